@@ -1,0 +1,34 @@
+"""BiMotion: datasets, protocol and evaluation for speech emotion recognition across languages and age groups.
+
+Importing it registers the builders, so that `datasets.load_dataset("bimotion", "eng_eld", data_dir=...)` works.
+Public names are imported when first used: `import bimotion` loads neither torch nor datasets.
+"""
+
+import importlib
+
+from bimotion.registration import register as _register
+from bimotion.registration import when_datasets_is_imported as _when_datasets_is_imported
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "load_dataset": "bimotion.loading",
+    "decode": "bimotion.dataset",
+    "evaluate": "bimotion.runner",
+    "Result": "bimotion.results",
+    "Utterance": "bimotion.utterance",
+    "BimotionError": "bimotion.errors",
+}
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+_when_datasets_is_imported(_register)
+
+
+def __getattr__(name: str):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'bimotion' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,34 @@
+"""The registry of corpora: every module of this folder that defines CORPUS. To add a corpus is to add one file here."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+
+from bimotion.corpus import Corpus
+from bimotion.errors import SettingError, UnknownName
+
+CORPORA: dict[str, Corpus] = {
+    corpus.name: corpus
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name)
+    for corpus in [importlib.import_module(f"{__name__}.{module.name}").CORPUS]
+}
+
+
+def corpus_named(name: str) -> Corpus:
+    """The corpus of that name; raises UnknownName."""
+    if name not in CORPORA:
+        raise UnknownName("corpus", name, CORPORA)
+    return CORPORA[name]
+
+
+def corpora_with(cells: Iterable[object], names: Iterable[str] | None = None) -> list[str]:
+    """Corpora, of those named (None: of all), that have clips in some of the cells. Raises UnknownName, SettingError.
+
+    >>> corpora_with(["zho_eld"])
+    ['csed']
+    """
+    cells = [str(cell) for cell in cells]
+    named = list(CORPORA) if names is None else [corpus_named(name).name for name in names]
+    if found := [name for name in named if set(cells).intersection(CORPORA[name].card.cells)]:
+        return found
+    raise SettingError(f"expected a corpus with clips in {', '.join(cells)}; {', '.join(named) or 'no corpus'} has none")

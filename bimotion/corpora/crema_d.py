@@ -1,0 +1,92 @@
+"""CREMA-D: 91 actors aged 20-74 say 12 English sentences in six emotions (Cao et al. 2014).
+
+    <any folder>/AudioWAV/1001_DFA_ANG_XX.wav       <actor>_<sentence>_<emotion>_<level>
+    <any folder>/VideoDemographics.csv              "ActorID","Age","Sex","Race","Ethnicity"
+
+Name, by position: actor 1001-1091; sentence (three letters); ANG DIS FEA HAP NEU SAD; level LO MD HI XX.
+16 kHz mono. Clones without git-lfs hold 130-byte pointer files. Some copies name one clip `1040_ITH_SAD_X`: it is
+read as `1040_ITH_SAD_XX`. `1076_MTI_SAD_XX` is silent in every copy. Six actors are 60 or older.
+"""
+
+import csv
+import re
+
+from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.errors import CorpusMalformed
+from bimotion.tree import Tree
+from bimotion.utterance import Finding, Utterance
+
+CARD = Card(
+    name="crema_d",
+    title="CREMA-D",
+    cells=("eng_eld", "eng_adu"),
+    emotions=("sadness", "fear", "angry", "happiness", "disgust", "neutral"),
+    native_labels={
+        "ANG": "angry",
+        "DIS": "disgust",
+        "FEA": "fear",
+        "HAP": "happiness",
+        "NEU": "neutral",
+        "SAD": "sadness",
+    },
+    n_utterances=7442,
+    sample_rates_hz=(16000,),
+    licence="ODbL-1.0",
+    redistribution="audio",
+    url="https://github.com/CheyneyComputerScience/CREMA-D",
+    obtain="git clone with git-lfs installed (folder AudioWAV and the file VideoDemographics.csv)",
+    citation="Cao et al. 2014, CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset, doi 10.1109/TAFFC.2014.2336244",
+    age_note="recorded per actor in VideoDemographics.csv",
+    known={"crema_d/1076_MTI_SAD_XX": "silent"},
+)
+GRAMMAR = re.compile(r"(1\d{3})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(XX?|LO|MD|HI)", re.IGNORECASE)
+DEMOGRAPHICS = "VideoDemographics.csv"
+
+
+def read(tree: Tree) -> Reading:
+    """Utterances of a CREMA-D folder; raises CorpusMalformed without a usable VideoDemographics.csv."""
+    actors = _actors(tree)
+    reading = Reading([], [])
+    for file, match in sounds(tree, GRAMMAR):
+        actor, sentence, code, level = (part.upper() for part in match.groups())
+        if actor not in actors:
+            reading.findings.append(Finding("unlabelled", CARD.name, file.path, f"actor {actor} is not in {DEMOGRAPHICS}"))
+            continue
+        age, gender = actors[actor]
+        reading.utterances.append(
+            Utterance(
+                id=f"crema_d/{actor}_{sentence}_{code}_{'XX' if level == 'X' else level}",
+                corpus=CARD.name,
+                path=file.path,
+                speaker=f"crema_d/{actor}",
+                sentence=f"crema_d/{sentence}",
+                language="eng",
+                age_years=age,
+                age_source="measured",
+                gender=gender,
+                emotions=(CARD.native_labels[code],),
+                native_label=code,
+            )
+        )
+    return reading
+
+
+def _actors(tree: Tree) -> dict[str, tuple[float, str]]:
+    """Actor -> age in years, gender."""
+    tables = [file for file in tree.files if file.name.lower() == DEMOGRAPHICS.lower()]
+    if not tables:
+        raise CorpusMalformed(
+            f"{tree.root}: expected {DEMOGRAPHICS} (ages and sexes of the actors) in the CREMA-D folder, found none; "
+            f"it stands beside AudioWAV in {CARD.url}"
+        )
+    rows = list(csv.DictReader(tree.text(tables[0]).splitlines()))
+    try:
+        return {row["ActorID"]: (float(row["Age"]), {"male": "m", "female": "f"}[row["Sex"].lower()]) for row in rows}
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CorpusMalformed(
+            f"{tree.root / tables[0].path}: expected columns ActorID, Age, Sex (Male or Female), found {error!r}; "
+            "download it again"
+        ) from None
+
+
+CORPUS = Corpus(CARD, counter(GRAMMAR), read)

@@ -1,0 +1,59 @@
+"""CSED (Chinese-Speech-Emotion-Datasets): 652 Mandarin clips (Taiwan) in three valence classes.
+
+    Training Data (wav)/{Natural,Negative,Positive}/Nat_Female-12.wav       <class><sep><gender>-<number>
+
+Separators and case vary: `Nat_Female-N`, `Neg-Male-N`, `Neg_Female-N`, `Pos_female-N`, `Pos_male-N`. 44.1 kHz mono.
+No speaker ids and no ages: its README speaks of school friends and video clips. That it is elderly speech is an
+assumption of the BiMotion paper (age 65 in its code).
+"""
+
+import re
+
+from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.tree import Tree
+from bimotion.utterance import Utterance
+
+CARD = Card(
+    name="csed",
+    title="CSED",
+    cells=("zho_eld",),
+    emotions=("neutral", "positive", "negative"),
+    native_labels={"Nat": "neutral", "Neg": "negative", "Pos": "positive"},
+    n_utterances=652,
+    sample_rates_hz=(44100,),
+    licence="Apache-2.0",
+    redistribution="audio",
+    url="https://github.com/AkishinoShiame/Chinese-Speech-Emotion-Datasets",
+    obtain="git clone",
+    citation="AkishinoShiame 2017, Chinese Speech Emotion Datasets; used in doi 10.1145/3083187.3083220",
+    age_note="assumed 65 by the BiMotion paper; the corpus's README speaks of school friends and video clips",
+    speaker_note="the corpus publishes no speaker ids",
+    not_disjoint="speakers are not published",
+)
+GRAMMAR = re.compile(r"(nat|neg|pos)[-_ ](female|male)[-_ ](\d+)", re.IGNORECASE)
+ASSUMED_AGE_YEARS = 65
+
+
+def read(tree: Tree) -> Reading:
+    """Utterances of a CSED folder."""
+    return Reading([_utterance(file.path, match) for file, match in sounds(tree, GRAMMAR)], [])
+
+
+def _utterance(path: str, match: re.Match) -> Utterance:
+    code, gender, number = match[1].capitalize(), match[2].lower(), int(match[3])
+    return Utterance(
+        id=f"csed/{code}_{gender}_{number}",
+        corpus=CARD.name,
+        path=path,
+        speaker=None,
+        sentence=None,
+        language="zho",
+        age_years=ASSUMED_AGE_YEARS,
+        age_source="assumed",
+        gender=gender[0],
+        emotions=(CARD.native_labels[code],),
+        native_label=code,
+    )
+
+
+CORPUS = Corpus(CARD, counter(GRAMMAR), read)

@@ -1,0 +1,108 @@
+"""ElderReact: 1323 clips of elders reacting to videos, six emotions, several or none a clip (Ma et al. 2019).
+
+    ElderReact-master/Annotations/{train,dev,test}_labels.txt
+        50_50_35.mp4 1 1 1 1 1 1 m 3.0       name Anger Disgust Fear Happiness Sadness Surprise gender valence(1-7)
+    ElderReact_{train,dev,test}/50_50_35.wav     or the .mp4 files that the authors send, in any folder
+
+The split is official. No speaker ids, no ages (65 is assumed), no neutral; all-zero rows mean that none of the six was
+seen. Stimuli (the name before its last number) cross the splits. Sound in mp4 is read with PyAV (extra `video`).
+"""
+
+from bimotion.audio import VIDEO_SUFFIXES
+from bimotion.corpus import SOUND_SUFFIXES, Card, Corpus, Reading
+from bimotion.errors import CorpusMalformed
+from bimotion.labels import check_emotions
+from bimotion.tree import File, Tree
+from bimotion.utterance import Finding, Utterance
+
+CARD = Card(
+    name="elderreact",
+    title="ElderReact",
+    cells=("eng_eld",),
+    emotions=("sadness", "fear", "angry", "happiness", "disgust", "surprise"),
+    native_labels={
+        "Anger": "angry",
+        "Disgust": "disgust",
+        "Fear": "fear",
+        "Happiness": "happiness",
+        "Sadness": "sadness",
+        "Surprise": "surprise",
+    },
+    n_utterances=1323,
+    sample_rates_hz=(),
+    licence="academic use, on request",
+    redistribution="labels",
+    url="https://github.com/Mayer123/ElderReact",
+    obtain="labels: git clone; videos: ask the authors by the form named there",
+    citation="Ma et al. 2019, ElderReact: A Multimodal Dataset for Recognizing Emotional Response in Aging Adults, "
+    "doi 10.1145/3340555.3353747",
+    age_note="assumed 65 by the BiMotion paper; the corpus says elders, without ages",
+    speaker_note="46 speakers by the paper; ids are not published",
+    not_disjoint="speakers are not published",
+)
+ASSUMED_AGE_YEARS = 65
+LABEL_FILES = {"train_labels.txt": "train", "dev_labels.txt": "validation", "test_labels.txt": "test"}
+COLUMNS = tuple(CARD.native_labels)
+_MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
+
+
+def recognise(tree: Tree) -> int:
+    """Label files found."""
+    return len(_label_files(tree))
+
+
+def read(tree: Tree) -> Reading:
+    """Utterances of an ElderReact folder; raises CorpusMalformed for label files that are missing or malformed."""
+    tables = _label_files(tree)
+    if absent := sorted(set(LABEL_FILES) - set(tables)):
+        raise CorpusMalformed(f"{tree.root}: expected {', '.join(LABEL_FILES)} in Annotations/, missing {', '.join(absent)}")
+    media: dict[str, list[File]] = {}
+    for file in tree.files:
+        if file.suffix in _MEDIA_SUFFIXES:
+            media.setdefault(file.stem, []).append(file)
+    reading = Reading([], [])
+    for name, part in LABEL_FILES.items():
+        where = f"{tree.root / tables[name].path}"
+        for number, line in enumerate(tree.text(tables[name]).splitlines(), start=1):
+            if line.strip():
+                stem, *facts = _parse(line, f"{where}:{number}")
+                for path in [file.path for file in media.pop(stem, [])] or [None]:
+                    reading.utterances.append(_utterance(stem, path, part, *facts))
+    for files in media.values():
+        reading.findings += [Finding("unlabelled", CARD.name, file.path, "in no label file") for file in files]
+    return reading
+
+
+def _label_files(tree: Tree) -> dict[str, File]:
+    return {file.name.lower(): file for file in tree.files if file.name.lower() in LABEL_FILES}
+
+
+def _parse(line: str, where: str) -> tuple[str, list[str], str]:
+    """Stem, native labels that are set, gender of one line of a label file."""
+    fields = line.split()
+    if len(fields) != 9 or not set(fields[1:7]) <= {"0", "1"} or fields[7] not in ("m", "f"):
+        raise CorpusMalformed(
+            f"{where}: expected '<name>.mp4', six 0/1 ({' '.join(COLUMNS)}), m or f, valence; found {line.strip()!r}"
+        )
+    marked = [label for label, flag in zip(COLUMNS, fields[1:7], strict=True) if flag == "1"]
+    return fields[0].rpartition(".")[0] or fields[0], marked, fields[7]
+
+
+def _utterance(stem: str, path: str | None, part: str, marked: list[str], gender: str) -> Utterance:
+    return Utterance(
+        id=f"elderreact/{stem}",
+        corpus=CARD.name,
+        path=path,
+        speaker=None,
+        sentence=None,
+        language="eng",
+        age_years=ASSUMED_AGE_YEARS,
+        age_source="assumed",
+        gender=gender,
+        emotions=check_emotions(CARD.native_labels[label] for label in marked),
+        native_label="+".join(marked),
+        official_split=part,
+    )
+
+
+CORPUS = Corpus(CARD, recognise, read)

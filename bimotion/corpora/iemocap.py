@@ -1,0 +1,111 @@
+"""IEMOCAP: ten actors in five dyadic sessions, improvised and scripted, 10039 utterances (Busso et al. 2008).
+
+    Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav
+    Session1/dialog/EmoEvaluation/Ses01F_impro01.txt
+        [6.2901 - 8.2357]<TAB>Ses01F_impro01_F000<TAB>neu<TAB>[2.5000, 2.5000, 2.5000]
+
+Name, by position: session; who wears the markers (F or M, NOT the speaker); dialog; then the speaker's gender and a
+number. The speaker is session + that last letter: the paper's code took the gender from the dialog's name, which is
+wrong for 4951 clips. Codes: ang dis exc fea fru hap neu oth sad sur, xxx (no agreement). 16 kHz mono. Age 30 is assumed.
+"""
+
+import re
+
+from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.errors import CorpusMalformed
+from bimotion.tree import Tree
+from bimotion.utterance import Finding, Utterance
+
+CARD = Card(
+    name="iemocap",
+    title="IEMOCAP",
+    cells=("eng_adu",),
+    emotions=(
+        "sadness",
+        "fear",
+        "angry",
+        "happiness",
+        "disgust",
+        "neutral",
+        "surprise",
+        "excitement",
+        "frustrated",
+        "other",
+        "unknown",
+    ),
+    native_labels={
+        "ang": "angry",
+        "dis": "disgust",
+        "exc": "excitement",
+        "fea": "fear",
+        "fru": "frustrated",
+        "hap": "happiness",
+        "neu": "neutral",
+        "oth": "other",
+        "sad": "sadness",
+        "sur": "surprise",
+        "xxx": "unknown",
+    },
+    n_utterances=10039,
+    sample_rates_hz=(16000,),
+    licence="signed USC release",
+    redistribution="nothing",
+    url="https://sail.usc.edu/iemocap/",
+    obtain="sign and send the release form named there",
+    citation="Busso et al. 2008, IEMOCAP: interactive emotional dyadic motion capture database, doi 10.1007/s10579-008-9076-6",
+    age_note="assumed 30 by the BiMotion paper; the corpus gives no ages",
+)
+GRAMMAR = re.compile(r"(Ses0([1-5])[FM]_(?:impro|script)\w*)_([FM])(\d{3})")
+LABEL_LINE = re.compile(r"\[\d+\.\d+ - \d+\.\d+\]\t(\w+)\t(\w+)\t\[.*\]")
+LABEL_FOLDER = "EmoEvaluation"
+ASSUMED_AGE_YEARS = 30
+
+
+def read(tree: Tree) -> Reading:
+    """Utterances of an IEMOCAP folder; raises CorpusMalformed for an unknown label code or no label file at all."""
+    labels = _labels(tree)
+    reading = Reading([], [])
+    for file, match in sounds(tree, GRAMMAR):
+        if file.stem not in labels:
+            reading.findings.append(Finding("unlabelled", CARD.name, file.path, f"not in {LABEL_FOLDER}/{match[1]}.txt"))
+            continue
+        reading.utterances.append(
+            Utterance(
+                id=f"iemocap/{file.stem}",
+                corpus=CARD.name,
+                path=file.path,
+                speaker=f"iemocap/{match[2]}{match[3]}",
+                sentence=None,
+                language="eng",
+                age_years=ASSUMED_AGE_YEARS,
+                age_source="assumed",
+                gender=match[3].lower(),
+                emotions=(CARD.native_labels[labels[file.stem]],),
+                native_label=labels[file.stem],
+            )
+        )
+    return reading
+
+
+def _labels(tree: Tree) -> dict[str, str]:
+    """Utterance name -> label code, from the consensus lines of all dialogs."""
+    labels: dict[str, str] = {}
+    tables = [file for file in tree.files if file.suffix == ".txt" and file.path.split("/")[-2:-1] == [LABEL_FOLDER]]
+    if not tables:
+        raise CorpusMalformed(
+            f"{tree.root}: expected label files Session*/dialog/{LABEL_FOLDER}/<dialog>.txt, found none; "
+            "copy them from the release"
+        )
+    for table in tables:
+        for number, line in enumerate(tree.text(table).splitlines(), start=1):
+            if not (match := LABEL_LINE.fullmatch(line.rstrip())):
+                continue
+            if match[2] not in CARD.native_labels:
+                raise CorpusMalformed(
+                    f"{tree.root / table.path}:{number}: unknown label {match[2]!r}: expected one of {', '.join(CARD.native_labels)}"
+                )
+            labels[match[1]] = match[2]
+    return labels
+
+
+CORPUS = Corpus(CARD, counter(GRAMMAR), read)

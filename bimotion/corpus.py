@@ -1,0 +1,90 @@
+"""What a corpus is to the rest of the package: a card of facts, and a reader from a scanned folder to utterances."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bimotion.tree import File, Tree
+from bimotion.utterance import Finding, Utterance
+
+SOUND_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"})
+
+
+@dataclass(frozen=True)
+class Card:
+    """Facts about a corpus that hold for every copy of it.
+
+    name              lower-case identifier, `crema_d`
+    cells             cells that its clips lie in, by true age
+    emotions          canonical emotions that its annotators could give
+    native_labels     native code -> canonical emotion
+    n_utterances      clips of a complete copy
+    sample_rates_hz   rates that its files have; empty: any
+    licence           SPDX identifier or a short name
+    redistribution    what its licence lets a third party publish: "audio" (converted), "labels" (no sound), "nothing"
+    obtain            how to get it, in one sentence
+    speaker_note      why speakers are unknown; None where they are known
+    age_note          where ages come from
+    not_disjoint      why no split can keep its speakers apart; None where one can
+    known             utterance id -> Finding kind, for defects of every true copy: reported, never counted as damage
+    """
+
+    name: str
+    title: str
+    cells: tuple[str, ...]
+    emotions: tuple[str, ...]
+    native_labels: dict[str, str]
+    n_utterances: int
+    sample_rates_hz: tuple[int, ...]
+    licence: str
+    redistribution: Literal["audio", "labels", "nothing"]
+    url: str
+    obtain: str
+    citation: str
+    age_note: str
+    speaker_note: str | None = None
+    not_disjoint: str | None = None
+    known: dict[str, str] | None = None
+
+
+@dataclass
+class Reading:
+    """What a reader made of a folder. Utterances may repeat an id (several copies); `path=None`: listed, but no file."""
+
+    utterances: list[Utterance]
+    findings: list[Finding]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A card with the functions that know the corpus's layouts.
+
+    recognise   how many files of a tree are surely this corpus's
+    read        tree -> Reading; raises CorpusMalformed
+    unpack      for corpora that also come as archives: (tree, empty folder) -> True where it wrote the plain layout there
+    version     raise it when the reader's output changes: cached indexes are then made anew
+    """
+
+    card: Card
+    recognise: Callable[[Tree], int]
+    read: Callable[[Tree], Reading]
+    unpack: Callable[[Tree, Path], bool] | None = None
+    version: int = 1
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+
+def sounds(tree: Tree, grammar: re.Pattern[str], suffixes: frozenset[str] = SOUND_SUFFIXES) -> Iterator[tuple[File, re.Match]]:
+    """Sound files whose stem matches a corpus's file-name grammar, with the match."""
+    for file in tree.files:
+        if file.suffix in suffixes and (match := grammar.fullmatch(file.stem)):
+            yield file, match
+
+
+def counter(grammar: re.Pattern[str]) -> Callable[[Tree], int]:
+    """A `recognise` that counts sound files by file-name grammar."""
+    return lambda tree: sum(1 for _ in sounds(tree, grammar))

@@ -1,0 +1,81 @@
+"""Every error that a user can cause, as a tree.
+
+BimotionError                 the command line prints it without a traceback and exits with 2
+├── UnknownName               a name that is not in a closed list: cell, config, corpus, label, model, rule
+├── CorpusError               something about a corpus on disk
+│   ├── CorpusNotFound        no folder under the root looks like it, or several do
+│   ├── CorpusIncomplete      found, but clips are missing or unusable, and `allow_missing` was not given
+│   └── CorpusMalformed       found, but its label or speaker files cannot be understood
+├── AudioError                a file that should hold sound does not
+├── SettingError              a run that cannot be done: no clips to train on, a part that is empty
+├── LicenceError              an export that a corpus's licence forbids
+├── RecordError               a result or prediction file that breaks its schema
+└── MissingExtra              an optional package is needed; says which to install
+"""
+
+from collections.abc import Iterable
+
+
+class BimotionError(Exception):
+    """Base of all errors that say what was expected, what was found, where, and what to do."""
+
+
+class UnknownName(BimotionError):
+    """A name outside a closed list.
+
+    >>> str(UnknownName("cell", "eng_old", ["eng_eld", "eng_adu"]))
+    "unknown cell 'eng_old': expected one of eng_eld, eng_adu"
+    """
+
+    def __init__(self, kind: str, found: object, expected: Iterable[str]):
+        super().__init__(f"unknown {kind} {found!r}: expected one of {', '.join(expected)}")
+
+
+class CorpusError(BimotionError):
+    """Something about a corpus on disk."""
+
+
+class CorpusNotFound(CorpusError):
+    """No folder under the root looks like the corpus, or several do."""
+
+
+class CorpusIncomplete(CorpusError):
+    """Clips of a corpus are missing or unusable."""
+
+
+class CorpusMalformed(CorpusError):
+    """A label, speaker or metadata file of a corpus cannot be understood."""
+
+
+class AudioError(BimotionError):
+    """A file that should hold sound does not."""
+
+
+class SettingError(BimotionError):
+    """A run that cannot be done as asked."""
+
+
+class LicenceError(BimotionError):
+    """An export that a corpus's licence forbids."""
+
+
+class RecordError(BimotionError):
+    """A result or prediction file that breaks its schema."""
+
+
+class MissingExtra(BimotionError):
+    """An optional dependency is needed."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(f"{purpose} needs the package {package!r}: pip install 'bimotion[{extra}]'")
+
+
+def some(items: Iterable[object], shown: int = 5) -> str:
+    """First few items and the total, for messages about many things.
+
+    >>> some(["a", "b", "c"], shown=2)
+    'a, b, ... (3 in all)'
+    """
+    items = [str(item) for item in items]
+    head = ", ".join(items[:shown])
+    return head if len(items) <= shown else f"{head}, ... ({len(items)} in all)"

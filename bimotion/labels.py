@@ -1,0 +1,112 @@
+"""The label space of 13 emotions, and the schemas under which clips are scored.
+
+Two steps, never one: a corpus's native code becomes canonical emotions in the corpus's own file; a schema turns
+canonical emotions into the classes of a task, and says why a clip has none.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bimotion.errors import UnknownName
+
+EMOTIONS = (
+    "sadness", "fear", "angry", "happiness", "disgust", "neutral", "surprise",
+    "positive", "negative", "excitement", "frustrated", "other", "unknown",
+)  # fmt: skip
+"""Canonical emotions in the order of the paper's 13 outputs (arXiv 2306.14517 and its published code)."""
+
+VALENCE = {
+    "happiness": "positive", "excitement": "positive", "positive": "positive",
+    "neutral": "neutral",
+    "sadness": "negative", "fear": "negative", "angry": "negative", "disgust": "negative", "frustrated": "negative",
+    "negative": "negative",
+}  # fmt: skip
+"""Emotion -> valence, by the sign of pleasantness in Russell's circumplex (1980, doi 10.1037/h0077714). Surprise has
+either sign, other and unknown have none: they are left out. CSED's positive / negative are valence labels already."""
+
+
+def check_emotions(names: Iterable[str]) -> tuple[str, ...]:
+    """The names in canonical order, without repeats; raises UnknownName.
+
+    >>> check_emotions(["neutral", "fear"])
+    ('fear', 'neutral')
+    """
+    names = set(names)
+    if unknown := sorted(names.difference(EMOTIONS)):
+        raise UnknownName("emotion", unknown[0], EMOTIONS)
+    return tuple(emotion for emotion in EMOTIONS if emotion in names)
+
+
+def multi_hot(names: Iterable[str], classes: Sequence[str] = EMOTIONS) -> np.ndarray:
+    """1 where a class is named, else 0; int8, shape (len(classes),).
+
+    >>> multi_hot(["sadness", "fear"])[:3].tolist()
+    [1, 1, 0]
+    """
+    names = set(names)
+    return np.array([name in names for name in classes], dtype=np.int8)
+
+
+@dataclass(frozen=True)
+class LabelSchema:
+    """The classes of a task and how canonical emotions become them.
+
+    `classes`: names in order. `mapping`: canonical emotion -> class; an emotion outside it is left out.
+    `exclusive`: a clip has one class or none; otherwise any number (0 to all) of the classes its corpus annotates.
+    """
+
+    name: str
+    version: str
+    classes: tuple[str, ...]
+    mapping: dict[str, str]
+    exclusive: bool
+
+    def annotated(self, emotions: Iterable[str]) -> tuple[str, ...]:
+        """Classes that a corpus annotating these emotions can give, in schema order."""
+        found = {self.mapping[emotion] for emotion in emotions if emotion in self.mapping}
+        return tuple(name for name in self.classes if name in found)
+
+    def left_out(self, emotions: Iterable[str]) -> str | None:
+        """Why a clip with these emotions has no reference under this schema, or None where it has one.
+
+        >>> SCHEMAS["valence"].left_out(["happiness", "fear"])
+        'mixed: positive and negative'
+        >>> SCHEMAS["emotion"].left_out([]) is None
+        True
+        """
+        if not self.exclusive:
+            return None
+        emotions = tuple(emotions)
+        classes = self.annotated(emotions)
+        if len(classes) == 1:
+            return None
+        if classes:
+            return f"mixed: {' and '.join(classes)}"
+        return f"no {self.name} in {'+'.join(emotions)}" if emotions else "no emotion marked"
+
+    def reference(self, emotions: Iterable[str], annotated: Iterable[str]) -> np.ndarray:
+        """1 present, 0 absent, -1 not annotated by the corpus; int8, shape (len(classes),).
+
+        >>> SCHEMAS["emotion"].reference(["fear"], ["sadness", "fear"])[:3].tolist()
+        [0, 1, -1]
+        """
+        present = multi_hot(self.annotated(emotions), self.classes)
+        return np.where(multi_hot(self.annotated(annotated), self.classes) == 1, present, -1).astype(np.int8)
+
+
+SCHEMAS = {
+    schema.name: schema
+    for schema in (
+        LabelSchema("emotion", "1", EMOTIONS, {name: name for name in EMOTIONS}, exclusive=False),
+        LabelSchema("valence", "1", ("positive", "neutral", "negative"), VALENCE, exclusive=True),
+    )
+}
+
+
+def schema_named(name: str) -> LabelSchema:
+    """The schema of that name; raises UnknownName."""
+    if name not in SCHEMAS:
+        raise UnknownName("schema", name, SCHEMAS)
+    return SCHEMAS[name]

@@ -1,0 +1,57 @@
+"""`bimotion.load_dataset`: the builders without the registration in `datasets`."""
+
+import os
+from collections.abc import Iterable
+
+from bimotion.dataset import CONFIGS
+from bimotion.errors import UnknownName
+from bimotion.registration import builder
+
+
+def load_dataset(
+    path: str,
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    split: str | None = None,
+    split_rule: str = "paper",
+    split_seed: int = 0,
+    corpora: Iterable[str] | None = None,
+    allow_missing: bool = False,
+    streaming: bool = False,
+    cache_dir: str | None = None,
+):
+    """A `DatasetDict` (or the `Dataset` of one split; iterable ones when streaming) of a config.
+
+    path            bimotion or yuemotion
+    name            config: eng_eld, eng_adu, zho_eld, zho_adu, eng, zho, eld, adu, all; yue_adu, yue_eld, yue
+    data_dir        corpora root; None: BIMOTION_CORPORA
+    split_rule      paper or disjoint (splits.py); split_seed deals again
+    corpora         names to use; None: all that have clips in the config's cells
+    allow_missing   go on without corpora or clips that are not there
+
+    Raises UnknownName, CorpusNotFound, CorpusIncomplete, CorpusMalformed, SettingError.
+
+    Example::
+
+        ds = bimotion.load_dataset("bimotion", "eng_eld", data_dir="/corpora")
+        ds["train"].features["emotions"].feature.names
+    """
+    if path not in CONFIGS:
+        raise UnknownName("dataset", path, CONFIGS)
+    if name not in CONFIGS[path]:
+        raise UnknownName(f"config of {path}", name, CONFIGS[path])
+    made = builder(path)(
+        config_name=name,
+        data_dir=None if data_dir is None else os.fspath(data_dir),
+        cache_dir=cache_dir,
+        dataset_name=path,
+        split_rule=split_rule,
+        split_seed=split_seed,
+        corpora=None if corpora is None else sorted(corpora),
+        allow_missing=allow_missing,
+    )
+    if streaming:
+        return made.as_streaming_dataset(split=split)
+    made.download_and_prepare()
+    return made.as_dataset(split=split)

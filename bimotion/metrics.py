@@ -1,0 +1,100 @@
+"""Scores as pure functions of targets, predictions and an explicit list of classes.
+
+One prediction has several unweighted recalls, depending on which classes one counts (scikit-learn#26892): so `classes` is
+always an argument, never inferred. scikit-learn with `labels=classes, zero_division=0` is the oracle in the tests.
+
+Single-label functions take arrays of class names or numbers, shape (n,); multi-label ones take 0/1 arrays, shape
+(n, len(classes)). All return a float in [0, 1], or None where the metric is undefined (no clip, no class).
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+
+
+def _counts(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> tuple[np.ndarray, ...]:
+    """True positives, predicted and true clips of each class; int64, shape (len(classes),)."""
+    is_class = np.asarray(targets)[:, None] == np.asarray(classes)[None, :]
+    said_class = np.asarray(predictions)[:, None] == np.asarray(classes)[None, :]
+    return _binary_counts(is_class, said_class)
+
+
+def _binary_counts(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, ...]:
+    targets, predictions = np.asarray(targets, dtype=bool), np.asarray(predictions, dtype=bool)
+    return (targets & predictions).sum(axis=0), predictions.sum(axis=0), targets.sum(axis=0)
+
+
+def _f1(hits: np.ndarray, said: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Binary F1 of each class, 2 TP / (2 TP + FP + FN); 0 where a class is neither there nor predicted."""
+    return 2 * hits / np.maximum(said + true, 1)
+
+
+def _weighted(values: np.ndarray, weights: np.ndarray) -> float | None:
+    return float(values @ weights / weights.sum()) if weights.sum() else None
+
+
+def weighted_f1(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> float | None:
+    """Mean of the classes' binary F1 weighted by their clips: the paper's "single" form (arXiv 2306.14517, section 4).
+
+    >>> weighted_f1(["a", "a", "b"], ["a", "b", "b"], ["a", "b"])
+    0.6666666666666666
+    """
+    hits, said, true = _counts(targets, predictions, classes)
+    return _weighted(_f1(hits, said, true), true)
+
+
+def weighted_f1_multi(targets: np.ndarray, predictions: np.ndarray) -> float | None:
+    """The same over 0/1 arrays, shape (n, n_classes): the paper's "multi" form (sigmoid > 0.5 for each label).
+
+    >>> weighted_f1_multi([[1, 1], [0, 1]], [[1, 0], [0, 1]])
+    0.7777777777777777
+    """
+    hits, said, true = _binary_counts(targets, predictions)
+    return _weighted(_f1(hits, said, true), true)
+
+
+def macro_f1(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> float | None:
+    """Unweighted mean of the classes' binary F1.
+
+    >>> macro_f1([0, 0, 1], [0, 0, 0], [0, 1])
+    0.4
+    """
+    hits, said, true = _counts(targets, predictions, classes)
+    return float(_f1(hits, said, true).mean()) if len(classes) and len(targets) else None
+
+
+def uar(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> float | None:
+    """Unweighted average recall over the classes; a class without clips counts 0, so leave such classes out.
+
+    >>> [uar([0, 0, 1, 1], [0, 2, 1, 1], classes) for classes in ([0, 1], [0, 1, 2], [0, 1, 2, 3])]
+    [0.75, 0.5, 0.375]
+    """
+    hits, _, true = _counts(targets, predictions, classes)
+    return float((hits / np.maximum(true, 1)).mean()) if len(classes) and len(targets) else None
+
+
+def accuracy(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> float | None:
+    """Share of clips predicted right; `classes` is not used (all metrics are called alike).
+
+    >>> accuracy([0, 1], [0, 0], [0, 1])
+    0.5
+    """
+    return float((np.asarray(targets) == np.asarray(predictions)).mean()) if len(targets) else None
+
+
+def label_f1(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> dict[Hashable, float]:
+    """Binary F1 of each class.
+
+    >>> label_f1([0, 0, 1], [0, 0, 0], [0, 1])
+    {0: 0.8, 1: 0.0}
+    """
+    return dict(zip(classes, _f1(*_counts(targets, predictions, classes)).tolist(), strict=True))
+
+
+METRICS: dict[str, Callable[..., float | None]] = {
+    "weighted_f1": weighted_f1,
+    "macro_f1": macro_f1,
+    "uar": uar,
+    "accuracy": accuracy,
+}
+"""Single-label metrics that every test set is scored with; `weighted_f1` is the paper's."""

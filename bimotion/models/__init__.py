@@ -1,0 +1,1 @@
+"""Models: encoders (waveform -> features) and heads (features -> class probabilities)."""

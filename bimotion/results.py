@@ -1,0 +1,212 @@
+"""The record of a run: what was asked (RunSpec), what came out (Score rows), how it was done; to JSON and back.
+
+`key` is the hash of the RunSpec's JSON: the same question about the same data has the same key on every machine.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bimotion import files
+from bimotion.errors import RecordError
+
+SCHEMA_VERSION = 1
+RESULT_FILE = "result.json"
+PREDICTIONS_FILE = "predictions.parquet"
+MAX_RESULT_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that numbers depend on.
+
+    model, model_version      name and version of the model (of code and head for floor models)
+    track                     probe / finetune / zero-shot
+    split_rule, split_seed    how utterances were dealt into parts; split_version of splits.py
+    schema                    label schema; schema_version of labels.py
+    protocol                  named list of settings; protocol_version of protocol.py
+    seed                      of the head or the training
+    data_fingerprint          hash of the utterances used (manifest.fingerprint)
+    """
+
+    model: str
+    model_version: str
+    track: str
+    split_rule: str
+    split_seed: int
+    split_version: str
+    schema: str
+    schema_version: str
+    protocol: str
+    protocol_version: str
+    seed: int
+    data_fingerprint: str
+
+    @property
+    def key(self) -> str:
+        """12 hex digits."""
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number and what it is of.
+
+    transfer, method     how train and test cells relate; the in-group baseline of both tables has method `inference`
+    train, test          cells
+    corpus               null: the whole cell, combined as `pooling` says
+    pooling              `mean`: unweighted mean over the cell's corpora (the headline); `pooled`: all clips scored at once
+    metric, value        value null where the metric is undefined
+    n_utterances         test clips scored
+    n_speakers           known speakers among them
+    n_speaker_unknown    clips whose speaker is not published
+    classes              that the metric runs over: annotated by the corpus and present in the test part
+    untrained            those of `classes` without a positive training clip: no prediction of them can be right
+    seed                 of the run
+    """
+
+    transfer: str
+    method: str
+    train: list[str]
+    test: str
+    corpus: str | None
+    pooling: str | None
+    metric: str
+    value: float | None
+    n_utterances: int
+    n_speakers: int
+    n_speaker_unknown: int
+    classes: list[str]
+    untrained: list[str]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A setting that could not be run, and why."""
+
+    transfer: str
+    method: str
+    train: list[str]
+    test: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CorpusUsed:
+    """A corpus as it went into a run.
+
+    n_utterances       usable clips; n_published: clips of a complete copy; complete: all of those are there
+    left_out           reason -> clips that could not be used, or have no class under the schema
+    speakers_shared    null, or why speakers of this corpus stand in several parts of the split
+    age_source         how ages are known -> clips
+    synthetic          made by `bimotion data synth`
+    """
+
+    n_utterances: int
+    n_published: int
+    complete: bool
+    left_out: dict[str, int]
+    speakers_shared: str | None
+    age_source: dict[str, int]
+    synthetic: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run, as `result.json`.
+
+    schema_version    of this record
+    key               of the spec
+    data              corpus -> how it went in
+    synthetic         some corpus is synthetic: no leaderboard takes it
+    complete          all corpora of the protocol were there and complete
+    classes           of the label schema, in the order of the predictions' columns
+    provenance        versions, git revision, platform, device, date: differs from machine to machine
+    scores, skipped   rows
+    """
+
+    spec: RunSpec
+    key: str
+    data: dict[str, CorpusUsed]
+    synthetic: bool
+    complete: bool
+    classes: list[str]
+    provenance: dict[str, str | None]
+    scores: list[Score]
+    skipped: list[Skipped]
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    def headline(self, transfer: str, method: str, test: str, metric: str = "weighted_f1") -> float | None:
+        """Mean over the cell's corpora, in [0, 1]; None where the setting was not run."""
+        for score in self.scores:
+            if (score.transfer, score.method, score.test) == (transfer, method, test) and score.pooling == "mean":
+                if score.metric == metric:
+                    return score.value
+        return None
+
+    def to_json(self) -> str:
+        """JSON text, keys in the order of the fields; NaN is an error."""
+        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def save(self, folder: Path) -> Path:
+        """Write `folder`/result.json; returns its path."""
+        with files.written(folder / RESULT_FILE) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+        return folder / RESULT_FILE
+
+    def to_pandas(self):
+        """Scores as a data frame, one row a score."""
+        import pandas as pd
+
+        return pd.DataFrame([dataclasses.asdict(score) for score in self.scores])
+
+
+def load(path: Path) -> Result:
+    """Result from a `result.json`; raises RecordError naming the first field that breaks the schema."""
+    try:
+        if path.stat().st_size > MAX_RESULT_BYTES:
+            raise RecordError(f"{path}: expected at most {MAX_RESULT_BYTES} bytes, found {path.stat().st_size}")
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: expected a result in JSON, found: {error}") from None
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RecordError(f"{path}: expected schema_version {SCHEMA_VERSION}, found {version!r}")
+    try:
+        result = _typed(Result, content, "result")
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from None
+    if result.key != result.spec.key:
+        raise RecordError(f"{path}: key: expected {result.spec.key} (the hash of spec), found {result.key}")
+    return result
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
+    """`value` as `kind` (a dataclass, a container or a scalar), checked all the way down."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        types = typing.get_type_hints(kind)
+        if not isinstance(value, dict) or set(value) != set(types):
+            found = sorted(set(types) ^ set(value)) if isinstance(value, dict) else type(value).__name__
+            raise RecordError(f"{where}: expected the fields {', '.join(types)}; missing or too many: {found}")
+        return kind(**{name: _typed(types[name], value[name], f"{where}.{name}") for name in types})
+    if origin is list and isinstance(value, list):
+        return [_typed(arguments[0], item, f"{where}[{place}]") for place, item in enumerate(value)]
+    if origin is dict and isinstance(value, dict):
+        return {name: _typed(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
+    scalars = arguments or (kind,)
+    if type(value) in scalars or (float in scalars and type(value) is int):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RecordError(f"{where}: expected a finite number, found {value}")
+        return value
+    names = " or ".join("null" if scalar is type(None) else getattr(scalar, "__name__", str(scalar)) for scalar in scalars)
+    raise RecordError(f"{where}: expected {names}, found {value!r:.80}")

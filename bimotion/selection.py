@@ -1,0 +1,53 @@
+"""The clips of some cells, each with its part: what datasets are made of and what runs train and test on."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bimotion import manifest, splits
+from bimotion.corpora import corpora_with
+from bimotion.groups import Cell
+from bimotion.progress import Progress
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Clips of some cells under a split rule, and what was found on the way.
+
+    wanted   corpora that the cells ask for, found or not
+    rows     rows of manifest.table with `cell`, `part`, `speaker_disjoint` (of the split), `synthetic`; sorted by id
+    """
+
+    manifest: manifest.Manifest
+    split: splits.Split
+    wanted: tuple[str, ...]
+    rows: pd.DataFrame
+
+
+def select(
+    data_dir: str | os.PathLike | None,
+    cells: Iterable[Cell],
+    *,
+    split_rule: str = "paper",
+    split_seed: int = 0,
+    corpora: Iterable[str] | None = None,
+    locations: Mapping[str, str | os.PathLike] | None = None,
+    allow_missing: bool = False,
+    progress: Progress | None = None,
+) -> Selection:
+    """Clips of cells below a corpora root, of the named corpora (None: all that have clips in those cells).
+
+    Raises UnknownName, SettingError, CorpusNotFound, CorpusMalformed, and CorpusIncomplete unless `allow_missing`.
+    """
+    cells = [str(cell) for cell in cells]
+    wanted = corpora_with(cells, corpora)
+    found = manifest.build(data_dir, corpora=wanted, locations=locations, progress=progress)
+    if not allow_missing:
+        found.require_complete(wanted)
+    split = splits.split(found, split_rule, split_seed)
+    rows = found.table.set_index("id", drop=False).join(split.table, how="inner").sort_index()
+    rows = rows[rows["cell"].isin(cells)].reset_index(drop=True)
+    rows["synthetic"] = rows["corpus"].isin(found.synthetic)
+    return Selection(found, split, tuple(wanted), rows)

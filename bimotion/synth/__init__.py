@@ -1,0 +1,1 @@
+"""Synthetic speech-like corpora in the true raw layouts, with a known cross-group structure."""

@@ -1,0 +1,79 @@
+"""A folder on the user's disk, scanned once: names, sizes and times of its files. Read-only, always."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from bimotion.errors import CorpusMalformed
+
+MAX_TEXT_BYTES = 64 * 1024 * 1024
+
+
+class File(NamedTuple):
+    """One file: POSIX path below the tree's root, bare name, name without extension, extension in lower case with its dot."""
+
+    path: str
+    name: str
+    stem: str
+    suffix: str
+    n_bytes: int
+    mtime_ns: int
+
+
+class Tree:
+    """Files below a folder, sorted by path. Hidden files (`.DS_Store`, `._clip.wav`) and hidden folders are no part of it.
+
+    Symbolic links are followed, each real folder once, so that links to a shared disk work and loops end.
+
+    >>> import tempfile
+    >>> Tree(Path(tempfile.mkdtemp())).files
+    ()
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.files: tuple[File, ...] = tuple(sorted(_scan(root)))
+
+    @cached_property
+    def signature(self) -> str:
+        """Changes when any file is added, removed, resized or rewritten; 16 hex digits."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(f"{file.path}\0{file.n_bytes}\0{file.mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:16]
+
+    def text(self, file: File) -> str:
+        """Content of a text file of the tree; raises CorpusMalformed when it is not UTF-8 or Latin-1 text of sane size."""
+        where = self.root / file.path
+        if file.n_bytes > MAX_TEXT_BYTES:
+            raise CorpusMalformed(f"{where}: expected a text file, found {file.n_bytes} bytes; is it the right file?")
+        content = where.read_bytes()
+        if b"\0" in content[:4096]:
+            raise CorpusMalformed(f"{where}: expected text, found binary data; copy the file again")
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return content.decode("latin-1")
+
+
+def _scan(root: Path) -> Iterator[File]:
+    pending, seen = [("", os.fspath(root))], set()
+    while pending:
+        prefix, folder = pending.pop()
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    pending.append((f"{prefix}{entry.name}/", entry.path))
+                elif entry.is_file():
+                    status = entry.stat()
+                    stem, extension = os.path.splitext(entry.name)
+                    yield File(prefix + entry.name, entry.name, stem, extension.lower(), status.st_size, status.st_mtime_ns)

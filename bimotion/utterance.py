@@ -1,0 +1,85 @@
+"""One recorded utterance and everything that is known of it. It knows no split and no class number."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+AgeSource = Literal["measured", "stated", "assumed"]
+AGE_SOURCES: dict[str, str] = {
+    "measured": "recorded for this speaker in the corpus's own metadata",
+    "stated": "given in the corpus's description",
+    "assumed": "set by the BiMotion paper's code; the corpus says nothing",
+}
+GENDERS = ("f", "m")
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What a corpus says of one clip, before any sound is read.
+
+    id               stable name, `<corpus>/<stem>`, the same in every layout: `tess/OAF_back_angry`
+    corpus           name of the corpus, `tess`
+    path             POSIX path below the corpus's folder; None: the corpus lists the clip, the file is not there
+    speaker          corpus-prefixed, `tess/OAF`; None: not published (the corpus's card says why)
+    sentence         corpus-prefixed id of the spoken text, where known
+    language         ISO 639-3
+    age_years        age of the speaker; `age_source` says how it is known
+    gender           f or m
+    emotions         canonical names; several or none for multi-label corpora
+    native_label     label as the corpus writes it
+    official_split   train / validation / test where the corpus publishes a split
+    """
+
+    id: str
+    corpus: str
+    path: str | None
+    speaker: str | None
+    sentence: str | None
+    language: str
+    age_years: float
+    age_source: AgeSource
+    gender: str
+    emotions: tuple[str, ...]
+    native_label: str
+    official_split: str | None = None
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Utterance))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a file that a user must be told; nothing is left out without one.
+
+    kind       what was found, a key of FINDINGS
+    corpus     name of the corpus
+    where      path below the corpus's folder, or utterance id where there is no file
+    detail     what exactly, in a few words
+    """
+
+    kind: str
+    corpus: str
+    where: str
+    detail: str = ""
+
+
+FINDINGS: dict[str, str] = {
+    "missing": "named by the corpus's own lists, but no file",
+    "pointer": "git-lfs pointer text instead of sound: run `git lfs pull` in the corpus's folder",
+    "empty": "no bytes or no samples",
+    "truncated": "ends before its header says: copy it again",
+    "unreadable": "no audio decoder understands it",
+    "unlabelled": "sound without an entry in the corpus's label files",
+    "contradiction": "the corpus's own facts about it disagree",
+    "conflict": "two different files bear this utterance's name",
+    "copy": "a second, equal-sized copy of an utterance, ignored",
+    "unlisted": "not in the published file list, so in no split",
+    "no cell": "speaker's age is in no age group (under 20 or unknown)",
+    "aiff": "AIFF data in a file named .wav",
+    "rate": "sampling rate other than the corpus's own",
+    "silent": "no sample louder than -80 dB of full scale",
+    "duplicate": "same samples as another clip",
+}
+UNUSABLE = frozenset({"missing", "pointer", "empty", "truncated", "unreadable", "unlabelled", "contradiction", "conflict"})
+"""Kinds after which a clip cannot be used: the corpus is then incomplete."""

@@ -1,0 +1,136 @@
+"""Raw corpora with the true names of every clip, from the lists in ../shared/corpora, each clip a tiny valid wav.
+
+Nothing of those lists is copied into the repository: the trees are built in a temporary folder when the tests run.
+"""
+
+import csv
+import io
+import itertools
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+SHARED = Path(os.environ.get("BIMOTION_CORPORA") or Path(__file__).parents[3] / "shared" / "corpora")
+YUEMOTION_SPEAKERS = [  # number, gender, age: the card's 7 + 4 adults and 5 + 2 elders, one of them 59 years old
+    *((n, "f", 20 + 3 * n) for n in range(1, 8)),
+    *((n, "m", 25 + n) for n in range(8, 12)),
+    *((n, "f", 45 + n) for n in range(14, 19)),
+    *((n, "m", 50 + n) for n in range(12, 14)),
+]
+YUEMOTION_LABELS = ("anger", "happy", "sad", "neutral", "fear", "disgust")
+
+
+def tiny_wav(rate: int) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.full(16, 0.1, np.float32), rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def lay(root: Path, paths, rate: int) -> None:
+    content, folders = tiny_wav(rate), set()
+    for path in paths:
+        target = root / path
+        if target.parent not in folders:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folders.add(target.parent)
+        target.write_bytes(content)
+
+
+def rows(path: Path, delimiter: str = "\t") -> list[dict]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream, delimiter=delimiter))
+
+
+def crema_d(root: Path) -> None:
+    lay(root / "crema", (row["path"] for row in rows(SHARED / "CREMA-D/AudioWAV.manifest.tsv")), 16000)
+    shutil.copy(SHARED / "CREMA-D/VideoDemographics.csv", root / "crema")
+
+
+def csed(root: Path) -> None:
+    lay(root / "Chinese-Speech-Emotion-Datasets", (row["path"] for row in rows(SHARED / "CSED/manifest.tsv")), 44100)
+
+
+def elderreact(root: Path) -> None:
+    annotations = SHARED / "ElderReact/ElderReact-master/Annotations"
+    shutil.copytree(annotations, root / "ElderReact/ElderReact-master/Annotations")
+    for part in ("train", "dev", "test"):
+        names = [line.split()[0] for line in (annotations / f"{part}_labels.txt").read_text().splitlines()]
+        lay(root / f"ElderReact/ElderReact_{part}", (name.replace(".mp4", ".wav") for name in names), 44100)
+
+
+def esd(root: Path) -> None:
+    listed = itertools.chain(
+        rows(SHARED / "ESD/file_names/esd_train.csv", ","), rows(SHARED / "ESD/file_names/esd_test.csv", ",")
+    )
+    lay(root, (row["file"].replace("ESD/", "Emotion Speech Dataset/", 1) for row in listed), 16000)
+
+
+def iemocap(root: Path) -> None:
+    """Names from EMO-SUPERB's table, codes from its soft labels (the true codes need the signed release)."""
+    table = rows(SHARED / "IEMOCAP/EMO-SUPERB/labels_consensus_1.csv", ",")
+    code = dict(zip(("frustrated", "angry", "sad", "disgust", "excited", "fear", "neutral", "surprise", "happy"),
+                    ("fru", "ang", "sad", "dis", "exc", "fea", "neu", "sur", "hap"), strict=True))  # fmt: skip
+    dialogs: dict[str, list[str]] = {}
+    for row in table:
+        stem = row["FileName"].removesuffix(".wav")
+        label = code[max(code, key=lambda name: float(row[name]))]
+        lines = dialogs.setdefault(stem.rpartition("_")[0], [])
+        lines.append(
+            f"[{len(lines)}.2901 - {len(lines)}.9357]\t{stem}\t{label}\t[2.5000, 2.5000, 2.5000]\nC-E2:\tNeutral;\t()\n"
+        )
+    lay(root / "IEMOCAP_full_release", (f"Session{stem[4]}/sentences/wav/{stem.rpartition('_')[0]}/{stem}.wav"
+        for stem in (row["FileName"].removesuffix(".wav") for row in table)), 16000)  # fmt: skip
+    for dialog, lines in dialogs.items():
+        folder = root / f"IEMOCAP_full_release/Session{dialog[4]}/dialog/EmoEvaluation"
+        folder.mkdir(parents=True, exist_ok=True)
+        header = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
+        (folder / f"{dialog}.txt").write_text(header + "\n".join(lines))
+
+
+def tess(root: Path) -> None:
+    lay(root / "TESS", (row["path"] for row in rows(SHARED / "TESS/manifest.tsv")), 24414)
+
+
+def yuemotion_rows() -> list[dict]:
+    """All 1080 entries by the corpus's naming: each speaker 30 / 9 / 21 clips of 10 sentences in 6 emotions."""
+    entries = []
+    for number, gender, age in YUEMOTION_SPEAKERS:
+        for place, (sentence, label) in enumerate(itertools.product(range(1, 11), range(1, 7))):
+            part = "train" if place % 20 < 10 else "validation" if place % 20 < 13 else "test"
+            name = f"data/{number:02}_{gender}{age}_{sentence:02}_{label}.wav"
+            entries.append(dict(split=part, speaker_id=number, file_name=name, gender=gender, age=age,
+                                sentence_id=sentence, label_id=label, label=YUEMOTION_LABELS[label - 1]))  # fmt: skip
+    return entries
+
+
+def yuemotion(root: Path) -> None:
+    entries = yuemotion_rows()
+    lay(root / "YueMotion", (entry["file_name"] for entry in entries), 16000)
+    for part in ("train", "validation", "test"):
+        with (root / f"YueMotion/{part}_metadata.csv").open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, list(entries[0]))
+            writer.writeheader()
+            writer.writerows(entry for entry in entries if entry["split"] == part)
+
+
+BUILDERS = {
+    "crema_d": crema_d, "csed": csed, "elderreact": elderreact, "esd": esd, "iemocap": iemocap, "tess": tess,
+    "yuemotion": yuemotion,
+}  # fmt: skip
+
+
+def build(root: Path) -> Path:
+    """All seven corpora under `root`."""
+    for builder in BUILDERS.values():
+        builder(root)
+    return root
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(json.dumps({"root": str(build(Path(sys.argv[1])))}))
