@@ -3,7 +3,9 @@
 BimotionError                 the command line prints it without a traceback and exits with 2
 ├── UnknownName               a name that is not in a closed list: cell, config, corpus, label, model, rule
 ├── CorpusError               something about a corpus on disk
-│   ├── CorpusNotFound        no folder under the root looks like it, or several do
+│   ├── CorpusNotFound        no folder under the root looks like it
+│   ├── CorpusAmbiguous       several folders under the root do
+│   ├── CorpusAmbiguous       several folders under the root do
 │   ├── CorpusIncomplete      found, but clips are missing or unusable, and `allow_missing` was not given
 │   └── CorpusMalformed       found, but its label or speaker files cannot be understood
 ├── AudioError                a file that should hold sound does not
@@ -36,7 +38,11 @@ class CorpusError(BimotionError):
 
 
 class CorpusNotFound(CorpusError):
-    """No folder under the root looks like the corpus, or several do."""
+    """No folder under the root looks like the corpus."""
+
+
+class CorpusAmbiguous(CorpusError):
+    """Several folders under the root look like the corpus."""
 
 
 class CorpusIncomplete(CorpusError):

@@ -24,8 +24,9 @@ def features(name: str, encode: Encode, manifest: Manifest, table: pd.DataFrame,
     blocks = []
     for corpus, rows in table.groupby("corpus", sort=False):
         whole = manifest.table[manifest.table["corpus"] == corpus]
-        cached = _cached(files.cache_dir() / "features" / name.replace("/", "__") / f"{corpus}-{manifest.states[corpus]}.npy",
-                         encode, [manifest.path(corpus, path) for path in whole["path"]], f"{name}: {corpus}", progress)  # fmt: skip
+        target = files.cache_dir() / "features" / name.replace("/", "__") / f"{corpus}-{manifest.states[corpus]}.npy"
+        paths = [manifest.path(corpus, path) for path in whole["path"]]
+        cached = _cached(target, encode, paths, f"{name}: {corpus}", progress)
         places = pd.Series(np.arange(len(whole)), index=whole["id"])[rows["id"]]
         blocks.append(pd.DataFrame(cached[places.to_numpy()], index=rows.index))
     return pd.concat(blocks).loc[table.index].to_numpy(dtype=np.float32)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from bimotion import audio, files, groups, roster
 from bimotion.corpora import CORPORA, corpus_named
 from bimotion.corpus import Corpus
-from bimotion.errors import CorpusIncomplete, CorpusNotFound, some
+from bimotion.errors import CorpusAmbiguous, CorpusIncomplete, CorpusNotFound, some
 from bimotion.progress import Progress
 from bimotion.tree import Tree
 from bimotion.utterance import FIELDS, UNUSABLE, Finding, Utterance
@@ -152,7 +152,7 @@ def build(
     corpora      names to read; None: all that are found
     locations    corpus -> its folder, where it lies elsewhere or where two sub-folders look alike
 
-    Raises CorpusNotFound (no such root, nothing recognised, two folders for one corpus), CorpusMalformed (label files).
+    Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous, CorpusMalformed (label files).
     """
     progress = progress or Progress()
     names = list(CORPORA) if corpora is None else [corpus_named(name).name for name in corpora]
@@ -187,7 +187,7 @@ def _nothing_found(root: Path, names: list[str]) -> str:
 
 
 def locate(root: str | os.PathLike | None, names: Iterable[str], locations: Mapping[str, str | os.PathLike]) -> dict[str, Tree]:
-    """Corpus -> scanned folder, by content; explicit locations first. Raises CorpusNotFound."""
+    """Corpus -> scanned folder, by content; explicit locations first. Raises CorpusNotFound, CorpusAmbiguous."""
     names = list(names)
     found: dict[str, Tree] = {}
     for name, place in locations.items():
@@ -206,7 +206,7 @@ def locate(root: str | os.PathLike | None, names: Iterable[str], locations: Mapp
             for name in wanted:
                 if CORPORA[name].recognise(tree):
                     if name in found:
-                        raise CorpusNotFound(
+                        raise CorpusAmbiguous(
                             f"expected one folder of {name} in {folder}, found two: {found[name].root.name} and {child.name}; "
                             f"say which: --corpus {name}={child}"
                         )

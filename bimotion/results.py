@@ -143,15 +143,21 @@ class Result:
 
     def headline(self, transfer: str, method: str, test: str, metric: str = "weighted_f1") -> float | None:
         """Mean over the cell's corpora, in [0, 1]; None where the setting was not run."""
+        wanted = (transfer, method, test, metric)
         for score in self.scores:
-            if (score.transfer, score.method, score.test) == (transfer, method, test) and score.pooling == "mean":
-                if score.metric == metric:
-                    return score.value
+            if (score.transfer, score.method, score.test, score.metric, score.pooling) == (*wanted, "mean"):
+                return score.value
         return None
 
     def to_json(self) -> str:
-        """JSON text, keys in the order of the fields; NaN is an error."""
-        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        """JSON text, keys in the order of the fields, one line a row of scores; NaN is an error."""
+        content = dataclasses.asdict(self)
+        rows = {name: content[name] for name in ("scores", "skipped")}
+        text = json.dumps(content | dict.fromkeys(rows, []), indent=1, ensure_ascii=False, allow_nan=False)
+        for name, items in rows.items():
+            lines = ",\n  ".join(json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items)
+            text = text.replace(f'"{name}": []', f'"{name}": [\n  {lines}\n ]' if items else f'"{name}": []')
+        return text + "\n"
 
     def save(self, folder: Path) -> Path:
         """Write `folder`/result.json; returns its path."""

@@ -121,11 +121,11 @@ def prepare(selection: Selection, schema: LabelSchema) -> Material:
     lost = [finding for finding in selection.manifest.findings if finding.kind in UNUSABLE]
     for finding in (*lost, *selection.split.findings):
         left_out[finding.corpus][finding.kind] += _n_clips(finding)
-    reasons = selection.rows["emotions"].map(schema.left_out)
+    reasons = [schema.left_out(emotions) for emotions in selection.rows["emotions"]]
     for corpus, reason in zip(selection.rows["corpus"], reasons, strict=True):
         if reason is not None:
             left_out[corpus][reason] += 1
-    table = selection.rows[reasons.isna()].reset_index(drop=True)
+    table = selection.rows[[reason is None for reason in reasons]].reset_index(drop=True)
     reference = [
         schema.reference(emotions, CORPORA[corpus].card.emotions)
         for emotions, corpus in zip(table["emotions"], table["corpus"], strict=True)
@@ -176,7 +176,7 @@ def _feasible(plan: list[Setting], material: Material) -> tuple[list[Setting], l
             empty.append(f"no test clips in {setting.test}")
         if empty:
             names = (setting.transfer, setting.method, list(setting.train_names), str(setting.test))
-            skipped.append(Skipped(*names, reason="; ".join(empty)))
+            skipped.append(Skipped(*names, reason="; ".join(sorted(set(empty), reverse=True))))
         else:
             runnable.append(setting)
     return runnable, skipped

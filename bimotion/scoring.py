@@ -84,7 +84,7 @@ def test_set(rows: pd.DataFrame, corpus: str | None) -> TestSet:
 def scores(predictions: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema, seed: int) -> list[Score]:
     """Rows of every setting whose training set stands in the predictions."""
     rows: list[Score] = []
-    tables = {key: table for key, table in predictions.groupby(["train", "cell"])}
+    tables = dict(list(predictions.groupby(["train", "cell"])))
     for setting in settings:
         table = tables.get((joined(setting.train), str(setting.test)))
         if table is not None:

@@ -75,11 +75,14 @@ FINDINGS: dict[str, str] = {
     "conflict": "two different files bear this utterance's name",
     "copy": "a second, equal-sized copy of an utterance, ignored",
     "unlisted": "not in the published file list, so in no split",
+    "malformed": "the corpus's label or metadata files cannot be understood",
     "no cell": "speaker's age is in no age group (under 20 or unknown)",
     "aiff": "AIFF data in a file named .wav",
     "rate": "sampling rate other than the corpus's own",
     "silent": "no sample louder than -80 dB of full scale",
     "duplicate": "same samples as another clip",
 }
-UNUSABLE = frozenset({"missing", "pointer", "empty", "truncated", "unreadable", "unlabelled", "contradiction", "conflict"})
+UNUSABLE = frozenset(
+    {"malformed", "missing", "pointer", "empty", "truncated", "unreadable", "unlabelled", "contradiction", "conflict"}
+)
 """Kinds after which a clip cannot be used: the corpus is then incomplete."""

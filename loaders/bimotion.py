@@ -1,5 +1,7 @@
 """BiMotion: English and Mandarin emotional speech of adults and elders. Configs: four cells and their unions."""
 
+from typing import ClassVar
+
 from bimotion import dataset
 
 
@@ -7,4 +9,4 @@ class Builder(dataset.Builder):
     """`load_dataset("bimotion", "eng_eld", data_dir="/corpora")`"""
 
     DATASET = "bimotion"
-    BUILDER_CONFIGS = [dataset.Config(name=name) for name in dataset.CONFIGS["bimotion"]]
+    BUILDER_CONFIGS: ClassVar = [dataset.Config(name=name) for name in dataset.CONFIGS["bimotion"]]

@@ -13,6 +13,12 @@ from bimotion.corpus import Card, Corpus, Reading, counter, sounds
 from bimotion.tree import Tree
 from bimotion.utterance import Utterance
 
+DUPLICATES = (
+    "Neg_female_36", "Neg_female_6", "Neg_female_69", "Pos_female_40", "Pos_female_43", "Pos_female_52", "Pos_female_57",
+    "Pos_female_59",
+)  # fmt: skip
+"""Clips with the samples of another one, found among 264 of the 652; three of these pairs bear two different labels."""
+
 CARD = Card(
     name="csed",
     title="CSED",
@@ -29,6 +35,7 @@ CARD = Card(
     age_note="assumed 65 by the BiMotion paper; the corpus's README speaks of school friends and video clips",
     speaker_note="the corpus publishes no speaker ids",
     not_disjoint="speakers are not published",
+    known=dict.fromkeys((f"csed/{stem}" for stem in DUPLICATES), "duplicate"),
 )
 GRAMMAR = re.compile(r"(nat|neg|pos)[-_ ](female|male)[-_ ](\d+)", re.IGNORECASE)
 ASSUMED_AGE_YEARS = 65

@@ -102,7 +102,8 @@ def _labels(tree: Tree) -> dict[str, str]:
                 continue
             if match[2] not in CARD.native_labels:
                 raise CorpusMalformed(
-                    f"{tree.root / table.path}:{number}: unknown label {match[2]!r}: expected one of {', '.join(CARD.native_labels)}"
+                    f"{tree.root / table.path}:{number}: unknown label {match[2]!r}: "
+                    f"expected one of {', '.join(CARD.native_labels)}"
                 )
             labels[match[1]] = match[2]
     return labels

@@ -80,7 +80,7 @@ def read(tree: Tree) -> Reading:
 
 
 def unpack(tree: Tree, into: Path) -> bool:
-    """Write data.tar.bz2 or the Parquet conversion of `tree` as plain folder into `into`; False where clips lie open already."""
+    """Write data.tar.bz2 or the Parquet conversion of `tree` as plain folder into `into`; False where clips lie open."""
     if next(sounds(tree, GRAMMAR), None):
         return False
     archives = [file for file in tree.files if re.fullmatch(r"data\.tar(\.\w+)?|data\.tgz", file.name)]
@@ -129,7 +129,7 @@ def _checked(row: dict, where: str) -> tuple[re.Match, str]:
         )
     stated = (row["speaker_id"].zfill(2), row["gender"], row["age"], row["sentence_id"].zfill(2), row["label_id"])
     if stated != tuple(part.lower() for part in match.groups()) or row["label"] != LABELS[int(match[5]) - 1]:
-        raise CorpusMalformed(f"{where}: file name {row['file_name']!r} and columns {stated + (row['label'],)} disagree")
+        raise CorpusMalformed(f"{where}: file name {row['file_name']!r} and columns {(*stated, row['label'])} disagree")
     return match, row["split"]
 
 

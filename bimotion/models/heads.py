@@ -41,12 +41,12 @@ class MajorityHead:
 
 
 class RandomHead:
-    """Uniform random numbers from the seed, for clips in the order given: what no knowledge scores."""
+    """Uniform random numbers from the seed and the training set's size, for clips in the order given."""
 
     version = "1"
 
     def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int) -> None:
-        self.n_classes, self.seed = reference.shape[1], seed
+        self.n_classes, self.seed = reference.shape[1], (seed, len(reference))
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         return np.random.default_rng(self.seed).random((len(features), self.n_classes))

@@ -24,7 +24,7 @@ from bimotion.splits import PAPER_YUEMOTION_ELDERLY_FROM_YEARS, ROSTERED, cut
 from bimotion.synth.voice import SYNTH_VERSION, Voice, utter
 from bimotion.utterance import PARTS
 
-FEWEST_CLIPS = 24
+FEWEST_CLIPS = 60
 """A (corpus, cell, part) is never smaller, where the true one is not: below, no score means anything."""
 SAMPLE_RATES_HZ = {"csed": 44100, "tess": 24414}
 DEFAULT_RATE_HZ = 16000
@@ -159,7 +159,7 @@ def _path(clip: Clip) -> str:
         case "iemocap":
             return f"IEMOCAP_full_release/Session{stem[4]}/sentences/wav/{stem.rpartition('_')[0]}/{stem}.wav"
         case "tess":
-            speaker, word, code = stem.split("_")
+            speaker, _, code = stem.split("_")
             folder = f"{speaker}_{_TESS_FOLDERS[speaker].get(code, code)}"
             name = "OA_bite_neutral" if stem == "OAF_bite_neutral" else stem
             return f"TESS/TESS Toronto emotional speech set data/{folder}/{name}.wav"

@@ -21,6 +21,7 @@ YUEMOTION_SPEAKERS = [  # number, gender, age: the card's 7 + 4 adults and 5 + 2
     *((n, "f", 45 + n) for n in range(14, 19)),
     *((n, "m", 50 + n) for n in range(12, 14)),
 ]
+YUEMOTION_COLUMNS = ("split", "speaker_id", "file_name", "gender", "age", "sentence_id", "label_id", "label")
 YUEMOTION_LABELS = ("anger", "happy", "sad", "neutral", "fear", "disgust")
 
 
@@ -102,8 +103,8 @@ def yuemotion_rows() -> list[dict]:
         for place, (sentence, label) in enumerate(itertools.product(range(1, 11), range(1, 7))):
             part = "train" if place % 20 < 10 else "validation" if place % 20 < 13 else "test"
             name = f"data/{number:02}_{gender}{age}_{sentence:02}_{label}.wav"
-            entries.append(dict(split=part, speaker_id=number, file_name=name, gender=gender, age=age,
-                                sentence_id=sentence, label_id=label, label=YUEMOTION_LABELS[label - 1]))  # fmt: skip
+            facts = (part, number, name, gender, age, sentence, label, YUEMOTION_LABELS[label - 1])
+            entries.append(dict(zip(YUEMOTION_COLUMNS, facts, strict=True)))
     return entries
 
 
