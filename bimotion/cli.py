@@ -189,11 +189,12 @@ def synth(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
     scale: Annotated[float, typer.Option("--scale", help="Share of the true corpora's sizes.")] = 0.02,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    only: Only = (),
 ) -> None:
     """Make SYNTHETIC corpora in the true raw layouts: not speech of people, for trying things out."""
     from bimotion.synth import layouts
 
-    n_clips = layouts.write(folder, scale=scale, seed=seed, progress=_progress())
+    n_clips = layouts.write(folder, scale=scale, seed=seed, corpora=_names(only), progress=_progress())
     print(f"{n_clips} SYNTHETIC clips in {folder}: made by formulas, not by people; results on them enter no leaderboard")
 
 

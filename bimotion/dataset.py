@@ -91,7 +91,7 @@ def arrow_rows(rows: pd.DataFrame, audio: Iterable[dict]) -> pa.Table:
         "annotated": [[EMOTIONS.index(name) for name in annotated[corpus]] for corpus in rows["corpus"]],
         "corpus": [list(CORPORA).index(name) for name in rows["corpus"]],
         "speaker_unknown_because": [
-            cards[corpus].speaker_note if speaker is None else None
+            cards[corpus].speaker_note if pd.isna(speaker) else None
             for corpus, speaker in zip(rows["corpus"], rows["speaker"], strict=True)
         ],
     }
@@ -122,18 +122,19 @@ def cache_key(selection: Selection, facts: Iterable[object]) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
+OPTIONS = {"split_rule": "paper", "split_seed": 0, "corpora": None, "allow_missing": False}
+"""Options of a config and their defaults; see `selection.select`."""
+
+
 @dataclass
 class Config(datasets.BuilderConfig):
-    """Options of a config; see `select`."""
+    """Options of a config; see `selection.select`."""
 
-    split_rule: str = "paper"
-    split_seed: int = 0
-    corpora: list[str] | None = None
-    allow_missing: bool = False
+    split_rule: str = OPTIONS["split_rule"]
+    split_seed: int = OPTIONS["split_seed"]
+    corpora: list[str] | None = OPTIONS["corpora"]
+    allow_missing: bool = OPTIONS["allow_missing"]
     version: datasets.Version = field(default_factory=lambda: datasets.Version(DATASET_VERSION))
-
-
-OPTIONS = ("split_rule", "split_seed", "corpora", "allow_missing")
 
 
 class Builder(datasets.ArrowBasedBuilder):
@@ -146,12 +147,13 @@ class Builder(datasets.ArrowBasedBuilder):
         if config_name is not None:
             if config_name not in CONFIGS[self.DATASET]:
                 raise UnknownName(f"config of {self.DATASET}", config_name, CONFIGS[self.DATASET])
-            chosen = {name: options[name] for name in OPTIONS if options.get(name) is not None}
+            given = {name: value for name, value in options.items() if name in OPTIONS and value is not None}
+            chosen = OPTIONS | given
             self.selection = select(data_dir, groups.union(config_name), **chosen)
             if self.selection.rows.empty:
                 corpora = ", ".join(self.selection.manifest.corpora)
                 raise SettingError(f"expected clips of {config_name} in {corpora}, found none; see `bimotion data doctor ROOT`")
-            options["hash"] = cache_key(self.selection, [config_name, sorted(chosen.items())])
+            options["config_id"] = f"{config_name}-{cache_key(self.selection, [sorted(chosen.items())])}"
         super().__init__(config_name=config_name, data_dir=data_dir, **options)
 
     def _info(self) -> datasets.DatasetInfo:
@@ -164,7 +166,9 @@ class Builder(datasets.ArrowBasedBuilder):
         )
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
-        return [datasets.SplitGenerator(name=part, gen_kwargs={"part": part}) for part in PARTS]
+        # `datasets` cannot read an empty split back: parts without a clip (of incomplete corpora) are not offered
+        filled = set(self.selection.rows["part"])
+        return [datasets.SplitGenerator(name=part, gen_kwargs={"part": part}) for part in PARTS if part in filled]
 
     def _generate_tables(self, part: str) -> Iterator[tuple[Key, pa.Table]]:
         rows = self.selection.rows[self.selection.rows["part"] == part]

@@ -95,7 +95,7 @@ def _plan(configs: Sequence[str], metadata_only: bool) -> Plan:
 
 def _refuse_forbidden(chosen: Selection, metadata_only: bool) -> None:
     allowed = {"audio", "labels"} if metadata_only else {"audio"}
-    used = [CORPORA[name].card for name in chosen.rows["corpus"].unique()]
+    used = [CORPORA[name].card for name in chosen.rows.loc[~chosen.rows["synthetic"], "corpus"].unique()]
     if forbidden := [card for card in used if card.redistribution not in allowed]:
         reasons = "; ".join(f"{card.name} ({card.licence}: {_PERMISSION[card.redistribution]})" for card in forbidden)
         raise LicenceError(

@@ -153,7 +153,7 @@ class Result:
         """JSON text, keys in the order of the fields, one line a row of scores; NaN is an error."""
         content = dataclasses.asdict(self)
         rows = {name: content[name] for name in ("scores", "skipped")}
-        text = json.dumps(content | dict.fromkeys(rows, []), indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(content | {name: [] for name in rows}, indent=1, ensure_ascii=False, allow_nan=False)
         for name, items in rows.items():
             lines = ",\n  ".join(json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items)
             text = text.replace(f'"{name}": []', f'"{name}": [\n  {lines}\n ]' if items else f'"{name}": []')

@@ -37,6 +37,7 @@ _FRAMES_PER_S = 100
 _HOP = SAMPLE_RATE_HZ // _FRAMES_PER_S
 _WINDOW = 640
 _FFT = 1024
+_BLOCK = 24  # frames transformed at once: touching fresh memory takes longer than the transform itself
 _BIN_HZ = SAMPLE_RATE_HZ / _FFT
 _BINS = _FFT // 2 + 1
 _MEL_BANDS = 40
@@ -49,7 +50,8 @@ _TRIMMED_DB = 60.0  # takes digital silence away and leaves room noise
 _VOICED_PERIODICITY = 0.6
 _OCTAVE_COST = 0.02  # periodicity a candidate loses for each octave below the highest pitch
 _LOWEST_HZ, _HIGHEST_HZ = 65.0, 600.0
-_PITCH_BAND_HZ = 4000.0
+_PITCH_BAND_HZ = 2500.0
+_LAGS_PER_S = SAMPLE_RATE_HZ // 2  # enough for that band
 _NEUTRAL_SEMITONE = 31.0
 _LARGEST_STEP = 3.0  # semitones a frame; what is larger is an octave error, not intonation
 _MODULATION_HZ = (0, 2, 4, 8, 16, 50)
@@ -120,7 +122,7 @@ def functionals(waveform: np.ndarray) -> np.ndarray:
 
 @cache
 def _tables() -> tuple[np.ndarray, object, np.ndarray, np.ndarray]:
-    """Window (640,); sparse mel bands and sums (46, 513); autocorrelation of the window, 1 at lag 0; low-pass of pitch."""
+    """Window; sparse mel bands and sums (46, 513); the window's autocorrelation, 1 at lag 0; low-pass for pitch."""
     import librosa
     from scipy.sparse import csr_array
 
@@ -133,9 +135,9 @@ def _tables() -> tuple[np.ndarray, object, np.ndarray, np.ndarray]:
     autocorrelation = np.fft.irfft(np.abs(np.fft.rfft(window, _FFT)) ** 2)[:_BINS]
     # A sparse product, because a dense one goes to BLAS, whose rounding may depend on the number of threads.
     bands = csr_array(np.concatenate([mel, sums]).astype(np.float32))
-    # Without the low-pass a period between two samples has a lower peak than its multiples: an octave error.
-    lowpass = np.cos(np.pi / 2 * np.minimum(hz / _PITCH_BAND_HZ, 1)) ** 2
-    correlation_of_window = autocorrelation / autocorrelation[0]
+    # Without the low-pass a period between two lags has a lower peak than its multiples: an octave error.
+    lowpass = np.cos(np.pi / 2 * np.minimum(hz[hz <= _LAGS_PER_S / 2] / _PITCH_BAND_HZ, 1)) ** 2
+    correlation_of_window = autocorrelation[:: SAMPLE_RATE_HZ // _LAGS_PER_S] / autocorrelation[0]
     return window.astype(np.float32), bands, correlation_of_window.astype(np.float32), lowpass.astype(np.float32)
 
 
@@ -156,10 +158,10 @@ def _frames(samples: np.ndarray) -> _Frames:
 
     window, bands, *_ = _tables()
     cut = np.lib.stride_tricks.sliding_window_view(np.pad(samples, _WINDOW // 2), _WINDOW)[::_HOP]
-    padded = np.zeros((len(cut), _FFT), dtype=np.float32)
-    np.multiply(cut, window, out=padded[:, :_WINDOW])
-    spectrum = rfft(padded, axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
+    power = np.empty((len(cut), _BINS), dtype=np.float32)
+    for block in (slice(start, start + _BLOCK) for start in range(0, len(cut), _BLOCK)):
+        spectrum = rfft(cut[block] * window, _FFT, axis=1)
+        power[block] = spectrum.real**2 + spectrum.imag**2
     energy = power.sum(axis=1)
     kept = np.flatnonzero(energy >= energy.max() * 10 ** (-_TRIMMED_DB / 10))
     start = min(kept[0], len(energy) - 3)  # three frames at least, so that differences exist
@@ -175,31 +177,30 @@ def _frames(samples: np.ndarray) -> _Frames:
 def _pitch(frames: _Frames) -> _Pitch:
     from scipy.fft import dct
 
-    lags = np.arange(int(SAMPLE_RATE_HZ / _HIGHEST_HZ) - 1, int(SAMPLE_RATE_HZ / _LOWEST_HZ) + 2)
+    lags = np.arange(int(_LAGS_PER_S / _HIGHEST_HZ) - 1, int(_LAGS_PER_S / _LOWEST_HZ) + 2)
     around = slice(lags[0] - 1, lags[-1] + 2)
     _, _, correlation_of_window, lowpass = _tables()
-    raw = dct(frames.power * lowpass, type=1, axis=1)  # the inverse transform of a real, even spectrum
+    # The transform of a real, even spectrum is its inverse transform, up to a factor.
+    raw = dct(frames.power[:, : len(lowpass)] * lowpass, type=1, axis=1)
     correlation = raw[:, around] / (raw[:, :1] * correlation_of_window[around])
-    middle = correlation[:, 1:-1]
-    is_peak = (middle >= correlation[:, :-2]) & (middle > correlation[:, 2:])
-    cost = (_OCTAVE_COST * np.log2(lags / lags[0])).astype(np.float32)
-    score = np.where(is_peak, middle - cost, np.float32(-2))
+    left, centre, right = correlation[:, :-2], correlation[:, 1:-1], correlation[:, 2:]
+    is_peak = (centre >= left) & (centre > right)
+    shift = (right - left) / np.where(is_peak, 2 * (2 * centre - left - right), np.float32(np.inf))
+    height = centre + (right - left) * shift / 4
+    hz = _LAGS_PER_S / (lags + shift)
+    score = np.where(is_peak, height - (_OCTAVE_COST * np.log2(lags / lags[0])).astype(np.float32), np.float32(-2))
     loud = frames.level_db > -_VOICED_DB
-    pitch = _best_peak(correlation, score, lags, loud)
+    pitch = _best_peak(hz, height, score, loud)
     if not pitch.voiced.any():
         return pitch
     low_hz, high_hz = _quantiles(pitch.hz[pitch.voiced], 0.25, 0.75) * (0.7, 1.8)
-    in_range = (lags > SAMPLE_RATE_HZ / high_hz) & (lags < SAMPLE_RATE_HZ / low_hz)
-    return _best_peak(correlation, np.where(in_range, score, np.float32(-2)), lags, loud)
+    return _best_peak(hz, height, np.where((hz > low_hz) & (hz < high_hz), score, np.float32(-2)), loud)
 
 
-def _best_peak(correlation: np.ndarray, score: np.ndarray, lags: np.ndarray, loud: np.ndarray) -> _Pitch:
-    rows, best = np.arange(len(score)), score.argmax(axis=1)
-    left, centre, right = (correlation[rows, best + offset].astype(np.float64) for offset in range(3))
-    curvature = left - 2 * centre + right
-    shift = np.clip(np.where(curvature < 0, (left - right) / (2 * np.minimum(curvature, -1e-9)), 0), -0.5, 0.5)
-    voiced = _without_short_runs(loud & (score[rows, best] > _VOICED_PERIODICITY))
-    return _Pitch(SAMPLE_RATE_HZ / (lags[best] + shift), centre - (left - right) * shift / 4, voiced)
+def _best_peak(hz: np.ndarray, height: np.ndarray, score: np.ndarray, loud: np.ndarray) -> _Pitch:
+    best = np.arange(len(score)), score.argmax(axis=1)
+    voiced = loud & (score[best] > _VOICED_PERIODICITY)
+    return _Pitch(hz[best], height[best], _without_short_runs(voiced))
 
 
 def _tracks(frames: _Frames, pitch: _Pitch, log_mel: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bimotion import roster
-from bimotion.corpora import CORPORA, elderreact, esd, yuemotion
+from bimotion.corpora import CORPORA, corpus_named, elderreact, esd, yuemotion
 from bimotion.errors import SettingError
 from bimotion.manifest import SYNTHETIC_MARK
 from bimotion.progress import Progress
@@ -61,7 +61,7 @@ def plan(scale: float = 0.02, seed: int = 0, corpora: Iterable[str] | None = Non
     if not 0 < scale <= 1:
         raise SettingError(f"expected a scale above 0 and up to 1, found {scale}")
     clips = []
-    for corpus in CORPORA if corpora is None else corpora:
+    for corpus in CORPORA if corpora is None else [corpus_named(name).name for name in corpora]:
         clips += _plan_rostered(corpus, scale, seed) if corpus in ROSTERED else _plan_yuemotion(scale, seed)
     return sorted(clips, key=lambda clip: clip.id)
 
@@ -141,7 +141,7 @@ def _plan_yuemotion(scale: float, seed: int) -> list[Clip]:
     return clips
 
 
-def _path(clip: Clip) -> str:
+def path_of(clip: Clip) -> str:
     """Path of a clip below the root, in its corpus's true layout."""
     stem, label = clip.stem, "+".join(clip.label)
     match clip.corpus:
@@ -271,7 +271,7 @@ def lay(root: Path, clips: Sequence[Clip], seed: int = 0, progress: Progress | N
     """Write clips and their corpora's text files below a root, without marking them synthetic."""
     from joblib import Parallel, delayed
 
-    paths = [root / _path(clip) for clip in clips]
+    paths = [root / path_of(clip) for clip in clips]
     for folder in {path.parent for path in paths}:
         folder.mkdir(parents=True, exist_ok=True)
     for corpus, text_files in TEXT_FILES.items():

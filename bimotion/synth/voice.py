@@ -52,7 +52,7 @@ VAGUE_EMOTIONS, VAGUE_NOISE_FACTOR = ("other", "unknown"), 1.8
 
 # Pairs of cues turned into one another. Age and language use different pairs so that their angles do not cancel.
 LANGUAGE_ANGLE_DEG, LANGUAGE_PLANES = {"eng": 0.0, "yue": 50.0, "zho": 75.0}, ((0, 3), (4, 1), (5, 2))
-ELDERLY_ANGLE_DEG, ELDERLY_PLANES = 32.0, ((0, 4), (2, 3), (5, 1))
+ELDERLY_ANGLE_DEG, ELDERLY_PLANES = 36.0, ((0, 1), (2, 4), (3, 5))
 ELDERLY_FROM_YEARS = 60
 ELDERLY_RATE, ELDERLY_JITTER, ELDERLY_BREATH, ELDERLY_EMOTION = 0.87, 2.5, 1.5, 0.9  # factors
 ELDERLY_PITCH_SEMITONES = {"f": -1.5, "m": 0.7}

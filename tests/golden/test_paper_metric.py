@@ -1,0 +1,187 @@
+"""The published metric, re-implemented here from its description, on ElderReact-like tables: scoring must agree to 1e-12.
+
+The rule of arXiv 2306.14517's code, on one corpus's test set: only the columns that the corpus annotates count. "single":
+arg-max of the 0/1 reference against arg-max of the scores, so that of several positives the first counts, and a clip
+without any counts as the first annotated class. "multi": every column on its own, positive above 0.5. Both are read off
+scikit-learn's classification report as the support-weighted F1.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import classification_report
+
+from bimotion.groups import Cell
+from bimotion.labels import EMOTIONS, SCHEMAS
+from bimotion.protocol import Setting
+from bimotion.scoring import scores
+
+CELL = Cell("eng", "eld")
+SETTING = Setting("in-group", "inference", (CELL,), CELL)
+
+ANNOTATED = {
+    "crema_d": "sadness fear angry happiness disgust neutral",
+    "elderreact": "sadness fear angry happiness disgust surprise",
+    "iemocap": "sadness fear angry happiness disgust neutral surprise excitement frustrated other",
+}
+
+# corpus | emotions marked (none to three) | scores in % of the annotated columns, in the order above
+TABLE = """
+crema_d    | sadness                    | 61 10 12 05 50 30
+crema_d    | sadness                    | 20 10 12 05 55 30
+crema_d    | fear                       | 20 51 12 05 55 30
+crema_d    | fear                       | 20 71 12 05 55 30
+crema_d    | angry                      | 20 71 82 05 55 30
+crema_d    | happiness                  | 20 11 22 95 55 30
+crema_d    | happiness                  | 20 11 22 45 35 46
+crema_d    | neutral                    | 49 11 22 45 35 46
+crema_d    | neutral                    | 09 11 22 45 35 86
+elderreact |                            | 10 20 30 15 05 25
+elderreact |                            | 60 20 30 15 05 25
+elderreact |                            | 60 20 30 15 51 75
+elderreact | happiness                  | 05 10 20 90 15 40
+elderreact | happiness surprise         | 05 10 20 90 15 80
+elderreact | happiness surprise         | 05 10 20 40 15 80
+elderreact | sadness fear               | 30 70 20 10 15 05
+elderreact | sadness fear               | 70 30 20 10 15 05
+elderreact | fear surprise              | 10 50 20 05 15 50
+elderreact | sadness angry disgust      | 55 05 75 10 65 20
+elderreact | fear angry surprise        | 05 52 75 10 65 20
+elderreact | angry disgust              | 05 12 45 10 65 20
+elderreact | disgust                    | 05 12 45 10 65 20
+iemocap    | excitement                 | 05 10 15 60 20 25 30 55 35 40
+iemocap    | excitement                 | 05 10 15 40 20 25 30 55 35 40
+iemocap    | frustrated                 | 05 10 65 40 20 25 30 55 70 40
+iemocap    | frustrated                 | 05 10 75 40 20 25 30 55 70 40
+iemocap    | neutral                    | 05 10 75 40 20 85 30 55 70 40
+iemocap    | other                      | 05 10 75 40 20 85 30 55 70 50
+iemocap    | surprise                   | 05 10 05 40 20 25 60 55 10 50
+"""
+
+
+def rows_of(corpus, marked, values):
+    """Reference and scores of a clip over the 13 columns; what the corpus does not annotate is -1, and tempting."""
+    columns = [EMOTIONS.index(name) for name in ANNOTATED[corpus].split()]
+    reference, probabilities = np.full(13, -1, np.int8), np.full(13, 0.99)
+    reference[columns] = [name in marked for name in ANNOTATED[corpus].split()]
+    probabilities[columns] = values
+    return {"corpus": corpus, "reference": reference, "probabilities": probabilities}
+
+
+def predictions_of(rows):
+    table = pd.DataFrame(rows)
+    return table.assign(
+        train="eng_eld",
+        cell="eng_eld",
+        id=[f"{corpus}/{number}" for number, corpus in enumerate(table["corpus"])],
+        speaker=None,
+        trained=[list(EMOTIONS)] * len(table),
+    )
+
+
+def literal_rows():
+    for line in TABLE.strip().splitlines():
+        corpus, marked, values = line.split("|")
+        yield rows_of(corpus.strip(), marked.split(), [int(value) / 100 for value in values.split()])
+
+
+def annotated_columns(rows):
+    reference, probabilities = np.stack([*rows["reference"]]), np.stack([*rows["probabilities"]])
+    columns = np.flatnonzero(reference[0] != -1)
+    return reference[:, columns], probabilities[:, columns]
+
+
+def published_single(rows):
+    reference, probabilities = annotated_columns(rows)
+    report = classification_report(
+        reference.argmax(axis=1),
+        probabilities.argmax(axis=1),
+        labels=range(reference.shape[1]),
+        output_dict=True,
+        zero_division=0,
+    )
+    return report["weighted avg"]["f1-score"]
+
+
+def published_multi(rows):
+    reference, probabilities = annotated_columns(rows)
+    report = classification_report(reference, (probabilities > 0.5).astype(int), output_dict=True, zero_division=0)
+    return report["weighted avg"]["f1-score"]
+
+
+PUBLISHED = {"weighted_f1": published_single, "weighted_f1_multi": published_multi}
+
+
+def ours(predictions):
+    """(corpus or pooling, metric) -> value."""
+    found = scores(predictions, [SETTING], SCHEMAS["emotion"], seed=0)
+    return {(score.corpus or score.pooling, score.metric): score.value for score in found}
+
+
+# hits, said, true of each class -> F1, counted by hand from the table
+BY_HAND = {
+    # sadness 1 2 2 -> 1/2; fear 1 1 2 -> 2/3; angry 1 1 1 -> 1; happiness 1 1 2 -> 2/3; neutral 1 2 2 -> 1/2
+    ("crema_d", "weighted_f1"): (2 * 1 / 2 + 2 * 2 / 3 + 1 + 2 * 2 / 3 + 2 * 1 / 2) / 9,
+    # sadness 2 2 6 -> 1/2; fear 1 2 2 -> 1/2; angry 0 3 1 -> 0; happiness 2 2 3 -> 4/5; disgust 1 2 1 -> 2/3; surprise 0 2 0
+    ("elderreact", "weighted_f1"): (6 * 1 / 2 + 2 * 1 / 2 + 0 + 3 * 4 / 5 + 2 / 3) / 13,
+    # sadness 2 4 3 -> 4/7; fear 2 2 4 -> 2/3; angry 2 2 3 -> 4/5; happiness the same; disgust 3 5 3 -> 3/4; surprise 2 3 4
+    ("elderreact", "weighted_f1_multi"): (3 * 4 / 7 + 4 * 2 / 3 + 3 * 4 / 5 + 3 * 4 / 5 + 3 * 3 / 4 + 4 * 4 / 7) / 20,
+}
+
+
+@pytest.mark.parametrize("metric", PUBLISHED)
+@pytest.mark.parametrize("corpus", ANNOTATED)
+def test_fixed_table_equals_the_published_rule(corpus, metric):
+    predictions = predictions_of(literal_rows())
+    expected = PUBLISHED[metric](predictions[predictions["corpus"] == corpus])
+    assert 0 < expected < 1
+    assert ours(predictions)[corpus, metric] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("which", "value"), BY_HAND.items())
+def test_fixed_table_by_hand(which, value):
+    assert ours(predictions_of(literal_rows()))[which] == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", PUBLISHED)
+def test_headline_is_the_mean_of_the_published_rule_over_corpora(metric):
+    predictions = predictions_of(literal_rows())
+    of_corpora = [PUBLISHED[metric](rows) for _, rows in predictions.groupby("corpus")]
+    assert ours(predictions)["mean", metric] == pytest.approx(sum(of_corpora) / 3, abs=1e-12)
+
+
+def test_clip_without_any_emotion_counts_as_the_first_annotated_class():
+    silent = predictions_of([rows_of("elderreact", [], [0.6, 0.1, 0.1, 0.1, 0.1, 0.1])])
+    assert ours(silent)["elderreact", "weighted_f1"] == 1.0
+    assert ours(silent)["elderreact", "f1_sadness"] == 1.0
+    assert ours(silent)["elderreact", "weighted_f1_multi"] is None  # nothing is positive: undefined, not 0
+
+
+def test_exactly_one_half_is_not_positive():
+    half = predictions_of([rows_of("elderreact", ["fear"], [0.1, 0.5, 0.1, 0.1, 0.1, 0.1])])
+    assert ours(half)["elderreact", "weighted_f1_multi"] == 0.0
+    assert ours(half)["elderreact", "weighted_f1"] == 1.0
+
+
+@st.composite
+def clips(draw):
+    corpus = draw(st.sampled_from(sorted(ANNOTATED)))
+    names = ANNOTATED[corpus].split()
+    marked = draw(st.lists(st.sampled_from(names), max_size=3))
+    values = draw(st.lists(st.integers(0, 20), min_size=len(names), max_size=len(names)))
+    return rows_of(corpus, marked, [value / 20 for value in values])  # coarse: ties and exact halves are common
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(rows=st.lists(clips(), min_size=1, max_size=20))
+def test_any_table_equals_the_published_rule(rows):
+    predictions = predictions_of(rows)
+    found = ours(predictions)
+    for corpus, part in predictions.groupby("corpus"):
+        assert found[corpus, "weighted_f1"] == pytest.approx(published_single(part), abs=1e-12)
+        if (annotated_columns(part)[0] == 1).any():
+            assert found[corpus, "weighted_f1_multi"] == pytest.approx(published_multi(part), abs=1e-12)
+        else:
+            assert found[corpus, "weighted_f1_multi"] is None

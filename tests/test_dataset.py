@@ -1,0 +1,164 @@
+"""load_dataset: through the Hub library's own function, through ours, streaming, with and without decoding."""
+
+import subprocess
+import sys
+import time
+
+import datasets
+import numpy as np
+import pytest
+import soundfile
+
+import bimotion
+from bimotion import dataset, groups, registration
+from bimotion.errors import CorpusIncomplete, CorpusNotFound, UnknownName
+from bimotion.labels import EMOTIONS
+from bimotion.utterance import FIELDS
+
+CONFIGS = [(name, config) for name, configs in dataset.CONFIGS.items() for config in configs]
+
+
+@pytest.mark.parametrize(("name", "config"), CONFIGS)
+def test_every_config_loads_alike_by_both_doors(synth_root, name, config):
+    theirs = datasets.load_dataset(name, config, data_dir=str(synth_root))
+    ours = bimotion.load_dataset(name, config, data_dir=synth_root)
+    assert list(theirs) == list(ours) == ["train", "validation", "test"]
+    for part in theirs:
+        assert theirs[part]["id"][:] == ours[part]["id"][:]
+        cells = {theirs[part].features["cell"].int2str(cell) for cell in theirs[part]["cell"]}
+        assert cells == set(map(str, groups.union(config)))
+
+
+def test_rows_carry_every_field_typed(synth_root):
+    rows = bimotion.load_dataset("bimotion", "eng_eld", data_dir=synth_root)["test"]
+    assert set(FIELDS) <= set(rows.features)
+    assert {type(rows.features[name]).__name__ for name in ("cell", "language", "gender", "age_source")} == {"ClassLabel"}
+    for row in rows:
+        names = [EMOTIONS[place] for place in row["emotions"]]
+        assert [EMOTIONS[place] for place, one in enumerate(row["labels"]) if one] == names
+        assert sum(row["labels_mask"]) == len(row["annotated"])
+        assert set(row["emotions"]) <= set(row["annotated"])
+        assert (row["speaker"] is None) == (row["speaker_unknown_because"] is not None)
+        assert row["age_years"] >= 60
+        assert row["synthetic"]
+
+
+def test_a_row_gives_its_sound_with_and_without_torchcodec(synth_root):
+    row = bimotion.load_dataset("bimotion", "zho_eld", data_dir=synth_root, split="test")[0]
+    waveform = bimotion.decode(row["audio"])
+    assert waveform.dtype == np.float32
+    assert waveform.shape[0] / 16_000 == pytest.approx(row["duration_s"], abs=0.01)
+    if not dataset.torchcodec_works():
+        assert set(row["audio"]) == {"bytes", "path"}
+        assert soundfile.info(row["audio"]["path"]).samplerate == 44100
+
+
+def test_streaming_gives_the_same_rows(synth_root):
+    streamed = datasets.load_dataset("yuemotion", "yue", data_dir=str(synth_root), streaming=True)
+    loaded = bimotion.load_dataset("yuemotion", "yue", data_dir=synth_root)
+    for part in loaded:
+        assert [row["id"] for row in streamed[part]] == loaded[part]["id"][:]
+
+
+def test_the_root_comes_from_the_environment(synth_root, monkeypatch):
+    monkeypatch.setenv("BIMOTION_CORPORA", str(synth_root))
+    assert len(bimotion.load_dataset("bimotion", "zho_eld")["train"]) == len(
+        datasets.load_dataset("bimotion", "zho_eld")["train"]
+    )
+    monkeypatch.delenv("BIMOTION_CORPORA")
+    with pytest.raises(CorpusNotFound, match="BIMOTION_CORPORA"):
+        bimotion.load_dataset("bimotion", "zho_eld")
+
+
+def test_split_rules_and_corpora_are_options(synth_root):
+    disjoint = datasets.load_dataset(
+        "bimotion", "eng_adu", data_dir=str(synth_root), split_rule="disjoint", corpora=["crema_d"]
+    )
+    speakers = {part: set(disjoint[part]["speaker"]) for part in disjoint}
+    assert not speakers["train"] & speakers["test"]
+    assert not speakers["train"] & speakers["validation"]
+    assert {disjoint["train"].features["corpus"].int2str(place) for place in disjoint["train"]["corpus"]} == {"crema_d"}
+    paper = bimotion.load_dataset("bimotion", "eng_adu", data_dir=synth_root, corpora=["crema_d"])
+    assert set(paper["train"]["speaker"]) & set(paper["test"]["speaker"])
+    assert set(disjoint["train"]["speaker_disjoint"]) == {True}
+    assert set(paper["train"]["speaker_disjoint"]) == {False}
+
+
+def test_a_change_on_disk_is_seen(tmp_path, wav):
+    for word in ("back", "bar"):
+        wav(tmp_path / f"TESS/OAF_angry/OAF_{word}_angry.wav")
+    options = {"data_dir": tmp_path, "corpora": ["tess"], "allow_missing": True}
+    before = bimotion.load_dataset("bimotion", "eng_eld", **options)
+    wav(tmp_path / "TESS/OAF_angry/OAF_base_angry.wav")
+    after = bimotion.load_dataset("bimotion", "eng_eld", **options)
+    assert sum(map(len, after.values())) == sum(map(len, before.values())) + 1
+
+
+def test_incomplete_corpora_are_refused_unless_allowed(tmp_path, wav):
+    wav(tmp_path / "TESS/OAF_angry/OAF_back_angry.wav")
+    with pytest.raises(CorpusIncomplete, match=r"tess .*2799 missing: .*\(2799 in all\)"):
+        bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, corpora=["tess"])
+    rows = bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, corpora=["tess"], allow_missing=True)
+    assert sum(map(len, rows.values())) == 1
+    with pytest.raises(CorpusIncomplete, match="crema_d: not found"):
+        bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path)
+
+
+def test_unknown_names_are_told_with_the_known_ones(synth_root):
+    for load in (datasets.load_dataset, bimotion.load_dataset):
+        with pytest.raises(UnknownName, match="expected one of eng_eld, eng_adu"):
+            load("bimotion", "eng_old", data_dir=str(synth_root))
+    with pytest.raises(UnknownName, match="unknown corpus 'tes'"):
+        bimotion.load_dataset("bimotion", "eng_eld", data_dir=synth_root, corpora=["tes"])
+    with pytest.raises(UnknownName, match="unknown split rule"):
+        bimotion.load_dataset("bimotion", "eng_eld", data_dir=synth_root, split_rule="random")
+
+
+def test_a_second_call_on_the_full_corpora_is_quick(true_tree):
+    assert sum(map(len, bimotion.load_dataset("bimotion", "all", data_dir=true_tree).values())) == 57256
+    start = time.perf_counter()
+    rows = datasets.load_dataset("bimotion", "all", data_dir=str(true_tree))
+    assert rows["test"][0]["id"]
+    assert time.perf_counter() - start < 2
+
+
+def test_the_private_names_of_datasets_are_still_there():
+    """When this fails, `datasets` has moved its table of packaged modules: mend registration.register alone."""
+    import datasets.load as load
+
+    assert isinstance(load._PACKAGED_DATASETS_MODULES, dict)
+    assert set(registration.BUILDERS) <= set(load._PACKAGED_DATASETS_MODULES)
+    assert callable(load.PackagedDatasetModuleFactory)
+    assert {"module_path", "hash", "builder_kwargs"} <= set(load.DatasetModule.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("order", ["import bimotion, datasets", "import datasets, bimotion"])
+def test_registration_works_in_either_order_of_imports(order, synth_root, tmp_path):
+    code = f"{order}\nprint(len(datasets.load_dataset('yuemotion', 'yue', data_dir={str(synth_root)!r})['test']))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) > 0
+
+
+def test_our_door_does_not_need_the_registration(synth_root, monkeypatch):
+    import datasets.load as load
+
+    for name in registration.BUILDERS:
+        monkeypatch.delitem(load._PACKAGED_DATASETS_MODULES, name)
+    assert len(bimotion.load_dataset("yuemotion", "yue_eld", data_dir=synth_root)["test"]) > 0
+
+
+def test_other_packaged_modules_still_work(tmp_path):
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    assert datasets.load_dataset("csv", data_files=str(tmp_path / "a.csv"), split="train")["x"][:] == [1]
+
+
+def test_cards_name_every_config_and_column():
+    from pathlib import Path
+
+    folder = Path(dataset.__file__).parents[1] / "loaders"
+    card = (folder / "bimotion.md").read_text()
+    assert all(f"`{name}`" in card for name in dataset.features(decode=False))
+    for name, configs in dataset.CONFIGS.items():
+        text = (folder / f"{name}.md").read_text()
+        assert all(f"`{config}`" in text for config in configs)

@@ -1,0 +1,159 @@
+"""From raw audio to scores: the structure that was built into synthetic data comes out, and what must be chance is chance."""
+
+import dataclasses
+import hashlib
+import json
+import random
+import statistics
+
+import pandas as pd
+import pytest
+
+import bimotion
+from bimotion import leaderboard, protocol, results, runner, scoring
+from bimotion.corpora import esd
+from bimotion.errors import CorpusIncomplete, SettingError, UnknownName
+from bimotion.labels import SCHEMAS
+from bimotion.synth import layouts
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def prosody(synth_root, output):
+    return runner.evaluate("bimotion/prosody", data_dir=synth_root, output=output, schema="valence")
+
+
+def mean_headline(result, transfer: str, method: str) -> float:
+    cells = [str(cell) for cell in protocol.groups.BIMOTION_CELLS]
+    return statistics.mean(result.headline(transfer, method, cell) for cell in cells)
+
+
+def test_the_matrix_shows_the_built_in_structure(prosody):
+    result, _ = prosody
+    in_group, cross_age, cross_lingual, cross_all = (
+        mean_headline(result, transfer, "inference") for transfer in ("in-group", "cross-age", "cross-lingual", "cross-all")
+    )
+    assert in_group > cross_age + 0.05
+    assert cross_age > cross_lingual + 0.05
+    assert in_group > 0.7
+    assert cross_all < cross_age
+    assert mean_headline(result, "cross-age", "augmentation") > cross_age
+
+
+def test_prosody_beats_the_other_floors(prosody, synth_root, output):
+    result, _ = prosody
+    for name in ("bimotion/majority", "bimotion/random"):
+        floor, _ = runner.evaluate(name, data_dir=synth_root, output=output, schema="valence")
+        assert mean_headline(floor, "in-group", "inference") < mean_headline(result, "in-group", "inference") - 0.2
+        recalls = [score.value for score in floor.scores if score.metric == "uar" and score.pooling == "mean"]
+        assert 0.2 < statistics.mean(recalls) < 0.47  # a third, for three classes
+
+
+def test_the_record_is_whole(prosody, output):
+    result, folder = prosody
+    read = results.load(folder / "result.json")
+    assert read == result
+    assert read.synthetic
+    assert read.complete
+    assert read.skipped == []
+    assert {score.transfer for score in read.scores} == set(protocol.TRANSFERS)
+    assert read.data["elderreact"].speakers_shared
+    assert read.data["crema_d"].age_source == {"measured": read.data["crema_d"].n_utterances}
+    assert sum(read.data["esd"].left_out.values()) > 0  # surprise has no valence
+    board = json.loads((output / leaderboard.LEADERBOARD_FILE).read_text())
+    assert board["entries"] == []
+    assert "synthetic" in board["excluded"][0]["reason"]
+
+
+def test_scores_are_a_function_of_the_predictions(prosody):
+    result, folder = prosody
+    predictions = pd.read_parquet(folder / "predictions.parquet").sample(frac=1, random_state=0)
+    again = scoring.scores(predictions, protocol.settings("all"), SCHEMAS["valence"], seed=0)
+    assert again == result.scores
+
+
+def test_each_training_set_is_fitted_once_and_columns_share_test_clips(prosody):
+    _, folder = prosody
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    assert predictions["train"].nunique() == 9
+    for _, rows in predictions.groupby("cell"):
+        assert rows.groupby("train")["id"].apply(lambda ids: tuple(sorted(ids))).nunique() == 1
+    assert not predictions.duplicated(["train", "id"]).any()
+
+
+def test_a_finished_run_is_read_back_and_two_runs_are_alike(prosody, synth_root, output, tmp_path):
+    result, folder = prosody
+    before = (folder / "result.json").stat().st_mtime_ns
+    again, same = runner.evaluate("bimotion/prosody", data_dir=synth_root, output=output, schema="valence")
+    assert (again, same) == (result, folder)
+    assert (folder / "result.json").stat().st_mtime_ns == before
+    fresh, other = runner.evaluate("bimotion/prosody", data_dir=synth_root, output=tmp_path, schema="valence")
+    assert other.name == folder.name
+    assert (other / "predictions.parquet").read_bytes() == (folder / "predictions.parquet").read_bytes()
+    dated = {"started": "", "finished": ""}
+    assert dataclasses.replace(fresh, provenance=fresh.provenance | dated) == dataclasses.replace(
+        result, provenance=result.provenance | dated
+    )
+
+
+def uar(root, rule: str, split_seed: int = 0, **options) -> list[float]:
+    """In-group unweighted recall of each (cell, corpus)."""
+    result, _ = runner.evaluate(
+        "bimotion/prosody", data_dir=root, output=root / "out", protocol_name="in-group", allow_missing=True,
+        split_rule=rule, split_seed=split_seed, **options,
+    )  # fmt: skip
+    return [score.value for score in result.scores if score.metric == "uar" and score.pooling is None]
+
+
+def test_shuffled_labels_give_chance(tmp_path):
+    clips = layouts.plan(0.02, seed=1, corpora=["esd"])
+    voiced = [clip.voiced for clip in clips]
+    random.Random(0).shuffle(voiced)
+    layouts.lay(
+        tmp_path / "shuffled",
+        [dataclasses.replace(clip, voiced=emotions) for clip, emotions in zip(clips, voiced, strict=True)],
+    )
+    layouts.lay(tmp_path / "true", clips)
+    assert statistics.mean(uar(tmp_path / "shuffled", "paper", corpora=["esd"])) < 0.33  # a fifth, for five emotions
+    assert statistics.mean(uar(tmp_path / "true", "paper", corpora=["esd"])) > 0.7
+
+
+def test_labels_tied_to_speakers_are_found_out_by_disjoint(tmp_path):
+    """Every speaker has one label and all sound neutral: knowing the speaker is knowing the label, and nothing else is."""
+
+    def is_tied(clip: layouts.Clip) -> bool:
+        return clip.label == (esd.BLOCKS[int(hashlib.sha256(clip.voice.speaker.encode()).hexdigest(), 16) % 5],)
+
+    clips = [clip for clip in layouts.plan(0.1, seed=0, corpora=["esd"]) if is_tied(clip)]
+    layouts.lay(tmp_path, [dataclasses.replace(clip, voiced=("neutral",)) for clip in clips])
+    assert statistics.mean(uar(tmp_path, "paper", corpora=["esd"])) > 0.7
+    dealt = [value for seed in range(4) for value in uar(tmp_path, "disjoint", seed, corpora=["esd"])]
+    assert statistics.mean(dealt) < 0.4
+
+
+def test_real_clips_score_well_above_chance_in_group(shared_corpora, tmp_path):
+    result, _ = bimotion.evaluate("bimotion/prosody", data_dir=shared_corpora, output=tmp_path, allow_missing=True)
+    assert result.headline("in-group", "inference", "eng_eld") > 0.6  # 7 emotions
+    assert result.headline("in-group", "inference", "eng_adu") > 0.8
+    assert result.headline("in-group", "inference", "zho_eld") > 0.42  # 3 classes, equally frequent
+    assert not result.synthetic
+    assert not result.complete
+    assert result.data["tess"].n_utterances < result.data["tess"].n_published
+    assert {skip.reason for skip in result.skipped} >= {"no training clips in zho_adu"}
+    board = json.loads((tmp_path / leaderboard.LEADERBOARD_FILE).read_text())
+    assert [entry["complete"] for entry in board["entries"]] == [False]
+
+
+def test_bad_requests_are_told_and_leave_nothing(synth_root, tmp_path, wav):
+    with pytest.raises(UnknownName, match="expected one of bimotion/prosody"):
+        runner.evaluate("bimotion/prosodie", data_dir=synth_root, output=tmp_path / "out")
+    wav(tmp_path / "corpora/TESS/OAF_angry/OAF_back_angry.wav")
+    with pytest.raises(CorpusIncomplete):
+        runner.evaluate("bimotion/majority", data_dir=tmp_path / "corpora", output=tmp_path / "out", corpora=["tess"])
+    with pytest.raises(SettingError, match="found none: no t"):
+        runner.evaluate("bimotion/majority", data_dir=tmp_path / "corpora", output=tmp_path / "out", allow_missing=True)
+    assert not (tmp_path / "out").exists()

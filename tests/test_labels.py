@@ -1,0 +1,157 @@
+"""Labels: the paper's 13 outputs in order, and what every schema owes to the clips it takes and leaves out."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bimotion.corpora import CORPORA
+from bimotion.errors import UnknownName
+from bimotion.labels import EMOTIONS, SCHEMAS, VALENCE, check_emotions, multi_hot, schema_named
+
+profile = settings(derandomize=True, deadline=None, max_examples=100)
+subsets = st.lists(st.sampled_from(EMOTIONS), unique=True)
+schemas = pytest.mark.parametrize("schema", SCHEMAS.values(), ids=list(SCHEMAS))
+
+LEFT_OUT = {"emotion": set(), "valence": {"surprise", "other", "unknown"}}
+"""Canonical emotions without a class, as each schema documents."""
+
+
+def test_emotions_stand_in_the_order_of_the_published_outputs():
+    assert EMOTIONS == (
+        "sadness", "fear", "angry", "happiness", "disgust", "neutral", "surprise",
+        "positive", "negative", "excitement", "frustrated", "other", "unknown",
+    )  # fmt: skip
+
+
+def test_check_emotions_orders_and_drops_repeats():
+    assert check_emotions(["unknown", "fear", "sadness", "fear"]) == ("sadness", "fear", "unknown")
+    assert check_emotions([]) == ()
+    assert check_emotions(reversed(EMOTIONS)) == EMOTIONS
+
+
+def test_check_emotions_names_the_unknown_and_the_known():
+    with pytest.raises(UnknownName, match=r"^unknown emotion 'anger': expected one of sadness, fear, angry, .*, unknown$"):
+        check_emotions(["fear", "anger"])
+
+
+def test_multi_hot():
+    assert multi_hot(["fear", "unknown"]).tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert multi_hot([]).tolist() == [0] * 13
+    assert multi_hot(["b", "z"], ("a", "b", "c")).tolist() == [0, 1, 0]
+    assert multi_hot(iter(["a", "a"]), ("a", "b")).tolist() == [1, 0]
+    assert multi_hot(["fear"]).dtype == np.int8
+
+
+def test_schema_named():
+    assert {name: schema_named(name).name for name in SCHEMAS} == {"emotion": "emotion", "valence": "valence"}
+    with pytest.raises(UnknownName, match=r"^unknown schema 'arousal': expected one of emotion, valence$"):
+        schema_named("arousal")
+
+
+def test_valence_of_each_emotion():
+    by_class = {name: {emotion for emotion in VALENCE if VALENCE[emotion] == name} for name in SCHEMAS["valence"].classes}
+    assert by_class == {
+        "positive": {"happiness", "excitement", "positive"},
+        "neutral": {"neutral"},
+        "negative": {"sadness", "fear", "angry", "disgust", "frustrated", "negative"},
+    }
+
+
+def test_emotion_schema_is_the_label_space_itself():
+    schema = SCHEMAS["emotion"]
+    assert schema.classes == EMOTIONS
+    assert schema.mapping == {name: name for name in EMOTIONS}
+    assert not schema.exclusive
+    assert SCHEMAS["valence"].exclusive
+
+
+@schemas
+def test_mapping_is_total_but_for_what_is_documented(schema):
+    assert set(EMOTIONS) - set(schema.mapping) == LEFT_OUT[schema.name]
+    assert set(schema.mapping) <= set(EMOTIONS)
+    assert set(schema.mapping.values()) == set(schema.classes)
+    assert len(set(schema.classes)) == len(schema.classes)
+
+
+@schemas
+@profile
+@given(emotions=subsets)
+def test_annotated_classes_stand_in_schema_order(schema, emotions):
+    assert schema.annotated(emotions) == tuple(c for c in schema.classes if c in {schema.mapping.get(e) for e in emotions})
+
+
+@pytest.mark.parametrize(
+    ("emotions", "reason"),
+    [
+        (["happiness"], None),
+        (["happiness", "excitement"], None),
+        (["sadness", "angry", "disgust"], None),
+        (["fear", "surprise"], None),
+        (["happiness", "fear"], "mixed: positive and negative"),
+        (["fear", "happiness", "neutral"], "mixed: positive and neutral and negative"),
+        (["surprise"], "no valence in surprise"),
+        (["surprise", "other"], "no valence in surprise+other"),
+        ([], "no emotion marked"),
+    ],
+)
+def test_why_a_clip_has_no_valence(emotions, reason):
+    assert SCHEMAS["valence"].left_out(emotions) == reason
+    assert SCHEMAS["valence"].left_out(iter(emotions)) == reason
+
+
+@profile
+@given(emotions=subsets)
+def test_emotion_schema_leaves_nothing_out(emotions):
+    assert SCHEMAS["emotion"].left_out(emotions) is None
+
+
+def test_reference_of_an_elderreact_like_clip():
+    annotated = ("sadness", "fear", "angry", "happiness", "disgust", "surprise")
+    reference = SCHEMAS["emotion"].reference
+    assert reference(["fear", "surprise"], annotated).tolist() == [0, 1, 0, 0, 0, -1, 1, -1, -1, -1, -1, -1, -1]
+    assert reference([], annotated).tolist() == [0, 0, 0, 0, 0, -1, 0, -1, -1, -1, -1, -1, -1]
+    assert reference(["fear"], annotated).dtype == np.int8
+
+
+def test_reference_of_valence_masks_what_a_corpus_cannot_say():
+    reference = SCHEMAS["valence"].reference
+    assert reference(["happiness"], ("sadness", "happiness", "surprise")).tolist() == [1, -1, 0]
+    assert reference(["sadness"], ("sadness", "happiness", "neutral")).tolist() == [0, 0, 1]
+    assert reference(["neutral"], ("neutral", "positive", "negative")).tolist() == [0, 1, 0]
+
+
+@schemas
+@profile
+@given(annotated=subsets, data=st.data())
+def test_reference_contract(schema, annotated, data):
+    emotions = data.draw(st.lists(st.sampled_from(annotated), unique=True) if annotated else st.just([]))
+    reference = schema.reference(emotions, annotated)
+    allowed = multi_hot(schema.annotated(annotated), schema.classes) == 1
+    assert reference.shape == (len(schema.classes),)
+    assert set(reference.tolist()) <= {-1, 0, 1}
+    assert ((reference != -1) == allowed).all()
+    assert {schema.classes[place] for place in np.flatnonzero(reference == 1)} == set(schema.annotated(emotions))
+    if schema.exclusive and schema.left_out(emotions) is None:
+        assert (reference == 1).sum() == 1
+
+
+@schemas
+@profile
+@given(emotions=subsets, annotated=subsets)
+def test_what_is_not_annotated_is_never_present(schema, emotions, annotated):
+    reference = schema.reference(emotions, annotated)
+    assert set(np.flatnonzero(reference == 1)) <= {schema.classes.index(name) for name in schema.annotated(annotated)}
+
+
+@schemas
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_every_corpus_has_clips_under_every_schema(schema, corpus):
+    """Every emotion of a corpus has exactly its own class, or a reason to be left out."""
+    annotated = CORPORA[corpus].card.emotions
+    assert check_emotions(annotated)
+    classes = [schema.annotated([emotion]) for emotion in annotated]
+    assert sum(map(len, classes)) >= 2
+    for emotion, names in zip(annotated, classes, strict=True):
+        assert len(names) == (emotion not in LEFT_OUT[schema.name])
+        assert (schema.reference([emotion], annotated) == 1).sum() == len(names)

@@ -1,0 +1,127 @@
+"""Protocol: the three ways of transfer of arXiv 2306.14517, cell by cell."""
+
+import pytest
+
+from bimotion import groups
+from bimotion.errors import BimotionError, UnknownName
+from bimotion.groups import BIMOTION_CELLS, Cell
+from bimotion.protocol import PROTOCOLS, TRANSFERS, Setting, settings
+
+EVERYTHING = "eng_eld eng_adu zho_eld zho_adu"
+
+# test cell -> (transfer, method) -> training cells, written out from the paper's definitions
+EXPECTED = {
+    "eng_eld": {
+        ("in-group", "inference"): "eng_eld",
+        ("cross-age", "inference"): "eng_adu",
+        ("cross-lingual", "inference"): "zho_eld",
+        ("cross-all", "inference"): "zho_adu",
+        ("cross-age", "augmentation"): "eng_eld eng_adu",
+        ("cross-lingual", "augmentation"): "eng_eld zho_eld",
+        ("cross-all", "augmentation"): EVERYTHING,
+    },
+    "eng_adu": {
+        ("in-group", "inference"): "eng_adu",
+        ("cross-age", "inference"): "eng_eld",
+        ("cross-lingual", "inference"): "zho_adu",
+        ("cross-all", "inference"): "zho_eld",
+        ("cross-age", "augmentation"): "eng_eld eng_adu",
+        ("cross-lingual", "augmentation"): "eng_adu zho_adu",
+        ("cross-all", "augmentation"): EVERYTHING,
+    },
+    "zho_eld": {
+        ("in-group", "inference"): "zho_eld",
+        ("cross-age", "inference"): "zho_adu",
+        ("cross-lingual", "inference"): "eng_eld",
+        ("cross-all", "inference"): "eng_adu",
+        ("cross-age", "augmentation"): "zho_eld zho_adu",
+        ("cross-lingual", "augmentation"): "eng_eld zho_eld",
+        ("cross-all", "augmentation"): EVERYTHING,
+    },
+    "zho_adu": {
+        ("in-group", "inference"): "zho_adu",
+        ("cross-age", "inference"): "zho_eld",
+        ("cross-lingual", "inference"): "eng_adu",
+        ("cross-all", "inference"): "eng_eld",
+        ("cross-age", "augmentation"): "zho_eld zho_adu",
+        ("cross-lingual", "augmentation"): "eng_adu zho_adu",
+        ("cross-all", "augmentation"): EVERYTHING,
+    },
+}
+
+
+def as_text(plan):
+    return {(str(setting.test), setting.transfer, setting.method): " ".join(setting.train_names) for setting in plan}
+
+
+def test_all_settings_are_the_papers_definitions():
+    expected = {(cell, *which): train for cell, rows in EXPECTED.items() for which, train in rows.items()}
+    assert as_text(settings("all")) == expected
+
+
+def test_all_has_28_settings_and_9_training_sets():
+    plan = settings("all")
+    assert len(plan) == len(set(plan)) == 28
+    assert {" ".join(setting.train_names) for setting in plan} == {
+        "eng_eld", "eng_adu", "zho_eld", "zho_adu",
+        "eng_eld eng_adu", "zho_eld zho_adu", "eng_eld zho_eld", "eng_adu zho_adu",
+        EVERYTHING,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "baseline", "others"), [("in-group", 4, 0), ("inference", 4, 12), ("augmentation", 4, 12)])
+def test_each_table_has_its_baseline(name, baseline, others):
+    transfers = [setting.transfer for setting in settings(name)]
+    assert transfers.count("in-group") == baseline
+    assert len(transfers) == baseline + others
+    assert set(as_text(settings(name)).items()) <= set(as_text(settings("all")).items())
+
+
+def test_test_cell_is_never_trained_on_in_inference_and_always_in_augmentation():
+    for setting in settings("all"):
+        if setting.transfer == "in-group":
+            assert setting.train == (setting.test,)
+        else:
+            assert (setting.test in setting.train) == (setting.method == "augmentation")
+
+
+def test_transfers_are_what_their_names_say():
+    for setting in settings("inference"):
+        (source,) = setting.train
+        moved = (source.language != setting.test.language, source.age_group != setting.test.age_group)
+        assert (
+            moved
+            == {
+                "in-group": (False, False),
+                "cross-age": (False, True),
+                "cross-lingual": (True, False),
+                "cross-all": (True, True),
+            }[setting.transfer]
+        )
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_plans_are_repeatable_and_in_the_closed_lists(name):
+    plan = settings(name)
+    assert plan == settings(name, iter(BIMOTION_CELLS))
+    assert {setting.transfer for setting in plan} <= set(TRANSFERS)
+    assert {setting.method for setting in plan} <= {"inference", "augmentation"}
+    assert {setting.test for setting in plan} == set(BIMOTION_CELLS)
+    assert all(len(set(setting.train)) == len(setting.train) for setting in plan)
+
+
+def test_some_cells_only():
+    plan = settings("all", [Cell("zho", "eld")])
+    assert len(plan) == 7
+    assert {str(setting.test) for setting in plan} == {"zho_eld"}
+
+
+def test_setting_names_its_cells():
+    assert Setting("cross-age", "inference", groups.union("eld"), Cell("zho", "adu")).train_names == ("eng_eld", "zho_eld")
+
+
+def test_unknown_protocol_names_the_known_ones():
+    with pytest.raises(UnknownName) as error:
+        settings("tables")
+    assert str(error.value) == "unknown protocol 'tables': expected one of in-group, inference, augmentation, all"
+    assert isinstance(error.value, BimotionError)

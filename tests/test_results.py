@@ -1,0 +1,443 @@
+"""The record of a run: to JSON and back without loss, every breach refused by name; and the board made of records."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bimotion import leaderboard, results
+from bimotion.errors import RecordError
+from bimotion.results import CorpusUsed, Result, RunSpec, Score, Skipped
+
+SPEC = RunSpec(
+    model="bimotion/test",
+    model_version="1-1",
+    track="probe",
+    split_rule="paper",
+    split_seed=0,
+    split_version="1",
+    schema="emotion",
+    schema_version="1",
+    protocol="all",
+    protocol_version="1",
+    seed=0,
+    data_fingerprint="0123456789ab",
+)
+SCORE = Score(
+    "in-group", "inference", ["eng_eld"], "eng_eld", None, "mean", "weighted_f1", 0.5,
+    n_utterances=10, n_speakers=2, n_speaker_unknown=1, classes=["fear", "neutral"], untrained=["fear"], seed=0,
+)  # fmt: skip
+CREMA_D = CorpusUsed(7000, 7442, False, {"unreadable": 2}, None, {"measured": 7000}, False)
+
+
+def result_of(scores=(SCORE,), spec=SPEC, **changes):
+    skipped = [Skipped("cross-age", "inference", ["eng_adu"], "eng_eld", "no training clips in eng_adu")]
+    content = {
+        "spec": spec,
+        "key": spec.key,
+        "data": {"crema_d": CREMA_D},
+        "synthetic": False,
+        "complete": False,
+        "classes": ["fear", "neutral"],
+        "provenance": {"numpy": "2.4.6", "git_revision": None},
+        "scores": list(scores),
+        "skipped": skipped,
+    }
+    return Result(**content | changes)
+
+
+def loaded(text, folder):
+    path = Path(folder) / "result.json"
+    path.write_text(text, encoding="utf-8")
+    return results.load(path)
+
+
+# --- there and back ---------------------------------------------------------------------------------------------------
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+score_rows = st.builds(Score, value=st.none() | finite)
+result_records = st.builds(RunSpec).flatmap(
+    lambda spec: st.builds(
+        Result, spec=st.just(spec), key=st.just(spec.key), scores=st.lists(score_rows, max_size=3), schema_version=st.just(1)
+    )
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(record=result_records)
+def test_any_record_survives_json(record):
+    with tempfile.TemporaryDirectory() as folder:
+        path = record.save(Path(folder))
+        assert path == Path(folder) / "result.json"
+        again = results.load(path)
+    assert again == record
+    assert again.to_json() == record.to_json()
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(record=result_records)
+def test_json_is_plain_and_has_all_fields(record):
+    content = json.loads(record.to_json())
+    assert content == dataclasses.asdict(record)
+    assert list(content) == [field.name for field in dataclasses.fields(Result)]
+
+
+def test_one_line_a_row():
+    text = result_of([SCORE, dataclasses.replace(SCORE, test="zho_eld")]).to_json()
+    lines = [json.loads(line.rstrip(",")) for line in text.splitlines() if line.startswith("  {")]
+    assert [line.get("test") for line in lines] == ["eng_eld", "zho_eld", "eng_eld"]
+    assert lines[2]["reason"] == "no training clips in eng_adu"
+    assert text.endswith("}\n")
+
+
+def test_saving_replaces_and_leaves_nothing_behind(tmp_path):
+    result_of().save(tmp_path / "new" / "folder")
+    result_of(complete=True).save(tmp_path / "new" / "folder")
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["result.json"]
+    assert results.load(tmp_path / "new" / "folder" / "result.json").complete
+
+
+def test_whole_number_is_a_value(tmp_path):
+    assert loaded(result_of().to_json().replace('"value": 0.5', '"value": 1'), tmp_path).scores[0].value == 1
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_no_nan_or_infinity_goes_out(value, tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        result_of([dataclasses.replace(SCORE, value=value)]).save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("literal", "message"),
+    [
+        ("NaN", "NaN is no number in JSON"),
+        ("Infinity", "Infinity is no number"),
+        ("-Infinity", "-Infinity is no number"),
+        ("1e999", r"result\.scores\[0\]\.value: expected a finite number, found inf"),
+        ("-1e999", r"result\.scores\[0\]\.value: expected a finite number, found -inf"),
+        pytest.param(
+            "1" + "0" * 400,
+            r"result\.scores\[0\]\.value: expected",
+            marks=pytest.mark.xfail(strict=True, reason="a whole number that no float holds passes, and breaks the board"),
+        ),
+    ],
+    ids=["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "401 digits"],
+)
+def test_no_nan_or_infinity_comes_in(literal, message, tmp_path):
+    with pytest.raises(RecordError, match=message):
+        loaded(result_of().to_json().replace('"value": 0.5', f'"value": {literal}'), tmp_path)
+
+
+def changed(*path, to):
+    """The content of a result with one place changed; `to` REMOVED takes it out."""
+    content = json.loads(result_of().to_json())
+    inner = content
+    for step in path[:-1]:
+        inner = inner[step]
+    if to is REMOVED:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = to
+    return content
+
+
+REMOVED = object()
+BREACHES = {
+    "text for a whole number": (changed("spec", "seed", to="0"), "spec.seed: expected int, found '0'"),
+    "float for a whole number": (changed("spec", "split_seed", to=0.0), "spec.split_seed: expected int, found 0.0"),
+    "true for a whole number": (changed("scores", 0, "n_speakers", to=True), "scores[0].n_speakers: expected int, found True"),
+    "text for a number": (changed("scores", 0, "value", to="0.5"), "scores[0].value: expected float or null, found '0.5'"),
+    "true for a number": (changed("scores", 0, "value", to=True), "scores[0].value: expected float or null, found True"),
+    "null for text": (changed("scores", 0, "test", to=None), "scores[0].test: expected str, found None"),
+    "number for text or null": (changed("scores", 0, "corpus", to=3), "scores[0].corpus: expected str or null, found 3"),
+    "0 for false": (changed("synthetic", to=0), "synthetic: expected bool, found 0"),
+    "number in a list of text": (changed("scores", 0, "classes", 1, to=7), "scores[0].classes[1]: expected str, found 7"),
+    "object for a list": (changed("scores", to={}), "scores: expected"),
+    "list for an object": (changed("data", to=[]), "data: expected"),
+    "text in a count": (changed("data", "crema_d", "left_out", "unreadable", to="2"),
+                        "data.crema_d.left_out.unreadable: expected int, found '2'"),
+    "number as provenance": (changed("provenance", "numpy", to=2.4), "provenance.numpy: expected str or null, found 2.4"),
+    "row that is no object": (changed("scores", 0, to=[1]), "scores[0]: expected the fields transfer, method"),
+    "spec that is no object": (changed("spec", to=None), "spec: expected the fields model, model_version"),
+    "field missing": (changed("complete", to=REMOVED), "missing or too many: ['complete']"),
+    "field missing in the spec": (changed("spec", "track", to=REMOVED), "missing or too many: ['track']"),
+    "field too many": (changed("rank", to=1), "missing or too many: ['rank']"),
+    "field too many in a row": (changed("scores", 0, "note", to=""), "missing or too many: ['note']"),
+    "field missing in what was skipped": (changed("skipped", 0, "reason", to=REMOVED), "skipped[0]: expected the fields"),
+    "later schema": (changed("schema_version", to=2), "expected schema_version 1, found 2"),
+    "schema as text": (changed("schema_version", to="1"), "expected schema_version 1, found '1'"),
+    "schema as float": (changed("schema_version", to=1.0), "schema_version: expected int, found 1.0"),
+    "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 1, found None"),
+    "tampered key": (changed("key", to="0" * 12), f"key: expected {SPEC.key} (the hash of spec), found 000000000000"),
+    "tampered spec": (changed("spec", "seed", to=1), f"(the hash of spec), found {SPEC.key}"),
+    "a list": ([], "expected schema_version 1, found None"),
+    "null": (None, "expected schema_version 1, found None"),
+}  # fmt: skip
+
+
+WRONG_CONTAINERS = {
+    "text for a list": (changed("scores", 0, "train", to="eng_eld"), "scores[0].train: expected"),
+    "text for an object": (changed("provenance", to="numpy 2.4.6"), "provenance: expected"),
+    "null for an object": (changed("provenance", to=None), "provenance: expected"),
+    "number for an object": (changed("data", "crema_d", "left_out", to=2), "crema_d.left_out: expected"),
+    "text for an object of objects": (changed("data", to="crema_d"), "data: expected"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BREACHES.values(), ids=list(BREACHES))
+def test_breach_is_refused_by_name(content, message, tmp_path):
+    with pytest.raises(RecordError) as error:
+        loaded(json.dumps(content), tmp_path)
+    assert message in str(error.value)
+    assert str(error.value).startswith(f"{tmp_path / 'result.json'}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(
+            *breach,
+            id=name,
+            marks=pytest.mark.xfail(
+                name != "null for an object",
+                strict=True,
+                reason="an item where a list or an object of such items should be passes",
+            ),
+        )
+        for name, breach in WRONG_CONTAINERS.items()
+    ],
+)
+def test_item_is_not_taken_for_its_container(content, message, tmp_path):
+    with pytest.raises(RecordError) as error:
+        loaded(json.dumps(content), tmp_path)
+    assert message in str(error.value)
+
+
+NOT_JSON = {
+    "empty": b"",
+    "half": result_of().to_json().encode()[:200],
+    "text": b"bimotion",
+    "not UTF-8": b'{"schema_version": "\xff"}',
+    "binary": bytes(range(256)),
+    "two documents": b"{}{}",
+    "deeply nested list": b"[" * 200_000,
+    "deeply nested object": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "number of 5000 digits": b"9" * 5000,
+}
+
+
+@pytest.mark.parametrize("content", NOT_JSON.values(), ids=list(NOT_JSON))
+def test_what_is_no_json_is_refused(content, tmp_path):
+    (tmp_path / "result.json").write_bytes(content)
+    with pytest.raises(RecordError, match=r"result\.json: expected a result in JSON, found: ."):
+        results.load(tmp_path / "result.json")
+
+
+def test_nesting_that_json_just_bears_is_refused(tmp_path):
+    for depth in (50, 500, 900, 950, 970, 980, 990):
+        text = result_of().to_json().replace('"2.4.6"', "[" * depth + "]" * depth)
+        with pytest.raises(RecordError, match=r"result\.json: (result\.provenance\.numpy: )?expected"):
+            loaded(text, tmp_path)
+
+
+def test_no_file_and_no_regular_file_are_refused(tmp_path):
+    for path in (tmp_path / "nothing.json", tmp_path):
+        with pytest.raises(RecordError, match="expected a result in JSON, found: "):
+            results.load(path)
+
+
+def test_oversize_is_refused_unread(tmp_path):
+    with open(tmp_path / "result.json", "wb") as file:
+        file.truncate(results.MAX_RESULT_BYTES + 1)  # sparse: costs no disk
+    with pytest.raises(RecordError, match="expected at most 67108864 bytes, found 67108865"):
+        results.load(tmp_path / "result.json")
+
+
+def test_message_is_short_however_long_the_value(tmp_path):
+    with pytest.raises(RecordError) as error:
+        loaded(json.dumps(changed("spec", "seed", to="x" * 100_000)), tmp_path)
+    assert len(str(error.value)) < len(str(tmp_path)) + 200
+
+
+# --- the key ----------------------------------------------------------------------------------------------------------
+
+
+def test_key_by_hand():
+    text = (
+        '{"data_fingerprint": "0123456789ab", "model": "bimotion/test", "model_version": "1-1", "protocol": "all", '
+        '"protocol_version": "1", "schema": "emotion", "schema_version": "1", "seed": 0, "split_rule": "paper", '
+        '"split_seed": 0, "split_version": "1", "track": "probe"}'
+    )
+    assert SPEC.key == hashlib.sha256(text.encode()).hexdigest()[:12] == "e89da326ebf7"
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(RunSpec)])
+def test_key_changes_with_any_field(name):
+    value = getattr(SPEC, name)
+    other = dataclasses.replace(SPEC, **{name: value + 1 if isinstance(value, int) else f"{value}x"})
+    assert other.key != SPEC.key
+    assert dataclasses.replace(other, **{name: value}).key == SPEC.key
+
+
+# --- reading a result -------------------------------------------------------------------------------------------------
+
+
+def test_headline_is_the_mean_over_corpora():
+    rows = [
+        dataclasses.replace(SCORE, pooling="pooled", value=0.1),
+        dataclasses.replace(SCORE, pooling=None, corpus="crema_d", value=0.2),
+        dataclasses.replace(SCORE, metric="uar", value=0.3),
+        dataclasses.replace(SCORE, test="zho_eld", value=0.4),
+        dataclasses.replace(SCORE, method="augmentation", value=0.6),
+        dataclasses.replace(SCORE, transfer="cross-age", value=None),
+        SCORE,
+    ]
+    headline = result_of(rows).headline
+    assert headline("in-group", "inference", "eng_eld") == 0.5
+    assert headline("in-group", "inference", "eng_eld", "uar") == 0.3
+    assert headline("in-group", "inference", "zho_eld") == 0.4
+    assert headline("in-group", "augmentation", "eng_eld") == 0.6
+    assert headline("cross-age", "inference", "eng_eld") is None
+    assert headline("cross-all", "inference", "eng_eld") is None
+    assert result_of([]).headline("in-group", "inference", "eng_eld") is None
+
+
+def test_to_pandas():
+    table = result_of([SCORE, dataclasses.replace(SCORE, value=None, corpus="tess")]).to_pandas()
+    assert list(table.columns) == [field.name for field in dataclasses.fields(Score)]
+    assert table["value"].tolist()[0] == 0.5
+    assert table["value"].isna().tolist() == [False, True]
+    assert table["corpus"].isna().tolist() == [True, False]
+    assert table["train"].tolist() == [["eng_eld"], ["eng_eld"]]
+
+
+@pytest.mark.xfail(strict=True, reason="a frame of no rows has no columns")
+def test_to_pandas_without_scores_has_the_columns():
+    assert list(result_of([]).to_pandas().columns) == [field.name for field in dataclasses.fields(Score)]
+
+
+# --- the board --------------------------------------------------------------------------------------------------------
+
+
+def saved(folder, model, values, seed=0, **changes):
+    """A result of a model below a folder, with an in-group score for each cell; returns its spec."""
+    spec = dataclasses.replace(SPEC, model=model, seed=seed)
+    rows = [dataclasses.replace(SCORE, test=cell, value=value) for cell, value in values.items()]
+    result_of(rows, spec, **changes).save(folder / model.replace("/", "__") / spec.key)
+    return spec
+
+
+def board_of(folder):
+    return json.loads(leaderboard.collect(folder).read_text(encoding="utf-8"))
+
+
+def test_board_is_ordered_by_mean_in_group(tmp_path):
+    saved(tmp_path, "a/low", {"eng_eld": 0.2, "zho_eld": 0.3})
+    saved(tmp_path, "b/high", {"eng_eld": 0.9, "zho_eld": 0.6})
+    saved(tmp_path, "c/middle", {"eng_eld": 0.5, "zho_eld": None})
+    saved(tmp_path, "d/none", {"eng_eld": None})
+    board = board_of(tmp_path)
+    found = [(entry["model"], entry["mean_in_group"]) for entry in board["entries"]]
+    assert found == [("b/high", pytest.approx(0.75)), ("c/middle", 0.5), ("a/low", 0.25), ("d/none", None)]
+    assert (board["leaderboard_version"], board["metric"], board["excluded"]) == (1, "weighted_f1", [])
+
+
+def test_equal_entries_are_ordered_by_model_and_key(tmp_path):
+    specs = [dataclasses.replace(SPEC, model=model, seed=seed) for model in ("a", "b") for seed in (0, 1, 2)]
+    specs.sort(key=lambda spec: (spec.model, spec.key))
+    for folder, spec in zip("fedcba", specs, strict=True):  # folders in the opposite order
+        result_of(spec=spec).save(tmp_path / "any" / folder)
+    assert [(entry["model"], entry["key"]) for entry in board_of(tmp_path)["entries"]] == [(s.model, s.key) for s in specs]
+
+
+def test_entry_says_what_was_run(tmp_path):
+    spec = saved(tmp_path, "bimotion/test", {"eng_eld": 0.5})
+    assert board_of(tmp_path)["entries"] == [
+        {
+            "model": "bimotion/test",
+            "key": spec.key,
+            "result": f"bimotion__test/{spec.key}/result.json",
+            "track": "probe",
+            "split_rule": "paper",
+            "schema": "emotion",
+            "protocol": "all",
+            "data_fingerprint": "0123456789ab",
+            "complete": False,
+            "mean_in_group": 0.5,
+            "scores": {"in-group/inference": {"eng_eld": 0.5}},
+        }
+    ]
+
+
+def test_entry_has_every_setting_that_was_run(tmp_path):
+    rows = [
+        dataclasses.replace(SCORE, transfer=transfer, method=method, value=value)
+        for transfer, method, value in [
+            ("in-group", "inference", 0.5), ("cross-age", "inference", 0.25), ("cross-all", "augmentation", 0.75),
+        ]
+    ]  # fmt: skip
+    result_of(rows).save(tmp_path / "m" / "k")
+    (entry,) = board_of(tmp_path)["entries"]
+    assert entry["mean_in_group"] == 0.5
+    assert entry["scores"] == {
+        "in-group/inference": {"eng_eld": 0.5},
+        "cross-age/inference": {"eng_eld": 0.25},
+        "cross-all/augmentation": {"eng_eld": 0.75},
+    }
+
+
+def test_synthetic_results_are_excluded_with_the_reason(tmp_path):
+    saved(tmp_path, "a/real", {"eng_eld": 0.1}, complete=True)
+    saved(tmp_path, "b/synthetic", {"eng_eld": 0.9}, synthetic=True)
+    board = board_of(tmp_path)
+    assert [(entry["model"], entry["complete"], "reason" in entry) for entry in board["entries"]] == [("a/real", True, False)]
+    (excluded,) = board["excluded"]
+    assert (excluded["model"], excluded["mean_in_group"]) == ("b/synthetic", 0.9)
+    assert excluded["reason"].startswith("synthetic data")
+
+
+@pytest.mark.xfail(strict=True, reason="only the result's own flag is looked at, not the corpora that it names")
+def test_result_with_a_synthetic_corpus_is_excluded_whatever_it_says_of_itself(tmp_path):
+    data = {"crema_d": dataclasses.replace(CREMA_D, synthetic=True)}
+    saved(tmp_path, "b/synthetic", {"eng_eld": 0.9}, synthetic=False, data=data)
+    assert board_of(tmp_path)["entries"] == []
+
+
+def test_board_has_the_same_bytes_each_time_and_in_any_order_of_arrival(tmp_path):
+    models = {"a": 0.3, "b": 0.7, "c": 0.7, "d": None}
+    for name, order in (("one", list(models)), ("two", list(models)[::-1])):
+        for model in order:
+            saved(tmp_path / name, model, {"eng_eld": models[model]}, synthetic=model == "a")
+    first = leaderboard.collect(tmp_path / "one").read_bytes()
+    assert leaderboard.collect(tmp_path / "one").read_bytes() == first
+    assert leaderboard.collect(tmp_path / "two").read_bytes() == first
+
+
+def test_board_of_nothing_is_empty(tmp_path):
+    assert (board_of(tmp_path)["entries"], board_of(tmp_path)["excluded"]) == ([], [])
+
+
+def test_board_takes_results_two_folders_down_only(tmp_path):
+    for folder in (tmp_path, tmp_path / "a", tmp_path / "a" / "b" / "c"):
+        result_of().save(folder)
+    assert board_of(tmp_path)["entries"] == []
+
+
+def test_board_refuses_a_broken_result_by_its_path(tmp_path):
+    saved(tmp_path, "a", {"eng_eld": 0.5})
+    broken = tmp_path / "b" / "key" / "result.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{}")
+    with pytest.raises(RecordError, match=str(broken)):
+        leaderboard.collect(tmp_path)
+    assert not (tmp_path / "leaderboard.json").exists()

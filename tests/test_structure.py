@@ -1,0 +1,128 @@
+"""The architecture as rules: who may import whom, what a light command may load, what every public name carries."""
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import bimotion
+
+PACKAGE = Path(bimotion.__file__).parent
+SOURCES = {
+    ".".join(("bimotion", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+} | {f"bimotion.loaders.{path.stem}": path for path in (PACKAGE.parent / "loaders").glob("[!_]*.py")}
+HEAVY = ("torch", "transformers", "datasets", "evaluate", "sklearn", "librosa", "pandas", "pyarrow", "soundfile")
+FORBIDDEN = {  # module or package -> what it must not know
+    "bimotion.corpora": ("manifest", "splits", "models", "runner"),
+    "bimotion.utterance": ("splits", "labels", "corpus"),
+    "bimotion.labels": ("corpora", "splits"),
+    "bimotion.splits": ("models", "labels", "dataset"),
+    "bimotion.models": ("corpora", "corpus", "splits", "groups", "protocol", "manifest"),
+    "bimotion.scoring": ("models", "manifest", "dataset", "runner"),
+    "bimotion.results": ("models", "manifest", "runner", "scoring"),
+    "bimotion.leaderboard": ("runner", "manifest", "models", "scoring"),
+    "bimotion.loaders": ("models", "runner", "results", "scoring", "protocol", "leaderboard"),
+    "bimotion.dataset": ("models", "runner", "results", "scoring", "protocol", "leaderboard"),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of this package that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in found if name in SOURCES and name != "bimotion"}
+
+
+def test_imports_form_no_circle():
+    graph = {name: imports(path) for name, path in SOURCES.items()}
+    settled: set[str] = set()
+    while ready := [name for name in graph if name not in settled and graph[name] <= settled | {name}]:
+        settled.update(ready)
+    assert sorted(set(graph) - settled) == []
+
+
+@pytest.mark.parametrize("owner", FORBIDDEN)
+def test_imports_only_go_down(owner):
+    sources = [path for name, path in SOURCES.items() if name == owner or name.startswith(owner + ".")]
+    assert sources
+    taken = {name.split(".")[1] for path in sources for name in imports(path)}
+    assert taken.isdisjoint(FORBIDDEN[owner])
+
+
+def loaded_by(code: str) -> set[str]:
+    report = "import sys; print(*[name for name in sys.modules if '.' not in name])"
+    run = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_importing_the_package_and_the_command_line_loads_nothing_heavy():
+    assert loaded_by("import bimotion, bimotion.cli").isdisjoint(HEAVY)
+
+
+def test_scoring_and_the_leaderboard_need_no_torch():
+    code = "import bimotion.scoring, bimotion.results, bimotion.leaderboard, bimotion.tables"
+    assert loaded_by(code).isdisjoint(("torch", "transformers", "datasets", "librosa", "soundfile"))
+
+
+def test_help_is_instant():
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        shown = subprocess.run([sys.executable, "-m", "bimotion.cli", "--help"], capture_output=True, text=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert "evaluate" in shown.stdout
+    assert min(times) < 0.4
+
+
+def test_public_names_are_the_listed_ones_and_importable():
+    assert set(bimotion.__all__) == set(dir(bimotion))
+    assert all(getattr(bimotion, name) is not None for name in bimotion.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = bimotion.nonsense
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_examples_in_docstrings_run(name):
+    import doctest
+
+    module = importlib.import_module(name)
+    assert module.__doc__, f"{name} has no docstring"
+    assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_public_functions_and_classes_are_documented(name):
+    tree = ast.parse(SOURCES[name].read_text())
+    undocumented = [
+        node.name
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+    assert undocumented in ([], ["main"]) or name == "bimotion.cli"
+
+
+def test_modules_stay_small():
+    assert {name: n for name, path in SOURCES.items() if (n := len(path.read_text().splitlines())) > 400} == {}
+
+
+def test_no_pickle_and_no_bare_except():
+    for path in SOURCES.values():
+        text = path.read_text()
+        assert "import pickle" not in text, path
+        assert "allow_pickle=True" not in text, path
+        assert not any(isinstance(node, ast.ExceptHandler) and node.type is None for node in ast.walk(ast.parse(text))), path
+
+
+def test_every_package_is_installed():
+    found = {module.name for module in pkgutil.walk_packages(bimotion.__path__, "bimotion.")}
+    assert {"bimotion.corpora.tess", "bimotion.models.prosody", "bimotion.synth.layouts"} <= found
