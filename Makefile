@@ -15,7 +15,6 @@ DEMO := demo
 # Synthetic corpora, the classical floor model over the whole protocol, the table and the paths of its JSON.
 demo: .venv/.made
 	$(BIN)/bimotion data synth $(DEMO)/corpora
-	$(BIN)/bimotion data stats --corpora $(DEMO)/corpora
 	$(BIN)/bimotion evaluate --model bimotion/prosody --corpora $(DEMO)/corpora --schema valence --output $(DEMO)/results
 
 test: .venv/.made

@@ -80,9 +80,8 @@ def main(root: str | None = None) -> None:
         print(f"  CSED          {within(features[csed], labels[csed])}")
         print(f"  TESS elderly  {within(features[older], labels[older])}")
         print(f"  TESS adult    {within(features[younger], labels[younger])}")
-        print(
-            f"  elderly -> adult {across(features, labels, older, younger)}   adult -> elderly {across(features, labels, younger, older)}"
-        )
+        print(f"  elderly -> adult {across(features, labels, older, younger)}")
+        print(f"  adult -> elderly {across(features, labels, younger, older)}")
 
 
 if __name__ == "__main__":

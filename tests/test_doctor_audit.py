@@ -1,0 +1,374 @@
+"""The doctor tells damage from the defects of every true copy; the audit finds what parts share."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from bimotion import cli, doctor, manifest, roster, splits
+from bimotion.audit import Shared, audit
+from bimotion.corpora import CORPORA, csed
+from bimotion.errors import CorpusNotFound
+from bimotion.progress import Progress
+from bimotion.utterance import PARTS
+
+FOLDER = "Training Data (wav)"
+RATE_HZ = 44100
+
+
+def noise(path, seed, n_samples=3000, rate=RATE_HZ, **how):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = 0.1 * np.random.default_rng(seed).standard_normal(n_samples)
+    soundfile.write(path, samples, rate, **{"format": "WAV", "subtype": "PCM_16"} | how)
+
+
+@pytest.fixture(scope="module")
+def whole_csed(tmp_path_factory):
+    """Root with a complete, healthy CSED: all 652 names, no two clips alike."""
+    root = tmp_path_factory.mktemp("whole")
+    for seed, stem in enumerate(roster.load("csed")["stem"]):
+        noise(root / "CSED" / FOLDER / f"{stem}.wav", seed)
+    return root
+
+
+@pytest.fixture
+def csed_root(whole_csed, tmp_path):
+    """A copy of the healthy CSED, to be damaged."""
+    return Path(shutil.copytree(whole_csed, tmp_path / "root"))
+
+
+def clip(root, stem):
+    return root / "CSED" / FOLDER / f"{stem}.wav"
+
+
+def diagnosis(root, corpus="csed", **options):
+    (found,) = [found for found in doctor.diagnose(root, Progress(), **options) if found.corpus == corpus]
+    return found
+
+
+def facts(findings):
+    return [(finding.kind, finding.where, finding.detail) for finding in findings]
+
+
+@pytest.fixture
+def bimotion(monkeypatch, capsys):
+    """The command line in this process: arguments -> exit code, standard output, standard error."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bimotion", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as exit:
+            code = exit.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return call
+
+
+# --- doctor ------------------------------------------------------------------------------------------------------------
+
+
+def test_healthy_corpus(whole_csed, untouched, bimotion):
+    with untouched(whole_csed):
+        found = diagnosis(whole_csed)
+        code, shown, _ = bimotion("data", "doctor", whole_csed)
+    assert (found.state, found.n_utterances, found.n_published) == ("complete", 652, 652)
+    assert found.problems == found.harmless == []
+    assert found.folder == str((whole_csed / "CSED").resolve())
+    assert code == 0
+    assert "complete" in shown
+    others = [other for other in doctor.diagnose(whole_csed, Progress()) if other.corpus != "csed"]
+    assert {other.state for other in others} == {"not found"}
+    assert {other.corpus for other in others} == set(CORPORA) - {"csed"}
+    assert all(CORPORA[other.corpus].card.url in shown for other in others)
+
+
+def test_all_true_names_are_complete(true_tree, true_manifest):
+    for found in doctor.diagnose(true_tree, Progress(), listen=False):
+        assert (found.corpus, found.state, found.n_utterances) == (found.corpus, "complete", found.n_published)
+        assert found.problems == found.harmless == []
+
+
+def remove(path):
+    path.unlink()
+
+
+def flip(path):
+    """A FLAC whose header is whole and whose samples are not."""
+    path.unlink()
+    path = path.with_suffix(".flac")
+    noise(path, seed=1, n_samples=44100, format="FLAC")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+
+
+VICTIM, TWIN = "Nat_male_7", "Nat_male_8"
+WHERE = f"{FOLDER}/{VICTIM}.wav"
+DAMAGE = {  # what is done to a clip -> kind, where, part of the detail; state of the corpus
+    "missing": (remove, f"csed/{VICTIM}", "", "incomplete"),
+    "empty": (lambda path: path.write_bytes(b""), WHERE, "0 bytes", "incomplete"),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:900]), WHERE, "header announces 6044 bytes", "incomplete"),
+    "pointer": (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"), WHERE, "text", "incomplete"),
+    "unreadable": (lambda path: path.write_text("<html>403</html>" * 9), WHERE, "", "incomplete"),
+    "conflict": (lambda path: noise(path.parent / "old" / path.name, 3, 4000), f"csed/{VICTIM}", "old/", "incomplete"),
+    "rate": (lambda path: noise(path, 5, rate=22050), WHERE, "22050 Hz, expected 44100", "odd"),
+    "aiff": (lambda path: noise(path, 5, format="AIFF"), WHERE, "", "odd"),
+    "silent": (lambda path: soundfile.write(path, np.zeros(900), RATE_HZ), f"csed/{VICTIM}", "peak 0.000000", "odd"),
+    "duplicate": (lambda path: shutil.copy(path, path.with_stem(TWIN)), f"csed/{TWIN}", f"of csed/{VICTIM}", "odd"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage(csed_root, untouched, bimotion, kind):
+    spoil, where, detail, state = DAMAGE[kind]
+    spoil(clip(csed_root, VICTIM))
+    with untouched(csed_root):
+        found = diagnosis(csed_root)
+        code, shown, _ = bimotion("data", "doctor", csed_root)
+    ((seen_kind, seen_where, seen_detail),) = facts(found.problems)
+    assert (seen_kind, seen_where) == (kind, where)
+    assert detail in seen_detail
+    assert found.harmless == []
+    assert found.state == state
+    assert found.n_utterances == (652 if state == "odd" else 651)
+    assert code == 1
+    assert f"csed: 1 {kind} (" in shown
+    assert where in shown
+
+
+def test_sound_that_only_listening_finds_broken(csed_root, bimotion):
+    flip(clip(csed_root, VICTIM))
+    assert diagnosis(csed_root, listen=False).problems == []
+    found = diagnosis(csed_root)
+    ((kind, where, detail),) = facts(found.problems)
+    assert (kind, where) == ("unreadable", f"csed/{VICTIM}")
+    assert f"{VICTIM}.flac: expected sound" in detail
+    assert found.state == "incomplete"
+    assert bimotion("data", "doctor", csed_root, "--no-listen")[0] == 0
+    assert bimotion("data", "doctor", csed_root)[0] == 1
+
+
+def test_defects_of_every_true_copy_and_second_copies_do_not_count(csed_root, bimotion):
+    for number, stem in enumerate(csed.DUPLICATES, start=1):
+        shutil.copy(clip(csed_root, f"Nat_female_{number}"), clip(csed_root, stem))
+    copy = csed_root / "CSED" / "again" / "and again" / f"{VICTIM}.wav"
+    copy.parent.mkdir(parents=True)
+    shutil.copy(clip(csed_root, VICTIM), copy)
+    found = diagnosis(csed_root)
+    assert found.problems == []
+    assert facts(found.harmless) == [
+        ("copy", f"again/and again/{VICTIM}.wav", f"of {WHERE}"),
+        *(
+            ("duplicate", f"csed/{stem}", f"of csed/Nat_female_{number}")
+            for number, stem in enumerate(csed.DUPLICATES, start=1)
+        ),
+    ]
+    assert found.state == "complete"
+    code, shown, _ = bimotion("data", "doctor", csed_root)
+    assert code == 0
+    assert "csed: harmless: 8 duplicate" in shown
+    shutil.copy(clip(csed_root, VICTIM), clip(csed_root, TWIN))  # one that is not known
+    assert facts(diagnosis(csed_root).problems) == [("duplicate", f"csed/{TWIN}", f"of csed/{VICTIM}")]
+
+
+def test_known_defects_by_path_and_by_name(tmp_path):
+    """TESS's are known of files, CREMA-D's of what is heard in them."""
+    tess = tmp_path / "TESS"
+    noise(tess / "YAF_angry" / "YAF_germ_angry.wav", 1, rate=24414, format="AIFF")
+    noise(tess / "OAF_Fear" / "OAF_food_fear.wav", 2, rate=96000)
+    noise(tess / "YAF_fear" / "YAF_neat_fear.wav", 3, rate=96000)  # known as AIFF, not of another rate
+    crema = tmp_path / "CREMA-D"
+    for stem, seed in {"1076_MTI_SAD_XX": None, "1017_IWW_ANG_XX": 4, "1017_IWW_FEA_XX": 4, "1017_IWW_HAP_XX": 5}.items():
+        noise(crema / "AudioWAV" / f"{stem}.wav", seed or 0, rate=16000)
+    soundfile.write(crema / "AudioWAV" / "1076_MTI_SAD_XX.wav", np.zeros(3000), 16000)
+    (crema / "VideoDemographics.csv").write_text("ActorID,Age,Sex\n1076,25,Female\n1017,42,Male\n")
+    heard, told = diagnosis(tmp_path, "crema_d"), diagnosis(tmp_path, "tess")
+    assert facts(heard.harmless) == [
+        ("silent", "crema_d/1076_MTI_SAD_XX", "peak 0.000000"),
+        ("duplicate", "crema_d/1017_IWW_FEA_XX", "of crema_d/1017_IWW_ANG_XX"),
+    ]
+    assert {finding.kind for finding in heard.problems} == {"missing"}
+    assert {(kind, Path(where).stem) for kind, where, _ in facts(told.harmless)} == {
+        ("aiff", "YAF_germ_angry"),
+        ("rate", "OAF_food_fear"),
+    }
+    assert [Path(where).stem for kind, where, _ in facts(told.problems) if kind != "missing"] == ["YAF_neat_fear"]
+
+
+def test_corpus_that_cannot_be_read_is_malformed_and_the_others_are_still_seen(csed_root, bimotion):
+    noise(csed_root / "CREMA-D" / "AudioWAV" / "1001_DFA_ANG_XX.wav", 0, rate=16000)
+    for name in ("TESS", "TESS copy"):
+        noise(csed_root / name / "OAF_back_angry.wav", 0, rate=24414)
+    found = {found.corpus: found for found in doctor.diagnose(csed_root, Progress(), listen=False)}
+    assert {name: found[name].state for name in ("crema_d", "csed", "tess")} == {
+        "crema_d": "malformed",
+        "csed": "complete",
+        "tess": "malformed",
+    }
+    ((kind, _, detail),) = facts(found["crema_d"].problems)
+    assert kind == "malformed"
+    assert "expected VideoDemographics.csv" in detail
+    assert "found two: TESS and TESS copy" in found["tess"].problems[0].detail
+    assert bimotion("data", "doctor", csed_root, "--no-listen")[0] == 1
+    assert diagnosis(csed_root, "tess", listen=False, locations={"tess": csed_root / "TESS"}).state == "incomplete"
+
+
+def test_wrong_root(tmp_path, bimotion):
+    with pytest.raises(CorpusNotFound):
+        doctor.diagnose(tmp_path / "nowhere", Progress())
+    for root, said in {tmp_path: "it is empty", tmp_path / "nowhere": "found nothing at"}.items():
+        code, shown, complaint = bimotion("data", "doctor", root)
+        assert (code, shown) == (2, "")
+        assert complaint.startswith("bimotion: expected ")
+        assert said in complaint
+        assert complaint.count("\n") == 1
+
+
+def test_exit_codes_and_json_of_the_command(csed_root):
+    command = [sys.executable, "-m", "bimotion.cli", "data", "doctor", "--json"]
+    healthy = subprocess.run([*command, csed_root], capture_output=True, text=True)
+    clip(csed_root, VICTIM).unlink()
+    damaged = subprocess.run([*command, csed_root], capture_output=True, text=True)
+    wrong = subprocess.run([*command, csed_root / "nowhere"], capture_output=True, text=True)
+    assert [done.returncode for done in (healthy, damaged, wrong)] == [0, 1, 2], (healthy.stderr, damaged.stderr)
+    assert wrong.stdout == ""
+    assert "Traceback" not in wrong.stderr
+    for done, n_clips, state in ((healthy, 652, "complete"), (damaged, 651, "incomplete")):
+        read = {found["corpus"]: found for found in json.loads(done.stdout)}
+        assert set(read) == set(CORPORA)
+        assert (read["csed"]["n_utterances"], read["csed"]["state"]) == (n_clips, state)
+    assert read["csed"]["problems"] == [{"kind": "missing", "corpus": "csed", "where": f"csed/{VICTIM}", "detail": ""}]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="bug: doctor says `not found`, exit code 0, where --corpus names a folder without the corpus"
+)
+def test_corpus_that_is_not_where_the_user_says(whole_csed, tmp_path, bimotion):
+    code, shown, complaint = bimotion("data", "doctor", whole_csed, "--corpus", f"tess={tmp_path}", "--no-listen")
+    assert code in (1, 2)
+    assert str(tmp_path) in shown + complaint
+
+
+@pytest.mark.xfail(
+    strict=True, reason="bug: doctor ignores --corpus with a name that no corpus has; the other commands refuse it"
+)
+def test_corpus_that_does_not_exist(whole_csed, tmp_path, bimotion):
+    code, _, complaint = bimotion("data", "doctor", whole_csed, "--corpus", f"tezz={tmp_path}", "--no-listen")
+    assert code == 2
+    assert "unknown corpus 'tezz'" in complaint
+
+
+# --- audit -------------------------------------------------------------------------------------------------------------
+
+
+def two_of(part, other):
+    """A CSED clip of each of two parts."""
+    parts = roster.load("csed")["paper"]
+    return parts.index[parts == part][0].partition("/")[2], parts.index[parts == other][-1].partition("/")[2]
+
+
+@pytest.mark.parametrize("pair", [("train", "test"), ("train", "validation"), ("validation", "test")])
+def test_audit_finds_equal_audio_in_two_parts(csed_root, untouched, pair):
+    first, second = two_of(*pair)
+    shutil.copy(clip(csed_root, first), clip(csed_root, second))
+    with untouched(csed_root):
+        found = audit(manifest.build(csed_root), "paper", Progress())
+    equal = " = ".join(sorted((f"csed/{first}", f"csed/{second}")))
+    assert found.shared == [Shared("csed", "audio", pair, [equal])]
+    assert audit(manifest.build(csed_root), "paper", Progress(), listen=False).shared == []
+
+
+def test_audit_knows_equal_audio_in_another_container(csed_root):
+    first, second = two_of("train", "test")
+    samples, rate = soundfile.read(clip(csed_root, first), dtype="int16")
+    clip(csed_root, second).unlink()
+    soundfile.write(clip(csed_root, second).with_suffix(".flac"), samples, rate)
+    (shared,) = audit(manifest.build(csed_root), "paper", Progress()).shared
+    assert (shared.what, shared.parts) == ("audio", ("train", "test"))
+
+
+def test_audit_does_not_mind_equal_audio_within_a_part(csed_root):
+    parts = roster.load("csed")["paper"]
+    first, second = (name.partition("/")[2] for name in parts.index[parts == "train"][:2])
+    shutil.copy(clip(csed_root, first), clip(csed_root, second))
+    assert audit(manifest.build(csed_root), "paper", Progress()).shared == []
+
+
+def test_audit_counts_every_clip_once(whole_csed):
+    found = audit(manifest.build(whole_csed), "paper", Progress(), listen=False)
+    assert [(count.part, count.cell, count.n_utterances) for count in found.cells] == [
+        (part, "zho_eld", size) for part, size in zip(PARTS, splits.PAPER_SIZES["csed", "zho_eld"], strict=True)
+    ]
+    for count in found.cells:
+        assert (count.n_speakers, count.n_speaker_unknown) == (0, count.n_utterances)
+        assert count.age_source == {"assumed": count.n_utterances}
+        assert sum(count.emotions.values()) == count.n_utterances
+        assert count.hours == pytest.approx(count.n_utterances * 3000 / RATE_HZ / 3600, abs=1e-4)
+    assert found.not_disjoint == {"csed": "speakers are not published"}
+    assert found.together == {}
+
+
+def test_audit_of_speakers_and_sentences_under_both_rules(true_manifest):
+    paper, disjoint = (audit(true_manifest, rule, Progress(), listen=False) for rule in splits.RULES)
+    speakers = {
+        rule: {shared.corpus: shared for shared in found.shared if shared.what == "speaker"}
+        for rule, found in zip(splits.RULES, (paper, disjoint), strict=True)
+    }
+    assert set(speakers["paper"]) == {"crema_d", "esd", "iemocap", "tess", "yuemotion"}
+    assert set(speakers["disjoint"]) == {"tess"}
+    assert speakers["disjoint"]["tess"].names == ["tess/OAF", "tess/YAF"]
+    assert len(speakers["paper"]["esd"].names) == 20
+    sentences = {(shared.corpus, shared.parts) for shared in paper.shared if shared.what == "sentence"}
+    assert ("crema_d", ("train", "test")) in sentences
+    assert "esd" not in {corpus for corpus, _ in sentences}  # the official split is by sentence
+    assert ("esd", ("train", "test")) in {(s.corpus, s.parts) for s in disjoint.shared if s.what == "sentence"}
+    assert sum(count.n_utterances for count in paper.cells) == len(true_manifest.table)
+    assert "angry+disgust" in paper.together  # ElderReact marks several
+    assert set(disjoint.not_disjoint) == {"csed", "elderreact", "tess"}
+
+
+def test_audit_command(csed_root, bimotion):
+    first, second = two_of("train", "test")
+    shutil.copy(clip(csed_root, first), clip(csed_root, second))
+    code, shown, _ = bimotion("data", "audit", "--corpora", csed_root, "--json")
+    read = json.loads(shown)
+    assert code == 0
+    assert read["split_rule"] == "paper"
+    assert [(shared["what"], shared["parts"]) for shared in read["shared"]] == [("audio", ["train", "test"])]
+    assert sum(count["n_utterances"] for count in read["cells"]) == 652
+    code, shown, _ = bimotion("data", "audit", "--corpora", csed_root)
+    assert code == 0
+    assert f"csed/{min(first, second)} = csed/{max(first, second)}" in shown
+    assert "csed: speakers are not kept apart: speakers are not published" in shown
+
+
+# --- the real sound ----------------------------------------------------------------------------------------------------
+
+
+def test_doctor_on_the_real_corpora(shared_corpora, untouched):
+    with untouched(shared_corpora):
+        found = {found.corpus: found for found in doctor.diagnose(shared_corpora, Progress())}
+    assert {name: one.n_utterances for name, one in found.items() if name in ("crema_d", "csed", "tess")} == {
+        "crema_d": 1,
+        "csed": 264,
+        "tess": 185,
+    }
+    assert [(kind, where) for kind, where, _ in facts(found["csed"].harmless)] == [
+        ("duplicate", identifier) for identifier in sorted(CORPORA["csed"].card.known)
+    ]
+    assert len(found["csed"].harmless) == 8
+    known = {(kind, Path(where).stem) for kind, where, _ in facts(found["tess"].harmless)}
+    assert known == {(kind, name.partition("/")[2]) for name, kind in CORPORA["tess"].card.known.items()}
+    assert len(known) == 3
+    for name, n_here in {"csed": 264, "tess": 185, "crema_d": 1, "elderreact": 0}.items():
+        assert {finding.kind for finding in found[name].problems} == {"missing"}, name
+        assert len(found[name].problems) == CORPORA[name].card.n_utterances - n_here
+    assert found["yuemotion"].state == "malformed"  # parts of its tables are there, under other names
+    assert found["esd"].state == found["iemocap"].state == "not found"
