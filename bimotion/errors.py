@@ -5,7 +5,6 @@ BimotionError                 the command line prints it without a traceback and
 ├── CorpusError               something about a corpus on disk
 │   ├── CorpusNotFound        no folder under the root looks like it
 │   ├── CorpusAmbiguous       several folders under the root do
-│   ├── CorpusAmbiguous       several folders under the root do
 │   ├── CorpusIncomplete      found, but clips are missing or unusable, and `allow_missing` was not given
 │   └── CorpusMalformed       found, but its label or speaker files cannot be understood
 ├── AudioError                a file that should hold sound does not

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from bimotion import files, results
+from bimotion.groups import BIMOTION_CELLS
 from bimotion.protocol import TRANSFERS
 
 LEADERBOARD_VERSION = 1
@@ -13,23 +14,31 @@ LEADERBOARD_FILE = "leaderboard.json"
 def collect(folder: Path) -> Path:
     """Write `folder`/leaderboard.json from all `<model>/<key>/result.json` below it; returns its path.
 
-    `entries` are ordered by headline: the mean over cells of in-group weighted F1. Results on synthetic data stand under
-    `excluded`, with the reason; results on incomplete corpora are entries marked `complete: false`.
+    `entries` are ordered within a track, split rule, schema and protocol by headline: the mean over all four cells of
+    in-group weighted F1 (null, and last, where a cell is missing). Results on synthetic data stand under `excluded`, with the
+    reason; results on incomplete corpora are entries marked `complete: false`.
     Raises RecordError for a result that breaks its schema.
     """
     entries, excluded = [], []
     for path in sorted(folder.glob(f"*/*/{results.RESULT_FILE}")):
         result = results.load(path)
         entry = _entry(result, path.relative_to(folder).as_posix())
-        if result.synthetic:
+        if result.synthetic or any(used.synthetic for used in result.data.values()):
             excluded.append(entry | {"reason": "synthetic data: made by `bimotion data synth`, says nothing about people"})
         else:
             entries.append(entry)
-    entries.sort(key=lambda entry: (-(entry["mean_in_group"] or 0.0), entry["model"], entry["key"]))
+    entries.sort(key=_order)
     board = {"leaderboard_version": LEADERBOARD_VERSION, "metric": "weighted_f1", "entries": entries, "excluded": excluded}
     with files.written(folder / LEADERBOARD_FILE) as temporary:
         temporary.write_text(json.dumps(board, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return folder / LEADERBOARD_FILE
+
+
+def _order(entry: dict) -> tuple:
+    """Comparable entries together, best first; without a headline last."""
+    comparable = tuple(entry[name] for name in ("track", "split_rule", "schema", "protocol"))
+    headline = entry["mean_in_group"]
+    return (*comparable, headline is None, -(headline or 0.0), entry["model"], entry["key"])
 
 
 def _entry(result: results.Result, path: str) -> dict:
@@ -42,7 +51,7 @@ def _entry(result: results.Result, path: str) -> dict:
         for transfer in TRANSFERS
         for method in ("inference", "augmentation")
     }
-    in_group = list(headline["in-group/inference"].values())
+    in_group = [headline["in-group/inference"].get(str(cell)) for cell in BIMOTION_CELLS]
     spec = result.spec
     return {
         "model": spec.model,
@@ -54,6 +63,6 @@ def _entry(result: results.Result, path: str) -> dict:
         "protocol": spec.protocol,
         "data_fingerprint": spec.data_fingerprint,
         "complete": result.complete,
-        "mean_in_group": sum(in_group) / len(in_group) if in_group else None,
+        "mean_in_group": None if None in in_group else sum(in_group) / len(in_group),
         "scores": {name: values for name, values in headline.items() if values},
     }

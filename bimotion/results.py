@@ -6,7 +6,7 @@
 import dataclasses
 import hashlib
 import json
-import math
+import sys
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +100,8 @@ class Skipped:
 class CorpusUsed:
     """A corpus as it went into a run.
 
-    n_utterances       usable clips; n_published: clips of a complete copy; complete: all of those are there
+    n_utterances       clips of the run: in its cells and parts, with a class under its schema
+    n_found            usable clips on the disk; n_published: clips of a complete copy; complete: none is missing
     left_out           reason -> clips that could not be used, or have no class under the schema
     speakers_shared    null, or why speakers of this corpus stand in several parts of the split
     age_source         how ages are known -> clips
@@ -108,6 +109,7 @@ class CorpusUsed:
     """
 
     n_utterances: int
+    n_found: int
     n_published: int
     complete: bool
     left_out: dict[str, int]
@@ -169,7 +171,9 @@ class Result:
         """Scores as a data frame, one row a score."""
         import pandas as pd
 
-        return pd.DataFrame([dataclasses.asdict(score) for score in self.scores])
+        return pd.DataFrame(
+            [dataclasses.asdict(score) for score in self.scores], columns=[field.name for field in dataclasses.fields(Score)]
+        )
 
 
 def load(path: Path) -> Result:
@@ -187,6 +191,9 @@ def load(path: Path) -> Result:
         result = _typed(Result, content, "result")
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from None
+    for place, score in enumerate(result.scores):
+        if not 0 <= (score.value or 0) <= 1 or min(score.n_utterances, score.n_speakers, score.n_speaker_unknown) < 0:
+            raise RecordError(f"{path}: result.scores[{place}]: expected a value in [0, 1] and counts from 0, found {score}")
     if result.key != result.spec.key:
         raise RecordError(f"{path}: key: expected {result.spec.key} (the hash of spec), found {result.key}")
     return result
@@ -209,10 +216,10 @@ def _typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
         return [_typed(arguments[0], item, f"{where}[{place}]") for place, item in enumerate(value)]
     if origin is dict and isinstance(value, dict):
         return {name: _typed(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
-    scalars = arguments or (kind,)
-    if type(value) in scalars or (float in scalars and type(value) is int):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RecordError(f"{where}: expected a finite number, found {value}")
+    scalars = (origin,) if origin in (list, dict) else arguments or (kind,)
+    if origin not in (list, dict) and (type(value) in scalars or (float in scalars and type(value) is int)):
+        if float in scalars and value is not None and not abs(value) <= sys.float_info.max:
+            raise RecordError(f"{where}: expected a finite number, found {value!r:.80}")
         return value
     names = " or ".join("null" if scalar is type(None) else getattr(scalar, "__name__", str(scalar)) for scalar in scalars)
     raise RecordError(f"{where}: expected {names}, found {value!r:.80}")

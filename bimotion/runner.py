@@ -117,7 +117,9 @@ def evaluate(
 
 def prepare(selection: Selection, schema: LabelSchema) -> Material:
     """Clips of a selection that have a class under the schema; what has none, or was lost before, is counted by reason."""
-    left_out: dict[str, Counter] = {name: Counter() for name in selection.manifest.corpora}
+    left_out: dict[str, Counter] = {name: Counter() for name in selection.wanted}
+    for name in set(selection.wanted) - set(selection.manifest.corpora):
+        left_out[name]["not found"] = CORPORA[name].card.n_utterances
     lost = [finding for finding in selection.manifest.findings if finding.kind in UNUSABLE]
     for finding in (*lost, *selection.split.findings):
         left_out[finding.corpus][finding.kind] += _n_clips(finding)
@@ -150,13 +152,13 @@ def _run(chosen, spec, material, plan, schema, folder, progress) -> Result:
         predictions.to_parquet(temporary, index=False)
     predictions = pd.read_parquet(folder / results.PREDICTIONS_FILE)  # scores are of the record, to its last digit
     found = material.selection.manifest
-    data = {name: _corpus_used(name, material) for name in found.corpora}
+    data = {name: _corpus_used(name, material) for name in material.selection.wanted}
     result = Result(
         spec=spec,
         key=spec.key,
         data=data,
         synthetic=bool(found.synthetic),
-        complete=set(material.selection.wanted) == set(found.corpora) and all(corpus.complete for corpus in data.values()),
+        complete=all(corpus.complete for corpus in data.values()),
         classes=list(schema.classes),
         provenance=provenance(started),
         scores=scoring.scores(predictions, runnable, schema, spec.seed),
@@ -217,8 +219,9 @@ def _corpus_used(name: str, material: Material) -> CorpusUsed:
     card = CORPORA[name].card
     return CorpusUsed(
         n_utterances=len(rows),
+        n_found=int((found.table["corpus"] == name).sum()),
         n_published=card.n_utterances,
-        complete=not found.unusable(name),
+        complete=name in found.roots and not found.unusable(name),
         left_out=dict(sorted(material.left_out[name].items())),
         speakers_shared=material.selection.split.not_disjoint.get(name),
         age_source={source: int(n) for source, n in rows["age_source"].value_counts().sort_index().items()},

@@ -34,8 +34,9 @@ def joined(cells: Iterable[object]) -> str:
 class TestSet:
     """Predictions for one (cell, corpus), or for all corpora of a cell, ready for the metrics.
 
-    targets, predictions   class numbers, shape (n,)
-    multi                  0/1 references and predictions, each a masked array of shape (n, n_classes); None if exclusive
+    candidates                 class numbers that some clip's corpus annotates
+    targets, predictions       class numbers, shape (n,)
+    reference, probabilities   as in the predictions table, shape (n, n_classes)
     """
 
     corpus: str | None

@@ -104,7 +104,7 @@ def flip(path):
     """A FLAC whose header is whole and whose samples are not."""
     path.unlink()
     path = path.with_suffix(".flac")
-    noise(path, seed=1, n_samples=44100, format="FLAC")
+    noise(path, seed=1001, n_samples=44100, format="FLAC")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
 
@@ -117,9 +117,9 @@ DAMAGE = {  # what is done to a clip -> kind, where, part of the detail; state o
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[:900]), WHERE, "header announces 6044 bytes", "incomplete"),
     "pointer": (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"), WHERE, "text", "incomplete"),
     "unreadable": (lambda path: path.write_text("<html>403</html>" * 9), WHERE, "", "incomplete"),
-    "conflict": (lambda path: noise(path.parent / "old" / path.name, 3, 4000), f"csed/{VICTIM}", "old/", "incomplete"),
-    "rate": (lambda path: noise(path, 5, rate=22050), WHERE, "22050 Hz, expected 44100", "odd"),
-    "aiff": (lambda path: noise(path, 5, format="AIFF"), WHERE, "", "odd"),
+    "conflict": (lambda path: noise(path.parent / "old" / path.name, 1003, 4000), f"csed/{VICTIM}", "old/", "incomplete"),
+    "rate": (lambda path: noise(path, 1005, rate=22050), WHERE, "22050 Hz, expected 44100", "odd"),
+    "aiff": (lambda path: noise(path, 1005, format="AIFF"), WHERE, "", "odd"),
     "silent": (lambda path: soundfile.write(path, np.zeros(900), RATE_HZ), f"csed/{VICTIM}", "peak 0.000000", "odd"),
     "duplicate": (lambda path: shutil.copy(path, path.with_stem(TWIN)), f"csed/{TWIN}", f"of csed/{VICTIM}", "odd"),
 }
@@ -163,7 +163,7 @@ def test_defects_of_every_true_copy_and_second_copies_do_not_count(csed_root, bi
     shutil.copy(clip(csed_root, VICTIM), copy)
     found = diagnosis(csed_root)
     assert found.problems == []
-    assert facts(found.harmless) == [
+    assert sorted(facts(found.harmless)) == [
         ("copy", f"again/and again/{VICTIM}.wav", f"of {WHERE}"),
         *(
             ("duplicate", f"csed/{stem}", f"of csed/Nat_female_{number}")
@@ -360,7 +360,7 @@ def test_doctor_on_the_real_corpora(shared_corpora, untouched):
         "csed": 264,
         "tess": 185,
     }
-    assert [(kind, where) for kind, where, _ in facts(found["csed"].harmless)] == [
+    assert sorted((kind, where) for kind, where, _ in facts(found["csed"].harmless)) == [
         ("duplicate", identifier) for identifier in sorted(CORPORA["csed"].card.known)
     ]
     assert len(found["csed"].harmless) == 8

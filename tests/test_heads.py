@@ -70,12 +70,7 @@ def test_probabilities_of_the_right_shape(kind, exclusive, n_test):
 
 @pytest.mark.parametrize(
     "kind",
-    [
-        pytest.param(
-            kind, marks=pytest.mark.xfail(kind is LogisticHead, strict=True, reason="scikit-learn refuses to predict no clips")
-        )
-        for kind in HEADS
-    ],
+    HEADS,
 )
 @both_tasks
 def test_no_clips_no_probabilities(kind, exclusive):
@@ -256,7 +251,6 @@ def test_constant_feature_changes_nothing(exclusive, value):
     assert np.abs(head.predict(with_constant) - plain).max() < 1e-6
 
 
-@pytest.mark.xfail(strict=True, reason="mean and deviation of float32 features are taken in float32: 0.1 seems to vary by 3e-6")
 def test_feature_that_is_constant_in_training_cannot_swamp_the_others():
     """float32, as encoders give it: a clip that differs in such a feature must be predicted about as before."""
     features, reference = exclusive_case(n=3001, n_classes=2)

@@ -461,6 +461,18 @@ def test_files_of_the_finder_are_not_seen(csed, index):
     assert odd(found) == []
 
 
+def test_hidden_files_and_folders_are_not_seen_where_any_name_would_count(tmp_path, wav, index):
+    junk = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "
+    elderreact, iemocap, csed = lay_elderreact(tmp_path, wav), lay_iemocap(tmp_path, wav), lay_csed(tmp_path, wav)
+    (elderreact / "ElderReact_dev" / "._50_50_35.wav").write_bytes(junk)
+    (elderreact / "ElderReact-master" / "Annotations" / "._dev_labels.txt").write_bytes(junk)
+    (iemocap / "Session1" / "dialog" / "EmoEvaluation" / "._Ses01F_impro01.txt").write_bytes(junk)
+    wav(csed / ".Trash-1000" / "files" / "Nat_Female-12.wav", seconds=0.3, rate=44100)
+    found = index(tmp_path)
+    assert odd(found) == []
+    assert ids(found) >= CSED_IDS | ELDERREACT_IDS
+
+
 def test_upper_case_extension(csed, index):
     for path in list(csed.rglob("*.wav")):
         path.rename(path.with_suffix(".WAV"))

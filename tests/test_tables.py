@@ -12,7 +12,7 @@ SPEC = RunSpec(
     data_fingerprint="0" * 12,
 )  # fmt: skip
 CREMA_D = CorpusUsed(
-    n_utterances=7442, n_published=7442, complete=True, left_out={}, speakers_shared=None, age_source={"measured": 7442},
+    n_utterances=7442, n_found=7442, n_published=7442, complete=True, left_out={}, speakers_shared=None, age_source={"measured": 7442},
     synthetic=False,
 )  # fmt: skip
 TRANSFERS = ("cross-all", "cross-age", "cross-lingual")
@@ -98,24 +98,31 @@ def test_note_says_which_run_it_is():
         assert table.notes == [f"split paper, schema emotion, seed 4, run {SPEC.key}"]
 
 
+def test_a_table_that_was_not_run_is_not_shown():
+    one = [row for row in full_scores() if row.method == "augmentation" or row.transfer == "in-group"]
+    assert ["augmentation" in table.title for table in transfer_tables(result(one))] == [True]
+    baseline = [row for row in one if row.transfer == "in-group"]
+    assert ["inference" in table.title for table in transfer_tables(result(baseline))] == [True]
+
+
 def test_synthetic_data_is_said():
-    assert notes_of(full_scores(), synthetic=True) == [["SYNTHETIC data: these numbers say nothing about people"]] * 2
+    assert notes_of(full_scores(), synthetic=True) == [[], ["SYNTHETIC data: these numbers say nothing about people"]]
 
 
 def test_incomplete_corpora_are_said():
-    data = {"crema_d": dataclasses.replace(CREMA_D, n_utterances=7000, complete=False), "tess": CREMA_D}
-    expected = "incomplete corpora (clips used): crema_d 7000 of 7442, tess 7442 of 7442"
-    assert notes_of(full_scores(), data=data, complete=False) == [[expected]] * 2
+    data = {"crema_d": dataclasses.replace(CREMA_D, n_found=7000, complete=False), "tess": CREMA_D}
+    expected = "incomplete corpora (usable clips): crema_d 7000 of 7442"
+    assert notes_of(full_scores(), data=data, complete=False) == [[], [expected]]
 
 
 def test_shared_speakers_are_said():
     data = {"crema_d": CREMA_D, "tess": dataclasses.replace(CREMA_D, speakers_shared="one speaker in each age group")}
-    assert notes_of(full_scores(), data=data) == [["test speakers may be in training: tess"]] * 2
+    assert notes_of(full_scores(), data=data) == [[], ["test speakers may be in training: tess"]]
 
 
 def test_assumed_ages_are_said():
     data = {"esd": dataclasses.replace(CREMA_D, age_source={"assumed": 1, "stated": 2}), "tess": CREMA_D}
-    assert notes_of(full_scores(), data=data) == [["ages assumed, not known: esd"]] * 2
+    assert notes_of(full_scores(), data=data) == [[], ["ages assumed, not known: esd"]]
 
 
 def test_classes_without_training_are_said_where_they_count():
@@ -134,7 +141,6 @@ def test_classes_without_training_are_said_where_they_count():
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="the in-group row has method `inference`: its warning stands below Table 3 only")
 def test_classes_without_training_in_the_baseline_are_said_in_both_tables():
     unseen = score("in-group", "inference", "zho_eld", 0.1, corpus="csed", untrained=["neutral"])
     expected = ["classes without any training clip: in-group -> zho_eld/csed: neutral"]

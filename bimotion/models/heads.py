@@ -64,8 +64,9 @@ class LogisticHead:
     """scikit-learn's C."""
 
     def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int) -> None:
+        features = features.astype(np.float64)  # sums of float32 make constants vary
         self.mean, self.scale = features.mean(axis=0), features.std(axis=0)
-        self.scale[self.scale < 1e-9] = 1.0
+        self.scale[self.scale <= 1e-9 * np.maximum(np.abs(self.mean), 1.0)] = 1.0
         features = self._standardised(features)
         self.n_classes = reference.shape[1]
         self.models: dict[int, object] = {}
@@ -95,6 +96,8 @@ class LogisticHead:
     def predict(self, features: np.ndarray) -> np.ndarray:
         features = self._standardised(features)
         probabilities = np.zeros((len(features), self.n_classes))
+        if not len(features):
+            return probabilities
         if self.multinomial is not None:
             if isinstance(self.multinomial, int):
                 probabilities[:, self.multinomial] = 1.0
