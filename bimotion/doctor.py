@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bimotion.audio import SILENCE_PEAK
-from bimotion.corpora import CORPORA
+from bimotion.corpora import CORPORA, corpus_named
 from bimotion.errors import CorpusAmbiguous, CorpusMalformed, CorpusNotFound, MissingExtra, some
 from bimotion.inspection import inspect
 from bimotion.manifest import Manifest, build
@@ -56,7 +56,7 @@ def diagnose(
 
     Raises CorpusNotFound where no corpus at all is found below the root.
     """
-    locations = locations or {}
+    locations = {corpus_named(name).name: place for name, place in (locations or {}).items()}
     diagnoses = [
         _diagnosis(name, root, {name: locations[name]} if name in locations else {}, progress, listen) for name in CORPORA
     ]
@@ -70,6 +70,8 @@ def _diagnosis(name: str, root, locations: Mapping[str, str | os.PathLike], prog
     try:
         manifest = build(root, corpora=[name], locations=locations, progress=progress)
     except CorpusNotFound:
+        if locations:
+            raise  # a folder that the user named is not an absent corpus
         return Diagnosis(name, None, 0, card.n_utterances, [], [])
     except (CorpusMalformed, CorpusAmbiguous, MissingExtra) as error:
         return Diagnosis(name, str(root), 0, card.n_utterances, [Finding("malformed", name, card.title, str(error))], [])
@@ -98,8 +100,8 @@ def _heard(name: str, manifest: Manifest, progress: Progress) -> list[Finding]:
     findings = [Finding("unreadable", name, clip, problem) for clip, problem in heard["problem"].dropna().items()]
     quiet = heard.index[heard["peak"] < SILENCE_PEAK]
     findings += [Finding("silent", name, clip, f"peak {heard.at[clip, 'peak']:.6f}") for clip in quiet]
-    for _, clips in heard.dropna(subset="sha256").drop(index=quiet).groupby("sha256").groups.items():
-        first, *others = sorted(clips)
+    alike = heard.dropna(subset="sha256").drop(index=quiet).groupby("sha256").groups.values()
+    for first, *others in sorted(sorted(clips) for clips in alike):
         findings += [Finding("duplicate", name, clip, f"of {first}") for clip in others]
     return findings
 

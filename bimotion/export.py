@@ -1,7 +1,6 @@
 """A Hub-ready copy of configs: Parquet files a cell and part, and a card that plain `load_dataset` reads."""
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bimotion import audio, groups, splits
+from bimotion import audio, files, groups, splits
 from bimotion.corpora import CORPORA
 from bimotion.dataset import CONFIGS, arrow_rows, features
 from bimotion.errors import LicenceError, SettingError, UnknownName
@@ -66,18 +65,12 @@ def export(
     )
     if not private_use:
         _refuse_forbidden(chosen, metadata_only)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
+    with files.folder_written(folder) as temporary:
         written = [path for cell in plan.cells for path in _write_cell(temporary, chosen, cell, plan, progress)]
         if not written:
             raise SettingError(f"expected clips of {', '.join(plan.configs)}, found none")
         card = temporary / "README.md"
         card.write_text(_card(plan, chosen, private_use), encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return [folder / path.relative_to(temporary) for path in (*written, card)]
 
 
@@ -154,9 +147,9 @@ def _card(plan: Plan, chosen: Selection, private_use: bool) -> str:
     for config in plan.configs:
         lines += [f"- config_name: {config}", "  data_files:"]
         for part in PARTS:
-            files = [f"{cell}/{part}-*.parquet" for cell in groups.union(config) if (str(cell), part) in present]
-            if files:
-                lines += [f"  - split: {part}", "    path:", *(f"    - {name}" for name in files)]
+            patterns = [f"{cell}/{part}-*.parquet" for cell in groups.union(config) if (str(cell), part) in present]
+            if patterns:
+                lines += [f"  - split: {part}", "    path:", *(f"    - {name}" for name in patterns)]
     lines += ["---", "", f"# {plan.dataset}", ""]
     if chosen.manifest.synthetic:
         lines += ["**SYNTHETIC: made by formulas, not by people.**", ""]

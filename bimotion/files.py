@@ -1,6 +1,7 @@
 """Where derived files go, and how they are written: to a temporary name, then renamed."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,22 @@ def written(target: Path) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written(target: Path) -> Iterator[Path]:
+    """A new temporary folder beside `target`, which takes its name (and place) only if the block ends well and fills it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        yield temporary
+        if any(temporary.iterdir()):
+            temporary.chmod(0o777 & ~_umask())
+            if target.exists():
+                shutil.rmtree(target)
+            temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _umask() -> int:

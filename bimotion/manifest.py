@@ -7,6 +7,7 @@ anew only where something changed. A damaged file never becomes a row: it become
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -19,8 +20,8 @@ import pyarrow.parquet as pq
 
 from bimotion import audio, files, groups, roster
 from bimotion.corpora import CORPORA, corpus_named
-from bimotion.corpus import Corpus
-from bimotion.errors import CorpusAmbiguous, CorpusIncomplete, CorpusNotFound, some
+from bimotion.corpus import Corpus, Reading
+from bimotion.errors import CorpusAmbiguous, CorpusIncomplete, CorpusMalformed, CorpusNotFound, some
 from bimotion.progress import Progress
 from bimotion.tree import Tree
 from bimotion.utterance import FIELDS, UNUSABLE, Finding, Utterance
@@ -159,7 +160,11 @@ def build(
     trees = locate(root, names, locations or {})
     if not trees:
         raise CorpusNotFound(_nothing_found(corpora_root(root), names))
-    indexed = {name: _indexed(CORPORA[name], tree, progress) for name, tree in sorted(trees.items())}
+    try:
+        indexed = {name: _indexed(CORPORA[name], tree, progress) for name, tree in sorted(trees.items())}
+    except CorpusMalformed:
+        _refuse_corpus_as_root(root, {name: tree for name, tree in trees.items() if name not in (locations or {})})
+        raise
     listed = pd.concat([index.table for index in indexed.values()], ignore_index=True).sort_values("id", ignore_index=True)
     listed["duration_s"] = listed["n_frames"] / listed["sample_rate_hz"].where(listed["sample_rate_hz"] > 0)
     listed["age_group"] = listed["age_years"].map(groups.age_group)
@@ -180,10 +185,30 @@ def build(
 
 def _nothing_found(root: Path, names: list[str]) -> str:
     message = f"expected sub-folders that hold {', '.join(names)}; recognised none of them in {root}"
-    here = [name for name in names if CORPORA[name].recognise(Tree(root))]
-    if here:
-        return f"{message}. It looks like {here[0]} itself: pass its parent folder, or --corpus {here[0]}={root}"
+    if here := [name for name in names if CORPORA[name].recognise(Tree(root))]:
+        return f"{message}. {_is_itself(here[0], root)}"
     return f"{message} ({some(sorted(path.name for path in root.iterdir())) or 'it is empty'})"
+
+
+def _is_itself(name: str, root: Path) -> str:
+    return f"It looks like {name} itself: pass its parent folder, or --corpus {name}={root}"
+
+
+def _refuse_corpus_as_root(root: str | os.PathLike | None, trees: dict[str, Tree]) -> None:
+    """Raise CorpusNotFound where a sub-folder cannot be read as its corpus, but the root itself can."""
+    for name, tree in trees.items():
+        if not _reads(CORPORA[name], tree) and _reads(CORPORA[name], whole := Tree(corpora_root(root))):
+            raise CorpusNotFound(
+                f"expected a folder with one sub-folder a corpus, found {whole.root}. {_is_itself(name, whole.root)}"
+            )
+
+
+def _reads(corpus: Corpus, tree: Tree) -> bool:
+    try:
+        corpus.read(tree)
+    except CorpusMalformed:
+        return False
+    return True
 
 
 def locate(root: str | os.PathLike | None, names: Iterable[str], locations: Mapping[str, str | os.PathLike]) -> dict[str, Tree]:
@@ -208,7 +233,7 @@ def locate(root: str | os.PathLike | None, names: Iterable[str], locations: Mapp
                     if name in found:
                         raise CorpusAmbiguous(
                             f"expected one folder of {name} in {folder}, found two: {found[name].root.name} and {child.name}; "
-                            f"say which: --corpus {name}={child}"
+                            f"say which: --corpus {name}={child}. Or is the folder {name} itself? Then pass its parent"
                         )
                     found[name] = tree
     return {name: found[name] for name in names if name in found}
@@ -250,25 +275,16 @@ def _indexed(corpus: Corpus, tree: Tree, progress: Progress) -> _Index:
 def _unpacked(corpus: Corpus, tree: Tree, target: Path, progress: Progress) -> Tree | None:
     """The plain layout of a corpus that came as an archive, in the cache; None where it came plain."""
     if not target.is_dir():
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        temporary.mkdir(parents=True)
-        with progress.task(f"unpacking {corpus.card.title}"):
+        with files.folder_written(target) as temporary, progress.task(f"unpacking {corpus.card.title}"):
             if not corpus.unpack(tree, temporary):
-                _remove(temporary)
                 return None
-        temporary.rename(target)
     return Tree(target)
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder)
 
 
 def _read(corpus: Corpus, tree: Tree, progress: Progress) -> tuple[pa.Table, list[Finding]]:
     """Rows and findings of a corpus, with the header of every file probed."""
     reading = corpus.read(tree)
+    _check_listing(tree, reading)
     utterances, findings = _one_file_each(reading.utterances, {file.path: file.n_bytes for file in tree.files})
     findings = reading.findings + findings
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2)) as pool:
@@ -282,6 +298,17 @@ def _read(corpus: Corpus, tree: Tree, progress: Progress) -> tuple[pa.Table, lis
     for name in ("n_frames", "sample_rate_hz", "n_channels", "container"):
         rows[name] = [getattr(header, name) for header in headers]
     return pa.table(rows, schema=pa.schema(COLUMNS.items())), findings
+
+
+def _check_listing(tree: Tree, reading: Reading) -> None:
+    """Raise CorpusMalformed for clips that the corpus's lists name twice, and for paths that cannot be written down."""
+    n_listed = Counter(utterance.id for utterance in reading.utterances)
+    if twice := sorted({u.id for u in reading.utterances if u.path is None and n_listed[u.id] > 1}):
+        raise CorpusMalformed(f"{tree.root}: expected one entry a clip in its label files, found several for {some(twice)}")
+    paths = [u.path for u in reading.utterances if u.path] + [finding.where for finding in reading.findings]
+    if foreign := [path for path in paths if any("\ud800" <= character <= "\udfff" for character in path)]:
+        shown = some(path.encode("utf-8", "backslashreplace").decode() for path in foreign)
+        raise CorpusMalformed(f"{tree.root}: expected file names in UTF-8, found {shown}; rename these files or folders")
 
 
 def _prober(root: Path) -> Callable[[Utterance], audio.Header]:

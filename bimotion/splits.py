@@ -93,7 +93,7 @@ def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
         rows = rows.set_index("id")
         cells = paper_cells(rows) if rule == "paper" else true_cells(rows)
         parts = _parts(corpus, manifest, rule, seed).reindex(rows.index)
-        findings += [Finding("unlisted", corpus, clip) for clip in rows.index[parts.isna()]]
+        findings += [Finding("unlisted", corpus, clip) for clip in rows.index[parts.isna() & cells.notna()]]
         findings += [Finding("no cell", corpus, clip, f"{rows.at[clip, 'age_years']}") for clip in rows.index[cells.isna()]]
         placed["cell"][rows.index], placed["part"][rows.index] = cells, parts
     corpus_of = table.set_index("id")["corpus"]
@@ -120,8 +120,9 @@ def why_not_disjoint(corpus: str, rule: str) -> str | None:
 
 def true_cells(rows: pd.DataFrame) -> pd.Series:
     """Cell of each row by the speaker's age; None where the age is in no group. Index as given."""
-    ages = rows["age_years"].map(groups.age_group)
-    return (rows["language"] + "_" + ages).where(ages.notna(), None)
+    ages = [groups.age_group(age) for age in rows["age_years"]]
+    cells = [f"{language}_{age}" if age else None for language, age in zip(rows["language"], ages, strict=True)]
+    return pd.Series(cells, index=rows.index, dtype=object)
 
 
 def paper_cells(rows: pd.DataFrame) -> pd.Series:
@@ -180,18 +181,28 @@ def deal(corpus: str, listed: pd.DataFrame, rule: str, seed: int) -> pd.Series:
     by_clip = rule == "paper" or CORPORA[corpus].card.not_disjoint is not None
     if by_clip and corpus in OFFICIAL:
         return listed["paper"]
+    return _deal_clips(corpus, listed, seed) if by_clip else _deal_speakers(corpus, listed, seed)
+
+
+def _deal_clips(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
     parts = pd.Series(index=listed.index, dtype=object)
     for cell, rows in listed.groupby("cell"):
-        if by_clip:
-            strata = rows["gender"].where(rows["gender"] != "", rows["speaker"])
-            parts[rows.index] = cut(list(rows.index), list(strata), PAPER_SIZES[corpus, cell], seed)
-        else:
-            units = rows["speaker"].map(lambda speaker: conversation(corpus, speaker))
-            genders = rows["gender"].groupby(units).agg(lambda found: found.iloc[0] if found.nunique() == 1 else "")
-            sizes = rounded(DISJOINT_SHARES[corpus, cell], len(genders))
-            unit_parts = cut(list(genders.index), list(genders), sizes, seed)
-            parts[rows.index] = units.map(dict(zip(genders.index, unit_parts, strict=True)))
+        strata = rows["gender"].where(rows["gender"] != "", rows["speaker"])
+        parts[rows.index] = cut(list(rows.index), list(strata), PAPER_SIZES[corpus, cell], seed)
     return parts
+
+
+def _deal_speakers(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
+    """Each speaker is dealt once, in the cell of most of its clips, so that one who turns 60 stays together."""
+    units = listed["speaker"].map(lambda speaker: conversation(corpus, speaker))
+    homes = listed["cell"].groupby(units).agg(lambda cells: cells.mode().iloc[0])
+    genders = listed["gender"].groupby(units).agg(lambda found: found.iloc[0] if found.nunique() == 1 else "")
+    part_of: dict[str, str] = {}
+    for cell in sorted(set(homes)):
+        names = list(homes.index[homes == cell])
+        sizes = rounded(DISJOINT_SHARES[corpus, cell], len(names))
+        part_of |= dict(zip(names, cut(names, list(genders[names]), sizes, seed), strict=True))
+    return units.map(part_of)
 
 
 def conversation(corpus: str, speaker: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ class File(NamedTuple):
 class Tree:
     """Files below a folder, sorted by path. Hidden files (`.DS_Store`, `._clip.wav`) and hidden folders are no part of it.
 
-    Symbolic links are followed, each real folder once, so that links to a shared disk work and loops end.
+    Symbolic links are followed, each real folder once and never upwards, so that links to a shared disk work and loops end.
 
     >>> import tempfile
     >>> Tree(Path(tempfile.mkdtemp())).files
@@ -60,7 +61,8 @@ class Tree:
 
 
 def _scan(root: Path) -> Iterator[File]:
-    pending, seen = [("", os.fspath(root))], set()
+    above = [os.stat(folder) for folder in root.resolve().parents]
+    pending, seen = [("", os.fspath(root))], {(status.st_dev, status.st_ino) for status in above}
     while pending:
         prefix, folder = pending.pop()
         status = os.stat(folder)
@@ -71,9 +73,12 @@ def _scan(root: Path) -> Iterator[File]:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
-                    pending.append((f"{prefix}{entry.name}/", entry.path))
-                elif entry.is_file():
+                try:
                     status = entry.stat()
+                except OSError:  # a link to nowhere or to itself: not a file, so its clip will be missing
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    pending.append((f"{prefix}{entry.name}/", entry.path))
+                elif stat.S_ISREG(status.st_mode):
                     stem, extension = os.path.splitext(entry.name)
                     yield File(prefix + entry.name, entry.name, stem, extension.lower(), status.st_size, status.st_mtime_ns)

@@ -82,7 +82,6 @@ FINDINGS: dict[str, str] = {
     "silent": "no sample louder than -80 dB of full scale",
     "duplicate": "same samples as another clip",
 }
-UNUSABLE = frozenset(
-    {"malformed", "missing", "pointer", "empty", "truncated", "unreadable", "unlabelled", "contradiction", "conflict"}
-)
-"""Kinds after which a clip cannot be used: the corpus is then incomplete."""
+UNUSABLE = frozenset({"malformed", "missing", "pointer", "empty", "truncated", "unreadable", "conflict"})
+"""Kinds after which a published clip cannot be used: the corpus is then incomplete. (A clip that is `unlabelled` or in
+`contradiction` is `missing` as well where the published list has it.)"""

@@ -247,18 +247,12 @@ def test_exit_codes_and_json_of_the_command(csed_root):
     assert read["csed"]["problems"] == [{"kind": "missing", "corpus": "csed", "where": f"csed/{VICTIM}", "detail": ""}]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bug: doctor says `not found`, exit code 0, where --corpus names a folder without the corpus"
-)
 def test_corpus_that_is_not_where_the_user_says(whole_csed, tmp_path, bimotion):
     code, shown, complaint = bimotion("data", "doctor", whole_csed, "--corpus", f"tess={tmp_path}", "--no-listen")
     assert code in (1, 2)
     assert str(tmp_path) in shown + complaint
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bug: doctor ignores --corpus with a name that no corpus has; the other commands refuse it"
-)
 def test_corpus_that_does_not_exist(whole_csed, tmp_path, bimotion):
     code, _, complaint = bimotion("data", "doctor", whole_csed, "--corpus", f"tezz={tmp_path}", "--no-listen")
     assert code == 2

@@ -254,7 +254,6 @@ def test_speakers_under_20_are_in_no_cell_and_that_is_said(speakers):
     assert {(finding.kind, finding.where) for finding in split.findings} == {("no cell", clip) for clip in young}
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="bug: splits.true_cells cannot add a column of None alone")
 @pytest.mark.parametrize("rule", splits.RULES)
 def test_nobody_in_any_cell(rule):
     listed = yuemotion_clips([(1, "f", 12, ["train"])])
@@ -263,16 +262,12 @@ def test_nobody_in_any_cell(rule):
     assert ("no cell", "yuemotion/01_f12_01_1") in {(finding.kind, finding.where) for finding in split.findings}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bug: under disjoint a clip without a cell is called `unlisted` as well, which it is not"
-)
 def test_speakers_under_20_are_not_called_unlisted_under_disjoint():
     listed = yuemotion_clips([(1, "f", 12, ["train"]), (2, "f", 30, ["train"])])
     split = splits.split(manifest_of(listed, synthetic={"yuemotion"}), "disjoint")
     assert [(finding.kind, finding.where) for finding in split.findings] == [("no cell", "yuemotion/01_f12_01_1")]
 
 
-@pytest.mark.xfail(strict=True, reason="bug: cells are dealt one by one, so a speaker in both cells may stand in two parts")
 def test_disjoint_keeps_a_speaker_together_who_turns_60():
     for seed in range(20):
         speakers = [(n, "f", 59, ["train"] * 3) for n in range(1, 7)] + [(n, "f", 60, ["test"] * 3) for n in range(4, 9)]

@@ -12,8 +12,8 @@ SPEC = RunSpec(
     data_fingerprint="0" * 12,
 )  # fmt: skip
 CREMA_D = CorpusUsed(
-    n_utterances=7442, n_found=7442, n_published=7442, complete=True, left_out={}, speakers_shared=None, age_source={"measured": 7442},
-    synthetic=False,
+    n_utterances=7442, n_found=7442, n_published=7442, complete=True, left_out={}, speakers_shared=None,
+    age_source={"measured": 7442}, synthetic=False,
 )  # fmt: skip
 TRANSFERS = ("cross-all", "cross-age", "cross-lingual")
 

@@ -164,8 +164,11 @@ def _unpack_tar(archive: Path, into: Path) -> bool:
                 if member.size > MAX_CLIP_BYTES or n_clips > MAX_CLIPS:
                     raise CorpusMalformed(f"{archive}: {member.name}: {member.size} bytes, clip {n_clips}: not YueMotion's")
                 _write_clip(into, name, stream.extractfile(member).read())
+    except FileExistsError as error:
+        raise CorpusMalformed(f"{archive}: expected each clip once, found {Path(error.filename).name} twice") from None
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise CorpusMalformed(f"{archive}: expected a tar of wavs, found: {error}; download it again") from None
+        found = " ".join(str(error).split())
+        raise CorpusMalformed(f"{archive}: expected a tar of wavs, found: {found}; download it again") from None
     return n_clips > 0
 
 
@@ -210,7 +213,8 @@ def _plain_row(row: dict, parquet: Path) -> dict:
 
 def _write_clip(into: Path, name: str, content: bytes) -> None:
     (into / "data").mkdir(exist_ok=True)
-    (into / "data" / name).write_bytes(content)
+    with (into / "data" / name).open("xb") as stream:
+        stream.write(content)
 
 
 CORPUS = Corpus(CARD, recognise, read, unpack)

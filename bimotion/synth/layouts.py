@@ -10,12 +10,11 @@ import io
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bimotion import roster
+from bimotion import files, roster
 from bimotion.corpora import CORPORA, corpus_named, elderreact, esd, yuemotion
 from bimotion.errors import SettingError
 from bimotion.manifest import SYNTHETIC_MARK
@@ -184,7 +183,7 @@ def _crema_d_files(clips: Sequence[Clip]) -> dict[str, str]:
 
 
 def _elderreact_files(clips: Sequence[Clip]) -> dict[str, str]:
-    files = {}
+    texts = {}
     for part, name in _ELDERREACT_PARTS.items():
         lines = [
             " ".join(
@@ -193,22 +192,22 @@ def _elderreact_files(clips: Sequence[Clip]) -> dict[str, str]:
             for clip in clips
             if clip.part == part
         ]
-        files[f"ElderReact/ElderReact-master/Annotations/{name}_labels.txt"] = "\n".join(lines) + "\n"
-    return files
+        texts[f"ElderReact/ElderReact-master/Annotations/{name}_labels.txt"] = "\n".join(lines) + "\n"
+    return texts
 
 
 def _iemocap_files(clips: Sequence[Clip]) -> dict[str, str]:
-    files: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for number, clip in enumerate(clips):
         dialog = clip.stem.rpartition("_")[0]
         name = f"IEMOCAP_full_release/Session{clip.stem[4]}/dialog/EmoEvaluation/{dialog}.txt"
         line = f"[{number}.0000 - {number + 1}.0000]\t{clip.stem}\t{clip.label[0]}\t[2.5000, 2.5000, 2.5000]\n"
-        files[name] = files.get(name, "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n") + line
-    return files
+        texts[name] = texts.get(name, "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n") + line
+    return texts
 
 
 def _yuemotion_files(clips: Sequence[Clip]) -> dict[str, str]:
-    files = {}
+    texts = {}
     for part in PARTS:
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
@@ -229,8 +228,8 @@ def _yuemotion_files(clips: Sequence[Clip]) -> dict[str, str]:
                         clip.label[0],
                     )
                 )
-        files[f"YueMotion/{part}_metadata.csv"] = table.getvalue()
-    return files
+        texts[f"YueMotion/{part}_metadata.csv"] = table.getvalue()
+    return texts
 
 
 TEXT_FILES: dict[str, Callable[[Sequence[Clip]], dict[str, str]]] = {
@@ -253,17 +252,11 @@ def write(
     if root.exists() and any(root.iterdir()) and not (root / SYNTHETIC_MARK).exists():
         raise SettingError(f"expected an empty or new folder, or one made by `bimotion data synth`; {root} holds other files")
     clips = plan(scale, seed, corpora)
-    temporary = root.with_name(f".{root.name}.{os.getpid()}")
-    try:
+    with files.folder_written(root) as temporary:
         lay(temporary, clips, seed, progress)
         facts = {"synthetic": True, "made_by": "bimotion data synth", "version": SYNTH_VERSION, "scale": scale, "seed": seed}
         for folder in (temporary, *(path for path in temporary.iterdir() if path.is_dir())):
             (folder / SYNTHETIC_MARK).write_text(json.dumps(facts | {"note": "not speech of people"}, indent=1) + "\n")
-        if root.exists():
-            shutil.rmtree(root)
-        temporary.rename(root)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return len(clips)
 
 
