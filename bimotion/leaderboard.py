@@ -23,7 +23,7 @@ def collect(folder: Path) -> Path:
     for path in sorted(folder.glob(f"*/*/{results.RESULT_FILE}")):
         result = results.load(path)
         entry = _entry(result, path.relative_to(folder).as_posix())
-        if result.synthetic or any(used.synthetic for used in result.data.values()):
+        if result.data.synthetic:
             excluded.append(entry | {"reason": "synthetic data: made by `bimotion data synth`, says nothing about people"})
         else:
             entries.append(entry)
@@ -52,17 +52,16 @@ def _entry(result: results.Result, path: str) -> dict:
         for method in ("inference", "augmentation")
     }
     in_group = [headline["in-group/inference"].get(str(cell)) for cell in BIMOTION_CELLS]
-    spec = result.spec
     return {
-        "model": spec.model,
+        "model": result.model.name,
         "key": result.key,
         "result": path,
-        "track": spec.track,
-        "split_rule": spec.split_rule,
-        "schema": spec.schema,
-        "protocol": spec.protocol,
-        "data_fingerprint": spec.data_fingerprint,
-        "complete": result.complete,
+        "track": result.track,
+        "split_rule": result.split.rule,
+        "schema": result.schema.name,
+        "protocol": result.protocol.name,
+        "data_fingerprint": result.data.fingerprint,
+        "complete": result.data.complete,
         "mean_in_group": None if None in in_group else sum(in_group) / len(in_group),
         "scores": {name: values for name, values in headline.items() if values},
     }

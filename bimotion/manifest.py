@@ -262,8 +262,8 @@ def _indexed(corpus: Corpus, tree: Tree, progress: Progress) -> _Index:
     target = folder / f"{state}.parquet"
     if not target.exists():
         table, findings = _read(corpus, tree, progress)
-        for stale in folder.glob("*.parquet"):
-            stale.unlink()
+        for stale in set(folder.glob("*.parquet")) - {target}:
+            stale.unlink(missing_ok=True)
         with files.written(target) as temporary:
             notes = {b"findings": json.dumps([asdict(finding) for finding in findings]).encode()}
             pq.write_table(table.replace_schema_metadata(notes), temporary)

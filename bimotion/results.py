@@ -21,28 +21,53 @@ MAX_RESULT_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
+class ModelUsed:
+    """A model: its name, and the version of its code and head."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class SplitUsed:
+    """How utterances were dealt into parts: rule, seed and version of splits.py."""
+
+    rule: str
+    seed: int
+    version: str
+
+
+@dataclass(frozen=True)
+class SchemaUsed:
+    """A label schema of labels.py; `classes` in the order of the predictions' columns."""
+
+    name: str
+    version: str
+    classes: list[str]
+
+
+@dataclass(frozen=True)
+class ProtocolUsed:
+    """A named list of settings; version of protocol.py."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """Everything that numbers depend on.
 
-    model, model_version      name and version of the model (of code and head for floor models)
-    track                     probe / finetune / zero-shot
-    split_rule, split_seed    how utterances were dealt into parts; split_version of splits.py
-    schema                    label schema; schema_version of labels.py
-    protocol                  named list of settings; protocol_version of protocol.py
-    seed                      of the head or the training
-    data_fingerprint          hash of the utterances used (manifest.fingerprint)
+    track               probe / finetune / zero-shot
+    seed                of the head or the training
+    data_fingerprint    hash of the utterances used (manifest.fingerprint)
     """
 
-    model: str
-    model_version: str
+    model: ModelUsed
     track: str
-    split_rule: str
-    split_seed: int
-    split_version: str
-    schema: str
-    schema_version: str
-    protocol: str
-    protocol_version: str
+    split: SplitUsed
+    schema: SchemaUsed
+    protocol: ProtocolUsed
     seed: int
     data_fingerprint: str
 
@@ -119,29 +144,72 @@ class CorpusUsed:
 
 
 @dataclass(frozen=True)
+class DataUsed:
+    """What a run was trained and tested on.
+
+    fingerprint   of the utterances used; the same for every layout and folder
+    synthetic     some corpus is synthetic: no leaderboard takes it
+    complete      every corpus that the protocol asks for was there and complete
+    corpora       name -> how it went in, absent ones too
+    """
+
+    fingerprint: str
+    synthetic: bool
+    complete: bool
+    corpora: dict[str, CorpusUsed]
+
+    @classmethod
+    def of(cls, fingerprint: str, corpora: dict[str, CorpusUsed]) -> "DataUsed":
+        """The record of some corpora: synthetic if any is, complete if all are."""
+        used = corpora.values()
+        return cls(fingerprint, any(one.synthetic for one in used), all(one.complete for one in used), corpora)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a run was made; differs from machine to machine.
+
+    versions        package -> version
+    git_revision    of the checkout that bimotion ran from; null in an installed copy
+    seeds           all that were used
+    started, finished   ISO 8601, UTC
+    """
+
+    versions: dict[str, str]
+    python: str
+    git_revision: str | None
+    platform: str
+    device: str
+    seeds: list[int]
+    started: str
+    finished: str
+
+
+@dataclass(frozen=True)
 class Result:
     """A finished run, as `result.json`.
 
-    schema_version    of this record
-    key               of the spec
-    data              corpus -> how it went in
-    synthetic         some corpus is synthetic: no leaderboard takes it
-    complete          all corpora of the protocol were there and complete
-    classes           of the label schema, in the order of the predictions' columns
-    provenance        versions, git revision, platform, device, date: differs from machine to machine
-    scores, skipped   rows
+    key       hash of the spec: of model, track, split, schema, protocol, seed and the data's fingerprint
+    scores    rows; skipped: settings that could not be run
     """
 
-    spec: RunSpec
     key: str
-    data: dict[str, CorpusUsed]
-    synthetic: bool
-    complete: bool
-    classes: list[str]
-    provenance: dict[str, str | None]
+    model: ModelUsed
+    track: str
+    split: SplitUsed
+    schema: SchemaUsed
+    protocol: ProtocolUsed
+    seed: int
+    data: DataUsed
+    provenance: Provenance
     scores: list[Score]
     skipped: list[Skipped]
     schema_version: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def spec(self) -> RunSpec:
+        """The question that this answers."""
+        return RunSpec(self.model, self.track, self.split, self.schema, self.protocol, self.seed, self.data.fingerprint)
 
     def headline(self, transfer: str, method: str, test: str, metric: str = "weighted_f1") -> float | None:
         """Mean over the cell's corpora, in [0, 1]; None where the setting was not run."""
@@ -195,7 +263,12 @@ def load(path: Path) -> Result:
         if not 0 <= (score.value or 0) <= 1 or min(score.n_utterances, score.n_speakers, score.n_speaker_unknown) < 0:
             raise RecordError(f"{path}: result.scores[{place}]: expected a value in [0, 1] and counts from 0, found {score}")
     if result.key != result.spec.key:
-        raise RecordError(f"{path}: key: expected {result.spec.key} (the hash of spec), found {result.key}")
+        raise RecordError(f"{path}: key: expected {result.spec.key} (the hash of its spec), found {result.key}")
+    if result.data != (derived := DataUsed.of(result.data.fingerprint, result.data.corpora)):
+        found = f"synthetic {result.data.synthetic}, complete {result.data.complete}"
+        raise RecordError(
+            f"{path}: data: its corpora make it synthetic {derived.synthetic}, complete {derived.complete}; found {found}"
+        )
     return result
 
 

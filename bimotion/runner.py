@@ -20,7 +20,18 @@ from bimotion.groups import Cell
 from bimotion.labels import LabelSchema, schema_named
 from bimotion.progress import Progress
 from bimotion.protocol import Setting
-from bimotion.results import CorpusUsed, Result, RunSpec, Skipped
+from bimotion.results import (
+    CorpusUsed,
+    DataUsed,
+    ModelUsed,
+    ProtocolUsed,
+    Provenance,
+    Result,
+    RunSpec,
+    SchemaUsed,
+    Skipped,
+    SplitUsed,
+)
 from bimotion.selection import Selection, select
 from bimotion.utterance import UNUSABLE, Finding
 
@@ -92,16 +103,11 @@ def evaluate(
     )
     material = prepare(selection, label_schema)
     spec = RunSpec(
-        model=chosen.name,
-        model_version=chosen.version,
+        model=ModelUsed(chosen.name, chosen.version),
         track="probe",
-        split_rule=split_rule,
-        split_seed=split_seed,
-        split_version=splits.SPLIT_VERSION,
-        schema=label_schema.name,
-        schema_version=label_schema.version,
-        protocol=protocol_name,
-        protocol_version=protocol.PROTOCOL_VERSION,
+        split=SplitUsed(split_rule, split_seed, splits.SPLIT_VERSION),
+        schema=SchemaUsed(label_schema.name, label_schema.version, list(label_schema.classes)),
+        protocol=ProtocolUsed(protocol_name, protocol.PROTOCOL_VERSION),
         seed=seed,
         data_fingerprint=manifest.fingerprint(material.table),
     )
@@ -151,16 +157,17 @@ def _run(chosen, spec, material, plan, schema, folder, progress) -> Result:
     with files.written(folder / results.PREDICTIONS_FILE) as temporary:
         predictions.to_parquet(temporary, index=False)
     predictions = pd.read_parquet(folder / results.PREDICTIONS_FILE)  # scores are of the record, to its last digit
-    found = material.selection.manifest
-    data = {name: _corpus_used(name, material) for name in material.selection.wanted}
+    corpora = {name: _corpus_used(name, material) for name in material.selection.wanted}
     result = Result(
-        spec=spec,
         key=spec.key,
-        data=data,
-        synthetic=bool(found.synthetic),
-        complete=all(corpus.complete for corpus in data.values()),
-        classes=list(schema.classes),
-        provenance=provenance(started),
+        model=spec.model,
+        track=spec.track,
+        split=spec.split,
+        schema=spec.schema,
+        protocol=spec.protocol,
+        seed=spec.seed,
+        data=DataUsed.of(spec.data_fingerprint, corpora),
+        provenance=provenance(started, seeds=[spec.seed, spec.split.seed]),
         scores=scoring.scores(predictions, runnable, schema, spec.seed),
         skipped=skipped,
     )
@@ -229,19 +236,20 @@ def _corpus_used(name: str, material: Material) -> CorpusUsed:
     )
 
 
-def provenance(started: datetime.datetime) -> dict[str, str | None]:
-    """Versions, git revision of the checkout bimotion runs from (null in an installed copy), platform, device, date."""
+def provenance(started: datetime.datetime, seeds: list[int]) -> Provenance:
+    """Versions, platform, dates, and the git revision if bimotion runs from its own checkout."""
     checkout = Path(__file__).parents[1]
     git = subprocess.run(
         ["git", "-C", str(checkout), "rev-parse", "--show-toplevel", "HEAD"], capture_output=True, text=True, check=False
     )
     toplevel, _, revision = git.stdout.strip().partition("\n")
-    versions = {package: metadata.version(package) for package in PACKAGES}
-    return versions | {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "device": "cpu",
-        "git_revision": revision if toplevel == str(checkout) else None,
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+    return Provenance(
+        versions={package: metadata.version(package) for package in PACKAGES},
+        python=platform.python_version(),
+        git_revision=revision if toplevel == str(checkout) else None,
+        platform=platform.platform(),
+        device="cpu",
+        seeds=sorted(set(seeds)),
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )

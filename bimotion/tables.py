@@ -78,13 +78,12 @@ def _transfer_table(result: Result, method: str) -> Table:
         transfer: [result.headline(transfer, "inference" if transfer == "in-group" else method, cell) for cell in CELLS]
         for transfer in ROWS
     }
-    spec = result.spec
     number = {"inference": 3, "augmentation": 4}[method]
     title = f"Cross-group {method} (Table {number}): weighted F1, %, mean over each cell's corpora"
-    table = Table(title, [spec.model, *CELLS, "mean"])
+    table = Table(title, [result.model.name, *CELLS, "mean"])
     for transfer, values in scores.items():
         table.rows.append([_row_name(transfer), *map(percent, values), percent(_mean(values))])
-    table.notes.append(f"split {spec.split_rule}, schema {spec.schema}, seed {spec.seed}, run {result.key}")
+    table.notes.append(f"split {result.split.rule}, schema {result.schema.name}, seed {result.seed}, run {result.key}")
     if unseen := _untrained(result, method):
         table.notes.append(f"classes without any training clip: {'; '.join(unseen)}")
     return table
@@ -112,13 +111,14 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _warnings(result: Result) -> list[str]:
     """What a reader must know before believing any row."""
     notes = []
-    if result.synthetic:
+    corpora = result.data.corpora
+    if result.data.synthetic:
         notes.append("SYNTHETIC data: these numbers say nothing about people")
-    if not result.complete:
-        parts = [f"{name} {used.n_found} of {used.n_published}" for name, used in result.data.items() if not used.complete]
+    if not result.data.complete:
+        parts = [f"{name} {used.n_found} of {used.n_published}" for name, used in corpora.items() if not used.complete]
         notes.append(f"incomplete corpora (usable clips): {', '.join(parts)}")
-    if shared := [name for name, used in result.data.items() if used.speakers_shared]:
+    if shared := [name for name, used in corpora.items() if used.speakers_shared]:
         notes.append(f"test speakers may be in training: {', '.join(shared)}")
-    if assumed := [name for name, used in result.data.items() if "assumed" in used.age_source]:
+    if assumed := [name for name, used in corpora.items() if "assumed" in used.age_source]:
         notes.append(f"ages assumed, not known: {', '.join(assumed)}")
     return notes

@@ -30,7 +30,7 @@ def test_synth_stats_evaluate_from_nothing(tmp_path):
     again = bimotion("evaluate", "-m", "bimotion/majority", "--corpora", tmp_path / "corpora", "-o", tmp_path / "out",
                      "--only", "tess,csed", "--json")  # fmt: skip
     assert "already finished" in again.stderr
-    assert json.loads(again.stdout)["spec"]["model"] == "bimotion/majority"
+    assert json.loads(again.stdout)["model"]["name"] == "bimotion/majority"
 
 
 def test_synth_is_deterministic_and_keeps_off_other_peoples_folders(tmp_path):

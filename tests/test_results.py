@@ -13,19 +13,26 @@ from hypothesis import strategies as st
 
 from bimotion import leaderboard, results
 from bimotion.errors import RecordError
-from bimotion.results import CorpusUsed, Result, RunSpec, Score, Skipped
+from bimotion.results import (
+    CorpusUsed,
+    DataUsed,
+    ModelUsed,
+    ProtocolUsed,
+    Provenance,
+    Result,
+    RunSpec,
+    SchemaUsed,
+    Score,
+    Skipped,
+    SplitUsed,
+)  # fmt: skip
 
 SPEC = RunSpec(
-    model="bimotion/test",
-    model_version="1-1",
+    model=ModelUsed("bimotion/test", "1-1"),
     track="probe",
-    split_rule="paper",
-    split_seed=0,
-    split_version="1",
-    schema="emotion",
-    schema_version="1",
-    protocol="all",
-    protocol_version="1",
+    split=SplitUsed("paper", 0, "1"),
+    schema=SchemaUsed("emotion", "1", ["fear", "neutral"]),
+    protocol=ProtocolUsed("all", "1"),
     seed=0,
     data_fingerprint="0123456789ab",
 )
@@ -36,18 +43,20 @@ SCORE = Score(
 CREMA_D = CorpusUsed(7000, 7000, 7442, False, {"unreadable": 2}, None, {"measured": 7000}, False)
 
 
+WHOLE = {"crema_d": dataclasses.replace(CREMA_D, complete=True)}
+SYNTHETIC = {"crema_d": dataclasses.replace(CREMA_D, synthetic=True)}
+MADE = Provenance(
+    {"numpy": "2.4.6"}, "3.11.7", None, "test", "cpu", [0], "2026-11-21T00:00:00+00:00", "2026-11-21T00:00:01+00:00"
+)
+
+
 def result_of(scores=(SCORE,), spec=SPEC, **changes):
-    skipped = [Skipped("cross-age", "inference", ["eng_adu"], "eng_eld", "no training clips in eng_adu")]
-    content = {
-        "spec": spec,
-        "key": spec.key,
-        "data": {"crema_d": CREMA_D},
-        "synthetic": False,
-        "complete": False,
-        "classes": ["fear", "neutral"],
-        "provenance": {"numpy": "2.4.6", "git_revision": None},
+    content = {name: getattr(spec, name) for name in ("key", "model", "track", "split", "schema", "protocol", "seed")}
+    content |= {
+        "data": DataUsed.of(spec.data_fingerprint, {"crema_d": CREMA_D}),
+        "provenance": MADE,
         "scores": list(scores),
-        "skipped": skipped,
+        "skipped": [Skipped("cross-age", "inference", ["eng_adu"], "eng_eld", "no training clips in eng_adu")],
     }
     return Result(**content | changes)
 
@@ -64,9 +73,14 @@ counts = st.integers(min_value=0)
 score_rows = st.builds(
     Score, value=st.none() | st.floats(0, 1), n_utterances=counts, n_speakers=counts, n_speaker_unknown=counts
 )
+corpora = st.dictionaries(st.text(), st.builds(CorpusUsed), max_size=3)
 result_records = st.builds(RunSpec).flatmap(
     lambda spec: st.builds(
-        Result, spec=st.just(spec), key=st.just(spec.key), scores=st.lists(score_rows, max_size=3), schema_version=st.just(1)
+        Result,
+        **{name: st.just(getattr(spec, name)) for name in ("key", "model", "track", "split", "schema", "protocol", "seed")},
+        data=st.builds(DataUsed.of, st.just(spec.data_fingerprint), corpora),
+        scores=st.lists(score_rows, max_size=3),
+        schema_version=st.just(1),
     )
 )
 
@@ -100,9 +114,9 @@ def test_one_line_a_row():
 
 def test_saving_replaces_and_leaves_nothing_behind(tmp_path):
     result_of().save(tmp_path / "new" / "folder")
-    result_of(complete=True).save(tmp_path / "new" / "folder")
+    result_of(track="finetune", key=dataclasses.replace(SPEC, track="finetune").key).save(tmp_path / "new" / "folder")
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["result.json"]
-    assert results.load(tmp_path / "new" / "folder" / "result.json").complete
+    assert results.load(tmp_path / "new" / "folder" / "result.json").track == "finetune"
 
 
 def test_whole_number_is_a_value(tmp_path):
@@ -154,24 +168,25 @@ def changed(*path, to):
 
 REMOVED = object()
 BREACHES = {
-    "text for a whole number": (changed("spec", "seed", to="0"), "spec.seed: expected int, found '0'"),
-    "float for a whole number": (changed("spec", "split_seed", to=0.0), "spec.split_seed: expected int, found 0.0"),
+    "text for a whole number": (changed("seed", to="0"), "seed: expected int, found '0'"),
+    "float for a whole number": (changed("split", "seed", to=0.0), "split.seed: expected int, found 0.0"),
     "true for a whole number": (changed("scores", 0, "n_speakers", to=True), "scores[0].n_speakers: expected int, found True"),
     "text for a number": (changed("scores", 0, "value", to="0.5"), "scores[0].value: expected float or null, found '0.5'"),
     "true for a number": (changed("scores", 0, "value", to=True), "scores[0].value: expected float or null, found True"),
     "null for text": (changed("scores", 0, "test", to=None), "scores[0].test: expected str, found None"),
     "number for text or null": (changed("scores", 0, "corpus", to=3), "scores[0].corpus: expected str or null, found 3"),
-    "0 for false": (changed("synthetic", to=0), "synthetic: expected bool, found 0"),
+    "0 for false": (changed("data", "synthetic", to=0), "data.synthetic: expected bool, found 0"),
     "number in a list of text": (changed("scores", 0, "classes", 1, to=7), "scores[0].classes[1]: expected str, found 7"),
     "object for a list": (changed("scores", to={}), "scores: expected"),
     "list for an object": (changed("data", to=[]), "data: expected"),
-    "text in a count": (changed("data", "crema_d", "left_out", "unreadable", to="2"),
-                        "data.crema_d.left_out.unreadable: expected int, found '2'"),
-    "number as provenance": (changed("provenance", "numpy", to=2.4), "provenance.numpy: expected str or null, found 2.4"),
+    "text in a count": (changed("data", "corpora", "crema_d", "left_out", "unreadable", to="2"),
+                        "data.corpora.crema_d.left_out.unreadable: expected int, found '2'"),
+    "number as provenance": (changed("provenance", "versions", "numpy", to=2.4),
+                             "provenance.versions.numpy: expected str, found 2.4"),
     "row that is no object": (changed("scores", 0, to=[1]), "scores[0]: expected the fields transfer, method"),
-    "spec that is no object": (changed("spec", to=None), "spec: expected the fields model, model_version"),
-    "field missing": (changed("complete", to=REMOVED), "missing or too many: ['complete']"),
-    "field missing in the spec": (changed("spec", "track", to=REMOVED), "missing or too many: ['track']"),
+    "model that is no object": (changed("model", to=None), "model: expected the fields name, version"),
+    "field missing": (changed("data", "complete", to=REMOVED), "missing or too many: ['complete']"),
+    "field missing at the top": (changed("track", to=REMOVED), "missing or too many: ['track']"),
     "field too many": (changed("rank", to=1), "missing or too many: ['rank']"),
     "field too many in a row": (changed("scores", 0, "note", to=""), "missing or too many: ['note']"),
     "field missing in what was skipped": (changed("skipped", 0, "reason", to=REMOVED), "skipped[0]: expected the fields"),
@@ -179,8 +194,10 @@ BREACHES = {
     "schema as text": (changed("schema_version", to="1"), "expected schema_version 1, found '1'"),
     "schema as float": (changed("schema_version", to=1.0), "schema_version: expected int, found 1.0"),
     "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 1, found None"),
-    "tampered key": (changed("key", to="0" * 12), f"key: expected {SPEC.key} (the hash of spec), found 000000000000"),
-    "tampered spec": (changed("spec", "seed", to=1), f"(the hash of spec), found {SPEC.key}"),
+    "tampered key": (changed("key", to="0" * 12), f"key: expected {SPEC.key} (the hash of its spec), found 000000000000"),
+    "tampered spec": (changed("seed", to=1), f"(the hash of its spec), found {SPEC.key}"),
+    "synthetic hidden": (changed("data", "corpora", "crema_d", "synthetic", to=True), "its corpora make it synthetic True"),
+    "incomplete hidden": (changed("data", "complete", to=True), "complete False; found synthetic False, complete True"),
     "a list": ([], "expected schema_version 1, found None"),
     "null": (None, "expected schema_version 1, found None"),
 }  # fmt: skip
@@ -190,8 +207,8 @@ WRONG_CONTAINERS = {
     "text for a list": (changed("scores", 0, "train", to="eng_eld"), "scores[0].train: expected"),
     "text for an object": (changed("provenance", to="numpy 2.4.6"), "provenance: expected"),
     "null for an object": (changed("provenance", to=None), "provenance: expected"),
-    "number for an object": (changed("data", "crema_d", "left_out", to=2), "crema_d.left_out: expected"),
-    "text for an object of objects": (changed("data", to="crema_d"), "data: expected"),
+    "number for an object": (changed("data", "corpora", "crema_d", "left_out", to=2), "crema_d.left_out: expected"),
+    "text for an object of objects": (changed("data", "corpora", to="crema_d"), "data.corpora: expected"),
 }
 
 
@@ -242,7 +259,7 @@ def test_what_is_no_json_is_refused(content, tmp_path):
 def test_nesting_that_json_just_bears_is_refused(tmp_path):
     for depth in (50, 500, 900, 950, 970, 980, 990):
         text = result_of().to_json().replace('"2.4.6"', "[" * depth + "]" * depth)
-        with pytest.raises(RecordError, match=r"result\.json: (result\.provenance\.numpy: )?expected"):
+        with pytest.raises(RecordError, match=r"result\.json: (result\.provenance\.versions\.numpy: )?expected"):
             loaded(text, tmp_path)
 
 
@@ -261,7 +278,7 @@ def test_oversize_is_refused_unread(tmp_path):
 
 def test_message_is_short_however_long_the_value(tmp_path):
     with pytest.raises(RecordError) as error:
-        loaded(json.dumps(changed("spec", "seed", to="x" * 100_000)), tmp_path)
+        loaded(json.dumps(changed("seed", to="x" * 100_000)), tmp_path)
     assert len(str(error.value)) < len(str(tmp_path)) + 200
 
 
@@ -270,19 +287,29 @@ def test_message_is_short_however_long_the_value(tmp_path):
 
 def test_key_by_hand():
     text = (
-        '{"data_fingerprint": "0123456789ab", "model": "bimotion/test", "model_version": "1-1", "protocol": "all", '
-        '"protocol_version": "1", "schema": "emotion", "schema_version": "1", "seed": 0, "split_rule": "paper", '
-        '"split_seed": 0, "split_version": "1", "track": "probe"}'
+        '{"data_fingerprint": "0123456789ab", "model": {"name": "bimotion/test", "version": "1-1"}, '
+        '"protocol": {"name": "all", "version": "1"}, '
+        '"schema": {"classes": ["fear", "neutral"], "name": "emotion", "version": "1"}, "seed": 0, '
+        '"split": {"rule": "paper", "seed": 0, "version": "1"}, "track": "probe"}'
     )
-    assert SPEC.key == hashlib.sha256(text.encode()).hexdigest()[:12] == "e89da326ebf7"
+    assert SPEC.key == hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(RunSpec)])
-def test_key_changes_with_any_field(name):
-    value = getattr(SPEC, name)
-    other = dataclasses.replace(SPEC, **{name: value + 1 if isinstance(value, int) else f"{value}x"})
-    assert other.key != SPEC.key
-    assert dataclasses.replace(other, **{name: value}).key == SPEC.key
+def leaves(value, path=()):
+    """Paths to every field below a record."""
+    if not dataclasses.is_dataclass(value):
+        return [path]
+    return [leaf for field in dataclasses.fields(value) for leaf in leaves(getattr(value, field.name), (*path, field.name))]
+
+
+@pytest.mark.parametrize("path", leaves(SPEC), ids=".".join)
+def test_key_changes_with_any_field(path):
+    def other(value, path):
+        if path:
+            return dataclasses.replace(value, **{path[0]: other(getattr(value, path[0]), path[1:])})
+        return value + 1 if isinstance(value, int) else [*value, "x"] if isinstance(value, list) else f"{value}x"
+
+    assert other(SPEC, path).key != SPEC.key
 
 
 # --- reading a result -------------------------------------------------------------------------------------------------
@@ -324,11 +351,13 @@ def test_to_pandas_without_scores_has_the_columns():
 # --- the board --------------------------------------------------------------------------------------------------------
 
 
-def saved(folder, model, values, seed=0, **changes):
+def saved(folder, model, values, seed=0, corpora=None):
     """A result of a model below a folder, with an in-group score for each cell; returns its spec."""
-    spec = dataclasses.replace(SPEC, model=model, seed=seed)
+    spec = dataclasses.replace(SPEC, model=ModelUsed(model, "1"), seed=seed)
     rows = [dataclasses.replace(SCORE, test=cell, value=value) for cell, value in values.items()]
-    result_of(rows, spec, **changes).save(folder / model.replace("/", "__") / spec.key)
+    result_of(rows, spec, data=DataUsed.of(spec.data_fingerprint, corpora or {"crema_d": CREMA_D})).save(
+        folder / model.replace("/", "__") / spec.key
+    )
     return spec
 
 
@@ -350,7 +379,7 @@ def test_board_is_ordered_by_mean_in_group(tmp_path):
 
 def test_only_comparable_entries_are_ordered_together(tmp_path):
     for number, (rule, value) in enumerate([("paper", 0.2), ("disjoint", 0.1), ("paper", 0.9), ("disjoint", 0.3)]):
-        spec = dataclasses.replace(SPEC, split_rule=rule, seed=number)
+        spec = dataclasses.replace(SPEC, split=SplitUsed(rule, 0, "1"), seed=number)
         rows = [dataclasses.replace(SCORE, test=cell, value=value) for cell in ("eng_eld", "eng_adu", "zho_eld", "zho_adu")]
         result_of(rows, spec).save(tmp_path / "m" / spec.key)
     found = [(entry["split_rule"], round(entry["mean_in_group"], 6)) for entry in board_of(tmp_path)["entries"]]
@@ -364,11 +393,11 @@ def test_scores_and_counts_out_of_range_are_refused(tmp_path):
 
 
 def test_equal_entries_are_ordered_by_model_and_key(tmp_path):
-    specs = [dataclasses.replace(SPEC, model=model, seed=seed) for model in ("a", "b") for seed in (0, 1, 2)]
-    specs.sort(key=lambda spec: (spec.model, spec.key))
+    specs = [dataclasses.replace(SPEC, model=ModelUsed(model, "1"), seed=seed) for model in ("a", "b") for seed in (0, 1, 2)]
+    specs.sort(key=lambda spec: (spec.model.name, spec.key))
     for folder, spec in zip("fedcba", specs, strict=True):  # folders in the opposite order
         result_of(spec=spec).save(tmp_path / "any" / folder)
-    assert [(entry["model"], entry["key"]) for entry in board_of(tmp_path)["entries"]] == [(s.model, s.key) for s in specs]
+    assert [(entry["model"], entry["key"]) for entry in board_of(tmp_path)["entries"]] == [(s.model.name, s.key) for s in specs]
 
 
 def test_entry_says_what_was_run(tmp_path):
@@ -407,8 +436,8 @@ def test_entry_has_every_setting_that_was_run(tmp_path):
 
 
 def test_synthetic_results_are_excluded_with_the_reason(tmp_path):
-    saved(tmp_path, "a/real", {"eng_eld": 0.1}, complete=True)
-    saved(tmp_path, "b/synthetic", {"eng_eld": 0.9}, synthetic=True)
+    saved(tmp_path, "a/real", {"eng_eld": 0.1}, corpora=WHOLE)
+    saved(tmp_path, "b/synthetic", {"eng_eld": 0.9}, corpora=SYNTHETIC)
     board = board_of(tmp_path)
     assert [(entry["model"], entry["complete"], "reason" in entry) for entry in board["entries"]] == [("a/real", True, False)]
     (excluded,) = board["excluded"]
@@ -416,17 +445,11 @@ def test_synthetic_results_are_excluded_with_the_reason(tmp_path):
     assert excluded["reason"].startswith("synthetic data")
 
 
-def test_result_with_a_synthetic_corpus_is_excluded_whatever_it_says_of_itself(tmp_path):
-    data = {"crema_d": dataclasses.replace(CREMA_D, synthetic=True)}
-    saved(tmp_path, "b/synthetic", {"eng_eld": 0.9}, synthetic=False, data=data)
-    assert board_of(tmp_path)["entries"] == []
-
-
 def test_board_has_the_same_bytes_each_time_and_in_any_order_of_arrival(tmp_path):
     models = {"a": 0.3, "b": 0.7, "c": 0.7, "d": None}
     for name, order in (("one", list(models)), ("two", list(models)[::-1])):
         for model in order:
-            saved(tmp_path / name, model, {"eng_eld": models[model]}, synthetic=model == "a")
+            saved(tmp_path / name, model, {"eng_eld": models[model]}, corpora=SYNTHETIC if model == "a" else None)
     first = leaderboard.collect(tmp_path / "one").read_bytes()
     assert leaderboard.collect(tmp_path / "one").read_bytes() == first
     assert leaderboard.collect(tmp_path / "two").read_bytes() == first

@@ -4,17 +4,30 @@ import dataclasses
 
 import pytest
 
-from bimotion.results import CorpusUsed, Result, RunSpec, Score
+from bimotion.results import (
+    CorpusUsed,
+    DataUsed,
+    ModelUsed,
+    ProtocolUsed,
+    Provenance,
+    Result,
+    RunSpec,
+    SchemaUsed,
+    Score,
+    SplitUsed,
+)  # fmt: skip
 from bimotion.tables import CELLS, PUBLISHED, Table, percent, transfer_tables
 
 SPEC = RunSpec(
-    "bimotion/test", "1-1", "probe", "paper", 0, "1", "emotion", "1", protocol="all", protocol_version="1", seed=4,
-    data_fingerprint="0" * 12,
+    ModelUsed("bimotion/test", "1-1"), "probe", SplitUsed("paper", 0, "1"), SchemaUsed("emotion", "1", ["fear", "neutral"]),
+    ProtocolUsed("all", "1"), seed=4, data_fingerprint="0" * 12,
 )  # fmt: skip
+NOWHERE = Provenance({}, "3.11", None, "test", "cpu", [4], "", "")
 CREMA_D = CorpusUsed(
     n_utterances=7442, n_found=7442, n_published=7442, complete=True, left_out={}, speakers_shared=None,
     age_source={"measured": 7442}, synthetic=False,
 )  # fmt: skip
+SYNTHETIC = {"crema_d": dataclasses.replace(CREMA_D, synthetic=True)}
 TRANSFERS = ("cross-all", "cross-age", "cross-lingual")
 
 
@@ -26,8 +39,9 @@ def score(transfer, method, test, value, *, metric="weighted_f1", pooling="mean"
 
 
 def result(scores, **changes):
-    whole = Result(SPEC, SPEC.key, {"crema_d": CREMA_D}, False, True, ["fear", "neutral"], {}, list(scores), [])
-    return dataclasses.replace(whole, **changes)
+    data = DataUsed.of(SPEC.data_fingerprint, changes.get("corpora", {"crema_d": CREMA_D}))
+    asked = {name: getattr(SPEC, name) for name in ("key", "model", "track", "split", "schema", "protocol", "seed")}
+    return Result(**asked, data=data, provenance=NOWHERE, scores=list(scores), skipped=[])
 
 
 def full_scores():
@@ -106,23 +120,23 @@ def test_a_table_that_was_not_run_is_not_shown():
 
 
 def test_synthetic_data_is_said():
-    assert notes_of(full_scores(), synthetic=True) == [[], ["SYNTHETIC data: these numbers say nothing about people"]]
+    assert notes_of(full_scores(), corpora=SYNTHETIC) == [[], ["SYNTHETIC data: these numbers say nothing about people"]]
 
 
 def test_incomplete_corpora_are_said():
     data = {"crema_d": dataclasses.replace(CREMA_D, n_found=7000, complete=False), "tess": CREMA_D}
     expected = "incomplete corpora (usable clips): crema_d 7000 of 7442"
-    assert notes_of(full_scores(), data=data, complete=False) == [[], [expected]]
+    assert notes_of(full_scores(), corpora=data) == [[], [expected]]
 
 
 def test_shared_speakers_are_said():
     data = {"crema_d": CREMA_D, "tess": dataclasses.replace(CREMA_D, speakers_shared="one speaker in each age group")}
-    assert notes_of(full_scores(), data=data) == [[], ["test speakers may be in training: tess"]]
+    assert notes_of(full_scores(), corpora=data) == [[], ["test speakers may be in training: tess"]]
 
 
 def test_assumed_ages_are_said():
     data = {"esd": dataclasses.replace(CREMA_D, age_source={"assumed": 1, "stated": 2}), "tess": CREMA_D}
-    assert notes_of(full_scores(), data=data) == [[], ["ages assumed, not known: esd"]]
+    assert notes_of(full_scores(), corpora=data) == [[], ["ages assumed, not known: esd"]]
 
 
 def test_classes_without_training_are_said_where_they_count():
@@ -185,7 +199,7 @@ def test_percent():
 
 
 def test_markdown():
-    table = transfer_tables(result([score("in-group", "inference", "eng_eld", 0.5512)], synthetic=True))[0]
+    table = transfer_tables(result([score("in-group", "inference", "eng_eld", 0.5512)], corpora=SYNTHETIC))[0]
     assert table.markdown() == (
         "**Cross-group inference (Table 3): weighted F1, %, mean over each cell's corpora**\n"
         "\n"
