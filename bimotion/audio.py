@@ -10,16 +10,19 @@ import numpy as np
 
 from bimotion.errors import AudioError, MissingExtra
 
+AUDIO_VERSION = "1"  # of decoding and resampling; with libsndfile's own in every cache key
 SAMPLE_RATE_HZ = 16_000
+SYNTHETIC_COMMENT = "SYNTHETIC: made by formulas, not speech of people"
 SILENCE_PEAK = 1e-4  # -80 dB of full scale
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4a", ".mov"})
-_POINTER = b"version https://git-lfs"
+POINTER = b"version https://git-lfs"
 _UNKNOWN_RIFF_SIZES = frozenset({0, 0xFFFFFFFF})  # written by programs that stream to a pipe
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a sound file says of itself. `problem`: a kind of Finding that makes it unusable, or None.
+    """What a sound file says of itself. `problem`: a kind of Finding that makes it unusable, or None. `synthetic`: it bears
+    the comment that `write_synthetic` leaves.
 
     n_frames (samples per channel), sample_rate_hz and n_channels are 0 where there is a problem.
     """
@@ -30,6 +33,7 @@ class Header:
     container: str
     problem: str | None = None
     detail: str = ""
+    synthetic: bool = False
 
     @property
     def duration_s(self) -> float:
@@ -45,12 +49,15 @@ def header(path: Path) -> Header:
     >>> header(empty).problem
     'empty'
     """
-    with path.open("rb") as stream:
-        start = stream.read(64)
-        n_bytes = stream.seek(0, io.SEEK_END)
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(64)
+            n_bytes = stream.seek(0, io.SEEK_END)
+    except OSError as error:
+        return _broken("unreadable", error.strerror or "cannot be opened")
     if not n_bytes:
         return _broken("empty", "0 bytes")
-    if start.startswith(_POINTER):
+    if start.startswith(POINTER):
         return _broken("pointer", f"{n_bytes} bytes of text")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _video_header(path)
@@ -60,12 +67,13 @@ def header(path: Path) -> Header:
     import soundfile
 
     try:
-        info = soundfile.info(path)
+        with soundfile.SoundFile(path) as sound:
+            if not sound.frames:
+                return _broken("empty", "no samples")
+            synthetic = sound.comment == SYNTHETIC_COMMENT
+            return Header(sound.frames, sound.samplerate, sound.channels, sound.format, synthetic=synthetic)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         return _broken("unreadable", str(error).partition(": ")[2] or str(error))
-    if not info.frames:
-        return _broken("empty", "no samples")
-    return Header(info.frames, info.samplerate, info.channels, info.format)
 
 
 def _broken(problem: str, detail: str) -> Header:
@@ -118,6 +126,8 @@ def read(source: Path | bytes) -> tuple[np.ndarray, int]:
         samples = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
     if not len(samples):
         raise AudioError(f"{_name(source)}: expected sound, found no samples")
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{_name(source)}: expected finite samples, found NaN or infinity")
     return samples, rate
 
 
@@ -153,6 +163,22 @@ def decode(source: Path | bytes) -> np.ndarray:
 
         samples = soxr.resample(samples, rate, SAMPLE_RATE_HZ, quality="HQ")
     return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def version() -> str:
+    """What decoded samples depend on: this module and the decoder library."""
+    import soundfile
+
+    return f"{AUDIO_VERSION}-{soundfile.__libsndfile_version__}"
+
+
+def write_synthetic(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
+    """Write a mono 16-bit wav whose header says that it is synthetic, wherever it is copied to."""
+    import soundfile
+
+    with soundfile.SoundFile(path, "w", sample_rate_hz, 1, subtype="PCM_16", format="WAV") as sound:
+        sound.comment = SYNTHETIC_COMMENT
+        sound.write(waveform)
 
 
 def flac_bytes(waveform: np.ndarray) -> bytes:

@@ -203,6 +203,7 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
     config: Annotated[list[str], typer.Option("--config", help="eng_eld, eng, all, yue_adu, ...; may be repeated.")],
     corpora: Root = None,
+    corpus: Corpus = (),
     only: Only = (),
     split_rule: Rule = SplitRule.paper,
     metadata_only: Annotated[bool, typer.Option("--metadata-only", help="Everything but the sound.")] = False,
@@ -219,6 +220,7 @@ def export(
         config,
         data_dir=corpora,
         corpora=_names(only),
+        locations=_locations(corpus),
         split_rule=split_rule.value,
         metadata_only=metadata_only,
         private_use=private_use,
@@ -240,9 +242,12 @@ def _names(only: list[str]) -> list[str] | None:
 
 
 def _locations(corpus: list[str]) -> dict[str, str]:
-    places = dict(item.partition("=")[::2] for item in corpus)
-    if wrong := [name for name, path in places.items() if not path]:
-        raise SettingError(f"--corpus: expected NAME=PATH such as tess=/data/TESS, found {wrong[0]!r}")
+    places: dict[str, str] = {}
+    for item in corpus:
+        name, _, path = item.partition("=")
+        if not path or name in places:
+            raise SettingError(f"--corpus: expected NAME=PATH once for a corpus, such as tess=/data/TESS, found {item!r}")
+        places[name] = path
     return places
 
 
@@ -275,8 +280,14 @@ def main() -> None:
     try:
         app()
     except BimotionError as error:
-        print(f"bimotion: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:  # a full disk, a folder without permission, a file that vanished
+        _refuse(f"{error.filename or 'input or output'}: {error.strerror or error}")
+
+
+def _refuse(message: str) -> None:
+    print(f"bimotion: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

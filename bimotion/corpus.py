@@ -28,7 +28,7 @@ class Card:
     speaker_note      why speakers are unknown; None where they are known
     age_note          where ages come from
     not_disjoint      why no split can keep its speakers apart; None where one can
-    known             utterance id -> Finding kind, for defects of every true copy: reported, never counted as damage
+    known             utterance id (`*`: any) -> Finding kind, for defects of every true copy: told, never counted as damage
     """
 
     name: str

@@ -19,7 +19,7 @@ from datasets.builder import Key
 from bimotion import groups, splits
 from bimotion.audio import SAMPLE_RATE_HZ
 from bimotion.corpora import CORPORA
-from bimotion.errors import SettingError, UnknownName
+from bimotion.errors import UnknownName
 from bimotion.labels import EMOTIONS, SCHEMAS, multi_hot
 from bimotion.selection import Selection, select
 from bimotion.utterance import AGE_SOURCES, GENDERS, PARTS
@@ -118,11 +118,13 @@ def _valence(emotions: Iterable[str]) -> int | None:
 
 def cache_key(selection: Selection, facts: Iterable[object]) -> str:
     """Changes with the corpora's folders and states, the options and the shape of the rows; 16 hex digits."""
-    facts = [DATASET_VERSION, splits.SPLIT_VERSION, torchcodec_works(), sorted(selection.manifest.states.items()), *facts]
+    versions = [DATASET_VERSION, splits.SPLIT_VERSION, torchcodec_works(), *(schema.version for schema in SCHEMAS.values())]
+    cards = [(name, CORPORA[name].card.emotions) for name in selection.manifest.corpora]
+    facts = [versions, cards, sorted(selection.manifest.states.items()), *facts]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
-OPTIONS = {"split_rule": "paper", "split_seed": 0, "corpora": None, "allow_missing": False}
+OPTIONS = {"split_rule": "paper", "split_seed": 0, "corpora": None, "locations": None, "allow_missing": False}
 """Options of a config and their defaults; see `selection.select`."""
 
 
@@ -133,6 +135,7 @@ class Config(datasets.BuilderConfig):
     split_rule: str = OPTIONS["split_rule"]
     split_seed: int = OPTIONS["split_seed"]
     corpora: list[str] | None = OPTIONS["corpora"]
+    locations: dict[str, str] | None = OPTIONS["locations"]
     allow_missing: bool = OPTIONS["allow_missing"]
     version: datasets.Version = field(default_factory=lambda: datasets.Version(DATASET_VERSION))
 
@@ -144,16 +147,12 @@ class Builder(datasets.ArrowBasedBuilder):
     DATASET = "bimotion"
 
     def __init__(self, *, config_name: str | None = None, data_dir: str | None = None, **options):
-        if config_name is not None:
-            if config_name not in CONFIGS[self.DATASET]:
-                raise UnknownName(f"config of {self.DATASET}", config_name, CONFIGS[self.DATASET])
-            given = {name: value for name, value in options.items() if name in OPTIONS and value is not None}
-            chosen = OPTIONS | given
-            self.selection = select(data_dir, groups.union(config_name), **chosen)
-            if self.selection.rows.empty:
-                corpora = ", ".join(self.selection.manifest.corpora)
-                raise SettingError(f"expected clips of {config_name} in {corpora}, found none; see `bimotion data doctor ROOT`")
-            options["config_id"] = f"{config_name}-{cache_key(self.selection, [sorted(chosen.items())])}"
+        if config_name not in CONFIGS[self.DATASET]:
+            raise UnknownName(f"config of {self.DATASET}", config_name, CONFIGS[self.DATASET])
+        given = {name: value for name, value in options.items() if name in OPTIONS and value is not None}
+        chosen = OPTIONS | given
+        self.selection = select(data_dir, groups.union(config_name), **chosen)
+        options["config_id"] = f"{config_name}-{cache_key(self.selection, [sorted(chosen.items())])}"
         super().__init__(config_name=config_name, data_dir=data_dir, **options)
 
     def _info(self) -> datasets.DatasetInfo:

@@ -21,7 +21,7 @@ class Diagnosis:
 
     n_utterances   usable clips, of n_published
     problems       findings that make clips unusable, or that no true copy has
-    harmless       defects that every true copy has, second copies of a clip
+    harmless       defects that every true copy has, second copies of a clip, sound files that are no clips
     """
 
     corpus: str
@@ -74,25 +74,29 @@ def _diagnosis(name: str, root, locations: Mapping[str, str | os.PathLike], prog
             raise  # a folder that the user named is not an absent corpus
         return Diagnosis(name, None, 0, card.n_utterances, [], [])
     except (CorpusMalformed, CorpusAmbiguous, MissingExtra) as error:
-        return Diagnosis(name, str(root), 0, card.n_utterances, [Finding("malformed", name, card.title, str(error))], [])
+        kind = "needs an extra" if isinstance(error, MissingExtra) else "malformed"
+        return Diagnosis(name, str(root), 0, card.n_utterances, [Finding(kind, name, card.title, str(error))], [])
     rows = manifest.table
     clip_of = dict(zip(rows["path"], rows["id"], strict=True))
     findings = list(manifest.findings)
     findings += _heard(name, manifest, progress) if listen else []
-    harmless = [finding for finding in findings if finding.kind == "copy" or _is_known(finding, clip_of, card.known or {})]
+    harmless, problems = [], []
+    for finding in findings:
+        (harmless if _is_harmless(finding, clip_of, card.known or {}) else problems).append(finding)
     return Diagnosis(
         corpus=name,
         folder=str(manifest.roots[name]),
         n_utterances=len(rows),
         n_published=card.n_utterances,
-        problems=[finding for finding in findings if finding not in harmless],
+        problems=problems,
         harmless=harmless,
         synthetic=name in manifest.synthetic,
     )
 
 
-def _is_known(finding: Finding, clip_of: dict[str, str], known: dict[str, str]) -> bool:
-    return known.get(clip_of.get(finding.where, finding.where)) == finding.kind
+def _is_harmless(finding: Finding, clip_of: dict[str, str], known: dict[str, str]) -> bool:
+    clip = clip_of.get(finding.where, finding.where)
+    return finding.kind in ("copy", "unrecognised") or finding.kind in (known.get(clip), known.get("*"))
 
 
 def _heard(name: str, manifest: Manifest, progress: Progress) -> list[Finding]:

@@ -1,7 +1,7 @@
 """A Hub-ready copy of configs: Parquet files a cell and part, and a card that plain `load_dataset` reads."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,7 @@ def export(
     *,
     data_dir: str | os.PathLike | None = None,
     corpora: Iterable[str] | None = None,
+    locations: Mapping[str, str | os.PathLike] | None = None,
     split_rule: str = "paper",
     metadata_only: bool = False,
     private_use: bool = False,
@@ -57,11 +58,17 @@ def export(
         datasets.load_dataset("copy", "yue", split="test")       # needs no bimotion
     """
     folder, progress = Path(folder), progress or Progress()
-    if folder.exists() and any(folder.iterdir()):
-        raise SettingError(f"expected a new or empty folder, {folder} holds files")
+    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
+        raise SettingError(f"expected a new or empty folder, {folder} {'is a file' if folder.is_file() else 'holds files'}")
     plan = _plan(list(configs), metadata_only)
     chosen = select(
-        data_dir, plan.cells, split_rule=split_rule, corpora=corpora, allow_missing=allow_missing, progress=progress
+        data_dir,
+        plan.cells,
+        split_rule=split_rule,
+        corpora=corpora,
+        locations=locations,
+        allow_missing=allow_missing,
+        progress=progress,
     )
     if not private_use:
         _refuse_forbidden(chosen, metadata_only)

@@ -24,7 +24,8 @@ def features(name: str, encode: Encode, manifest: Manifest, table: pd.DataFrame,
     blocks = []
     for corpus, rows in table.groupby("corpus", sort=False):
         whole = manifest.table[manifest.table["corpus"] == corpus]
-        target = files.cache_dir() / "features" / name.replace("/", "__") / f"{corpus}-{manifest.states[corpus]}.npy"
+        folder = files.cache_dir() / "features" / f"{name.replace('/', '__')}-{audio.version()}"
+        target = folder / f"{corpus}-{manifest.states[corpus]}.npy"
         paths = [manifest.path(corpus, path) for path in whole["path"]]
         cached = _cached(target, encode, paths, f"{name}: {corpus}", progress)
         places = pd.Series(np.arange(len(whole)), index=whole["id"])[rows["id"]]
@@ -37,6 +38,8 @@ def _cached(target: Path, encode: Encode, paths: Sequence[Path], label: str, pro
         vectors = list(progress.track(_encoded(encode, paths), len(paths), label))
         with files.written(target) as temporary:
             np.save(temporary, np.stack(vectors))
+        place = target.stem.rpartition("-")[0].rpartition("-")[0]
+        files.remove_others(target.parent, keep=[target], pattern=f"{place}-*")
     return np.load(target, mmap_mode="r", allow_pickle=False)
 
 

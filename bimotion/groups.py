@@ -71,7 +71,7 @@ def union(name: str) -> tuple[Cell, ...]:
     raise UnknownName("group", name, [*map(str, cells), *LANGUAGES, *AGE_GROUPS, "all"])
 
 
-def age_group(age_years: float | None, elderly_from_years: float = ELDERLY_FROM_YEARS) -> str | None:
+def age_group(age_years: float | None) -> str | None:
     """`eld` or `adu`; None where the age is unknown or below 20.
 
     >>> age_group(60), age_group(59.5), age_group(12)
@@ -79,4 +79,4 @@ def age_group(age_years: float | None, elderly_from_years: float = ELDERLY_FROM_
     """
     if age_years is None or age_years != age_years or age_years < ADULT_FROM_YEARS:
         return None
-    return "eld" if age_years >= elderly_from_years else "adu"
+    return "eld" if age_years >= ELDERLY_FROM_YEARS else "adu"

@@ -13,7 +13,7 @@ from bimotion.progress import Progress
 
 def inspect(manifest: Manifest, corpus: str, progress: Progress) -> pd.DataFrame:
     """Columns `peak` in [0, 1] and `sha256` (null where decoding failed), `problem` (text or null); index: utterance id."""
-    target = files.cache_dir() / "inspection" / f"{corpus}-{manifest.states[corpus]}.parquet"
+    target = files.cache_dir() / "inspection" / f"{audio.version()}-{corpus}-{manifest.states[corpus]}.parquet"
     if not target.exists():
         rows = manifest.table[manifest.table["corpus"] == corpus]
         paths = [manifest.path(corpus, path) for path in rows["path"]]

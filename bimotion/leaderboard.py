@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from bimotion import files, results
+from bimotion.errors import RecordError
 from bimotion.groups import BIMOTION_CELLS
 from bimotion.protocol import TRANSFERS
 
@@ -17,11 +18,15 @@ def collect(folder: Path) -> Path:
     `entries` are ordered within a track, split rule, schema and protocol by headline: the mean over all four cells of
     in-group weighted F1 (null, and last, where a cell is missing). Results on synthetic data stand under `excluded`, with the
     reason; results on incomplete corpora are entries marked `complete: false`.
-    Raises RecordError for a result that breaks its schema.
+    A file that is no result stands under `excluded` too.
     """
     entries, excluded = [], []
     for path in sorted(folder.glob(f"*/*/{results.RESULT_FILE}")):
-        result = results.load(path)
+        try:
+            result = results.load(path)
+        except RecordError as error:
+            excluded.append({"result": path.relative_to(folder).as_posix(), "reason": str(error)})
+            continue
         entry = _entry(result, path.relative_to(folder).as_posix())
         if result.data.synthetic:
             excluded.append(entry | {"reason": "synthetic data: made by `bimotion data synth`, says nothing about people"})

@@ -1,7 +1,7 @@
 """`bimotion.load_dataset`: the builders without the registration in `datasets`."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bimotion.dataset import CONFIGS
 from bimotion.errors import UnknownName
@@ -17,6 +17,7 @@ def load_dataset(
     split_rule: str = "paper",
     split_seed: int = 0,
     corpora: Iterable[str] | None = None,
+    locations: Mapping[str, str | os.PathLike] | None = None,
     allow_missing: bool = False,
     streaming: bool = False,
     cache_dir: str | None = None,
@@ -28,6 +29,7 @@ def load_dataset(
     data_dir        corpora root; None: BIMOTION_CORPORA
     split_rule      paper or disjoint (splits.py); split_seed deals again
     corpora         names to use; None: all that have clips in the config's cells
+    locations       corpus -> its folder, where it does not lie below data_dir
     allow_missing   go on without corpora or clips that are not there
 
     Raises UnknownName, CorpusNotFound, CorpusIncomplete, CorpusMalformed, SettingError.
@@ -48,7 +50,8 @@ def load_dataset(
         dataset_name=path,
         split_rule=split_rule,
         split_seed=split_seed,
-        corpora=None if corpora is None else sorted(corpora),
+        corpora=corpora if corpora is None or isinstance(corpora, str) else sorted(corpora),
+        locations=locations and {name: os.fspath(place) for name, place in locations.items()},
         allow_missing=allow_missing,
     )
     if streaming:

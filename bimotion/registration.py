@@ -1,6 +1,7 @@
 """Makes `datasets.load_dataset("bimotion", ...)` find the builders: the only place that touches private names of `datasets`."""
 
 import importlib
+import warnings
 from types import ModuleType
 
 BUILDERS = {"bimotion": "bimotion.loaders.bimotion", "yuemotion": "bimotion.loaders.yuemotion"}
@@ -19,8 +20,16 @@ def register(load: ModuleType) -> None:
     The stock factory of packaged modules globs `data_dir` for data files (minutes over 62 k clips, and the current folder
     where no data_dir is given); ours answers for our names without looking.
     """
-    table = load._PACKAGED_DATASETS_MODULES
-    factory, module, files = load.PackagedDatasetModuleFactory, load.DatasetModule, load.DataFilesDict
+    try:
+        table = load._PACKAGED_DATASETS_MODULES
+        factory, module, files = load.PackagedDatasetModuleFactory, load.DatasetModule, load.DataFilesDict
+    except AttributeError as error:
+        warnings.warn(
+            f"this version of `datasets` keeps its packaged modules elsewhere ({error}): datasets.load_dataset('bimotion') "
+            "will not be found, use bimotion.load_dataset",
+            stacklevel=2,
+        )
+        return
     table.update({name: (path, "") for name, path in BUILDERS.items()})
 
     class Factory(factory):

@@ -149,7 +149,7 @@ class DataUsed:
 
     fingerprint   of the utterances used; the same for every layout and folder
     synthetic     some corpus is synthetic: no leaderboard takes it
-    complete      every corpus that the protocol asks for was there and complete
+    complete      every corpus with clips in the protocol's cells was used, and complete
     corpora       name -> how it went in, absent ones too
     """
 
@@ -172,6 +172,7 @@ class Provenance:
     versions        package -> version
     git_revision    of the checkout that bimotion ran from; null in an installed copy
     seeds           all that were used
+    inputs          corpus -> hash of its folder's place and state on this machine
     started, finished   ISO 8601, UTC
     """
 
@@ -181,6 +182,7 @@ class Provenance:
     platform: str
     device: str
     seeds: list[int]
+    inputs: dict[str, str]
     started: str
     finished: str
 

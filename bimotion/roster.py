@@ -1,9 +1,9 @@
 """Rosters: the published clips of each corpus with the part that every split rule gives them. Ids only, no data.
 
 One gzipped table a corpus in `bimotion/rosters/`, columns `stem cell speaker gender paper disjoint`: the clip's name, its
-cell by the paper's own ages, speaker and gender as far as the name itself tells them, and its part under the two rules
-(splits.py). They make an exact cut possible on an incomplete copy, and say what a complete copy is. Content is held
-against `SHA256SUMS`. Made again, from complete copies of the corpora, by
+cell by the paper's own ages, its speaker and gender (as far as the name, or a list in the corpus's module, tells them), and
+its part under the two rules (splits.py). They make an exact cut possible on an incomplete copy, and say what a complete
+copy is. Content is held against `SHA256SUMS`. Made again, from complete copies of the corpora, by
 
     python -m bimotion.splits CORPORA_ROOT [OUTPUT_FOLDER]
 

@@ -4,7 +4,7 @@ import datetime
 import os
 import platform
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from bimotion import files, leaderboard, manifest, protocol, results, scoring, splits
-from bimotion.corpora import CORPORA
-from bimotion.errors import SettingError
+from bimotion.corpora import CORPORA, corpora_with
+from bimotion.errors import RecordError, SettingError
 from bimotion.groups import Cell
 from bimotion.labels import LabelSchema, schema_named
 from bimotion.progress import Progress
@@ -33,7 +33,7 @@ from bimotion.results import (
     SplitUsed,
 )
 from bimotion.selection import Selection, select
-from bimotion.utterance import UNUSABLE, Finding
+from bimotion.utterance import NO_PART, UNUSABLE, Finding
 
 PACKAGES = ("bimotion", "numpy", "scipy", "scikit-learn", "librosa", "soundfile", "soxr", "pandas", "pyarrow")
 
@@ -89,6 +89,7 @@ def evaluate(
 
     progress = progress or Progress()
     label_schema, chosen = schema_named(schema), floor_model(model)
+    _check_output(Path(output))
     plan = protocol.settings(protocol_name)
     cells = sorted({cell for setting in plan for cell in (*setting.train, setting.test)})
     selection = select(
@@ -112,28 +113,52 @@ def evaluate(
         data_fingerprint=manifest.fingerprint(material.table),
     )
     folder = Path(output) / chosen.name.replace("/", "__") / spec.key
-    if (folder / results.RESULT_FILE).exists() and not overwrite:
-        progress.say(f"already finished, read back: {folder / results.RESULT_FILE}")
-        result = results.load(folder / results.RESULT_FILE)
-    else:
+    result = None if overwrite else _finished(folder / results.RESULT_FILE, selection, progress)
+    if result is None:
         result = _run(chosen, spec, material, plan, label_schema, folder, progress)
     leaderboard.collect(Path(output))
     return result, folder
 
 
+def _check_output(output: Path) -> None:
+    """Raise SettingError before any work where results could not be written."""
+    for folder in (output, *output.parents):
+        if folder.exists():
+            if not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise SettingError(f"expected a folder for results that can be written, found {folder}")
+            return
+
+
+def _finished(path: Path, selection: Selection, progress: Progress) -> Result | None:
+    """The result of an earlier run of the same spec on the same files, or None."""
+    if not path.exists():
+        return None
+    try:
+        result = results.load(path)
+    except RecordError as error:
+        progress.say(f"running again: {error}")
+        return None
+    if result.provenance.inputs != selection.manifest.states:
+        progress.say(f"running again: files of the corpora have changed since {path}")
+        return None
+    progress.say(f"already finished, read back: {path}")
+    return result
+
+
 def prepare(selection: Selection, schema: LabelSchema) -> Material:
     """Clips of a selection that have a class under the schema; what has none, or was lost before, is counted by reason."""
-    left_out: dict[str, Counter] = {name: Counter() for name in selection.wanted}
-    for name in set(selection.wanted) - set(selection.manifest.corpora):
-        left_out[name]["not found"] = CORPORA[name].card.n_utterances
-    lost = [finding for finding in selection.manifest.findings if finding.kind in UNUSABLE]
+    left_out: dict[str, Counter] = defaultdict(Counter)
+    for name in set(CORPORA) - set(selection.manifest.corpora):
+        reason = "not found" if name in selection.wanted else "not asked for"
+        left_out[name][reason] = CORPORA[name].card.n_utterances
+    lost = [finding for finding in selection.manifest.findings if finding.kind in UNUSABLE or finding.kind in NO_PART]
     for finding in (*lost, *selection.split.findings):
         left_out[finding.corpus][finding.kind] += _n_clips(finding)
     reasons = [schema.left_out(emotions) for emotions in selection.rows["emotions"]]
     for corpus, reason in zip(selection.rows["corpus"], reasons, strict=True):
         if reason is not None:
             left_out[corpus][reason] += 1
-    table = selection.rows[[reason is None for reason in reasons]].reset_index(drop=True)
+    table = selection.rows[np.array([reason is None for reason in reasons], dtype=bool)].reset_index(drop=True)
     reference = [
         schema.reference(emotions, CORPORA[corpus].card.emotions)
         for emotions, corpus in zip(table["emotions"], table["corpus"], strict=True)
@@ -157,7 +182,8 @@ def _run(chosen, spec, material, plan, schema, folder, progress) -> Result:
     with files.written(folder / results.PREDICTIONS_FILE) as temporary:
         predictions.to_parquet(temporary, index=False)
     predictions = pd.read_parquet(folder / results.PREDICTIONS_FILE)  # scores are of the record, to its last digit
-    corpora = {name: _corpus_used(name, material) for name in material.selection.wanted}
+    asked = {cell for setting in plan for cell in (*setting.train, setting.test)}
+    corpora = {name: _corpus_used(name, material) for name in corpora_with(asked)}
     result = Result(
         key=spec.key,
         model=spec.model,
@@ -167,7 +193,7 @@ def _run(chosen, spec, material, plan, schema, folder, progress) -> Result:
         protocol=spec.protocol,
         seed=spec.seed,
         data=DataUsed.of(spec.data_fingerprint, corpora),
-        provenance=provenance(started, seeds=[spec.seed, spec.split.seed]),
+        provenance=provenance(started, [spec.seed, spec.split.seed], material.selection.manifest.states),
         scores=scoring.scores(predictions, runnable, schema, spec.seed),
         skipped=skipped,
     )
@@ -223,12 +249,12 @@ def _predictions(chosen, material, plan, schema, spec, progress) -> pd.DataFrame
 
 def _corpus_used(name: str, material: Material) -> CorpusUsed:
     found, rows = material.selection.manifest, material.table[material.table["corpus"] == name]
-    card = CORPORA[name].card
+    card, n_found = CORPORA[name].card, int((found.table["corpus"] == name).sum())
     return CorpusUsed(
         n_utterances=len(rows),
-        n_found=int((found.table["corpus"] == name).sum()),
+        n_found=n_found,
         n_published=card.n_utterances,
-        complete=name in found.roots and not found.unusable(name),
+        complete=n_found >= card.n_utterances and not found.unusable(name),
         left_out=dict(sorted(material.left_out[name].items())),
         speakers_shared=material.selection.split.not_disjoint.get(name),
         age_source={source: int(n) for source, n in rows["age_source"].value_counts().sort_index().items()},
@@ -236,20 +262,28 @@ def _corpus_used(name: str, material: Material) -> CorpusUsed:
     )
 
 
-def provenance(started: datetime.datetime, seeds: list[int]) -> Provenance:
-    """Versions, platform, dates, and the git revision if bimotion runs from its own checkout."""
+def _git_revision() -> str | None:
+    """Commit (`-dirty` with changes on top) of the checkout that bimotion runs from; None in an installed copy, without git."""
     checkout = Path(__file__).parents[1]
-    git = subprocess.run(
-        ["git", "-C", str(checkout), "rev-parse", "--show-toplevel", "HEAD"], capture_output=True, text=True, check=False
-    )
-    toplevel, _, revision = git.stdout.strip().partition("\n")
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+    except OSError:
+        return None
+
+
+def provenance(started: datetime.datetime, seeds: list[int], inputs: dict[str, str]) -> Provenance:
+    """Versions, platform, dates, and the git revision if bimotion runs from its own checkout."""
     return Provenance(
         versions={package: metadata.version(package) for package in PACKAGES},
         python=platform.python_version(),
-        git_revision=revision if toplevel == str(checkout) else None,
+        git_revision=_git_revision(),
         platform=platform.platform(),
         device="cpu",
         seeds=sorted(set(seeds)),
+        inputs=inputs,
         started=started.isoformat(timespec="seconds"),
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )

@@ -4,12 +4,13 @@ Predictions, one row a training set and test clip: `train` (cells joined by +), 
 null), `probabilities` and `reference` (both lists over the schema's classes; reference 1, 0, or -1 not annotated),
 `trained` (classes with a positive training clip).
 
-Each (cell, corpus) test set is scored on its own, over its own corpus's classes, as the paper's code does: the
-prediction is the arg-max over the classes the corpus annotates; the reference of a multi-label clip is its first
-positive, and of a clip without any the first annotated class (`numpy.argmax` of zeros, there as here).
+Each (cell, corpus) test set is scored on its own, over its own corpus's classes, as the paper's code does. The prediction is
+the arg-max over the classes that the corpus annotates, and no class at all where each has probability 0. The reference of a
+multi-label clip is its first positive. A clip without any positive counts as the first annotated class in the paper's
+metric, weighted F1 (`numpy.argmax` of zeros, there as here); the other metrics leave such clips out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +35,8 @@ def joined(cells: Iterable[object]) -> str:
 class TestSet:
     """Predictions for one (cell, corpus), or for all corpora of a cell, ready for the metrics.
 
-    candidates                 class numbers that some clip's corpus annotates
-    targets, predictions       class numbers, shape (n,)
-    reference, probabilities   as in the predictions table, shape (n, n_classes)
+    targets, predictions       class numbers, shape (n,); prediction -1: none
+    reference, probabilities   of the predictions table, shape (n, n_classes)
     """
 
     corpus: str | None
@@ -54,21 +54,29 @@ class TestSet:
         """Candidate classes with at least one clip: recall and F1 of others are undefined."""
         return [place for place in self.candidates if (self.targets == place).any()]
 
-    def values(self, schema: LabelSchema) -> Iterator[tuple[str, float | None]]:
-        """Metric name and value."""
-        for name, metric in metrics.METRICS.items():
-            yield name, metric(self.targets, self.predictions, self.scored)
+    def papers(self, schema: LabelSchema) -> dict[str, float | None]:
+        """The paper's metric, over all clips: its single form and, where clips can have several labels, its multi form."""
+        values = {"weighted_f1": metrics.weighted_f1(self.targets, self.predictions, self.scored)}
         if not schema.exclusive:
             present, said = self.reference == 1, (self.probabilities > 0.5) & (self.reference != -1)
-            yield "weighted_f1_multi", metrics.weighted_f1_multi(present[:, self.candidates], said[:, self.candidates])
-        for place, value in metrics.label_f1(self.targets, self.predictions, self.scored).items():
-            yield f"f1_{schema.classes[place]}", value
+            values["weighted_f1_multi"] = metrics.weighted_f1_multi(present[:, self.candidates], said[:, self.candidates])
+        return values
+
+    def others(self) -> dict[str, float | None]:
+        """All other metrics over the whole test set."""
+        return {name: metric(self.targets, self.predictions, self.scored) for name, metric in metrics.OTHERS.items()}
+
+    def by_label(self, schema: LabelSchema) -> dict[str, float | None]:
+        """Binary F1 of each class."""
+        values = metrics.label_f1(self.targets, self.predictions, self.scored)
+        return {f"f1_{schema.classes[place]}": value for place, value in values.items()}
 
 
 def test_set(rows: pd.DataFrame, corpus: str | None) -> TestSet:
     """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own candidates."""
     probabilities, reference = (np.stack(rows[name].to_numpy()) for name in ("probabilities", "reference"))
     annotated = reference != -1
+    offered = np.where(annotated, probabilities, -1.0)
     return TestSet(
         corpus=corpus,
         n_utterances=len(rows),
@@ -76,7 +84,7 @@ def test_set(rows: pd.DataFrame, corpus: str | None) -> TestSet:
         n_speaker_unknown=int(rows["speaker"].isna().sum()),
         candidates=np.flatnonzero(annotated.any(axis=0)).tolist(),
         targets=np.where(annotated, reference, -1).argmax(axis=1),
-        predictions=np.where(annotated, probabilities, -1.0).argmax(axis=1),
+        predictions=np.where(offered.max(axis=1) > 0, offered.argmax(axis=1), -1),
         reference=reference,
         probabilities=probabilities,
     )
@@ -96,7 +104,7 @@ def scores(predictions: pd.DataFrame, settings: Iterable[Setting], schema: Label
 def _setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, seed: int) -> list[Score]:
     trained = set(table["trained"].iloc[0])
 
-    def rows(part: TestSet, pooling: str | None, values: Iterable[tuple[str, float | None]]) -> list[Score]:
+    def rows(part: TestSet, pooling: str | None, values: dict[str, float | None]) -> list[Score]:
         classes = [schema.classes[place] for place in part.scored]
         return [
             Score(
@@ -115,21 +123,26 @@ def _setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, 
                 untrained=[name for name in classes if name not in trained],
                 seed=seed,
             )
-            for metric, value in values
+            for metric, value in values.items()
         ]
 
-    parts = [test_set(clips, corpus) for corpus, clips in table.groupby("corpus")]
-    pooled = test_set(table, None)
-    of_corpora = [(part, list(part.values(schema))) for part in parts]
-    means = [
-        (name, _mean(dict(values).get(name) for _, values in of_corpora))
-        for name in [*metrics.METRICS, *(["weighted_f1_multi"] if not schema.exclusive else [])]
-    ]
-    return (
-        rows(pooled, "mean", means)
-        + rows(pooled, "pooled", pooled.values(schema))
-        + [score for part, values in of_corpora for score in rows(part, None, values)]
-    )
+    marked = table[[bool((np.asarray(reference) == 1).any()) for reference in table["reference"]]]
+    scored: list[Score] = []
+    for clips, evaluate in ((table, lambda part: part.papers(schema)), (marked, TestSet.others)):
+        if clips.empty:
+            continue
+        parts = [test_set(one, corpus) for corpus, one in clips.groupby("corpus")]
+        whole, values = test_set(clips, None), [evaluate(part) for part in parts]
+        scored += rows(whole, "mean", {name: _mean(value[name] for value in values) for name in values[0]})
+        scored += rows(whole, "pooled", evaluate(whole))
+        scored += [score for part, value in zip(parts, values, strict=True) for score in rows(part, None, value)]
+        if clips is marked:
+            scored += [
+                score
+                for part in (whole, *parts)
+                for score in rows(part, None if part.corpus else "pooled", part.by_label(schema))
+            ]
+    return scored
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -1,5 +1,6 @@
 """The clips of some cells, each with its part: what datasets are made of and what runs train and test on."""
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,8 +9,13 @@ import pandas as pd
 
 from bimotion import manifest, splits
 from bimotion.corpora import corpora_with
+from bimotion.errors import SettingError
 from bimotion.groups import Cell
+from bimotion.manifest import summary
 from bimotion.progress import Progress
+from bimotion.utterance import NO_PART, UNUSABLE
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,4 +56,11 @@ def select(
     rows = found.table.set_index("id", drop=False).join(split.table, how="inner").sort_index()
     rows = rows[rows["cell"].isin(cells)].reset_index(drop=True)
     rows["synthetic"] = rows["corpus"].isin(found.synthetic)
+    left_out = [finding for finding in found.findings if finding.kind in UNUSABLE or finding.kind in NO_PART]
+    left_out += split.findings
+    if rows.empty:
+        raise SettingError(f"expected clips of {', '.join(cells)}, found none that can be used: {summary(left_out) or wanted}")
+    for name in found.corpora:
+        if mine := [finding for finding in left_out if finding.corpus == name]:
+            log.warning("%s: left out: %s", name, summary(mine))
     return Selection(found, split, tuple(wanted), rows)

@@ -68,7 +68,7 @@ class Split:
 
     table            index: utterance id; columns `cell`, `part`, `speaker_disjoint`; sorted by id
     not_disjoint     corpus -> why its speakers stand in several parts, for corpora in the table
-    findings         utterances that are in no part, and why
+    findings         utterances that are in no part because they are in no cell (`unlisted` ones are the manifest's)
     """
 
     rule: str
@@ -93,7 +93,6 @@ def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
         rows = rows.set_index("id")
         cells = paper_cells(rows) if rule == "paper" else true_cells(rows)
         parts = _parts(corpus, manifest, rule, seed).reindex(rows.index)
-        findings += [Finding("unlisted", corpus, clip) for clip in rows.index[parts.isna() & cells.notna()]]
         findings += [Finding("no cell", corpus, clip, f"{rows.at[clip, 'age_years']}") for clip in rows.index[cells.isna()]]
         placed["cell"][rows.index], placed["part"][rows.index] = cells, parts
     corpus_of = table.set_index("id")["corpus"]
@@ -161,8 +160,8 @@ def deal_roster(corpus: str, listed: pd.DataFrame) -> pd.DataFrame:
             "stem": listed.index.str.removeprefix(f"{corpus}/"),
             "cell": paper_cells(listed),
             "speaker": listed["speaker"].fillna(""),
-            # CREMA-D's names do not tell the actor's sex, and its table of actors is not ours to pass on
-            "gender": "" if corpus == "crema_d" else listed["gender"],
+            # CREMA-D and ElderReact tell it in files that are not ours to pass on
+            "gender": "" if corpus in ("crema_d", "elderreact") else listed["gender"],
             "paper": listed["official_split"],
         },
         index=listed.index,

@@ -83,6 +83,12 @@ def _transfer_table(result: Result, method: str) -> Table:
     table = Table(title, [result.model.name, *CELLS, "mean"])
     for transfer, values in scores.items():
         table.rows.append([_row_name(transfer), *map(percent, values), percent(_mean(values))])
+    if (result.split.rule, result.schema.name, result.data.complete) == ("paper", "emotion", True):
+        for transfer in ROWS:
+            printed = PUBLISHED[transfer, "inference" if transfer == "in-group" else method]
+            table.rows.append(
+                [f"{_row_name(transfer)}, XLSR-53 as printed", *(f"{p:.2f}" for p in printed), f"{_mean(printed):.2f}"]
+            )
     table.notes.append(f"split {result.split.rule}, schema {result.schema.name}, seed {result.seed}, run {result.key}")
     if unseen := _untrained(result, method):
         table.notes.append(f"classes without any training clip: {'; '.join(unseen)}")
@@ -114,7 +120,7 @@ def _warnings(result: Result) -> list[str]:
     corpora = result.data.corpora
     if result.data.synthetic:
         notes.append("SYNTHETIC data: these numbers say nothing about people")
-    if not result.data.complete:
+    elif not result.data.complete:
         parts = [f"{name} {used.n_found} of {used.n_published}" for name, used in corpora.items() if not used.complete]
         notes.append(f"incomplete corpora (usable clips): {', '.join(parts)}")
     if shared := [name for name, used in corpora.items() if used.speakers_shared]:

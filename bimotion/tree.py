@@ -1,5 +1,6 @@
 """A folder on the user's disk, scanned once: names, sizes and times of its files. Read-only, always."""
 
+import csv
 import hashlib
 import os
 import stat
@@ -59,6 +60,13 @@ class Tree:
         except UnicodeDecodeError:
             return content.decode("latin-1")
 
+    def csv_rows(self, file: File) -> list[dict[str, str]]:
+        """Rows of a CSV file with a header line; raises CorpusMalformed."""
+        try:
+            return list(csv.DictReader(self.text(file).splitlines()))
+        except csv.Error as error:
+            raise CorpusMalformed(f"{self.root / file.path}: expected a CSV file, found: {error}; copy it again") from None
+
 
 def _scan(root: Path) -> Iterator[File]:
     above = [os.stat(folder) for folder in root.resolve().parents]
@@ -69,7 +77,11 @@ def _scan(root: Path) -> Iterator[File]:
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
+        try:
+            entries = os.scandir(folder)
+        except OSError as error:
+            raise CorpusMalformed(f"{folder}: expected a folder that can be read, found: {error.strerror}") from None
+        with entries:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue

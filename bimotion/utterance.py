@@ -75,6 +75,8 @@ FINDINGS: dict[str, str] = {
     "conflict": "two different files bear this utterance's name",
     "copy": "a second, equal-sized copy of an utterance, ignored",
     "unlisted": "not in the published file list, so in no split",
+    "unrecognised": "a sound file whose name is no clip's, ignored",
+    "needs an extra": "an optional package is needed to read it",
     "malformed": "the corpus's label or metadata files cannot be understood",
     "no cell": "speaker's age is in no age group (under 20 or unknown)",
     "aiff": "AIFF data in a file named .wav",
@@ -85,3 +87,5 @@ FINDINGS: dict[str, str] = {
 UNUSABLE = frozenset({"malformed", "missing", "pointer", "empty", "truncated", "unreadable", "conflict"})
 """Kinds after which a published clip cannot be used: the corpus is then incomplete. (A clip that is `unlabelled` or in
 `contradiction` is `missing` as well where the published list has it.)"""
+NO_PART = frozenset({"unlisted", "no cell"})
+"""Kinds of usable clips that no split has a part for."""

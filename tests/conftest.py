@@ -32,6 +32,7 @@ os.environ |= {
 _spec = importlib.util.spec_from_file_location("true_trees", Path(__file__).parent / "layouts" / "true_trees.py")
 true_trees = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(true_trees)
+os.environ.pop("BIMOTION_CORPORA", None)  # it says where the lists are; no test may take it for its root
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ import soundfile
 
 from bimotion import cli, doctor, manifest, roster, splits
 from bimotion.audit import Shared, audit
-from bimotion.corpora import CORPORA, csed
+from bimotion.corpora import CORPORA
 from bimotion.errors import CorpusNotFound
 from bimotion.progress import Progress
 from bimotion.utterance import PARTS
@@ -111,6 +111,11 @@ def flip(path):
 
 VICTIM, TWIN = "Nat_male_7", "Nat_male_8"
 WHERE = f"{FOLDER}/{VICTIM}.wav"
+REPEATED = (
+    "Neg_female_36", "Neg_female_6", "Neg_female_69", "Pos_female_40", "Pos_female_43", "Pos_female_52", "Pos_female_57",
+    "Pos_female_59",
+)  # fmt: skip
+"""Of the 264 real clips, those with the samples of another one."""
 DAMAGE = {  # what is done to a clip -> kind, where, part of the detail; state of the corpus
     "missing": (remove, f"csed/{VICTIM}", "", "incomplete"),
     "empty": (lambda path: path.write_bytes(b""), WHERE, "0 bytes", "incomplete"),
@@ -121,7 +126,6 @@ DAMAGE = {  # what is done to a clip -> kind, where, part of the detail; state o
     "rate": (lambda path: noise(path, 1005, rate=22050), WHERE, "22050 Hz, expected 44100", "odd"),
     "aiff": (lambda path: noise(path, 1005, format="AIFF"), WHERE, "", "odd"),
     "silent": (lambda path: soundfile.write(path, np.zeros(900), RATE_HZ), f"csed/{VICTIM}", "peak 0.000000", "odd"),
-    "duplicate": (lambda path: shutil.copy(path, path.with_stem(TWIN)), f"csed/{TWIN}", f"of csed/{VICTIM}", "odd"),
 }
 
 
@@ -156,26 +160,19 @@ def test_sound_that_only_listening_finds_broken(csed_root, bimotion):
 
 
 def test_defects_of_every_true_copy_and_second_copies_do_not_count(csed_root, bimotion):
-    for number, stem in enumerate(csed.DUPLICATES, start=1):
+    for number, stem in enumerate(REPEATED, start=1):
         shutil.copy(clip(csed_root, f"Nat_female_{number}"), clip(csed_root, stem))
     copy = csed_root / "CSED" / "again" / "and again" / f"{VICTIM}.wav"
     copy.parent.mkdir(parents=True)
     shutil.copy(clip(csed_root, VICTIM), copy)
     found = diagnosis(csed_root)
     assert found.problems == []
-    assert sorted(facts(found.harmless)) == [
-        ("copy", f"again/and again/{VICTIM}.wav", f"of {WHERE}"),
-        *(
-            ("duplicate", f"csed/{stem}", f"of csed/Nat_female_{number}")
-            for number, stem in enumerate(csed.DUPLICATES, start=1)
-        ),
-    ]
+    copies = [("duplicate", f"csed/{stem}", f"of csed/Nat_female_{number}") for number, stem in enumerate(REPEATED, start=1)]
+    assert sorted(facts(found.harmless)) == [("copy", f"again/and again/{VICTIM}.wav", f"of {WHERE}"), *copies]
     assert found.state == "complete"
     code, shown, _ = bimotion("data", "doctor", csed_root)
     assert code == 0
     assert "csed: harmless: 8 duplicate" in shown
-    shutil.copy(clip(csed_root, VICTIM), clip(csed_root, TWIN))  # one that is not known
-    assert facts(diagnosis(csed_root).problems) == [("duplicate", f"csed/{TWIN}", f"of csed/{VICTIM}")]
 
 
 def test_known_defects_by_path_and_by_name(tmp_path):
@@ -185,8 +182,9 @@ def test_known_defects_by_path_and_by_name(tmp_path):
     noise(tess / "OAF_Fear" / "OAF_food_fear.wav", 2, rate=96000)
     noise(tess / "YAF_fear" / "YAF_neat_fear.wav", 3, rate=96000)  # known as AIFF, not of another rate
     crema = tmp_path / "CREMA-D"
-    for stem, seed in {"1076_MTI_SAD_XX": None, "1017_IWW_ANG_XX": 4, "1017_IWW_FEA_XX": 4, "1017_IWW_HAP_XX": 5}.items():
-        noise(crema / "AudioWAV" / f"{stem}.wav", seed or 0, rate=16000)
+    seeds = {"1076_MTI_SAD_XX": 0, "1017_IWW_ANG_XX": 4, "1017_IWW_FEA_XX": 4, "1017_IWW_HAP_XX": 5, "1017_IWW_SAD_XX": 5}
+    for stem, seed in seeds.items():
+        noise(crema / "AudioWAV" / f"{stem}.wav", seed, rate=16000)
     soundfile.write(crema / "AudioWAV" / "1076_MTI_SAD_XX.wav", np.zeros(3000), 16000)
     (crema / "VideoDemographics.csv").write_text("ActorID,Age,Sex\n1076,25,Female\n1017,42,Male\n")
     heard, told = diagnosis(tmp_path, "crema_d"), diagnosis(tmp_path, "tess")
@@ -194,7 +192,8 @@ def test_known_defects_by_path_and_by_name(tmp_path):
         ("silent", "crema_d/1076_MTI_SAD_XX", "peak 0.000000"),
         ("duplicate", "crema_d/1017_IWW_FEA_XX", "of crema_d/1017_IWW_ANG_XX"),
     ]
-    assert {finding.kind for finding in heard.problems} == {"missing"}
+    unknown = [finding for finding in facts(heard.problems) if finding[0] != "missing"]
+    assert unknown == [("duplicate", "crema_d/1017_IWW_SAD_XX", "of crema_d/1017_IWW_HAP_XX")]
     assert {(kind, Path(where).stem) for kind, where, _ in facts(told.harmless)} == {
         ("aiff", "YAF_germ_angry"),
         ("rate", "OAF_food_fear"),
@@ -355,7 +354,7 @@ def test_doctor_on_the_real_corpora(shared_corpora, untouched):
         "tess": 185,
     }
     assert sorted((kind, where) for kind, where, _ in facts(found["csed"].harmless)) == [
-        ("duplicate", identifier) for identifier in sorted(CORPORA["csed"].card.known)
+        ("duplicate", f"csed/{stem}") for stem in sorted(REPEATED)
     ]
     assert len(found["csed"].harmless) == 8
     known = {(kind, Path(where).stem) for kind, where, _ in facts(found["tess"].harmless)}

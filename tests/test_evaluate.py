@@ -50,7 +50,9 @@ def test_prosody_beats_the_other_floors(prosody, synth_root, output):
         floor, _ = runner.evaluate(name, data_dir=synth_root, output=output, schema="valence")
         assert mean_headline(floor, "in-group", "inference") < mean_headline(result, "in-group", "inference") - 0.2
         recalls = [score.value for score in floor.scores if score.metric == "uar" and score.pooling == "mean"]
-        assert 0.2 < statistics.mean(recalls) < 0.47  # a third, for three classes
+        assert statistics.mean(recalls) == pytest.approx(
+            0.38, abs=0.06
+        )  # a third for three classes, a half for ElderReact's two
 
 
 def test_the_record_is_whole(prosody, output):
@@ -58,7 +60,7 @@ def test_the_record_is_whole(prosody, output):
     read = results.load(folder / "result.json")
     assert read == result
     assert read.data.synthetic
-    assert read.data.complete
+    assert not read.data.complete  # a sample
     assert read.skipped == []
     assert {score.transfer for score in read.scores} == set(protocol.TRANSFERS)
     assert read.data.corpora["elderreact"].speakers_shared
@@ -118,7 +120,8 @@ def test_shuffled_labels_give_chance(tmp_path):
         [dataclasses.replace(clip, voiced=emotions) for clip, emotions in zip(clips, voiced, strict=True)],
     )
     layouts.lay(tmp_path / "true", clips)
-    assert statistics.mean(uar(tmp_path / "shuffled", "paper", corpora=["esd"])) < 0.33  # a fifth, for five emotions
+    chance = statistics.mean(uar(tmp_path / "shuffled", "paper", corpora=["esd"]))
+    assert chance == pytest.approx(0.2, abs=3.5 * (0.2 * 0.8 / 120) ** 0.5)  # five emotions, 2 x 60 test clips
     assert statistics.mean(uar(tmp_path / "true", "paper", corpora=["esd"])) > 0.7
 
 

@@ -46,7 +46,7 @@ CREMA_D = CorpusUsed(7000, 7000, 7442, False, {"unreadable": 2}, None, {"measure
 WHOLE = {"crema_d": dataclasses.replace(CREMA_D, complete=True)}
 SYNTHETIC = {"crema_d": dataclasses.replace(CREMA_D, synthetic=True)}
 MADE = Provenance(
-    {"numpy": "2.4.6"}, "3.11.7", None, "test", "cpu", [0], "2026-11-21T00:00:00+00:00", "2026-11-21T00:00:01+00:00"
+    {"numpy": "2.4.6"}, "3.11.7", None, "test", "cpu", [0], {}, "2026-11-21T00:00:00+00:00", "2026-11-21T00:00:01+00:00"
 )
 
 
@@ -465,11 +465,13 @@ def test_board_takes_results_two_folders_down_only(tmp_path):
     assert board_of(tmp_path)["entries"] == []
 
 
-def test_board_refuses_a_broken_result_by_its_path(tmp_path):
+def test_a_broken_result_is_excluded_with_the_reason(tmp_path):
     saved(tmp_path, "a", {"eng_eld": 0.5})
     broken = tmp_path / "b" / "key" / "result.json"
     broken.parent.mkdir(parents=True)
     broken.write_text("{}")
-    with pytest.raises(RecordError, match=str(broken)):
-        leaderboard.collect(tmp_path)
-    assert not (tmp_path / "leaderboard.json").exists()
+    board = board_of(tmp_path)
+    assert [entry["model"] for entry in board["entries"]] == ["a"]
+    (excluded,) = board["excluded"]
+    assert excluded["result"] == "b/key/result.json"
+    assert f"{broken}: expected schema_version 1" in excluded["reason"]

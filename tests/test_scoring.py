@@ -6,7 +6,7 @@ import pytest
 
 from bimotion.groups import Cell, union
 from bimotion.labels import EMOTIONS, SCHEMAS
-from bimotion.metrics import METRICS
+from bimotion.metrics import METRICS, OTHERS
 from bimotion.protocol import Setting, settings
 from bimotion.scoring import joined, scores
 
@@ -81,7 +81,7 @@ def test_values_by_hand():
 def test_rows_say_what_they_are_of():
     rows = scored(hand_made(), seed=7)
     per_class = {"crema_d": 3, "tess": 2, "pooled": 5, "mean": 0}  # F1 of each class with clips
-    common = [*METRICS, "weighted_f1_multi"]
+    common = ["weighted_f1", "weighted_f1_multi", *OTHERS]
     for name, n in per_class.items():
         metrics = [score.metric for score in rows if (score.corpus or score.pooling) == name]
         assert metrics[: len(common)] == common
@@ -225,3 +225,21 @@ def test_joined_names_a_training_set():
 
 def test_columns_are_the_schemas():
     assert {score.metric for score in scored(hand_made()) if score.metric.startswith("f1_")} <= {f"f1_{e}" for e in EMOTIONS}
+
+
+def test_clips_without_any_positive_count_in_the_papers_metric_alone():
+    """The paper's arg-max makes an all-zero row the first annotated class; recall of such a row means nothing."""
+    nothing = clip("crema_d", "crema_d/3", CREMA_D, "sadness", "fear")
+    nothing["reference"] = [0 if mark == 1 else mark for mark in nothing["reference"]]
+    marked = hand_made()
+    rows = scored(table_of([*marked.drop(columns="id").to_dict("records"), nothing]))
+    assert by_set(rows)["crema_d"].n_utterances == 5
+    assert by_set(rows)["crema_d"].value < by_set(scored(marked))["crema_d"].value
+    for metric in (*OTHERS, "f1_fear"):
+        assert by_set(rows, metric)["crema_d"] == by_set(scored(marked), metric)["crema_d"]
+
+
+def test_where_every_class_has_probability_0_nothing_is_predicted():
+    table = hand_made()
+    table["probabilities"] = [[0.0] * len(values) for values in table["probabilities"]]
+    assert {score.value for score in scored(table)} == {0.0}

@@ -22,12 +22,12 @@ SPEC = RunSpec(
     ModelUsed("bimotion/test", "1-1"), "probe", SplitUsed("paper", 0, "1"), SchemaUsed("emotion", "1", ["fear", "neutral"]),
     ProtocolUsed("all", "1"), seed=4, data_fingerprint="0" * 12,
 )  # fmt: skip
-NOWHERE = Provenance({}, "3.11", None, "test", "cpu", [4], "", "")
+NOWHERE = Provenance({}, "3.11", None, "test", "cpu", [4], {}, "", "")
 CREMA_D = CorpusUsed(
     n_utterances=7442, n_found=7442, n_published=7442, complete=True, left_out={}, speakers_shared=None,
     age_source={"measured": 7442}, synthetic=False,
 )  # fmt: skip
-SYNTHETIC = {"crema_d": dataclasses.replace(CREMA_D, synthetic=True)}
+SYNTHETIC = {"crema_d": dataclasses.replace(CREMA_D, synthetic=True, complete=False)}
 TRANSFERS = ("cross-all", "cross-age", "cross-lingual")
 
 
@@ -44,6 +44,9 @@ def result(scores, **changes):
     return Result(**asked, data=data, provenance=NOWHERE, scores=list(scores), skipped=[])
 
 
+INCOMPLETE = {"crema_d": dataclasses.replace(CREMA_D, n_found=7000, complete=False)}
+
+
 def full_scores():
     """Every setting of both tables, each with a value that says where it belongs: row, then column."""
     for column, cell in enumerate(CELLS, start=1):
@@ -58,7 +61,7 @@ def notes_of(scores, **changes):
 
 
 def test_numbers_stand_in_their_cells():
-    inference, augmentation = transfer_tables(result(full_scores()))
+    inference, augmentation = transfer_tables(result(full_scores(), corpora=INCOMPLETE))
     assert inference.header == ["bimotion/test", "eng_eld", "eng_adu", "zho_eld", "zho_adu", "mean"]
     assert inference.rows == [
         ["cross-all", "11.00", "12.00", "13.00", "14.00", "12.50"],
@@ -110,6 +113,14 @@ def test_augmentation_table_only_where_it_was_run():
 def test_note_says_which_run_it_is():
     for table in transfer_tables(result(full_scores())):
         assert table.notes == [f"split paper, schema emotion, seed 4, run {SPEC.key}"]
+
+
+def test_published_rows_stand_beside_complete_results_alone():
+    shown = transfer_tables(result(full_scores()))
+    assert [row[0] for row in shown[0].rows[4:]] == [f"{row[0]}, XLSR-53 as printed" for row in shown[0].rows[:4]]
+    assert shown[1].rows[6][1:] == ["54.55", "74.13", "54.84", "95.82", "69.84"]  # our mean of the printed row
+    assert len(transfer_tables(result(full_scores(), corpora=SYNTHETIC))[0].rows) == 4
+    assert len(transfer_tables(result(full_scores(), corpora=INCOMPLETE))[0].rows) == 4
 
 
 def test_a_table_that_was_not_run_is_not_shown():

@@ -28,6 +28,7 @@ def corpora_with(cells: Iterable[object], names: Iterable[str] | None = None) ->
     ['csed']
     """
     cells = [str(cell) for cell in cells]
+    names = [names] if isinstance(names, str) else names
     named = list(CORPORA) if names is None else [corpus_named(name).name for name in names]
     if found := [name for name in named if set(cells).intersection(CORPORA[name].card.cells)]:
         return found

@@ -9,7 +9,6 @@ read as `1040_ITH_SAD_XX`. `1076_MTI_SAD_XX` is silent and three clips
 are byte for byte another emotion's, in every copy. Six actors are 60 or older.
 """
 
-import csv
 import re
 
 from bimotion.corpus import Card, Corpus, Reading, counter, sounds
@@ -85,7 +84,7 @@ def _actors(tree: Tree) -> dict[str, tuple[float, str]]:
             f"{tree.root}: expected {DEMOGRAPHICS} (ages and sexes of the actors) in the CREMA-D folder, found none; "
             f"it stands beside AudioWAV in {CARD.url}"
         )
-    rows = list(csv.DictReader(tree.text(tables[0]).splitlines()))
+    rows = tree.csv_rows(tables[0])
     try:
         return {row["ActorID"]: (float(row["Age"]), {"male": "m", "female": "f"}[row["Sex"].lower()]) for row in rows}
     except (KeyError, ValueError, TypeError, AttributeError) as error:

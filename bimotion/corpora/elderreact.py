@@ -8,6 +8,8 @@ The split is official. No speaker ids, no ages (65 is assumed), no neutral; all-
 seen. Stimuli (the name before its last number) cross the splits. Sound in mp4 is read with PyAV (extra `video`).
 """
 
+import re
+
 from bimotion.audio import VIDEO_SUFFIXES
 from bimotion.corpus import SOUND_SUFFIXES, Card, Corpus, Reading
 from bimotion.errors import CorpusMalformed
@@ -43,12 +45,13 @@ CARD = Card(
 ASSUMED_AGE_YEARS = 65
 LABEL_FILES = {"train_labels.txt": "train", "dev_labels.txt": "validation", "test_labels.txt": "test"}
 COLUMNS = tuple(CARD.native_labels)
+_FORM = re.compile(r"\S+\.mp4( [01]){6} [mf] ")
 _MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 
 
 def recognise(tree: Tree) -> int:
-    """Label files found."""
-    return len(_label_files(tree))
+    """Label files found, by name and by the form of their first line."""
+    return sum(1 for file in _label_files(tree).values() if _FORM.match(tree.text(file)))
 
 
 def read(tree: Tree) -> Reading:
@@ -77,18 +80,18 @@ def _label_files(tree: Tree) -> dict[str, File]:
     return {file.name.lower(): file for file in tree.files if file.name.lower() in LABEL_FILES}
 
 
-def _parse(line: str, where: str) -> tuple[str, list[str], str]:
-    """Stem, native labels that are set, gender of one line of a label file."""
+def _parse(line: str, where: str) -> tuple[str, list[str], str, str]:
+    """Stem, columns that are set, gender, label as written, of one line of a label file."""
     fields = line.split()
     if len(fields) != 9 or not set(fields[1:7]) <= {"0", "1"} or fields[7] not in ("m", "f"):
         raise CorpusMalformed(
             f"{where}: expected '<name>.mp4', six 0/1 ({' '.join(COLUMNS)}), m or f, valence; found {line.strip()!r}"
         )
     marked = [label for label, flag in zip(COLUMNS, fields[1:7], strict=True) if flag == "1"]
-    return fields[0].rpartition(".")[0] or fields[0], marked, fields[7]
+    return fields[0].rpartition(".")[0] or fields[0], marked, fields[7], " ".join(fields[1:])
 
 
-def _utterance(stem: str, path: str | None, part: str, marked: list[str], gender: str) -> Utterance:
+def _utterance(stem: str, path: str | None, part: str, marked: list[str], gender: str, written: str) -> Utterance:
     return Utterance(
         id=f"elderreact/{stem}",
         corpus=CARD.name,
@@ -100,7 +103,7 @@ def _utterance(stem: str, path: str | None, part: str, marked: list[str], gender
         age_source="assumed",
         gender=gender,
         emotions=check_emotions(CARD.native_labels[label] for label in marked),
-        native_label="+".join(marked),
+        native_label=written,
         official_split=part,
     )
 

@@ -66,7 +66,7 @@ def _utterance(path: str, match: re.Match) -> Utterance:
         age_source="stated",
         gender="f",
         emotions=(CARD.native_labels[label],),
-        native_label=label,
+        native_label=match[3],
     )
 
 

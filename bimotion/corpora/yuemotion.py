@@ -11,10 +11,13 @@ paper's code draws the line at 59, and only for this corpus.
 
 import csv
 import io
+import lzma
 import re
 import tarfile
+import zlib
 from pathlib import Path, PurePosixPath
 
+from bimotion.audio import POINTER
 from bimotion.corpus import Card, Corpus, Reading, sounds
 from bimotion.errors import CorpusMalformed
 from bimotion.tree import File, Tree
@@ -47,12 +50,15 @@ GRAMMAR = re.compile(r"(\d{2})_([mf])(\d{2})_(\d{2})_([1-6])", re.IGNORECASE)
 LABELS = ("anger", "happy", "sad", "neutral", "fear", "disgust")
 METADATA = re.compile(r"(train|validation|test)_metadata\.csv", re.IGNORECASE)
 COLUMNS = ("split", "speaker_id", "file_name", "gender", "age", "sentence_id", "label_id", "label")
-MAX_CLIP_BYTES = 64 * 1024 * 1024
 MAX_CLIPS = 10_000
+MAX_BYTES = 4 * 1024**3
 
 
 def recognise(tree: Tree) -> int:
-    """Clips by name, plus metadata tables; archives and Parquet files count where the tree holds nothing else."""
+    """Clips by name, plus metadata tables; Parquet files with its columns where the tree holds nothing else.
+
+    The archive alone is not enough: without the tables beside it there is no split.
+    """
     plain = sum(1 for _ in sounds(tree, GRAMMAR)) + len(_tables(tree))
     return plain or len(_parquets(tree))
 
@@ -70,7 +76,7 @@ def read(tree: Tree) -> Reading:
         clips.setdefault(_stem(match), []).append(file)
     reading = Reading([], [])
     for table in tables.values():
-        for number, row in enumerate(csv.DictReader(tree.text(table).splitlines()), start=2):
+        for number, row in enumerate(tree.csv_rows(table), start=2):
             match, part = _checked(row, f"{tree.root / table.path}:{number}")
             for path in [file.path for file in clips.pop(_stem(match), [])] or [None]:
                 reading.utterances.append(_utterance(match, path, part))
@@ -92,7 +98,8 @@ def unpack(tree: Tree, into: Path) -> bool:
 
 
 def _tables(tree: Tree) -> dict[str, File]:
-    return {file.name.lower(): file for file in tree.files if METADATA.fullmatch(file.name)}
+    named = [file for file in tree.files if METADATA.fullmatch(file.name)]
+    return {file.name.lower(): file for file in named if tree.text(file).startswith(",".join(COLUMNS[:3]))}
 
 
 def _parquets(tree: Tree) -> list[File]:
@@ -151,25 +158,42 @@ def _utterance(match: re.Match, path: str | None, part: str) -> Utterance:
     )
 
 
+class _Unpacked:
+    """Clips written one by one into a folder; raises CorpusMalformed for too many, too large or repeated ones."""
+
+    def __init__(self, archive: Path, into: Path):
+        self.archive, self.folder = archive, into / "data"
+        self.n_clips = self.n_bytes = 0
+
+    def admit(self, name: str, n_bytes: int) -> Path:
+        """Path for a clip of a size, if there is room for it. The name is bare: no folder of an archive is followed."""
+        self.n_clips, self.n_bytes = self.n_clips + 1, self.n_bytes + n_bytes
+        target = self.folder / PurePosixPath(name).name
+        if self.n_clips > MAX_CLIPS or self.n_bytes > MAX_BYTES:
+            raise CorpusMalformed(
+                f"{self.archive}: expected at most {MAX_CLIPS} clips and {MAX_BYTES} bytes, found more at {name}: "
+                "not YueMotion's"
+            )
+        if target.exists():
+            raise CorpusMalformed(f"{self.archive}: expected each clip once, found {target.name} twice")
+        self.folder.mkdir(exist_ok=True)
+        return target
+
+
 def _unpack_tar(archive: Path, into: Path) -> bool:
-    """Clips of the archive by their bare names: no folder of the archive is followed, sizes and numbers are bounded."""
-    n_clips = 0
+    with archive.open("rb") as stream:
+        if stream.read(64).startswith(POINTER):
+            raise CorpusMalformed(f"{archive}: expected an archive, found a git-lfs pointer: run `git lfs pull` in its folder")
+    unpacked = _Unpacked(archive, into)
     try:
         with tarfile.open(archive) as stream:
             for member in stream:
-                name = PurePosixPath(member.name).name
-                if not member.isfile() or not GRAMMAR.fullmatch(PurePosixPath(name).stem):
-                    continue
-                n_clips += 1
-                if member.size > MAX_CLIP_BYTES or n_clips > MAX_CLIPS:
-                    raise CorpusMalformed(f"{archive}: {member.name}: {member.size} bytes, clip {n_clips}: not YueMotion's")
-                _write_clip(into, name, stream.extractfile(member).read())
-    except FileExistsError as error:
-        raise CorpusMalformed(f"{archive}: expected each clip once, found {Path(error.filename).name} twice") from None
-    except (tarfile.TarError, OSError, EOFError) as error:
+                if member.isfile() and GRAMMAR.fullmatch(PurePosixPath(member.name).stem):
+                    unpacked.admit(member.name, member.size).write_bytes(stream.extractfile(member).read())
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         found = " ".join(str(error).split())
         raise CorpusMalformed(f"{archive}: expected a tar of wavs, found: {found}; download it again") from None
-    return n_clips > 0
+    return unpacked.n_clips > 0
 
 
 def _unpack_parquet(parquets: list[Path], into: Path) -> bool:
@@ -179,11 +203,13 @@ def _unpack_parquet(parquets: list[Path], into: Path) -> bool:
     import pyarrow.parquet
 
     rows: list[dict] = []
+    unpacked = _Unpacked(parquets[0].parent, into)
     for parquet in sorted(parquets):
         for batch in pyarrow.parquet.ParquetFile(parquet).iter_batches(batch_size=64):
             for row in batch.to_pylist():
                 row = _plain_row(row, parquet)
-                _write_clip(into, PurePosixPath(row["file_name"]).name, row.pop("bytes"))
+                content = row.pop("bytes")
+                unpacked.admit(row["file_name"], len(content)).write_bytes(content)
                 rows.append(row)
     for part in PARTS:
         table = io.StringIO()
@@ -209,12 +235,6 @@ def _plain_row(row: dict, parquet: Path) -> dict:
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise CorpusMalformed(f"{parquet}: expected columns {', '.join(COLUMNS)}, found {error!r} in a row") from None
     return dict(zip(COLUMNS, facts, strict=True)) | {"bytes": audio["bytes"]}
-
-
-def _write_clip(into: Path, name: str, content: bytes) -> None:
-    (into / "data").mkdir(exist_ok=True)
-    with (into / "data" / name).open("xb") as stream:
-        stream.write(content)
 
 
 CORPUS = Corpus(CARD, recognise, read, unpack)

@@ -46,10 +46,10 @@ class RandomHead:
     version = "1"
 
     def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int) -> None:
-        self.n_classes, self.seed = reference.shape[1], (seed, len(reference))
+        self.possible, self.seed = (reference == 1).any(axis=0), (seed, len(reference))
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        return np.random.default_rng(self.seed).random((len(features), self.n_classes))
+        return np.random.default_rng(self.seed).random((len(features), len(self.possible))) * self.possible
 
 
 class LogisticHead:

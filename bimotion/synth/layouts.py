@@ -10,14 +10,16 @@ import io
 import itertools
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bimotion import files, roster
+from bimotion import audio, files, roster
 from bimotion.corpora import CORPORA, corpus_named, elderreact, esd, yuemotion
-from bimotion.errors import SettingError
-from bimotion.manifest import SYNTHETIC_MARK
+from bimotion.errors import SettingError, some
+from bimotion.index import SYNTHETIC_MARK
+from bimotion.location import usable
 from bimotion.progress import Progress
 from bimotion.splits import PAPER_YUEMOTION_ELDERLY_FROM_YEARS, ROSTERED, cut
 from bimotion.synth.voice import SYNTH_VERSION, Voice, utter
@@ -248,16 +250,28 @@ def write(
 
     Raises SettingError for a folder with something else in it. Nothing half-written stays behind.
     """
-    root = Path(root).expanduser()
-    if root.exists() and any(root.iterdir()) and not (root / SYNTHETIC_MARK).exists():
-        raise SettingError(f"expected an empty or new folder, or one made by `bimotion data synth`; {root} holds other files")
+    root = usable(Path(root))
+    if root.is_file():
+        raise SettingError(f"expected a folder to write to, {root} is a file")
+    if root.exists() and (others := [path.name for path in root.iterdir() if not _is_ours(path)]):
+        raise SettingError(
+            "expected an empty or new folder, or one made by `bimotion data synth`; "
+            f"{root} holds other files: {some(sorted(others))}"
+        )
     clips = plan(scale, seed, corpora)
-    with files.folder_written(root) as temporary:
+    with files.folder_written(root.with_name(f"{root.name}.new")) as temporary:
         lay(temporary, clips, seed, progress)
         facts = {"synthetic": True, "made_by": "bimotion data synth", "version": SYNTH_VERSION, "scale": scale, "seed": seed}
         for folder in (temporary, *(path for path in temporary.iterdir() if path.is_dir())):
             (folder / SYNTHETIC_MARK).write_text(json.dumps(facts | {"note": "not speech of people"}, indent=1) + "\n")
+    if root.exists():
+        shutil.rmtree(root)
+    root.with_name(f"{root.name}.new").rename(root)
     return len(clips)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == SYNTHETIC_MARK or (path / SYNTHETIC_MARK).is_file()
 
 
 def lay(root: Path, clips: Sequence[Clip], seed: int = 0, progress: Progress | None = None) -> None:
@@ -280,8 +294,6 @@ def lay(root: Path, clips: Sequence[Clip], seed: int = 0, progress: Progress | N
 
 
 def _speak(clip: Clip, path: Path, seed: int) -> None:
-    import soundfile
-
     rate = SAMPLE_RATES_HZ.get(clip.corpus, DEFAULT_RATE_HZ)
     waveform = utter(clip.voice, clip.voiced, key=clip.id, seed=seed, sample_rate_hz=rate)
-    soundfile.write(path, waveform, rate, subtype="PCM_16")
+    audio.write_synthetic(path, waveform, rate)

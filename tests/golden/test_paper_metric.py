@@ -155,7 +155,7 @@ def test_headline_is_the_mean_of_the_published_rule_over_corpora(metric):
 def test_clip_without_any_emotion_counts_as_the_first_annotated_class():
     silent = predictions_of([rows_of("elderreact", [], [0.6, 0.1, 0.1, 0.1, 0.1, 0.1])])
     assert ours(silent)["elderreact", "weighted_f1"] == 1.0
-    assert ours(silent)["elderreact", "f1_sadness"] == 1.0
+    assert ("elderreact", "f1_sadness") not in ours(silent)  # in the paper's metric alone
     assert ours(silent)["elderreact", "weighted_f1_multi"] is None  # nothing is positive: undefined, not 0
 
 
@@ -170,8 +170,8 @@ def clips(draw):
     corpus = draw(st.sampled_from(sorted(ANNOTATED)))
     names = ANNOTATED[corpus].split()
     marked = draw(st.lists(st.sampled_from(names), max_size=3))
-    values = draw(st.lists(st.integers(0, 20), min_size=len(names), max_size=len(names)))
-    return rows_of(corpus, marked, [value / 20 for value in values])  # coarse: ties and exact halves are common
+    values = draw(st.lists(st.integers(1, 20), min_size=len(names), max_size=len(names)))
+    return rows_of(corpus, marked, [value / 20 for value in values])  # coarse: ties and halves are common; never 0 for all
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)

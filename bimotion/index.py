@@ -1,0 +1,179 @@
+"""The index of one corpus: its utterances with the header of every file, and findings; cached until a file changes."""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from bimotion import audio, files
+from bimotion.corpus import SOUND_SUFFIXES, Corpus, Reading
+from bimotion.errors import CorpusMalformed, some
+from bimotion.progress import Progress
+from bimotion.tree import Tree
+from bimotion.utterance import FIELDS, Finding, Utterance
+
+INDEX_VERSION = 2
+SYNTHETIC_MARK = "SYNTHETIC.json"
+"""File that `bimotion data synth` leaves in each folder it makes; each of its clips says so in its header too."""
+
+COLUMNS = {
+    **dict.fromkeys(FIELDS, pa.string()),
+    "age_years": pa.float64(),
+    "emotions": pa.list_(pa.string()),
+    "n_frames": pa.int64(),
+    "sample_rate_hz": pa.int32(),
+    "n_channels": pa.int8(),
+    "container": pa.string(),
+    "synthetic": pa.bool_(),
+}
+
+
+@dataclass(frozen=True)
+class Index:
+    """One corpus on this disk.
+
+    table       a row an utterance, columns of COLUMNS; n_frames is 0 where there is no usable file
+    root        its folder (in the cache, where it came as an archive)
+    state       hash of the folder's place and state (names, sizes, times): the key of whatever is derived from it
+    synthetic   made by `bimotion data synth`: the folder, one above it or any of its clips bears the mark
+    """
+
+    table: pd.DataFrame
+    findings: list[Finding]
+    root: Path
+    state: str
+    synthetic: bool
+
+
+def index(corpus: Corpus, tree: Tree, progress: Progress) -> Index:
+    """Index of a corpus from the cache, or made and cached; one process at a time. Raises CorpusMalformed."""
+    place = hashlib.sha256(os.fspath(tree.root).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    folder = files.cache_dir() / "index" / f"{corpus.name}-{place}"
+    folder.mkdir(parents=True, exist_ok=True)
+    state = f"{INDEX_VERSION}.{corpus.version}.{audio.version()}-{tree.signature}"
+    with FileLock(folder.with_suffix(".lock")):
+        if corpus.unpack:
+            tree = _unpacked(corpus, tree, folder / f"unpacked-{state}", progress) or tree
+        target = folder / f"{state}.parquet"
+        if not target.exists():
+            table, findings = _read(corpus, tree, progress)
+            notes = {b"findings": json.dumps([asdict(finding) for finding in findings]).encode()}
+            with files.written(target) as temporary:
+                pq.write_table(table.replace_schema_metadata(notes), temporary)
+            files.remove_others(folder, keep=(target, folder / f"unpacked-{state}"))
+        table = pq.read_table(target)
+    findings = [Finding(**finding) for finding in json.loads(table.schema.metadata[b"findings"])]
+    rows = table.replace_schema_metadata(None).to_pandas()
+    marked = any(file.name == SYNTHETIC_MARK for file in tree.files)
+    above = any((parent / SYNTHETIC_MARK).exists() for parent in tree.root.parents)
+    return Index(rows, findings, tree.root, f"{place}-{state}", marked or above or bool(rows["synthetic"].any()))
+
+
+def _unpacked(corpus: Corpus, tree: Tree, target: Path, progress: Progress) -> Tree | None:
+    """The plain layout of a corpus that came as an archive, in the cache; None where it came plain."""
+    if not target.is_dir():
+        with files.folder_written(target) as temporary, progress.task(f"unpacking {corpus.card.title}"):
+            if not corpus.unpack(tree, temporary):
+                return None
+    return Tree(target)
+
+
+def _read(corpus: Corpus, tree: Tree, progress: Progress) -> tuple[pa.Table, list[Finding]]:
+    """Rows and findings of a corpus, with the header of every file probed."""
+    reading = corpus.read(tree)
+    _check_listing(tree, reading)
+    utterances, findings = _one_file_each(reading.utterances, {file.path: file.n_bytes for file in tree.files})
+    findings = reading.findings + findings + _unrecognised(corpus, tree, reading)
+    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2)) as pool:
+        probe = _prober(tree.root)
+        headers = list(
+            progress.track(pool.map(probe, utterances, chunksize=64), len(utterances), f"indexing {corpus.card.title}")
+        )
+    for utterance, header in zip(utterances, headers, strict=True):
+        findings += _header_findings(corpus, utterance, header)
+    rows = {name: [getattr(utterance, name) for utterance in utterances] for name in FIELDS}
+    for name in COLUMNS.keys() - set(FIELDS):
+        rows[name] = [getattr(header, name) for header in headers]
+    return pa.table(rows, schema=pa.schema(COLUMNS.items())), findings
+
+
+def _unrecognised(corpus: Corpus, tree: Tree, reading: Reading) -> list[Finding]:
+    """Sound files that the reader neither used nor spoke of."""
+    spoken_of = {u.path for u in reading.utterances} | {finding.where for finding in reading.findings}
+    sound = (file.path for file in tree.files if file.suffix in SOUND_SUFFIXES)
+    return [Finding("unrecognised", corpus.name, path) for path in sound if path not in spoken_of]
+
+
+def _check_listing(tree: Tree, reading: Reading) -> None:
+    """Raise CorpusMalformed for clips that the corpus's lists name twice, and for paths that cannot be written down."""
+    n_listed = Counter(utterance.id for utterance in reading.utterances)
+    if twice := sorted({u.id for u in reading.utterances if u.path is None and n_listed[u.id] > 1}):
+        raise CorpusMalformed(f"{tree.root}: expected one entry a clip in its label files, found several for {some(twice)}")
+    paths = [u.path for u in reading.utterances if u.path] + [finding.where for finding in reading.findings]
+    if foreign := [path for path in paths if any("\ud800" <= character <= "\udfff" for character in path)]:
+        shown = some(path.encode("utf-8", "backslashreplace").decode() for path in foreign)
+        raise CorpusMalformed(f"{tree.root}: expected file names in UTF-8, found {shown}; rename these files or folders")
+
+
+def _prober(root: Path) -> Callable[[Utterance], audio.Header]:
+    def probe(utterance: Utterance) -> audio.Header:
+        if utterance.path is None:
+            return audio.Header(0, 0, 0, "", "missing")
+        return audio.header(root / utterance.path)
+
+    return probe
+
+
+def _one_file_each(utterances: list[Utterance], n_bytes: dict[str, int]) -> tuple[list[Utterance], list[Finding]]:
+    """One utterance an id, sorted by id: a .wav before other formats, then the file nearest to the root.
+
+    Further files are findings: `copy`, or `conflict` (none of them is used) where files of one format differ in size.
+    """
+    by_id: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        by_id.setdefault(utterance.id, []).append(utterance)
+    chosen, findings = [], []
+    for identifier in sorted(by_id):
+        first, *rest = sorted(by_id[identifier], key=_preference)
+        same_format = [other for other in rest if _suffix(other) == _suffix(first)]
+        if any(n_bytes[other.path] != n_bytes[first.path] for other in same_format):
+            paths = ", ".join(other.path for other in (first, *same_format))
+            findings.append(Finding("conflict", first.corpus, identifier, paths))
+            first = replace(first, path=None)
+        else:
+            findings += [Finding("copy", first.corpus, other.path, f"of {first.path}") for other in rest]
+        chosen.append(first)
+    return chosen, findings
+
+
+def _suffix(utterance: Utterance) -> str:
+    return (utterance.path or "").rpartition(".")[2].lower()
+
+
+def _preference(utterance: Utterance) -> tuple:
+    path = utterance.path or ""
+    return (_suffix(utterance) != "wav", path.count("/"), path)
+
+
+def _header_findings(corpus: Corpus, utterance: Utterance, header: audio.Header) -> list[Finding]:
+    if utterance.path is None:
+        return []  # `missing` is said once for all corpora, from their lists; `conflict` was said already
+    if header.problem:
+        return [Finding(header.problem, corpus.name, utterance.path, header.detail)]
+    findings = []
+    if header.container == "AIFF" and _suffix(utterance) == "wav":
+        findings.append(Finding("aiff", corpus.name, utterance.path))
+    rates = corpus.card.sample_rates_hz
+    if rates and header.sample_rate_hz not in rates:
+        expected = " or ".join(map(str, rates))
+        findings.append(Finding("rate", corpus.name, utterance.path, f"{header.sample_rate_hz} Hz, expected {expected}"))
+    return findings

@@ -1,0 +1,235 @@
+"""What goes wrong on other people's machines: no git, strange files, two processes at once, synthetic data in disguise."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from bimotion import audio, manifest, results, runner
+from bimotion.errors import AudioError, CorpusMalformed, SettingError
+from bimotion.index import SYNTHETIC_MARK
+from bimotion.synth import layouts
+
+CLI = [sys.executable, "-m", "bimotion.cli"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """Synthetic TESS and CSED."""
+    root = tmp_path_factory.mktemp("small") / "corpora"
+    layouts.write(root, corpora=["tess", "csed"])
+    return root
+
+
+def run(*words, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([*CLI, *map(str, words)], capture_output=True, text=True, **options)
+
+
+def assert_one_message(done: subprocess.CompletedProcess, *said: str) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(text in done.stderr for text in said), done.stderr
+
+
+# --- synthetic data stays synthetic -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("disguise", ["deeper", "named inside", "copied without marks"])
+def test_synthetic_data_never_enters_a_leaderboard(small, tmp_path, disguise):
+    options = {"data_dir": tmp_path / "root", "corpora": ["tess"], "allow_missing": True}
+    if disguise == "deeper":
+        shutil.copytree(small, tmp_path / "root/a/b")
+    elif disguise == "named inside":
+        options |= {"data_dir": None, "locations": {"tess": next((small / "TESS").glob("TESS*"))}}
+    else:
+        shutil.copytree(small / "TESS", tmp_path / "root/mine", ignore=shutil.ignore_patterns(SYNTHETIC_MARK))
+    result, _ = runner.evaluate("bimotion/majority", output=tmp_path / "out", **options)
+    assert result.data.synthetic
+    assert json.loads((tmp_path / "out/leaderboard.json").read_text())["entries"] == []
+
+
+def test_synth_replaces_its_own_folder_and_nothing_else(tmp_path):
+    root = tmp_path / "corpora"
+    layouts.write(root, corpora=["csed"])
+    layouts.write(root, corpora=["tess"])
+    assert sorted(path.name for path in root.iterdir()) == [SYNTHETIC_MARK, "TESS"]
+    (root / "mine").mkdir()
+    (root / "mine/clip.wav").write_bytes(b"years of work")
+    with pytest.raises(SettingError, match="holds other files: mine"):
+        layouts.write(root, corpora=["csed"])
+    assert (root / "mine/clip.wav").read_bytes() == b"years of work"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpora"]
+
+
+# --- bare and crowded machines ----------------------------------------------------------------------------------------
+
+
+def test_a_run_needs_no_git(small, tmp_path):
+    environment = os.environ | {"PATH": str(tmp_path)}
+    done = run(
+        "evaluate", "-m", "bimotion/majority", "--corpora", small, "--only", "tess", "-o", tmp_path / "out", env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert results.load(next((tmp_path / "out").glob("*/*/result.json"))).provenance.git_revision is None
+
+
+def test_two_processes_may_index_at_once(small, tmp_path):
+    """The same tree, one of its corpora in an archive, a fresh cache: both must get all of it."""
+    layouts.write(tmp_path / "made", corpora=["yuemotion"])
+    plain, packed = tmp_path / "made/YueMotion", tmp_path / "root/YueMotion"
+    packed.mkdir(parents=True)
+    for table in plain.glob("*.csv"):
+        shutil.copy(table, packed)
+    with tarfile.open(packed / "data.tar.bz2", "w:bz2") as archive:
+        archive.add(plain / "data", "data")
+    environment = os.environ | {"BIMOTION_CACHE": str(tmp_path / "cache")}
+    command = [*CLI, "data", "audit", "--corpora", str(tmp_path / "root"), "--no-listen", "--json"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) for _ in "ab"]
+    shown = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], shown
+    assert shown[0][0] == shown[1][0]
+    assert sum(cell["n_utterances"] for cell in json.loads(shown[0][0])["cells"]) == len(list((plain / "data").iterdir()))
+
+
+def test_archives_carry_the_synthetic_comment(tmp_path):
+    layouts.write(tmp_path / "made", corpora=["yuemotion"])
+    packed = tmp_path / "root/YueMotion"
+    packed.mkdir(parents=True)
+    for table in (tmp_path / "made/YueMotion").glob("*.csv"):
+        shutil.copy(table, packed)
+    with tarfile.open(packed / "data.tar.bz2", "w:bz2") as archive:
+        archive.add(tmp_path / "made/YueMotion/data", "data")
+    assert manifest.build(tmp_path / "root").synthetic == {"yuemotion"}
+
+
+def test_an_archive_that_is_a_pointer_is_told_as_one(tmp_path):
+    layouts.write(tmp_path / "root", corpora=["yuemotion"])
+    shutil.rmtree(tmp_path / "root/YueMotion/data")
+    (tmp_path / "root/YueMotion/data.tar.bz2").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(CorpusMalformed, match="found a git-lfs pointer: run `git lfs pull`"):
+        manifest.build(tmp_path / "root")
+
+
+# --- changed and broken input -----------------------------------------------------------------------------------------
+
+
+def test_changed_audio_is_run_again(small, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(small / "TESS", root / "TESS")
+    options = {"data_dir": root, "corpora": ["tess"], "output": tmp_path / "out", "allow_missing": True}
+    before, folder = runner.evaluate("bimotion/prosody", **options)
+    generator = np.random.default_rng(0)
+    for path in (root / "TESS").rglob("*.wav"):
+        n_samples = soundfile.info(path).frames
+        soundfile.write(path, generator.uniform(-0.1, 0.1, n_samples), 24414)
+    after, same = runner.evaluate("bimotion/prosody", **options)
+    assert same == folder  # facts and lengths are equal, samples are not
+    assert after.headline("in-group", "inference", "eng_eld") < before.headline("in-group", "inference", "eng_eld") - 0.3
+
+
+def test_a_broken_result_is_run_again(small, tmp_path):
+    options = {"data_dir": small, "corpora": ["tess"], "output": tmp_path}
+    result, folder = runner.evaluate("bimotion/majority", **options)
+    (folder / "result.json").write_text(result.to_json()[:500])
+    (tmp_path / "someone" / "else").mkdir(parents=True)
+    (tmp_path / "someone/else/result.json").write_text("half a fi")
+    again, _ = runner.evaluate("bimotion/majority", **options)
+    assert again.scores == result.scores
+    excluded = json.loads((tmp_path / "leaderboard.json").read_text())["excluded"]
+    assert "someone/else/result.json" in [entry["result"] for entry in excluded]
+
+
+def test_samples_that_are_no_numbers_are_told_by_file(tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, np.array([0.1, np.nan, 0.2]), 16000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"clip\.wav: expected finite samples, found NaN"):
+        audio.decode(path)
+
+
+def test_pointers_alone_give_the_reason_and_no_output(tmp_path):
+    folder = tmp_path / "root/CREMA-D"
+    (folder / "AudioWAV").mkdir(parents=True)
+    (folder / "VideoDemographics.csv").write_text("ActorID,Age,Sex\n1001,51,Male\n")
+    for stem in ("1001_DFA_ANG_XX", "1001_DFA_DIS_XX"):
+        (folder / f"AudioWAV/{stem}.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    words = ["evaluate", "-m", "bimotion/majority", "--corpora", tmp_path / "root", "--allow-missing", "-o", tmp_path / "out"]
+    assert_one_message(run(*words), "2 pointer: AudioWAV/1001_DFA_ANG_XX.wav")
+    assert not (tmp_path / "out").exists()
+
+
+def test_unlisted_and_unrecognised_sound_is_told(tmp_path, wav, caplog):
+    import bimotion
+
+    folder = tmp_path / "TESS"
+    for name in ("OAF_back_angry.wav", "OAF_zebra_angry.wav", "OAF_bar_angry (1).wav"):
+        wav(folder / name, rate=24414)
+    found = {(finding.kind, finding.where) for finding in manifest.build(tmp_path).findings if finding.kind != "missing"}
+    assert found == {("unlisted", "tess/OAF_zebra_angry"), ("unrecognised", "OAF_bar_angry (1).wav")}
+    bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, corpora="tess", allow_missing=True)
+    assert "1 unlisted: tess/OAF_zebra_angry" in caplog.text
+    doctor = run("data", "doctor", tmp_path)
+    assert doctor.returncode == 1
+    assert "1 unlisted (not in the published file list" in doctor.stdout
+    assert "harmless: 1 unrecognised" in doctor.stdout
+
+
+def test_a_stray_file_with_a_common_name_is_no_corpus(tmp_path, wav):
+    wav(tmp_path / "TESS/OAF_back_angry.wav")
+    for name in ("train_labels.txt", "train_metadata.csv"):
+        (tmp_path / "other").mkdir(exist_ok=True)
+        (tmp_path / "other" / name).write_text("image,label\ncat.png,1\n")
+    assert manifest.build(tmp_path).corpora == ("tess",)
+
+
+@pytest.mark.parametrize("where", ["export", "synth", "evaluate", "evaluate below"])
+def test_a_file_where_a_folder_should_be(small, tmp_path, where):
+    (tmp_path / "file").write_text("")
+    words = {
+        "export": ["data", "export", tmp_path / "file", "--config", "zho_eld", "--corpora", small],
+        "synth": ["data", "synth", tmp_path / "file", "--only", "csed"],
+        "evaluate": ["evaluate", "-m", "bimotion/majority", "--corpora", small, "-o", tmp_path / "file"],
+        "evaluate below": ["evaluate", "-m", "bimotion/majority", "--corpora", small, "-o", tmp_path / "file/out"],
+    }[where]
+    assert_one_message(run(*words), str(tmp_path / "file"))
+
+
+def test_paths_that_cannot_be(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    assert_one_message(run("data", "stats", "--corpora", tmp_path / "loop"), "expected a")
+    assert_one_message(run("data", "stats", "--corpora", "~nobody_of_that_name/x"), "expected a path")
+
+
+def test_a_csv_field_without_end(tmp_path, wav):
+    wav(tmp_path / "CREMA-D/1001_DFA_ANG_XX.wav")
+    (tmp_path / "CREMA-D/VideoDemographics.csv").write_text('ActorID,Age,Sex\n1001,"' + "5" * 200_000)
+    with pytest.raises(CorpusMalformed, match=r"VideoDemographics\.csv: expected a CSV file"):
+        manifest.build(tmp_path)
+
+
+def test_a_location_for_a_corpus_that_is_not_asked_for(small):
+    with pytest.raises(SettingError, match="csed: a folder was given for it, but it is not among"):
+        manifest.build(small, corpora=["tess"], locations={"csed": small / "CSED"})
+
+
+def test_our_door_opens_even_when_the_private_names_of_datasets_are_gone(small):
+    code = (
+        "import warnings, wrapt\n"
+        "def lose(load): del load._PACKAGED_DATASETS_MODULES\n"
+        "wrapt.register_post_import_hook(lose, 'datasets.load')\n"  # first come, first called
+        "import bimotion\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        f"    rows = bimotion.load_dataset('bimotion', 'zho_eld', data_dir={str(small)!r})\n"
+        "assert any('use bimotion.load_dataset' in str(one.message) for one in caught), caught\n"
+        "print(len(rows['test']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == 60

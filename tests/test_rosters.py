@@ -1,0 +1,88 @@
+"""Shipped rosters by themselves, on any machine: sizes of the published tables, sessions and speakers, facts of the names."""
+
+import re
+
+import pytest
+
+from bimotion import roster, splits
+from bimotion.corpora import CORPORA, esd
+from bimotion.utterance import PARTS
+
+TABLE_1 = """
+crema_d eng_eld 150 42 300
+crema_d eng_adu 5000 750 1200
+csed zho_eld 200 52 400
+elderreact eng_eld 615 355 353
+esd zho_adu 15000 1000 1500
+esd eng_adu 15000 1000 1500
+iemocap eng_adu 7500 1039 1500
+tess eng_eld 699 200 500
+tess eng_adu 700 201 500
+"""
+
+
+@pytest.mark.parametrize("line", TABLE_1.split("\n")[1:-1])
+def test_parts_have_the_published_sizes(line):
+    corpus, cell, *sizes = line.split()
+    rows = roster.load(corpus)
+    counts = rows[rows["cell"] == cell]["paper"].value_counts()
+    assert [counts[part] for part in PARTS] == list(map(int, sizes))
+    assert list(splits.PAPER_SIZES[corpus, cell]) == list(map(int, sizes))
+
+
+@pytest.mark.parametrize("corpus", splits.ROSTERED)
+def test_rosters_are_whole(corpus):
+    rows = roster.load(corpus)
+    assert len(rows) == CORPORA[corpus].card.n_utterances
+    assert rows.index.is_unique
+    assert set(rows["paper"]) == set(rows["disjoint"]) == set(PARTS)
+
+
+@pytest.mark.parametrize("corpus", [name for name in splits.ROSTERED if not CORPORA[name].card.not_disjoint])
+def test_disjoint_keeps_speakers_and_conversations_together(corpus):
+    rows = roster.load(corpus)
+    assert (rows.groupby("speaker")["disjoint"].nunique() == 1).all()
+    assert (rows.groupby("speaker")["paper"].nunique() == 3).all()
+    if corpus == "iemocap":
+        assert (rows.groupby(rows["stem"].str[:5])["disjoint"].nunique() == 1).all()  # Ses01 ... Ses05
+
+
+def test_iemocap_speakers_are_those_of_the_utterance():
+    rows = roster.load("iemocap")
+    assert rows["speaker"].nunique() == 10
+    assert (rows["gender"].str.upper() == rows["stem"].str.extract(r"_([FM])\d{3}$")[0].to_numpy()).all()
+    dialog = rows["stem"].str[5]
+    assert (dialog != rows["gender"].str.upper()).sum() == 4951  # what taking it from the dialog gets wrong
+
+
+def test_esd_facts():
+    rows = roster.load("esd")
+    assert {"0004", "0005", "0006", "0008", "0010", "0011", "0012", "0013", "0014", "0020"} == esd.MALE
+    assert {speaker[-4:] for speaker in rows.loc[rows["gender"] == "m", "speaker"]} == esd.MALE
+    number = rows["stem"].str[5:].astype(int)
+    place = (number - 1) % 350 + 1
+    official = place.map(lambda n: "validation" if n <= 20 else "test" if n <= 50 else "train")
+    assert (rows["paper"] == official).all()
+
+
+def test_crema_d_elders_are_the_six():
+    rows = roster.load("crema_d")
+    elders = rows.loc[rows["cell"] == "eng_eld", "speaker"]
+    assert sorted(set(elders)) == [f"crema_d/{actor}" for actor in (1016, 1020, 1034, 1050, 1067, 1087)]
+    assert len(elders) == 492
+    assert set(rows["gender"]) == {""}  # of its demographics nothing is passed on
+
+
+def test_dealing_again_gives_what_is_shipped():
+    for corpus in splits.ROSTERED:
+        rows = roster.load(corpus)
+        for rule in splits.RULES:
+            assert (splits.deal(corpus, rows, rule, seed=0) == rows[rule]).all(), (corpus, rule)
+
+
+def test_grammars_match_every_published_name():
+    for name, module_grammar in {
+        "crema_d": r"1\d{3}_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(XX|LO|MD|HI)",
+        "esd": r"00[0-2]\d_\d{6}",
+    }.items():
+        assert roster.load(name)["stem"].map(lambda stem, grammar=module_grammar: bool(re.fullmatch(grammar, stem))).all()
