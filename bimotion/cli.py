@@ -31,8 +31,18 @@ class SchemaName(StrEnum):
     valence = "valence"
 
 
+class TrackName(StrEnum):
+    probe = "probe"
+
+
+class HeadName(StrEnum):
+    layers = "layers"
+    logistic = "logistic"
+
+
 class ProtocolName(StrEnum):
     all = "all"
+    distance = "distance"
     in_group = "in-group"
     inference = "inference"
     augmentation = "augmentation"
@@ -58,39 +68,72 @@ Listen = Annotated[bool, typer.Option("--listen/--no-listen", help="Decode every
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Option("--model", "-m", help="bimotion/prosody, bimotion/majority or bimotion/random.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Hub id or folder of a transformers audio model, or bimotion/prosody, bimotion/majority, bimotion/random.",
+        ),
+    ],
+    track: Annotated[TrackName, typer.Option("--track", help="How the model is used.")] = TrackName.probe,
+    head: Annotated[
+        HeadName,
+        typer.Option("--head", help="Of a probe: learned layer weighting + linear, or logistic regression on the best layer."),
+    ] = HeadName.layers,
+    revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of the model on the Hub.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the model's own code (recorded).")
+    ] = False,
     corpora: Root = None,
     corpus: Corpus = (),
     only: Only = (),
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.")] = Path("results"),
     protocol: Annotated[ProtocolName, typer.Option("--protocol", help="Which settings to run.")] = ProtocolName.all,
+    cells: Annotated[list[str], typer.Option("--cells", help="Test in these cells alone, e.g. eng_eld,zho_eld.")] = (),
     split_rule: Rule = SplitRule.paper,
     split_seed: Annotated[int, typer.Option("--split-seed", min=0, help="Deal clips or speakers again.")] = 0,
     schema: Annotated[
         SchemaName, typer.Option("--schema", help="Classes: each corpus's emotions, or valence.")
     ] = SchemaName.emotion,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the model.")] = 0,
+    seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the model, e.g. 0,1,2.")] = "0",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most N clips of each corpus, cell and part; not submittable.")
+    ] = None,
     allow_missing: AllowMissing = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Run again what is finished.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a model: in-group, cross-group inference and augmentation over all cells that are there."""
+    """Evaluate a model: in-group, cross-group inference, augmentation and language distance over all cells."""
     from bimotion import leaderboard, results, runner, tables
 
+    asked = {
+        "data_dir": corpora,
+        "protocol_name": protocol.value,
+        "cells": _names(cells),
+        "split_rule": split_rule.value,
+        "split_seed": split_seed,
+        "schema": schema.value,
+        "corpora": _names(only),
+        "locations": _locations(corpus),
+        "limit": limit,
+        "allow_missing": allow_missing,
+        "progress": _progress(),
+    }
+    if dry_run:
+        _show(tables.plan_table(runner.dry_run(**asked)))
+        return
     result, folder = runner.evaluate(
         model,
-        data_dir=corpora,
+        track=track.value,
         output=output,
-        protocol_name=protocol.value,
-        split_rule=split_rule.value,
-        split_seed=split_seed,
-        schema=schema.value,
-        seed=seed,
-        corpora=_names(only),
-        locations=_locations(corpus),
-        allow_missing=allow_missing,
+        seeds=_numbers(seeds),
+        head=head.value,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
         overwrite=overwrite,
-        progress=_progress(),
+        **asked,
     )
     if as_json:
         print(result.to_json(), end="")
@@ -101,6 +144,31 @@ def evaluate(
         print(f"{len(result.skipped)} of {len(result.skipped) + _n_settings(result)} settings skipped: {'; '.join(reasons)}")
     for path in (folder / results.RESULT_FILE, folder / results.PREDICTIONS_FILE, output / leaderboard.LEADERBOARD_FILE):
         print(path)
+
+
+def _numbers(text: str) -> list[int]:
+    """Seeds from `0,1,2`."""
+    if not all(item.strip().isdigit() for item in text.split(",")):
+        raise SettingError(f"--seeds: expected whole numbers such as 0,1,2, found {text!r}")
+    return [int(item) for item in text.split(",")]
+
+
+@app.command()
+def score(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run: result.json and predictions.parquet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compute the scores of a run again from its predictions, without torch; exit code 1 where any differs."""
+    from bimotion import rescoring, tables
+
+    result, again = rescoring.rescore(folder)
+    if as_json:
+        print(again.to_json(), end="")
+    else:
+        _show(*tables.transfer_tables(again))
+    if again.scores != result.scores:
+        print(f"{folder}: the recorded scores differ from those of the predictions", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def _n_settings(result) -> int:

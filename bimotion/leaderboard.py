@@ -6,7 +6,7 @@ from pathlib import Path
 from bimotion import files, results
 from bimotion.errors import RecordError
 from bimotion.groups import BIMOTION_CELLS
-from bimotion.protocol import TRANSFERS
+from bimotion.protocol import METHODS, TRANSFERS
 
 LEADERBOARD_VERSION = 1
 LEADERBOARD_FILE = "leaderboard.json"
@@ -54,7 +54,7 @@ def _entry(result: results.Result, path: str) -> dict:
             test: value for test in tests if (value := result.headline(transfer, method, test)) is not None
         }
         for transfer in TRANSFERS
-        for method in ("inference", "augmentation")
+        for method in METHODS
     }
     in_group = [headline["in-group/inference"].get(str(cell)) for cell in BIMOTION_CELLS]
     return {
@@ -65,6 +65,9 @@ def _entry(result: results.Result, path: str) -> dict:
         "split_rule": result.split.rule,
         "schema": result.schema.name,
         "protocol": result.protocol.name,
+        "cells": result.protocol.cells,
+        "seeds": result.seeds,
+        "limit": result.limit,
         "data_fingerprint": result.data.fingerprint,
         "complete": result.data.complete,
         "mean_in_group": None if None in in_group else sum(in_group) / len(in_group),

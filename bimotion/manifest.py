@@ -109,6 +109,7 @@ def build(
     *,
     corpora: Iterable[str] | None = None,
     locations: Mapping[str, str | os.PathLike] | None = None,
+    skip_malformed: bool = False,
     progress: Progress | None = None,
 ) -> Manifest:
     """Manifest of the corpora below a root.
@@ -117,23 +118,29 @@ def build(
     corpora      names to read; None: all that are found
     locations    corpus -> its folder, where it lies elsewhere or where two sub-folders look alike
 
-    Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous, CorpusMalformed (label files).
+    Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous, CorpusMalformed (label files; with
+    `skip_malformed` such a corpus is left out, with a Finding, unless none is left).
     """
     progress = progress or Progress()
     names = list(CORPORA) if corpora is None else [corpus_named(name).name for name in corpora]
     trees = location.locate(root, names, locations or {})
     if not trees:
         raise CorpusNotFound(location.nothing_found(location.corpora_root(root), names))
-    try:
-        indexed = {name: index(CORPORA[name], tree, progress) for name, tree in sorted(trees.items())}
-    except CorpusMalformed:
-        location.refuse_corpus_as_root(root, {name: tree for name, tree in trees.items() if name not in (locations or {})})
-        raise
+    indexed, malformed = {}, []
+    for name, tree in sorted(trees.items()):
+        try:
+            indexed[name] = index(CORPORA[name], tree, progress)
+        except CorpusMalformed as error:
+            if name not in (locations or {}):
+                location.refuse_corpus_as_root(root, {name: tree})
+            malformed.append(Finding("malformed", name, str(tree.root), str(error)))
+            if not skip_malformed or len(malformed) == len(trees):
+                raise
     listed = pd.concat([found.table for found in indexed.values()], ignore_index=True).sort_values("id", ignore_index=True)
     listed["duration_s"] = listed["n_frames"] / listed["sample_rate_hz"].where(listed["sample_rate_hz"] > 0)
     listed["age_group"] = [groups.age_group(age) for age in listed["age_years"]]
     synthetic = frozenset(name for name, found in indexed.items() if found.synthetic)
-    findings = [finding for found in indexed.values() for finding in found.findings]
+    findings = malformed + [finding for found in indexed.values() for finding in found.findings]
     for name in indexed:
         findings += _against_the_published_list(name, listed, findings, name in synthetic)
     return Manifest(

@@ -12,6 +12,7 @@ from bimotion.errors import UnknownName
 from bimotion.groups import Cell
 
 PROTOCOL_VERSION = "1"
+METHODS = ("inference", "augmentation", "distance")
 TRANSFERS = ("in-group", "cross-age", "cross-lingual", "cross-all")
 
 
@@ -20,13 +21,22 @@ class Setting:
     """Train on the train parts of some cells, test on the test part of one.
 
     transfer   how the training cells relate to the test cell
-    method     `inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4)
+    method     `inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4); `distance`: Cantonese
+               with other languages (Table 5)
+    corpora    the only corpora that it uses; None: all
     """
 
     transfer: str
     method: str
     train: tuple[Cell, ...]
     test: Cell
+    corpora: tuple[str, ...] | None = None
+
+    @property
+    def training_set(self) -> str:
+        """Name of what is trained on: settings of one name share one training."""
+        cells = "+".join(map(str, self.train))
+        return f"{cells}@{'+'.join(self.corpora)}" if self.corpora else cells
 
     @property
     def train_names(self) -> tuple[str, ...]:
@@ -66,27 +76,42 @@ def augmentation(cells: Iterable[Cell]) -> list[Setting]:
     ]
 
 
-def _all(cells: Iterable[Cell]) -> list[Setting]:
-    cells = list(cells)
-    return in_group(cells) + inference(cells) + augmentation(cells)
+DISTANCE_CORPORA = ("esd", "yuemotion")
 
 
+def distance() -> list[Setting]:
+    """Table 5: Cantonese adults alone, with English, with Mandarin, with both; of English and Mandarin, ESD only.
+
+    >>> [setting.training_set for setting in distance()][1]
+    'yue_adu+eng_adu@esd+yuemotion'
+    """
+    yue, eng, zho = Cell("yue", "adu"), Cell("eng", "adu"), Cell("zho", "adu")
+    return [
+        Setting("in-group" if train == (test,) else "cross-lingual", "distance", train, test, DISTANCE_CORPORA)
+        for train in ((yue,), (yue, eng), (yue, zho), (yue, eng, zho))
+        for test in train
+    ]
+
+
+BASELINE = in_group(groups.BIMOTION_CELLS)
 PROTOCOLS = {
-    "in-group": in_group,
-    "inference": lambda cells: in_group(cells) + inference(cells),
-    "augmentation": lambda cells: in_group(cells) + augmentation(cells),
-    "all": _all,
+    "in-group": BASELINE,
+    "inference": BASELINE + inference(groups.BIMOTION_CELLS),
+    "augmentation": BASELINE + augmentation(groups.BIMOTION_CELLS),
+    "distance": distance(),
+    "all": BASELINE + inference(groups.BIMOTION_CELLS) + augmentation(groups.BIMOTION_CELLS) + distance(),
 }
-"""Name -> settings for some test cells. The tables' baseline row is part of each."""
+"""Name -> settings. The baseline row of Tables 3 and 4 is part of each of theirs."""
 
 
-def settings(protocol: str, cells: Iterable[Cell] = groups.BIMOTION_CELLS) -> list[Setting]:
-    """Settings of a named protocol; raises UnknownName.
+def settings(protocol: str, cells: Iterable[Cell] | None = None) -> list[Setting]:
+    """Settings of a named protocol, of those that test on some cells (None: on any). Raises UnknownName.
 
     >>> plan = settings("all")
-    >>> len(plan), len({setting.train for setting in plan})
-    (28, 9)
+    >>> len(plan), len({setting.training_set for setting in plan})
+    (36, 13)
     """
     if protocol not in PROTOCOLS:
         raise UnknownName("protocol", protocol, PROTOCOLS)
-    return PROTOCOLS[protocol](tuple(cells))
+    wanted = None if cells is None else set(cells)
+    return [setting for setting in PROTOCOLS[protocol] if wanted is None or setting.test in wanted]

@@ -10,6 +10,7 @@ import sys
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 
 from bimotion import files
 from bimotion.errors import RecordError
@@ -22,10 +23,13 @@ MAX_RESULT_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class ModelUsed:
-    """A model: its name, and the version of its code and head."""
+    """A model: its name (Hub id, floor model, or folder name), the version of our code that ran it, the revision or
+    fingerprint of its weights (null for floor models), and the options that its numbers depend on."""
 
     name: str
     version: str
+    revision: str | None = None
+    options: dict[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,11 @@ class SchemaUsed:
 
 @dataclass(frozen=True)
 class ProtocolUsed:
-    """A named list of settings; version of protocol.py."""
+    """A named list of settings, version of protocol.py; `cells`: the only test cells that were run, null: all."""
 
     name: str
     version: str
+    cells: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class RunSpec:
     """Everything that numbers depend on.
 
     track               probe / finetune / zero-shot
-    seed                of the head or the training
+    seeds               of the head or the training, one run each
+    limit               at most so many clips of each corpus, cell and part; null: all (else it cannot be submitted)
     data_fingerprint    hash of the utterances used (manifest.fingerprint)
     """
 
@@ -68,7 +74,8 @@ class RunSpec:
     split: SplitUsed
     schema: SchemaUsed
     protocol: ProtocolUsed
-    seed: int
+    seeds: list[int]
+    limit: int | None
     data_fingerprint: str
 
     @property
@@ -191,7 +198,7 @@ class Provenance:
 class Result:
     """A finished run, as `result.json`.
 
-    key       hash of the spec: of model, track, split, schema, protocol, seed and the data's fingerprint
+    key       hash of the spec: of model, track, split, schema, protocol, seeds, limit and the data's fingerprint
     scores    rows; skipped: settings that could not be run
     """
 
@@ -201,7 +208,8 @@ class Result:
     split: SplitUsed
     schema: SchemaUsed
     protocol: ProtocolUsed
-    seed: int
+    seeds: list[int]
+    limit: int | None
     data: DataUsed
     provenance: Provenance
     scores: list[Score]
@@ -211,15 +219,19 @@ class Result:
     @property
     def spec(self) -> RunSpec:
         """The question that this answers."""
-        return RunSpec(self.model, self.track, self.split, self.schema, self.protocol, self.seed, self.data.fingerprint)
+        return RunSpec(
+            self.model, self.track, self.split, self.schema, self.protocol, self.seeds, self.limit, self.data.fingerprint
+        )
 
     def headline(self, transfer: str, method: str, test: str, metric: str = "weighted_f1") -> float | None:
-        """Mean over the cell's corpora, in [0, 1]; None where the setting was not run."""
-        wanted = (transfer, method, test, metric)
-        for score in self.scores:
-            if (score.transfer, score.method, score.test, score.metric, score.pooling) == (*wanted, "mean"):
-                return score.value
-        return None
+        """Mean over the cell's corpora and over seeds, in [0, 1]; None where the setting was not run."""
+        wanted = (transfer, method, test, metric, "mean")
+        found = [
+            score.value
+            for score in self.scores
+            if (score.transfer, score.method, score.test, score.metric, score.pooling) == wanted and score.value is not None
+        ]
+        return sum(found) / len(found) if found else None
 
     def to_json(self) -> str:
         """JSON text, keys in the order of the fields, one line a row of scores; NaN is an error."""
@@ -291,9 +303,13 @@ def _typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
         return [_typed(arguments[0], item, f"{where}[{place}]") for place, item in enumerate(value)]
     if origin is dict and isinstance(value, dict):
         return {name: _typed(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
+    containers = [one for one in arguments if typing.get_origin(one) in (list, dict)]
+    for one in containers if origin is UnionType else ():
+        if isinstance(value, typing.get_origin(one)):
+            return _typed(one, value, where)
     scalars = (origin,) if origin in (list, dict) else arguments or (kind,)
     if origin not in (list, dict) and (type(value) in scalars or (float in scalars and type(value) is int)):
-        if float in scalars and value is not None and not abs(value) <= sys.float_info.max:
+        if type(value) in (int, float) and float in scalars and not abs(value) <= sys.float_info.max:
             raise RecordError(f"{where}: expected a finite number, found {value!r:.80}")
         return value
     names = " or ".join("null" if scalar is type(None) else getattr(scalar, "__name__", str(scalar)) for scalar in scalars)

@@ -4,7 +4,6 @@ import datetime
 import os
 import platform
 import subprocess
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -12,18 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from bimotion import files, leaderboard, manifest, protocol, results, scoring, splits
 from bimotion.corpora import CORPORA, corpora_with
 from bimotion.errors import RecordError, SettingError
 from bimotion.groups import Cell
-from bimotion.labels import LabelSchema, schema_named
+from bimotion.labels import schema_named
+from bimotion.material import Material, prepare
 from bimotion.progress import Progress
 from bimotion.protocol import Setting
 from bimotion.results import (
     CorpusUsed,
     DataUsed,
-    ModelUsed,
     ProtocolUsed,
     Provenance,
     Result,
@@ -33,91 +33,160 @@ from bimotion.results import (
     SplitUsed,
 )
 from bimotion.selection import Selection, select
-from bimotion.utterance import NO_PART, UNUSABLE, Finding
 
-PACKAGES = ("bimotion", "numpy", "scipy", "scikit-learn", "librosa", "soundfile", "soxr", "pandas", "pyarrow")
+PACKAGES = (
+    "bimotion",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "librosa",
+    "soundfile",
+    "soxr",
+    "pandas",
+    "pyarrow",
+    "torch",
+    "transformers",
+)
 
 
 @dataclass(frozen=True)
-class Material:
-    """A selection under a label schema.
+class Plan:
+    """What a run would do.
 
-    table       rows of the selection that have a reference, sorted by id
-    reference   int8, shape (len(table), n_classes): 1, 0, -1 not annotated
-    left_out    corpus -> reason -> clips
+    settings   that can be run; skipped: those that cannot, and why
+    fits       training set -> training clips, validation clips, test clips that it predicts
     """
 
-    selection: Selection
-    table: pd.DataFrame
-    reference: np.ndarray
-    left_out: dict[str, Counter]
-
-    def places(self, cells: Iterable[Cell], part: str) -> np.ndarray:
-        """Row numbers of the clips of some cells in one part."""
-        return np.flatnonzero(self.table["cell"].isin([*map(str, cells)]) & (self.table["part"] == part))
+    settings: list[Setting]
+    skipped: list[Skipped]
+    fits: dict[str, tuple[int, int, int]]
 
 
 def evaluate(
     model: str,
     *,
+    track: str = "probe",
     data_dir: str | os.PathLike | None = None,
     output: str | os.PathLike = "results",
     protocol_name: str = "all",
+    cells: Iterable[str] | None = None,
     split_rule: str = "paper",
     split_seed: int = 0,
     schema: str = "emotion",
-    seed: int = 0,
+    seeds: Iterable[int] = (0,),
+    head: str = "layers",
+    revision: str | None = None,
+    trust_remote_code: bool = False,
     corpora: Iterable[str] | None = None,
     locations: Mapping[str, str | os.PathLike] | None = None,
+    limit: int | None = None,
     allow_missing: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Result, Path]:
     """Evaluate a model over the cross-group protocol; returns the result and the folder it was written to.
 
-    Writes OUTPUT/<model>/<run key>/result.json and predictions.parquet, then OUTPUT/leaderboard.json. A run that is
-    finished already is read back, not repeated, unless `overwrite`. Settings without clips are skipped with a reason.
+    model       a floor model, or the id (or folder) of any transformers model that takes audio
+    cells       test only in these; None: all of the protocol
+    head        of a probe: `layers` (learned layer weighting + linear) or `logistic` (on the best validation layer)
+    limit       at most so many clips of each corpus, cell and part: for trying out, the result cannot be submitted
 
-    Raises UnknownName, CorpusNotFound, CorpusIncomplete (unless `allow_missing`), AudioError, SettingError.
+    Writes OUTPUT/<model>/<run key>/result.json and predictions.parquet, then OUTPUT/leaderboard.json. A run that is
+    finished already is read back, not repeated, unless `overwrite`; one that was broken off goes on with the next training
+    set. Settings without clips are skipped with a reason.
+
+    Raises UnknownName, ModelError, CorpusNotFound, CorpusIncomplete (unless `allow_missing`), AudioError, SettingError.
 
     Example::
 
         result, folder = bimotion.evaluate("bimotion/prosody", data_dir="/corpora")
         result.headline("in-group", "inference", "eng_eld")        # weighted F1 in [0, 1]
     """
-    from bimotion.models.floor import floor_model
+    from bimotion.tracks import track as tracked
 
     progress = progress or Progress()
-    label_schema, chosen = schema_named(schema), floor_model(model)
     _check_output(Path(output))
-    plan = protocol.settings(protocol_name)
-    cells = sorted({cell for setting in plan for cell in (*setting.train, setting.test)})
+    runner = tracked(model, track, head=head, revision=revision, trust_remote_code=trust_remote_code)
+    settings, material = _asked(
+        protocol_name, cells, schema, data_dir, split_rule, split_seed, corpora, locations, limit, allow_missing, progress
+    )
+    label_schema = material.schema
+    spec = RunSpec(
+        model=runner.used,
+        track=runner.name,
+        split=SplitUsed(split_rule, split_seed, splits.SPLIT_VERSION),
+        schema=SchemaUsed(label_schema.name, label_schema.version, list(label_schema.classes)),
+        protocol=ProtocolUsed(protocol_name, protocol.PROTOCOL_VERSION, sorted(cells) if cells is not None else None),
+        seeds=sorted(set(seeds)),
+        limit=limit,
+        data_fingerprint=manifest.fingerprint(material.table),
+    )
+    folder = Path(output) / spec.model.name.strip("/").replace("/", "__") / spec.key
+    result = None if overwrite else _finished(folder / results.RESULT_FILE, material.selection, progress)
+    if result is None:
+        planned = plan(settings, material)
+        if not planned.settings:
+            reasons = "; ".join(sorted({skip.reason for skip in planned.skipped}))
+            raise SettingError(f"expected at least one setting with clips to train and test on, found none: {reasons}")
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / ".lock", timeout=0):
+                result = _run(runner, spec, material, planned, settings, folder, overwrite, progress)
+        except Timeout:
+            raise SettingError(
+                f"{folder}: another process is working on this very run; wait for it, or use another --output"
+            ) from None
+    leaderboard.collect(Path(output))
+    return result, folder
+
+
+def dry_run(
+    *,
+    data_dir: str | os.PathLike | None = None,
+    protocol_name: str = "all",
+    cells: Iterable[str] | None = None,
+    split_rule: str = "paper",
+    split_seed: int = 0,
+    schema: str = "emotion",
+    corpora: Iterable[str] | None = None,
+    locations: Mapping[str, str | os.PathLike] | None = None,
+    limit: int | None = None,
+    allow_missing: bool = False,
+    progress: Progress | None = None,
+) -> Plan:
+    """What `evaluate` would train and test, without any model."""
+    progress = progress or Progress()
+    settings, material = _asked(
+        protocol_name, cells, schema, data_dir, split_rule, split_seed, corpora, locations, limit, allow_missing, progress
+    )
+    return plan(settings, material)
+
+
+def _asked(protocol_name, cells, schema, data_dir, split_rule, split_seed, corpora, locations, limit, allow_missing, progress):
+    """Settings of a protocol and the material that they need."""
+    label_schema = schema_named(schema)
+    if limit is not None and limit < 1:
+        raise SettingError(f"expected a limit of at least 1 clip, found {limit}")
+    settings = protocol.settings(protocol_name, None if cells is None else [Cell.parse(name) for name in cells])
+    if not settings:
+        raise SettingError(f"protocol {protocol_name} tests nothing in {', '.join(cells)}")
     selection = select(
         data_dir,
-        cells,
+        sorted({cell for setting in settings for cell in (*setting.train, setting.test)}),
         split_rule=split_rule,
         split_seed=split_seed,
-        corpora=corpora,
+        corpora=_corpora_of(settings) if corpora is None else corpora,
         locations=locations,
         allow_missing=allow_missing,
         progress=progress,
     )
-    material = prepare(selection, label_schema)
-    spec = RunSpec(
-        model=ModelUsed(chosen.name, chosen.version),
-        track="probe",
-        split=SplitUsed(split_rule, split_seed, splits.SPLIT_VERSION),
-        schema=SchemaUsed(label_schema.name, label_schema.version, list(label_schema.classes)),
-        protocol=ProtocolUsed(protocol_name, protocol.PROTOCOL_VERSION),
-        seed=seed,
-        data_fingerprint=manifest.fingerprint(material.table),
-    )
-    folder = Path(output) / chosen.name.replace("/", "__") / spec.key
-    result = None if overwrite else _finished(folder / results.RESULT_FILE, selection, progress)
-    if result is None:
-        result = _run(chosen, spec, material, plan, label_schema, folder, progress)
-    leaderboard.collect(Path(output))
-    return result, folder
+    return settings, prepare(selection, label_schema, limit)
+
+
+def _corpora_of(settings: Iterable[Setting]) -> list[str]:
+    """Corpora that some settings use."""
+    used = {name for s in settings for name in s.corpora or corpora_with((*s.train, s.test))}
+    return [name for name in CORPORA if name in used]
 
 
 def _check_output(output: Path) -> None:
@@ -145,45 +214,43 @@ def _finished(path: Path, selection: Selection, progress: Progress) -> Result | 
     return result
 
 
-def prepare(selection: Selection, schema: LabelSchema) -> Material:
-    """Clips of a selection that have a class under the schema; what has none, or was lost before, is counted by reason."""
-    left_out: dict[str, Counter] = defaultdict(Counter)
-    for name in set(CORPORA) - set(selection.manifest.corpora):
-        reason = "not found" if name in selection.wanted else "not asked for"
-        left_out[name][reason] = CORPORA[name].card.n_utterances
-    lost = [finding for finding in selection.manifest.findings if finding.kind in UNUSABLE or finding.kind in NO_PART]
-    for finding in (*lost, *selection.split.findings):
-        left_out[finding.corpus][finding.kind] += _n_clips(finding)
-    reasons = [schema.left_out(emotions) for emotions in selection.rows["emotions"]]
-    for corpus, reason in zip(selection.rows["corpus"], reasons, strict=True):
-        if reason is not None:
-            left_out[corpus][reason] += 1
-    table = selection.rows[np.array([reason is None for reason in reasons], dtype=bool)].reset_index(drop=True)
-    reference = [
-        schema.reference(emotions, CORPORA[corpus].card.emotions)
-        for emotions, corpus in zip(table["emotions"], table["corpus"], strict=True)
-    ]
-    return Material(selection, table, np.array(reference, np.int8).reshape(-1, len(schema.classes)), left_out)
+def plan(settings: list[Setting], material: Material) -> Plan:
+    """Settings that have training clips in each of their cells and test clips; the others with the reason."""
+    runnable, skipped = [], []
+    for setting in settings:
+        of = f" of {' and '.join(setting.corpora)}" if setting.corpora else ""
+        untrainable = [cell for cell in setting.train if not len(material.places([cell], "train", setting.corpora))]
+        empty = {f"no training clips in {cell}{of}" for cell in untrainable}
+        if not len(material.places([setting.test], "test", setting.corpora)):
+            empty.add(f"no test clips in {setting.test}{of}")
+        if empty:
+            names = (setting.transfer, setting.method, list(setting.train_names), str(setting.test))
+            skipped.append(Skipped(*names, reason="; ".join(sorted(empty, reverse=True))))
+        else:
+            runnable.append(setting)
+    fits = {}
+    for name, group in _training_sets(runnable).items():
+        parts = [material.places(group[0].train, part, group[0].corpora) for part in ("train", "validation")]
+        tests = [material.places([setting.test], "test", setting.corpora) for setting in group]
+        fits[name] = (*map(len, parts), sum(map(len, tests)))
+    return Plan(runnable, skipped, fits)
 
 
-def _n_clips(finding: Finding) -> int:
-    """Clips behind a finding: `37 more` is how clips without names are said."""
-    number = finding.where.removesuffix(" more")
-    return int(number) if number.isdigit() else 1
+def _training_sets(settings: Iterable[Setting]) -> dict[str, list[Setting]]:
+    """Training set -> settings that test it, one for each test cell."""
+    groups: dict[str, dict[Cell, Setting]] = {}
+    for setting in settings:
+        groups.setdefault(setting.training_set, {}).setdefault(setting.test, setting)
+    return {name: list(tests.values()) for name, tests in groups.items()}
 
 
-def _run(chosen, spec, material, plan, schema, folder, progress) -> Result:
+def _run(runner, spec, material, planned, settings, folder, overwrite, progress) -> Result:
     started = datetime.datetime.now(datetime.UTC)
-    runnable, skipped = _feasible(plan, material)
-    if not runnable:
-        reasons = "; ".join(sorted({skip.reason for skip in skipped}))
-        raise SettingError(f"expected at least one setting with clips to train and test on, found none: {reasons}")
-    predictions = _predictions(chosen, material, runnable, schema, spec, progress)
+    predictions = _predictions(runner, spec, material, planned, folder, overwrite, progress)
     with files.written(folder / results.PREDICTIONS_FILE) as temporary:
         predictions.to_parquet(temporary, index=False)
     predictions = pd.read_parquet(folder / results.PREDICTIONS_FILE)  # scores are of the record, to its last digit
-    asked = {cell for setting in plan for cell in (*setting.train, setting.test)}
-    corpora = {name: _corpus_used(name, material) for name in corpora_with(asked)}
+    corpora = {name: _corpus_used(name, material) for name in _corpora_of(settings)}
     result = Result(
         key=spec.key,
         model=spec.model,
@@ -191,59 +258,63 @@ def _run(chosen, spec, material, plan, schema, folder, progress) -> Result:
         split=spec.split,
         schema=spec.schema,
         protocol=spec.protocol,
-        seed=spec.seed,
+        seeds=spec.seeds,
+        limit=spec.limit,
         data=DataUsed.of(spec.data_fingerprint, corpora),
-        provenance=provenance(started, [spec.seed, spec.split.seed], material.selection.manifest.states),
-        scores=scoring.scores(predictions, runnable, schema, spec.seed),
-        skipped=skipped,
+        provenance=provenance(started, [*spec.seeds, spec.split.seed], material.selection.manifest.states, runner.device),
+        scores=scoring.scores(predictions, planned.settings, material.schema),
+        skipped=planned.skipped,
     )
     result.save(folder)
+    files.remove_others(folder / PARTS_FOLDER, keep=())
+    (folder / PARTS_FOLDER).rmdir()
     return result
 
 
-def _feasible(plan: list[Setting], material: Material) -> tuple[list[Setting], list[Skipped]]:
-    """Settings that have training clips in each of their cells and test clips; the others with the reason."""
-    filled = {part: set(material.table.loc[material.table["part"] == part, "cell"]) for part in ("train", "test")}
-    runnable, skipped = [], []
-    for setting in plan:
-        empty = [f"no training clips in {cell}" for cell in setting.train if str(cell) not in filled["train"]]
-        if str(setting.test) not in filled["test"]:
-            empty.append(f"no test clips in {setting.test}")
-        if empty:
-            names = (setting.transfer, setting.method, list(setting.train_names), str(setting.test))
-            skipped.append(Skipped(*names, reason="; ".join(sorted(set(empty), reverse=True))))
-        else:
-            runnable.append(setting)
-    return runnable, skipped
+PARTS_FOLDER = "unfinished"
+"""Below a run's folder, until it is finished: predictions of the training sets and seeds that are done."""
 
 
-def _predictions(chosen, material, plan, schema, spec, progress) -> pd.DataFrame:
-    """Predictions of each distinct training set for the test parts of every cell that some setting asks of it."""
-    from bimotion.features import features
+def _predictions(runner, spec, material, planned, folder, overwrite, progress) -> pd.DataFrame:
+    """Predictions of each distinct training set and seed for the test parts of every cell that some setting asks of it.
 
-    table = material.table
-    vectors = np.zeros((len(table), 1), np.float32)
-    if chosen.encode:
-        vectors = features(
-            f"{chosen.name}-{chosen.encoder_version}", chosen.encode, material.selection.manifest, table, progress
-        )
-    asked: dict[tuple[Cell, ...], set[Cell]] = {}
-    for setting in plan:
-        asked.setdefault(setting.train, set()).add(setting.test)
+    Each is written when it is done, so that a run that was broken off goes on with the next one.
+    """
+    parts = folder / PARTS_FOLDER
+    parts.mkdir(exist_ok=True)
+    state = "-".join(sorted(material.selection.manifest.states.values()))
+    inputs = f"{spec.key}\n{state}\n"
+    if overwrite or not (parts / "inputs").exists() or (parts / "inputs").read_text() != inputs:
+        files.remove_others(parts, keep=())  # of other files, or half a run that is not wanted
+        (parts / "inputs").write_text(inputs)
+    jobs = [(name, group, seed) for name, group in _training_sets(planned.settings).items() for seed in spec.seeds]
+    targets = [parts / f"{name}-{seed}.parquet" for name, _, seed in jobs]
+    if not all(target.exists() for target in targets):
+        runner.open(material, progress)
+    for (name, group, seed), target in progress.track(
+        list(zip(jobs, targets, strict=True)), len(jobs), f"training {spec.model.name}"
+    ):
+        if not target.exists():
+            block = _fitted(runner, material, name, group, seed)
+            with files.written(target) as temporary:
+                block.to_parquet(temporary, index=False)
+    return pd.concat([pd.read_parquet(target) for target in targets], ignore_index=True)
+
+
+def _fitted(runner, material: Material, name: str, group: list[Setting], seed: int) -> pd.DataFrame:
+    """Predictions of one training set under one seed."""
+    train, validation = (material.places(group[0].train, part, group[0].corpora) for part in ("train", "validation"))
+    predict = runner.fit(train, validation, seed)
+    positive = (material.reference[train] == 1).any(axis=0)
+    trained = [one for one, found in zip(material.schema.classes, positive, strict=True) if found]
     blocks = []
-    for train, tests in progress.track(asked.items(), len(asked), f"training {chosen.name}"):
-        rows = material.places(train, "train")
-        head = chosen.head()
-        head.fit(vectors[rows], material.reference[rows], exclusive=schema.exclusive, seed=spec.seed)
-        trained = [name for name, any_positive in zip(schema.classes, (material.reference[rows] == 1).any(0), strict=True)
-                   if any_positive]  # fmt: skip
-        for cell in sorted(tests):
-            places = material.places([cell], "test")
-            block = table.loc[places, ["id", "cell", "corpus", "speaker"]].assign(train=scoring.joined(train))
-            block["probabilities"] = list(head.predict(vectors[places]).astype(np.float32))
-            block["reference"] = list(material.reference[places])
-            block["trained"] = [trained] * len(block)
-            blocks.append(block)
+    for setting in sorted(group, key=lambda setting: setting.test):
+        places = material.places([setting.test], "test", setting.corpora)
+        block = material.table.loc[places, ["id", "cell", "corpus", "speaker"]].assign(train=name, seed=seed)
+        block["probabilities"] = list(predict(places).astype(np.float32))
+        block["reference"] = list(material.reference[places])
+        block["trained"] = [trained] * len(block)
+        blocks.append(block)
     return pd.concat(blocks, ignore_index=True)
 
 
@@ -274,14 +345,14 @@ def _git_revision() -> str | None:
         return None
 
 
-def provenance(started: datetime.datetime, seeds: list[int], inputs: dict[str, str]) -> Provenance:
+def provenance(started: datetime.datetime, seeds: list[int], inputs: dict[str, str], device: str) -> Provenance:
     """Versions, platform, dates, and the git revision if bimotion runs from its own checkout."""
     return Provenance(
         versions={package: metadata.version(package) for package in PACKAGES},
         python=platform.python_version(),
         git_revision=_git_revision(),
         platform=platform.platform(),
-        device="cpu",
+        device=device,
         seeds=sorted(set(seeds)),
         inputs=inputs,
         started=started.isoformat(timespec="seconds"),

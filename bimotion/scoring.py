@@ -1,8 +1,8 @@
 """From predictions to scores: a pure function of the predictions table, without torch, the same to the digit anywhere.
 
-Predictions, one row a training set and test clip: `train` (cells joined by +), `id`, `cell`, `corpus`, `speaker` (or
-null), `probabilities` and `reference` (both lists over the schema's classes; reference 1, 0, or -1 not annotated),
-`trained` (classes with a positive training clip).
+Predictions, one row a training set, seed and test clip: `train` (Setting.training_set), `seed`, `id`, `cell`, `corpus`,
+`speaker` (or null), `probabilities` and `reference` (both lists over the schema's classes; reference 1, 0, or -1 not
+annotated), `trained` (classes with a positive training clip).
 
 Each (cell, corpus) test set is scored on its own, over its own corpus's classes, as the paper's code does. The prediction is
 the arg-max over the classes that the corpus annotates, and no class at all where each has probability 0. The reference of a
@@ -20,15 +20,6 @@ from bimotion import metrics
 from bimotion.labels import LabelSchema
 from bimotion.protocol import Setting
 from bimotion.results import Score
-
-
-def joined(cells: Iterable[object]) -> str:
-    """Name of a training set: its cells joined by +.
-
-    >>> joined(["eng_eld", "zho_eld"])
-    'eng_eld+zho_eld'
-    """
-    return "+".join(map(str, cells))
 
 
 @dataclass(frozen=True)
@@ -90,14 +81,16 @@ def test_set(rows: pd.DataFrame, corpus: str | None) -> TestSet:
     )
 
 
-def scores(predictions: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema, seed: int) -> list[Score]:
-    """Rows of every setting whose training set stands in the predictions."""
+def scores(predictions: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema) -> list[Score]:
+    """Rows of every setting and seed whose training set stands in the predictions."""
     rows: list[Score] = []
-    tables = dict(list(predictions.groupby(["train", "cell"])))
+    tables = dict(list(predictions.groupby(["train", "cell", "seed"])))
+    seeds = sorted(predictions["seed"].unique().tolist())
     for setting in settings:
-        table = tables.get((joined(setting.train), str(setting.test)))
-        if table is not None:
-            rows += _setting_scores(setting, table, schema, seed)
+        for seed in seeds:
+            table = tables.get((setting.training_set, str(setting.test), seed))
+            if table is not None:
+                rows += _setting_scores(setting, table, schema, seed)
     return rows
 
 

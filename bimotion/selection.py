@@ -49,7 +49,7 @@ def select(
     """
     cells = [str(cell) for cell in cells]
     wanted = corpora_with(cells, corpora)
-    found = manifest.build(data_dir, corpora=wanted, locations=locations, progress=progress)
+    found = manifest.build(data_dir, corpora=wanted, locations=locations, skip_malformed=allow_missing, progress=progress)
     if not allow_missing:
         found.require_complete(wanted)
     split = splits.split(found, split_rule, split_seed)
@@ -60,6 +60,9 @@ def select(
     left_out += split.findings
     if rows.empty:
         raise SettingError(f"expected clips of {', '.join(cells)}, found none that can be used: {summary(left_out) or wanted}")
+    for finding in left_out:
+        if finding.kind == "malformed":
+            log.warning("%s: left out: %s", finding.corpus, finding.detail)
     for name in found.corpora:
         if mine := [finding for finding in left_out if finding.corpus == name]:
             log.warning("%s: left out: %s", name, summary(mine))

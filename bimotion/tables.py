@@ -25,6 +25,16 @@ PUBLISHED = {
 are ours: the printed 57.34 of Table 4's cross-lingual row is not the mean of its row, 69.84; the other printed means are."""
 
 
+DISTANCE_TESTS = ("yue_adu", "eng_adu", "zho_adu")
+PUBLISHED_DISTANCE = {
+    "yue_adu+eng_adu+zho_adu": (47.59, 92.61, 93.75),
+    "yue_adu+eng_adu": (43.59, 92.51, None),
+    "yue_adu+zho_adu": (51.60, None, 97.00),
+    "yue_adu": (45.33, None, None),
+}
+"""Training cells -> weighted F1 in % on yue, eng, zho as printed in Table 5."""
+
+
 @dataclass
 class Table:
     """Rows of text under a header; notes stand below."""
@@ -62,9 +72,12 @@ def percent(value: float | None) -> str:
 
 
 def transfer_tables(result: Result) -> list[Table]:
-    """Table 3 (inference) and Table 4 (augmentation) of a result, as far as they were run."""
+    """Table 3 (inference), Table 4 (augmentation) and Table 5 (distance) of a result, as far as they were run."""
     run = [method for method in ("inference", "augmentation") if _was_run(result, method)]
-    tables = [_transfer_table(result, method) for method in run or ["inference"]]
+    tables = [_transfer_table(result, method) for method in run]
+    if _distance_scores(result):
+        tables.append(_distance_table(result))
+    tables = tables or [_transfer_table(result, "inference")]
     tables[-1].notes += _warnings(result)
     return tables
 
@@ -89,7 +102,7 @@ def _transfer_table(result: Result, method: str) -> Table:
             table.rows.append(
                 [f"{_row_name(transfer)}, XLSR-53 as printed", *(f"{p:.2f}" for p in printed), f"{_mean(printed):.2f}"]
             )
-    table.notes.append(f"split {result.split.rule}, schema {result.schema.name}, seed {result.seed}, run {result.key}")
+    table.notes.append(_asked(result))
     if unseen := _untrained(result, method):
         table.notes.append(f"classes without any training clip: {'; '.join(unseen)}")
     return table
@@ -103,6 +116,31 @@ def _untrained(result: Result, method: str) -> list[str]:
         if score.untrained and score.corpus and score.metric == "weighted_f1"
         if score.method == method or score.transfer == "in-group"
     )
+
+
+def _asked(result: Result) -> str:
+    """What a table is of, in a line."""
+    seeds = f"seed{'s' if len(result.seeds) > 1 else ''} {', '.join(map(str, result.seeds))}"
+    limit = f", LIMITED to {result.limit} clips of each corpus, cell and part" if result.limit is not None else ""
+    return f"track {result.track}, split {result.split.rule}, schema {result.schema.name}, {seeds}, run {result.key}{limit}"
+
+
+def _distance_table(result: Result) -> Table:
+    """Table 5: a row a training set, a column a test language."""
+    table = Table("Language distance (Table 5): weighted F1, %", [result.model.name, *DISTANCE_TESTS])
+    for train, printed in PUBLISHED_DISTANCE.items():
+        found = {score.test: score.value for score in _distance_scores(result) if "+".join(score.train) == train}
+        table.rows.append([train, *(percent(found.get(test)) for test in DISTANCE_TESTS)])
+        if (result.split.rule, result.schema.name, result.data.complete) == ("paper", "emotion", True):
+            table.rows.append(
+                [f"{train}, XLSR-53 as printed", *("-" if value is None else f"{value:.2f}" for value in printed)]
+            )
+    table.notes.append(_asked(result))
+    return table
+
+
+def _distance_scores(result: Result) -> list:
+    return [s for s in result.scores if (s.method, s.metric, s.pooling) == ("distance", "weighted_f1", "mean")]
 
 
 def _row_name(transfer: str) -> str:
@@ -128,3 +166,15 @@ def _warnings(result: Result) -> list[str]:
     if assumed := [name for name, used in corpora.items() if "assumed" in used.age_source]:
         notes.append(f"ages assumed, not known: {', '.join(assumed)}")
     return notes
+
+
+def plan_table(plan) -> Table:
+    """Distinct training sets of a plan (runner.Plan) with their clips, and how many settings each serves."""
+    table = Table("Plan", ["training set", "train", "validation", "test predictions", "settings"])
+    for name, sizes in plan.fits.items():
+        served = sum(setting.training_set == name for setting in plan.settings)
+        table.rows.append([name, *map(str, sizes), str(served)])
+    table.notes.append(
+        f"{len(plan.fits)} distinct training sets serve {len(plan.settings)} settings; {len(plan.skipped)} skipped"
+    )
+    return table

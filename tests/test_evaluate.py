@@ -74,15 +74,16 @@ def test_the_record_is_whole(prosody, output):
 def test_scores_are_a_function_of_the_predictions(prosody):
     result, folder = prosody
     predictions = pd.read_parquet(folder / "predictions.parquet").sample(frac=1, random_state=0)
-    again = scoring.scores(predictions, protocol.settings("all"), SCHEMAS["valence"], seed=0)
+    again = scoring.scores(predictions, protocol.settings("all"), SCHEMAS["valence"])
     assert again == result.scores
 
 
 def test_each_training_set_is_fitted_once_and_columns_share_test_clips(prosody):
     _, folder = prosody
     predictions = pd.read_parquet(folder / "predictions.parquet")
-    assert predictions["train"].nunique() == 9
-    for _, rows in predictions.groupby("cell"):
+    assert predictions["train"].nunique() == 13
+    tables_3_and_4 = predictions[~predictions["train"].str.contains("@")]  # Table 5 has its own corpora
+    for _, rows in tables_3_and_4.groupby("cell"):
         assert rows.groupby("train")["id"].apply(lambda ids: tuple(sorted(ids))).nunique() == 1
     assert not predictions.duplicated(["train", "id"]).any()
 

@@ -5,7 +5,7 @@ import pytest
 from bimotion import groups
 from bimotion.errors import BimotionError, UnknownName
 from bimotion.groups import BIMOTION_CELLS, Cell
-from bimotion.protocol import PROTOCOLS, TRANSFERS, Setting, settings
+from bimotion.protocol import METHODS, PROTOCOLS, TRANSFERS, Setting, settings
 
 EVERYTHING = "eng_eld eng_adu zho_eld zho_adu"
 
@@ -56,11 +56,36 @@ def as_text(plan):
 
 def test_all_settings_are_the_papers_definitions():
     expected = {(cell, *which): train for cell, rows in EXPECTED.items() for which, train in rows.items()}
-    assert as_text(settings("all")) == expected
+    assert as_text(tables_3_and_4()) == expected
+
+
+def tables_3_and_4():
+    return [setting for setting in settings("all") if setting.method != "distance"]
+
+
+def test_language_distance_is_table_5():
+    """Trained on Cantonese alone, with English, with Mandarin, with both; tested on each of those; ESD and YueMotion only."""
+    found = {(setting.training_set.partition("@")[0], str(setting.test)): setting.transfer for setting in settings("distance")}
+    assert found == {
+        ("yue_adu", "yue_adu"): "in-group",
+        ("yue_adu+eng_adu", "yue_adu"): "cross-lingual",
+        ("yue_adu+eng_adu", "eng_adu"): "cross-lingual",
+        ("yue_adu+zho_adu", "yue_adu"): "cross-lingual",
+        ("yue_adu+zho_adu", "zho_adu"): "cross-lingual",
+        ("yue_adu+eng_adu+zho_adu", "yue_adu"): "cross-lingual",
+        ("yue_adu+eng_adu+zho_adu", "eng_adu"): "cross-lingual",
+        ("yue_adu+eng_adu+zho_adu", "zho_adu"): "cross-lingual",
+    }
+    assert {setting.corpora for setting in settings("distance")} == {("esd", "yuemotion")}
+
+
+def test_all_has_13_distinct_training_sets():
+    assert len({setting.training_set for setting in settings("all")}) == 9 + 4
+    assert len({setting.training_set for setting in tables_3_and_4()}) == 9
 
 
 def test_all_has_28_settings_and_9_training_sets():
-    plan = settings("all")
+    plan = tables_3_and_4()
     assert len(plan) == len(set(plan)) == 28
     assert {" ".join(setting.train_names) for setting in plan} == {
         "eng_eld", "eng_adu", "zho_eld", "zho_adu",
@@ -78,7 +103,7 @@ def test_each_table_has_its_baseline(name, baseline, others):
 
 
 def test_test_cell_is_never_trained_on_in_inference_and_always_in_augmentation():
-    for setting in settings("all"):
+    for setting in tables_3_and_4():
         if setting.transfer == "in-group":
             assert setting.train == (setting.test,)
         else:
@@ -103,10 +128,15 @@ def test_transfers_are_what_their_names_say():
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_plans_are_repeatable_and_in_the_closed_lists(name):
     plan = settings(name)
-    assert plan == settings(name, iter(BIMOTION_CELLS))
+    assert plan == settings(name)
+    if name != "distance":
+        assert [one for one in plan if one.method != "distance"] == [
+            one for one in settings(name, iter(BIMOTION_CELLS)) if one.method != "distance"
+        ]
     assert {setting.transfer for setting in plan} <= set(TRANSFERS)
-    assert {setting.method for setting in plan} <= {"inference", "augmentation"}
-    assert {setting.test for setting in plan} == set(BIMOTION_CELLS)
+    assert {setting.method for setting in plan} <= set(METHODS)
+    if name != "distance":
+        assert {setting.test for setting in plan} >= set(BIMOTION_CELLS)
     assert all(len(set(setting.train)) == len(setting.train) for setting in plan)
 
 
@@ -123,5 +153,5 @@ def test_setting_names_its_cells():
 def test_unknown_protocol_names_the_known_ones():
     with pytest.raises(UnknownName) as error:
         settings("tables")
-    assert str(error.value) == "unknown protocol 'tables': expected one of in-group, inference, augmentation, all"
+    assert str(error.value) == "unknown protocol 'tables': expected one of in-group, inference, augmentation, distance, all"
     assert isinstance(error.value, BimotionError)

@@ -33,7 +33,8 @@ SPEC = RunSpec(
     split=SplitUsed("paper", 0, "1"),
     schema=SchemaUsed("emotion", "1", ["fear", "neutral"]),
     protocol=ProtocolUsed("all", "1"),
-    seed=0,
+    seeds=[0],
+    limit=None,
     data_fingerprint="0123456789ab",
 )
 SCORE = Score(
@@ -49,9 +50,11 @@ MADE = Provenance(
     {"numpy": "2.4.6"}, "3.11.7", None, "test", "cpu", [0], {}, "2026-11-21T00:00:00+00:00", "2026-11-21T00:00:01+00:00"
 )
 
+ASKED = ("key", "model", "track", "split", "schema", "protocol", "seeds", "limit")
+
 
 def result_of(scores=(SCORE,), spec=SPEC, **changes):
-    content = {name: getattr(spec, name) for name in ("key", "model", "track", "split", "schema", "protocol", "seed")}
+    content = {name: getattr(spec, name) for name in ASKED}
     content |= {
         "data": DataUsed.of(spec.data_fingerprint, {"crema_d": CREMA_D}),
         "provenance": MADE,
@@ -74,10 +77,12 @@ score_rows = st.builds(
     Score, value=st.none() | st.floats(0, 1), n_utterances=counts, n_speakers=counts, n_speaker_unknown=counts
 )
 corpora = st.dictionaries(st.text(), st.builds(CorpusUsed), max_size=3)
-result_records = st.builds(RunSpec).flatmap(
+values = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
+models = st.builds(ModelUsed, options=st.dictionaries(st.text(), values, max_size=3))
+result_records = st.builds(RunSpec, model=models).flatmap(
     lambda spec: st.builds(
         Result,
-        **{name: st.just(getattr(spec, name)) for name in ("key", "model", "track", "split", "schema", "protocol", "seed")},
+        **{name: st.just(getattr(spec, name)) for name in ASKED},
         data=st.builds(DataUsed.of, st.just(spec.data_fingerprint), corpora),
         scores=st.lists(score_rows, max_size=3),
         schema_version=st.just(1),
@@ -168,7 +173,7 @@ def changed(*path, to):
 
 REMOVED = object()
 BREACHES = {
-    "text for a whole number": (changed("seed", to="0"), "seed: expected int, found '0'"),
+    "text for a whole number": (changed("seeds", 0, to="0"), "seeds[0]: expected int, found '0'"),
     "float for a whole number": (changed("split", "seed", to=0.0), "split.seed: expected int, found 0.0"),
     "true for a whole number": (changed("scores", 0, "n_speakers", to=True), "scores[0].n_speakers: expected int, found True"),
     "text for a number": (changed("scores", 0, "value", to="0.5"), "scores[0].value: expected float or null, found '0.5'"),
@@ -195,7 +200,7 @@ BREACHES = {
     "schema as float": (changed("schema_version", to=1.0), "schema_version: expected int, found 1.0"),
     "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 1, found None"),
     "tampered key": (changed("key", to="0" * 12), f"key: expected {SPEC.key} (the hash of its spec), found 000000000000"),
-    "tampered spec": (changed("seed", to=1), f"(the hash of its spec), found {SPEC.key}"),
+    "tampered spec": (changed("seeds", to=[1]), f"(the hash of its spec), found {SPEC.key}"),
     "synthetic hidden": (changed("data", "corpora", "crema_d", "synthetic", to=True), "its corpora make it synthetic True"),
     "incomplete hidden": (changed("data", "complete", to=True), "complete False; found synthetic False, complete True"),
     "a list": ([], "expected schema_version 1, found None"),
@@ -278,7 +283,7 @@ def test_oversize_is_refused_unread(tmp_path):
 
 def test_message_is_short_however_long_the_value(tmp_path):
     with pytest.raises(RecordError) as error:
-        loaded(json.dumps(changed("seed", to="x" * 100_000)), tmp_path)
+        loaded(json.dumps(changed("seeds", to="x" * 100_000)), tmp_path)
     assert len(str(error.value)) < len(str(tmp_path)) + 200
 
 
@@ -287,9 +292,10 @@ def test_message_is_short_however_long_the_value(tmp_path):
 
 def test_key_by_hand():
     text = (
-        '{"data_fingerprint": "0123456789ab", "model": {"name": "bimotion/test", "version": "1-1"}, '
-        '"protocol": {"name": "all", "version": "1"}, '
-        '"schema": {"classes": ["fear", "neutral"], "name": "emotion", "version": "1"}, "seed": 0, '
+        '{"data_fingerprint": "0123456789ab", "limit": null, '
+        '"model": {"name": "bimotion/test", "options": {}, "revision": null, "version": "1-1"}, '
+        '"protocol": {"cells": null, "name": "all", "version": "1"}, '
+        '"schema": {"classes": ["fear", "neutral"], "name": "emotion", "version": "1"}, "seeds": [0], '
         '"split": {"rule": "paper", "seed": 0, "version": "1"}, "track": "probe"}'
     )
     assert SPEC.key == hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -307,6 +313,8 @@ def test_key_changes_with_any_field(path):
     def other(value, path):
         if path:
             return dataclasses.replace(value, **{path[0]: other(getattr(value, path[0]), path[1:])})
+        if isinstance(value, dict):
+            return value | {"x": 1}
         return value + 1 if isinstance(value, int) else [*value, "x"] if isinstance(value, list) else f"{value}x"
 
     assert other(SPEC, path).key != SPEC.key
@@ -353,7 +361,7 @@ def test_to_pandas_without_scores_has_the_columns():
 
 def saved(folder, model, values, seed=0, corpora=None):
     """A result of a model below a folder, with an in-group score for each cell; returns its spec."""
-    spec = dataclasses.replace(SPEC, model=ModelUsed(model, "1"), seed=seed)
+    spec = dataclasses.replace(SPEC, model=ModelUsed(model, "1"), seeds=[seed])
     rows = [dataclasses.replace(SCORE, test=cell, value=value) for cell, value in values.items()]
     result_of(rows, spec, data=DataUsed.of(spec.data_fingerprint, corpora or {"crema_d": CREMA_D})).save(
         folder / model.replace("/", "__") / spec.key
@@ -379,7 +387,7 @@ def test_board_is_ordered_by_mean_in_group(tmp_path):
 
 def test_only_comparable_entries_are_ordered_together(tmp_path):
     for number, (rule, value) in enumerate([("paper", 0.2), ("disjoint", 0.1), ("paper", 0.9), ("disjoint", 0.3)]):
-        spec = dataclasses.replace(SPEC, split=SplitUsed(rule, 0, "1"), seed=number)
+        spec = dataclasses.replace(SPEC, split=SplitUsed(rule, 0, "1"), seeds=[number])
         rows = [dataclasses.replace(SCORE, test=cell, value=value) for cell in ("eng_eld", "eng_adu", "zho_eld", "zho_adu")]
         result_of(rows, spec).save(tmp_path / "m" / spec.key)
     found = [(entry["split_rule"], round(entry["mean_in_group"], 6)) for entry in board_of(tmp_path)["entries"]]
@@ -393,7 +401,7 @@ def test_scores_and_counts_out_of_range_are_refused(tmp_path):
 
 
 def test_equal_entries_are_ordered_by_model_and_key(tmp_path):
-    specs = [dataclasses.replace(SPEC, model=ModelUsed(model, "1"), seed=seed) for model in ("a", "b") for seed in (0, 1, 2)]
+    specs = [dataclasses.replace(SPEC, model=ModelUsed(model, "1"), seeds=[seed]) for model in ("a", "b") for seed in (0, 1, 2)]
     specs.sort(key=lambda spec: (spec.model.name, spec.key))
     for folder, spec in zip("fedcba", specs, strict=True):  # folders in the opposite order
         result_of(spec=spec).save(tmp_path / "any" / folder)
@@ -411,6 +419,9 @@ def test_entry_says_what_was_run(tmp_path):
             "split_rule": "paper",
             "schema": "emotion",
             "protocol": "all",
+            "cells": None,
+            "seeds": [0],
+            "limit": None,
             "data_fingerprint": "0123456789ab",
             "complete": False,
             "mean_in_group": None,

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion.groups import Cell, union
+from bimotion.groups import Cell
 from bimotion.labels import EMOTIONS, SCHEMAS
 from bimotion.metrics import METRICS, OTHERS
 from bimotion.protocol import Setting, settings
-from bimotion.scoring import joined, scores
+from bimotion.scoring import scores
 
 ENG_ELD, ZHO_ELD = Cell("eng", "eld"), Cell("zho", "eld")
 IN_GROUP = Setting("in-group", "inference", (ENG_ELD,), ENG_ELD)
@@ -26,6 +26,7 @@ def clip(corpus, speaker, annotated, emotion, said, schema="emotion", train="eng
     probabilities[schema.classes.index(said)] = 0.6
     return {
         "train": train,
+        "seed": 0,
         "cell": cell,
         "corpus": corpus,
         "speaker": speaker,
@@ -59,7 +60,7 @@ def by_set(rows, metric="weighted_f1"):
 
 
 def scored(predictions, plan=(IN_GROUP,), schema="emotion", seed=0):
-    return scores(predictions, plan, SCHEMAS[schema], seed)
+    return scores(predictions.assign(seed=seed), plan, SCHEMAS[schema])
 
 
 def test_values_by_hand():
@@ -158,7 +159,7 @@ def test_setting_without_predictions_gives_no_rows():
 
 def test_training_set_serves_every_setting_that_needs_it():
     """All of English stands in the plan of two test cells; each setting sees its own cell's clips only."""
-    train = joined(union("eng"))
+    train = "eng_eld+eng_adu"
     assert train == "eng_eld+eng_adu"
     adults = table_of([clip("crema_d", "crema_d/9", CREMA_D, "sadness", "fear", train=train, cell="eng_adu")])
     rows = scored(pd.concat([hand_made(train=train), adults]), settings("all"))
@@ -216,11 +217,6 @@ def test_predicting_a_class_without_clips_costs_the_others():
     assert by_set(rows, "uar")["crema_d"].value == 0.5
     assert by_set(rows)["crema_d"].value == pytest.approx(2 / 3, abs=1e-12)
     assert by_set(rows)["crema_d"].classes == ["fear"]
-
-
-def test_joined_names_a_training_set():
-    assert joined(union("all")) == "eng_eld+eng_adu+zho_eld+zho_adu"
-    assert joined([ENG_ELD]) == "eng_eld"
 
 
 def test_columns_are_the_schemas():

@@ -20,7 +20,7 @@ from bimotion.tables import CELLS, PUBLISHED, Table, percent, transfer_tables
 
 SPEC = RunSpec(
     ModelUsed("bimotion/test", "1-1"), "probe", SplitUsed("paper", 0, "1"), SchemaUsed("emotion", "1", ["fear", "neutral"]),
-    ProtocolUsed("all", "1"), seed=4, data_fingerprint="0" * 12,
+    ProtocolUsed("all", "1"), seeds=[4], limit=None, data_fingerprint="0" * 12,
 )  # fmt: skip
 NOWHERE = Provenance({}, "3.11", None, "test", "cpu", [4], {}, "", "")
 CREMA_D = CorpusUsed(
@@ -40,7 +40,7 @@ def score(transfer, method, test, value, *, metric="weighted_f1", pooling="mean"
 
 def result(scores, **changes):
     data = DataUsed.of(SPEC.data_fingerprint, changes.get("corpora", {"crema_d": CREMA_D}))
-    asked = {name: getattr(SPEC, name) for name in ("key", "model", "track", "split", "schema", "protocol", "seed")}
+    asked = {name: getattr(SPEC, name) for name in ("key", "model", "track", "split", "schema", "protocol", "seeds", "limit")}
     return Result(**asked, data=data, provenance=NOWHERE, scores=list(scores), skipped=[])
 
 
@@ -112,7 +112,7 @@ def test_augmentation_table_only_where_it_was_run():
 
 def test_note_says_which_run_it_is():
     for table in transfer_tables(result(full_scores())):
-        assert table.notes == [f"split paper, schema emotion, seed 4, run {SPEC.key}"]
+        assert table.notes == [f"track probe, split paper, schema emotion, seed 4, run {SPEC.key}"]
 
 
 def test_published_rows_stand_beside_complete_results_alone():
@@ -221,7 +221,7 @@ def test_markdown():
         "| cross-lingual | - | - | - | - | - |\n"
         "| in-group (baseline) | 55.12 | - | - | - | - |\n"
         "\n"
-        f"split paper, schema emotion, seed 4, run {SPEC.key}\n"
+        f"track probe, split paper, schema emotion, seed 4, run {SPEC.key}\n"
         "\n"
         "SYNTHETIC data: these numbers say nothing about people"
     )

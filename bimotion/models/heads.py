@@ -14,8 +14,8 @@ class Head(Protocol):
 
     version: str
 
-    def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int) -> None:
-        """Learn. `exclusive`: each row has exactly one class."""
+    def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int, validation=None) -> None:
+        """Learn. `exclusive`: each row has exactly one class. `validation`: features and references to choose by."""
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities, shape (n, n_classes)."""
@@ -32,7 +32,7 @@ class MajorityHead:
 
     version = "1"
 
-    def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int) -> None:
+    def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int, validation=None) -> None:
         positive, annotated = (reference == 1).sum(axis=0), (reference != -1).sum(axis=0)
         self.shares = positive / np.maximum(annotated, 1)
 
@@ -45,7 +45,7 @@ class RandomHead:
 
     version = "1"
 
-    def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int) -> None:
+    def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int, validation=None) -> None:
         self.possible, self.seed = (reference == 1).any(axis=0), (seed, len(reference))
 
     def predict(self, features: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ class LogisticHead:
     strength = 0.1
     """scikit-learn's C."""
 
-    def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int) -> None:
+    def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int, validation=None) -> None:
         features = features.astype(np.float64)  # sums of float32 make constants vary
         self.mean, self.scale = features.mean(axis=0), features.std(axis=0)
         self.scale[self.scale <= 1e-9 * np.maximum(np.abs(self.mean), 1.0)] = 1.0

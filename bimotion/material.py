@@ -1,0 +1,71 @@
+"""What a run works on: a selection of clips under a label schema."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bimotion.corpora import CORPORA
+from bimotion.groups import Cell
+from bimotion.labels import LabelSchema
+from bimotion.selection import Selection
+from bimotion.utterance import NO_PART, UNUSABLE, Finding
+
+
+@dataclass(frozen=True)
+class Material:
+    """A selection under a label schema.
+
+    table       rows of the selection that have a reference, sorted by id
+    reference   int8, shape (len(table), n_classes): 1, 0, -1 not annotated
+    left_out    corpus -> reason -> clips
+    """
+
+    selection: Selection
+    schema: LabelSchema
+    table: pd.DataFrame
+    reference: np.ndarray
+    left_out: dict[str, Counter]
+
+    def places(self, cells: Iterable[Cell], part: str, corpora: Iterable[str] | None = None) -> np.ndarray:
+        """Row numbers of the clips of some cells (and corpora; None: all) in one part."""
+        chosen = self.table["cell"].isin([*map(str, cells)]) & (self.table["part"] == part)
+        if corpora is not None:
+            chosen &= self.table["corpus"].isin(list(corpora))
+        return np.flatnonzero(chosen)
+
+
+def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None) -> Material:
+    """Clips of a selection that have a class under the schema; what has none, or was lost before, is counted by reason.
+
+    `limit`: keep at most so many clips of each corpus, cell and part, the first by id.
+    """
+    left_out: dict[str, Counter] = defaultdict(Counter)
+    malformed = {finding.corpus for finding in selection.manifest.findings if finding.kind == "malformed"}
+    for name in set(CORPORA) - set(selection.manifest.corpora):
+        reason = "malformed" if name in malformed else "not found" if name in selection.wanted else "not asked for"
+        left_out[name][reason] = CORPORA[name].card.n_utterances
+    lost = [finding for finding in selection.manifest.findings if finding.kind in (UNUSABLE | NO_PART) - {"malformed"}]
+    for finding in (*lost, *selection.split.findings):
+        left_out[finding.corpus][finding.kind] += _n_clips(finding)
+    reasons = np.array([schema.left_out(emotions) for emotions in selection.rows["emotions"]], dtype=object)
+    if limit is not None:
+        beyond = selection.rows.groupby(["corpus", "cell", "part"]).cumcount() >= limit
+        reasons = np.where((reasons == None) & beyond, f"beyond the limit of {limit}", reasons)  # noqa: E711  (elementwise)
+    for corpus, reason in zip(selection.rows["corpus"], reasons, strict=True):
+        if reason is not None:
+            left_out[corpus][reason] += 1
+    table = selection.rows[np.array([reason is None for reason in reasons], dtype=bool)].reset_index(drop=True)
+    reference = [
+        schema.reference(emotions, CORPORA[corpus].card.emotions)
+        for emotions, corpus in zip(table["emotions"], table["corpus"], strict=True)
+    ]
+    return Material(selection, schema, table, np.array(reference, np.int8).reshape(-1, len(schema.classes)), left_out)
+
+
+def _n_clips(finding: Finding) -> int:
+    """Clips behind a finding: `37 more` is how clips without names are said."""
+    number = finding.where.removesuffix(" more")
+    return int(number) if number.isdigit() else 1

@@ -1,0 +1,183 @@
+"""The probe track end to end: any transformers audio model, the whole protocol, on synthetic and on real clips."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bimotion import features, manifest, rescoring, results, runner
+from bimotion.errors import SettingError, UnknownName
+from bimotion.models import encoders
+from bimotion.progress import Progress
+from bimotion.synth import layouts
+
+_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
+tiny_models = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny_models)
+FAMILIES = ("wav2vec2-layer", "wav2vec2-group", "hubert", "wavlm", "data2vec", "whisper", "w2v-bert", "ast")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """Synthetic corpora, all cells of all protocols, four clips of each corpus, cell and part."""
+    root = tmp_path_factory.mktemp("small")
+
+    def group(clip):
+        return clip.corpus, clip.voice.language, clip.voice.age_years >= 60, clip.part
+
+    clips = sorted(layouts.plan(), key=group)
+    layouts.lay(root, [clip for _, found in groupby(clips, group) for clip in list(found)[:4]])
+    return root
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return lambda family: tiny_models.build(family, folder / family)
+
+
+def evaluated(model, root, output, **options):
+    return runner.evaluate(str(model), data_dir=root, output=output, allow_missing=True, **options)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_goes_through_the_whole_protocol(family, models, small, tmp_path):
+    result, folder = evaluated(models(family), small, tmp_path)
+    assert result.skipped == []
+    assert len({(score.method, score.transfer, score.test, tuple(score.train)) for score in result.scores}) == 36
+    assert result.track == "probe"
+    assert result.model.options["head"] == "layers"
+    assert result.model.options["trust_remote_code"] is False
+    recorded, again = rescoring.rescore(folder)
+    assert recorded == again == result
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    assert predictions["train"].nunique() == 13
+    assert np.isfinite(np.stack(predictions["probabilities"])).all()
+
+
+def test_seeds_cells_limit_and_head_are_recorded(models, small, tmp_path):
+    options = {"seeds": [2, 0], "cells": ["eng_eld"], "limit": 3, "head": "logistic", "protocol_name": "inference"}
+    result, _ = evaluated(models("wav2vec2-layer"), small, tmp_path, **options)
+    assert (result.seeds, result.limit, result.protocol.cells) == ([0, 2], 3, ["eng_eld"])
+    assert {score.seed for score in result.scores} == {0, 2}
+    assert {score.test for score in result.scores} == {"eng_eld"}
+    assert not result.data.complete
+    assert result.data.corpora["tess"].left_out["beyond the limit of 3"] > 0
+    assert result.headline("in-group", "inference", "eng_eld") is not None
+
+
+def test_features_are_extracted_once(models, small, tmp_path, monkeypatch):
+    model = models("hubert")
+    evaluated(model, small, tmp_path / "a")
+
+    def refuse(*args):
+        raise AssertionError("extracted again")
+
+    monkeypatch.setattr(encoders.Encoder, "encode", refuse)
+    evaluated(model, small, tmp_path / "b", schema="valence")
+    evaluated(model, small, tmp_path / "c", split_rule="disjoint", seeds=[1])
+
+
+def test_stored_features_are_the_encoders(models, small):
+    encoder = encoders.load(encoders.EncoderSpec(str(models("wavlm"))))
+    found = manifest.build(small, corpora=["tess"])
+    table = features.layer_features(encoder, found, found.table, Progress())
+    numbers = np.array([7, 0, 3])
+    from bimotion import audio
+
+    waveforms = [audio.decode(found.path("tess", found.table["path"][number])) for number in numbers]
+    assert table.rows(numbers) == pytest.approx(encoder.encode(waveforms), rel=2e-3, abs=2e-3)  # float16 on disk
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
+    model = models("wav2vec2-layer")
+    _, whole = evaluated(model, small, tmp_path / "whole")
+    command = [sys.executable, "-m", "bimotion.cli", "evaluate", "-m", model, "--corpora", small, "--allow-missing"]
+    process = subprocess.Popen(
+        [*map(str, command), "-o", str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not (done := list((tmp_path / "killed").rglob("unfinished/[!.]*.parquet"))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert done
+    (folder,) = {path.parents[1] for path in done}
+    assert not (folder / "result.json").exists()
+    _, resumed = evaluated(model, small, tmp_path / "killed")
+    assert resumed == folder
+    assert (resumed / "predictions.parquet").read_bytes() == (whole / "predictions.parquet").read_bytes()
+    assert results.load(resumed / "result.json").scores == results.load(whole / "result.json").scores
+    assert not (folder / "unfinished").exists()
+
+
+def test_two_processes_on_one_run_are_told(models, small, tmp_path):
+    from filelock import FileLock
+
+    model = models("wav2vec2-layer")
+    _, folder = evaluated(model, small, tmp_path, protocol_name="in-group")
+    (folder / "result.json").unlink()
+    with FileLock(folder / ".lock"), pytest.raises(SettingError, match="another process is working on this very run"):
+        evaluated(model, small, tmp_path, protocol_name="in-group")
+
+
+def test_tampered_scores_are_found(models, small, tmp_path):
+    _, folder = evaluated(models("wav2vec2-layer"), small, tmp_path, protocol_name="in-group")
+    content = json.loads((folder / "result.json").read_text())
+    content["scores"][0]["value"] = 0.987654
+    (folder / "result.json").write_text(json.dumps(content))
+    done = subprocess.run([sys.executable, "-m", "bimotion.cli", "score", str(folder)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "the recorded scores differ" in done.stderr
+
+
+def test_scoring_again_loads_no_torch(models, small, tmp_path):
+    _, folder = evaluated(models("wav2vec2-layer"), small, tmp_path, protocol_name="in-group")
+    code = (
+        "import sys; from pathlib import Path; from bimotion import rescoring; "
+        f"rescoring.rescore(Path({str(folder)!r})); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_dry_run_shows_nine_and_four_training_sets(small):
+    command = [
+        sys.executable,
+        "-m",
+        "bimotion.cli",
+        "evaluate",
+        "-m",
+        "any/model",
+        "--corpora",
+        small,
+        "--allow-missing",
+        "--dry-run",
+    ]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "13 distinct training sets serve 36 settings; 0 skipped" in done.stdout
+
+
+def test_real_clips_go_through(models, shared_corpora, tmp_path):
+    result, _ = evaluated(models("wav2vec2-layer"), shared_corpora, tmp_path, protocol_name="in-group")
+    assert {score.test for score in result.scores} == {"eng_eld", "eng_adu", "zho_eld"}
+    assert not result.data.synthetic
+
+
+def test_bad_names_are_told(small, tmp_path):
+    with pytest.raises(UnknownName, match="unknown head"):
+        evaluated("bimotion/prosody", small, tmp_path, head="transformer")
+    with pytest.raises(encoders.ModelError):
+        evaluated(tmp_path / "nothing", small, tmp_path)
+    with pytest.raises(UnknownName, match="unknown cell 'eng_old'"):
+        evaluated("bimotion/majority", small, tmp_path, cells=["eng_old"])
