@@ -14,7 +14,7 @@ import numpy as np
 from bimotion.errors import UnknownName
 from bimotion.features import features, layer_features
 from bimotion.material import Material
-from bimotion.models.floor import FLOOR_MODELS, FloorModel
+from bimotion.models.floor import FloorModel, floor_model
 from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.progress import Progress
 from bimotion.results import ModelUsed
@@ -115,10 +115,8 @@ def track(
         raise UnknownName("track", name, TRACKS)
     if head not in PROBE_HEADS:
         raise UnknownName("head", head, PROBE_HEADS)
-    if model in FLOOR_MODELS:
-        return FloorTrack(FLOOR_MODELS[model])
     if model.startswith("bimotion/"):
-        raise UnknownName("model", model, FLOOR_MODELS)
+        return FloorTrack(floor_model(model))
     from bimotion.models import encoders
 
     return ProbeTrack(encoders.load(encoders.EncoderSpec(model, revision, trust_remote_code)), head)
