@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 from bimotion.errors import AudioError, SettingError
 from bimotion.models import encoders
-from bimotion.models.encoders import EncoderSpec, ModelError, load
+from bimotion.models.encoders import ModelError, load
+from bimotion.models.weights import ModelSpec
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parents[1] / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -53,7 +54,7 @@ def encoder(folder):
 
     def get(family):
         if family not in loaded:
-            loaded[family] = load(EncoderSpec(str(folder(family)), device="cpu"))
+            loaded[family] = load(ModelSpec(str(folder(family)), device="cpu"))
         return loaded[family]
 
     return get
@@ -211,7 +212,7 @@ def test_another_sample_rate_of_the_model_is_resampled_to(copy, encoder):
     changed = copy()
     path = changed / "preprocessor_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"sampling_rate": 8_000}))
-    at_8_khz = load(EncoderSpec(str(changed), device="cpu"))
+    at_8_khz = load(ModelSpec(str(changed), device="cpu"))
     assert at_8_khz.sample_rate_hz == 8_000
     half = soxr.resample(CLIPS[1], 16_000, 8_000, quality="HQ")
     np.testing.assert_allclose(at_8_khz.encode([CLIPS[1]]), encoder("wav2vec2-layer").encode([half]), atol=1e-6)
@@ -221,27 +222,27 @@ def test_another_sample_rate_of_the_model_is_resampled_to(copy, encoder):
 def test_classifiers_give_their_encoder(family, tmp_path):
     model = tiny_models.build(family, tmp_path / family, id2label={0: "angry", 1: "happy"})
     assert "ngry" in (model / "config.json").read_text()
-    assert load(EncoderSpec(str(model), device="cpu")).encode(CLIPS[:2]).shape == (2, 3, 32)
+    assert load(ModelSpec(str(model), device="cpu")).encode(CLIPS[:2]).shape == (2, 3, 32)
 
 
 def test_hubert_with_a_batch_norm_before_its_positions_is_not_padded(tmp_path):
-    model = load(EncoderSpec(str(tiny_models.build("hubert", tmp_path / "m", conv_pos_batch_norm=True)), device="cpu"))
+    model = load(ModelSpec(str(tiny_models.build("hubert", tmp_path / "m", conv_pos_batch_norm=True)), device="cpu"))
     assert model.largest_difference(CLIPS) < 1e-5
     assert not model._intake.mixes_lengths
 
 
 def test_an_adapter_for_a_decoder_is_left_out(tmp_path):
     model = tiny_models.build("wav2vec2-layer", tmp_path / "m", add_adapter=True, output_hidden_size=16)
-    assert load(EncoderSpec(str(model), device="cpu")).largest_difference(CLIPS) < 1e-4
+    assert load(ModelSpec(str(model), device="cpu")).largest_difference(CLIPS) < 1e-4
 
 
 def test_fingerprint_changes_with_weights_and_preprocessing_and_not_with_the_folder(copy, encoder):
     def fingerprint(folder):
-        return load(EncoderSpec(str(folder), device="cpu")).fingerprint
+        return load(ModelSpec(str(folder), device="cpu")).fingerprint
 
     reference = encoder("wav2vec2-layer").fingerprint
     assert fingerprint(copy(name="elsewhere")) == reference
-    assert load(EncoderSpec(str(copy(name="b")), device="cpu", batch_seconds=1)).fingerprint == reference
+    assert load(ModelSpec(str(copy(name="b")), device="cpu", batch_seconds=1)).fingerprint == reference
     found = {reference}
     weights = copy(name="weights")
     tensors = load_file(weights / "model.safetensors")
@@ -257,7 +258,7 @@ def test_fingerprint_changes_with_weights_and_preprocessing_and_not_with_the_fol
 
 
 def test_batches_are_packed_by_seconds_and_longest_first(folder, monkeypatch):
-    model = load(EncoderSpec(str(folder("wav2vec2-group")), device="cpu", batch_seconds=4))
+    model = load(ModelSpec(str(folder("wav2vec2-group")), device="cpu", batch_seconds=4))
     seen, statistics_of = [], model._statistics
     monkeypatch.setattr(model, "_statistics", lambda windows: seen.append([len(w) for w in windows]) or statistics_of(windows))
     model.encode(CLIPS)
@@ -270,7 +271,7 @@ def test_batches_are_packed_by_seconds_and_longest_first(folder, monkeypatch):
     "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("[...] DefaultCPUAllocator: can't allocate memory")]
 )
 def test_out_of_memory_halves_the_packing_and_goes_on(error, folder, encoder, monkeypatch, caplog):
-    model = load(EncoderSpec(str(folder("wav2vec2-group")), device="cpu"))
+    model = load(ModelSpec(str(folder("wav2vec2-group")), device="cpu"))
     forward = model._module.forward
 
     def limited(input_values, **options):
@@ -298,7 +299,7 @@ TEXT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1, "in
 
 def refused(model, *expected, **options):
     with pytest.raises(ModelError) as caught:
-        load(EncoderSpec(str(model), device="cpu", **options))
+        load(ModelSpec(str(model), device="cpu", **options))
     text = str(caught.value)
     assert "\n" not in text
     assert all(part in text for part in expected), text
@@ -389,13 +390,13 @@ def test_code_of_its_own_needs_permission(copy):
         "class OwnModel(Wav2Vec2Model):\n    config_class = OwnConfig\n    config: OwnConfig\n"
     )
     refused(model, "has code of its own", "--trust-remote-code")
-    trusted = load(EncoderSpec(str(model), trust_remote_code=True, device="cpu"))
+    trusted = load(ModelSpec(str(model), trust_remote_code=True, device="cpu"))
     assert trusted.trusted_remote_code
     assert not trusted._intake.mixes_lengths  # what is not known is not padded
     assert trusted.largest_difference(CLIPS) < 1e-5
     with (model / "own.py").open("a") as stream:
         stream.write("# another version\n")
-    assert load(EncoderSpec(str(model), trust_remote_code=True, device="cpu")).fingerprint != trusted.fingerprint
+    assert load(ModelSpec(str(model), trust_remote_code=True, device="cpu")).fingerprint != trusted.fingerprint
 
 
 HUB = {
@@ -435,19 +436,19 @@ def test_a_commit_on_the_hub_is_resolved_and_used(folder, monkeypatch, tmp_path)
             if isinstance(vars(module).get(name), str):
                 monkeypatch.setattr(module, name, str(tmp_path))
     assert str(tmp_path) == huggingface_hub.constants.HF_HUB_CACHE
-    model = load(EncoderSpec("some/model", device="cpu"))
+    model = load(ModelSpec("some/model", device="cpu"))
     assert (model.name, model.revision) == ("some/model", commit)
-    assert load(EncoderSpec("some/model", revision=commit, device="cpu")).fingerprint == model.fingerprint
+    assert load(ModelSpec("some/model", revision=commit, device="cpu")).fingerprint == model.fingerprint
     np.testing.assert_array_equal(
-        model.encode(CLIPS[:2]), load(EncoderSpec(str(folder("hubert")), device="cpu")).encode(CLIPS[:2])
+        model.encode(CLIPS[:2]), load(ModelSpec(str(folder("hubert")), device="cpu")).encode(CLIPS[:2])
     )
 
 
 def test_settings_that_cannot_be_are_refused(folder):
     with pytest.raises(SettingError, match="batch_seconds: expected more than 0"):
-        load(EncoderSpec(str(folder("hubert")), batch_seconds=0))
+        load(ModelSpec(str(folder("hubert")), batch_seconds=0))
     with pytest.raises(SettingError, match="device 'nonsense' cannot be used"):
-        load(EncoderSpec(str(folder("hubert")), device="nonsense"))
+        load(ModelSpec(str(folder("hubert")), device="nonsense"))
 
 
 def test_import_loads_neither_torch_nor_transformers():
@@ -458,18 +459,18 @@ def test_import_loads_neither_torch_nor_transformers():
 
 
 def test_loading_prints_nothing(folder, capfd, tmp_path):
-    load(EncoderSpec(str(tiny_models.build("wavlm", tmp_path / "m", n_labels=2)), device="cpu")).encode(CLIPS)
+    load(ModelSpec(str(tiny_models.build("wavlm", tmp_path / "m", n_labels=2)), device="cpu")).encode(CLIPS)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_gpu_gives_nearly_the_same(family, folder, encoder):
-    on_gpu = load(EncoderSpec(str(folder(family)), device="cuda"))
+    on_gpu = load(ModelSpec(str(folder(family)), device="cuda"))
     assert on_gpu.fingerprint != encoder(family).fingerprint
     np.testing.assert_allclose(on_gpu.encode(CLIPS), encoder(family).encode(CLIPS), atol=0.1)
 
 
 def test_version_is_part_of_the_fingerprint(folder, encoder, monkeypatch):
     monkeypatch.setattr(encoders, "ENCODER_VERSION", "0")
-    assert load(EncoderSpec(str(folder("hubert")), device="cpu")).fingerprint != encoder("hubert").fingerprint
+    assert load(ModelSpec(str(folder("hubert")), device="cpu")).fingerprint != encoder("hubert").fingerprint

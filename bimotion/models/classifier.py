@@ -1,0 +1,198 @@
+"""Audio classifiers: any model that transformers' AutoModelForAudioClassification loads, and the logits of clips.
+
+Batch size changes no value (intake.py); of a clip that is cut into windows the logits of the windows are averaged.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from bimotion.audio import SAMPLE_RATE_HZ
+from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Batch, Features, Intake
+from bimotion.models.ranks import Ranks
+from bimotion.models.spec_augment import SpecAugment
+from bimotion.models.weights import ModelError, ModelSpec, device_of, opened, out_of_memory
+from bimotion.progress import Progress
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips without their samples in memory. `waveform(i)`: mono float32 at 16 kHz, shape (n_samples[i],), called from one
+    background thread. `fingerprint`: changes with any of them.
+    """
+
+    waveform: Callable[[int], np.ndarray]
+    n_samples: np.ndarray
+    fingerprint: str = ""
+
+    def __len__(self) -> int:
+        return len(self.n_samples)
+
+    def take(self, numbers: np.ndarray) -> "Clips":
+        """Some of the clips, in the order given."""
+        return Clips(lambda i: self.waveform(int(numbers[i])), self.n_samples[numbers], self.fingerprint)
+
+
+class Classifier:
+    """A model with a head, on a device. Attributes:
+
+    name, revision: as of ModelSpec; outputs: names of its outputs in order; exclusive: whether they exclude each other
+    (softmax) or not (sigmoid), by its configuration; body: name of the part below the head; heads: names of the parts above;
+    n_parameters; weights: what identifies them; largest_difference: see there.
+    """
+
+    def __init__(self, spec: ModelSpec, *, trained: bool = True, change: Callable[[object], None] = lambda config: None):
+        """`trained`: the head's weights must be there, as all others must anyway; `change`: alters the configuration.
+
+        Raises ModelError, SettingError.
+        """
+        found = opened(spec, "AutoModelForAudioClassification", "a model for audio classification", change)
+        self.model, self.extractor, self.weights = found.model, found.extractor, found.weights
+        self.name, self.revision, self.spec = spec.name, found.revision, spec
+        body = getattr(self.model, self.model.base_model_prefix, None) or getattr(self.model, "encoder", None)
+        self.heads = [name for name, child in self.model.named_children() if child is not body]
+        new = () if trained else (*self.heads, "layer_weights")
+        if lost := sorted(name for name in found.unset if name.split(".")[0] not in new):
+            kind = "a head that was trained" if lost[0].split(".")[0] in self.heads else "all weights"
+            raise ModelError(f"{spec.model}: expected {kind} in {type(self.model).__name__}, found none for {lost[0]}")
+        self.n_parameters = sum(part.numel() for part in self.model.parameters())
+        self.intake = Intake(self.model, body, found.extractor, found.rate)
+        self.spec_augment = SpecAugment(self.model, self.intake)
+        self.model.to(device_of(spec.device))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        names = self.model.config.id2label
+        return tuple(str(names[place]) for place in range(self.model.config.num_labels))
+
+    @property
+    def exclusive(self) -> bool:
+        config = self.model.config
+        kinds = (config.problem_type or "", *(config.architectures or ()))
+        return not any(word in kind.lower() for kind in kinds for word in ("multi_label", "multilabel"))
+
+    @property
+    def device(self):
+        return next(self.model.parameters()).device
+
+    def logits(self, batch: Batch, seeds: Sequence | None = None):
+        """Float32 tensor (n, n_outputs). `seeds`: of SpecAugment, one a clip, while training."""
+        self.intake.now, self.spec_augment.seeds = batch, seeds
+        return self.model(**batch.to(self.device)).logits.float()
+
+    def table(
+        self, clips: Clips, *, ranks: Ranks | None = None, bf16: bool = False, progress: Progress | None = None, label: str = ""
+    ):
+        """Logits of all clips, tensor float64 (n, n_outputs): each clip computed once, by one of the processes.
+
+        Raises ModelError where not one clip fits into memory.
+        """
+        import torch
+
+        progress, device = progress or Progress(), self.device
+        pieces = list(self._pieces(clips))
+        batches = self._batches(pieces)
+        mine = batches[ranks.rank :: ranks.n] if ranks else batches
+
+        def prepare(batch: list[int]) -> list[Features]:
+            chosen = [pieces[k] for k in batch]
+            cut = [self.intake.windows(clips.waveform(piece.clip), piece.n_windows)[piece.window] for piece in chosen]
+            return [self.intake.features(window) for window in cut]
+
+        total = torch.zeros(len(clips), self.model.config.num_labels, dtype=torch.float64)
+        self.model.eval()
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            done = ahead(lambda batch: (batch, prepare(batch)), mine)
+            for batch, features in progress.track(done, len(mine), label):
+                for place, rows in self._halved(features, progress):
+                    for k, row in zip(batch[place:], rows, strict=False):
+                        total[pieces[k].clip] += row
+        if ranks:
+            total = ranks.sum(total.to(device)).cpu()
+        n_windows = np.bincount(np.array([piece.clip for piece in pieces], int), minlength=len(clips))
+        return total / torch.from_numpy(n_windows[:, None])
+
+    def probabilities(self, clips: Clips, *, exclusive: bool | None = None, **options) -> np.ndarray:
+        """Float32 (n, n_outputs): softmax or sigmoid of `table` (None: by the configuration); options as there. Raises
+        ModelError for logits that are not finite."""
+        table = self.table(clips, **options)
+        if not table.isfinite().all():
+            raise ModelError(f"{self.name}: expected finite logits, found NaN or infinity: are its weights broken?")
+        exclusive = self.exclusive if exclusive is None else exclusive
+        return (table.softmax(dim=1) if exclusive else table.sigmoid()).float().numpy()
+
+    def largest_difference(self, clips: Clips) -> float:
+        """Largest absolute difference between the logits of clips in one batch and of each of them alone."""
+        together = self.table(clips)
+        alone = (self.table(clips.take(np.array([i])))[0] for i in range(len(clips)))
+        return max((float((a - b).abs().max()) for a, b in zip(alone, together, strict=True)), default=0.0)
+
+    def _pieces(self, clips: Clips) -> Iterator["_Piece"]:
+        for clip, n in enumerate(np.asarray(clips.n_samples).tolist()):
+            n_windows = self.intake.n_windows(n * self.intake.rate // SAMPLE_RATE_HZ)
+            size = self.intake.longest if self.intake.fixed else -(-n // n_windows)
+            yield from (_Piece(clip, window, n_windows, size) for window in range(n_windows))
+
+    def _batches(self, pieces: list["_Piece"]) -> list[list[int]]:
+        """Places of pieces that go through the model together: alike in length, longest first, packed by seconds."""
+        seconds = self.spec.batch_seconds or (GPU_BATCH_S if self.device.type == "cuda" else BATCH_S)
+        room, batches = seconds * SAMPLE_RATE_HZ, []
+        for k in sorted(range(len(pieces)), key=lambda k: -pieces[k].n_samples):
+            longest = pieces[batches[-1][0]].n_samples if batches else 0
+            fits = batches and (len(batches[-1]) + 1) * longest <= room
+            if fits and (self.intake.mixes_lengths or pieces[k].n_samples == longest):
+                batches[-1].append(k)
+            else:
+                batches.append([k])
+        return batches
+
+    def _halved(self, features: list[Features], progress: Progress) -> Iterator[tuple[int, object]]:
+        """Place of the first, and logits float64, of all windows, in as many steps as memory asks for."""
+        place, size = 0, len(features)
+        while place < len(features):
+            some = features[place : place + size]
+            found, full = None, False
+            try:
+                room = self.intake.room(some) if self.device.type == "cuda" else 0
+                found = self.logits(self.intake.batch(some, room)).cpu().double()
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise ModelError(f"{self.name}: expected logits, found: {str(error).splitlines()[0]}") from error
+                full = True
+            if full:  # outside of the handler: a traceback holds on to memory
+                if size == 1:
+                    raise ModelError(f"{self.name}: not even one clip fits into the memory of {self.device}")
+                size = -(-size // 2)
+                progress.say(f"out of memory: going on with {size} clips at once")
+                continue
+            yield place, found
+            place += len(some)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One of the windows of a clip, and its samples at 16 kHz (of models that see windows of one size: of that)."""
+
+    clip: int
+    window: int
+    n_windows: int
+    n_samples: int
+
+
+def ahead(make: Callable, items: Sequence, n: int = 3) -> Iterator:
+    """make(item) of all items in order, made in one thread a few items ahead.
+
+    >>> list(ahead(lambda n: n * n, range(5)))
+    [0, 1, 4, 9, 16]
+    """
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque = deque()
+        for item in items:
+            waiting.append(pool.submit(make, item))
+            if len(waiting) > n:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
