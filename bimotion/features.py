@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import pandas as pd
 from bimotion import audio, files
 from bimotion.manifest import Manifest
 from bimotion.progress import Progress
+from bimotion.store import Store, corpus_stores
 
 Encode = Callable[[np.ndarray], np.ndarray]
 CLIPS_A_TASK = 32
@@ -64,59 +66,85 @@ class LayerEncoder(Protocol):
     name: str
     fingerprint: str
     n_layers: int
-    dim: int
+    n_features: int
 
     def encode(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Pooled features, float32, shape (n_clips, n_layers, 2 * dim)."""
+        """Pooled features, float32, shape (n_clips, n_layers, n_features)."""
 
 
 @dataclass(frozen=True)
 class LayerTable:
-    """Pooled layers of the rows of a table, on disk: row number -> (memory-mapped file, place in it)."""
+    """Pooled layers of the rows of a table, on disk: row number -> (store, place in it); `shape` of a row: (n_layers, 2 * dim)."""
 
-    files: tuple[np.ndarray, ...]
-    file_of: np.ndarray
+    stores: tuple[Store, ...]
+    store_of: np.ndarray
     place_of: np.ndarray
+    shape: tuple[int, int]
+
+    def take(self, numbers: np.ndarray) -> "LayerRows":
+        """Some rows, still on disk."""
+        return LayerRows(self, np.asarray(numbers))
 
     def rows(self, numbers: np.ndarray) -> np.ndarray:
         """float32, shape (len(numbers), n_layers, 2 * dim)."""
-        found = np.empty((len(numbers), *self.files[0].shape[1:]), np.float32)
-        for number, file in enumerate(self.files):
-            mine = np.flatnonzero(self.file_of[numbers] == number)
-            order = np.argsort(self.place_of[numbers[mine]])  # reading forwards is what disks are good at
-            found[mine[order]] = file[self.place_of[numbers[mine[order]]]]
+        return self._read(numbers, 0, self.shape[0]).reshape(-1, *self.shape)
+
+    def layer(self, numbers: np.ndarray, layer: int) -> np.ndarray:
+        """One layer of some rows, float32, shape (len(numbers), 2 * dim); nothing else is read."""
+        return self._read(numbers, layer, layer + 1)
+
+    def _read(self, numbers: np.ndarray, first: int, end: int) -> np.ndarray:
+        found = np.empty((len(numbers), (end - first) * self.shape[1]), np.float32)
+        stores, places = self.store_of[numbers], self.place_of[numbers]
+        for number in np.lexsort((places, stores)):  # reading forwards is what disks are good at
+            found[number] = self.stores[stores[number]].row(places[number], first * self.shape[1], end * self.shape[1])
         return found
 
 
-def layer_features(encoder: LayerEncoder, manifest: Manifest, table: pd.DataFrame, progress: Progress) -> LayerTable:
-    """Pooled layers of all clips of the table's corpora, extracted once (float16 on disk, a corpus a file), read on demand.
+@dataclass(frozen=True)
+class LayerRows:
+    """Some rows of a LayerTable, which are read when they are asked for."""
 
-    Memory does not grow with the corpora: clips are decoded, encoded and written a few at a time, longest together.
+    table: LayerTable
+    numbers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """n, n_layers, n_features."""
+        return len(self.numbers), *self.table.shape
+
+    def rows(self, places: np.ndarray) -> np.ndarray:
+        """float32, shape (len(places), n_layers, n_features)."""
+        return self.table.rows(self.numbers[places])
+
+    def layer(self, layer: int) -> np.ndarray:
+        """One layer of all rows, float32, shape (n, n_features)."""
+        return self.table.layer(self.numbers, layer)
+
+
+def layer_features(encoder: LayerEncoder, manifest: Manifest, table: pd.DataFrame, progress: Progress) -> LayerTable:
+    """Pooled layers of the rows of `table` (a part of manifest.table, index 0, 1, ...): float16 on disk, read on demand.
+
+    Only rows that no earlier call extracted are encoded, and what was, stays when the process is killed. Memory does not
+    grow with the corpora: clips are decoded, encoded and written a few at a time, longest together. Raises AudioError.
     """
     folder = files.cache_dir() / "features" / f"{encoder.fingerprint}-{audio.version()}"
-    maps, file_of, place_of = [], np.empty(len(table), np.int32), np.empty(len(table), np.int64)
-    for number, (corpus, rows) in enumerate(table.groupby("corpus", sort=True)):
-        whole = manifest.table[manifest.table["corpus"] == corpus]
-        target = folder / f"{corpus}-{manifest.states[corpus]}.npy"
-        if not target.exists():
-            _extract(encoder, manifest, whole, target, f"{encoder.name}: {corpus}", progress)
-        maps.append(np.load(target, mmap_mode="r", allow_pickle=False))
-        places = pd.Series(np.arange(len(whole)), index=whole["id"])
-        file_of[rows.index], place_of[rows.index] = number, places[rows["id"]].to_numpy()
-    return LayerTable(tuple(maps), file_of, place_of)
+    shape = (encoder.n_layers, encoder.n_features)
+    stores, store_of, place_of = [], np.empty(len(table), np.int32), np.empty(len(table), np.int64)
+    for part in corpus_stores(folder, manifest, table, lambda clips: np.full(len(clips), np.prod(shape)), np.float16):
+        longest_first = np.argsort(-part.clips["duration_s"].to_numpy()[part.places], kind="stable")
+        make = partial(_pooled, encoder, manifest, part.clips)
+        part.store.fill(part.places[longest_first], make, progress, f"{encoder.name}: {part.corpus}")
+        store_of[part.numbers], place_of[part.numbers] = len(stores), part.places
+        stores.append(part.store)
+    return LayerTable(tuple(stores), store_of, place_of, shape)
 
 
-def _extract(
-    encoder: LayerEncoder, manifest: Manifest, whole: pd.DataFrame, target: Path, label: str, progress: Progress
-) -> None:
-    order = np.argsort(-whole["duration_s"].to_numpy(), kind="stable")
-    starts = range(0, len(order), CLIPS_A_TASK)
-    with files.written(target) as temporary:
-        shape = (len(whole), encoder.n_layers, 2 * encoder.dim)
-        stored = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-        for start in progress.track(starts, len(starts), label):
-            places = order[start : start + CLIPS_A_TASK]
-            rows = whole.iloc[places]
-            waveforms = [audio.decode(manifest.path(*place)) for place in zip(rows["corpus"], rows["path"], strict=True)]
-            stored[places] = np.clip(encoder.encode(waveforms), -65504, 65504)
-        stored.flush()
+def _pooled(encoder: LayerEncoder, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(places), CLIPS_A_TASK):
+        rows = clips.iloc[places[start : start + CLIPS_A_TASK]]
+        waveforms = [audio.decode(manifest.path(*place)) for place in zip(rows["corpus"], rows["path"], strict=True)]
+        yield from np.clip(encoder.encode(waveforms), -65504, 65504)

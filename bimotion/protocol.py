@@ -12,8 +12,9 @@ from bimotion.errors import UnknownName
 from bimotion.groups import Cell
 
 PROTOCOL_VERSION = "1"
-METHODS = ("inference", "augmentation", "distance")
-TRANSFERS = ("in-group", "cross-age", "cross-lingual", "cross-all")
+METHODS = ("inference", "augmentation", "distance", "zero-shot")
+CROSS = ("cross-age", "cross-lingual", "cross-all")
+TRANSFERS = ("in-group", *CROSS, "zero-shot")
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Setting:
 
     transfer   how the training cells relate to the test cell
     method     `inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4); `distance`: Cantonese
-               with other languages (Table 5)
+               with other languages (Table 5); `zero-shot`: nothing is trained
     corpora    the only corpora that it uses; None: all
     """
 
@@ -35,7 +36,7 @@ class Setting:
     @property
     def training_set(self) -> str:
         """Name of what is trained on: settings of one name share one training."""
-        cells = "+".join(map(str, self.train))
+        cells = "+".join(map(str, self.train)) or "nothing"
         return f"{cells}@{'+'.join(self.corpora)}" if self.corpora else cells
 
     @property
@@ -57,7 +58,7 @@ def inference(cells: Iterable[Cell]) -> list[Setting]:
     return [
         Setting(transfer, "inference", (source,), cell)
         for cell in cells
-        for transfer, source in zip(TRANSFERS[1:], (cell.cross_age(), cell.cross_lingual(), cell.cross_all()), strict=True)
+        for transfer, source in zip(CROSS, (cell.cross_age(), cell.cross_lingual(), cell.cross_all()), strict=True)
     ]
 
 
@@ -71,7 +72,7 @@ def augmentation(cells: Iterable[Cell]) -> list[Setting]:
         Setting(transfer, "augmentation", train, cell)
         for cell in cells
         for transfer, train in zip(
-            TRANSFERS[1:], (groups.union(cell.language), groups.union(cell.age_group), groups.union("all")), strict=True
+            CROSS, (groups.union(cell.language), groups.union(cell.age_group), groups.union("all")), strict=True
         )
     ]
 
@@ -104,14 +105,22 @@ PROTOCOLS = {
 """Name -> settings. The baseline row of Tables 3 and 4 is part of each of theirs."""
 
 
-def settings(protocol: str, cells: Iterable[Cell] | None = None) -> list[Setting]:
+def settings(protocol: str, cells: Iterable[Cell] | None = None, *, trains: bool = True) -> list[Setting]:
     """Settings of a named protocol, of those that test on some cells (None: on any). Raises UnknownName.
+
+    `trains`: False for a model that is used as it is: one setting for each distinct test set, trained on nothing.
 
     >>> plan = settings("all")
     >>> len(plan), len({setting.training_set for setting in plan})
     (36, 13)
+    >>> [str(setting.test) for setting in settings("all", trains=False)]
+    ['eng_eld', 'eng_adu', 'zho_eld', 'zho_adu', 'yue_adu', 'eng_adu', 'zho_adu']
     """
     if protocol not in PROTOCOLS:
         raise UnknownName("protocol", protocol, PROTOCOLS)
     wanted = None if cells is None else set(cells)
-    return [setting for setting in PROTOCOLS[protocol] if wanted is None or setting.test in wanted]
+    found = [setting for setting in PROTOCOLS[protocol] if wanted is None or setting.test in wanted]
+    if trains:
+        return found
+    tests = dict.fromkeys((setting.test, setting.corpora) for setting in found)
+    return [Setting("zero-shot", "zero-shot", (), test, corpora) for test, corpora in tests]

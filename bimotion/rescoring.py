@@ -25,7 +25,7 @@ def rescore(folder: Path) -> tuple[Result, Result]:
     except (OSError, pyarrow.ArrowException) as error:
         raise RecordError(f"{path}: expected predictions in Parquet, found: {error}") from None
     cells = result.protocol.cells and [Cell.parse(name) for name in result.protocol.cells]
-    settings = protocol.settings(result.protocol.name, cells)
+    settings = protocol.settings(result.protocol.name, cells, trains=result.track != "zero-shot")
     skipped = {(skip.transfer, skip.method, tuple(skip.train), skip.test) for skip in result.skipped}
     run = [s for s in settings if (s.transfer, s.method, s.train_names, str(s.test)) not in skipped]
     scores = scoring.scores(predictions, run, schema_named(result.schema.name))

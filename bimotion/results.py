@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 
-from bimotion import files
+from bimotion import files, tables
 from bimotion.errors import RecordError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
 MAX_RESULT_BYTES = 64 * 1024 * 1024
@@ -89,7 +89,7 @@ class Score:
     """One number and what it is of.
 
     transfer, method     how train and test cells relate; the in-group baseline of both tables has method `inference`
-    train, test          cells
+    train, test          cells; nothing is trained in track `zero-shot`
     corpus               null: the whole cell, combined as `pooling` says
     pooling              `mean`: unweighted mean over the cell's corpora (the headline); `pooled`: all clips scored at once
     metric, value        value null where the metric is undefined
@@ -97,7 +97,9 @@ class Score:
     n_speakers           known speakers among them
     n_speaker_unknown    clips whose speaker is not published
     classes              that the metric runs over: annotated by the corpus and present in the test part
-    untrained            those of `classes` without a positive training clip: no prediction of them can be right
+    untrained            those of `classes` without a positive training clip (or an output of a zero-shot model): no prediction
+                         of them can be right; the others are the overlap of training and test
+    outside              share of the clips that have classes, none of which was trained
     seed                 of the run
     """
 
@@ -114,7 +116,25 @@ class Score:
     n_speaker_unknown: int
     classes: list[str]
     untrained: list[str]
+    outside: float
     seed: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One training, or what was predicted without any.
+
+    train                      training set (Setting.training_set), seed
+    n_train, n_validation, n_test   clips
+    facts                      of the track, such as the layer or the epoch that validation chose
+    """
+
+    train: str
+    seed: int
+    n_train: int
+    n_validation: int
+    n_test: int
+    facts: dict[str, str | int | float | bool | None]
 
 
 @dataclass(frozen=True)
@@ -181,6 +201,7 @@ class Provenance:
     seeds           all that were used
     inputs          corpus -> hash of its folder's place and state on this machine
     started, finished   ISO 8601, UTC
+    largest_difference  in features or logits between clips in one batch and each of them alone; null: not checked
     """
 
     versions: dict[str, str]
@@ -192,6 +213,7 @@ class Provenance:
     inputs: dict[str, str]
     started: str
     finished: str
+    largest_difference: float | None
 
 
 @dataclass(frozen=True)
@@ -199,7 +221,8 @@ class Result:
     """A finished run, as `result.json`.
 
     key       hash of the spec: of model, track, split, schema, protocol, seeds, limit and the data's fingerprint
-    scores    rows; skipped: settings that could not be run
+    n_parameters   of the model, null where that means nothing
+    scores    rows; skipped: settings that could not be run; fits: trainings that served them
     """
 
     key: str
@@ -214,6 +237,8 @@ class Result:
     provenance: Provenance
     scores: list[Score]
     skipped: list[Skipped]
+    fits: list[Fit]
+    n_parameters: int | None
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
@@ -223,25 +248,42 @@ class Result:
             self.model, self.track, self.split, self.schema, self.protocol, self.seeds, self.limit, self.data.fingerprint
         )
 
-    def headline(self, transfer: str, method: str, test: str, metric: str = "weighted_f1") -> float | None:
-        """Mean over the cell's corpora and over seeds, in [0, 1]; None where the setting was not run."""
+    def headline(
+        self, transfer: str, method: str, test: str, metric: str = "weighted_f1", train: tuple[str, ...] | None = None
+    ) -> float | None:
+        """Mean over the cell's corpora and over seeds, in [0, 1]; None where the setting was not run. `train`: its cells, where
+        several settings share transfer, method and test (Table 5)."""
         wanted = (transfer, method, test, metric, "mean")
         found = [
             score.value
             for score in self.scores
             if (score.transfer, score.method, score.test, score.metric, score.pooling) == wanted and score.value is not None
+            if train is None or tuple(score.train) == tuple(train)
         ]
         return sum(found) / len(found) if found else None
 
     def to_json(self) -> str:
         """JSON text, keys in the order of the fields, one line a row of scores; NaN is an error."""
         content = dataclasses.asdict(self)
-        rows = {name: content[name] for name in ("scores", "skipped")}
+        rows = {name: content[name] for name in ("scores", "skipped", "fits")}
         text = json.dumps(content | {name: [] for name in rows}, indent=1, ensure_ascii=False, allow_nan=False)
         for name, items in rows.items():
             lines = ",\n  ".join(json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items)
             text = text.replace(f'"{name}": []', f'"{name}": [\n  {lines}\n ]' if items else f'"{name}": []')
         return text + "\n"
+
+    def folder(self, output: Path) -> Path:
+        """Where `bimotion.evaluate(output=output)` keeps this result."""
+        return folder_of(output, self.spec)
+
+    def table(self) -> str:
+        """Tables 3, 4 and 5 of the paper, as far as they were run, in Markdown.
+
+        Example::
+
+            print(bimotion.evaluate("bimotion/prosody", data_dir="/corpora").table())
+        """
+        return "\n\n".join(table.markdown() for table in tables.transfer_tables(self))
 
     def save(self, folder: Path) -> Path:
         """Write `folder`/result.json; returns its path."""
@@ -256,6 +298,11 @@ class Result:
         return pd.DataFrame(
             [dataclasses.asdict(score) for score in self.scores], columns=[field.name for field in dataclasses.fields(Score)]
         )
+
+
+def folder_of(output: Path, spec: RunSpec) -> Path:
+    """Where the run of a spec lies below a folder of results."""
+    return Path(output) / (spec.model.name.strip("/").replace("/", "__").lstrip(".") or "model") / spec.key
 
 
 def load(path: Path) -> Result:
@@ -274,7 +321,11 @@ def load(path: Path) -> Result:
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from None
     for place, score in enumerate(result.scores):
-        if not 0 <= (score.value or 0) <= 1 or min(score.n_utterances, score.n_speakers, score.n_speaker_unknown) < 0:
+        if (
+            not 0 <= (score.value or 0) <= 1
+            or not 0 <= score.outside <= 1
+            or min(score.n_utterances, score.n_speakers, score.n_speaker_unknown) < 0
+        ):
             raise RecordError(f"{path}: result.scores[{place}]: expected a value in [0, 1] and counts from 0, found {score}")
     if result.key != result.spec.key:
         raise RecordError(f"{path}: key: expected {result.spec.key} (the hash of its spec), found {result.key}")

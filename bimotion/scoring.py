@@ -2,7 +2,7 @@
 
 Predictions, one row a training set, seed and test clip: `train` (Setting.training_set), `seed`, `id`, `cell`, `corpus`,
 `speaker` (or null), `probabilities` and `reference` (both lists over the schema's classes; reference 1, 0, or -1 not
-annotated), `trained` (classes with a positive training clip).
+annotated), `trained` (classes that can be predicted: with a positive training clip, or an output of a zero-shot model).
 
 Each (cell, corpus) test set is scored on its own, over its own corpus's classes, as the paper's code does. The prediction is
 the arg-max over the classes that the corpus annotates, and no class at all where each has probability 0. The reference of a
@@ -39,6 +39,13 @@ class TestSet:
     predictions: np.ndarray
     reference: np.ndarray
     probabilities: np.ndarray
+
+    def outside(self, trained: Iterable[int]) -> float:
+        """Share of the clips none of whose positive classes was trained: no prediction of theirs can be right. Clips without
+        any positive class count among all clips, not among these."""
+        present = self.reference == 1
+        missed = present.any(axis=1) & ~present[:, list(trained)].any(axis=1)
+        return float(missed.mean())
 
     @property
     def scored(self) -> list[int]:
@@ -96,6 +103,7 @@ def scores(predictions: pd.DataFrame, settings: Iterable[Setting], schema: Label
 
 def _setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, seed: int) -> list[Score]:
     trained = set(table["trained"].iloc[0])
+    places = [place for place, name in enumerate(schema.classes) if name in trained]
 
     def rows(part: TestSet, pooling: str | None, values: dict[str, float | None]) -> list[Score]:
         classes = [schema.classes[place] for place in part.scored]
@@ -114,6 +122,7 @@ def _setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, 
                 n_speaker_unknown=part.n_speaker_unknown,
                 classes=classes,
                 untrained=[name for name in classes if name not in trained],
+                outside=part.outside(places),
                 seed=seed,
             )
             for metric, value in values.items()

@@ -1,13 +1,13 @@
 """Paper-shaped tables: Tables 3 and 4 of arXiv 2306.14517 for a result, beside the published numbers.
 
-A Table is plain data (title, header, rows of text, notes); the command line renders it with rich, files take Markdown.
+Results come as results.Result, which knows these tables. A Table is plain data (title, header, rows of text, notes); the
+command line renders it with rich, files take Markdown.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bimotion import groups
-from bimotion.results import Result
 
 CELLS = tuple(map(str, groups.BIMOTION_CELLS))
 ROWS = ("cross-all", "cross-age", "cross-lingual", "in-group")
@@ -71,22 +71,24 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f}"
 
 
-def transfer_tables(result: Result) -> list[Table]:
+def transfer_tables(result) -> list[Table]:
     """Table 3 (inference), Table 4 (augmentation) and Table 5 (distance) of a result, as far as they were run."""
     run = [method for method in ("inference", "augmentation") if _was_run(result, method)]
     tables = [_transfer_table(result, method) for method in run]
-    if _distance_scores(result):
+    if result.track == "zero-shot":
+        tables.append(_zero_shot_table(result))
+    elif any(score.method == "distance" for score in result.scores):
         tables.append(_distance_table(result))
     tables = tables or [_transfer_table(result, "inference")]
     tables[-1].notes += _warnings(result)
     return tables
 
 
-def _was_run(result: Result, method: str) -> bool:
+def _was_run(result, method: str) -> bool:
     return any(score.method == method and score.transfer != "in-group" for score in result.scores)
 
 
-def _transfer_table(result: Result, method: str) -> Table:
+def _transfer_table(result, method: str) -> Table:
     scores = {
         transfer: [result.headline(transfer, "inference" if transfer == "in-group" else method, cell) for cell in CELLS]
         for transfer in ROWS
@@ -108,7 +110,7 @@ def _transfer_table(result: Result, method: str) -> Table:
     return table
 
 
-def _untrained(result: Result, method: str) -> list[str]:
+def _untrained(result, method: str) -> list[str]:
     """Settings of a table whose test classes were not all trained: no prediction of those can be right."""
     return sorted(
         f"{score.transfer} -> {score.test}/{score.corpus}: {', '.join(score.untrained)}"
@@ -118,19 +120,24 @@ def _untrained(result: Result, method: str) -> list[str]:
     )
 
 
-def _asked(result: Result) -> str:
+def _asked(result) -> str:
     """What a table is of, in a line."""
     seeds = f"seed{'s' if len(result.seeds) > 1 else ''} {', '.join(map(str, result.seeds))}"
     limit = f", LIMITED to {result.limit} clips of each corpus, cell and part" if result.limit is not None else ""
     return f"track {result.track}, split {result.split.rule}, schema {result.schema.name}, {seeds}, run {result.key}{limit}"
 
 
-def _distance_table(result: Result) -> Table:
+def _distance_table(result) -> Table:
     """Table 5: a row a training set, a column a test language."""
     table = Table("Language distance (Table 5): weighted F1, %", [result.model.name, *DISTANCE_TESTS])
     for train, printed in PUBLISHED_DISTANCE.items():
-        found = {score.test: score.value for score in _distance_scores(result) if "+".join(score.train) == train}
-        table.rows.append([train, *(percent(found.get(test)) for test in DISTANCE_TESTS)])
+        cells = tuple(train.split("+"))
+        transfers = ["in-group" if cells == (test,) else "cross-lingual" for test in DISTANCE_TESTS]
+        found = [
+            result.headline(transfer, "distance", test, train=cells)
+            for transfer, test in zip(transfers, DISTANCE_TESTS, strict=True)
+        ]
+        table.rows.append([train, *map(percent, found)])
         if (result.split.rule, result.schema.name, result.data.complete) == ("paper", "emotion", True):
             table.rows.append(
                 [f"{train}, XLSR-53 as printed", *("-" if value is None else f"{value:.2f}" for value in printed)]
@@ -139,8 +146,26 @@ def _distance_table(result: Result) -> Table:
     return table
 
 
-def _distance_scores(result: Result) -> list:
-    return [s for s in result.scores if (s.method, s.metric, s.pooling) == ("distance", "weighted_f1", "mean")]
+def _zero_shot_table(result) -> Table:
+    """A classifier as it is: a column a test set, and the share of its clips that the classifier has no class for."""
+    found = [s for s in result.scores if (s.metric, s.pooling) == ("weighted_f1", "mean")]
+    names = {"weighted F1": [percent(s.value) for s in found], "clips outside its classes": [percent(s.outside) for s in found]}
+    table = Table("Zero-shot: %, mean over each cell's corpora", [result.model.name, *_test_names(result, found)])
+    table.rows += [[name, *values] for name, values in names.items()]
+    if unmapped := result.model.options.get("unmapped"):
+        table.notes.append(f"outputs without an emotion of ours: {unmapped}")
+    table.notes.append(_asked(result))
+    return table
+
+
+def _test_names(result, found: list) -> list[str]:
+    """Cells; one that comes twice is, the second time, the one that language distance tests: of some corpora only."""
+    seen: set[str] = set()
+    names = []
+    for score in found:
+        names.append(f"{score.test} (distance)" if score.test in seen else score.test)
+        seen.add(score.test)
+    return names
 
 
 def _row_name(transfer: str) -> str:
@@ -152,7 +177,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return None if None in values else sum(values) / len(values)
 
 
-def _warnings(result: Result) -> list[str]:
+def _warnings(result) -> list[str]:
     """What a reader must know before believing any row."""
     notes = []
     corpora = result.data.corpora
@@ -168,13 +193,31 @@ def _warnings(result: Result) -> list[str]:
     return notes
 
 
-def plan_table(plan) -> Table:
-    """Distinct training sets of a plan (runner.Plan) with their clips, and how many settings each serves."""
+PAPERS_CLIPS_A_SECOND = 35.6
+"""Training clips a second of the paper's recipe with XLSR-53: fp16, gradient checkpointing, batches of 8 in random order, as we
+measured it on one NVIDIA H200 (2026-11-20)."""
+
+
+def plan_table(plan, hours: float, *, trains: bool = True, n_seeds: int = 1, epochs: int | None = None) -> Table:
+    """Distinct training sets of a plan (planning.Plan), the settings that each serves, and what it costs.
+
+    `hours`: of audio in all clips that are used; `epochs`: of fine-tuning, at most; None: the encoder stays as it is.
+    """
     table = Table("Plan", ["training set", "train", "validation", "test predictions", "settings"])
-    for name, sizes in plan.fits.items():
-        served = sum(setting.training_set == name for setting in plan.settings)
-        table.rows.append([name, *map(str, sizes), str(served)])
-    table.notes.append(
-        f"{len(plan.fits)} distinct training sets serve {len(plan.settings)} settings; {len(plan.skipped)} skipped"
-    )
+    for one in plan.training_sets:
+        served = sum(setting.training_set == one.name for setting in plan.settings)
+        table.rows.append([one.name, *(str(len(rows)) for rows in (one.train, one.validation, one.test)), str(served)])
+    distinct = f"{len(plan.training_sets)} distinct training sets serve " if trains else ""
+    table.notes.append(f"{distinct}{len(plan.settings)} settings; {len(plan.skipped)} skipped")
+    n_clips = len(plan.rows())
+    if epochs is None:
+        heads = f"; then {len(plan.training_sets) * n_seeds} heads on stored features" if trains else ""
+        table.notes.append(f"cost: each of {n_clips} clips ({hours:.1f} h of audio) goes through the model once{heads}")
+    else:
+        visits = n_seeds * epochs * sum(len(one.train) + len(one.validation) for one in plan.training_sets)
+        trainings, theirs = len(plan.training_sets) * n_seeds, visits / PAPERS_CLIPS_A_SECOND / 3600
+        table.notes.append(
+            f"cost: at most {visits} clip visits (training and validation, {epochs} epochs, {trainings} trainings over {n_clips} "
+            f"clips, {hours:.1f} h of audio); the paper's recipe takes about {theirs:.1f} h for so many (XLSR-53, one H200)"
+        )
     return table

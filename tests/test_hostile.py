@@ -20,6 +20,12 @@ from bimotion.synth import layouts
 CLI = [sys.executable, "-m", "bimotion.cli"]
 
 
+def evaluated(model, *, output, **options):
+    """A result, and the folder that it was written to."""
+    result = runner.evaluate(model, output=output, **options)
+    return result, result.folder(output)
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
     """Synthetic TESS and CSED."""
@@ -50,7 +56,7 @@ def test_synthetic_data_never_enters_a_leaderboard(small, tmp_path, disguise):
         options |= {"data_dir": None, "locations": {"tess": next((small / "TESS").glob("TESS*"))}}
     else:
         shutil.copytree(small / "TESS", tmp_path / "root/mine", ignore=shutil.ignore_patterns(SYNTHETIC_MARK))
-    result, _ = runner.evaluate("bimotion/majority", output=tmp_path / "out", **options)
+    result, _ = evaluated("bimotion/majority", output=tmp_path / "out", **options)
     assert result.data.synthetic
     assert json.loads((tmp_path / "out/leaderboard.json").read_text())["entries"] == []
 
@@ -124,23 +130,23 @@ def test_changed_audio_is_run_again(small, tmp_path):
     root = tmp_path / "root"
     shutil.copytree(small / "TESS", root / "TESS")
     options = {"data_dir": root, "corpora": ["tess"], "output": tmp_path / "out", "allow_missing": True}
-    before, folder = runner.evaluate("bimotion/prosody", **options)
+    before, folder = evaluated("bimotion/prosody", **options)
     generator = np.random.default_rng(0)
     for path in (root / "TESS").rglob("*.wav"):
         n_samples = soundfile.info(path).frames
         soundfile.write(path, generator.uniform(-0.1, 0.1, n_samples), 24414)
-    after, same = runner.evaluate("bimotion/prosody", **options)
+    after, same = evaluated("bimotion/prosody", **options)
     assert same == folder  # facts and lengths are equal, samples are not
     assert after.headline("in-group", "inference", "eng_eld") < before.headline("in-group", "inference", "eng_eld") - 0.3
 
 
 def test_a_broken_result_is_run_again(small, tmp_path):
     options = {"data_dir": small, "corpora": ["tess"], "output": tmp_path}
-    result, folder = runner.evaluate("bimotion/majority", **options)
+    result, folder = evaluated("bimotion/majority", **options)
     (folder / "result.json").write_text(result.to_json()[:500])
     (tmp_path / "someone" / "else").mkdir(parents=True)
     (tmp_path / "someone/else/result.json").write_text("half a fi")
-    again, _ = runner.evaluate("bimotion/majority", **options)
+    again, _ = evaluated("bimotion/majority", **options)
     assert again.scores == result.scores
     excluded = json.loads((tmp_path / "leaderboard.json").read_text())["excluded"]
     assert "someone/else/result.json" in [entry["result"] for entry in excluded]

@@ -16,7 +16,7 @@ import pytest
 
 from bimotion import features, manifest, rescoring, results, runner
 from bimotion.errors import SettingError, UnknownName
-from bimotion.models import encoders
+from bimotion.models import encoders, weights
 from bimotion.progress import Progress
 from bimotion.synth import layouts
 
@@ -46,7 +46,8 @@ def models(tmp_path_factory):
 
 
 def evaluated(model, root, output, **options):
-    return runner.evaluate(str(model), data_dir=root, output=output, allow_missing=True, **options)
+    result = runner.evaluate(str(model), data_dir=root, output=output, allow_missing=True, **options)
+    return result, result.folder(output)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -88,7 +89,7 @@ def test_features_are_extracted_once(models, small, tmp_path, monkeypatch):
 
 
 def test_stored_features_are_the_encoders(models, small):
-    encoder = encoders.load(encoders.EncoderSpec(str(models("wavlm"))))
+    encoder = encoders.load(weights.ModelSpec(str(models("wavlm"))))
     found = manifest.build(small, corpora=["tess"])
     table = features.layer_features(encoder, found, found.table, Progress())
     numbers = np.array([7, 0, 3])

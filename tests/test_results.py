@@ -16,6 +16,7 @@ from bimotion.errors import RecordError
 from bimotion.results import (
     CorpusUsed,
     DataUsed,
+    Fit,
     ModelUsed,
     ProtocolUsed,
     Provenance,
@@ -39,7 +40,7 @@ SPEC = RunSpec(
 )
 SCORE = Score(
     "in-group", "inference", ["eng_eld"], "eng_eld", None, "mean", "weighted_f1", 0.5,
-    n_utterances=10, n_speakers=2, n_speaker_unknown=1, classes=["fear", "neutral"], untrained=["fear"], seed=0,
+    n_utterances=10, n_speakers=2, n_speaker_unknown=1, classes=["fear", "neutral"], untrained=["fear"], outside=0.5, seed=0,
 )  # fmt: skip
 CREMA_D = CorpusUsed(7000, 7000, 7442, False, {"unreadable": 2}, None, {"measured": 7000}, False)
 
@@ -47,7 +48,7 @@ CREMA_D = CorpusUsed(7000, 7000, 7442, False, {"unreadable": 2}, None, {"measure
 WHOLE = {"crema_d": dataclasses.replace(CREMA_D, complete=True)}
 SYNTHETIC = {"crema_d": dataclasses.replace(CREMA_D, synthetic=True)}
 MADE = Provenance(
-    {"numpy": "2.4.6"}, "3.11.7", None, "test", "cpu", [0], {}, "2026-11-21T00:00:00+00:00", "2026-11-21T00:00:01+00:00"
+    {"numpy": "2.4.6"}, "3.11.7", None, "test", "cpu", [0], {}, "2026-11-21T00:00:00+00:00", "2026-11-21T00:00:01+00:00", None
 )
 
 ASKED = ("key", "model", "track", "split", "schema", "protocol", "seeds", "limit")
@@ -60,6 +61,8 @@ def result_of(scores=(SCORE,), spec=SPEC, **changes):
         "provenance": MADE,
         "scores": list(scores),
         "skipped": [Skipped("cross-age", "inference", ["eng_adu"], "eng_eld", "no training clips in eng_adu")],
+        "fits": [Fit("eng_eld", 0, 80, 10, 10, {"heaviest_layer": 3, "chosen_by": "validation"})],
+        "n_parameters": 1000,
     }
     return Result(**content | changes)
 
@@ -74,7 +77,12 @@ def loaded(text, folder):
 
 counts = st.integers(min_value=0)
 score_rows = st.builds(
-    Score, value=st.none() | st.floats(0, 1), n_utterances=counts, n_speakers=counts, n_speaker_unknown=counts
+    Score,
+    value=st.none() | st.floats(0, 1),
+    outside=st.floats(0, 1),
+    n_utterances=counts,
+    n_speakers=counts,
+    n_speaker_unknown=counts,
 )
 corpora = st.dictionaries(st.text(), st.builds(CorpusUsed), max_size=3)
 values = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
@@ -85,7 +93,9 @@ result_records = st.builds(RunSpec, model=models).flatmap(
         **{name: st.just(getattr(spec, name)) for name in ASKED},
         data=st.builds(DataUsed.of, st.just(spec.data_fingerprint), corpora),
         scores=st.lists(score_rows, max_size=3),
-        schema_version=st.just(1),
+        provenance=st.builds(Provenance, largest_difference=st.none() | st.floats(0, 1)),
+        fits=st.lists(st.builds(Fit, facts=st.dictionaries(st.text(), values, max_size=3)), max_size=3),
+        schema_version=st.just(results.SCHEMA_VERSION),
     )
 )
 
@@ -112,8 +122,9 @@ def test_json_is_plain_and_has_all_fields(record):
 def test_one_line_a_row():
     text = result_of([SCORE, dataclasses.replace(SCORE, test="zho_eld")]).to_json()
     lines = [json.loads(line.rstrip(",")) for line in text.splitlines() if line.startswith("  {")]
-    assert [line.get("test") for line in lines] == ["eng_eld", "zho_eld", "eng_eld"]
+    assert [line.get("test") for line in lines] == ["eng_eld", "zho_eld", "eng_eld", None]
     assert lines[2]["reason"] == "no training clips in eng_adu"
+    assert lines[3]["n_train"] == 80
     assert text.endswith("}\n")
 
 
@@ -195,16 +206,16 @@ BREACHES = {
     "field too many": (changed("rank", to=1), "missing or too many: ['rank']"),
     "field too many in a row": (changed("scores", 0, "note", to=""), "missing or too many: ['note']"),
     "field missing in what was skipped": (changed("skipped", 0, "reason", to=REMOVED), "skipped[0]: expected the fields"),
-    "later schema": (changed("schema_version", to=2), "expected schema_version 1, found 2"),
-    "schema as text": (changed("schema_version", to="1"), "expected schema_version 1, found '1'"),
-    "schema as float": (changed("schema_version", to=1.0), "schema_version: expected int, found 1.0"),
-    "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 1, found None"),
+    "later schema": (changed("schema_version", to=3), "expected schema_version 2, found 3"),
+    "schema as text": (changed("schema_version", to="1"), "expected schema_version 2, found '1'"),
+    "schema as float": (changed("schema_version", to=2.0), "schema_version: expected int, found 2.0"),
+    "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 2, found None"),
     "tampered key": (changed("key", to="0" * 12), f"key: expected {SPEC.key} (the hash of its spec), found 000000000000"),
     "tampered spec": (changed("seeds", to=[1]), f"(the hash of its spec), found {SPEC.key}"),
     "synthetic hidden": (changed("data", "corpora", "crema_d", "synthetic", to=True), "its corpora make it synthetic True"),
     "incomplete hidden": (changed("data", "complete", to=True), "complete False; found synthetic False, complete True"),
-    "a list": ([], "expected schema_version 1, found None"),
-    "null": (None, "expected schema_version 1, found None"),
+    "a list": ([], "expected schema_version 2, found None"),
+    "null": (None, "expected schema_version 2, found None"),
 }  # fmt: skip
 
 
@@ -485,4 +496,4 @@ def test_a_broken_result_is_excluded_with_the_reason(tmp_path):
     assert [entry["model"] for entry in board["entries"]] == ["a"]
     (excluded,) = board["excluded"]
     assert excluded["result"] == "b/key/result.json"
-    assert f"{broken}: expected schema_version 1" in excluded["reason"]
+    assert f"{broken}: expected schema_version 2" in excluded["reason"]

@@ -22,7 +22,7 @@ SPEC = RunSpec(
     ModelUsed("bimotion/test", "1-1"), "probe", SplitUsed("paper", 0, "1"), SchemaUsed("emotion", "1", ["fear", "neutral"]),
     ProtocolUsed("all", "1"), seeds=[4], limit=None, data_fingerprint="0" * 12,
 )  # fmt: skip
-NOWHERE = Provenance({}, "3.11", None, "test", "cpu", [4], {}, "", "")
+NOWHERE = Provenance({}, "3.11", None, "test", "cpu", [4], {}, "", "", None)
 CREMA_D = CorpusUsed(
     n_utterances=7442, n_found=7442, n_published=7442, complete=True, left_out={}, speakers_shared=None,
     age_source={"measured": 7442}, synthetic=False,
@@ -34,14 +34,15 @@ TRANSFERS = ("cross-all", "cross-age", "cross-lingual")
 def score(transfer, method, test, value, *, metric="weighted_f1", pooling="mean", corpus=None, untrained=()):
     return Score(
         transfer, method, ["eng_eld"], test, corpus, None if corpus else pooling, metric, value,
-        n_utterances=10, n_speakers=2, n_speaker_unknown=0, classes=["fear", "neutral"], untrained=list(untrained), seed=4,
+        n_utterances=10, n_speakers=2, n_speaker_unknown=0, classes=["fear", "neutral"], untrained=list(untrained),
+        outside=0.0, seed=4,
     )  # fmt: skip
 
 
 def result(scores, **changes):
     data = DataUsed.of(SPEC.data_fingerprint, changes.get("corpora", {"crema_d": CREMA_D}))
     asked = {name: getattr(SPEC, name) for name in ("key", "model", "track", "split", "schema", "protocol", "seeds", "limit")}
-    return Result(**asked, data=data, provenance=NOWHERE, scores=list(scores), skipped=[])
+    return Result(**asked, data=data, provenance=NOWHERE, scores=list(scores), skipped=[], fits=[], n_parameters=None)
 
 
 INCOMPLETE = {"crema_d": dataclasses.replace(CREMA_D, n_found=7000, complete=False)}

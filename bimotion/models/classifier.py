@@ -17,6 +17,9 @@ from bimotion.models.spec_augment import SpecAugment
 from bimotion.models.weights import ModelError, ModelSpec, device_of, opened, out_of_memory
 from bimotion.progress import Progress
 
+CLASSIFIER_VERSION = "1"
+"""Changes whenever any logit moves."""
+
 
 @dataclass(frozen=True)
 class Clips:
@@ -40,8 +43,8 @@ class Classifier:
     """A model with a head, on a device. Attributes:
 
     name, revision: as of ModelSpec; outputs: names of its outputs in order; exclusive: whether they exclude each other
-    (softmax) or not (sigmoid), by its configuration; body: name of the part below the head; heads: names of the parts above;
-    n_parameters; weights: what identifies them; largest_difference: see there.
+    (softmax) or not (sigmoid), by its configuration; heads: names of the parts that are not its encoder;
+    n_parameters; fingerprint: of weights, configuration and preprocessing.
     """
 
     def __init__(self, spec: ModelSpec, *, trained: bool = True, change: Callable[[object], None] = lambda config: None):
@@ -50,7 +53,7 @@ class Classifier:
         Raises ModelError, SettingError.
         """
         found = opened(spec, "AutoModelForAudioClassification", "a model for audio classification", change)
-        self.model, self.extractor, self.weights = found.model, found.extractor, found.weights
+        self.model, self.extractor = found.model, found.extractor
         self.name, self.revision, self.spec = spec.name, found.revision, spec
         body = getattr(self.model, self.model.base_model_prefix, None) or getattr(self.model, "encoder", None)
         self.heads = [name for name, child in self.model.named_children() if child is not body]
@@ -58,6 +61,7 @@ class Classifier:
         if lost := sorted(name for name in found.unset if name.split(".")[0] not in new):
             kind = "a head that was trained" if lost[0].split(".")[0] in self.heads else "all weights"
             raise ModelError(f"{spec.model}: expected {kind} in {type(self.model).__name__}, found none for {lost[0]}")
+        self.fingerprint = found.fingerprint
         self.n_parameters = sum(part.numel() for part in self.model.parameters())
         self.intake = Intake(self.model, body, found.extractor, found.rate)
         self.spec_augment = SpecAugment(self.model, self.intake)

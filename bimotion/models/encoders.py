@@ -64,16 +64,21 @@ class Encoder:
 
     def __init__(self, spec: ModelSpec, found: Opened, module):
         self.name, self.revision, self.trusted_remote_code = spec.name, found.revision, spec.trust_remote_code
-        self._module, self.device = module, module.device
+        self.version, self._module, self.device = ENCODER_VERSION, module, module.device
         self._intake = Intake(module, module, found.extractor, found.rate)
         self.sample_rate_hz, self._on_gpu = found.rate, module.device.type == "cuda"
         self._batch_seconds = spec.batch_seconds or (GPU_BATCH_S if self._on_gpu else BATCH_S)
         self.n_parameters = sum(part.numel() for part in module.parameters())
         config = module.config.to_dict() | {"_name_or_path": "", "transformers_version": ""}
         kind = type(found.extractor).__name__
-        parts = (ENCODER_VERSION, found.weights, config, kind, found.extractor.to_dict(), self._on_gpu)
+        parts = (ENCODER_VERSION, found.fingerprint, config, kind, found.extractor.to_dict(), self._on_gpu)
         self.fingerprint = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
         _, self.n_layers, self.dim = self._statistics([np.zeros(self._intake.shortest, np.float32)])[1].shape
+
+    @property
+    def n_features(self) -> int:
+        """Numbers of each layer: means and deviations."""
+        return 2 * self.dim
 
     def encode(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Mean and population standard deviation, over true frames, of every hidden state; the last is the model's output.

@@ -1,33 +1,62 @@
-"""Heads over the pooled layers of an encoder: features of shape (n, n_layers, n_features). Otherwise as heads.py."""
+"""Heads over the pooled layers of an encoder: features of shape (n, n_layers, n_features). Otherwise as heads.py.
+
+They take features as LayerRows, which may lie on disk, and never hold more of them than they must.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
 from bimotion.models.heads import LogisticHead
 
+BLOCK_BYTES = 2**24
+"""Of float32 features that are read at a time, where all are passed over."""
+
+
+class LayerRows(Protocol):
+    """Features of some clips, in memory or not; `shape`: (n, n_layers, n_features)."""
+
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int:
+        """Clips."""
+
+    def rows(self, places: np.ndarray) -> np.ndarray:
+        """Some clips, float32, shape (len(places), n_layers, n_features)."""
+
+    def layer(self, layer: int) -> np.ndarray:
+        """One layer of all clips, float32, shape (n, n_features)."""
+
 
 class BestLayerHead:
     """LogisticHead on the layer that has the smallest validation loss (the last layer, without validation clips).
 
-    Features of all layers, shape (n, n_layers, n_features).
+    Layers are read one at a time.
     """
 
     version = f"best-{LogisticHead.version}"
 
-    def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int, validation=None) -> None:
+    def fit(self, features: LayerRows, reference: np.ndarray, *, exclusive: bool, seed: int, validation=None) -> None:
         self.layer, self.head = features.shape[1] - 1, None
         losses = []
         for layer in range(features.shape[1]) if validation else ():
             head = LogisticHead()
-            head.fit(features[:, layer], reference, exclusive=exclusive, seed=seed)
-            losses.append((log_loss(head.predict(validation[0][:, layer]), validation[1], exclusive), layer, head))
+            head.fit(features.layer(layer), reference, exclusive=exclusive, seed=seed)
+            losses.append((log_loss(head.predict(validation[0].layer(layer)), validation[1], exclusive), layer, head))
         if losses:
             _, self.layer, self.head = min(losses, key=lambda found: found[:2])
         else:
             self.head = LogisticHead()
-            self.head.fit(features[:, self.layer], reference, exclusive=exclusive, seed=seed)
+            self.head.fit(features.layer(self.layer), reference, exclusive=exclusive, seed=seed)
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        return self.head.predict(features[:, self.layer])
+    @property
+    def facts(self) -> dict[str, int]:
+        """The layer, from 0, the first layer's input."""
+        return {"layer": self.layer}
+
+    def predict(self, features: LayerRows) -> np.ndarray:
+        return self.head.predict(features.layer(self.layer))
 
 
 def log_loss(probabilities: np.ndarray, reference: np.ndarray, exclusive: bool) -> float:
@@ -48,17 +77,20 @@ def log_loss(probabilities: np.ndarray, reference: np.ndarray, exclusive: bool) 
 class LayersHead:
     """A learned weighting of the layers and one linear map, as SUPERB probes encoders (Yang et al. 2021, arXiv 2105.01051).
 
-    Features, shape (n, n_layers, n_features), are standardised a layer; AdamW with early stopping on the validation loss.
+    Features are standardised, each of each layer; AdamW with early stopping on the validation loss. Standardised training
+    and then validation clips are kept in memory if `budget_bytes` has room for them, else they are read anew every epoch,
+    a minibatch at a time; the fit is the same to the bit.
     """
 
     version = "layers-1"
     learning_rate, weight_decay, batch_size, epochs, patience = 1e-3, 1e-2, 64, 100, 10
+    budget_bytes = 512 * 2**20
     layer_learning_rate = 0.05  # a dozen numbers behind a softmax: at the map's rate they would hardly move
 
-    def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int, validation=None) -> None:
+    def fit(self, features: LayerRows, reference: np.ndarray, *, exclusive: bool, seed: int, validation=None) -> None:
         import torch
 
-        self.mean, self.scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+        self.mean, self.scale = _moments(features)
         self.scale[self.scale <= 1e-6 * np.maximum(np.abs(self.mean), 1)] = 1.0
         self.exclusive, self.trained = exclusive, (reference == 1).any(axis=0)
         generator = torch.Generator().manual_seed(seed)
@@ -72,12 +104,13 @@ class LayersHead:
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
         )
-        inputs, marks = self._standardised(features), torch.from_numpy(reference)
-        held = None if validation is None else self._standardised(validation[0])
+        inputs, marks = _Standardised(features, self.mean, self.scale, self.budget_bytes), torch.from_numpy(reference)
+        left = self.budget_bytes - inputs.kept_bytes
+        held = None if validation is None else _Standardised(validation[0], self.mean, self.scale, left)
         best, waited, kept = float("inf"), 0, [p.detach().clone() for p in parameters]
         for _ in range(self.epochs):
-            for rows in torch.randperm(len(inputs), generator=generator).split(self.batch_size):
-                loss = self._loss(self._logits(inputs[rows]), marks[rows])
+            for rows in torch.randperm(len(features), generator=generator).split(self.batch_size):
+                loss = self._loss(self._logits(inputs.rows(rows)), marks[rows])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -89,11 +122,6 @@ class LayersHead:
             if waited >= self.patience:
                 break
         self.weights, self.linear, self.bias = kept
-
-    def _standardised(self, features: np.ndarray):
-        import torch
-
-        return torch.from_numpy((features - self.mean.astype(np.float32)) / self.scale.astype(np.float32))
 
     def _logits(self, standardised):
         import torch
@@ -112,18 +140,63 @@ class LayersHead:
         losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none") * annotated
         return (losses.sum(1) / annotated.sum(1).clamp(min=1)).mean()
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        blocks = [features[start : start + 1024] for start in range(0, len(features), 1024)]
-        found = [self._probabilities(self._standardised(block)) for block in blocks]
-        return np.concatenate(found) if found else np.zeros((0, len(self.trained)))
+    @property
+    def facts(self) -> dict[str, int]:
+        """The layer that weighs most, from 0, the first layer's input."""
+        return {"heaviest_layer": int(self.weights.argmax())}
 
-    def _probabilities(self, standardised) -> np.ndarray:
+    def predict(self, features: LayerRows) -> np.ndarray:
+        return self._probabilities(_Standardised(features, self.mean, self.scale, budget_bytes=0))
+
+    def _probabilities(self, inputs: "_Standardised") -> np.ndarray:
         import torch
 
+        found = [np.zeros((0, len(self.trained)))]
         with torch.no_grad():
-            logits = self._logits(standardised)
-            logits[:, ~torch.from_numpy(self.trained)] = -float("inf")
-            return (logits.softmax(1) if self.exclusive else logits.sigmoid()).double().numpy()
+            for block in _blocks(inputs.features):
+                logits = self._logits(inputs.rows(torch.from_numpy(block)))
+                logits[:, ~torch.from_numpy(self.trained)] = -float("inf")
+                found.append((logits.softmax(1) if self.exclusive else logits.sigmoid()).double().numpy())
+        return np.concatenate(found)
+
+
+class _Standardised:
+    """Features less their mean, over their scale, as tensors: kept if the budget has room for all, else read when asked for."""
+
+    def __init__(self, features: LayerRows, mean: np.ndarray, scale: np.ndarray, budget_bytes: int):
+        import torch
+
+        self.features, self.mean, self.scale = features, mean.astype(np.float32), scale.astype(np.float32)
+        n_bytes = int(np.prod(features.shape)) * 4
+        self.kept, self.kept_bytes = None, 0
+        if n_bytes <= budget_bytes:
+            kept = torch.empty(features.shape)
+            for block in _blocks(features):
+                kept[torch.from_numpy(block)] = self.rows(torch.from_numpy(block))
+            self.kept, self.kept_bytes = kept, n_bytes
+
+    def rows(self, places):
+        """float32 tensor, shape (len(places), n_layers, n_features), in memory that torch laid out: sums may depend on it."""
+        import torch
+
+        if self.kept is not None:
+            return self.kept[places]
+        return torch.from_numpy((self.features.rows(places.numpy()) - self.mean) / self.scale).clone()
+
+
+def _blocks(features: LayerRows) -> Iterator[np.ndarray]:
+    """Places of all clips, so many at a time as are BLOCK_BYTES."""
+    n, n_layers, n_features = features.shape
+    size = max(1, BLOCK_BYTES // (4 * n_layers * n_features))
+    for start in range(0, n, size):
+        yield np.arange(start, min(start + size, n))
+
+
+def _moments(features: LayerRows) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation over clips, float64, shape (n_layers, n_features)."""
+    mean = sum(features.rows(block).sum(axis=0, dtype=np.float64) for block in _blocks(features)) / len(features)
+    squares = sum(((features.rows(block) - mean) ** 2).sum(axis=0) for block in _blocks(features))
+    return mean, np.sqrt(squares / len(features))
 
 
 PROBE_HEADS = {"layers": LayersHead, "logistic": BestLayerHead}

@@ -1,6 +1,7 @@
 """Where a model's weights come from: a folder or the Hugging Face Hub, safetensors only, every failure in one line."""
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ class Opened:
 
     unset      names of its tensors that the weights do not hold (or hold in another shape): random numbers
     rate       Hz that its feature extractor takes
-    revision   commit on the Hub, None for a folder;  weights: what identifies them
+    revision   commit on the Hub, None for a folder;  fingerprint: as of `identity`
     """
 
     model: object
@@ -56,7 +57,7 @@ class Opened:
     rate: int
     unset: frozenset[str]
     revision: str | None
-    weights: object
+    fingerprint: str
 
 
 def opened(spec: ModelSpec, automatic: str, purpose: str, change: Callable[[object], None] = lambda config: None) -> Opened:
@@ -67,7 +68,7 @@ def opened(spec: ModelSpec, automatic: str, purpose: str, change: Callable[[obje
     import torch
     import transformers
 
-    path, revision, weights = _located(spec)
+    path, revision, fingerprint = _located(spec)
     options = {"revision": revision or "main", "trust_remote_code": spec.trust_remote_code}
     with explained(spec.model, "a configuration that transformers knows"):
         config = transformers.AutoConfig.from_pretrained(path, **options)
@@ -85,7 +86,7 @@ def opened(spec: ModelSpec, automatic: str, purpose: str, change: Callable[[obje
         )
     unset = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
     unset = frozenset(name for name in unset if "masked_spec" not in name)  # that is for training only
-    return Opened(model.eval(), extractor, rate, unset, revision, weights)
+    return Opened(model.eval(), extractor, rate, unset, revision, fingerprint)
 
 
 def device_of(name: str | None) -> str:
@@ -135,11 +136,18 @@ def explained(model: str, expected: str) -> Iterator[None]:
         (library.enable_progress_bar if bars else library.disable_progress_bar)()
 
 
-def _located(spec: ModelSpec) -> tuple[str, str | None, object]:
-    """What `from_pretrained` takes, the commit (None for a folder), and what identifies the weights."""
+def identity(spec: ModelSpec) -> tuple[str | None, str]:
+    """Commit on the Hub (None for a folder) and a fingerprint, 32 hex digits, of weights, configuration, preprocessing and,
+    where it may run, code; raises ModelError."""
+    _, revision, fingerprint = _located(spec)
+    return revision, fingerprint
+
+
+def _located(spec: ModelSpec) -> tuple[str, str | None, str]:
+    """What `from_pretrained` takes, the commit (None for a folder), and the fingerprint."""
     folder = Path(spec.model).expanduser()
     if spec.model and folder.is_dir():
-        return str(folder), None, _checked(spec, folder)
+        return str(folder), None, _digest([*_checked(spec, folder), *_settings(folder)])
     if not spec.model or spec.model.startswith((".", "~", "/")) or spec.model.count("/") > 1:
         raise ModelError(f"{spec.model!r}: expected a folder or an id on the Hugging Face Hub, found no such folder")
     from huggingface_hub import errors, hf_hub_download
@@ -156,7 +164,24 @@ def _located(spec: ModelSpec) -> tuple[str, str | None, object]:
         }
         text = next((text for kind, text in found.items() if isinstance(error, kind)), line(error))
         raise ModelError(f"{spec.model}: {text}") from error
-    return spec.model, commit, commit
+    return spec.model, commit, _digest([spec.model, commit])
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _settings(folder: Path) -> list[str]:
+    """Configuration and preprocessing of a folder, but for what changes with its place and the release that wrote it."""
+    found = []
+    for name in ("config.json", "preprocessor_config.json"):
+        try:
+            content = json.loads((folder / name).read_text())
+        except (OSError, ValueError):  # said in full when the model is loaded
+            continue
+        dropped = ("_name_or_path", "transformers_version")
+        found.append(json.dumps({key: content[key] for key in sorted(content) if key not in dropped}))
+    return found
 
 
 def _checked(spec: ModelSpec, folder: Path) -> list[str]:

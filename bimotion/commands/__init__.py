@@ -1,0 +1,1 @@
+"""The commands: options, one call, output. Heavy imports happen inside them, so that --help is instant."""

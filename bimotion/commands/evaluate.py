@@ -1,0 +1,218 @@
+"""`bimotion evaluate` and `bimotion score`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bimotion.commands.options import (
+    AllowMissing,
+    AsJson,
+    Corpus,
+    HeadName,
+    Only,
+    ProtocolName,
+    Root,
+    SchemaName,
+    SplitRules,
+    TrackName,
+    locations,
+    names,
+    numbers,
+)  # fmt: skip
+from bimotion.commands.terminal import leads, progress, show, verbose
+from bimotion.errors import SettingError
+
+MODEL = "Hub id or folder of a transformers audio model, or bimotion/prosody, bimotion/majority, bimotion/random."
+TRAINING = "Track finetune"
+
+
+def evaluate(
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL)],
+    track: Annotated[
+        TrackName, typer.Option("--track", help="frozen, trained whole, or a classifier as it is")
+    ] = TrackName.probe,
+    revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of the model on the Hub.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the model's own code (recorded).")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu, cuda, cuda:1, ... [default: cuda if there is one]")
+    ] = None,
+    corpora: Root = None,
+    corpus: Corpus = (),
+    only: Only = (),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.")] = Path("results"),
+    protocol: Annotated[ProtocolName, typer.Option("--protocol", help="Which settings to run.")] = ProtocolName.all,
+    cells: Annotated[list[str], typer.Option("--cells", help="Test in these cells alone, e.g. eng_eld,zho_eld.")] = (),
+    split_rule: Annotated[
+        SplitRules, typer.Option("--split-rule", help="paper: the published sizes; disjoint: speakers kept apart; both.")
+    ] = SplitRules.paper,
+    split_seed: Annotated[int, typer.Option("--split-seed", min=0, help="Deal clips or speakers again.")] = 0,
+    schema: Annotated[
+        SchemaName, typer.Option("--schema", help="Classes: each corpus's emotions, or valence.")
+    ] = SchemaName.emotion,
+    seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the head or the training, e.g. 0,1,2.")] = "0",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most N clips of each corpus, cell and part; not submittable.")
+    ] = None,
+    allow_missing: AllowMissing = False,
+    check_invariance: Annotated[
+        bool, typer.Option("--check-invariance", help="Record how much a clip's batch changes what the model makes of it.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Run again what is finished.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost, and stop.")] = False,
+    as_json: AsJson = False,
+    log: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done on standard error.")] = False,
+    head: Annotated[
+        HeadName | None,
+        typer.Option(
+            "--head",
+            rich_help_panel="Track probe",
+            help="layers: learned layer weighting + linear; logistic: regression on the best layer. (default: layers)",
+        ),
+    ] = None,
+    label_map: Annotated[
+        Path | None,
+        typer.Option("--label-map", metavar="FILE", rich_help_panel="Track zero-shot", help="JSON: outputs -> emotions."),
+    ] = None,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", rich_help_panel=TRAINING)] = 5e-5,
+    dropout: Annotated[float, typer.Option("--dropout", rich_help_panel=TRAINING)] = 0.1,
+    epochs: Annotated[int, typer.Option("--num-train-epochs", rich_help_panel=TRAINING)] = 20,
+    patience: Annotated[
+        int,
+        typer.Option("--early-stopping-patience", rich_help_panel=TRAINING, help="Epochs without a better loss."),
+    ] = 5,
+    batch_size: Annotated[int, typer.Option("--batch-size", rich_help_panel=TRAINING, help="Clips, over all processes.")] = 8,
+    gradient_accumulation: Annotated[int, typer.Option("--gradient-accumulation-steps", rich_help_panel=TRAINING)] = 1,
+    warmup_steps: Annotated[int, typer.Option("--warmup-steps", rich_help_panel=TRAINING)] = 0,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", rich_help_panel=TRAINING)] = 0.01,
+    max_gradient_norm: Annotated[float, typer.Option("--max-grad-norm", rich_help_panel=TRAINING)] = 1.0,
+    freeze_feature_encoder: Annotated[bool, typer.Option("--freeze-feature-encoder", rich_help_panel=TRAINING)] = False,
+    lora_rank: Annotated[
+        int | None, typer.Option("--lora-rank", min=1, rich_help_panel=TRAINING, help="Low-rank updates alone (extra: peft).")
+    ] = None,
+    bf16: Annotated[bool | None, typer.Option("--bf16/--no-bf16", rich_help_panel=TRAINING, help="(default: on GPUs)")] = None,
+    save_checkpoints: Annotated[
+        bool, typer.Option("--save-checkpoints/--no-save-checkpoints", rich_help_panel=TRAINING, help="Beside the result.")
+    ] = True,
+) -> None:
+    """Evaluate a model: in-group, cross-group inference, augmentation and language distance over all cells."""
+    from bimotion import leaderboard, runner
+
+    if log:
+        verbose()
+    asked = {
+        "data_dir": corpora,
+        "protocol_name": protocol.value,
+        "cells": names(cells),
+        "split_seed": split_seed,
+        "schema": schema.value,
+        "corpora": names(only),
+        "locations": locations(corpus),
+        "limit": limit,
+        "allow_missing": allow_missing,
+    }
+    trained = {
+        "learning_rate": learning_rate,
+        "dropout": dropout,
+        "epochs": epochs,
+        "patience": patience,
+        "batch_size": batch_size,
+        "gradient_accumulation": gradient_accumulation,
+        "freeze_feature_encoder": freeze_feature_encoder,
+        "lora_rank": lora_rank,
+        "bf16": bf16,
+        "warmup_steps": warmup_steps,
+        "weight_decay": weight_decay,
+        "max_gradient_norm": max_gradient_norm,
+    }
+    rules = ["paper", "disjoint"] if split_rule is SplitRules.both else [split_rule.value]
+    if dry_run:
+        _show_plans([asked | {"split_rule": rule} for rule in rules], track.value, len(set(numbers(seeds))), epochs)
+        return
+    found = []
+    for rule in rules:
+        found.append(
+            runner.evaluate(
+                model,
+                track=track.value,
+                output=output,
+                seeds=numbers(seeds),
+                split_rule=rule,
+                head=head and head.value,
+                label_map=label_map,
+                finetune=_options(track, trained),
+                save_checkpoints=save_checkpoints,
+                revision=revision,
+                trust_remote_code=trust_remote_code,
+                device=device,
+                check_invariance=check_invariance,
+                overwrite=overwrite,
+                progress=progress(),
+                **asked,
+            )
+        )
+        if leads() and not as_json:
+            _report(found[-1], found[-1].folder(output))
+    if not leads():
+        return
+    if as_json:
+        texts = [result.to_json() for result in found]
+        print(texts[0] if len(texts) == 1 else f"[{','.join(texts)}]", end="")
+        return
+    print(output / leaderboard.LEADERBOARD_FILE)
+
+
+def _options(track: TrackName, trained: dict):
+    """FinetuneOptions of track `finetune`; for other tracks None, and an error where the user gave any."""
+    from bimotion.models.training import FinetuneOptions
+
+    options = FinetuneOptions(**trained)
+    if track is TrackName.finetune:
+        return options
+    plain = FinetuneOptions()
+    if changed := [name for name in trained if getattr(options, name) != getattr(plain, name)]:
+        raise SettingError(f"{changed[0]}: expected with track finetune, found track {track.value}")
+    return None
+
+
+def _show_plans(asked: list[dict], track: str, n_seeds: int, epochs: int) -> None:
+    from bimotion import planning, tables
+
+    for one in asked:
+        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in one.items()}
+        material, plan = planning.plan(planning.Request(**fields), progress(), trains=track != "zero-shot")
+        hours = float(material.table.loc[plan.rows(), "duration_s"].sum()) / 3600
+        visited = epochs if track == "finetune" else None
+        show(tables.plan_table(plan, hours, trains=track != "zero-shot", n_seeds=n_seeds, epochs=visited))
+
+
+def _report(result, folder: Path) -> None:
+    from bimotion import results, tables
+
+    show(*tables.transfer_tables(result))
+    if result.skipped:
+        reasons = sorted({reason for skip in result.skipped for reason in skip.reason.split("; ")})
+        n_run = len({(score.transfer, score.method, tuple(score.train), score.test) for score in result.scores})
+        print(f"{len(result.skipped)} of {len(result.skipped) + n_run} settings skipped: {'; '.join(reasons)}")
+    print(folder / results.RESULT_FILE)
+    print(folder / results.PREDICTIONS_FILE)
+
+
+def score(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run: result.json and predictions.parquet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compute the scores of a run again from its predictions, without torch; exit code 1 where any differs."""
+    from bimotion import rescoring, tables
+
+    result, again = rescoring.rescore(folder)
+    if as_json:
+        print(again.to_json(), end="")
+    else:
+        show(*tables.transfer_tables(again))
+    if again.scores != result.scores:
+        print(f"{folder}: the recorded scores differ from those of the predictions", file=sys.stderr)
+        raise typer.Exit(1)

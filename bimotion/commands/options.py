@@ -1,0 +1,101 @@
+"""Options that several commands take, and what their text means."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bimotion.errors import SettingError
+
+
+class SplitRule(StrEnum):
+    """How clips are dealt into parts."""
+
+    paper = "paper"
+    disjoint = "disjoint"
+
+
+class SplitRules(StrEnum):
+    """One rule, or both side by side."""
+
+    paper = "paper"
+    disjoint = "disjoint"
+    both = "both"
+
+
+class SchemaName(StrEnum):
+    """Label schemas."""
+
+    emotion = "emotion"
+    valence = "valence"
+
+
+class TrackName(StrEnum):
+    """How a model is used."""
+
+    probe = "probe"
+    finetune = "finetune"
+    zero_shot = "zero-shot"
+
+
+class HeadName(StrEnum):
+    """Heads of a probe."""
+
+    layers = "layers"
+    logistic = "logistic"
+
+
+class ProtocolName(StrEnum):
+    """Named lists of settings."""
+
+    all = "all"
+    distance = "distance"
+    in_group = "in-group"
+    inference = "inference"
+    augmentation = "augmentation"
+
+
+Root = Annotated[
+    Path | None,
+    typer.Option("--corpora", metavar="ROOT", help="Folder with one sub-folder a corpus. (default: $BIMOTION_CORPORA)"),
+]
+Corpus = Annotated[
+    list[str],
+    typer.Option("--corpus", metavar="NAME=PATH", help="Where one corpus lies, if not below ROOT; may be repeated."),
+]
+Only = Annotated[
+    list[str],
+    typer.Option("--only", metavar="NAME", help="Use these corpora alone, e.g. --only tess --only csed or tess,csed."),
+]
+Rule = Annotated[SplitRule, typer.Option("--split-rule", help="paper: the published sizes; disjoint: speakers kept apart.")]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Go on without corpora or clips that are not there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Listen = Annotated[bool, typer.Option("--listen/--no-listen", help="Decode every clip (finds silence and duplicates).")]
+
+
+def numbers(text: str) -> list[int]:
+    """Seeds from `0,1,2`."""
+    if not all(item.strip().isdigit() for item in text.split(",")):
+        raise SettingError(f"--seeds: expected whole numbers such as 0,1,2, found {text!r}")
+    return [int(item) for item in text.split(",")]
+
+
+def names(only: list[str]) -> list[str] | None:
+    """Names from an option that may be repeated and may hold several with commas; None without any.
+
+    >>> names(["a,b", "c"])
+    ['a', 'b', 'c']
+    """
+    return [name for item in only for name in item.split(",") if name] or None
+
+
+def locations(corpus: list[str]) -> dict[str, str]:
+    """Corpus -> path, from NAME=PATH; raises SettingError."""
+    places: dict[str, str] = {}
+    for item in corpus:
+        name, _, path = item.partition("=")
+        if not path or name in places:
+            raise SettingError(f"--corpus: expected NAME=PATH once for a corpus, such as tess=/data/TESS, found {item!r}")
+        places[name] = path
+    return places

@@ -1,0 +1,41 @@
+"""What commands print: tables, progress, log lines."""
+
+import logging
+import os
+import sys
+
+from bimotion.progress import Bars, Progress
+
+
+def progress() -> Progress:
+    """Bars on a terminal's standard error; silence in processes that only train along."""
+    return Bars() if leads() else Progress()
+
+
+def leads() -> bool:
+    """Whether this is the process that reports: the only one, or the first of several."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def verbose() -> None:
+    """Log lines of bimotion on standard error."""
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("bimotion").setLevel(logging.INFO)
+
+
+def show(*tables) -> None:
+    """Tables in colour on a terminal; as Markdown where the output is piped, so that nothing is cut to a width."""
+    if not sys.stdout.isatty():
+        print("\n\n".join(table.markdown() for table in tables))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for table in tables:
+        shown = Table(title=table.title, title_justify="left", caption="\n".join(table.notes), caption_justify="left")
+        for column in table.header:
+            shown.add_column(column, overflow="fold")
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)

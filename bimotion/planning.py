@@ -1,0 +1,139 @@
+"""What a run would do: the settings of a protocol, the clips that they need, and each distinct training set once."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bimotion import protocol
+from bimotion.corpora import CORPORA, corpora_with
+from bimotion.errors import SettingError
+from bimotion.groups import Cell
+from bimotion.labels import schema_named
+from bimotion.material import Material, prepare
+from bimotion.progress import Progress
+from bimotion.protocol import Setting
+from bimotion.results import Skipped
+from bimotion.selection import select
+from bimotion.tracks import Job
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which settings over which clips.
+
+    data_dir, corpora, locations, allow_missing   where the corpora lie, as `load_dataset` takes them
+    protocol_name, cells     settings of a protocol, of those that test in some cells (None: all)
+    split_rule, split_seed   how clips are dealt into parts
+    schema                   classes: `emotion` or `valence`
+    limit                    at most so many clips of each corpus, cell and part
+    """
+
+    data_dir: str | os.PathLike | None = None
+    protocol_name: str = "all"
+    cells: tuple[str, ...] | None = None
+    split_rule: str = "paper"
+    split_seed: int = 0
+    schema: str = "emotion"
+    corpora: tuple[str, ...] | None = None
+    locations: Mapping[str, str | os.PathLike] | None = None
+    limit: int | None = None
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What is trained on, and all that is predicted with it: numbers of rows of the material's table.
+
+    settings   that it serves, one for each test cell
+    """
+
+    name: str
+    settings: list[Setting]
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings that can be run, those that cannot and why, the distinct training sets; `corpora`: that any setting asks for."""
+
+    settings: list[Setting]
+    skipped: list[Skipped]
+    training_sets: list[TrainingSet]
+    corpora: list[str]
+
+    def jobs(self, seeds: Iterable[int]) -> list[Job]:
+        """One for each training set and seed."""
+        pairs = [(one, seed) for one in self.training_sets for seed in seeds]
+        return [Job(number, one.name, seed, one.train, one.validation, one.test) for number, (one, seed) in enumerate(pairs)]
+
+    def rows(self) -> np.ndarray:
+        """Rows of the material's table that are used at all, sorted."""
+        parts = [rows for one in self.training_sets for rows in (one.train, one.validation, one.test)]
+        return np.unique(np.concatenate(parts)) if parts else np.zeros(0, int)
+
+
+def plan(request: Request, progress: Progress, *, trains: bool = True) -> tuple[Material, Plan]:
+    """The material and the plan of a request; `trains`: False for models that are only tested.
+
+    A setting is skipped where one of its training cells has no training clip, or its test cell no test clip. Raises
+    UnknownName, CorpusNotFound, CorpusIncomplete, SettingError.
+    """
+    schema = schema_named(request.schema)
+    if request.limit is not None and request.limit < 1:
+        raise SettingError(f"expected a limit of at least 1 clip, found {request.limit}")
+    cells = None if request.cells is None else [Cell.parse(name) for name in request.cells]
+    settings = protocol.settings(request.protocol_name, cells, trains=trains)
+    if not settings:
+        raise SettingError(f"protocol {request.protocol_name} tests nothing in {', '.join(request.cells)}")
+    selection = select(
+        request.data_dir,
+        sorted({cell for setting in settings for cell in (*setting.train, setting.test)}),
+        split_rule=request.split_rule,
+        split_seed=request.split_seed,
+        corpora=corpora_of(settings) if request.corpora is None else request.corpora,
+        locations=request.locations,
+        allow_missing=request.allow_missing,
+        progress=progress,
+    )
+    material = prepare(selection, schema, request.limit)
+    runnable, skipped = [], []
+    for setting in settings:
+        if reason := _obstacle(setting, material):
+            names = (setting.transfer, setting.method, list(setting.train_names), str(setting.test))
+            skipped.append(Skipped(*names, reason=reason))
+        else:
+            runnable.append(setting)
+    return material, Plan(runnable, skipped, _training_sets(runnable, material), corpora_of(settings))
+
+
+def corpora_of(settings: Iterable[Setting]) -> list[str]:
+    """Corpora that some settings use."""
+    used = {name for s in settings for name in s.corpora or corpora_with((*s.train, s.test))}
+    return [name for name in CORPORA if name in used]
+
+
+def _obstacle(setting: Setting, material: Material) -> str | None:
+    """Why a setting cannot be run."""
+    of = f" of {' and '.join(setting.corpora)}" if setting.corpora else ""
+    untrainable = [cell for cell in setting.train if not len(material.places([cell], "train", setting.corpora))]
+    reasons = {f"no training clips in {cell}{of}" for cell in untrainable}
+    if not len(material.places([setting.test], "test", setting.corpora)):
+        reasons.add(f"no test clips in {setting.test}{of}")
+    return "; ".join(sorted(reasons, reverse=True)) or None
+
+
+def _training_sets(settings: Iterable[Setting], material: Material) -> list[TrainingSet]:
+    groups: dict[str, dict[Cell, Setting]] = {}
+    for setting in settings:
+        groups.setdefault(setting.training_set, {}).setdefault(setting.test, setting)
+    found = []
+    for name, tests in groups.items():
+        group = [tests[cell] for cell in sorted(tests)]
+        train, validation = (material.places(group[0].train, part, group[0].corpora) for part in ("train", "validation"))
+        test = np.concatenate([material.places([setting.test], "test", setting.corpora) for setting in group])
+        found.append(TrainingSet(name, group, train, validation, test))
+    return found

@@ -1,0 +1,89 @@
+"""Clips as samples: decoded once in parallel, kept on disk as 16-bit numbers a corpus at a time, read a clip at a time."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bimotion import audio, files
+from bimotion.errors import AudioError
+from bimotion.manifest import Manifest
+from bimotion.progress import Progress
+from bimotion.store import Store, corpus_stores
+
+SAMPLES_VERSION = "1"
+FULL_SCALE = 32767
+CLIPS_A_TASK = 32
+SLACK, SLACK_S = 1.1, 0.5  # codecs and resamplers add a little to what headers say; unused room takes no disk
+
+
+@dataclass(frozen=True)
+class Samples:
+    """16 kHz mono waveforms of the rows of a table, on disk: row number -> (store, place in it).
+
+    n_samples      length of each row, int64, shape (n_rows,)
+    fingerprint    sha256 of what the samples hang on: decoder, state of the corpora's folders, ids
+    """
+
+    stores: tuple[Store, ...]
+    store_of: np.ndarray
+    place_of: np.ndarray
+    n_samples: np.ndarray
+    fingerprint: str
+
+    def waveform(self, row: int) -> np.ndarray:
+        """float32 in [-1, 1], shape (n_samples[row],)."""
+        return self.stores[self.store_of[row]].row(self.place_of[row]).astype(np.float32) / np.float32(FULL_SCALE)
+
+
+def samples(manifest: Manifest, table: pd.DataFrame, progress: Progress) -> Samples:
+    """Waveforms of the rows of `table` (a part of manifest.table, index 0, 1, ...); only what no earlier call decoded is.
+
+    Raises AudioError for a file that cannot be decoded, or that holds more than its header says; what was decoded before
+    stays.
+    """
+    folder = files.cache_dir() / "samples" / f"{SAMPLES_VERSION}-{audio.version()}"
+    stores, store_of, place_of = [], np.empty(len(table), np.int32), np.empty(len(table), np.int64)
+    n_samples = np.empty(len(table), np.int64)
+    digest = hashlib.sha256(f"{SAMPLES_VERSION}-{audio.version()}\n".encode())
+    for part in corpus_stores(folder, manifest, table, _room, np.int16):
+        make = partial(_decoded, manifest, part.clips, part.store.room)
+        part.store.fill(part.places, make, progress, f"decoding: {part.corpus}")
+        store_of[part.numbers], place_of[part.numbers] = len(stores), part.places
+        n_samples[part.numbers] = part.store.filled[part.places]
+        stores.append(part.store)
+        digest.update(f"{part.corpus}\t{manifest.states[part.corpus]}\n".encode())
+    digest.update("\n".join(table["id"]).encode())
+    return Samples(tuple(stores), store_of, place_of, n_samples, digest.hexdigest())
+
+
+def _room(clips: pd.DataFrame) -> np.ndarray:
+    return np.ceil((clips["duration_s"].to_numpy() * SLACK + SLACK_S) * audio.SAMPLE_RATE_HZ).astype(np.int64)
+
+
+def _decoded(manifest: Manifest, clips: pd.DataFrame, room: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
+    from joblib import Parallel, delayed
+
+    rows = clips.iloc[places]
+    paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
+    starts = range(0, len(paths), CLIPS_A_TASK)
+    tasks = [(paths[start : start + CLIPS_A_TASK], room[places[start : start + CLIPS_A_TASK]]) for start in starts]
+    workers = min(os.cpu_count() or 1, len(tasks))
+    for found in Parallel(n_jobs=workers, return_as="generator")(delayed(_pcm)(*task) for task in tasks):
+        yield from found
+
+
+def _pcm(paths: Sequence[Path], room: np.ndarray) -> list[np.ndarray]:
+    found = []
+    for path, most in zip(paths, room, strict=True):
+        waveform = audio.decode(path)
+        if len(waveform) > most:
+            expected, n_s = (most / audio.SAMPLE_RATE_HZ - SLACK_S) / SLACK, len(waveform) / audio.SAMPLE_RATE_HZ
+            raise AudioError(f"{path}: header and content differ: expected about {expected:.2f} s, found {n_s:.2f} s")
+        found.append(np.rint(np.clip(waveform, -1, 1) * FULL_SCALE).astype(np.int16))
+    return found

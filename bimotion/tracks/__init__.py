@@ -1,0 +1,75 @@
+"""Tracks: how a model is turned into something that is trained with clips and gives class probabilities, one file each.
+
+probe       frozen: features of every clip extracted once, a small head trained for every training set
+finetune    the whole model trained for every training set, as the paper does
+zero-shot   a published classifier as it is
+(floor models run as probes of their own features)
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bimotion.errors import SettingError, UnknownName
+from bimotion.labels import LabelSchema
+from bimotion.models.layer_heads import PROBE_HEADS
+from bimotion.models.training import FinetuneOptions
+from bimotion.models.weights import ModelSpec
+from bimotion.tracks.track import Job, Outcome, Track
+
+__all__ = ["TRACKS", "Job", "Outcome", "Track", "TrackOptions", "track"]
+
+TRACKS = ("probe", "finetune", "zero-shot")
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """What one track alone takes; None: not given.
+
+    head              of `probe`: layers (learned layer weighting + linear) or logistic (on the best validation layer)
+    label_map         of `zero-shot`: a JSON file, output name -> emotion
+    finetune          of `finetune`: how to train
+    save_checkpoints  of `finetune`: keep the best checkpoint of every training set beside the result
+    """
+
+    head: str | None = None
+    label_map: Path | None = None
+    finetune: FinetuneOptions | None = None
+    save_checkpoints: bool = True
+
+
+def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, **spec) -> Track:
+    """A model under a track. `model`: a floor model, a Hub id or a folder, or an object with `encode(waveforms,
+    sample_rate_hz)`; `spec`: other fields of ModelSpec.
+
+    Raises UnknownName, ModelError; SettingError for options of another track.
+    """
+    if name not in TRACKS:
+        raise UnknownName("track", name, TRACKS)
+    if options.head is not None and options.head not in PROBE_HEADS:
+        raise UnknownName("head", options.head, PROBE_HEADS)
+    owners = {"head": "probe", "label_map": "zero-shot", "finetune": "finetune"}
+    if strange := [field for field, owner in owners.items() if owner != name and getattr(options, field) is not None]:
+        raise SettingError(f"{strange[0]}: expected with track {owners[strange[0]]}, found track {name}")
+    own, is_floor = not isinstance(model, str), isinstance(model, str) and model.startswith("bimotion/")
+    if (own or is_floor) and name != "probe":
+        raise SettingError(f"track {name}: expected a Hub id or a folder, found {model if is_floor else type(model).__name__}")
+    if is_floor:
+        from bimotion.models.floor import floor_model
+        from bimotion.tracks.floor import FloorTrack
+
+        return FloorTrack(floor_model(model))
+    if name == "probe":
+        from bimotion.models import encoders
+        from bimotion.models.own import OwnEncoder
+        from bimotion.tracks.probe import ProbeTrack
+
+        encoder = OwnEncoder(model) if own else encoders.load(ModelSpec(model, **spec))
+        return ProbeTrack(encoder, options.head or "layers")
+    if name == "zero-shot":
+        from bimotion.models.classifier import Classifier
+        from bimotion.tracks.zero_shot import ZeroShotTrack
+
+        return ZeroShotTrack(Classifier(ModelSpec(model, **spec)), schema, options.label_map and Path(options.label_map))
+    from bimotion.tracks.finetune import FinetuneTrack
+
+    return FinetuneTrack(ModelSpec(model, **spec), options.finetune or FinetuneOptions(), options.save_checkpoints)

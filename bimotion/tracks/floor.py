@@ -1,0 +1,35 @@
+"""Floor models as probes of their own features."""
+
+import numpy as np
+
+from bimotion.features import features
+from bimotion.material import Material
+from bimotion.models.floor import FloorModel
+from bimotion.progress import Progress
+from bimotion.results import ModelUsed
+from bimotion.tracks.track import Job, Outcome, Track
+
+
+class FloorTrack(Track):
+    """A floor model: features of its own (or none) and its head."""
+
+    name = "probe"
+
+    def __init__(self, model: FloorModel):
+        self.model = model
+
+    @property
+    def used(self) -> ModelUsed:
+        return ModelUsed(self.model.name, self.model.version)
+
+    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
+        super().open(material, rows, progress)
+        self.vectors = np.zeros((len(material.table), 1), np.float32)
+        if self.model.encode:
+            key = f"{self.model.name}-{self.model.encoder_version}"
+            self.vectors = features(key, self.model.encode, material.selection.manifest, material.table, progress)
+
+    def run(self, job: Job, folder) -> Outcome:
+        head, reference = self.model.head(), self.material.reference[job.train]
+        head.fit(self.vectors[job.train], reference, exclusive=self.material.schema.exclusive, seed=job.seed)
+        return Outcome(head.predict(self.vectors[job.test]), self.trained(job))

@@ -1,0 +1,103 @@
+"""A model under a track: what is trained with some clips and gives class probabilities of others."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bimotion.material import Material
+from bimotion.models.classifier import Clips
+from bimotion.progress import Progress
+from bimotion.results import ModelUsed
+from bimotion.samples import samples
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training under one seed, and what is predicted with it: numbers of rows of the material's table.
+
+    number   among the jobs of a run
+    name     of the training set (Setting.training_set); `validation` may be empty, `train` too where nothing is trained
+    """
+
+    number: int
+    name: str
+    seed: int
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a job: probabilities, float64 (len(job.test), n_classes); classes that can be predicted; facts for the record."""
+
+    probabilities: np.ndarray
+    trained: list[str]
+    facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+class Track:
+    """Base of all tracks. Attributes:
+
+    name; trains: whether jobs have training clips; material, progress: what it was opened with; place: row of the material's
+    table -> its place among the rows that it was opened for, or -1; n_parameters: of the model, None where that means nothing;
+    save_checkpoints: what jobs leave in their folders stays; follower: this process only trains along (models/ranks.py).
+    """
+
+    name: str
+    trains = True
+    n_parameters: int | None = None
+    save_checkpoints = False
+    follower = False
+    material: Material
+    progress: Progress
+    place: np.ndarray
+
+    @property
+    def used(self) -> ModelUsed:
+        """What the record says of the model."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return "cpu"
+
+    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
+        """Make ready what all jobs share: `rows` are those that any of them names."""
+        self.material, self.progress = material, progress
+        self.place = np.full(len(material.table), -1)
+        self.place[rows] = np.arange(len(rows))
+
+    def run(self, job: Job, folder: Path) -> Outcome:
+        """Train and predict; `folder`: where the job may keep what it goes on from, and what it leaves for the user."""
+        raise NotImplementedError
+
+    def follow(self, jobs: list[Job], folder_of: Callable[[Job], Path]) -> None:
+        """In a follower, once opened: train along with the first process until it closes."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """No job follows."""
+
+    def largest_difference(self, waveforms: list[np.ndarray]) -> float | None:
+        """Between clips in one batch and each of them alone, in features or logits; None: there are no batches."""
+        return None
+
+    def trained(self, job: Job) -> list[str]:
+        """Classes with a positive training clip."""
+        positive = (self.material.reference[job.train] == 1).any(axis=0)
+        return [name for name, found in zip(self.material.schema.classes, positive, strict=True) if found]
+
+
+def clips_of(material: Material, rows: np.ndarray, progress: Progress) -> Clips:
+    """Rows of a material's table as clips, read from the sample cache."""
+    found = samples(material.selection.manifest, material.table.loc[rows].reset_index(drop=True), progress)
+    return Clips(found.waveform, found.n_samples, found.fingerprint)
+
+
+def clips_in_memory(waveforms: list[np.ndarray]) -> Clips:
+    """A few clips that are decoded already."""
+    return Clips(waveforms.__getitem__, np.array([len(waveform) for waveform in waveforms]))

@@ -1,0 +1,67 @@
+"""Track `zero-shot`: a published classifier as it is, its outputs mapped to the classes of the schema."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from bimotion.labels import LabelSchema
+from bimotion.material import Material
+from bimotion.models import label_map
+from bimotion.models.classifier import CLASSIFIER_VERSION, Classifier
+from bimotion.progress import Progress
+from bimotion.results import ModelUsed
+from bimotion.tracks.track import Job, Outcome, Track, clips_in_memory, clips_of
+
+
+class ZeroShotTrack(Track):
+    """A classifier. Raises SettingError, UnknownName where its outputs cannot be mapped to the schema: before any sound is
+    decoded."""
+
+    name = "zero-shot"
+    trains = False
+
+    def __init__(self, classifier: Classifier, schema: LabelSchema, file: Path | None):
+        self.classifier, self.schema, self.file = classifier, schema, file
+        self.mapping = label_map.label_map(classifier.name, classifier.outputs, file)
+        self.classes = self.mapping.classes(schema)
+        self.softmax = classifier.exclusive and classifier.name not in label_map.CAIRE_CHECKPOINTS
+        self.n_parameters = classifier.n_parameters
+
+    @property
+    def device(self) -> str:
+        return str(self.classifier.device)
+
+    @property
+    def used(self) -> ModelUsed:
+        pairs = zip(self.classifier.outputs, self.mapping.emotions, strict=True)
+        options = {
+            "trust_remote_code": self.classifier.spec.trust_remote_code,
+            "weights": self.classifier.fingerprint,
+            "label_map": self.mapping.source,
+            "label_map_sha256": hashlib.sha256(self.file.read_bytes()).hexdigest() if self.file else None,
+            "outputs": "; ".join(f"{output}={emotion or '-'}" for output, emotion in pairs),
+            "unmapped": "; ".join(self.mapping.unmapped),
+            "softmax": self.softmax,
+        }
+        version = f"{label_map.LABEL_MAP_VERSION}-{CLASSIFIER_VERSION}"
+        return ModelUsed(self.classifier.name, version, self.classifier.revision, options)
+
+    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
+        super().open(material, rows, progress)
+        self.clips = clips_of(material, rows, progress)
+        self.known = np.full((len(rows), len(self.classifier.outputs)), np.nan, np.float32)  # a clip may be in several jobs
+
+    def run(self, job: Job, folder) -> Outcome:
+        places = self.place[job.test]
+        new = places[np.isnan(self.known[places, 0])]
+        if len(new):
+            label = f"{self.classifier.name}: {job.name}"
+            self.known[new] = self.classifier.probabilities(
+                self.clips.take(new), exclusive=self.softmax, progress=self.progress, label=label
+            )
+        said = label_map.class_probabilities(self.known[places], self.mapping, self.schema, softmax=self.softmax)
+        return Outcome(said, [name for name in self.schema.classes if name in self.classes])
+
+    def largest_difference(self, waveforms: list[np.ndarray]) -> float:
+        return self.classifier.largest_difference(clips_in_memory(waveforms))

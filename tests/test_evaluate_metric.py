@@ -1,0 +1,119 @@
+"""The metric of Hugging Face `evaluate`: the numbers of scoring.py, in batches and in a process that may not reach the Hub."""
+
+import json
+import os
+import subprocess
+import sys
+
+import evaluate
+import numpy as np
+import pandas as pd
+import pytest
+
+from bimotion import evaluate_metric
+from bimotion.errors import UnknownName
+from bimotion.groups import Cell
+from bimotion.labels import SCHEMAS
+from bimotion.protocol import Setting
+from bimotion.scoring import scores
+
+CELL = Cell("eng", "eld")
+SETTING = Setting("in-group", "inference", (CELL,), CELL)
+
+
+@pytest.fixture(scope="module")
+def metric():
+    return evaluate.load(evaluate_metric.__file__)
+
+
+def random_table(schema, seed, n=60):
+    """Probabilities (a few rows all 0) and references of one corpus: multi-labels, none, columns not annotated."""
+    rng = np.random.default_rng(seed)
+    classes = len(SCHEMAS[schema].classes)
+    probabilities = rng.random((n, classes)) * (rng.random((n, 1)) > 0.05)
+    reference = np.zeros((n, classes), np.int8)
+    if SCHEMAS[schema].exclusive:
+        reference[np.arange(n), rng.integers(0, classes, n)] = 1
+    else:
+        reference[:] = rng.random((n, classes)) < 0.15
+        reference[:, [2, 5, 11]] = -1
+    return probabilities, reference
+
+
+def by_scoring(probabilities, reference, schema):
+    """metric -> value of scoring.scores for one corpus."""
+    table = pd.DataFrame({"probabilities": list(probabilities), "reference": list(reference)})
+    table = table.assign(train="eng_eld", seed=0, cell="eng_eld", corpus="elderreact", speaker=None)
+    table = table.assign(id=table.index.astype(str), trained=[["neutral"]] * len(table))
+    return {row.metric: row.value for row in scores(table, [SETTING], SCHEMAS[schema]) if row.corpus == "elderreact"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_equals_scoring(metric, schema, seed):
+    probabilities, reference = random_table(schema, seed)
+    found = metric.compute(predictions=probabilities, references=reference, schema=schema)
+    expected = by_scoring(probabilities, reference, schema)
+    assert found == expected
+    assert {"weighted_f1", "uar", "accuracy", "macro_f1"} < set(found)
+    assert ("weighted_f1_multi" in found) == (schema == "emotion")
+    assert 0 < found["weighted_f1"] < 1
+
+
+def test_batches_add_up(metric):
+    probabilities, reference = random_table("emotion", 7)
+    for part in np.array_split(np.arange(len(reference)), 4):
+        metric.add_batch(predictions=probabilities[part], references=reference[part])
+    metric.add(prediction=probabilities[0], reference=reference[0])
+    twice = np.r_[np.arange(len(reference)), 0]
+    assert metric.compute() == by_scoring(probabilities[twice], reference[twice], "emotion")
+
+
+def test_nothing_marked_leaves_the_papers_metric_alone(metric):
+    found = metric.compute(predictions=[[0.9] + [0.1] * 12], references=[[0] * 12 + [-1]])
+    assert found == {"weighted_f1": 1.0, "weighted_f1_multi": None, "macro_f1": None, "uar": None, "accuracy": None}
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references", "schema", "error", "message"),
+    [
+        ([[0.5, 0.5]], [[1, 0, 0]], "valence", ValueError, r"predictions\[0\]: expected 3 numbers \(schema valence\), found 2"),
+        ([[0.5] * 3], [[1, 0, 0]], "emotion", ValueError, r"predictions\[0\]: expected 13 numbers \(schema emotion\), found 3"),
+        ([[0.5] * 3] * 2, [[1, 0, 0], [1, 0]], "valence", ValueError, r"references\[1\]: expected 3 numbers"),
+        ([[0.5] * 3], [[1, 0, -100]], "valence", ValueError, "references: expected 1, 0 or -1 for each class, found -100"),
+        ([[0.5, -2.5, 0.1]], [[1, 0, 0]], "valence", ValueError, r"expected probabilities in \[0, 1\], found -2.5"),
+        ([[0.5, float("nan"), 0.1]], [[1, 0, 0]], "valence", ValueError, r"expected probabilities in \[0, 1\], found nan"),
+        ([], [], "valence", ValueError, "predictions: expected at least one clip, found none"),
+        ([[0.5] * 3], [[1, 0, 0]], "valance", UnknownName, "unknown schema 'valance': expected one of emotion, valence"),
+    ],
+)
+def test_errors_say_what_was_expected(metric, predictions, references, schema, error, message):
+    with pytest.raises(error, match=message) as caught:
+        metric.compute(predictions=predictions, references=references, schema=schema)
+    assert "\n" not in str(caught.value)
+    assert metric.compute(predictions=[[0.8, 0.1, 0.1]], references=[[1, 0, 0]], schema="valence")["accuracy"] == 1.0
+
+
+OFFLINE = """
+import importlib.util, json, socket, sys
+
+def refuse(*_):
+    raise AssertionError("a connection was tried")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+import bimotion, bimotion.scoring
+assert "evaluate" not in sys.modules
+import evaluate
+metric = evaluate.load(importlib.util.find_spec("bimotion.evaluate_metric").origin)
+print(json.dumps(metric.compute(**json.load(sys.stdin))))
+"""
+
+
+def test_loads_offline_in_a_fresh_process(tmp_path):
+    probabilities, reference = random_table("valence", 3)
+    asked = {"predictions": probabilities.tolist(), "references": reference.tolist(), "schema": "valence"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", OFFLINE]
+    run = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == by_scoring(probabilities, reference, "valence")
