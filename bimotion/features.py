@@ -74,7 +74,7 @@ class LayerEncoder(Protocol):
 
 @dataclass(frozen=True)
 class LayerTable:
-    """Pooled layers of the rows of a table, on disk: row number -> (store, place in it); `shape` of a row: (n_layers, 2 * dim)."""
+    """Pooled layers of the rows of a table, on disk: row number -> (store, place in it). `shape`: (n_layers, 2 * dim)."""
 
     stores: tuple[Store, ...]
     store_of: np.ndarray

@@ -88,6 +88,23 @@ def test_features_are_extracted_once(models, small, tmp_path, monkeypatch):
     evaluated(model, small, tmp_path / "c", split_rule="disjoint", seeds=[1])
 
 
+def test_a_limit_encodes_only_its_clips_and_the_rest_later(models, small, tmp_path, monkeypatch):
+    counted, encode = [], encoders.Encoder.encode
+
+    def counting(self, waveforms):
+        counted.extend(len(waveform) for waveform in waveforms)
+        return encode(self, waveforms)
+
+    monkeypatch.setattr(encoders.Encoder, "encode", counting)
+    model = models("sew")
+    result, _ = evaluated(model, small, tmp_path / "limited", limit=2)
+    n_limited = sum(corpus.n_used for corpus in result.data.corpora.values())
+    assert len(counted) == n_limited
+    result, _ = evaluated(model, small, tmp_path / "whole")
+    n_whole = sum(corpus.n_used for corpus in result.data.corpora.values())
+    assert len(counted) == n_whole > n_limited  # what the limit let through is not encoded again
+
+
 def test_stored_features_are_the_encoders(models, small):
     encoder = encoders.load(weights.ModelSpec(str(models("wavlm"))))
     found = manifest.build(small, corpora=["tess"])

@@ -4,10 +4,28 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from bimotion.models.layer_heads import PROBE_HEADS, log_loss
+from bimotion.models import layer_heads
+from bimotion.models.layer_heads import PROBE_HEADS, LayersHead, log_loss
 
 heads = pytest.mark.parametrize("kind", PROBE_HEADS.values(), ids=list(PROBE_HEADS))
 N_LAYERS, N_FEATURES = 4, 6
+
+
+class Rows:
+    """An array as LayerRows, which counts the rows that are read of it."""
+
+    def __init__(self, features: np.ndarray):
+        self.features, self.shape, self.n_read, self.most_at_once = features, features.shape, 0, 0
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def rows(self, places: np.ndarray) -> np.ndarray:
+        self.n_read, self.most_at_once = self.n_read + len(places), max(self.most_at_once, len(places))
+        return self.features[places]
+
+    def layer(self, layer: int) -> np.ndarray:
+        return self.features[:, layer]
 
 
 def task(n: int, seed: int, exclusive: bool):
@@ -20,7 +38,7 @@ def task(n: int, seed: int, exclusive: bool):
     if not exclusive:
         masked = (np.arange(n) % 3 == 0) & (targets != 2)
         reference[masked, 2] = -1
-    return features, reference, targets
+    return Rows(features), reference, targets
 
 
 @heads
@@ -57,14 +75,14 @@ def test_same_seed_same_probabilities_and_no_clips_none(kind):
         head.fit(features, reference, exclusive=False, seed=3)
         both.append(head.predict(features))
     assert (both[0] == both[1]).all()
-    assert head.predict(features[:0]).shape == (0, 3)
+    assert head.predict(Rows(features.features[:0])).shape == (0, 3)
 
 
 @heads
 @pytest.mark.parametrize("exclusive", [True, False], ids=["exclusive", "multi-label"])
 def test_a_class_without_positives_is_never_guessed(kind, exclusive):
     features, reference, targets = task(150, 0, exclusive)
-    features, reference = features[targets != 2], reference[targets != 2]
+    features, reference = Rows(features.features[targets != 2]), reference[targets != 2]
     head = kind()
     head.fit(features, reference, exclusive=exclusive, seed=0)
     assert (head.predict(features)[:, 2] == 0).all()
@@ -82,11 +100,47 @@ def test_layer_weights_are_learned():
 
 def test_a_constant_feature_does_no_harm():
     features, reference, _ = task(120, 0, True)
-    features[:, :, 0] = 0.1
+    features.features[:, :, 0] = 0.1
     head = PROBE_HEADS["layers"]()
     head.fit(features, reference, exclusive=True, seed=0)
-    features[:, :, 0] = 0.2
+    features.features[:, :, 0] = 0.2
     assert np.isfinite(head.predict(features)).all()
+
+
+@pytest.mark.parametrize("exclusive", [True, False], ids=["exclusive", "multi-label"])
+@pytest.mark.parametrize("validated", [True, False], ids=["validated", "all epochs"])
+def test_what_does_not_fit_the_budget_is_read_anew_with_the_same_result(exclusive, validated):
+    found = []
+    for budget_bytes in (2**29, 0):
+        head = LayersHead()
+        head.budget_bytes, head.epochs = budget_bytes, 12
+        features, reference, _ = task(210, 0, exclusive)
+        validation = task(90, 1, exclusive)[:2] if validated else None
+        head.fit(features, reference, exclusive=exclusive, seed=4, validation=validation)
+        found.append((*(part.numpy() for part in (head.weights, head.linear, head.bias)), head.predict(features)))
+        read_often = features.n_read > 10 * len(features)
+        assert read_often == (budget_bytes == 0)
+    for kept, read in zip(*found, strict=True):
+        assert kept.tobytes() == read.tobytes()
+
+
+def test_passes_over_everything_read_blocks(monkeypatch):
+    """Moments, validation and prediction: never more at once than BLOCK_BYTES, and the block's size changes no mean."""
+    features, reference, _ = task(230, 0, True)
+    validation = task(170, 1, True)[:2]
+    whole = LayersHead()
+    whole.fit(features, reference, exclusive=True, seed=0, validation=validation)
+    monkeypatch.setattr(layer_heads, "BLOCK_BYTES", 4 * N_LAYERS * N_FEATURES * 7)
+    features.most_at_once = validation[0].most_at_once = 0
+    head = LayersHead()
+    head.budget_bytes, head.batch_size, head.epochs = 0, 5, 3
+    head.fit(features, reference, exclusive=True, seed=0, validation=validation)
+    head.predict(features)
+    assert features.most_at_once == validation[0].most_at_once == 7
+    everything = features.features.astype(np.float64)
+    for fitted in (whole, head):
+        assert fitted.mean == pytest.approx(everything.mean(axis=0), rel=1e-12)
+        assert fitted.scale == pytest.approx(everything.std(axis=0), rel=1e-12)
 
 
 def test_log_loss_is_scikit_learns():

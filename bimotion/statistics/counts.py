@@ -1,0 +1,132 @@
+"""Counts of each speaker in one corpus's test set; every metric of metrics.py is a function of their sums.
+
+A clip counts in three forms, as in scoring.py: `all` (single-label, the paper's weighted F1), `marked` (the same over clips
+with a positive class, the other metrics) and `multi` (each class on its own). For each class with a clip: hits, clips
+predicted as it, clips that are it. Resampled test sets are scored as scoring.py would: over the classes present in them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bimotion.labels import LabelSchema
+from bimotion.scoring import TestSet, test_set
+
+SINGLE = {"weighted_f1": "all", "macro_f1": "marked", "uar": "marked", "accuracy": "marked"}
+"""Single-label metric -> form that it counts."""
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """The clusters of one corpus's test set, which are drawn again together.
+
+    name          `<cell>/<corpus>`; the draws depend on it, on `n` and on the seed alone, so that models are compared in pairs
+    n             clusters
+    clusters      `speaker`; `clip` where no speaker is known (each clip its own); `mixed` where some are
+    one_speaker   all clips are one speaker's: the clusters are its clips, and say nothing of other speakers
+    n_clips       all together
+    """
+
+    name: str
+    n: int
+    clusters: str
+    one_speaker: bool
+    n_clips: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of one corpus's test set: form -> classes (numbers, those with a clip) and float32 (3, n_classes, n_clusters)."""
+
+    stratum: Stratum
+    classes: dict[str, list[int]]
+    tables: dict[str, np.ndarray]
+
+    @property
+    def corpus(self) -> str:
+        """Its name."""
+        return self.stratum.name.partition("/")[2]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, schema: LabelSchema) -> "Counts":
+        """From the predictions of one training set, seed, cell and corpus; clusters in the order of their names."""
+        stratum, cluster = _clusters(rows)
+        part = test_set(rows, None)
+        marked = (part.reference == 1).any(axis=1)
+        forms = {"all": _single(part), "marked": tuple(of_class * marked[:, None] for of_class in _single(part))}
+        if not schema.exclusive:
+            forms["multi"] = (part.reference == 1, (part.probabilities > 0.5) & (part.reference != -1))
+        classes, tables = {}, {}
+        for form, (true, said) in forms.items():
+            classes[form] = np.flatnonzero(true.any(axis=0)).tolist()
+            of_clips = np.stack([(true & said), said, true])[..., classes[form]].astype(np.float32)
+            tables[form] = _summed(of_clips, cluster, stratum.n)
+        return cls(stratum, classes, tables)
+
+
+def _clusters(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:
+    """Clusters of some clips, and the number of each clip's."""
+    speakers = rows["speaker"]
+    one_speaker = speakers.notna().all() and speakers.nunique() == 1
+    by_clip = speakers.isna() | one_speaker
+    names = ("clip " + rows["id"].astype(str)).where(by_clip, "speaker " + speakers.astype(str))
+    cluster, found = pd.factorize(names, sort=True)
+    kind = "speaker" if not speakers.isna().any() else "clip" if speakers.isna().all() else "mixed"
+    name = f"{rows['cell'].iloc[0]}/{rows['corpus'].iloc[0]}"
+    return Stratum(name, len(found), "clip" if one_speaker else kind, bool(one_speaker), len(rows)), cluster
+
+
+def _single(part: TestSet) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each clip is, and is predicted as, each class; bool, both of shape (n, n_classes)."""
+    numbers = np.arange(part.reference.shape[1])
+    return part.targets[:, None] == numbers, part.predictions[:, None] == numbers
+
+
+def _summed(of_clips: np.ndarray, cluster: np.ndarray, n: int) -> np.ndarray:
+    """Sums over the clips of each cluster; shape (..., n_clips) -> (..., n)."""
+    order = np.argsort(cluster, kind="stable")
+    starts = np.searchsorted(cluster[order], np.arange(n))
+    return np.ascontiguousarray(np.moveaxis(np.add.reduceat(of_clips[:, order], starts, axis=1), 1, 2))
+
+
+def metric_values(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """The single-label metrics of many test sets at once; also `f1`, of each class.
+
+    `sums`: hits, predicted and true clips, shape (3, n_classes, n). Returns metric -> shape (n,), `f1` -> (n_classes, n); nan
+    where a metric is undefined.
+
+    >>> metric_values(np.array([[[1.0], [1.0]], [[1.0], [2.0]], [[2.0], [1.0]]]))["uar"].tolist()
+    [0.75]
+    """
+    hits, said, true = sums.astype(float)
+    present, n_clips = true > 0, true.sum(axis=0)
+    n_present = present.sum(axis=0)
+    f1 = 2 * hits / np.maximum(said + true, 1)
+    return {
+        "weighted_f1": ratio((f1 * true).sum(axis=0), n_clips),
+        "macro_f1": ratio((f1 * present).sum(axis=0), n_present),
+        "uar": ratio((hits / np.maximum(true, 1)).sum(axis=0), n_present),
+        "accuracy": ratio(hits.sum(axis=0), n_clips),
+        "f1": np.where(present, f1, np.nan),
+    }
+
+
+def ratio(parts: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """parts / whole; nan where the whole is 0."""
+    return np.where(whole > 0, parts / np.where(whole > 0, whole, 1), np.nan)
+
+
+def pooled(classes: Iterable[list[int]], sums: Iterable[np.ndarray]) -> tuple[list[int], np.ndarray]:
+    """Sums of several corpora as one test set: classes of any, and their sums, shape (3, n_classes, n).
+
+    >>> pooled([[0, 2], [2]], [np.ones((3, 2, 1)), np.ones((3, 1, 1))])[1][0].ravel().tolist()
+    [1.0, 2.0]
+    """
+    classes, sums = list(classes), list(sums)
+    union = sorted(set().union(*classes))
+    whole = np.zeros((3, len(union), sums[0].shape[-1]))
+    for own, one in zip(classes, sums, strict=True):
+        whole[:, [union.index(place) for place in own]] += one
+    return union, whole

@@ -1,0 +1,176 @@
+"""An interval for each row of scoring.scores: speakers are drawn again, corpus by corpus, and every metric follows.
+
+One draw serves all training sets, seeds and models tested on the same corpus's clips, so whatever is compared is compared on
+the same speakers. Seeds are no clusters: an interval of a mean over seeds is for these seeds.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from bimotion.errors import SettingError, UnknownName
+from bimotion.labels import LabelSchema
+from bimotion.metrics import OTHERS
+from bimotion.protocol import Setting
+from bimotion.statistics.counts import SINGLE, Counts, Stratum, metric_values, pooled
+from bimotion.statistics.statistic import Interval, Statistic, combined, mean_known
+
+N_REPLICATES = 10_000
+MEAN, POOLED = "mean", "pooled"
+Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
+PAPERS = ("weighted_f1", "weighted_f1_multi")
+"""Of a test set, of its replicates, and without each cluster: shape (3, n_classes, 1, n_replicates or n_clusters)."""
+
+
+def intervals(
+    predictions: pd.DataFrame,
+    settings: Iterable[Setting],
+    schema: LabelSchema,
+    *,
+    replicates: int = N_REPLICATES,
+    seed: int = 0,
+    over_seeds: bool = False,
+) -> list[Interval]:
+    """One for each row of `scoring.scores(predictions, settings, schema)`, in its order.
+
+    `over_seeds`: one for each row of one seed, of the mean over all seeds.
+    """
+    draws = Draws(replicates, seed)
+    found: list[Interval] = []
+    for by_seed in by_setting(predictions, settings, schema, draws):
+        if over_seeds:
+            by_seed = [{row: combined(mean_known, *(one[row] for one in by_seed)) for row in by_seed[0]}]
+        found += [of_seed[row].interval() for of_seed in by_seed for row in _rows(of_seed)]
+    return found
+
+
+def by_setting(
+    predictions: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema, draws: "Draws"
+) -> Iterator[list[dict[tuple[str, str], Statistic]]]:
+    """Of every setting whose training set stands in the predictions, the statistics of each seed."""
+    tables = dict(list(predictions.groupby(["train", "cell", "seed"])))
+    seeds = sorted(predictions["seed"].unique().tolist())
+    for setting in settings:
+        of_seeds = [tables.get((setting.training_set, str(setting.test), seed)) for seed in seeds]
+        if of_seeds := [statistics_of(counts_of(table, schema), draws) for table in of_seeds if table is not None]:
+            yield of_seeds
+
+
+def headline(
+    predictions: pd.DataFrame, setting: Setting, schema: LabelSchema, draws: "Draws", metric: str = "weighted_f1"
+) -> Statistic:
+    """Mean over the cell's corpora and over seeds (Result.headline); raises SettingError where the setting was not run."""
+    for of_seeds in by_setting(predictions, [setting], schema, draws):
+        if any((MEAN, metric) not in one for one in of_seeds):
+            raise UnknownName("metric", metric, [name for where, name in of_seeds[0] if where == MEAN])
+        return combined(mean_known, *(one[MEAN, metric] for one in of_seeds))
+    raise SettingError(f"no predictions of {setting.training_set} on {setting.test}")
+
+
+def counts_of(table: pd.DataFrame, schema: LabelSchema) -> list[Counts]:
+    """Of one training set, seed and cell: one for each corpus, by name."""
+    return [Counts.of(rows, schema) for _, rows in table.groupby("corpus")]
+
+
+def _rows(found: dict[tuple[str, str], Statistic]) -> list[tuple[str, str]]:
+    """Keys in the order of scoring.scores."""
+    places = [MEAN, POOLED, *(where for where, metric in found if metric == "weighted_f1" and where not in (MEAN, POOLED))]
+    forms = [[metric for metric in metrics if (MEAN, metric) in found] for metrics in (PAPERS, OTHERS)]
+    rows = [(where, metric) for form in forms for where in places for metric in form if (where, metric) in found]
+    of_classes = [(where, metric) for place in places for where, metric in found if where == place and metric.startswith("f1_")]
+    return rows + of_classes
+
+
+class Draws:
+    """How often each cluster of a stratum is drawn in each replicate: as many draws as clusters, with replacement."""
+
+    def __init__(self, replicates: int = N_REPLICATES, seed: int = 0):
+        self.replicates, self.seed = replicates, seed
+        self._made: dict[tuple[str, int], np.ndarray] = {}
+
+    def of(self, stratum: Stratum) -> np.ndarray:
+        """Float32 (n_replicates, n_clusters), rows sum to n_clusters; a function of seed, name and size alone.
+
+        >>> Draws(2).of(Stratum("eng_eld/tess", 5, "speaker", False, 50)).sum(axis=1).tolist()
+        [5.0, 5.0]
+        """
+        key = (stratum.name, stratum.n)
+        if key not in self._made:
+            generator = np.random.default_rng([self.seed, zlib.crc32(stratum.name.encode())])
+            times = np.empty((self.replicates, stratum.n), np.float32)
+            for start in range(0, self.replicates, 1000):  # a thousand at a time keeps memory low
+                block = times[start : start + 1000]
+                drawn = generator.integers(0, stratum.n, block.shape)
+                drawn += np.arange(len(block))[:, None] * stratum.n
+                block[:] = np.bincount(drawn.ravel(), minlength=block.size).reshape(block.shape)
+            self._made[key] = times
+        return self._made[key]
+
+
+def statistics_of(counts: Iterable[Counts], draws: Draws) -> dict[tuple[str, str], Statistic]:
+    """(corpus, or `mean`, or `pooled`; metric) -> statistic, of one cell; F1 of a class is (..., `f1_<number>`)."""
+    counts = list(counts)
+    sums = [{form: _sums(table, draws.of(one.stratum)) for form, table in one.tables.items()} for one in counts]
+    found: dict[tuple[str, str], Statistic] = {}
+    for one, by_form in zip(counts, sums, strict=True):
+        vectors = {form: np.concatenate(parts, axis=-1) for form, parts in by_form.items()}
+        carriers = _carriers([one])
+        for metric, values in _metrics(one.classes, vectors).items():
+            found[one.corpus, metric] = _statistic(values, draws.replicates, [one.stratum], carriers.get(metric))
+    for metric in dict.fromkeys(metric for _, metric in found if not metric.startswith("f1_")):
+        known = [found[one.corpus, metric] for one in counts if (one.corpus, metric) in found]
+        known = [one for one in known if not np.isnan(one.estimate)] or known
+        found[MEAN, metric] = combined(mean_known, *known)
+    for metric, values in _pooled_metrics(counts, sums).items():
+        found[POOLED, metric] = _statistic(
+            values, draws.replicates, [one.stratum for one in counts], _carriers(counts).get(metric)
+        )
+    return found
+
+
+def _sums(table: np.ndarray, times: np.ndarray) -> Sums:
+    """Sums of the test set, of its replicates and without each cluster; float32 holds such whole numbers exactly."""
+    whole = table.sum(axis=-1, keepdims=True)
+    replicates = (table.reshape(-1, table.shape[-1]) @ times.T).reshape(*table.shape[:2], -1)
+    return whole, replicates, whole - table
+
+
+def _metrics(classes: dict[str, list[int]], vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Metric -> its value of each test set in the vectors; metrics that count marked clips only if there are any."""
+    by_form = {form: metric_values(vector) for form, vector in vectors.items()}
+    found = {metric: by_form[form][metric] for metric, form in SINGLE.items() if form != "marked" or classes[form]}
+    if "multi" in by_form:
+        found["weighted_f1_multi"] = by_form["multi"]["weighted_f1"]
+    return found | {f"f1_{place}": by_form["marked"]["f1"][row] for row, place in enumerate(classes["marked"])}
+
+
+def _pooled_metrics(counts: list[Counts], sums: list[dict[str, Sums]]) -> dict[str, np.ndarray]:
+    """The metrics of all corpora as one test set, which lacks one cluster of one corpus at a time."""
+    classes, vectors = {}, {}
+    for form in counts[0].tables:
+        blocks = []
+        for one, by_form in zip(counts, sums, strict=True):
+            whole, replicates, without = by_form[form]
+            lacking = (without if other is one else np.repeat(whole, other.stratum.n, axis=-1) for other in counts)
+            blocks.append(np.concatenate([whole, replicates, *lacking], axis=-1))
+        classes[form], vectors[form] = pooled((one.classes[form] for one in counts), blocks)
+    return _metrics(classes, vectors)
+
+
+def _carriers(counts: list[Counts]) -> dict[str, int]:
+    """`f1_<number>` -> clusters with a clip of that class."""
+    found: dict[str, int] = {}
+    for one in counts:
+        for row, place in enumerate(one.classes["marked"]):
+            metric = f"f1_{place}"
+            found[metric] = found.get(metric, 0) + int((one.tables["marked"][2, row] > 0).sum())
+    return found
+
+
+def _statistic(values: np.ndarray, replicates: int, strata: list[Stratum], carriers: int | None) -> Statistic:
+    """From a vector: the estimate, the replicates, the values without each cluster of each stratum."""
+    ends = np.cumsum([one.n for one in strata])[:-1]
+    without = dict(zip(strata, np.split(values[1 + replicates :], ends), strict=True))
+    return Statistic(float(values[0]), values[1 : 1 + replicates], without, carriers)
