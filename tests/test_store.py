@@ -114,7 +114,7 @@ def test_what_was_made_before_an_error_stays(tmp_path):
 
 def test_a_killed_process_loses_nothing_and_leaves_nothing_wrong(tmp_path, whole):
     calls = tmp_path / "calls"
-    for enough in (5, 17):
+    for repeated, enough in enumerate((5, 17), 1):  # each killed process may have been at work on one row
         process = filling(tmp_path / "a.npy", calls, pause_s=0.02)
         deadline = time.monotonic() + 60
         while len(places_in(calls)) < enough and time.monotonic() < deadline:
@@ -123,14 +123,12 @@ def test_a_killed_process_loses_nothing_and_leaves_nothing_wrong(tmp_path, whole
         assert process.wait() == -signal.SIGKILL
         store = opened(tmp_path / "a.npy")
         done = np.flatnonzero(store.filled)
-        assert enough - 1 <= len(done) < N_ROWS
+        assert enough - repeated <= len(done) < N_ROWS
         for place, row in zip(done, made(done), strict=True):
             assert (store.row(place) == row.astype(np.float32)).all()
     assert filling(tmp_path / "a.npy", calls).wait() == 0
     assert (tmp_path / "a.npy").read_bytes() == whole
-    repeated = len(places_in(calls)) - len(set(places_in(calls)))
-    assert repeated <= 2  # at most the row that each of the two was killed over
-    assert len(set(places_in(calls))) == N_ROWS
+    assert len(set(places_in(calls))) == N_ROWS <= len(places_in(calls)) <= N_ROWS + 2
 
 
 def test_two_processes_at_once_make_each_row_once(tmp_path, whole):

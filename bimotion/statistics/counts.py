@@ -12,10 +12,15 @@ import numpy as np
 import pandas as pd
 
 from bimotion.labels import LabelSchema
+from bimotion.metrics import OTHERS
 from bimotion.scoring import TestSet, test_set
 
-SINGLE = {"weighted_f1": "all", "macro_f1": "marked", "uar": "marked", "accuracy": "marked"}
-"""Single-label metric -> form that it counts."""
+FORMS = {
+    "weighted_f1": ("all", "weighted_f1"),
+    "weighted_f1_multi": ("multi", "weighted_f1"),
+    **{metric: ("marked", metric) for metric in OTHERS},
+}
+"""Metric -> the form that it counts, and its name in metric_values."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,28 @@ class Stratum:
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of one corpus's test set: form -> classes (numbers, those with a clip) and float32 (3, n_classes, n_clusters)."""
+    """Counts of one corpus's test set.
+
+    classes       form -> numbers of the classes with a clip
+    tables        form -> hits, predicted and true clips, float32 (3, n_classes, n_clusters)
+    n_annotated   classes that can be predicted
+    """
 
     stratum: Stratum
     classes: dict[str, list[int]]
     tables: dict[str, np.ndarray]
+    n_annotated: int
 
     @property
     def corpus(self) -> str:
         """Its name."""
         return self.stratum.name.partition("/")[2]
+
+    def carriers(self, place: int) -> int:
+        """Clusters with a clip of a class, among marked clips."""
+        if place not in self.classes["marked"]:
+            return 0
+        return int((self.tables["marked"][2, self.classes["marked"].index(place)] > 0).sum())
 
     @classmethod
     def of(cls, rows: pd.DataFrame, schema: LabelSchema) -> "Counts":
@@ -63,7 +80,7 @@ class Counts:
             classes[form] = np.flatnonzero(true.any(axis=0)).tolist()
             of_clips = np.stack([(true & said), said, true])[..., classes[form]].astype(np.float32)
             tables[form] = _summed(of_clips, cluster, stratum.n)
-        return cls(stratum, classes, tables)
+        return cls(stratum, classes, tables, len(part.candidates))
 
 
 def _clusters(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:

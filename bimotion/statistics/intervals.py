@@ -14,13 +14,12 @@ from bimotion.errors import SettingError, UnknownName
 from bimotion.labels import LabelSchema
 from bimotion.metrics import OTHERS
 from bimotion.protocol import Setting
-from bimotion.statistics.counts import SINGLE, Counts, Stratum, metric_values, pooled
+from bimotion.statistics.counts import FORMS, Counts, Stratum, metric_values, pooled
 from bimotion.statistics.statistic import Interval, Statistic, combined, mean_known
 
 N_REPLICATES = 10_000
 MEAN, POOLED = "mean", "pooled"
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
-PAPERS = ("weighted_f1", "weighted_f1_multi")
 """Of a test set, of its replicates, and without each cluster: shape (3, n_classes, 1, n_replicates or n_clusters)."""
 
 
@@ -77,8 +76,9 @@ def counts_of(table: pd.DataFrame, schema: LabelSchema) -> list[Counts]:
 def _rows(found: dict[tuple[str, str], Statistic]) -> list[tuple[str, str]]:
     """Keys in the order of scoring.scores."""
     places = [MEAN, POOLED, *(where for where, metric in found if metric == "weighted_f1" and where not in (MEAN, POOLED))]
-    forms = [[metric for metric in metrics if (MEAN, metric) in found] for metrics in (PAPERS, OTHERS)]
-    rows = [(where, metric) for form in forms for where in places for metric in form if (where, metric) in found]
+    papers = [metric for metric in FORMS if metric not in OTHERS]
+    kinds = (papers, list(OTHERS))
+    rows = [(where, metric) for kind in kinds for where in places for metric in kind if (where, metric) in found]
     of_classes = [(where, metric) for place in places for where, metric in found if where == place and metric.startswith("f1_")]
     return rows + of_classes
 
@@ -116,17 +116,14 @@ def statistics_of(counts: Iterable[Counts], draws: Draws) -> dict[tuple[str, str
     found: dict[tuple[str, str], Statistic] = {}
     for one, by_form in zip(counts, sums, strict=True):
         vectors = {form: np.concatenate(parts, axis=-1) for form, parts in by_form.items()}
-        carriers = _carriers([one])
         for metric, values in _metrics(one.classes, vectors).items():
-            found[one.corpus, metric] = _statistic(values, draws.replicates, [one.stratum], carriers.get(metric))
+            found[one.corpus, metric] = _statistic(metric, values, draws.replicates, [one])
     for metric in dict.fromkeys(metric for _, metric in found if not metric.startswith("f1_")):
         known = [found[one.corpus, metric] for one in counts if (one.corpus, metric) in found]
         known = [one for one in known if not np.isnan(one.estimate)] or known
         found[MEAN, metric] = combined(mean_known, *known)
     for metric, values in _pooled_metrics(counts, sums).items():
-        found[POOLED, metric] = _statistic(
-            values, draws.replicates, [one.stratum for one in counts], _carriers(counts).get(metric)
-        )
+        found[POOLED, metric] = _statistic(metric, values, draws.replicates, counts)
     return found
 
 
@@ -140,9 +137,8 @@ def _sums(table: np.ndarray, times: np.ndarray) -> Sums:
 def _metrics(classes: dict[str, list[int]], vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Metric -> its value of each test set in the vectors; metrics that count marked clips only if there are any."""
     by_form = {form: metric_values(vector) for form, vector in vectors.items()}
-    found = {metric: by_form[form][metric] for metric, form in SINGLE.items() if form != "marked" or classes[form]}
-    if "multi" in by_form:
-        found["weighted_f1_multi"] = by_form["multi"]["weighted_f1"]
+    scored = {metric: (form, name) for metric, (form, name) in FORMS.items() if form in by_form}
+    found = {metric: by_form[form][name] for metric, (form, name) in scored.items() if form != "marked" or classes[form]}
     return found | {f"f1_{place}": by_form["marked"]["f1"][row] for row, place in enumerate(classes["marked"])}
 
 
@@ -159,18 +155,14 @@ def _pooled_metrics(counts: list[Counts], sums: list[dict[str, Sums]]) -> dict[s
     return _metrics(classes, vectors)
 
 
-def _carriers(counts: list[Counts]) -> dict[str, int]:
-    """`f1_<number>` -> clusters with a clip of that class."""
-    found: dict[str, int] = {}
-    for one in counts:
-        for row, place in enumerate(one.classes["marked"]):
-            metric = f"f1_{place}"
-            found[metric] = found.get(metric, 0) + int((one.tables["marked"][2, row] > 0).sum())
-    return found
-
-
-def _statistic(values: np.ndarray, replicates: int, strata: list[Stratum], carriers: int | None) -> Statistic:
+def _statistic(metric: str, values: np.ndarray, replicates: int, counts: list[Counts]) -> Statistic:
     """From a vector: the estimate, the replicates, the values without each cluster of each stratum."""
-    ends = np.cumsum([one.n for one in strata])[:-1]
-    without = dict(zip(strata, np.split(values[1 + replicates :], ends), strict=True))
-    return Statistic(float(values[0]), values[1 : 1 + replicates], without, carriers)
+    ends = np.cumsum([one.stratum.n for one in counts])[:-1]
+    pieces = np.split(values[1 + replicates :], ends)
+    return Statistic(
+        estimate=float(values[0]),
+        replicates=values[1 : 1 + replicates],
+        without={one.stratum: piece for one, piece in zip(counts, pieces, strict=True)},
+        carriers=sum(one.carriers(int(metric[3:])) for one in counts) if metric.startswith("f1_") else None,
+        decisions=max(len(one.classes["multi"]) for one in counts) if metric == "weighted_f1_multi" else 1,
+    )

@@ -6,8 +6,10 @@ Methodology 24 (1998) 193; Dean and Pagano, J. Survey Statistics and Methodology
 too narrow with few speakers (Hesterberg, arXiv 1411.5279, whose factor n / (n - 1) and t quantile are used here), and of
 an all-correct test set they leave [1, 1]. Coverage is simulated in tests/statistics.
 
-- n* is at most the number of clips: an interval is never narrower than that of as many independent clips.
-- At 0 and 1 nothing is known of how alike a speaker's clips are: n* is then the number of speakers, the cautious end.
+- n* is at most the number of clips (times classes, in the multi-label form): no interval is narrower than that of as many
+  independent decisions.
+- At 0 and 1 nothing is known of how alike a speaker's clips are: n* is then the number of speakers, the cautious end (of
+  several corpora, the harmonic mean of theirs times the number of corpora).
 - The draws are within corpora: factor and degrees of freedom weigh the corpora by their shares of the jackknife variance
   (Satterthwaite, Biometrics Bulletin 2 (1946) 110).
 """
@@ -50,12 +52,14 @@ class Statistic:
     replicates   of test sets drawn again, shape (n_replicates,), nan where undefined
     without      stratum -> the number without each of its clusters in turn, shape (n,)
     carriers     clusters that hold a clip that counts, where that is not all of them
+    decisions    yes-or-no decisions a clip: the number of classes in the multi-label form
     """
 
     estimate: float
     replicates: np.ndarray
     without: dict[Stratum, np.ndarray]
     carriers: int | None = field(default=None)
+    decisions: int = field(default=1)
 
     @property
     def n_clusters(self) -> int:
@@ -122,11 +126,12 @@ class Statistic:
         return max(-1.0, self.estimate - self._reach), min(1.0, self.estimate + self._reach)
 
     def _score_bounds(self) -> tuple[float, float]:
-        p, n_clips = self.estimate, sum(one.n_clips for one in self.without)
-        if p in (0, 1):
-            size = float(self.carriers or self.n_clusters)
+        p, strata = self.estimate, list(self.without)
+        if min(p, 1 - p) < 1e-12:
+            size = self.carriers or len(strata) ** 2 / sum(1 / one.n for one in strata)
         else:
-            size = min(p * (1 - p) / max(self.standard_error**2, 1e-300), n_clips)
+            n_decisions = self.decisions * sum(one.n_clips for one in strata)
+            size = min(p * (1 - p) / max(self.standard_error**2, 1e-300), n_decisions)
         weight = self.quantile**2 / size
         middle = (p + weight / 2) / (1 + weight)
         half = np.sqrt(weight * p * (1 - p) + weight**2 / 4) / (1 + weight)
@@ -177,6 +182,7 @@ def combined(function: Callable[..., np.ndarray], *statistics: Statistic) -> Sta
             for stratum in strata
         },
         carriers=min(carriers) if carriers else None,
+        decisions=max(one.decisions for one in statistics),
     )
 
 
