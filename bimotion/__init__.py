@@ -15,6 +15,7 @@ _PUBLIC = {
     "load_dataset": "bimotion.loading",
     "decode": "bimotion.dataset",
     "evaluate": "bimotion.runner",
+    "FinetuneOptions": "bimotion.models.training",
     "Result": "bimotion.results",
     "Utterance": "bimotion.utterance",
     "BimotionError": "bimotion.errors",

@@ -3,6 +3,7 @@
 Batch size changes no value (intake.py); of a clip that is cut into windows the logits of the windows are averaged.
 """
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -85,7 +86,9 @@ class Classifier:
     def logits(self, batch: Batch, seeds: Sequence | None = None):
         """Float32 tensor (n, n_outputs). `seeds`: of SpecAugment, one a clip, while training."""
         self.intake.now, self.spec_augment.seeds = batch, seeds
-        return self.model(**batch.to(self.device)).logits.float()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")  # WavLM's own affair
+            return self.model(**batch.to(self.device)).logits.float()
 
     def table(
         self, clips: Clips, *, ranks: Ranks | None = None, bf16: bool = False, progress: Progress | None = None, label: str = ""

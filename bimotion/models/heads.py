@@ -43,7 +43,7 @@ class MajorityHead:
 class RandomHead:
     """Uniform random numbers from the seed and the training set's size, for clips in the order given."""
 
-    version = "1"
+    version = "2"
 
     def fit(self, features: np.ndarray, reference: np.ndarray, *, exclusive: bool, seed: int, validation=None) -> None:
         self.possible, self.seed = (reference == 1).any(axis=0), (seed, len(reference))

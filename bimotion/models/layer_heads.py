@@ -10,7 +10,7 @@ import numpy as np
 
 from bimotion.models.heads import LogisticHead
 
-BLOCK_BYTES = 2**24
+BLOCK_BYTES = 2**22
 """Of float32 features that are read at a time, where all are passed over."""
 
 
@@ -151,13 +151,14 @@ class LayersHead:
     def _probabilities(self, inputs: "_Standardised") -> np.ndarray:
         import torch
 
-        found = [np.zeros((0, len(self.trained)))]
+        # One array from the start: small ones that stay between large ones that go would keep the heap from shrinking.
+        found = np.empty((len(inputs.features), len(self.trained)))
         with torch.no_grad():
             for block in _blocks(inputs.features):
                 logits = self._logits(inputs.rows(torch.from_numpy(block)))
                 logits[:, ~torch.from_numpy(self.trained)] = -float("inf")
-                found.append((logits.softmax(1) if self.exclusive else logits.sigmoid()).double().numpy())
-        return np.concatenate(found)
+                found[block] = (logits.softmax(1) if self.exclusive else logits.sigmoid()).numpy()
+        return found
 
 
 class _Standardised:

@@ -1,0 +1,66 @@
+"""Feature extraction: clips a second of `bimotion.models.encoders` beside the paper's evaluation loop, in one run.
+
+    python benchmarks/embed.py                               # a tiny model on a CPU, and the harness's own share of the time
+    python benchmarks/embed.py --size large --clips 4000     # XLSR-53's architecture, where there is a GPU
+
+The paper's loop (HLTCHKUST/elderly_ser, Hugging Face Trainer): batches of 2 in the order of the files, padded to the longer,
+fp16 autocast (on GPUs), every hidden state computed. Noise as long as the corpora's clips; weights are random.
+"""
+
+import argparse
+import inspect
+import time
+
+import numpy as np
+import speech
+import torch
+from transformers import AutoFeatureExtractor, AutoModel
+
+from bimotion.models import encoders
+from bimotion.models.weights import ModelSpec
+
+
+def papers(folder: str, clips: list[np.ndarray], device: str) -> float:
+    """Clips a second."""
+    model = AutoModel.from_pretrained(folder).to(device).eval()
+    extractor = AutoFeatureExtractor.from_pretrained(folder)
+    start = time.perf_counter()
+    with torch.inference_mode(), torch.autocast(device.split(":")[0], torch.float16, enabled=device.startswith("cuda")):
+        for first in range(0, len(clips), 2):
+            made = extractor(clips[first : first + 2], sampling_rate=16_000, padding=True, return_tensors="pt").to(device)
+            states = model(**made, output_hidden_states=True).hidden_states
+            torch.stack([state.mean(1) for state in states], 1).float().cpu()
+    return len(clips) / (time.perf_counter() - start)
+
+
+def ours(folder: str, clips: list[np.ndarray], device: str) -> tuple[float, float]:
+    """Clips a second; share of the time outside of the model's forward (on CPUs)."""
+    encoder = encoders.load(ModelSpec(folder, device=device))
+    timed = speech.Timed(encoder._module)
+    start = time.perf_counter()
+    for first in range(0, len(clips), 512):
+        encoder.encode(clips[first : first + 512])
+    seconds = time.perf_counter() - start
+    return len(clips) / seconds, 1 - timed.seconds / seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=inspect.cleandoc(__doc__).splitlines()[0])
+    parser.add_argument("--size", choices=speech.SIZES, default="tiny")
+    parser.add_argument("--clips", type=int, default=512)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args()
+    folder, clips = speech.saved_model(options.size), speech.noise(options.clips)
+    for measure in (papers, ours):  # what a first call sets up is not the measure of either
+        measure(folder, clips[:64], options.device)
+    theirs = papers(folder, clips, options.device)
+    rate, outside = ours(folder, clips, options.device)
+    print(f"wav2vec 2.0 {options.size}, {len(clips)} clips of 3.1 s on average, {options.device}\n")
+    print("| | clips/s |\n|---|---|")
+    print(f"| the paper's loop: batches of 2 | {theirs:.1f} |\n| bimotion | {rate:.1f} |\n| ratio | {rate / theirs:.2f} |")
+    if options.device == "cpu":
+        print(f"\noutside of the model's forward: {outside:.1%} of bimotion's time")
+
+
+if __name__ == "__main__":
+    main()
