@@ -12,7 +12,7 @@ from bimotion.errors import MissingExtra, SettingError
 from bimotion.models.classifier import Classifier, Clips, ahead
 from bimotion.models.intake import Batch
 from bimotion.models.ranks import Ranks, whole_batch_dropout
-from bimotion.models.weights import ModelSpec, out_of_memory
+from bimotion.models.weights import ModelSpec, explained, out_of_memory
 from bimotion.progress import Progress
 
 TRAINING_FILE = "training.json"
@@ -179,7 +179,7 @@ class Training:
             if len(self.validation):
                 entry["validation_loss"] = self._validate(ended)
             self.history.append(entry)
-            self.progress.say(", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in entry.items()))
+            self.progress.say(f"{self.folder.name}: " + ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in entry.items()))
             if self.ranks.rank == 0:
                 self._keep(ended)
         if self.ranks.rank == 0:
@@ -355,8 +355,9 @@ class Training:
         chosen = "lowest validation loss" if len(self.validation) else "last epoch: no validation clips"
         kept = {**self.record, "best_epoch": self.best_epoch, "chosen_by": chosen, "micro_batch": self.micro}
         with files.folder_written(self.folder / "best") as temporary:
-            model.save_pretrained(temporary)
-            self.classifier.extractor.save_pretrained(temporary)
+            with explained(self.record["model"], "a model that can be saved"):
+                model.save_pretrained(temporary)
+                self.classifier.extractor.save_pretrained(temporary)
             (temporary / TRAINING_FILE).write_text(json.dumps({**kept, "history": self.history}, indent=1))
         for pattern in ("state-*", "best-*"):
             files.remove_others(self.folder, [], pattern)

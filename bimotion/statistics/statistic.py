@@ -4,10 +4,13 @@ The interval takes the standard error from the bootstrap over speakers and, for 
 score interval at the effective number of clips n* = p (1 - p) / SE^2, with the t quantile: Korn and Graubard, Survey
 Methodology 24 (1998) 193; Dean and Pagano, J. Survey Statistics and Methodology 3 (2015) 484. Why not percentiles: they are
 too narrow with few speakers (Hesterberg, arXiv 1411.5279, whose factor n / (n - 1) and t quantile are used here), and of
-an all-correct test set they leave [1, 1]. Coverage is simulated in tests/statistics.
+an all-correct test set they leave [1, 1].
 
-- n* is at most the number of clips (times classes, in the multi-label form): no interval is narrower than that of as many
-  independent decisions.
+Coverage, in tests/statistics/test_interval_coverage.py: 94 to 97 % from 8 speakers on, but 92 to 93.5 % for scores above 0.9
+of 8 or 20 speakers who differ much; 94 to 99 % with 3 and 4, up to 99.6 % with 2, when the interval is too wide to say much.
+
+- No interval is narrower than Wilson's for as many independent decisions as there are clips (times classes, in the
+  multi-label form): speakers who happen to agree prove little.
 - At 0 and 1 nothing is known of how alike a speaker's clips are: n* is then the number of speakers, the cautious end (of
   several corpora, the harmonic mean of theirs times the number of corpora).
 - The draws are within corpora: factor and degrees of freedom weigh the corpora by their shares of the jackknife variance
@@ -22,6 +25,9 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from bimotion.statistics.counts import Stratum
+
+NORMAL = 1.959963984540054
+"""97.5 % point of the normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +134,10 @@ class Statistic:
     def _score_bounds(self) -> tuple[float, float]:
         p, strata = self.estimate, list(self.without)
         if min(p, 1 - p) < 1e-12:
-            size = self.carriers or len(strata) ** 2 / sum(1 / one.n for one in strata)
+            weight = self.quantile**2 / (self.carriers or len(strata) ** 2 / sum(1 / one.n for one in strata))
         else:
             n_decisions = self.decisions * sum(one.n_clips for one in strata)
-            size = min(p * (1 - p) / max(self.standard_error**2, 1e-300), n_decisions)
-        weight = self.quantile**2 / size
+            weight = max(self._reach**2 / (p * (1 - p)), NORMAL**2 / n_decisions)
         middle = (p + weight / 2) / (1 + weight)
         half = np.sqrt(weight * p * (1 - p) + weight**2 / 4) / (1 + weight)
         return max(0.0, min(p, float(middle - half))), min(1.0, max(p, float(middle + half)))
