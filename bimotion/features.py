@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -11,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from bimotion import audio, files
+from bimotion.lookahead import ahead
 from bimotion.manifest import Manifest
 from bimotion.progress import Progress
 from bimotion.store import Store, corpus_stores
 
 Encode = Callable[[np.ndarray], np.ndarray]
-CLIPS_A_TASK = 32
+CLIPS_A_TASK, CLIPS_ON_A_GPU = 32, 512
 
 
 def features(name: str, encode: Encode, manifest: Manifest, table: pd.DataFrame, progress: Progress) -> np.ndarray:
@@ -67,6 +69,7 @@ class LayerEncoder(Protocol):
     fingerprint: str
     n_layers: int
     n_features: int
+    device: object
 
     def encode(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Pooled features, float32, shape (n_clips, n_layers, n_features)."""
@@ -144,7 +147,10 @@ def layer_features(encoder: LayerEncoder, manifest: Manifest, table: pd.DataFram
 
 
 def _pooled(encoder: LayerEncoder, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(places), CLIPS_A_TASK):
-        rows = clips.iloc[places[start : start + CLIPS_A_TASK]]
-        waveforms = [audio.decode(manifest.path(*place)) for place in zip(rows["corpus"], rows["path"], strict=True)]
-        yield from np.clip(encoder.encode(waveforms), -65504, 65504)
+    """Features of some places, decoded in threads ahead of the encoder."""
+    rows = clips.iloc[places]
+    paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
+    size = CLIPS_ON_A_GPU if "cuda" in str(encoder.device) else CLIPS_A_TASK
+    waveforms = ahead(audio.decode, paths, n=2 * size, workers=os.cpu_count() or 1)
+    while block := list(islice(waveforms, size)):
+        yield from np.clip(encoder.encode(block), -65504, 65504)

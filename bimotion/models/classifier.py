@@ -4,14 +4,13 @@ Batch size changes no value (intake.py); of a clip that is cut into windows the 
 """
 
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from bimotion.audio import SAMPLE_RATE_HZ
+from bimotion.lookahead import ahead
 from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Batch, Features, Intake
 from bimotion.models.ranks import Ranks
 from bimotion.models.spec_augment import SpecAugment
@@ -187,19 +186,3 @@ class _Piece:
     window: int
     n_windows: int
     n_samples: int
-
-
-def ahead(make: Callable, items: Sequence, n: int = 3) -> Iterator:
-    """make(item) of all items in order, made in one thread a few items ahead.
-
-    >>> list(ahead(lambda n: n * n, range(5)))
-    [0, 1, 4, 9, 16]
-    """
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque = deque()
-        for item in items:
-            waiting.append(pool.submit(make, item))
-            if len(waiting) > n:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -9,7 +9,8 @@ import numpy as np
 
 from bimotion import files
 from bimotion.errors import MissingExtra, SettingError
-from bimotion.models.classifier import Classifier, Clips, ahead
+from bimotion.lookahead import ahead
+from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.intake import Batch
 from bimotion.models.ranks import Ranks, whole_batch_dropout
 from bimotion.models.weights import ModelSpec, explained, out_of_memory
