@@ -101,6 +101,9 @@ class Score:
                          of them can be right; the others are the overlap of training and test
     outside              share of the clips that have classes, none of which was trained
     seed                 of the run
+    low, high            95 % interval by speakers (statistics/statistic.py), null: not estimable; standard_error, over speakers
+    clusters             what was drawn again: `speaker`; `clip`, where no speaker is known; `mixed`;  n_clusters: how many
+    reason               why there is no interval, or what it leaves out
     """
 
     transfer: str
@@ -118,6 +121,12 @@ class Score:
     untrained: list[str]
     outside: float
     seed: int
+    low: float | None = None
+    high: float | None = None
+    standard_error: float | None = None
+    clusters: str | None = None
+    n_clusters: int = 0
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from bimotion.store import Store, corpus_stores
 
 SAMPLES_VERSION = "1"
 FULL_SCALE = 32767
-CLIPS_A_TASK = 32
+CLIPS_A_TASK = 8  # a minute of sound is 2 MB, and some tasks' wait in memory
 SLACK, SLACK_S = 1.1, 0.5  # codecs and resamplers add a little to what headers say; unused room takes no disk
 
 
@@ -74,8 +74,10 @@ def _decoded(manifest: Manifest, clips: pd.DataFrame, room: np.ndarray, places: 
     starts = range(0, len(paths), CLIPS_A_TASK)
     tasks = [(paths[start : start + CLIPS_A_TASK], room[places[start : start + CLIPS_A_TASK]]) for start in starts]
     workers = min(os.cpu_count() or 1, len(tasks))
-    for found in Parallel(n_jobs=workers, return_as="generator")(delayed(_pcm)(*task) for task in tasks):
-        yield from found
+    with Parallel(n_jobs=workers, return_as="generator") as parallel:
+        for start in range(0, len(tasks), 4 * workers):  # left to itself it decodes on while results wait in memory
+            for found in parallel(delayed(_pcm)(*task) for task in tasks[start : start + 4 * workers]):
+                yield from found
 
 
 def _pcm(paths: Sequence[Path], room: np.ndarray) -> list[np.ndarray]:

@@ -4,92 +4,27 @@ Predictions, one row a training set, seed and test clip: `train` (Setting.traini
 `speaker` (or null), `probabilities` and `reference` (both lists over the schema's classes; reference 1, 0, or -1 not
 annotated), `trained` (classes that can be predicted: with a positive training clip, or an output of a zero-shot model).
 
-Each (cell, corpus) test set is scored on its own, over its own corpus's classes, as the paper's code does. The prediction is
-the arg-max over the classes that the corpus annotates, and no class at all where each has probability 0. The reference of a
-multi-label clip is its first positive. A clip without any positive counts as the first annotated class in the paper's
-metric, weighted F1 (`numpy.argmax` of zeros, there as here); the other metrics leave such clips out.
+Each (cell, corpus) test set is scored on its own, over its own corpus's classes, as the paper's code does (test_set.py), and
+every number gets its interval (statistics/intervals.py).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from bimotion import metrics
 from bimotion.labels import LabelSchema
 from bimotion.protocol import Setting
 from bimotion.results import Score
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """Predictions for one (cell, corpus), or for all corpora of a cell, ready for the metrics.
-
-    targets, predictions       class numbers, shape (n,); prediction -1: none
-    reference, probabilities   of the predictions table, shape (n, n_classes)
-    """
-
-    corpus: str | None
-    n_utterances: int
-    n_speakers: int
-    n_speaker_unknown: int
-    candidates: list[int]
-    targets: np.ndarray
-    predictions: np.ndarray
-    reference: np.ndarray
-    probabilities: np.ndarray
-
-    def outside(self, trained: Iterable[int]) -> float:
-        """Share of the clips none of whose positive classes was trained: no prediction of theirs can be right. Clips without
-        any positive class count among all clips, not among these."""
-        present = self.reference == 1
-        missed = present.any(axis=1) & ~present[:, list(trained)].any(axis=1)
-        return float(missed.mean())
-
-    @property
-    def scored(self) -> list[int]:
-        """Candidate classes with at least one clip: recall and F1 of others are undefined."""
-        return [place for place in self.candidates if (self.targets == place).any()]
-
-    def papers(self, schema: LabelSchema) -> dict[str, float | None]:
-        """The paper's metric, over all clips: its single form and, where clips can have several labels, its multi form."""
-        values = {"weighted_f1": metrics.weighted_f1(self.targets, self.predictions, self.scored)}
-        if not schema.exclusive:
-            present, said = self.reference == 1, (self.probabilities > 0.5) & (self.reference != -1)
-            values["weighted_f1_multi"] = metrics.weighted_f1_multi(present[:, self.candidates], said[:, self.candidates])
-        return values
-
-    def others(self) -> dict[str, float | None]:
-        """All other metrics over the whole test set."""
-        return {name: metric(self.targets, self.predictions, self.scored) for name, metric in metrics.OTHERS.items()}
-
-    def by_label(self, schema: LabelSchema) -> dict[str, float | None]:
-        """Binary F1 of each class."""
-        values = metrics.label_f1(self.targets, self.predictions, self.scored)
-        return {f"f1_{schema.classes[place]}": value for place, value in values.items()}
-
-
-def test_set(rows: pd.DataFrame, corpus: str | None) -> TestSet:
-    """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own candidates."""
-    probabilities, reference = (np.stack(rows[name].to_numpy()) for name in ("probabilities", "reference"))
-    annotated = reference != -1
-    offered = np.where(annotated, probabilities, -1.0)
-    return TestSet(
-        corpus=corpus,
-        n_utterances=len(rows),
-        n_speakers=int(rows["speaker"].nunique()),
-        n_speaker_unknown=int(rows["speaker"].isna().sum()),
-        candidates=np.flatnonzero(annotated.any(axis=0)).tolist(),
-        targets=np.where(annotated, reference, -1).argmax(axis=1),
-        predictions=np.where(offered.max(axis=1) > 0, offered.argmax(axis=1), -1),
-        reference=reference,
-        probabilities=probabilities,
-    )
+from bimotion.statistics.intervals import intervals
+from bimotion.statistics.statistic import Interval
+from bimotion.test_set import TestSet, test_set
 
 
 def scores(predictions: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema) -> list[Score]:
-    """Rows of every setting and seed whose training set stands in the predictions."""
+    """Rows of every setting and seed whose training set stands in the predictions, each with its interval."""
+    settings = list(settings)
     rows: list[Score] = []
     tables = dict(list(predictions.groupby(["train", "cell", "seed"])))
     seeds = sorted(predictions["seed"].unique().tolist())
@@ -98,7 +33,17 @@ def scores(predictions: pd.DataFrame, settings: Iterable[Setting], schema: Label
             table = tables.get((setting.training_set, str(setting.test), seed))
             if table is not None:
                 rows += _setting_scores(setting, table, schema, seed)
-    return rows
+    found = intervals(predictions, settings, schema)
+    return [_with_interval(row, interval) for row, interval in zip(rows, found, strict=True)]
+
+
+def _with_interval(row: Score, interval: Interval) -> Score:
+    """Rounded, so that machines whose last digits differ agree."""
+    low, high, error = (
+        None if number is None else round(number, 6) for number in (interval.low, interval.high, interval.standard_error)
+    )
+    known = {"clusters": interval.clusters, "n_clusters": interval.n_clusters, "reason": interval.reason}
+    return replace(row, low=low, high=high, standard_error=error, **known)
 
 
 def _setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, seed: int) -> list[Score]:

@@ -97,10 +97,10 @@ def test_a_limit_encodes_only_its_clips_and_the_rest_later(models, small, tmp_pa
 
     monkeypatch.setattr(encoders.Encoder, "encode", counting)
     model = models("sew")
-    result, _ = evaluated(model, small, tmp_path / "limited", limit=2)
+    result, _ = evaluated(model, small, tmp_path / "limited", limit=2, protocol_name="in-group")
     n_limited = sum(corpus.n_utterances for corpus in result.data.corpora.values())
     assert len(counted) == n_limited
-    result, _ = evaluated(model, small, tmp_path / "whole")
+    result, _ = evaluated(model, small, tmp_path / "whole", protocol_name="in-group")
     n_whole = sum(corpus.n_utterances for corpus in result.data.corpora.values())
     assert len(counted) == n_whole > n_limited  # what the limit let through is not encoded again
 

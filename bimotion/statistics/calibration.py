@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bimotion.scoring import TestSet
+from bimotion.test_set import TestSet
 
 N_BINS = 15
 
@@ -16,7 +16,7 @@ def expected_calibration_error(part: TestSet, bins: int = N_BINS) -> float | Non
     In [0, 1]; None without clips.
 
     >>> import pandas as pd
-    >>> from bimotion.scoring import test_set
+    >>> from bimotion.test_set import test_set
     >>> rows = {"probabilities": [[0.8, 0.2], [0.8, 0.2]], "reference": [[1, 0], [0, 1]], "speaker": [None, None]}
     >>> round(expected_calibration_error(test_set(pd.DataFrame(rows), None)), 12)
     0.3

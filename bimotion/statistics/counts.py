@@ -13,7 +13,7 @@ import pandas as pd
 
 from bimotion.labels import LabelSchema
 from bimotion.metrics import OTHERS
-from bimotion.scoring import TestSet, test_set
+from bimotion.test_set import TestSet, test_set
 
 FORMS = {
     "weighted_f1": ("all", "weighted_f1"),

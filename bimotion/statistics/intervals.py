@@ -146,7 +146,7 @@ def weighted_sums(table: np.ndarray, times: np.ndarray) -> np.ndarray:
     # small products stay in one thread of OpenBLAS, whose threads wait for each other on busy cores (16 s instead of 2 s)
     rows = max(1, 2**18 // max(1, flat.size))
     sums = np.concatenate([times[start : start + rows] @ flat for start in range(0, len(times), rows)])
-    return sums.T.reshape(*table.shape[:-1], -1)
+    return sums.T.reshape(*table.shape[:-1], len(times))
 
 
 def _metrics(classes: dict[str, list[int]], vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
