@@ -5,6 +5,7 @@ import sys
 import typer
 
 from bimotion.commands import data
+from bimotion.commands.compare import compare
 from bimotion.commands.evaluate import evaluate, score
 from bimotion.errors import BimotionError
 
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(evaluate)
 app.command()(score)
+app.command()(compare)
 app.add_typer(data.app, name="data")
 
 

@@ -10,6 +10,7 @@ from bimotion import protocol, results, scoring
 from bimotion.errors import RecordError
 from bimotion.groups import Cell
 from bimotion.labels import schema_named
+from bimotion.protocol import Setting
 from bimotion.results import Result
 
 
@@ -18,15 +19,24 @@ def rescore(folder: Path) -> tuple[Result, Result]:
 
     Raises RecordError for files that are not there or break their schema.
     """
+    result, predictions = read(folder)
+    scores = scoring.scores(predictions, settings_of(result), schema_named(result.schema.name))
+    return result, dataclasses.replace(result, scores=scores)
+
+
+def read(folder: Path) -> tuple[Result, pd.DataFrame]:
+    """The record and the predictions of a run; raises RecordError."""
     result = results.load(folder / results.RESULT_FILE)
     path = folder / results.PREDICTIONS_FILE
     try:
-        predictions = pd.read_parquet(path)
+        return result, pd.read_parquet(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise RecordError(f"{path}: expected predictions in Parquet, found: {error}") from None
+
+
+def settings_of(result: Result) -> list[Setting]:
+    """Settings that a run was asked for, but for those that it skipped."""
     cells = result.protocol.cells and [Cell.parse(name) for name in result.protocol.cells]
     settings = protocol.settings(result.protocol.name, cells, trains=result.track != "zero-shot")
     skipped = {(skip.transfer, skip.method, tuple(skip.train), skip.test) for skip in result.skipped}
-    run = [s for s in settings if (s.transfer, s.method, s.train_names, str(s.test)) not in skipped]
-    scores = scoring.scores(predictions, run, schema_named(result.schema.name))
-    return result, dataclasses.replace(result, scores=scores)
+    return [s for s in settings if (s.transfer, s.method, s.train_names, str(s.test)) not in skipped]

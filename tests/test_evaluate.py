@@ -76,6 +76,21 @@ def test_the_record_is_whole(prosody, output):
     assert "synthetic" in board["excluded"][0]["reason"]
 
 
+def test_every_score_has_an_interval_around_it_or_a_reason(prosody):
+    result, _ = prosody
+    for score in result.scores:
+        if score.low is None:
+            assert score.reason
+        else:
+            assert score.low - 1e-6 <= score.value <= score.high + 1e-6
+            assert 0 <= score.low <= score.high <= 1
+            assert score.n_clusters >= 2
+    tess = [score for score in result.scores if score.corpus == "tess" and score.metric == "weighted_f1"]
+    assert {(score.low, score.reason) for score in tess} == {(None, "one speaker")}
+    assert {score.clusters for score in result.scores if score.corpus == "crema_d"} == {"speaker"}
+    assert {score.clusters for score in result.scores if score.corpus == "csed"} == {"clip"}
+
+
 def test_scores_are_a_function_of_the_predictions(prosody):
     result, folder = prosody
     predictions = pd.read_parquet(folder / "predictions.parquet").sample(frac=1, random_state=0)

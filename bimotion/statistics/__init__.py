@@ -8,5 +8,6 @@ intervals.py     an interval for each row of scoring.scores
 comparison.py    two models on the same clips; correction for many comparisons
 ranks.py         intervals of ranks, and groups of models that cannot be told apart
 gaps.py          differences between ages and languages, and how large they are by chance alone
+ages.py          an age gap at other thresholds, where ages were measured
 calibration.py   whether probabilities mean what they say
 """

@@ -1,0 +1,46 @@
+"""`bimotion compare`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bimotion.commands.options import AsJson, Corpus, Only, Root, locations, names
+from bimotion.commands.terminal import progress, show
+
+
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of finished runs: one or more.")],
+    corpora: Root = None,
+    corpus: Corpus = (),
+    only: Only = (),
+    ages: Annotated[
+        bool, typer.Option("--ages", help="Age gaps at 55, 60 and 65 years too; needs the corpora, which hold the ages.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Which of some runs is better, and what cannot be separated; gaps between groups; what leakage added."""
+    from bimotion import comparing
+
+    runs = comparing.load(folders)
+    known = None
+    if ages:
+        from bimotion import manifest
+
+        used = names(only) or sorted({name for run in runs for name in run.predictions["corpus"].unique()})
+        places = locations(corpus)
+        found = manifest.build(corpora, corpora=used, locations=places, skip_malformed=True, progress=progress())
+        measured = found.table[found.table["age_source"] == "measured"]
+        known = measured.set_index("id")["age_years"]
+    rules = {run.result.split.rule for run in runs}
+    tables = comparing.leakage_tables(runs)
+    for rule in sorted(rules):
+        tables += comparing.comparison_tables([run for run in runs if run.result.split.rule == rule])
+    for run in runs:
+        tables += comparing.group_tables(run, known)
+    if as_json:
+        print(json.dumps([asdict(table) for table in tables], indent=1))
+        return
+    show(*tables)

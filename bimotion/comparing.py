@@ -1,0 +1,232 @@
+"""What a reader of several results asks: who is better, whom can nobody separate, how do groups differ, what did leakage add.
+
+Tables of `bimotion compare`, from the predictions of finished runs; statistics/ computes, this words it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bimotion import rescoring
+from bimotion.errors import SettingError
+from bimotion.labels import LabelSchema, schema_named
+from bimotion.protocol import Setting
+from bimotion.results import Result
+from bimotion.statistics.ages import age_gaps
+from bimotion.statistics.calibration import expected_calibration_error
+from bimotion.statistics.comparison import compare
+from bimotion.statistics.gaps import Gap, gaps
+from bimotion.statistics.intervals import Draws, headline
+from bimotion.statistics.ranks import ranks
+from bimotion.statistics.statistic import NORMAL, Interval, combined, mean_known
+from bimotion.tables import Table, percent
+from bimotion.test_set import test_set
+
+METRIC = "weighted_f1"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read back from its folder."""
+
+    result: Result
+    predictions: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """Model, track and key."""
+        return f"{self.result.model.name} ({self.result.track}, {self.result.key})"
+
+    @property
+    def schema(self) -> LabelSchema:
+        return schema_named(self.result.schema.name)
+
+    @property
+    def settings(self) -> list[Setting]:
+        return rescoring.settings_of(self.result)
+
+
+def load(folders: Sequence[Path]) -> list[Run]:
+    """Runs of some folders; raises RecordError."""
+    return [Run(*rescoring.read(Path(folder))) for folder in folders]
+
+
+def comparison_tables(runs: Sequence[Run]) -> list[Table]:
+    """Every pair on the same clips, Holm-corrected over its settings, and ranks where there are several; raises SettingError
+    where the runs are not of the same question."""
+    for one in runs[1:]:
+        _check_comparable(runs[0].result, one.result)
+    tables = [_pair_table(one, other) for one, other in combinations(runs, 2)]
+    return [*tables, _rank_table(runs)] if len(runs) > 1 else tables
+
+
+def _check_comparable(first: Result, other: Result) -> None:
+    for name, one, two in (
+        ("split", first.split, other.split),
+        ("schema", first.schema, other.schema),
+        ("data fingerprint", first.data.fingerprint, other.data.fingerprint),
+    ):
+        if one != two:
+            raise SettingError(f"cannot compare {first.key} and {other.key}: expected the same {name}, found {one} and {two}")
+
+
+def _shared(runs: Sequence[Run]) -> list[Setting]:
+    """Settings that all runs have predictions of."""
+    shared = [setting for setting in runs[0].settings if all(setting in one.settings for one in runs[1:])]
+    if not shared:
+        raise SettingError(f"cannot compare {', '.join(one.name for one in runs)}: they share no setting")
+    return shared
+
+
+def _pair_table(one: Run, other: Run) -> Table:
+    found = compare(one.predictions, other.predictions, _shared([one, other]), one.schema)
+    table = Table(
+        f"{one.name} less {other.name}: weighted F1, points", ["setting", "difference", "95 % interval", "p (Holm)", "verdict"]
+    )
+    for row in found:
+        setting = f"{row.setting.transfer} {row.setting.method}: {row.setting.training_set} -> {row.setting.test}"
+        p = "-" if row.p_holm is None else f"{row.p_holm:.4f}"
+        table.rows.append([setting, points(row.difference.value), interval_text(row.difference), p, _verdict(row, one, other)])
+    n_apart = sum(row.p_holm is not None and row.p_holm < 0.05 for row in found)
+    table.notes.append(
+        f"separated in {n_apart} of {len(found)} settings; speakers are the units, p corrected over the settings"
+    )
+    return table
+
+
+def _verdict(row, one: Run, other: Run) -> str:
+    if row.p_holm is None or row.p_holm >= 0.05:
+        return "cannot separate"
+    better = (one if row.difference.value > 0 else other).result.model.name
+    return f"{better} is better{'' if row.difference.low is not None else ', on this speaker'}"
+
+
+def _rank_table(runs: Sequence[Run]) -> Table:
+    """By the mean of the in-group (or zero-shot) settings over cells."""
+    settings = [setting for setting in _shared(runs) if setting.transfer in ("in-group", "zero-shot") and not setting.corpora]
+    settings = settings or _shared(runs)
+    draws = Draws()
+    means = {
+        one.name: combined(mean_known, *(headline(one.predictions, setting, one.schema, draws, METRIC) for setting in settings))
+        for one in runs
+    }
+    table = Table("Ranks by the mean over cells of weighted F1", ["rank", "95 % interval", "group", "model", "mean"])
+    for rank in ranks(means):
+        table.rows.append([str(rank.rank), f"{rank.low} to {rank.high}", str(rank.group), rank.name, percent(rank.estimate)])
+    table.notes.append(
+        "models of one group cannot be separated from its first; cells: " + ", ".join(str(s.test) for s in settings)
+    )
+    return table
+
+
+def group_tables(run: Run, ages: pd.Series | None = None) -> list[Table]:
+    """Gaps between ages and languages, the worst cell, what transfer keeps, calibration; `ages`: clip id -> measured years."""
+    name = run.name
+    table = Table(f"Groups: {name}, weighted F1", ["what", "value", "95 % interval", "a group-blind model gives", "p"])
+    for gap in gaps(run.predictions, run.settings, run.schema):
+        names = {"worst": f"worst cell: {gap.of}", "transfer": f"transfer ratio, {gap.of}"}
+        table.rows.append([names.get(gap.kind, f"{gap.kind} gap, {gap.of}"), *_gap_cells(gap)])
+    tables = [table, _calibration_table(run)]
+    if ages is not None:
+        tables.append(_age_table(run, ages))
+    return tables
+
+
+def _gap_cells(gap: Gap) -> list[str]:
+    """Value, interval, chance and p of a gap; ratios as they are, all else in points."""
+    if gap.kind == "transfer":
+        value, shown = gap.interval.value, _ratio_text(gap.interval)
+        return ["-" if value is None else f"{value:.2f}", shown, "-", "-"]
+    cells = [points(gap.interval.value), interval_text(gap.interval)]
+    if gap.chance is None:
+        return [*cells, "-", "-"]
+    return [*cells, f"{points(gap.chance.low)} to {points(gap.chance.high)}", f"{gap.chance.p:.3f}"]
+
+
+def _calibration_table(run: Run) -> Table:
+    table = Table(f"Calibration: {run.name}, expected calibration error of the arg-max", ["setting", "ECE", "clips"])
+    for setting in run.settings:
+        rows = run.predictions[
+            (run.predictions["train"] == setting.training_set) & (run.predictions["cell"] == str(setting.test))
+        ]
+        errors = [expected_calibration_error(test_set(part, None)) for _, part in rows.groupby("seed")]
+        known = [error for error in errors if error is not None]
+        shown = f"{np.mean(known):.3f}" if known else "-"
+        table.rows.append([f"{setting.training_set} -> {setting.test}", shown, str(rows["id"].nunique())])
+    return table
+
+
+def _age_table(run: Run, ages: pd.Series) -> Table:
+    title = f"Age threshold: {run.name}, younger less elderly speakers of measured age"
+    table = Table(title, ["training set", "language", "elderly from", "younger", "elderly", "gap", "95 % interval"])
+    for row in age_gaps(run.predictions, ages, run.schema):
+        counts = [
+            f"{n} clips, {speakers} speakers" for n, speakers in zip((row.n_younger, row.n_elderly), row.speakers, strict=True)
+        ]
+        found = [points(row.difference.value), interval_text(row.difference)] if row.difference else ["-", "one side is empty"]
+        table.rows.append([row.training_set, row.language, str(row.threshold), *counts, *found])
+    if not table.rows:
+        table.notes.append("no training set was tested on both ages of a language with measured ages on both sides")
+    return table
+
+
+def leakage_tables(runs: Sequence[Run]) -> list[Table]:
+    """`paper` less `disjoint`, for every model of which both were run: what speakers that training shows add to a score."""
+    tables = []
+    for one, other in combinations(runs, 2):
+        paper, disjoint = (one, other) if one.result.split.rule == "paper" else (other, one)
+        same = ("model", "track", "schema", "seeds")
+        rules = (paper.result.split.rule, disjoint.result.split.rule)
+        if rules == ("paper", "disjoint") and all(getattr(one.result, n) == getattr(other.result, n) for n in same):
+            tables.append(_leakage_table(paper, disjoint))
+    return tables
+
+
+def _leakage_table(paper: Run, disjoint: Run) -> Table:
+    """The two test on other clips: independent samples, as far as anybody knows, so their errors add."""
+    title = f"Leakage premium: {paper.result.model.name}, split paper less disjoint, weighted F1, points"
+    table = Table(title, ["setting", "paper", "disjoint", "premium", "95 % interval"])
+    theirs = {_place(score): score for score in disjoint.result.scores}
+    for score in paper.result.scores:
+        other = theirs.get(_place(score))
+        if score.metric != METRIC or score.pooling != "mean" or other is None or None in (score.value, other.value):
+            continue
+        shown = "-"
+        if None not in (score.standard_error, other.standard_error):
+            half, premium = NORMAL * np.hypot(score.standard_error, other.standard_error), score.value - other.value
+            shown = f"{points(premium - half)} to {points(premium + half)}"
+        setting = f"{score.transfer} {score.method}: {'+'.join(score.train) or 'nothing'} -> {score.test}, seed {score.seed}"
+        values = [percent(score.value), percent(other.value), points(score.value - other.value)]
+        table.rows.append([setting, *values, shown])
+    shared = sorted({name for name, used in disjoint.result.data.corpora.items() if used.speakers_shared})
+    if shared:
+        table.notes.append(f"disjoint cannot keep speakers apart in {', '.join(shared)}: the premium is too small there")
+    return table
+
+
+def _place(score) -> tuple:
+    return score.transfer, score.method, tuple(score.train), score.test, score.corpus, score.pooling, score.metric, score.seed
+
+
+def points(value: float | None) -> str:
+    """A difference in points of a hundred, with its sign.
+
+    >>> points(0.0512), points(None)
+    ('+5.12', '-')
+    """
+    return "-" if value is None else f"{100 * value:+.2f}"
+
+
+def interval_text(interval: Interval) -> str:
+    """Low to high in points, or why there is none."""
+    if interval.low is None:
+        return interval.reason or "-"
+    return f"{points(interval.low)} to {points(interval.high)}"
+
+
+def _ratio_text(interval: Interval) -> str:
+    return interval.reason or "-" if interval.low is None else f"{interval.low:.2f} to {interval.high:.2f}"

@@ -1,0 +1,125 @@
+"""`bimotion compare`: what separates stands out, what does not is said, groups and leakage are shown."""
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from bimotion import comparing, manifest, runner
+from bimotion.errors import SettingError
+from bimotion.statistics.ages import age_gaps
+
+
+@pytest.fixture(scope="module")
+def folders(synth_root, tmp_path_factory):
+    """(model, split rule) -> folder of a run on synthetic corpora under the valence schema."""
+    output, made = tmp_path_factory.mktemp("runs"), {}
+
+    def of(model: str, rule: str = "paper", **options):
+        key = (model, rule, str(options))
+        if key not in made:
+            result = runner.evaluate(
+                f"bimotion/{model}", data_dir=synth_root, output=output, schema="valence", split_rule=rule, **options
+            )
+            made[key] = result.folder(output)
+        return made[key]
+
+    return of
+
+
+def rows(tables, title: str) -> list[list[str]]:
+    (found,) = [table for table in tables if title in table.title]
+    return found.rows
+
+
+def test_a_better_model_is_separated_and_ranked_first(folders):
+    runs = comparing.load([folders("prosody"), folders("random")])
+    tables = comparing.comparison_tables(runs)
+    pairs = {row[0]: row for row in rows(tables, "less")}
+    assert len(pairs) == 36
+    assert pairs["in-group inference: eng_adu -> eng_adu"][4] == "bimotion/prosody is better"
+    assert float(pairs["in-group inference: eng_adu -> eng_adu"][1]) > 20
+    assert any(row[4] == "cannot separate" for row in pairs.values())
+    ranked = rows(tables, "Ranks")
+    assert [row[0] for row in ranked] == ["1", "2"]
+    assert ranked[0][3].startswith("bimotion/prosody")
+    assert [row[2] for row in ranked] == ["1", "2"]
+
+
+def test_a_model_cannot_be_separated_from_itself(folders):
+    run = comparing.load([folders("random")])[0]
+    tables = comparing.comparison_tables([run, run])
+    assert {row[4] for row in rows(tables, "less")} == {"cannot separate"}
+    assert {row[1] for row in rows(tables, "less")} == {"+0.00"}
+    assert "separated in 0 of 36 settings" in tables[0].notes[0]
+
+
+def test_other_questions_are_not_compared(folders):
+    runs = comparing.load([folders("random"), folders("random", "disjoint")])
+    with pytest.raises(SettingError, match="expected the same split"):
+        comparing.comparison_tables(runs)
+
+
+def test_groups_have_intervals_and_chance(folders):
+    (run,) = comparing.load([folders("prosody")])
+    shown = rows(comparing.group_tables(run), "Groups")
+    kinds = [row[0].split(",")[0].split(":")[0] for row in shown]
+    assert {"age gap", "language gap", "worst cell", "transfer ratio"} == set(kinds)
+    language = next(row for row in shown if row[0].startswith("language gap, mean"))
+    low, high = (float(value) for value in language[2].split(" to "))
+    assert low < float(language[1]) < high
+    assert 0 < float(language[4]) <= 1
+    ratios = {row[0]: float(row[1]) for row in shown if row[0].startswith("transfer ratio")}
+    assert ratios["transfer ratio, zho_adu -> eng_eld"] < 0.9  # built into the synthetic data
+    errors = [float(row[1]) for row in rows(comparing.group_tables(run), "Calibration")]
+    assert len(errors) == 36
+    assert all(0 <= error <= 1 for error in errors)
+
+
+def test_leakage_premium_where_both_rules_were_run(folders):
+    runs = comparing.load([folders("prosody", "disjoint"), folders("prosody")])
+    (table,) = comparing.leakage_tables(runs)
+    assert len(table.rows) == 36
+    for _, paper, disjoint, premium, _ in table.rows:
+        assert float(premium) == pytest.approx(float(paper) - float(disjoint), abs=0.011)
+    assert "disjoint cannot keep speakers apart" in table.notes[0]
+    assert comparing.leakage_tables(comparing.load([folders("prosody"), folders("random", "disjoint")])) == []
+
+
+def test_age_thresholds_by_hand(folders, synth_root):
+    """At 60 years of measured ages, sides are the cells of the corpora whose ages are measured on both sides."""
+    (run,) = comparing.load([folders("prosody")])
+    found = manifest.build(synth_root)
+    measured = found.table[found.table["age_source"] == "measured"]
+    ages = measured.set_index("id")["age_years"]
+    gaps = {(gap.training_set, gap.threshold): gap for gap in age_gaps(run.predictions, ages, run.schema, replicates=200)}
+    assert {threshold for _, threshold in gaps} == {55, 60, 65}
+    at_60 = gaps["eng_eld+eng_adu", 60]
+    mine = run.predictions[(run.predictions["train"] == "eng_eld+eng_adu") & (run.predictions["corpus"] == "crema_d")]
+    sizes = mine["cell"].value_counts()
+    assert (at_60.n_younger, at_60.n_elderly) == (sizes["eng_adu"], sizes["eng_eld"])
+    scores = {
+        score.test: score.value
+        for score in run.result.scores
+        if (score.corpus, score.metric, tuple(score.train)) == ("crema_d", "weighted_f1", ("eng_eld", "eng_adu"))
+    }
+    assert at_60.difference.value == pytest.approx(scores["eng_adu"] - scores["eng_eld"], abs=1e-9)
+    assert gaps["eng_eld+eng_adu", 55].n_elderly >= at_60.n_elderly >= gaps["eng_eld+eng_adu", 65].n_elderly
+    without = comparing.group_tables(run, pd.Series(dtype=float))
+    assert rows(without, "Age") == []
+    assert "no training set was tested on both ages" in without[-1].notes[0]
+
+
+def test_the_command_prints_tables_and_json(folders):
+    command = [sys.executable, "-m", "bimotion.cli", "compare", str(folders("prosody")), str(folders("random"))]
+    shown = subprocess.run(command, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "cannot separate" in shown.stdout
+    assert "a group-blind model gives" in shown.stdout
+    content = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True).stdout)
+    assert [table["title"].split(":")[0] for table in content][-2:] == ["Groups", "Calibration"]
+    missing = subprocess.run([*command[:4], "nowhere"], capture_output=True, text=True)
+    assert missing.returncode == 2
+    assert "Traceback" not in missing.stderr

@@ -1,0 +1,139 @@
+"""Peak memory does not depend on how large the corpora are: features and samples stay on disk."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bimotion import audio
+from bimotion.synth import layouts
+
+_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
+tiny_models = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny_models)
+STATUS = Path("/proc/self/status")
+N_CLIPS, TIMES = 1_000, 6  # with features; a tenth of them have sound, which is more than is ever read ahead
+CLIP_S = 3
+LAYERS, NUMBERS = 8, 2_688  # 42 kB a clip in float16, as of an encoder of 13 layers 768 wide
+BOUND_MB = 30  # a seventh of what the feature file grows by, a third of what the sound does
+
+# The child says of each of its parts by how much the most that it ever held exceeds what it held when the part began,
+# pages of mapped files included (all but shared memory: RssAnon + RssFile, asked every 5 ms). It begins with a small fit,
+# for what libraries load and keep when first used.
+CHILD = """
+import json, re, sys, threading, time
+from pathlib import Path
+import numpy as np, torch
+from bimotion import manifest
+from bimotion.features import LayerTable, layer_features
+from bimotion.models import encoders, weights
+from bimotion.models.layer_heads import PROBE_HEADS
+from bimotion.progress import Progress
+from bimotion.samples import samples
+from bimotion.store import Store
+
+model, root, folder, n_clips, n_layers, n_numbers, budget = *sys.argv[1:4], *map(int, sys.argv[4:])
+torch.set_num_threads(1)
+
+def held():
+    return sum(map(int, re.findall(r"Rss(?:Anon|File):\\s+(\\d+) kB", Path("/proc/self/status").read_text()))) / 1024
+
+class Peak:
+    def __enter__(self):
+        self.before, self.most, self.over = held(), 0.0, threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+        return self
+    def watch(self):
+        while not self.over.wait(0.005):
+            self.most = max(self.most, held())
+    def __exit__(self, *args):
+        self.over.set()
+        self.thread.join()
+        self.grown_mb = max(self.most, held()) - self.before
+
+def table(n):
+    store = Store(Path(folder, f"{n}.npy"), np.full(n, n_layers * n_numbers), np.float16)
+    block = np.random.default_rng(0).normal(size=(64, n_layers * n_numbers)).astype(np.float16)
+    make = lambda places: (np.roll(block[place % 64], place) for place in places)
+    store.fill(np.arange(n), make, Progress(), "features")
+    return LayerTable((store,), np.zeros(n, np.int32), np.arange(n), (n_layers, n_numbers)), store.path
+
+def fit(kind, table, n):
+    head = PROBE_HEADS[kind]()
+    head.budget_bytes, head.epochs = budget, 1
+    reference = np.eye(4, dtype=np.int8)[np.arange(n) % 4]
+    train, held_out = np.arange(n // 10, n), np.arange(n // 10)
+    validation = (table.take(held_out), reference[held_out])
+    head.fit(table.take(train), reference[train], exclusive=True, seed=0, validation=validation)
+    return head.predict(table.take(np.arange(n)))
+
+fit("layers", table(100)[0], 100)
+found = {}
+with Peak() as peak:
+    features, path = table(n_clips)
+found["filling"] = peak.grown_mb
+with Peak() as peak:
+    assert len(fit("layers", features, n_clips)) == n_clips
+found["fitting"] = peak.grown_mb
+found["file"] = path.stat().st_blocks * 512 / 2**20
+
+corpora = manifest.build(root)
+encoder = encoders.load(weights.ModelSpec(model))
+first, clips = (corpora.table.iloc[part].reset_index(drop=True) for part in (slice(-32, None), slice(n_clips // 10)))
+layer_features(encoder, corpora, first, Progress())
+with Peak() as peak:
+    assert len(layer_features(encoder, corpora, clips, Progress()).rows(np.array([0]))) == 1
+found["extracting"] = peak.grown_mb
+samples(corpora, first, Progress())
+with Peak() as peak:
+    decoded = samples(corpora, clips, Progress())
+    assert all(decoded.waveform(row).any() for row in range(len(clips)))
+found["decoding"] = peak.grown_mb
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """Two children, of N_CLIPS and of TIMES as many: what each part of them took, MB."""
+    if not STATUS.exists() or "RssAnon" not in STATUS.read_text():
+        pytest.skip(f"needs resident memory by kind, which this system does not say in {STATUS}")
+    folder = tmp_path_factory.mktemp("memory")
+    model = tiny_models.build("wav2vec2-group", folder / "model")
+    clips = layouts.plan(corpora=["crema_d"], scale=0.1)[: 32 + TIMES * N_CLIPS // 10]
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, CLIP_S * 16_000)
+    (folder / "root" / layouts.path_of(clips[0])).parent.mkdir(parents=True)
+    for name, text in layouts.TEXT_FILES["crema_d"](clips).items():
+        (folder / "root" / name).write_text(text)
+    for clip in clips:
+        audio.write_synthetic(folder / "root" / layouts.path_of(clip), noise, 16_000)
+    children = [child(folder, model, n_clips) for n_clips in (N_CLIPS, TIMES * N_CLIPS)]
+    said = [process.communicate() for process in children]
+    assert [process.returncode for process in children] == [0, 0], said
+    return [json.loads(output) for output, _ in said]
+
+
+def child(folder: Path, model: Path, n_clips: int, budget_bytes: int = 0) -> subprocess.Popen:
+    """A process that measures itself on so many clips, in folders of its own."""
+    (folder / str(n_clips)).mkdir()
+    numbers = n_clips, LAYERS, NUMBERS, budget_bytes
+    command = [sys.executable, "-c", CHILD, model, folder / "root", folder / str(n_clips), *numbers]
+    environment = os.environ | {"BIMOTION_CACHE": str(folder / str(n_clips) / "cache")}
+    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_the_files_differ(measured):
+    few, many = measured
+    assert many["file"] - few["file"] > 200
+
+
+@pytest.mark.parametrize("part", ["filling", "fitting", "extracting", "decoding"])
+def test_peak_memory_does_not_grow_with_the_corpora(measured, part):
+    few, many = measured
+    assert many[part] - few[part] < BOUND_MB
