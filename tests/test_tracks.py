@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -309,6 +310,36 @@ def test_label_map_file(models, small, tmp_path):
     result, _ = evaluated(unnamed, small, tmp_path, track="zero-shot", label_map=file, protocol_name="in-group")
     assert (result.model.options["label_map"], result.model.options["unmapped"]) == ("file", "LABEL_1")
     assert {tuple(score.untrained) for score in result.scores if score.corpus == "tess" and score.metric == "uar"} != {()}
+
+
+def test_the_papers_own_checkpoints_are_read(models, small, tmp_path):
+    """In a cache as the Hub fills it: 13 unnamed sigmoid outputs, under an architecture that transformers does not have."""
+    name = "SER-wav2vec2-large-xlsr-53-eng-zho-elderly"
+    unnamed = {place: f"LABEL_{place}" for place in range(13)}
+    snapshot = tmp_path / "hub" / f"models--CAiRE--{name}" / "snapshots" / ("0" * 40)
+    shutil.copytree(models("wav2vec2-layer", unnamed), snapshot)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("0" * 40)
+    config = json.loads((snapshot / "config.json").read_text())
+    config |= {"architectures": ["Wav2Vec2ForMultilabelSequenceClassification"], "problem_type": None}
+    (snapshot / "config.json").write_text(json.dumps(config))
+    command = [
+        sys.executable, "-m", "bimotion.cli", "evaluate", "-m", f"CAiRE/{name}", "--track", "zero-shot", "--allow-missing",
+        "--corpora", str(small), "-o", str(tmp_path / "out"), "--protocol", "in-group", "--json",
+    ]  # fmt: skip
+    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["model"]["name"] == f"CAiRE/{name}"
+    assert result["model"]["revision"] == "0" * 40
+    options = result["model"]["options"]
+    assert (options["label_map"], options["softmax"], options["unmapped"]) == ("built-in", False, "")
+    assert options["outputs"].startswith("LABEL_0=sadness; LABEL_1=fear; LABEL_2=angry")
+    (folder,) = (tmp_path / "out").glob("CAiRE__*/*")
+    said = np.stack(pd.read_parquet(folder / "predictions.parquet")["probabilities"])
+    assert said.shape[1] == 13
+    assert (said.sum(axis=1) > 2).all()  # sigmoids of a model that knows nothing, not a softmax
 
 
 @pytest.mark.parametrize(
