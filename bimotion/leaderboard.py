@@ -6,9 +6,8 @@ from pathlib import Path
 from bimotion import files, results
 from bimotion.errors import RecordError
 from bimotion.groups import BIMOTION_CELLS
-from bimotion.protocol import METHODS, TRANSFERS
 
-LEADERBOARD_VERSION = 1
+LEADERBOARD_VERSION = 2
 LEADERBOARD_FILE = "leaderboard.json"
 
 
@@ -16,8 +15,8 @@ def collect(folder: Path) -> Path:
     """Write `folder`/leaderboard.json from all `<model>/<key>/result.json` below it; returns its path.
 
     `entries` are ordered within a track, split rule, schema and protocol by headline: the mean over all four cells of
-    in-group weighted F1 (null, and last, where a cell is missing). Results on synthetic data stand under `excluded`, with the
-    reason; results on incomplete corpora are entries marked `complete: false`.
+    in-group (or zero-shot) weighted F1 (null, and last, where a cell is missing). Results on synthetic data stand under
+    `excluded`, with the reason; results on incomplete corpora are entries marked `complete: false`.
     A file that is no result stands under `excluded` too.
     """
     entries, excluded = [], []
@@ -48,15 +47,15 @@ def _order(entry: dict) -> tuple:
 
 def _entry(result: results.Result, path: str) -> dict:
     """One line of the board: weighted F1, mean over corpora, of every setting that was run."""
-    tests = sorted({score.test for score in result.scores})
-    headline = {
-        f"{transfer}/{method}": {
-            test: value for test in tests if (value := result.headline(transfer, method, test)) is not None
-        }
-        for transfer in TRANSFERS
-        for method in METHODS
-    }
-    in_group = [headline["in-group/inference"].get(str(cell)) for cell in BIMOTION_CELLS]
+    headline: dict[str, dict[str, float]] = {}
+    for score in result.scores:
+        train = tuple(score.train) if score.method == "distance" else None  # of Table 5 each row has its own training set
+        value = result.headline(score.transfer, score.method, score.test, train=train)
+        if score.pooling == "mean" and score.metric == "weighted_f1" and value is not None:
+            name = f"{score.transfer}/{score.method}" if train is None else f"distance/{'+'.join(train)}"
+            headline.setdefault(name, {})[score.test] = value
+    first = "zero-shot/zero-shot" if result.track == "zero-shot" else "in-group/inference"
+    in_group = [headline.get(first, {}).get(str(cell)) for cell in BIMOTION_CELLS]
     return {
         "model": result.model.name,
         "key": result.key,
@@ -71,5 +70,5 @@ def _entry(result: results.Result, path: str) -> dict:
         "data_fingerprint": result.data.fingerprint,
         "complete": result.data.complete,
         "mean_in_group": None if None in in_group else sum(in_group) / len(in_group),
-        "scores": {name: values for name, values in headline.items() if values},
+        "scores": headline,
     }

@@ -393,7 +393,7 @@ def test_board_is_ordered_by_mean_in_group(tmp_path):
     board = board_of(tmp_path)
     found = [(entry["model"], entry["mean_in_group"]) for entry in board["entries"]]
     assert found == [("b/high", pytest.approx(0.75)), ("a/low", 0.25), ("c/easy", None), ("d/none", None)]
-    assert (board["leaderboard_version"], board["metric"], board["excluded"]) == (1, "weighted_f1", [])
+    assert (board["leaderboard_version"], board["metric"], board["excluded"]) == (2, "weighted_f1", [])
 
 
 def test_only_comparable_entries_are_ordered_together(tmp_path):

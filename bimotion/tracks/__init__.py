@@ -6,6 +6,7 @@ zero-shot   a published classifier as it is
 (floor models run as probes of their own features)
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,8 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
     owners = {"head": "probe", "label_map": "zero-shot", "finetune": "finetune"}
     if strange := [field for field, owner in owners.items() if owner != name and getattr(options, field) is not None]:
         raise SettingError(f"{strange[0]}: expected with track {owners[strange[0]]}, found track {name}")
+    if name != "finetune" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise SettingError(f"track {name}: expected one process, found {os.environ['WORLD_SIZE']}: only finetune uses several")
     own, is_floor = not isinstance(model, str), isinstance(model, str) and model.startswith("bimotion/")
     if (own or is_floor) and name != "probe":
         raise SettingError(f"track {name}: expected a Hub id or a folder, found {model if is_floor else type(model).__name__}")
