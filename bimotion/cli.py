@@ -7,6 +7,7 @@ import typer
 from bimotion.commands import data
 from bimotion.commands.compare import compare
 from bimotion.commands.evaluate import evaluate, score
+from bimotion.commands.publish import publish
 from bimotion.errors import BimotionError
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command()(evaluate)
 app.command()(score)
 app.command()(compare)
+app.command()(publish)
 app.add_typer(data.app, name="data")
 
 

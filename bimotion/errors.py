@@ -11,6 +11,7 @@ BimotionError                 the command line prints it without a traceback and
 ├── ModelError (models/encoders.py)   a model that cannot be had, or that is no speech encoder
 ├── SettingError              a run that cannot be done: no clips to train on, a part that is empty
 ├── LicenceError              an export that a corpus's licence forbids
+├── HubError                  the Hugging Face Hub: no token, no permission, no such repository, a broken connection
 ├── RecordError               a result or prediction file that breaks its schema
 └── MissingExtra              an optional package is needed; says which to install
 """
@@ -63,6 +64,10 @@ class SettingError(BimotionError):
 
 class LicenceError(BimotionError):
     """An export that a corpus's licence forbids."""
+
+
+class HubError(BimotionError):
+    """The Hugging Face Hub does not do what it was asked."""
 
 
 class RecordError(BimotionError):

@@ -1,6 +1,9 @@
 """A Hub-ready copy of configs: Parquet files a cell and part, and a card that plain `load_dataset` reads."""
 
+import importlib.resources
 import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +12,20 @@ import datasets
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from datasets.info import DatasetInfosDict
+from datasets.utils.metadata import MetadataConfigs
+from huggingface_hub import DatasetCardData
 
-from bimotion import audio, files, groups, splits
-from bimotion.corpora import CORPORA
+from bimotion import audio, files, groups, splits, stats
+from bimotion.corpora import CORPORA, corpora_with
+from bimotion.corpus import Card
 from bimotion.dataset import CONFIGS, arrow_rows, features
 from bimotion.errors import LicenceError, SettingError, UnknownName
 from bimotion.groups import Cell
 from bimotion.progress import Progress
 from bimotion.selection import Selection, select
-from bimotion.utterance import PARTS
+from bimotion.tables import Table
+from bimotion.utterance import AGE_SOURCES, PARTS
 
 ROWS_A_GROUP = 100  # small row groups: the Hub's viewer and streaming read them one at a time
 SHARD_HOURS = 5.0  # of sound: about 400 MB of FLAC
@@ -25,7 +33,7 @@ SHARD_HOURS = 5.0  # of sound: about 400 MB of FLAC
 
 @dataclass(frozen=True)
 class Plan:
-    """What is exported: configs of one dataset, as cells, and how."""
+    """What is exported: configs of one dataset, as cells, and whether without sound."""
 
     dataset: str
     configs: tuple[str, ...]
@@ -57,10 +65,10 @@ def export(
         export("copy", ["yue"], data_dir="/corpora")
         datasets.load_dataset("copy", "yue", split="test")       # needs no bimotion
     """
-    folder, progress = Path(folder), progress or Progress()
+    folder = Path(folder)
     if folder.is_file() or (folder.exists() and any(folder.iterdir())):
         raise SettingError(f"expected a new or empty folder, {folder} {'is a file' if folder.is_file() else 'holds files'}")
-    plan = _plan(list(configs), metadata_only)
+    plan = planned(configs, metadata_only)
     chosen = select(
         data_dir,
         plan.cells,
@@ -70,18 +78,17 @@ def export(
         allow_missing=allow_missing,
         progress=progress,
     )
-    if not private_use:
-        _refuse_forbidden(chosen, metadata_only)
-    with files.folder_written(folder) as temporary:
-        written = [path for cell in plan.cells for path in _write_cell(temporary, chosen, cell, plan, progress)]
-        if not written:
-            raise SettingError(f"expected clips of {', '.join(plan.configs)}, found none")
-        card = temporary / "README.md"
-        card.write_text(_card(plan, chosen, private_use), encoding="utf-8")
-    return [folder / path.relative_to(temporary) for path in (*written, card)]
+    if not private_use and (withheld := not_free(chosen, metadata_only)):
+        raise LicenceError(
+            f"licences forbid to pass these on: {reasons(withheld)}. Leave them out (--only ...), export --metadata-only where "
+            "labels are free, or keep the copy to yourself (--private-use)"
+        )
+    return write(folder, plan, chosen, progress)
 
 
-def _plan(configs: Sequence[str], metadata_only: bool) -> Plan:
+def planned(configs: Iterable[str], metadata_only: bool) -> Plan:
+    """Plan of configs; raises UnknownName, SettingError unless they are of one dataset."""
+    configs = list(configs)
     owners = {config: dataset for dataset, known in CONFIGS.items() for config in known}
     if unknown := [config for config in configs if config not in owners]:
         raise UnknownName("config", unknown[0], owners)
@@ -93,18 +100,41 @@ def _plan(configs: Sequence[str], metadata_only: bool) -> Plan:
     return Plan(found.pop(), tuple(dict.fromkeys(configs)), tuple(cells), metadata_only)
 
 
-def _refuse_forbidden(chosen: Selection, metadata_only: bool) -> None:
-    allowed = {"audio", "labels"} if metadata_only else {"audio"}
+def not_free(chosen: Selection, metadata_only: bool) -> list[Card]:
+    """Corpora of a selection of which nobody may pass on what would be exported; synthetic ones are free."""
+    free = {"audio", "labels"} if metadata_only else {"audio"}
     used = [CORPORA[name].card for name in chosen.rows.loc[~chosen.rows["synthetic"], "corpus"].unique()]
-    if forbidden := [card for card in used if card.redistribution not in allowed]:
-        reasons = "; ".join(f"{card.name} ({card.licence}: {_PERMISSION[card.redistribution]})" for card in forbidden)
-        raise LicenceError(
-            f"licences forbid to pass these on: {reasons}. Leave them out (--only ...), export --metadata-only where labels "
-            "are free, or keep the copy to yourself (--private-use)"
-        )
+    return [card for card in used if card.redistribution not in free]
 
 
-_PERMISSION = {"labels": "labels only, no converted sound", "nothing": "neither sound nor labels"}
+def reasons(cards: Iterable[Card]) -> str:
+    """`tess (CC-BY-NC-ND-4.0: labels only, no converted sound)`: corpora with what their licences give."""
+    return "; ".join(f"{card.name} ({card.licence}: {_PERMISSION[card.redistribution]})" for card in cards)
+
+
+_PERMISSION = {"audio": "sound and labels", "labels": "labels only, no converted sound", "nothing": "neither sound nor labels"}
+
+
+def write(folder: Path, plan: Plan, chosen: Selection, progress: Progress | None = None) -> list[Path]:
+    """Write a planned selection to a folder that is not there yet, whole or not at all; returns the paths.
+
+    The caller answers for the licences. Raises SettingError where the selection has no clip of the plan.
+    """
+    progress = progress or Progress()
+    with files.folder_written(folder) as temporary:
+        written = [path for cell in plan.cells for path in _write_cell(temporary, chosen, cell, plan, progress)]
+        if not written:
+            raise SettingError(f"expected clips of {', '.join(plan.configs)}, found none")
+        written.append(write_card(temporary, plan, chosen))
+    return [folder / path.relative_to(temporary) for path in written]
+
+
+def write_card(folder: Path, plan: Plan, chosen: Selection) -> Path:
+    """Write README.md of a folder that `write` filled; returns its path."""
+    card = folder / "README.md"
+    with files.written(card) as temporary:
+        temporary.write_text(_card(folder, plan, chosen), encoding="utf-8")
+    return card
 
 
 def _write_cell(folder: Path, chosen: Selection, cell: Cell, plan: Plan, progress: Progress) -> Iterator[Path]:
@@ -144,36 +174,154 @@ def _flac(chosen: Selection, identifier: str, corpus: str, path: str) -> dict:
     return {"bytes": audio.flac_bytes(audio.decode(chosen.manifest.path(corpus, path))), "path": name}
 
 
-def _card(plan: Plan, chosen: Selection, private_use: bool) -> str:
-    """Dataset card: YAML configs that `load_dataset` reads, then what a reader must know of each corpus."""
+def _card(folder: Path, plan: Plan, chosen: Selection) -> str:
+    """Dataset card: YAML that `load_dataset` and the Hub read, then what a reader must know of the corpora in it."""
     cards = [CORPORA[name].card for name in sorted(chosen.rows["corpus"].unique())]
-    present = {(str(cell), part) for cell, part in zip(chosen.rows["cell"], chosen.rows["part"], strict=True)}
-    lines = ["---", f"pretty_name: {plan.dataset}", "task_categories:", "- audio-classification", "language:"]
-    lines += [f"- {language}" for language in sorted({cell.language for cell in plan.cells})]
-    lines += ["tags:", "- speech-emotion-recognition", "configs:"]
-    for config in plan.configs:
-        lines += [f"- config_name: {config}", "  data_files:"]
-        for part in PARTS:
-            patterns = [f"{cell}/{part}-*.parquet" for cell in groups.union(config) if (str(cell), part) in present]
-            if patterns:
-                lines += [f"  - split: {part}", "    path:", *(f"    - {name}" for name in patterns)]
-    lines += ["---", "", f"# {plan.dataset}", ""]
+    absent = [CORPORA[name].card for name in corpora_with(plan.cells) if CORPORA[name].card not in cards]
+    lines = ["---", _metadata(folder, plan, chosen, cards), "---", "", f"# {plan.dataset}", ""]
     if chosen.manifest.synthetic:
-        lines += ["**SYNTHETIC: made by formulas, not by people.**", ""]
-    if private_use:
-        lines += ["**For private use: licences of corpora below forbid passing this copy on.**", ""]
+        lines += [f"**SYNTHETIC: {', '.join(sorted(chosen.manifest.synthetic))}: made by formulas, not by people.**", ""]
+    if withheld := not_free(chosen, plan.metadata_only):
+        lines += [f"**For private use: licences forbid to pass this copy on: {reasons(withheld)}.**", ""]
     lines += [
-        f"Split rule `{chosen.split.rule}`, version {splits.SPLIT_VERSION}, seed {chosen.split.seed}; made from raw corpora",
-        "by `bimotion data export`. Ages: measured (recorded per speaker), stated (in the corpus's description) or assumed",
-        "(set by the BiMotion paper, arXiv 2306.14517); see the column `age_source`.",
+        "Emotional speech of adults (20-59 years) and elders (60 and over), as in Cahyawijaya et al. 2023, Cross-Lingual",
+        "Cross-Age Group Adaptation for Low-Resource Elderly Speech Emotion Recognition, arXiv 2306.14517; made from raw",
+        f"corpora by `bimotion`, {'without sound' if plan.metadata_only else 'sound as mono FLAC at 16 kHz'}.",
+        f"Split rule `{chosen.split.rule}`, version {splits.SPLIT_VERSION}, seed {chosen.split.seed}.",
         "",
-        "| corpus | clips | licence | ages | speakers | cite |",
-        "|---|---|---|---|---|---|",
+        "```python",
+        "from datasets import load_dataset",
+        "",
+        f'ds = load_dataset("org/name", "{_filled(folder, plan)[0]}")  # this repository, or a folder with these files',
+        "```",
+        "",
     ]
+    sections = {
+        "Corpora and licences": [_corpora_table(chosen, cards).markdown(), *_left_out(absent)],
+        "Sizes": _size_tables(plan, chosen),
+        "Ages": [_ages_table(chosen).markdown(), "\n".join(f"- {name}: {meaning}" for name, meaning in AGE_SOURCES.items())],
+        "Known limits": [_section(plan.dataset, "Read before use")],
+        "Columns": [_columns(plan.metadata_only)],
+        "Citation": [_citations(cards)],
+    }
+    for title, paragraphs in sections.items():
+        lines += [f"## {title}", "", *(f"{text}\n" for text in paragraphs)] if paragraphs else []
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _filled(folder: Path, plan: Plan) -> list[str]:
+    """Configs with a file: of those without a corpus there is nothing to load."""
+    return [config for config in plan.configs if any((folder / str(cell)).is_dir() for cell in groups.union(config))]
+
+
+_HUB_LICENCES = {
+    "ODbL-1.0": "odbl",
+    "Apache-2.0": "apache-2.0",
+    "CC-BY-SA-4.0": "cc-by-sa-4.0",
+    "CC-BY-NC-ND-4.0": "cc-by-nc-nd-4.0",
+}
+"""Licence of a card -> what the Hub calls it; others are `other` there."""
+
+
+def _metadata(folder: Path, plan: Plan, chosen: Selection, cards: Sequence[Card]) -> str:
+    """YAML: configs with their files, features and sizes as the files have them, licences, languages."""
+    licences = sorted({_HUB_LICENCES.get(card.licence, "other") for card in cards})
+    n_clips = len(chosen.rows)
+    sizes = {1000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K"}
+    data = DatasetCardData(
+        pretty_name=plan.dataset,
+        language=sorted(chosen.rows["language"].unique()),
+        license=licences[0] if len(licences) == 1 else licences,
+        license_name="per-corpus" if "other" in licences else None,
+        task_categories=["audio-classification"],
+        size_categories=[next((name for limit, name in sizes.items() if n_clips < limit), "100K<n<1M")],
+        tags=["speech-emotion-recognition", *(["synthetic"] if chosen.manifest.synthetic else [])],
+    )
+    configs, infos = {}, {}
+    for config in _filled(folder, plan):
+        paths = {
+            part: [path for cell in groups.union(config) for path in sorted(folder.glob(f"{cell}/{part}-*"))] for part in PARTS
+        }
+        patterns = {part: sorted({f"{path.parent.name}/{part}-*.parquet" for path in paths[part]}) for part in PARTS}
+        configs[config] = {"data_files": [{"split": part, "path": found} for part, found in patterns.items() if found]}
+        infos[config] = _info(config, {part: found for part, found in paths.items() if found}, plan.metadata_only)
+    DatasetInfosDict(infos).to_dataset_card_data(data)
+    MetadataConfigs(configs).to_dataset_card_data(data)
+    return data.to_yaml()
+
+
+def _info(config: str, paths: dict[str, list[Path]], metadata_only: bool) -> datasets.DatasetInfo:
+    """What `load_dataset` checks: columns, and clips of each part."""
+    splits_of = datasets.SplitDict()
+    for part, found in paths.items():
+        heads = [pq.read_metadata(path) for path in found]
+        n_bytes = sum(head.row_group(number).total_byte_size for head in heads for number in range(head.num_row_groups))
+        splits_of.add(datasets.SplitInfo(part, num_bytes=n_bytes, num_examples=sum(head.num_rows for head in heads)))
+    return datasets.DatasetInfo(
+        config_name=config,
+        features=exported_features(metadata_only),
+        splits=splits_of,
+        download_size=sum(path.stat().st_size for found in paths.values() for path in found),
+        dataset_size=sum(one.num_bytes for one in splits_of.values()),
+    )
+
+
+def _corpora_table(chosen: Selection, cards: Sequence[Card]) -> Table:
+    table = Table("What is in this copy", ["corpus", "clips", "licence", "may be passed on", "ages", "speakers"])
     for card in cards:
-        n_clips = int((chosen.rows["corpus"] == card.name).sum())
-        shared = chosen.split.not_disjoint.get(card.name)
-        speakers = f"in several parts: {shared}" if shared else "kept apart"
-        facts = (card.title, f"{n_clips} of {card.n_utterances}", card.licence, card.age_note, speakers, card.citation)
-        lines.append(f"| {' | '.join(facts)} |")
-    return "\n".join(lines) + "\n"
+        rows = chosen.rows[chosen.rows["corpus"] == card.name]
+        shared, n_speakers = chosen.split.not_disjoint.get(card.name), rows["speaker"].nunique()
+        counted = f"{n_speakers}" if n_speakers else card.speaker_note
+        speakers = f"{counted}; {f'in several parts: {shared}' if shared else 'kept apart'}"
+        ages = f"{'/'.join(sorted(rows['age_source'].unique()))}: {card.age_note}"
+        clips = f"{len(rows)} of {card.n_utterances}"
+        table.rows.append(
+            [f"[{card.title}]({card.url})", clips, card.licence, _PERMISSION[card.redistribution], ages, speakers]
+        )
+    table.notes.append("Licences are the corpora's own; who uses a corpus is bound by its licence and cites it.")
+    return table
+
+
+def _left_out(absent: Sequence[Card]) -> list[str]:
+    if not absent:
+        return []
+    names = ", ".join(f"[{card.title}]({card.url}) ({card.licence})" for card in absent)
+    return [f"Not in this copy, though the configs' cells have clips of them: {names}."]
+
+
+def _size_tables(plan: Plan, chosen: Selection) -> list[str]:
+    """Tables 1 and 2 for the corpora in this copy, beside the paper's numbers."""
+    corpora, cells = set(chosen.rows["corpus"]), set(map(str, plan.cells))
+    lines = [one for one in stats.counts(chosen.manifest, chosen.split.rule) if one.corpus in corpora and one.cell in cells]
+    tables = [table for table in stats.as_tables(lines) if table.rows]
+    if not tables:
+        return []
+    notes = ["Clips as counted on the disk that this copy was made from, in brackets the difference from the paper."]
+    apart = stats.ages_apart(chosen.manifest) if chosen.split.rule == "paper" else []
+    if apart:
+        notes.append("The paper's cell is not that of the speaker's age for:\n\n" + "\n".join(f"- {line}" for line in apart))
+    return [*(table.markdown() for table in tables), *notes]
+
+
+def _ages_table(chosen: Selection) -> Table:
+    table = Table("How ages are known: clips", ["cell", *AGE_SOURCES, "speakers known"])
+    for cell, rows in chosen.rows.groupby("cell"):
+        found = Counter(rows["age_source"])
+        table.rows.append([cell, *(str(found[name]) for name in AGE_SOURCES), str(rows["speaker"].nunique())])
+    return table
+
+
+def _citations(cards: Sequence[Card]) -> str:
+    the_paper = CORPORA["yuemotion"].card.citation
+    return "\n".join(f"- {text}" for text in dict.fromkeys([the_paper, *(card.citation for card in cards)]))
+
+
+def _section(dataset: str, title: str) -> str:
+    """A paragraph of the written card of a dataset (`loaders/bimotion.md`): what stands under a bold title."""
+    text = importlib.resources.files("bimotion.loaders").joinpath(f"{dataset}.md").read_text(encoding="utf-8")
+    return re.search(rf"^\*\*{title}\*\*\n\n(.*?)(?:\n\n|\Z)", text, re.DOTALL | re.MULTILINE)[1].strip()
+
+
+def _columns(metadata_only: bool) -> str:
+    table = _section("bimotion", "Columns")
+    return "\n".join(line for line in table.splitlines() if not (metadata_only and line.startswith("| `audio`")))

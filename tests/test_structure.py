@@ -30,6 +30,7 @@ FORBIDDEN = {  # module or package -> what it must not know
     "bimotion.leaderboard": ("runner", "manifest", "models", "scoring"),
     "bimotion.tracks": ("corpora", "splits", "protocol", "runner", "scoring", "planning"),
     "bimotion.planning": ("models", "scoring", "runner"),
+    "bimotion.hub": ("corpora", "export", "results", "submission"),
     "bimotion.store": ("models", "results", "protocol"),
     "bimotion.protocol": ("corpora", "manifest", "splits", "labels"),
     "bimotion.rescoring": ("models", "tracks", "runner", "manifest"),
