@@ -4,10 +4,11 @@ import sys
 
 import typer
 
-from bimotion.commands import data
+from bimotion.commands import data, leaderboard
 from bimotion.commands.compare import compare
 from bimotion.commands.evaluate import evaluate, score
 from bimotion.commands.publish import publish
+from bimotion.commands.submit import labels, submit
 from bimotion.errors import BimotionError
 
 app = typer.Typer(
@@ -20,8 +21,11 @@ app = typer.Typer(
 app.command()(evaluate)
 app.command()(score)
 app.command()(compare)
+app.command()(submit)
 app.command()(publish)
 app.add_typer(data.app, name="data")
+app.add_typer(labels, name="labels")
+app.add_typer(leaderboard.app, name="leaderboard")
 
 
 def main() -> None:

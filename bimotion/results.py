@@ -326,7 +326,7 @@ def load(path: Path) -> Result:
     if version != SCHEMA_VERSION:
         raise RecordError(f"{path}: expected schema_version {SCHEMA_VERSION}, found {version!r}")
     try:
-        result = _typed(Result, content, "result")
+        result = typed(Result, content, "result")
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from None
     for place, score in enumerate(result.scores):
@@ -350,7 +350,7 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number in JSON")
 
 
-def _typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
+def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
     """`value` as `kind` (a dataclass, a container or a scalar), checked all the way down."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
@@ -358,15 +358,15 @@ def _typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
         if not isinstance(value, dict) or set(value) != set(types):
             found = sorted(set(types) ^ set(value)) if isinstance(value, dict) else type(value).__name__
             raise RecordError(f"{where}: expected the fields {', '.join(types)}; missing or too many: {found}")
-        return kind(**{name: _typed(types[name], value[name], f"{where}.{name}") for name in types})
+        return kind(**{name: typed(types[name], value[name], f"{where}.{name}") for name in types})
     if origin is list and isinstance(value, list):
-        return [_typed(arguments[0], item, f"{where}[{place}]") for place, item in enumerate(value)]
+        return [typed(arguments[0], item, f"{where}[{place}]") for place, item in enumerate(value)]
     if origin is dict and isinstance(value, dict):
-        return {name: _typed(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
+        return {name: typed(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
     containers = [one for one in arguments if typing.get_origin(one) in (list, dict)]
     for one in containers if origin is UnionType else ():
         if isinstance(value, typing.get_origin(one)):
-            return _typed(one, value, where)
+            return typed(one, value, where)
     scalars = (origin,) if origin in (list, dict) else arguments or (kind,)
     if origin not in (list, dict) and (type(value) in scalars or (float in scalars and type(value) is int)):
         if type(value) in (int, float) and float in scalars and not abs(value) <= sys.float_info.max:

@@ -70,6 +70,10 @@ Only = Annotated[
 ]
 Rule = Annotated[SplitRule, typer.Option("--split-rule", help="paper: the published sizes; disjoint: speakers kept apart.")]
 AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Go on without corpora or clips that are not there.")]
+Practice = Annotated[
+    bool,
+    typer.Option("--practice", help="Synthetic and incomplete data too, marked: for trying out alone."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Listen = Annotated[bool, typer.Option("--listen/--no-listen", help="Decode every clip (finds silence and duplicates).")]
 

@@ -20,9 +20,7 @@ class Dataset(StrEnum):
 
 def publish(
     dataset: Annotated[Dataset, typer.Argument(help="Which builder's configs.")],
-    to: Annotated[
-        str, typer.Option("--to", metavar="ORG/NAME", help="Dataset repository on the Hub; made if it is not there.")
-    ],
+    to: Annotated[str, typer.Option("--to", metavar="ORG/NAME", help="Dataset repository; made if it is not there.")],
     private: Annotated[bool, typer.Option("--private", help="Make it a private repository.")] = False,
     metadata_only: Annotated[bool, typer.Option("--metadata-only", help="Everything but the sound.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List every file, send nothing.")] = False,

@@ -1,0 +1,121 @@
+"""`bimotion leaderboard`: verify, build, serve, export."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bimotion.commands.options import Corpus, Only, Practice, Root, locations, names
+from bimotion.commands.terminal import progress
+from bimotion.errors import SettingError
+
+app = typer.Typer(help="Submissions: check them, make the board and its page.", no_args_is_help=True)
+Submissions = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of submissions: <org>__<model>/<run key>/.")]
+Site = Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")]
+
+
+class Format(StrEnum):
+    """What a board is exported as."""
+
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="One submission, or a folder of them.")],
+    corpora: Root = None,
+    corpus: Corpus = (),
+    only: Only = (),
+    labels: Annotated[
+        Path | None, typer.Option("--labels", metavar="FILE", help="From `bimotion labels export`, instead of corpora.")
+    ] = None,
+    practice: Practice = False,
+) -> None:
+    """Compute every score again from the predictions and check all that a submission says; exit code 1 where any is refused.
+
+    What is found sound gets a verified.json beside it, which holds for these very files.
+    """
+    from bimotion import reference, verification
+
+    if labels is not None:
+        known = reference.load(labels)
+    else:
+        known = reference.Reference.of_corpora(
+            corpora, corpora=names(only), locations=locations(corpus), practice=practice, progress=progress()
+        )
+    folders = [path] if (path / "result.json").exists() else sorted(place.parent for place in path.glob("*/*/result.json"))
+    if not folders:
+        raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/result.json, found none")
+    refused = 0
+    for folder, verdict in zip(folders, verification.verify_all(folders, known, practice=practice), strict=True):
+        print(f"{folder}: {'verified' if verdict.ok else 'REFUSED'}")
+        for line in (*verdict.problems, *(f"note: {warning}" for warning in verdict.warnings)):
+            print(f"  {line}")
+        verification.mark(folder, verdict)
+        refused += not verdict.ok
+    if refused:
+        print(f"{refused} of {len(folders)} submissions refused", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
+def build(
+    submissions: Submissions = Path("leaderboard/submissions"), output: Site = Path("site"), practice: Practice = False
+) -> None:
+    """Make leaderboard.json, its JSON Schema and a page that opens from the disk."""
+    from bimotion import board, site
+
+    made = board.build(submissions, practice=practice)
+    print(site.build(made, output))
+    for one in made.excluded:
+        print(f"not on the board: {one.id}: {one.reason}", file=sys.stderr)
+
+
+@app.command()
+def serve(
+    submissions: Submissions = Path("leaderboard/submissions"),
+    output: Site = Path("site"),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
+    practice: Practice = False,
+) -> None:
+    """Build, and show the page on this machine alone until Ctrl-C."""
+    import functools
+    import http.server
+
+    build(submissions, output, practice)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=output)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        print(f"http://127.0.0.1:{server.server_address[1]}/ (Ctrl-C ends it)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+@app.command()
+def export(
+    submissions: Submissions = Path("leaderboard/submissions"),
+    form: Annotated[Format, typer.Option("--format")] = Format.markdown,
+    practice: Practice = False,
+) -> None:
+    """The board as a table."""
+    from bimotion import board, exports
+
+    print(exports.export(board.build(submissions, practice=practice), form.value), end="")
+
+
+@app.command("hub-results")
+def hub_results(
+    dataset: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Dataset repository of the benchmark on the Hub.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files.")] = Path("hub-results"),
+    submissions: Submissions = Path("leaderboard/submissions"),
+) -> None:
+    """Evaluation results as the Hub shows them: .eval_results/*.yaml a model, eval.yaml of the dataset, model-index."""
+    from bimotion import board, exports
+
+    for path in exports.write_hub_results(board.build(submissions), dataset, output):
+        print(path)

@@ -1,0 +1,70 @@
+"""`bimotion submit` and `bimotion labels export`."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bimotion.commands.options import Corpus, Only, Practice, Root, locations, names
+from bimotion.commands.terminal import progress
+
+labels = typer.Typer(help="Reference labels, for verification without audio.", no_args_is_help=True)
+SUBMISSIONS = Path("leaderboard/submissions")
+
+
+def submit(
+    folder: Annotated[Path, typer.Argument(metavar="RESULT_DIR", help="Folder of a finished run.")],
+    contact: Annotated[str | None, typer.Option("--contact", help="Whom to ask about it.")] = None,
+    trained_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trained-on",
+            metavar="NAMES",
+            help="Data that the model saw before this run, e.g. LibriSpeech,IEMOCAP; '' for none. Not given: not declared.",
+        ),
+    ] = None,
+    organisation: Annotated[
+        str | None, typer.Option("--organisation", help="Whose the model is, if its name does not say.")
+    ] = None,
+    to: Annotated[
+        str, typer.Option("--to", help="A folder, or org/repo: a dataset repository on the Hub, by pull request.")
+    ] = str(SUBMISSIONS),
+    hub: Annotated[bool, typer.Option("--hub", help="--to is a repository on the Hub, and a pull request is opened.")] = False,
+    practice: Practice = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be sent, and stop.")] = False,
+) -> None:
+    """Pack a result with its predictions and a statement of what the model was trained on; to a folder or the Hub."""
+    from bimotion import submission
+
+    declared = names(trained_on) or [] if trained_on is not None else None
+    options = {"contact": contact, "trained_on": declared, "organisation": organisation, "practice": practice}
+    if dry_run:
+        for path, content in submission.prepare(folder, **options).items():
+            print(f"{path}\t{len(content)} bytes")
+        return
+    if not hub:
+        print(submission.pack(folder, Path(to), **options))
+        return
+    from bimotion import hub as repositories
+
+    with tempfile.TemporaryDirectory() as place:
+        packed = submission.pack(folder, Path(place), **options)
+        name = packed.relative_to(place).as_posix()
+        print(repositories.pull_request(packed, to, f"submissions/{name}", f"Submission {name}"))
+
+
+@labels.command("export")
+def export_labels(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="New file, e.g. labels.json.gz.")],
+    corpora: Root = None,
+    corpus: Corpus = (),
+    only: Only = (),
+) -> None:
+    """Write ids, labels and parts (speakers hashed) of complete corpora; labels only where their licence allows it."""
+    from bimotion import reference
+
+    found = reference.Reference.of_corpora(corpora, corpora=names(only), locations=locations(corpus), progress=progress())
+    print(reference.export(found, file))
+    if found.withheld:
+        print(f"without labels, which their licences keep: {', '.join(found.withheld)}")

@@ -1,0 +1,224 @@
+"""A submission: a finished result with its predictions, and what its makers say of the model, in one folder.
+
+<into>/<organisation>__<model>/<run key>/
+    result.json           as `bimotion evaluate` wrote it
+    predictions.parquet   written anew in one fixed shape (predictions.py)
+    submission.json       Submission: contact, model, training data declared, contamination, fingerprints of the other two
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bimotion import files, predictions, rescoring, results
+from bimotion.contamination import contamination
+from bimotion.errors import RecordError, SettingError
+from bimotion.results import PREDICTIONS_FILE, RESULT_FILE, Result
+
+SUBMISSION_VERSION = 1
+SUBMISSION_FILE = "submission.json"
+FILES = (PREDICTIONS_FILE, RESULT_FILE, SUBMISSION_FILE)
+MAX_SUBMISSION_BYTES = 1024 * 1024
+MAX_NAMES = 1000
+MAX_TEXT = 200
+_UNFINISHED = "unfinished"  # runner.PARTS_FOLDER, without all that a runner loads
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
+"""Of an organisation or a model, as the Hub takes them: nothing that a path or a shell reads otherwise."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a result knows of its model; fields as in Result."""
+
+    name: str
+    revision: str | None
+    track: str
+    n_parameters: int | None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What stands in submission.json.
+
+    organisation    whose model it is: before the `/` of the model's name, else as given
+    contact         how to reach the sender; null: not given
+    trained_on      corpora and data sets that the model was trained on before this run, in their makers' words; empty: on
+                    none; null: not declared
+    contamination   test cell -> our corpora in it that `trained_on` names (contamination.py); null where nothing is declared
+    fingerprints    file -> SHA-256, hex, of the other two files
+    """
+
+    organisation: str
+    contact: str | None
+    model: ModelFacts
+    trained_on: list[str] | None
+    contamination: dict[str, list[str]] | None
+    fingerprints: dict[str, str]
+    submission_version: int = SUBMISSION_VERSION
+
+    def to_json(self) -> str:
+        """JSON text, keys in the order of the fields."""
+        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def prepare(
+    result_dir: Path,
+    *,
+    contact: str | None,
+    trained_on: Sequence[str] | None,
+    organisation: str | None = None,
+    practice: bool = False,
+) -> dict[str, bytes]:
+    """Path below the folder of submissions -> content, of all that `pack` would write; nothing is written.
+
+    `organisation`: of a model whose name has none; `practice`: also a result that is synthetic or incomplete. Raises
+    SettingError for a result that no leaderboard takes, RecordError for files that break their schema.
+
+    Example::
+
+        for path, content in submission.prepare(folder, contact=None, trained_on=["LibriSpeech"]).items():
+            print(path, len(content))
+    """
+    result = results.load(result_dir / RESULT_FILE)
+    if reason := why_not(result, practice):
+        raise SettingError(f"{result_dir}: {reason}")
+    if (result_dir / _UNFINISHED).exists():
+        raise SettingError(f"{result_dir}: the run is being done again and is not finished: run `bimotion evaluate` to its end")
+    table = io.BytesIO()
+    predictions.write(result_dir / PREDICTIONS_FILE, table)
+    content = {PREDICTIONS_FILE: table.getvalue(), RESULT_FILE: result.to_json().encode()}
+    declared = None if trained_on is None else list(dict.fromkeys(name.strip() for name in trained_on))
+    statement = Submission(
+        organisation=organisation_of(result.model.name, organisation),
+        contact=contact,
+        model=facts_of(result),
+        trained_on=declared,
+        contamination=contamination(declared, rescoring.settings_of(result)),
+        fingerprints={name: hashlib.sha256(data).hexdigest() for name, data in content.items()},
+    )
+    if reason := why_malformed(statement):
+        raise SettingError(reason)
+    content[SUBMISSION_FILE] = statement.to_json().encode()
+    folder = folder_of(statement, result)
+    return {f"{folder}/{name}": content[name] for name in FILES}
+
+
+def pack(
+    result_dir: Path,
+    into: Path,
+    *,
+    contact: str | None,
+    trained_on: Sequence[str] | None,
+    organisation: str | None = None,
+    practice: bool = False,
+) -> Path:
+    """Write a submission of a finished result below a folder, whole or not at all; returns its folder.
+
+    Raises what `prepare` raises, and SettingError where another submission of this run lies there already.
+
+    Example::
+
+        submission.pack(Path("results/lab__model/0123456789ab"), Path("leaderboard/submissions"),
+                        contact="me@lab.example", trained_on=["LibriSpeech", "IEMOCAP"])
+    """
+    content = prepare(result_dir, contact=contact, trained_on=trained_on, organisation=organisation, practice=practice)
+    folder = into / PurePosixPath(next(iter(content))).parent
+    if folder.exists():
+        there = {path.relative_to(into).as_posix(): path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        if there != content:
+            raise SettingError(f"{folder}: expected nothing, found another submission of this run; remove it first")
+        return folder
+    with files.folder_written(folder) as temporary:
+        for path, data in content.items():
+            (temporary / PurePosixPath(path).name).write_bytes(data)
+    return folder
+
+
+def load(path: Path) -> Submission:
+    """Submission from a `submission.json`; raises RecordError naming the first field that breaks the schema."""
+    try:
+        if path.stat().st_size > MAX_SUBMISSION_BYTES:
+            raise RecordError(f"{path}: expected at most {MAX_SUBMISSION_BYTES} bytes, found {path.stat().st_size}")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: expected a submission in JSON, found: {error}") from None
+    version = content.get("submission_version") if isinstance(content, dict) else None
+    if version != SUBMISSION_VERSION:
+        raise RecordError(f"{path}: expected submission_version {SUBMISSION_VERSION}, found {version!r:.80}")
+    try:
+        return results.typed(Submission, content, "submission")
+    except RecordError as error:
+        raise RecordError(f"{path}: {error}") from None
+
+
+def why_not(result: Result, practice: bool = False) -> str | None:
+    """Why no leaderboard takes a result; None where one would. `practice`: one for trying out, of any corpora."""
+    if result.limit is not None:
+        return f"expected all clips, found a run with limit {result.limit}: run it again without"
+    if practice:
+        return None
+    if result.data.synthetic:
+        return "expected real corpora, found synthetic data (made by `bimotion data synth`)"
+    if not result.data.complete:
+        lacking = [f"{name} ({used.n_found} of {used.n_published} clips)"
+                   for name, used in result.data.corpora.items() if not used.complete]  # fmt: skip
+        return f"expected complete corpora, found {', '.join(lacking) or 'none'}"
+    if result.skipped:
+        return f"expected every setting to be run, found {len(result.skipped)} skipped: {result.skipped[0].reason}"
+    return None
+
+
+def why_malformed(statement: Submission) -> str | None:
+    """Why texts of a submission cannot be taken; None where they can. Texts: one line of at most MAX_TEXT characters."""
+    texts = [("contact", statement.contact), *(("trained_on", name) for name in statement.trained_on or ())]
+    for where, text in texts:
+        if text is not None and not (text == text.strip() and 0 < len(text) <= MAX_TEXT and text.isprintable()):
+            return f"{where}: expected one line of 1 to {MAX_TEXT} characters, found {text!r:.80}"
+    if len(statement.trained_on or ()) > MAX_NAMES:
+        return f"trained_on: expected at most {MAX_NAMES} names, found {len(statement.trained_on)}"
+    try:
+        if organisation_of(statement.model.name, statement.organisation) == statement.organisation:
+            return None
+    except SettingError as error:
+        return str(error)
+    return f"organisation: expected that of {statement.model.name}, found {statement.organisation}"
+
+
+def organisation_of(model: str, organisation: str | None) -> str:
+    """The organisation of a model: named before its `/`, else as given. Raises SettingError, also for unsafe names.
+
+    >>> organisation_of("lab/model", None), organisation_of("Model", "lab")
+    ('lab', 'lab')
+    """
+    named, slash, name = model.rpartition("/")
+    for part in (name, *((named,) if slash else ())):
+        if not _safe(part):
+            raise SettingError(
+                f"model: expected a name (or organisation/name) of letters, digits, '.', '_' and '-', found {model!r:.80}"
+            )
+    if not slash and organisation is None:
+        raise SettingError(f"model {model} names no organisation: say whose it is (organisation=..., --organisation)")
+    if not slash and not _safe(organisation):
+        raise SettingError(f"organisation: expected letters, digits, '.', '_' and '-', found {organisation!r:.80}")
+    if slash and organisation not in (None, named):
+        raise SettingError(f"organisation: expected {named}, as the model's name says, found {organisation!r:.80}")
+    return named if slash else organisation
+
+
+def facts_of(result: Result) -> ModelFacts:
+    """What a result knows of its model."""
+    return ModelFacts(result.model.name, result.model.revision, result.track, result.n_parameters)
+
+
+def folder_of(statement: Submission, result: Result) -> str:
+    """Where a submission lies below the folder of submissions: `<organisation>__<model>/<run key>`."""
+    return f"{statement.organisation}__{result.model.name.rpartition('/')[2]}/{result.key}"
+
+
+def _safe(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and ".." not in name and "--" not in name

@@ -1,0 +1,105 @@
+"""Submissions of made-up models: a finished run with other probabilities, on a part of its clips. No audio, no training.
+
+Tests and benchmarks/leaderboard.py load this file by its path (the tests' imports are by file).
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bimotion import files, predictions, rescoring, results
+from bimotion.results import ModelUsed
+
+FILES = (results.RESULT_FILE, results.PREDICTIONS_FILE, "submission.json")
+
+
+class Source:
+    """A finished run as the mould of many submissions.
+
+    `keep`: one clip in so many, by its id alone, so that all submissions are tested on the same ones.
+    """
+
+    def __init__(self, run: Path, keep: int = 1):
+        self.result, table = rescoring.read(run)
+        self.table = table[[zlib.crc32(name.encode()) % keep == 0 for name in table["id"]]].reset_index(drop=True)
+        self.reference = np.stack(self.table["reference"])
+        self.means = [one for one in self.result.scores if (one.metric, one.pooling) == ("weighted_f1", "mean")]
+
+    def write(self, into: Path, model: str, skill: float, seed: int = 0, *, statement=None, verified=True, **changes) -> Path:
+        """One submission whose model knows a share `skill` of the truth; `changes`: other fields of its result."""
+        rng = np.random.default_rng(seed)
+        noise = rng.random(self.reference.shape)
+        probabilities = ((1 - skill) * noise + skill * (self.reference == 1)).astype(np.float32)
+        result = dataclasses.replace(self.result, scores=self.means, **{"model": ModelUsed(model, "1"), **changes})
+        result = dataclasses.replace(result, key=result.spec.key)
+        folder = into / model.replace("/", "__") / result.key
+        result.save(folder)
+        table = pa.Table.from_pandas(self.table.assign(probabilities=list(probabilities)), preserve_index=False)
+        pq.write_table(table.select(predictions.SHAPE.names).cast(predictions.SHAPE), folder / results.PREDICTIONS_FILE)
+        if statement is not None:
+            (folder / "submission.json").write_text(json.dumps(statement))
+        if verified:
+            verify(folder)
+        return folder
+
+
+def verify(folder: Path) -> None:
+    """Say that the receiver found a submission to be right."""
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES if (folder / name).exists()}
+    (folder / "verified.json").write_text(json.dumps({"verified": True, "sha256": hashes}))
+
+
+MODELS = {  # name -> share of the truth that it knows, parameters
+    "lab/large": (0.42, 316_000_000),
+    "lab/large-twin": (0.42, 315_000_000),
+    "lab/base": (0.30, 94_000_000),
+    "lab/dirty": (0.36, 580_000_000),
+    "lab/unverified": (0.99, 1_000_000),
+    "org/tiny": (0.12, 6_100),
+    "bimotion/majority": (0.01, None),
+}
+STATEMENTS = {
+    "lab/dirty": {"trained_on": ["IEMOCAP", "ESD"], "contamination": {"eng_adu": ["iemocap", "esd"], "zho_adu": ["esd"]}},
+    "lab/base": {"trained_on": [], "contamination": {"eng_adu": []}},
+}
+
+
+def run_of(true_tree: Path, protocol: str = "inference") -> Path:
+    """A finished run of bimotion/random under split `disjoint`, made once a test session."""
+    from bimotion import runner
+
+    output = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "runs"
+    asked = {"data_dir": true_tree, "output": output, "protocol_name": protocol, "split_rule": "disjoint"}
+    return runner.evaluate("bimotion/random", **asked).folder(output)
+
+
+def few(true_tree: Path) -> Path:
+    """A folder of submissions, the same in every module of one test session: the whole run of bimotion/random, MODELS on one
+    clip in 12 of it, and a file that is no result."""
+    into = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "submissions"
+    if into.exists():
+        return into
+    run = run_of(true_tree)
+    with files.folder_written(into) as folder:
+        real = folder / "bimotion__random" / run.name
+        real.mkdir(parents=True)
+        shutil.copy(run / results.RESULT_FILE, real)
+        with (real / results.PREDICTIONS_FILE).open("wb") as file:
+            predictions.write(run / results.PREDICTIONS_FILE, file)
+        verify(real)
+        source = Source(run, keep=12)
+        for number, (model, (skill, n_parameters)) in enumerate(MODELS.items()):
+            told = {"statement": STATEMENTS.get(model), "verified": model != "lab/unverified"}
+            source.write(folder, model, skill, number, n_parameters=n_parameters, **told)
+        (folder / "lab__broken" / "key").mkdir(parents=True)
+        for name in FILES[:2]:
+            (folder / "lab__broken" / "key" / name).write_text("{}")
+    return into
