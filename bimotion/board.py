@@ -1,0 +1,350 @@
+"""The board: every submission below a folder as an entry, ranked among those that answer the same question.
+
+What one submission needs (its entry, and the replicates of its headline) is derived once and kept in the cache by the hashes of
+its files, so a board of a thousand is made anew in seconds when one arrives. Ranks hold within a class: the same track, split,
+schema, protocol, test cells and clips. Only verified entries are ranked: nobody is pushed down by numbers that nobody checked.
+"""
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bimotion import entries, files, predictions, protocol, results, tables
+from bimotion.entries import CellScore, Entry, GroupGap, Marks, Number, Standing
+from bimotion.errors import RecordError
+from bimotion.statistics.counts import Stratum
+from bimotion.statistics.ranks import ranks
+from bimotion.statistics.statistic import Statistic
+
+BOARD_VERSION = 1
+BOARD_FILE = "leaderboard.json"
+SCHEMA_FILE = "leaderboard.schema.json"
+PARALLEL_FROM = 8
+PAPER = "arXiv 2306.14517, Tables 3, 4 and 5"
+
+
+@dataclass(frozen=True)
+class Comparable:
+    """A class: entries that answered the same question about the same clips, and may be compared.
+
+    id                   as in Entry
+    track, split_rule, split_seed, schema, protocol, cells, data_fingerprint   what its entries share
+    n_entries, n_ranked  how many there are, and how many of them are verified and have all four cells
+    """
+
+    id: str
+    track: str
+    split_rule: str
+    split_seed: int
+    schema: str
+    protocol: str
+    cells: list[str] | None
+    data_fingerprint: str
+    n_entries: int
+    n_ranked: int
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A published score of one setting (transfer, method, train, test): its value, in [0, 1]; no interval was printed."""
+
+    transfer: str
+    method: str
+    train: list[str]
+    test: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Published rows, as printed: other code, other splits of the same sizes, no interval; so never ranked.
+
+    model, source               who, and where it is printed
+    track, split_rule, schema   what comes nearest
+    headline                    `<transfer>/<method>` -> mean over the four cells, ours of the printed numbers
+    scores                      every printed number
+    """
+
+    model: str
+    source: str
+    track: str
+    split_rule: str
+    schema: str
+    headline: dict[str, float]
+    scores: list[Printed]
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A submission that is no entry: its place (id), and the reason."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """What leaderboard.json holds; its JSON Schema is `json_schema()`.
+
+    metric       of all scores
+    entries      class by class, best first
+    comparable   the classes
+    references   published rows, as printed
+    excluded     submissions that are no entries
+    board_version   of this format
+    """
+
+    entries: list[Entry]
+    comparable: list[Comparable]
+    references: list[Reference]
+    excluded: list[Excluded]
+    metric: str = field(default=entries.METRIC)
+    board_version: int = field(default=BOARD_VERSION)
+
+    def to_json(self) -> str:
+        """JSON text, ASCII, one line an entry; the same bytes for the same submissions."""
+        content = dataclasses.asdict(self)
+        rows = {name: value for name, value in content.items() if isinstance(value, list)}
+        head = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in content.items() if name not in rows]
+        for name, items in rows.items():
+            lines = ",\n  ".join(json.dumps(item, allow_nan=False) for item in items)
+            head.append(f"{json.dumps(name)}: [\n  {lines}\n ]" if items else f"{json.dumps(name)}: []")
+        return "{\n " + ",\n ".join(head) + "\n}\n"
+
+    def save(self, folder: Path) -> Path:
+        """Write leaderboard.json and its schema into a folder; returns the path of the first."""
+        for name, text in ((BOARD_FILE, self.to_json()), (SCHEMA_FILE, json.dumps(json_schema(), indent=1) + "\n")):
+            with files.written(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        return folder / BOARD_FILE
+
+
+def build(submissions: Path, *, practice: bool = False) -> Board:
+    """The board of all `<org>__<model>/<run key>/result.json` below a folder. `practice`: synthetic data too, marked.
+
+    What cannot be an entry stands under `excluded` with the reason: synthetic data, a limited run, a run that is there
+    already, files that break their schema.
+
+    Example::
+
+        board = build(Path("leaderboard/submissions"))
+        board.save(Path("site"))
+    """
+    found, unverified, excluded = _derived(Path(submissions))
+    checked = {}
+    for identity, (entry, statistic) in found.items():
+        if entry.marks.synthetic and not practice:
+            reason = "synthetic data: made by `bimotion data synth`, says nothing about people"
+            excluded.append(Excluded(_printable(identity), reason))
+            continue
+        reason = unverified[identity]
+        marks = dataclasses.replace(entry.marks, verified=reason is None, unverified=reason)
+        checked[identity] = dataclasses.replace(entry, id=identity, marks=marks), statistic
+    kept, first = {}, {}
+    for identity in sorted(checked, key=lambda name: (not checked[name][0].marks.verified, name)):
+        same = first.setdefault(checked[identity][0].key, identity)
+        if same == identity:
+            kept[identity] = checked[identity]
+        else:
+            excluded.append(Excluded(identity, f"the same run as {same}"))
+    standings = _standings(kept)
+    ranked = [dataclasses.replace(entry, standing=standings.get(identity)) for identity, (entry, _) in kept.items()]
+    ranked.sort(key=_order)
+    return Board(ranked, _classes(ranked), references(), sorted(excluded, key=lambda one: one.id))
+
+
+def references() -> list[Reference]:
+    """The rows that the paper prints, of XLSR-53 trained whole.
+
+    >>> references()[0].headline["in-group/inference"]
+    0.6985
+    """
+    scores, by_name = [], {}
+    for setting in protocol.settings("all"):
+        name, test = (setting.transfer, setting.method), str(setting.test)
+        if setting.method == "distance":
+            percent = tables.PUBLISHED_DISTANCE["+".join(setting.train_names)][tables.DISTANCE_TESTS.index(test)]
+        else:
+            percent = tables.PUBLISHED[name][tables.CELLS.index(test)]
+            by_name.setdefault("/".join(name), []).append(percent)
+        scores.append(Printed(*name, list(setting.train_names), test, round(percent / 100, 4)))
+    headline = {name: round(sum(values) / len(values) / 100, 4) for name, values in by_name.items()}
+    return [Reference("XLSR-53 (the paper)", PAPER, "finetune", "paper", "emotion", headline, scores)]
+
+
+def json_schema() -> dict:
+    """JSON Schema (2020-12) of leaderboard.json, made of the records' types; descriptions are their docstrings.
+
+    >>> json_schema()["$defs"]["Standing"]["properties"]["rank"]
+    {'type': 'integer'}
+    """
+    definitions: dict[str, dict] = {}
+    top = _definition(Board, definitions)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": BOARD_FILE} | top | {"$defs": definitions}
+
+
+def _definition(record: type, definitions: dict[str, dict]) -> dict:
+    hints = typing.get_type_hints(record)
+    return {
+        "type": "object",
+        "description": " ".join((record.__doc__ or "").split()),
+        "properties": {name: _schema_of(kind, definitions) for name, kind in hints.items()},
+        "required": list(hints),
+        "additionalProperties": False,
+    }
+
+
+def _schema_of(kind: typing.Any, definitions: dict[str, dict]) -> dict:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        if kind.__name__ not in definitions:
+            definitions[kind.__name__] = _definition(kind, definitions)
+        return {"$ref": f"#/$defs/{kind.__name__}"}
+    if origin is list:
+        return {"type": "array", "items": _schema_of(arguments[0], definitions)}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _schema_of(arguments[1], definitions)}
+    if origin is types.UnionType:
+        return {"anyOf": [_schema_of(one, definitions) for one in arguments]}
+    return {"type": {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}[kind]}
+
+
+# --- what is derived from each submission, once -----------------------------------------------------------------------
+
+
+def _derived(submissions: Path) -> tuple[dict[str, tuple[Entry, Statistic | None]], dict[str, str | None], list[Excluded]]:
+    """By place: entry and statistic of what can be read, why it does not count as verified; and what cannot be an entry."""
+    hashes, unverified, excluded = {}, {}, []
+    for folder in sorted(path.parent for path in submissions.glob(f"[!.]*/[!.]*/{results.RESULT_FILE}")):
+        identity = folder.relative_to(submissions).as_posix()
+        try:
+            hashes[identity] = entries.digests(folder)
+            unverified[identity] = entries.unverified(folder, hashes[identity])
+        except (OSError, RecordError) as error:
+            excluded.append(Excluded(_printable(identity), _printable(str(error))))
+    places = {identity: _place(found) for identity, found in hashes.items()}
+    found = {identity: kept for identity, place in places.items() if (kept := _kept(place)) is not None}
+    todo = [identity for identity in hashes if identity not in found]
+    strange = [identity for identity in todo if unverified[identity] is not None]
+    told = predictions.inspect([submissions / identity / results.PREDICTIONS_FILE for identity in strange])
+    reasons = {
+        identity: f"{results.PREDICTIONS_FILE}: {reason}" for identity, reason in zip(strange, told, strict=True) if reason
+    }
+    todo = [identity for identity in todo if identity not in reasons]
+    derived = _all_derived([(submissions / identity, identity, places[identity]) for identity in todo])
+    reasons |= {identity: reason for identity, reason in zip(todo, derived, strict=True) if reason is not None}
+    found |= {identity: _kept(places[identity]) for identity in todo if identity not in reasons}
+    excluded += [Excluded(_printable(identity), _printable(reason)) for identity, reason in reasons.items()]
+    return {identity: found[identity] for identity in hashes if identity in found}, unverified, excluded
+
+
+def _all_derived(todo: list[tuple[Path, str, Path]]) -> list[str | None]:
+    """Each submission derived into its place in the cache; None, or why it could not be."""
+    if len(todo) < PARALLEL_FROM:
+        return [_derive(*one) for one in todo]
+    from joblib import Parallel, delayed
+
+    return Parallel(n_jobs=-1)(delayed(_derive)(*one) for one in todo)
+
+
+def _derive(folder: Path, identity: str, place: Path) -> str | None:
+    try:
+        entry, ranked = entries.read(folder, identity)
+    except Exception as error:  # an untrusted file can break anything; whatever it is, the other submissions still stand
+        reason = str(error).replace(f"{folder}/", "")
+        return reason if isinstance(error, RecordError) else f"cannot be scored: {type(error).__name__}: {reason:.200}"
+    strata = [] if ranked is None else [vars(stratum) for stratum in ranked.without]
+    facts = {"entry": dataclasses.asdict(entry), "strata": strata}
+    numbers = {}
+    if ranked is not None:
+        facts |= {"estimate": ranked.estimate, "carriers": ranked.carriers, "decisions": ranked.decisions}
+        numbers = {"replicates": ranked.replicates, "without": np.concatenate(list(ranked.without.values()))}
+    with files.written(place) as temporary:
+        np.savez(temporary, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **numbers)
+    return None
+
+
+def _place(hashes: dict[str, str]) -> Path:
+    records = [[one.name for one in dataclasses.fields(record)] for record in (Entry, CellScore, GroupGap, Marks, Number)]
+    key = json.dumps([BOARD_VERSION, records, entries.REPLICATES, hashes], sort_keys=True)
+    return files.cache_dir() / "board" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+
+
+def _kept(place: Path) -> tuple[Entry, Statistic | None] | None:
+    """What was derived before; None where there is none, or not whole."""
+    try:
+        with np.load(place, allow_pickle=False) as content:
+            facts = json.loads(content["facts"].tobytes())
+            numbers = {name: content[name] for name in content.files if name != "facts"}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    entry = facts["entry"]
+    nested = {
+        "headline": {name: Number(**one) for name, one in entry["headline"].items()},
+        "scores": [CellScore(**one) for one in entry["scores"]],
+        "gaps": [GroupGap(**one) for one in entry["gaps"]],
+        "marks": Marks(**entry["marks"]),
+    }
+    ranked = None
+    if numbers:
+        strata = [Stratum(**one) for one in facts["strata"]]
+        without = np.split(numbers["without"], np.cumsum([stratum.n for stratum in strata])[:-1])
+        ranked = Statistic(
+            estimate=facts["estimate"],
+            replicates=numbers["replicates"],
+            without=dict(zip(strata, without, strict=True)),
+            carriers=facts["carriers"],
+            decisions=facts["decisions"],
+        )
+    return Entry(**entry | nested), ranked
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+# --- order and rank ---------------------------------------------------------------------------------------------------
+
+
+def _standings(found: dict[str, tuple[Entry, Statistic | None]]) -> dict[str, Standing]:
+    by_class: dict[str, dict[str, Statistic]] = {}
+    for identity, (entry, statistic) in found.items():
+        if entry.marks.verified and statistic is not None:
+            by_class.setdefault(entry.comparable, {})[identity] = statistic
+    return {
+        one.name: Standing(one.rank, one.low, one.high, one.group, len(models))
+        for models in by_class.values()
+        for one in ranks(models)
+    }
+
+
+def _order(entry: Entry) -> tuple:
+    """Comparable entries together, best first; without a headline last."""
+    value = entry.base.value if entry.base else None
+    asked = (entry.track, entry.split_rule, entry.schema, entry.protocol, entry.comparable)
+    place = entry.standing.rank if entry.standing else 0
+    return (*asked, value is None, -(value or 0.0), place, entry.model, entry.key)
+
+
+def _classes(found: Iterable[Entry]) -> list[Comparable]:
+    by_class: dict[str, list[Entry]] = {}
+    for entry in found:
+        by_class.setdefault(entry.comparable, []).append(entry)
+    shared = [one.name for one in dataclasses.fields(Comparable) if one.name not in ("id", "n_entries", "n_ranked")]
+    return [
+        Comparable(
+            identity,
+            **{name: getattr(group[0], name) for name in shared},
+            n_entries=len(group),
+            n_ranked=sum(one.standing is not None for one in group),
+        )
+        for identity, group in by_class.items()
+    ]

@@ -1,0 +1,399 @@
+"""One submission as a row of the board: its numbers computed anew from its predictions, and what a reader must know of it.
+
+A submission is a folder `<org>__<model>/<run key>/` with result.json and predictions.parquet, and beside them
+
+submission.json   what its sender declares: trained_on (text or a list of corpora), contamination {cell: [corpora]}
+verified.json     what the receiver found: {"verified": true, "sha256": {file name: hash}}; it counts while the hashes hold
+
+It is not ours, so no number in it is believed: result.json says what was run, predictions.parquet gives every score.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from bimotion import groups, predictions, rescoring, results
+from bimotion.errors import RecordError
+from bimotion.labels import LabelSchema, schema_named
+from bimotion.protocol import Setting
+from bimotion.results import Result
+from bimotion.statistics.calibration import expected_calibration_error
+from bimotion.statistics.gaps import gaps
+from bimotion.statistics.intervals import Draws, by_setting
+from bimotion.statistics.statistic import Interval, Statistic, combined, mean_known
+from bimotion.test_set import test_set
+
+METRIC = "weighted_f1"
+BASE = ("in-group/inference", "zero-shot/zero-shot")
+"""Transfer/method of the settings that a model is ranked by: trained in the cell that it is tested in, or on nothing."""
+FLOORS = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
+SUBMISSION_FILE = "submission.json"
+VERIFIED_FILE = "verified.json"
+MAX_STATEMENT_BYTES = 1 << 20
+MAX_NAME, MAX_TEXT = 200, 1000
+REPLICATES = 2000
+"""Of the bootstrap: intervals take a standard error from it, which 2000 give to within 2 %."""
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Number:
+    """A score: its value in [0, 1], low and high of its 95 % interval by speakers; null: undefined, or not estimable.
+
+    reason   why there is no interval, or what it leaves out
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class CellScore:
+    """One setting: weighted F1, mean over the cell's corpora and over seeds.
+
+    transfer, method, train, test   of the setting
+    value, low, high, reason        as in Number
+    clusters, n_clusters            what the interval draws again: `speaker`, `clip` (no speaker is known) or `mixed`; how many
+    n_utterances                    test clips;  n_speakers: known ones;  n_speaker_unknown: clips of others
+    corpora                         corpus -> its own score
+    untrained                       classes of the test set that training had no clip of
+    calibration_error               expected calibration error over all clips; null but for in-group and zero-shot settings
+    """
+
+    transfer: str
+    method: str
+    train: list[str]
+    test: str
+    value: float | None
+    low: float | None
+    high: float | None
+    reason: str | None
+    clusters: str
+    n_clusters: int
+    n_utterances: int
+    n_speakers: int
+    n_speaker_unknown: int
+    corpora: dict[str, float | None]
+    untrained: list[str]
+    calibration_error: float | None
+
+
+@dataclass(frozen=True)
+class GroupGap:
+    """A comparison of cells (statistics/gaps.py).
+
+    kind   age (adults less elderly), language (English less Mandarin), worst (the lowest cell), transfer (ratio to in-group)
+    of     what exactly;  value, low, high, reason: as in Number, but a difference or a ratio
+    chance_low, chance_high, chance_p   what a model that knows no groups gives; null for ratios
+    """
+
+    kind: str
+    of: str
+    value: float | None
+    low: float | None
+    high: float | None
+    reason: str | None
+    chance_low: float | None
+    chance_high: float | None
+    chance_p: float | None
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a reader must know before believing a row.
+
+    verified          the receiver computed its scores from its own references, and no file has changed since
+    unverified        why not, else null
+    contaminated      cell -> corpora tested there that the model was trained on before, as declared
+    assumed_age       cell -> corpora tested there whose speakers' ages are assumed
+    shared_speakers   corpus -> why its test speakers may be in training
+    incomplete        corpus -> clips found, of all that are published
+    synthetic         made by `bimotion data synth`: on no board but one for practice
+    floor             a floor row: any speech model should beat it
+    """
+
+    verified: bool
+    unverified: str | None
+    contaminated: dict[str, list[str]]
+    assumed_age: dict[str, list[str]]
+    shared_speakers: dict[str, str]
+    incomplete: dict[str, str]
+    synthetic: bool
+    floor: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an entry stands among the `of` verified ones of its class (statistics/ranks.py).
+
+    rank, low, high   1 is best; 95 % interval
+    tie_group         entries of one tie group cannot be told apart from its first
+    """
+
+    rank: int
+    low: int
+    high: int
+    tie_group: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A submission on the board.
+
+    id               place of its folder below the submissions: `<org>__<model>/<run key>`
+    model, revision, options, key   of the result;  version: of bimotion that made it;  device, finished: of the run
+    comparable       id of its class: only entries of one class are compared
+    track, split_rule, split_seed, schema, protocol, cells, data_fingerprint   of the result: its class
+    seeds            one run each; scores are means over them
+    n_parameters     of the model, null where that means nothing;  n_trainings: distinct training sets times seeds
+    trained_on       as declared, null: nothing was
+    headline         `<transfer>/<method>` -> mean over the four cells of BiMotion, where all four were run
+    scores, gaps, marks   a row a setting; comparisons of cells; what a reader must know
+    standing         null where it is not ranked: not verified, or without all four cells
+    """
+
+    id: str
+    model: str
+    revision: str | None
+    options: dict[str, str | int | float | bool | None]
+    key: str
+    version: str | None
+    comparable: str
+    track: str
+    split_rule: str
+    split_seed: int
+    schema: str
+    protocol: str
+    cells: list[str] | None
+    data_fingerprint: str
+    seeds: list[int]
+    n_parameters: int | None
+    n_trainings: int
+    device: str
+    finished: str
+    trained_on: str | None
+    headline: dict[str, Number]
+    scores: list[CellScore]
+    gaps: list[GroupGap]
+    marks: Marks
+    standing: Standing | None = field(default=None)
+
+    @property
+    def base(self) -> Number | None:
+        """The headline that it is ranked by; None where a cell is missing."""
+        return next((self.headline[name] for name in BASE if name in self.headline), None)
+
+
+def read(folder: Path, identity: str) -> tuple[Entry, Statistic | None]:
+    """A submission's entry, and the statistic that ranks it (None without all four cells). Not yet verified or ranked.
+
+    Raises RecordError for what cannot stand on a board; other errors where predictions are malformed.
+    """
+    result, table = rescoring.read(folder)
+    if not result.model.name.isprintable() or not 0 < len(result.model.name) <= MAX_NAME:
+        raise RecordError(f"model: expected a name of 1 to {MAX_NAME} printable characters, found {result.model.name!a:.80}")
+    if result.limit is not None:
+        raise RecordError(f"limited to {result.limit} clips of each corpus, cell and part: a run for trying out")
+    if sorted(table["seed"].unique().tolist()) != result.seeds:
+        raise RecordError(f"expected predictions of seeds {result.seeds}, found others")
+    schema, settings = schema_named(result.schema.name), rescoring.settings_of(result)
+    statement = _statement(folder)
+    tested = {cell: sorted(names) for cell, names in table.groupby("cell")["corpus"].unique().items()}
+    scores, headline, ranked = _scores(result, table, settings, schema)
+    found = gaps(table, settings, schema, replicates=REPLICATES)
+    entry = Entry(
+        id=identity,
+        model=result.model.name,
+        revision=result.model.revision,
+        options=result.model.options,
+        key=result.key,
+        version=result.provenance.versions.get("bimotion"),
+        comparable=comparable(result),
+        track=result.track,
+        split_rule=result.split.rule,
+        split_seed=result.split.seed,
+        schema=result.schema.name,
+        protocol=result.protocol.name,
+        cells=result.protocol.cells,
+        data_fingerprint=result.data.fingerprint,
+        seeds=result.seeds,
+        n_parameters=result.n_parameters,
+        n_trainings=len(result.fits) if result.track != "zero-shot" else 0,
+        device=result.provenance.device,
+        finished=result.provenance.finished,
+        trained_on=_text(statement.get("trained_on")),
+        headline=headline,
+        scores=scores,
+        gaps=[_gap(one.kind, one.of, one.interval, one.chance) for one in found],
+        marks=Marks(
+            verified=False,
+            unverified="not verified",
+            contaminated=_contamination(statement.get("contamination"), tested),
+            assumed_age=_assumed(result, tested),
+            shared_speakers={name: used.speakers_shared for name, used in result.data.corpora.items() if used.speakers_shared},
+            incomplete={
+                name: f"{used.n_found} of {used.n_published}" for name, used in result.data.corpora.items() if not used.complete
+            },
+            synthetic=result.data.synthetic,
+            floor=result.model.name in FLOORS,
+        ),
+    )
+    return entry, ranked
+
+
+def comparable(result: Result) -> str:
+    """8 hex digits of all that two results must share to be compared: everything in their specs but model and seeds."""
+    spec = [result.track, vars(result.split), vars(result.schema), vars(result.protocol), result.data.fingerprint]
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """File name -> sha256 of the files that make an entry; RecordError where one is no plain file, or too large."""
+    found = {}
+    for name in (results.RESULT_FILE, results.PREDICTIONS_FILE, SUBMISSION_FILE):
+        path = folder / name
+        if name == SUBMISSION_FILE and not path.exists():
+            continue
+        if path.is_symlink() or not path.is_file():
+            raise RecordError(f"{name}: expected a plain file, found none")
+        if (size := path.stat().st_size) > predictions.MAX_BYTES:
+            raise RecordError(f"{name}: expected at most {predictions.MAX_BYTES} bytes, found {size}")
+        with path.open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def unverified(folder: Path, found: dict[str, str]) -> str | None:
+    """Why a submission whose files have these hashes does not count as verified; None: it does."""
+    if not os.path.lexists(folder / VERIFIED_FILE):
+        return "not verified"
+    try:
+        content = _json(folder / VERIFIED_FILE)
+    except RecordError as error:
+        return str(error)
+    if content.get("verified") is not True:
+        return f"{VERIFIED_FILE} does not say that it is"
+    listed = content.get("sha256")
+    changed = [name for name in found if not isinstance(listed, dict) or listed.get(name) != found[name]]
+    return f"changed since it was verified: {', '.join(changed)}" if changed else None
+
+
+def _scores(
+    result: Result, table: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema
+) -> tuple[list[CellScore], dict[str, Number], Statistic | None]:
+    """A row a setting, headlines, and the statistic of the first headline that ranks."""
+    draws, rows, of_cells = Draws(REPLICATES), [], {}
+    tables = dict(list(table.groupby(["train", "cell"])))
+    untrained = {
+        (one.transfer, one.method, tuple(one.train), one.test): one.untrained
+        for one in result.scores
+        if (one.metric, one.pooling) == (METRIC, "mean")
+    }
+    for setting in settings:
+        part = tables.get((setting.training_set, str(setting.test)))
+        if part is None:
+            raise RecordError(f"no predictions of {setting.training_set} on {setting.test}")
+        of_seeds = next(by_setting(part, [setting], schema, draws))
+        statistic = combined(mean_known, *(one["mean", METRIC] for one in of_seeds))
+        name = f"{setting.transfer}/{setting.method}"
+        if setting.corpora is None and setting.test in groups.BIMOTION_CELLS and statistic.estimate == statistic.estimate:
+            of_cells.setdefault(name, {})[setting.test] = statistic
+        asked = (setting.transfer, setting.method, setting.train_names, str(setting.test))
+        rows.append(_row(setting, part, of_seeds, statistic.interval(), untrained.get(asked, []), name in BASE))
+    cells = groups.BIMOTION_CELLS
+    if not result.data.complete:  # it is compared with runs on the same clips alone, which lack the same cells
+        cells = [cell for cell in cells if any(setting.test == cell for setting in settings)]
+    whole = {
+        name: combined(mean_known, *(by_cell[cell] for cell in cells))
+        for name, by_cell in of_cells.items()
+        if cells and len(by_cell) == len(cells)
+    }
+    headline = {name: _number(statistic.interval()) for name, statistic in whole.items()}
+    return rows, headline, next((whole[name] for name in BASE if name in whole), None)
+
+
+def _row(
+    setting: Setting, table: pd.DataFrame, of_seeds: list[dict], interval: Interval, untrained: list[str], calibrated: bool
+) -> CellScore:
+    one_seed = table[table["seed"] == table["seed"].iloc[0]]
+    corpora = {name: [one[name, METRIC].estimate for one in of_seeds] for name in sorted(one_seed["corpus"].unique())}
+    errors = [expected_calibration_error(test_set(part, None)) for _, part in table.groupby("seed")] if calibrated else []
+    known = [error for error in errors if error is not None]
+    return CellScore(
+        transfer=setting.transfer,
+        method=setting.method,
+        train=list(setting.train_names),
+        test=str(setting.test),
+        **vars(_number(interval)),
+        clusters=interval.clusters,
+        n_clusters=interval.n_clusters,
+        n_utterances=len(one_seed),
+        n_speakers=int(one_seed["speaker"].nunique()),
+        n_speaker_unknown=int(one_seed["speaker"].isna().sum()),
+        corpora={name: _rounded(sum(values) / len(values)) for name, values in corpora.items()},
+        untrained=untrained,
+        calibration_error=_rounded(sum(known) / len(known)) if known else None,
+    )
+
+
+def _number(interval: Interval) -> Number:
+    return Number(*(_rounded(value) for value in (interval.value, interval.low, interval.high)), reason=interval.reason)
+
+
+def _gap(kind: str, of: str, interval: Interval, chance) -> GroupGap:
+    blind = (None, None, None) if chance is None else (chance.low, chance.high, chance.p)
+    return GroupGap(kind, of, **vars(_number(interval)), **dict(zip(_CHANCE, map(_rounded, blind), strict=True)))
+
+
+_CHANCE = ("chance_low", "chance_high", "chance_p")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or value != value else round(float(value), DIGITS)
+
+
+def _json(path: Path) -> dict:
+    """A small JSON object; raises RecordError."""
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_STATEMENT_BYTES:
+        raise RecordError(f"{path.name}: expected a plain file of at most {MAX_STATEMENT_BYTES} bytes")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path.name}: expected JSON, found: {error}") from None
+    if not isinstance(content, dict):
+        raise RecordError(f"{path.name}: expected an object, found {type(content).__name__}")
+    return content
+
+
+def _statement(folder: Path) -> dict:
+    return _json(folder / SUBMISSION_FILE) if os.path.lexists(folder / SUBMISSION_FILE) else {}
+
+
+def _text(declared: object) -> str | None:
+    if isinstance(declared, list):
+        declared = ", ".join(map(str, declared)) or "nothing"
+    return None if declared in (None, "") else str(declared)[:MAX_TEXT]
+
+
+def _contamination(declared: object, tested: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Cell -> corpora, of those tested."""
+    if declared is None:
+        return {}
+    if not isinstance(declared, dict) or not all(isinstance(names, list) for names in declared.values()):
+        raise RecordError(f"{SUBMISSION_FILE}: contamination: expected cells with lists of corpora")
+    found = {cell: sorted(set(map(str, declared.get(cell, []))) & set(corpora)) for cell, corpora in sorted(tested.items())}
+    return {cell: names for cell, names in found.items() if names}
+
+
+def _assumed(result: Result, tested: dict[str, list[str]]) -> dict[str, list[str]]:
+    assumed = {name for name, used in result.data.corpora.items() if used.age_source.get("assumed")}
+    found = {cell: [name for name in corpora if name in assumed] for cell, corpora in sorted(tested.items())}
+    return {cell: names for cell, names in found.items() if names}

@@ -1,0 +1,470 @@
+"use strict";
+// The board as a page. Text reaches the document as text nodes only, so no name in the data can become markup.
+
+const CELLS = ["eng_eld", "eng_adu", "zho_eld", "zho_adu"];
+const BASES = ["in-group/inference", "zero-shot/zero-shot"];
+const WORDS = { eng: "English", zho: "Mandarin", yue: "Cantonese", eld: "elders", adu: "adults" };
+const PAGE_ROWS = 100;
+const MARKS = {
+  verified: ["✓", "good", "Verified: every score was computed again from the receiver's own references, and no file has changed since."],
+  unverified: ["?", "warn", "Not verified, so not ranked: the scores are those of the predictions as they were sent."],
+  contaminated: ["C", "bad", "Contaminated: by its own statement the model was trained on a corpus that it is tested on here."],
+  age: ["A", "", "Assumed ages: the ages of some speakers tested are assumed from how the corpus was made, not known."],
+  shared: ["S", "", "Shared speakers: speakers tested may be heard in training, which makes a test easier."],
+  incomplete: ["I", "warn", "Incomplete: clips of a corpus were missing, so it is compared with runs on the same clips alone."],
+  synthetic: ["SYN", "bad", "SYNTHETIC: made by formulas, not people; a board for practice."],
+  floor: ["F", "", "Floor: a model that any speech model should beat."],
+  printed: ["P", "", "As printed in the paper: other code, no interval, never ranked."],
+};
+const GAPS = { age: "adults less elders", language: "English less Mandarin", worst: "worst cell", transfer: "share of in-group kept" };
+const KINDS = { track: "Track", split: "Split", schema: "Schema", protocol: "Protocol" };
+
+const $ = (selector) => document.querySelector(selector);
+function made(tag, attributes, children, namespace) {
+  const node = namespace ? document.createElementNS(namespace, tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (name === "onclick") node.addEventListener("click", value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+const h = (tag, attributes, ...children) => made(tag, attributes, children);
+const s = (tag, attributes, ...children) => made(tag, attributes, children, "http://www.w3.org/2000/svg");
+
+const known = (value) => value !== null && value !== undefined;
+const percent = (value) => (known(value) ? (100 * value).toFixed(1) : "–");
+const interval = (one) => (known(one?.low) ? `${percent(one.low)}–${percent(one.high)}` : "no interval");
+const signed = (value) => (known(value) ? `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(100 * value).toFixed(1)}` : "–");
+const words = (name) => name.split("_").map((part) => WORDS[part] ?? part).join(" ");
+const cells = (names) => (names.length ? names.join(" + ") : "nothing");
+const parameters = (n) => {
+  if (!known(n)) return "–";
+  const [unit, scale] = n >= 1e9 ? ["B", 1e9] : n >= 1e6 ? ["M", 1e6] : n >= 1e3 ? ["k", 1e3] : ["", 1];
+  return `${(n / scale).toFixed(n / scale < 10 && unit ? 1 : 0)} ${unit}`.trim();
+};
+const people = (score) => {
+  if (!score.n_utterances) return "";
+  if (!score.n_speakers) return "speakers unknown";
+  return `${score.n_speakers} speaker${score.n_speakers === 1 ? "" : "s"}${score.n_speaker_unknown ? " + unknown" : ""}`;
+};
+const evidence = (score) =>
+  `${score.n_utterances} clips, ${score.n_speakers} known speakers` +
+  (score.n_speaker_unknown ? `, ${score.n_speaker_unknown} clips of unknown speakers` : "") + `; ${Object.keys(score.corpora).join(", ")}` +
+  (score.reason ? `. ${score.reason}` : "");
+
+function mark(kind, detail) {
+  const [letter, tone, text] = MARKS[kind];
+  const full = detail ? `${text} ${detail}` : text;
+  return h("abbr", { class: `mark ${tone}`, title: full }, h("span", { "aria-hidden": "true" }, letter), h("span", { class: "hidden" }, full));
+}
+const listed = (lists) => Object.entries(lists).map(([name, items]) => `${name}: ${items.join(", ")}`).join("; ");
+function marksOf(entry) {
+  const { marks } = entry;
+  const found = [marks.verified ? ["verified"] : ["unverified", `(${marks.unverified})`]];
+  if (Object.keys(marks.contaminated).length) found.push(["contaminated", `(${listed(marks.contaminated)})`]);
+  if (Object.keys(marks.incomplete).length)
+    found.push(["incomplete", `(${Object.entries(marks.incomplete).map(([name, n]) => `${name} ${n}`).join("; ")})`]);
+  if (Object.keys(marks.assumed_age).length) found.push(["age", `(${listed(marks.assumed_age)})`]);
+  if (Object.keys(marks.shared_speakers).length)
+    found.push(["shared", `(${Object.entries(marks.shared_speakers).map(([name, why]) => `${name}: ${why}`).join("; ")})`]);
+  if (marks.synthetic) found.push(["synthetic"]);
+  if (marks.floor) found.push(["floor"]);
+  return found;
+}
+
+/** Interval as a line over [from, to], its value as a tick; `chance`: a band behind it. Numbers stand beside it as text. */
+function whisker(one, { from = 0, to = 1, zero = null, chance = null } = {}) {
+  if (!known(one?.value)) return null;
+  const x = (value) => ((Math.min(Math.max(value, from), to) - from) / (to - from)) * 100;
+  const line = (kind, left, right, top, bottom) => s("line", { class: kind, x1: left, x2: right, y1: top, y2: bottom });
+  return s(
+    "svg", { class: "whisker", viewBox: "0 0 100 9", preserveAspectRatio: "none", "aria-hidden": "true" },
+    chance && s("rect", { class: "chance", x: x(chance[0]), width: x(chance[1]) - x(chance[0]), y: 0, height: 9 }),
+    line("axis", 0, 100, 8.5, 8.5),
+    known(zero) && line("zero", x(zero), x(zero), 0, 9),
+    known(one.low) && line("range", x(one.low), x(one.high), 4.5, 4.5),
+    line("point", x(one.value), x(one.value), 1, 8),
+  );
+}
+/** Share of the colour of a heat map; a property, for style attributes are forbidden by this page's own policy. */
+function heated(node, value) {
+  if (known(value)) {
+    node.classList.add("heat");
+    node.style.setProperty("--share", value);
+  }
+  return node;
+}
+
+// --- rows of the ranking ----------------------------------------------------------------------------------------------
+
+function rowOf(entry) {
+  const base = BASES.find((name) => entry.headline[name]);
+  const tested = {};
+  for (const score of entry.scores) {
+    if (BASES.includes(`${score.transfer}/${score.method}`) && CELLS.includes(score.test)) tested[score.test] ??= score;
+  }
+  const gap = entry.gaps.find((one) => one.kind === "age" && one.of === "mean") ?? entry.gaps.find((one) => one.kind === "age");
+  return {
+    entry, tested, gap, model: entry.model, mean: entry.headline[base], cross: entry.headline["cross-all/inference"],
+    track: entry.track, split: entry.split_rule, schema: entry.schema, protocol: entry.protocol, kind: entry.marks.floor ? "floor" : "entry",
+  };
+}
+function printedRow(reference) {
+  const tested = {};
+  for (const score of reference.scores) if (score.transfer === "in-group" && score.method === "inference") tested[score.test] = score;
+  const headline = (name) => (known(reference.headline[name]) ? { value: reference.headline[name] } : undefined);
+  return {
+    reference, tested, model: reference.model, mean: headline(BASES[0]), cross: headline("cross-all/inference"),
+    track: reference.track, split: reference.split_rule, schema: reference.schema, protocol: null, kind: "reference",
+  };
+}
+
+const COLUMNS = [
+  { id: "rank", label: "Rank", text: true, first: "ascending", key: (row) => row.entry?.standing?.rank },
+  { id: "model", label: "Model", text: true, first: "ascending", key: (row) => row.model.toLowerCase() },
+  { id: "mean", label: "Mean of 4 cells", first: "descending", key: (row) => row.mean?.value },
+  ...CELLS.map((cell) => ({
+    id: cell, label: cell, title: words(cell), first: "descending", key: (row) => row.tested[cell]?.value, kind: "second",
+  })),
+  { id: "gap", label: "Age gap", title: "Adults less elders, mean over languages, in points", first: "descending", key: (row) => row.gap?.value, kind: "third" },
+  { id: "cross", label: "Cross-all", title: "Trained on the other language and the other age group, mean of 4 cells", first: "descending", key: (row) => row.cross?.value, kind: "third" },
+  { id: "size", label: "Parameters", first: "ascending", key: (row) => row.entry?.n_parameters, kind: "third" },
+];
+const letter = (group) => (group > 26 ? letter(Math.floor((group - 1) / 26)) : "") + String.fromCharCode(65 + ((group - 1) % 26));
+
+const state = { track: "", split: "", schema: "", protocol: "", q: "", verified: false, sort: "mean", order: "descending", page: 0 };
+let board, rows, defaults, opened;
+
+function chosen() {
+  const q = state.q.trim().toLowerCase();
+  const found = rows.filter((row) =>
+    Object.keys(KINDS).every((kind) => !state[kind] || row[kind] === null || row[kind] === state[kind]) &&
+    (!q || row.model.toLowerCase().includes(q) || row.entry?.key.startsWith(q)) &&
+    (!state.verified || row.entry?.marks.verified));
+  const { key } = COLUMNS.find((column) => column.id === state.sort);
+  const sign = state.order === "ascending" ? 1 : -1;
+  const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+  return found.sort((one, other) => {
+    const [a, b] = [key(one), key(other)];
+    if (known(a) !== known(b)) return known(a) ? -1 : 1; // what is not known stands last in either order
+    return (known(a) && sign * compare(a, b)) || compare(-(one.mean?.value ?? -1), -(other.mean?.value ?? -1)) || compare(one.model, other.model);
+  });
+}
+
+/** Cell -> a score that stands for the clips and speakers of all shown rows; null where these differ. */
+function shared(found) {
+  const told = {};
+  for (const cell of CELLS) {
+    const scores = found.map((row) => row.entry && row.tested[cell]).filter(Boolean);
+    const one = new Set(scores.map((score) => `${score.n_utterances} ${people(score)}`)).size === 1;
+    told[cell] = one ? scores[0] : null;
+  }
+  return told;
+}
+
+function header(told) {
+  const heads = COLUMNS.map((column) => {
+    const sorted = state.sort === column.id;
+    const click = () => {
+      state.order = sorted ? (state.order === "ascending" ? "descending" : "ascending") : column.first;
+      Object.assign(state, { sort: column.id, page: 0 });
+      remember();
+      overview();
+      $(`#ranking th[data-column="${column.id}"] button`).focus();
+    };
+    return h(
+      "th", { scope: "col", "data-column": column.id, class: `${column.text ? "text" : ""} ${column.kind ?? ""}`, "aria-sort": sorted ? state.order : null },
+      h("button", { type: "button", title: column.title, onclick: click }, column.label),
+      told[column.id] && [h("small", {}, people(told[column.id])), h("small", {}, `${told[column.id].n_utterances} clips`)],
+    );
+  });
+  $("#ranking thead").replaceChildren(h("tr", {}, heads));
+}
+
+function scoreCell(row, cell, told) {
+  const score = row.tested[cell];
+  if (!score) return h("td", { class: "second missing" }, "–");
+  const dirty = row.entry?.marks.contaminated[cell];
+  const assumed = row.entry?.marks.assumed_age[cell];
+  const node = h(
+    "td", { class: "second", title: row.entry && evidence(score) },
+    h("span", { class: "value" }, percent(score.value)),
+    assumed && h("abbr", { class: "dagger", title: `Ages assumed: ${assumed.join(", ")}` }, "†"),
+    dirty && mark("contaminated", `(${dirty.join(", ")})`),
+    row.entry && [whisker(score), h("small", {}, interval(score))],
+    row.entry && !told && [h("small", {}, people(score)), h("small", {}, `${score.n_utterances} clips`)],
+  );
+  return heated(node, score.value);
+}
+
+function rankingRow(row, start, several, told) {
+  const { entry } = row;
+  const standing = entry?.standing;
+  const asked = several && entry ? h("small", {}, `${entry.track} · ${entry.split_rule} · ${entry.schema} · ${entry.protocol} · clips ${entry.data_fingerprint.slice(0, 6)}`) : null;
+  const extra = entry && (entry.options.head || entry.seeds.length > 1)
+    ? h("small", {}, [entry.options.head && `head ${entry.options.head}`, entry.seeds.length > 1 && `${entry.seeds.length} seeds`].filter(Boolean).join(" · ")) : null;
+  return h(
+    "tr", { class: `${row.kind} ${start ? "group" : ""}`, "data-id": entry?.id },
+    h("td", { class: "rank" }, standing
+      ? [h("b", {}, standing.rank), h("small", { title: `95 % interval of the rank among ${standing.of}; tie group ${letter(standing.tie_group)}: not separable from its first model` },
+          `${standing.low === standing.high ? standing.low : `${standing.low}–${standing.high}`} · tie ${letter(standing.tie_group)}`)]
+      : h("span", { class: "missing" }, "–")),
+    h("th", { scope: "row", class: "model" },
+      entry ? h("a", { href: address(entry.id) }, row.model) : row.model,
+      h("span", { class: "marks" }, entry ? marksOf(entry).map(([kind, detail]) => mark(kind, detail)) : mark("printed", `(${row.reference.source})`)),
+      asked, extra),
+    h("td", { class: "mean" }, h("span", { class: "value" }, percent(row.mean?.value)),
+      entry && [whisker(row.mean), row.mean && h("small", {}, interval(row.mean))]),
+    CELLS.map((cell) => scoreCell(row, cell, told[cell])),
+    h("td", { class: "third" }, signed(row.gap?.value), known(row.gap?.low) && h("small", {}, `${signed(row.gap.low)} to ${signed(row.gap.high)}`)),
+    h("td", { class: "third" }, percent(row.cross?.value), known(row.cross?.low) && h("small", {}, interval(row.cross))),
+    h("td", { class: "third" }, parameters(entry?.n_parameters)),
+  );
+}
+
+function overview() {
+  const found = chosen();
+  const classes = new Set(found.filter((row) => row.entry).map((row) => row.entry.comparable));
+  const last = Math.max(0, Math.ceil(found.length / PAGE_ROWS) - 1);
+  state.page = Math.min(state.page, last);
+  const shown = found.slice(state.page * PAGE_ROWS, (state.page + 1) * PAGE_ROWS);
+  const told = shared(found);
+  header(told);
+  let group = null;
+  $("#ranking tbody").replaceChildren(...shown.map((row) => {
+    const own = row.entry?.standing?.tie_group;
+    const start = classes.size === 1 && known(own) && known(group) && own !== group && ["mean", "rank"].includes(state.sort);
+    group = own ?? group;
+    return rankingRow(row, start, classes.size > 1, told);
+  }));
+  const entries = found.filter((row) => row.entry).length;
+  $("#status").textContent = found.length
+    ? `${entries} of ${board.entries.length} entries` + (classes.size > 1 ? `, in ${classes.size} classes that cannot be compared: a rank holds within its own (choose track, split, schema and protocol)` : classes.size === 1 ? ", all comparable" : "")
+    : "Nothing fits. Widen the filters, or clear the search.";
+  const turn = (by, label) => h("button", { type: "button", disabled: state.page + by < 0 || state.page + by > last, onclick: () => { state.page += by; remember(); overview(); $("#status").scrollIntoView(); } }, label);
+  $("#pager").replaceChildren(...(last ? [turn(-1, "Previous"), `Page ${state.page + 1} of ${last + 1}`, turn(1, "Next")] : []));
+  cost(found);
+  for (const kind of Object.keys(KINDS)) $("#filters").elements[kind].value = state[kind];
+  $("#filters").elements.q.value = state.q;
+  $("#filters").elements.verified.checked = state.verified;
+}
+
+// --- quality against cost ---------------------------------------------------------------------------------------------
+
+function cost(found) {
+  const points = found.filter((row) => row.mean && known(row.entry?.n_parameters) && row.entry.n_parameters > 0);
+  $("#cost").hidden = !points.length;
+  if (!points.length) return;
+  const levels = found.filter((row) => row.mean && !known(row.entry?.n_parameters)).slice(0, 6);
+  const [width, height, left, right, top, bottom] = [900, 380, 44, 150, 14, 40];
+  const decades = points.map((row) => Math.log10(row.entry.n_parameters));
+  const [low, high] = [Math.floor(Math.min(...decades)), Math.max(Math.floor(Math.min(...decades)) + 1, Math.ceil(Math.max(...decades)))];
+  const ceiling = Math.min(1, Math.ceil(10 * Math.max(...[...points, ...levels].map((row) => row.mean.high ?? row.mean.value))) / 10);
+  const x = (n) => left + ((Math.log10(n) - low) / (high - low)) * (width - left - right);
+  const y = (value) => height - bottom - (value / ceiling) * (height - top - bottom);
+  const text = (at, down, content, kind, anchor) => s("text", { x: at, y: down, class: kind, "text-anchor": anchor }, content);
+  const grid = [];
+  for (let tenth = 0; tenth <= Math.round(10 * ceiling); tenth += ceiling > 0.5 ? 2 : 1) {
+    const down = y(tenth / 10);
+    grid.push(s("line", { class: "grid", x1: left, x2: width - right, y1: down, y2: down }), text(left - 8, down + 4, tenth * 10, null, "end"));
+  }
+  for (let decade = low; decade <= high; decade += 1) grid.push(text(x(10 ** decade), height - bottom + 18, parameters(10 ** decade), null, "middle"));
+  grid.push(text((left + width - right) / 2, height - 4, "parameters", null, "middle"));
+  let best = -1, above = -100;
+  const front = new Set();
+  for (const row of [...points].sort((a, b) => a.entry.n_parameters - b.entry.n_parameters || b.mean.value - a.mean.value)) {
+    if (row.mean.value > best) { front.add(row); best = row.mean.value; }
+  }
+  const dots = points.map((row) => {
+    const [at, down] = [x(row.entry.n_parameters), y(row.mean.value)];
+    const told = `${row.model}: ${percent(row.mean.value)} (${interval(row.mean)}), ${parameters(row.entry.n_parameters)} parameters`;
+    return s("a", { href: address(row.entry.id), "aria-label": told }, s("title", {}, told),
+      known(row.mean.low) && s("line", { class: "range", x1: at, x2: at, y1: y(row.mean.low), y2: y(row.mean.high) }),
+      s("circle", { cx: at, cy: down, r: 4 }));
+  });
+  const short = (name) => (name.length > 28 ? `${name.slice(0, 27)}…` : name);
+  const names = [...front].sort((a, b) => y(a.mean.value) - y(b.mean.value)).flatMap((row) => {
+    const down = y(row.mean.value) + 4;
+    if (down - above < 12) return [];
+    above = down;
+    return [text(x(row.entry.n_parameters) + 8, down, short(row.model), "label")];
+  });
+  let under = -100;
+  const dashed = levels.sort((a, b) => b.mean.value - a.mean.value).map((row) => {
+    const down = y(row.mean.value);
+    under = Math.max(down + 4, under + 12);
+    return [s("line", { class: "level", x1: left, x2: width - right, y1: down, y2: down }), text(width - right + 6, under, short(`${row.model} ${percent(row.mean.value)}`))];
+  });
+  $("#cost .plot").replaceChildren(s("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Mean weighted F1 over number of parameters" }, grid, dashed, dots, names));
+}
+
+// --- one model --------------------------------------------------------------------------------------------------------
+
+const address = (id) => `#/run/${encodeURIComponent(id)}`;
+const facts = (pairs) => h("dl", { class: "facts" }, pairs.filter(([, value]) => known(value) && value !== "").map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+const region = (label, table) => h("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, table);
+
+function matrix(entry) {
+  const tests = [...new Set(entry.scores.map((score) => score.test))];
+  const printed = entry.split_rule === "paper" && entry.schema === "emotion" ? board.references.flatMap((one) => one.scores) : [];
+  const sections = [
+    ["Trained on one cell", (score) => score.method !== "distance" && score.train.length === 1],
+    ["Trained on several cells", (score) => score.method === "augmentation"],
+    ["Language distance: ESD and YueMotion alone", (score) => score.method === "distance"],
+    ["Trained on nothing here", (score) => score.method === "zero-shot"],
+  ];
+  const body = sections.flatMap(([title, belongs]) => {
+    const scores = entry.scores.filter(belongs);
+    const trains = [...new Set(scores.map((score) => cells(score.train)))];
+    if (!trains.length) return [];
+    return [
+      h("tr", { class: "section" }, h("th", { colspan: tests.length + 1, scope: "rowgroup" }, title)),
+      ...trains.map((train) => h("tr", {}, h("th", { scope: "row" }, train.split(" + ").map((name, n) => [n ? " + " : "", h("span", { title: words(name) }, name)])), tests.map((test) => {
+        const score = scores.find((one) => cells(one.train) === train && one.test === test);
+        if (!score) return h("td", {});
+        const paper = printed.find((one) => one.method === score.method && one.test === test && cells(one.train) === train);
+        return heated(h("td", { title: `${score.transfer}: ${evidence(score)}`, class: score.transfer === "in-group" ? "diagonal" : null },
+          h("span", { class: "value" }, percent(score.value)), h("small", {}, interval(score)), h("small", {}, people(score)),
+          paper && h("small", {}, h("i", {}, `paper ${percent(paper.value)}`))), score.value);
+      }))),
+    ];
+  });
+  return h("table", { class: "matrix" },
+    h("caption", {}, "Weighted F1 in %: a row trains, a column tests; outlined: trained in the cell that is tested."),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "text" }, "Trained on"), tests.map((test) => h("th", { scope: "col", title: words(test) }, `on ${test}`)))),
+    h("tbody", {}, body));
+}
+
+function gapTable(gaps) {
+  const lines = gaps.map((gap) => {
+    const ratio = gap.kind === "transfer";
+    const points = ratio || gap.kind === "worst" ? (value) => (ratio ? (known(value) ? value.toFixed(2) : "–") : percent(value)) : signed;
+    const scale = ratio ? { from: 0, to: 1.5, zero: 1 } : gap.kind === "worst" ? {} : { from: -1, to: 1, zero: 0 };
+    const blind = known(gap.chance_low) ? [gap.chance_low, gap.chance_high] : null;
+    return h("tr", {}, h("th", { scope: "row" }, GAPS[gap.kind] ?? gap.kind), h("td", { class: "text" }, gap.of),
+      h("td", {}, points(gap.value)), h("td", {}, known(gap.low) ? `${points(gap.low)} to ${points(gap.high)}` : gap.reason ?? "–"),
+      h("td", { class: "wide-whisker" }, whisker(gap, { ...scale, chance: blind })),
+      h("td", {}, blind ? `${points(blind[0])} to ${points(blind[1])}` : "–"), h("td", {}, known(gap.chance_p) ? gap.chance_p.toFixed(3) : "–"));
+  });
+  return h("table", { class: "list" },
+    h("caption", {}, "Differences in points, ratios as they are. Band: 95 % of models that know no groups, simulated on the same clips and speakers; a gap inside it is no evidence of unfairness."),
+    h("thead", {}, h("tr", {}, ["Gap", "Of", "Value", "95 % interval", "", "Group-blind model", "p"].map((label, n) => h("th", { scope: "col", class: n < 2 ? "text" : null }, label || h("span", { class: "hidden" }, "Drawn"))))),
+    h("tbody", {}, lines));
+}
+
+function settingTable(entry) {
+  const heads = ["Transfer", "Trained on", "Tested on", "Weighted F1", "95 % interval", "", "Clips", "Speakers", "By corpus", "Never trained"];
+  return h("table", { class: "list" },
+    h("caption", {}, "Every setting. Intervals draw speakers again, or clips where no speaker is published (clusters)."),
+    h("thead", {}, h("tr", {}, heads.map((label, n) => h("th", { scope: "col", class: n < 3 || n > 7 ? "text" : null }, label || h("span", { class: "hidden" }, "Drawn"))))),
+    h("tbody", {}, entry.scores.map((score) => h("tr", {},
+      h("th", { scope: "row" }, score.method === "inference" ? score.transfer : `${score.transfer}, ${score.method}`),
+      h("td", { class: "text" }, cells(score.train)), h("td", { class: "text" }, score.test), h("td", {}, percent(score.value)),
+      h("td", {}, known(score.low) ? interval(score) : score.reason ?? "–"), h("td", {}, whisker(score)), h("td", {}, score.n_utterances),
+      h("td", {}, people(score), h("small", {}, `${score.n_clusters} clusters (${score.clusters})`)),
+      h("td", { class: "text" }, Object.entries(score.corpora).map(([name, value]) => `${name} ${percent(value)}`).join(", ")),
+      h("td", { class: "text" }, score.untrained.join(", ") || "–")))));
+}
+
+function detail(entry) {
+  const row = rowOf(entry);
+  const { standing } = entry;
+  const between = (gap) => gap.kind !== "transfer";
+  const calibration = entry.scores.filter((score) => known(score.calibration_error)).map((score) => `${score.test} ${score.calibration_error.toFixed(3)}`);
+  $("#detail").replaceChildren(...[
+    h("p", {}, h("a", { href: overviewAddress() }, "← All models")),
+    h("h2", { tabindex: "-1" }, entry.model),
+    h("p", { class: "small" }, `${entry.track} · ${entry.split_rule} split · schema ${entry.schema} · protocol ${entry.protocol} · run ${entry.key}`),
+    h("p", { class: "lead" }, percent(row.mean?.value), h("small", {},
+      row.mean ? `mean of 4 cells, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
+      standing ? `; rank ${standing.rank} of ${standing.of} (${standing.low} to ${standing.high}), tie group ${letter(standing.tie_group)}` : "; not ranked")),
+    h("ul", { class: "notes" }, marksOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${MARKS[kind][1]}`, "aria-hidden": "true" }, MARKS[kind][0]), h("span", {}, `${MARKS[kind][2]} ${more ?? ""}`)))),
+    facts([
+      ["Parameters", parameters(entry.n_parameters)], ["Trainings", entry.n_trainings], ["Seeds", entry.seeds.join(", ")], ["Device", entry.device],
+      ["Trained on, as declared", entry.trained_on ?? "not declared"], ["Weights", entry.revision], ["Options", Object.entries(entry.options).map(([name, value]) => `${name} ${value}`).join(", ")],
+      ["Clips", entry.data_fingerprint], ["Finished", entry.finished.slice(0, 10)], ["bimotion", entry.version],
+      ["Calibration error", calibration.join(", ")],
+    ]),
+    h("h2", {}, "Train × test"), region("Train by test matrix", matrix(entry)),
+    h("h2", {}, "Groups"), entry.gaps.length ? region("Group gaps", gapTable(entry.gaps.filter(between))) : h("p", {}, "Too few cells to compare."),
+    entry.gaps.some((gap) => !between(gap)) && h("details", {}, h("summary", {}, "What transfer keeps of each in-group score"), region("Transfer ratios", gapTable(entry.gaps.filter((gap) => !between(gap))))),
+    h("h2", {}, "Every number"), region("All settings", settingTable(entry)),
+  ].filter(Boolean));
+}
+
+// --- addresses --------------------------------------------------------------------------------------------------------
+
+function overviewAddress() {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(state)) if (value !== defaults[name]) query.set(name, String(value));
+  return `#/${query.size ? `?${query}` : ""}`;
+}
+const remember = () => history.replaceState(null, "", overviewAddress());
+
+function show() {
+  const run = location.hash.match(/^#\/run\/(.+)$/);
+  let wanted = null;
+  try {
+    wanted = run && board.entries.find((entry) => entry.id === decodeURIComponent(run[1]));
+  } catch { /* an address that nobody made here: the overview */ }
+  $("#detail").hidden = !wanted;
+  $("#overview").hidden = Boolean(wanted);
+  if (wanted) {
+    detail(wanted);
+    opened = wanted.id;
+    document.title = `${wanted.model} · BiMotion leaderboard`;
+    scrollTo(0, 0);
+    $("#detail h2").focus();
+    return;
+  }
+  const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
+  for (const [name, value] of Object.entries(defaults)) {
+    const given = query.get(name);
+    state[name] = given === null ? value : typeof value === "boolean" ? given === "true" : typeof value === "number" ? Math.max(0, Number.parseInt(given, 10) || 0) : given;
+  }
+  if (!COLUMNS.some((column) => column.id === state.sort)) state.sort = defaults.sort;
+  document.title = "BiMotion leaderboard";
+  overview();
+  const back = opened && [...document.querySelectorAll("#ranking tbody tr")].find((line) => line.dataset.id === opened);
+  if (back) back.querySelector("a").focus();
+  opened = null;
+}
+
+function furnish() {
+  for (const [kind, label] of Object.entries(KINDS)) {
+    const values = [...new Set(rows.map((row) => row[kind]).filter(known))].sort();
+    $("#filters").elements[kind].append(h("option", { value: "" }, `any ${label.toLowerCase()}`), ...values.map((value) => h("option", { value }, value)));
+  }
+  $("#filters").addEventListener("input", (event) => {
+    const { name, type, checked, value } = event.target;
+    state[name] = type === "checkbox" ? checked : value;
+    state.page = 0;
+    remember();
+    overview();
+  });
+  $("#filters").addEventListener("submit", (event) => event.preventDefault());
+  const tie = [["1–3 · tie A", "95 % interval of a rank; models of one tie group cannot be told apart from its first (differences by speakers, corrected over all pairs)."],
+    ["speakers", "A number that rests on few speakers says little, however many clips there are. “+ unknown”: clips whose speaker is not published."], ["†", "The ages of some speakers of this cell are assumed."]];
+  $("#legend dl").append(...Object.keys(MARKS).flatMap((kind) => [h("dt", {}, h("span", { class: `mark ${MARKS[kind][1]}` }, MARKS[kind][0])), h("dd", {}, MARKS[kind][2])]),
+    ...tie.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
+  $("#excluded").hidden = !board.excluded.length;
+  $("#excluded summary").textContent = `${board.excluded.length} submission${board.excluded.length === 1 ? "" : "s"} not on the board, and why`;
+  $("#excluded ul").append(...board.excluded.map((one) => h("li", {}, `${one.id}: ${one.reason}`)));
+}
+
+async function start() {
+  const packed = Uint8Array.from(atob($("#board").textContent), (one) => one.charCodeAt(0));
+  const text = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  board = JSON.parse(text);
+  rows = [...board.entries.map(rowOf), ...board.references.map(printedRow)];
+  const first = [...board.comparable].sort((a, b) => b.n_ranked - a.n_ranked || b.n_entries - a.n_entries)[0];
+  if (first) Object.assign(state, { track: first.track, split: first.split_rule, schema: first.schema, protocol: first.protocol });
+  defaults = { ...state };
+  furnish();
+  $("#loading").hidden = true;
+  addEventListener("hashchange", show);
+  show();
+}
+start();

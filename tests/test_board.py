@@ -1,0 +1,449 @@
+"""The board: numbers from predictions, marks, what is refused, ranks of verified entries, its JSON and the schema of that."""
+
+import dataclasses
+import importlib.util
+import json
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bimotion import board, entries, files, protocol, rescoring, results, tables
+from bimotion.board import Board
+from bimotion.labels import schema_named
+from bimotion.models.floor import FLOOR_MODELS
+from bimotion.results import CorpusUsed, DataUsed, ModelUsed, ProtocolUsed
+from bimotion.statistics.gaps import gaps
+
+_spec = importlib.util.spec_from_file_location("submissions", Path(__file__).parent / "submissions.py")
+submissions = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(submissions)
+
+CELLS = ("eng_eld", "eng_adu", "zho_eld", "zho_adu")
+
+
+@pytest.fixture(scope="module")
+def folder(true_tree):
+    return submissions.few(true_tree)
+
+
+@pytest.fixture(scope="module")
+def built(folder):
+    return board.build(folder)
+
+
+@pytest.fixture(scope="module")
+def by_model(built):
+    return {entry.model: entry for entry in built.entries}
+
+
+@pytest.fixture
+def alone(folder, tmp_path):
+    """A folder with a copy of one verified submission, whose numbers are in the cache already."""
+
+    def copy(model="org__tiny"):
+        (run,) = (folder / model).iterdir()
+        return Path(shutil.copytree(run, tmp_path / model / run.name))
+
+    return copy
+
+
+def only(root):
+    """The one entry of a folder, or the one reason why there is none."""
+    found = board.build(root)
+    assert len(found.entries) + len(found.excluded) == 1
+    return (found.entries or [one.reason for one in found.excluded])[0]
+
+
+def rewrite(folder, **changes):
+    """The result in a folder with fields changed, under the key that follows."""
+    result = dataclasses.replace(results.load(folder / "result.json"), **changes)
+    dataclasses.replace(result, key=result.spec.key).save(folder)
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_of_a_real_run_are_those_of_its_result(built, by_model, folder):
+    entry = by_model["bimotion/random"]
+    result = results.load(folder / entry.id / "result.json")
+    assert len(entry.scores) == len(protocol.settings("inference")) == 16
+    for row in entry.scores:
+        (score,) = (
+            one for one in result.scores
+            if (one.transfer, one.method, one.test, one.metric, one.pooling)
+            == (row.transfer, row.method, row.test, "weighted_f1", "mean")
+        )  # fmt: skip
+        assert row.value == pytest.approx(score.value, abs=5.1e-5)
+        assert (row.low, row.high) == pytest.approx((score.low, score.high), rel=0.1)  # 2000 replicates, and 10000
+        assert (row.train, row.n_utterances, row.n_speakers, row.n_speaker_unknown, row.untrained, row.clusters) == (
+            score.train, score.n_utterances, score.n_speakers, score.n_speaker_unknown, score.untrained, score.clusters,
+        )  # fmt: skip
+        asked = (row.transfer, row.method, row.test, "weighted_f1")
+        of_corpora = [one for one in result.scores if (one.transfer, one.method, one.test, one.metric) == asked and one.corpus]
+        by_corpus = {one.corpus: one.value for one in of_corpora}
+        assert row.corpora == pytest.approx(by_corpus, abs=5.1e-5)
+        assert (row.calibration_error is not None) == (row.transfer == "in-group")
+
+
+def test_a_headline_is_the_mean_over_the_four_cells(built):
+    for entry in built.entries:
+        assert set(entry.headline) == {"in-group/inference", *(f"{name}/inference" for name in protocol.CROSS)}
+        for name, number in entry.headline.items():
+            values = [one.value for one in entry.scores if f"{one.transfer}/{one.method}" == name]
+            assert len(values) == 4
+            assert number.value == pytest.approx(sum(values) / 4, abs=1e-4)
+            assert number.low < number.value < number.high
+
+
+def test_gaps_are_those_of_the_statistics(by_model, folder):
+    entry = by_model["org/tiny"]
+    result, table = rescoring.read(folder / entry.id)
+    settings = rescoring.settings_of(result)
+    expected = gaps(table, settings, schema_named("emotion"), replicates=entries.REPLICATES)
+    assert [(one.kind, one.of) for one in entry.gaps] == [(one.kind, one.of) for one in expected]
+    assert [one.value for one in entry.gaps] == pytest.approx([one.interval.value for one in expected], abs=5.1e-5)
+    age = next(one for one in entry.gaps if one.kind == "age")
+    assert age.chance_low < age.chance_high
+    assert 0 < age.chance_p <= 1
+
+
+def test_several_seeds_are_one_number(folder, tmp_path, true_tree):
+    source = submissions.Source(submissions.run_of(true_tree), keep=40)
+    one = source.write(tmp_path, "lab/seeds", 0.4, 0)
+    _, table = rescoring.read(one)
+    twice = [table.assign(seed=seed) for seed in (0, 1)]
+    pd.concat(twice).to_parquet(one / "predictions.parquet", index=False)
+    assert "expected predictions of seeds [0]" in _verified(tmp_path, one)
+    rewrite(one, seeds=[0, 1])
+    entry = _verified(tmp_path, one)
+    single, _ = entries.read(source.write(tmp_path / "other", "lab/seeds", 0.4, 0), "single")
+    assert entry.seeds == [0, 1]
+    assert [row.value for row in entry.scores] == [row.value for row in single.scores]
+    assert [row.n_utterances for row in entry.scores] == [row.n_utterances for row in single.scores]
+
+
+def _verified(root, one):
+    submissions.verify(one)
+    return only(root)
+
+
+# --- marks ------------------------------------------------------------------------------------------------------------
+
+
+def test_marks(by_model):
+    dirty, base, tiny, floor = (by_model[name].marks for name in ("lab/dirty", "lab/base", "org/tiny", "bimotion/random"))
+    assert dirty.contaminated == {"eng_adu": ["esd", "iemocap"], "zho_adu": ["esd"]}
+    assert base.contaminated == tiny.contaminated == {}
+    assert [by_model[name].trained_on for name in ("lab/dirty", "lab/base", "org/tiny")] == ["IEMOCAP, ESD", "nothing", None]
+    assert (tiny.floor, floor.floor) == (False, True)
+    assert tiny.assumed_age == {
+        "eng_adu": ["esd", "iemocap"],
+        "eng_eld": ["elderreact"],
+        "zho_adu": ["esd"],
+        "zho_eld": ["csed"],
+    }
+    assert set(tiny.shared_speakers) == {"csed", "elderreact", "tess"}
+    assert tiny.incomplete == {}
+    assert (tiny.verified, tiny.unverified) == (True, None)
+
+
+def test_floor_rows_are_the_floor_models():
+    assert set(entries.FLOORS) == set(FLOOR_MODELS)
+
+
+def test_an_incomplete_run_is_an_entry_and_says_so(alone, tmp_path):
+    one = alone()
+    data = results.load(one / "result.json").data
+    lacking = data.corpora | {"csed": dataclasses.replace(data.corpora["csed"], n_found=600, complete=False)}
+    rewrite(one, data=DataUsed.of(data.fingerprint, lacking))
+    assert _verified(tmp_path, one).marks.incomplete == {"csed": "600 of 652"}
+
+
+def _change(path):
+    path.write_text(path.read_text().replace('"device": "cpu"', '"device": "gpu"'))
+
+
+UNVERIFIED = {
+    "no verdict": (lambda run: (run / "verified.json").unlink(), "not verified"),
+    "a changed result": (lambda run: _change(run / "result.json"), "changed since it was verified: result.json"),
+    "a statement added": (
+        lambda run: (run / "submission.json").write_text('{"trained_on": "x"}'),
+        "changed since it was verified: submission.json",
+    ),
+    "a verdict of no": (
+        lambda run: (run / "verified.json").write_text('{"verified": "true"}'),
+        "verified.json does not say that it is",
+    ),
+    "a verdict without hashes": (
+        lambda run: (run / "verified.json").write_text('{"verified": true}'),
+        "changed since it was verified: result.json, predictions.parquet",
+    ),
+    "a verdict that is no JSON": (lambda run: (run / "verified.json").write_text("{"), "verified.json: expected JSON"),
+    "a verdict that is a list": (lambda run: (run / "verified.json").write_text("[]"), "expected an object, found list"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), UNVERIFIED.values(), ids=list(UNVERIFIED))
+def test_what_does_not_count_as_verified_is_not_ranked(change, reason, alone, tmp_path):
+    one = alone()
+    assert only(tmp_path).standing.rank == 1
+    change(one)
+    entry = only(tmp_path)
+    assert entry.marks.verified is False
+    assert entry.marks.unverified.startswith(reason) or reason in entry.marks.unverified
+    assert entry.standing is None
+
+
+def test_a_verdict_by_a_link_does_not_count(alone, tmp_path):
+    one = alone()
+    (one / "verified.json").rename(tmp_path / "elsewhere.json")
+    (one / "verified.json").symlink_to(tmp_path / "elsewhere.json")
+    assert only(tmp_path).marks.verified is False
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+SYNTHETIC = CorpusUsed(7, 7, 7, True, {}, None, {"measured": 7}, synthetic=True)
+REFUSED = {
+    "synthetic": (lambda run: rewrite(run, data=DataUsed.of("0" * 16, {"tess": SYNTHETIC})), "synthetic data"),
+    "limited": (lambda run: rewrite(run, limit=20), "limited to 20 clips"),
+    "no name": (lambda run: rewrite(run, model=ModelUsed("", "1")), "expected a name of 1 to 200 printable characters"),
+    "lone surrogate": (lambda run: _surrogate(run), "expected a name of 1 to 200 printable characters"),
+    "bidi override": (lambda run: rewrite(run, model=ModelUsed("a\u202eb", "1")), "printable characters, found 'a\\u202eb'"),
+    "other seeds": (lambda run: rewrite(run, seeds=[0, 1]), "expected predictions of seeds [0, 1]"),
+    "unknown schema": (
+        lambda run: rewrite(run, schema=dataclasses.replace(results.load(run / "result.json").schema, name="x")),
+        "unknown schema 'x'",
+    ),
+    "more settings than predictions": (
+        lambda run: rewrite(run, protocol=ProtocolUsed("augmentation", "1")),
+        "no predictions of eng_eld+eng_adu on eng_eld",
+    ),
+    "no result": (lambda run: (run / "result.json").write_text("{}"), "result.json: expected schema_version"),
+    "no predictions": (lambda run: (run / "predictions.parquet").unlink(), "predictions.parquet: expected a plain file"),
+    "a link": (lambda run: _linked(run / "predictions.parquet"), "predictions.parquet: expected a plain file"),
+    "no Parquet": (lambda run: (run / "predictions.parquet").write_bytes(b"PAR1" * 9), "predictions.parquet: "),
+    "a broken statement": (lambda run: (run / "submission.json").write_text("{"), "submission.json: expected JSON"),
+    "a contamination of nothing": (
+        lambda run: (run / "submission.json").write_text('{"contamination": {"eng_eld": "tess"}}'),
+        "contamination: expected cells with lists",
+    ),
+}  # fmt: skip
+
+
+def _surrogate(run):
+    result = dataclasses.replace(results.load(run / "result.json"), model=ModelUsed("org/\ud800", "1"))
+    content = dataclasses.asdict(dataclasses.replace(result, key=result.spec.key))
+    (run / "result.json").write_text(json.dumps(content))
+
+
+def _linked(path):
+    path.rename(path.with_suffix(".moved"))
+    path.symlink_to(path.with_suffix(".moved"))
+
+
+@pytest.mark.parametrize("verified", [False, True])
+@pytest.mark.parametrize(("change", "reason"), REFUSED.values(), ids=list(REFUSED))
+def test_what_is_no_entry_says_why(change, reason, verified, alone, tmp_path):
+    one = alone()
+    change(one)
+    if verified and (one / "predictions.parquet").exists():
+        submissions.verify(one)
+    found = only(tmp_path)
+    assert reason in found
+    assert str(tmp_path) not in found
+
+
+def test_synthetic_data_stand_on_a_board_for_practice_alone(alone, tmp_path):
+    one = alone()
+    REFUSED["synthetic"][0](one)
+    submissions.verify(one)
+    (entry,) = board.build(tmp_path, practice=True).entries
+    assert entry.marks.synthetic is True
+    assert "synthetic data" in only(tmp_path)
+
+
+def test_the_others_stand(built):
+    (excluded,) = built.excluded
+    assert excluded.id == "lab__broken/key"
+    assert len(built.entries) == len(submissions.MODELS) + 1
+
+
+def test_one_run_stands_once(alone, tmp_path):
+    first = alone()
+    shutil.copytree(first, tmp_path / "a__thief" / first.name)
+    (tmp_path / "a__thief" / first.name / "verified.json").unlink()
+    found = board.build(tmp_path)
+    assert [entry.id for entry in found.entries] == [f"org__tiny/{first.name}"]  # the verified one, though it sorts last
+    assert [(one.id, one.reason) for one in found.excluded] == [
+        (f"a__thief/{first.name}", f"the same run as org__tiny/{first.name}")
+    ]
+
+
+def test_nothing_is_read_that_is_not_two_folders_down(alone, tmp_path):
+    one = alone()
+    for place in (tmp_path, tmp_path / "a", tmp_path / "a" / "b" / "c", tmp_path / ".hidden" / "b"):
+        shutil.copytree(one, place, dirs_exist_ok=True)
+    assert only(tmp_path).id == f"org__tiny/{one.name}"
+
+
+# --- ranks ------------------------------------------------------------------------------------------------------------
+
+
+def test_ranks_are_of_verified_entries_of_one_class(built, by_model):
+    assert by_model["lab/unverified"].base.value == max(entry.base.value for entry in built.entries)
+    assert by_model["lab/unverified"].standing is None
+    ranked = [entry for entry in built.entries if entry.standing]
+    assert [entry.standing.rank for entry in ranked] == list(range(1, 8))
+    assert {entry.standing.of for entry in ranked} == {7}
+    assert [entry.base.value for entry in built.entries] == sorted((entry.base.value for entry in built.entries), reverse=True)
+    large, twin = by_model["lab/large"].standing, by_model["lab/large-twin"].standing
+    assert large.tie_group == twin.tie_group == 1
+    assert {large.low, twin.low} == {1}
+    assert by_model["org/tiny"].standing.tie_group > 1
+    (one,) = built.comparable
+    assert (one.n_entries, one.n_ranked, one.split_rule, one.protocol) == (8, 7, "disjoint", "inference")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"track": "finetune"},
+        {"split": results.SplitUsed("disjoint", 3, "1")},
+        {"split": results.SplitUsed("disjoint", 0, "2")},
+        {"protocol": ProtocolUsed("in-group", "1")},
+        {"protocol": ProtocolUsed("inference", "1", ["eng_eld"])},
+        {"data": "other"},
+    ],
+    ids=str,
+)
+def test_other_questions_are_not_compared(changes, folder, by_model):
+    result = results.load(folder / by_model["org/tiny"].id / "result.json")
+    if changes == {"data": "other"}:
+        changes = {"data": dataclasses.replace(result.data, fingerprint="0" * 16)}
+    assert entries.comparable(dataclasses.replace(result, **changes)) != entries.comparable(result)
+    for same in ({"seeds": [4]}, {"model": ModelUsed("x", "2")}, {"n_parameters": 1}):
+        assert entries.comparable(dataclasses.replace(result, **same)) == entries.comparable(result)
+
+
+def test_an_entry_without_all_cells_has_no_mean_and_no_rank(folder, tmp_path, true_tree):
+    source = submissions.Source(submissions.run_of(true_tree), keep=40)
+    one = source.write(tmp_path, "lab/part", 0.4, protocol=ProtocolUsed("inference", "1", ["eng_adu", "eng_eld"]))
+    entry = _verified(tmp_path, one)
+    assert (entry.base, entry.headline, entry.standing) == (None, {}, None)
+    assert {row.test for row in entry.scores} == {"eng_adu", "eng_eld"}
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def test_references_are_the_published_numbers():
+    (paper,) = board.references()
+    assert len(paper.scores) == 36
+    assert paper.headline["cross-lingual/augmentation"] == 0.6984  # the mean of its row; 57.34 is printed
+    found = {(one.transfer, one.method, one.test): one.value for one in paper.scores if one.method != "distance"}
+    for (transfer, method), row in tables.PUBLISHED.items():
+        for cell, value in zip(CELLS, row, strict=True):
+            assert found[transfer, method, cell] == pytest.approx(value / 100, abs=1e-9)
+    three = {one.test: one.value for one in paper.scores if one.method == "distance" and len(one.train) == 3}
+    assert three == {"yue_adu": 0.4759, "eng_adu": 0.9261, "zho_adu": 0.9375}
+
+
+def breaches(schema, value, root=None, where="board"):
+    """Where a value breaks a JSON Schema, of the keywords that ours uses."""
+    root = root or schema
+    if reference := schema.get("$ref"):
+        return breaches(root["$defs"][reference.rpartition("/")[2]], value, root, where)
+    if "anyOf" in schema:
+        found = [breaches(one, value, root, where) for one in schema["anyOf"]]
+        return [] if [] in found else [f"{where}: none of {len(found)}"]
+    kinds = {
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+        "null": type(None),
+        "array": list,
+        "object": dict,
+    }
+    if not isinstance(value, kinds[schema["type"]]) or (schema["type"] in ("integer", "number") and isinstance(value, bool)):
+        return [f"{where}: no {schema['type']}"]
+    found = [f"{where}.{name}: missing" for name in schema.get("required", []) if name not in value]
+    if isinstance(value, dict):
+        for name, item in value.items():
+            inner = schema.get("properties", {}).get(name, schema.get("additionalProperties"))
+            found += breaches(inner, item, root, f"{where}.{name}") if inner else [f"{where}.{name}: not known"]
+    if isinstance(value, list):
+        found += [
+            line for place, item in enumerate(value) for line in breaches(schema["items"], item, root, f"{where}[{place}]")
+        ]
+    return found
+
+
+def test_the_file_keeps_its_schema(built, tmp_path):
+    content = json.loads(built.save(tmp_path).read_text(encoding="ascii"))
+    schema = json.loads((tmp_path / "leaderboard.schema.json").read_text())
+    assert schema == board.json_schema()
+    assert breaches(schema, content) == []
+    assert content == dataclasses.asdict(built)
+    content["entries"][1]["standing"]["rank"] = "first"
+    content["entries"][1]["marks"].pop("verified")
+    content["entries"][2]["note"] = ""
+    assert breaches(schema, content) == [
+        "board.entries[1].marks.verified: missing",
+        "board.entries[1].standing: none of 2",
+        "board.entries[2].note: not known",
+    ]
+
+
+def test_another_reader_of_json_schema_agrees(built):
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator.check_schema(board.json_schema())
+    jsonschema.validate(json.loads(built.to_json()), board.json_schema())
+
+
+def test_every_record_and_field_is_documented():
+    for name, record in {"Board": board.json_schema(), **board.json_schema()["$defs"]}.items():
+        assert record["description"], name
+        for field in record["properties"]:
+            assert re.search(rf"\b{field}\b", record["description"]), f"{name}.{field}"
+
+
+def test_the_same_submissions_give_the_same_bytes(built, folder):
+    assert board.build(folder).to_json() == built.to_json()
+
+
+def test_a_lost_cache_changes_nothing(alone, tmp_path, monkeypatch):
+    alone()
+    before = board.build(tmp_path).to_json()
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / ".cache"))
+    assert board.build(tmp_path).to_json() == before
+    (kept,) = (files.cache_dir() / "board").iterdir()
+    kept.write_bytes(kept.read_bytes()[:2000])
+    assert board.build(tmp_path).to_json() == before
+
+
+def test_a_board_of_nothing(tmp_path):
+    found = board.build(tmp_path)
+    assert (found.entries, found.comparable, found.excluded) == ([], [], [])
+    assert breaches(board.json_schema(), json.loads(found.to_json())) == []
+    assert isinstance(found, Board)
+
+
+def test_thirty_submissions(true_tree, tmp_path):
+    """Derived once; made again from what was kept in a time that a thousand can afford (benchmarks/leaderboard.py)."""
+    source = submissions.Source(submissions.run_of(true_tree), keep=60)
+    cells = {"protocol": ProtocolUsed("in-group", "1", ["eng_adu", "eng_eld"])}
+    for number in range(30):
+        asked = {"protocol": ProtocolUsed("in-group", "1")} if number % 6 == 0 else cells
+        source.write(tmp_path, f"lab/model-{number}", 0.2 + number / 75, number, **asked)
+    first = board.build(tmp_path)
+    assert [one.n_entries for one in first.comparable] == [5, 25]
+    assert sorted(entry.standing.rank for entry in first.entries if entry.standing) == list(range(1, 6))
+    started = time.process_time()
+    assert board.build(tmp_path).to_json() == first.to_json()
+    assert time.process_time() - started < 30 / 1000 * 30

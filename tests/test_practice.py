@@ -1,0 +1,90 @@
+"""From results to a page by the commands alone, on synthetic corpora: for practice; the real board takes none of it."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bimotion import runner
+
+_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
+tiny_models = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny_models)
+
+
+def bimotion(*words) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "bimotion.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def submissions(synth_root, tmp_path_factory) -> Path:
+    """Two floor rows and a tiny model, in-group under the valence schema, submitted for practice."""
+    folder = tmp_path_factory.mktemp("practice")
+    tiny = tiny_models.build("ast", folder / "tiny")
+    for model in ("bimotion/prosody", "bimotion/random", str(tiny)):
+        result = runner.evaluate(
+            model, data_dir=synth_root, output=folder / "results", schema="valence", protocol_name="in-group"
+        )
+        more = ["--trained-on", "AudioSet,TESS", "--organisation", "lab"] if model == str(tiny) else []
+        place = result.folder(folder / "results")
+        done = bimotion("submit", place, "--to", folder / "submissions", "--contact", "me@lab.example", "--practice", *more)
+        assert done.returncode == 0, done.stderr
+        refused = bimotion("submit", place, "--to", folder / "real", *more)
+        assert refused.returncode == 2
+        assert "synthetic" in refused.stderr
+    return folder / "submissions"
+
+
+def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_path):
+    verified = bimotion("leaderboard", "verify", submissions, "--corpora", synth_root, "--practice")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert verified.stdout.count(": verified") == 3
+    assert "the model was trained on tess before" in verified.stdout
+    built = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "site", "--practice")
+    assert built.stdout.strip() == str(tmp_path / "site" / "index.html")
+    board = json.loads((tmp_path / "site" / "leaderboard.json").read_text())
+    assert board["entries"][0]["model"] == "bimotion/prosody"
+    assert board["entries"][0]["standing"]["rank"] == 1
+    assert {entry["marks"]["synthetic"] for entry in board["entries"]} == {True}
+    assert {entry["marks"]["verified"] for entry in board["entries"]} == {True}
+    shown = bimotion("leaderboard", "export", submissions, "--format", "markdown", "--practice")
+    assert "| bimotion/prosody |" in shown.stdout
+    real = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "real")
+    assert json.loads((tmp_path / "real" / "leaderboard.json").read_text())["entries"] == []
+    assert real.stderr.count("synthetic data") == 3
+
+
+def test_what_was_changed_afterwards_is_refused(submissions, synth_root):
+    (place,) = submissions.glob("bimotion__random/*")
+    path = place / "result.json"
+    before = path.read_bytes()
+    content = json.loads(before)
+    content["scores"][0]["value"] = 0.99
+    try:
+        path.write_text(json.dumps(content))
+        refused = bimotion("leaderboard", "verify", place, "--corpora", synth_root, "--practice")
+        assert refused.returncode == 1
+        assert "REFUSED" in refused.stdout
+        assert not (place / "verified.json").exists()
+    finally:
+        path.write_bytes(before)
+
+
+def test_the_page_is_served_on_this_machine_alone(submissions, tmp_path):
+    import urllib.request
+
+    command = [sys.executable, "-m", "bimotion.cli", "leaderboard", "serve", str(submissions), "-o", str(tmp_path)]
+    server = subprocess.Popen(
+        [*command, "--port", "0", "--practice"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        address = next(line for line in server.stdout if line.startswith("http://127.0.0.1:")).split()[0]
+        with urllib.request.urlopen(f"{address}index.html", timeout=10) as answer:
+            assert b"BiMotion leaderboard" in answer.read()
+    finally:
+        server.terminate()
+        server.wait()
