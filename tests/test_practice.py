@@ -31,9 +31,9 @@ def submissions(synth_root, tmp_path_factory) -> Path:
         )
         more = ["--trained-on", "AudioSet,TESS", "--organisation", "lab"] if model == str(tiny) else []
         place = result.folder(folder / "results")
-        done = bimotion("submit", place, "--to", folder / "submissions", "--contact", "me@lab.example", "--practice", *more)
+        done = bimotion("submit", place, "--output", folder / "submissions", "--contact", "me@lab.example", "--practice", *more)
         assert done.returncode == 0, done.stderr
-        refused = bimotion("submit", place, "--to", folder / "real", *more)
+        refused = bimotion("submit", place, "--output", folder / "real", *more)
         assert refused.returncode == 2
         assert "synthetic" in refused.stderr
     return folder / "submissions"

@@ -37,9 +37,9 @@ def verify(
 ) -> None:
     """Compute every score again from the predictions and check all that a submission says; exit code 1 where any is refused.
 
-    What is found sound gets a verified.json beside it, which holds for these very files.
+    What is found sound gets a verified.json beside it, which holds for these very files, and is made ready for the board.
     """
-    from bimotion import reference, verification
+    from bimotion import board, reference, verification
 
     if labels is not None:
         known = reference.load(labels)
@@ -56,6 +56,8 @@ def verify(
         for line in (*verdict.problems, *(f"note: {warning}" for warning in verdict.warnings)):
             print(f"  {line}")
         verification.mark(folder, verdict)
+        if verdict.ok:
+            board.derive(folder)
         refused += not verdict.ok
     if refused:
         print(f"{refused} of {len(folders)} submissions refused", file=sys.stderr)

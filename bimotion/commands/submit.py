@@ -28,9 +28,10 @@ def submit(
         str | None, typer.Option("--organisation", help="Whose the model is, if its name does not say.")
     ] = None,
     to: Annotated[
-        str, typer.Option("--to", help="A folder, or org/repo: a dataset repository on the Hub, by pull request.")
-    ] = str(SUBMISSIONS),
-    hub: Annotated[bool, typer.Option("--hub", help="--to is a repository on the Hub, and a pull request is opened.")] = False,
+        str | None,
+        typer.Option("--to", metavar="ORG/REPO", help="Open a pull request on this dataset repository of the Hub."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Without --to: folder of submissions.")] = SUBMISSIONS,
     practice: Practice = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be sent, and stop.")] = False,
 ) -> None:
@@ -43,15 +44,15 @@ def submit(
         for path, content in submission.prepare(folder, **options).items():
             print(f"{path}\t{len(content)} bytes")
         return
-    if not hub:
-        print(submission.pack(folder, Path(to), **options))
+    if to is None:
+        print(submission.pack(folder, output, **options))
         return
-    from bimotion import hub as repositories
+    from bimotion import hub
 
     with tempfile.TemporaryDirectory() as place:
         packed = submission.pack(folder, Path(place), **options)
         name = packed.relative_to(place).as_posix()
-        print(repositories.pull_request(packed, to, f"submissions/{name}", f"Submission {name}"))
+        print(hub.pull_request(packed, to, f"submissions/{name}", f"Submission {name}"))
 
 
 @labels.command("export")
