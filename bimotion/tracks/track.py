@@ -1,5 +1,6 @@
 """A model under a track: what is trained with some clips and gives class probabilities of others."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,7 @@ class Outcome:
     facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-class Track:
+class Track(ABC):
     """Base of all tracks. Attributes:
 
     name; trains: whether jobs have training clips; material, progress: what it was opened with; place: row of the material's
@@ -56,9 +57,9 @@ class Track:
     place: np.ndarray
 
     @property
+    @abstractmethod
     def used(self) -> ModelUsed:
         """What the record says of the model."""
-        raise NotImplementedError
 
     @property
     def device(self) -> str:
@@ -71,15 +72,14 @@ class Track:
         self.place = np.full(len(material.table), -1)
         self.place[rows] = np.arange(len(rows))
 
+    @abstractmethod
     def run(self, job: Job, folder: Path) -> Outcome:
         """Train and predict; `folder`: where the job may keep what it goes on from, and what it leaves for the user."""
-        raise NotImplementedError
 
-    def follow(self, jobs: list[Job], folder_of: Callable[[Job], Path]) -> None:
-        """In a follower, once opened: train along with the first process until it closes."""
-        raise NotImplementedError
+    def follow(self, jobs: list[Job], folder_of: Callable[[Job], Path]) -> None:  # noqa: B027  (most tracks have no followers)
+        """In a follower, once opened: train along with the first process until it closes. Only tracks with followers do."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """No job follows."""
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float | None:
