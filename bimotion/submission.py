@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from bimotion import files, predictions, rescoring, results
 from bimotion.contamination import contamination
+from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
 from bimotion.results import PREDICTIONS_FILE, RESULT_FILE, Result
 
@@ -208,6 +209,15 @@ def organisation_of(model: str, organisation: str | None) -> str:
     if slash and organisation not in (None, named):
         raise SettingError(f"organisation: expected {named}, as the model's name says, found {organisation!r:.80}")
     return named if slash else organisation
+
+
+def restricted(result: Result) -> list[str]:
+    """Corpora of a result whose licences let nobody publish their labels: its predictions hold the marks of test clips."""
+    return [
+        name
+        for name, used in result.data.corpora.items()
+        if used.n_utterances and CORPORA[name].card.redistribution == "nothing"
+    ]
 
 
 def facts_of(result: Result) -> ModelFacts:

@@ -1,5 +1,6 @@
 """`bimotion submit` and `bimotion labels export`."""
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -43,16 +44,29 @@ def submit(
     if dry_run:
         for path, content in submission.prepare(folder, **options).items():
             print(f"{path}\t{len(content)} bytes")
-        return
-    if to is None:
+        _warn_of_licences(folder)
+    elif to is None:
         print(submission.pack(folder, output, **options))
-        return
-    from bimotion import hub
+        _warn_of_licences(folder)
+    else:
+        from bimotion import hub
 
-    with tempfile.TemporaryDirectory() as place:
-        packed = submission.pack(folder, Path(place), **options)
-        name = packed.relative_to(place).as_posix()
-        print(hub.pull_request(packed, to, f"submissions/{name}", f"Submission {name}"))
+        with tempfile.TemporaryDirectory() as place:
+            packed = submission.pack(folder, Path(place), **options)
+            _warn_of_licences(folder)
+            name = packed.relative_to(place).as_posix()
+            print(hub.pull_request(packed, to, f"submissions/{name}", f"Submission {name}"))
+
+
+def _warn_of_licences(folder: Path) -> None:
+    from bimotion import results, submission
+
+    if closed := submission.restricted(results.load(folder / results.RESULT_FILE)):
+        print(
+            f"note: the predictions hold reference marks of test clips of {', '.join(closed)}, whose licences let nobody "
+            "publish labels: send them only where everybody who can read them has these corpora, such as a private repository",
+            file=sys.stderr,
+        )
 
 
 @labels.command("export")
