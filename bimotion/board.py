@@ -20,6 +20,7 @@ import numpy as np
 from bimotion import entries, files, predictions, protocol, results, tables
 from bimotion.entries import CellScore, Entry, GroupGap, Marks, Number, Standing
 from bimotion.errors import RecordError
+from bimotion.results import AdaptUsed
 from bimotion.statistics.counts import Stratum
 from bimotion.statistics.ranks import ranks
 from bimotion.statistics.statistic import Statistic
@@ -288,7 +289,9 @@ def _derive(folder: Path, identity: str, place: Path) -> str | None:
 
 
 def _place(hashes: dict[str, str]) -> Path:
-    records = [[one.name for one in dataclasses.fields(record)] for record in (Entry, CellScore, GroupGap, Marks, Number)]
+    records = [
+        [one.name for one in dataclasses.fields(record)] for record in (Entry, CellScore, GroupGap, Marks, Number, AdaptUsed)
+    ]
     key = json.dumps([BOARD_VERSION, records, entries.REPLICATES, hashes], sort_keys=True)
     return files.cache_dir() / "board" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
 
@@ -308,6 +311,7 @@ def _kept(place: Path) -> tuple[Entry, Statistic | None] | None:
         "gaps": [GroupGap(**one) for one in entry["gaps"]],
         "marks": Marks(**entry["marks"]),
     }
+    nested["adapt"] = entry["adapt"] and AdaptUsed(**entry["adapt"])
     ranked = None
     if numbers:
         strata = [Stratum(**one) for one in facts["strata"]]

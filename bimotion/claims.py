@@ -9,12 +9,14 @@ from pathlib import Path
 from bimotion import planning, protocol, rescoring, splits, submission
 from bimotion.contamination import contamination
 from bimotion.corpora import CORPORA
+from bimotion.errors import BimotionError
 from bimotion.labels import SCHEMAS
 from bimotion.protocol import Setting
 from bimotion.reference import Deal, Reference
 from bimotion.results import Result
 from bimotion.submission import Submission
 from bimotion.tracks import TRACKS
+from bimotion.tracks.adapted import adapt_used
 from bimotion.utterance import PARTS
 
 MAX_SEEDS = 30
@@ -62,6 +64,14 @@ def asked(result: Result, practice: bool) -> Iterator[str]:
         yield f"protocol.cells: expected null or names in order, each once; found {short(cells)}"
     elif not unknown and not rescoring.settings_of(result):
         yield f"protocol.cells: expected cells that protocol {result.protocol.name} tests, found {short(cells)}"
+    if result.adapt is not None and not unknown:
+        yield from differs("track", "probe", result.track)
+        try:
+            ours = adapt_used(result.adapt.method, result.adapt.setting, SCHEMAS[result.schema.name])
+        except BimotionError as error:
+            yield str(error)
+        else:
+            yield from differs("adapt", ours, result.adapt)
     if result.n_parameters is not None and result.n_parameters < 0:
         yield f"n_parameters: expected null or a number from 0, found {short(result.n_parameters)}"
 

@@ -39,7 +39,7 @@ class Run:
     @property
     def name(self) -> str:
         """Model, track and key."""
-        return f"{self.result.model.name} ({self.result.track}, {self.result.key})"
+        return f"{self.result.title} ({self.result.track}, {self.result.key})"
 
     @property
     def schema(self) -> LabelSchema:
@@ -101,7 +101,7 @@ def _pair_table(one: Run, other: Run) -> Table:
 def _verdict(row, one: Run, other: Run) -> str:
     if row.p_holm is None or row.p_holm >= 0.05:
         return "cannot separate"
-    better = (one if row.difference.value > 0 else other).result.model.name
+    better = (one if row.difference.value > 0 else other).result.title
     return f"{better} is better{'' if row.difference.low is not None else ', on this speaker'}"
 
 
@@ -188,7 +188,7 @@ def leakage_tables(runs: Sequence[Run]) -> list[Table]:
 
 def _leakage_table(paper: Run, disjoint: Run) -> Table:
     """The two test on other clips: independent samples, as far as anybody knows, so their errors add."""
-    title = f"Leakage premium: {paper.result.model.name}, split paper less disjoint, weighted F1, points"
+    title = f"Leakage premium: {paper.result.title}, split paper less disjoint, weighted F1, points"
     table = Table(title, ["setting", "paper", "disjoint", "premium", "95 % interval"])
     theirs = {_place(score): score for score in disjoint.result.scores}
     for score in paper.result.scores:

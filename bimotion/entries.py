@@ -21,7 +21,7 @@ from bimotion import groups, predictions, rescoring, results
 from bimotion.errors import RecordError
 from bimotion.labels import LabelSchema, schema_named
 from bimotion.protocol import Setting
-from bimotion.results import Result
+from bimotion.results import AdaptUsed, Result
 from bimotion.statistics.calibration import expected_calibration_error
 from bimotion.statistics.gaps import gaps
 from bimotion.statistics.intervals import Draws, by_setting
@@ -36,8 +36,7 @@ SUBMISSION_FILE = "submission.json"
 VERIFIED_FILE = "verified.json"
 MAX_STATEMENT_BYTES = 1 << 20
 MAX_NAME, MAX_TEXT = 200, 1000
-REPLICATES = 2000
-"""Of the bootstrap: intervals take a standard error from it, which 2000 give to within 2 %."""
+REPLICATES = 2000  # of the bootstrap: intervals take a standard error from it, which 2000 give to within 2 %
 DIGITS = 4
 
 
@@ -58,8 +57,7 @@ class Number:
 class CellScore:
     """One setting: weighted F1, mean over the cell's corpora and over seeds.
 
-    transfer, method, train, test   of the setting
-    value, low, high, reason        as in Number
+    transfer, method, train, test   of the setting;  value, low, high, reason: as in Number
     clusters, n_clusters            what the interval draws again: `speaker`, `clip` (no speaker is known) or `mixed`; how many
     n_utterances                    test clips;  n_speakers: known ones;  n_speaker_unknown: clips of others
     corpora                         corpus -> its own score
@@ -153,6 +151,7 @@ class Entry:
     comparable       id of its class: only entries of one class are compared
     track, split_rule, split_seed, schema, protocol, cells, data_fingerprint   of the result: its class
     seeds            one run each; scores are means over them
+    adapt            unsupervised method in place of the probe's head, null: none (results.AdaptUsed)
     n_parameters     of the model, null where that means nothing;  n_trainings: distinct training sets times seeds
     trained_on       as declared, null: nothing was
     headline         `<transfer>/<method>` -> mean over the four cells of BiMotion, where all four were run
@@ -175,6 +174,7 @@ class Entry:
     cells: list[str] | None
     data_fingerprint: str
     seeds: list[int]
+    adapt: AdaptUsed | None
     n_parameters: int | None
     n_trainings: int
     device: str
@@ -225,6 +225,7 @@ def read(folder: Path, identity: str) -> tuple[Entry, Statistic | None]:
         cells=result.protocol.cells,
         data_fingerprint=result.data.fingerprint,
         seeds=result.seeds,
+        adapt=result.adapt,
         n_parameters=result.n_parameters,
         n_trainings=len(result.fits) if result.track != "zero-shot" else 0,
         device=result.provenance.device,

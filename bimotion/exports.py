@@ -153,17 +153,23 @@ def _note(entry: Entry, score: Number | CellScore) -> str:
 
 
 def _repository(entry: Entry) -> None:
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", entry.model) or entry.marks.floor:
+    if not _has_repository(entry):
         raise SettingError(f"expected a model of the Hub, organisation/name, found {entry.model!r}")
+    if entry.adapt is not None:
+        raise SettingError(f"expected results of the model alone, found {entry.model} adapted by {entry.adapt.method}")
+
+
+def _has_repository(entry: Entry) -> bool:
+    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", entry.model)) and not entry.marks.floor
 
 
 def write_hub_results(board: Board, dataset: str, output: Path) -> list[Path]:
-    """For the Hub, below a folder: eval.yaml of the dataset repository, and of every verified model that has a repository
-    EVAL_RESULTS_FILE and model-index.yaml, in folders named as the models are; returns their paths.
+    """For the Hub, below a folder: eval.yaml of the dataset repository, and of every verified model that has a repository (and
+    is not adapted) EVAL_RESULTS_FILE and model-index.yaml, in folders named as the models are; returns their paths.
     """
     content = {output / EVAL_FILE: eval_tasks()}
     for entry in board.entries:
-        if entry.marks.verified and not entry.marks.floor and re.fullmatch(r"[\w.-]+/[\w.-]+", entry.model):
+        if entry.marks.verified and _has_repository(entry) and entry.adapt is None:
             folder = output / entry.model.replace("/", "__") / entry.key
             content[folder / EVAL_RESULTS_FILE] = eval_results(entry, dataset)
             content[folder / "model-index.yaml"] = model_index(entry, dataset)
@@ -203,11 +209,12 @@ def _marks(entry: Entry) -> list[str]:
     said = {"verified": marks.verified, "not verified": not marks.verified, "floor": marks.floor}
     said |= {"contaminated": marks.contaminated, "incomplete": marks.incomplete}
     said |= {"assumed ages": marks.assumed_age, "shared speakers": marks.shared_speakers}
-    return [name for name, applies in said.items() if applies]
+    adapted = [] if entry.adapt is None else [f"adapted: {entry.adapt.summary}"]
+    return [name for name, applies in said.items() if applies] + adapted
 
 
 def _markdown(board: Board) -> str:
-    rows = [[row[0], _plain(row[1]), *row[2:]] for row in _rows(board)]
+    rows = [[row[0], _plain(row[1]), *row[2:-1], _plain(row[-1])] for row in _rows(board)]
     note = "Ranks with 95 % intervals: among verified entries of one track, split, schema, protocol and clips. Weighted F1."
     return Table("BiMotion leaderboard, %", HEADER, rows, [note]).markdown() + "\n"
 

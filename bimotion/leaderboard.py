@@ -7,7 +7,7 @@ from bimotion import files, results
 from bimotion.errors import RecordError
 from bimotion.groups import BIMOTION_CELLS
 
-LEADERBOARD_VERSION = 2
+LEADERBOARD_VERSION = 3
 LEADERBOARD_FILE = "leaderboard.json"
 
 
@@ -61,6 +61,7 @@ def _entry(result: results.Result, path: str) -> dict:
         "key": result.key,
         "result": path,
         "track": result.track,
+        "adapt": result.adapt and vars(result.adapt),
         "split_rule": result.split.rule,
         "schema": result.schema.name,
         "protocol": result.protocol.name,

@@ -16,7 +16,7 @@ from bimotion.progress import Progress
 from bimotion.protocol import Setting
 from bimotion.results import Skipped
 from bimotion.selection import select
-from bimotion.tracks import Job
+from bimotion.tracks import Job, Target
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,19 @@ class Request:
 class TrainingSet:
     """What is trained on, and all that is predicted with it: numbers of rows of the material's table.
 
-    settings   that it serves, one for each test cell
+    settings   that it serves, one for each test cell;  targets: theirs, in the same order
     """
 
     name: str
     settings: list[Setting]
     train: np.ndarray
     validation: np.ndarray
-    test: np.ndarray
+    targets: tuple[Target, ...]
+
+    @property
+    def test(self) -> np.ndarray:
+        """Test clips of all settings."""
+        return np.concatenate([target.test for target in self.targets])
 
 
 @dataclass(frozen=True)
@@ -68,19 +73,23 @@ class Plan:
     def jobs(self, seeds: Iterable[int]) -> list[Job]:
         """One for each training set and seed."""
         pairs = [(one, seed) for one in self.training_sets for seed in seeds]
-        return [Job(number, one.name, seed, one.train, one.validation, one.test) for number, (one, seed) in enumerate(pairs)]
+        return [Job(number, one.name, seed, one.train, one.validation, one.targets) for number, (one, seed) in enumerate(pairs)]
 
     def rows(self) -> np.ndarray:
         """Rows of the material's table that are used at all, sorted."""
-        parts = [rows for one in self.training_sets for rows in (one.train, one.validation, one.test)]
+        parts = [rows for one in self.training_sets for rows in (one.train, one.validation)]
+        targets = [target for one in self.training_sets for target in one.targets]
+        parts += [rows for target in targets for rows in (target.test, target.unlabelled)]
         return np.unique(np.concatenate(parts)) if parts else np.zeros(0, int)
 
 
-def plan(request: Request, progress: Progress, *, trains: bool = True) -> tuple[Material, Plan]:
-    """The material and the plan of a request; `trains`: False for models that are only tested.
+def plan(request: Request, progress: Progress, *, trains: bool = True, adapts: str | None = None) -> tuple[Material, Plan]:
+    """The material and the plan of a request. `trains`: False for models that are only tested; `adapts`: how a model is
+    adapted to unlabelled clips of the test cell, one of adaptation.SETTINGS, or None where it is not.
 
-    A setting is skipped where one of its training cells has no training clip, or its test cell no test clip. Raises
-    UnknownName, CorpusNotFound, CorpusIncomplete, SettingError.
+    A setting is skipped where one of its training cells has no training clip, its test cell no test clip or, for adaptation,
+    training and test have fewer than two classes in common, or the test cell no clips to adapt to. Raises UnknownName,
+    CorpusNotFound, CorpusIncomplete, SettingError.
     """
     schema = schema_named(request.schema)
     if request.limit is not None and request.limit < 1:
@@ -102,12 +111,12 @@ def plan(request: Request, progress: Progress, *, trains: bool = True) -> tuple[
     material = prepare(selection, schema, request.limit)
     runnable, skipped = [], []
     for setting in settings:
-        if reason := _obstacle(setting, material):
+        if reason := _obstacle(setting, material, adapts):
             names = (setting.transfer, setting.method, list(setting.train_names), str(setting.test))
             skipped.append(Skipped(*names, reason=reason))
         else:
             runnable.append(setting)
-    return material, Plan(runnable, skipped, _training_sets(runnable, material), corpora_of(settings))
+    return material, Plan(runnable, skipped, _training_sets(runnable, material, adapts), corpora_of(settings))
 
 
 def corpora_of(settings: Iterable[Setting]) -> list[str]:
@@ -116,17 +125,37 @@ def corpora_of(settings: Iterable[Setting]) -> list[str]:
     return [name for name in CORPORA if name in used]
 
 
-def _obstacle(setting: Setting, material: Material) -> str | None:
+def _obstacle(setting: Setting, material: Material, adapts: str | None) -> str | None:
     """Why a setting cannot be run."""
     of = f" of {' and '.join(setting.corpora)}" if setting.corpora else ""
     untrainable = [cell for cell in setting.train if not len(material.places([cell], "train", setting.corpora))]
     reasons = {f"no training clips in {cell}{of}" for cell in untrainable}
     if not len(material.places([setting.test], "test", setting.corpora)):
         reasons.add(f"no test clips in {setting.test}{of}")
+    if adapts and not reasons:
+        if not len(_unlabelled(setting, material, adapts)):
+            reasons.add(f"no clips in {setting.test}{of} to adapt to")
+        if len(shared := _shared(setting, material)) < 2:
+            reasons.add(
+                f"{' and '.join(shared) or 'no class'} alone is in {'+'.join(setting.train_names)} and {setting.test}{of}"
+            )
     return "; ".join(sorted(reasons, reverse=True)) or None
 
 
-def _training_sets(settings: Iterable[Setting], material: Material) -> list[TrainingSet]:
+def _unlabelled(setting: Setting, material: Material, adapts: str | None) -> np.ndarray:
+    """Clips that a model may adapt to: transductively the test clips, inductively the train part of the test cell."""
+    return material.places([setting.test], "train" if adapts == "inductive" else "test", setting.corpora)
+
+
+def _shared(setting: Setting, material: Material) -> list[str]:
+    """Classes that training has clips of and the corpora of the test cell annotate; no test label is looked at."""
+    train = material.reference[material.places(setting.train, "train", setting.corpora)]
+    test = material.reference[material.places([setting.test], "test", setting.corpora)]
+    both = (train == 1).any(axis=0) & (test != -1).any(axis=0)
+    return [name for name, shared in zip(material.schema.classes, both, strict=True) if shared]
+
+
+def _training_sets(settings: Iterable[Setting], material: Material, adapts: str | None) -> list[TrainingSet]:
     groups: dict[str, dict[Cell, Setting]] = {}
     for setting in settings:
         groups.setdefault(setting.training_set, {}).setdefault(setting.test, setting)
@@ -134,6 +163,8 @@ def _training_sets(settings: Iterable[Setting], material: Material) -> list[Trai
     for name, tests in groups.items():
         group = [tests[cell] for cell in sorted(tests)]
         train, validation = (material.places(group[0].train, part, group[0].corpora) for part in ("train", "validation"))
-        test = np.concatenate([material.places([setting.test], "test", setting.corpora) for setting in group])
-        found.append(TrainingSet(name, group, train, validation, test))
+        targets = tuple(
+            Target(material.places([one.test], "test", one.corpora), _unlabelled(one, material, adapts)) for one in group
+        )
+        found.append(TrainingSet(name, group, train, validation, targets))
     return found

@@ -26,7 +26,7 @@ from bimotion.errors import BimotionError, CorpusError, RecordError, SettingErro
 from bimotion.groups import Cell
 from bimotion.labels import SCHEMAS, LabelSchema, check_emotions
 from bimotion.progress import Progress
-from bimotion.results import typed
+from bimotion.records import typed
 from bimotion.splits import RULES, SPLIT_VERSION
 from bimotion.utterance import AGE_SOURCES, PARTS
 

@@ -6,16 +6,14 @@
 import dataclasses
 import hashlib
 import json
-import sys
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
 
 from bimotion import files, tables
 from bimotion.errors import RecordError
+from bimotion.records import typed
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
 MAX_RESULT_BYTES = 64 * 1024 * 1024
@@ -60,10 +58,30 @@ class ProtocolUsed:
 
 
 @dataclass(frozen=True)
+class AdaptUsed:
+    """An unsupervised method in place of the head (bimotion.adaptation): its name, version and title.
+
+    setting       transductive: adapted to the test clips; inductive: to the train part of the test cell, without its labels
+    target_seen   whether it hears unlabelled clips of the test cell at all
+    """
+
+    method: str
+    version: str
+    title: str
+    setting: str
+    target_seen: bool
+
+    @property
+    def summary(self) -> str:
+        """In a few words, for tables."""
+        return f"{self.title}, {self.setting}, target audio {'seen' if self.target_seen else 'not seen'}"
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """Everything that numbers depend on.
 
-    track               probe / finetune / zero-shot
+    track               probe / finetune / zero-shot;  adapt: in place of the probe's head, null: none
     seeds               of the head or the training, one run each
     limit               at most so many clips of each corpus, cell and part; null: all (else it cannot be submitted)
     data_fingerprint    hash of the utterances used (manifest.fingerprint)
@@ -77,6 +95,7 @@ class RunSpec:
     seeds: list[int]
     limit: int | None
     data_fingerprint: str
+    adapt: AdaptUsed | None = None
 
     @property
     def key(self) -> str:
@@ -229,7 +248,7 @@ class Provenance:
 class Result:
     """A finished run, as `result.json`.
 
-    key       hash of the spec: of model, track, split, schema, protocol, seeds, limit and the data's fingerprint
+    key       hash of the spec: of model, track, split, schema, protocol, seeds, limit, the data's fingerprint and adapt
     n_parameters   of the model, null where that means nothing
     scores    rows; skipped: settings that could not be run; fits: trainings that served them
     """
@@ -248,14 +267,21 @@ class Result:
     skipped: list[Skipped]
     fits: list[Fit]
     n_parameters: int | None
+    adapt: AdaptUsed | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
     def spec(self) -> RunSpec:
         """The question that this answers."""
         return RunSpec(
-            self.model, self.track, self.split, self.schema, self.protocol, self.seeds, self.limit, self.data.fingerprint
-        )
+            self.model, self.track, self.split, self.schema, self.protocol, self.seeds, self.limit, self.data.fingerprint,
+            self.adapt,
+        )  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        """The model's name and, where it is adapted, how."""
+        return self.model.name if self.adapt is None else f"{self.model.name} + {self.adapt.method} ({self.adapt.setting})"
 
     def headline(
         self, transfer: str, method: str, test: str, metric: str = "weighted_f1", train: tuple[str, ...] | None = None
@@ -348,29 +374,3 @@ def load(path: Path) -> Result:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number in JSON")
-
-
-def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
-    """`value` as `kind` (a dataclass, a container or a scalar), checked all the way down."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        types = typing.get_type_hints(kind)
-        if not isinstance(value, dict) or set(value) != set(types):
-            found = sorted(set(types) ^ set(value)) if isinstance(value, dict) else type(value).__name__
-            raise RecordError(f"{where}: expected the fields {', '.join(types)}; missing or too many: {found}")
-        return kind(**{name: typed(types[name], value[name], f"{where}.{name}") for name in types})
-    if origin is list and isinstance(value, list):
-        return [typed(arguments[0], item, f"{where}[{place}]") for place, item in enumerate(value)]
-    if origin is dict and isinstance(value, dict):
-        return {name: typed(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
-    containers = [one for one in arguments if typing.get_origin(one) in (list, dict)]
-    for one in containers if origin is UnionType else ():
-        if isinstance(value, typing.get_origin(one)):
-            return typed(one, value, where)
-    scalars = (origin,) if origin in (list, dict) else arguments or (kind,)
-    if origin not in (list, dict) and (type(value) in scalars or (float in scalars and type(value) is int)):
-        if type(value) in (int, float) and float in scalars and not abs(value) <= sys.float_info.max:
-            raise RecordError(f"{where}: expected a finite number, found {value!r:.80}")
-        return value
-    names = " or ".join("null" if scalar is type(None) else getattr(scalar, "__name__", str(scalar)) for scalar in scalars)
-    raise RecordError(f"{where}: expected {names}, found {value!r:.80}")

@@ -46,6 +46,8 @@ def evaluate(
     schema: str = "emotion",
     seeds: Iterable[int] = (0,),
     head: str | None = None,
+    adapt: str | None = None,
+    adapt_setting: str | None = None,
     label_map: str | os.PathLike | None = None,
     finetune: FinetuneOptions | None = None,
     save_checkpoints: bool = True,
@@ -69,6 +71,8 @@ def evaluate(
                       classifier as it is
     cells             test only in these; None: all of the protocol
     head              of a probe: `layers` (learned layer weighting + linear, the default) or `logistic` (on the best layer)
+    adapt             of a probe, in place of the head: an unsupervised method of bimotion.adaptation
+    adapt_setting     `transductive` (the default): adapted to the test clips; `inductive`: to the train part of the test cell
     label_map         of a zero-shot classifier: JSON file, its output names -> our emotions
     finetune          how to train; save_checkpoints: keep the best checkpoint of every training set
     limit             at most so many clips of each corpus, cell and part: for trying out, the result cannot be submitted
@@ -92,13 +96,15 @@ def evaluate(
         data_dir, protocol_name, None if cells is None else tuple(sorted(cells)), split_rule, split_seed, schema,
         None if corpora is None else tuple(corpora), locations, limit, allow_missing,
     )  # fmt: skip
-    options = TrackOptions(head, None if label_map is None else Path(label_map), finetune, save_checkpoints)
+    map_file = None if label_map is None else Path(label_map)
+    options = TrackOptions(head, adapt, adapt_setting, map_file, finetune, save_checkpoints)
     known = {"revision": revision, "trust_remote_code": trust_remote_code, "device": device, "batch_seconds": batch_seconds}
     runner = tracked(model, track, schema_named(schema), options, **known)
     seeds = sorted(set(seeds))
     if not runner.trains and len(seeds) > 1:
         raise SettingError(f"track {runner.name}: expected one seed, for nothing is random, found {len(seeds)}")
-    material, plan = planning.plan(request, progress, trains=runner.trains)
+    adapts = runner.adapt and runner.adapt.setting
+    material, plan = planning.plan(request, progress, trains=runner.trains, adapts=adapts)
     spec = RunSpec(
         model=runner.used,
         track=runner.name,
@@ -108,6 +114,7 @@ def evaluate(
         seeds=seeds,
         limit=limit,
         data_fingerprint=manifest.fingerprint(material.table),
+        adapt=runner.adapt,
     )
     if not plan.settings:
         reasons = "; ".join(sorted({skip.reason for skip in plan.skipped}))
@@ -218,6 +225,7 @@ class _Run:
             skipped=self.plan.skipped,
             fits=fits,
             n_parameters=self.track.n_parameters,
+            adapt=spec.adapt,
         )
         result.save(self.folder)
         files.remove_others(self.folder / PARTS_FOLDER, keep=())

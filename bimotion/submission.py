@@ -19,6 +19,7 @@ from bimotion import files, predictions, rescoring, results
 from bimotion.contamination import contamination
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
+from bimotion.records import typed
 from bimotion.results import PREDICTIONS_FILE, RESULT_FILE, Result
 
 SUBMISSION_VERSION = 1
@@ -152,7 +153,7 @@ def load(path: Path) -> Submission:
     if version != SUBMISSION_VERSION:
         raise RecordError(f"{path}: expected submission_version {SUBMISSION_VERSION}, found {version!r:.80}")
     try:
-        return results.typed(Submission, content, "submission")
+        return typed(Submission, content, "submission")
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from None
 

@@ -95,7 +95,7 @@ def _transfer_table(result, method: str) -> Table:
     }
     number = {"inference": 3, "augmentation": 4}[method]
     title = f"Cross-group {method} (Table {number}): weighted F1, %, mean over each cell's corpora"
-    table = Table(title, [result.model.name, *CELLS, "mean"])
+    table = Table(title, [result.title, *CELLS, "mean"])
     for transfer, values in scores.items():
         table.rows.append([_row_name(transfer), *map(percent, values), percent(_mean(values))])
     if (result.split.rule, result.schema.name, result.data.complete) == ("paper", "emotion", True):
@@ -124,12 +124,14 @@ def _asked(result) -> str:
     """What a table is of, in a line."""
     seeds = f"seed{'s' if len(result.seeds) > 1 else ''} {', '.join(map(str, result.seeds))}"
     limit = f", LIMITED to {result.limit} clips of each corpus, cell and part" if result.limit is not None else ""
-    return f"track {result.track}, split {result.split.rule}, schema {result.schema.name}, {seeds}, run {result.key}{limit}"
+    adapted = f"{result.adapt.summary}, " if result.adapt else ""
+    asked = f"track {result.track}, split {result.split.rule}, schema {result.schema.name}"
+    return f"{adapted}{asked}, {seeds}, run {result.key}{limit}"
 
 
 def _distance_table(result) -> Table:
     """Table 5: a row a training set, a column a test language."""
-    table = Table("Language distance (Table 5): weighted F1, %", [result.model.name, *DISTANCE_TESTS])
+    table = Table("Language distance (Table 5): weighted F1, %", [result.title, *DISTANCE_TESTS])
     for train, printed in PUBLISHED_DISTANCE.items():
         cells = tuple(train.split("+"))
         transfers = ["in-group" if cells == (test,) else "cross-lingual" for test in DISTANCE_TESTS]
@@ -150,7 +152,7 @@ def _zero_shot_table(result) -> Table:
     """A classifier as it is: a column a test set, and the share of its clips that the classifier has no class for."""
     found = [s for s in result.scores if (s.metric, s.pooling) == ("weighted_f1", "mean")]
     names = {"weighted F1": [percent(s.value) for s in found], "clips outside its classes": [percent(s.outside) for s in found]}
-    table = Table("Zero-shot: %, mean over each cell's corpora", [result.model.name, *_test_names(result, found)])
+    table = Table("Zero-shot: %, mean over each cell's corpora", [result.title, *_test_names(result, found)])
     table.rows += [[name, *values] for name, values in names.items()]
     if unmapped := result.model.options.get("unmapped"):
         table.notes.append(f"outputs without an emotion of ours: {unmapped}")
@@ -191,6 +193,41 @@ def _warnings(result) -> list[str]:
     if assumed := [name for name, used in corpora.items() if "assumed" in used.age_source]:
         notes.append(f"ages assumed, not known: {', '.join(assumed)}")
     return notes
+
+
+def adaptation_tables(results: Sequence) -> list[Table]:
+    """Results of one question under several adaptation methods, a row each: means over the settings of each kind of transfer,
+    of weighted F1 and of unweighted average recall. Empty where no two of them are of the same settings."""
+    settings = [{(s.transfer, s.method, tuple(s.train), s.test): None for s in result.scores} for result in results]
+    if len(results) < 2 or any(one != settings[0] for one in settings):
+        return []
+    kinds = dict.fromkeys((transfer, method) for transfer, method, *_ in settings[0])
+    tables = []
+    for metric, said in (("weighted_f1", "weighted F1"), ("uar", "unweighted average recall")):
+        table = Table(
+            f"Adaptation of {results[0].model.name}: {said}, %, means over settings", ["method", "what it is", "target audio"]
+        )
+        for kind in kinds:
+            same = [setting for setting in settings[0] if setting[:2] == kind]
+            name = kind[0] if kind[0] == "in-group" or kind[1] == "inference" else "/".join(kind)
+            table.header = [*table.header, f"{name} ({len(same)})" if len(same) > 1 else f"{name}, {same[0][3]}"]
+        for result in results:
+            values = [
+                _mean(
+                    [result.headline(*kind, test, metric, train) for *found, train, test in settings[0] if tuple(found) == kind]
+                )
+                for kind in kinds
+            ]
+            seen = "seen" if result.adapt.target_seen else "not seen"
+            table.rows.append([result.adapt.method, result.adapt.title, seen, *map(percent, values)])
+        tables.append(table)
+    one = results[0]
+    tables[-1].notes = [
+        f"{one.adapt.setting}, split {one.split.rule}, schema {one.schema.name}, seeds {', '.join(map(str, one.seeds))}; "
+        "intervals: result.json; which differences are real: bimotion compare",
+        *_warnings(one),
+    ]
+    return tables
 
 
 PAPERS_CLIPS_A_SECOND = 35.6

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bimotion import leaderboard, results
 from bimotion.errors import RecordError
 from bimotion.results import (
+    AdaptUsed,
     CorpusUsed,
     DataUsed,
     Fit,
@@ -51,7 +52,7 @@ MADE = Provenance(
     {"numpy": "2.4.6"}, "3.11.7", None, "test", "cpu", [0], {}, "2026-11-21T00:00:00+00:00", "2026-11-21T00:00:01+00:00", None
 )
 
-ASKED = ("key", "model", "track", "split", "schema", "protocol", "seeds", "limit")
+ASKED = ("key", "model", "track", "split", "schema", "protocol", "seeds", "limit", "adapt")
 
 
 def result_of(scores=(SCORE,), spec=SPEC, **changes):
@@ -87,7 +88,7 @@ score_rows = st.builds(
 corpora = st.dictionaries(st.text(), st.builds(CorpusUsed), max_size=3)
 values = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
 models = st.builds(ModelUsed, options=st.dictionaries(st.text(), values, max_size=3))
-result_records = st.builds(RunSpec, model=models).flatmap(
+result_records = st.builds(RunSpec, model=models, adapt=st.none() | st.builds(AdaptUsed)).flatmap(
     lambda spec: st.builds(
         Result,
         **{name: st.just(getattr(spec, name)) for name in ASKED},
@@ -206,16 +207,16 @@ BREACHES = {
     "field too many": (changed("rank", to=1), "missing or too many: ['rank']"),
     "field too many in a row": (changed("scores", 0, "note", to=""), "missing or too many: ['note']"),
     "field missing in what was skipped": (changed("skipped", 0, "reason", to=REMOVED), "skipped[0]: expected the fields"),
-    "later schema": (changed("schema_version", to=3), "expected schema_version 2, found 3"),
-    "schema as text": (changed("schema_version", to="1"), "expected schema_version 2, found '1'"),
-    "schema as float": (changed("schema_version", to=2.0), "schema_version: expected int, found 2.0"),
-    "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 2, found None"),
+    "later schema": (changed("schema_version", to=4), "expected schema_version 3, found 4"),
+    "schema as text": (changed("schema_version", to="1"), "expected schema_version 3, found '1'"),
+    "schema as float": (changed("schema_version", to=3.0), "schema_version: expected int, found 3.0"),
+    "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 3, found None"),
     "tampered key": (changed("key", to="0" * 12), f"key: expected {SPEC.key} (the hash of its spec), found 000000000000"),
     "tampered spec": (changed("seeds", to=[1]), f"(the hash of its spec), found {SPEC.key}"),
     "synthetic hidden": (changed("data", "corpora", "crema_d", "synthetic", to=True), "its corpora make it synthetic True"),
     "incomplete hidden": (changed("data", "complete", to=True), "complete False; found synthetic False, complete True"),
-    "a list": ([], "expected schema_version 2, found None"),
-    "null": (None, "expected schema_version 2, found None"),
+    "a list": ([], "expected schema_version 3, found None"),
+    "null": (None, "expected schema_version 3, found None"),
 }  # fmt: skip
 
 
@@ -301,9 +302,17 @@ def test_message_is_short_however_long_the_value(tmp_path):
 # --- the key ----------------------------------------------------------------------------------------------------------
 
 
+def test_adaptation_has_a_key_of_its_own_and_says_what_it_heard():
+    adapted = AdaptUsed("coral", "1", "CORAL (Sun et al. 2016)", "inductive", True)
+    changes = {}, {"method": "mmd"}, {"version": "2"}, {"setting": "transductive"}, {"target_seen": False}
+    keys = {dataclasses.replace(SPEC, adapt=dataclasses.replace(adapted, **one)).key for one in changes}
+    assert len(keys | {SPEC.key}) == 6
+    assert adapted.summary == "CORAL (Sun et al. 2016), inductive, target audio seen"
+
+
 def test_key_by_hand():
     text = (
-        '{"data_fingerprint": "0123456789ab", "limit": null, '
+        '{"adapt": null, "data_fingerprint": "0123456789ab", "limit": null, '
         '"model": {"name": "bimotion/test", "options": {}, "revision": null, "version": "1-1"}, '
         '"protocol": {"cells": null, "name": "all", "version": "1"}, '
         '"schema": {"classes": ["fear", "neutral"], "name": "emotion", "version": "1"}, "seeds": [0], '
@@ -393,7 +402,7 @@ def test_board_is_ordered_by_mean_in_group(tmp_path):
     board = board_of(tmp_path)
     found = [(entry["model"], entry["mean_in_group"]) for entry in board["entries"]]
     assert found == [("b/high", pytest.approx(0.75)), ("a/low", 0.25), ("c/easy", None), ("d/none", None)]
-    assert (board["leaderboard_version"], board["metric"], board["excluded"]) == (2, "weighted_f1", [])
+    assert (board["leaderboard_version"], board["metric"], board["excluded"]) == (3, "weighted_f1", [])
 
 
 def test_only_comparable_entries_are_ordered_together(tmp_path):
@@ -427,6 +436,7 @@ def test_entry_says_what_was_run(tmp_path):
             "key": spec.key,
             "result": f"bimotion__test/{spec.key}/result.json",
             "track": "probe",
+            "adapt": None,
             "split_rule": "paper",
             "schema": "emotion",
             "protocol": "all",
@@ -496,4 +506,4 @@ def test_a_broken_result_is_excluded_with_the_reason(tmp_path):
     assert [entry["model"] for entry in board["entries"]] == ["a"]
     (excluded,) = board["excluded"]
     assert excluded["result"] == "b/key/result.json"
-    assert f"{broken}: expected schema_version 2" in excluded["reason"]
+    assert f"{broken}: expected schema_version 3" in excluded["reason"]

@@ -3,9 +3,9 @@
 import ast
 import importlib
 import pkgutil
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ FORBIDDEN = {  # module or package -> what it must not know
     "bimotion.labels": ("corpora", "splits"),
     "bimotion.splits": ("models", "labels", "dataset"),
     "bimotion.models": ("corpora", "corpus", "splits", "groups", "protocol", "manifest", "tracks", "results"),
+    "bimotion.adaptation": ("corpora", "corpus", "splits", "groups", "protocol", "manifest", "tracks", "results", "scoring"),
     "bimotion.scoring": ("models", "manifest", "dataset", "runner"),
     "bimotion.statistics": ("models", "manifest", "dataset", "runner", "tracks", "corpora", "splits"),
     "bimotion.results": ("models", "manifest", "runner", "scoring"),
@@ -84,9 +85,10 @@ def test_scoring_and_the_leaderboard_need_no_torch():
 def test_help_is_instant():
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         shown = subprocess.run([sys.executable, "-m", "bimotion.cli", "--help"], capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)  # whatever else the machine does
     assert "evaluate" in shown.stdout
     assert min(times) < 0.4
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bimotion import predictions, reference, rescoring, results, runner, scoring, submission, verification
+from bimotion import predictions, records, reference, rescoring, results, runner, scoring, submission, verification
 from bimotion.errors import RecordError
 from bimotion.labels import SCHEMAS
 from bimotion.reference import Reference
@@ -74,14 +74,14 @@ class Draft:
 
     def rescored(self):
         """Scores made anew from the predictions: a sender who cheats will do so."""
-        result = results.typed(Result, self.result, "result")
+        result = records.typed(Result, self.result, "result")
         scores = scoring.scores(self.table, rescoring.settings_of(result), SCHEMAS[result.schema.name])
         self.result["scores"] = [dataclasses.asdict(score) for score in scores]
 
     def write(self, root):
         text = json.dumps(self.result, indent=1)
         try:
-            result = results.typed(Result, self.result, "result")
+            result = records.typed(Result, self.result, "result")
             if "key" not in self.kept:
                 result = dataclasses.replace(result, key=result.spec.key)
             text, self.result["key"] = result.to_json(), result.key

@@ -1,5 +1,6 @@
 """`bimotion evaluate` and `bimotion score`."""
 
+import itertools
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bimotion.commands.options import (
+    AdaptSetting,
     AllowMissing,
     AsJson,
     Corpus,
@@ -73,6 +75,23 @@ def evaluate(
             help="layers: learned layer weighting + linear; logistic: regression on the best layer. (default: layers)",
         ),
     ] = None,
+    adapt: Annotated[
+        list[str],
+        typer.Option(
+            "--adapt",
+            metavar="METHODS",
+            rich_help_panel="Track probe",
+            help="Unsupervised methods in place of the head, e.g. none,coral,nnpm; all of them: all. One result each.",
+        ),
+    ] = (),
+    adapt_setting: Annotated[
+        AdaptSetting | None,
+        typer.Option(
+            "--adapt-setting",
+            rich_help_panel="Track probe",
+            help="Adapted to the test clips, or to the train part of the test cell. (default: transductive)",
+        ),
+    ] = None,
     label_map: Annotated[
         Path | None,
         typer.Option("--label-map", metavar="FILE", rich_help_panel="Track zero-shot", help="JSON: outputs -> emotions."),
@@ -129,11 +148,14 @@ def evaluate(
         "max_gradient_norm": max_gradient_norm,
     }
     rules = ["paper", "disjoint"] if split_rule is SplitRules.both else [split_rule.value]
+    methods, setting = _methods(adapt), adapt_setting and adapt_setting.value
     if dry_run:
-        _show_plans([asked | {"split_rule": rule} for rule in rules], track.value, len(set(numbers(seeds))), epochs)
+        adapts = (setting or "transductive") if adapt else None
+        plans = [asked | {"split_rule": rule} for rule in rules]
+        _show_plans(plans, track.value, adapts, len(set(numbers(seeds))) * len(methods), epochs)
         return
     found = []
-    for rule in rules:
+    for rule, method in itertools.product(rules, methods):
         found.append(
             runner.evaluate(
                 model,
@@ -142,6 +164,8 @@ def evaluate(
                 seeds=numbers(seeds),
                 split_rule=rule,
                 head=head and head.value,
+                adapt=method,
+                adapt_setting=setting,
                 label_map=label_map,
                 finetune=_options(track, trained),
                 save_checkpoints=save_checkpoints,
@@ -154,7 +178,7 @@ def evaluate(
                 **asked,
             )
         )
-        if leads() and not as_json:
+        if leads() and not as_json and len(methods) == 1:
             _report(found[-1], found[-1].folder(output))
     if not leads():
         return
@@ -162,7 +186,19 @@ def evaluate(
         texts = [result.to_json() for result in found]
         print(texts[0] if len(texts) == 1 else f"[{','.join(texts)}]", end="")
         return
+    if len(methods) > 1:
+        _report_methods(found, rules, output)
     print(output / leaderboard.LEADERBOARD_FILE)
+
+
+def _methods(adapt: list[str]) -> list[str | None]:
+    """Names of adaptation methods, one for each result; None: no adaptation."""
+    from bimotion.adaptation import METHODS, methods_named
+
+    asked = names(adapt)
+    if asked is None:
+        return [None]
+    return [method.name for method in methods_named(METHODS if asked == ["all"] else asked)]
 
 
 def _options(track: TrackName, trained: dict):
@@ -178,12 +214,13 @@ def _options(track: TrackName, trained: dict):
     return None
 
 
-def _show_plans(asked: list[dict], track: str, n_seeds: int, epochs: int) -> None:
+def _show_plans(asked: list[dict], track: str, adapts: str | None, n_seeds: int, epochs: int) -> None:
     from bimotion import planning, tables
 
     for one in asked:
         fields = {name: tuple(value) if isinstance(value, list) else value for name, value in one.items()}
-        material, plan = planning.plan(planning.Request(**fields), progress(), trains=track != "zero-shot")
+        request = planning.Request(**fields)
+        material, plan = planning.plan(request, progress(), trains=track != "zero-shot", adapts=adapts)
         hours = float(material.table.loc[plan.rows(), "duration_s"].sum()) / 3600
         visited = epochs if track == "finetune" else None
         show(tables.plan_table(plan, hours, trains=track != "zero-shot", n_seeds=n_seeds, epochs=visited))
@@ -199,6 +236,16 @@ def _report(result, folder: Path) -> None:
         print(f"{len(result.skipped)} of {len(result.skipped) + n_run} settings skipped: {'; '.join(reasons)}")
     print(folder / results.RESULT_FILE)
     print(folder / results.PREDICTIONS_FILE)
+
+
+def _report_methods(found: list, rules: list[str], output: Path) -> None:
+    """Results of several adaptation methods side by side, rule by rule."""
+    from bimotion import results, tables
+
+    for rule in rules:
+        show(*tables.adaptation_tables([result for result in found if result.split.rule == rule]))
+    for result in found:
+        print(result.folder(output) / results.RESULT_FILE)
 
 
 def score(

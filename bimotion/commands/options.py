@@ -46,6 +46,13 @@ class HeadName(StrEnum):
     logistic = "logistic"
 
 
+class AdaptSetting(StrEnum):
+    """What a method is adapted to."""
+
+    transductive = "transductive"
+    inductive = "inductive"
+
+
 class ProtocolName(StrEnum):
     """Named lists of settings."""
 

@@ -13,11 +13,12 @@ const MARKS = {
   shared: ["S", "", "Shared speakers: speakers tested may be heard in training, which makes a test easier."],
   incomplete: ["I", "warn", "Incomplete: clips of a corpus were missing, so it is compared with runs on the same clips alone."],
   synthetic: ["SYN", "bad", "SYNTHETIC: made by formulas, not people; a board for practice."],
+  adapted: ["T", "warn", "Target audio seen: adapted without labels to the sound of clips from the cell that it is tested in."],
   floor: ["F", "", "Floor: a model that any speech model should beat."],
   printed: ["P", "", "As printed in the paper: other code, no interval, never ranked."],
 };
 const GAPS = { age: "adults less elders", language: "English less Mandarin", worst: "worst cell", transfer: "share of in-group kept" };
-const KINDS = { track: "Track", split: "Split", schema: "Schema", protocol: "Protocol" };
+const KINDS = { track: "Track", split: "Split", schema: "Schema", protocol: "Protocol", target: "Target audio" };
 
 const $ = (selector) => document.querySelector(selector);
 function made(tag, attributes, children, namespace) {
@@ -54,6 +55,8 @@ const evidence = (score) =>
   (score.n_speaker_unknown ? `, ${score.n_speaker_unknown} clips of unknown speakers` : "") + `; ${Object.keys(score.corpora).join(", ")}` +
   (score.reason ? `. ${score.reason}` : "");
 
+const adaptation = ({ adapt }) => adapt && `${adapt.title}, ${adapt.setting}`;
+
 function mark(kind, detail) {
   const [letter, tone, text] = MARKS[kind];
   const full = detail ? `${text} ${detail}` : text;
@@ -70,6 +73,7 @@ function marksOf(entry) {
   if (Object.keys(marks.shared_speakers).length)
     found.push(["shared", `(${Object.entries(marks.shared_speakers).map(([name, why]) => `${name}: ${why}`).join("; ")})`]);
   if (marks.synthetic) found.push(["synthetic"]);
+  if (entry.adapt?.target_seen) found.push(["adapted", `(${adaptation(entry)})`]);
   if (marks.floor) found.push(["floor"]);
   return found;
 }
@@ -108,7 +112,8 @@ function rowOf(entry) {
   const gap = entry.gaps.find((one) => one.kind === "age" && one.of === "mean") ?? entry.gaps.find((one) => one.kind === "age");
   return {
     entry, tested, gap, model: entry.model, mean: entry.headline[base], cross: entry.headline["cross-all/inference"],
-    track: entry.track, split: entry.split_rule, schema: entry.schema, protocol: entry.protocol, kind: entry.marks.floor ? "floor" : "entry",
+    track: entry.track, split: entry.split_rule, schema: entry.schema, protocol: entry.protocol, target: entry.adapt?.target_seen ? "seen" : "not seen",
+    kind: entry.marks.floor ? "floor" : "entry",
   };
 }
 function printedRow(reference) {
@@ -117,7 +122,7 @@ function printedRow(reference) {
   const headline = (name) => (known(reference.headline[name]) ? { value: reference.headline[name] } : undefined);
   return {
     reference, tested, model: reference.model, mean: headline(BASES[0]), cross: headline("cross-all/inference"),
-    track: reference.track, split: reference.split_rule, schema: reference.schema, protocol: null, kind: "reference",
+    track: reference.track, split: reference.split_rule, schema: reference.schema, protocol: null, target: null, kind: "reference",
   };
 }
 
@@ -134,14 +139,14 @@ const COLUMNS = [
 ];
 const letter = (group) => (group > 26 ? letter(Math.floor((group - 1) / 26)) : "") + String.fromCharCode(65 + ((group - 1) % 26));
 
-const state = { track: "", split: "", schema: "", protocol: "", q: "", verified: false, sort: "mean", order: "descending", page: 0 };
+const state = { track: "", split: "", schema: "", protocol: "", target: "", q: "", verified: false, sort: "mean", order: "descending", page: 0 };
 let board, rows, defaults, opened;
 
 function chosen() {
   const q = state.q.trim().toLowerCase();
   const found = rows.filter((row) =>
     Object.keys(KINDS).every((kind) => !state[kind] || row[kind] === null || row[kind] === state[kind]) &&
-    (!q || row.model.toLowerCase().includes(q) || row.entry?.key.startsWith(q)) &&
+    (!q || row.model.toLowerCase().includes(q) || row.entry?.key.startsWith(q) || row.entry?.adapt?.title.toLowerCase().includes(q)) &&
     (!state.verified || row.entry?.marks.verified));
   const { key } = COLUMNS.find((column) => column.id === state.sort);
   const sign = state.order === "ascending" ? 1 : -1;
@@ -203,8 +208,8 @@ function rankingRow(row, start, several, told) {
   const { entry } = row;
   const standing = entry?.standing;
   const asked = several && entry ? h("small", {}, `${entry.track} · ${entry.split_rule} · ${entry.schema} · ${entry.protocol} · clips ${entry.data_fingerprint.slice(0, 6)}`) : null;
-  const extra = entry && (entry.options.head || entry.seeds.length > 1)
-    ? h("small", {}, [entry.options.head && `head ${entry.options.head}`, entry.seeds.length > 1 && `${entry.seeds.length} seeds`].filter(Boolean).join(" · ")) : null;
+  const extra = entry && (entry.options.head || entry.adapt || entry.seeds.length > 1)
+    ? h("small", {}, [entry.adapt ? adaptation(entry) : entry.options.head && `head ${entry.options.head}`, entry.seeds.length > 1 && `${entry.seeds.length} seeds`].filter(Boolean).join(" · ")) : null;
   return h(
     "tr", { class: `${row.kind} ${start ? "group" : ""}`, "data-id": entry?.id },
     h("td", { class: "rank" }, standing
@@ -376,6 +381,7 @@ function detail(entry) {
   $("#detail").replaceChildren(...[
     h("p", {}, h("a", { href: overviewAddress() }, "← All models")),
     h("h2", { tabindex: "-1" }, entry.model),
+    entry.adapt && h("p", { class: "small" }, `Adapted: ${adaptation(entry)}`),
     h("p", { class: "small" }, `${entry.track} · ${entry.split_rule} split · schema ${entry.schema} · protocol ${entry.protocol} · run ${entry.key}`),
     h("p", { class: "lead" }, percent(row.mean?.value), h("small", {},
       row.mean ? `mean of 4 cells, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",

@@ -3,6 +3,7 @@
 probe       frozen: features of every clip extracted once, a small head trained for every training set
 finetune    the whole model trained for every training set, as the paper does
 zero-shot   a published classifier as it is
+(adapted    the features of a probe under an unsupervised method of bimotion.adaptation, in place of the head)
 (floor models run as probes of their own features)
 """
 
@@ -15,9 +16,9 @@ from bimotion.labels import LabelSchema
 from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.models.training import FinetuneOptions
 from bimotion.models.weights import ModelSpec
-from bimotion.tracks.track import Job, Outcome, Track
+from bimotion.tracks.track import FeatureTrack, Job, Outcome, Target, Track
 
-__all__ = ["TRACKS", "Job", "Outcome", "Track", "TrackOptions", "track"]
+__all__ = ["TRACKS", "Job", "Outcome", "Target", "Track", "TrackOptions", "track"]
 
 TRACKS = ("probe", "finetune", "zero-shot")
 
@@ -27,12 +28,15 @@ class TrackOptions:
     """What one track alone takes; None: not given.
 
     head              of `probe`: layers (learned layer weighting + linear) or logistic (on the best validation layer)
+    adapt             of `probe`: an unsupervised method of bimotion.adaptation in place of the head;  adapt_setting: to what
     label_map         of `zero-shot`: a JSON file, output name -> emotion
     finetune          of `finetune`: how to train
     save_checkpoints  of `finetune`: keep the best checkpoint of every training set beside the result
     """
 
     head: str | None = None
+    adapt: str | None = None
+    adapt_setting: str | None = None
     label_map: Path | None = None
     finetune: FinetuneOptions | None = None
     save_checkpoints: bool = True
@@ -48,11 +52,17 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
         raise UnknownName("track", name, TRACKS)
     if options.head is not None and options.head not in PROBE_HEADS:
         raise UnknownName("head", options.head, PROBE_HEADS)
-    owners = {"head": "probe", "label_map": "zero-shot", "finetune": "finetune"}
+    owners = {"head": "probe", "adapt": "probe", "adapt_setting": "probe", "label_map": "zero-shot", "finetune": "finetune"}
     if strange := [field for field, owner in owners.items() if owner != name and getattr(options, field) is not None]:
         raise SettingError(f"{strange[0]}: expected with track {owners[strange[0]]}, found track {name}")
     if name != "finetune" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise SettingError(f"track {name}: expected one process, found {os.environ['WORLD_SIZE']}: only finetune uses several")
+    if options.adapt is None and options.adapt_setting is not None:
+        raise SettingError(
+            f"adapt_setting: expected a method to adapt with (adapt=..., --adapt), found {options.adapt_setting}"
+        )
+    if options.adapt is not None and options.head is not None:
+        raise SettingError(f"head: expected none beside adapt, which takes its place, found {options.head}")
     own, is_floor = not isinstance(model, str), isinstance(model, str) and model.startswith("bimotion/")
     if (own or is_floor) and name != "probe":
         raise SettingError(f"track {name}: expected a Hub id or a folder, found {model if is_floor else type(model).__name__}")
@@ -60,14 +70,14 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
         from bimotion.models.floor import floor_model
         from bimotion.tracks.floor import FloorTrack
 
-        return FloorTrack(floor_model(model))
+        return _adapted(FloorTrack(floor_model(model)), schema, options)
     if name == "probe":
         from bimotion.models import encoders
         from bimotion.models.own import OwnEncoder
         from bimotion.tracks.probe import ProbeTrack
 
         encoder = OwnEncoder(model) if own else encoders.load(ModelSpec(model, **spec))
-        return ProbeTrack(encoder, options.head or "layers")
+        return _adapted(ProbeTrack(encoder, options.head or ("logistic" if options.adapt else "layers")), schema, options)
     if name == "zero-shot":
         from bimotion.models.classifier import Classifier
         from bimotion.tracks.zero_shot import ZeroShotTrack
@@ -76,3 +86,12 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
     from bimotion.tracks.finetune import FinetuneTrack
 
     return FinetuneTrack(ModelSpec(model, **spec), options.finetune or FinetuneOptions(), options.save_checkpoints)
+
+
+def _adapted(probe: FeatureTrack, schema: LabelSchema, options: TrackOptions) -> Track:
+    """A probe, or its features adapted by a method where one is asked for."""
+    if options.adapt is None:
+        return probe
+    from bimotion.tracks.adapted import AdaptedTrack
+
+    return AdaptedTrack(probe, schema, options.adapt, options.adapt_setting or "transductive")

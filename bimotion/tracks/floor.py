@@ -2,15 +2,16 @@
 
 import numpy as np
 
+from bimotion.errors import SettingError
 from bimotion.features import features
 from bimotion.material import Material
 from bimotion.models.floor import FloorModel
 from bimotion.progress import Progress
 from bimotion.results import ModelUsed
-from bimotion.tracks.track import Job, Outcome, Track
+from bimotion.tracks.track import FeatureTrack, Job, Outcome
 
 
-class FloorTrack(Track):
+class FloorTrack(FeatureTrack):
     """A floor model: features of its own (or none) and its head."""
 
     name = "probe"
@@ -28,6 +29,11 @@ class FloorTrack(Track):
         if self.model.encode:
             key = f"{self.model.name}-{self.model.encoder_version}"
             self.vectors = features(key, self.model.encode, material.selection.manifest, material.table, progress)
+
+    def clip_features(self, job: Job):
+        if self.model.encode is None:
+            raise SettingError(f"adapt: expected a model with features, found {self.model.name}")
+        return self.vectors.__getitem__, {}
 
     def run(self, job: Job, folder) -> Outcome:
         head, reference = self.model.head(), self.material.reference[job.train]

@@ -1,16 +1,20 @@
 """Track `probe`: features of every clip extracted once by a frozen encoder, a small head trained for every job."""
 
+import hashlib
+import json
+
 import numpy as np
 
+from bimotion import audio, files
 from bimotion.features import LayerTable, layer_features
 from bimotion.material import Material
 from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.progress import Progress
 from bimotion.results import ModelUsed
-from bimotion.tracks.track import Job, Outcome, Track
+from bimotion.tracks.track import FeatureTrack, Job, Outcome
 
 
-class ProbeTrack(Track):
+class ProbeTrack(FeatureTrack):
     """A frozen encoder (models/encoders.py, or a user's own: models/own.py) and a head over its layers."""
 
     name = "probe"
@@ -38,12 +42,30 @@ class ProbeTrack(Track):
         self.layers: LayerTable = layer_features(self.encoder, material.selection.manifest, table, progress)
 
     def run(self, job: Job, folder) -> Outcome:
-        head, reference = PROBE_HEADS[self.head](), self.material.reference
-        train, validation, test = (self.layers.take(self.place[rows]) for rows in (job.train, job.validation, job.test))
-        chosen_by = (validation, reference[job.validation]) if len(job.validation) else None
+        head = self._fitted(job, self.head)
+        return Outcome(head.predict(self._rows(job.test)), self.trained(job), head.facts)
+
+    def clip_features(self, job: Job):
+        """Of the layer that is best on the validation clips, which is kept on disk: many methods ask for it."""
+        reference, rows = self.material.reference, np.concatenate([job.train, job.validation])
+        asked = hashlib.sha256(f"{self.used}{len(job.train)}{audio.version()}".encode() + reference[rows].tobytes())
+        asked.update("\n".join(self.material.table["id"].iloc[rows]).encode())
+        path = files.cache_dir() / "layers" / f"{asked.hexdigest()[:24]}.json"
+        if not path.exists():
+            with files.written(path) as temporary:
+                temporary.write_text(json.dumps(self._fitted(job, "logistic").facts))
+        layer = json.loads(path.read_text())["layer"]
+        return lambda rows: self._rows(rows).layer(layer), {"layer": layer}
+
+    def _rows(self, rows: np.ndarray):
+        return self.layers.take(self.place[rows])
+
+    def _fitted(self, job: Job, name: str):
+        head, reference = PROBE_HEADS[name](), self.material.reference
+        chosen_by = (self._rows(job.validation), reference[job.validation]) if len(job.validation) else None
         exclusive = self.material.schema.exclusive
-        head.fit(train, reference[job.train], exclusive=exclusive, seed=job.seed, validation=chosen_by)
-        return Outcome(head.predict(test), self.trained(job), head.facts)
+        head.fit(self._rows(job.train), reference[job.train], exclusive=exclusive, seed=job.seed, validation=chosen_by)
+        return head
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float:
         return self.encoder.largest_difference(waveforms)

@@ -10,16 +10,29 @@ import numpy as np
 from bimotion.material import Material
 from bimotion.models.classifier import Clips
 from bimotion.progress import Progress
-from bimotion.results import ModelUsed
+from bimotion.results import AdaptUsed, ModelUsed
 from bimotion.samples import samples
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted in one test cell: numbers of rows of the material's table.
+
+    test         test clips
+    unlabelled   clips of the cell whose sound, not whose labels, a model may adapt to: the test clips themselves, or others
+    """
+
+    test: np.ndarray
+    unlabelled: np.ndarray
 
 
 @dataclass(frozen=True)
 class Job:
     """One training under one seed, and what is predicted with it: numbers of rows of the material's table.
 
-    number   among the jobs of a run
-    name     of the training set (Setting.training_set); `validation` may be empty, `train` too where nothing is trained
+    number    among the jobs of a run
+    name      of the training set (Setting.training_set); `validation` may be empty, `train` too where nothing is trained
+    targets   one for each test cell
     """
 
     number: int
@@ -27,7 +40,12 @@ class Job:
     seed: int
     train: np.ndarray
     validation: np.ndarray
-    test: np.ndarray
+    targets: tuple[Target, ...]
+
+    @property
+    def test(self) -> np.ndarray:
+        """Test clips of all cells, target after target."""
+        return np.concatenate([target.test for target in self.targets])
 
 
 @dataclass(frozen=True)
@@ -44,11 +62,13 @@ class Track(ABC):
 
     name; trains: whether jobs have training clips; material, progress: what it was opened with; place: row of the material's
     table -> its place among the rows that it was opened for, or -1; n_parameters: of the model, None where that means nothing;
-    save_checkpoints: what jobs leave in their folders stays; follower: this process only trains along (models/ranks.py).
+    adapt: how it is adapted, if it is; save_checkpoints: what jobs leave in their folders stays; follower: this process only
+    trains along (models/ranks.py).
     """
 
     name: str
     trains = True
+    adapt: AdaptUsed | None = None
     n_parameters: int | None = None
     save_checkpoints = False
     follower = False
@@ -90,6 +110,15 @@ class Track(ABC):
         """Classes with a positive training clip."""
         positive = (self.material.reference[job.train] == 1).any(axis=0)
         return [name for name, found in zip(self.material.schema.classes, positive, strict=True) if found]
+
+
+class FeatureTrack(Track):
+    """A track whose jobs train a head on frozen features of clips, which can have another use too."""
+
+    @abstractmethod
+    def clip_features(self, job: Job) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, str | int | float | bool | None]]:
+        """How to get one vector a clip, from rows of the material's table, float32, shape (len(rows), n_features); and facts
+        for the record. What is chosen is chosen by the job's training and validation clips. Raises SettingError."""
 
 
 def clips_of(material: Material, rows: np.ndarray, progress: Progress) -> Clips:

@@ -1,0 +1,29 @@
+"""The registry of unsupervised adaptation methods: every module of this folder that defines METHODS. One file a family."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+
+from bimotion.adaptation.method import Method
+from bimotion.errors import UnknownName
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: (module.name != "none", module.name))
+    for method in getattr(importlib.import_module(f"{__name__}.{module.name}"), "METHODS", ())
+}
+
+
+def methods_named(names: Iterable[str]) -> list[Method]:
+    """Methods by name, or all of a family by its name, without repeats, in the order asked for. Raises UnknownName.
+
+    >>> [method.name for method in methods_named(["coral", "logit-adjust"])]
+    ['coral', 'logit-adjust-uniform', 'logit-adjust-em']
+    """
+    found: dict[str, Method] = {}
+    for name in names:
+        members = [METHODS[name]] if name in METHODS else [method for method in METHODS.values() if method.family == name]
+        if not members:
+            raise UnknownName("adaptation method", name, dict.fromkeys((*METHODS, *(m.family for m in METHODS.values()))))
+        found |= {method.name: method for method in members}
+    return list(found.values())

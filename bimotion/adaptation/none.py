@@ -1,0 +1,35 @@
+"""No adaptation: the floor under all methods.
+
+`none` is logistic regression on the source, the head of the probe track (models/heads.py), and the start of logit-adjust, lame
+and speaker-clusters. `none-network` is the network that mmd, dann, mcc, shot, t3a and nnpm train, without their target loss:
+what they gain over it is theirs, not the network's.
+"""
+
+from dataclasses import dataclass
+
+from bimotion.adaptation.method import Clips, Method, Predictor, Source
+from bimotion.adaptation.network import DEFAULT, Schedule, aligned
+
+
+@dataclass(frozen=True)
+class NoAdaptation(Method):
+    """The source's logistic regression, whatever the target."""
+
+    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
+        return lambda clips: source.head.predict(clips.features)
+
+
+@dataclass(frozen=True)
+class NoAdaptationNetwork(Method):
+    """The source's network, whatever the target."""
+
+    schedule: Schedule = DEFAULT
+
+    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
+        return aligned(source, target, None, self.schedule, seed)
+
+
+METHODS = (
+    NoAdaptation("none", "Source only (logistic regression)", "none", target_seen=False),
+    NoAdaptationNetwork("none-network", "Source only (network)", "none", target_seen=False, seeded=True),
+)

@@ -1,0 +1,38 @@
+"""JSON as the data classes of our records, checked all the way down: every field, no other, each of its type."""
+
+import dataclasses
+import sys
+import typing
+from types import UnionType
+
+from bimotion.errors import RecordError
+
+
+def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
+    """`value`, from JSON, as `kind` (a data class, a container or a scalar); `where`: its place, for messages. Raises
+    RecordError naming the first thing that is otherwise.
+
+    >>> typed(list[int], [1, 2], "seeds")
+    [1, 2]
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        types = typing.get_type_hints(kind)
+        if not isinstance(value, dict) or set(value) != set(types):
+            found = sorted(set(types) ^ set(value)) if isinstance(value, dict) else type(value).__name__
+            raise RecordError(f"{where}: expected the fields {', '.join(types)}; missing or too many: {found}")
+        return kind(**{name: typed(types[name], value[name], f"{where}.{name}") for name in types})
+    if origin is list and isinstance(value, list):
+        return [typed(arguments[0], item, f"{where}[{place}]") for place, item in enumerate(value)]
+    if origin is dict and isinstance(value, dict):
+        return {name: typed(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
+    for one in arguments if origin is UnionType else ():
+        if isinstance(value, dict if dataclasses.is_dataclass(one) else typing.get_origin(one) or ()):
+            return typed(one, value, where)
+    scalars = (origin,) if origin in (list, dict) else arguments or (kind,)
+    if origin not in (list, dict) and (type(value) in scalars or (float in scalars and type(value) is int)):
+        if type(value) in (int, float) and float in scalars and not abs(value) <= sys.float_info.max:
+            raise RecordError(f"{where}: expected a finite number, found {value!r:.80}")
+        return value
+    names = " or ".join("null" if scalar is type(None) else getattr(scalar, "__name__", str(scalar)) for scalar in scalars)
+    raise RecordError(f"{where}: expected {names}, found {value!r:.80}")

@@ -1,0 +1,172 @@
+"""Adaptation end to end: every method over every setting, what it may see, what the record says, and what is refused."""
+
+import dataclasses
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bimotion import planning, rescoring, results, runner, submission, verification
+from bimotion.adaptation import METHODS
+from bimotion.errors import SettingError, UnknownName
+from bimotion.labels import SCHEMAS
+from bimotion.progress import Progress
+from bimotion.reference import Reference
+from bimotion.tracks import TrackOptions, track
+from bimotion.tracks.adapted import adapt_used
+
+_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
+tiny_models = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny_models)
+
+
+def evaluated(root, output, method, **options):
+    asked = {"schema": "valence", "protocol_name": "inference"} | options
+    return runner.evaluate("bimotion/prosody", data_dir=root, output=output, adapt=method, **asked)
+
+
+def predictions(result, output):
+    return pd.read_parquet(result.folder(output) / "predictions.parquet")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_over_every_setting(method, synth_root, tmp_path):
+    result = evaluated(synth_root, tmp_path, method)
+    assert result.skipped == []
+    assert len({(score.transfer, tuple(score.train), score.test) for score in result.scores}) == 16
+    assert result.adapt == adapt_used(method, "transductive", SCHEMAS["valence"])
+    assert ("reconstruction" in result.table()) == ("reconstruction" in METHODS[method].title)
+    assert {"weighted_f1", "uar", "accuracy", "macro_f1"} <= {score.metric for score in result.scores}
+    assert result.headline("in-group", "inference", "eng_adu") > 0.4
+    recorded, again = rescoring.rescore(result.folder(tmp_path))
+    assert recorded == again
+
+
+@pytest.fixture(scope="module")
+def material(synth_root):
+    request = planning.Request(synth_root, "inference", ("zho_eld",), schema="valence")
+    return {one: planning.plan(request, Progress(), adapts=one) for one in ("transductive", "inductive")}
+
+
+@pytest.mark.parametrize("setting", ["transductive", "inductive"])
+@pytest.mark.parametrize("method", METHODS)
+def test_labels_of_the_test_cell_change_nothing(method, setting, material, tmp_path):
+    """All labels of the test cell, of every part of it, are turned round: what is predicted stays the same, to the bit."""
+    if setting == "inductive" and not METHODS[method].inductive:
+        pytest.skip("transductive alone")
+    found, plan = material[setting]
+    (job,) = [one for one in plan.jobs([0]) if one.name == "eng_eld"]
+    turned = found.reference.copy()
+    rows = np.flatnonzero(found.table["cell"] == "zho_eld")
+    turned[rows] = turned[rows][:, ::-1]
+    outcomes = []
+    for reference in (found.reference, turned):
+        adapted = track("bimotion/prosody", "probe", found.schema, TrackOptions(adapt=method, adapt_setting=setting))
+        adapted.open(dataclasses.replace(found, reference=reference), plan.rows(), Progress())
+        outcomes.append(adapted.run(job, tmp_path).probabilities)
+    assert (turned[rows] != found.reference[rows]).any()
+    np.testing.assert_array_equal(*outcomes)
+
+
+def test_inductive_hears_the_train_part_and_transductive_the_test_part(material):
+    for setting, part in (("transductive", "test"), ("inductive", "train")):
+        found, plan = material[setting]
+        for one in plan.training_sets:
+            for target in one.targets:
+                assert set(found.table.loc[target.unlabelled, "part"]) == {part}
+                assert (
+                    set(found.table.loc[target.unlabelled, "cell"]) == {"zho_eld"} == set(found.table.loc[target.test, "cell"])
+                )
+        assert set(plan.rows()) >= {row for one in plan.training_sets for target in one.targets for row in target.unlabelled}
+
+
+def test_none_is_the_floor_model_itself(synth_root, tmp_path):
+    plain = evaluated(synth_root, tmp_path, None)
+    adapted = evaluated(synth_root, tmp_path, "none")
+    assert plain.key != adapted.key
+    ours, theirs = (predictions(one, tmp_path).set_index(["train", "id"]) for one in (adapted, plain))
+    np.testing.assert_allclose(
+        np.stack(ours["probabilities"].to_numpy()), np.stack(theirs.loc[ours.index, "probabilities"].to_numpy()), atol=1e-5
+    )
+
+
+def test_seeds_move_what_is_seeded_and_nothing_else(synth_root, tmp_path):
+    for method, moves in (("coral", False), ("mcc", True)):
+        result = evaluated(synth_root, tmp_path, method, cells=["zho_eld"], seeds=[0, 1])
+        rows = predictions(result, tmp_path)
+        one, other = (np.stack(rows.loc[rows["seed"] == seed, "probabilities"].to_numpy()) for seed in (0, 1))
+        assert (not np.array_equal(one, other)) == moves, method
+
+
+def test_the_layer_is_chosen_once_for_all_methods(synth_root, tmp_path):
+    tiny = tiny_models.build("hubert", tmp_path / "tiny")
+    asked = {"data_dir": synth_root, "output": tmp_path / "out", "schema": "valence", "protocol_name": "inference"}
+    found = [runner.evaluate(str(tiny), adapt=one, cells=["zho_eld"], **asked) for one in ("none", "corpus-norm")]
+    layers = [{fit.train: fit.facts["layer"] for fit in result.fits} for result in found]
+    assert layers[0] == layers[1]
+    plain = runner.evaluate(str(tiny), head="logistic", cells=["zho_eld"], **asked)
+    assert layers[0] == {fit.train: fit.facts["layer"] for fit in plain.fits}
+    for ours, theirs in zip(found[0].scores, plain.scores, strict=True):
+        assert ours.value == pytest.approx(theirs.value, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"adapt": "nonsense"}, UnknownName, "adaptation method"),
+        ({"adapt": "coral", "adapt_setting": "both"}, UnknownName, "adaptation setting"),
+        ({"adapt": "coral", "schema": "emotion"}, SettingError, "expected a schema of exclusive classes, such as valence"),
+        ({"adapt": "lame", "adapt_setting": "inductive"}, SettingError, "lame: expected the transductive setting"),
+        ({"adapt": "coral", "head": "layers"}, SettingError, "head: expected none beside adapt"),
+        ({"adapt_setting": "inductive"}, SettingError, "expected a method to adapt with"),
+        ({"adapt": "coral", "track": "finetune"}, SettingError, "adapt: expected with track probe"),
+        ({"adapt": "coral", "model": "bimotion/random"}, SettingError, "expected a model with features"),
+    ],
+)
+def test_what_cannot_be_adapted_is_refused(options, error, message, synth_root, tmp_path):
+    model = options.pop("model", "bimotion/prosody")
+    with pytest.raises(error, match=message):
+        runner.evaluate(model, data_dir=synth_root, output=tmp_path, **{"schema": "valence", **options})
+
+
+def test_the_command_line_shows_methods_side_by_side(synth_root, tmp_path):
+    def bimotion(*arguments):
+        command = [sys.executable, "-m", "bimotion.cli", "evaluate", "--model", "bimotion/prosody", *arguments]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    asked = ["--corpora", str(synth_root), "--output", str(tmp_path), "--schema", "valence", "--protocol", "inference"]
+    shown = bimotion(*asked, "--cells", "zho_eld", "--adapt", "none,logit-adjust", "--seeds", "0,1")
+    assert shown.returncode == 0, shown.stderr
+    lines = [line.split(" | ") for line in shown.stdout.splitlines() if line.startswith("| ")]
+    assert [line[0] for line in lines[1:4]] == ["| none", "| logit-adjust-uniform", "| logit-adjust-em"]
+    assert [line[2] for line in lines[:4]] == ["target audio", "not seen", "not seen", "seen"]
+    result = next(results.load(path) for path in tmp_path.glob("*/*/result.json") if '"method": "none"' in path.read_text())
+    assert f"{100 * result.headline('cross-lingual', 'inference', 'zho_eld'):.2f}" in lines[1]
+    assert "SYNTHETIC" in shown.stdout
+    refused = bimotion(*asked, "--adapt", "magic")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+
+
+def test_an_adapted_run_is_submitted_and_what_it_says_of_itself_is_checked(synth_root, tmp_path):
+    result = evaluated(synth_root, tmp_path, "nnpm-c", cells=["zho_eld"])
+    reference = Reference.of_corpora(synth_root, practice=True)
+    packed = submission.pack(result.folder(tmp_path), tmp_path / "submissions", contact=None, trained_on=[], practice=True)
+    verdict = verification.verify(packed, reference, practice=True)
+    assert verdict.problems == []
+    assert verdict.result.adapt.target_seen
+    for change in ({"target_seen": False}, {"title": "NNPM"}, {"version": "0"}, {"method": "magic"}, {"setting": "oracle"}):
+        adapt = dataclasses.replace(result.adapt, **change)
+        lying = dataclasses.replace(result, adapt=adapt)
+        lying = dataclasses.replace(lying, key=lying.spec.key)
+        folder = tmp_path / "lying" / "bimotion__prosody" / lying.key
+        lying.save(folder)
+        (folder / "predictions.parquet").write_bytes((result.folder(tmp_path) / "predictions.parquet").read_bytes())
+        sent = submission.pack(folder, tmp_path / "sent", contact=None, trained_on=[], practice=True)
+        problems = verification.verify(sent, reference, practice=True).problems
+        assert problems, change
+        assert any("adapt" in problem for problem in problems), problems
