@@ -425,6 +425,8 @@ TAMPERED = {
     "seed missing": (seeds_promised, "eng_eld, seed 1: expected predictions of its test clips, found none"),
     "training set renamed": (rows(lambda t: t.assign(train="all")), "eng_eld, seed 0: expected predictions of its test"),
     "trained on less": (rows(lambda t: t.assign(trained=[["angry"]] * len(t))), "eng_eld: trained: expected sadness|"),
+    "trained joined into one name": (rows(lambda t: t.assign(trained=[["|".join(names)] for names in t["trained"]])),
+                                     "column trained: expected classes of schema emotion, found 'sadness|"),
     "trained differs in a row": (cell("trained", 9, ["angry"]), "eng_eld: trained: expected sadness|"),
     # shape of the predictions
     "text for numbers": (shaped(lambda t: t.set_column(5, "seed", t["seed"].cast(pa.string()))), "other: seed: string"),
