@@ -6,7 +6,7 @@ import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from bimotion import planning, protocol, rescoring, splits, submission
+from bimotion import planning, protocol, rescoring, results, splits, submission
 from bimotion.contamination import contamination
 from bimotion.corpora import CORPORA
 from bimotion.labels import SCHEMAS
@@ -62,8 +62,8 @@ def asked(result: Result, practice: bool) -> Iterator[str]:
         yield f"protocol.cells: expected null or names in order, each once; found {short(cells)}"
     elif not unknown and not rescoring.settings_of(result):
         yield f"protocol.cells: expected cells that protocol {result.protocol.name} tests, found {short(cells)}"
-    if result.n_parameters is not None and result.n_parameters < 0:
-        yield f"n_parameters: expected null or a number from 0, found {short(result.n_parameters)}"
+    if reason := results.why_not_shown(result):
+        yield reason
 
 
 def stated(statement: Submission, result: Result, settings: list[Setting], path: Path) -> Iterator[str]:

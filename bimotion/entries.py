@@ -26,15 +26,14 @@ from bimotion.statistics.calibration import expected_calibration_error
 from bimotion.statistics.gaps import gaps
 from bimotion.statistics.intervals import Draws, by_setting
 from bimotion.statistics.statistic import Interval, Statistic, combined, mean_known
+from bimotion.submission import MAX_SUBMISSION_BYTES, SUBMISSION_FILE
 from bimotion.test_set import test_set
 
 METRIC = "weighted_f1"
 BASE = ("in-group/inference", "zero-shot/zero-shot")
 """Transfer/method of the settings that a model is ranked by: trained in the cell that it is tested in, or on nothing."""
 FLOORS = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
-SUBMISSION_FILE = "submission.json"
 VERIFIED_FILE = "verified.json"
-MAX_STATEMENT_BYTES = 1 << 20
 MAX_NAME, MAX_TEXT = 200, 1000
 REPLICATES = 2000
 """Of the bootstrap: intervals take a standard error from it, which 2000 give to within 2 %."""
@@ -200,6 +199,8 @@ def read(folder: Path, identity: str) -> tuple[Entry, Statistic | None]:
     result, table = rescoring.read(folder)
     if not result.model.name.isprintable() or not 0 < len(result.model.name) <= MAX_NAME:
         raise RecordError(f"model: expected a name of 1 to {MAX_NAME} printable characters, found {result.model.name!a:.80}")
+    if reason := results.why_not_shown(result):
+        raise RecordError(reason)
     if result.limit is not None:
         raise RecordError(f"limited to {result.limit} clips of each corpus, cell and part: a run for trying out")
     if sorted(table["seed"].unique().tolist()) != result.seeds:
@@ -362,8 +363,8 @@ def _rounded(value: float | None) -> float | None:
 
 def _json(path: Path) -> dict:
     """A small JSON object; raises RecordError."""
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_STATEMENT_BYTES:
-        raise RecordError(f"{path.name}: expected a plain file of at most {MAX_STATEMENT_BYTES} bytes")
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_SUBMISSION_BYTES:
+        raise RecordError(f"{path.name}: expected a plain file of at most {MAX_SUBMISSION_BYTES} bytes")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

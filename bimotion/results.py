@@ -19,6 +19,8 @@ SCHEMA_VERSION = 2
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
 MAX_RESULT_BYTES = 64 * 1024 * 1024
+MAX_SHOWN = 50_000
+MAX_PARAMETERS = 10**15
 
 
 @dataclass(frozen=True)
@@ -344,6 +346,28 @@ def load(path: Path) -> Result:
             f"{path}: data: its corpora make it synthetic {derived.synthetic}, complete {derived.complete}; found {found}"
         )
     return result
+
+
+def why_not_shown(result: Result) -> str | None:
+    """Why what a page takes from a result as it was sent cannot be shown; None where it can. Texts must be printable, at most
+    MAX_SHOWN characters in all (a classifier lists its outputs)."""
+    texts = {
+        "model.revision": result.model.revision or "",
+        "provenance.device": result.provenance.device,
+        "provenance.finished": result.provenance.finished,
+        "provenance.versions.bimotion": result.provenance.versions.get("bimotion", ""),
+        "data.fingerprint": result.data.fingerprint,
+        **{f"model.options.{name}": f"{name} {value}" for name, value in result.model.options.items()},
+    }
+    for where, text in texts.items():
+        if not text.isprintable():
+            return f"{where!a:.80}: expected one line of printable characters, found {text!a:.80}"
+    if (n_shown := sum(map(len, texts.values()))) > MAX_SHOWN:
+        longest = max(texts, key=lambda where: len(texts[where]))
+        return f"expected at most {MAX_SHOWN} characters in revision, options, device and so on; found {n_shown}, {longest!a:.80}"
+    if not 0 <= (result.n_parameters or 0) <= MAX_PARAMETERS:
+        return f"n_parameters: expected null or a number from 0 to {MAX_PARAMETERS}, found {result.n_parameters!r:.40}"
+    return None
 
 
 def _no_constant(name: str) -> float:

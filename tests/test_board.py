@@ -214,6 +214,18 @@ REFUSED = {
     "no name": (lambda run: rewrite(run, model=ModelUsed("", "1")), "expected a name of 1 to 200 printable characters"),
     "lone surrogate": (lambda run: _surrogate(run), "expected a name of 1 to 200 printable characters"),
     "bidi override": (lambda run: rewrite(run, model=ModelUsed("a\u202eb", "1")), "printable characters, found 'a\\u202eb'"),
+    "a long device": (
+        lambda run: rewrite(run, provenance=dataclasses.replace(results.load(run / "result.json").provenance, device="x" * 99999)),
+        "expected at most 50000 characters in revision, options, device and so on; found",
+    ),
+    "an option of two lines": (
+        lambda run: rewrite(run, model=ModelUsed("org/tiny", "1", options={"head": "a\nb"})),
+        "'model.options.head': expected one line of printable characters",
+    ),
+    "more parameters than a chart ends at": (
+        lambda run: rewrite(run, n_parameters=10**400),
+        "n_parameters: expected null or a number from 0 to 1000000000000000, found 1000",
+    ),
     "other seeds": (lambda run: rewrite(run, seeds=[0, 1]), "expected predictions of seeds [0, 1]"),
     "unknown schema": (
         lambda run: rewrite(run, schema=dataclasses.replace(results.load(run / "result.json").schema, name="x")),
