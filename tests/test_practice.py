@@ -52,7 +52,8 @@ def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_pa
     assert {entry["marks"]["synthetic"] for entry in board["entries"]} == {True}
     assert {entry["marks"]["verified"] for entry in board["entries"]} == {True}
     shown = bimotion("leaderboard", "export", submissions, "--format", "markdown", "--practice")
-    assert "| bimotion/prosody |" in shown.stdout
+    (prosody,) = [line for line in shown.stdout.splitlines() if "| bimotion/prosody |" in line]
+    assert "| SYNTHETIC, verified" in prosody
     real = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "real")
     assert json.loads((tmp_path / "real" / "leaderboard.json").read_text())["entries"] == []
     assert real.stderr.count("synthetic data") == 3
