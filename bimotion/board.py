@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion import entries, files, predictions, protocol, results, tables
+from bimotion import entries, files, predictions, protocol, results, submission, tables
 from bimotion.entries import CellScore, Entry, GroupGap, Marks, Number, Standing
 from bimotion.errors import RecordError
 from bimotion.statistics.counts import Stratum
@@ -238,7 +238,7 @@ def _schema_of(kind: typing.Any, definitions: dict[str, dict]) -> dict:
 def _derived(submissions: Path) -> tuple[dict[str, tuple[Entry, Statistic | None]], dict[str, str | None], list[Excluded]]:
     """By place: entry and statistic of what can be read, why it does not count as verified; and what cannot be an entry."""
     hashes, unverified, excluded = {}, {}, []
-    for folder in sorted(path.parent for path in submissions.glob(f"[!.]*/[!.]*/{results.RESULT_FILE}")):
+    for folder in submission.folders(submissions):
         identity = folder.relative_to(submissions).as_posix()
         try:
             hashes[identity] = entries.digests(folder)

@@ -139,6 +139,16 @@ def pack(
     return folder
 
 
+def folders(submissions: Path) -> list[Path]:
+    """Every `<org>__<model>/<run key>` below a folder that holds a file of any kind, sorted; links to folders and hidden ones
+    are no submissions. Raises SettingError where there is no such folder."""
+    if not submissions.is_dir():
+        raise SettingError(f"{submissions}: expected a folder of submissions, found none")
+    found = [place for place in submissions.glob("[!.]*/[!.]*") if place.is_dir()]
+    plain = [place for place in found if not place.is_symlink() and not place.parent.is_symlink()]
+    return sorted(place for place in plain if any(path.is_symlink() or not path.is_dir() for path in place.iterdir()))
+
+
 def load(path: Path) -> Submission:
     """Submission from a `submission.json`; raises RecordError naming the first field that breaks the schema."""
     try:

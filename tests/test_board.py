@@ -13,6 +13,7 @@ import pytest
 
 from bimotion import board, entries, files, protocol, rescoring, results, tables
 from bimotion.board import Board
+from bimotion.errors import SettingError
 from bimotion.labels import schema_named
 from bimotion.models.floor import FLOOR_MODELS
 from bimotion.results import CorpusUsed, DataUsed, ModelUsed, ProtocolUsed
@@ -301,6 +302,31 @@ def test_nothing_is_read_that_is_not_two_folders_down(alone, tmp_path):
     for place in (tmp_path, tmp_path / "a", tmp_path / "a" / "b" / "c", tmp_path / ".hidden" / "b"):
         shutil.copytree(one, place, dirs_exist_ok=True)
     assert only(tmp_path).id == f"org__tiny/{one.name}"
+
+
+def test_a_submission_without_its_record_is_told_and_a_link_is_not_followed(alone, tmp_path):
+    one = alone()
+    bare = tmp_path / "lab__bare" / "0123"
+    bare.mkdir(parents=True)
+    shutil.copy(one / "predictions.parquet", bare)
+    dangling = tmp_path / "lab__dangling" / "0123"
+    dangling.mkdir(parents=True)
+    (dangling / "result.json").symlink_to(tmp_path / "nowhere")
+    elsewhere = tmp_path.with_name(f"{tmp_path.name}-elsewhere") / "lab__elsewhere"
+    shutil.copytree(one, elsewhere / one.name)
+    (tmp_path / "lab__elsewhere").symlink_to(elsewhere)
+    (tmp_path / "lab__bare" / one.name).symlink_to(elsewhere / one.name)
+    found = board.build(tmp_path)
+    assert [entry.id for entry in found.entries] == [f"org__tiny/{one.name}"]
+    assert [(out.id, out.reason) for out in found.excluded] == [
+        ("lab__bare/0123", "result.json: expected a plain file, found none"),
+        ("lab__dangling/0123", "result.json: expected a plain file, found none"),
+    ]
+
+
+def test_a_folder_that_is_not_there_is_no_empty_board(tmp_path):
+    with pytest.raises(SettingError, match="expected a folder of submissions, found none"):
+        board.build(tmp_path / "typo")
 
 
 # --- ranks ------------------------------------------------------------------------------------------------------------

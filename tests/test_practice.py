@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_what_was_changed_afterwards_is_refused(submissions, synth_root):
         assert not (place / "verified.json").exists()
     finally:
         path.write_bytes(before)
+
+
+def test_a_submission_without_its_record_is_refused_with_the_others(submissions, synth_root):
+    bare = submissions / "lab__bare" / "0123"
+    bare.mkdir(parents=True)
+    (bare / "predictions.parquet").write_bytes(b"PAR1")
+    try:
+        refused = bimotion("leaderboard", "verify", submissions, "--corpora", synth_root, "--practice")
+    finally:
+        shutil.rmtree(bare.parent)
+    assert refused.returncode == 1
+    assert f"{bare}: REFUSED" in refused.stdout
+    assert "1 of 4 submissions refused" in refused.stderr
 
 
 def test_the_page_is_served_on_this_machine_alone(submissions, tmp_path):
