@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion import entries, files, predictions, protocol, results, tables
+from bimotion import entries, files, predictions, protocol, results, submission, tables, verified
 from bimotion.entries import CellScore, Entry, GroupGap, Marks, Number, Standing
 from bimotion.errors import RecordError
 from bimotion.results import AdaptUsed
@@ -129,21 +129,20 @@ class Board:
 
 
 def build(submissions: Path, *, practice: bool = False) -> Board:
-    """The board of all `<org>__<model>/<run key>/result.json` below a folder. `practice`: synthetic data too, marked.
+    """The board of all `<org>__<model>/<run key>/` below a folder. `practice`: synthetic and incomplete data too, marked.
 
-    What cannot be an entry stands under `excluded` with the reason: synthetic data, a limited run, a run that is there
-    already, files that break their schema.
+    What cannot be an entry stands under `excluded` with the reason: synthetic or incomplete data, a limited run, one that is
+    there already, files that break their schema.
 
     Example::
 
         board = build(Path("leaderboard/submissions"))
         board.save(Path("site"))
     """
-    found, unverified, excluded = _derived(Path(submissions))
+    found, unverified, excluded = _derived(Path(submissions), practice)
     checked = {}
     for identity, (entry, statistic) in found.items():
-        if entry.marks.synthetic and not practice:
-            reason = "synthetic data: made by `bimotion data synth`, says nothing about people"
+        if not practice and (reason := _for_practice(entry)):
             excluded.append(Excluded(_printable(identity), reason))
             continue
         reason = unverified[identity]
@@ -162,6 +161,16 @@ def build(submissions: Path, *, practice: bool = False) -> Board:
     return Board(ranked, _classes(ranked), references(), sorted(excluded, key=lambda one: one.id))
 
 
+def _for_practice(entry: Entry) -> str | None:
+    """Why an entry stands on a board for practice alone; None where it stands on any."""
+    if entry.marks.synthetic:
+        return "synthetic data: made by `bimotion data synth`, says nothing about people"
+    if entry.marks.incomplete:
+        lacking = ", ".join(f"{name} ({n} clips)" for name, n in entry.marks.incomplete.items())
+        return f"incomplete corpora: {lacking}"
+    return None
+
+
 def derive(folder: Path) -> None:
     """Compute what `build` needs of one submission, so that it need not: a few seconds each. What cannot be is left to it.
 
@@ -170,7 +179,7 @@ def derive(folder: Path) -> None:
         derive(Path("leaderboard/submissions/lab__model/0123456789ab"))
     """
     try:
-        place = _place(entries.digests(folder))
+        place = _place(verified.digests(folder))
     except (OSError, RecordError):
         return
     if _kept(place) is None:
@@ -236,14 +245,16 @@ def _schema_of(kind: typing.Any, definitions: dict[str, dict]) -> dict:
 # --- what is derived from each submission, once -----------------------------------------------------------------------
 
 
-def _derived(submissions: Path) -> tuple[dict[str, tuple[Entry, Statistic | None]], dict[str, str | None], list[Excluded]]:
+def _derived(
+    submissions: Path, practice: bool
+) -> tuple[dict[str, tuple[Entry, Statistic | None]], dict[str, str | None], list[Excluded]]:
     """By place: entry and statistic of what can be read, why it does not count as verified; and what cannot be an entry."""
     hashes, unverified, excluded = {}, {}, []
-    for folder in sorted(path.parent for path in submissions.glob(f"[!.]*/[!.]*/{results.RESULT_FILE}")):
+    for folder in submission.folders(submissions):
         identity = folder.relative_to(submissions).as_posix()
         try:
-            hashes[identity] = entries.digests(folder)
-            unverified[identity] = entries.unverified(folder, hashes[identity])
+            hashes[identity] = verified.digests(folder)
+            unverified[identity] = verified.why_not(folder, hashes[identity], practice=practice)
         except (OSError, RecordError) as error:
             excluded.append(Excluded(_printable(identity), _printable(str(error))))
     places = {identity: _place(found) for identity, found in hashes.items()}

@@ -72,8 +72,8 @@ def asked(result: Result, practice: bool) -> Iterator[str]:
             yield str(error)
         else:
             yield from differs("adapt", ours, result.adapt)
-    if result.n_parameters is not None and result.n_parameters < 0:
-        yield f"n_parameters: expected null or a number from 0, found {short(result.n_parameters)}"
+    if reason := submission.why_not_shown(result):
+        yield reason
 
 
 def stated(statement: Submission, result: Result, settings: list[Setting], path: Path) -> Iterator[str]:

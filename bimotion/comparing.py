@@ -3,8 +3,8 @@
 Tables of `bimotion compare`, from the predictions of finished runs; statistics/ computes, this words it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from bimotion.statistics.comparison import compare
 from bimotion.statistics.gaps import Gap, gaps
 from bimotion.statistics.intervals import Draws, headline
 from bimotion.statistics.ranks import ranks
-from bimotion.statistics.statistic import NORMAL, Interval, combined, mean_known
-from bimotion.tables import Table, percent
+from bimotion.statistics.statistic import Interval, combined, mean_known
+from bimotion.tables import Table, percent, warnings
 from bimotion.test_set import test_set
 
 METRIC = "weighted_f1"
@@ -55,13 +55,28 @@ def load(folders: Sequence[Path]) -> list[Run]:
     return [Run(*rescoring.read(Path(folder))) for folder in folders]
 
 
+def questions(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs that answer the same question together: of one split, schema and set of clips. Raises SettingError for a run that
+    stands twice."""
+    found: dict[str, list[Run]] = {}
+    for one in runs:
+        asked = (one.result.split, one.result.schema, one.result.data.fingerprint)
+        found.setdefault(repr(asked), []).append(one)
+        if any(one.result.key == other.result.key for other in found[repr(asked)][:-1]):
+            raise SettingError(f"expected each run once, found {one.name} twice")
+    return list(found.values())
+
+
 def comparison_tables(runs: Sequence[Run]) -> list[Table]:
     """Every pair on the same clips, Holm-corrected over its settings, and ranks where there are several; raises SettingError
     where the runs are not of the same question."""
     for one in runs[1:]:
         _check_comparable(runs[0].result, one.result)
     tables = [_pair_table(one, other) for one, other in combinations(runs, 2)]
-    return [*tables, _rank_table(runs)] if len(runs) > 1 else tables
+    if len(runs) > 1:
+        tables.append(_rank_table(runs))
+        tables[-1].notes += warnings(runs[0].result)
+    return tables
 
 
 def _check_comparable(first: Result, other: Result) -> None:
@@ -71,7 +86,9 @@ def _check_comparable(first: Result, other: Result) -> None:
         ("data fingerprint", first.data.fingerprint, other.data.fingerprint),
     ):
         if one != two:
-            raise SettingError(f"cannot compare {first.key} and {other.key}: expected the same {name}, found {one} and {two}")
+            shown = [getattr(value, "rule", getattr(value, "name", value)) for value in (one, two)]
+            found = " and ".join(map(str, shown)) if shown[0] != shown[1] else f"two versions of {shown[0]}"
+            raise SettingError(f"cannot compare {first.key} and {other.key}: expected the same {name}, found {found}")
 
 
 def _shared(runs: Sequence[Run]) -> list[Setting]:
@@ -87,14 +104,16 @@ def _pair_table(one: Run, other: Run) -> Table:
     table = Table(
         f"{one.name} less {other.name}: weighted F1, points", ["setting", "difference", "95 % interval", "p (Holm)", "verdict"]
     )
+    notes = _Notes()
     for row in found:
         setting = f"{row.setting.transfer} {row.setting.method}: {row.setting.training_set} -> {row.setting.test}"
         p = "-" if row.p_holm is None else f"{row.p_holm:.4f}"
-        table.rows.append([setting, points(row.difference.value), interval_text(row.difference), p, _verdict(row, one, other)])
+        table.rows.append([setting, points(row.difference.value), notes.of(row.difference), p, _verdict(row, one, other)])
     n_apart = sum(row.p_holm is not None and row.p_holm < 0.05 for row in found)
     table.notes.append(
         f"separated in {n_apart} of {len(found)} settings; speakers are the units, p corrected over the settings"
     )
+    table.notes += notes.found
     return table
 
 
@@ -127,24 +146,24 @@ def group_tables(run: Run, ages: pd.Series | None = None) -> list[Table]:
     """Gaps between ages and languages, the worst cell, what transfer keeps, calibration; `ages`: clip id -> measured years."""
     name = run.name
     table = Table(f"Groups: {name}, weighted F1", ["what", "value", "95 % interval", "a group-blind model gives", "p"])
+    notes = _Notes()
     for gap in gaps(run.predictions, run.settings, run.schema):
         names = {"worst": f"worst cell: {gap.of}", "transfer": f"transfer ratio, {gap.of}"}
-        table.rows.append([names.get(gap.kind, f"{gap.kind} gap, {gap.of}"), *_gap_cells(gap)])
+        table.rows.append([names.get(gap.kind, f"{gap.kind} gap, {gap.of}"), *_gap_cells(gap, notes)])
+    table.notes += [*notes.found, *warnings(run.result)]
     tables = [table, _calibration_table(run)]
     if ages is not None:
         tables.append(_age_table(run, ages))
     return tables
 
 
-def _gap_cells(gap: Gap) -> list[str]:
-    """Value, interval, chance and p of a gap; ratios as they are, all else in points."""
-    if gap.kind == "transfer":
-        value, shown = gap.interval.value, _ratio_text(gap.interval)
-        return ["-" if value is None else f"{value:.2f}", shown, "-", "-"]
-    cells = [points(gap.interval.value), interval_text(gap.interval)]
+def _gap_cells(gap: Gap, notes: "_Notes") -> list[str]:
+    """Value, interval, chance and p of a gap: ratios as they are, the worst cell in %, differences in points."""
+    text = {"transfer": ratio, "worst": percent}.get(gap.kind, points)
+    cells = [text(gap.interval.value), notes.of(gap.interval, text)]
     if gap.chance is None:
         return [*cells, "-", "-"]
-    return [*cells, f"{points(gap.chance.low)} to {points(gap.chance.high)}", f"{gap.chance.p:.3f}"]
+    return [*cells, f"{text(gap.chance.low)} to {text(gap.chance.high)}", f"{gap.chance.p:.3f}"]
 
 
 def _calibration_table(run: Run) -> Table:
@@ -163,14 +182,16 @@ def _calibration_table(run: Run) -> Table:
 def _age_table(run: Run, ages: pd.Series) -> Table:
     title = f"Age threshold: {run.name}, younger less elderly speakers of measured age"
     table = Table(title, ["training set", "language", "elderly from", "younger", "elderly", "gap", "95 % interval"])
+    notes = _Notes()
     for row in age_gaps(run.predictions, ages, run.schema):
         counts = [
             f"{n} clips, {speakers} speakers" for n, speakers in zip((row.n_younger, row.n_elderly), row.speakers, strict=True)
         ]
-        found = [points(row.difference.value), interval_text(row.difference)] if row.difference else ["-", "one side is empty"]
+        found = [points(row.difference.value), notes.of(row.difference)] if row.difference else ["-", "one side is empty"]
         table.rows.append([row.training_set, row.language, str(row.threshold), *counts, *found])
     if not table.rows:
         table.notes.append("no training set was tested on both ages of a language with measured ages on both sides")
+    table.notes += notes.found
     return table
 
 
@@ -179,7 +200,7 @@ def leakage_tables(runs: Sequence[Run]) -> list[Table]:
     tables = []
     for one, other in combinations(runs, 2):
         paper, disjoint = (one, other) if one.result.split.rule == "paper" else (other, one)
-        same = ("model", "track", "schema", "seeds")
+        same = ("model", "track", "adapt", "schema", "seeds")
         rules = (paper.result.split.rule, disjoint.result.split.rule)
         if rules == ("paper", "disjoint") and all(getattr(one.result, n) == getattr(other.result, n) for n in same):
             tables.append(_leakage_table(paper, disjoint))
@@ -187,7 +208,8 @@ def leakage_tables(runs: Sequence[Run]) -> list[Table]:
 
 
 def _leakage_table(paper: Run, disjoint: Run) -> Table:
-    """The two test on other clips: independent samples, as far as anybody knows, so their errors add."""
+    """The two test on other clips: independent samples, as far as anybody knows. The interval of their difference is made of
+    theirs, which know how few the speakers are: Newcombe, Statistics in Medicine 17 (1998) 873, method 10."""
     title = f"Leakage premium: {paper.result.title}, split paper less disjoint, weighted F1, points"
     table = Table(title, ["setting", "paper", "disjoint", "premium", "95 % interval"])
     theirs = {_place(score): score for score in disjoint.result.scores}
@@ -196,9 +218,11 @@ def _leakage_table(paper: Run, disjoint: Run) -> Table:
         if score.metric != METRIC or score.pooling != "mean" or other is None or None in (score.value, other.value):
             continue
         shown = "-"
-        if None not in (score.standard_error, other.standard_error):
-            half, premium = NORMAL * np.hypot(score.standard_error, other.standard_error), score.value - other.value
-            shown = f"{points(premium - half)} to {points(premium + half)}"
+        if None not in (score.low, other.low):
+            premium = score.value - other.value
+            below = np.hypot(score.value - score.low, other.high - other.value)
+            above = np.hypot(score.high - score.value, other.value - other.low)
+            shown = f"{points(premium - below)} to {points(premium + above)}"
         setting = f"{score.transfer} {score.method}: {'+'.join(score.train) or 'nothing'} -> {score.test}, seed {score.seed}"
         values = [percent(score.value), percent(other.value), points(score.value - other.value)]
         table.rows.append([setting, *values, shown])
@@ -221,12 +245,32 @@ def points(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:+.2f}"
 
 
-def interval_text(interval: Interval) -> str:
-    """Low to high in points, or why there is none."""
-    if interval.low is None:
-        return interval.reason or "-"
-    return f"{points(interval.low)} to {points(interval.high)}"
+def ratio(value: float | None) -> str:
+    """Two decimals.
+
+    >>> ratio(0.951)
+    '0.95'
+    """
+    return "-" if value is None else f"{value:.2f}"
 
 
-def _ratio_text(interval: Interval) -> str:
-    return interval.reason or "-" if interval.low is None else f"{interval.low:.2f} to {interval.high:.2f}"
+@dataclass
+class _Notes:
+    """Intervals as text for one table, and below it what must be known of them."""
+
+    found: list[str] = field(default_factory=list)
+
+    def of(self, interval: Interval, text: Callable[[float | None], str] = points) -> str:
+        """Low to high, marked where clips are drawn, or why there is none."""
+        if interval.low is None:
+            return interval.reason or "-"
+        if interval.clusters != "speaker":
+            self._say("(clips): clips were drawn, for no speaker is known there; (mixed): in some corpora")
+        if interval.reason:
+            self._say(interval.reason)
+        mark = {"speaker": "", "clip": " (clips)", "mixed": " (mixed)"}[interval.clusters]
+        return f"{text(interval.low)} to {text(interval.high)}{mark}"
+
+    def _say(self, note: str) -> None:
+        if note not in self.found:
+            self.found.append(note)

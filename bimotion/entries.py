@@ -3,7 +3,7 @@
 A submission is a folder `<org>__<model>/<run key>/` with result.json and predictions.parquet, and beside them
 
 submission.json   what its sender declares: trained_on (text or a list of corpora), contamination {cell: [corpora]}
-verified.json     what the receiver found: {"verified": true, "sha256": {file name: hash}}; it counts while the hashes hold
+verified.json     the receiver's word (verified.py)
 
 It is not ours, so no number in it is believed: result.json says what was run, predictions.parquet gives every score.
 """
@@ -17,24 +17,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from bimotion import groups, predictions, rescoring, results
+from bimotion import groups, rescoring, submission
 from bimotion.errors import RecordError
 from bimotion.labels import LabelSchema, schema_named
 from bimotion.protocol import Setting
+from bimotion.records import json_object
 from bimotion.results import AdaptUsed, Result
 from bimotion.statistics.calibration import expected_calibration_error
 from bimotion.statistics.gaps import gaps
 from bimotion.statistics.intervals import Draws, by_setting
 from bimotion.statistics.statistic import Interval, Statistic, combined, mean_known
+from bimotion.submission import MAX_SUBMISSION_BYTES, SUBMISSION_FILE
 from bimotion.test_set import test_set
 
 METRIC = "weighted_f1"
 BASE = ("in-group/inference", "zero-shot/zero-shot")
 """Transfer/method of the settings that a model is ranked by: trained in the cell that it is tested in, or on nothing."""
 FLOORS = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
-SUBMISSION_FILE = "submission.json"
-VERIFIED_FILE = "verified.json"
-MAX_STATEMENT_BYTES = 1 << 20
 MAX_NAME, MAX_TEXT = 200, 1000
 REPLICATES = 2000  # of the bootstrap: intervals take a standard error from it, which 2000 give to within 2 %
 DIGITS = 4
@@ -200,6 +199,8 @@ def read(folder: Path, identity: str) -> tuple[Entry, Statistic | None]:
     result, table = rescoring.read(folder)
     if not result.model.name.isprintable() or not 0 < len(result.model.name) <= MAX_NAME:
         raise RecordError(f"model: expected a name of 1 to {MAX_NAME} printable characters, found {result.model.name!a:.80}")
+    if reason := submission.why_not_shown(result):
+        raise RecordError(reason)
     if result.limit is not None:
         raise RecordError(f"limited to {result.limit} clips of each corpus, cell and part: a run for trying out")
     if sorted(table["seed"].unique().tolist()) != result.seeds:
@@ -254,37 +255,6 @@ def comparable(result: Result) -> str:
     """8 hex digits of all that two results must share to be compared: everything in their specs but model and seeds."""
     spec = [result.track, vars(result.split), vars(result.schema), vars(result.protocol), result.data.fingerprint]
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """File name -> sha256 of the files that make an entry; RecordError where one is no plain file, or too large."""
-    found = {}
-    for name in (results.RESULT_FILE, results.PREDICTIONS_FILE, SUBMISSION_FILE):
-        path = folder / name
-        if name == SUBMISSION_FILE and not path.exists():
-            continue
-        if path.is_symlink() or not path.is_file():
-            raise RecordError(f"{name}: expected a plain file, found none")
-        if (size := path.stat().st_size) > predictions.MAX_BYTES:
-            raise RecordError(f"{name}: expected at most {predictions.MAX_BYTES} bytes, found {size}")
-        with path.open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
-def unverified(folder: Path, found: dict[str, str]) -> str | None:
-    """Why a submission whose files have these hashes does not count as verified; None: it does."""
-    if not os.path.lexists(folder / VERIFIED_FILE):
-        return "not verified"
-    try:
-        content = _json(folder / VERIFIED_FILE)
-    except RecordError as error:
-        return str(error)
-    if content.get("verified") is not True:
-        return f"{VERIFIED_FILE} does not say that it is"
-    listed = content.get("sha256")
-    changed = [name for name in found if not isinstance(listed, dict) or listed.get(name) != found[name]]
-    return f"changed since it was verified: {', '.join(changed)}" if changed else None
 
 
 def _scores(
@@ -361,21 +331,8 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or value != value else round(float(value), DIGITS)
 
 
-def _json(path: Path) -> dict:
-    """A small JSON object; raises RecordError."""
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_STATEMENT_BYTES:
-        raise RecordError(f"{path.name}: expected a plain file of at most {MAX_STATEMENT_BYTES} bytes")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path.name}: expected JSON, found: {error}") from None
-    if not isinstance(content, dict):
-        raise RecordError(f"{path.name}: expected an object, found {type(content).__name__}")
-    return content
-
-
 def _statement(folder: Path) -> dict:
-    return _json(folder / SUBMISSION_FILE) if os.path.lexists(folder / SUBMISSION_FILE) else {}
+    return json_object(folder / SUBMISSION_FILE, MAX_SUBMISSION_BYTES) if os.path.lexists(folder / SUBMISSION_FILE) else {}
 
 
 def _text(declared: object) -> str | None:

@@ -206,7 +206,7 @@ def _printed(one: Reference) -> list[float | None]:
 
 def _marks(entry: Entry) -> list[str]:
     marks = entry.marks
-    said = {"verified": marks.verified, "not verified": not marks.verified, "floor": marks.floor}
+    said = {"SYNTHETIC": marks.synthetic, "verified": marks.verified, "not verified": not marks.verified, "floor": marks.floor}
     said |= {"contaminated": marks.contaminated, "incomplete": marks.incomplete}
     said |= {"assumed ages": marks.assumed_age, "shared speakers": marks.shared_speakers}
     adapted = [] if entry.adapt is None else [f"adapted: {entry.adapt.summary}"]

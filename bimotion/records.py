@@ -1,8 +1,10 @@
 """JSON as the data classes of our records, checked all the way down: every field, no other, each of its type."""
 
 import dataclasses
+import json
 import sys
 import typing
+from pathlib import Path
 from types import UnionType
 
 from bimotion.errors import RecordError
@@ -36,3 +38,16 @@ def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
         return value
     names = " or ".join("null" if scalar is type(None) else getattr(scalar, "__name__", str(scalar)) for scalar in scalars)
     raise RecordError(f"{where}: expected {names}, found {value!r:.80}")
+
+
+def json_object(path: Path, most_bytes: int) -> dict:
+    """What a small file holds, a JSON object; raises RecordError."""
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > most_bytes:
+        raise RecordError(f"{path.name}: expected a plain file of at most {most_bytes} bytes")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path.name}: expected JSON, found: {error}") from None
+    if not isinstance(content, dict):
+        raise RecordError(f"{path.name}: expected an object, found {type(content).__name__}")
+    return content

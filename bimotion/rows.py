@@ -86,6 +86,9 @@ def _number_problems(table: pa.Table, result: Result, schema: LabelSchema) -> It
         sums = probabilities.sum(axis=1, dtype=np.float64)
         yield from told("probabilities", "classes that sum to 1", np.abs(sums - 1) > SUM_TOLERANCE, sums)
     yield from told("reference", "marks 1, 0 and -1", (np.abs(reference.astype(int)) > 1).any(axis=1), reference)
+    named = pc.unique(pc.list_flatten(table["trained"])).to_pylist()  # joined by `|` later on: no name may hold one
+    if strange := sorted(set(named) - set(schema.classes)):
+        yield f"column trained: expected classes of schema {schema.name}, found {some(map(short, strange))}"
 
 
 def _clip_problems(

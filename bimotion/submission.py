@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from bimotion import files, predictions, rescoring, results
@@ -28,6 +29,8 @@ FILES = (PREDICTIONS_FILE, RESULT_FILE, SUBMISSION_FILE)
 MAX_SUBMISSION_BYTES = 1024 * 1024
 MAX_NAMES = 1000
 MAX_TEXT = 200
+MAX_SHOWN = 50_000
+MAX_PARAMETERS = 10**15
 _UNFINISHED = "unfinished"  # runner.PARTS_FOLDER, without all that a runner loads
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 """Of an organisation or a model, as the Hub takes them: nothing that a path or a shell reads otherwise."""
@@ -141,6 +144,16 @@ def pack(
     return folder
 
 
+def folders(submissions: Path) -> list[Path]:
+    """Every `<org>__<model>/<run key>` below a folder that holds a file of any kind, sorted; links to folders and hidden ones
+    are no submissions. Raises SettingError where there is no such folder."""
+    if not submissions.is_dir():
+        raise SettingError(f"{submissions}: expected a folder of submissions, found none")
+    found = [place for place in submissions.glob("[!.]*/[!.]*") if place.is_dir()]
+    plain = [place for place in found if not place.is_symlink() and not place.parent.is_symlink()]
+    return sorted(place for place in plain if any(path.is_symlink() or not path.is_dir() for path in place.iterdir()))
+
+
 def load(path: Path) -> Submission:
     """Submission from a `submission.json`; raises RecordError naming the first field that breaks the schema."""
     try:
@@ -172,6 +185,35 @@ def why_not(result: Result, practice: bool = False) -> str | None:
         return f"expected complete corpora, found {', '.join(lacking) or 'none'}"
     if result.skipped:
         return f"expected every setting to be run, found {len(result.skipped)} skipped: {result.skipped[0].reason}"
+    return None
+
+
+def why_not_shown(result: Result) -> str | None:
+    """Why what a page takes from a result as it was sent cannot be shown; None where it can. Texts must be printable, at most
+    MAX_SHOWN characters in all (a classifier lists its outputs)."""
+    texts = {
+        "model.revision": result.model.revision or "",
+        "provenance.device": result.provenance.device,
+        "provenance.finished": result.provenance.finished,
+        "provenance.versions.bimotion": result.provenance.versions.get("bimotion", ""),
+        "data.fingerprint": result.data.fingerprint,
+        **({f"adapt.{name}": str(value) for name, value in vars(result.adapt).items()} if result.adapt else {}),
+        **{f"model.options.{name}": f"{name} {value}" for name, value in result.model.options.items()},
+    }
+    for where, text in texts.items():
+        if not text.isprintable():
+            return f"{where!a:.80}: expected one line of printable characters, found {text!a:.80}"
+    if (n_shown := sum(map(len, texts.values()))) > MAX_SHOWN:
+        longest = max(texts, key=lambda where: len(texts[where]))
+        return (
+            f"expected at most {MAX_SHOWN} characters in revision, options, device and so on; found {n_shown}, {longest!a:.80}"
+        )
+    try:
+        datetime.fromisoformat(result.provenance.finished)
+    except ValueError:
+        return f"provenance.finished: expected a date and time in ISO 8601, found {result.provenance.finished!a:.80}"
+    if not 0 <= (result.n_parameters or 0) <= MAX_PARAMETERS:
+        return f"n_parameters: expected null or a number from 0 to {MAX_PARAMETERS}, found {result.n_parameters!r:.40}"
     return None
 
 

@@ -80,7 +80,7 @@ def transfer_tables(result) -> list[Table]:
     elif any(score.method == "distance" for score in result.scores):
         tables.append(_distance_table(result))
     tables = tables or [_transfer_table(result, "inference")]
-    tables[-1].notes += _warnings(result)
+    tables[-1].notes += warnings(result)
     return tables
 
 
@@ -179,7 +179,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return None if None in values else sum(values) / len(values)
 
 
-def _warnings(result) -> list[str]:
+def warnings(result) -> list[str]:
     """What a reader must know before believing any row."""
     notes = []
     corpora = result.data.corpora
@@ -225,7 +225,7 @@ def adaptation_tables(results: Sequence) -> list[Table]:
     tables[-1].notes = [
         f"{one.adapt.setting}, split {one.split.rule}, schema {one.schema.name}, seeds {', '.join(map(str, one.seeds))}; "
         "intervals: result.json; which differences are real: bimotion compare",
-        *_warnings(one),
+        *warnings(one),
     ]
     return tables
 

@@ -6,7 +6,6 @@ Three steps, each only where the one before found nothing wrong: the files (thre
 
 import dataclasses
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +13,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from bimotion import claims, files, predictions, rescoring, results, rows, scoring, submission
+from bimotion import claims, predictions, rescoring, results, rows, scoring, submission
 from bimotion.claims import differs, short
-from bimotion.entries import VERIFIED_FILE
 from bimotion.errors import BimotionError
 from bimotion.labels import SCHEMAS
 from bimotion.reference import Reference
 from bimotion.results import PREDICTIONS_FILE, RESULT_FILE, Result, Score
 from bimotion.submission import SUBMISSION_FILE, Submission
+from bimotion.verified import MOST_BYTES, VERIFIED_FILE
 
 MAX_LINE = 500
 MAX_LINES = 50
@@ -29,11 +28,6 @@ MAX_SAID = 10
 """Differing scores that are told one by one."""
 SCORE_TOLERANCE = 1e-9
 """Far below any digit that is shown: sums may round otherwise on another machine. The verdict's scores are ours."""
-_SIZES = {
-    RESULT_FILE: results.MAX_RESULT_BYTES,
-    PREDICTIONS_FILE: predictions.MAX_BYTES,
-    SUBMISSION_FILE: submission.MAX_SUBMISSION_BYTES,
-}
 
 
 @dataclass
@@ -87,17 +81,6 @@ def verify_all(paths: Sequence[Path], reference: Reference, *, practice: bool = 
     return verdicts
 
 
-def mark(folder: Path, verdict: Verdict) -> None:
-    """Say beside a submission that these very files are verified (verified.json); where they are not, take that away."""
-    if folder.is_symlink() or not folder.is_dir():
-        return
-    if verdict.ok:
-        with files.written(folder / VERIFIED_FILE) as temporary:
-            temporary.write_text(json.dumps({"verified": True, "sha256": verdict.hashes}, indent=1) + "\n")
-    elif (folder / VERIFIED_FILE).is_symlink() or not (folder / VERIFIED_FILE).is_dir():
-        (folder / VERIFIED_FILE).unlink(missing_ok=True)
-
-
 def _lines(check: Callable[[], Iterator[str]]) -> list[str]:
     """The first problems that a check finds, one printable line each; an error is a problem, and ends the check."""
     found = []
@@ -120,7 +103,7 @@ def _read_records(path: Path, verdict: Verdict, reference: Reference, practice: 
     if problems:
         return
     verdict.submission = statement = submission.load(path / SUBMISSION_FILE)
-    for name in _SIZES:
+    for name in MOST_BYTES:
         with (path / name).open("rb") as file:
             verdict.hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
     others = {name: digest for name, digest in verdict.hashes.items() if name != SUBMISSION_FILE}
@@ -152,12 +135,12 @@ def _file_problems(path: Path) -> Iterator[str]:
     found: dict[str, os.stat_result] = {}
     with os.scandir(path) as entries:
         for entry in entries:
-            if entry.name not in (*_SIZES, VERIFIED_FILE):  # the latter is the receiver's own, and not read here
-                yield f"expected {', '.join(_SIZES)} alone, found {entry.name!r:.100}"
+            if entry.name not in (*MOST_BYTES, VERIFIED_FILE):  # the latter is the receiver's own, and not read here
+                yield f"expected {', '.join(MOST_BYTES)} alone, found {entry.name!r:.100}"
                 return
             found[entry.name] = entry.stat(follow_symlinks=False)
-    for name in sorted(_SIZES.keys() | found):
-        most = _SIZES.get(name, submission.MAX_SUBMISSION_BYTES)
+    for name in sorted(MOST_BYTES.keys() | found):
+        most = MOST_BYTES.get(name, submission.MAX_SUBMISSION_BYTES)
         if name not in found:
             yield f"{name}: expected a file, found none"
         elif not stat.S_ISREG(found[name].st_mode):

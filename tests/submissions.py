@@ -54,7 +54,7 @@ class Source:
 def verify(folder: Path) -> None:
     """Say that the receiver found a submission to be right."""
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES if (folder / name).exists()}
-    (folder / "verified.json").write_text(json.dumps({"verified": True, "sha256": hashes}))
+    (folder / "verified.json").write_text(json.dumps({"verified": True, "practice": False, "sha256": hashes}))
 
 
 MODELS = {  # name -> share of the truth that it knows, parameters

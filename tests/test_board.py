@@ -13,6 +13,7 @@ import pytest
 
 from bimotion import board, entries, files, protocol, rescoring, results, tables
 from bimotion.board import Board
+from bimotion.errors import SettingError
 from bimotion.labels import schema_named
 from bimotion.models.floor import FLOOR_MODELS
 from bimotion.results import CorpusUsed, DataUsed, ModelUsed, ProtocolUsed
@@ -51,11 +52,15 @@ def alone(folder, tmp_path):
     return copy
 
 
-def only(root):
+def only(root, **options):
     """The one entry of a folder, or the one reason why there is none."""
-    found = board.build(root)
+    found = board.build(root, **options)
     assert len(found.entries) + len(found.excluded) == 1
     return (found.entries or [one.reason for one in found.excluded])[0]
+
+
+def provenance_of(folder):
+    return results.load(folder / "result.json").provenance
 
 
 def rewrite(folder, **changes):
@@ -126,9 +131,9 @@ def test_several_seeds_are_one_number(folder, tmp_path, true_tree):
     assert [row.n_utterances for row in entry.scores] == [row.n_utterances for row in single.scores]
 
 
-def _verified(root, one):
+def _verified(root, one, **options):
     submissions.verify(one)
-    return only(root)
+    return only(root, **options)
 
 
 # --- marks ------------------------------------------------------------------------------------------------------------
@@ -155,12 +160,14 @@ def test_floor_rows_are_the_floor_models():
     assert set(entries.FLOORS) == set(FLOOR_MODELS)
 
 
-def test_an_incomplete_run_is_an_entry_and_says_so(alone, tmp_path):
+def test_an_incomplete_run_is_for_practice_alone_and_says_so(alone, tmp_path):
     one = alone()
     data = results.load(one / "result.json").data
     lacking = data.corpora | {"csed": dataclasses.replace(data.corpora["csed"], n_found=600, complete=False)}
     rewrite(one, data=DataUsed.of(data.fingerprint, lacking))
-    assert _verified(tmp_path, one).marks.incomplete == {"csed": "600 of 652"}
+    assert _verified(tmp_path, one, practice=True).marks.incomplete == {"csed": "600 of 652"}
+    (excluded,) = board.build(tmp_path).excluded
+    assert excluded.reason == "incomplete corpora: csed (600 of 652 clips)"
 
 
 def _change(path):
@@ -179,8 +186,12 @@ UNVERIFIED = {
         "verified.json does not say that it is",
     ),
     "a verdict without hashes": (
-        lambda run: (run / "verified.json").write_text('{"verified": true}'),
+        lambda run: (run / "verified.json").write_text('{"verified": true, "practice": false}'),
         "changed since it was verified: result.json, predictions.parquet",
+    ),
+    "a verdict for practice": (
+        lambda run: (run / "verified.json").write_text((run / "verified.json").read_text().replace("false", "true")),
+        "verified for practice alone",
     ),
     "a verdict that is no JSON": (lambda run: (run / "verified.json").write_text("{"), "verified.json: expected JSON"),
     "a verdict that is a list": (lambda run: (run / "verified.json").write_text("[]"), "expected an object, found list"),
@@ -214,6 +225,18 @@ REFUSED = {
     "no name": (lambda run: rewrite(run, model=ModelUsed("", "1")), "expected a name of 1 to 200 printable characters"),
     "lone surrogate": (lambda run: _surrogate(run), "expected a name of 1 to 200 printable characters"),
     "bidi override": (lambda run: rewrite(run, model=ModelUsed("a\u202eb", "1")), "printable characters, found 'a\\u202eb'"),
+    "a long device": (
+        lambda run: rewrite(run, provenance=dataclasses.replace(provenance_of(run), device="x" * 99999)),
+        "expected at most 50000 characters in revision, options, device and so on; found",
+    ),
+    "an option of two lines": (
+        lambda run: rewrite(run, model=ModelUsed("org/tiny", "1", options={"head": "a\nb"})),
+        "'model.options.head': expected one line of printable characters",
+    ),
+    "more parameters than a chart ends at": (
+        lambda run: rewrite(run, n_parameters=10**400),
+        "n_parameters: expected null or a number from 0 to 1000000000000000, found 1000",
+    ),
     "other seeds": (lambda run: rewrite(run, seeds=[0, 1]), "expected predictions of seeds [0, 1]"),
     "unknown schema": (
         lambda run: rewrite(run, schema=dataclasses.replace(results.load(run / "result.json").schema, name="x")),
@@ -289,6 +312,31 @@ def test_nothing_is_read_that_is_not_two_folders_down(alone, tmp_path):
     for place in (tmp_path, tmp_path / "a", tmp_path / "a" / "b" / "c", tmp_path / ".hidden" / "b"):
         shutil.copytree(one, place, dirs_exist_ok=True)
     assert only(tmp_path).id == f"org__tiny/{one.name}"
+
+
+def test_a_submission_without_its_record_is_told_and_a_link_is_not_followed(alone, tmp_path):
+    one = alone()
+    bare = tmp_path / "lab__bare" / "0123"
+    bare.mkdir(parents=True)
+    shutil.copy(one / "predictions.parquet", bare)
+    dangling = tmp_path / "lab__dangling" / "0123"
+    dangling.mkdir(parents=True)
+    (dangling / "result.json").symlink_to(tmp_path / "nowhere")
+    elsewhere = tmp_path.with_name(f"{tmp_path.name}-elsewhere") / "lab__elsewhere"
+    shutil.copytree(one, elsewhere / one.name)
+    (tmp_path / "lab__elsewhere").symlink_to(elsewhere)
+    (tmp_path / "lab__bare" / one.name).symlink_to(elsewhere / one.name)
+    found = board.build(tmp_path)
+    assert [entry.id for entry in found.entries] == [f"org__tiny/{one.name}"]
+    assert [(out.id, out.reason) for out in found.excluded] == [
+        ("lab__bare/0123", "result.json: expected a plain file, found none"),
+        ("lab__dangling/0123", "result.json: expected a plain file, found none"),
+    ]
+
+
+def test_a_folder_that_is_not_there_is_no_empty_board(tmp_path):
+    with pytest.raises(SettingError, match="expected a folder of submissions, found none"):
+        board.build(tmp_path / "typo")
 
 
 # --- ranks ------------------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_a_model_cannot_be_separated_from_itself(folders):
 
 def test_other_questions_are_not_compared(folders):
     runs = comparing.load([folders("random"), folders("random", "disjoint")])
-    with pytest.raises(SettingError, match="expected the same split"):
+    with pytest.raises(SettingError, match="expected the same split, found paper and disjoint"):
         comparing.comparison_tables(runs)
 
 
@@ -68,7 +68,7 @@ def test_groups_have_intervals_and_chance(folders):
     kinds = [row[0].split(",")[0].split(":")[0] for row in shown]
     assert {"age gap", "language gap", "worst cell", "transfer ratio"} == set(kinds)
     language = next(row for row in shown if row[0].startswith("language gap, mean"))
-    low, high = (float(value) for value in language[2].split(" to "))
+    low, high = (float(value) for value in language[2].removesuffix(" (mixed)").split(" to "))
     assert low < float(language[1]) < high
     assert 0 < float(language[4]) <= 1
     ratios = {row[0]: float(row[1]) for row in shown if row[0].startswith("transfer ratio")}
@@ -86,6 +86,42 @@ def test_leakage_premium_where_both_rules_were_run(folders):
         assert float(premium) == pytest.approx(float(paper) - float(disjoint), abs=0.011)
     assert "disjoint cannot keep speakers apart" in table.notes[0]
     assert comparing.leakage_tables(comparing.load([folders("prosody"), folders("random", "disjoint")])) == []
+    disjoint, paper = (
+        next(
+            score for score in run.result.scores
+            if (score.train, score.test, score.metric, score.pooling) == (["eng_adu"], "eng_adu", "weighted_f1", "mean")
+        )
+        for run in runs
+    )  # fmt: skip
+    below = ((paper.value - paper.low) ** 2 + (disjoint.high - disjoint.value) ** 2) ** 0.5
+    low = paper.value - disjoint.value - below
+    (row,) = [row for row in table.rows if row[0].startswith("in-group inference: eng_adu")]
+    assert float(row[4].split(" to ")[0]) == pytest.approx(100 * low, abs=0.006)
+
+
+def test_what_intervals_cannot_say_is_said(folders):
+    runs = comparing.load([folders("prosody"), folders("random")])
+    pair, ranked = comparing.comparison_tables(runs)
+    by_setting = {row[0]: row[2] for row in pair.rows}
+    assert by_setting["in-group inference: zho_eld -> zho_eld"].endswith(" (clips)")  # CSED publishes no speakers
+    assert not by_setting["in-group inference: zho_adu -> zho_adu"].endswith(")")
+    assert any(note.startswith("(clips)") for note in pair.notes)
+    assert any("tess: one speaker" in note for note in pair.notes)
+    assert any("SYNTHETIC" in note for note in ranked.notes)
+    groups = comparing.group_tables(runs[0])[0]
+    assert any("SYNTHETIC" in note for note in groups.notes)
+    (worst,) = [row for row in groups.rows if row[0].startswith("worst")]
+    assert not worst[1].startswith("+")
+
+
+def test_runs_are_grouped_by_their_question(folders):
+    runs = comparing.load([folders("random"), folders("random", "disjoint"), folders("prosody")])
+    assert [[run.result.model.name for run in one] for one in comparing.questions(runs)] == [
+        ["bimotion/random", "bimotion/prosody"],
+        ["bimotion/random"],
+    ]
+    with pytest.raises(SettingError, match="expected each run once"):
+        comparing.questions([runs[0], runs[0]])
 
 
 def test_age_thresholds_by_hand(folders, synth_root):

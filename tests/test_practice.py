@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,8 @@ def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_pa
     assert {entry["marks"]["synthetic"] for entry in board["entries"]} == {True}
     assert {entry["marks"]["verified"] for entry in board["entries"]} == {True}
     shown = bimotion("leaderboard", "export", submissions, "--format", "markdown", "--practice")
-    assert "| bimotion/prosody |" in shown.stdout
+    (prosody,) = [line for line in shown.stdout.splitlines() if "| bimotion/prosody |" in line]
+    assert "| SYNTHETIC, verified" in prosody
     real = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "real")
     assert json.loads((tmp_path / "real" / "leaderboard.json").read_text())["entries"] == []
     assert real.stderr.count("synthetic data") == 3
@@ -73,6 +75,19 @@ def test_what_was_changed_afterwards_is_refused(submissions, synth_root):
         assert not (place / "verified.json").exists()
     finally:
         path.write_bytes(before)
+
+
+def test_a_submission_without_its_record_is_refused_with_the_others(submissions, synth_root):
+    bare = submissions / "lab__bare" / "0123"
+    bare.mkdir(parents=True)
+    (bare / "predictions.parquet").write_bytes(b"PAR1")
+    try:
+        refused = bimotion("leaderboard", "verify", submissions, "--corpora", synth_root, "--practice")
+    finally:
+        shutil.rmtree(bare.parent)
+    assert refused.returncode == 1
+    assert f"{bare}: REFUSED" in refused.stdout
+    assert "1 of 4 submissions refused" in refused.stderr
 
 
 def test_the_page_is_served_on_this_machine_alone(submissions, tmp_path):

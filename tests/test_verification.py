@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bimotion import predictions, records, reference, rescoring, results, runner, scoring, submission, verification
+from bimotion import predictions, records, reference, rescoring, results, runner, scoring, submission, verification, verified
 from bimotion.errors import RecordError
 from bimotion.labels import SCHEMAS
 from bimotion.reference import Reference
@@ -179,14 +179,27 @@ def test_a_model_that_is_trained_on_nothing_is_verified(run, known, tmp_path):
     assert verification.verify(zero_shot(run).write(tmp_path), known).problems == []
 
 
+def marked(folder, known, practice=False):
+    """Verified, and said so beside it or taken away, as the command does."""
+    verdict = verification.verify(folder, known, practice=practice)
+    if verdict.ok:
+        verified.say(folder, verdict.hashes, practice=practice)
+    else:
+        verified.withdraw(folder)
+
+
 def test_marks_hold_for_verified_files_alone(run, known, tmp_path):
     folder = submission.pack(run, tmp_path, contact=None, trained_on=None)
-    verification.mark(folder, verification.verify(folder, known))
+    marked(folder, known)
     assert json.loads((folder / "verified.json").read_text())["verified"] is True
     again = verification.verify(folder, known)
     assert again.ok
+    assert verified.why_not(folder, again.hashes, practice=False) is None
+    marked(folder, known, practice=True)
+    assert verified.why_not(folder, again.hashes, practice=False) == "verified for practice alone"
+    assert verified.why_not(folder, again.hashes, practice=True) is None
     (folder / RESULT).write_text("{}")
-    verification.mark(folder, verification.verify(folder, known))
+    marked(folder, known)
     assert not (folder / "verified.json").exists()
 
 
@@ -425,6 +438,8 @@ TAMPERED = {
     "seed missing": (seeds_promised, "eng_eld, seed 1: expected predictions of its test clips, found none"),
     "training set renamed": (rows(lambda t: t.assign(train="all")), "eng_eld, seed 0: expected predictions of its test"),
     "trained on less": (rows(lambda t: t.assign(trained=[["angry"]] * len(t))), "eng_eld: trained: expected sadness|"),
+    "trained joined into one name": (rows(lambda t: t.assign(trained=[["|".join(names)] for names in t["trained"]])),
+                                     "column trained: expected classes of schema emotion, found 'sadness|"),
     "trained differs in a row": (cell("trained", 9, ["angry"]), "eng_eld: trained: expected sadness|"),
     # shape of the predictions
     "text for numbers": (shaped(lambda t: t.set_column(5, "seed", t["seed"].cast(pa.string()))), "other: seed: string"),
@@ -599,10 +614,10 @@ def test_marks_go_nowhere_else(run, known, tmp_path):
     victim.parent.mkdir()
     victim.write_text("theirs")
     (tmp_path / "link").symlink_to(victim.parent)
-    verification.mark(tmp_path / "link", verification.verify(tmp_path / "link", known))
+    marked(tmp_path / "link", known)
     folder = Draft(run).write(tmp_path)
     (folder / "verified.json").symlink_to(victim)
-    verification.mark(folder, verification.verify(folder, known))
+    marked(folder, known)
     assert not (folder / "verified.json").is_symlink()
     assert victim.read_text() == "theirs"
 

@@ -34,10 +34,11 @@ def compare(
         found = manifest.build(corpora, corpora=used, locations=places, skip_malformed=True, progress=progress())
         measured = found.table[found.table["age_source"] == "measured"]
         known = measured.set_index("id")["age_years"]
-    rules = {run.result.split.rule for run in runs}
     tables = comparing.leakage_tables(runs)
-    for rule in sorted(rules):
-        tables += comparing.comparison_tables([run for run in runs if run.result.split.rule == rule])
+    for same in comparing.questions(runs):
+        tables += comparing.comparison_tables(same)
+    if len(runs) > 1 and not tables:
+        comparing.comparison_tables(runs)  # says why they cannot be compared
     for run in runs:
         tables += comparing.group_tables(run, known)
     if as_json:

@@ -39,7 +39,7 @@ def verify(
 
     What is found sound gets a verified.json beside it, which holds for these very files, and is made ready for the board.
     """
-    from bimotion import board, reference, verification
+    from bimotion import board, reference, submission, verification, verified
 
     if labels is not None:
         known = reference.load(labels)
@@ -47,17 +47,20 @@ def verify(
         known = reference.Reference.of_corpora(
             corpora, corpora=names(only), locations=locations(corpus), practice=practice, progress=progress()
         )
-    folders = [path] if (path / "result.json").exists() else sorted(place.parent for place in path.glob("*/*/result.json"))
+    one = any((path / name).exists() for name in submission.FILES)
+    folders = [path] if one else submission.folders(path)
     if not folders:
-        raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/result.json, found none")
+        raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/, found none")
     refused = 0
     for folder, verdict in zip(folders, verification.verify_all(folders, known, practice=practice), strict=True):
         print(f"{folder}: {'verified' if verdict.ok else 'REFUSED'}")
         for line in (*verdict.problems, *(f"note: {warning}" for warning in verdict.warnings)):
             print(f"  {line}")
-        verification.mark(folder, verdict)
         if verdict.ok:
+            verified.say(folder, verdict.hashes, practice=practice)
             board.derive(folder)
+        else:
+            verified.withdraw(folder)
         refused += not verdict.ok
     if refused:
         print(f"{refused} of {len(folders)} submissions refused", file=sys.stderr)

@@ -129,7 +129,7 @@ function printedRow(reference) {
 const COLUMNS = [
   { id: "rank", label: "Rank", text: true, first: "ascending", key: (row) => row.entry?.standing?.rank },
   { id: "model", label: "Model", text: true, first: "ascending", key: (row) => row.model.toLowerCase() },
-  { id: "mean", label: "Mean of 4 cells", first: "descending", key: (row) => row.mean?.value },
+  { id: "mean", label: "Mean of cells", title: "Mean over the four cells of BiMotion; in practice with incomplete corpora over those that can be run", first: "descending", key: (row) => row.mean?.value },
   ...CELLS.map((cell) => ({
     id: cell, label: cell, title: words(cell), first: "descending", key: (row) => row.tested[cell]?.value, kind: "second",
   })),
@@ -384,7 +384,7 @@ function detail(entry) {
     entry.adapt && h("p", { class: "small" }, `Adapted: ${adaptation(entry)}`),
     h("p", { class: "small" }, `${entry.track} · ${entry.split_rule} split · schema ${entry.schema} · protocol ${entry.protocol} · run ${entry.key}`),
     h("p", { class: "lead" }, percent(row.mean?.value), h("small", {},
-      row.mean ? `mean of 4 cells, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
+      row.mean ? `mean of ${Object.keys(row.tested).length} cells, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
       standing ? `; rank ${standing.rank} of ${standing.of} (${standing.low} to ${standing.high}), tie group ${letter(standing.tie_group)}` : "; not ranked")),
     h("ul", { class: "notes" }, marksOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${MARKS[kind][1]}`, "aria-hidden": "true" }, MARKS[kind][0]), h("span", {}, `${MARKS[kind][2]} ${more ?? ""}`)))),
     facts([
