@@ -23,8 +23,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "urdu": ("URDU-Dataset", "Urdu SER", "Urdu Emotional Speech", "Urdu Emotion Dataset"),
     "yuemotion": ("YueMotion", "Yue Motion"),
 }
-"""Corpus -> ways to write its name; a corpus that is not here answers to its card's name and title. `Urdu` alone is a language:
-`Common Voice Urdu` is none of ours."""
+"""Corpus -> ways to write its name; a corpus that is not here answers to its card's name and title."""
+CASED = {"urdu": "urdu", "URDU": "urdu"}
+"""Whole names that mean a corpus only where they are written so: Urdu is a language, `Common Voice Urdu` none of ours."""
 COLLECTIONS: dict[str, tuple[str, ...]] = {
     "BiMotion": ("crema_d", "csed", "elderreact", "esd", "iemocap", "tess"),
     "EmoBox": ("crema_d", "emo_db", "esd", "iemocap", "shemo", "tess", "urdu"),
@@ -59,6 +60,8 @@ def corpora_meant(name: str) -> tuple[str, ...]:
     >>> corpora_meant("MSP-Podcast"), corpora_meant("ASVP-ESD")
     ((), ())
     """
+    if name.strip() in CASED:
+        return (CASED[name.strip()],)
     words, found, start = _words(name), set(), 0
     while start < len(words):
         joined, readings = "", {}

@@ -1,14 +1,16 @@
 """ShEMO (Sharif Emotional Speech Database): 87 Persian speakers of radio plays, 3000 clips, six emotions (Mohamad Nezami 2019).
 
     female/F03S02.wav         <gender><speaker><emotion><number>
-    male/M02F01.wav           the first F is a woman's, the second F is fear
+    male/M21F01.wav           the first F is a woman's, the second F is fear
 
 Name, by position: F or M; speaker (two digits, counted apart for women and men); emotion A anger, F fear, H happiness,
-N neutral, S sadness, W surprise; number of the clip in that speaker and emotion. 44.1 kHz mono, some clips 22.05 kHz.
+N neutral, S sadness, W surprise; number of the clip in that speaker and emotion. (F14A09 and M02F01, the README's
+examples, are no clips.) 44.1 kHz mono, some clips 22.05 kHz.
 
 Classes are far from equal: 1059 anger, 1028 neutral, 449 sadness, 225 surprise, 201 happiness, 38 fear; so are speakers, with 2
 (F08) to 180 clips (M12). Labels are a majority of twelve listeners. No sentence ids, no ages: 30 is an assumption of ours.
-Lists of others (EmoBox) hold 2838 of the clips and do not say why.
+Lists of others (EmoBox) hold 2838 of the clips and do not say why. The README allows academic use; a copy of it on the Hub
+names Apache-2.0.
 """
 
 import re
