@@ -78,7 +78,7 @@ def test_every_setting_has_its_own_scores(results):
         assert max(values) > 0.4  # four classes; the synthetic languages lie near each other
 
 
-def test_five_or_six_trainings_serve_twelve_settings(results):
+def test_six_trainings_serve_twelve_settings(results):
     result = results[1][0]
     assert [fit.train for fit in result.fits] == [
         "eng_adu@iemocap+emo_db+shemo+urdu",
@@ -128,14 +128,11 @@ def test_the_local_board_keeps_every_training_set_apart(results):
 
 
 def test_compare_submit_verify_and_page(results, root, tmp_path):
-    output, (paper, disjoint) = results
-    folders = [result.folder(output) for result in (paper, disjoint)]
-    compared = bimotion("compare", *folders)
-    assert compared.returncode != 2 or "expected the same split" in compared.stderr
-    shown = bimotion("compare", folders[0])
+    output, (paper, _) = results
+    shown = bimotion("compare", paper.folder(output))
     assert shown.returncode == 0, shown.stderr
     assert "eng_adu@iemocap+emo_db+shemo+urdu -> deu_adu" in " ".join(shown.stdout.split())
-    packed = bimotion("submit", folders[0], "--output", tmp_path / "in", "--practice", "--trained-on", "EmoBox")
+    packed = bimotion("submit", paper.folder(output), "--output", tmp_path / "in", "--practice", "--trained-on", "EmoBox")
     assert packed.returncode == 0, packed.stderr
     verified = bimotion("leaderboard", "verify", tmp_path / "in", "--corpora", root, "--practice")
     assert verified.returncode == 0, verified.stdout + verified.stderr
