@@ -157,7 +157,8 @@ BEYOND_THE_PAPER = {
 
 def _plain_table(result, method: str) -> Table:
     """A row a training set, a column a test cell, with its unweighted average recall beside it."""
-    mine = {(tuple(score.train), score.test): score for score in result.scores if score.method == method}
+    headlines = [score for score in result.scores if (score.metric, score.pooling) == ("weighted_f1", "mean")]
+    mine = {(tuple(score.train), score.test): score for score in headlines if score.method == method}
     trains, tests = (list(dict.fromkeys(names)) for names in zip(*mine, strict=True))
     title = f"{BEYOND_THE_PAPER[method]}: weighted F1 and UAR, %, mean over each cell's corpora"
     table = Table(title, [result.model.name, *(name for test in tests for name in (test, "UAR"))])
