@@ -15,15 +15,20 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "crema_d": ("CREMA-D", "CREMA", "Crowd-sourced Emotional Multimodal Actors Dataset"),
     "csed": ("CSED", "Chinese-Speech-Emotion-Datasets", "Chinese Speech Emotion Dataset"),
     "elderreact": ("ElderReact", "Elder React"),
+    "emo_db": ("EMO-DB", "Berlin EmoDB", "Berlin Database of Emotional Speech", "Berlin Emotional Speech Database"),
     "esd": ("ESD", "Emotional Speech Dataset", "Emotional Speech Database", "Emotion Speech Dataset"),
     "iemocap": ("IEMOCAP", "Interactive Emotional Dyadic Motion Capture"),
+    "shemo": ("ShEMO", "Sharif Emotional Speech Database", "Sharif Emotional Speech Dataset"),
     "tess": ("TESS", "Toronto Emotional Speech Set"),
+    "urdu": ("URDU-Dataset", "Urdu SER", "Urdu Emotional Speech", "Urdu Emotion Dataset"),
     "yuemotion": ("YueMotion", "Yue Motion"),
 }
 """Corpus -> ways to write its name; a corpus that is not here answers to its card's name and title."""
+CASED = {"urdu": "urdu", "URDU": "urdu"}
+"""Whole names that mean a corpus only where they are written so: Urdu is a language, `Common Voice Urdu` none of ours."""
 COLLECTIONS: dict[str, tuple[str, ...]] = {
     "BiMotion": ("crema_d", "csed", "elderreact", "esd", "iemocap", "tess"),
-    "EmoBox": ("crema_d", "esd", "iemocap", "tess"),
+    "EmoBox": ("crema_d", "emo_db", "esd", "iemocap", "shemo", "tess", "urdu"),
     "EMO-SUPERB": ("crema_d", "iemocap"),
 }
 """Published collection -> our corpora in it."""
@@ -38,7 +43,8 @@ def _words(name: str) -> list[str]:
 def _meanings() -> dict[str, tuple[str, ...]]:
     """Words run together -> corpora."""
     written = {alias: (name,) for name, aliases in ALIASES.items() for alias in aliases} | COLLECTIONS
-    written |= {alias: (name,) for name, corpus in CORPORA.items() for alias in (name, corpus.card.title)}
+    others = {name: corpus for name, corpus in CORPORA.items() if name not in ALIASES}
+    written |= {alias: (name,) for name, corpus in others.items() for alias in (name, corpus.card.title)}
     return {"".join(_words(alias)): corpora for alias, corpora in written.items()} | {"".join(_words(n)): () for n in OTHERS}
 
 
@@ -54,6 +60,8 @@ def corpora_meant(name: str) -> tuple[str, ...]:
     >>> corpora_meant("MSP-Podcast"), corpora_meant("ASVP-ESD")
     ((), ())
     """
+    if name.strip() in CASED:
+        return (CASED[name.strip()],)
     words, found, start = _words(name), set(), 0
     while start < len(words):
         joined, readings = "", {}

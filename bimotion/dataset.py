@@ -18,7 +18,7 @@ from datasets.builder import Key
 
 from bimotion import groups, splits
 from bimotion.audio import SAMPLE_RATE_HZ
-from bimotion.corpora import CORPORA
+from bimotion.corpora import CORPORA, PAPER_CORPORA
 from bimotion.errors import UnknownName
 from bimotion.labels import EMOTIONS, SCHEMAS, multi_hot
 from bimotion.selection import Selection, select
@@ -32,6 +32,7 @@ CONFIGS = {
 """Dataset -> its configs, each a union of cells (groups.union)."""
 ROWS_A_TABLE = 2000
 CELLS = [str(cell) for cell in (*groups.BIMOTION_CELLS, *groups.YUEMOTION_CELLS)]
+LANGUAGES = list(dict.fromkeys(name.partition("_")[0] for name in CELLS))
 VALENCES = SCHEMAS["valence"].classes
 
 
@@ -58,9 +59,9 @@ def features(decode: bool) -> datasets.Features:
             "valence": datasets.ClassLabel(names=list(VALENCES)),
             "native_label": text,
             "annotated": datasets.List(emotion),
-            "corpus": datasets.ClassLabel(names=list(CORPORA)),
+            "corpus": datasets.ClassLabel(names=list(PAPER_CORPORA)),
             "cell": datasets.ClassLabel(names=CELLS),
-            "language": datasets.ClassLabel(names=list(groups.LANGUAGES)),
+            "language": datasets.ClassLabel(names=LANGUAGES),
             "age_group": datasets.ClassLabel(names=list(groups.AGE_GROUPS)),
             "age_years": datasets.Value("float32"),
             "age_source": datasets.ClassLabel(names=list(AGE_SOURCES)),
@@ -89,15 +90,15 @@ def arrow_rows(rows: pd.DataFrame, audio: Iterable[dict]) -> pa.Table:
         "labels_mask": [multi_hot(annotated[name]).tolist() for name in rows["corpus"]],
         "valence": [_valence(names) for names in rows["emotions"]],
         "annotated": [[EMOTIONS.index(name) for name in annotated[corpus]] for corpus in rows["corpus"]],
-        "corpus": [list(CORPORA).index(name) for name in rows["corpus"]],
         "speaker_unknown_because": [
             cards[corpus].speaker_note if pd.isna(speaker) else None
             for corpus, speaker in zip(rows["corpus"], rows["speaker"], strict=True)
         ],
     }
     closed = {
+        "corpus": PAPER_CORPORA,
         "cell": CELLS,
-        "language": groups.LANGUAGES,
+        "language": LANGUAGES,
         "age_group": groups.AGE_GROUPS,
         "age_source": AGE_SOURCES,
         "gender": GENDERS,
@@ -118,7 +119,12 @@ def _valence(emotions: Iterable[str]) -> int | None:
 
 def cache_key(selection: Selection, facts: Iterable[object]) -> str:
     """Changes with the corpora's folders and states, the options and the shape of the rows; 16 hex digits."""
-    versions = [DATASET_VERSION, splits.SPLIT_VERSION, torchcodec_works(), *(schema.version for schema in SCHEMAS.values())]
+    versions = [
+        DATASET_VERSION,
+        splits.SPLIT_VERSION,
+        torchcodec_works(),
+        *(SCHEMAS[name].version for name in ("emotion", "valence")),
+    ]
     cards = [(name, CORPORA[name].card.emotions) for name in selection.manifest.corpora]
     facts = [versions, cards, sorted(selection.manifest.states.items()), *facts]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bimotion.audio import SILENCE_PEAK
-from bimotion.corpora import CORPORA, corpus_named
+from bimotion.corpora import CORPORA, EXTENSION_CORPORA, corpus_named
 from bimotion.errors import CorpusAmbiguous, CorpusMalformed, CorpusNotFound, MissingExtra, some
 from bimotion.inspection import inspect
 from bimotion.manifest import Manifest, build
@@ -35,7 +35,7 @@ class Diagnosis:
     @property
     def state(self) -> str:
         if self.folder is None:
-            return "not found"
+            return "optional, not found" if self.corpus in EXTENSION_CORPORA else "not found"
         if any(finding.kind == "malformed" for finding in self.problems):
             return "malformed"
         if any(finding.kind in UNUSABLE for finding in self.problems):
@@ -60,7 +60,7 @@ def diagnose(
     diagnoses = [
         _diagnosis(name, root, {name: locations[name]} if name in locations else {}, progress, listen) for name in CORPORA
     ]
-    if all(diagnosis.state == "not found" for diagnosis in diagnoses):
+    if all(diagnosis.folder is None for diagnosis in diagnoses):
         build(root, locations=locations)  # raises, saying what the folder holds instead
     return diagnoses
 
@@ -129,4 +129,6 @@ def as_table(diagnoses: list[Diagnosis]) -> Table:
                 kinds[finding.kind].append(f"{finding.where} ({finding.detail})" if finding.detail else finding.where)
             for kind, names in kinds.items():
                 table.notes.append(f"{diagnosis.corpus}: {title}{len(names)} {kind} ({FINDINGS[kind]}): {some(names)}")
+    if absent := [diagnosis.corpus for diagnosis in diagnoses if diagnosis.state.startswith("optional")]:
+        table.notes.append(f"optional: {', '.join(absent)}: for protocol extension alone")
     return table

@@ -27,6 +27,10 @@ VALENCE = {
 either sign, other and unknown have none: they are left out. CSED's positive / negative are valence labels already."""
 
 
+FOUR = {"angry": "angry", "happiness": "happiness", "excitement": "happiness", "neutral": "neutral", "sadness": "sadness"}
+"""Emotion -> class of the four that cross-lingual work shares; IEMOCAP's excitement counts as happiness there."""
+
+
 def check_emotions(names: Iterable[str]) -> tuple[str, ...]:
     """The names in canonical order, without repeats; raises UnknownName.
 
@@ -68,16 +72,22 @@ class LabelSchema:
         found = {self.mapping[emotion] for emotion in emotions if emotion in self.mapping}
         return tuple(name for name in self.classes if name in found)
 
-    def left_out(self, emotions: Iterable[str]) -> str | None:
+    def left_out(self, emotions: Iterable[str], annotated: Iterable[str] | None = None) -> str | None:
         """Why a clip with these emotions has no reference under this schema, or None where it has one.
+
+        `annotated`: emotions of its corpus, which must give two classes: of one alone every prediction would be right.
 
         >>> SCHEMAS["valence"].left_out(["happiness", "fear"])
         'mixed: positive and negative'
         >>> SCHEMAS["emotion"].left_out([]) is None
         True
+        >>> SCHEMAS["four"].left_out(["neutral"], ["neutral", "positive", "negative"])
+        'its corpus has one class alone: neutral'
         """
         if not self.exclusive:
             return None
+        if annotated is not None and len(known := self.annotated(annotated)) < 2:
+            return f"its corpus has one class alone: {known[0]}" if known else "its corpus has no class"
         emotions = tuple(emotions)
         classes = self.annotated(emotions)
         if len(classes) == 1:
@@ -101,6 +111,7 @@ SCHEMAS = {
     for schema in (
         LabelSchema("emotion", "1", EMOTIONS, {name: name for name in EMOTIONS}, exclusive=False),
         LabelSchema("valence", "1", ("positive", "neutral", "negative"), VALENCE, exclusive=True),
+        LabelSchema("four", "1", ("angry", "happiness", "neutral", "sadness"), FOUR, exclusive=True),
     )
 }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from bimotion import files, results
 from bimotion.errors import RecordError
 from bimotion.groups import BIMOTION_CELLS
+from bimotion.protocol import BY_TRAINING_SET
 
 LEADERBOARD_VERSION = 3
 LEADERBOARD_FILE = "leaderboard.json"
@@ -49,10 +50,10 @@ def _entry(result: results.Result, path: str) -> dict:
     """One line of the board: weighted F1, mean over corpora, of every setting that was run."""
     headline: dict[str, dict[str, float]] = {}
     for score in result.scores:
-        train = tuple(score.train) if score.method == "distance" else None  # of Table 5 each row has its own training set
+        train = tuple(score.train) if score.method in BY_TRAINING_SET else None
         value = result.headline(score.transfer, score.method, score.test, train=train)
         if score.pooling == "mean" and score.metric == "weighted_f1" and value is not None:
-            name = f"{score.transfer}/{score.method}" if train is None else f"distance/{'+'.join(train)}"
+            name = f"{score.transfer}/{score.method}" if train is None else f"{score.method}/{'+'.join(train)}"
             headline.setdefault(name, {})[score.test] = value
     first = "zero-shot/zero-shot" if result.track == "zero-shot" else "in-group/inference"
     in_group = [headline.get(first, {}).get(str(cell)) for cell in BIMOTION_CELLS]

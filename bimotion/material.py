@@ -50,7 +50,8 @@ def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None)
     lost = [finding for finding in selection.manifest.findings if finding.kind in (UNUSABLE | NO_PART) - {"malformed"}]
     for finding in (*lost, *selection.split.findings):
         left_out[finding.corpus][finding.kind] += _n_clips(finding)
-    reasons = np.array([schema.left_out(emotions) for emotions in selection.rows["emotions"]], dtype=object)
+    clips = zip(selection.rows["emotions"], selection.rows["corpus"], strict=True)
+    reasons = np.array([schema.left_out(names, CORPORA[corpus].card.emotions) for names, corpus in clips], dtype=object)
     if limit is not None:
         beyond = selection.rows.groupby(["corpus", "cell", "part"]).cumcount() >= limit
         reasons = np.where((reasons == None) & beyond, f"beyond the limit of {limit}", reasons)  # noqa: E711  (elementwise)

@@ -26,7 +26,7 @@ class Request:
     data_dir, corpora, locations, allow_missing   where the corpora lie, as `load_dataset` takes them
     protocol_name, cells     settings of a protocol, of those that test in some cells (None: all)
     split_rule, split_seed   how clips are dealt into parts
-    schema                   classes: `emotion` or `valence`
+    schema                   classes: `emotion`, `valence` or `four`
     limit                    at most so many clips of each corpus, cell and part
     """
 

@@ -207,9 +207,10 @@ def _marks(rows: pd.DataFrame, schema: LabelSchema) -> list[str | None]:
     @cache
     def marks(corpus: str, emotions: str | None) -> str | None:
         names = None if emotions is None else [name for name in emotions.split("+") if name]
-        if names is None or schema.left_out(names) is not None:
+        annotated = CORPORA[corpus].card.emotions
+        if names is None or schema.left_out(names, annotated) is not None:
             return None
-        return marks_text(schema.reference(names, CORPORA[corpus].card.emotions)[None])[0]
+        return marks_text(schema.reference(names, annotated)[None])[0]
 
     return [marks(corpus, emotions) for corpus, emotions in zip(rows["corpus"], rows["emotions"], strict=True)]
 

@@ -108,7 +108,7 @@ class Score:
     """One number and what it is of.
 
     transfer, method     how train and test cells relate; the in-group baseline of both tables has method `inference`
-    train, test          cells; nothing is trained in track `zero-shot`
+    train, test          cells (Setting.train_names); nothing is trained in track `zero-shot`
     corpus               null: the whole cell, combined as `pooling` says
     pooling              `mean`: unweighted mean over the cell's corpora (the headline); `pooled`: all clips scored at once
     metric, value        value null where the metric is undefined
@@ -287,7 +287,7 @@ class Result:
         self, transfer: str, method: str, test: str, metric: str = "weighted_f1", train: tuple[str, ...] | None = None
     ) -> float | None:
         """Mean over the cell's corpora and over seeds, in [0, 1]; None where the setting was not run. `train`: its cells, where
-        several settings share transfer, method and test (Table 5)."""
+        several settings share transfer, method and test (protocol.BY_TRAINING_SET)."""
         wanted = (transfer, method, test, metric, "mean")
         found = [
             score.value

@@ -5,6 +5,9 @@ paper      sizes of Tables 1 and 2 of arXiv 2306.14517: official splits for ESD,
            clip OA_bite adult.
 disjoint   no speaker in two parts, where the corpus can give that; the true age decides the cell. Sizes are in speakers.
 
+The paper knows no EMO-DB, ShEMO and URDU: `paper` has nothing of its own for them, so both rules give them the same parts, with
+speakers apart.
+
 Both are pure functions of utterance ids (and, for YueMotion, of its metadata): clips are ordered by
 sha256(version, seed, id), never by directory or global random state. A part never moves when clips or corpora are added.
 """
@@ -27,7 +30,9 @@ SPLIT_VERSION = "1"
 RULES = ("paper", "disjoint")
 OFFICIAL = ("elderreact", "esd", "yuemotion")
 """Corpora with a split of their own, which the paper uses."""
-ROSTERED = ("crema_d", "csed", "elderreact", "esd", "iemocap", "tess")
+UNPUBLISHED = ("emo_db", "shemo", "urdu")
+"""Corpora that neither the paper nor they themselves cut: their speakers are kept apart under both rules."""
+ROSTERED = ("crema_d", "csed", "elderreact", "emo_db", "esd", "iemocap", "shemo", "tess", "urdu")
 """Corpora whose parts are shipped (roster.py)."""
 
 PAPER_SIZES = {
@@ -58,6 +63,9 @@ DISJOINT_SHARES = {
     ("iemocap", "eng_adu"): (0.6, 0.2, 0.2),
     ("yuemotion", "yue_adu"): (0.50, 0.15, 0.35),
     ("yuemotion", "yue_eld"): (0.50, 0.15, 0.35),
+    ("emo_db", "deu_adu"): (0.50, 0.15, 0.35),
+    ("shemo", "fas_adu"): (0.50, 0.15, 0.35),
+    ("urdu", "urd_adu"): (0.50, 0.15, 0.35),
 }
 """(corpus, cell) -> shares of speakers in train, validation, test; the paper's shares of clips where it has such."""
 
@@ -110,7 +118,7 @@ def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
 
 def why_not_disjoint(corpus: str, rule: str) -> str | None:
     """Why speakers of a corpus stand in several parts under a rule; None where they do not."""
-    if rule == "disjoint":
+    if rule == "disjoint" or corpus in UNPUBLISHED:
         return CORPORA[corpus].card.not_disjoint
     if corpus in OFFICIAL:
         return CORPORA[corpus].card.not_disjoint or "the official split shares speakers"
@@ -177,7 +185,8 @@ def deal(corpus: str, listed: pd.DataFrame, rule: str, seed: int) -> pd.Series:
 
     The paper's cut is stratified by gender (by speaker, which is finer, where the name does not tell the gender).
     """
-    by_clip = rule == "paper" or CORPORA[corpus].card.not_disjoint is not None
+    cut_by_clip = rule == "paper" and corpus not in UNPUBLISHED
+    by_clip = cut_by_clip or CORPORA[corpus].card.not_disjoint is not None
     if by_clip and corpus in OFFICIAL:
         return listed["paper"]
     return _deal_clips(corpus, listed, seed) if by_clip else _deal_speakers(corpus, listed, seed)

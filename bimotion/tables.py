@@ -72,13 +72,15 @@ def percent(value: float | None) -> str:
 
 
 def transfer_tables(result) -> list[Table]:
-    """Table 3 (inference), Table 4 (augmentation) and Table 5 (distance) of a result, as far as they were run."""
+    """Tables 3 (inference), 4 (augmentation), 5 (distance) and those beyond the paper of a result, as far as they were run."""
     run = [method for method in ("inference", "augmentation") if _was_run(result, method)]
     tables = [_transfer_table(result, method) for method in run]
     if result.track == "zero-shot":
         tables.append(_zero_shot_table(result))
     elif any(score.method == "distance" for score in result.scores):
         tables.append(_distance_table(result))
+    methods = {score.method for score in result.scores}
+    tables += [_plain_table(result, method) for method in BEYOND_THE_PAPER if method in methods]
     tables = tables or [_transfer_table(result, "inference")]
     tables[-1].notes += warnings(result)
     return tables
@@ -148,6 +150,35 @@ def _distance_table(result) -> Table:
     return table
 
 
+BEYOND_THE_PAPER = {
+    "extension": "English adults to German, Persian and Urdu (protocol extension)",
+    "cantonese": "Into Cantonese (protocol cantonese)",
+}
+"""Method -> title of its table."""
+
+
+def _plain_table(result, method: str) -> Table:
+    """A row a training set, a column a test cell, with its unweighted average recall beside it."""
+    headlines = [score for score in result.scores if (score.metric, score.pooling) == ("weighted_f1", "mean")]
+    mine = {(tuple(score.train), score.test): score for score in headlines if score.method == method}
+    trains, tests = (list(dict.fromkeys(names)) for names in zip(*mine, strict=True))
+    title = f"{BEYOND_THE_PAPER[method]}: weighted F1 and UAR, %, mean over each cell's corpora"
+    table = Table(title, [result.model.name, *(name for test in tests for name in (test, "UAR"))])
+    for train in trains:
+        found = [
+            result.headline(mine[train, test].transfer, method, test, metric, train) if (train, test) in mine else None
+            for test in tests
+            for metric in ("weighted_f1", "uar")
+        ]
+        table.rows.append(["+".join(train), *map(percent, found)])
+    table.notes.append(_asked(result))
+    untrained = {f"{'+'.join(train)} -> {test}": score.untrained for (train, test), score in mine.items() if score.untrained}
+    if untrained:
+        shown = "; ".join(f"{name}: {', '.join(classes)}" for name, classes in untrained.items())
+        table.notes.append(f"classes without any training clip: {shown}")
+    return table
+
+
 def _zero_shot_table(result) -> Table:
     """A classifier as it is: a column a test set, and the share of its clips that the classifier has no class for."""
     found = [s for s in result.scores if (s.metric, s.pooling) == ("weighted_f1", "mean")]
@@ -188,7 +219,8 @@ def warnings(result) -> list[str]:
     elif not result.data.complete:
         parts = [f"{name} {used.n_found} of {used.n_published}" for name, used in corpora.items() if not used.complete]
         notes.append(f"incomplete corpora (usable clips): {', '.join(parts)}")
-    if shared := [name for name, used in corpora.items() if used.speakers_shared]:
+    tested = {score.corpus for score in result.scores}
+    if shared := [name for name, used in corpora.items() if used.speakers_shared and name in tested]:
         notes.append(f"test speakers may be in training: {', '.join(shared)}")
     if assumed := [name for name, used in corpora.items() if "assumed" in used.age_source]:
         notes.append(f"ages assumed, not known: {', '.join(assumed)}")

@@ -8,7 +8,7 @@ AgeSource = Literal["measured", "stated", "assumed"]
 AGE_SOURCES: dict[str, str] = {
     "measured": "recorded for this speaker in the corpus's own metadata",
     "stated": "given in the corpus's description",
-    "assumed": "set by the BiMotion paper's code; the corpus says nothing",
+    "assumed": "set by the BiMotion paper's code, outside its corpora by this package; the corpus says nothing",
 }
 GENDERS = ("f", "m")
 PARTS = ("train", "validation", "test")

@@ -53,7 +53,7 @@ def shared_corpora():
 
 @pytest.fixture(scope="session")
 def true_tree(shared_corpora, tmp_path_factory):
-    """Root with all seven corpora: every true name, each clip a tiny valid wav."""
+    """Root with all corpora: every true name, each clip a tiny valid wav."""
     return true_trees.build(tmp_path_factory.mktemp("true"))
 
 

@@ -85,7 +85,10 @@ def test_healthy_corpus(whole_csed, untouched, bimotion):
     assert code == 0
     assert "complete" in shown
     others = [other for other in doctor.diagnose(whole_csed, Progress()) if other.corpus != "csed"]
-    assert {other.state for other in others} == {"not found"}
+    optional = {other.corpus for other in others if other.state == "optional, not found"}
+    assert optional == {"emo_db", "shemo", "urdu"}
+    assert {other.state for other in others if other.corpus not in optional} == {"not found"}
+    assert "optional: emo_db, shemo, urdu: for protocol extension alone" in " ".join(shown.split())
     assert {other.corpus for other in others} == set(CORPORA) - {"csed"}
     assert all(CORPORA[other.corpus].card.url in shown for other in others)
 

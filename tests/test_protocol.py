@@ -1,11 +1,23 @@
 """Protocol: the three ways of transfer of arXiv 2306.14517, cell by cell."""
 
+import hashlib
+from collections import Counter
+
 import pytest
 
 from bimotion import groups
 from bimotion.errors import BimotionError, UnknownName
 from bimotion.groups import BIMOTION_CELLS, Cell
-from bimotion.protocol import METHODS, PROTOCOLS, TRANSFERS, Setting, settings
+from bimotion.protocol import (
+    BY_TRAINING_SET,
+    EXTENSION_CORPORA,
+    METHODS,
+    PROTOCOL_VERSION,
+    PROTOCOLS,
+    TRANSFERS,
+    Setting,
+    settings,
+)  # fmt: skip
 
 EVERYTHING = "eng_eld eng_adu zho_eld zho_adu"
 
@@ -79,6 +91,73 @@ def test_language_distance_is_table_5():
     assert {setting.corpora for setting in settings("distance")} == {("esd", "yuemotion")}
 
 
+EXTENSION = {  # training set -> names in scores, transfer
+    "eng_adu@iemocap+emo_db+shemo+urdu": ("eng_adu@iemocap", "cross-lingual"),
+    "eng_adu@crema_d+emo_db+shemo+urdu": ("eng_adu@crema_d", "cross-lingual"),
+    "eng_adu": ("eng_adu", "cross-lingual"),
+}
+
+
+def test_extension_is_english_adults_to_three_languages_and_in_group():
+    found = [(s.training_set, *s.train_names, s.transfer, str(s.test)) for s in settings("extension")]
+    tests = ("deu_adu", "fas_adu", "urd_adu")
+    cross = [(name, *facts, test) for name, facts in EXTENSION.items() for test in tests]
+    assert found == cross + [(test, test, "in-group", test) for test in tests]
+    assert {setting.method for setting in settings("extension")} == {"extension"}
+    assert all(set(s.corpora or EXTENSION_CORPORA) >= set(EXTENSION_CORPORA) for s in settings("extension"))
+
+
+CANTONESE = {
+    "yue_adu": {
+        "in-group": "yue_adu",
+        "cross-age": "yue_eld",
+        "cross-lingual": "eng_adu zho_adu",
+        "cross-all": "eng_eld zho_eld",
+    },
+    "yue_eld": {
+        "in-group": "yue_eld",
+        "cross-age": "yue_adu",
+        "cross-lingual": "eng_eld zho_eld",
+        "cross-all": "eng_adu zho_adu",
+    },
+}
+
+
+def test_cantonese_is_inference_into_both_cells_of_yuemotion():
+    found: dict = {cell: {} for cell in CANTONESE}
+    for setting in settings("cantonese"):
+        found[str(setting.test)].setdefault(setting.transfer, []).extend(setting.train_names)
+        assert (setting.method, setting.corpora, len(setting.train)) == ("cantonese", None, 1)
+    assert {cell: {name: " ".join(trains) for name, trains in rows.items()} for cell, rows in found.items()} == CANTONESE
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_no_two_settings_have_the_same_names_in_scores(name):
+    for trains in (True, False):
+        plan = settings(name, trains=trains)
+        if trains or name in ("extension", "cantonese"):
+            assert len({(s.transfer, s.method, s.train_names, s.test) for s in plan}) == len(plan)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_scores_of_settings_that_share_transfer_and_test_are_told_apart_by_training_set(name):
+    shared = Counter((s.transfer, s.method, s.test) for s in settings(name))
+    assert {method for (_, method, _), n in shared.items() if n > 1} <= set(BY_TRAINING_SET)
+
+
+@pytest.mark.parametrize(("name", "tests"), [("extension", "deu_adu fas_adu urd_adu"), ("cantonese", "yue_adu yue_eld")])
+def test_a_model_that_is_used_as_it_is_takes_each_test_set_once(name, tests):
+    plan = settings(name, trains=False)
+    assert [(str(s.test), s.corpora) for s in plan] == [(test, None) for test in tests.split()]
+
+
+def test_all_is_the_papers_as_it_was():
+    """By hash over every field, taken before the protocols beyond the paper were there."""
+    text = "\n".join(f"{s.transfer}|{s.method}|{s.training_set}|{s.train_names}|{s.test}|{s.corpora}" for s in settings("all"))
+    assert PROTOCOL_VERSION == "1"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "650b921cd2fcfe58"
+
+
 def test_all_has_13_distinct_training_sets():
     assert len({setting.training_set for setting in settings("all")}) == 9 + 4
     assert len({setting.training_set for setting in tables_3_and_4()}) == 9
@@ -129,13 +208,14 @@ def test_transfers_are_what_their_names_say():
 def test_plans_are_repeatable_and_in_the_closed_lists(name):
     plan = settings(name)
     assert plan == settings(name)
-    if name != "distance":
+    of_the_paper = name not in ("distance", "extension", "cantonese")
+    if of_the_paper:
         assert [one for one in plan if one.method != "distance"] == [
             one for one in settings(name, iter(BIMOTION_CELLS)) if one.method != "distance"
         ]
     assert {setting.transfer for setting in plan} <= set(TRANSFERS)
     assert {setting.method for setting in plan} <= set(METHODS)
-    if name != "distance":
+    if of_the_paper:
         assert {setting.test for setting in plan} >= set(BIMOTION_CELLS)
     assert all(len(set(setting.train)) == len(setting.train) for setting in plan)
 
@@ -153,5 +233,8 @@ def test_setting_names_its_cells():
 def test_unknown_protocol_names_the_known_ones():
     with pytest.raises(UnknownName) as error:
         settings("tables")
-    assert str(error.value) == "unknown protocol 'tables': expected one of in-group, inference, augmentation, distance, all"
+    assert (
+        str(error.value)
+        == "unknown protocol 'tables': expected one of in-group, inference, augmentation, distance, extension, cantonese, all"
+    )
     assert isinstance(error.value, BimotionError)

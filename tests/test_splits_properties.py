@@ -119,7 +119,7 @@ def test_cut_is_proportional_for_speakers_with_as_many_clips_each(n_speakers, n_
     assert_proportional(strata, splits.cut(names, strata, (first, second - first, len(names) - second), seed))
 
 
-@pytest.mark.parametrize("corpus", sorted(set(splits.ROSTERED) - set(splits.OFFICIAL)))
+@pytest.mark.parametrize("corpus", sorted(set(splits.ROSTERED) - set(splits.OFFICIAL) - set(splits.UNPUBLISHED)))
 def test_shipped_paper_parts_are_proportional(corpus):
     for _, rows in roster.load(corpus).groupby("cell"):
         strata = rows["gender"] if corpus != "crema_d" else rows["speaker"]
@@ -192,6 +192,23 @@ def test_disjoint_shares_no_speaker_of_a_rostered_corpus(corpus, seed):
     assert len(table) == CORPORA[corpus].card.n_utterances
     if CORPORA[corpus].card.not_disjoint is None:
         assert (table.groupby("speaker")["part"].nunique() == 1).all()
+
+
+@given(st.sampled_from(splits.UNPUBLISHED), st.integers(0, 5), st.floats(0, 1), st.integers(0, 2**32 - 1))
+@few
+def test_corpora_outside_the_paper_keep_speakers_apart_under_both_rules(corpus, seed, share, chosen):
+    clips = clips_of(corpus)
+    rows = clips[np.random.default_rng(chosen).random(len(clips)) < share]
+    paper, disjoint = whole(corpus, "paper", seed), whole(corpus, "disjoint", seed)
+    pd.testing.assert_frame_equal(paper, disjoint)
+    assert paper["speaker_disjoint"].all()
+    (cell,) = CORPORA[corpus].card.cells
+    speakers = paper.join(clips.set_index("id")).groupby("part")["speaker"].nunique()
+    assert tuple(speakers[list(PARTS)]) == splits.rounded(splits.DISJOINT_SHARES[corpus, cell], clips["speaker"].nunique())
+    if len(rows):
+        found = splits.split(manifest_of(rows), "paper", seed)
+        assert found.not_disjoint == {}
+        assert found.table["part"].equals(paper.loc[sorted(rows["id"]), "part"])
 
 
 # --- YueMotion, whose own metadata is its list -------------------------------------------------------------------------

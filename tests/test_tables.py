@@ -131,6 +131,34 @@ def test_a_table_that_was_not_run_is_not_shown():
     assert ["inference" in table.title for table in transfer_tables(result(baseline))] == [True]
 
 
+def beyond(method, transfer, train, test, f1, uar, **more):
+    rows = (
+        score(transfer, method, test, value, metric=metric, **more) for metric, value in (("weighted_f1", f1), ("uar", uar))
+    )
+    return [dataclasses.replace(row, train=[train]) for row in rows]
+
+
+def test_a_protocol_beyond_the_paper_has_a_row_a_training_set_and_the_recall_beside_each_score():
+    shown = transfer_tables(
+        result(
+            [
+                *beyond("extension", "cross-lingual", "eng_adu@iemocap", "deu_adu", 0.1, 0.2, untrained=["fear"]),
+                *beyond("extension", "cross-lingual", "eng_adu@iemocap", "fas_adu", 0.3, None),
+                *beyond("extension", "cross-lingual", "eng_adu@crema_d", "deu_adu", 0.5, 0.6),
+                *beyond("extension", "in-group", "deu_adu", "deu_adu", 0.7, 0.8),
+            ]
+        )
+    )
+    (table,) = shown
+    assert table.header == ["bimotion/test", "deu_adu", "UAR", "fas_adu", "UAR"]
+    assert table.rows == [
+        ["eng_adu@iemocap", "10.00", "20.00", "30.00", "-"],
+        ["eng_adu@crema_d", "50.00", "60.00", "-", "-"],
+        ["deu_adu", "70.00", "80.00", "-", "-"],
+    ]
+    assert table.notes[1:] == ["classes without any training clip: eng_adu@iemocap -> deu_adu: fear"]
+
+
 def test_synthetic_data_is_said():
     assert notes_of(full_scores(), corpora=SYNTHETIC) == [[], ["SYNTHETIC data: these numbers say nothing about people"]]
 
@@ -143,7 +171,9 @@ def test_incomplete_corpora_are_said():
 
 def test_shared_speakers_are_said():
     data = {"crema_d": CREMA_D, "tess": dataclasses.replace(CREMA_D, speakers_shared="one speaker in each age group")}
-    assert notes_of(full_scores(), corpora=data) == [[], ["test speakers may be in training: tess"]]
+    tested = [*full_scores(), score("in-group", "inference", "eng_eld", 0.1, corpus="tess")]
+    assert notes_of(tested, corpora=data) == [[], ["test speakers may be in training: tess"]]
+    assert notes_of(full_scores(), corpora=data) == [[], []]  # tess is trained on alone
 
 
 def test_assumed_ages_are_said():

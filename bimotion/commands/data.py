@@ -15,7 +15,7 @@ app = typer.Typer(help="The corpora: get, check, count, audit, export, synthesis
 @app.command("list")
 def list_corpora(as_json: AsJson = False) -> None:
     """Where and under which licence to get each corpus."""
-    from bimotion.corpora import CORPORA
+    from bimotion.corpora import CORPORA, EXTENSION_CORPORA
     from bimotion.tables import Table
 
     cards = [corpus.card for corpus in CORPORA.values()]
@@ -27,6 +27,7 @@ def list_corpora(as_json: AsJson = False) -> None:
     for card in cards:
         how = f"{card.obtain}: {card.url}"
         table.rows.append([card.name, " ".join(card.cells), str(card.n_utterances), card.licence, how])
+    table.notes.append(f"optional, for protocol extension alone: {', '.join(EXTENSION_CORPORA)}")
     show(table)
 
 

@@ -53,7 +53,7 @@ def evaluate(
     ] = SplitRules.paper,
     split_seed: Annotated[int, typer.Option("--split-seed", min=0, help="Deal clips or speakers again.")] = 0,
     schema: Annotated[
-        SchemaName, typer.Option("--schema", help="Classes: each corpus's emotions, or valence.")
+        SchemaName, typer.Option("--schema", help="Classes: each corpus's emotions; valence; angry, happy, neutral, sad.")
     ] = SchemaName.emotion,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the head or the training, e.g. 0,1,2.")] = "0",
     limit: Annotated[

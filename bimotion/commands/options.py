@@ -29,6 +29,7 @@ class SchemaName(StrEnum):
 
     emotion = "emotion"
     valence = "valence"
+    four = "four"
 
 
 class TrackName(StrEnum):
@@ -61,6 +62,8 @@ class ProtocolName(StrEnum):
     in_group = "in-group"
     inference = "inference"
     augmentation = "augmentation"
+    extension = "extension"
+    cantonese = "cantonese"
 
 
 Root = Annotated[

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from bimotion.corpus import Corpus
 from bimotion.errors import SettingError, UnknownName
+from bimotion.groups import BIMOTION_CELLS, EXTENSION_CELLS, YUEMOTION_CELLS
 
 CORPORA: dict[str, Corpus] = {
     corpus.name: corpus
@@ -33,3 +34,9 @@ def corpora_with(cells: Iterable[object], names: Iterable[str] | None = None) ->
     if found := [name for name in named if set(cells).intersection(CORPORA[name].card.cells)]:
         return found
     raise SettingError(f"expected a corpus with clips in {', '.join(cells)}; {', '.join(named) or 'no corpus'} has none")
+
+
+PAPER_CORPORA = tuple(corpora_with(BIMOTION_CELLS + YUEMOTION_CELLS))
+"""Those of BiMotion and YueMotion."""
+EXTENSION_CORPORA = tuple(corpora_with(EXTENSION_CELLS))
+"""Targets of protocol `extension` alone: nobody misses them elsewhere."""

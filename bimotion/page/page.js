@@ -3,7 +3,7 @@
 
 const CELLS = ["eng_eld", "eng_adu", "zho_eld", "zho_adu"];
 const BASES = ["in-group/inference", "zero-shot/zero-shot"];
-const WORDS = { eng: "English", zho: "Mandarin", yue: "Cantonese", eld: "elders", adu: "adults" };
+const WORDS = { eng: "English", zho: "Mandarin", yue: "Cantonese", deu: "German", fas: "Persian", urd: "Urdu", eld: "elders", adu: "adults" };
 const PAGE_ROWS = 100;
 const MARKS = {
   verified: ["✓", "good", "Verified: every score was computed again from the receiver's own references, and no file has changed since."],
@@ -38,7 +38,7 @@ const known = (value) => value !== null && value !== undefined;
 const percent = (value) => (known(value) ? (100 * value).toFixed(1) : "–");
 const interval = (one) => (known(one?.low) ? `${percent(one.low)}–${percent(one.high)}` : "no interval");
 const signed = (value) => (known(value) ? `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(100 * value).toFixed(1)}` : "–");
-const words = (name) => name.split("_").map((part) => WORDS[part] ?? part).join(" ");
+const words = (name) => name.split(/[_@]/).map((part) => WORDS[part] ?? part).join(" ");
 const cells = (names) => (names.length ? names.join(" + ") : "nothing");
 const parameters = (n) => {
   if (!known(n)) return "–";

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bimotion import audio, files, roster
-from bimotion.corpora import CORPORA, corpus_named, elderreact, esd, yuemotion
+from bimotion.corpora import CORPORA, PAPER_CORPORA, corpus_named, elderreact, esd, shemo, urdu, yuemotion
 from bimotion.errors import SettingError, some
 from bimotion.index import SYNTHETIC_MARK
 from bimotion.location import usable
@@ -27,7 +27,7 @@ from bimotion.utterance import PARTS
 
 FEWEST_CLIPS = 60
 """A (corpus, cell, part) is never smaller, where the true one is not: below, no score means anything."""
-SAMPLE_RATES_HZ = {"csed": 44100, "tess": 24414}
+SAMPLE_RATES_HZ = {"csed": 44100, "shemo": 44100, "tess": 24414, "urdu": 44100}
 DEFAULT_RATE_HZ = 16000
 YUEMOTION_SPEAKERS = (
     *((n, "f", 20 + 4 * n) for n in range(1, 8)),
@@ -58,11 +58,14 @@ class Clip:
 
 
 def plan(scale: float = 0.02, seed: int = 0, corpora: Iterable[str] | None = None) -> list[Clip]:
-    """Clips of all corpora at a share of their true sizes (but no part smaller than FEWEST_CLIPS), sorted by id."""
+    """Clips of corpora at a share of their true sizes (but no part smaller than FEWEST_CLIPS), sorted by id.
+
+    `corpora`: names; None: those of BiMotion and YueMotion.
+    """
     if not 0 < scale <= 1:
         raise SettingError(f"expected a scale above 0 and up to 1, found {scale}")
     clips = []
-    for corpus in CORPORA if corpora is None else [corpus_named(name).name for name in corpora]:
+    for corpus in PAPER_CORPORA if corpora is None else [corpus_named(name).name for name in corpora]:
         clips += _plan_rostered(corpus, scale, seed) if corpus in ROSTERED else _plan_yuemotion(scale, seed)
     return sorted(clips, key=lambda clip: clip.id)
 
@@ -115,9 +118,12 @@ LABELS: dict[str, Callable[[str], tuple[str, ...]]] = {
     "crema_d": lambda stem: (stem.split("_")[2],),
     "csed": lambda stem: (stem.split("_")[0],),
     "elderreact": _elderreact_labels,
+    "emo_db": lambda stem: (stem[5],),
     "esd": lambda stem: (esd.BLOCKS[(int(stem.split("_")[1]) - 1) // esd.SENTENCES],),
     "iemocap": _any_of("iemocap"),
+    "shemo": lambda stem: (stem[3],),
     "tess": lambda stem: (stem.split("_")[2],),
+    "urdu": lambda stem: (stem.split("_")[2][0],),
 }
 """Native labels of a clip, from its name where the name tells."""
 
@@ -154,21 +160,29 @@ def path_of(clip: Clip) -> str:
             return f"CSED/Training Data (wav)/{folder}/{code}_{gender.capitalize()}-{number}.wav"
         case "elderreact":
             return f"ElderReact/ElderReact_{_ELDERREACT_PARTS[clip.part]}/{stem}.wav"
+        case "emo_db":
+            return f"EMO-DB/wav/{stem}.wav"
         case "esd":
             folder = "evaluation" if clip.part == "validation" else clip.part
             return f"Emotion Speech Dataset/{stem[:4]}/{label}/{folder}/{stem}.wav"
         case "iemocap":
             return f"IEMOCAP_full_release/Session{stem[4]}/sentences/wav/{stem.rpartition('_')[0]}/{stem}.wav"
+        case "shemo":
+            return f"ShEMO/{_SHEMO_FOLDERS[stem[0]]}/{stem}.wav"
         case "tess":
             speaker, _, code = stem.split("_")
             folder = f"{speaker}_{_TESS_FOLDERS[speaker].get(code, code)}"
             name = "OA_bite_neutral" if stem == "OAF_bite_neutral" else stem
             return f"TESS/TESS Toronto emotional speech set data/{folder}/{name}.wav"
+        case "urdu":
+            return f"URDU/{_URDU_FOLDERS[label]}/{stem}.wav"
         case _:
             return f"YueMotion/data/{stem}.wav"
 
 
 _ELDERREACT_PARTS = {"train": "train", "validation": "dev", "test": "test"}
+_SHEMO_FOLDERS = {code: folder for folder, code in shemo.FOLDERS.items()}
+_URDU_FOLDERS = {code: folder.capitalize() for folder, code in urdu.FOLDERS.items()}
 _TESS_FOLDERS = {
     "OAF": {"fear": "Fear", "ps": "Pleasant_surprise", "sad": "Sad"},
     "YAF": {"ps": "pleasant_surprised"},

@@ -51,7 +51,8 @@ INTENSITY_NOISE_LOG = 0.15  # sd of the log strength with which an emotion is ex
 VAGUE_EMOTIONS, VAGUE_NOISE_FACTOR = ("other", "unknown"), 1.8
 
 # Pairs of cues turned into one another. Age and language use different pairs so that their angles do not cancel.
-LANGUAGE_ANGLE_DEG, LANGUAGE_PLANES = {"eng": 0.0, "yue": 50.0, "zho": 75.0}, ((0, 3), (4, 1), (5, 2))
+LANGUAGE_ANGLE_DEG = {"eng": 0.0, "yue": 50.0, "zho": 75.0, "deu": 25.0, "fas": 45.0, "urd": 55.0}
+LANGUAGE_PLANES = ((0, 3), (4, 1), (5, 2))
 ELDERLY_ANGLE_DEG, ELDERLY_PLANES = 36.0, ((0, 1), (2, 4), (3, 5))
 ELDERLY_FROM_YEARS = 60
 ELDERLY_RATE, ELDERLY_JITTER, ELDERLY_BREATH, ELDERLY_EMOTION = 0.87, 2.5, 1.5, 0.9  # factors
@@ -69,20 +70,28 @@ VOWELS_HZ = {
     "eng": ((300, 2250, 2950), (560, 1800, 2500), (700, 1650, 2400), (700, 1150, 2450), (480, 1150, 2400)),
     "zho": ((290, 2300, 3100), (800, 1300, 2600), (350, 750, 2500), (290, 2000, 2400), (500, 1150, 2550)),
     "yue": ((290, 2200, 3000), (780, 1250, 2550), (330, 780, 2450), (550, 1850, 2600), (560, 1450, 2400)),
+    "deu": ((280, 2250, 3050), (380, 2100, 2700), (750, 1300, 2500), (400, 800, 2500), (300, 1650, 2250)),
+    "fas": ((300, 2200, 2950), (470, 1900, 2600), (720, 1550, 2450), (620, 1050, 2450), (330, 850, 2400)),
+    "urd": ((290, 2300, 3000), (430, 2000, 2650), (700, 1250, 2500), (450, 900, 2450), (580, 1400, 2450)),
 }
 UPPER_FORMANTS_HZ = (3500.0, 4400.0)
 BANDWIDTHS_HZ = np.array([80.0, 100.0, 140.0, 200.0, 260.0])
 FRICTION_HZ, FRICTION_BANDWIDTH_HZ, FRICTION = (2_500.0, 6_000.0), np.array([900.0]), 0.12
-# Semitones of one syllable at its start, middle and end: English weak and stressed syllables, and the lexical tones of
-# Mandarin and Cantonese as Chao digits centred on 3.
+# Semitones of one syllable at its start, middle and end: weak and stressed syllables of languages without tones, and the
+# lexical tones of Mandarin and Cantonese as Chao digits centred on 3.
 TUNES = {
     "eng": np.array([[0.0, 0.0, 0.0], [0.5, 3.0, 0.5]]),
     "zho": 0.9 * (np.array([[5, 5, 5], [3, 4, 5], [2, 1, 4], [5, 3, 1]]) - 3),
     "yue": 0.9 * (np.array([[5, 5, 5], [2, 3, 5], [3, 3, 3], [2, 1, 1], [2, 2, 3], [2, 2, 2]]) - 3),
+    "deu": np.array([[0.0, 0.0, -0.5], [0.0, 2.5, 1.0]]),
+    "fas": np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 2.5]]),
+    "urd": np.array([[0.0, -0.5, 0.0], [-0.5, 0.5, 2.0]]),
 }
 DECLINATION_SEMITONES, PITCH_WOBBLE_SEMITONES = 3.0, 0.4
-STRESS_CONTRAST = {"eng": 0.30, "yue": 0.08, "zho": 0.12}  # stressed syllables are longer and louder by this share
-SYLLABLES_PER_S, SYLLABLES, FINAL_LENGTHENING, PAUSE_CHANCE = {"eng": 4.6, "yue": 4.8, "zho": 4.8}, (4, 8), 1.4, 0.3
+# Stressed syllables are longer and louder by this share.
+STRESS_CONTRAST = {"eng": 0.30, "yue": 0.08, "zho": 0.12, "deu": 0.28, "fas": 0.16, "urd": 0.14}
+SYLLABLES_PER_S = {"eng": 4.6, "yue": 4.8, "zho": 4.8, "deu": 4.7, "fas": 5.0, "urd": 4.9}
+SYLLABLES, FINAL_LENGTHENING, PAUSE_CHANCE = (4, 8), 1.4, 0.3
 EDGE_S, SHORTEST_S, LONGEST_S = 0.05, 0.7, 2.5
 PEAK, NOISE_FLOOR, LOWEST_RATE_HZ = 0.95, 3e-4, 16_000
 

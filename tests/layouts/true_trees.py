@@ -96,6 +96,26 @@ def tess(root: Path) -> None:
     lay(root / "TESS", (row["path"] for row in rows(SHARED / "TESS/manifest.tsv")), 24414)
 
 
+def json_lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def emo_db(root: Path) -> None:
+    listed = json_lines(SHARED / "EMO-DB/EmoBox/emodb.jsonl")
+    lay(root / "EMO-DB", (row["wav"].removeprefix("downloads/emodb/") for row in listed), 16000)
+    for name in ("erkennung.txt", "erklaerung.txt"):
+        shutil.copy(SHARED / "EMO-DB" / name, root / "EMO-DB")
+
+
+def shemo(root: Path) -> None:
+    listed = rows(SHARED / "ShEMO/nkululeko/shemo.csv", ",")
+    lay(root, (row["file"] for row in listed), 44100)
+
+
+def urdu(root: Path) -> None:
+    lay(root / "URDU-Dataset", (row["path"] for row in rows(SHARED / "URDU/manifest.tsv")), 44100)
+
+
 def yuemotion_rows() -> list[dict]:
     """All 1080 entries by the corpus's naming: each speaker 30 / 9 / 21 clips of 10 sentences in 6 emotions."""
     entries = []
@@ -119,13 +139,13 @@ def yuemotion(root: Path) -> None:
 
 
 BUILDERS = {
-    "crema_d": crema_d, "csed": csed, "elderreact": elderreact, "esd": esd, "iemocap": iemocap, "tess": tess,
-    "yuemotion": yuemotion,
+    "crema_d": crema_d, "csed": csed, "elderreact": elderreact, "emo_db": emo_db, "esd": esd, "iemocap": iemocap,
+    "shemo": shemo, "tess": tess, "urdu": urdu, "yuemotion": yuemotion,
 }  # fmt: skip
 
 
 def build(root: Path) -> Path:
-    """All seven corpora under `root`."""
+    """All corpora under `root`."""
     for builder in BUILDERS.values():
         builder(root)
     return root

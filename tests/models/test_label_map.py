@@ -28,7 +28,12 @@ from bimotion.models.label_map import (
 EMOTION, VALENCE = SCHEMAS["emotion"], SCHEMAS["valence"]
 profile = settings(derandomize=True, deadline=None, max_examples=60)
 UNNAMED = [f"LABEL_{place}" for place in range(13)]
-NATIVE = [(corpus.name, code, emotion) for corpus in CORPORA.values() for code, emotion in corpus.card.native_labels.items()]
+NATIVE = [
+    (corpus.name, code, emotion)
+    for corpus in CORPORA.values()
+    for code, emotion in corpus.card.native_labels.items()
+    if len(code) > 1
+]
 
 PUBLISHED = {  # outputs as in each model's id2label or token list -> what they mean
     "superb/wav2vec2-base-superb-er": {"neu": "neutral", "hap": "happiness", "ang": "angry", "sad": "sadness"},
@@ -143,6 +148,12 @@ def test_no_synonym_names_two_emotions():
     listed = [name for names in module._NAMES.values() for name in names.split()]
     assert sorted(listed) == sorted(set(listed)) == sorted(SYNONYMS)
     assert set(SYNONYMS.values()) == set(EMOTIONS)
+
+
+@pytest.mark.parametrize("letter", "AEFHLNSTW")
+def test_a_letter_alone_means_nothing(letter):
+    """EMO-DB's F is happiness and ShEMO's is fear: nobody knows what a model means by it."""
+    assert emotion_of(letter) is None
 
 
 @pytest.mark.parametrize(("corpus", "code", "emotion"), NATIVE)

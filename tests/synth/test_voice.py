@@ -69,7 +69,7 @@ def test_every_argument_changes_the_clip(other: dict) -> None:
 
 
 @pytest.mark.parametrize("rate", [16_000, 24_414, 44_100])
-@pytest.mark.parametrize("language", ["eng", "zho", "yue"])
+@pytest.mark.parametrize("language", ["eng", "zho", "yue", "deu", "fas", "urd"])
 def test_clips_are_finite_bounded_and_of_speech_length(language: str, rate: int) -> None:
     for age, gender, emotion in itertools.product((20, 85), "fm", EMOTIONS_WITH_CUES):
         voice = Voice(f"{gender}{age}", language, age, gender)
@@ -99,7 +99,7 @@ def test_unknown_emotion_says_what_is_expected() -> None:
 
 
 def test_unknown_language_says_what_is_expected() -> None:
-    with pytest.raises(ValueError, match=r"expected language to be one of eng, yue, zho; found 'fra'"):
+    with pytest.raises(ValueError, match=r"expected language to be one of eng, yue, zho, deu, fas, urd; found 'fra'"):
         Voice("s", "fra", 30, "f")
 
 
@@ -129,7 +129,7 @@ def test_anger_is_louder_and_higher_than_sadness_in_english() -> None:
     assert pitch[0] > 1.15 * pitch[1]
 
 
-@pytest.mark.parametrize("language", ["eng", "zho", "yue"])
+@pytest.mark.parametrize("language", ["eng", "zho", "yue", "deu", "fas", "urd"])
 def test_elders_speak_slower_and_less_regularly(language: str) -> None:
     adult, elder = ([utter(replace(v, language=language), "neutral", key=key) for key in KEYS] for v in (ADULT, ELDER))
     assert np.mean([clip.size for clip in elder]) > 1.05 * np.mean([clip.size for clip in adult])

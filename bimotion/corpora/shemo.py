@@ -1,0 +1,79 @@
+"""ShEMO (Sharif Emotional Speech Database): 87 Persian speakers of radio plays, 3000 clips, six emotions (Mohamad Nezami 2019).
+
+    female/F03S02.wav         <gender><speaker><emotion><number>
+    male/M21F01.wav           the first F is a woman's, the second F is fear
+
+Name, by position: F or M; speaker (two digits, counted apart for women and men); emotion A anger, F fear, H happiness,
+N neutral, S sadness, W surprise; number of the clip in that speaker and emotion. (F14A09 and M02F01, the README's
+examples, are no clips.) 44.1 kHz mono, some clips 22.05 kHz.
+
+Classes are far from equal: 1059 anger, 1028 neutral, 449 sadness, 225 surprise, 201 happiness, 38 fear; so are speakers, with 2
+(F08) to 180 clips (M12). Labels are a majority of twelve listeners. No sentence ids, no ages: 30 is an assumption of ours.
+Lists of others (EmoBox) hold 2838 of the clips and do not say why. The README allows academic use; a copy of it on the Hub
+names Apache-2.0.
+"""
+
+import re
+
+from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.tree import Tree
+from bimotion.utterance import Finding, Utterance
+
+CARD = Card(
+    name="shemo",
+    title="ShEMO",
+    cells=("fas_adu",),
+    emotions=("sadness", "fear", "angry", "happiness", "neutral", "surprise"),
+    native_labels={
+        "A": "angry",
+        "F": "fear",
+        "H": "happiness",
+        "N": "neutral",
+        "S": "sadness",
+        "W": "surprise",
+    },
+    n_utterances=3000,
+    sample_rates_hz=(22050, 44100),
+    licence="academic use, free of charge",
+    redistribution="nothing",
+    url="https://github.com/pariajm/sharif-emotional-speech-database",
+    obtain="download female.zip and male.zip, named in its README, and unpack both into one folder",
+    citation="Mohamad Nezami et al. 2019, ShEMO: a large-scale validated database for Persian speech emotion detection, "
+    "doi 10.1007/s10579-018-9427-x",
+    age_note="assumed 30 by this package; the corpus gives none",
+)
+GRAMMAR = re.compile(r"([FM])(\d{2})([AFHNSW])(\d{2})", re.IGNORECASE)
+FOLDERS = {"female": "F", "male": "M"}
+ASSUMED_AGE_YEARS = 30
+
+
+def read(tree: Tree) -> Reading:
+    """Utterances of a ShEMO folder. A clip in the other gender's folder is a finding."""
+    reading = Reading([], [])
+    for file, match in sounds(tree, GRAMMAR):
+        gender, speaker, code, number = (part.upper() for part in match.groups())
+        folder = file.path.lower().split("/")[-2:-1]
+        if folder and FOLDERS.get(folder[0], gender) != gender:
+            reading.findings.append(
+                Finding("contradiction", CARD.name, file.path, f"name says {gender}, folder says {folder[0]}")
+            )
+            continue
+        reading.utterances.append(
+            Utterance(
+                id=f"shemo/{gender}{speaker}{code}{number}",
+                corpus=CARD.name,
+                path=file.path,
+                speaker=f"shemo/{gender}{speaker}",
+                sentence=None,
+                language="fas",
+                age_years=ASSUMED_AGE_YEARS,
+                age_source="assumed",
+                gender=gender.lower(),
+                emotions=(CARD.native_labels[code],),
+                native_label=code,
+            )
+        )
+    return reading
+
+
+CORPUS = Corpus(CARD, counter(GRAMMAR), read)
