@@ -38,12 +38,19 @@ class ProbeTrack(Track):
         self.layers: LayerTable = layer_features(self.encoder, material.selection.manifest, table, progress)
 
     def run(self, job: Job, folder) -> Outcome:
+        head = self._fitted(job)
+        return Outcome(head.predict(self.layers.take(self.place[job.test])), self.trained(job), head.facts)
+
+    def embeddings(self, job: Job, rows: np.ndarray, folder) -> np.ndarray:
+        return self._fitted(job).embed(self.layers.take(self.place[rows]))
+
+    def _fitted(self, job: Job):
         head, reference = PROBE_HEADS[self.head](), self.material.reference
-        train, validation, test = (self.layers.take(self.place[rows]) for rows in (job.train, job.validation, job.test))
+        train, validation = (self.layers.take(self.place[rows]) for rows in (job.train, job.validation))
         chosen_by = (validation, reference[job.validation]) if len(job.validation) else None
         exclusive = self.material.schema.exclusive
         head.fit(train, reference[job.train], exclusive=exclusive, seed=job.seed, validation=chosen_by)
-        return Outcome(head.predict(test), self.trained(job), head.facts)
+        return head
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float:
         return self.encoder.largest_difference(waveforms)

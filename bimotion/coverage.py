@@ -1,0 +1,132 @@
+"""How well training clips cover test clips in a feature space: numbers for what arXiv 2306.14517 shows in Figures 2 and 3.
+
+After Kynkäänniemi et al. 2019 (arXiv 1904.06991, equations 1 and 2: precision, recall) and Naeem et al. 2020 (arXiv 2002.09797,
+section 3: density, coverage). A clip's ball reaches to its k-th nearest neighbour of its own set. With N test clips (there:
+real) and M training clips (there: generated):
+
+recall      share of test clips in the ball of some training clip
+precision   share of training clips in the ball of some test clip
+density     test balls that a training clip lies in, mean, over k; may exceed 1
+coverage    share of test clips whose ball holds a training clip
+
+Balls are closed, so a clip that stands in both sets covers itself. Only `coverage` and `density` use balls of the test clips
+alone, which are the same for every training set in one space; coverage is the headline.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+K = 5
+"""Nearest neighbours, as Naeem et al. choose."""
+_BLOCK_BYTES = 2**26
+_SAME = 1e-12
+"""Of the squared lengths: squared distances below are 0, else rounding would part two copies of a clip."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of test clips by training clips, each number in [0, 1] (density: from 0).
+
+    n_train, n_test   clips; k: nearest neighbours
+    expected          coverage to be expected if both were drawn from one distribution, whichever it is
+    reason            why numbers are null: too few clips for a k-th neighbour
+    """
+
+    n_train: int
+    n_test: int
+    k: int
+    coverage: float | None = None
+    expected: float | None = None
+    density: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    reason: str | None = None
+
+
+def coverage(train: np.ndarray, test: np.ndarray, k: int = K) -> Coverage:
+    """Of features, shapes (n_train, dim) and (n_test, dim).
+
+    >>> train, test = np.array([[0.0], [1], [2]]), np.array([[0.5], [1.5], [9]])
+    >>> found = coverage(train, test, k=1)
+    >>> found.coverage, found.recall, found.precision, round(found.density, 2)
+    (1.0, 0.6666666666666666, 1.0, 1.67)
+    """
+    n_train, n_test = len(train), len(test)
+    if n_test <= k:
+        return Coverage(n_train, n_test, k, reason=f"{n_test} test clips: needs {k + 1}")
+    if not n_train:
+        return Coverage(n_train, n_test, k, 0.0, 0.0, reason="no training clips")
+    train, test = _centred(train, test)
+    reach = _reach(test, k)
+    reach_train = _reach(train, k) if n_train > k else None
+    covered, recalled = np.zeros(n_test, bool), np.zeros(n_test, bool)
+    precise, n_inside = np.zeros(n_train, bool), 0
+    for rows, squares in _squares(test, train):
+        inside = squares <= reach[rows, None]
+        covered[rows] = inside.any(axis=1)
+        precise |= inside.any(axis=0)
+        n_inside += int(inside.sum())
+        if reach_train is not None:
+            recalled[rows] = (squares <= reach_train).any(axis=1)
+    known, reason = (False, f"no recall: {n_train} training clips, needs {k + 1}") if reach_train is None else (True, None)
+    return Coverage(
+        n_train, n_test, k, float(covered.mean()), expected(n_train, n_test, k), n_inside / (k * n_train),
+        float(precise.mean()), float(recalled.mean()) if known else None, reason,
+    )  # fmt: skip
+
+
+def covered(train: np.ndarray, test: np.ndarray, k: int = K) -> np.ndarray:
+    """Whether the ball of each test clip holds a training clip: bool, shape (n_test,); all False with fewer than k + 1 of them.
+
+    >>> covered(np.array([[0.0]]), np.array([[0.0], [1], [5], [6]]), k=1).tolist()
+    [True, True, False, False]
+    """
+    found = np.zeros(len(test), bool)
+    if len(test) <= k or not len(train):
+        return found
+    train, test = _centred(train, test)
+    reach = _reach(test, k)
+    for rows, squares in _squares(test, train):
+        found[rows] = (squares <= reach[rows, None]).any(axis=1)
+    return found
+
+
+def expected(n_train: int, n_test: int, k: int = K) -> float:
+    """Mean coverage where training and test clips are drawn from one distribution (Naeem et al. 2020, lemma 2).
+
+    Rises with the number of training clips, and with nothing else: read a coverage beside it.
+
+    >>> round(expected(10_000, 10_000), 3), round(expected(100, 10_000), 3)
+    (0.969, 0.049)
+    """
+    places = np.arange(1, k + 1)
+    return float(1 - np.prod((n_test - places) / (n_train + n_test - places)))
+
+
+def _centred(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Float64, less their common mean: far from 0, differences of squares would lose digits."""
+    train, test = np.asarray(train, np.float64), np.asarray(test, np.float64)
+    middle = (train.sum(axis=0) + test.sum(axis=0)) / (len(train) + len(test))
+    return train - middle, test - middle
+
+
+def _squares(ones: np.ndarray, others: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Squared distances of some `ones` at a time to all `others`."""
+    lengths, other_lengths = np.square(ones).sum(axis=1), np.square(others).sum(axis=1)
+    size = max(1, _BLOCK_BYTES // (8 * len(others)))
+    for start in range(0, len(ones), size):
+        rows = slice(start, min(start + size, len(ones)))
+        sums = lengths[rows, None] + other_lengths
+        squares = sums - 2 * ones[rows] @ others.T
+        squares[squares < _SAME * sums] = 0.0
+        yield rows, squares
+
+
+def _reach(points: np.ndarray, k: int) -> np.ndarray:
+    """Squared distance of each point to its k-th nearest neighbour, itself not counted."""
+    found = np.empty(len(points))
+    for rows, squares in _squares(points, points):
+        found[rows] = np.partition(squares, k, axis=1)[:, k]  # place 0 is the point itself
+    return found
