@@ -9,8 +9,11 @@ precision   share of training clips in the ball of some test clip
 density     test balls that a training clip lies in, mean, over k; may exceed 1
 coverage    share of test clips whose ball holds a training clip
 
-Balls are closed, so a clip that stands in both sets covers itself. Only `coverage` and `density` use balls of the test clips
-alone, which are the same for every training set in one space; coverage is the headline.
+Balls are closed, so a clip that stands in both sets covers itself.
+
+Coverage rises with the number of training clips, to 1 where they are many. So training sets are compared at one size: coverage
+by `n_drawn` training clips, the mean over all draws of so many (exact, no random numbers: in a ball with c of the M training
+clips, all of a draw miss with probability C(M - c, n_drawn) / C(M, n_drawn)).
 """
 
 from collections.abc import Iterator
@@ -31,6 +34,7 @@ class Coverage:
 
     n_train, n_test   clips; k: nearest neighbours
     expected          coverage to be expected if both were drawn from one distribution, whichever it is
+    n_drawn, drawn_coverage, drawn_expected   the same by so many of the training clips
     reason            why numbers are null: too few clips for a k-th neighbour
     """
 
@@ -42,11 +46,14 @@ class Coverage:
     density: float | None = None
     precision: float | None = None
     recall: float | None = None
+    n_drawn: int = 0
+    drawn_coverage: float | None = None
+    drawn_expected: float | None = None
     reason: str | None = None
 
 
-def coverage(train: np.ndarray, test: np.ndarray, k: int = K) -> Coverage:
-    """Of features, shapes (n_train, dim) and (n_test, dim).
+def coverage(train: np.ndarray, test: np.ndarray, k: int = K, n_drawn: int | None = None) -> Coverage:
+    """Of features, shapes (n_train, dim) and (n_test, dim). `n_drawn`: at most n_train; None: the smaller of both numbers.
 
     >>> train, test = np.array([[0.0], [1], [2]]), np.array([[0.5], [1.5], [9]])
     >>> found = coverage(train, test, k=1)
@@ -56,24 +63,24 @@ def coverage(train: np.ndarray, test: np.ndarray, k: int = K) -> Coverage:
     n_train, n_test = len(train), len(test)
     if n_test <= k:
         return Coverage(n_train, n_test, k, reason=f"{n_test} test clips: needs {k + 1}")
+    n_drawn = min(n_train, n_test) if n_drawn is None else n_drawn
     if not n_train:
         return Coverage(n_train, n_test, k, 0.0, 0.0, reason="no training clips")
     train, test = _centred(train, test)
     reach = _reach(test, k)
     reach_train = _reach(train, k) if n_train > k else None
-    covered, recalled = np.zeros(n_test, bool), np.zeros(n_test, bool)
-    precise, n_inside = np.zeros(n_train, bool), 0
+    held, recalled, precise = np.zeros(n_test, int), np.zeros(n_test, bool), np.zeros(n_train, bool)
     for rows, squares in _squares(test, train):
         inside = squares <= reach[rows, None]
-        covered[rows] = inside.any(axis=1)
+        held[rows] = inside.sum(axis=1)
         precise |= inside.any(axis=0)
-        n_inside += int(inside.sum())
         if reach_train is not None:
             recalled[rows] = (squares <= reach_train).any(axis=1)
-    known, reason = (False, f"no recall: {n_train} training clips, needs {k + 1}") if reach_train is None else (True, None)
+    recall = None if reach_train is None else float(recalled.mean())
     return Coverage(
-        n_train, n_test, k, float(covered.mean()), expected(n_train, n_test, k), n_inside / (k * n_train),
-        float(precise.mean()), float(recalled.mean()) if known else None, reason,
+        n_train, n_test, k, float((held > 0).mean()), expected(n_train, n_test, k), float(held.sum() / (k * n_train)),
+        float(precise.mean()), recall, n_drawn, float(_met(held, n_train, n_drawn).mean()), expected(n_drawn, n_test, k),
+        f"no recall: {n_train} training clips, needs {k + 1}" if recall is None else None,
     )  # fmt: skip
 
 
@@ -103,6 +110,16 @@ def expected(n_train: int, n_test: int, k: int = K) -> float:
     """
     places = np.arange(1, k + 1)
     return float(1 - np.prod((n_test - places) / (n_train + n_test - places)))
+
+
+def _met(held: np.ndarray, n_train: int, n_drawn: int) -> np.ndarray:
+    """Probability that a draw of n_drawn of n_train clips has some of the `held` ones."""
+    from scipy.special import gammaln
+
+    left = n_train - held
+    missed = gammaln(left + 1) - gammaln(np.maximum(left - n_drawn, 0) + 1)
+    missed -= gammaln(n_train + 1) - gammaln(n_train - n_drawn + 1)
+    return 1 - np.where(left < n_drawn, 0.0, np.exp(np.where(held == 0, 0.0, missed)))
 
 
 def _centred(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

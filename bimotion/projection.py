@@ -7,6 +7,7 @@ of the feature space: coverage.py has the numbers.
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,9 +19,9 @@ GRID = 160
 """Squares along each side of a density's grid."""
 SHARES = (0.9, 0.5)
 """Regions that are drawn hold so much of a class's density."""
-_NARROWER = 0.6
-"""Of Scott's bandwidth, which is made for one hill: maps have many."""
-_MARGIN = 0.06
+_MARGIN = 0.12
+_WIDEST = 1 / 25
+"""Kernel, of a map's side: regions stay within the margin."""
 
 
 def require_extra() -> None:
@@ -85,11 +86,7 @@ class Density:
 
         drawn = contour_generator(self.x, self.y, self.values, fill_type=FillType.OuterOffset)
         polygons = drawn.filled(self.level(share), np.inf)
-        return [
-            points[start:end]
-            for points, offsets in zip(*polygons, strict=True)
-            for start, end in zip(offsets[:-1], offsets[1:], strict=True)
-        ]
+        return [points[start:end] for points, offsets in zip(*polygons, strict=True) for start, end in pairwise(offsets)]
 
 
 def square_around(points: np.ndarray) -> tuple[float, float, float]:
@@ -101,15 +98,21 @@ def square_around(points: np.ndarray) -> tuple[float, float, float]:
 
 
 def density(points: np.ndarray, square: tuple[float, float, float]) -> Density:
-    """Gaussian kernel density of points, shape (n, 2), within a square that holds them."""
+    """Gaussian kernel density of points, shape (n, 2), within a square that holds them.
+
+    The kernel is as wide as half the way from a point to its sqrt(n)-th nearest, the median over points: maps are islands, and
+    the spread of all points (Scott's rule) would flood the sea between them.
+    """
     from scipy.ndimage import gaussian_filter
+    from scipy.spatial import KDTree
 
     left, bottom, side = square
     edges = np.linspace(0, side, GRID + 1)
     counts, _, _ = np.histogram2d(points[:, 1] - bottom, points[:, 0] - left, bins=(edges, edges))
     step = side / GRID
-    widths = _NARROWER * points.std(axis=0) * len(points) ** (-1 / 6)
-    widths = np.clip(widths / step, 1.0, GRID / 4)  # a single point has no width
-    values = gaussian_filter(counts, sigma=widths[::-1], mode="constant")
+    nearest = min(int(np.ceil(np.sqrt(len(points)))) + 1, len(points))  # the point itself comes first
+    reach = KDTree(points).query(points, k=[nearest])[0]
+    width = float(np.clip(np.median(reach) / 2, 1.5 * step, _WIDEST * side))  # a single point has no neighbour
+    values = gaussian_filter(counts, sigma=width / step, mode="constant")
     middles = (edges[:-1] + edges[1:]) / 2
     return Density(left + middles, bottom + middles, values / (values.sum() * step**2))

@@ -78,8 +78,11 @@ class Track(ABC):
         """Train and predict; `folder`: where the job may keep what it goes on from, and what it leaves for the user."""
 
     def embeddings(self, job: Job, rows: np.ndarray, folder: Path) -> np.ndarray:
-        """Features before the last linear layer of what the job trains, float32 (len(rows), dim). `rows`: of the material's table,
-        among those opened; `folder`: as of `run`, a training that is finished there is taken as it is. Raises SettingError."""
+        """Features before the last linear layer of what the job trains, float32 (len(rows), dim).
+
+        `rows`: of the material's table, among those opened; `folder`: as of `run`; a training that is finished there is taken as
+        it is. Raises SettingError for what has no features, or trains nothing.
+        """
         raise SettingError(f"{self.used.name}, track {self.name}: expected a model with features that is trained, found none")
 
     def follow(self, jobs: list[Job], folder_of: Callable[[Job], Path]) -> None:  # noqa: B027  (most tracks have no followers)
