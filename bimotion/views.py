@@ -134,9 +134,9 @@ def table(view: Projection) -> Table:
         found.rows.append([row.panel, label, str(one.n_train), str(one.n_test), *wide, str(one.n_drawn or "–"), *narrow])
     k = view.coverage[0].coverage.k
     found.notes.append(
-        f"coverage: share of test clips with a training clip no farther than their {k}th nearest test clip; by any n: mean over "
-        "all draws of so many training clips, the same number for all sets; if alike: expected if training and test clips came "
-        "from one distribution."
+        f"coverage: share of test clips with a training clip no farther than their {k}th nearest test clip; by any n: mean "
+        "over all draws of so many training clips, the same number for all sets; if alike: expected if training and test clips "
+        "came from one distribution."
     )
     return found
 

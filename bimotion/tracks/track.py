@@ -80,8 +80,8 @@ class Track(ABC):
     def embeddings(self, job: Job, rows: np.ndarray, folder: Path) -> np.ndarray:
         """Features before the last linear layer of what the job trains, float32 (len(rows), dim).
 
-        `rows`: of the material's table, among those opened; `folder`: as of `run`; a training that is finished there is taken as
-        it is. Raises SettingError for what has no features, or trains nothing.
+        `rows`: of the material's table, among those opened; `folder`: as of `run`; a training finished there is taken as it
+        is. Raises SettingError for what has no features, or trains nothing.
         """
         raise SettingError(f"{self.used.name}, track {self.name}: expected a model with features that is trained, found none")
 
