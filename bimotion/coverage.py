@@ -24,8 +24,8 @@ import numpy as np
 K = 5
 """Nearest neighbours, as Naeem et al. choose."""
 _BLOCK_BYTES = 2**26
-_SAME = 1e-12
-"""Of the squared lengths: squared distances below are 0, else rounding would part two copies of a clip."""
+_SLACK = 1e-12
+"""Of the largest squared length: balls are wider by what rounding may do, else it would part copies of a clip and break ties."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,9 @@ def coverage(train: np.ndarray, test: np.ndarray, k: int = K, n_drawn: int | Non
     if not n_train:
         return Coverage(n_train, n_test, k, 0.0, 0.0, reason="no training clips")
     train, test = _centred(train, test)
-    reach = _reach(test, k)
-    reach_train = _reach(train, k) if n_train > k else None
+    slack = _slack(train, test)
+    reach = _reach(test, k) + slack
+    reach_train = _reach(train, k) + slack if n_train > k else None
     held, recalled, precise = np.zeros(n_test, int), np.zeros(n_test, bool), np.zeros(n_train, bool)
     for rows, squares in _squares(test, train):
         inside = squares <= reach[rows, None]
@@ -94,7 +95,7 @@ def covered(train: np.ndarray, test: np.ndarray, k: int = K) -> np.ndarray:
     if len(test) <= k or not len(train):
         return found
     train, test = _centred(train, test)
-    reach = _reach(test, k)
+    reach = _reach(test, k) + _slack(train, test)
     for rows, squares in _squares(test, train):
         found[rows] = (squares <= reach[rows, None]).any(axis=1)
     return found
@@ -129,16 +130,17 @@ def _centred(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return train - middle, test - middle
 
 
+def _slack(train: np.ndarray, test: np.ndarray) -> float:
+    return _SLACK * max(float(np.square(points).sum(axis=1).max()) for points in (train, test))
+
+
 def _squares(ones: np.ndarray, others: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Squared distances of some `ones` at a time to all `others`."""
     lengths, other_lengths = np.square(ones).sum(axis=1), np.square(others).sum(axis=1)
     size = max(1, _BLOCK_BYTES // (8 * len(others)))
     for start in range(0, len(ones), size):
         rows = slice(start, min(start + size, len(ones)))
-        sums = lengths[rows, None] + other_lengths
-        squares = sums - 2 * ones[rows] @ others.T
-        squares[squares < _SAME * sums] = 0.0
-        yield rows, squares
+        yield rows, lengths[rows, None] + other_lengths - 2 * ones[rows] @ others.T
 
 
 def _reach(points: np.ndarray, k: int) -> np.ndarray:

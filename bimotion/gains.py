@@ -147,10 +147,10 @@ def tables_of(found: Gains) -> list[Table]:
             known = [f"{rho.rho:+.2f}", f"{rho.low:+.2f} to {rho.high:+.2f}", f"{rho.p:.4f}"]
         related.rows.append([FACTS[one.fact], one.method, str(rho.n), str(rho.n_cells), *known])
     related.notes += [
-        "Few settings, which share test clips and training sets: a description of this run, no proof. By chance: the fact shuffled "
-        "among the settings of a test cell. p is not corrected for the number of rows.",
-        "Distances: of cross-lingual settings, share of features that differ (languages.tsv), where they differ among settings; "
-        "closer languages gain more where rho is negative.",
+        "Few settings, which share test clips and training sets: a description of this run, no proof. By chance: the fact "
+        "shuffled among the settings of a test cell. p is not corrected for the number of rows.",
+        "Distances: of cross-lingual settings, share of features that differ (languages.tsv), where they differ among "
+        "settings; closer languages gain more where rho is negative.",
     ]
     return [settings, related]
 

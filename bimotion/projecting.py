@@ -153,7 +153,7 @@ def _classes(asked: Iterable[str] | None, schema: LabelSchema, material: Materia
         raise SettingError(f"class {absent[0]}: expected test clips of it; the test set has {', '.join(sorted(present))}")
     if not 1 <= len(set(wanted)) <= MAX_CLASSES:
         raise SettingError(
-            f"expected 1 to {MAX_CLASSES} classes to tell apart, found {len(set(wanted))}: choose some (classes)"
+            f"expected 1 to {MAX_CLASSES} classes to tell apart, found {len(set(wanted))}: choose some with --classes"
         )
     return [name for name in schema.classes if name in wanted]
 
