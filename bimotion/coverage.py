@@ -25,7 +25,7 @@ K = 5
 """Nearest neighbours, as Naeem et al. choose."""
 _BLOCK_BYTES = 2**26
 _SLACK = 1e-12
-"""Of the largest squared length: balls are wider by what rounding may do, else it would part copies of a clip and break ties."""
+"""Of the largest squared length: balls are wider by what rounding may do, else it parts copies of a clip and breaks ties."""
 
 
 @dataclass(frozen=True)

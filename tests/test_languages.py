@@ -51,7 +51,9 @@ def test_the_table_is_what_uriel_says():
     codes, sources = codes.tolist(), sources.tolist()
     kinds = {"phonology": ("P_", "WALS"), "syntax": ("S_", "WALS"), "inventory": ("INV_", "PHOIBLE_SPA")}
     for (one, other), (kind, (start, source)) in itertools.product(itertools.combinations(ALL, 2), kinds.items()):
-        rows = [values[codes.index({"zho": "cmn", "fas": "pes"}.get(code, code)), :, sources.index(source)] for code in (one, other)]
+        rows = [
+            values[codes.index({"zho": "cmn", "fas": "pes"}.get(code, code)), :, sources.index(source)] for code in (one, other)
+        ]
         first, second = (row[np.char.startswith(names, start)] for row in rows)
         both = (first >= 0) & (second >= 0)
         counted = (first != second)[both].sum() / both.sum() if both.any() else None

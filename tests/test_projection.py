@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bimotion import projection
-from bimotion.errors import MissingExtra, SettingError
+from bimotion.errors import MissingExtra
 
 coordinates = st.lists(st.tuples(*[st.floats(-50, 50)] * 2), min_size=1, max_size=40).map(np.array)
 
@@ -50,19 +50,6 @@ def test_alignment_moves_and_turns_but_keeps_distances(seed):
     before, after = (np.linalg.norm(some[:, None] - some, axis=2) for some in (points, moved))
     assert after == pytest.approx(before, abs=1e-9)
     assert ((moved[:5] - goals) ** 2).sum() <= ((points[:5] - goals) ** 2).sum() + 1e-9
-
-
-def test_a_map_is_the_same_twice_and_keeps_groups_apart():
-    pytest.importorskip("umap", reason="the extra `figures` is not installed")
-    rng = np.random.default_rng(0)
-    features = np.concatenate([rng.normal(shift, 1, (30, 10)) for shift in (0, 8)])
-    points = projection.project(features, seed=3)
-    assert np.array_equal(points, projection.project(features, seed=3))
-    assert not np.array_equal(points, projection.project(features, seed=4))
-    apart = np.linalg.norm(points[:30].mean(axis=0) - points[30:].mean(axis=0))
-    assert apart > 2 * max(np.linalg.norm(some - some.mean(axis=0), axis=1).mean() for some in (points[:30], points[30:]))
-    with pytest.raises(SettingError, match="at least 10 clips to draw a map of, found 9"):
-        projection.project(features[:9])
 
 
 @pytest.mark.parametrize("module", ["umap", "matplotlib", "contourpy"])
