@@ -135,8 +135,10 @@ def _training_sets(train: Iterable[str], corpora: tuple[str, ...] | None) -> dic
         cells = tuple(cell for cell in CELLS if cell in kept)
         if not cells:
             raise SettingError(f"training set {name}: expected clips in some of its cells, found none in {', '.join(corpora)}")
-        if name in found or cells in found.values():
-            raise SettingError(f"training set {name}: expected each training set once, found its cells twice")
+        if same := [other for other, taken in found.items() if taken == cells]:
+            raise SettingError(
+                f"training set {name}: expected other cells than those of {same[0]}, found {', '.join(map(str, cells))}"
+            )
         found[name] = cells
     if not found:
         raise SettingError("expected at least one training set, such as yue+zho, found none")
