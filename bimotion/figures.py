@@ -32,7 +32,8 @@ def draw(panels: Sequence[Panel], classes: Sequence[str], title: str, note: str)
     figure.subplots_adjust(
         left=0.15 / width, right=1 - 0.15 / width, top=1 - 1.1 / height, bottom=0.98 / height, wspace=0.05, hspace=0.24
     )
-    figure.text(0.15 / width, 1 - 0.2 / height, title, fontsize=12, weight="bold", color=INK, va="top")
+    heading = "\n".join(wrap(title, int(width * 8)))  # names may hold $, which is no formula here
+    figure.text(0.15 / width, 1 - 0.2 / height, heading, fontsize=12, weight="bold", color=INK, va="top", parse_math=False)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for place, one in zip(axes, panels, strict=False):
         _panel(place, one, classes)
@@ -44,7 +45,7 @@ def draw(panels: Sequence[Panel], classes: Sequence[str], title: str, note: str)
         bbox_to_anchor=(0.05 / width, 0.6 / height), handletextpad=0.3, columnspacing=1.4, borderaxespad=0, labelcolor=INK,
     )  # fmt: skip
     lines = "\n".join(wrap(note, int(width * 17.5)))
-    figure.text(0.15 / width, 0.52 / height, lines, fontsize=7.5, color=MUTED, va="top", linespacing=1.4)
+    figure.text(0.15 / width, 0.52 / height, lines, fontsize=7.5, color=MUTED, va="top", linespacing=1.4, parse_math=False)
     return figure
 
 
@@ -97,7 +98,7 @@ def _panel(axes, panel: Panel, classes: Sequence[str]) -> None:
     left, bottom, side = panel.square
     axes.set(xlim=(left, left + side), ylim=(bottom, bottom + side), xticks=[], yticks=[], aspect="equal")
     axes.spines[:].set_color(FRAME)
-    axes.set_title(panel.name, fontsize=10.5, loc="left", color=INK, pad=18 + 11 * panel.note.count("\n"))
+    axes.set_title(panel.name, fontsize=10.5, loc="left", color=INK, parse_math=False, pad=18 + 11 * panel.note.count("\n"))
     axes.text(0, 1.025, panel.note, transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom")
 
 

@@ -237,7 +237,7 @@ def test_the_command_prints_numbers_and_paths(small, tmp_path):
     assert done.stderr == "bimotion: --like: expected without --track and --head, which it says itself\n"
 
 
-HOSTILE = "</script><script>hit()</script><img src=x onerror=hit()>"
+HOSTILE = "</script><script>hit()</script><img src=x onerror=hit()> $_{$ & "
 
 
 @pytest.fixture(scope="module")
