@@ -192,11 +192,11 @@ def _rows(result: Result, track: Track, material: Material, plan: Plan, folder: 
     jobs = {job.name: job for job in plan.jobs(result.seeds[:1])}
     pairs = [(one, jobs[one.name]) for one in plan.training_sets]
     for one, job in progress.track(pairs, len(pairs), "coverage"):
-        kept = folder / runner.CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}"
-        if track.name == "finetune" and not (kept / "best").is_dir():
+        kept = folder / runner.CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}" / "best"
+        if track.name == "finetune" and not kept.is_dir():
             raise SettingError(f"{kept}: expected the checkpoint of the run, found none (--no-save-checkpoints?)")
         numbers = np.unique(np.concatenate([job.train, job.test]))
-        features = track.embeddings(job, numbers, kept)
+        features = track.embeddings(job, numbers, folder, kept)
         place = np.full(len(material.table), -1)
         place[numbers] = np.arange(len(numbers))
         for setting in (setting for setting in plan.settings if setting.training_set == one.name):

@@ -31,6 +31,7 @@ from bimotion.progress import Progress
 from bimotion.protocol import Setting
 from bimotion.provenance import now, provenance
 from bimotion.results import ProtocolUsed, RunSpec, SchemaUsed, SplitUsed
+from bimotion.runner import CHECKPOINTS_FOLDER
 from bimotion.tracks import Job, Track, TrackOptions
 from bimotion.tracks import track as tracked
 from bimotion.views import PROJECTION_VERSION, Projection, Row
@@ -171,8 +172,8 @@ def _clips_and_rows(
     for name, job in jobs.items():
         train, test = (part[marks[part].any(axis=1)] for part in (job.train, job.test))
         numbers = np.concatenate([train, test])
-        kept = _kept_training(runner, material, job, folder) or folder / "checkpoints" / f"{job.name}-{job.seed}"
-        features = runner.embeddings(job, numbers, kept)
+        own = folder / CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}"
+        features = runner.embeddings(job, numbers, own, _kept(runner, material, job, folder))
         of_train, of_test = features[: len(train)], features[len(train) :]
         rows.append(Row(name, None, covering.coverage(of_train, of_test, k, n_drawn[-1])))
         for place, label in enumerate(shown):
@@ -195,8 +196,8 @@ def _sizes(marks: np.ndarray) -> list[int]:
     return [*marks.sum(axis=0).tolist(), int(marks.any(axis=1).sum())]
 
 
-def _kept_training(runner: Track, material: Material, job: Job, folder: Path) -> Path | None:
-    """Folder of a training that a finished run beside `folder` kept, of the same model, options, clips and seed."""
+def _kept(runner: Track, material: Material, job: Job, folder: Path) -> Path | None:
+    """Checkpoint that a finished run beside `folder` kept, of the same model, options, clips and seed."""
     if not runner.save_checkpoints:
         return None
     states, selection = material.selection.manifest.states, material.selection
@@ -215,8 +216,8 @@ def _kept_training(runner: Track, material: Material, job: Job, folder: Path) ->
             alike = set(cells.split("+")) == set(job.name.split("+")) and trained == corpora and fit.seed == job.seed
             alike &= (fit.n_train, fit.n_validation) == (len(job.train), len(job.validation))
             alike &= all(result.provenance.inputs.get(name) == states[name] for name in corpora)
-            kept = path.parent / "checkpoints" / f"{fit.train}-{fit.seed}"
-            if alike and (kept / "best").is_dir():
+            kept = path.parent / CHECKPOINTS_FOLDER / f"{fit.train}-{fit.seed}" / "best"
+            if alike and kept.is_dir():
                 return kept
     return None
 

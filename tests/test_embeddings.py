@@ -94,6 +94,9 @@ def test_of_a_fine_tuned_model_they_are_its_checkpoints(few, tmp_path):
     last = Classifier(ModelSpec(str(tmp_path / "kept" / "best")))._last_linear()
     logits = found @ last.weight.detach().numpy().T + last.bias.detach().numpy()
     assert softmax(logits) == pytest.approx(probabilities, abs=1e-5)
+    best = tmp_path / "kept" / "best"
+    assert np.array_equal(found, track.embeddings(job, job.test, tmp_path / "none", best))
+    assert not (tmp_path / "none").exists()
     assert np.array_equal(found, track.embeddings(job, job.test, tmp_path / "new"))  # trained there, as there
     assert (tmp_path / "new" / "best").is_dir()
 

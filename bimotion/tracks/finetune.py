@@ -57,10 +57,8 @@ class FinetuneTrack(Track):
         self.ranks.told(job.number)
         return self._run(job, folder)
 
-    def embeddings(self, job: Job, rows: np.ndarray, folder: Path) -> np.ndarray:
-        best = folder / "best"
-        if not (best / TRAINING_FILE).exists():
-            best = self._best(job, folder)
+    def embeddings(self, job: Job, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
+        best = checkpoint or self._best(job, folder)
         clips, label = self.clips.take(self.place[rows]), f"features {job.name}"
         return self._classifier(best).embeddings(clips, progress=self.progress, label=label)
 

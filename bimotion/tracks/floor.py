@@ -33,7 +33,7 @@ class FloorTrack(Track):
     def run(self, job: Job, folder) -> Outcome:
         return Outcome(self._fitted(job).predict(self.vectors[job.test]), self.trained(job))
 
-    def embeddings(self, job: Job, rows: np.ndarray, folder) -> np.ndarray:
+    def embeddings(self, job: Job, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
         if not self.model.encode:
             return super().embeddings(job, rows, folder)
         return self._fitted(job).embed(self.vectors[rows])

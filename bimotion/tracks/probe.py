@@ -41,7 +41,7 @@ class ProbeTrack(Track):
         head = self._fitted(job)
         return Outcome(head.predict(self.layers.take(self.place[job.test])), self.trained(job), head.facts)
 
-    def embeddings(self, job: Job, rows: np.ndarray, folder) -> np.ndarray:
+    def embeddings(self, job: Job, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
         return self._fitted(job).embed(self.layers.take(self.place[rows]))
 
     def _fitted(self, job: Job):

@@ -77,11 +77,11 @@ class Track(ABC):
     def run(self, job: Job, folder: Path) -> Outcome:
         """Train and predict; `folder`: where the job may keep what it goes on from, and what it leaves for the user."""
 
-    def embeddings(self, job: Job, rows: np.ndarray, folder: Path) -> np.ndarray:
+    def embeddings(self, job: Job, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
         """Features before the last linear layer of what the job trains, float32 (len(rows), dim).
 
-        `rows`: of the material's table, among those opened; `folder`: as of `run`; a training finished there is taken as it
-        is. Raises SettingError for what has no features, or trains nothing.
+        `rows`: of the material's table, among those opened; `folder`: as of `run`; `checkpoint`: what a finished training of
+        this very job kept, used instead of training. Raises SettingError for what has no features, or trains nothing.
         """
         raise SettingError(f"{self.used.name}, track {self.name}: expected a model with features that is trained, found none")
 
