@@ -7,6 +7,7 @@ import typer
 from bimotion.commands import data, leaderboard
 from bimotion.commands.compare import compare
 from bimotion.commands.evaluate import evaluate, score
+from bimotion.commands.project import coverage, project
 from bimotion.commands.publish import publish
 from bimotion.commands.submit import labels, submit
 from bimotion.errors import BimotionError
@@ -21,6 +22,8 @@ app = typer.Typer(
 app.command()(evaluate)
 app.command()(score)
 app.command()(compare)
+app.command()(project)
+app.command()(coverage)
 app.command()(submit)
 app.command()(publish)
 app.add_typer(data.app, name="data")

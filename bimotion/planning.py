@@ -91,13 +91,20 @@ def plan(request: Request, progress: Progress, *, trains: bool = True, adapts: s
     training and test have fewer than two classes in common, or the test cell no clips to adapt to. Raises UnknownName,
     CorpusNotFound, CorpusIncomplete, SettingError.
     """
-    schema = schema_named(request.schema)
-    if request.limit is not None and request.limit < 1:
-        raise SettingError(f"expected a limit of at least 1 clip, found {request.limit}")
     cells = None if request.cells is None else [Cell.parse(name) for name in request.cells]
     settings = protocol.settings(request.protocol_name, cells, trains=trains)
     if not settings:
         raise SettingError(f"protocol {request.protocol_name} tests nothing in {', '.join(request.cells)}")
+    return planned(settings, request, progress, adapts=adapts)
+
+
+def planned(
+    settings: list[Setting], request: Request, progress: Progress, *, adapts: str | None = None
+) -> tuple[Material, Plan]:
+    """As `plan`, of settings that are given; the request's protocol and cells play no part."""
+    schema = schema_named(request.schema)
+    if request.limit is not None and request.limit < 1:
+        raise SettingError(f"expected a limit of at least 1 clip, found {request.limit}")
     selection = select(
         request.data_dir,
         sorted({cell for setting in settings for cell in (*setting.train, setting.test)}),

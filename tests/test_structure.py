@@ -17,7 +17,19 @@ SOURCES = {
     ".".join(("bimotion", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in PACKAGE.rglob("*.py")
 } | {f"bimotion.loaders.{path.stem}": path for path in (PACKAGE.parent / "loaders").glob("[!_]*.py")}
-HEAVY = ("torch", "transformers", "datasets", "evaluate", "sklearn", "librosa", "pandas", "pyarrow", "soundfile")
+HEAVY = (
+    "torch",
+    "transformers",
+    "datasets",
+    "evaluate",
+    "sklearn",
+    "librosa",
+    "pandas",
+    "pyarrow",
+    "soundfile",
+    "umap",
+    "matplotlib",
+)
 FORBIDDEN = {  # module or package -> what it must not know
     "bimotion.corpora": ("manifest", "splits", "models", "runner"),
     "bimotion.utterance": ("splits", "labels", "corpus"),
@@ -34,6 +46,10 @@ FORBIDDEN = {  # module or package -> what it must not know
     "bimotion.hub": ("corpora", "export", "results", "submission"),
     "bimotion.store": ("models", "results", "protocol"),
     "bimotion.protocol": ("corpora", "manifest", "splits", "labels"),
+    "bimotion.coverage": ("models", "tracks", "planning", "results", "material"),
+    "bimotion.projection": ("models", "tracks", "planning", "results", "material"),
+    "bimotion.figures": ("models", "tracks", "planning", "results", "material"),
+    "bimotion.projection_page": ("models", "tracks", "planning", "results", "material"),
     "bimotion.rescoring": ("models", "tracks", "runner", "manifest"),
     "bimotion.loaders": ("models", "runner", "results", "scoring", "protocol", "leaderboard"),
     "bimotion.dataset": ("models", "runner", "results", "scoring", "protocol", "leaderboard"),

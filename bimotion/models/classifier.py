@@ -96,9 +96,43 @@ class Classifier:
 
         Raises ModelError where not one clip fits into memory.
         """
+        rows, width = self.logits, self.model.config.num_labels
+        return self._mean_rows(clips, rows, width, ranks=ranks, bf16=bf16, progress=progress or Progress(), label=label)
+
+    def embeddings(self, clips: Clips, *, progress: Progress | None = None, label: str = "") -> np.ndarray:
+        """What the last linear layer is given, float32 (n, dim): pooled and projected; of a clip in windows their mean.
+
+        Raises ModelError for a head that does not end in a linear layer.
+        """
+        last, seen = self._last_linear(), []
+
+        def rows(batch: Batch):
+            seen.clear()
+            self.logits(batch)
+            return seen[0].float()
+
+        hook = last.register_forward_pre_hook(lambda part, given: seen.append(given[0].detach()))
+        try:
+            found = self._mean_rows(clips, rows, last.in_features, progress=progress or Progress(), label=label)
+        finally:
+            hook.remove()
+        return found.float().numpy()
+
+    def _last_linear(self):
+        """The layer whose outputs are the logits."""
         import torch
 
-        progress, device = progress or Progress(), self.device
+        parts = [part for name in self.heads for part in getattr(self.model, name).modules()]
+        width = self.model.config.num_labels
+        if found := [part for part in parts if isinstance(part, torch.nn.Linear) and part.out_features == width]:
+            return found[-1]
+        raise ModelError(f"{self.name}: expected a head that ends in a linear layer of {width} outputs, found none")
+
+    def _mean_rows(self, clips, rows, width, *, progress, ranks=None, bf16=False, label=""):
+        """Of all clips, tensor float64 (n, width): mean over a clip's windows of rows(batch)."""
+        import torch
+
+        device = self.device
         pieces = list(self._pieces(clips))
         batches = self._batches(pieces)
         mine = batches[ranks.rank :: ranks.n] if ranks else batches
@@ -108,13 +142,13 @@ class Classifier:
             cut = [self.intake.windows(clips.waveform(piece.clip), piece.n_windows)[piece.window] for piece in chosen]
             return [self.intake.features(window) for window in cut]
 
-        total = torch.zeros(len(clips), self.model.config.num_labels, dtype=torch.float64)
+        total = torch.zeros(len(clips), width, dtype=torch.float64)
         self.model.eval()
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             done = ahead(lambda batch: (batch, prepare(batch)), mine)
             for batch, features in progress.track(done, len(mine), label):
-                for place, rows in self._halved(features, progress):
-                    for k, row in zip(batch[place:], rows, strict=False):
+                for place, found in self._halved(features, rows, progress):
+                    for k, row in zip(batch[place:], found, strict=False):
                         total[pieces[k].clip] += row
         if ranks:
             total = ranks.sum(total.to(device)).cpu()
@@ -155,15 +189,15 @@ class Classifier:
                 batches.append([k])
         return batches
 
-    def _halved(self, features: list[Features], progress: Progress) -> Iterator[tuple[int, object]]:
-        """Place of the first, and logits float64, of all windows, in as many steps as memory asks for."""
+    def _halved(self, features: list[Features], rows, progress: Progress) -> Iterator[tuple[int, object]]:
+        """Place of the first, and rows(batch) as float64, of all windows, in as many steps as memory asks for."""
         place, size = 0, len(features)
         while place < len(features):
             some = features[place : place + size]
             found, full = None, False
             try:
                 room = self.intake.room(some) if self.device.type == "cuda" else 0
-                found = self.logits(self.intake.batch(some, room)).cpu().double()
+                found = rows(self.intake.batch(some, room)).cpu().double()
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise ModelError(f"{self.name}: expected logits, found: {str(error).splitlines()[0]}") from error

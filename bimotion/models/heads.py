@@ -80,6 +80,10 @@ class LogisticHead:
             if (reference[rows, place] == 1).any():
                 self.models[place] = self._fitted(features[rows], reference[rows, place], weight[rows])
 
+    def embed(self, features: np.ndarray) -> np.ndarray:
+        """What the linear map is given: float32 (n, n_features), standardised as in training."""
+        return self._standardised(features).astype(np.float32)
+
     def _standardised(self, features: np.ndarray) -> np.ndarray:
         return (features.astype(np.float64) - self.mean) / self.scale
 

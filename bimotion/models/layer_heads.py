@@ -58,6 +58,10 @@ class BestLayerHead:
     def predict(self, features: LayerRows) -> np.ndarray:
         return self.head.predict(features.layer(self.layer))
 
+    def embed(self, features: LayerRows) -> np.ndarray:
+        """What the linear map is given: float32 (n, n_features), the layer, standardised as in training."""
+        return self.head.embed(features.layer(self.layer))
+
 
 def log_loss(probabilities: np.ndarray, reference: np.ndarray, exclusive: bool) -> float:
     """Mean over clips of the negative log-likelihood: of the true class, or the mean over annotated classes (the paper's
@@ -123,10 +127,13 @@ class LayersHead:
                 break
         self.weights, self.linear, self.bias = kept
 
-    def _logits(self, standardised):
+    def _mixed(self, standardised):
         import torch
 
-        return torch.einsum("nlf,l->nf", standardised, self.weights.softmax(0)) @ self.linear + self.bias
+        return torch.einsum("nlf,l->nf", standardised, self.weights.softmax(0))
+
+    def _logits(self, standardised):
+        return self._mixed(standardised) @ self.linear + self.bias
 
     def _loss(self, logits, reference):
         import torch
@@ -147,6 +154,17 @@ class LayersHead:
 
     def predict(self, features: LayerRows) -> np.ndarray:
         return self._probabilities(_Standardised(features, self.mean, self.scale, budget_bytes=0))
+
+    def embed(self, features: LayerRows) -> np.ndarray:
+        """What the linear map is given: float32 (n, n_features), the weighted mean of the standardised layers."""
+        import torch
+
+        inputs = _Standardised(features, self.mean, self.scale, budget_bytes=0)
+        found = np.empty((len(features), features.shape[2]), np.float32)
+        with torch.no_grad():
+            for block in _blocks(features):
+                found[block] = self._mixed(inputs.rows(torch.from_numpy(block))).numpy()
+        return found
 
     def _probabilities(self, inputs: "_Standardised") -> np.ndarray:
         import torch

@@ -8,7 +8,7 @@ zero-shot   a published classifier as it is
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from bimotion.errors import SettingError, UnknownName
@@ -16,6 +16,7 @@ from bimotion.labels import LabelSchema
 from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.models.training import FinetuneOptions
 from bimotion.models.weights import ModelSpec
+from bimotion.results import ModelUsed
 from bimotion.tracks.track import FeatureTrack, Job, Outcome, Target, Track
 
 __all__ = ["TRACKS", "Job", "Outcome", "Target", "Track", "TrackOptions", "track"]
@@ -40,6 +41,17 @@ class TrackOptions:
     label_map: Path | None = None
     finetune: FinetuneOptions | None = None
     save_checkpoints: bool = True
+
+    @classmethod
+    def recorded(cls, track: str, used: ModelUsed) -> "TrackOptions":
+        """Of a finished run of `probe` or `finetune`, from its record.
+
+        >>> TrackOptions.recorded("probe", ModelUsed("org/model", "1", None, {"head": "logistic"})).head
+        'logistic'
+        """
+        if track != "finetune":
+            return cls(head=used.options.get("head"))
+        return cls(finetune=FinetuneOptions(**{field.name: used.options[field.name] for field in fields(FinetuneOptions)}))
 
 
 def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, **spec) -> Track:

@@ -57,14 +57,26 @@ class FinetuneTrack(Track):
         self.ranks.told(job.number)
         return self._run(job, folder)
 
-    def _run(self, job: Job, folder: Path) -> Outcome:
-        train, validation, test = (self.place[rows] for rows in (job.train, job.validation, job.test))
-        schema, ranks = self.material.schema, self.ranks
-        best = finetune.finetune(
-            self.spec, self.clips, self.reference, train, validation, classes=schema.classes, exclusive=schema.exclusive,
-            seed=job.seed, options=self.options, folder=folder, ranks=ranks, progress=self.progress,
+    def embeddings(self, job: Job, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
+        best = checkpoint or self._best(job, folder)
+        clips, label = self.clips.take(self.place[rows]), f"features {job.name}"
+        return self._classifier(best).embeddings(clips, progress=self.progress, label=label)
+
+    def _best(self, job: Job, folder: Path) -> Path:
+        schema = self.material.schema
+        return finetune.finetune(
+            self.spec, self.clips, self.reference, self.place[job.train], self.place[job.validation],
+            classes=schema.classes, exclusive=schema.exclusive, seed=job.seed, options=self.options, folder=folder,
+            ranks=self.ranks, progress=self.progress,
         )  # fmt: skip
-        classifier = Classifier(ModelSpec(str(best), None, self.spec.trust_remote_code, self.spec.device))
+
+    def _classifier(self, best: Path) -> Classifier:
+        return Classifier(ModelSpec(str(best), None, self.spec.trust_remote_code, self.spec.device))
+
+    def _run(self, job: Job, folder: Path) -> Outcome:
+        schema, ranks, test = self.material.schema, self.ranks, self.place[job.test]
+        best = self._best(job, folder)
+        classifier = self._classifier(best)
         self.n_parameters = classifier.n_parameters
         several = ranks if ranks.n > 1 else None
         probabilities = classifier.probabilities(

@@ -6,6 +6,7 @@ from bimotion.errors import SettingError
 from bimotion.features import features
 from bimotion.material import Material
 from bimotion.models.floor import FloorModel
+from bimotion.models.heads import Head
 from bimotion.progress import Progress
 from bimotion.results import ModelUsed
 from bimotion.tracks.track import FeatureTrack, Job, Outcome
@@ -36,6 +37,14 @@ class FloorTrack(FeatureTrack):
         return self.vectors.__getitem__, {}
 
     def run(self, job: Job, folder) -> Outcome:
+        return Outcome(self._fitted(job).predict(self.vectors[job.test]), self.trained(job))
+
+    def embeddings(self, job: Job, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
+        if not self.model.encode:
+            return super().embeddings(job, rows, folder)
+        return self._fitted(job).embed(self.vectors[rows])
+
+    def _fitted(self, job: Job) -> Head:
         head, reference = self.model.head(), self.material.reference[job.train]
         head.fit(self.vectors[job.train], reference, exclusive=self.material.schema.exclusive, seed=job.seed)
-        return Outcome(head.predict(self.vectors[job.test]), self.trained(job))
+        return head

@@ -45,6 +45,9 @@ class ProbeTrack(FeatureTrack):
         head = self._fitted(job, self.head)
         return Outcome(head.predict(self._rows(job.test)), self.trained(job), head.facts)
 
+    def embeddings(self, job: Job, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
+        return self._fitted(job, self.head).embed(self._rows(rows))
+
     def clip_features(self, job: Job):
         """Of the layer that is best on the validation clips, which is kept on disk: many methods ask for it."""
         reference, rows = self.material.reference, np.concatenate([job.train, job.validation])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bimotion.errors import SettingError
 from bimotion.material import Material
 from bimotion.models.classifier import Clips
 from bimotion.progress import Progress
@@ -95,6 +96,14 @@ class Track(ABC):
     @abstractmethod
     def run(self, job: Job, folder: Path) -> Outcome:
         """Train and predict; `folder`: where the job may keep what it goes on from, and what it leaves for the user."""
+
+    def embeddings(self, job: Job, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
+        """Features before the last linear layer of what the job trains, float32 (len(rows), dim).
+
+        `rows`: of the material's table, among those opened; `folder`: as of `run`; `checkpoint`: what a finished training of
+        this very job kept, used instead of training. Raises SettingError for what has no features, or trains nothing.
+        """
+        raise SettingError(f"{self.used.name}, track {self.name}: expected a model with features that is trained, found none")
 
     def follow(self, jobs: list[Job], folder_of: Callable[[Job], Path]) -> None:  # noqa: B027  (most tracks have no followers)
         """In a follower, once opened: train along with the first process until it closes. Only tracks with followers do."""

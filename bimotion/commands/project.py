@@ -1,0 +1,124 @@
+"""`bimotion project` and `bimotion coverage`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bimotion.commands.options import (
+    AllowMissing,
+    AsJson,
+    Corpus,
+    HeadName,
+    Only,
+    Root,
+    Rule,
+    SchemaName,
+    SplitRule,
+    TrackName,
+    locations,
+    names,
+)
+from bimotion.commands.terminal import progress, show
+from bimotion.errors import SettingError
+
+Neighbours = Annotated[int, typer.Option("--neighbours", "-k", min=1, help="Nearest neighbours that coverage looks at.")]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, ... [default: cuda if there is one]")]
+
+
+def project(
+    model: Annotated[str, typer.Option("--model", "-m", help="As of `bimotion evaluate`.")],
+    train: Annotated[list[str], typer.Option("--train", help="Training sets, a panel each, e.g. yue,yue+zho,yue+eng.")],
+    test: Annotated[str, typer.Option("--test", help="Cell or union that is tested, e.g. yue_adu.")],
+    classes: Annotated[list[str], typer.Option("--classes", help="Show these alone, e.g. happiness,sadness,neutral.")] = (),
+    track: Annotated[TrackName, typer.Option("--track", help="probe or finetune")] = TrackName.probe,
+    head: Annotated[HeadName | None, typer.Option("--head", help="Of track probe. (default: layers)")] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", metavar="DIR", help="Folder of a finished run: its track, head and training options."),
+    ] = None,
+    revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of the model on the Hub.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the model's own code (recorded).")
+    ] = False,
+    device: Device = None,
+    corpora: Root = None,
+    corpus: Corpus = (),
+    only: Only = (),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.")] = Path("results"),
+    split_rule: Rule = SplitRule.paper,
+    split_seed: Annotated[int, typer.Option("--split-seed", min=0, help="Deal clips or speakers again.")] = 0,
+    schema: Annotated[
+        SchemaName, typer.Option("--schema", help="Classes: each corpus's emotions, or valence.")
+    ] = SchemaName.emotion,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the head or the training, and of the map.")] = 0,
+    neighbours: Neighbours = 5,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most N clips of each corpus, cell and part.")] = None,
+    allow_missing: AllowMissing = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw test clips over training sets in a model's feature space (Figures 2 and 3), and measure how these cover them."""
+    from bimotion import projecting, results, views
+    from bimotion.tracks import TrackOptions
+
+    name, options = track.value, TrackOptions(head=head and head.value)
+    if like is not None:
+        if head is not None or track is not TrackName.probe:
+            raise SettingError("--like: expected without --track and --head, which it says itself")
+        found = results.load(like / results.RESULT_FILE)
+        name, options = found.track, TrackOptions.recorded(found.track, found.model)
+    view = projecting.project(
+        model,
+        train=names(train) or [],
+        test=test,
+        track=name,
+        data_dir=corpora,
+        output=output,
+        classes=names(classes),
+        split_rule=split_rule.value,
+        split_seed=split_seed,
+        schema=schema.value,
+        seed=seed,
+        k=neighbours,
+        options=options,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        device=device,
+        corpora=names(only),
+        locations=locations(corpus),
+        limit=limit,
+        allow_missing=allow_missing,
+        progress=progress(),
+    )
+    if as_json:
+        print(json.dumps(dataclasses.asdict(view), indent=1, ensure_ascii=False))
+        return
+    show(views.table(view))
+    for reason, n in view.left_out.items():
+        print(f"not shown: {n} clips of {reason}")
+    for path in views.files_of(view, output):
+        print(path)
+
+
+def coverage(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.")],
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Where its model lies, if not on the Hub.")] = None,
+    device: Device = None,
+    corpora: Root = None,
+    corpus: Corpus = (),
+    neighbours: Neighbours = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Whether coverage of the test by the training clips, or closeness of languages, goes with better scores in a run."""
+    from bimotion import gains
+
+    found = gains.gains(
+        folder, model, data_dir=corpora, locations=locations(corpus), k=neighbours, device=device, progress=progress()
+    )
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False))
+        return
+    show(*gains.tables_of(found))
+    print(folder / gains.GAINS_FILE)

@@ -1,0 +1,111 @@
+"""Features before the last linear layer: put through that layer they give what the model predicts."""
+
+import importlib.util
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bimotion import planning
+from bimotion.errors import SettingError
+from bimotion.labels import schema_named
+from bimotion.models.classifier import Classifier, Clips
+from bimotion.models.layer_heads import PROBE_HEADS
+from bimotion.models.training import FinetuneOptions
+from bimotion.models.weights import ModelSpec
+from bimotion.planning import Request
+from bimotion.progress import Progress
+from bimotion.synth import layouts
+from bimotion.tracks import TrackOptions
+from bimotion.tracks import track as tracked
+
+_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
+tiny_models = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny_models)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> Path:
+    """Synthetic CSED, three clips of each class and part."""
+    root = tmp_path_factory.mktemp("few")
+
+    def group(clip):
+        return clip.part, clip.label
+
+    clips = sorted((clip for clip in layouts.plan() if clip.corpus == "csed"), key=group)
+    layouts.lay(root, [clip for _, found in groupby(clips, group) for clip in list(found)[:3]])
+    return root
+
+
+def opened(root, model, track, **options):
+    """A track on the in-group setting of zho_eld, and its only job."""
+    request = Request(root, "in-group", ("zho_eld",), schema="valence", allow_missing=True)
+    material, plan = planning.plan(request, Progress())
+    found = tracked(str(model), track, schema_named("valence"), TrackOptions(**options))
+    found.open(material, plan.rows(), Progress())
+    (job,) = plan.jobs([0])
+    return found, job
+
+
+def softmax(logits):
+    found = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return found / found.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("family", sorted(tiny_models.FAMILIES))
+def test_of_every_classifier_the_last_layer_makes_logits_of_them(family, tmp_path):
+    classifier = Classifier(ModelSpec(str(tiny_models.build(family, tmp_path / family, n_labels=5))))
+    rng = np.random.default_rng(0)
+    waveforms = [rng.normal(0, 0.1, n).astype(np.float32) for n in (9_000, 16_000, 50_000)]  # the last is cut by some models
+    clips = Clips(waveforms.__getitem__, np.array([len(one) for one in waveforms]))
+    found = classifier.embeddings(clips)
+    last = classifier._last_linear()
+    weight, bias = (part.detach().numpy() for part in (last.weight, last.bias))
+    assert found.dtype == np.float32
+    assert found @ weight.T + bias == pytest.approx(classifier.table(clips).numpy(), abs=1e-4)
+
+
+def test_of_the_layers_head(few, tmp_path):
+    track, job = opened(few, tiny_models.build("hubert", tmp_path / "model"), "probe")
+    found = track.embeddings(job, job.test, tmp_path)
+    head = track._fitted(job)
+    logits = found @ head.linear.detach().numpy() + head.bias.detach().numpy()
+    assert softmax(logits) == pytest.approx(track.run(job, tmp_path).probabilities, abs=1e-5)
+
+
+@pytest.mark.parametrize("model", ["tiny", "bimotion/prosody"])
+def test_of_the_logistic_head(model, few, tmp_path):
+    options = {"head": "logistic"} if model == "tiny" else {}
+    model = tiny_models.build("wavlm", tmp_path / "model") if model == "tiny" else model
+    track, job = opened(few, model, "probe", **options)
+    found = track.embeddings(job, job.test, tmp_path)
+    head = track._fitted(job)
+    logistic = getattr(head, "head", head).multinomial
+    logits = found @ logistic.coef_.T + logistic.intercept_
+    assert softmax(logits) == pytest.approx(track.run(job, tmp_path).probabilities, abs=1e-4)
+
+
+def test_of_a_fine_tuned_model_they_are_its_checkpoints(few, tmp_path):
+    options = FinetuneOptions(epochs=1, learning_rate=1e-3)
+    track, job = opened(few, tiny_models.build("wav2vec2-layer", tmp_path / "model"), "finetune", finetune=options)
+    probabilities = track.run(job, tmp_path / "kept").probabilities
+    found = track.embeddings(job, job.test, tmp_path / "kept")
+    last = Classifier(ModelSpec(str(tmp_path / "kept" / "best")))._last_linear()
+    logits = found @ last.weight.detach().numpy().T + last.bias.detach().numpy()
+    assert softmax(logits) == pytest.approx(probabilities, abs=1e-5)
+    best = tmp_path / "kept" / "best"
+    assert np.array_equal(found, track.embeddings(job, job.test, tmp_path / "none", best))
+    assert not (tmp_path / "none").exists()
+    assert np.array_equal(found, track.embeddings(job, job.test, tmp_path / "new"))  # trained there, as there
+    assert (tmp_path / "new" / "best").is_dir()
+
+
+def test_what_has_no_features_says_so(few, tmp_path):
+    track, job = opened(few, "bimotion/majority", "probe")
+    with pytest.raises(SettingError, match="bimotion/majority, track probe: expected a model with features"):
+        track.embeddings(job, job.test, tmp_path)
+
+
+def test_every_head_of_a_probe_has_them():
+    assert all(callable(getattr(head, "embed", None)) for head in PROBE_HEADS.values())

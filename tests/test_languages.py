@@ -1,0 +1,60 @@
+"""Distances of languages: the committed table, and the same counts from URIEL's own data where lang2vec is installed."""
+
+import importlib.util
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bimotion import languages
+from bimotion.errors import UnknownName
+from bimotion.groups import LANGUAGES, Cell
+
+ALL = ("eng", "zho", "yue", "deu", "fas", "urd")
+
+
+def test_every_pair_of_languages_is_in_the_table():
+    for one, other in itertools.product(ALL, ALL):
+        for kind in languages.KINDS:
+            value = languages.distance(one, other, kind)
+            assert value == languages.distance(other, one, kind)
+            assert value is None or 0 <= value <= 1
+    assert all(languages.distance(one, other) is not None for one in LANGUAGES for other in LANGUAGES)
+
+
+def test_cantonese_is_nearer_to_mandarin_than_to_english():
+    for kind in languages.KINDS:
+        assert languages.distance("yue", "zho", kind) < languages.distance("yue", "eng", kind), kind
+
+
+def test_of_a_training_set_the_other_languages_count():
+    yue, zho, eng = (Cell(language, "adu") for language in ("yue", "zho", "eng"))
+    assert languages.distance_from([yue], yue) is None
+    assert languages.distance_from([yue, zho], yue) == 3 / 25
+    assert languages.distance_from([zho, eng], yue) == pytest.approx((3 / 25 + 7 / 24) / 2)
+
+
+def test_unknown_names_are_told():
+    with pytest.raises(UnknownName, match="unknown language 'fra'"):
+        languages.distance("fra", "eng")
+    with pytest.raises(UnknownName, match="unknown distance 'genes'"):
+        languages.distance("yue", "eng", "genes")
+
+
+def test_the_table_is_what_uriel_says():
+    found = importlib.util.find_spec("lang2vec")
+    if found is None:
+        pytest.skip("lang2vec, whose data are CC BY-SA 4.0, is not installed: pip install lang2vec")
+    data = np.load(Path(found.submodule_search_locations[0]) / "data" / "features.npz", allow_pickle=False)
+    names, sources, codes, values = (data[name] for name in ("feats", "sources", "langs", "data"))
+    codes, sources = codes.tolist(), sources.tolist()
+    kinds = {"phonology": ("P_", "WALS"), "syntax": ("S_", "WALS"), "inventory": ("INV_", "PHOIBLE_SPA")}
+    for (one, other), (kind, (start, source)) in itertools.product(itertools.combinations(ALL, 2), kinds.items()):
+        rows = [
+            values[codes.index({"zho": "cmn", "fas": "pes"}.get(code, code)), :, sources.index(source)] for code in (one, other)
+        ]
+        first, second = (row[np.char.startswith(names, start)] for row in rows)
+        both = (first >= 0) & (second >= 0)
+        counted = (first != second)[both].sum() / both.sum() if both.any() else None
+        assert languages.distance(one, other, kind) == counted, (one, other, kind)

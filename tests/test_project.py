@@ -1,0 +1,314 @@
+"""`bimotion project` and `bimotion coverage` on synthetic clips: files, numbers, refusals, the page in a browser."""
+
+import dataclasses
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bimotion import gains, projecting, projection, runner, views
+from bimotion.coverage import expected
+from bimotion.errors import SettingError, UnknownName
+from bimotion.labels import EMOTIONS, SCHEMAS
+from bimotion.models.training import FinetuneOptions
+from bimotion.panels import COLOURS, COLUMNS
+from bimotion.synth import layouts
+from bimotion.tracks import TrackOptions
+
+pytest.importorskip("umap", reason="the extra `figures` is not installed: pip install 'bimotion[figures]'")
+
+
+def _by_path(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+browser, tiny_models = _by_path("browser"), _by_path("tiny_models")
+SETS = {"train": ["yue_adu", "yue_adu+zho_adu", "zho_adu"], "test": "yue_adu", "corpora": ["esd", "yuemotion"]}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """Synthetic corpora, sixteen clips of each corpus, cell and part."""
+    root = tmp_path_factory.mktemp("small")
+
+    def group(clip):
+        return clip.corpus, clip.voice.language, clip.voice.age_years >= 60, clip.part
+
+    clips = sorted(layouts.plan(), key=group)
+    layouts.lay(root, [clip for _, found in groupby(clips, group) for clip in list(found)[:16]])
+    return root
+
+
+def projected(root, output, model="bimotion/prosody", **options):
+    options = SETS | {"schema": "valence", "allow_missing": True} | options
+    return projecting.project(model, data_dir=root, output=output, **options)
+
+
+@pytest.fixture(scope="module")
+def made(small, tmp_path_factory):
+    """A view and its folder."""
+    output = tmp_path_factory.mktemp("made")
+    view = projected(small, output)
+    return view, view.folder(output)
+
+
+def test_every_clip_of_the_sets_is_on_the_map(made):
+    view, folder = made
+    found, clips = views.load(folder)
+    assert found == view
+    assert tuple(clips.columns) == COLUMNS
+    assert list(view.panels) == SETS["train"]
+    for name, cells in view.panels.items():
+        panel = clips[clips["panel"] == name]
+        train, test = (panel[panel["part"] == part] for part in ("train", "test"))
+        assert set(train["cell"]) == set(cells)
+        assert set(test["cell"]) == {"yue_adu"}
+        assert not set(train["id"]) & set(test["id"])
+        assert (len(train), len(test)) == (view.of(name).n_train, view.of(name).n_test)
+        assert test["covered"].mean() == pytest.approx(view.of(name).coverage)
+        assert train["covered"].isna().all()
+        for label in view.classes:
+            assert view.of(name, label).n_test == (test["class"] == label).sum()
+    tests = [clips.loc[(clips["panel"] == name) & (clips["part"] == "test"), "id"].tolist() for name in view.panels]
+    assert tests[0] == tests[1] == tests[2]
+    assert np.isfinite(clips[["x", "y"]]).all(axis=None)
+    assert view.synthetic
+    assert view.umap["random_state"] == 0
+
+
+def test_training_in_the_cell_covers_it_better_than_another_language(made):
+    view, _ = made
+    near, both, far = (view.of(name) for name in view.panels)
+    assert near.n_drawn == both.n_drawn == far.n_drawn == min(near.n_train, far.n_train, near.n_test)
+    assert near.drawn_coverage > both.drawn_coverage > far.drawn_coverage
+    assert near.drawn_expected == expected(near.n_drawn, near.n_test)
+
+
+def test_two_runs_give_the_same_bytes(made, small, tmp_path):
+    view, folder = made
+    again = projected(small, tmp_path)
+    assert again.key == view.key
+    for name in ("coordinates.parquet", "projection.png", "projection.svg", "projection.html"):
+        assert (again.folder(tmp_path) / name).read_bytes() == (folder / name).read_bytes(), name
+    assert again.coverage == view.coverage
+    assert projected(small, tmp_path, seed=1).key != view.key
+
+
+def test_classes_can_be_chosen_and_what_is_not_shown_is_counted(small, tmp_path):
+    view = projected(small, tmp_path, schema="emotion", classes=["neutral", "happiness"], train=["yue_adu"])
+    assert view.classes == ["happiness", "neutral"]
+    shown, out = view.of("yue_adu"), view.left_out
+    everything = projected(small, tmp_path, schema="emotion", train=["yue_adu"]).of("yue_adu")
+    assert shown.n_test + out["test: none of the classes shown"] == everything.n_test
+    assert shown.n_train + out["training set yue_adu: none of the classes shown"] == everything.n_train
+
+
+def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
+    model = tiny_models.build("wav2vec2-layer", tmp_path / "tiny")
+    probe = projected(small, tmp_path, str(model), train=["yue_adu"])
+    assert probe.model.options["head"] == "layers"
+    options = FinetuneOptions(epochs=1)
+    asked = {"protocol_name": "distance", "cells": ["yue_adu"], "corpora": SETS["corpora"], "schema": "valence"}
+    result = runner.evaluate(
+        str(model), track="finetune", data_dir=small, output=tmp_path, finetune=options, allow_missing=True, **asked
+    )
+    kept = TrackOptions.recorded("finetune", result.model)
+    assert kept.finetune == options
+    train = ["yue_adu", "yue_adu+zho_adu"]
+    view = projected(small, tmp_path, str(model), train=train, track="finetune", options=kept)
+    assert not (view.folder(tmp_path) / "checkpoints").exists()  # those of the run were used
+    alone = projected(small, tmp_path / "alone", str(model), train=train, track="finetune", options=kept)
+    assert (alone.folder(tmp_path / "alone") / "checkpoints").is_dir()
+    assert alone.coverage[0] == view.coverage[0]
+    found = gains.gains(result.folder(tmp_path), str(model), data_dir=small)
+    assert found.rows[0].coverage.n_test == view.of("yue_adu").n_test
+    assert found.rows[0].coverage.coverage == pytest.approx(view.of("yue_adu").coverage)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"train": []}, SettingError, "at least one training set"),
+        (
+            {"train": ["yue_adu", "yue_adu"]},
+            SettingError,
+            "training set yue_adu: expected other cells than those of yue_adu, found yue_adu",
+        ),
+        ({"train": ["eng_eld"]}, SettingError, "no training clips in eng_eld"),
+        ({"train": ["fra"]}, UnknownName, "unknown group 'fra'"),
+        ({"test": "fra_adu"}, UnknownName, "unknown group 'fra_adu'"),
+        ({"corpora": ["esdd"]}, UnknownName, "unknown corpus 'esdd'"),
+        ({"classes": ["joy"]}, UnknownName, "unknown class 'joy'"),
+        ({"schema": "emotion", "classes": ["surprise"]}, SettingError, "class surprise: expected test clips of it"),
+        ({"model": "bimotion/random"}, SettingError, "expected a model with features"),
+        ({"k": 0}, SettingError, "k of at least 1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told(options, error, message, small, tmp_path):
+    with pytest.raises(error, match=message):
+        projected(small, tmp_path, **options)
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_a_map_is_the_same_twice_and_keeps_groups_apart():
+    rng = np.random.default_rng(0)
+    features = np.concatenate([rng.normal(shift, 1, (30, 10)) for shift in (0, 8)])
+    points = projection.project(features, seed=3)
+    assert np.array_equal(points, projection.project(features, seed=3))
+    assert not np.array_equal(points, projection.project(features, seed=4))
+    apart = np.linalg.norm(points[:30].mean(axis=0) - points[30:].mean(axis=0))
+    assert apart > 2 * max(np.linalg.norm(some - some.mean(axis=0), axis=1).mean() for some in (points[:30], points[30:]))
+    with pytest.raises(SettingError, match="at least 10 clips to draw a map of, found 9"):
+        projection.project(features[:9])
+
+
+def test_every_class_has_a_colour_of_its_own_in_its_schema():
+    assert set(COLOURS) == set(EMOTIONS) == {name for schema in SCHEMAS.values() for name in schema.classes}
+    alone = [COLOURS[name] for name in EMOTIONS if name not in ("positive", "negative")]
+    assert len(set(alone)) == len(alone)
+
+
+def test_gains_are_score_less_baseline_and_facts_beside_them(small, tmp_path):
+    result = runner.evaluate("bimotion/prosody", data_dir=small, output=tmp_path, schema="valence", allow_missing=True)
+    folder = result.folder(tmp_path)
+    found = gains.gains(folder, data_dir=small)
+    assert json.loads((folder / gains.GAINS_FILE).read_text())["key"] == result.key
+    assert len(found.rows) == 36
+    for row in found.rows:
+        assert row.value == result.headline(row.transfer, row.method, row.test, train=tuple(row.train))
+        if row.method != "distance":
+            base = result.headline("in-group", "inference", row.test)
+            assert row.gain == pytest.approx(row.value - base)
+            assert row.facts["phonology"] == (4 / 25 if row.transfer in ("cross-lingual", "cross-all") else None)
+    by_set = {(tuple(row.train), row.test): row for row in found.rows if row.method == "distance"}
+    of_esd_alone = by_set[("yue_adu", "eng_adu"), "eng_adu"]
+    assert of_esd_alone.gain is None  # the baseline of eng_adu was trained and tested on four corpora
+    assert by_set[("yue_adu", "zho_adu"), "zho_adu"].gain is not None  # ESD is all there is of zho_adu
+    first = found.correlations[0]
+    assert (first.fact, first.method) == ("coverage", "all")
+    assert first.correlation.n == sum(row.gain is not None and row.transfer != "in-group" for row in found.rows)
+    titles = [table.markdown() for table in gains.tables_of(found)]
+    assert "a description of this run, no proof" in titles[1]
+
+
+def test_gains_refuse_other_clips_and_other_models(small, tmp_path):
+    result = runner.evaluate(
+        "bimotion/prosody", data_dir=small, output=tmp_path, protocol_name="in-group", cells=["zho_eld"], allow_missing=True
+    )
+    other = tmp_path / "other"
+    layouts.lay(other, [clip for clip in layouts.plan() if clip.corpus == "csed"][:40])
+    with pytest.raises(SettingError, match="expected the clips that run"):
+        gains.gains(result.folder(tmp_path), data_dir=other)
+    with pytest.raises(SettingError, match="expected the run's model"):
+        gains.gains(result.folder(tmp_path), "bimotion/random", data_dir=small)
+
+
+def test_the_command_prints_numbers_and_paths(small, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "bimotion.cli",
+        "project",
+        "-m",
+        "bimotion/prosody",
+        "--train",
+        "yue,zho_adu",
+        "--test",
+        "yue_adu",
+    ]
+    command += ["--schema", "valence", "--only", "esd,yuemotion", "--corpora", small, "--allow-missing", "-o", tmp_path]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "| zho_adu | all |" in done.stdout
+    paths = [Path(line) for line in done.stdout.splitlines() if line.startswith(str(tmp_path))]
+    assert [path.suffix for path in paths] == [".png", ".svg", ".html", ".parquet", ".json"]
+    assert all(path.stat().st_size for path in paths)
+    done = subprocess.run([*map(str, command), "--like", "x", "--head", "layers"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "bimotion: --like: expected without --track and --head, which it says itself\n"
+
+
+HOSTILE = "</script><script>hit()</script><img src=x onerror=hit()> $_{$ & "
+
+
+@pytest.fixture(scope="module")
+def page(made, tmp_path_factory):
+    """projection.html in a browser, of a model and clips with hostile names; in the end nothing may have gone wrong in it."""
+    if browser.executable() is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    view, clips = views.load(made[1])
+    view = dataclasses.replace(view, model=dataclasses.replace(view.model, name=HOSTILE))
+    clips["id"] = clips["id"] + HOSTILE
+    clips["corpus"] = HOSTILE
+    folder = tmp_path_factory.mktemp("page")
+    views.save(view, clips, folder)
+    with browser.Browser(folder / "profile") as opened:
+        opened.look(1200, 900)
+        opened.call("Page.addScriptToEvaluateOnNewDocument", source="window.hits = 0; window.hit = () => { hits += 1 }")
+        opened.url = (folder / "projection.html").as_uri()
+        opened.open(opened.url, "document.querySelector('#numbers tbody tr')")
+        yield opened
+        asked = {event["params"]["request"]["url"] for event in opened.said("Network.requestWillBeSent")}
+        assert {url for url in asked if not url.startswith("data:")} <= {opened.url, "about:blank"}
+        assert opened.said("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded") == []
+        assert opened.run("hits") == 0
+
+
+def test_panels_points_and_numbers_are_those_of_the_view(page, made):
+    view, _ = made
+    assert page.run("[...document.querySelectorAll('#panels h2')].map(one => one.textContent)") == list(view.panels)
+    assert page.run("document.querySelectorAll('.point').length") == 3 * view.of("yue_adu").n_test
+    hollow = page.run("[...document.querySelectorAll('#panels svg')].map(one => one.querySelectorAll('.alone').length)")
+    assert hollow == [round((1 - view.of(name).coverage) * view.of(name).n_test) for name in view.panels]
+    assert page.run("document.querySelectorAll('#numbers tbody tr').length") == len(view.coverage)
+    assert HOSTILE in page.run("document.querySelector('h1').textContent")
+
+
+def test_pointing_at_a_clip_rings_it_in_every_panel(page):
+    spot = page.run(
+        "(() => { const spot = document.querySelector('[data-clip=\"3\"]').getBoundingClientRect();"
+        " return [spot.x + spot.width / 2, spot.y + spot.height / 2] })()"
+    )
+    page.run("choose(null)")
+    page.call("Input.dispatchMouseEvent", type="mouseMoved", x=spot[0], y=spot[1])
+    page.wait("document.querySelectorAll('.ring').length === 3")
+    said = page.run("document.querySelector('#status').textContent")
+    assert "Covered by training clips: yue_adu " in said
+    assert HOSTILE in said
+
+
+def test_the_keyboard_steps_through_clips_and_the_legend_hides_a_class(page):
+    page.run("choose(null); document.querySelector('#legend button').focus()")
+    page.key("Enter")
+    name = page.run("document.activeElement.textContent")
+    assert page.run("document.activeElement.getAttribute('aria-pressed')") == "false"
+    shown = f"[...document.querySelectorAll('.point')].filter(one => one.dataset.class === '{name}' && one.checkVisibility())"
+    assert page.run(f"{shown}.length") == 0
+    page.run("document.querySelector('#panels svg').focus()")
+    seen = []
+    for _ in range(200):
+        page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight", windowsVirtualKeyCode=39)
+        if (clip := page.run("chosen")) in seen:
+            break
+        seen.append(clip)
+    visible = "document.querySelector('#panels svg').querySelectorAll('.point:not([hidden])').length"
+    assert len(seen) == page.run(visible) > 0
+    page.run("document.querySelector('#legend button').focus()")
+    page.key("Enter")
+    assert page.run(f"{shown}.length") > 0
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_on_a_phone_nothing_is_wider_than_the_window(page, dark):
+    page.look(390, 800, dark=dark)
+    assert page.run("document.documentElement.scrollWidth") <= 390
+    page.look(1200, 900)

@@ -1,0 +1,61 @@
+"""Maps and densities: arrays in, arrays out."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bimotion import projection
+from bimotion.errors import MissingExtra
+
+coordinates = st.lists(st.tuples(*[st.floats(-50, 50)] * 2), min_size=1, max_size=40).map(np.array)
+
+
+@settings(max_examples=50, deadline=None)
+@given(coordinates)
+def test_a_density_integrates_to_one_inside_its_square(points):
+    square = projection.square_around(points)
+    found = projection.density(points, square)
+    step = square[2] / projection.GRID
+    assert found.values.sum() * step**2 == pytest.approx(1)
+    assert found.values.min() >= 0
+    assert np.diff(found.x) == pytest.approx(step)
+    left, bottom, side = square
+    assert ((points >= [left, bottom]) & (points <= [left + side, bottom + side])).all()
+
+
+def test_regions_hold_their_share_and_follow_the_points():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.normal((0, 0), 1, (300, 2)), rng.normal((20, 5), 1, (100, 2))])
+    square = projection.square_around(points)
+    found, step = projection.density(points, square), square[2] / projection.GRID
+    for share in (0.5, 0.9):
+        held = found.values[found.values >= found.level(share)].sum() * step**2
+        assert held == pytest.approx(share, abs=0.02)
+    pytest.importorskip("contourpy", reason="the extra `figures` is not installed")
+    hills = np.array([[0, 0], [20, 5]])
+    for share, climbed in ((0.3, {0}), (0.9, {0, 1})):
+        corners = np.concatenate(found.regions(share))
+        away = np.linalg.norm(corners[:, None] - hills, axis=2)
+        assert set(away.argmin(axis=1)) == climbed
+        assert away.min(axis=1).max() < 4
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_alignment_moves_and_turns_but_keeps_distances(seed):
+    rng = np.random.default_rng(seed)
+    points, goals = rng.normal(size=(12, 2)), rng.normal(size=(5, 2))
+    moved = projection.aligned(points, points[:5], goals)
+    before, after = (np.linalg.norm(some[:, None] - some, axis=2) for some in (points, moved))
+    assert after == pytest.approx(before, abs=1e-9)
+    assert ((moved[:5] - goals) ** 2).sum() <= ((points[:5] - goals) ** 2).sum() + 1e-9
+
+
+@pytest.mark.parametrize("module", ["umap", "matplotlib", "contourpy"])
+def test_a_missing_package_is_told(module, monkeypatch):
+    for name in ("umap", "matplotlib", "contourpy"):
+        monkeypatch.setitem(__import__("sys").modules, name, None if name == module else __import__("math"))
+    monkeypatch.setattr(__import__("math"), "__spec__", __import__("types").SimpleNamespace(), raising=False)
+    with pytest.raises(MissingExtra, match=r"pip install 'bimotion\[figures\]'"):
+        projection.require_extra()
