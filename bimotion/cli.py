@@ -8,6 +8,7 @@ from bimotion.commands import data, leaderboard
 from bimotion.commands.compare import compare
 from bimotion.commands.evaluate import evaluate, score
 from bimotion.commands.publish import publish
+from bimotion.commands.report import report
 from bimotion.commands.submit import labels, submit
 from bimotion.errors import BimotionError
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(evaluate)
 app.command()(score)
 app.command()(compare)
+app.command()(report)
 app.command()(submit)
 app.command()(publish)
 app.add_typer(data.app, name="data")

@@ -127,27 +127,28 @@ def group_tables(run: Run, ages: pd.Series | None = None) -> list[Table]:
     """Gaps between ages and languages, the worst cell, what transfer keeps, calibration; `ages`: clip id -> measured years."""
     name = run.name
     table = Table(f"Groups: {name}, weighted F1", ["what", "value", "95 % interval", "a group-blind model gives", "p"])
-    for gap in gaps(run.predictions, run.settings, run.schema):
-        names = {"worst": f"worst cell: {gap.of}", "transfer": f"transfer ratio, {gap.of}"}
-        table.rows.append([names.get(gap.kind, f"{gap.kind} gap, {gap.of}"), *_gap_cells(gap)])
-    tables = [table, _calibration_table(run)]
+    table.rows += [gap_row(gap) for gap in gaps(run.predictions, run.settings, run.schema)]
+    tables = [table, calibration_table(run)]
     if ages is not None:
         tables.append(_age_table(run, ages))
     return tables
 
 
-def _gap_cells(gap: Gap) -> list[str]:
-    """Value, interval, chance and p of a gap; ratios as they are, all else in points."""
+def gap_row(gap: Gap) -> list[str]:
+    """What it is of, value, interval, chance and p of a gap; ratios as they are, all else in points."""
+    names = {"worst": f"worst cell: {gap.of}", "transfer": f"transfer ratio, {gap.of}"}
+    name = names.get(gap.kind, f"{gap.kind} gap, {gap.of}")
     if gap.kind == "transfer":
         value, shown = gap.interval.value, _ratio_text(gap.interval)
-        return ["-" if value is None else f"{value:.2f}", shown, "-", "-"]
-    cells = [points(gap.interval.value), interval_text(gap.interval)]
+        return [name, "-" if value is None else f"{value:.2f}", shown, "-", "-"]
+    cells = [name, points(gap.interval.value), interval_text(gap.interval)]
     if gap.chance is None:
         return [*cells, "-", "-"]
     return [*cells, f"{points(gap.chance.low)} to {points(gap.chance.high)}", f"{gap.chance.p:.3f}"]
 
 
-def _calibration_table(run: Run) -> Table:
+def calibration_table(run: Run) -> Table:
+    """Expected calibration error of every setting, mean over seeds."""
     table = Table(f"Calibration: {run.name}, expected calibration error of the arg-max", ["setting", "ECE", "clips"])
     for setting in run.settings:
         rows = run.predictions[

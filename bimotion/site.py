@@ -1,16 +1,13 @@
 """The board as one page that needs nothing else: no server, no network, no other file.
 
-page/ holds the parts: template.html, style.css, page.js, icon.svg. The board goes in compressed and in base64, so that no text
-of a submission can end its element; the page's own policy runs one script, by its hash, and forbids every request.
+The board goes in compressed and in base64, so that no text of a submission can end its element (pages.py; parts in page/).
 """
 
 import base64
 import gzip
-import hashlib
-from importlib import resources
 from pathlib import Path
 
-from bimotion import files
+from bimotion import files, pages
 from bimotion.board import Board
 
 PAGE_FILE = "index.html"
@@ -32,23 +29,6 @@ def build(board: Board, output: Path) -> Path:
 
 def page(board: Board) -> str:
     """The page as HTML; the same bytes for the same board."""
-    parts = resources.files("bimotion") / "page"
-    script, style, icon = ((parts / name).read_text(encoding="utf-8") for name in ("page.js", "style.css", "icon.svg"))
-    allowed = f"script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:"
-    filled = {
-        "{policy}": f"default-src 'none'; base-uri 'none'; form-action 'none'; {allowed}",
-        "{icon}": f"data:image/svg+xml;base64,{base64.b64encode(icon.encode()).decode()}",
-        "{version}": str(board.board_version),
-        "{style}": style,
-        "{script}": script,
-        "{board}": base64.b64encode(gzip.compress(board.to_json().encode(), mtime=0)).decode(),
-    }
-    text = (parts / "template.html").read_text(encoding="utf-8")
-    for place, content in filled.items():
-        head, tail = text.split(place)
-        text = head + content + tail
-    return text
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    packed = base64.b64encode(gzip.compress(board.to_json().encode(), mtime=0)).decode()
+    contents = {"version": str(board.board_version), "board": packed}
+    return pages.filled("template.html", contents, style=pages.part("style.css"), script=pages.part("page.js"))

@@ -1,0 +1,128 @@
+"""The scores of a run, found by setting: as recorded, over several seeds their mean; and whether the predictions bear them out."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bimotion.comparing import METRIC, Run
+from bimotion.labels import LabelSchema
+from bimotion.protocol import Setting
+from bimotion.results import Score
+from bimotion.statistics.intervals import MEAN, Draws, by_setting
+from bimotion.statistics.statistic import Interval, Statistic, combined, mean_known
+
+Place = tuple[str, str]
+"""(corpus, or `mean`, or `pooled`; metric)."""
+TOLERANCE = 1e-6
+"""Between a recorded score and the one that the predictions give."""
+
+
+@dataclass(frozen=True)
+class Scorebook:
+    """Scores by setting.
+
+    rows        setting -> place -> score; of several seeds the mean of those that are defined, with the interval of that mean
+    headlines   setting -> weighted F1, mean over corpora and seeds, as a statistic of its speakers
+    doubtful    what the record says otherwise than the predictions, or not at all: one line a number
+    """
+
+    rows: dict[Setting, dict[Place, Score]]
+    headlines: dict[Setting, Statistic]
+    doubtful: list[str]
+
+    @property
+    def settings(self) -> list[Setting]:
+        """Those that have scores, in the order of the protocol."""
+        return list(self.rows)
+
+    def score(self, setting: Setting | None, where: str = MEAN, metric: str = METRIC) -> Score | None:
+        """One score; None where it was not computed."""
+        return self.rows.get(setting, {}).get((where, metric))
+
+    def corpora(self, setting: Setting) -> list[str]:
+        """Corpora that a setting is tested on."""
+        return sorted({score.corpus for score in self.rows[setting].values() if score.corpus})
+
+    def mean(self, settings: Sequence[Setting | None]) -> Interval | None:
+        """Mean of the headlines of several settings; None where any is missing, so that means stay comparable."""
+        if any(setting not in self.headlines for setting in settings):
+            return None
+        return combined(mean_known, *(self.headlines[setting] for setting in settings)).interval()
+
+
+def scorebook(run: Run) -> Scorebook:
+    """The scores of a run.
+
+    Example::
+
+        [run] = comparing.load([Path("results/bimotion__prosody/0123456789ab")])
+        book = scorebook.scorebook(run)
+        book.score(book.settings[0]).value
+    """
+    recorded = _recorded(run)
+    draws, tested = Draws(), set(zip(run.predictions["train"], run.predictions["cell"], strict=True))
+    rows, headlines, doubtful = {}, {}, []
+    for setting, by_place in recorded.items():
+        name = f"{setting.transfer} {setting.method}, {setting.training_set} -> {setting.test}"
+        if (setting.training_set, str(setting.test)) not in tested:
+            doubtful.append(f"{name}: no predictions")
+            rows[setting] = {place: _average(scores, None) for place, scores in by_place.items()}
+            continue
+        of_seeds = [_named(one, run.schema) for one in next(by_setting(run.predictions, [setting], run.schema, draws))]
+        rows[setting] = {}
+        for place, scores in by_place.items():
+            statistics = [one[place] for one in of_seeds if place in one]
+            rows[setting][place] = _average(scores, statistics)
+            if not _agree(scores, statistics):
+                doubtful.append(f"{name}: {place[1]} of {place[0]}")
+        doubtful += [f"{name}: {metric} of {where} is not recorded" for where, metric in sorted(set(of_seeds[0]) - set(by_place))]
+        headlines[setting] = combined(mean_known, *(one[MEAN, METRIC] for one in of_seeds))
+    return Scorebook(rows, headlines, doubtful)
+
+
+def _recorded(run: Run) -> dict[Setting, dict[Place, list[Score]]]:
+    """Setting -> place -> a score a seed. Zero-shot settings may differ in their corpora alone, which scores do not say: those
+    stand in the order of the protocol."""
+    found = defaultdict(list)
+    for score in run.result.scores:
+        place = (score.corpus or score.pooling, score.metric)
+        found[score.transfer, score.method, tuple(score.train), score.test, score.seed, place].append(score)
+    places = list(dict.fromkeys(key[-1] for key in found))
+    seen: Counter = Counter()
+    recorded = {}
+    for setting in run.settings:
+        of = (setting.transfer, setting.method, setting.train_names, str(setting.test))
+        nth, seen[of] = seen[of], seen[of] + 1
+        scores = {
+            place: [rows[nth] for seed in run.result.seeds if len(rows := found.get((*of, seed, place), ())) > nth]
+            for place in places
+        }
+        if scores := {place: rows for place, rows in scores.items() if rows}:
+            recorded[setting] = scores
+    return recorded
+
+
+def _named(statistics: dict[Place, Statistic], schema: LabelSchema) -> dict[Place, Statistic]:
+    """F1 of a class by its name, as in scores, instead of its number."""
+    names = {f"f1_{number}": f"f1_{name}" for number, name in enumerate(schema.classes)}
+    return {(where, names.get(metric, metric)): one for (where, metric), one in statistics.items()}
+
+
+def _average(scores: list[Score], statistics: list[Statistic] | None) -> Score:
+    if len(scores) == 1:
+        return scores[0]
+    known = [score.value for score in scores if score.value is not None]
+    value = sum(known) / len(known) if known else None
+    if not statistics:
+        return replace(scores[0], value=value, low=None, high=None, standard_error=None, reason="no predictions")
+    found = combined(mean_known, *statistics).interval()
+    return replace(
+        scores[0], value=value, low=found.low, high=found.high, standard_error=found.standard_error, reason=found.reason
+    )
+
+
+def _agree(scores: list[Score], statistics: list[Statistic]) -> bool:
+    if len(scores) != len(statistics):
+        return False
+    pairs = [(score.value, one.estimate) for score, one in zip(scores, statistics, strict=True)]
+    return all(other != other if value is None else abs(value - other) <= TOLERANCE for value, other in pairs)
