@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow
 
 from bimotion import protocol, results, scoring
-from bimotion.errors import RecordError
+from bimotion.errors import RecordError, some
 from bimotion.groups import Cell
 from bimotion.labels import schema_named
 from bimotion.predictions import SHAPE
@@ -29,6 +29,10 @@ def rescore(folder: Path) -> tuple[Result, Result]:
 
 def read(folder: Path) -> tuple[Result, pd.DataFrame]:
     """The record and the predictions of a run; raises RecordError."""
+    if not (folder / results.RESULT_FILE).exists():
+        below = sorted(path.parent for path in folder.glob(f"**/{results.RESULT_FILE}"))
+        found = f"runs in {some(below)}" if below else "none"
+        raise RecordError(f"{folder}: expected the folder of a run, which holds {results.RESULT_FILE}; found {found}")
     result = results.load(folder / results.RESULT_FILE)
     path = folder / results.PREDICTIONS_FILE
     try:

@@ -23,11 +23,12 @@ def report(
     format: Annotated[Format, typer.Option("--format", help="report.html, report.md, or both.")] = Format.both,
 ) -> None:
     """One page about a run: tables beside the paper's, caveats, heat maps, labels, confusions, gaps, provenance."""
-    from bimotion import comparing, files, report_page, reporting
+    from bimotion import comparing, files, reporting
+    from bimotion.reporting.page import page
 
     [run] = comparing.load([folder])
-    found, target = reporting.report(run, folder), output or folder
-    texts = {"report.html": report_page.page(found)} if format is not Format.markdown else {}
+    found, target = reporting.report_of(run, folder), output or folder
+    texts = {"report.html": page(found)} if format is not Format.markdown else {}
     texts |= {"report.md": found.markdown(target)} if format is not Format.html else {}
     for name, text in texts.items():
         with files.written(target / name) as temporary:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from bimotion.comparing import Run
-from bimotion.protocol import Setting
-from bimotion.report import Caveat
+from bimotion.reporting.report import Caveat
+from bimotion.reporting.scorebook import Scorebook, name_of, tested_on
 from bimotion.results import Result, Score
-from bimotion.scorebook import Scorebook
 from bimotion.tables import percent
 
 ABSENT = ("missing", "not found")
@@ -88,14 +87,14 @@ def _of_record(book: Scorebook) -> Iterator[Caveat | None]:
 
 
 def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
-    tests = {_test(setting): score for setting in book.settings if (score := book.score(setting))}
+    tests = {tested_on(setting): score for setting in book.settings if (score := book.score(setting))}
     yield _listed(
         "Few speakers",
         f"Fewer than {FEW_SPEAKERS} known speakers: an interval from so few is rough, and other speakers may fare otherwise.",
         (f"{name}: {_people(one)}" for name, one in tests.items() if 0 < one.n_speakers < FEW_SPEAKERS),
     )
     of_corpora = {
-        f"{_test(setting)}, {name}": score
+        f"{tested_on(setting)}, {name}": score
         for setting in book.settings
         for name in book.corpora(setting)
         if (score := book.score(setting, name))
@@ -127,7 +126,7 @@ def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
 
 def _of_labels(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
     untrained = (
-        f"{name_of(setting)}, {name}: {', '.join(score.untrained)} ({percent(score.outside)} % of the clips have no other class)"
+        f"{name_of(setting)}, {name}: {', '.join(score.untrained)} ({percent(score.outside)} % of clips have no other class)"
         for setting in book.settings
         for name in book.corpora(setting)
         if (score := book.score(setting, name)) and score.untrained
@@ -146,22 +145,6 @@ def _of_labels(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
         "The paper's weighted F1 counts them as the corpus's first class, as its code does; all other numbers leave them out.",
         (f"{name}: {n} of {of_corpora[name]} test clips" for name, n in unmarked["corpus"].value_counts().sort_index().items()),
     )
-
-
-def name_of(setting: Setting) -> str:
-    """A setting in words.
-
-    >>> from bimotion import protocol
-    >>> name_of(protocol.settings("inference")[4])
-    'cross-age, eng_adu → eng_eld'
-    """
-    if not setting.train:
-        return f"{setting.transfer} → {_test(setting)}"
-    return f"{setting.transfer}, {setting.training_set} → {setting.test}"
-
-
-def _test(setting: Setting) -> str:
-    return f"{setting.test} of {', '.join(setting.corpora)}" if setting.corpora else str(setting.test)
 
 
 def _people(score: Score) -> str:

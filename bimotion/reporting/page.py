@@ -4,7 +4,7 @@ import html
 from importlib import metadata
 
 from bimotion import pages
-from bimotion.report import Caveat, Grid, Picture, Report, Section, Value, Whisker
+from bimotion.reporting.report import Caveat, Grid, Picture, Report, Section, Value, Whisker
 
 STEPS = 50
 """Of the colour scale: the page's policy forbids style attributes, so shares are classes."""
@@ -63,9 +63,14 @@ def _section(section: Section) -> _Markup:
         _scale() if heated else "",
         _tag("ul", *map(_caveat, section.caveats), class_="caveats") if section.caveats else "",
         *map(_figure, section.pictures),
-        _tag("div", *map(_grid, section.grids), class_="grids") if section.grids else "",
+        _grids([grid for grid in section.grids if not grid.folded]),
+        _grids([grid for grid in section.grids if grid.folded]),
         id=section.name,
     )
+
+
+def _grids(grids: list[Grid]) -> str:
+    return _tag("div", *map(_grid, grids), class_="grids") if grids else ""
 
 
 def _scale() -> _Markup:
@@ -99,7 +104,10 @@ def _grid(grid: Grid) -> _Markup:
     body = [_row(row, below) for row, below in zip(grid.rows, others_below, strict=True)]
     heated = any(value.share is not None for row in grid.rows for value in row)
     table = _tag(
-        "table", _tag("thead", _tag("tr", *head)), _tag("tbody", *body), class_=_words(heated and "heated", grid.prose and "prose")
+        "table",
+        _tag("thead", _tag("tr", *head)),
+        _tag("tbody", *body),
+        class_=_words(heated and "heated", grid.prose and "prose"),
     )
     scroll = _tag("div", table, class_="scroll", role="region", aria_label=grid.title, tabindex="0")
     notes = [_tag("p", note, class_="note") for note in grid.notes]
@@ -114,7 +122,9 @@ def _head(value: Value, kind: str) -> _Markup:
 
 def _row(row: list[Value], others_below: bool) -> _Markup:
     first, *values = row
-    name = _tag("th", first.text, _tag("small", first.detail) if first.detail else "", scope="row", class_=first.quiet and "quiet")
+    name = _tag(
+        "th", first.text, _tag("small", first.detail) if first.detail else "", scope="row", class_=first.quiet and "quiet"
+    )
     return _tag("tr", name, *map(_cell, values), class_=_words(first.quiet and "of-others", others_below and "before-others"))
 
 

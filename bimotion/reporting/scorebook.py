@@ -1,9 +1,10 @@
-"""The scores of a run, found by setting: as recorded, over several seeds their mean; and whether the predictions bear them out."""
+"""The scores of a run by setting: as recorded, of several seeds the mean; and whether the predictions bear them out."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bimotion import groups
 from bimotion.comparing import METRIC, Run
 from bimotion.labels import LabelSchema
 from bimotion.protocol import Setting
@@ -13,6 +14,8 @@ from bimotion.statistics.statistic import Interval, Statistic, combined, mean_kn
 
 Place = tuple[str, str]
 """(corpus, or `mean`, or `pooled`; metric)."""
+UNIONS = {groups.union(name): name for name in (*map(str, groups.BIMOTION_CELLS), "eng", "zho", "eld", "adu", "all")}
+"""Cells -> the name of their union."""
 TOLERANCE = 1e-6
 """Between a recorded score and the one that the predictions give."""
 
@@ -63,7 +66,7 @@ def scorebook(run: Run) -> Scorebook:
     draws, tested = Draws(), set(zip(run.predictions["train"], run.predictions["cell"], strict=True))
     rows, headlines, doubtful = {}, {}, []
     for setting, by_place in recorded.items():
-        name = f"{setting.transfer} {setting.method}, {setting.training_set} -> {setting.test}"
+        name = name_of(setting)
         if (setting.training_set, str(setting.test)) not in tested:
             doubtful.append(f"{name}: no predictions")
             rows[setting] = {place: _average(scores, None) for place, scores in by_place.items()}
@@ -75,7 +78,9 @@ def scorebook(run: Run) -> Scorebook:
             rows[setting][place] = _average(scores, statistics)
             if not _agree(scores, statistics):
                 doubtful.append(f"{name}: {place[1]} of {place[0]}")
-        doubtful += [f"{name}: {metric} of {where} is not recorded" for where, metric in sorted(set(of_seeds[0]) - set(by_place))]
+        doubtful += [
+            f"{name}: {metric} of {where} is not recorded" for where, metric in sorted(set(of_seeds[0]) - set(by_place))
+        ]
         headlines[setting] = combined(mean_known, *(one[MEAN, METRIC] for one in of_seeds))
     return Scorebook(rows, headlines, doubtful)
 
@@ -126,3 +131,23 @@ def _agree(scores: list[Score], statistics: list[Statistic]) -> bool:
         return False
     pairs = [(score.value, one.estimate) for score, one in zip(scores, statistics, strict=True)]
     return all(other != other if value is None else abs(value - other) <= TOLERANCE for value, other in pairs)
+
+
+def name_of(setting: Setting) -> str:
+    """A setting in words.
+
+    >>> from bimotion import protocol
+    >>> [name_of(setting) for setting in protocol.settings("augmentation")[4:7]]
+    ['cross-age, eng → eng_eld', 'cross-lingual, eld → eng_eld', 'cross-all, all → eng_eld']
+    """
+    return f"{setting.transfer}, {trained_on(setting)} → {tested_on(setting)}" if setting.train else tested_on(setting)
+
+
+def trained_on(setting: Setting) -> str:
+    """Its training cells, by the name of their union where that has one."""
+    return UNIONS.get(setting.train) or " + ".join(setting.train_names) or "nothing"
+
+
+def tested_on(setting: Setting) -> str:
+    """Its test cell, and the corpora where these are not all."""
+    return f"{setting.test} of {', '.join(setting.corpora)}" if setting.corpora else str(setting.test)

@@ -1,6 +1,7 @@
 """What a report of a run is made of: sections of sentences, tables and pictures; plain data, without HTML. And its Markdown."""
 
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,10 @@ class Value:
         return f"{self.text} ({self.detail})" if self.detail else self.text
 
 
+MISSING = Value("-", quiet=True)
+"""In the place of a number that there is not."""
+
+
 @dataclass(frozen=True)
 class Grid:
     """A table. The first value of `head` and of each row names it; `notes` stand below; `folded`: opened on demand;
@@ -69,6 +74,20 @@ class Grid:
         """A table of texts."""
         rows = [[Value(text) for text in row] for row in table.rows]
         return cls(table.title, [Value(text) for text in table.header], rows, tuple(table.notes), **options)
+
+    @classmethod
+    def facts(cls, title: str, content: object) -> "Grid":
+        """Names and values of JSON, nested names with dots."""
+        rows = [[Value(name), Value(said(value))] for name, value in _flat("", content)]
+        return cls(title, [Value("fact"), Value("value")], rows, prose=True)
+
+    @classmethod
+    def records(cls, title: str, records: Sequence[dict], **options) -> "Grid":
+        """A row a record, a column each name in any of them, nested names with dots."""
+        flat = [dict(_flat("", record)) for record in records]
+        names = list(dict.fromkeys(name for record in flat for name in record))
+        rows = [[Value(said(record.get(name))) for name in names] for record in flat]
+        return cls(title, list(map(Value, names)), rows, prose=True, **options)
 
     def table(self) -> Table:
         """Its texts alone, as Markdown can hold them."""
@@ -133,13 +152,39 @@ class Report:
         for section in self.sections:
             blocks += [f"## {section.title}", *map(_plain, section.text)]
             for caveat in section.caveats:
-                lines = [f"- **{_plain(caveat.name)}.** {_plain(caveat.text)}", *(f"  - {_plain(one)}" for one in caveat.numbers)]
+                lines = [
+                    f"- **{_plain(caveat.name)}.** {_plain(caveat.text)}",
+                    *(f"  - {_plain(one)}" for one in caveat.numbers),
+                ]
                 blocks.append("\n".join(lines))
             blocks += [grid.table().markdown() for grid in section.grids]
             for picture in section.pictures:
                 place = Path(os.path.relpath(picture.path, folder)).as_posix().replace(" ", "%20")
                 blocks.append(f"![{_plain(picture.caption)}](<{place}>)")
         return "\n\n".join(blocks) + "\n"
+
+
+def _flat(name: str, content: object) -> Iterable[tuple[str, object]]:
+    if not isinstance(content, dict) or not content:
+        yield name, content
+        return
+    for key, value in content.items():
+        yield from _flat(f"{name}.{key}" if name else str(key), value)
+
+
+def said(value: object) -> str:
+    """A value of the record in words.
+
+    >>> said(None), said(True), said({"a": 1 / 3}), said(["x", "y"])
+    ('-', 'yes', 'a 0.333333', 'x, y')
+    """
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {said(one)}" for name, one in value.items()) or "-"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(said, value)) or "-"
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "yes", False: "no"}[value]
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _plain(text: str) -> str:
