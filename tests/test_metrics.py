@@ -156,6 +156,7 @@ def test_multi_label_without_a_positive_is_none(empty):
     assert weighted_f1_multi(empty, empty) is None
 
 
+@pytest.mark.filterwarnings("ignore:A single label was found")
 @profile
 @given(case=single())
 def test_confusion_equals_scikit_learn(case):

@@ -418,7 +418,7 @@ def test_hostile_texts_are_no_markup(hostile, tmp_path):
     assert [one for one in addresses if not re.fullmatch(r"#[a-z]+|https://arxiv.org/abs/2306.14517", one)] == []
     assert text.count("&lt;/script&gt;") > 20
     markdown = hostile.markdown(tmp_path)
-    assert re.findall(r"<(?!\.\./|[^>]*projection\.png>)", markdown) == []
+    assert "<" not in markdown
     assert re.findall(r"(?<!\\)\[x\]", markdown) == []
     for block in markdown.split("\n\n"):
         if block.startswith("|"):
@@ -533,7 +533,7 @@ def test_pictures_of_the_same_question_are_shown_and_others_are_not(tmp_path):
     assert [value.text for value in grid.head] == ["panel", "coverage.n", "coverage.share"]
     assert texts(grid) == [["eng_eld", "6", "0.5"], ["eng_adu", "6", "-"]]
     assert page(report).count("data:image/png;base64,") == 2
-    assert "](<../projection-1/projection.png>)" in report.markdown(folder)
+    assert "](../projection-1/projection.png)" in report.markdown(folder)
     (folder / "projection" / "coverage.json").write_text("{")
     with pytest.raises(RecordError, match=r"projection/coverage.json: expected JSON of `bimotion project`"):
         reporting.report_of(run, folder)

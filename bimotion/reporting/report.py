@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from bimotion.statistics.statistic import Interval
 from bimotion.tables import Table
@@ -159,8 +160,8 @@ class Report:
                 blocks.append("\n".join(lines))
             blocks += [grid.table().markdown() for grid in section.grids]
             for picture in section.pictures:
-                place = Path(os.path.relpath(picture.path, folder)).as_posix().replace(" ", "%20")
-                blocks.append(f"![{_plain(picture.caption)}](<{place}>)")
+                place = quote(Path(os.path.relpath(picture.path, folder)).as_posix())
+                blocks.append(f"![{_plain(picture.caption)}]({place})")
         return "\n\n".join(blocks) + "\n"
 
 
