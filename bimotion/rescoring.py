@@ -41,7 +41,7 @@ def read(folder: Path) -> tuple[Result, pd.DataFrame]:
         raise RecordError(f"{path}: expected predictions in Parquet, found: {error}") from None
     if missing := sorted(set(SHAPE.names) - set(table)):
         raise RecordError(f"{path}: expected the columns {', '.join(SHAPE.names)}; missing: {', '.join(missing)}")
-    n_classes = len(result.schema.classes)
+    n_classes = len(schema_named(result.schema.name).classes)
     for name in ("probabilities", "reference"):
         if lengths := {np.size(values) for values in table[name]} - {n_classes}:
             raise RecordError(f"{path}: column {name}: expected lists of {n_classes} numbers, found one of {min(lengths)}")

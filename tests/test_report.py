@@ -242,6 +242,21 @@ def test_seeds_are_averaged_and_clips_summed_and_it_is_said():
     assert len(section(reports[0], "scores").text) == 1
 
 
+def test_gaps_are_those_of_compare_and_drawn_to_scale(folders):
+    report = report_of(folders())
+    differences, kept, calibration = section(report, "groups").grids
+    compared = comparing.group_tables(comparing.load([folders()])[0])
+    between = [row for row in compared[0].rows if not row[0].startswith("transfer")]
+    assert [[value.text for value in row] for row in differences.rows] == between
+    assert [[row[2].text, row[3].text] for row in kept.rows] == [row[1:3] for row in compared[0].rows if row not in between]
+    assert [value.text for value in kept.rows[0]] == ["eng_adu", "eng_eld", *(one.text for one in kept.rows[0][2:])]
+    assert [[value.text for value in row] for row in calibration.rows] == compared[1].rows
+    drawn = [row[2].whisker for row in differences.rows if row[2].whisker]
+    assert len(drawn) == len(differences.rows) - 1  # all but the worst cell, which is no difference
+    assert {(-one.start, one.end) for one in drawn} == {(one.end, one.end) for one in drawn[:1]}
+    assert all(one.start <= min(one.low, *one.chance) and max(one.high, *one.chance) <= one.end for one in drawn)
+
+
 # --- caveats ----------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,6 @@ from bimotion.reporting.classes import trained_for
 from bimotion.reporting.report import Grid, Section, Value, Whisker
 from bimotion.reporting.scorebook import Scorebook
 from bimotion.statistics.gaps import Gap, gaps
-from bimotion.statistics.statistic import Interval
 
 
 def between_groups(run: Run, book: Scorebook) -> Section:
@@ -30,18 +29,13 @@ def _gap_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
     """Differences between cells and the worst one, then what transfer keeps."""
     found = gaps(run.predictions, list(book.headlines), run.schema)
     between = [gap for gap in found if gap.kind != "transfer"]
-    ends = [
-        end
-        for gap in between
-        if gap.kind != "worst" and gap.chance
-        for end in (*_ends(gap.interval), gap.chance.low, gap.chance.high)
-    ]
-    reach = max(map(abs, ends), default=1.0)
+    drawn = [gap for gap in between if gap.kind != "worst"]
+    reach = max((abs(end) for gap in drawn for end in _ends(gap)), default=0.0) or 1.0
     rows = []
     for gap in between:
         name, value, interval, *chance = map(Value, comparing.gap_row(gap))
-        drawn = None if gap.kind == "worst" else _gap_whisker(gap, reach)
-        rows.append([name, value, dataclasses.replace(interval, whisker=drawn), *chance])
+        whisker = _whisker(gap, reach) if gap in drawn else None
+        rows.append([name, value, dataclasses.replace(interval, whisker=whisker), *chance])
     notes = [
         f"Drawn from {-100 * reach:+.0f} to {100 * reach:+.0f} points: the gap, its interval, and the group-blind model's band."
     ]
@@ -57,19 +51,21 @@ def _gap_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
     for gap in found:
         if gap.kind == "transfer":
             _, value, interval, *_ = map(Value, comparing.gap_row(gap))
-            drawn = Whisker.of(gap.interval, end=1.5, zero=1.0)
+            interval = dataclasses.replace(interval, whisker=Whisker.of(gap.interval, end=1.5, zero=1.0))
             setting = settings[gap.of]
-            kept.append([trained_for(setting), Value(str(setting.test)), value, dataclasses.replace(interval, whisker=drawn)])
+            kept.append([trained_for(setting), Value(str(setting.test)), value, interval])
     if kept:
         head = ["trained on", "tested on", "ratio", "95 % interval"]
         note = "Drawn from 0 to 1.5, the line is 1: as good as in-group."
         yield Grid("What transfer keeps of the in-group score", list(map(Value, head)), kept, (note,), folded=True, prose=True)
 
 
-def _ends(interval: Interval) -> tuple[float, ...]:
-    return tuple(end for end in (interval.value, interval.low, interval.high) if end is not None)
+def _ends(gap: Gap) -> tuple[float, ...]:
+    """All that is to be drawn of a gap."""
+    chance = (gap.chance.low, gap.chance.high) if gap.chance else ()
+    return tuple(end for end in (gap.interval.value, gap.interval.low, gap.interval.high, *chance) if end is not None)
 
 
-def _gap_whisker(gap: Gap, reach: float) -> Whisker | None:
+def _whisker(gap: Gap, reach: float) -> Whisker | None:
     chance = (gap.chance.low, gap.chance.high) if gap.chance else None
     return Whisker.of(gap.interval, start=-reach, end=reach, zero=0.0, chance=chance)

@@ -101,7 +101,8 @@ def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
     }
     yield _listed(
         "One speaker",
-        "Nothing can be said of other speakers, so there is no interval:",
+        "Nothing can be said of other speakers, so there is no interval; in that of a mean over several corpora or cells its "
+        "clips are drawn again instead.",
         (f"{name}: {_people(one)}" for name, one in of_corpora.items() if (one.n_speakers, one.n_speaker_unknown) == (1, 0)),
     )
     yield _listed(
