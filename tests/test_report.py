@@ -318,7 +318,16 @@ def test_a_record_that_its_predictions_do_not_bear_out_is_doubtful():
     assert len(caveat(report, "DOUBTFUL record").numbers) == 2 * 3  # mean, pooled and crema_d of two settings
     part = run.predictions[run.predictions["train"] == "eng_eld"]
     without = reporting.report_of(Run(run.result, part), Path("nowhere"))
-    assert caveat(without, "DOUBTFUL record").numbers == ("cross-age, eng_adu → eng_eld: no predictions",)
+    assert caveat(without, "DOUBTFUL record").numbers == ("cross-age, eng_adu → eng_eld: no predictions of seed 0",)
+
+
+def test_an_honest_record_is_not_doubtful_where_a_corpus_lacks_a_class(synth_root, tmp_path):
+    """Of few clips, some corpus has none of a class that another has: pooled scores count what it is taken for all the same."""
+    result = runner.evaluate("bimotion/random", data_dir=synth_root, output=tmp_path, limit=6, cells=["eng_adu"], seeds=(0, 1))
+    [run] = comparing.load([result.folder(tmp_path)])
+    classes = {tuple(one.classes) for one in result.scores if one.corpus and one.metric == "uar"}
+    assert len(classes) > 3
+    assert scorebook(run).doubtful == []
 
 
 def test_an_undefined_score_is_a_dash_and_said():

@@ -9,6 +9,7 @@ from bimotion.comparing import METRIC, Run
 from bimotion.labels import LabelSchema
 from bimotion.protocol import Setting
 from bimotion.results import Score
+from bimotion.scoring import setting_scores
 from bimotion.statistics.intervals import MEAN, Draws, by_setting
 from bimotion.statistics.statistic import Interval, Statistic, combined, mean_known
 
@@ -62,26 +63,28 @@ def scorebook(run: Run) -> Scorebook:
         book = scorebook.scorebook(run)
         book.score(book.settings[0]).value
     """
-    recorded = _recorded(run)
-    draws, tested = Draws(), set(zip(run.predictions["train"], run.predictions["cell"], strict=True))
+    draws, tables = Draws(), dict(list(run.predictions.groupby(["train", "cell", "seed"])))
     rows, headlines, doubtful = {}, {}, []
-    for setting, by_place in recorded.items():
-        name = name_of(setting)
-        if (setting.training_set, str(setting.test)) not in tested:
-            doubtful.append(f"{name}: no predictions")
-            rows[setting] = {place: _average(scores, None) for place, scores in by_place.items()}
+    for setting, by_place in _recorded(run).items():
+        of_seeds = {seed: tables.get((setting.training_set, str(setting.test), seed)) for seed in run.result.seeds}
+        if missing := [seed for seed, table in of_seeds.items() if table is None]:
+            doubtful.append(f"{name_of(setting)}: no predictions of seed {', '.join(map(str, missing))}")
+            rows[setting] = {place: _average(scores, []) for place, scores in by_place.items()}
             continue
-        of_seeds = [_named(one, run.schema) for one in next(by_setting(run.predictions, [setting], run.schema, draws))]
-        rows[setting] = {}
-        for place, scores in by_place.items():
-            statistics = [one[place] for one in of_seeds if place in one]
-            rows[setting][place] = _average(scores, statistics)
-            if not _agree(scores, statistics):
-                doubtful.append(f"{name}: {place[1]} of {place[0]}")
+        again: dict[Place, list[float | None]] = {}
+        for seed, table in of_seeds.items():
+            for score in setting_scores(setting, table, run.schema, seed):
+                again.setdefault((score.corpus or score.pooling, score.metric), []).append(score.value)
         doubtful += [
-            f"{name}: {metric} of {where} is not recorded" for where, metric in sorted(set(of_seeds[0]) - set(by_place))
+            f"{name_of(setting)}: {place[1]} of {place[0]}"
+            for place in dict.fromkeys([*by_place, *again])
+            if not _agree([score.value for score in by_place.get(place, [])], again.get(place, []))
         ]
-        headlines[setting] = combined(mean_known, *(one[MEAN, METRIC] for one in of_seeds))
+        statistics = [_named(one, run.schema) for one in next(by_setting(run.predictions, [setting], run.schema, draws))]
+        rows[setting] = {
+            place: _average(scores, [one[place] for one in statistics if place in one]) for place, scores in by_place.items()
+        }
+        headlines[setting] = combined(mean_known, *(one[MEAN, METRIC] for one in statistics))
     return Scorebook(rows, headlines, doubtful)
 
 
@@ -113,7 +116,7 @@ def _named(statistics: dict[Place, Statistic], schema: LabelSchema) -> dict[Plac
     return {(where, names.get(metric, metric)): one for (where, metric), one in statistics.items()}
 
 
-def _average(scores: list[Score], statistics: list[Statistic] | None) -> Score:
+def _average(scores: list[Score], statistics: list[Statistic]) -> Score:
     if len(scores) == 1:
         return scores[0]
     known = [score.value for score in scores if score.value is not None]
@@ -126,11 +129,12 @@ def _average(scores: list[Score], statistics: list[Statistic] | None) -> Score:
     )
 
 
-def _agree(scores: list[Score], statistics: list[Statistic]) -> bool:
-    if len(scores) != len(statistics):
-        return False
-    pairs = [(score.value, one.estimate) for score, one in zip(scores, statistics, strict=True)]
-    return all(other != other if value is None else abs(value - other) <= TOLERANCE for value, other in pairs)
+def _agree(recorded: list[float | None], again: list[float | None]) -> bool:
+    """Whether numbers, one a seed, are the same, and undefined in the same places."""
+    pairs = zip(recorded, again, strict=False)
+    return len(recorded) == len(again) and all(
+        one is two if None in (one, two) else abs(one - two) <= TOLERANCE for one, two in pairs
+    )
 
 
 def name_of(setting: Setting) -> str:
