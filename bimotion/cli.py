@@ -9,6 +9,7 @@ from bimotion.commands.compare import compare
 from bimotion.commands.evaluate import evaluate, score
 from bimotion.commands.project import coverage, project
 from bimotion.commands.publish import publish
+from bimotion.commands.report import report
 from bimotion.commands.submit import labels, submit
 from bimotion.errors import BimotionError
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(evaluate)
 app.command()(score)
 app.command()(compare)
+app.command()(report)
 app.command()(project)
 app.command()(coverage)
 app.command()(submit)

@@ -104,7 +104,7 @@ def _pair_table(one: Run, other: Run) -> Table:
     table = Table(
         f"{one.name} less {other.name}: weighted F1, points", ["setting", "difference", "95 % interval", "p (Holm)", "verdict"]
     )
-    notes = _Notes()
+    notes = IntervalNotes()
     for row in found:
         setting = f"{row.setting.transfer} {row.setting.method}: {row.setting.training_set} -> {row.setting.test}"
         p = "-" if row.p_holm is None else f"{row.p_holm:.4f}"
@@ -146,27 +146,29 @@ def group_tables(run: Run, ages: pd.Series | None = None) -> list[Table]:
     """Gaps between ages and languages, the worst cell, what transfer keeps, calibration; `ages`: clip id -> measured years."""
     name = run.name
     table = Table(f"Groups: {name}, weighted F1", ["what", "value", "95 % interval", "a group-blind model gives", "p"])
-    notes = _Notes()
-    for gap in gaps(run.predictions, run.settings, run.schema):
-        names = {"worst": f"worst cell: {gap.of}", "transfer": f"transfer ratio, {gap.of}"}
-        table.rows.append([names.get(gap.kind, f"{gap.kind} gap, {gap.of}"), *_gap_cells(gap, notes)])
+    notes = IntervalNotes()
+    table.rows += [gap_row(gap, notes) for gap in gaps(run.predictions, run.settings, run.schema)]
     table.notes += [*notes.found, *warnings(run.result)]
-    tables = [table, _calibration_table(run)]
+    tables = [table, calibration_table(run)]
     if ages is not None:
         tables.append(_age_table(run, ages))
     return tables
 
 
-def _gap_cells(gap: Gap, notes: "_Notes") -> list[str]:
-    """Value, interval, chance and p of a gap: ratios as they are, the worst cell in %, differences in points."""
+def gap_row(gap: Gap, notes: "IntervalNotes") -> list[str]:
+    """What it is of, value, interval, chance and p of a gap: ratios as they are, the worst cell in %, differences in points."""
+    name = {"worst": f"worst cell: {gap.of}", "transfer": f"transfer ratio, {gap.of}"}.get(
+        gap.kind, f"{gap.kind} gap, {gap.of}"
+    )
     text = {"transfer": ratio, "worst": percent}.get(gap.kind, points)
-    cells = [text(gap.interval.value), notes.of(gap.interval, text)]
+    cells = [name, text(gap.interval.value), notes.of(gap.interval, text)]
     if gap.chance is None:
         return [*cells, "-", "-"]
     return [*cells, f"{text(gap.chance.low)} to {text(gap.chance.high)}", f"{gap.chance.p:.3f}"]
 
 
-def _calibration_table(run: Run) -> Table:
+def calibration_table(run: Run) -> Table:
+    """Expected calibration error of every setting, mean over seeds."""
     table = Table(f"Calibration: {run.name}, expected calibration error of the arg-max", ["setting", "ECE", "clips"])
     for setting in run.settings:
         rows = run.predictions[
@@ -182,7 +184,7 @@ def _calibration_table(run: Run) -> Table:
 def _age_table(run: Run, ages: pd.Series) -> Table:
     title = f"Age threshold: {run.name}, younger less elderly speakers of measured age"
     table = Table(title, ["training set", "language", "elderly from", "younger", "elderly", "gap", "95 % interval"])
-    notes = _Notes()
+    notes = IntervalNotes()
     for row in age_gaps(run.predictions, ages, run.schema):
         counts = [
             f"{n} clips, {speakers} speakers" for n, speakers in zip((row.n_younger, row.n_elderly), row.speakers, strict=True)
@@ -255,7 +257,7 @@ def ratio(value: float | None) -> str:
 
 
 @dataclass
-class _Notes:
+class IntervalNotes:
     """Intervals as text for one table, and below it what must be known of them."""
 
     found: list[str] = field(default_factory=list)

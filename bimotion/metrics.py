@@ -91,6 +91,18 @@ def label_f1(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Has
     return dict(zip(classes, _f1(*_counts(targets, predictions, classes)).tolist(), strict=True))
 
 
+def confusion(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> np.ndarray:
+    """Clips of each class (rows) by what was predicted (columns); the last column: none of the classes. Clips of no class are
+    left out. int64, shape (len(classes), len(classes) + 1).
+
+    >>> confusion(["a", "a", "b"], ["a", "b", None], ["a", "b"]).tolist()
+    [[1, 1, 0], [0, 0, 1]]
+    """
+    is_class, said_class = (np.asarray(given)[:, None] == np.asarray(classes)[None, :] for given in (targets, predictions))
+    said = np.column_stack([said_class, ~said_class.any(axis=1)])
+    return is_class.T.astype(np.int64) @ said.astype(np.int64)
+
+
 OTHERS: dict[str, Callable[..., float | None]] = {"macro_f1": macro_f1, "uar": uar, "accuracy": accuracy}
 METRICS = {"weighted_f1": weighted_f1} | OTHERS
 """Single-label metrics that every test set is scored with: the paper's weighted F1, and the others."""

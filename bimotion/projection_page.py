@@ -1,5 +1,6 @@
-"""Panels as an interactive page (document.py): what figures.py draws, and each test clip by name, the same in every panel."""
+"""Panels as an interactive page (pages.py): what figures.py draws, and each test clip by name, the same in every panel."""
 
+import html
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion import files
-from bimotion.document import document
+from bimotion import files, pages
 from bimotion.panels import COLOURS, SHAPES, Panel, label_places
 from bimotion.projection import SHARES
 from bimotion.tables import Table
@@ -32,13 +32,11 @@ def write(panels: Sequence[Panel], classes: Sequence[str], title: str, note: str
         "numbers": asdict(numbers),
     }
     texts = {"title": title, "heading": title, "note": note}
-    text = document(
-        "projection.html",
-        "projection.js",
-        ["style.css", "projection.css"],
-        data=json.dumps(content, allow_nan=False),
-        texts=texts,
-    )
+    contents = {name: html.escape(text) for name, text in texts.items()} | {
+        "data": pages.packed(json.dumps(content, allow_nan=False))
+    }
+    style = "\n".join(map(pages.part, ("style.css", "projection.css")))
+    text = pages.filled("projection.html", contents, style=style, script=pages.part("projection.js"))
     with files.written(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -1,15 +1,18 @@
 """Scores of a finished run computed again from its predictions."""
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow
 
 from bimotion import protocol, results, scoring
-from bimotion.errors import RecordError
+from bimotion.errors import RecordError, some
 from bimotion.groups import Cell
 from bimotion.labels import schema_named
+from bimotion.predictions import SHAPE
 from bimotion.protocol import Setting
 from bimotion.results import Result
 
@@ -26,17 +29,35 @@ def rescore(folder: Path) -> tuple[Result, Result]:
 
 def read(folder: Path) -> tuple[Result, pd.DataFrame]:
     """The record and the predictions of a run; raises RecordError."""
+    if not (folder / results.RESULT_FILE).exists():
+        below = sorted(path.parent for path in folder.glob(f"**/{results.RESULT_FILE}"))
+        found = f"runs in {some(below)}" if below else "none"
+        raise RecordError(f"{folder}: expected the folder of a run, which holds {results.RESULT_FILE}; found {found}")
     result = results.load(folder / results.RESULT_FILE)
     path = folder / results.PREDICTIONS_FILE
     try:
-        return result, pd.read_parquet(path)
-    except (OSError, pyarrow.ArrowException) as error:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise RecordError(f"{path}: expected predictions in Parquet, found: {error}") from None
+    if missing := sorted(set(SHAPE.names) - set(table)):
+        raise RecordError(f"{path}: expected the columns {', '.join(SHAPE.names)}; missing: {', '.join(missing)}")
+    n_classes = len(schema_named(result.schema.name).classes)
+    for name in ("probabilities", "reference"):
+        if lengths := {np.size(values) for values in table[name]} - {n_classes}:
+            raise RecordError(f"{path}: column {name}: expected lists of {n_classes} numbers, found one of {min(lengths)}")
+    return result, table
 
 
 def settings_of(result: Result) -> list[Setting]:
     """Settings that a run was asked for, but for those that it skipped."""
     cells = result.protocol.cells and [Cell.parse(name) for name in result.protocol.cells]
     settings = protocol.settings(result.protocol.name, cells, trains=result.track != "zero-shot")
-    skipped = {(skip.transfer, skip.method, tuple(skip.train), skip.test) for skip in result.skipped}
-    return [s for s in settings if (s.transfer, s.method, s.train_names, str(s.test)) not in skipped]
+    skipped = Counter((skip.transfer, skip.method, tuple(skip.train), skip.test) for skip in result.skipped)
+    found = []
+    for setting in reversed(settings):  # of two that differ in corpora alone, the later has fewer: it is skipped first
+        place = (setting.transfer, setting.method, setting.train_names, str(setting.test))
+        if skipped[place]:
+            skipped[place] -= 1
+        else:
+            found.append(setting)
+    return found[::-1]

@@ -32,7 +32,7 @@ def scores(predictions: pd.DataFrame, settings: Iterable[Setting], schema: Label
         for seed in seeds:
             table = tables.get((setting.training_set, str(setting.test), seed))
             if table is not None:
-                rows += _setting_scores(setting, table, schema, seed)
+                rows += setting_scores(setting, table, schema, seed)
     found = intervals(predictions, settings, schema)
     return [_with_interval(row, interval) for row, interval in zip(rows, found, strict=True)]
 
@@ -46,7 +46,8 @@ def _with_interval(row: Score, interval: Interval) -> Score:
     return replace(row, low=low, high=high, standard_error=error, **known)
 
 
-def _setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, seed: int) -> list[Score]:
+def setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, seed: int) -> list[Score]:
+    """Rows of one setting and seed, without intervals; `table`: its predictions."""
     trained = set(table["trained"].iloc[0])
     places = [place for place, name in enumerate(schema.classes) if name in trained]
 

@@ -1,10 +1,9 @@
-"""The board as one page that opens from the disk (document.py); page/ holds its parts: template.html, style.css, page.js."""
+"""The board as one page that opens from the disk; page/ holds its parts: template.html, style.css, page.js."""
 
 from pathlib import Path
 
-from bimotion import files
+from bimotion import files, pages
 from bimotion.board import Board
-from bimotion.document import document
 
 PAGE_FILE = "index.html"
 
@@ -25,5 +24,5 @@ def build(board: Board, output: Path) -> Path:
 
 def page(board: Board) -> str:
     """The page as HTML; the same bytes for the same board."""
-    texts = {"version": str(board.board_version)}
-    return document("template.html", "page.js", ["style.css"], data=board.to_json(), texts=texts)
+    contents = {"version": str(board.board_version), "data": pages.packed(board.to_json())}
+    return pages.filled("template.html", contents, style=pages.part("style.css"), script=pages.part("page.js"))

@@ -62,6 +62,12 @@ class TestSet:
         values = metrics.label_f1(self.targets, self.predictions, self.scored)
         return {f"f1_{schema.classes[place]}": value for place, value in values.items()}
 
+    def confusion(self) -> np.ndarray:
+        """Clips with a positive class by that class (rows, `candidates`) and by what was predicted (columns, `candidates`, then
+        none); shape (n, n + 1)."""
+        marked = (self.reference == 1).any(axis=1)
+        return metrics.confusion(self.targets[marked], self.predictions[marked], self.candidates)
+
 
 def test_set(rows: pd.DataFrame, corpus: str | None) -> TestSet:
     """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own candidates."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
 from bimotion import metrics
 from bimotion.metrics import METRICS, label_f1, weighted_f1_multi
@@ -154,3 +154,22 @@ def test_no_classes_is_none(name):
 @pytest.mark.parametrize("empty", [np.zeros((0, 3)), np.zeros((4, 0)), np.zeros((2, 3))])
 def test_multi_label_without_a_positive_is_none(empty):
     assert weighted_f1_multi(empty, empty) is None
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@profile
+@given(case=single())
+def test_confusion_equals_scikit_learn(case):
+    """Over all labels that occur: scikit-learn leaves out what is not in its list, we count it as none of the classes."""
+    targets, predictions, classes = case
+    found = metrics.confusion(np.array(targets), np.array(predictions), classes)
+    others = sorted({*targets, *predictions} - set(classes), key=str)
+    whole = confusion_matrix(targets, predictions, labels=[*classes, *others])[: len(classes)]
+    assert found[:, :-1].tolist() == whole[:, : len(classes)].tolist()
+    assert found[:, -1].tolist() == whole[:, len(classes) :].sum(axis=1).tolist()
+
+
+def test_confusion_by_hand():
+    """Rows are what is true: 0 taken for 0, 1 and none; 1 for 1; 2 for 0; a clip of no class is left out."""
+    targets, predictions = np.array([0, 0, 0, 1, 2, -1]), np.array([0, 1, -1, 1, 0, 2])
+    assert metrics.confusion(targets, predictions, [0, 1, 2]).tolist() == [[1, 1, 0, 1], [0, 1, 0, 0], [1, 0, 0, 0]]

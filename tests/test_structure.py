@@ -51,6 +51,7 @@ FORBIDDEN = {  # module or package -> what it must not know
     "bimotion.figures": ("models", "tracks", "planning", "results", "material"),
     "bimotion.projection_page": ("models", "tracks", "planning", "results", "material"),
     "bimotion.rescoring": ("models", "tracks", "runner", "manifest"),
+    "bimotion.reporting": ("models", "tracks", "runner", "manifest", "corpora", "splits", "board"),
     "bimotion.loaders": ("models", "runner", "results", "scoring", "protocol", "leaderboard"),
     "bimotion.dataset": ("models", "runner", "results", "scoring", "protocol", "leaderboard"),
 }
@@ -94,7 +95,7 @@ def test_importing_the_package_and_the_command_line_loads_nothing_heavy():
 
 
 def test_scoring_and_the_leaderboard_need_no_torch():
-    code = "import bimotion.scoring, bimotion.results, bimotion.leaderboard, bimotion.tables"
+    code = "import bimotion.scoring, bimotion.results, bimotion.leaderboard, bimotion.tables, bimotion.reporting.page"
     assert loaded_by(code).isdisjoint(("torch", "transformers", "datasets", "librosa", "soundfile"))
 
 
