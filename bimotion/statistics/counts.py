@@ -47,12 +47,15 @@ class Counts:
 
     classes       form -> numbers of the classes with a clip
     tables        form -> hits, predicted and true clips, float32 (3, n_classes, n_clusters)
+    strays        form -> numbers of the other classes, and clips predicted as them, float32 (n_others, n_clusters): no matter
+                  to this corpus's metrics, but where corpora are pooled another may have clips of those classes
     n_annotated   classes that can be predicted
     """
 
     stratum: Stratum
     classes: dict[str, list[int]]
     tables: dict[str, np.ndarray]
+    strays: dict[str, tuple[list[int], np.ndarray]]
     n_annotated: int
 
     @property
@@ -75,12 +78,14 @@ class Counts:
         forms = {"all": _single(part), "marked": tuple(of_class * marked[:, None] for of_class in _single(part))}
         if not schema.exclusive:
             forms["multi"] = (part.reference == 1, (part.probabilities > 0.5) & (part.reference != -1))
-        classes, tables = {}, {}
+        classes, tables, strays = {}, {}, {}
         for form, (true, said) in forms.items():
             classes[form] = np.flatnonzero(true.any(axis=0)).tolist()
             of_clips = np.stack([(true & said), said, true])[..., classes[form]].astype(np.float32)
             tables[form] = _summed(of_clips, cluster, stratum.n)
-        return cls(stratum, classes, tables, len(part.candidates))
+            others = np.flatnonzero(said.any(axis=0) & ~true.any(axis=0)).tolist()
+            strays[form] = others, _summed(said[None][..., others].astype(np.float32), cluster, stratum.n)[0]
+        return cls(stratum, classes, tables, strays, len(part.candidates))
 
 
 def _clusters(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:
@@ -135,15 +140,21 @@ def ratio(parts: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(whole > 0, parts / np.where(whole > 0, whole, 1), np.nan)
 
 
-def pooled(classes: Iterable[list[int]], sums: Iterable[np.ndarray]) -> tuple[list[int], np.ndarray]:
+def pooled(
+    classes: Iterable[list[int]], sums: Iterable[np.ndarray], strays: Iterable[tuple[list[int], np.ndarray]]
+) -> tuple[list[int], np.ndarray]:
     """Sums of several corpora as one test set: classes of any, and their sums, shape (3, n_classes, n).
 
-    >>> pooled([[0, 2], [2]], [np.ones((3, 2, 1)), np.ones((3, 1, 1))])[1][0].ravel().tolist()
-    [1.0, 2.0]
+    >>> one, other = np.ones((3, 2, 1)), np.ones((3, 1, 1))
+    >>> pooled([[0, 2], [2]], [one, other], [([], np.ones((0, 1))), ([0, 5], np.ones((2, 1)))])[1][1].ravel().tolist()
+    [2.0, 2.0]
     """
     classes, sums = list(classes), list(sums)
     union = sorted(set().union(*classes))
     whole = np.zeros((3, len(union), sums[0].shape[-1]))
-    for own, one in zip(classes, sums, strict=True):
+    for own, one, (others, said) in zip(classes, sums, strays, strict=True):
         whole[:, [union.index(place) for place in own]] += one
+        for place, predicted in zip(others, said, strict=True):
+            if place in union:
+                whole[1, union.index(place)] += predicted
     return union, whole

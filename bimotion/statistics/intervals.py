@@ -129,7 +129,7 @@ def statistics_of(counts: Iterable[Counts], draws: Draws) -> dict[tuple[str, str
         known = [found[one.corpus, metric] for one in counts if (one.corpus, metric) in found]
         known = [one for one in known if not np.isnan(one.estimate)] or known
         found[MEAN, metric] = combined(mean_known, *known)
-    for metric, values in _pooled_metrics(counts, sums).items():
+    for metric, values in _pooled_metrics(counts, sums, draws).items():
         found[POOLED, metric] = _statistic(metric, values, draws.replicates, counts)
     return found
 
@@ -157,17 +157,23 @@ def _metrics(classes: dict[str, list[int]], vectors: dict[str, np.ndarray]) -> d
     return found | {f"f1_{place}": by_form["marked"]["f1"][row] for row, place in enumerate(classes["marked"])}
 
 
-def _pooled_metrics(counts: list[Counts], sums: list[dict[str, Sums]]) -> dict[str, np.ndarray]:
+def _pooled_metrics(counts: list[Counts], sums: list[dict[str, Sums]], draws: Draws) -> dict[str, np.ndarray]:
     """The metrics of all corpora as one test set, which lacks one cluster of one corpus at a time."""
     classes, vectors = {}, {}
     for form in counts[0].tables:
-        blocks = []
-        for one, by_form in zip(counts, sums, strict=True):
-            whole, replicates, without = by_form[form]
-            lacking = (without if other is one else np.repeat(whole, other.stratum.n, axis=-1) for other in counts)
-            blocks.append(np.concatenate([whole, replicates, *lacking], axis=-1))
-        classes[form], vectors[form] = pooled((one.classes[form] for one in counts), blocks)
+        blocks = [_lacking(one, by_form[form], counts) for one, by_form in zip(counts, sums, strict=True)]
+        strays = [
+            (one.strays[form][0], _lacking(one, _sums(one.strays[form][1], draws.of(one.stratum)), counts)) for one in counts
+        ]
+        classes[form], vectors[form] = pooled((one.classes[form] for one in counts), blocks, strays)
     return _metrics(classes, vectors)
+
+
+def _lacking(one: Counts, sums: Sums, counts: list[Counts]) -> np.ndarray:
+    """A corpus's sums as a part of all corpora's: whole, replicates, without each cluster of each corpus in turn."""
+    whole, replicates, without = sums
+    lacking = (without if other is one else np.repeat(whole, other.stratum.n, axis=-1) for other in counts)
+    return np.concatenate([whole, replicates, *lacking], axis=-1)
 
 
 def _statistic(metric: str, values: np.ndarray, replicates: int, counts: list[Counts]) -> Statistic:

@@ -83,7 +83,13 @@ def crowd(rng, cell, corpus, n_speakers, n_clips, recall, spread):
     shown = np.stack([hits, hits + missed, true]).astype(np.float32)
     stratum = Stratum(f"{cell}/{corpus}", n_speakers, "speaker", False, int(true.sum()))
     forms = ("all", "marked")
-    return Counts(stratum, {form: [0, 1, 2, 3] for form in forms}, dict.fromkeys(forms, shown), 4)
+    return Counts(
+        stratum,
+        {form: [0, 1, 2, 3] for form in forms},
+        dict.fromkeys(forms, shown),
+        dict.fromkeys(forms, ([], shown[0, :0])),
+        4,
+    )
 
 
 def accuracy(one):

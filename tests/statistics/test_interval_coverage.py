@@ -80,7 +80,9 @@ def counts_of(table, corpus):
     forms = ("all", "marked")
     stratum = Stratum(f"eng_eld/{corpus}", table.shape[2], "speaker", False, int(table[2].sum()))
     shown = table[:, present].astype(np.float32)
-    return Counts(stratum, dict.fromkeys(forms, present), dict.fromkeys(forms, shown), 6)
+    return Counts(
+        stratum, dict.fromkeys(forms, present), dict.fromkeys(forms, shown), dict.fromkeys(forms, ([], shown[0, :0])), 6
+    )
 
 
 def covered(found, truth, where, of=lambda one: one.interval()):

@@ -44,6 +44,20 @@ def test_one_for_each_row_of_the_scores(table, schema):
             assert one.reason
 
 
+def test_a_class_that_one_corpus_lacks_is_pooled_with_all_that_is_predicted_as_it(table):
+    """A limited or incomplete corpus may have no clip of a class that another corpus of the cell has."""
+    predictions = table()
+    fear = EMOTION.classes.index("fear")
+    crema_d = predictions["corpus"] == "crema_d"
+    lacks = crema_d & (np.stack(predictions["reference"].to_numpy())[:, fear] == 1)
+    assert lacks.any()
+    assert (crema_d & ~lacks & (np.stack(predictions["probabilities"].to_numpy()).argmax(axis=1) == fear)).any()
+    predictions = predictions[~lacks]
+    rows, found = scores(predictions, BASELINE, EMOTION), intervals(predictions, BASELINE, EMOTION, replicates=200)
+    for row, one in zip(rows, found, strict=True):
+        assert one.value == (None if row.value is None else pytest.approx(row.value, abs=1e-12)), row
+
+
 def test_over_seeds_gives_one_for_each_row_of_a_seed(table):
     predictions = table(seeds=(0, 1))
     rows = [scores(predictions[predictions["seed"] == seed], BASELINE, EMOTION) for seed in (0, 1)]
