@@ -1,50 +1,97 @@
-"""Seconds of each adaptation method on noise of the size of a corpus: python benchmarks/adaptation.py [CLIPS] [METHOD ...]
+"""Seconds of each adaptation method over all settings: python benchmarks/adaptation.py [SEEDS] [METHOD ...]
 
-As many source as target clips, 1024 features, 4 classes, one process; transductive, one seed. The last column scales to 62
-000 clips on both sides: neighbours grow with the square, all else with the clips at most (networks train 600 steps at most,
-whatever the size).
+Features of noise, 1024 numbers a clip, for as many clips as the corpora have (62 000: four classes, ten speakers a corpus), in
+the train, validation and test sizes of the rosters; every cross-group setting of protocols inference, cantonese and
+extension, transductive: adapted to all clips of the target. One process a core. Methods without a seed run once.
 """
 
+import os
 import sys
 import time
 
 import numpy as np
+from joblib import Parallel, delayed
 
+from bimotion import protocol, roster
 from bimotion.adaptation import METHODS, methods_named
 from bimotion.adaptation.method import Clips, Source, transductive
+from bimotion.corpora import CORPORA
+from bimotion.splits import YUEMOTION_PAPER_SIZES
 
-DIM, N_CLASSES, FULL = 1024, 4, 62_000
+DIM, N_CLASSES = 1024, 4
+FAMILIES = ("none", "corpus-norm", "speaker-norm", "logit-adjust", "coral", "mmd", "dann", "mcc", "shot", "t3a", "lame",
+            "speaker-clusters", "nnpm-c", "nnpm-h")  # fmt: skip
+"""Without controls and ablations; `python benchmarks/adaptation.py 5 all` runs these too."""
 
 
-def clips(n: int, seed: int) -> tuple[Clips, np.ndarray]:
-    """Clips of four weakly separated classes, ten speakers, and their classes."""
+def sizes() -> dict[tuple[str, str], tuple[int, int]]:
+    """(corpus, cell) -> clips in the train part, clips in all parts."""
+    found = {}
+    for corpus in CORPORA:
+        if (rows := roster.load(corpus)) is not None:
+            for cell, of_cell in rows.groupby("cell"):
+                found[corpus, cell] = (int((of_cell["paper"] == "train").sum()), len(of_cell))
+    adults = [sum(numbers) for numbers in zip(*YUEMOTION_PAPER_SIZES.values(), strict=True)]
+    whole = CORPORA["yuemotion"].card.n_utterances
+    found["yuemotion", "yue_adu"] = (adults[0], sum(adults))
+    found["yuemotion", "yue_eld"] = ((whole - sum(adults)) // 2, whole - sum(adults))
+    return found
+
+
+def clips(numbers: dict[str, int], seed: int) -> tuple[Clips, np.ndarray]:
+    """Clips of some corpora (name -> how many), each with a shift of its own, and their classes."""
     rng = np.random.default_rng(seed)
-    labels = rng.integers(0, N_CLASSES, n)
+    corpora = np.repeat(list(numbers), list(numbers.values()))
+    labels = rng.integers(0, N_CLASSES, len(corpora))
     centres = 0.15 * np.random.default_rng(0).normal(size=(N_CLASSES, DIM))
-    features = (rng.normal(size=(n, DIM), scale=1.0) + centres[labels] + 0.3 * seed).astype(np.float32)
-    return Clips(features, [f"corpus{seed}"] * n, [f"corpus{seed}/{row % 10}" for row in range(n)]), labels
+    shift = {name: 0.5 * np.random.default_rng([1, place]).normal(size=DIM) for place, name in enumerate(CORPORA)}
+    features = rng.standard_normal((len(corpora), DIM), dtype=np.float32)
+    for name in numbers:
+        features[corpora == name] += shift[name].astype(np.float32)
+    features += centres[labels].astype(np.float32)
+    return Clips(features, corpora, [f"{name}/{row % 10}" for row, name in enumerate(corpora)]), labels
 
 
-def growth(name: str, n: int) -> float:
-    """Time at FULL over time at n clips, at most."""
-    return (FULL / n) ** (2 if name == "lame" else 1)
+def timed(setting: protocol.Setting, names: list[str], seeds: int) -> list[tuple[str, float, float]]:
+    """Method, seconds, accuracy of one setting, over the seeds."""
+    known = sizes()
 
+    def used(cells, part: int) -> dict[str, int]:
+        wanted = {str(cell) for cell in cells}
+        return {
+            corpus: n[part] for (corpus, cell), n in known.items()
+            if cell in wanted and (setting.corpora is None or corpus in setting.corpora)
+        }  # fmt: skip
 
-def main(n: int = 20_000, names: list[str] | None = None) -> None:
-    """Print one line a method."""
-    known, labels = clips(n, 0)
-    target, truth = clips(n, 1)
-    reference = np.eye(N_CLASSES, dtype=np.int8)[labels]
-    print(f"{n} source and {n} target clips, {DIM} features")
-    print(f"| method | s | s at {FULL} | accuracy |\n|---|---|---|---|")
-    for method in methods_named(names or METHODS):
-        source = Source(known, reference)  # a new one: nothing fitted before
+    source, labels = clips(used(setting.train, 0), 0)
+    target, truth = clips(used([setting.test], 1), 1)
+    reference, found = np.eye(N_CLASSES, dtype=np.int8)[labels], []
+    for method in methods_named(names):
         start = time.perf_counter()
-        probabilities = transductive(method, source, target, seed=0)
-        spent = time.perf_counter() - start
-        right = (probabilities.argmax(axis=1) == truth).mean()
-        print(f"| {method.name} | {spent:.1f} | {spent * growth(method.name, n):.0f} | {right:.3f} |", flush=True)
+        labelled = Source(source, reference)
+        for seed in range(seeds if method.seeded else 1):
+            probabilities = transductive(method, labelled, target, seed=seed)
+        found.append((method.name, time.perf_counter() - start, float((probabilities.argmax(axis=1) == truth).mean())))
+    return found
+
+
+def main(seeds: int = 5, names: tuple[str, ...] = FAMILIES) -> None:
+    """Print one line a method."""
+    plans = [protocol.PROTOCOLS[name] for name in ("inference", "cantonese", "extension")]
+    settings = [setting for plan in plans for setting in plan if setting.transfer != "in-group"]
+    n_clips = sum(n for _, n in sizes().values())
+    names = list(METHODS) if list(names) == ["all"] else list(names)
+    print(f"{n_clips} clips, {DIM} features, {len(settings)} settings, {seeds} seeds, {os.cpu_count()} processes", flush=True)
+    start = time.perf_counter()
+    largest_first = sorted(settings, key=lambda one: -len(one.training_set))
+    done = Parallel(n_jobs=-1)(delayed(timed)(setting, names, seeds) for setting in largest_first)
+    print("| method | seconds, all settings | mean accuracy |\n|---|---|---|")
+    for method in methods_named(names):
+        mine = [(spent, right) for of_setting in done for name, spent, right in of_setting if name == method.name]
+        spent, right = np.sum([one[0] for one in mine]), np.mean([one[1] for one in mine])
+        print(f"| {method.name} | {spent:.0f} | {right:.3f} |")
+    print(f"{len(settings)} settings x {len(methods_named(names))} methods: {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":
-    main(int((sys.argv[1:2] or ["20000"])[0]), sys.argv[2:])
+    main(int((sys.argv[1:2] or ["5"])[0]), tuple(sys.argv[2:]) or FAMILIES)

@@ -17,6 +17,7 @@ from bimotion.protocol import Setting
 from bimotion.results import Skipped
 from bimotion.selection import select
 from bimotion.tracks import Job, Target
+from bimotion.utterance import PARTS
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,10 @@ def _obstacle(setting: Setting, material: Material, adapts: str | None) -> str |
 
 
 def _unlabelled(setting: Setting, material: Material, adapts: str | None) -> np.ndarray:
-    """Clips that a model may adapt to: transductively the test clips, inductively the train part of the test cell."""
-    return material.places([setting.test], "train" if adapts == "inductive" else "test", setting.corpora)
+    """Clips that a model may adapt to: transductively all of the test cell, inductively its train part; else none."""
+    parts = {"transductive": PARTS, "inductive": ("train",), None: ()}[adapts]
+    found = [material.places([setting.test], part, setting.corpora) for part in parts]
+    return np.sort(np.concatenate([np.zeros(0, int), *found]))
 
 
 def _shared(setting: Setting, material: Material) -> list[str]:

@@ -16,7 +16,7 @@ from bimotion.records import typed
 SCHEMA_VERSION = 3
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
-MAX_RESULT_BYTES = 64 * 1024 * 1024
+MAX_RESULT_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ProtocolUsed:
 class AdaptUsed:
     """An unsupervised method in place of the head (bimotion.adaptation): its name, version and title.
 
-    setting       transductive: adapted to the test clips; inductive: to the train part of the test cell, without its labels
+    setting       transductive: adapted to all clips of the test cell; inductive: to its train part; never to a label of it
     target_seen   whether it hears unlabelled clips of the test cell at all
     """
 

@@ -72,7 +72,7 @@ def evaluate(
     cells             test only in these; None: all of the protocol
     head              of a probe: `layers` (learned layer weighting + linear, the default) or `logistic` (on the best layer)
     adapt             of a probe, in place of the head: an unsupervised method of bimotion.adaptation
-    adapt_setting     `transductive` (the default): adapted to the test clips; `inductive`: to the train part of the test cell
+    adapt_setting     `transductive` (the default): adapted to all clips of the test cell; `inductive`: to its train part alone
     label_map         of a zero-shot classifier: JSON file, its output names -> our emotions
     finetune          how to train; save_checkpoints: keep the best checkpoint of every training set
     limit             at most so many clips of each corpus, cell and part: for trying out, the result cannot be submitted

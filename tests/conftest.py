@@ -18,6 +18,7 @@ import pytest
 import soundfile
 
 from bimotion import manifest
+from bimotion.corpora import PAPER_CORPORA
 from bimotion.synth import layouts
 
 CACHE = Path(tempfile.mkdtemp(prefix="bimotion-tests-"))
@@ -55,6 +56,23 @@ def shared_corpora():
 def true_tree(shared_corpora, tmp_path_factory):
     """Root with all corpora: every true name, each clip a tiny valid wav."""
     return true_trees.build(tmp_path_factory.mktemp("true"))
+
+
+@pytest.fixture(scope="session")
+def whole_tree(request, tmp_path_factory):
+    """Root with the paper's corpora, every clip of them: the true tree or, on machines without the lists, one of the shipped
+    rosters' names with labels that are invented where names do not tell them."""
+    if (true_trees.SHARED / "CREMA-D" / "AudioWAV.manifest.tsv").exists():
+        return request.getfixturevalue("true_tree")
+    root = tmp_path_factory.mktemp("whole")
+    clips = layouts.plan(1.0, corpora=PAPER_CORPORA)
+    for corpus in PAPER_CORPORA:
+        mine = [clip for clip in clips if clip.corpus == corpus]
+        true_trees.lay(root, map(layouts.path_of, mine), layouts.SAMPLE_RATES_HZ.get(corpus, layouts.DEFAULT_RATE_HZ))
+        for name, content in layouts.TEXT_FILES.get(corpus, lambda clips: {})(mine).items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(content)
+    return root
 
 
 # ru_maxrss of a child begins with what its parent held when it was started (all of torch, here); VmHWM is the child's own

@@ -72,12 +72,13 @@ def test_labels_of_the_test_cell_change_nothing(method, setting, material, tmp_p
     np.testing.assert_array_equal(*outcomes)
 
 
-def test_inductive_hears_the_train_part_and_transductive_the_test_part(material):
-    for setting, part in (("transductive", "test"), ("inductive", "train")):
+def test_inductive_hears_the_train_part_and_transductive_the_whole_cell(material):
+    for setting, parts in (("transductive", {"train", "validation", "test"}), ("inductive", {"train"})):
         found, plan = material[setting]
         for one in plan.training_sets:
             for target in one.targets:
-                assert set(found.table.loc[target.unlabelled, "part"]) == {part}
+                assert set(found.table.loc[target.unlabelled, "part"]) == parts
+                assert (parts == {"train"}) == set(target.unlabelled).isdisjoint(target.test)
                 assert (
                     set(found.table.loc[target.unlabelled, "cell"]) == {"zho_eld"} == set(found.table.loc[target.test, "cell"])
                 )

@@ -27,8 +27,8 @@ CELLS = ("eng_eld", "eng_adu", "zho_eld", "zho_adu")
 
 
 @pytest.fixture(scope="module")
-def folder(true_tree):
-    return submissions.few(true_tree)
+def folder(whole_tree):
+    return submissions.few(whole_tree)
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +116,8 @@ def test_gaps_are_those_of_the_statistics(by_model, folder):
     assert 0 < age.chance_p <= 1
 
 
-def test_several_seeds_are_one_number(folder, tmp_path, true_tree):
-    source = submissions.Source(submissions.run_of(true_tree), keep=40)
+def test_several_seeds_are_one_number(folder, tmp_path, whole_tree):
+    source = submissions.Source(submissions.run_of(whole_tree), keep=40)
     one = source.write(tmp_path, "lab/seeds", 0.4, 0)
     _, table = rescoring.read(one)
     twice = [table.assign(seed=seed) for seed in (0, 1)]
@@ -378,8 +378,8 @@ def test_other_questions_are_not_compared(changes, folder, by_model):
         assert entries.comparable(dataclasses.replace(result, **same)) == entries.comparable(result)
 
 
-def test_an_entry_without_all_cells_has_no_mean_and_no_rank(folder, tmp_path, true_tree):
-    source = submissions.Source(submissions.run_of(true_tree), keep=40)
+def test_an_entry_without_all_cells_has_no_mean_and_no_rank(folder, tmp_path, whole_tree):
+    source = submissions.Source(submissions.run_of(whole_tree), keep=40)
     one = source.write(tmp_path, "lab/part", 0.4, protocol=ProtocolUsed("inference", "1", ["eng_adu", "eng_eld"]))
     entry = _verified(tmp_path, one)
     assert (entry.base, entry.headline, entry.standing) == (None, {}, None)
@@ -482,9 +482,9 @@ def test_a_board_of_nothing(tmp_path):
     assert isinstance(found, Board)
 
 
-def test_thirty_submissions(true_tree, tmp_path):
+def test_thirty_submissions(whole_tree, tmp_path):
     """Derived once; made again from what was kept in a time that a thousand can afford (benchmarks/leaderboard.py)."""
-    source = submissions.Source(submissions.run_of(true_tree), keep=60)
+    source = submissions.Source(submissions.run_of(whole_tree), keep=60)
     cells = {"protocol": ProtocolUsed("in-group", "1", ["eng_adu", "eng_eld"])}
     for number in range(30):
         asked = {"protocol": ProtocolUsed("in-group", "1")} if number % 6 == 0 else cells

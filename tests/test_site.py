@@ -37,8 +37,8 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def built(true_tree):
-    return board.build(submissions.few(true_tree))
+def built(whole_tree):
+    return board.build(submissions.few(whole_tree))
 
 
 @pytest.fixture(scope="module")

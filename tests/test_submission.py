@@ -20,11 +20,11 @@ DECLARED = {"contact": "me@lab.example", "trained_on": ["LibriSpeech"]}
 
 
 @pytest.fixture(scope="module")
-def run(true_tree, tmp_path_factory):
+def run(whole_tree, tmp_path_factory):
     """Folder of a finished run over one cell of the true tree."""
     output = tmp_path_factory.mktemp("results")
     return runner.evaluate(
-        "bimotion/random", data_dir=true_tree, output=output, protocol_name="in-group", cells=["zho_eld"]
+        "bimotion/random", data_dir=whole_tree, output=output, protocol_name="in-group", cells=["zho_eld"]
     ).folder(output)  # fmt: skip
 
 

@@ -27,9 +27,9 @@ RESULT, PREDICTIONS, STATEMENT = "result.json", "predictions.parquet", "submissi
 
 
 @pytest.fixture(scope="module")
-def known(true_tree):
+def known(whole_tree):
     """Reference of the true tree."""
-    return Reference.of_corpora(true_tree)
+    return Reference.of_corpora(whole_tree)
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +39,14 @@ def of_file(known, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def evaluated(true_tree, tmp_path_factory):
+def evaluated(whole_tree, tmp_path_factory):
     """Folder of a finished in-group run of a floor model over the true tree."""
     output, made = tmp_path_factory.mktemp("results"), {}
 
     def run(**options):
         key = json.dumps(options)
         if key not in made:
-            result = runner.evaluate("bimotion/random", data_dir=true_tree, output=output, protocol_name="in-group", **options)
+            result = runner.evaluate("bimotion/random", data_dir=whole_tree, output=output, protocol_name="in-group", **options)
             made[key] = result.folder(output)
         return made[key]
 

@@ -98,6 +98,11 @@ class Source:
         """Logistic regression on the source, fitted once for all methods that begin with it."""
         return self.fitted(self.clips.features)
 
+    @cached_property
+    def made(self) -> dict[object, object]:
+        """What methods make of the source alone, kept for other methods and seeds."""
+        return {}
+
     def fitted(self, features: np.ndarray) -> LogisticHead:
         """Logistic regression on other features of the source clips, float32 (n, any dim)."""
         head = LogisticHead()

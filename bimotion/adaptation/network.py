@@ -1,8 +1,8 @@
 """The network that all trained methods share, and training it on the source with a loss on the target beside it.
 
-Frozen features -> standardised -> linear 256 -> ReLU -> linear 128 -> unit length, f; logits = 10 f W + b. One network, one
-optimizer and one schedule for all, so that methods differ in their target loss alone. No test ever chooses a step: training
-ends when the schedule does.
+Frozen features -> standardised -> at most 256 principal axes -> linear 256 -> ReLU -> linear 128 -> unit length, f; logits =
+10 f W + b. One network, one optimizer and one schedule for all, so that methods differ in their target loss alone. No test
+ever chooses a step: training ends when the schedule does.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +15,8 @@ from bimotion.adaptation.method import Clips, Predictor, Source
 from bimotion.adaptation.standardising import GroupMoments, moments
 
 HIDDEN, WIDTH, LOGIT_SCALE = 256, 128, 10.0
+MOST_AXES = HIDDEN
+"""The first layer looks along as many directions; training on thousands of features takes four times as long, to no use."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Standardised features: of the source, of the target, and how target clips are standardised.
+    """What a network sees of the source, of the target, and how target clips become that: standardised features, on the
+    first MOST_AXES principal axes of the source where they are more (of the source, so that it holds no target).
 
     `by_corpus`: each corpus with its own unlabelled moments, which is batch normalisation with statistics per domain (Li et
     al. 2016, arXiv 1603.04779) in the limit of one batch; otherwise all with the source's.
@@ -105,18 +108,41 @@ class Inputs:
 
     source: np.ndarray
     target: np.ndarray
-    standardised: Callable[[Clips], np.ndarray]
+    of_clips: Callable[[Clips], np.ndarray]
 
     @classmethod
     def of(cls, source: Source, target: Clips, *, by_corpus: bool) -> "Inputs":
         """Of a source and a target."""
+        if ("inputs", by_corpus) not in source.made:
+            scaled = GroupMoments(source.clips, speakers=False) if by_corpus else moments(source.clips.features).of_clips
+            standardised = scaled(source.clips)
+            axes = principal_axes(standardised)
+            source.made["inputs", by_corpus] = scaled, axes, standardised if axes is None else standardised @ axes
+        scaled, axes, seen = source.made["inputs", by_corpus]
         if by_corpus:
-            known, standardised = GroupMoments(source.clips, speakers=False), GroupMoments(target, speakers=False)
-            return cls(known(source.clips), standardised(target), standardised)
-        scaled = moments(source.clips.features)
-        return cls(
-            scaled.applied(source.clips.features), scaled.applied(target.features), lambda clips: scaled.applied(clips.features)
-        )
+            scaled = GroupMoments(target, speakers=False)
+
+        def of_clips(clips: Clips) -> np.ndarray:
+            return scaled(clips) if axes is None else scaled(clips) @ axes
+
+        return cls(seen, of_clips(target), of_clips)
+
+
+def principal_axes(standardised: np.ndarray) -> np.ndarray | None:
+    """The first MOST_AXES principal axes of features of mean 0, float32, shape (dim, axes), fewer where there are no more; None
+    where the features are no more than that. Each axis points to where its largest component is positive.
+
+    >>> found = principal_axes(np.eye(300, dtype=np.float32) * np.arange(300, 0, -1, dtype=np.float32))
+    >>> found.shape, bool(np.allclose(found, np.eye(300)[:, :256]))
+    ((300, 256), True)
+    """
+    n, dim = standardised.shape
+    if dim <= MOST_AXES:
+        return None
+    values, vectors = np.linalg.eigh((standardised.T @ standardised).astype(np.float64) / n)
+    kept = vectors[:, ::-1][:, :MOST_AXES][:, values[::-1][:MOST_AXES] > 1e-9 * values[-1]]
+    largest = kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])]
+    return np.ascontiguousarray(kept * np.sign(largest), np.float32)
 
 
 def minibatches(n: int, size: int, generator) -> Iterator:
@@ -169,7 +195,7 @@ def aligned(
     inputs = Inputs.of(source, target, by_corpus=by_corpus)
     network = Network(inputs.source.shape[1], source.n_trained, seed)
     trained(network, inputs, source.labels, schedule, seed, target_loss, extra)
-    return lambda clips: network.probabilities(inputs.standardised(clips))
+    return lambda clips: network.probabilities(inputs.of_clips(clips))
 
 
 def ramp(progress: float) -> float:

@@ -95,11 +95,11 @@ class Nnpm(Method):
         network = Network(inputs.source.shape[1], source.n_trained, seed)
         memory = self._train(network, inputs, source, seed)
         if self.training:
-            return lambda clips: network.probabilities(inputs.standardised(clips))
+            return lambda clips: network.probabilities(inputs.of_clips(clips))
 
         @one_thread()
         def vote(clips: Clips) -> np.ndarray:
-            blocks = network.embedded(inputs.standardised(clips)).split(512)
+            blocks = network.embedded(inputs.of_clips(clips)).split(512)
             votes = [
                 memory.neighbours(block, prior_correction=self.prior_correction).votes.double().numpy() for block in blocks
             ]

@@ -70,7 +70,7 @@ class Shot(Method):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return lambda clips: network.probabilities(inputs.standardised(clips))
+        return lambda clips: network.probabilities(inputs.of_clips(clips))
 
 
 METHODS = (Shot("shot", "SHOT (Liang et al. 2020)", "shot", seeded=True, order_free=False),)

@@ -26,6 +26,10 @@ class Moments:
             found[block] = (features[block] - self.mean) / self.scale
         return found
 
+    def of_clips(self, clips: Clips) -> np.ndarray:
+        """The same, of clips."""
+        return self.applied(clips.features)
+
 
 def moments(features: np.ndarray) -> Moments:
     """Of float32 features, shape (n, dim), n > 0; sums in float64.

@@ -51,7 +51,7 @@ class T3a(Method):
 
         @one_thread()
         def predict(clips: Clips) -> np.ndarray:
-            logits = LOGIT_SCALE * network.embedded(inputs.standardised(clips)) @ found.T
+            logits = LOGIT_SCALE * network.embedded(inputs.of_clips(clips)) @ found.T
             return logits.double().softmax(dim=1).numpy()
 
         return predict

@@ -89,7 +89,7 @@ def evaluate(
         typer.Option(
             "--adapt-setting",
             rich_help_panel="Track probe",
-            help="Adapted to the test clips, or to the train part of the test cell. (default: transductive)",
+            help="Adapted to all clips of the test cell, or to its train part. (default: transductive)",
         ),
     ] = None,
     label_map: Annotated[

@@ -47,7 +47,10 @@ def _of_data(result: Result) -> Iterator[Caveat | None]:
         text = f"At most {result.limit} clips of each corpus, cell and part were used: for trying out alone."
         yield Caveat("LIMITED run", text, severe=True)
     if result.adapt is not None and result.adapt.target_seen:
-        of = {"transductive": "the very clips that it is tested on", "inductive": "clips of the train part of each test cell"}
+        of = {
+            "transductive": "all clips of each test cell, those that it is tested on among them",
+            "inductive": "clips of the train part of each test cell",
+        }
         text = f"{result.adapt.title} adapted the model, without labels, to {of[result.adapt.setting]}."
         yield Caveat("Target audio seen", f"{text} Compare with runs that were adapted alike, and with `--adapt none`.")
     yield _listed(

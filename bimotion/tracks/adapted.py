@@ -67,12 +67,12 @@ class AdaptedTrack(Track):
         source = self._known[1]
         predicted = []
         for target in job.targets:
-            test = self._clips(target.test, found)
+            unlabelled = self._clips(target.unlabelled, found)
             if self.adapt.setting == "transductive":
-                predicted.append(transductive(self.method, source, test, seed=job.seed))
+                of_all = transductive(self.method, source, unlabelled, seed=job.seed)
+                predicted.append(of_all[np.searchsorted(target.unlabelled, target.test)])
             else:
-                unlabelled = self._clips(target.unlabelled, found)
-                predicted.append(inductive(self.method, source, unlabelled, test, seed=job.seed))
+                predicted.append(inductive(self.method, source, unlabelled, self._clips(target.test, found), seed=job.seed))
         outcome = Outcome(np.concatenate(predicted), self.trained(job), facts)
         self._last = (job.name, outcome)
         return outcome

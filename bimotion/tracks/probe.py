@@ -42,11 +42,11 @@ class ProbeTrack(FeatureTrack):
         self.layers: LayerTable = layer_features(self.encoder, material.selection.manifest, table, progress)
 
     def run(self, job: Job, folder) -> Outcome:
-        head = self._fitted(job, self.head)
+        head = self._fitted(job)
         return Outcome(head.predict(self._rows(job.test)), self.trained(job), head.facts)
 
     def embeddings(self, job: Job, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
-        return self._fitted(job, self.head).embed(self._rows(rows))
+        return self._fitted(job).embed(self._rows(rows))
 
     def clip_features(self, job: Job):
         """Of the layer that is best on the validation clips, which is kept on disk: many methods ask for it."""
@@ -63,8 +63,8 @@ class ProbeTrack(FeatureTrack):
     def _rows(self, rows: np.ndarray):
         return self.layers.take(self.place[rows])
 
-    def _fitted(self, job: Job, name: str):
-        head, reference = PROBE_HEADS[name](), self.material.reference
+    def _fitted(self, job: Job, head: str | None = None):
+        head, reference = PROBE_HEADS[head or self.head](), self.material.reference
         chosen_by = (self._rows(job.validation), reference[job.validation]) if len(job.validation) else None
         exclusive = self.material.schema.exclusive
         head.fit(self._rows(job.train), reference[job.train], exclusive=exclusive, seed=job.seed, validation=chosen_by)

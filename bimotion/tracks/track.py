@@ -20,7 +20,8 @@ class Target:
     """What is predicted in one test cell: numbers of rows of the material's table.
 
     test         test clips
-    unlabelled   clips of the cell whose sound, not whose labels, a model may adapt to: the test clips themselves, or others
+    unlabelled   clips of the cell whose sound, not whose labels, a model may adapt to, ascending: all of them, its train part,
+                 or none
     """
 
     test: np.ndarray
