@@ -338,7 +338,8 @@ def _statement(folder: Path) -> dict:
 def _text(declared: object) -> str | None:
     if isinstance(declared, list):
         declared = ", ".join(map(str, declared)) or "nothing"
-    return None if declared in (None, "") else str(declared)[:MAX_TEXT]
+    text = "" if declared is None else str(declared)
+    return (text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 4]} ...") or None
 
 
 def _contamination(declared: object, tested: dict[str, list[str]]) -> dict[str, list[str]]:

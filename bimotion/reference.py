@@ -1,9 +1,9 @@
 """What the receiver of a submission holds it against: which clips every test set has, their marks, their speakers.
 
 Built from corpora on disk, or from a labels file made of them (`export`, `load`), which needs no sound. The file names no
-speaker (salted hashes: clips of one speaker still go together) and gives labels only where the corpus's licence lets them be
-passed on. For the other corpora it holds what the rosters publish anyway (ids, parts), and of every test part one hash over
-ids and marks: wrong marks are found out, none are told.
+speaker (hashes, so that clips of one speaker still go together; pseudonyms, for who has a list of speakers can make them) and
+gives labels only where the corpus's licence lets them be passed on. For the other corpora it holds what the rosters publish
+anyway (ids, parts), and of every test part one hash over ids and marks: wrong marks are found out, none are told.
 """
 
 import dataclasses

@@ -117,7 +117,9 @@ def export(
 def hub_results(
     dataset: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Dataset repository of the benchmark on the Hub.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files.")] = Path("hub-results"),
-    submissions: Submissions = Path("leaderboard/submissions"),
+    submissions: Annotated[Path, typer.Option("--submissions", metavar="DIR", help="Folder of submissions.")] = Path(
+        "leaderboard/submissions"
+    ),
 ) -> None:
     """Evaluation results as the Hub shows them: .eval_results/*.yaml a model, eval.yaml of the dataset, model-index."""
     from bimotion import board, exports

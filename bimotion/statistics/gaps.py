@@ -3,7 +3,8 @@
 Chance is a group-blind model, as in audEERING's ser-tests: it recalls every class of every cell equally often, and is tested on
 the cells' real clips of their real speakers. Gaps as large as its own are no evidence of unfairness. Speakers differ
 in how often they are recognized (a beta distribution with the intraclass correlation observed, by analysis of variance: Ridout
-et al., Biometrics 55 (1999) 137); a miss is any other class that the corpus annotates, equally often.
+et al., Biometrics 55 (1999) 137); a miss is any other class that the corpus annotates, equally often. It is a model of one
+seed: where the gap is a mean over seeds, its band is somewhat too wide.
 """
 
 from collections.abc import Callable, Iterable
