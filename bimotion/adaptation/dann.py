@@ -4,7 +4,7 @@ Source: Ganin and Lempitsky, "Unsupervised domain adaptation by backpropagation"
 6: the gradient of the domain loss is reversed, times a coefficient that rises as 2 / (1 + exp(-10 progress)) - 1. (The form
 over the step number i, exp(-i / 1000), is this one for 10 k steps; ours are fewer.) Discriminator: linear 128 -> ReLU ->
 linear 1. Features are standardised by corpus: without that, on noise whose mean differs in every feature, the discriminator
-wins at once and accuracy fell from 0.99 to 0.53. As unstable as adversarial training is, and blind to classes: with other
+wins at once. As unstable as adversarial training is, and blind to classes: with other
 class shares in the target it aligns the wrong clips.
 """
 
