@@ -16,6 +16,7 @@ from bimotion import protocol, roster
 from bimotion.adaptation import METHODS, methods_named
 from bimotion.adaptation.method import Clips, Source, transductive
 from bimotion.corpora import CORPORA
+from bimotion.progress import Bars
 from bimotion.splits import YUEMOTION_PAPER_SIZES
 
 DIM, N_CLASSES = 1024, 4
@@ -84,7 +85,8 @@ def main(seeds: int = 5, names: tuple[str, ...] = FAMILIES) -> None:
     print(f"{n_clips} clips, {DIM} features, {len(settings)} settings, {seeds} seeds, {os.cpu_count()} processes", flush=True)
     start = time.perf_counter()
     largest_first = sorted(settings, key=lambda one: -len(one.training_set))
-    done = Parallel(n_jobs=-1)(delayed(timed)(setting, names, seeds) for setting in largest_first)
+    found = Parallel(n_jobs=-1, return_as="generator_unordered")(delayed(timed)(one, names, seeds) for one in largest_first)
+    done = list(Bars().track(found, len(settings), "settings"))
     print("| method | seconds, all settings | mean accuracy |\n|---|---|---|")
     for method in methods_named(names):
         mine = [(spent, right) for of_setting in done for name, spent, right in of_setting if name == method.name]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST_SLOTS, FEWEST_CANDIDATES, LARGEST_SHARE = 4096, 10, 0.05
+MOST_SLOTS, FEWEST_CANDIDATES, LARGEST_SHARE = 2048, 10, 0.05
 CLIPS_A_CLASS = 256
 """At most, of which the similarity of two clips of one class is estimated."""
 

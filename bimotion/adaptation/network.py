@@ -24,11 +24,11 @@ class Schedule:
     """How long to train: 20 passes over the source, but at least `fewest_steps` and at most `most_steps` minibatches.
 
     >>> Schedule().steps(700), Schedule().steps(5000), Schedule().steps(62000)
-    (100, 400, 400)
+    (100, 300, 300)
     """
 
     fewest_steps: int = 100
-    most_steps: int = 400
+    most_steps: int = 300
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
