@@ -153,6 +153,25 @@ def test_the_command_line_shows_methods_side_by_side(synth_root, tmp_path):
     assert refused.stderr.count("\n") == 1
 
 
+def test_all_methods_inductively_are_those_that_have_such_a_form(synth_root, tmp_path):
+    """And a method without one is refused before the others have run, not after."""
+
+    def bimotion(methods, *arguments):
+        command = [sys.executable, "-m", "bimotion.cli", "evaluate", "--model", "bimotion/prosody", "--adapt", methods]
+        asked = ["--adapt-setting", "inductive", "--corpora", str(synth_root), "--schema", "valence", "--cells", "zho_eld"]
+        asked += ["--protocol", "inference", "--output", str(tmp_path / "out")]
+        return subprocess.run([*command, *asked, *arguments], capture_output=True, text=True)
+
+    planned = bimotion("all", "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert "not run, for they have no inductive form: lame\n" in planned.stderr
+    assert f"then {4 * (len(METHODS) - 1)} heads" in planned.stdout
+    refused = bimotion("none,lame")
+    assert refused.returncode == 2
+    assert refused.stderr == "bimotion: lame: expected the transductive setting: it predicts clips from one another\n"
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_adapted_run_is_submitted_and_what_it_says_of_itself_is_checked(synth_root, tmp_path):
     result = evaluated(synth_root, tmp_path, "nnpm-c", cells=["zho_eld"])
     reference = Reference.of_corpora(synth_root, practice=True)
