@@ -239,12 +239,16 @@ def _report(result, folder: Path) -> None:
     from bimotion import results, tables
 
     show(*tables.transfer_tables(result))
+    _report_skipped(result)
+    print(folder / results.RESULT_FILE)
+    print(folder / results.PREDICTIONS_FILE)
+
+
+def _report_skipped(result) -> None:
     if result.skipped:
         reasons = sorted({reason for skip in result.skipped for reason in skip.reason.split("; ")})
         n_run = len({(score.transfer, score.method, tuple(score.train), score.test) for score in result.scores})
         print(f"{len(result.skipped)} of {len(result.skipped) + n_run} settings skipped: {'; '.join(reasons)}")
-    print(folder / results.RESULT_FILE)
-    print(folder / results.PREDICTIONS_FILE)
 
 
 def _report_methods(found: list, rules: list[str], output: Path) -> None:
@@ -252,7 +256,9 @@ def _report_methods(found: list, rules: list[str], output: Path) -> None:
     from bimotion import results, tables
 
     for rule in rules:
-        show(*tables.adaptation_tables([result for result in found if result.split.rule == rule]))
+        same = [result for result in found if result.split.rule == rule]
+        show(*tables.adaptation_tables(same))
+        _report_skipped(same[0])
     for result in found:
         print(result.folder(output) / results.RESULT_FILE)
 
