@@ -75,6 +75,7 @@ def comparison_tables(runs: Sequence[Run]) -> list[Table]:
     tables = [_pair_table(one, other) for one, other in combinations(runs, 2)]
     if len(runs) > 1:
         tables.append(_rank_table(runs))
+        tables[-1].notes += [f"{one.result.title}: {adapt.summary}" for one in runs if (adapt := one.result.adapt)]
         tables[-1].notes += warnings(runs[0].result)
     return tables
 

@@ -149,7 +149,7 @@ def test_the_command_line_shows_methods_side_by_side(synth_root, tmp_path):
     assert f"{100 * result.headline('cross-lingual', 'inference', 'zho_eld'):.2f}" in lines[1]
     assert "SYNTHETIC" in shown.stdout
     four = bimotion(*asked[:4], "--schema", "four", "--protocol", "in-group", "--adapt", "none,corpus-norm")
-    assert "1 of 4 settings skipped: no training clips in zho_eld; no test clips in zho_eld" in four.stdout, four.stderr
+    assert "1 of 4 settings skipped: no test clips in zho_eld; no training clips in zho_eld" in four.stdout, four.stderr
     refused = bimotion(*asked, "--adapt", "magic")
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
