@@ -200,6 +200,22 @@ def test_gains_are_score_less_baseline_and_facts_beside_them(small, tmp_path):
     assert "a description of this run, no proof" in titles[1]
 
 
+def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart(tmp_path):
+    root = tmp_path / "corpora"
+    layouts.write(root, scale=0.001, corpora=["crema_d", "esd", "iemocap", "tess", "emo_db", "shemo", "urdu"])
+    asked = {"protocol_name": "extension", "schema": "four", "cells": ["deu_adu"], "adapt": "corpus-norm"}
+    result = runner.evaluate("bimotion/prosody", data_dir=root, output=tmp_path, **asked)
+    found = gains.gains(result.folder(tmp_path), data_dir=root)
+    assert [row.train for row in found.rows] == [["eng_adu@iemocap"], ["eng_adu@crema_d"], ["eng_adu"], ["deu_adu"]]
+    for row in found.rows:
+        assert row.value == result.headline(row.transfer, row.method, row.test, train=tuple(row.train))
+    fewest = min(row.coverage.n_train for row in found.rows)
+    assert {row.coverage.n_drawn for row in found.rows} == {min(fewest, found.rows[0].coverage.n_test)}
+    table = gains.tables_of(found)[0]
+    assert table.title.startswith("bimotion/prosody + corpus-norm (transductive): gain")
+    assert "target audio seen. Coverage: of the features before adaptation." in table.notes[0]
+
+
 def test_gains_refuse_other_clips_and_other_models(small, tmp_path):
     result = runner.evaluate(
         "bimotion/prosody", data_dir=small, output=tmp_path, protocol_name="in-group", cells=["zho_eld"], allow_missing=True
