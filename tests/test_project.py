@@ -144,6 +144,7 @@ def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
             "training set yue_adu: expected other cells than those of yue_adu, found yue_adu",
         ),
         ({"train": ["eng_eld"]}, SettingError, "no training clips in eng_eld"),
+        ({"train": ["deu_adu"]}, SettingError, "no training clips in deu_adu"),
         ({"train": ["fra"]}, UnknownName, "unknown group 'fra'"),
         ({"test": "fra_adu"}, UnknownName, "unknown group 'fra_adu'"),
         ({"corpora": ["esdd"]}, UnknownName, "unknown corpus 'esdd'"),
