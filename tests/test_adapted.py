@@ -115,6 +115,23 @@ def test_the_layer_is_chosen_once_for_all_methods(synth_root, tmp_path):
         assert ours.value == pytest.approx(theirs.value, abs=1e-6)
 
 
+def test_the_layer_is_chosen_anew_where_files_have_changed(synth_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
+    request = planning.Request(synth_root, "in-group", ("zho_eld",), schema="valence")
+    material, plan = planning.plan(request, Progress(), adapts="transductive")
+    (job,) = plan.jobs([0])
+    found = track(str(tiny_models.build("hubert", tmp_path / "tiny")), "probe", material.schema, TrackOptions(adapt="none"))
+    found.open(material, plan.rows(), Progress())
+    found.run(job, tmp_path)
+    kept = tmp_path / "cache" / "layers"
+    assert len(list(kept.iterdir())) == 1
+    manifest = dataclasses.replace(material.selection.manifest, states={"csed": "other files"})
+    selection = dataclasses.replace(material.selection, manifest=manifest)
+    found.probe.material = dataclasses.replace(material, selection=selection)
+    found.run(dataclasses.replace(job, name="again"), tmp_path)
+    assert len(list(kept.iterdir())) == 2
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
