@@ -14,7 +14,7 @@ import pandas as pd
 from bimotion import rescoring
 from bimotion.errors import SettingError
 from bimotion.labels import LabelSchema, schema_named
-from bimotion.protocol import Setting
+from bimotion.protocol import CROSS, Setting
 from bimotion.results import Result
 from bimotion.statistics.ages import age_gaps
 from bimotion.statistics.calibration import expected_calibration_error
@@ -75,6 +75,7 @@ def comparison_tables(runs: Sequence[Run]) -> list[Table]:
     tables = [_pair_table(one, other) for one, other in combinations(runs, 2)]
     if len(runs) > 1:
         tables.append(_rank_table(runs))
+        tables[-1].notes += [f"{one.result.title}: {adapt.summary}" for one in runs if (adapt := one.result.adapt)]
         tables[-1].notes += warnings(runs[0].result)
     return tables
 
@@ -125,19 +126,24 @@ def _verdict(row, one: Run, other: Run) -> str:
 
 
 def _rank_table(runs: Sequence[Run]) -> Table:
-    """By the mean of the in-group (or zero-shot) settings over cells."""
-    settings = [setting for setting in _shared(runs) if setting.transfer in ("in-group", "zero-shot") and not setting.corpora]
-    settings = settings or _shared(runs)
+    """By the mean of the in-group (or zero-shot) settings over cells; of runs that are adapted, of those across groups,
+    which is what adaptation is for."""
+    shared, adapted = _shared(runs), any(one.result.adapt for one in runs)
+    own = [setting for setting in shared if setting.transfer in ("in-group", "zero-shot") and not setting.corpora]
+    settings = ([setting for setting in shared if setting.transfer != "in-group"] if adapted else own) or shared
     draws = Draws()
     means = {
         one.name: combined(mean_known, *(headline(one.predictions, setting, one.schema, draws, METRIC) for setting in settings))
         for one in runs
     }
-    table = Table("Ranks by the mean over cells of weighted F1", ["rank", "95 % interval", "group", "model", "mean"])
+    across = all(setting.transfer in CROSS for setting in settings)
+    of = f"{len(settings)} settings across groups" if across else "cells"
+    table = Table(f"Ranks by the mean over {of} of weighted F1", ["rank", "95 % interval", "group", "model", "mean"])
     for rank in ranks(means):
         table.rows.append([str(rank.rank), f"{rank.low} to {rank.high}", str(rank.group), rank.name, percent(rank.estimate)])
     table.notes.append(
-        "models of one group cannot be separated from its first; cells: " + ", ".join(str(s.test) for s in settings)
+        "models of one group cannot be separated from its first; cells: "
+        + ", ".join(dict.fromkeys(str(s.test) for s in settings))
     )
     return table
 

@@ -25,7 +25,7 @@ from bimotion.material import Material
 from bimotion.planning import Plan, Request
 from bimotion.progress import Progress
 from bimotion.protocol import Setting
-from bimotion.results import Provenance, Result
+from bimotion.results import AdaptUsed, Provenance, Result
 from bimotion.statistics.correlation import Correlation, correlation
 from bimotion.tables import Table
 from bimotion.tracks import Track, TrackOptions
@@ -70,7 +70,8 @@ class Related:
 
 @dataclass(frozen=True)
 class Gains:
-    """Of the run `key`, under one of its seeds, as gains.json."""
+    """Of the run `key`, under one of its seeds, as gains.json. `adapt`: how the run was adapted, null: not; its scores are of
+    the adapted model, its coverage of the features before that."""
 
     key: str
     model: str
@@ -79,6 +80,7 @@ class Gains:
     rows: list[Row]
     correlations: list[Related]
     provenance: Provenance
+    adapt: AdaptUsed | None = None
     gains_version: str = GAINS_VERSION
 
 
@@ -117,7 +119,7 @@ def gains(
         track.open(material, plan.rows(), progress)
         rows = _rows(result, track, material, plan, folder, k, progress)
     made = provenance(started, [seed], material.selection.manifest.states, track.device)
-    found = Gains(result.key, result.model.name, seed, k, rows, _related(rows), made)
+    found = Gains(result.key, result.model.name, seed, k, rows, _related(rows), made, result.adapt)
     with files.written(folder / GAINS_FILE) as temporary:
         text = json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -126,10 +128,13 @@ def gains(
 
 def tables_of(found: Gains) -> list[Table]:
     """Settings with their gains, and the correlations, as text."""
+    title = found.model if found.adapt is None else f"{found.model} + {found.adapt.name}"
     settings = Table(
-        f"{found.model}: gain over in-group training, weighted F1 in points, and coverage",
+        f"{title}: gain over in-group training, weighted F1 in points, and coverage",
         ["method", "train", "test", "score", "gain", "coverage", "if alike", "by any", "coverage", "if alike", "phonology"],
     )
+    if found.adapt is not None:
+        settings.notes.append(f"Scores: {found.adapt.summary}. Coverage: of the features before adaptation.")
     for row in found.rows:
         one, gain = row.coverage, "–" if row.gain is None else f"{100 * row.gain:+.2f}"
         values = [_number(value) for value in (one.coverage, one.expected, one.drawn_coverage, one.drawn_expected)]
@@ -185,9 +190,9 @@ def _rows(result: Result, track: Track, material: Material, plan: Plan, folder: 
     marks, rows = material.reference == 1, {}
     tests = {setting: _marked(material, [setting.test], "test", setting.corpora) for setting in plan.settings}
     trains = {setting: _marked(material, setting.train, "train", setting.corpora) for setting in plan.settings}
-    n_drawn: dict[tuple, int] = {}
+    n_drawn: dict[bytes, int] = {}  # of the clips that are tested: settings of `extension` name other corpora for the same
     for setting in plan.settings:
-        test = (setting.test, setting.corpora)
+        test = tests[setting].tobytes()
         n_drawn[test] = min(n_drawn.get(test, len(tests[setting])), len(trains[setting]))
     jobs = {job.name: job for job in plan.jobs(result.seeds[:1])}
     pairs = [(one, jobs[one.name]) for one in plan.training_sets]
@@ -201,7 +206,7 @@ def _rows(result: Result, track: Track, material: Material, plan: Plan, folder: 
         place[numbers] = np.arange(len(numbers))
         for setting in (setting for setting in plan.settings if setting.training_set == one.name):
             train, test = (chosen[setting] for chosen in (trains, tests))
-            drawn = n_drawn[setting.test, setting.corpora]
+            drawn = n_drawn[test.tobytes()]
             found = covering.coverage(features[place[train]], features[place[test]], k, drawn)
             of_classes = [
                 covering.coverage(features[place[train[marks[train, c]]]], features[place[test[marks[test, c]]]], k)
@@ -227,7 +232,7 @@ def _row(result: Result, setting: Setting, settings: list[Setting], found: Cover
     }
     facts |= {kind: languages.distance_from(setting.train, setting.test, kind) for kind in languages.KINDS}
     gain = None if value is None or baseline is None else value - baseline
-    train = [str(cell) for cell in setting.train]
+    train = list(setting.train_names)
     return Row(setting.transfer, setting.method, train, str(setting.test), value, baseline, gain, found, facts)
 
 

@@ -36,7 +36,7 @@ from bimotion.tracks import Job, Track, TrackOptions
 from bimotion.tracks import track as tracked
 from bimotion.views import PROJECTION_VERSION, Projection, Row
 
-CELLS = (*groups.BIMOTION_CELLS, *groups.YUEMOTION_CELLS)
+CELLS = (*groups.BIMOTION_CELLS, *groups.YUEMOTION_CELLS, *groups.EXTENSION_CELLS)
 
 
 def project(

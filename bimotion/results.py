@@ -72,6 +72,16 @@ class AdaptUsed:
     target_seen: bool
 
     @property
+    def name(self) -> str:
+        """Method and setting, and whether the method is a reconstruction, which its title says.
+
+        >>> AdaptUsed("nnpm-c", "1", "NNPM, reconstruction: variant C (classes)", "transductive", True).name
+        'nnpm-c (reconstruction, transductive)'
+        """
+        made = "reconstruction, " if "reconstruction" in self.title else ""
+        return f"{self.method} ({made}{self.setting})"
+
+    @property
     def summary(self) -> str:
         """In a few words, for tables."""
         return f"{self.title}, {self.setting}, target audio {'seen' if self.target_seen else 'not seen'}"
@@ -281,7 +291,7 @@ class Result:
     @property
     def title(self) -> str:
         """The model's name and, where it is adapted, how."""
-        return self.model.name if self.adapt is None else f"{self.model.name} + {self.adapt.method} ({self.adapt.setting})"
+        return self.model.name if self.adapt is None else f"{self.model.name} + {self.adapt.name}"
 
     def headline(
         self, transfer: str, method: str, test: str, metric: str = "weighted_f1", train: tuple[str, ...] | None = None

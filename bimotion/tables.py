@@ -163,7 +163,7 @@ def _plain_table(result, method: str) -> Table:
     mine = {(tuple(score.train), score.test): score for score in headlines if score.method == method}
     trains, tests = (list(dict.fromkeys(names)) for names in zip(*mine, strict=True))
     title = f"{BEYOND_THE_PAPER[method]}: weighted F1 and UAR, %, mean over each cell's corpora"
-    table = Table(title, [result.model.name, *(name for test in tests for name in (test, "UAR"))])
+    table = Table(title, [result.title, *(name for test in tests for name in (test, "UAR"))])
     for train in trains:
         found = [
             result.headline(mine[train, test].transfer, method, test, metric, train) if (train, test) in mine else None

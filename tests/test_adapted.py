@@ -160,6 +160,23 @@ def test_the_layer_is_chosen_once_for_all_methods(synth_root, tmp_path):
         assert ours.value == pytest.approx(theirs.value, abs=1e-6)
 
 
+def test_the_layer_is_chosen_anew_where_files_have_changed(synth_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
+    request = planning.Request(synth_root, "in-group", ("zho_eld",), schema="valence")
+    material, plan = planning.plan(request, Progress(), adapts="transductive")
+    (job,) = plan.jobs([0])
+    found = track(str(tiny_models.build("hubert", tmp_path / "tiny")), "probe", material.schema, TrackOptions(adapt="none"))
+    found.open(material, plan.rows(), Progress())
+    found.run(job, tmp_path)
+    kept = tmp_path / "cache" / "layers"
+    assert len(list(kept.iterdir())) == 1
+    manifest = dataclasses.replace(material.selection.manifest, states={"csed": "other files"})
+    selection = dataclasses.replace(material.selection, manifest=manifest)
+    found.probe.material = dataclasses.replace(material, selection=selection)
+    found.run(dataclasses.replace(job, name="again"), tmp_path)
+    assert len(list(kept.iterdir())) == 2
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -193,9 +210,30 @@ def test_the_command_line_shows_methods_side_by_side(synth_root, tmp_path):
     result = next(results.load(path) for path in tmp_path.glob("*/*/result.json") if '"method": "none"' in path.read_text())
     assert f"{100 * result.headline('cross-lingual', 'inference', 'zho_eld'):.2f}" in lines[1]
     assert "SYNTHETIC" in shown.stdout
+    four = bimotion(*asked[:4], "--schema", "four", "--protocol", "in-group", "--adapt", "none,corpus-norm")
+    assert "1 of 4 settings skipped: no test clips in zho_eld; no training clips in zho_eld" in four.stdout, four.stderr
     refused = bimotion(*asked, "--adapt", "magic")
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
+
+
+def test_all_methods_inductively_are_those_that_have_such_a_form(synth_root, tmp_path):
+    """And a method without one is refused before the others have run, not after."""
+
+    def bimotion(methods, *arguments):
+        command = [sys.executable, "-m", "bimotion.cli", "evaluate", "--model", "bimotion/prosody", "--adapt", methods]
+        asked = ["--adapt-setting", "inductive", "--corpora", str(synth_root), "--schema", "valence", "--cells", "zho_eld"]
+        asked += ["--protocol", "inference", "--output", str(tmp_path / "out")]
+        return subprocess.run([*command, *asked, *arguments], capture_output=True, text=True)
+
+    planned = bimotion("all", "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert "not run, for they have no inductive form: lame\n" in planned.stderr
+    assert f"then {4 * (len(METHODS) - 1)} heads" in planned.stdout
+    refused = bimotion("none,lame")
+    assert refused.returncode == 2
+    assert refused.stderr == "bimotion: lame: expected the transductive setting: it predicts clips from one another\n"
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_adapted_run_is_submitted_and_what_it_says_of_itself_is_checked(synth_root, tmp_path):

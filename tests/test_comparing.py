@@ -48,6 +48,24 @@ def test_a_better_model_is_separated_and_ranked_first(folders):
     assert [row[2] for row in ranked] == ["1", "2"]
 
 
+def test_what_was_adapted_says_so_and_whether_it_is_a_reconstruction(folders):
+    runs = comparing.load([folders("prosody", adapt=one, protocol_name="inference") for one in ("none", "nnpm-vote")])
+    tables = comparing.comparison_tables(runs)
+    assert "bimotion/prosody + nnpm-vote (reconstruction, transductive) (probe, " in tables[0].title
+    assert "bimotion/prosody + none (transductive) (probe, " in tables[0].title
+    assert tables[-1].title == "Ranks by the mean over 12 settings across groups of weighted F1"
+    across = [
+        s.value for s in runs[0].result.scores if (s.metric, s.pooling) == ("weighted_f1", "mean") and s.transfer != "in-group"
+    ]
+    assert {row[3].split()[2]: row[4] for row in tables[-1].rows}["none"] == f"{sum(across) / 12 * 100:.2f}"
+    notes = "\n".join(tables[-1].notes)
+    assert "nnpm-vote (reconstruction, transductive): NNPM, reconstruction: vote of the memory" in notes
+    assert [note.rpartition(", ")[2] for note in tables[-1].notes if "target audio" in note] == [
+        "target audio not seen",
+        "target audio seen",
+    ]
+
+
 def test_a_model_cannot_be_separated_from_itself(folders):
     run = comparing.load([folders("random")])[0]
     tables = comparing.comparison_tables([run, run])

@@ -144,6 +144,7 @@ def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
             "training set yue_adu: expected other cells than those of yue_adu, found yue_adu",
         ),
         ({"train": ["eng_eld"]}, SettingError, "no training clips in eng_eld"),
+        ({"train": ["deu_adu"]}, SettingError, "no training clips in deu_adu"),
         ({"train": ["fra"]}, UnknownName, "unknown group 'fra'"),
         ({"test": "fra_adu"}, UnknownName, "unknown group 'fra_adu'"),
         ({"corpora": ["esdd"]}, UnknownName, "unknown corpus 'esdd'"),
@@ -198,6 +199,22 @@ def test_gains_are_score_less_baseline_and_facts_beside_them(small, tmp_path):
     assert first.correlation.n == sum(row.gain is not None and row.transfer != "in-group" for row in found.rows)
     titles = [table.markdown() for table in gains.tables_of(found)]
     assert "a description of this run, no proof" in titles[1]
+
+
+def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart(tmp_path):
+    root = tmp_path / "corpora"
+    layouts.write(root, scale=0.001, corpora=["crema_d", "esd", "iemocap", "tess", "emo_db", "shemo", "urdu"])
+    asked = {"protocol_name": "extension", "schema": "four", "cells": ["deu_adu"], "adapt": "corpus-norm"}
+    result = runner.evaluate("bimotion/prosody", data_dir=root, output=tmp_path, **asked)
+    found = gains.gains(result.folder(tmp_path), data_dir=root)
+    assert [row.train for row in found.rows] == [["eng_adu@iemocap"], ["eng_adu@crema_d"], ["eng_adu"], ["deu_adu"]]
+    for row in found.rows:
+        assert row.value == result.headline(row.transfer, row.method, row.test, train=tuple(row.train))
+    fewest = min(row.coverage.n_train for row in found.rows)
+    assert {row.coverage.n_drawn for row in found.rows} == {min(fewest, found.rows[0].coverage.n_test)}
+    table = gains.tables_of(found)[0]
+    assert table.title.startswith("bimotion/prosody + corpus-norm (transductive): gain")
+    assert "target audio seen. Coverage: of the features before adaptation." in table.notes[0]
 
 
 def test_gains_refuse_other_clips_and_other_models(small, tmp_path):

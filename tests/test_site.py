@@ -13,6 +13,7 @@ import pytest
 
 from bimotion import board, site
 from bimotion.entries import Number, Standing
+from bimotion.results import AdaptUsed
 
 
 def _by_path(name):
@@ -52,7 +53,8 @@ def hostile(built):
             shared_speakers={text: text}, assumed_age={text: [text]},
         )  # fmt: skip
         scores = [dataclasses.replace(one, reason=text, corpora={text: 0.5}, untrained=[text]) for one in tiny.scores]
-        told = dict.fromkeys(("revision", "version", "device", "finished", "trained_on"), text)
+        adapt = AdaptUsed(text, text, text, text, True)
+        told = {"adapt": adapt} | dict.fromkeys(("revision", "version", "device", "finished", "trained_on"), text)
         made.append(dataclasses.replace(
             tiny, id=f"{text}/k", model=text, key=text, options={text: text}, marks=marks, scores=scores, standing=None, **told,
         ))  # fmt: skip
@@ -229,6 +231,33 @@ def test_filters_and_search_choose_rows(page, built):
     assert column(page, "mean") == ["69.8"]  # 69.85, of which 0.6985 is a little less
     assert column(page, "zho_adu")[0].split() == ["97.0"]
     assert "As printed in the paper" in page.run("document.querySelector('#ranking tbody .mark').title")
+
+
+@needs_chromium
+def test_what_heard_the_target_is_marked_and_can_be_left_out(built, tmp_path):
+    tiny, made = next(entry for entry in built.entries if entry.model == "org/tiny"), []
+    title = "NNPM, reconstruction: variant C (classes)"
+    for name, adapt in (
+        ("lab/adapted", AdaptUsed("nnpm-c", "1", title, "inductive", True)),
+        ("lab/deaf", AdaptUsed("none", "1", "Source only (logistic regression)", "inductive", False)),
+    ):
+        made.append(dataclasses.replace(tiny, id=f"{name}/k", model=name, adapt=adapt, standing=None))
+    adapted = dataclasses.replace(built, entries=[*built.entries, *made])
+    with _opened(adapted, tmp_path) as page:
+        row = "[...document.querySelectorAll('#ranking tbody tr')].find(one => one.dataset.id === 'lab/adapted/k')"
+        assert f"{title}, inductive" in page.run(f"{row}.innerText")
+        marks = page.run(f"[...{row}.querySelectorAll('.mark')].map(one => one.title)")
+        assert any(one.startswith("Target audio seen: ") and title in one for one in marks)
+        assert "Target audio seen" not in page.run(row.replace("adapted", "deaf") + ".innerHTML")
+        choose(page, "target", "not seen")
+        assert "lab/adapted" not in models(page)
+        assert {"lab/deaf", "org/tiny"} <= set(models(page))
+        choose(page, "target", "seen")
+        assert [name for name in models(page) if name.startswith(("lab", "org"))] == ["lab/adapted"]
+        choose(page, "q", "reconstruction")
+        page.run("document.querySelector('#ranking tbody a').click()")
+        page.wait("!document.querySelector('#detail').hidden")
+        assert f"Adapted: {title}, inductive" in page.run("document.querySelector('#detail').innerText")
 
 
 @needs_chromium

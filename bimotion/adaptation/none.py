@@ -1,8 +1,8 @@
 """No adaptation: the floor under all methods.
 
 `none` is logistic regression on the source, the head of the probe track (models/heads.py), and the start of logit-adjust, lame
-and speaker-clusters. `none-network` is the network that mmd, dann, mcc, shot, t3a and nnpm train, without their target loss:
-what they gain over it is theirs, not the network's.
+and speaker-clusters. `none-network` is the network that all trained methods share, without a target loss: what mmd, mcc and t3a
+gain over it is theirs, not the network's. (dann, shot and nnpm standardise by corpus: their control is corpus-norm-network.)
 """
 
 from dataclasses import dataclass

@@ -148,7 +148,8 @@ def evaluate(
         "max_gradient_norm": max_gradient_norm,
     }
     rules = ["paper", "disjoint"] if split_rule is SplitRules.both else [split_rule.value]
-    methods, setting = _methods(adapt), adapt_setting and adapt_setting.value
+    setting = adapt_setting and adapt_setting.value
+    methods = _methods(adapt, setting)
     if dry_run:
         adapts = (setting or "transductive") if adapt else None
         plans = [asked | {"split_rule": rule} for rule in rules]
@@ -191,14 +192,22 @@ def evaluate(
     print(output / leaderboard.LEADERBOARD_FILE)
 
 
-def _methods(adapt: list[str]) -> list[str | None]:
-    """Names of adaptation methods, one for each result; None: no adaptation."""
+def _methods(adapt: list[str], setting: str | None) -> list[str | None]:
+    """Names of adaptation methods, one for each result; None: no adaptation. Raises SettingError before any work for one
+    that has no form for the setting; `all` are those that have."""
     from bimotion.adaptation import METHODS, methods_named
 
     asked = names(adapt)
     if asked is None:
         return [None]
-    return [method.name for method in methods_named(METHODS if asked == ["all"] else asked)]
+    found = methods_named(METHODS if asked == ["all"] else asked)
+    if asked == ["all"] and setting == "inductive":
+        if absent := [method.name for method in found if not method.inductive]:
+            print(f"not run, for they have no inductive form: {', '.join(absent)}", file=sys.stderr)
+        found = [method for method in found if method.inductive]
+    for method in found:
+        method.require(setting or "transductive")
+    return [method.name for method in found]
 
 
 def _options(track: TrackName, trained: dict):
@@ -230,12 +239,16 @@ def _report(result, folder: Path) -> None:
     from bimotion import results, tables
 
     show(*tables.transfer_tables(result))
+    _report_skipped(result)
+    print(folder / results.RESULT_FILE)
+    print(folder / results.PREDICTIONS_FILE)
+
+
+def _report_skipped(result) -> None:
     if result.skipped:
         reasons = sorted({reason for skip in result.skipped for reason in skip.reason.split("; ")})
         n_run = len({(score.transfer, score.method, tuple(score.train), score.test) for score in result.scores})
         print(f"{len(result.skipped)} of {len(result.skipped) + n_run} settings skipped: {'; '.join(reasons)}")
-    print(folder / results.RESULT_FILE)
-    print(folder / results.PREDICTIONS_FILE)
 
 
 def _report_methods(found: list, rules: list[str], output: Path) -> None:
@@ -243,7 +256,9 @@ def _report_methods(found: list, rules: list[str], output: Path) -> None:
     from bimotion import results, tables
 
     for rule in rules:
-        show(*tables.adaptation_tables([result for result in found if result.split.rule == rule]))
+        same = [result for result in found if result.split.rule == rule]
+        show(*tables.adaptation_tables(same))
+        _report_skipped(same[0])
     for result in found:
         print(result.folder(output) / results.RESULT_FILE)
 

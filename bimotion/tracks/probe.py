@@ -52,7 +52,8 @@ class ProbeTrack(FeatureTrack):
         """Of the layer that is best on the validation clips, which is kept on disk: many methods ask for it."""
         reference, rows = self.material.reference, np.concatenate([job.train, job.validation])
         asked = hashlib.sha256(f"{self.used}{len(job.train)}{audio.version()}".encode() + reference[rows].tobytes())
-        asked.update("\n".join(self.material.table["id"].iloc[rows]).encode())
+        clips, states = self.material.table.iloc[rows], self.material.selection.manifest.states
+        asked.update("\n".join([*clips["id"], *(states[name] for name in sorted(set(clips["corpus"])))]).encode())
         path = files.cache_dir() / "layers" / f"{asked.hexdigest()[:24]}.json"
         if not path.exists():
             with files.written(path) as temporary:

@@ -76,6 +76,17 @@ def test_multilabels_of_two_classes_need_a_clear_vote():
     assert chosen.tolist() == [[False, False], [True, False]]
 
 
+def test_multilabels_of_three_classes_are_single_ones():
+    """1.5 / K is then the 0.5 that a clip needs to count at all: under `valence` the ablation `top-1` takes nothing away."""
+    import torch
+
+    votes = torch.from_numpy(np.random.default_rng(0).dirichlet(np.ones(3), 500))
+    for one, other in zip(multilabels(votes, several=True), multilabels(votes, several=False), strict=True):
+        assert torch.equal(one, other)
+    votes = torch.tensor([[0.5, 0.4, 0.1, 0.0]])
+    assert multilabels(votes, several=True)[0].sum() == 2
+
+
 def test_class_loss_by_hand():
     import torch
 
