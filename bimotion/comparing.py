@@ -27,6 +27,7 @@ from bimotion.tables import Table, percent, warnings
 from bimotion.test_set import test_set
 
 METRIC = "weighted_f1"
+MOST_PAIRED = 5
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,20 @@ def questions(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def comparison_tables(runs: Sequence[Run]) -> list[Table]:
-    """Every pair on the same clips, Holm-corrected over its settings, and ranks where there are several; raises SettingError
-    where the runs are not of the same question."""
+    """Every pair on the same clips, Holm-corrected over its settings, and ranks where there are several. Of more than
+    MOST_PAIRED runs, the pairs with one alone: one that is not adapted, if there is such. Raises SettingError where the runs
+    are not of the same question."""
     for one in runs[1:]:
         _check_comparable(runs[0].result, one.result)
-    tables = [_pair_table(one, other) for one, other in combinations(runs, 2)]
+    pairs = list(combinations(runs, 2))
+    if len(runs) > MOST_PAIRED:
+        first = min(runs, key=lambda run: run.result.adapt is not None and run.result.adapt.method != "none")
+        pairs = [(other, first) for other in runs if other is not first]
+    tables = [_pair_table(one, other) for one, other in pairs]
     if len(runs) > 1:
         tables.append(_rank_table(runs))
+        if len(runs) > MOST_PAIRED:
+            tables[-1].notes.append(f"pairs: with {pairs[0][1].name} alone; all of them for at most {MOST_PAIRED} runs")
         tables[-1].notes += [f"{one.result.title}: {adapt.summary}" for one in runs if (adapt := one.result.adapt)]
         tables[-1].notes += warnings(runs[0].result)
     return tables

@@ -252,7 +252,8 @@ def read(folder: Path, identity: str) -> tuple[Entry, Statistic | None]:
 
 
 def comparable(result: Result) -> str:
-    """8 hex digits of all that two results must share to be compared: everything in their specs but model and seeds."""
+    """8 hex digits of all that two results must share to be compared: everything in their specs but model, adaptation (marked
+    where it heard target audio) and seeds."""
     spec = [result.track, vars(result.split), vars(result.schema), vars(result.protocol), result.data.fingerprint]
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
 

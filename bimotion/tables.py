@@ -228,27 +228,27 @@ def warnings(result) -> list[str]:
 
 
 def adaptation_tables(results: Sequence) -> list[Table]:
-    """Results of one question under several adaptation methods, a row each: means over the settings of each kind of transfer,
-    of weighted F1 and of unweighted average recall. Empty where no two of them are of the same settings."""
+    """Results of one question under several adaptation methods, a row each: means over the settings of each kind of transfer
+    (in the protocols beyond the paper, on each test cell), of weighted F1 and of unweighted average recall. Empty where no two
+    of them are of the same settings."""
     settings = [{(s.transfer, s.method, tuple(s.train), s.test): None for s in result.scores} for result in results]
     if len(results) < 2 or any(one != settings[0] for one in settings):
         return []
-    kinds = dict.fromkeys((transfer, method) for transfer, method, *_ in settings[0])
+    columns: dict[str, list[tuple]] = {}
+    for setting in settings[0]:
+        transfer, method, _, test = setting
+        name = {"inference": transfer, "augmentation": f"{transfer}/{method}"}.get(method, f"{transfer}, {test}")
+        columns.setdefault(name, []).append(setting)
     tables = []
     for metric, said in (("weighted_f1", "weighted F1"), ("uar", "unweighted average recall")):
         table = Table(
             f"Adaptation of {results[0].model.name}: {said}, %, means over settings", ["method", "what it is", "target audio"]
         )
-        for kind in kinds:
-            same = [setting for setting in settings[0] if setting[:2] == kind]
-            name = kind[0] if kind[0] == "in-group" or kind[1] == "inference" else "/".join(kind)
-            table.header = [*table.header, f"{name} ({len(same)})" if len(same) > 1 else f"{name}, {same[0][3]}"]
+        table.header = [*table.header, *(f"{name} ({len(same)})" for name, same in columns.items())]
         for result in results:
             values = [
-                _mean(
-                    [result.headline(*kind, test, metric, train) for *found, train, test in settings[0] if tuple(found) == kind]
-                )
-                for kind in kinds
+                _mean([result.headline(transfer, method, test, metric, train) for transfer, method, train, test in same])
+                for same in columns.values()
             ]
             seen = "seen" if result.adapt.target_seen else "not seen"
             table.rows.append([result.adapt.method, result.adapt.title, seen, *map(percent, values)])

@@ -132,6 +132,16 @@ def test_what_intervals_cannot_say_is_said(folders):
     assert not worst[1].startswith("+")
 
 
+def test_of_many_runs_one_stands_in_every_pair(folders, monkeypatch):
+    monkeypatch.setattr(comparing, "MOST_PAIRED", 2)
+    asked = {"protocol_name": "inference", "cells": ["zho_eld"]}
+    runs = comparing.load([folders("prosody", **asked, adapt=name) for name in ("coral", "none", "corpus-norm")])
+    tables = comparing.comparison_tables(runs)
+    titles = [table.title for table in tables if " less " in table.title]
+    assert [title.split(" less ")[1].split(" (")[0] for title in titles] == ["bimotion/prosody + none"] * 2
+    assert any(note.startswith("pairs: with bimotion/prosody + none") for note in tables[-1].notes)
+
+
 def test_runs_are_grouped_by_their_question(folders):
     runs = comparing.load([folders("random"), folders("random", "disjoint"), folders("prosody")])
     assert [[run.result.model.name for run in one] for one in comparing.questions(runs)] == [
