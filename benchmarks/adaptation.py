@@ -92,7 +92,7 @@ def main(seeds: int = 5, names: tuple[str, ...] = FAMILIES) -> None:
         mine = [(spent, right) for of_setting in done for name, spent, right in of_setting if name == method.name]
         spent, right = np.sum([one[0] for one in mine]), np.mean([one[1] for one in mine])
         print(f"| {method.name} | {spent:.0f} | {right:.3f} |")
-    print(f"{len(settings)} settings x {len(methods_named(names))} methods: {time.perf_counter() - start:.0f} s")
+    print(f"{len(settings)} settings x {len(methods_named(names))} methods, wall clock: {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

@@ -23,13 +23,13 @@ MOST_AXES = HIDDEN
 class Schedule:
     """How long to train: 20 passes over the source, but at least `fewest_steps` and at most `most_steps` minibatches.
 
-    >>> Schedule().steps(700), Schedule().steps(5000), Schedule().steps(62000)
-    (100, 300, 300)
+    >>> Schedule().steps(600), Schedule().steps(1500), Schedule().steps(62000)
+    (100, 240, 300)
     """
 
     fewest_steps: int = 100
     most_steps: int = 300
-    batch_size: int = 256
+    batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
 
