@@ -289,7 +289,7 @@ def test_no_file_and_no_regular_file_are_refused(tmp_path):
 def test_oversize_is_refused_unread(tmp_path):
     with open(tmp_path / "result.json", "wb") as file:
         file.truncate(results.MAX_RESULT_BYTES + 1)  # sparse: costs no disk
-    with pytest.raises(RecordError, match="expected at most 67108864 bytes, found 67108865"):
+    with pytest.raises(RecordError, match="expected at most 33554432 bytes, found 33554433"):
         results.load(tmp_path / "result.json")
 
 

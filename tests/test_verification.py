@@ -539,9 +539,9 @@ TAMPERED = {
                          "cannot be read: 'utf-8' codec can't encode"),
     "deep JSON": (afterwards(rewritten(RESULT, b"[" * 200_000)), "expected a result in JSON"),
     "deep statement": (afterwards(rewritten(STATEMENT, b"[" * 200_000), seal=False), "expected a submission in JSON"),
-    "oversize JSON": (afterwards(oversize(RESULT, results.MAX_RESULT_BYTES + 1), seal=False), "found 67108865"),
+    "oversize JSON": (afterwards(oversize(RESULT, results.MAX_RESULT_BYTES + 1), seal=False), "found 33554433"),
     "oversize statement": (afterwards(oversize(STATEMENT, 2**20 + 1), seal=False), "found 1048577"),
-    "empty result": (afterwards(rewritten(RESULT, b""), seal=False), "result.json: expected 1 to 67108864 bytes, found 0"),
+    "empty result": (afterwards(rewritten(RESULT, b""), seal=False), "result.json: expected 1 to 33554432 bytes, found 0"),
     # files
     "file too many": (afterwards(lambda folder: (folder / "run.py").write_text("1/0"), seal=False), "alone, found 'run.py'"),
     "hidden file": (afterwards(lambda folder: (folder / ".lock").touch(), seal=False), "alone, found '.lock'"),
