@@ -7,6 +7,7 @@ A class without a positive source clip gets probability 0, as everywhere (models
 Target labels cannot be seen: `Clips` has no place for them, nor for anything but features, corpus and speaker.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,7 +119,7 @@ Predictor = Callable[[Clips], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(ABC):
     """One method, as it is listed. Subclasses define `adapt` and add their settings as fields.
 
     `title`: for people; says "reconstruction" where it is one. `family`: what else it may be asked for by, with its relatives.
@@ -141,9 +142,9 @@ class Method:
         if setting == "inductive" and not self.inductive:
             raise SettingError(f"{self.name}: expected the transductive setting: it predicts clips from one another")
 
+    @abstractmethod
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
         """Learn from the source and the unlabelled target."""
-        raise NotImplementedError
 
 
 def transductive(method: Method, source: Source, target: Clips, *, seed: int) -> np.ndarray:
