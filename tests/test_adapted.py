@@ -35,6 +35,14 @@ def evaluated(root, output, method, **options):
     return runner.evaluate("bimotion/prosody", data_dir=root, output=output, adapt=method, **asked)
 
 
+def briefly(method, setting, schema):
+    """The track of a method whose networks are trained for 20 steps."""
+    adapted = track("bimotion/prosody", "probe", schema, TrackOptions(adapt=method, adapt_setting=setting))
+    if hasattr(adapted.method, "schedule"):
+        adapted.method = dataclasses.replace(adapted.method, schedule=Schedule(20, 20))
+    return adapted
+
+
 def predictions(result, output):
     return pd.read_parquet(result.folder(output) / "predictions.parquet")
 
@@ -76,9 +84,7 @@ def test_every_method_runs_over_every_setting(method, plans, tmp_path):
     """Without scores and with short trainings: classes of each target, finite, one distribution a clip."""
     n_settings = 0
     for material, plan in plans:
-        adapted = track("bimotion/prosody", "probe", material.schema, TrackOptions(adapt=method))
-        if hasattr(adapted.method, "schedule"):
-            adapted.method = dataclasses.replace(adapted.method, schedule=Schedule(20, 20))
+        adapted = briefly(method, "transductive", material.schema)
         adapted.open(material, plan.rows(), Progress())
         for job in plan.jobs([0]):
             outcome = adapted.run(job, tmp_path)
@@ -110,7 +116,7 @@ def test_labels_of_the_test_cell_change_nothing(method, setting, material, tmp_p
     turned[rows] = turned[rows][:, ::-1]
     outcomes = []
     for reference in (found.reference, turned):
-        adapted = track("bimotion/prosody", "probe", found.schema, TrackOptions(adapt=method, adapt_setting=setting))
+        adapted = briefly(method, setting, found.schema)
         adapted.open(dataclasses.replace(found, reference=reference), plan.rows(), Progress())
         outcomes.append(adapted.run(job, tmp_path).probabilities)
     assert (turned[rows] != found.reference[rows]).any()
