@@ -12,6 +12,7 @@ from bimotion import figures, files, panels, projection_page, results
 from bimotion.coverage import Coverage
 from bimotion.errors import RecordError
 from bimotion.panels import Panel
+from bimotion.records import typed
 from bimotion.results import ModelUsed, ProtocolUsed, Provenance, RunSpec, SchemaUsed, SplitUsed
 from bimotion.tables import Table
 
@@ -100,7 +101,7 @@ def load(folder: Path) -> tuple[Projection, pd.DataFrame]:
     """A view and its coordinates from its folder; raises RecordError."""
     try:
         content = json.loads((folder / COVERAGE_FILE).read_text(encoding="utf-8"))
-        view = results.typed(Projection, content, "projection")
+        view = typed(Projection, content, "projection")
         return view, pd.read_parquet(folder / COORDINATES_FILE)
     except (OSError, ValueError) as error:
         raise RecordError(f"{folder}: expected {COVERAGE_FILE} and {COORDINATES_FILE}, found: {error}") from None
