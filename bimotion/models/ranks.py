@@ -3,6 +3,7 @@
 `accelerate launch --cpu --num_processes 2` starts one process where there is no MPI: on CPUs take torchrun.
 """
 
+import atexit
 import os
 from collections.abc import Sequence
 
@@ -26,6 +27,7 @@ class Ranks:
             torch.cuda.set_device(self.device)
         if self.n > 1 and not distributed.is_initialized():
             distributed.init_process_group("gloo" if self.device.type == "cpu" else "nccl")
+            atexit.register(distributed.destroy_process_group)  # its threads, left running, abort one exit in eight
 
     def sum(self, tensor):
         """The sum of all processes' tensors, in place."""

@@ -18,7 +18,7 @@ from bimotion.groups import Cell
 from bimotion.labels import LabelSchema
 from bimotion.protocol import Setting
 from bimotion.statistics.counts import FORMS, Counts, metric_values
-from bimotion.statistics.intervals import N_REPLICATES, Draws, counts_of, headline, rows_of
+from bimotion.statistics.intervals import N_REPLICATES, Draws, counts_of, headline, headlines, rows_of
 from bimotion.statistics.statistic import Interval, Statistic, combined, mean_known
 
 N_SIMULATIONS = 2000
@@ -77,19 +77,24 @@ def gaps(
     settings = [setting for setting in settings if setting.corpora is None]
     draws = Draws(replicates, seed)
     base = {setting.test: setting for setting in settings if setting.transfer in ("in-group", "zero-shot")}
-    scores = {cell: headline(predictions, setting, schema, draws, metric) for cell, setting in base.items()}
+    blind = metric != "weighted_f1_multi"
+    wanted = dict.fromkeys([metric, "uar"] if blind else [metric])
+    of_cells = {cell: headlines(predictions, setting, schema, draws, wanted) for cell, setting in base.items()}
+    scores = {cell: of_metrics[metric] for cell, of_metrics in of_cells.items()}
+    tested = {cell: _first_seed(predictions, setting, schema) for cell, setting in base.items()} if blind else {}
     found = []
     for kind, of, cells, function in _differences(sorted(base)):
         statistic = combined(function, *(scores[cell] for cell in cells))
         interval = statistic.interval() if kind == "worst" else statistic.difference_interval()
         if kind == "worst":
             of = str(min(cells, key=lambda cell: scores[cell].estimate))
-        blind = None
-        if metric != "weighted_f1_multi":
-            recall = [headline(predictions, base[cell], schema, draws, "uar").estimate for cell in cells]
-            tables = [_first_seed(predictions, base[cell], schema) for cell in cells]
-            blind = chance(tables, float(np.mean(recall)), function, statistic.estimate, metric, simulations, seed)
-        found.append(Gap(kind, of, interval, blind))
+        by_chance = None
+        if blind:
+            recall = float(np.mean([of_cells[cell]["uar"].estimate for cell in cells]))
+            by_chance = chance(
+                [tested[cell] for cell in cells], recall, function, statistic.estimate, metric, simulations, seed
+            )
+        found.append(Gap(kind, of, interval, by_chance))
     for setting in settings:
         if setting.test in base and setting.transfer not in ("in-group", "zero-shot"):
             score, of = headline(predictions, setting, schema, draws, metric), f"{setting.training_set} -> {setting.test}"

@@ -61,10 +61,18 @@ def headline(
     predictions: pd.DataFrame, setting: Setting, schema: LabelSchema, draws: "Draws", metric: str = "weighted_f1"
 ) -> Statistic:
     """Mean over the cell's corpora and over seeds (Result.headline); raises SettingError where the setting was not run."""
+    return headlines(predictions, setting, schema, draws, [metric])[metric]
+
+
+def headlines(
+    predictions: pd.DataFrame, setting: Setting, schema: LabelSchema, draws: "Draws", metrics: Iterable[str]
+) -> dict[str, Statistic]:
+    """`headline` of several metrics, for hardly more than the price of one."""
     of_seeds = next(by_setting(rows_of(predictions, setting), [setting], schema, draws))
-    if (MEAN, metric) not in of_seeds[0]:
-        raise UnknownName("metric", metric, [name for where, name in of_seeds[0] if where == MEAN])
-    return combined(mean_known, *(one[MEAN, metric] for one in of_seeds))
+    known = [name for where, name in of_seeds[0] if where == MEAN]
+    if unknown := [metric for metric in metrics if metric not in known]:
+        raise UnknownName("metric", unknown[0], known)
+    return {metric: combined(mean_known, *(one[MEAN, metric] for one in of_seeds)) for metric in metrics}
 
 
 def rows_of(predictions: pd.DataFrame, setting: Setting) -> pd.DataFrame:
