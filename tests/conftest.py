@@ -29,6 +29,8 @@ os.environ |= {
     "HF_DATASETS_CACHE": str(CACHE / "hf" / "datasets"),
     "HF_HUB_OFFLINE": "1",
 }
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: threads of several would wait for each other
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 _spec = importlib.util.spec_from_file_location("true_trees", Path(__file__).parent / "layouts" / "true_trees.py")
 true_trees = importlib.util.module_from_spec(_spec)
