@@ -80,14 +80,14 @@ def test_seeds_cells_limit_and_head_are_recorded(models, small, tmp_path):
 
 def test_features_are_extracted_once(models, small, tmp_path, monkeypatch):
     model = models("hubert")
-    evaluated(model, small, tmp_path / "a")
+    evaluated(model, small, tmp_path / "a", protocol_name="in-group")
 
     def refuse(*args):
         raise AssertionError("extracted again")
 
     monkeypatch.setattr(encoders.Encoder, "encode", refuse)
-    evaluated(model, small, tmp_path / "b", schema="valence")
-    evaluated(model, small, tmp_path / "c", split_rule="disjoint", seeds=[1])
+    evaluated(model, small, tmp_path / "b", schema="valence", protocol_name="inference")
+    evaluated(model, small, tmp_path / "c", split_rule="disjoint", seeds=[1], protocol_name="augmentation")
 
 
 def test_a_limit_encodes_only_its_clips_and_the_rest_later(models, small, tmp_path, monkeypatch):
@@ -120,8 +120,9 @@ def test_stored_features_are_the_encoders(models, small):
 
 def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
     model = models("wav2vec2-layer")
-    _, whole = evaluated(model, small, tmp_path / "whole")
+    _, whole = evaluated(model, small, tmp_path / "whole", protocol_name="inference")
     command = [sys.executable, "-m", "bimotion.cli", "evaluate", "-m", model, "--corpora", small, "--allow-missing"]
+    command += ["--protocol", "inference"]
     process = subprocess.Popen(
         [*map(str, command), "-o", str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
@@ -133,7 +134,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
     assert done
     (folder,) = {path.parents[1] for path in done}
     assert not (folder / "result.json").exists()
-    _, resumed = evaluated(model, small, tmp_path / "killed")
+    _, resumed = evaluated(model, small, tmp_path / "killed", protocol_name="inference")
     assert resumed == folder
     assert (resumed / "predictions.parquet").read_bytes() == (whole / "predictions.parquet").read_bytes()
     assert results.load(resumed / "result.json").scores == results.load(whole / "result.json").scores
