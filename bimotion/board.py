@@ -1,34 +1,27 @@
 """The board: every submission below a folder as an entry, ranked among those that answer the same question.
 
-What one submission needs (its entry, and the replicates of its headline) is derived once and kept in the cache by the hashes of
-its files, so a board of a thousand is made anew in seconds when one arrives. Ranks hold within a class: the same track, split,
+What one submission needs (derived.py) is computed once, when it is verified, so a board of a thousand is made anew in seconds
+when one arrives. Ranks hold within a class: the same track, split,
 schema, protocol, test cells and clips. Only verified entries are ranked: nobody is pushed down by numbers that nobody checked.
 """
 
 import dataclasses
-import hashlib
 import json
 import types
 import typing
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from bimotion import entries, files, predictions, protocol, results, submission, tables, verified
-from bimotion.entries import CellScore, Entry, GroupGap, Marks, Number, Standing
+from bimotion import derived, entries, files, predictions, protocol, results, submission, tables, verified
+from bimotion.entries import Entry, Standing
 from bimotion.errors import RecordError
-from bimotion.results import AdaptUsed
-from bimotion.statistics.counts import Stratum
 from bimotion.statistics.ranks import ranks
 from bimotion.statistics.statistic import Statistic
 
 BOARD_VERSION = 1
 BOARD_FILE = "leaderboard.json"
 SCHEMA_FILE = "leaderboard.schema.json"
-PARALLEL_FROM = 8
 PAPER = "arXiv 2306.14517, Tables 3, 4 and 5"
 
 
@@ -171,21 +164,6 @@ def _for_practice(entry: Entry) -> str | None:
     return None
 
 
-def derive(folder: Path) -> None:
-    """Compute what `build` needs of one submission, so that it need not: a few seconds each. What cannot be is left to it.
-
-    Example::
-
-        derive(Path("leaderboard/submissions/lab__model/0123456789ab"))
-    """
-    try:
-        place = _place(verified.digests(folder))
-    except (OSError, RecordError):
-        return
-    if _kept(place) is None:
-        _derive(folder, "/".join(folder.absolute().parts[-2:]), place)
-
-
 def references() -> list[Reference]:
     """The rows that the paper prints, of XLSR-53 trained whole.
 
@@ -257,84 +235,19 @@ def _derived(
             unverified[identity] = verified.why_not(folder, hashes[identity], practice=practice)
         except (OSError, RecordError) as error:
             excluded.append(Excluded(_printable(identity), _printable(str(error))))
-    places = {identity: _place(found) for identity, found in hashes.items()}
-    found = {identity: kept for identity, place in places.items() if (kept := _kept(place)) is not None}
-    todo = [identity for identity in hashes if identity not in found]
+    known = {name: kept for name in hashes if (kept := derived.load(submissions / name, hashes[name])) is not None}
+    todo = [identity for identity in hashes if identity not in known]
     strange = [identity for identity in todo if unverified[identity] is not None]
     told = predictions.inspect([submissions / identity / results.PREDICTIONS_FILE for identity in strange])
     reasons = {
         identity: f"{results.PREDICTIONS_FILE}: {reason}" for identity, reason in zip(strange, told, strict=True) if reason
     }
     todo = [identity for identity in todo if identity not in reasons]
-    derived = _all_derived([(submissions / identity, identity, places[identity]) for identity in todo])
-    reasons |= {identity: reason for identity, reason in zip(todo, derived, strict=True) if reason is not None}
-    found |= {identity: _kept(places[identity]) for identity in todo if identity not in reasons}
+    made = derived.derive_all([(submissions / identity, hashes[identity]) for identity in todo])
+    reasons |= {identity: reason for identity, reason in zip(todo, made, strict=True) if reason is not None}
+    known |= {identity: derived.load(submissions / identity, hashes[identity]) for identity in todo if identity not in reasons}
     excluded += [Excluded(_printable(identity), _printable(reason)) for identity, reason in reasons.items()]
-    return {identity: found[identity] for identity in hashes if identity in found}, unverified, excluded
-
-
-def _all_derived(todo: list[tuple[Path, str, Path]]) -> list[str | None]:
-    """Each submission derived into its place in the cache; None, or why it could not be."""
-    if len(todo) < PARALLEL_FROM:
-        return [_derive(*one) for one in todo]
-    from joblib import Parallel, delayed
-
-    return Parallel(n_jobs=-1)(delayed(_derive)(*one) for one in todo)
-
-
-def _derive(folder: Path, identity: str, place: Path) -> str | None:
-    try:
-        entry, ranked = entries.read(folder, identity)
-    except Exception as error:  # an untrusted file can break anything; whatever it is, the other submissions still stand
-        reason = str(error).replace(f"{folder}/", "")
-        return reason if isinstance(error, RecordError) else f"cannot be scored: {type(error).__name__}: {reason:.200}"
-    strata = [] if ranked is None else [vars(stratum) for stratum in ranked.without]
-    facts = {"entry": dataclasses.asdict(entry), "strata": strata}
-    numbers = {}
-    if ranked is not None:
-        facts |= {"estimate": ranked.estimate, "carriers": ranked.carriers, "decisions": ranked.decisions}
-        numbers = {"replicates": ranked.replicates, "without": np.concatenate(list(ranked.without.values()))}
-    with files.written(place) as temporary:
-        np.savez(temporary, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **numbers)
-    return None
-
-
-def _place(hashes: dict[str, str]) -> Path:
-    records = [
-        [one.name for one in dataclasses.fields(record)] for record in (Entry, CellScore, GroupGap, Marks, Number, AdaptUsed)
-    ]
-    key = json.dumps([BOARD_VERSION, records, entries.REPLICATES, hashes], sort_keys=True)
-    return files.cache_dir() / "board" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
-
-
-def _kept(place: Path) -> tuple[Entry, Statistic | None] | None:
-    """What was derived before; None where there is none, or not whole."""
-    try:
-        with np.load(place, allow_pickle=False) as content:
-            facts = json.loads(content["facts"].tobytes())
-            numbers = {name: content[name] for name in content.files if name != "facts"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    entry = facts["entry"]
-    nested = {
-        "headline": {name: Number(**one) for name, one in entry["headline"].items()},
-        "scores": [CellScore(**one) for one in entry["scores"]],
-        "gaps": [GroupGap(**one) for one in entry["gaps"]],
-        "marks": Marks(**entry["marks"]),
-    }
-    nested["adapt"] = entry["adapt"] and AdaptUsed(**entry["adapt"])
-    ranked = None
-    if numbers:
-        strata = [Stratum(**one) for one in facts["strata"]]
-        without = np.split(numbers["without"], np.cumsum([stratum.n for stratum in strata])[:-1])
-        ranked = Statistic(
-            estimate=facts["estimate"],
-            replicates=numbers["replicates"],
-            without=dict(zip(strata, without, strict=True)),
-            carriers=facts["carriers"],
-            decisions=facts["decisions"],
-        )
-    return Entry(**entry | nested), ranked
+    return {identity: known[identity] for identity in hashes if identity in known}, unverified, excluded
 
 
 def _printable(text: str) -> str:

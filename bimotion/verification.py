@@ -20,7 +20,7 @@ from bimotion.labels import SCHEMAS
 from bimotion.reference import Reference
 from bimotion.results import PREDICTIONS_FILE, RESULT_FILE, Result, Score
 from bimotion.submission import SUBMISSION_FILE, Submission
-from bimotion.verified import MOST_BYTES, VERIFIED_FILE
+from bimotion.verified import MOST_BYTES, RECEIVERS
 
 MAX_LINE = 500
 MAX_LINES = 50
@@ -135,12 +135,12 @@ def _file_problems(path: Path) -> Iterator[str]:
     found: dict[str, os.stat_result] = {}
     with os.scandir(path) as entries:
         for entry in entries:
-            if entry.name not in (*MOST_BYTES, VERIFIED_FILE):  # the latter is the receiver's own, and not read here
+            if entry.name not in (*MOST_BYTES, *RECEIVERS):  # the latter are the receiver's own, and not read here
                 yield f"expected {', '.join(MOST_BYTES)} alone, found {entry.name!r:.100}"
                 return
             found[entry.name] = entry.stat(follow_symlinks=False)
     for name in sorted(MOST_BYTES.keys() | found):
-        most = MOST_BYTES.get(name, submission.MAX_SUBMISSION_BYTES)
+        most = (MOST_BYTES | RECEIVERS)[name]
         if name not in found:
             yield f"{name}: expected a file, found none"
         elif not stat.S_ISREG(found[name].st_mode):

@@ -2,6 +2,8 @@
 
     {"verified": true, "practice": false, "sha256": {file name: hash}}
 
+derived.npz, beside it, is the receiver's too, and counts only under the hash that is listed.
+
 `practice`: found sound as one of synthetic or incomplete corpora, or against such; no real board takes it.
 """
 
@@ -23,6 +25,9 @@ MOST_BYTES = {
     SUBMISSION_FILE: MAX_SUBMISSION_BYTES,
 }
 """Of each file of a submission."""
+DERIVED_FILE = "derived.npz"
+RECEIVERS = {VERIFIED_FILE: MAX_SUBMISSION_BYTES, DERIVED_FILE: 2**22}
+"""Of each file that the receiver adds."""
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -51,10 +56,23 @@ def say(folder: Path, hashes: Mapping[str, str], *, practice: bool) -> None:
 
 
 def withdraw(folder: Path) -> None:
-    """Take it away, whatever lies there under its name but a folder."""
-    place = folder / VERIFIED_FILE
-    if not folder.is_symlink() and folder.is_dir() and (place.is_symlink() or not place.is_dir()):
-        place.unlink(missing_ok=True)
+    """Take it away, whatever lies there under the names of its files but a folder."""
+    for place in (folder / name for name in RECEIVERS):
+        if not folder.is_symlink() and folder.is_dir() and (place.is_symlink() or not place.is_dir()):
+            place.unlink(missing_ok=True)
+
+
+def vouched(folder: Path) -> bytes | None:
+    """The content of derived.npz, if verified.json lists its hash."""
+    path = folder / DERIVED_FILE
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > RECEIVERS[DERIVED_FILE]:
+        return None
+    try:
+        listed, data = json_object(folder / VERIFIED_FILE, MAX_SUBMISSION_BYTES).get("sha256"), path.read_bytes()
+    except (OSError, RecordError):
+        return None
+    known = listed.get(DERIVED_FILE) if isinstance(listed, dict) else None
+    return data if known == hashlib.sha256(data).hexdigest() else None
 
 
 def why_not(folder: Path, hashes: Mapping[str, str], *, practice: bool) -> str | None:

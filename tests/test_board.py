@@ -1,6 +1,7 @@
 """The board: numbers from predictions, marks, what is refused, ranks of verified entries, its JSON and the schema of that."""
 
 import dataclasses
+import hashlib
 import importlib.util
 import json
 import re
@@ -8,10 +9,11 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion import board, entries, files, protocol, rescoring, results, tables
+from bimotion import board, derived, entries, files, protocol, rescoring, results, tables, verified
 from bimotion.board import Board
 from bimotion.errors import SettingError
 from bimotion.labels import schema_named
@@ -214,6 +216,79 @@ def test_a_verdict_by_a_link_does_not_count(alone, tmp_path):
     (one / "verified.json").rename(tmp_path / "elsewhere.json")
     (one / "verified.json").symlink_to(tmp_path / "elsewhere.json")
     assert only(tmp_path).marks.verified is False
+
+
+# --- what verification leaves beside it -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prepared(alone, tmp_path, tmp_path_factory, monkeypatch):
+    """A submission as `leaderboard verify` leaves it, on a machine with an empty cache; its board; what is read there."""
+    one = alone()
+    built = board.build(tmp_path)
+    verified.say(one, verified.digests(one) | derived.derive(one), practice=False)
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path_factory.mktemp("cache")))
+    read, seen = entries.read, []
+
+    def counting(folder, identity):
+        seen.append(identity)
+        return read(folder, identity)
+
+    monkeypatch.setattr(entries, "read", counting)
+    return one, built, seen
+
+
+def test_what_was_derived_travels_with_the_submission(prepared, tmp_path):
+    _, built, seen = prepared
+    assert board.build(tmp_path) == built
+    assert seen == []
+
+
+def _another_version(place):
+    with np.load(place) as content:
+        arrays = dict(content)
+    facts = json.loads(arrays["facts"].tobytes()) | {"key": "0" * 24}
+    np.savez(place, **arrays | {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)})
+    _list(place)
+
+
+def _list(place):
+    digest = hashlib.sha256(place.read_bytes()).hexdigest()
+    verified.say(place.parent, verified.digests(place.parent) | {place.name: digest}, practice=False)
+
+
+def _linked(place):
+    place.rename(place.parents[2] / "elsewhere.npz")
+    place.symlink_to(place.parents[2] / "elsewhere.npz")
+
+
+NOT_VOUCHED = {
+    "another byte": lambda place: place.write_bytes(place.read_bytes()[:-1] + b"!"),
+    "cut": lambda place: (place.write_bytes(place.read_bytes()[:500]), _list(place)),
+    "a link": _linked,
+    "not listed": lambda place: verified.say(place.parent, verified.digests(place.parent), practice=False),
+    "too large": lambda place: place.write_bytes(b"0" * (2**22 + 1)),
+    "another version": _another_version,
+    "a pickle": lambda place: (
+        np.savez(place, facts=np.array([{}], object)), _list(place)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", NOT_VOUCHED.values(), ids=list(NOT_VOUCHED))
+def test_other_derived_numbers_are_computed_again(change, prepared, tmp_path):
+    one, built, seen = prepared
+    change(one / "derived.npz")
+    assert board.build(tmp_path) == built
+    assert len(seen) == 1
+
+
+def test_without_a_verdict_derived_numbers_count_for_nothing(prepared, tmp_path):
+    one, built, seen = prepared
+    (one / "verified.json").unlink()
+    (entry,) = board.build(tmp_path).entries
+    assert (entry.scores, entry.standing) == (built.entries[0].scores, None)
+    assert len(seen) == 1
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

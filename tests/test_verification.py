@@ -16,7 +16,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bimotion import predictions, records, reference, rescoring, results, runner, scoring, submission, verification, verified
+from bimotion import (
+    derived,
+    predictions,
+    records,
+    reference,
+    rescoring,
+    results,
+    runner,
+    scoring,
+    submission,
+    verification,
+    verified,
+)
 from bimotion.errors import RecordError
 from bimotion.labels import SCHEMAS
 from bimotion.reference import Reference
@@ -183,7 +195,7 @@ def marked(folder, known, practice=False):
     """Verified, and said so beside it or taken away, as the command does."""
     verdict = verification.verify(folder, known, practice=practice)
     if verdict.ok:
-        verified.say(folder, verdict.hashes, practice=practice)
+        verified.say(folder, verdict.hashes | derived.derive(folder), practice=practice)
     else:
         verified.withdraw(folder)
 
@@ -192,6 +204,7 @@ def test_marks_hold_for_verified_files_alone(run, known, tmp_path):
     folder = submission.pack(run, tmp_path, contact=None, trained_on=None)
     marked(folder, known)
     assert json.loads((folder / "verified.json").read_text())["verified"] is True
+    assert verified.vouched(folder) == (folder / "derived.npz").read_bytes()
     again = verification.verify(folder, known)
     assert again.ok
     assert verified.why_not(folder, again.hashes, practice=False) is None
@@ -200,7 +213,7 @@ def test_marks_hold_for_verified_files_alone(run, known, tmp_path):
     assert verified.why_not(folder, again.hashes, practice=True) is None
     (folder / RESULT).write_text("{}")
     marked(folder, known)
-    assert not (folder / "verified.json").exists()
+    assert {path.name for path in folder.iterdir()} == {RESULT, PREDICTIONS, STATEMENT}
 
 
 def test_practice_is_another_thing(shared_corpora, known, tmp_path):
@@ -616,9 +629,13 @@ def test_marks_go_nowhere_else(run, known, tmp_path):
     (tmp_path / "link").symlink_to(victim.parent)
     marked(tmp_path / "link", known)
     folder = Draft(run).write(tmp_path)
-    (folder / "verified.json").symlink_to(victim)
+    for name in ("verified.json", "derived.npz"):
+        (folder / name).symlink_to(victim)
     marked(folder, known)
-    assert not (folder / "verified.json").is_symlink()
+    assert {path.name for path in folder.iterdir()} == {RESULT, PREDICTIONS, STATEMENT}
+    (folder / "derived.npz").symlink_to(victim)
+    assert derived.derive(folder)
+    assert not (folder / "derived.npz").is_symlink()
     assert victim.read_text() == "theirs"
 
 

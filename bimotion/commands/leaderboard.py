@@ -39,7 +39,7 @@ def verify(
 
     What is found sound gets a verified.json beside it, which holds for these very files, and is made ready for the board.
     """
-    from bimotion import board, reference, submission, verification, verified
+    from bimotion import derived, reference, submission, verification, verified
 
     if labels is not None:
         known = reference.load(labels)
@@ -57,8 +57,7 @@ def verify(
         for line in (*verdict.problems, *(f"note: {warning}" for warning in verdict.warnings)):
             print(f"  {line}")
         if verdict.ok:
-            verified.say(folder, verdict.hashes, practice=practice)
-            board.derive(folder)
+            verified.say(folder, verdict.hashes | derived.derive(folder), practice=practice)
         else:
             verified.withdraw(folder)
         refused += not verdict.ok

@@ -1,0 +1,133 @@
+"""What a board needs of one submission (its entry, and the replicates of its headline), computed once.
+
+It is kept in the cache by the hashes of the submission's files. When a submission is verified it is also put beside them, as
+derived.npz, whose hash verified.json lists: no other machine need compute it again. It is as much the receiver's word as that.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bimotion import entries, files, verified
+from bimotion.entries import CellScore, Entry, GroupGap, Marks, Number
+from bimotion.errors import RecordError
+from bimotion.results import AdaptUsed
+from bimotion.statistics.counts import Stratum
+from bimotion.statistics.statistic import Statistic
+from bimotion.verified import DERIVED_FILE
+
+DERIVED_VERSION = 1
+"""Rises when an entry's numbers move though its submission does not."""
+PARALLEL_FROM = 8
+
+
+def derive(folder: Path) -> dict[str, str]:
+    """Put derived.npz beside a submission that was found sound, about a second for four cells: file name -> SHA-256, for
+    `verified.say`. Empty where it cannot be computed: `board.build` will say why.
+
+    Example::
+
+        verified.say(folder, verdict.hashes | derive(folder), practice=False)
+    """
+    try:
+        hashes = verified.digests(folder)
+    except (OSError, RecordError):
+        return {}
+    if _cached(hashes) is None and _derive(folder, hashes) is not None:
+        return {}
+    with files.written(folder / DERIVED_FILE) as temporary:
+        shutil.copyfile(_place(hashes), temporary)
+    return {DERIVED_FILE: hashlib.sha256((folder / DERIVED_FILE).read_bytes()).hexdigest()}
+
+
+def derive_all(submissions: Iterable[tuple[Path, Mapping[str, str]]]) -> list[str | None]:
+    """Each submission (folder, hashes of its files) derived into the cache; None, or why it could not be."""
+    todo = list(submissions)
+    if len(todo) < PARALLEL_FROM:
+        return [_derive(*one) for one in todo]
+    from joblib import Parallel, delayed
+
+    return Parallel(n_jobs=-1)(delayed(_derive)(*one) for one in todo)
+
+
+def load(folder: Path, hashes: Mapping[str, str]) -> tuple[Entry, Statistic | None] | None:
+    """What was derived before from files of these hashes, here or where they were verified; None where there is none."""
+    if (found := _cached(hashes)) is not None:
+        return found
+    content = verified.vouched(folder)
+    return None if content is None else _parsed(content, hashes)
+
+
+def _derive(folder: Path, hashes: Mapping[str, str]) -> str | None:
+    try:
+        entry, ranked = entries.read(folder, "/".join(folder.absolute().parts[-2:]))
+    except Exception as error:  # an untrusted file can break anything; whatever it is, the other submissions still stand
+        reason = str(error).replace(f"{folder}/", "")
+        return reason if isinstance(error, RecordError) else f"cannot be scored: {type(error).__name__}: {reason:.200}"
+    strata = [] if ranked is None else [vars(stratum) for stratum in ranked.without]
+    facts = {"key": _key(hashes), "entry": dataclasses.asdict(entry), "strata": strata}
+    numbers = {}
+    if ranked is not None:
+        facts |= {"estimate": ranked.estimate, "carriers": ranked.carriers, "decisions": ranked.decisions}
+        numbers = {"replicates": ranked.replicates, "without": np.concatenate(list(ranked.without.values()))}
+    with files.written(_place(hashes)) as temporary:
+        np.savez(temporary, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **numbers)
+    return None
+
+
+def _key(hashes: Mapping[str, str]) -> str:
+    records = [
+        [one.name for one in dataclasses.fields(record)] for record in (Entry, CellScore, GroupGap, Marks, Number, AdaptUsed)
+    ]
+    spec = json.dumps([DERIVED_VERSION, records, entries.REPLICATES, dict(hashes)], sort_keys=True)
+    return hashlib.sha256(spec.encode()).hexdigest()[:24]
+
+
+def _place(hashes: Mapping[str, str]) -> Path:
+    return files.cache_dir() / "board" / f"{_key(hashes)}.npz"
+
+
+def _cached(hashes: Mapping[str, str]) -> tuple[Entry, Statistic | None] | None:
+    try:
+        return _parsed(_place(hashes).read_bytes(), hashes)
+    except OSError:
+        return None
+
+
+def _parsed(data: bytes, hashes: Mapping[str, str]) -> tuple[Entry, Statistic | None] | None:
+    """None where it is not whole, or of other files or another version."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as content:
+            facts = json.loads(content["facts"].tobytes())
+            numbers = {name: content[name] for name in content.files if name != "facts"}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    if facts.get("key") != _key(hashes):
+        return None
+    entry = facts["entry"]
+    nested = {
+        "headline": {name: Number(**one) for name, one in entry["headline"].items()},
+        "scores": [CellScore(**one) for one in entry["scores"]],
+        "gaps": [GroupGap(**one) for one in entry["gaps"]],
+        "marks": Marks(**entry["marks"]),
+    }
+    nested["adapt"] = entry["adapt"] and AdaptUsed(**entry["adapt"])
+    ranked = None
+    if numbers:
+        strata = [Stratum(**one) for one in facts["strata"]]
+        without = np.split(numbers["without"], np.cumsum([stratum.n for stratum in strata])[:-1])
+        ranked = Statistic(
+            estimate=facts["estimate"],
+            replicates=numbers["replicates"],
+            without=dict(zip(strata, without, strict=True)),
+            carriers=facts["carriers"],
+            decisions=facts["decisions"],
+        )
+    return Entry(**entry | nested), ranked
