@@ -3,7 +3,7 @@
 A submission is a folder `<org>__<model>/<run key>/` with result.json and predictions.parquet, and beside them
 
 submission.json   what its sender declares: trained_on (text or a list of corpora), contamination {cell: [corpora]}
-verified.json     the receiver's word (verified.py)
+verified.json     the receiver's word (verified.py), and derived.npz (derived.py)
 
 It is not ours, so no number in it is believed: result.json says what was run, predictions.parquet gives every score.
 """

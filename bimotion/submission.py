@@ -134,7 +134,7 @@ def pack(
     content = prepare(result_dir, contact=contact, trained_on=trained_on, organisation=organisation, practice=practice)
     folder = into / PurePosixPath(next(iter(content))).parent
     if folder.exists():
-        there = {path.relative_to(into).as_posix(): path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        there = {path: (into / path).read_bytes() for path in content if (into / path).is_file()}  # not what verified it
         if there != content:
             raise SettingError(f"{folder}: expected nothing, found another submission of this run; remove it first")
         return folder

@@ -36,6 +36,7 @@ from bimotion.results import (
     SplitUsed,
 )  # fmt: skip
 from bimotion.tables import PUBLISHED, percent
+from bimotion.tracks.adapted import adapt_used
 
 _spec = importlib.util.spec_from_file_location("browser", Path(__file__).parent / "browser.py")
 browser = importlib.util.module_from_spec(_spec)
@@ -218,6 +219,16 @@ def test_every_number_is_the_records(folders, schema, seeds):
         if "of esd" not in grid.title and schema == "valence":
             assert total == n_clips[cell]
         assert total % len(seeds) == 0
+
+
+def test_the_one_number_is_in_group_and_of_an_adapted_run_cross_lingual(folders):
+    [run] = comparing.load([folders()])
+    adapted = dataclasses.replace(run.result, adapt=adapt_used("coral", "transductive", VALENCE))
+    for result, transfer in ((run.result, "in-group"), (adapted, "cross-lingual")):
+        report = reporting.report_of(Run(result, run.predictions), folders())
+        [row] = [row for row in section(report, "scores").grids[0].rows if row[0].text == transfer]
+        assert report.lead.text == row[5].text
+        assert report.lead.detail.startswith(f"weighted F1 in %, {transfer}, mean of the four cells; 95 % interval ")
 
 
 def test_one_seed_shows_recorded_intervals(folders):

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from bimotion import predictions, protocol, rescoring, results, runner, scoring, submission
+from bimotion import predictions, protocol, rescoring, results, runner, scoring, submission, verified
 from bimotion.contamination import ALIASES, COLLECTIONS, contamination, corpora_meant
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
@@ -90,6 +90,7 @@ def test_a_dry_run_tells_all_and_writes_nothing(run, tmp_path, untouched):
 
 def test_packing_again_changes_nothing_and_overwrites_nothing(run, tmp_path, untouched):
     folder = submission.pack(run, tmp_path, **DECLARED)
+    verified.say(folder, verified.digests(folder), practice=False)
     with untouched(tmp_path):
         assert submission.pack(run, tmp_path, **DECLARED) == folder
         with pytest.raises(SettingError, match="expected nothing, found another submission of this run; remove it first"):
