@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import statistics
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -35,6 +37,8 @@ COLUMNS = {
     "container": pa.string(),
     "synthetic": pa.bool_(),
 }
+N_TRIED, SLOW_S = 64, 1e-3
+"""Files that tell how long one takes to open, and from what median on several are opened at a time."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,7 @@ def _read(corpus: Corpus, tree: Tree, progress: Progress) -> tuple[pa.Table, lis
     _check_listing(tree, reading)
     utterances, findings = _one_file_each(reading.utterances, {file.path: file.n_bytes for file in tree.files})
     findings = reading.findings + findings + _unrecognised(corpus, tree, reading)
-    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2)) as pool:
-        probe = _prober(tree.root)
-        headers = list(
-            progress.track(pool.map(probe, utterances, chunksize=64), len(utterances), f"indexing {corpus.card.title}")
-        )
+    headers = list(progress.track(_headers(tree.root, utterances), len(utterances), f"indexing {corpus.card.title}"))
     for utterance, header in zip(utterances, headers, strict=True):
         findings += _header_findings(corpus, utterance, header)
     rows = {name: [getattr(utterance, name) for utterance in utterances] for name in FIELDS}
@@ -124,13 +124,26 @@ def _check_listing(tree: Tree, reading: Reading) -> None:
         raise CorpusMalformed(f"{tree.root}: expected file names in UTF-8, found {shown}; rename these files or folders")
 
 
-def _prober(root: Path) -> Callable[[Utterance], audio.Header]:
+def _headers(root: Path, utterances: list[Utterance]) -> Iterator[audio.Header]:
+    """Of each utterance's file. Threads wait for the interpreter's lock: several take four times as long as one, unless each
+    waits for its file, as from a network, which the first files tell."""
+
     def probe(utterance: Utterance) -> audio.Header:
         if utterance.path is None:
             return audio.Header(0, 0, 0, "", "missing")
         return audio.header(root / utterance.path)
 
-    return probe
+    seconds = []
+    for utterance in utterances[:N_TRIED]:
+        started = time.perf_counter()
+        found = probe(utterance)
+        seconds.append(time.perf_counter() - started)
+        yield found
+    if seconds and statistics.median(seconds) > SLOW_S:
+        with ThreadPoolExecutor(8) as pool:
+            yield from pool.map(probe, utterances[N_TRIED:])
+    else:
+        yield from map(probe, utterances[N_TRIED:])
 
 
 def _one_file_each(utterances: list[Utterance], n_bytes: dict[str, int]) -> tuple[list[Utterance], list[Finding]]:

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 
-import evaluate
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +22,8 @@ SETTING = Setting("in-group", "inference", (CELL,), CELL)
 
 @pytest.fixture(scope="module")
 def metric():
+    import evaluate  # three seconds, which every worker would wait for at its start
+
     return evaluate.load(evaluate_metric.__file__)
 
 

@@ -426,6 +426,19 @@ def test_yuemotion_ages_and_cells(tmp_path, wav, index):
     assert list(rows.at["yuemotion/14_m60_07_2", "emotions"]) == ["happiness"]
 
 
+def test_slow_files_are_opened_several_at_a_time(tmp_path, wav, monkeypatch):
+    for place in ("quick", "slow"):
+        lay_tess(tmp_path / place, wav)
+        lay_crema_d(tmp_path / place, wav)
+    quick = manifest.build(tmp_path / "quick")
+    monkeypatch.setattr("bimotion.index.N_TRIED", 2)
+    monkeypatch.setattr("bimotion.index.SLOW_S", 0)
+    slow = manifest.build(tmp_path / "slow")
+    assert slow.fingerprint == quick.fingerprint
+    assert slow.table.equals(quick.table)
+    assert odd(slow) == odd(quick) == []
+
+
 def test_all_corpora_beside_each_other_and_at_given_places(tmp_path, wav, index):
     for lay in (lay_crema_d, lay_csed, lay_elderreact, lay_iemocap, lay_tess, lay_yuemotion):
         lay(tmp_path / "here", wav)

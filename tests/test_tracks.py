@@ -184,9 +184,9 @@ def command(model, root, output, *more) -> list[str]:
 def test_killed_in_an_epoch_it_goes_on_to_the_same_bytes(models, small, tmp_path):
     model = models("wav2vec2-group")
     options = {"track": "finetune", "protocol_name": "in-group", "schema": "valence", "cells": ["eng_eld", "eng_adu"]}
-    options["finetune"] = FinetuneOptions(epochs=30, patience=30, learning_rate=1e-3)
+    options["finetune"] = FinetuneOptions(epochs=12, patience=12, learning_rate=1e-3)
     whole, folder = evaluated(model, small, tmp_path / "whole", **options)
-    more = ("--num-train-epochs", "30", "--early-stopping-patience", "30", "--cells", "eng_eld,eng_adu")
+    more = ("--num-train-epochs", "12", "--early-stopping-patience", "12", "--cells", "eng_eld,eng_adu")
     process = subprocess.Popen(
         [sys.executable, *command(model, small, tmp_path / "killed", *more)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
