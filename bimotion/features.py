@@ -1,6 +1,5 @@
 """Features of clips: extracted once in parallel, kept on disk a corpus at a time, read back memory-mapped."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,10 +49,10 @@ def _cached(target: Path, encode: Encode, paths: Sequence[Path], label: str, pro
 
 
 def _encoded(encode: Encode, paths: Sequence[Path]) -> Iterator[np.ndarray]:
-    from joblib import Parallel, delayed
+    from joblib import Parallel, cpu_count, delayed
 
     tasks = [paths[start : start + CLIPS_A_TASK] for start in range(0, len(paths), CLIPS_A_TASK)]
-    workers = min(os.cpu_count() or 1, len(tasks))
+    workers = min(cpu_count(), len(tasks))
     for vectors in Parallel(n_jobs=workers, return_as="generator")(delayed(_encode_all)(encode, task) for task in tasks):
         yield from vectors
 
@@ -148,9 +147,11 @@ def layer_features(encoder: LayerEncoder, manifest: Manifest, table: pd.DataFram
 
 def _pooled(encoder: LayerEncoder, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Iterator[np.ndarray]:
     """Features of some places, decoded in threads ahead of the encoder."""
+    from joblib import cpu_count
+
     rows = clips.iloc[places]
     paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
     size = CLIPS_ON_A_GPU if "cuda" in str(encoder.device) else CLIPS_A_TASK
-    waveforms = ahead(audio.decode, paths, n=2 * size, workers=os.cpu_count() or 1)
+    waveforms = ahead(audio.decode, paths, n=2 * size, workers=cpu_count())
     while block := list(islice(waveforms, size)):
         yield from np.clip(encoder.encode(block), -65504, 65504)

@@ -1,6 +1,5 @@
 """What only reading every clip can tell: its peak, and a hash of its samples. Kept in the cache a corpus at a time."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
@@ -15,9 +14,11 @@ def inspect(manifest: Manifest, corpus: str, progress: Progress) -> pd.DataFrame
     """Columns `peak` in [0, 1] and `sha256` (null where decoding failed), `problem` (text or null); index: utterance id."""
     target = files.cache_dir() / "inspection" / f"{audio.version()}-{corpus}-{manifest.states[corpus]}.parquet"
     if not target.exists():
+        from joblib import cpu_count
+
         rows = manifest.table[manifest.table["corpus"] == corpus]
         paths = [manifest.path(corpus, path) for path in rows["path"]]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cpu_count()) as pool:
             found = list(progress.track(pool.map(_content, paths), len(paths), f"listening to {corpus}"))
         table = pd.DataFrame(found, index=pd.Index(rows["id"], name="id"), columns=["peak", "sha256", "problem"])
         with files.written(target) as temporary:

@@ -1,7 +1,6 @@
 """Clips as samples: decoded once in parallel, kept on disk as 16-bit numbers a corpus at a time, read a clip at a time."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -67,13 +66,13 @@ def _room(clips: pd.DataFrame) -> np.ndarray:
 
 
 def _decoded(manifest: Manifest, clips: pd.DataFrame, room: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
-    from joblib import Parallel, delayed
+    from joblib import Parallel, cpu_count, delayed
 
     rows = clips.iloc[places]
     paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
     starts = range(0, len(paths), CLIPS_A_TASK)
     tasks = [(paths[start : start + CLIPS_A_TASK], room[places[start : start + CLIPS_A_TASK]]) for start in starts]
-    workers = min(os.cpu_count() or 1, len(tasks))
+    workers = min(cpu_count(), len(tasks))
     with Parallel(n_jobs=workers, return_as="generator") as parallel:
         for start in range(0, len(tasks), 4 * workers):  # left to itself it decodes on while results wait in memory
             for found in parallel(delayed(_pcm)(*task) for task in tasks[start : start + 4 * workers]):

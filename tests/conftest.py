@@ -16,12 +16,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 
 from bimotion import manifest
 from bimotion.corpora import PAPER_CORPORA
 from bimotion.synth import layouts
 
-CACHE = Path(tempfile.mkdtemp(prefix="bimotion-tests-"))
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if not WORKER:  # workers inherit it: what one of them has made, the others read
+    os.environ["BIMOTION_TESTS"] = tempfile.mkdtemp(prefix="bimotion-tests-")
+CACHE = Path(os.environ["BIMOTION_TESTS"])
 # `datasets` and `huggingface_hub` read these when they are imported, which test modules do before any fixture runs
 os.environ |= {
     "BIMOTION_CACHE": str(CACHE / "bimotion"),
@@ -29,20 +33,35 @@ os.environ |= {
     "HF_DATASETS_CACHE": str(CACHE / "hf" / "datasets"),
     "HF_HUB_OFFLINE": "1",
 }
-if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: threads of several would wait for each other
-    os.environ["OMP_NUM_THREADS"] = "1"
+if WORKER:  # a process a core: threads and processes of several would wait for each other
+    os.environ |= {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
 
 _spec = importlib.util.spec_from_file_location("true_trees", Path(__file__).parent / "layouts" / "true_trees.py")
 true_trees = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(true_trees)
-os.environ.pop("BIMOTION_CORPORA", None)  # it says where the lists are; no test may take it for its root
 
 
 @pytest.fixture(scope="session", autouse=True)
-def isolated_cache():
-    """Folder of every cache while the tests run; nothing of the user's own caches is read or written."""
-    yield CACHE
-    shutil.rmtree(CACHE, ignore_errors=True)
+def no_root_of_the_users():
+    """BIMOTION_CORPORA says where the lists are (`true_trees.SHARED`); no test may take it for its root."""
+    os.environ.pop("BIMOTION_CORPORA", None)
+
+
+def pytest_unconfigure():
+    if not WORKER:  # the last to end
+        shutil.rmtree(CACHE, ignore_errors=True)
+
+
+def once(name: str, make) -> Path:
+    """What `make` writes to the path that it is given: made by the first process that needs it, read by all."""
+    path = CACHE / "made" / name
+    path.parent.mkdir(exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            partial = path.with_name(f"{name}.partial")
+            make(partial)
+            partial.rename(path)
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -55,18 +74,21 @@ def shared_corpora():
 
 
 @pytest.fixture(scope="session")
-def true_tree(shared_corpora, tmp_path_factory):
+def true_tree(shared_corpora):
     """Root with all corpora: every true name, each clip a tiny valid wav."""
-    return true_trees.build(tmp_path_factory.mktemp("true"))
+    return once("true", true_trees.build)
 
 
 @pytest.fixture(scope="session")
-def whole_tree(request, tmp_path_factory):
+def whole_tree(request):
     """Root with the paper's corpora, every clip of them: the true tree or, on machines without the lists, one of the shipped
     rosters' names with labels that are invented where names do not tell them."""
     if (true_trees.SHARED / "CREMA-D" / "AudioWAV.manifest.tsv").exists():
         return request.getfixturevalue("true_tree")
-    root = tmp_path_factory.mktemp("whole")
+    return once("whole", _of_rosters)
+
+
+def _of_rosters(root: Path) -> None:
     clips = layouts.plan(1.0, corpora=PAPER_CORPORA)
     for corpus in PAPER_CORPORA:
         mine = [clip for clip in clips if clip.corpus == corpus]
@@ -74,7 +96,6 @@ def whole_tree(request, tmp_path_factory):
         for name, content in layouts.TEXT_FILES.get(corpus, lambda clips: {})(mine).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(content)
-    return root
 
 
 # ru_maxrss of a child begins with what its parent held when it was started (all of torch, here); VmHWM is the child's own
@@ -96,8 +117,12 @@ print(json.dumps({"n_clips": len(found.table), "seconds": seconds, "peak_bytes":
 @pytest.fixture(scope="session")
 def true_indexing(true_tree):
     """What the first indexing of the true tree took, in a process of its own: n_clips, seconds, peak_bytes."""
-    done = subprocess.run([sys.executable, "-c", _INDEXING, true_tree], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+
+    def measure(path: Path) -> None:
+        done = subprocess.run([sys.executable, "-c", _INDEXING, true_tree], capture_output=True, text=True, check=True)
+        path.write_text(done.stdout)
+
+    return json.loads(once("indexing.json", measure).read_text())
 
 
 @pytest.fixture(scope="session")
@@ -107,11 +132,9 @@ def true_manifest(true_tree, true_indexing):
 
 
 @pytest.fixture(scope="session")
-def synth_root(tmp_path_factory):
+def synth_root():
     """Root with synthetic corpora at a fiftieth of the true sizes."""
-    root = tmp_path_factory.mktemp("synth") / "corpora"
-    layouts.write(root, scale=0.02, seed=0)
-    return root
+    return once("synth", lambda root: layouts.write(root, scale=0.02, seed=0))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from bimotion import files, predictions, rescoring, results
 from bimotion.results import ModelUsed
@@ -78,16 +79,23 @@ def run_of(true_tree: Path, protocol: str = "inference") -> Path:
 
     output = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "runs"
     asked = {"data_dir": true_tree, "output": output, "protocol_name": protocol, "split_rule": "disjoint"}
-    return runner.evaluate("bimotion/random", **asked).folder(output)
+    output.parent.mkdir(exist_ok=True, parents=True)
+    with FileLock(f"{output}.lock"):
+        return runner.evaluate("bimotion/random", **asked).folder(output)
 
 
 def few(true_tree: Path) -> Path:
     """A folder of submissions, the same in every module of one test session: the whole run of bimotion/random, MODELS on one
     clip in 12 of it, and a file that is no result."""
     into = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "submissions"
-    if into.exists():
-        return into
     run = run_of(true_tree)
+    with FileLock(f"{into}.lock"):
+        if not into.exists():
+            _few(into, run)
+    return into
+
+
+def _few(into: Path, run: Path) -> None:
     with files.folder_written(into) as folder:
         real = folder / "bimotion__random" / run.name
         real.mkdir(parents=True)
@@ -102,4 +110,3 @@ def few(true_tree: Path) -> Path:
         (folder / "lab__broken" / "key").mkdir(parents=True)
         for name in FILES[:2]:
             (folder / "lab__broken" / "key" / name).write_text("{}")
-    return into

@@ -5,6 +5,7 @@ import pytest
 
 from bimotion import audio, files, manifest
 from bimotion.errors import AudioError
+from bimotion.features import features
 from bimotion.progress import Progress
 from bimotion.samples import FULL_SCALE, samples
 from bimotion.synth import layouts
@@ -37,15 +38,31 @@ def test_samples_are_the_decoders_to_half_a_step(root):
         assert np.abs(waveform - np.clip(expected, -1, 1)).max() <= 0.5 / FULL_SCALE + 1e-7
 
 
-def test_many_clips_are_decoded_in_parallel_in_order(tmp_path, monkeypatch):
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """Manifest of more clips than a worker takes at once, a cache of its own, and two workers."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
-    layouts.write(tmp_path / "root", corpora=["crema_d"])
+    layouts.write(tmp_path / "root", scale=0.014, corpora=["crema_d"])
     found = manifest.build(tmp_path / "root")
     assert len(found.table) > 3 * 32
-    cached = everything(found)
-    for row in (0, 31, 32, 70, len(found.table) - 1):
-        expected = audio.decode(found.path("crema_d", found.table["path"][row]))
+    return found
+
+
+def test_many_clips_are_decoded_in_parallel_in_order(many):
+    cached = everything(many)
+    for row in (0, 31, 32, 70, len(many.table) - 1):
+        expected = audio.decode(many.path("crema_d", many.table["path"][row]))
         assert np.abs(cached.waveform(row) - expected).max() <= 0.5 / FULL_SCALE + 1e-7
+
+
+def test_features_of_many_clips_are_extracted_in_parallel_in_order(many):
+    found = features("length", _length, many, many.table, Progress())
+    assert found[:, 0].tolist() == [len(audio.decode(many.path("crema_d", path))) for path in many.table["path"]]
+
+
+def _length(waveform):
+    return np.array([len(waveform)], np.float32)
 
 
 def test_what_is_cached_is_not_decoded_again(root):

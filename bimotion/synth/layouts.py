@@ -9,7 +9,6 @@ import hashlib
 import io
 import itertools
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -300,7 +299,7 @@ def lay(root: Path, clips: Sequence[Clip], seed: int = 0, progress: Progress | N
             for name, content in text_files(mine).items():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_text(content)
-    work = Parallel(n_jobs=os.cpu_count(), return_as="generator")(
+    work = Parallel(n_jobs=-1, return_as="generator")(
         delayed(_speak)(clip, path, seed) for clip, path in zip(clips, paths, strict=True)
     )
     for _ in (progress or Progress()).track(work, len(clips), "synthesising"):
