@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 import typing
+from functools import cache
 from pathlib import Path
 from types import UnionType
 
@@ -17,9 +18,8 @@ def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
     >>> typed(list[int], [1, 2], "seeds")
     [1, 2]
     """
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        types = typing.get_type_hints(kind)
+    origin, arguments, types = _parts(kind)
+    if types is not None:
         if not isinstance(value, dict) or set(value) != set(types):
             found = sorted(set(types) ^ set(value)) if isinstance(value, dict) else type(value).__name__
             raise RecordError(f"{where}: expected the fields {', '.join(types)}; missing or too many: {found}")
@@ -29,7 +29,7 @@ def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
     if origin is dict and isinstance(value, dict):
         return {name: typed(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
     for one in arguments if origin is UnionType else ():
-        if isinstance(value, dict if dataclasses.is_dataclass(one) else typing.get_origin(one) or ()):
+        if isinstance(value, dict if _parts(one).types is not None else _parts(one).origin or ()):
             return typed(one, value, where)
     scalars = (origin,) if origin in (list, dict) else arguments or (kind,)
     if origin not in (list, dict) and (type(value) in scalars or (float in scalars and type(value) is int)):
@@ -38,6 +38,19 @@ def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
         return value
     names = " or ".join("null" if scalar is type(None) else getattr(scalar, "__name__", str(scalar)) for scalar in scalars)
     raise RecordError(f"{where}: expected {names}, found {value!r:.80}")
+
+
+class _Parts(typing.NamedTuple):
+    origin: typing.Any
+    arguments: tuple
+    types: dict[str, typing.Any] | None
+
+
+@cache
+def _parts(kind: typing.Any) -> _Parts:
+    """What `list` and `int` are to list[int]; of a data class, the types of its fields. Asked for once a row, hence kept."""
+    types = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else None
+    return _Parts(typing.get_origin(kind), typing.get_args(kind), types)
 
 
 def json_object(path: Path, most_bytes: int) -> dict:
