@@ -1,9 +1,11 @@
 """Protocols beyond the paper, end to end on synthetic corpora; and that nobody who runs the paper's ones notices them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -25,11 +27,14 @@ def bimotion(*words):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """What protocol extension needs, at the smallest size."""
-    folder = tmp_path_factory.mktemp("extension") / "corpora"
-    layouts.write(folder, scale=0.001, corpora=["crema_d", "esd", "iemocap", "tess", *EXTENSION_CORPORA])
-    return folder
+def root(synth_root, tmp_path_factory):
+    """The paper's synthetic corpora and those of protocol extension at the smallest size."""
+    folder = tmp_path_factory.mktemp("extension")
+    shutil.copytree(synth_root, folder / "corpora")
+    layouts.write(folder / "more", scale=0.001, corpora=EXTENSION_CORPORA)
+    for corpus in filter(Path.is_dir, (folder / "more").iterdir()):
+        corpus.rename(folder / "corpora" / corpus.name)
+    return folder / "corpora"
 
 
 @pytest.fixture(scope="module")

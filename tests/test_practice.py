@@ -35,9 +35,9 @@ def submissions(synth_root, tmp_path_factory) -> Path:
         done = bimotion("submit", place, "--output", folder / "submissions", "--contact", "me@lab.example", "--practice", *more)
         assert done.returncode == 0, done.stderr
         assert "marks of test clips of esd, iemocap, whose licences let nobody publish" in done.stderr
-        refused = bimotion("submit", place, "--output", folder / "real", *more)
-        assert refused.returncode == 2
-        assert "synthetic" in refused.stderr
+    refused = bimotion("submit", place, "--output", folder / "real", *more)
+    assert refused.returncode == 2
+    assert "synthetic" in refused.stderr
     return folder / "submissions"
 
 
