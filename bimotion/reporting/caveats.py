@@ -52,7 +52,7 @@ def _of_data(result: Result) -> Iterator[Caveat | None]:
             "inductive": "clips of the train part of each test cell",
         }
         text = f"{result.adapt.title} adapted the model, without labels, to {of[result.adapt.setting]}."
-        yield Caveat("Target audio seen", f"{text} Compare with runs that were adapted alike, and with `--adapt none`.")
+        yield Caveat("Target audio seen", f"{text} Compare with runs that were adapted alike, and with method none.")
     yield _listed(
         "INCOMPLETE corpora",
         "Scores are comparable only with those of runs on the same clips. Usable clips, of all that are published:",
@@ -82,7 +82,7 @@ def _of_data(result: Result) -> Iterator[Caveat | None]:
 
 
 def _of_record(book: Scorebook) -> Iterator[Caveat | None]:
-    text = "These numbers of result.json do not follow from predictions.parquet; `bimotion score` computes them again:"
+    text = "These numbers of result.json do not follow from predictions.parquet; bimotion score computes them again:"
     yield _listed("DOUBTFUL record", text, book.doubtful, severe=True)
     undefined = (
         f"{name_of(setting)}: {metric} of {where}"
