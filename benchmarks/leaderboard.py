@@ -24,7 +24,7 @@ def main(n: int = 1000, protocol: str = "in-group") -> None:
     spec = importlib.util.spec_from_file_location("submissions", REPOSITORY / "tests" / "submissions.py")
     submissions = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(submissions)
-    from bimotion import board, derived, runner, site, submission, verified
+    from bimotion import board, derived, rescoring, runner, site, submission, verified
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -46,7 +46,8 @@ def main(n: int = 1000, protocol: str = "in-group") -> None:
 
         timed("nothing prepared")
         for one in submission.folders(folder / "submissions"):
-            verified.say(one, verified.digests(one) | derived.derive(one), practice=False)
+            found = rescoring.rescore(one)[1]
+            verified.say(one, verified.digests(one) | derived.derive(one, found), practice=False)
         timed("prepared here")
         shutil.rmtree(folder / "cache")
         found = timed("prepared elsewhere")

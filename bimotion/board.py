@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bimotion import derived, entries, files, predictions, protocol, results, submission, tables, verified
 from bimotion.entries import Entry, Standing
-from bimotion.errors import RecordError
+from bimotion.errors import RecordError, printable
 from bimotion.statistics.ranks import ranks
 from bimotion.statistics.statistic import Statistic
 
@@ -136,15 +136,16 @@ def build(submissions: Path, *, practice: bool = False) -> Board:
     checked = {}
     for identity, (entry, statistic) in found.items():
         if not practice and (reason := _for_practice(entry)):
-            excluded.append(Excluded(_printable(identity), reason))
+            excluded.append(Excluded(identity, reason))
             continue
         reason = unverified[identity]
         marks = dataclasses.replace(entry.marks, verified=reason is None, unverified=reason)
         checked[identity] = dataclasses.replace(entry, id=identity, marks=marks), statistic
     kept, first = {}, {}
     for identity in sorted(checked, key=lambda name: (not checked[name][0].marks.verified, name)):
-        same = first.setdefault(checked[identity][0].key, identity)
-        if same == identity:
+        entry, _ = checked[identity]
+        same = first.setdefault(entry.key, identity)
+        if same == identity or entry.marks.verified:  # no name that sorts before a verified entry's may take its place
             kept[identity] = checked[identity]
         else:
             excluded.append(Excluded(identity, f"the same run as {same}"))
@@ -231,11 +232,17 @@ def _derived(
     for folder in submission.folders(submissions):
         identity = folder.relative_to(submissions).as_posix()
         try:
+            if not identity.isprintable():
+                raise RecordError("expected a printable name")
             hashes[identity] = verified.digests(folder)
             unverified[identity] = verified.why_not(folder, hashes[identity], practice=practice)
         except (OSError, RecordError) as error:
-            excluded.append(Excluded(_printable(identity), _printable(str(error))))
-    known = {name: kept for name in hashes if (kept := derived.load(submissions / name, hashes[name])) is not None}
+            excluded.append(Excluded(printable(identity), printable(str(error))))
+
+    def load(identity: str) -> tuple[Entry, Statistic | None] | None:
+        return derived.load(submissions / identity, hashes[identity], vouched=unverified[identity] is None)
+
+    known = {identity: kept for identity in hashes if (kept := load(identity)) is not None}
     todo = [identity for identity in hashes if identity not in known]
     strange = [identity for identity in todo if unverified[identity] is not None]
     told = predictions.inspect([submissions / identity / results.PREDICTIONS_FILE for identity in strange])
@@ -245,13 +252,13 @@ def _derived(
     todo = [identity for identity in todo if identity not in reasons]
     made = derived.derive_all([(submissions / identity, hashes[identity]) for identity in todo])
     reasons |= {identity: reason for identity, reason in zip(todo, made, strict=True) if reason is not None}
-    known |= {identity: derived.load(submissions / identity, hashes[identity]) for identity in todo if identity not in reasons}
-    excluded += [Excluded(_printable(identity), _printable(reason)) for identity, reason in reasons.items()]
+    for identity in todo:
+        if identity not in reasons and (kept := load(identity)) is not None:
+            known[identity] = kept
+        else:
+            reasons.setdefault(identity, "cannot be kept: its file in the cache cannot be read back")
+    excluded += [Excluded(printable(identity), printable(reason)) for identity, reason in reasons.items()]
     return {identity: known[identity] for identity in hashes if identity in known}, unverified, excluded
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 # --- order and rank ---------------------------------------------------------------------------------------------------

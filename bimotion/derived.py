@@ -18,30 +18,37 @@ import numpy as np
 from bimotion import entries, files, verified
 from bimotion.entries import CellScore, Entry, GroupGap, Marks, Number
 from bimotion.errors import RecordError
-from bimotion.results import AdaptUsed
+from bimotion.groups import BIMOTION_CELLS
+from bimotion.records import no_constant
+from bimotion.results import AdaptUsed, Result
 from bimotion.statistics.counts import Stratum
 from bimotion.statistics.statistic import Statistic
 from bimotion.verified import DERIVED_FILE
 
-DERIVED_VERSION = 1
+DERIVED_VERSION = 2
 """Rises when an entry's numbers move though its submission does not."""
 PARALLEL_FROM = 8
 
 
-def derive(folder: Path) -> dict[str, str]:
+def derive(folder: Path, result: Result) -> dict[str, str]:
     """Put derived.npz beside a submission that was found sound, about a second for four cells: file name -> SHA-256, for
-    `verified.say`. Empty where it cannot be computed: `board.build` will say why.
+    `verified.say`. `result`: with the scores that were found (`verification.Verdict`), which the entry must show.
+
+    Raises RecordError where it cannot stand on a board.
 
     Example::
 
-        verified.say(folder, verdict.hashes | derive(folder), practice=False)
+        verified.say(folder, verdict.hashes | derive(folder, verdict.result), practice=False)
     """
-    try:
-        hashes = verified.digests(folder)
-    except (OSError, RecordError):
-        return {}
-    if _cached(hashes) is None and _derive(folder, hashes) is not None:
-        return {}
+    hashes = verified.digests(folder)
+    if reason := _derive(folder, hashes):
+        raise RecordError(reason)
+    entry, _ = _cached(hashes)
+    for score in entry.scores:
+        found = result.headline(score.transfer, score.method, score.test, entries.METRIC, tuple(score.train))
+        if abs((found or 0.0) - (score.value or 0.0)) > 10**-entries.DIGITS:
+            asked = f"{score.transfer} {score.method} {'+'.join(score.train)} -> {score.test}"
+            raise RecordError(f"{asked}: verified as {found}, but a board would show {score.value}")
     with files.written(folder / DERIVED_FILE) as temporary:
         shutil.copyfile(_place(hashes), temporary)
     return {DERIVED_FILE: hashlib.sha256((folder / DERIVED_FILE).read_bytes()).hexdigest()}
@@ -57,9 +64,10 @@ def derive_all(submissions: Iterable[tuple[Path, Mapping[str, str]]]) -> list[st
     return Parallel(n_jobs=-1)(delayed(_derive)(*one) for one in todo)
 
 
-def load(folder: Path, hashes: Mapping[str, str]) -> tuple[Entry, Statistic | None] | None:
-    """What was derived before from files of these hashes, here or where they were verified; None where there is none."""
-    if (found := _cached(hashes)) is not None:
+def load(folder: Path, hashes: Mapping[str, str], *, vouched: bool) -> tuple[Entry, Statistic | None] | None:
+    """What was derived before from files of these hashes: here, or (`vouched`: their verified.json holds) where they were
+    verified; None where there is none."""
+    if (found := _cached(hashes)) is not None or not vouched:
         return found
     content = verified.vouched(folder)
     return None if content is None else _parsed(content, hashes)
@@ -83,10 +91,10 @@ def _derive(folder: Path, hashes: Mapping[str, str]) -> str | None:
 
 
 def _key(hashes: Mapping[str, str]) -> str:
-    records = [
-        [one.name for one in dataclasses.fields(record)] for record in (Entry, CellScore, GroupGap, Marks, Number, AdaptUsed)
-    ]
-    spec = json.dumps([DERIVED_VERSION, records, entries.REPLICATES, dict(hashes)], sort_keys=True)
+    kept = (Entry, CellScore, GroupGap, Marks, Number, AdaptUsed, Statistic, Stratum)
+    records = [[one.name for one in dataclasses.fields(record)] for record in kept]
+    rules = [entries.REPLICATES, entries.DIGITS, entries.BASE, entries.FLOORS, list(map(str, BIMOTION_CELLS))]
+    spec = json.dumps([DERIVED_VERSION, records, rules, dict(hashes)], sort_keys=True)
     return hashlib.sha256(spec.encode()).hexdigest()[:24]
 
 
@@ -102,15 +110,22 @@ def _cached(hashes: Mapping[str, str]) -> tuple[Entry, Statistic | None] | None:
 
 
 def _parsed(data: bytes, hashes: Mapping[str, str]) -> tuple[Entry, Statistic | None] | None:
-    """None where it is not whole, or of other files or another version."""
+    """None where it is not whole, or of other files or another version: it is computed again, whatever is wrong with it."""
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as content:
-            facts = json.loads(content["facts"].tobytes())
-            numbers = {name: content[name] for name in content.files if name != "facts"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return _unpacked(data, hashes)
+    except Exception:
         return None
-    if facts.get("key") != _key(hashes):
-        return None
+
+
+def _unpacked(data: bytes, hashes: Mapping[str, str]) -> tuple[Entry, Statistic | None] | None:
+    with np.load(io.BytesIO(data), allow_pickle=False) as content:
+        members = content.zip.infolist()
+        if any(one.compress_type != zipfile.ZIP_STORED for one in members) or sum(one.file_size for one in members) > len(data):
+            return None  # never written so: it would unpack to any size
+        facts = json.loads(content["facts"].tobytes(), parse_constant=no_constant)
+        if facts["key"] != _key(hashes):
+            return None
+        numbers = {name: content[name] for name in ("replicates", "without") if name in content.files}
     entry = facts["entry"]
     nested = {
         "headline": {name: Number(**one) for name, one in entry["headline"].items()},

@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from bimotion import groups, rescoring, submission
+from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError
 from bimotion.labels import LabelSchema, schema_named
 from bimotion.protocol import Setting
@@ -205,6 +206,7 @@ def read(folder: Path, identity: str) -> tuple[Entry, Statistic | None]:
         raise RecordError(f"limited to {result.limit} clips of each corpus, cell and part: a run for trying out")
     if sorted(table["seed"].unique().tolist()) != result.seeds:
         raise RecordError(f"expected predictions of seeds {result.seeds}, found others")
+    _check_size(table)
     schema, settings = schema_named(result.schema.name), rescoring.settings_of(result)
     statement = _statement(folder)
     tested = {cell: sorted(names) for cell, names in table.groupby("cell")["corpus"].unique().items()}
@@ -249,6 +251,19 @@ def read(folder: Path, identity: str) -> tuple[Entry, Statistic | None]:
         ),
     )
     return entry, ranked
+
+
+def _check_size(table: pd.DataFrame) -> None:
+    """Raise RecordError for more test clips than a corpus has: a small file can name millions, and every one that has no
+    speaker is drawn again by itself."""
+    tested = ["train", "cell", "corpus", "seed"]
+    for name, n_clips in table.groupby(tested).size().groupby("corpus").max().items():
+        if name not in CORPORA:
+            raise RecordError(f"corpus: expected one of {', '.join(CORPORA)}, found {name!a:.80}")
+        if n_clips > (most := CORPORA[name].card.n_utterances):
+            raise RecordError(f"expected at most {most} clips of {name} in a test set, found {n_clips}")
+    if n_double := int(table.duplicated([*tested, "id"]).sum()):
+        raise RecordError(f"expected every clip once in a test set, found {n_double} again")
 
 
 def comparable(result: Result) -> str:

@@ -90,3 +90,12 @@ def some(items: Iterable[object], shown: int = 5) -> str:
     items = [str(item) for item in items]
     head = ", ".join(items[:shown])
     return head if len(items) <= shown else f"{head}, ... ({len(items)} in all)"
+
+
+def printable(text: str) -> str:
+    """Text from strangers for a terminal or a page: whatever would move the cursor, or is no character, is replaced.
+
+    >>> printable("a\\x1b[2Kb")
+    'a�[2Kb'
+    """
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

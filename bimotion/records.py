@@ -53,6 +53,11 @@ def _parts(kind: typing.Any) -> _Parts:
     return _Parts(typing.get_origin(kind), typing.get_args(kind), types)
 
 
+def no_constant(name: str) -> float:
+    """For `parse_constant` of json.loads: NaN and infinities are an error."""
+    raise ValueError(f"{name} is no number in JSON")
+
+
 def json_object(path: Path, most_bytes: int) -> dict:
     """What a small file holds, a JSON object; raises RecordError."""
     if path.is_symlink() or not path.is_file() or path.stat().st_size > most_bytes:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from bimotion import protocol, results, scoring
 from bimotion.errors import RecordError, some
@@ -36,11 +37,13 @@ def read(folder: Path) -> tuple[Result, pd.DataFrame]:
     result = results.load(folder / results.RESULT_FILE)
     path = folder / results.PREDICTIONS_FILE
     try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        columns = pq.ParquetFile(path).read()
+        if missing := [name for name in SHAPE.names if columns.column_names.count(name) != 1]:
+            raise RecordError(f"{path}: expected the columns {', '.join(SHAPE.names)}; missing: {', '.join(missing)}")
+        # what the file says of itself for pandas can rename its columns: another table than the one that was verified
+        table = columns.select(SHAPE.names).to_pandas(ignore_metadata=True)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise RecordError(f"{path}: expected predictions in Parquet, found: {error}") from None
-    if missing := sorted(set(SHAPE.names) - set(table)):
-        raise RecordError(f"{path}: expected the columns {', '.join(SHAPE.names)}; missing: {', '.join(missing)}")
     n_classes = len(schema_named(result.schema.name).classes)
     for name in ("probabilities", "reference"):
         if lengths := {np.size(values) for values in table[name]} - {n_classes}:

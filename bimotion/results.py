@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bimotion import files, tables
 from bimotion.errors import RecordError
-from bimotion.records import typed
+from bimotion.records import no_constant, typed
 
 SCHEMA_VERSION = 3
 RESULT_FILE = "result.json"
@@ -355,7 +355,7 @@ def load(path: Path) -> Result:
     try:
         if path.stat().st_size > MAX_RESULT_BYTES:
             raise RecordError(f"{path}: expected at most {MAX_RESULT_BYTES} bytes, found {path.stat().st_size}")
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=no_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path}: expected a result in JSON, found: {error}") from None
     version = content.get("schema_version") if isinstance(content, dict) else None
@@ -380,7 +380,3 @@ def load(path: Path) -> Result:
             f"{path}: data: its corpora make it synthetic {derived.synthetic}, complete {derived.complete}; found {found}"
         )
     return result
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number in JSON")

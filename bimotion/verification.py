@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bimotion import claims, predictions, rescoring, results, rows, scoring, submission
 from bimotion.claims import differs, short
-from bimotion.errors import BimotionError
+from bimotion.errors import BimotionError, printable
 from bimotion.labels import SCHEMAS
 from bimotion.reference import Reference
 from bimotion.results import PREDICTIONS_FILE, RESULT_FILE, Result, Score
@@ -94,7 +94,7 @@ def _lines(check: Callable[[], Iterator[str]]) -> list[str]:
     except Exception as error:  # one hostile folder must not keep the others from being verified
         found.append(f"unexpected {type(error).__name__}: {error}")
     cut = [line if len(line) <= MAX_LINE else line[:MAX_LINE] + "..." for line in found]
-    return ["".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line) for line in cut]
+    return [*map(printable, cut)]
 
 
 def _read_records(path: Path, verdict: Verdict, reference: Reference, practice: bool) -> Iterator[str]:

@@ -63,7 +63,7 @@ def withdraw(folder: Path) -> None:
 
 
 def vouched(folder: Path) -> bytes | None:
-    """The content of derived.npz, if verified.json lists its hash."""
+    """The content of derived.npz, if verified.json lists its hash. To be asked where `why_not` says that the latter holds."""
     path = folder / DERIVED_FILE
     if path.is_symlink() or not path.is_file() or path.stat().st_size > RECEIVERS[DERIVED_FILE]:
         return None
@@ -89,5 +89,6 @@ def why_not(folder: Path, hashes: Mapping[str, str], *, practice: bool) -> str |
     if content.get("practice") is not False and not practice:
         return "verified for practice alone"
     listed = content.get("sha256")
-    changed = [name for name in hashes if not isinstance(listed, dict) or listed.get(name) != hashes[name]]
+    listed = listed if isinstance(listed, dict) else {}
+    changed = [name for name in MOST_BYTES if listed.get(name) != hashes.get(name)]
     return f"changed since it was verified: {', '.join(changed)}" if changed else None

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import importlib.util
+import io
 import json
 import re
 import shutil
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bimotion import board, derived, entries, files, protocol, rescoring, results, tables, verified
 from bimotion.board import Board
-from bimotion.errors import SettingError
+from bimotion.errors import RecordError, SettingError
 from bimotion.labels import schema_named
 from bimotion.models.floor import FLOOR_MODELS
 from bimotion.results import CorpusUsed, DataUsed, ModelUsed, ProtocolUsed
@@ -226,7 +229,7 @@ def prepared(alone, tmp_path, tmp_path_factory, monkeypatch):
     """A submission as `leaderboard verify` leaves it, on a machine with an empty cache; its board; what is read there."""
     one = alone()
     built = board.build(tmp_path)
-    verified.say(one, verified.digests(one) | derived.derive(one), practice=False)
+    verified.say(one, verified.digests(one) | derived.derive(one, rescoring.rescore(one)[1]), practice=False)
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path_factory.mktemp("cache")))
     read, seen = entries.read, []
 
@@ -244,17 +247,26 @@ def test_what_was_derived_travels_with_the_submission(prepared, tmp_path):
     assert seen == []
 
 
-def _another_version(place):
-    with np.load(place) as content:
-        arrays = dict(content)
-    facts = json.loads(arrays["facts"].tobytes()) | {"key": "0" * 24}
-    np.savez(place, **arrays | {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)})
-    _list(place)
+def _other_facts(change, save=np.savez):
+    def rewritten(place):
+        with np.load(place) as content:
+            arrays = dict(content)
+        facts = json.dumps(change(json.loads(arrays["facts"].tobytes())))
+        save(place, **arrays | {"facts": np.frombuffer(facts.encode(), np.uint8)})
+        _list(place)
+
+    return rewritten
 
 
 def _list(place):
     digest = hashlib.sha256(place.read_bytes()).hexdigest()
     verified.say(place.parent, verified.digests(place.parent) | {place.name: digest}, practice=False)
+
+
+def _array() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
 
 
 def _linked(place):
@@ -268,7 +280,16 @@ NOT_VOUCHED = {
     "a link": _linked,
     "not listed": lambda place: verified.say(place.parent, verified.digests(place.parent), practice=False),
     "too large": lambda place: place.write_bytes(b"0" * (2**22 + 1)),
-    "another version": _another_version,
+    "another version": _other_facts(lambda facts: facts | {"key": "0" * 24}),
+    "packed, so that it might unpack to any size": _other_facts(lambda facts: facts, np.savez_compressed),
+    "facts of another kind": _other_facts(lambda facts: [facts]),
+    "a field too many": _other_facts(lambda facts: facts | {"entry": facts["entry"] | {"more": 1}}),
+    "no strata": _other_facts(lambda facts: {name: facts[name] for name in facts if name != "strata"}),
+    "not a number": _other_facts(lambda facts: facts | {"estimate": float("nan")}),
+    "deep": lambda place: (
+        np.savez(place, facts=np.frombuffer(b"[" * 100_000, np.uint8)), _list(place)
+    ),
+    "one array": lambda place: (place.write_bytes(_array()), _list(place)),
     "a pickle": lambda place: (
         np.savez(place, facts=np.array([{}], object)), _list(place)
     ),
@@ -289,6 +310,43 @@ def test_without_a_verdict_derived_numbers_count_for_nothing(prepared, tmp_path)
     (entry,) = board.build(tmp_path).entries
     assert (entry.scores, entry.standing) == (built.entries[0].scores, None)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("change", [{"verified": False}, {"practice": True}, {"sha256": None}], ids=str)
+def test_derived_numbers_count_where_the_verdict_holds(change, prepared, tmp_path):
+    one, _, seen = prepared
+    said = json.loads((one / "verified.json").read_text())
+    change = change if "sha256" not in change else {"sha256": {"derived.npz": said["sha256"]["derived.npz"]}}
+    (one / "verified.json").write_text(json.dumps(said | change))
+    (entry,) = board.build(tmp_path).entries
+    assert entry.standing is None
+    assert len(seen) == 1
+
+
+def test_no_other_numbers_than_the_verified_are_derived(alone):
+    one = alone()
+    found = rescoring.rescore(one)[1]
+    scores = [dataclasses.replace(score, value=score.value / 2) for score in found.scores]
+    with pytest.raises(RecordError, match=r"verified as 0\.\d+, but a board would show 0\.\d+"):
+        derived.derive(one, dataclasses.replace(found, scores=scores))
+    assert not (one / "derived.npz").exists()
+
+
+def test_what_a_file_says_of_itself_for_pandas_is_not_heard(alone, tmp_path):
+    """It can rename columns, here the truth to the predictions: another table than the one that is verified."""
+    one = alone()
+    before = only(tmp_path)
+    table = pq.read_table(one / "predictions.parquet")
+    other = {"probabilities": "reference", "reference": "probabilities"}
+    columns = [
+        {"name": other.get(name, name), "field_name": name, "pandas_type": "object", "numpy_type": "object", "metadata": None}
+        for name in table.column_names
+    ]
+    facts = {"index_columns": ["id"], "column_indexes": [], "columns": columns, "pandas_version": "2.2.0"}
+    pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(facts)}), one / "predictions.parquet")
+    submissions.verify(one)
+    assert list(pd.read_parquet(one / "predictions.parquet")) != table.column_names
+    assert dataclasses.replace(only(tmp_path), id=before.id) == before
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -313,6 +371,17 @@ REFUSED = {
         "n_parameters: expected null or a number from 0 to 1000000000000000, found 1000",
     ),
     "other seeds": (lambda run: rewrite(run, seeds=[0, 1]), "expected predictions of seeds [0, 1]"),
+    "a clip again": (
+        lambda run: _rewrite_table(run, lambda t: pd.concat([t, t[:3]])),
+        "expected every clip once in a test set, found 3 again",
+    ),
+    "more clips than the corpus has": (
+        lambda run: _rewrite_table(run, lambda t: t.loc[np.repeat(t.index[t["corpus"] == "csed"][:1], 653)]),
+        "expected at most 652 clips of csed in a test set, found 653",
+    ),
+    "another corpus": (
+        lambda run: _rewrite_table(run, lambda t: t.assign(corpus="mine")), "corpus: expected one of crema_d, csed, "
+    ),
     "unknown schema": (
         lambda run: rewrite(run, schema=dataclasses.replace(results.load(run / "result.json").schema, name="x")),
         "unknown schema 'x'",
@@ -331,6 +400,12 @@ REFUSED = {
         "contamination: expected cells with lists",
     ),
 }  # fmt: skip
+
+
+def _rewrite_table(run, change):
+    table = pq.read_table(run / "predictions.parquet")
+    changed = pa.Table.from_pandas(change(table.to_pandas()), table.schema, preserve_index=False)
+    pq.write_table(changed.replace_schema_metadata(None), run / "predictions.parquet")
 
 
 def _surrogate(run):
@@ -380,6 +455,32 @@ def test_one_run_stands_once(alone, tmp_path):
     assert [(one.id, one.reason) for one in found.excluded] == [
         (f"a__thief/{first.name}", f"the same run as org__tiny/{first.name}")
     ]
+
+
+def test_a_verified_entry_gives_way_to_none(alone, tmp_path):
+    """Models without an organisation in their name may be sent by several, under one key."""
+    first = alone()
+    shutil.copytree(first, tmp_path / "a__tiny" / first.name)
+    found = board.build(tmp_path)
+    assert {entry.id for entry in found.entries} == {f"a__tiny/{first.name}", f"org__tiny/{first.name}"}
+    assert found.excluded == []
+
+
+def test_a_statement_taken_away_makes_it_unverified(alone, tmp_path):
+    one = alone()
+    (one / "submission.json").write_text('{"contamination": {"eng_eld": ["tess"]}}')
+    submissions.verify(one)
+    assert only(tmp_path).marks.contaminated == {"eng_eld": ["tess"]}
+    (one / "submission.json").unlink()
+    marks = only(tmp_path).marks
+    assert (marks.verified, marks.unverified) == (False, "changed since it was verified: submission.json")
+
+
+def test_a_name_that_moves_the_cursor_is_no_entry(alone, tmp_path):
+    alone().parent.rename(tmp_path / "a\x1b[2K\rlab__evil")
+    (excluded,) = board.build(tmp_path).excluded
+    assert excluded.id.isprintable()
+    assert excluded.reason == "expected a printable name"
 
 
 def test_nothing_is_read_that_is_not_two_folders_down(alone, tmp_path):

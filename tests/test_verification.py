@@ -195,7 +195,7 @@ def marked(folder, known, practice=False):
     """Verified, and said so beside it or taken away, as the command does."""
     verdict = verification.verify(folder, known, practice=practice)
     if verdict.ok:
-        verified.say(folder, verdict.hashes | derived.derive(folder), practice=practice)
+        verified.say(folder, verdict.hashes | derived.derive(folder, verdict.result), practice=practice)
     else:
         verified.withdraw(folder)
 
@@ -634,7 +634,7 @@ def test_marks_go_nowhere_else(run, known, tmp_path):
     marked(folder, known)
     assert {path.name for path in folder.iterdir()} == {RESULT, PREDICTIONS, STATEMENT}
     (folder / "derived.npz").symlink_to(victim)
-    assert derived.derive(folder)
+    assert derived.derive(folder, rescoring.rescore(folder)[1])
     assert not (folder / "derived.npz").is_symlink()
     assert victim.read_text() == "theirs"
 

@@ -9,7 +9,7 @@ import typer
 
 from bimotion.commands.options import Corpus, Only, Practice, Root, locations, names
 from bimotion.commands.terminal import progress
-from bimotion.errors import SettingError
+from bimotion.errors import RecordError, SettingError, printable
 
 app = typer.Typer(help="Submissions: check them, make the board and its page.", no_args_is_help=True)
 Submissions = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of submissions: <org>__<model>/<run key>/.")]
@@ -53,14 +53,17 @@ def verify(
         raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/, found none")
     refused = 0
     for folder, verdict in zip(folders, verification.verify_all(folders, known, practice=practice), strict=True):
-        print(f"{folder}: {'verified' if verdict.ok else 'REFUSED'}")
+        if verdict.ok:
+            try:
+                verified.say(folder, verdict.hashes | derived.derive(folder, verdict.result), practice=practice)
+            except RecordError as error:
+                verdict.problems.append(printable(str(error)))
+        if not verdict.ok:
+            verified.withdraw(folder)
+            refused += 1
+        print(f"{printable(str(folder))}: {'verified' if verdict.ok else 'REFUSED'}")
         for line in (*verdict.problems, *(f"note: {warning}" for warning in verdict.warnings)):
             print(f"  {line}")
-        if verdict.ok:
-            verified.say(folder, verdict.hashes | derived.derive(folder), practice=practice)
-        else:
-            verified.withdraw(folder)
-        refused += not verdict.ok
     if refused:
         print(f"{refused} of {len(folders)} submissions refused", file=sys.stderr)
         raise typer.Exit(1)
