@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bimotion import coverage as covering
-from bimotion import files, languages, manifest, planning, results, runner
+from bimotion import files, languages, manifest, planning, rescoring, runner, tables, views
 from bimotion.corpora import corpora_with
 from bimotion.coverage import Coverage
 from bimotion.errors import SettingError
@@ -31,7 +31,7 @@ from bimotion.tables import Table
 from bimotion.tracks import Track, TrackOptions
 from bimotion.tracks import track as tracked
 
-GAINS_FILE, GAINS_VERSION = "gains.json", "1"
+GAINS_FILE, GAINS_VERSION = "gains.json", "2"
 METRIC = "weighted_f1"
 FACTS = {
     "coverage": "coverage by all training clips",
@@ -71,7 +71,7 @@ class Related:
 @dataclass(frozen=True)
 class Gains:
     """Of the run `key`, under one of its seeds, as gains.json. `adapt`: how the run was adapted, null: not; its scores are of
-    the adapted model, its coverage of the features before that."""
+    the adapted model, its coverage of the features before that. `synthetic`: some corpus is."""
 
     key: str
     model: str
@@ -80,6 +80,7 @@ class Gains:
     rows: list[Row]
     correlations: list[Related]
     provenance: Provenance
+    synthetic: bool
     adapt: AdaptUsed | None = None
     gains_version: str = GAINS_VERSION
 
@@ -109,7 +110,7 @@ def gains(
     from bimotion.provenance import now, provenance
 
     folder, progress, started = Path(folder), progress or Progress(), now()
-    result = results.load(folder / results.RESULT_FILE)
+    result = rescoring.result_of(folder)
     if result.track == "zero-shot":
         raise SettingError(f"{folder}: expected a run that trains, found track zero-shot")
     track = _track(result, result.model.name if model is None else model, device)
@@ -119,7 +120,7 @@ def gains(
         track.open(material, plan.rows(), progress)
         rows = _rows(result, track, material, plan, folder, k, progress)
     made = provenance(started, [seed], material.selection.manifest.states, track.device)
-    found = Gains(result.key, result.model.name, seed, k, rows, _related(rows), made, result.adapt)
+    found = Gains(result.key, result.model.name, seed, k, rows, _related(rows), made, result.data.synthetic, result.adapt)
     with files.written(folder / GAINS_FILE) as temporary:
         text = json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -135,6 +136,9 @@ def tables_of(found: Gains) -> list[Table]:
     )
     if found.adapt is not None:
         settings.notes.append(f"Scores: {found.adapt.summary}. Coverage: of the features before adaptation.")
+    settings.notes.append(views.legend(found.k))
+    if found.synthetic:
+        settings.notes.append(tables.SYNTHETIC)
     for row in found.rows:
         one, gain = row.coverage, "–" if row.gain is None else f"{100 * row.gain:+.2f}"
         values = [_number(value) for value in (one.coverage, one.expected, one.drawn_coverage, one.drawn_expected)]
@@ -153,7 +157,8 @@ def tables_of(found: Gains) -> list[Table]:
         related.rows.append([FACTS[one.fact], one.method, str(rho.n), str(rho.n_cells), *known])
     related.notes += [
         "Few settings, which share test clips and training sets: a description of this run, no proof. By chance: the fact "
-        "shuffled among the settings of a test cell. p is not corrected for the number of rows.",
+        "shuffled among the settings of a test cell. p is not corrected for the number of rows, and with few settings a cell "
+        "it cannot be small: there are few ways to shuffle them.",
         "Distances: of cross-lingual settings, share of features that differ (languages.tsv), where they differ among "
         "settings; closer languages gain more where rho is negative.",
     ]
@@ -261,7 +266,8 @@ def _related(rows: list[Row]) -> list[Related]:
         kept = [row for row in crossing if row.facts[fact] is not None]
         if fact in languages.KINDS:
             kept = [row for row in kept if row.transfer == "cross-lingual"]
-        for method in ("all", *dict.fromkeys(row.method for row in kept)):
+        methods = list(dict.fromkeys(row.method for row in kept))
+        for method in methods if len(methods) == 1 else ("all", *methods):
             some = [row for row in kept if method in ("all", row.method)]
             values = [row.facts[fact] for row in some]
             if fact in languages.KINDS and len(set(values)) == 1:

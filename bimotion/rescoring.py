@@ -28,13 +28,18 @@ def rescore(folder: Path) -> tuple[Result, Result]:
     return result, dataclasses.replace(result, scores=scores)
 
 
-def read(folder: Path) -> tuple[Result, pd.DataFrame]:
-    """The record and the predictions of a run; raises RecordError."""
+def result_of(folder: Path) -> Result:
+    """The record of a run, from its folder; raises RecordError."""
     if not (folder / results.RESULT_FILE).exists():
         below = sorted(path.parent for path in folder.glob(f"**/{results.RESULT_FILE}"))
         found = f"runs in {some(below)}" if below else "none"
         raise RecordError(f"{folder}: expected the folder of a run, which holds {results.RESULT_FILE}; found {found}")
-    result = results.load(folder / results.RESULT_FILE)
+    return results.load(folder / results.RESULT_FILE)
+
+
+def read(folder: Path) -> tuple[Result, pd.DataFrame]:
+    """The record and the predictions of a run; raises RecordError."""
+    result = result_of(folder)
     path = folder / results.PREDICTIONS_FILE
     try:
         columns = pq.ParquetFile(path).read()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from bimotion import groups
 
 CELLS = tuple(map(str, groups.BIMOTION_CELLS))
+SYNTHETIC = "SYNTHETIC data: these numbers say nothing about people"
 ROWS = ("cross-all", "cross-age", "cross-lingual", "in-group")
 
 PUBLISHED = {
@@ -215,7 +216,7 @@ def warnings(result) -> list[str]:
     notes = []
     corpora = result.data.corpora
     if result.data.synthetic:
-        notes.append("SYNTHETIC data: these numbers say nothing about people")
+        notes.append(SYNTHETIC)
     elif not result.data.complete:
         parts = [f"{name} {used.n_found} of {used.n_published}" for name, used in corpora.items() if not used.complete]
         notes.append(f"incomplete corpora (usable clips): {', '.join(parts)}")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from bimotion import figures, files, panels, projection_page, results
+from bimotion import figures, files, panels, projection_page, results, tables
 from bimotion.coverage import Coverage
 from bimotion.errors import RecordError
 from bimotion.panels import Panel
-from bimotion.records import typed
+from bimotion.records import no_constant, typed
 from bimotion.results import ModelUsed, ProtocolUsed, Provenance, RunSpec, SchemaUsed, SplitUsed
 from bimotion.tables import Table
 
@@ -79,9 +79,9 @@ def save(view: Projection, clips: pd.DataFrame, folder: Path) -> None:
     synthetic = "SYNTHETIC data. " if view.synthetic else ""
     note = (
         f"{synthetic}Regions: the densest that hold 50 % and 90 % of a class's training data. Marks: test clips; hollow: no "
-        f"training clip is nearer than the {view.coverage[0].coverage.k}th nearest test clip. Coverage: share of filled marks; "
-        "if alike: what it would be if training and test clips came from one distribution. All are measured in the feature "
-        "space, not on the map. Each panel is a UMAP of its own: positions in two panels cannot be compared."
+        f"training clip is nearer than the k-th nearest test clip, k = {view.coverage[0].coverage.k}. Coverage: share of "
+        "filled marks; if alike: what it would be if training and test clips came from one distribution. All are measured in "
+        "the feature space, not on the map. Each panel is a UMAP of its own: positions in two panels cannot be compared."
     )
     figures.save(figures.draw(drawn, view.classes, title, note), folder / STEM)
     projection_page.write(drawn, view.classes, title, note, table(view), folder / f"{STEM}.html")
@@ -97,14 +97,23 @@ def files_of(view: Projection, output: str | os.PathLike) -> list[Path]:
     return [*drawn, folder / COORDINATES_FILE, folder / COVERAGE_FILE]
 
 
+def read(folder: Path) -> Projection:
+    """The record of a view, from its folder; raises RecordError."""
+    path = folder / COVERAGE_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=no_constant)
+        return typed(Projection, content, "projection")
+    except (OSError, ValueError, RecursionError, RecordError) as error:
+        raise RecordError(f"{path}: expected JSON of `bimotion project`, found: {error}") from None
+
+
 def load(folder: Path) -> tuple[Projection, pd.DataFrame]:
     """A view and its coordinates from its folder; raises RecordError."""
+    view = read(folder)
     try:
-        content = json.loads((folder / COVERAGE_FILE).read_text(encoding="utf-8"))
-        view = typed(Projection, content, "projection")
         return view, pd.read_parquet(folder / COORDINATES_FILE)
     except (OSError, ValueError) as error:
-        raise RecordError(f"{folder}: expected {COVERAGE_FILE} and {COORDINATES_FILE}, found: {error}") from None
+        raise RecordError(f"{folder}: expected {COORDINATES_FILE}, found: {error}") from None
 
 
 def panels_of(view: Projection, clips: pd.DataFrame) -> list[Panel]:
@@ -133,13 +142,24 @@ def table(view: Projection) -> Table:
         wide, narrow = ([_number(value) for value in values] for values in first)
         label = row.class_name or "all"
         found.rows.append([row.panel, label, str(one.n_train), str(one.n_test), *wide, str(one.n_drawn or "–"), *narrow])
-    k = view.coverage[0].coverage.k
-    found.notes.append(
-        f"coverage: share of test clips with a training clip no farther than their {k}th nearest test clip; by any n: mean "
-        "over all draws of so many training clips, the same number for all sets; if alike: expected if training and test clips "
-        "came from one distribution."
-    )
+    found.notes.append(legend(view.coverage[0].coverage.k))
+    found.notes += [
+        f"{row.panel}, {row.class_name or 'all'}: no coverage: {row.coverage.reason}"
+        for row in view.coverage
+        if row.coverage.coverage is None and row.coverage.reason
+    ]
+    if view.synthetic:
+        found.notes.append(tables.SYNTHETIC)
     return found
+
+
+def legend(k: int) -> str:
+    """What the columns of coverage mean."""
+    return (
+        f"coverage: share of test clips with a training clip no farther than their k-th nearest test clip, k = {k}; by any n: "
+        "mean over all draws of so many training clips, the same number for all sets; if alike: expected if training and test "
+        "clips came from one distribution."
+    )
 
 
 def _of_alike(value: float | None, expected: float | None) -> str:

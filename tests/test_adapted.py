@@ -208,7 +208,7 @@ def test_the_command_line_shows_methods_side_by_side(synth_root, tmp_path):
         return subprocess.run(command, capture_output=True, text=True)
 
     asked = ["--corpora", str(synth_root), "--output", str(tmp_path), "--schema", "valence", "--protocol", "inference"]
-    shown = bimotion(*asked, "--cells", "zho_eld", "--adapt", "none,logit-adjust", "--seeds", "0,1")
+    shown = bimotion(*asked, "--cells", "zho_eld", "--adapt", "none, logit-adjust", "--seeds", "0,1")
     assert shown.returncode == 0, shown.stderr
     lines = [line.split(" | ") for line in shown.stdout.splitlines() if line.startswith("| ")]
     assert [line[0] for line in lines[1:4]] == ["| none", "| logit-adjust-uniform", "| logit-adjust-em"]
@@ -218,9 +218,11 @@ def test_the_command_line_shows_methods_side_by_side(synth_root, tmp_path):
     assert "SYNTHETIC" in shown.stdout
     four = bimotion(*asked[:4], "--schema", "four", "--protocol", "in-group", "--adapt", "none,corpus-norm")
     assert "1 of 4 settings skipped: no test clips in zho_eld; no training clips in zho_eld" in four.stdout, four.stderr
-    refused = bimotion(*asked, "--adapt", "magic")
-    assert refused.returncode == 2
-    assert refused.stderr.count("\n") == 1
+    for asked_for, said in {"magic": "unknown", "": "found an empty option ''", "all,none": "expected all alone"}.items():
+        refused = bimotion(*asked, "--adapt", asked_for)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+        assert refused.stderr.count("\n") == 1
 
 
 def test_all_methods_inductively_are_those_that_have_such_a_form(synth_root, tmp_path):

@@ -47,6 +47,17 @@ def test_synth_is_deterministic_and_keeps_off_other_peoples_folders(tmp_path):
     assert "holds other files" in refused.stderr
 
 
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_several_runs_say_alike_is_said_once(verbose):
+    program = (
+        "import logging; from bimotion.commands import terminal; log = logging.getLogger('bimotion.selection'); "
+        f"{verbose} and terminal.verbose(); terminal.warn_once(); "
+        "[log.warning('%s: left out: %d', name, 3) for name in ('csed', 'tess', 'csed')]"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr.splitlines()
+    assert [line.rpartition("selection: ")[2] for line in said] == ["csed: left out: 3", "tess: left out: 3"]
+
+
 def test_audit_and_list_as_json(synth_root):
     found = json.loads(
         bimotion("data", "audit", "--corpora", synth_root, "--split-rule", "disjoint", "--json", "--no-listen").stdout

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion import comparing, protocol, reporting, rescoring, results, runner, scoring
+from bimotion import comparing, protocol, reporting, rescoring, results, runner, scoring, views
 from bimotion.comparing import Run
+from bimotion.coverage import Coverage
 from bimotion.errors import RecordError
 from bimotion.groups import Cell
 from bimotion.labels import SCHEMAS
@@ -419,15 +420,28 @@ def test_markdown_is_tables_that_render(folders):
     assert all(str(value) in text for value in headline)
 
 
+def view_of(result, **changes):
+    """A view as `bimotion project` records it, of the model and the kind of data of a run."""
+    rows = [views.Row("eng_eld", None, Coverage(6, 2, 5, coverage=0.5)), views.Row("eng_adu", None, Coverage(6, 2, 5))]
+    asked = {name: getattr(result, name) for name in ("model", "track", "split", "schema", "limit", "provenance")}
+    view = views.Projection(
+        "0" * 12, **asked, seed=0, panels={"eng_eld": ["eng_eld"], "eng_adu": ["eng_adu"]}, test=["eng_eld"],
+        classes=["positive"], coverage=rows, left_out={}, corpora=dict.fromkeys(result.data.corpora, 1),
+        synthetic=result.data.synthetic, data_fingerprint="0", umap={},
+    )  # fmt: skip
+    return dataclasses.replace(view, **changes)
+
+
+def keep(view, place):
+    place.mkdir(parents=True)
+    (place / "projection.png").write_bytes(PNG)
+    (place / "coverage.json").write_text(json.dumps(dataclasses.asdict(view)))
+
+
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
     """A report whose every text that comes from a file is hostile; with a picture."""
     folder = tmp_path_factory.mktemp("hostile")
-    (folder / f"projection-{'<b>'}").mkdir()
-    (folder / "projection-<b>" / "projection.png").write_bytes(PNG)
-    (folder / "projection-<b>" / "coverage.json").write_text(
-        json.dumps({"panels": {HOSTILE: []}, "rows": [{HOSTILE: HOSTILE}]})
-    )
     run = made({"eng_eld": IN_GROUP, "eng_adu": CROSS_AGE}, model=HOSTILE)
     used = dataclasses.replace(CREMA_D, speakers_shared=HOSTILE, left_out={HOSTILE: 1}, age_source={"assumed": 1, HOSTILE: 1})
     made_by = dataclasses.replace(run.result.provenance, versions={HOSTILE: HOSTILE}, device=HOSTILE, finished=HOSTILE)
@@ -440,6 +454,8 @@ def hostile(tmp_path_factory):
         fits=[dataclasses.replace(fit, train=HOSTILE, facts={HOSTILE: HOSTILE}) for fit in run.result.fits],
         scores=[dataclasses.replace(one, reason=HOSTILE, low=None, untrained=[HOSTILE]) for one in run.result.scores],
     )
+    rows = [views.Row(HOSTILE, HOSTILE, Coverage(1, 1, 5, reason=HOSTILE))]
+    keep(view_of(result, panels={HOSTILE: [HOSTILE]}, test=[HOSTILE], coverage=rows), folder / "projection-<b>")
     return reporting.report_of(Run(result, run.predictions.assign(speaker=HOSTILE)), folder)
 
 
@@ -548,27 +564,36 @@ def test_hostile_texts_are_shown_and_do_not_run(hostile, tmp_path):
 
 def test_pictures_of_the_same_question_are_shown_and_others_are_not(tmp_path):
     run = made({"eng_eld": IN_GROUP})
-    folder = tmp_path / "model" / run.result.key
-    asked = {"track": "probe", "split": dataclasses.asdict(run.result.split), "schema": dataclasses.asdict(run.result.schema)}
-    rows = [{"panel": "eng_eld", "coverage": {"n": 6, "share": 0.5}}, {"panel": "eng_adu", "coverage": {"n": 6, "share": None}}]
-    content = asked | {"panels": {"eng_eld": ["eng_eld"], "eng_adu": ["eng_adu"]}, "test": ["eng_eld"], "coverage": rows}
-    places = {folder / "projection": {}, folder.parent / "projection-1": content,
-              folder.parent / "projection-2": content | {"track": "finetune"}}  # fmt: skip
-    for place, said in places.items():
-        place.mkdir(parents=True)
-        (place / "projection.png").write_bytes(PNG)
-        (place / "coverage.json").write_text(json.dumps(said))
+    folder, others = tmp_path / "model" / run.result.key, tmp_path / "model"
+    changes = {
+        "track": {"track": "finetune"},
+        "synthetic": {"synthetic": True},
+        "limit": {"limit": 3},
+        "revision": {"model": dataclasses.replace(run.result.model, revision="other")},
+        "corpus": {"corpora": {"yuemotion": 60}},
+        "clips": {"corpora": dict.fromkeys(run.result.data.corpora, 10**6)},
+    }
+    keep(view_of(run.result, track="finetune", synthetic=True), folder / "projection")
+    keep(view_of(run.result), others / "projection-1")
+    for name, change in changes.items():
+        keep(view_of(run.result, **change), others / f"projection-{name}")
     report = reporting.report_of(run, folder)
     found = section(report, "projections")
-    assert {one.path for one in found.pictures} == {place / "projection.png" for place in list(places)[:2]}
-    assert [one.caption for one in found.pictures if "trained" in one.caption] == [
-        "trained on eng_eld; eng_adu, tested on eng_eld"
+    assert {one.path.parent for one in found.pictures} == {folder / "projection", others / "projection-1"}
+    assert [one.caption for one in found.pictures] == [
+        "trained on eng_eld; eng_adu, tested on eng_eld; SYNTHETIC data: these numbers say nothing about people",
+        "trained on eng_eld; eng_adu, tested on eng_eld",
     ]
-    [grid] = found.grids
-    assert [value.text for value in grid.head] == ["panel", "coverage.n", "coverage.share"]
-    assert texts(grid) == [["eng_eld", "6", "0.5"], ["eng_adu", "6", "-"]]
+    for grid in found.grids:
+        assert [value.text for value in grid.head][:5] == ["training set", "class", "training", "test", "coverage"]
+        assert [row[4].text for row in grid.rows] == ["0.50", "–"]
     assert page(report).count("data:image/png;base64,") == 2
     assert "](../projection-1/projection.png)" in report.markdown(folder)
+    adapted = dataclasses.replace(
+        run, result=dataclasses.replace(run.result, adapt=adapt_used("coral", "transductive", VALENCE))
+    )
+    [_, picture] = section(reporting.report_of(adapted, folder), "projections").pictures
+    assert picture.caption.endswith("; features before adaptation")
     (folder / "projection" / "coverage.json").write_text("{")
     with pytest.raises(RecordError, match=r"projection/coverage.json: expected JSON of `bimotion project`"):
         reporting.report_of(run, folder)

@@ -2,10 +2,11 @@
 
 Source: Boudiaf et al., "Parameter-free online test-time adaptation", CVPR 2022, arXiv 2201.05718, objective and its
 concave-convex update: minimise
-sum_i KL(z_i || q_i) - sum_ij w_ij z_i.z_j, by z_i <- softmax(log q_i + sum_j w_ij z_j), with w the affinity of k nearest
-neighbours (k = 5, made symmetric, as that update's bound asks). Written from the formulas. Theirs runs batch by
-batch; ours takes all clips that are predicted together, so their order is irrelevant, and there is no inductive form. It
-sharpens what the source believes: where that is mostly wrong in a neighbourhood, it becomes entirely wrong.
+sum_i KL(z_i || q_i) - 1/2 sum_ij w_ij z_i.z_j, by z_i <- softmax(log q_i + sum_j w_ij z_j), with w the affinity of k nearest
+neighbours (k = 5, made symmetric, as that update's bound asks; with 1/2 a fixed point is where the gradient is 0). Written
+from the formulas. Theirs runs batch by batch; ours takes all clips that are predicted together, so their order is
+irrelevant, and there is no inductive form. It sharpens what the source believes: where that is mostly wrong in a
+neighbourhood, it becomes entirely wrong.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
 """The network that all trained methods share, and training it on the source with a loss on the target beside it.
 
 Frozen features -> standardised -> at most 256 principal axes -> linear 256 -> ReLU -> linear 128 -> unit length, f; logits =
-10 f W + b. One network, one optimizer and one schedule for all, so that methods differ in their target loss alone. No test
-ever chooses a step: training ends when the schedule does.
+10 f W + b. One network, one optimizer and one schedule for all; beside their target losses, shot (which smooths the
+source's labels and then trains the encoder alone) and nnpm (whose source loss gives way to its target loss) differ in what
+their files say. No test ever chooses a step: training ends when the schedule does.
 """
 
 from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ loss, l rising to 0.3:
 
 - variant C (classes): cross-entropy between the head's output and the multilabel, its classes equally likely;
 - variant H (slots): 5 mean (1 - s)^2 over the candidates of those classes + mean (1 + s)^2 over the hardest 5 % of the other
-  classes' slots.
+  classes' slots, candidates or not: of three or four classes nearly each has some candidate, and few slots would be left.
 
 Limits: it trusts neighbours, so classes must already lie near their like after standardising by corpus; a wrong vote
 confirms itself.

@@ -4,8 +4,8 @@ Source: Iwasawa and Matsuo, "Test-time classifier adjustment module for model-ag
 algorithm 1: each class's support set holds its normalised weight vector and the normalised features of the target clips that
 the source's classifier gives it; of these the M = 20 of lowest entropy count; p(c|x) ~ exp(f . template_c). Theirs grows the
 sets clip by clip, so its results hang on the order; here the sets are filled from all clips adapted to before any is
-predicted, and order is irrelevant. Nothing is trained on the target. Templates can only be as good as the surest predictions
-are.
+predicted, and order is irrelevant; the weight vector always counts, with the 19 surest clips. Nothing is trained on the
+target. Templates can only be as good as the surest predictions are.
 """
 
 from dataclasses import dataclass

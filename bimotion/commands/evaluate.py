@@ -23,7 +23,7 @@ from bimotion.commands.options import (
     names,
     numbers,
 )  # fmt: skip
-from bimotion.commands.terminal import leads, progress, show, verbose
+from bimotion.commands.terminal import leads, progress, show, verbose, warn_once
 from bimotion.errors import SettingError
 
 MODEL = "Hub id or folder of a transformers audio model, or bimotion/prosody, bimotion/majority, bimotion/random."
@@ -81,7 +81,8 @@ def evaluate(
             "--adapt",
             metavar="METHODS",
             rich_help_panel="Track probe",
-            help="Unsupervised methods in place of the head, e.g. none,coral,nnpm; all of them: all. One result each.",
+            help="Unsupervised methods in place of the head, e.g. none,coral,nnpm (nnpm: a reconstruction); all of them: all. "
+            "One result each.",
         ),
     ] = (),
     adapt_setting: Annotated[
@@ -155,6 +156,8 @@ def evaluate(
         plans = [asked | {"split_rule": rule} for rule in rules]
         _show_plans(plans, track.value, adapts, len(set(numbers(seeds))) * len(methods), epochs)
         return
+    if len(rules) * len(methods) > 1:
+        warn_once()
     found = []
     for rule, method in itertools.product(rules, methods):
         found.append(
@@ -200,6 +203,8 @@ def _methods(adapt: list[str], setting: str | None) -> list[str | None]:
     asked = names(adapt)
     if asked is None:
         return [None]
+    if "all" in asked and len(asked) > 1:
+        raise SettingError(f"--adapt: expected all alone, or names of methods, found {', '.join(asked)}")
     found = methods_named(METHODS if asked == ["all"] else asked)
     if asked == ["all"] and setting == "inductive":
         if absent := [method.name for method in found if not method.inductive]:

@@ -96,12 +96,16 @@ def numbers(text: str) -> list[int]:
 
 
 def names(only: list[str]) -> list[str] | None:
-    """Names from an option that may be repeated and may hold several with commas; None without any.
+    """Names from an option that may be repeated and may hold several with commas; None where it was not given. Raises
+    SettingError where it was, without a name: a variable of the shell that is not set must not mean everything.
 
-    >>> names(["a,b", "c"])
+    >>> names(["a, b", "c"])
     ['a', 'b', 'c']
     """
-    return [name for item in only for name in item.split(",") if name] or None
+    found = [name.strip() for item in only for name in item.split(",") if name.strip()]
+    if only and not found:
+        raise SettingError(f"expected a name, or several with commas, found an empty option {only[0]!r}")
+    return found or None
 
 
 def locations(corpus: list[str]) -> dict[str, str]:

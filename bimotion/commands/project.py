@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -60,15 +61,17 @@ def project(
     as_json: AsJson = False,
 ) -> None:
     """Draw test clips over training sets in a model's feature space (Figures 2 and 3), and measure how these cover them."""
-    from bimotion import projecting, results, views
+    from bimotion import projecting, rescoring, views
     from bimotion.tracks import TrackOptions
 
     name, options = track.value, TrackOptions(head=head and head.value)
     if like is not None:
         if head is not None or track is not TrackName.probe:
             raise SettingError("--like: expected without --track and --head, which it says itself")
-        found = results.load(like / results.RESULT_FILE)
+        found = rescoring.result_of(like)
         name, options = found.track, TrackOptions.recorded(found.track, found.model)
+        if found.adapt is not None:
+            print(f"{like}: adapted ({found.adapt.name}); shown are the features before adaptation", file=sys.stderr)
     view = projecting.project(
         model,
         train=names(train) or [],

@@ -39,7 +39,7 @@ def submit(
     """Pack a result with its predictions and a statement of what the model was trained on; to a folder or the Hub."""
     from bimotion import submission
 
-    declared = names(trained_on) or [] if trained_on is not None else None
+    declared = None if trained_on is None else names([one for one in trained_on if one]) or []
     options = {"contact": contact, "trained_on": declared, "organisation": organisation, "practice": practice}
     if dry_run:
         for path, content in submission.prepare(folder, **options).items():

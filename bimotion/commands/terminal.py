@@ -23,6 +23,20 @@ def verbose() -> None:
     logging.getLogger("bimotion").setLevel(logging.INFO)
 
 
+def warn_once() -> None:
+    """Say what was said before no more: for a command that does one thing several times over the same clips."""
+    said = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        new = message not in said
+        said.add(message)
+        return new
+
+    for handler in logging.root.handlers or [logging.lastResort]:
+        handler.addFilter(is_new)
+
+
 def show(*tables) -> None:
     """Tables in colour on a terminal; as Markdown where the output is piped, so that nothing is cut to a width."""
     if not sys.stdout.isatty():

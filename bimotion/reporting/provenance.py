@@ -1,10 +1,10 @@
 """How a run was made, all of it; and the pictures of its features, where `bimotion project` made some."""
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from bimotion import tables, views
 from bimotion.errors import RecordError
 from bimotion.reporting.report import Grid, Picture, Section, Value, said
 from bimotion.results import Result
@@ -57,32 +57,38 @@ def _plain_data(value: object) -> object:
 
 
 def projections(result: Result, folder: Path) -> Iterable[Section]:
-    """Pictures and coverage that `bimotion project` left in `projection*/`, in the run's folder or beside it for the same
-    track, split and schema; no section where there are none. Raises RecordError."""
-    asked = {"track": result.track} | {name: dataclasses.asdict(getattr(result, name)) for name in ("split", "schema")}
+    """Pictures and coverage that `bimotion project` left in `projection*/`, in the run's folder or, of the same model and kind
+    of data, beside it; no section where there are none. Raises RecordError."""
     pictures, grids = [], []
     for place in sorted([*folder.glob("projection*"), *folder.absolute().parent.glob("projection*")]):
-        content = _coverage(place / "coverage.json")
-        if place.parent != folder and any(content.get(name) != value for name, value in asked.items()):
+        if not (place / views.COVERAGE_FILE).exists():
             continue
-        if (place / "projection.png").exists():
-            panels = "; ".join(content["panels"]) if isinstance(content.get("panels"), dict) else ""
-            shown = f"trained on {panels}, tested on {said(content.get('test'))}" if panels else place.name
-            pictures.append(Picture(place / "projection.png", shown))
-        grids += [
-            Grid.records(f"{place.name}: {name}", rows, folded=True)
-            for name, rows in content.items()
-            if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)
-        ]
+        try:
+            view = views.read(place)
+        except RecordError as error:
+            raise RecordError(f"{error}; make it again or remove it") from None
+        if place.parent != folder and not _of_the_same(view, result):
+            continue
+        table = views.table(view)
+        of = f"trained on {'; '.join(view.panels)}, tested on {' + '.join(view.test)}"
+        if result.adapt is not None:
+            of += "; features before adaptation"
+            table.notes.append("Of the features before adaptation.")
+        if view.synthetic:
+            of += f"; {tables.SYNTHETIC}"
+        if (place / f"{views.STEM}.png").exists():
+            pictures.append(Picture(place / f"{views.STEM}.png", of))
+        grids.append(Grid.of(table, folded=True))
     if pictures or grids:
         yield Section("projections", "Feature space", pictures=tuple(pictures), grids=tuple(grids))
 
 
-def _coverage(path: Path) -> dict:
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{path}: expected JSON of `bimotion project`, found: {error}; make it again or remove it") from None
-    return content if isinstance(content, dict) else {}
+def _of_the_same(view: views.Projection, result: Result) -> bool:
+    """Whether a view shows the model and the kind of data that the run was made with: it may show other cells."""
+    ours = (result.track, result.split, result.schema, result.limit, result.model.name, result.model.revision)
+    if (view.track, view.split, view.schema, view.limit, view.model.name, view.model.revision) != ours:
+        return False
+    used = result.data.corpora
+    return view.synthetic == result.data.synthetic and all(
+        name in used and n <= used[name].n_utterances for name, n in view.corpora.items()
+    )

@@ -17,7 +17,7 @@ LEAST = 4
 class Correlation:
     """Spearman's rho of n settings that test in n_cells cells; [low, high]: 95 % of what shuffles give; p: two-sided.
 
-    reason   why there is no rho: too few settings, or a fact that is the same in all
+    reason   why there is no rho: too few settings, or a fact that is the same in all (of each cell: no shuffle could move it)
     """
 
     n: int
@@ -46,6 +46,8 @@ def correlation(first: Sequence[float], second: Sequence[float], cells: Sequence
         return Correlation(n, len(places), reason=f"{n} settings: needs {LEAST}")
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return Correlation(n, len(places), reason="the same in all settings")
+    if any(all(np.ptp(np.asarray(fact)[group]) == 0 for group in places.values()) for fact in (first, second)):
+        return Correlation(n, len(places), reason="the same in all settings of each test cell")
     one, other = (ranks - ranks.mean() for ranks in (rankdata(first), rankdata(second)))
     scale = np.sqrt((one @ one) * (other @ other))
     rho = one @ other / scale

@@ -31,6 +31,13 @@ def test_what_differs_between_cells_alone_is_no_evidence():
     assert found.p > 0.05
 
 
+def test_a_fact_that_differs_between_cells_alone_cannot_be_shuffled():
+    """One distance a test cell: whatever goes with it, no shuffle within cells could say that it is chance."""
+    found = correlation([3, 1, 2, 9, 8, 7], [0.2, 0.2, 0.2, 0.4, 0.4, 0.4], ["deu"] * 3 + ["urd"] * 3)
+    assert found.rho is None
+    assert found.reason == "the same in all settings of each test cell"
+
+
 def test_p_is_uniform_without_a_relation():
     rng = np.random.default_rng(2)
     cells = ["a"] * 6 + ["b"] * 6
