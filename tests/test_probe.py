@@ -98,7 +98,7 @@ def test_a_limit_encodes_only_its_clips_and_the_rest_later(models, small, tmp_pa
         return encode(self, waveforms)
 
     monkeypatch.setattr(encoders.Encoder, "encode", counting)
-    model = models("sew")
+    model = models("unispeech-sat")
     result, _ = evaluated(model, small, tmp_path / "limited", limit=2, protocol_name="in-group")
     n_limited = sum(corpus.n_utterances for corpus in result.data.corpora.values())
     assert len(counted) == n_limited
