@@ -43,10 +43,11 @@ def derive(folder: Path, result: Result) -> dict[str, str]:
     hashes = verified.digests(folder)
     if reason := _derive(folder, hashes):
         raise RecordError(reason)
-    entry, _ = _cached(hashes)
-    for score in entry.scores:
+    if (kept := _cached(hashes)) is None:
+        raise RecordError(f"expected {_place(hashes)} to be read back, found it changed or gone")
+    for score in kept[0].scores:
         found = result.headline(score.transfer, score.method, score.test, entries.METRIC, tuple(score.train))
-        if abs((found or 0.0) - (score.value or 0.0)) > 10**-entries.DIGITS:
+        if (found is None) != (score.value is None) or abs((found or 0.0) - (score.value or 0.0)) > 10**-entries.DIGITS:
             asked = f"{score.transfer} {score.method} {'+'.join(score.train)} -> {score.test}"
             raise RecordError(f"{asked}: verified as {found}, but a board would show {score.value}")
     with files.written(folder / DERIVED_FILE) as temporary:
