@@ -20,6 +20,8 @@ from bimotion.index import index
 from bimotion.progress import Progress
 from bimotion.utterance import UNUSABLE, Finding
 
+OTHERWISE = "Go on without these clips by allow_missing=True (--allow-missing), name the corpora to use"
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -59,8 +61,11 @@ class Manifest:
         """Findings that make clips of a corpus missing."""
         return [finding for finding in self.findings if finding.corpus == corpus and finding.kind in UNUSABLE]
 
-    def require_complete(self, corpora: Iterable[str]) -> None:
-        """Raise CorpusIncomplete, naming the first few clips of each kind, unless every clip of the corpora is usable."""
+    def require_complete(self, corpora: Iterable[str], *, otherwise: str = OTHERWISE) -> None:
+        """Raise CorpusIncomplete, naming the first few clips of each kind, unless every clip of the corpora is usable.
+
+        `otherwise`: what whoever has no complete corpora can do instead, as the start of the message's last sentence.
+        """
         problems = []
         for name in corpora:
             if name not in self.roots:
@@ -72,8 +77,7 @@ class Manifest:
             raise CorpusIncomplete(
                 "expected complete corpora, found:\n  "
                 + "\n  ".join(problems)
-                + "\nGo on without these clips by allow_missing=True (--allow-missing), name the corpora to use, or see "
-                "`bimotion data doctor ROOT` for the whole list."
+                + f"\n{otherwise}, or see `bimotion data doctor ROOT` for the whole list."
             )
 
 

@@ -96,7 +96,7 @@ class Reference:
         corpora = None if corpora is None else list(corpora)
         found = manifest.build(root, corpora=corpora, locations=locations, skip_malformed=practice, progress=progress)
         if not practice:
-            found.require_complete(corpora or found.corpora)
+            found.require_complete(corpora or found.corpora, otherwise="References are of whole corpora: name those (--only)")
             if found.synthetic:
                 raise SettingError(f"expected real corpora, found synthetic ones: {', '.join(sorted(found.synthetic))}")
         utterances = found.table.set_index("id", drop=False)

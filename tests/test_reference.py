@@ -147,8 +147,10 @@ def test_one_wrong_mark_or_clip_changes_the_hash(known):
 
 
 def test_incomplete_corpora_are_refused_but_for_practice(shared_corpora, tmp_path):
-    with pytest.raises(CorpusIncomplete, match="expected complete corpora"):
+    with pytest.raises(CorpusIncomplete, match="expected complete corpora") as raised:
         Reference.of_corpora(shared_corpora, corpora=["tess", "csed"])
+    assert "--only" in str(raised.value)
+    assert "--allow-missing" not in str(raised.value)  # no option of theirs
     practice = Reference.of_corpora(shared_corpora, corpora=["tess", "csed"], practice=True)
     assert 0 < len(practice.test_clips("paper", SCHEMAS["emotion"], "zho_eld")) < 400
     with pytest.raises(SettingError, match="real and complete corpora, found one for practice"):
