@@ -1,20 +1,20 @@
-"""Seconds of each adaptation method over all settings: python benchmarks/adaptation.py [SEEDS] [METHOD ...]
+"""Seconds of each adaptation method over all settings: python benchmarks/adaptation.py [SEEDS] [inductive] [METHOD ...]
 
 Features of noise, 1024 numbers a clip, for as many clips as the corpora have (62 000: four classes, ten speakers a corpus), in
 the train, validation and test sizes of the rosters; every cross-group setting of protocols inference, cantonese and
-extension, transductive: adapted to all clips of the target. One process a core. Methods without a seed run once.
+extension, transductive: adapted to all clips of the target and tested on them; or inductive: adapted to its train part and
+tested on its test part. One process a core. Methods without a seed run once.
 """
 
-import os
 import sys
 import time
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 from bimotion import protocol, roster
 from bimotion.adaptation import METHODS, methods_named
-from bimotion.adaptation.method import Clips, Source, transductive
+from bimotion.adaptation.method import SETTINGS, Clips, Source, inductive, transductive
 from bimotion.corpora import CORPORA
 from bimotion.progress import Bars
 from bimotion.splits import YUEMOTION_PAPER_SIZES
@@ -25,17 +25,18 @@ FAMILIES = ("none", "corpus-norm", "speaker-norm", "logit-adjust", "coral", "mmd
 """Without controls and ablations; `python benchmarks/adaptation.py 5 all` runs these too."""
 
 
-def sizes() -> dict[tuple[str, str], tuple[int, int]]:
-    """(corpus, cell) -> clips in the train part, clips in all parts."""
+def sizes() -> dict[tuple[str, str], dict[str, int]]:
+    """(corpus, cell) -> clips in the parts `train` and `test`, and in `all` parts."""
     found = {}
     for corpus in CORPORA:
         if (rows := roster.load(corpus)) is not None:
             for cell, of_cell in rows.groupby("cell"):
-                found[corpus, cell] = (int((of_cell["paper"] == "train").sum()), len(of_cell))
+                parts = of_cell["paper"].value_counts()
+                found[corpus, cell] = {part: int(parts.get(part, 0)) for part in ("train", "test")} | {"all": len(of_cell)}
     adults = [sum(numbers) for numbers in zip(*YUEMOTION_PAPER_SIZES.values(), strict=True)]
-    whole = CORPORA["yuemotion"].card.n_utterances
-    found["yuemotion", "yue_adu"] = (adults[0], sum(adults))
-    found["yuemotion", "yue_eld"] = ((whole - sum(adults)) // 2, whole - sum(adults))
+    elderly = CORPORA["yuemotion"].card.n_utterances - sum(adults)
+    found["yuemotion", "yue_adu"] = {"train": adults[0], "test": adults[2], "all": sum(adults)}
+    found["yuemotion", "yue_eld"] = {"train": elderly // 2, "test": elderly - elderly // 2, "all": elderly}
     return found
 
 
@@ -53,47 +54,59 @@ def clips(numbers: dict[str, int], seed: int) -> tuple[Clips, np.ndarray]:
     return Clips(features, corpora, [f"{name}/{row % 10}" for row, name in enumerate(corpora)]), labels
 
 
-def timed(setting: protocol.Setting, names: list[str], seeds: int) -> list[tuple[str, float, float]]:
+def timed(setting: protocol.Setting, form: str, names: list[str], seeds: int) -> list[tuple[str, float, float]]:
     """Method, seconds, accuracy of one setting, over the seeds."""
     known = sizes()
 
-    def used(cells, part: int) -> dict[str, int]:
+    def used(cells, part: str) -> dict[str, int]:
         wanted = {str(cell) for cell in cells}
         return {
             corpus: n[part] for (corpus, cell), n in known.items()
             if cell in wanted and (setting.corpora is None or corpus in setting.corpora)
         }  # fmt: skip
 
-    source, labels = clips(used(setting.train, 0), 0)
-    target, truth = clips(used([setting.test], 1), 1)
+    source, labels = clips(used(setting.train, "train"), 0)
+    test, truth = clips(used([setting.test], "test" if form == "inductive" else "all"), 1)
+    target = clips(used([setting.test], "train"), 2)[0] if form == "inductive" else test
     reference, found = np.eye(N_CLASSES, dtype=np.int8)[labels], []
     for method in methods_named(names):
         start = time.perf_counter()
         labelled = Source(source, reference)
         for seed in range(seeds if method.seeded else 1):
-            probabilities = transductive(method, labelled, target, seed=seed)
+            if form == "inductive":
+                probabilities = inductive(method, labelled, target, test, seed=seed)
+            else:
+                probabilities = transductive(method, labelled, test, seed=seed)
         found.append((method.name, time.perf_counter() - start, float((probabilities.argmax(axis=1) == truth).mean())))
     return found
 
 
-def main(seeds: int = 5, names: tuple[str, ...] = FAMILIES) -> None:
+def main(seeds: int = 5, form: str = "transductive", names: tuple[str, ...] = FAMILIES) -> None:
     """Print one line a method."""
     plans = [protocol.PROTOCOLS[name] for name in ("inference", "cantonese", "extension")]
     settings = [setting for plan in plans for setting in plan if setting.transfer != "in-group"]
-    n_clips = sum(n for _, n in sizes().values())
-    names = list(METHODS) if list(names) == ["all"] else list(names)
-    print(f"{n_clips} clips, {DIM} features, {len(settings)} settings, {seeds} seeds, {os.cpu_count()} processes", flush=True)
+    n_clips = sum(of_parts["all"] for of_parts in sizes().values())
+    methods = methods_named(METHODS if list(names) == ["all"] else names)
+    methods = [method for method in methods if method.inductive or form != "inductive"]
+    names = [method.name for method in methods]
+    print(
+        f"{n_clips} clips, {DIM} features, {len(settings)} settings, {form}, {seeds} seeds, {cpu_count()} processes", flush=True
+    )
     start = time.perf_counter()
     largest_first = sorted(settings, key=lambda one: -len(one.training_set))
-    found = Parallel(n_jobs=-1, return_as="generator_unordered")(delayed(timed)(one, names, seeds) for one in largest_first)
+    found = Parallel(n_jobs=-1, return_as="generator_unordered")(
+        delayed(timed)(one, form, names, seeds) for one in largest_first
+    )
     done = list(Bars().track(found, len(settings), "settings"))
     print("| method | seconds, all settings | mean accuracy |\n|---|---|---|")
-    for method in methods_named(names):
+    for method in methods:
         mine = [(spent, right) for of_setting in done for name, spent, right in of_setting if name == method.name]
         spent, right = np.sum([one[0] for one in mine]), np.mean([one[1] for one in mine])
         print(f"| {method.name} | {spent:.0f} | {right:.3f} |")
-    print(f"{len(settings)} settings x {len(methods_named(names))} methods, wall clock: {time.perf_counter() - start:.0f} s")
+    print(f"{len(settings)} settings x {len(methods)} methods, wall clock: {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":
-    main(int((sys.argv[1:2] or ["5"])[0]), tuple(sys.argv[2:]) or FAMILIES)
+    given = sys.argv[2:]
+    form = given.pop(0) if given[:1] and given[0] in SETTINGS else "transductive"
+    main(int((sys.argv[1:2] or ["5"])[0]), form, tuple(given) or FAMILIES)
