@@ -50,20 +50,19 @@ def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None)
     lost = [finding for finding in selection.manifest.findings if finding.kind in (UNUSABLE | NO_PART) - {"malformed"}]
     for finding in (*lost, *selection.split.findings):
         left_out[finding.corpus][finding.kind] += _n_clips(finding)
-    clips = zip(selection.rows["emotions"], selection.rows["corpus"], strict=True)
-    reasons = np.array([schema.left_out(names, CORPORA[corpus].card.emotions) for names, corpus in clips], dtype=object)
+    labels = list(zip(map(tuple, selection.rows["emotions"]), selection.rows["corpus"], strict=True))
+    reason_of = {one: schema.left_out(one[0], CORPORA[one[1]].card.emotions) for one in set(labels)}  # few kinds, many clips
+    reasons = np.array([reason_of[one] for one in labels], dtype=object)
     if limit is not None:
         beyond = selection.rows.groupby(["corpus", "cell", "part"]).cumcount() >= limit
         reasons = np.where((reasons == None) & beyond, f"beyond the limit of {limit}", reasons)  # noqa: E711  (elementwise)
     for corpus, reason in zip(selection.rows["corpus"], reasons, strict=True):
         if reason is not None:
             left_out[corpus][reason] += 1
-    table = selection.rows[np.array([reason is None for reason in reasons], dtype=bool)].reset_index(drop=True)
-    reference = [
-        schema.reference(emotions, CORPORA[corpus].card.emotions)
-        for emotions, corpus in zip(table["emotions"], table["corpus"], strict=True)
-    ]
-    return Material(selection, schema, table, np.array(reference, np.int8).reshape(-1, len(schema.classes)), left_out)
+    used = np.array([reason is None for reason in reasons], dtype=bool)
+    reference_of = {one: schema.reference(one[0], CORPORA[one[1]].card.emotions) for one in set(labels)}
+    reference = np.array([reference_of[labels[row]] for row in np.flatnonzero(used)], np.int8).reshape(-1, len(schema.classes))
+    return Material(selection, schema, selection.rows[used].reset_index(drop=True), reference, left_out)
 
 
 def _n_clips(finding: Finding) -> int:

@@ -163,7 +163,7 @@ class Reference:
             rows = self.table[self.table["corpus"].isin(corpora) & self.table[f"cell_{rule}"].isin(cells)]
             rows = rows[rows[f"part_{rule}"].notna()]
             used = rows.index[[mark is not None for mark in _marks(rows, schema)]]
-            self.fingerprints[key] = manifest.fingerprint(self.utterances.loc[used].reset_index(drop=True))
+            self.fingerprints[key] = manifest.fingerprint(self.utterances.loc[used])
         return self.fingerprints.get(key)
 
 

@@ -89,15 +89,18 @@ class Counts:
 
 
 def _clusters(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:
-    """Clusters of some clips, and the number of each clip's."""
-    speakers = rows["speaker"]
-    one_speaker = speakers.notna().all() and speakers.nunique() == 1
-    by_clip = speakers.isna() | one_speaker
-    names = ("clip " + rows["id"].astype(str)).where(by_clip, "speaker " + speakers.astype(str))
-    cluster, found = pd.factorize(names, sort=True)
-    kind = "speaker" if not speakers.isna().any() else "clip" if speakers.isna().all() else "mixed"
+    """Clusters of some clips, and the number of each clip's: clips drawn by themselves, by id, before speakers, by name."""
+    ids, speakers = (rows[name].to_numpy(object) for name in ("id", "speaker"))
+    known = ~pd.isna(speakers)
+    one_speaker = bool(known.all()) and len(set(speakers)) == 1
+    by_speaker = known & (not one_speaker)
+    cluster = np.empty(len(rows), np.int64)
+    cluster[~by_speaker], clips = pd.factorize(ids[~by_speaker].astype(str), sort=True)
+    cluster[by_speaker], names = pd.factorize(speakers[by_speaker].astype(str), sort=True)
+    cluster[by_speaker] += len(clips)
+    kind = "clip" if one_speaker or not known.any() else "speaker" if known.all() else "mixed"
     name = f"{rows['cell'].iloc[0]}/{rows['corpus'].iloc[0]}"
-    return Stratum(name, len(found), "clip" if one_speaker else kind, bool(one_speaker), len(rows)), cluster
+    return Stratum(name, len(clips) + len(names), kind, one_speaker, len(rows)), cluster
 
 
 def _single(part: TestSet) -> tuple[np.ndarray, np.ndarray]:
