@@ -95,7 +95,7 @@ def _clusters(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:
     one_speaker = bool(known.all()) and len(set(speakers)) == 1
     by_speaker = known & (not one_speaker)
     cluster = np.empty(len(rows), np.int64)
-    cluster[~by_speaker], clips = pd.factorize(ids[~by_speaker], sort=True)
+    cluster[~by_speaker], clips = pd.factorize(ids[~by_speaker], sort=True, use_na_sentinel=False)
     cluster[by_speaker], names = pd.factorize(speakers[by_speaker], sort=True)
     cluster[by_speaker] += len(clips)
     kind = "clip" if one_speaker or not known.any() else "speaker" if known.all() else "mixed"

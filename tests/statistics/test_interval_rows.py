@@ -44,6 +44,15 @@ def test_one_for_each_row_of_the_scores(table, schema):
             assert one.reason
 
 
+def test_a_clip_without_a_name_is_drawn_too(table):
+    predictions = table()
+    nobody = predictions.index[predictions["speaker"].isna()][:1]
+    predictions.loc[nobody, "id"] = None
+    rows, found = scores(predictions, BASELINE, EMOTION), intervals(predictions, BASELINE, EMOTION, replicates=200)
+    for row, one in zip(rows, found, strict=True):
+        assert one.value == (None if row.value is None else pytest.approx(row.value, abs=1e-12)), row
+
+
 def test_a_class_that_one_corpus_lacks_is_pooled_with_all_that_is_predicted_as_it(table):
     """A limited or incomplete corpus may have no clip of a class that another corpus of the cell has."""
     predictions = table()
