@@ -9,7 +9,7 @@ from pathlib import Path
 from bimotion.results import Provenance
 
 PACKAGES = (
-    "bimotion", "numpy", "scipy", "scikit-learn", "librosa", "soundfile", "soxr", "pandas", "pyarrow", "torch", "transformers",
+    "bimotion", "numpy", "scipy", "scikit-learn", "soundfile", "soxr", "pandas", "pyarrow", "torch", "transformers",
 )  # fmt: skip
 
 

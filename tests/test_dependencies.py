@@ -6,7 +6,10 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from bimotion import provenance
+
 REPOSITORY = Path(__file__).parents[1]
+PROVIDERS = packages_distributions() | {"torchcodec": ["torchcodec"]}
 
 
 def imported(folder: str) -> set[str]:
@@ -25,14 +28,28 @@ def normal(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def test_imports_are_declared_and_pinned():
+def declared_packages(extras: bool) -> set[str]:
+    """Names of the dependencies in pyproject.toml, those of extras (but `dev`) included or not."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    extras = [item for name, items in project["optional-dependencies"].items() if name != "dev" for item in items]
-    declared = {normal(item.split(">")[0]) for item in [*project["dependencies"], *extras]}
+    optional = [item for name, items in project["optional-dependencies"].items() if name != "dev" for item in items]
+    return {normal(item.split(">")[0]) for item in [*project["dependencies"], *(optional if extras else [])]}
+
+
+def test_imports_are_declared_and_pinned():
+    declared = declared_packages(extras=True)
     pinned = {
         normal(line.split("==")[0]) for line in (REPOSITORY / "requirements.txt").read_text().splitlines() if "==" in line
     }
-    providers = packages_distributions() | {"torchcodec": ["torchcodec"]}
-    needed = {normal(providers[name][0]) for name in imported("bimotion") | imported("loaders")}
+    needed = {normal(PROVIDERS[name][0]) for name in imported("bimotion") | imported("loaders")}
     assert needed - declared == set()
     assert needed - {"torchcodec"} <= pinned
+
+
+def test_a_record_names_versions_of_packages_that_every_install_has():
+    assert set(provenance.PACKAGES) <= {"bimotion"} | declared_packages(extras=False)
+
+
+def test_nothing_is_declared_in_vain():
+    """A package that no code imports any more is a download for nothing."""
+    names = {normal(package) for name in imported("bimotion") | imported("loaders") for package in PROVIDERS.get(name, ())}
+    assert declared_packages(extras=True) - names == set()

@@ -23,7 +23,6 @@ HEAVY = (
     "datasets",
     "evaluate",
     "sklearn",
-    "librosa",
     "pandas",
     "pyarrow",
     "soundfile",
@@ -96,7 +95,7 @@ def test_importing_the_package_and_the_command_line_loads_nothing_heavy():
 
 def test_scoring_and_the_leaderboard_need_no_torch():
     code = "import bimotion.scoring, bimotion.results, bimotion.leaderboard, bimotion.tables, bimotion.reporting.page"
-    assert loaded_by(code).isdisjoint(("torch", "transformers", "datasets", "librosa", "soundfile"))
+    assert loaded_by(code).isdisjoint(("torch", "transformers", "datasets", "soundfile"))
 
 
 def test_help_is_instant():

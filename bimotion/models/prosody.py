@@ -41,6 +41,7 @@ _BLOCK = 24  # frames transformed at once: touching fresh memory takes longer th
 _BIN_HZ = SAMPLE_RATE_HZ / _FFT
 _BINS = _FFT // 2 + 1
 _MEL_BANDS = 40
+_LOWEST_MEL_HZ = 20
 _CEPSTRA = 12
 _SILENT_RMS = 1e-5
 _POWER_FLOOR = 1e-7  # of the mean power: -70 dB keeps digital zeros from deciding means of logarithms
@@ -123,22 +124,37 @@ def functionals(waveform: np.ndarray) -> np.ndarray:
 @cache
 def _tables() -> tuple[np.ndarray, object, np.ndarray, np.ndarray]:
     """Window; sparse mel bands and sums (46, 513); the window's autocorrelation, 1 at lag 0; low-pass for pitch."""
-    import librosa
     from scipy.sparse import csr_array
 
     hz = np.arange(_BINS) * _BIN_HZ
     khz = hz / 1000
-    mel = librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=_FFT, n_mels=_MEL_BANDS, fmin=20, htk=True, norm=None)
-    a_weight = np.append(0.0, 10 ** (librosa.A_weighting(hz[1:]) / 10))
-    sums = [np.ones(_BINS), a_weight, (hz >= 50) & (hz < 1000), (hz >= 1000) & (hz < 5000), khz, khz**2]
+    sums = [np.ones(_BINS), _a_weight(hz), (hz >= 50) & (hz < 1000), (hz >= 1000) & (hz < 5000), khz, khz**2]
     window = np.hanning(_WINDOW + 1)[:-1]
     autocorrelation = np.fft.irfft(np.abs(np.fft.rfft(window, _FFT)) ** 2)[:_BINS]
     # A sparse product, because a dense one goes to BLAS, whose rounding may depend on the number of threads.
-    bands = csr_array(np.concatenate([mel, sums]).astype(np.float32))
+    bands = csr_array(np.concatenate([_mel_bank(hz), sums]).astype(np.float32))
     # Without the low-pass a period between two lags has a lower peak than its multiples: an octave error.
     lowpass = np.cos(np.pi / 2 * np.minimum(hz[hz <= _LAGS_PER_S / 2] / _PITCH_BAND_HZ, 1)) ** 2
     correlation_of_window = autocorrelation[:: SAMPLE_RATE_HZ // _LAGS_PER_S] / autocorrelation[0]
     return window.astype(np.float32), bands, correlation_of_window.astype(np.float32), lowpass.astype(np.float32)
+
+
+def _mel_bank(hz: np.ndarray) -> np.ndarray:
+    """Weights of the mel bands at frequencies, shape (40, len(hz)): triangles of height 1, corners even on HTK's mel scale."""
+    lowest_mel, highest_mel = 2595 * np.log10(1 + np.array([_LOWEST_MEL_HZ, SAMPLE_RATE_HZ / 2]) / 700)
+    corners = 700 * (10 ** (np.linspace(lowest_mel, highest_mel, _MEL_BANDS + 2) / 2595) - 1)
+    width = np.diff(corners)[:, None]
+    rising = (hz - corners[:-2, None]) / width[:-1]
+    falling = (corners[2:, None] - hz) / width[1:]
+    return np.maximum(0, np.minimum(rising, falling))
+
+
+def _a_weight(hz: np.ndarray) -> np.ndarray:
+    """A-weighting as a factor of power, 1 at 1 kHz (IEC 61672-1, annex E); shape of `hz`."""
+    power = hz**2.0
+    poles = np.array([20.598997, 107.65265, 737.86223, 12194.217]) ** 2
+    gain = poles[3] * power**2 / ((power + poles[0]) * np.sqrt((power + poles[1]) * (power + poles[2])) * (power + poles[3]))
+    return 10**0.2 * gain**2
 
 
 def _checked(waveform: np.ndarray) -> np.ndarray:
