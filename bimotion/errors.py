@@ -8,7 +8,7 @@ BimotionError                 the command line prints it without a traceback and
 │   ├── CorpusIncomplete      found, but clips are missing or unusable, and `allow_missing` was not given
 │   └── CorpusMalformed       found, but its label or speaker files cannot be understood
 ├── AudioError                a file that should hold sound does not
-├── ModelError (models/weights.py)     a model that cannot be had, or that is not of the kind needed
+├── ModelError                a model that cannot be had, or that is not of the kind needed
 ├── SettingError              a run that cannot be done: no clips to train on, a part that is empty
 ├── LicenceError              an export that a corpus's licence forbids
 ├── HubError                  the Hugging Face Hub: no token, no permission, no such repository, a broken connection
@@ -56,6 +56,10 @@ class CorpusMalformed(CorpusError):
 
 class AudioError(BimotionError):
     """A file that should hold sound does not."""
+
+
+class ModelError(BimotionError):
+    """A model that cannot be had, or that is not of the kind that is needed."""
 
 
 class SettingError(BimotionError):

@@ -10,13 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion.errors import BimotionError, SettingError, some
+from bimotion.errors import ModelError, SettingError, some
+from bimotion.models import config_bounds
 
 _CONVERT = "pickled weights can run code: convert them, model.save_pretrained(folder) on a machine that may run them"
-
-
-class ModelError(BimotionError):
-    """A model that cannot be had, or that is not of the kind that is needed."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +76,8 @@ def opened(spec: ModelSpec, automatic: str, purpose: str, change: Callable[[obje
     if type(config) not in mapping and not spec.trust_remote_code:
         raise ModelError(f"{spec.model}: expected {purpose}, which transformers does not have for {config.model_type!r}")
     change(config)
+    with explained(spec.model, "a configuration of which a model can be made"):
+        config_bounds.check_model(path, revision, config, getattr(transformers, automatic))
     options |= {"config": config, "use_safetensors": True, "dtype": torch.float32}
     with explained(spec.model, "weights that can be read and that fit the configuration"):
         model, report = getattr(transformers, automatic).from_pretrained(
@@ -147,6 +146,7 @@ def _located(spec: ModelSpec) -> tuple[str, str | None, str]:
     """What `from_pretrained` takes, the commit (None for a folder), and the fingerprint."""
     folder = Path(spec.model).expanduser()
     if spec.model and folder.is_dir():
+        config_bounds.check_files(str(folder), None)
         return str(folder), None, _digest([*_checked(spec, folder), *_settings(folder)])
     if not spec.model or spec.model.startswith((".", "~", "/")) or spec.model.count("/") > 1:
         raise ModelError(f"{spec.model!r}: expected a folder or an id on the Hugging Face Hub, found no such folder")
@@ -164,6 +164,7 @@ def _located(spec: ModelSpec) -> tuple[str, str | None, str]:
         }
         text = next((text for kind, text in found.items() if isinstance(error, kind)), line(error))
         raise ModelError(f"{spec.model}: {text}") from error
+    config_bounds.check_files(spec.model, commit)
     return spec.model, commit, _digest([spec.model, commit])
 
 
@@ -177,7 +178,7 @@ def _settings(folder: Path) -> list[str]:
     for name in ("config.json", "preprocessor_config.json"):
         try:
             content = json.loads((folder / name).read_text())
-        except (OSError, ValueError):  # said in full when the model is loaded
+        except (OSError, ValueError, RecursionError):  # said in full when the model is loaded
             continue
         dropped = ("_name_or_path", "transformers_version")
         found.append(json.dumps({key: content[key] for key in sorted(content) if key not in dropped}))

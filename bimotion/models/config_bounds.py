@@ -1,0 +1,178 @@
+"""Numbers that a stranger's model declares, bounded before anything of that size is made.
+
+A configuration is a few lines of text that can ask for all the memory of a machine: a layer of 10^9 numbers that no weight
+file holds, a spectrogram of 10^9 bins, a stride of 0. Two looks: at the JSON files, before any library reads them, and at the
+model, built without memory (torch's `meta` device), before its weights are read.
+"""
+
+import json
+import math
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bimotion.errors import ModelError
+
+FILES = ("config.json", "preprocessor_config.json", "processor_config.json", "generation_config.json")
+MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 16  # the deepest of the installed transformers' own configurations has 6
+MAX_ITEMS = 20_000  # of one list or object: names of a classifier's outputs, tokens to suppress
+MAX_SAFETENSORS_HEADER_BYTES = 32 * 1024 * 1024
+MAX_RECEPTIVE_S = 30.0  # of one frame behind all convolutions
+MAX_FRAMES_A_SECOND = 1000.0  # attention costs their square
+FREE_PARAMETERS = 64_000_000  # a head or a decoder that the weights do not hold: 256 MB
+HELD_FOLD = 8  # of weights in float32, and a fourfold of those in half precision: whisper-large's encoder alone has 2.4
+BYTES_A_PARAMETER = 4
+RANGES: tuple[tuple[re.Pattern[str], float, float], ...] = (
+    (re.compile(r"sampl(e|ing)_rate"), 4_000, 192_000),
+    (re.compile(r"(\w+_)?(strides?|kernels?|kernel_sizes?|kernel_lengths?|hop_length|dilations?|patch_size|squeeze_factor)"), 1,
+     65_536),
+    (re.compile(r"n_fft|fft_length|fft_window_size|frame_length|win_length"), 1, 65_536),
+    (re.compile(r"(\w*_)?(layers|blocks|depths?)|n_layer|num_hidden_groups"), 0, 512),
+    (re.compile(r"feature_size|num_mel_bins|n_mels|num_mels"), 1, 4_096),
+    (re.compile(r"chunk_length(_s)?|max_length_s"), 0, 600),
+    (re.compile(r"n_samples|nb_max_samples"), 0, 600 * 192_000),
+    (re.compile(r"nb_max_frames|max_frames"), 0, 1_000_000),
+    (re.compile(r"conv_dim|conv_bias|conv_kernel|conv_stride"), 0, 65_536),
+)  # fmt: skip
+"""Name of a setting, from its first letter to its last, and what its numbers may be. Lists: each of their numbers."""
+
+
+def check_files(place: str, revision: str | None) -> None:
+    """Raise ModelError where the JSON files of a model (a folder, or an id on the Hub) are too large or too deep, or declare
+    a number beyond RANGES. Files that are missing or no JSON are left to whoever reads them."""
+    for name in FILES:
+        if (path := _file(place, name, revision)) is None:
+            continue
+        if (n_bytes := path.stat().st_size) > MAX_JSON_BYTES:
+            raise ModelError(f"{place}: {name}: expected at most {MAX_JSON_BYTES} bytes, found {n_bytes}")
+        try:
+            content = json.loads(path.read_bytes())
+        except RecursionError:
+            raise ModelError(f"{place}: {name}: expected at most {MAX_DEPTH} levels, found more than can be read") from None
+        except ValueError:  # said where it is read
+            continue
+        for where, found, expected in _beyond(content):
+            raise ModelError(f"{place}: {name}: {where}: expected {expected}, found {found}")
+
+
+def check_model(place: str, revision: str | None, config, auto_class) -> None:
+    """Raise ModelError where a model would be far larger than its weights, or than this machine's memory, and where its
+    convolutions leave too few or too many frames. `auto_class`: of transformers, that will load it."""
+    import torch
+
+    _check_convolutions(place, config)
+    weights = _weights(place, revision)
+    for path in weights:
+        _check_container(path)
+    n_bytes = sum(path.stat().st_size for path in weights)
+    if not n_bytes or type(config) not in auto_class._model_mapping:  # code of its own: the user has trusted it
+        return
+    with torch.device("meta"):
+        model = auto_class.from_config(config)
+    n_declared = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
+    most = FREE_PARAMETERS + HELD_FOLD * n_bytes // BYTES_A_PARAMETER
+    if n_declared > most:
+        raise ModelError(
+            f"{place}: expected a configuration that fits its weights ({n_bytes} bytes), found one of {n_declared:,} numbers: "
+            "the two are not of one model"
+        )
+    if n_declared * BYTES_A_PARAMETER > (memory := _memory_bytes()):
+        need = n_declared * BYTES_A_PARAMETER >> 30
+        raise ModelError(f"{place}: needs {need} GiB of memory for its weights alone, this machine has {memory >> 30}")
+
+
+def _beyond(content: object) -> Iterator[tuple[str, str, str]]:
+    """Place, what is there and what was expected, of everything in JSON that is beyond its bounds; never recursive."""
+    pending: list[tuple[str, str, object, int]] = [("", "", content, 1)]
+    while pending:
+        where, key, value, depth = pending.pop()
+        if isinstance(value, dict | list):
+            if depth > MAX_DEPTH:
+                yield where[:80], "more", f"at most {MAX_DEPTH} levels"
+                return
+            if len(value) > MAX_ITEMS:
+                yield where[:80] or "file", f"{len(value)}", f"at most {MAX_ITEMS} entries"
+                return
+            named = value.items() if isinstance(value, dict) else ((key, item) for item in value)
+            pending += [(f"{where}.{name}".lstrip("."), str(name), item, depth + 1) for name, item in named]
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            for pattern, least, most in RANGES:
+                if pattern.fullmatch(key) and not least <= value <= most:
+                    yield where[-80:], f"{value!r:.40}", f"{least:,} to {most:,}"
+
+
+def _check_convolutions(place: str, config) -> None:
+    """Of models that hear waveforms through a stack of convolutions."""
+    kernels, strides = getattr(config, "conv_kernel", None), getattr(config, "conv_stride", None)
+    if not isinstance(kernels, list | tuple) or not isinstance(strides, list | tuple):
+        return
+    if len(kernels) != len(strides) or not kernels:
+        raise ModelError(f"{place}: expected as many conv_kernel as conv_stride, found {len(kernels)} and {len(strides)}")
+    rate, n_samples = 16_000, 1
+    for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
+        n_samples = (n_samples - 1) * stride + kernel
+    per_second = rate / math.prod(strides)
+    if n_samples > MAX_RECEPTIVE_S * rate or per_second > MAX_FRAMES_A_SECOND:
+        raise ModelError(
+            f"{place}: conv_kernel, conv_stride: expected a frame of at most {MAX_RECEPTIVE_S:g} s and at most "
+            f"{MAX_FRAMES_A_SECOND:g} a second, found {n_samples / rate:.3g} s and {per_second:.3g}"
+        )
+
+
+def _check_container(path: Path) -> None:
+    """A weight file's own declarations: the length of a safetensors header, what the members of a zip unpack to."""
+    n_bytes = path.stat().st_size
+    if path.suffix == ".safetensors":
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+        if length > min(MAX_SAFETENSORS_HEADER_BYTES, n_bytes):
+            most = min(MAX_SAFETENSORS_HEADER_BYTES, n_bytes)
+            raise ModelError(f"{path}: expected safetensors with a header of at most {most} bytes, found {length}")
+    elif zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                n_unpacked = sum(member.file_size for member in archive.infolist())
+        except zipfile.BadZipFile:  # said where it is read
+            return
+        if n_unpacked > n_bytes:  # torch stores, it never compresses
+            raise ModelError(f"{path}: expected weights as torch stores them, found {n_unpacked} bytes packed into {n_bytes}")
+
+
+def _weights(place: str, revision: str | None) -> list[Path]:
+    """Weight files that transformers would take: of a folder, or of the Hub (downloaded, as loading would)."""
+    folder = Path(place)
+    if folder.is_dir():
+        return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if path := _file(place, name, revision):
+            return [path]
+        if index := _file(place, f"{name}.index.json", revision):
+            if index.stat().st_size > 4 * MAX_JSON_BYTES:
+                raise ModelError(f"{place}: {index.name}: expected at most {4 * MAX_JSON_BYTES} bytes")
+            shards = sorted({str(shard) for shard in json.loads(index.read_bytes()).get("weight_map", {}).values()})
+            return [path for shard in shards[:MAX_ITEMS] if (path := _file(place, shard, revision))]
+    return []
+
+
+def _file(place: str, name: str, revision: str | None) -> Path | None:
+    """A file of a folder or of a repository on the Hub; None where it has none, or where it cannot be had."""
+    if (folder := Path(place)).is_dir():
+        return folder / name if (folder / name).is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(hf_hub_download(place, name, revision=revision))
+    except (HfHubHTTPError, OSError, ValueError):  # said where it is read
+        return None
+
+
+def _memory_bytes() -> int:
+    """Physical memory of the machine; beyond any model where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 62
