@@ -1,6 +1,7 @@
 """A Hub-ready copy of configs: Parquet files a cell and part, and a card that plain `load_dataset` reads."""
 
 import importlib.resources
+import itertools
 import os
 import re
 from collections import Counter
@@ -16,7 +17,7 @@ from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
-from bimotion import audio, files, groups, splits, stats
+from bimotion import audio, files, groups, manifest, splits, stats
 from bimotion.corpora import CORPORA, corpora_with
 from bimotion.corpus import Card
 from bimotion.dataset import CONFIGS, arrow_rows, features
@@ -27,6 +28,7 @@ from bimotion.selection import Selection, select
 from bimotion.tables import Table
 from bimotion.utterance import AGE_SOURCES, PARTS
 
+CARD_FILE = "README.md"
 ROWS_A_GROUP = 100  # small row groups: the Hub's viewer and streaming read them one at a time
 SHARD_HOURS = 5.0  # of sound: about 400 MB of FLAC
 
@@ -57,17 +59,19 @@ def export(
     """Write configs to a new or empty folder, whole or not at all; returns the paths.
 
     Each cell is stored once, `<cell>/<part>-00000-of-00003.parquet`; a union config names the files of its cells. Audio is
-    embedded as 16 kHz mono FLAC, or left out. Raises LicenceError for corpora that may not be passed on (unless
-    `private_use`), SettingError for a folder in use, and what `select` raises.
+    embedded as 16 kHz mono FLAC, or left out. A folder that holds this very export already stays as it is. Raises
+    LicenceError for corpora that may not be passed on (unless `private_use`), SettingError for a folder that holds anything
+    else, and what `select` raises.
 
     Example::
 
         export("copy", ["yue"], data_dir="/corpora")
         datasets.load_dataset("copy", "yue", split="test")       # needs no bimotion
     """
-    folder = Path(folder)
-    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
-        raise SettingError(f"expected a new or empty folder, {folder} {'is a file' if folder.is_file() else 'holds files'}")
+    folder, progress = Path(folder), progress or Progress()
+    in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if in_use and not (folder / CARD_FILE).is_file():
+        raise SettingError(f"expected a new or empty folder, {folder} {'holds files' if folder.is_dir() else 'is a file'}")
     plan = planned(configs, metadata_only)
     chosen = select(
         data_dir,
@@ -83,7 +87,21 @@ def export(
             f"licences forbid to pass these on: {reasons(withheld)}. Leave them out (--only ...), export --metadata-only where "
             "labels are free, or keep the copy to yourself (--private-use)"
         )
-    return write(folder, plan, chosen, progress)
+    if not in_use:
+        return write(folder, plan, chosen, progress)
+    if not (is_complete(folder, plan, chosen) and _is_newer(folder / CARD_FILE, chosen)):
+        raise SettingError(
+            f"expected a new or empty folder, or this very export, finished; {folder} holds something else, such as an export "
+            "of other options, or of files that have changed since: remove it, or name another folder"
+        )
+    progress.say(f"already there, complete: {folder}")
+    return _paths(folder, plan, chosen)
+
+
+def _is_newer(card: Path, chosen: Selection) -> bool:
+    """Whether no clip has changed since a card was written."""
+    clips = zip(chosen.rows["corpus"], chosen.rows["path"], strict=True)
+    return max(chosen.manifest.path(*clip).stat().st_mtime_ns for clip in clips) <= card.stat().st_mtime_ns
 
 
 def planned(configs: Iterable[str], metadata_only: bool) -> Plan:
@@ -121,31 +139,37 @@ def write(folder: Path, plan: Plan, chosen: Selection, progress: Progress | None
     The caller answers for the licences. Raises SettingError where the selection has no clip of the plan.
     """
     progress = progress or Progress()
+    shards = list(_shards(plan, chosen))
+    if not shards:
+        raise SettingError(f"expected clips of {', '.join(plan.configs)}, found none")
     with files.folder_written(folder) as temporary:
-        written = [path for cell in plan.cells for path in _write_cell(temporary, chosen, cell, plan, progress)]
-        if not written:
-            raise SettingError(f"expected clips of {', '.join(plan.configs)}, found none")
-        written.append(write_card(temporary, plan, chosen))
-    return [folder / path.relative_to(temporary) for path in written]
+        for path, rows in shards:
+            _write_shard(temporary / path, rows, chosen, plan, progress)
+        (temporary / CARD_FILE).write_text(_card(temporary, plan, chosen), encoding="utf-8")
+    return _paths(folder, plan, chosen)
 
 
-def write_card(folder: Path, plan: Plan, chosen: Selection) -> Path:
-    """Write README.md of a folder that `write` filled; returns its path."""
-    card = folder / "README.md"
-    with files.written(card) as temporary:
-        temporary.write_text(_card(folder, plan, chosen), encoding="utf-8")
-    return card
+def is_complete(folder: Path, plan: Plan, chosen: Selection) -> bool:
+    """Whether a folder holds what `write` would write there: every file, as large as the card says, and that very card."""
+    try:
+        if not all(path.is_file() for path in _paths(folder, plan, chosen)):
+            return False
+        return (folder / CARD_FILE).read_text(encoding="utf-8") == _card(folder, plan, chosen)
+    except (OSError, ValueError, pa.ArrowException):  # cannot be read, no text, no Parquet
+        return False
 
 
-def _write_cell(folder: Path, chosen: Selection, cell: Cell, plan: Plan, progress: Progress) -> Iterator[Path]:
-    for part in PARTS:
+def _paths(folder: Path, plan: Plan, chosen: Selection) -> list[Path]:
+    return [*(folder / path for path, _ in _shards(plan, chosen)), folder / CARD_FILE]
+
+
+def _shards(plan: Plan, chosen: Selection) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Path of each file below the folder, and the clips in it."""
+    for cell, part in itertools.product(plan.cells, PARTS):
         rows = chosen.rows[(chosen.rows["cell"] == str(cell)) & (chosen.rows["part"] == part)]
         n_shards = max(1, round(rows["duration_s"].sum() / 3600 / SHARD_HOURS))
         for number in range(n_shards if len(rows) else 0):
-            shard = rows.iloc[number::n_shards]
-            path = folder / str(cell) / f"{part}-{number:05}-of-{n_shards:05}.parquet"
-            _write_shard(path, shard, chosen, plan, progress)
-            yield path
+            yield f"{cell}/{part}-{number:05}-of-{n_shards:05}.parquet", rows.iloc[number::n_shards]
 
 
 def _write_shard(path: Path, rows: pd.DataFrame, chosen: Selection, plan: Plan, progress: Progress) -> None:
@@ -187,7 +211,8 @@ def _card(folder: Path, plan: Plan, chosen: Selection) -> str:
         "Emotional speech of adults (20-59 years) and elders (60 and over), as in Cahyawijaya et al. 2023, Cross-Lingual",
         "Cross-Age Group Adaptation for Low-Resource Elderly Speech Emotion Recognition, arXiv 2306.14517; made from raw",
         f"corpora by `bimotion`, {'without sound' if plan.metadata_only else 'sound as mono FLAC at 16 kHz'}.",
-        f"Split rule `{chosen.split.rule}`, version {splits.SPLIT_VERSION}, seed {chosen.split.seed}.",
+        f"Split rule `{chosen.split.rule}`, version {splits.SPLIT_VERSION}, seed {chosen.split.seed}; "
+        f"fingerprint of the clips `{manifest.fingerprint(chosen.rows)}`.",
         "",
         "```python",
         "from datasets import load_dataset",

@@ -11,8 +11,8 @@ What licences allow, by `redistribution` and `licence` of a corpus's card:
 A public repository never holds what may not be redistributed; no option changes that. Synthetic corpora are ours.
 """
 
+import hashlib
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,14 +93,15 @@ def publish(
     _refuse(chosen, metadata_only, private)
     if not dry_run:
         hub.signed_in(to)
-    facts = [name, metadata_only, chosen.split.rule, sorted(chosen.rows["corpus"].unique()), len(chosen.rows)]
-    folder = files.cache_dir() / "publish" / cache_key(chosen, facts)
+    asked, state = _keys(chosen, [name, metadata_only, chosen.split.rule, sorted(chosen.rows["corpus"].unique())])
+    folder = files.cache_dir() / "publish" / f"{asked}-{state}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if folder.is_dir():
+    with FileLock(folder.with_name(f"{asked}.lock")):
+        if folder.is_dir() and export.is_complete(folder, plan, chosen):
             progress.say(f"going on with the files made earlier in {folder}")
-            export.write_card(folder, plan, chosen)
         else:
+            for outdated in folder.parent.glob(f"{asked}-*"):  # of another state of the corpora, or damaged
+                files.remove_folder(outdated)
             export.write(folder, plan, chosen, progress)
         found = sorted(path for path in folder.rglob("*") if path.is_file())
         listed = tuple(PublishedFile(path.relative_to(folder).as_posix(), path.stat().st_size) for path in found)
@@ -110,8 +111,14 @@ def publish(
         # shards of an earlier upload must not stay beside the new ones: a part is all files that begin with its name
         earlier = [f"{cell}/{part}-*-of-*.parquet" for cell in plan.cells for part in PARTS]
         address = hub.upload(folder, to, private=private, replaces=earlier, progress=progress)
-        shutil.rmtree(folder, ignore_errors=True)
+        files.remove_folder(folder)
     return Publication(address, None, listed, sent)
+
+
+def _keys(chosen: Selection, facts: list[object]) -> tuple[str, str]:
+    """16 hex digits each: of what is published from which folders, and of the state that these are in."""
+    asked = hashlib.sha256(repr([*facts, sorted(chosen.manifest.roots.items())]).encode()).hexdigest()[:16]
+    return asked, cache_key(chosen, [*facts, len(chosen.rows)])
 
 
 def _refuse(chosen: Selection, metadata_only: bool, private: bool) -> None:

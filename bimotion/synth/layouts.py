@@ -9,7 +9,6 @@ import hashlib
 import io
 import itertools
 import json
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,14 +271,13 @@ def write(
             f"{root} holds other files: {some(sorted(others))}"
         )
     clips = plan(scale, seed, corpora)
-    with files.folder_written(root.with_name(f"{root.name}.new")) as temporary:
+    with files.folder_written(root) as temporary:
         lay(temporary, clips, seed, progress)
         facts = {"synthetic": True, "made_by": "bimotion data synth", "version": SYNTH_VERSION, "scale": scale, "seed": seed}
         for folder in (temporary, *(path for path in temporary.iterdir() if path.is_dir())):
             (folder / SYNTHETIC_MARK).write_text(json.dumps(facts | {"note": "not speech of people"}, indent=1) + "\n")
-    if root.exists():
-        shutil.rmtree(root)
-    root.with_name(f"{root.name}.new").rename(root)
+        if root.exists():
+            files.remove_folder(root)
     return len(clips)
 
 

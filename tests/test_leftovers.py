@@ -1,0 +1,233 @@
+"""Killed at any moment, what writes a folder leaves the whole of it or nothing; the next run removes what is left over.
+
+Each run is a process of its own that SIGKILL ends, after the n-th return of the code that writes or of a call to the system.
+"""
+
+import fcntl
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bimotion import export, files
+from bimotion.errors import SettingError
+
+_spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parent / "hub_server.py")
+hub_server = importlib.util.module_from_spec(_spec)
+sys.modules.setdefault("hub_server", hub_server)  # dataclasses look their module up
+_spec.loader.exec_module(hub_server)
+
+KILLED = """
+import importlib, json, os, signal, sys
+
+module, name, args, options = json.loads(sys.argv[1])
+watched = json.loads(sys.argv[2])
+call = getattr(importlib.import_module(module), name)
+OURS = tuple(os.path.join("bimotion", f"{name}.py") for name in ("export", "files", "publishing"))
+SYSTEM = {os.rename, os.replace, os.mkdir, os.unlink, os.remove, os.rmdir, os.open, open}
+
+
+def run(last):
+    # The moments of a call: their number, and those right after a rename. Killed after moment `last`.
+    moments, renames = 0, []
+
+    def is_ours(frame):  # called by the code that writes, without any other of bimotion's in between
+        while frame is not None and "bimotion" not in frame.f_code.co_filename.split(os.sep)[-3:-1]:
+            frame = frame.f_back
+        return frame is not None and frame.f_code.co_filename.endswith(OURS)
+
+    def count(frame, event, arg):
+        nonlocal moments
+        mine = frame.f_code.co_filename.endswith(OURS) if event == "return" else event == "c_return" and arg in SYSTEM
+        if mine and is_ours(frame):
+            moments += 1
+            if arg in (os.rename, os.replace):
+                renames.append(moments)
+            if moments == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(count)
+    call(*args, **options)
+    sys.setprofile(None)
+    return moments, renames
+
+
+def in_a_process(last):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        status = 1
+        try:
+            os.write(writer, json.dumps(run(last)).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return json.loads(said) if said else None, os.waitstatus_to_exitcode(status)
+
+
+def listed():
+    found = {}
+    for place in watched:
+        for folder, _, names in os.walk(place):
+            for name in names:
+                if not name.endswith(".lock"):
+                    path = os.path.join(folder, name)
+                    found[os.path.relpath(path, place)] = os.stat(path).st_ino
+            if not names and folder != place:
+                found[os.path.relpath(folder, place)] = 0
+    return found
+
+
+for line in sys.stdin:
+    last = json.loads(line)
+    moments, status = in_a_process(last)
+    print(json.dumps([moments, status, listed()]), flush=True)
+"""
+
+
+class Killed:
+    """A call in processes that are killed, and what stands in `watched` after each."""
+
+    def __init__(self, watched: Path, module: str, name: str, *args, environment=None, **options):
+        command = [sys.executable, "-c", KILLED, json.dumps([module, name, args, options], default=str)]
+        command.append(json.dumps([str(watched)]))
+        env = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
+        self.process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def run(self, last: int = 0) -> tuple[list | None, int, dict[str, int]]:
+        """Moments of the call (None: killed), its exit status, files by then. `last`: killed after it; 0: not killed."""
+        self.process.stdin.write(f"{last}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+def some_moments(n: int, renames: list[int]) -> list[int]:
+    spread = {1 + round(share * (n - 1)) for share in (0, 0.2, 0.4, 0.6, 0.8)}
+    return sorted(spread | set(renames) | {number + 1 for number in renames if number < n})
+
+
+def test_a_killed_export_leaves_the_whole_or_nothing(synth_root, tmp_path):
+    options = {"data_dir": synth_root, "metadata_only": True}
+    expected = {path.relative_to(tmp_path / "whole") for path in export.export(tmp_path / "whole", ["yue"], **options)}
+    watched, outcomes = tmp_path / "exports", set()
+    watched.mkdir()
+    with Killed(watched, "bimotion.export", "export", str(watched / "copy"), ["yue"], **options) as killed:
+        (n, renames), status, made = killed.run()
+        assert (status, set(map(Path, made))) == (0, {"copy" / path for path in expected})
+        moments = some_moments(n, renames)
+        for moment in moments:
+            files.remove_folder(watched / "copy")
+            said, status, left = killed.run(moment)
+            assert (said, status) == (None, -9)
+            assert {path for path in left if not path.startswith(".")} in (set(), set(made)), f"half an export at {moment}"
+            _, status, again = killed.run()
+            assert status == 0, f"after a kill at moment {moment} of {n} the same export was refused"
+            assert set(again) == set(made), f"left over from a kill at moment {moment} of {n}"
+            is_kept = {path: again[path] for path in made} == {path: left.get(path) for path in made}
+            outcomes.add((bool(left), is_kept))
+    assert outcomes == {(False, False), (True, False), (True, True)}, f"too few kinds of moments: {moments} of {n}"
+    for path in expected:
+        assert (watched / "copy" / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
+
+
+def test_a_killed_publication_goes_on_and_nothing_stays(synth_root, tmp_path):
+    cache = tmp_path / "cache"
+    watched = cache / "publish"
+    with hub_server.Hub() as hub:
+        environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_writer", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+        environment |= {"HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1", "BIMOTION_CACHE": str(cache)}
+        call = ["bimotion.publishing", "publish", "yuemotion", "org/name"]
+        options = {"data_dir": synth_root, "metadata_only": True, "environment": environment}
+        with Killed(watched, *call, **options) as killed:
+            killed.run()  # indexes the corpora, which later runs need not
+            (n, renames), status, left = killed.run()
+            assert (status, left) == (0, {})
+            whole = hub.files("org/name")
+            assert len(whole) == 7
+            for moment in some_moments(n, renames):
+                hub.repositories.clear()
+                said, status, _ = killed.run(moment)
+                assert (said, status) == (None, -9)
+                assert "org/name" not in hub.repositories or hub.files("org/name") in ({}, whole)
+                _, status, left = killed.run()
+                assert (status, left) == (0, {}), f"after a kill at moment {moment} of {n}"
+                assert hub.files("org/name") == whole
+
+
+def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(synth_root, tmp_path, monkeypatch):
+    from bimotion import publishing
+
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
+    options = {"data_dir": synth_root, "metadata_only": True, "dry_run": True}
+    folder = publishing.publish("yuemotion", "org/name", **options).folder
+    whole = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    (folder / "yue_eld/test-00000-of-00001.parquet").unlink()
+    earlier = folder.with_name(f"{folder.name.partition('-')[0]}-0123456789abcdef")
+    earlier.mkdir()
+    assert publishing.publish("yuemotion", "org/name", **options).folder == folder
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == whole
+    assert not earlier.exists()
+
+
+def test_a_folder_of_anything_else_is_refused_and_stays(synth_root, tmp_path, untouched):
+    options = {"data_dir": synth_root, "metadata_only": True}
+    export.export(tmp_path / "copy", ["yue"], **options)
+    with untouched(tmp_path):
+        assert export.export(tmp_path / "copy", ["yue"], **options)
+        for other in (options | {"metadata_only": False}, options | {"split_rule": "disjoint"}):
+            with pytest.raises(SettingError, match="expected a new or empty folder, or this very export, finished"):
+                export.export(tmp_path / "copy", ["yue"], **other)
+        with pytest.raises(SettingError, match="or this very export, finished"):
+            export.export(tmp_path / "copy", ["yue_adu"], **options)
+    (shard,) = (tmp_path / "copy/yue_eld").glob("test-*")
+    content = shard.read_bytes()
+    for damaged in (content[:-1], b"", content + b"x"):
+        shard.write_bytes(damaged)
+        with pytest.raises(SettingError, match="or this very export, finished"):
+            export.export(tmp_path / "copy", ["yue"], **options)
+
+
+def test_only_what_no_process_holds_is_removed(tmp_path):
+    with files.folder_written(tmp_path / "a") as mine, files.written(tmp_path / "b.txt") as my_file:
+        strangers = [tmp_path / name for name in (".a.backup01", ".bimotion", ".a.bimotion-notes", "a.bimotion-abcd1234")]
+        for path in strangers:
+            path.mkdir()
+        for name in (".a.bimotion-abcd1234", ".gone.bimotion-abcd1234"):
+            (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / ".b.bimotion-abcd1234.txt").touch()
+        (tmp_path / "kept").touch()
+        (tmp_path / ".c.bimotion-abcd1234").symlink_to(tmp_path / "kept")
+        with open(tmp_path / ".d.bimotion-abcd1234", "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with files.written(tmp_path / "c.txt"):
+                pass
+            left = {path.name for path in tmp_path.iterdir()}
+        assert {mine.name, my_file.name, ".d.bimotion-abcd1234", "kept", "c.txt"} | {path.name for path in strangers} <= left
+        assert not left & {".a.bimotion-abcd1234", ".gone.bimotion-abcd1234", ".b.bimotion-abcd1234.txt"}
+
+
+def test_names_may_be_as_long_as_the_system_lets_them(tmp_path):
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX")
+    with files.written(tmp_path / ("ä" * (longest // 2 - 2) + ".txt")) as temporary:
+        temporary.write_text("whole")
+    with files.folder_written(tmp_path / ("b" * longest)) as temporary:
+        (temporary / "a").touch()
+    files.remove_folder(tmp_path / ("b" * longest))
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["whole"]
