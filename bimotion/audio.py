@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -67,13 +68,18 @@ def header(path: Path) -> Header:
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(_native(path)) as sound:
             if not sound.frames:
                 return _broken("empty", "no samples")
             synthetic = sound.comment == SYNTHETIC_COMMENT
             return Header(sound.frames, sound.samplerate, sound.channels, sound.format, synthetic=synthetic)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         return _broken("unreadable", str(error).partition(": ")[2] or str(error))
+
+
+def _native(path: Path) -> str | bytes:
+    """As libsndfile's binding opens it: names that are not UTF-8 are legal on Unix, where it takes them as bytes only."""
+    return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
 def _broken(problem: str, detail: str) -> Header:
@@ -119,7 +125,7 @@ def read(source: Path | bytes) -> tuple[np.ndarray, int]:
         import soundfile
 
         try:
-            stream = io.BytesIO(source) if isinstance(source, bytes) else source
+            stream = io.BytesIO(source) if isinstance(source, bytes) else _native(source)
             samples, rate = soundfile.read(stream, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
             raise AudioError(f"{_name(source)}: expected sound, found: {error}") from None
@@ -176,7 +182,7 @@ def write_synthetic(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> No
     """Write a mono 16-bit wav whose header says that it is synthetic, wherever it is copied to."""
     import soundfile
 
-    with soundfile.SoundFile(path, "w", sample_rate_hz, 1, subtype="PCM_16", format="WAV") as sound:
+    with soundfile.SoundFile(_native(path), "w", sample_rate_hz, 1, subtype="PCM_16", format="WAV") as sound:
         sound.comment = SYNTHETIC_COMMENT
         sound.write(waveform)
 

@@ -23,7 +23,7 @@ from bimotion.corpus import Card
 from bimotion.dataset import CONFIGS, arrow_rows, features
 from bimotion.errors import LicenceError, SettingError, UnknownName
 from bimotion.groups import Cell
-from bimotion.progress import Progress
+from bimotion.progress import Progress, default_progress
 from bimotion.selection import Selection, select
 from bimotion.tables import Table
 from bimotion.utterance import AGE_SOURCES, PARTS
@@ -68,7 +68,8 @@ def export(
         export("copy", ["yue"], data_dir="/corpora")
         datasets.load_dataset("copy", "yue", split="test")       # needs no bimotion
     """
-    folder, progress = Path(folder), progress or Progress()
+    folder, progress = Path(folder), progress or default_progress()
+    files.require_writable(folder.parent)
     in_use = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if in_use and not (folder / CARD_FILE).is_file():
         raise SettingError(f"expected a new or empty folder, {folder} {'holds files' if folder.is_dir() else 'is a file'}")
@@ -138,7 +139,7 @@ def write(folder: Path, plan: Plan, chosen: Selection, progress: Progress | None
 
     The caller answers for the licences. Raises SettingError where the selection has no clip of the plan.
     """
-    progress = progress or Progress()
+    progress = progress or default_progress()
     shards = list(_shards(plan, chosen))
     if not shards:
         raise SettingError(f"expected clips of {', '.join(plan.configs)}, found none")
@@ -177,7 +178,7 @@ def _write_shard(path: Path, rows: pd.DataFrame, chosen: Selection, plan: Plan, 
     schema = exported_features(plan.metadata_only).arrow_schema
     starts = range(0, len(rows), ROWS_A_GROUP)
     with pq.ParquetWriter(path, schema) as writer:
-        for start in progress.track(starts, len(starts), f"writing {path.parent.name}/{path.name}"):
+        for start in progress.track(starts, len(starts), f"writing {path.parent.name}/{path.name}", "row groups"):
             block = rows.iloc[start : start + ROWS_A_GROUP]
             clips = zip(block["id"], block["corpus"], block["path"], strict=True)
             sounds = ({"bytes": None, "path": None} if plan.metadata_only else _flac(chosen, *clip) for clip in clips)

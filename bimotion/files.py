@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bimotion.errors import SettingError
+
 try:
     import fcntl
 except ImportError:  # Windows has no such locks: there, leftovers stay
@@ -28,6 +30,19 @@ def cache_dir() -> Path:
     """`BIMOTION_CACHE`, else `~/.cache/bimotion`. Safe to delete: all of it is made again (rows of datasets made from a
     YueMotion archive point into it)."""
     return Path(os.environ.get("BIMOTION_CACHE") or Path.home() / ".cache" / "bimotion")
+
+
+def require_writable(folder: Path) -> None:
+    """Raise SettingError, before any work, where files could not be written into a folder that may not exist yet."""
+    try:
+        os.fspath(folder).encode()
+    except UnicodeEncodeError:
+        raise SettingError(f"expected a folder whose name is UTF-8 text, as Parquet files need, found {folder}") from None
+    for place in (folder, *folder.parents):
+        if place.exists():
+            if not place.is_dir() or not os.access(place, os.W_OK):
+                raise SettingError(f"expected a folder for results that can be written, found {place}")
+            return
 
 
 @contextmanager

@@ -17,13 +17,14 @@ import numpy as np
 
 from bimotion import coverage as covering
 from bimotion import files, languages, manifest, planning, rescoring, runner, tables, views
+from bimotion.bounds import MAX_COUNT, whole_number
 from bimotion.corpora import corpora_with
 from bimotion.coverage import Coverage
 from bimotion.errors import SettingError
 from bimotion.labels import schema_named
 from bimotion.material import Material
 from bimotion.planning import Plan, Request
-from bimotion.progress import Progress
+from bimotion.progress import Progress, default_progress
 from bimotion.protocol import Setting
 from bimotion.results import AdaptUsed, Provenance, Result
 from bimotion.statistics.correlation import Correlation, correlation
@@ -109,7 +110,8 @@ def gains(
     """
     from bimotion.provenance import now, provenance
 
-    folder, progress, started = Path(folder), progress or Progress(), now()
+    whole_number("k", k, 1, MAX_COUNT)
+    folder, progress, started = Path(folder), progress or default_progress(), now()
     result = rescoring.result_of(folder)
     if result.track == "zero-shot":
         raise SettingError(f"{folder}: expected a run that trains, found track zero-shot")
@@ -201,7 +203,7 @@ def _rows(result: Result, track: Track, material: Material, plan: Plan, folder: 
         n_drawn[test] = min(n_drawn.get(test, len(tests[setting])), len(trains[setting]))
     jobs = {job.name: job for job in plan.jobs(result.seeds[:1])}
     pairs = [(one, jobs[one.name]) for one in plan.training_sets]
-    for one, job in progress.track(pairs, len(pairs), "coverage"):
+    for one, job in progress.track(pairs, len(pairs), "coverage", "settings"):
         kept = folder / runner.CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}" / "best"
         if track.name == "finetune" and not kept.is_dir():
             raise SettingError(f"{kept}: expected the checkpoint of the run, found none (--no-save-checkpoints?)")

@@ -28,7 +28,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars, logging
 
 from bimotion.errors import BimotionError, HubError, SettingError
-from bimotion.progress import Progress
+from bimotion.progress import Progress, default_progress
 
 
 def signed_in(repo: str) -> str:
@@ -54,7 +54,7 @@ def upload(folder: Path, repo: str, *, private: bool, replaces: Iterable[str] = 
 
         upload(Path("copy"), "org/name", private=True, replaces=["*.parquet"])
     """
-    files, progress = _files(folder), progress or Progress()
+    files, progress = _files(folder), progress or default_progress()
     with _told(repo) as sending:
         api = _api(repo)
         api.whoami()
@@ -66,7 +66,7 @@ def upload(folder: Path, repo: str, *, private: bool, replaces: Iterable[str] = 
         if "README.md" in new:
             DatasetCard.load(new["README.md"]).validate()  # the commit would find out, but after the last file
         additions = [CommitOperationAdd(path, file) for path, file in new.items()]
-        for addition in progress.track(additions, len(additions), f"sending to {repo}"):
+        for addition in progress.track(additions, len(additions), f"sending to {repo}", "files"):
             api.preupload_lfs_files(repo, [addition], repo_type="dataset")
             # small text travels with the commit; were this attribute to go, fewer would be claimed than arrived
             sending.n_arrived += getattr(addition, "_is_uploaded", False)

@@ -17,7 +17,7 @@ from bimotion import groups, location, roster
 from bimotion.corpora import CORPORA, corpus_named
 from bimotion.errors import CorpusIncomplete, CorpusMalformed, CorpusNotFound, some
 from bimotion.index import index
-from bimotion.progress import Progress
+from bimotion.progress import Progress, default_progress
 from bimotion.utterance import UNUSABLE, Finding
 
 OTHERWISE = "Go on without these clips by allow_missing=True (--allow-missing), name the corpora to use"
@@ -125,7 +125,7 @@ def build(
     Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous, CorpusMalformed (label files; with
     `skip_malformed` such a corpus is left out, with a Finding, unless none is left).
     """
-    progress = progress or Progress()
+    progress = progress or default_progress()
     names = list(CORPORA) if corpora is None else [corpus_named(name).name for name in corpora]
     trees = location.locate(root, names, locations or {})
     if not trees:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bimotion import protocol
+from bimotion.bounds import MAX_COUNT, whole_number
 from bimotion.corpora import CORPORA, corpora_with
 from bimotion.errors import SettingError
 from bimotion.groups import Cell
@@ -104,8 +105,8 @@ def planned(
 ) -> tuple[Material, Plan]:
     """As `plan`, of settings that are given; the request's protocol and cells play no part."""
     schema = schema_named(request.schema)
-    if request.limit is not None and request.limit < 1:
-        raise SettingError(f"expected a limit of at least 1 clip, found {request.limit}")
+    if request.limit is not None:
+        whole_number("limit", request.limit, 1, MAX_COUNT)
     selection = select(
         request.data_dir,
         sorted({cell for setting in settings for cell in (*setting.train, setting.test)}),

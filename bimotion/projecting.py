@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from bimotion import coverage as covering
-from bimotion import groups, manifest, panels, planning, projection, results, splits, views
+from bimotion import files, groups, manifest, panels, planning, projection, results, splits, views
+from bimotion.bounds import MAX_COUNT, MAX_SEED, whole_number
 from bimotion.corpora import CORPORA, corpus_named
 from bimotion.errors import RecordError, SettingError, UnknownName
 from bimotion.groups import Cell
@@ -27,7 +28,7 @@ from bimotion.labels import LabelSchema, schema_named
 from bimotion.material import Material
 from bimotion.panels import MAX_CLASSES
 from bimotion.planning import Request
-from bimotion.progress import Progress
+from bimotion.progress import Progress, default_progress
 from bimotion.protocol import Setting
 from bimotion.provenance import now, provenance
 from bimotion.results import ProtocolUsed, RunSpec, SchemaUsed, SplitUsed
@@ -83,11 +84,12 @@ def project(
         view.of("yue+zho").coverage     # in [0, 1]
     """
     projection.require_extra()
-    started, progress = now(), progress or Progress()
+    files.require_writable(Path(output))
+    started, progress = now(), progress or default_progress()
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise SettingError(f"project: expected one process, found {os.environ['WORLD_SIZE']}")
-    if k < 1:
-        raise SettingError(f"expected k of at least 1, found {k}")
+    whole_number("k", k, 1, MAX_COUNT)
+    whole_number("seed", seed, 0, MAX_SEED)
     wanted, known = schema_named(schema), {"revision": revision, "trust_remote_code": trust_remote_code, "device": device}
     corpora = None if corpora is None else tuple(corpora)
     sets, tests = _training_sets(train, corpora), groups.union(test)

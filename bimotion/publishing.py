@@ -23,7 +23,7 @@ from bimotion import export, files, hub
 from bimotion.corpus import Card
 from bimotion.dataset import CONFIGS, cache_key
 from bimotion.errors import LicenceError, UnknownName
-from bimotion.progress import Progress
+from bimotion.progress import Progress, default_progress
 from bimotion.selection import Selection, select
 from bimotion.utterance import PARTS
 
@@ -80,7 +80,7 @@ def publish(
     """
     if name not in CONFIGS:
         raise UnknownName("dataset", name, CONFIGS)
-    progress, plan = progress or Progress(), export.planned(CONFIGS[name], metadata_only)
+    progress, plan = progress or default_progress(), export.planned(CONFIGS[name], metadata_only)
     chosen = select(
         data_dir,
         plan.cells,

@@ -14,13 +14,14 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from bimotion import audio, files, leaderboard, manifest, planning, protocol, results, scoring, splits
+from bimotion.bounds import MAX_SEED, whole_number
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
 from bimotion.labels import schema_named
 from bimotion.material import Material
 from bimotion.models.training import FinetuneOptions
 from bimotion.planning import Plan, Request
-from bimotion.progress import Progress
+from bimotion.progress import Progress, default_progress
 from bimotion.provenance import now, provenance
 from bimotion.results import CorpusUsed, DataUsed, Fit, ProtocolUsed, Result, RunSpec, SchemaUsed, SplitUsed
 from bimotion.tracks import Job, Outcome, Track, TrackOptions
@@ -90,8 +91,8 @@ def evaluate(
         result.headline("in-group", "inference", "eng_eld")        # weighted F1 in [0, 1]
         print(result.table())
     """
-    progress = progress or Progress()
-    _check_output(Path(output))
+    progress = progress or default_progress()
+    files.require_writable(Path(output))
     request = Request(
         data_dir, protocol_name, None if cells is None else tuple(sorted(cells)), split_rule, split_seed, schema,
         None if corpora is None else tuple(corpora), locations, limit, allow_missing,
@@ -100,7 +101,8 @@ def evaluate(
     options = TrackOptions(head, adapt, adapt_setting, map_file, finetune, save_checkpoints)
     known = {"revision": revision, "trust_remote_code": trust_remote_code, "device": device, "batch_seconds": batch_seconds}
     runner = tracked(model, track, schema_named(schema), options, **known)
-    seeds = sorted(set(seeds))
+    seeds = sorted({whole_number("seeds", seed, 0, MAX_SEED) for seed in seeds})
+    whole_number("number of seeds", len(seeds), 1, 1000)
     if not runner.trains and len(seeds) > 1:
         raise SettingError(f"track {runner.name}: expected one seed, for nothing is random, found {len(seeds)}")
     adapts = runner.adapt and runner.adapt.setting
@@ -128,15 +130,6 @@ def evaluate(
         result = run.checked(result)
     leaderboard.collect(Path(output))
     return result
-
-
-def _check_output(output: Path) -> None:
-    """Raise SettingError before any work where results could not be written."""
-    for folder in (output, *output.parents):
-        if folder.exists():
-            if not folder.is_dir() or not os.access(folder, os.W_OK):
-                raise SettingError(f"expected a folder for results that can be written, found {folder}")
-            return
 
 
 @dataclasses.dataclass
@@ -249,7 +242,7 @@ class _Run:
             _log.info("%s: %d of %d jobs to do, on %s", self.folder, len(todo), len(jobs), self.track.device)
             self.track.open(self.material, self.plan.rows(), self.progress)
         pairs = list(zip(jobs, targets, strict=True))
-        for job, target in self.progress.track(pairs, len(jobs), f"{self.track.name} {self.spec.model.name}"):
+        for job, target in self.progress.track(pairs, len(jobs), f"{self.track.name} {self.spec.model.name}", "trainings"):
             if job.number in todo:
                 _log.info("training set %s, seed %d: %d clips", job.name, job.seed, len(job.train))
                 outcome = self.track.run(job, self._checkpoint(job))

@@ -21,6 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from bimotion import groups, roster
+from bimotion.bounds import MAX_SEED, whole_number
 from bimotion.corpora import CORPORA
 from bimotion.errors import CorpusIncomplete, CorpusMalformed, UnknownName, some
 from bimotion.manifest import Manifest, build
@@ -95,6 +96,7 @@ def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
     """
     if rule not in RULES:
         raise UnknownName("split rule", rule, RULES)
+    whole_number("split_seed", seed, 0, MAX_SEED)
     table, findings = manifest.table, []
     placed = {"cell": pd.Series(index=table["id"], dtype=object), "part": pd.Series(index=table["id"], dtype=object)}
     for corpus, rows in table.groupby("corpus"):

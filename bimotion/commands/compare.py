@@ -1,6 +1,7 @@
 """`bimotion compare`."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 
 from bimotion.commands.options import AsJson, Corpus, Only, Root, locations, names
 from bimotion.commands.terminal import progress, show
+from bimotion.errors import SettingError, some
 
 
 def compare(
@@ -18,6 +20,9 @@ def compare(
     only: Only = (),
     ages: Annotated[
         bool, typer.Option("--ages", help="Age gaps at 55, 60 and 65 years too; needs the corpora, which hold the ages.")
+    ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="With --ages: go on where clips of the runs are missing there.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -32,6 +37,7 @@ def compare(
         used = names(only) or sorted({name for run in runs for name in run.predictions["corpus"].unique()})
         places = locations(corpus)
         found = manifest.build(corpora, corpora=used, locations=places, skip_malformed=True, progress=progress())
+        _require_clips({clip for run in runs for clip in run.predictions["id"]} - set(found.table["id"]), allow_missing)
         measured = found.table[found.table["age_source"] == "measured"]
         known = measured.set_index("id")["age_years"]
     tables = comparing.leakage_tables(runs)
@@ -45,3 +51,13 @@ def compare(
         print(json.dumps([asdict(table) for table in tables], indent=1))
         return
     show(*tables)
+
+
+def _require_clips(absent: set[str], allow_missing: bool) -> None:
+    """Ages of clips that are missing are unknown: an error, or a warning where the user allows it."""
+    if not absent:
+        return
+    text = f"{len(absent)} clips of the runs are not among the corpora: {some(sorted(absent))}"
+    if not allow_missing:
+        raise SettingError(f"{text}; check --corpora, or leave them out with --allow-missing")
+    print(f"{text}; left out of the age gaps", file=sys.stderr)

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from bimotion.bounds import MAX_SEED
 from bimotion.commands.options import AllowMissing, AsJson, Corpus, Listen, Only, Root, Rule, SplitRule, locations, names
 from bimotion.commands.terminal import progress, show
+from bimotion.errors import SettingError
 
 app = typer.Typer(help="The corpora: get, check, count, audit, export, synthesise.", no_args_is_help=True)
 
@@ -33,14 +35,19 @@ def list_corpora(as_json: AsJson = False) -> None:
 
 @app.command()
 def stats(
-    corpora: Root = None, corpus: Corpus = (), only: Only = (), split_rule: Rule = SplitRule.paper, as_json: AsJson = False
+    corpora: Root = None,
+    corpus: Corpus = (),
+    only: Only = (),
+    split_rule: Rule = SplitRule.paper,
+    allow_missing: AllowMissing = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tables 1 and 2 of the paper, counted on this disk, difference by difference."""
     from dataclasses import asdict
 
     from bimotion import stats as counting
 
-    found = _manifest(corpora, corpus, only)
+    found = _manifest(corpora, corpus, only, allow_missing)
     lines = counting.counts(found, split_rule.value)
     if as_json:
         print(json.dumps([asdict(line) | {"difference": line.difference} for line in lines], indent=1))
@@ -57,12 +64,13 @@ def audit(
     only: Only = (),
     split_rule: Rule = SplitRule.paper,
     listen: Listen = True,
+    allow_missing: AllowMissing = False,
     as_json: AsJson = False,
 ) -> None:
     """Speakers, sentences and audio that parts share; ages and their sources; clips, speakers and hours of each cell."""
     from bimotion import audit as auditing
 
-    found = auditing.audit(_manifest(corpora, corpus, only), split_rule.value, progress(), listen)
+    found = auditing.audit(_manifest(corpora, corpus, only, allow_missing), split_rule.value, progress(), listen)
     if as_json:
         print(json.dumps(found.to_dict(), indent=1))
         return
@@ -71,9 +79,13 @@ def audit(
 
 @app.command()
 def doctor(
-    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder with one sub-folder a corpus.")],
+    root: Annotated[Path | None, typer.Argument(metavar="ROOT", help="As --corpora.", show_default=False)] = None,
+    corpora: Root = None,
     corpus: Corpus = (),
     listen: Listen = True,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Missing clips and malformed corpora are listed, but leave exit code 0.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Is each corpus there, whole and sound? Exit code 1 where one is not (corpora that are absent do not count)."""
@@ -81,12 +93,13 @@ def doctor(
 
     from bimotion import doctor as doctoring
 
-    diagnoses = doctoring.diagnose(root, progress(), locations=locations(corpus), listen=listen)
+    diagnoses = doctoring.diagnose(_one_root(root, corpora), progress(), locations=locations(corpus), listen=listen)
     if as_json:
         print(json.dumps([asdict(diagnosis) | {"state": diagnosis.state} for diagnosis in diagnoses], indent=1))
     else:
         show(doctoring.as_table(diagnoses))
-    if any(diagnosis.problems for diagnosis in diagnoses):
+    tolerated = ("missing", "malformed") if allow_missing else ()
+    if any(finding.kind not in tolerated for diagnosis in diagnoses for finding in diagnosis.problems):
         raise typer.Exit(1)
 
 
@@ -94,7 +107,7 @@ def doctor(
 def synth(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
     scale: Annotated[float, typer.Option("--scale", help="Share of the true corpora's sizes.")] = 0.02,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED)] = 0,
     only: Only = (),
 ) -> None:
     """Make SYNTHETIC corpora in the true raw layouts: not speech of people, for trying things out."""
@@ -137,7 +150,15 @@ def export(
         print(path)
 
 
-def _manifest(root, corpus: list[str], only: list[str]):
+def _manifest(root, corpus: list[str], only: list[str], allow_missing: bool):
     from bimotion import manifest
 
-    return manifest.build(root, corpora=names(only), locations=locations(corpus), progress=progress())
+    places = locations(corpus)
+    return manifest.build(root, corpora=names(only), locations=places, skip_malformed=allow_missing, progress=progress())
+
+
+def _one_root(positional: Path | None, option: Path | None) -> Path | None:
+    """The root, which may be given either way; raises SettingError where both are given and differ."""
+    if positional is not None and option is not None and positional != option:
+        raise SettingError(f"expected one ROOT, found {positional} and --corpora {option}")
+    return positional or option

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bimotion.bounds import MAX_COUNT, MAX_SEED
 from bimotion.commands.options import (
     AdaptSetting,
     AllowMissing,
@@ -28,6 +29,7 @@ from bimotion.errors import SettingError
 
 MODEL = "Hub id or folder of a transformers audio model, or bimotion/prosody, bimotion/majority, bimotion/random."
 TRAINING = "Track finetune"
+KEEPING = "Track finetune: precision and checkpoints"  # pairs of flags would cut the names of the others at 80 columns
 
 
 def evaluate(
@@ -51,13 +53,14 @@ def evaluate(
     split_rule: Annotated[
         SplitRules, typer.Option("--split-rule", help="paper: the published sizes; disjoint: speakers kept apart; both.")
     ] = SplitRules.paper,
-    split_seed: Annotated[int, typer.Option("--split-seed", min=0, help="Deal clips or speakers again.")] = 0,
+    split_seed: Annotated[int, typer.Option("--split-seed", min=0, max=MAX_SEED, help="Deal clips or speakers again.")] = 0,
     schema: Annotated[
         SchemaName, typer.Option("--schema", help="Classes: each corpus's emotions; valence; angry, happy, neutral, sad.")
     ] = SchemaName.emotion,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the head or the training, e.g. 0,1,2.")] = "0",
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At most N clips of each corpus, cell and part; not submittable.")
+        int | None,
+        typer.Option("--limit", min=1, max=MAX_COUNT, help="At most N clips of each corpus, cell and part; not submittable."),
     ] = None,
     allow_missing: AllowMissing = False,
     check_invariance: Annotated[
@@ -111,11 +114,11 @@ def evaluate(
     max_gradient_norm: Annotated[float, typer.Option("--max-grad-norm", rich_help_panel=TRAINING)] = 1.0,
     freeze_feature_encoder: Annotated[bool, typer.Option("--freeze-feature-encoder", rich_help_panel=TRAINING)] = False,
     lora_rank: Annotated[
-        int | None, typer.Option("--lora-rank", min=1, rich_help_panel=TRAINING, help="Low-rank updates alone (extra: peft).")
+        int | None, typer.Option("--lora-rank", rich_help_panel=TRAINING, help="Low-rank updates alone (extra: peft).")
     ] = None,
-    bf16: Annotated[bool | None, typer.Option("--bf16/--no-bf16", rich_help_panel=TRAINING, help="(default: on GPUs)")] = None,
+    bf16: Annotated[bool | None, typer.Option("--bf16/--no-bf16", rich_help_panel=KEEPING, help="(default: on GPUs)")] = None,
     save_checkpoints: Annotated[
-        bool, typer.Option("--save-checkpoints/--no-save-checkpoints", rich_help_panel=TRAINING, help="Beside the result.")
+        bool, typer.Option("--save-checkpoints/--no-save-checkpoints", rich_help_panel=KEEPING, help="Beside the result.")
     ] = True,
 ) -> None:
     """Evaluate a model: in-group, cross-group inference, augmentation and language distance over all cells."""

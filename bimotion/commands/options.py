@@ -90,9 +90,10 @@ Listen = Annotated[bool, typer.Option("--listen/--no-listen", help="Decode every
 
 def numbers(text: str) -> list[int]:
     """Seeds from `0,1,2`."""
-    if not all(item.strip().isdigit() for item in text.split(",")):
-        raise SettingError(f"--seeds: expected whole numbers such as 0,1,2, found {text!r}")
-    return [int(item) for item in text.split(",")]
+    items = [item.strip() for item in text.split(",")]
+    if not all(item.isascii() and item.isdigit() and len(item) <= 10 for item in items):
+        raise SettingError(f"--seeds: expected whole numbers such as 0,1,2, each below 2**32, found {text[:80]!r}")
+    return [int(item) for item in items]
 
 
 def names(only: list[str]) -> list[str] | None:

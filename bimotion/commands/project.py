@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bimotion.bounds import MAX_COUNT, MAX_SEED
 from bimotion.commands.options import (
     AllowMissing,
     AsJson,
@@ -25,7 +26,9 @@ from bimotion.commands.options import (
 from bimotion.commands.terminal import progress, show
 from bimotion.errors import SettingError
 
-Neighbours = Annotated[int, typer.Option("--neighbours", "-k", min=1, help="Nearest neighbours that coverage looks at.")]
+Neighbours = Annotated[
+    int, typer.Option("--neighbours", "-k", min=1, max=MAX_COUNT, help="Nearest neighbours that coverage looks at.")
+]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, ... [default: cuda if there is one]")]
 
 
@@ -50,13 +53,15 @@ def project(
     only: Only = (),
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.")] = Path("results"),
     split_rule: Rule = SplitRule.paper,
-    split_seed: Annotated[int, typer.Option("--split-seed", min=0, help="Deal clips or speakers again.")] = 0,
+    split_seed: Annotated[int, typer.Option("--split-seed", min=0, max=MAX_SEED, help="Deal clips or speakers again.")] = 0,
     schema: Annotated[
         SchemaName, typer.Option("--schema", help="Classes: each corpus's emotions, or valence.")
     ] = SchemaName.emotion,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the head or the training, and of the map.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Of the head or the training, and of the map.")] = 0,
     neighbours: Neighbours = 5,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most N clips of each corpus, cell and part.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, max=MAX_COUNT, help="At most N clips of each corpus, cell and part.")
+    ] = None,
     allow_missing: AllowMissing = False,
     as_json: AsJson = False,
 ) -> None:

@@ -4,12 +4,12 @@ import logging
 import os
 import sys
 
-from bimotion.progress import Bars, Progress
+from bimotion.progress import Progress, default_progress
 
 
 def progress() -> Progress:
-    """Bars on a terminal's standard error; silence in processes that only train along."""
-    return Bars() if leads() else Progress()
+    """How this command shows long work; after `verbose()`, more often."""
+    return default_progress(verbose=logging.getLogger("bimotion").isEnabledFor(logging.INFO))
 
 
 def leads() -> bool:

@@ -146,7 +146,7 @@ class Classifier:
         self.model.eval()
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             done = ahead(lambda batch: (batch, prepare(batch)), mine)
-            for batch, features in progress.track(done, len(mine), label):
+            for batch, features in progress.track(done, len(mine), label, "batches"):
                 for place, found in self._halved(features, rows, progress):
                     for k, row in zip(batch[place:], found, strict=False):
                         total[pieces[k].clip] += row

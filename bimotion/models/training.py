@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bimotion import files
+from bimotion.bounds import MAX_COUNT, real_number, whole_number
 from bimotion.errors import MissingExtra, SettingError
 from bimotion.lookahead import ahead
 from bimotion.models.classifier import Classifier, Clips
@@ -48,6 +49,19 @@ class FinetuneOptions:
     warmup_steps: int = 0
     weight_decay: float = 0.01
     max_gradient_norm: float = 1.0
+
+    def __post_init__(self):
+        real_number("learning_rate", self.learning_rate, 0, 1, above=True)
+        real_number("dropout", self.dropout, 0, 1, below=True)
+        whole_number("epochs", self.epochs, 1, 10_000)
+        whole_number("patience", self.patience, 1, 10_000)
+        whole_number("batch_size", self.batch_size, 1, 65_536)
+        whole_number("gradient_accumulation", self.gradient_accumulation, 1, 65_536)
+        if self.lora_rank is not None:
+            whole_number("lora_rank", self.lora_rank, 1, 4096)
+        whole_number("warmup_steps", self.warmup_steps, 0, MAX_COUNT)
+        real_number("weight_decay", self.weight_decay, 0, 1)
+        real_number("max_gradient_norm", self.max_gradient_norm, 0, 1_000_000, above=True)
 
 
 def masked_loss(logits, reference, *, exclusive: bool):
@@ -198,7 +212,7 @@ class Training:
             return *numbered, self.micro, self._shares(*numbered, epoch, self.micro)
 
         todo = ahead(prepare, list(enumerate(steps)))
-        for step, ids, micro, shares in self.progress.track(todo, len(steps), f"epoch {epoch}/{options.epochs}"):
+        for step, ids, micro, shares in self.progress.track(todo, len(steps), f"epoch {epoch}/{options.epochs}", "steps"):
             loss = None
             while loss is None:
                 if micro != self.micro:

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bimotion import audio, files, roster
+from bimotion.bounds import MAX_SEED, real_number, whole_number
 from bimotion.corpora import CORPORA, PAPER_CORPORA, corpus_named, elderreact, esd, shemo, urdu, yuemotion
 from bimotion.errors import SettingError, some
 from bimotion.index import SYNTHETIC_MARK
 from bimotion.location import usable
-from bimotion.progress import Progress
+from bimotion.progress import Progress, default_progress
 from bimotion.splits import PAPER_YUEMOTION_ELDERLY_FROM_YEARS, ROSTERED, cut
 from bimotion.synth.voice import SYNTH_VERSION, Voice, utter
 from bimotion.utterance import PARTS
@@ -60,8 +61,8 @@ def plan(scale: float = 0.02, seed: int = 0, corpora: Iterable[str] | None = Non
 
     `corpora`: names; None: those of BiMotion and YueMotion.
     """
-    if not 0 < scale <= 1:
-        raise SettingError(f"expected a scale above 0 and up to 1, found {scale}")
+    real_number("scale", scale, 0, 1, above=True)
+    whole_number("seed", seed, 0, MAX_SEED)
     clips = []
     for corpus in PAPER_CORPORA if corpora is None else [corpus_named(name).name for name in corpora]:
         clips += _plan_rostered(corpus, scale, seed) if corpus in ROSTERED else _plan_yuemotion(scale, seed)
@@ -300,7 +301,7 @@ def lay(root: Path, clips: Sequence[Clip], seed: int = 0, progress: Progress | N
     work = Parallel(n_jobs=-1, return_as="generator")(
         delayed(_speak)(clip, path, seed) for clip, path in zip(clips, paths, strict=True)
     )
-    for _ in (progress or Progress()).track(work, len(clips), "synthesising"):
+    for _ in (progress or default_progress()).track(work, len(clips), "synthesising"):
         pass
 
 
