@@ -82,7 +82,7 @@ def test_audit_and_list_as_json(synth_root):
         (["evaluate", "-m", "bimotion/prosodie", "--corpora", "."], "unknown model 'bimotion/prosodie'"),
         (["evaluate", "-m", "bimotion/prosody", "--split-rule", "random"], "'random' is not one of"),
         (["data", "export", "x", "--config", "eng_old", "--corpora", "."], "unknown config 'eng_old'"),
-        (["data", "synth", "x", "--scale", "2"], "expected a scale above 0 and up to 1, found 2.0"),
+        (["data", "synth", "x", "--scale", "2"], "scale: expected a number above 0 and up to 1, found 2.0"),
     ],
 )
 def test_mistakes_are_one_message_and_exit_code_2(words, said, tmp_path):
