@@ -29,6 +29,9 @@ PAPER = "arXiv 2306.14517, Tables 3, 4 and 5"
 class Comparable:
     """A class: entries that answered the same question about the same clips, and may be compared.
 
+    Classes stand in this order, and the page opens on the first: the most ranked entries, then the most entries; equal ones by
+    track, split rule, schema, protocol, cells (all, then the most, then by name), split seed and data fingerprint.
+
     id                   as in Entry
     track, split_rule, split_seed, schema, protocol, cells, data_fingerprint   what its entries share
     n_entries, n_ranked  how many there are, and how many of them are verified and have all four cells
@@ -89,8 +92,8 @@ class Board:
     """What leaderboard.json holds; its JSON Schema is `json_schema()`.
 
     metric       of all scores
-    entries      class by class, best first
-    comparable   the classes
+    entries      class by class, in the order of `comparable`; in a class best first
+    comparable   the classes, in the order that Comparable states
     references   published rows, as printed
     excluded     submissions that are no entries
     board_version   of this format
@@ -151,8 +154,10 @@ def build(submissions: Path, *, practice: bool = False) -> Board:
             excluded.append(Excluded(identity, f"the same run as {same}"))
     standings = _standings(kept)
     ranked = [dataclasses.replace(entry, standing=standings.get(identity)) for identity, (entry, _) in kept.items()]
-    ranked.sort(key=_order)
-    return Board(ranked, _classes(ranked), references(), sorted(excluded, key=lambda one: one.id))
+    classes = _classes(ranked)
+    place_of = {one.id: place for place, one in enumerate(classes)}
+    ranked.sort(key=lambda entry: (place_of[entry.comparable], *_order(entry)))
+    return Board(ranked, classes, references(), sorted(excluded, key=lambda one: one.id))
 
 
 def _for_practice(entry: Entry) -> str | None:
@@ -277,11 +282,9 @@ def _standings(found: dict[str, tuple[Entry, Statistic | None]]) -> dict[str, St
 
 
 def _order(entry: Entry) -> tuple:
-    """Comparable entries together, best first; without a headline last."""
+    """Best first; without a headline last."""
     value = entry.base.value if entry.base else None
-    asked = (entry.track, entry.split_rule, entry.schema, entry.protocol, entry.comparable)
-    place = entry.standing.rank if entry.standing else 0
-    return (*asked, value is None, -(value or 0.0), place, entry.model, entry.key)
+    return (value is None, -(value or 0.0), entry.standing.rank if entry.standing else 0, entry.model, entry.key)
 
 
 def _classes(found: Iterable[Entry]) -> list[Comparable]:
@@ -289,7 +292,7 @@ def _classes(found: Iterable[Entry]) -> list[Comparable]:
     for entry in found:
         by_class.setdefault(entry.comparable, []).append(entry)
     shared = [one.name for one in dataclasses.fields(Comparable) if one.name not in ("id", "n_entries", "n_ranked")]
-    return [
+    classes = [
         Comparable(
             identity,
             **{name: getattr(group[0], name) for name in shared},
@@ -298,3 +301,11 @@ def _classes(found: Iterable[Entry]) -> list[Comparable]:
         )
         for identity, group in by_class.items()
     ]
+    return sorted(classes, key=_class_order)
+
+
+def _class_order(one: Comparable) -> tuple:
+    """As Comparable says."""
+    asked = (one.track, one.split_rule, one.schema, one.protocol)
+    cells = (one.cells is not None, -len(one.cells or ()), one.cells or ())
+    return (-one.n_ranked, -one.n_entries, *asked, *cells, one.split_seed, one.data_fingerprint)

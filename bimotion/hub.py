@@ -114,7 +114,7 @@ def _api(repo: str) -> HfApi:
 def _files(folder: Path) -> dict[str, Path]:
     """Path in the repository -> file. Links are refused: they would publish what lies elsewhere."""
     found = {path.relative_to(folder).as_posix(): path for path in sorted(Path(folder).rglob("*")) if not path.is_dir()}
-    if links := [str(path) for path in Path(folder).rglob("*") if path.is_symlink()]:
+    if links := sorted(str(path) for path in Path(folder).rglob("*") if path.is_symlink()):
         raise SettingError(f"expected plain files in {folder}, found a link: {links[0]}")
     if not found:
         raise SettingError(f"expected files in {folder}, found none")

@@ -44,7 +44,7 @@ def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None)
     """
     left_out: dict[str, Counter] = defaultdict(Counter)
     malformed = {finding.corpus for finding in selection.manifest.findings if finding.kind == "malformed"}
-    for name in set(CORPORA) - set(selection.manifest.corpora):
+    for name in [name for name in CORPORA if name not in selection.manifest.corpora]:
         reason = "malformed" if name in malformed else "not found" if name in selection.wanted else "not asked for"
         left_out[name][reason] = CORPORA[name].card.n_utterances
     lost = [finding for finding in selection.manifest.findings if finding.kind in (UNUSABLE | NO_PART) - {"malformed"}]

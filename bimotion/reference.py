@@ -335,15 +335,15 @@ def _table(corpus: str, block: _Clips) -> pd.DataFrame:
     if strange := [name for name in columns["id"] if name is None or not name.startswith(f"{corpus}/")]:
         raise RecordError(f"{where}.columns.id: expected ids that begin with {corpus}/, found {strange[0]!r:.80}")
     for name in RULES:
-        for cell in set(columns[f"cell_{name}"]) - {None}:
+        for cell in sorted(set(columns[f"cell_{name}"]) - {None}):
             Cell.parse(cell)
-        if strange := set(columns[f"part_{name}"]) - {None, *PARTS}:
-            raise UnknownName("part", strange.pop()[:80], PARTS)
+        if strange := sorted(set(columns[f"part_{name}"]) - {None, *PARTS}):
+            raise UnknownName("part", strange[0][:80], PARTS)
     if not block.labels and any(columns["emotions"]):
         raise RecordError(f"{where}: expected no emotions where labels is false")
     if block.labels:
         columns["emotions"] = [value or "" for value in columns["emotions"]]
-        for value in set(columns["emotions"]):
+        for value in sorted(set(columns["emotions"])):
             check_emotions(name for name in value.split("+") if name)
     return pd.DataFrame(columns | {"corpus": corpus}, dtype=object).set_index("id")
 

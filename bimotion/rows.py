@@ -124,7 +124,7 @@ def _hash_problems(
     """Ids and marks of corpora without labels here, against the hash over their whole test part."""
     for setting in group:
         dealt = reference.deals_of(result.split.rule, result.schema.name, setting.test, setting.corpora)
-        for corpus in set(dealt).intersection(reference.unlabelled):
+        for corpus in sorted(set(dealt).intersection(reference.unlabelled)):
             mine = clips[(clips["corpus"] == corpus) & (clips["cell"] == str(setting.test))]
             if marks_hash(zip(mine["id"], mine["marks"], strict=True)) != dealt[corpus].marks:
                 yield f"{where}: {corpus} in {setting.test}: expected the ids and reference of its hash, found others"

@@ -134,7 +134,7 @@ def _file_problems(path: Path) -> Iterator[str]:
         return
     found: dict[str, os.stat_result] = {}
     with os.scandir(path) as entries:
-        for entry in entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name not in (*MOST_BYTES, *RECEIVERS):  # the latter are the receiver's own, and not read here
                 yield f"expected {', '.join(MOST_BYTES)} alone, found {entry.name!r:.100}"
                 return

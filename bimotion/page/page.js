@@ -465,7 +465,7 @@ async function start() {
   const text = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   board = JSON.parse(text);
   rows = [...board.entries.map(rowOf), ...board.references.map(printedRow)];
-  const first = [...board.comparable].sort((a, b) => b.n_ranked - a.n_ranked || b.n_entries - a.n_entries)[0];
+  const first = board.comparable[0];
   if (first) Object.assign(state, { track: first.track, split: first.split_rule, schema: first.schema, protocol: first.protocol });
   defaults = { ...state };
   furnish();

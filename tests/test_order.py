@@ -1,0 +1,135 @@
+"""Nothing that bimotion writes or says depends on the order of a hash or of a folder: the same commands in processes that
+differ in both. Run as a program, this file is such a process."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bimotion import board, results, runner
+from bimotion.results import ProtocolUsed
+
+_spec = importlib.util.spec_from_file_location("submissions", Path(__file__).parent / "submissions.py")
+submissions = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(submissions)
+
+PROTOCOLS = {  # name -> protocol, entries: two of the classes have as many
+    "all": (ProtocolUsed("in-group", "1"), 3),
+    "adults": (ProtocolUsed("in-group", "1", ["eng_adu", "zho_adu"]), 2),
+    "elders": (ProtocolUsed("in-group", "1", ["eng_eld", "zho_eld"]), 2),
+}
+COMMANDS = """
+data stats --corpora ROOT
+data audit --corpora ROOT --json
+data doctor ROOT --no-listen
+data export OUT/copy --config eng --config zho_eld --corpora ROOT --metadata-only --private-use --allow-missing
+evaluate -m bimotion/random --corpora ROOT -o OUT/runs --schema valence --allow-missing
+score OUT/runs
+report OUT/one
+compare OUT/one OUT/other
+leaderboard build OUT/submissions -o OUT/site --practice
+leaderboard export OUT/submissions --practice
+leaderboard export OUT/submissions --practice --format latex
+leaderboard export OUT/submissions --practice --format csv
+leaderboard verify OUT/submissions --corpora ROOT --practice
+"""
+
+
+@pytest.fixture(scope="module")
+def made(synth_root, tmp_path_factory):
+    """Two runs, and submissions of three classes."""
+    folder = tmp_path_factory.mktemp("order") / "made"
+    output, asked = folder.with_name("runs"), {"protocol_name": "in-group", "allow_missing": True}
+    run = runner.evaluate("bimotion/random", data_dir=synth_root, output=output, **asked).folder(output)
+    source, number = submissions.Source(run), 0
+    for name, (protocol, n) in PROTOCOLS.items():
+        for _ in range(n):
+            number += 1
+            statement = {"trained_on": ["TESS", "IEMOCAP"], "contamination": {"eng_adu": ["tess", "iemocap", "esd"]}}
+            source.write(
+                folder / "submissions", f"lab/{name}-{number}", number / 10, number, protocol=protocol, statement=statement
+            )
+    for name in ("one", "other"):
+        number += 1
+        source.write(folder, name, number / 20, number).rename(folder / "run")
+        (folder / name).rmdir()
+        (folder / "run").rename(folder / name)
+    return folder
+
+
+def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, synth_root, tmp_path):
+    found = []
+    for seed in ("1", "2", "3"):
+        out = tmp_path / seed / "out"
+        shutil.copytree(made, out)
+        environment = os.environ | {"PYTHONHASHSEED": seed, "BIMOTION_CACHE": str(out.with_name("cache"))}
+        done = subprocess.run(
+            [sys.executable, __file__, seed, synth_root, out], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        said = (done.stdout + done.stderr).replace(str(out), "OUT")
+        found.append({"what was said": said} | {str(path.relative_to(out)): _content(path) for path in sorted(out.rglob("*"))})
+    for other in found[1:]:
+        assert list(other) == list(found[0])
+        assert [name for name in other if other[name] != found[0][name]] == []
+    assert found[0]["what was said"].count("REFUSED\n") == 7  # a part of the clips; each with all that is wrong with it
+    assert len(found[0]["site/leaderboard.json"]) > 10_000
+
+
+def _content(path: Path):
+    """Of a file; of a result what it says but for when and how long."""
+    if path.parent.parent.parent.name == "runs" and path.name == results.RESULT_FILE:
+        return {name: value for name, value in json.loads(path.read_text()).items() if name != "provenance"}
+    return path.read_bytes() if path.is_file() else None
+
+
+def test_classes_of_a_board_stand_by_a_rule(made):
+    """The most ranked entries first, then the most entries, then by what was asked."""
+    built = board.build(made / "submissions", practice=True)
+    assert [one.n_entries for one in built.comparable] == [3, 2, 2]
+    assert [one.cells for one in built.comparable] == [None, ["eng_adu", "zho_adu"], ["eng_eld", "zho_eld"]]
+    order = [one.id for one in built.comparable]
+    assert [order.index(entry.comparable) for entry in built.entries] == [0, 0, 0, 1, 1, 2, 2]
+
+
+class Shuffled(contextlib.nullcontext):
+    """What `os.scandir` gives, in another order."""
+
+    def __init__(self, entries, generator):
+        super().__init__(self)
+        self.entries = iter(shuffled(entries, generator))
+
+    def __iter__(self):
+        return self.entries
+
+    def close(self):
+        pass
+
+
+def shuffled(items, generator):
+    items = list(items)
+    return generator.sample(items, len(items))
+
+
+def _listed_in_another_order(seed: str) -> None:
+    generator, listdir, scandir = random.Random(seed), os.listdir, os.scandir
+    os.listdir = lambda *args: shuffled(listdir(*args), generator)
+    os.scandir = lambda *args: Shuffled(scandir(*args), generator)
+
+
+if __name__ == "__main__":
+    from bimotion import cli
+
+    seed, root, out = sys.argv[1:]
+    _listed_in_another_order(seed)
+    for line in COMMANDS.strip().splitlines():
+        sys.argv = ["bimotion", *line.replace("ROOT", root).replace("OUT", out).split()]
+        with contextlib.suppress(SystemExit):
+            cli.main()
