@@ -29,6 +29,7 @@ _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).par
 tiny_models = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tiny_models)
 FAMILIES = ("wav2vec2-layer", "wav2vec2-group", "hubert", "wavlm", "data2vec", "whisper", "w2v-bert", "ast")
+HANGS_S = 600  # never waited for, but where a process hangs
 ONE_EPOCH = FinetuneOptions(epochs=1, batch_size=16)
 FOUR = {0: "angry", 1: "happy", 2: "neutral", 3: "calm"}
 
@@ -191,7 +192,7 @@ def test_killed_in_an_epoch_it_goes_on_to_the_same_bytes(models, small, tmp_path
         [sys.executable, *command(model, small, tmp_path / "killed", *more)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + HANGS_S
     killed = tmp_path / "killed" / folder.relative_to(tmp_path / "whole")
     while not (states := list(killed.glob("checkpoints/eng_adu-0/state-*"))) and time.monotonic() < deadline:
         assert process.poll() is None
@@ -217,11 +218,14 @@ def test_two_processes_give_the_numbers_of_one(models, small, tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
+    ending = Path(__file__).with_name("ending.py")
+    _, *asked = command(model, small, tmp_path / "two", "--num-train-epochs", "2")
     done = subprocess.run(
-        [*launcher, *command(model, small, tmp_path / "two", "--num-train-epochs", "2")],
-        capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        [*launcher, ending, tmp_path / "left", *asked],
+        capture_output=True, text=True, timeout=HANGS_S, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert [path.read_text() for path in sorted(tmp_path.glob("left-*"))] == ["", ""]  # threads at the end of each process
     assert done.stdout.count("result.json") == 1  # the second process is silent
     other = tmp_path / "two" / folder.relative_to(tmp_path / "one")
     two = results.load(other / "result.json")

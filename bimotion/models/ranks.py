@@ -26,8 +26,12 @@ class Ranks:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         if self.n > 1 and not distributed.is_initialized():
+            # Its functions have the group that there is when it is imported as a default, and would keep that for ever: with
+            # it the threads, one of which may wait for an interpreter that has ended and abort the process. So: before.
+            import torch.distributed.nn.functional
+
             distributed.init_process_group("gloo" if self.device.type == "cpu" else "nccl")
-            atexit.register(distributed.destroy_process_group)  # its threads, left running, abort one exit in eight
+            atexit.register(distributed.destroy_process_group)  # ends its threads, if nothing else has the group
 
     def sum(self, tensor):
         """The sum of all processes' tensors, in place."""
