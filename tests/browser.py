@@ -26,7 +26,7 @@ ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 50) for end in sys.argv[1:3]]
 os.dup2(ends[0], 3), os.dup2(ends[1], 4)
 os.execvp(sys.argv[3], sys.argv[3:])
 """
-TIMEOUT_S = 60
+TIMEOUT_S = 600
 
 
 def executable() -> str | None:
@@ -58,7 +58,7 @@ class Browser:
 
     def __exit__(self, *_):
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(TIMEOUT_S)
         os.close(self._writer)
         os.close(self._reader)
 

@@ -432,11 +432,11 @@ class Client:
     def close(self) -> None:
         self.process.stdin.close()
         self.output += self.process.stdout.readlines()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=600)
 
 
-def wait_for(condition, seconds: float = 10) -> None:
-    """Until the condition holds; AssertionError where it never does."""
+def wait_for(condition, seconds: float = 600) -> None:
+    """Until the condition holds; AssertionError where it hangs."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

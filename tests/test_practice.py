@@ -103,7 +103,7 @@ def test_the_page_is_served_on_this_machine_alone(submissions, tmp_path):
     )
     try:
         address = next(line for line in server.stdout if line.startswith("http://127.0.0.1:")).split()[0]
-        with urllib.request.urlopen(f"{address}index.html", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address}index.html", timeout=600) as answer:
             assert b"BiMotion leaderboard" in answer.read()
     finally:
         server.terminate()

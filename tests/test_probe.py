@@ -23,6 +23,7 @@ from bimotion.synth import layouts
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tiny_models)
+HANGS_S = 600  # never waited for, but where a process hangs
 FAMILIES = ("wav2vec2-layer", "wav2vec2-group", "hubert", "wavlm", "data2vec", "whisper", "w2v-bert", "ast")
 
 
@@ -126,7 +127,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
     process = subprocess.Popen(
         [*map(str, command), "-o", str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANGS_S
     while not (done := list((tmp_path / "killed").rglob("unfinished/[!.]*.parquet"))) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)

@@ -15,6 +15,7 @@ from bimotion.progress import Progress
 from bimotion.store import Store
 
 N_ROWS, N_NUMBERS = 40, 5000
+HANGS_S = 600  # never waited for, but where a process hangs
 FILLING = """
 import sys, time
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_a_killed_process_loses_nothing_and_leaves_nothing_wrong(tmp_path, whole
     calls = tmp_path / "calls"
     for repeated, enough in enumerate((5, 17), 1):  # each killed process may have been at work on one row
         process = filling(tmp_path / "a.npy", calls, pause_s=0.02)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANGS_S
         while len(places_in(calls)) < enough and time.monotonic() < deadline:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)

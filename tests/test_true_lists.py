@@ -1,7 +1,6 @@
 """All true file names of the corpora: the paper's tables to the clip, and the shipped rosters made again."""
 
 import gzip
-import time
 
 import pandas as pd
 import pytest
@@ -230,15 +229,14 @@ def test_iemocap_sessions_stay_together(placed):
     assert (sessions == 1).all()
 
 
-def test_indexing_takes_less_than_a_minute_and_a_gigabyte(true_indexing):
+def test_indexing_costs_little_more_than_opening_the_files_and_less_than_a_gigabyte(true_indexing):
     assert true_indexing["n_clips"] == sum(N_CLIPS.values())
-    assert true_indexing["seconds"] < 60
+    assert true_indexing["first_s"] < 40 * true_indexing["reading_s"]  # 13 of it
     assert true_indexing["peak_bytes"] < 1e9
 
 
-def test_second_indexing_takes_less_than_two_seconds_and_finds_the_same(true_tree, true_manifest):
-    started = time.process_time()  # of this process: the machine may be busy with something else
-    again = manifest.build(true_tree)
-    assert time.process_time() - started < 2
+def test_a_second_indexing_costs_a_fraction_of_the_first_and_finds_the_same(true_tree, true_manifest, true_indexing):
+    assert true_indexing["second_s"] < true_indexing["first_s"] / 2  # a fifth of it
+    again = manifest.build(true_tree)  # in another process
     assert again.fingerprint == true_manifest.fingerprint
     assert again.states == true_manifest.states

@@ -14,7 +14,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-SHARED = Path(os.environ.get("BIMOTION_CORPORA") or Path(__file__).parents[3] / "shared" / "corpora")
+# beside the checkout; BIMOTION_SHARED=/nonexistent hides both (.ci/run)
+BESIDE = Path(os.environ.get("BIMOTION_SHARED") or Path(__file__).parents[3] / "shared")
+SHARED = Path(os.environ.get("BIMOTION_CORPORA") or BESIDE / "corpora")
+MODELS = Path(os.environ.get("BIMOTION_MODELS") or BESIDE / "models")
 YUEMOTION_SPEAKERS = [  # number, gender, age: the card's 7 + 4 adults and 5 + 2 elders, one of them 59 years old
     *((n, "f", 20 + 3 * n) for n in range(1, 8)),
     *((n, "m", 25 + n) for n in range(8, 12)),

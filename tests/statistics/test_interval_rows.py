@@ -180,7 +180,7 @@ FULL = {  # test clips and speakers of the paper's cells
 }
 
 
-def test_ten_thousand_replicates_of_a_full_result_in_seconds(table):
+def test_ten_thousand_replicates_of_a_full_result_cost_a_few_scorings(table):
     plan = protocol.settings("all")
     blocks = []
     for place, (train, test, corpora) in enumerate({(s.training_set, str(s.test), s.corpora) for s in plan}):
@@ -188,9 +188,9 @@ def test_ten_thousand_replicates_of_a_full_result_in_seconds(table):
         blocks.append(table(seed=place, cells={test: used}, train=train))
     predictions = pd.concat(blocks, ignore_index=True)
     assert len(predictions) > 50_000
-    started = time.perf_counter()
+    started = time.process_time()
+    expected = scores(predictions, plan, EMOTION)
+    scored_s, started = time.process_time() - started, time.process_time()
     found = intervals(predictions, plan, EMOTION, replicates=10_000)
-    seconds = time.perf_counter() - started
-    print(f"{len(found)} intervals of {len(plan)} settings in {seconds:.1f} s")
-    assert len(found) == len(scores(predictions, plan, EMOTION)) > 1000
-    assert seconds < 12  # 1.5 s on two quiet cores; others may use them too
+    assert len(found) == len(expected) > 1000
+    assert time.process_time() - started < 5 * scored_s  # 0.7 of it
