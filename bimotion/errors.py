@@ -12,6 +12,7 @@ BimotionError                 the command line prints it without a traceback and
 ├── SettingError              a run that cannot be done: no clips to train on, a part that is empty
 ├── LicenceError              an export that a corpus's licence forbids
 ├── HubError                  the Hugging Face Hub: no token, no permission, no such repository, a broken connection
+├── StorageError              a disk that is full or may not be written
 ├── RecordError               a result or prediction file that breaks its schema
 └── MissingExtra              an optional package is needed; says which to install
 """
@@ -72,6 +73,10 @@ class LicenceError(BimotionError):
 
 class HubError(BimotionError):
     """The Hugging Face Hub does not do what it was asked."""
+
+
+class StorageError(BimotionError):
+    """A file cannot be written where it belongs, or was lost while in use."""
 
 
 class RecordError(BimotionError):

@@ -1,4 +1,4 @@
-"""Features of clips: extracted once in parallel, kept on disk a corpus at a time, read back memory-mapped."""
+"""Features of clips: extracted once in parallel, kept on disk in blocks of clips, read back row by row."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,61 +14,52 @@ from bimotion import audio, files
 from bimotion.lookahead import ahead
 from bimotion.manifest import Manifest
 from bimotion.progress import Progress
-from bimotion.store import Store, corpus_stores
+from bimotion.store import Row, Store, corpus_stores
 
 Encode = Callable[[np.ndarray], np.ndarray]
-CLIPS_A_TASK, CLIPS_ON_A_GPU = 32, 512
+CLIPS_A_TASK = 32
 
 
 def features(name: str, encode: Encode, manifest: Manifest, table: pd.DataFrame, progress: Progress) -> np.ndarray:
-    """Features of the rows of `table` (a part of manifest.table), float32, shape (len(table), n_features).
+    """Features of the rows of `table` (a part of manifest.table, index 0, 1, ...), float32, shape (len(table), n_features).
 
-    `name` must change whenever `encode` gives other numbers: it is the name of the cache. Whole corpora are extracted.
-    Raises AudioError for a file that cannot be decoded.
+    `name` must change whenever `encode` gives other numbers: it is the name of the cache. Only rows that no earlier call
+    extracted are. Raises AudioError for a file that cannot be decoded.
     """
-    blocks = []
-    for corpus, rows in table.groupby("corpus", sort=False):
-        whole = manifest.table[manifest.table["corpus"] == corpus]
-        folder = files.cache_dir() / "features" / f"{name.replace('/', '__')}-{audio.version()}"
-        target = folder / f"{corpus}-{manifest.states[corpus]}.npy"
-        paths = [manifest.path(corpus, path) for path in whole["path"]]
-        cached = _cached(target, encode, paths, f"{name}: {corpus}", progress)
-        places = pd.Series(np.arange(len(whole)), index=whole["id"])[rows["id"]]
-        blocks.append(pd.DataFrame(cached[places.to_numpy()], index=rows.index))
-    return pd.concat(blocks).loc[table.index].to_numpy(dtype=np.float32)
+    found: list[np.ndarray | None] = [None] * len(table)
+    of = f"{name.replace('/', '__')}-{audio.version()}"
+    for part in corpus_stores("features", of, manifest, table, np.float32):
+        make = partial(_encoded, encode, manifest, part.clips)
+        part.store.fill(part.places, make, progress, f"{name}: {part.corpus}")
+        for number, place in zip(part.numbers, part.places, strict=True):
+            found[number] = part.store.row(place)
+    return np.stack(found)
 
 
-def _cached(target: Path, encode: Encode, paths: Sequence[Path], label: str, progress: Progress) -> np.ndarray:
-    if not target.exists():
-        vectors = list(progress.track(_encoded(encode, paths), len(paths), label))
-        with files.written(target) as temporary:
-            np.save(temporary, np.stack(vectors))
-        place = target.stem.rpartition("-")[0].rpartition("-")[0]
-        files.remove_others(target.parent, keep=[target], pattern=f"{place}-*")
-    return np.load(target, mmap_mode="r", allow_pickle=False)
-
-
-def _encoded(encode: Encode, paths: Sequence[Path]) -> Iterator[np.ndarray]:
+def _encoded(encode: Encode, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Iterator[Row]:
     from joblib import Parallel, cpu_count, delayed
 
+    rows = clips.iloc[places]
+    paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
     tasks = [paths[start : start + CLIPS_A_TASK] for start in range(0, len(paths), CLIPS_A_TASK)]
     workers = min(cpu_count(), len(tasks))
-    for vectors in Parallel(n_jobs=workers, return_as="generator")(delayed(_encode_all)(encode, task) for task in tasks):
-        yield from vectors
+    for made in Parallel(n_jobs=workers, return_as="generator")(delayed(_encode_all)(encode, task) for task in tasks):
+        yield from made
 
 
-def _encode_all(encode: Encode, paths: Sequence[Path]) -> list[np.ndarray]:
-    return [encode(audio.decode(path)) for path in paths]
+def _encode_all(encode: Encode, paths: Sequence[Path]) -> list[Row]:
+    return [Row(encode(audio.decode(path)), files.digest(path)) for path in paths]
 
 
 class LayerEncoder(Protocol):
-    """What layer_features needs of an encoder (models/encoders.py)."""
+    """What layer_features needs of an encoder (models/encoders.py). `together`: so many clips, always the same ones, are
+    encoded together, for a neighbour in a batch moves the last digits of a clip's features."""
 
     name: str
     fingerprint: str
     n_layers: int
     n_features: int
-    device: object
+    together: int
 
     def encode(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Pooled features, float32, shape (n_clips, n_layers, n_features)."""
@@ -130,28 +121,32 @@ class LayerRows:
 def layer_features(encoder: LayerEncoder, manifest: Manifest, table: pd.DataFrame, progress: Progress) -> LayerTable:
     """Pooled layers of the rows of `table` (a part of manifest.table, index 0, 1, ...): float16 on disk, read on demand.
 
-    Only rows that no earlier call extracted are encoded, and what was, stays when the process is killed. Memory does not
-    grow with the corpora: clips are decoded, encoded and written a few at a time, longest together. Raises AudioError.
+    Only rows that no earlier call extracted are encoded (and their neighbours, where an encoder takes several clips
+    together), and what was, stays when the process is killed. What a clip's features are does not hang on what was asked for
+    or extracted before. Memory does not grow with the corpora. Raises AudioError.
     """
-    folder = files.cache_dir() / "features" / f"{encoder.fingerprint}-{audio.version()}"
     shape = (encoder.n_layers, encoder.n_features)
     stores, store_of, place_of = [], np.empty(len(table), np.int32), np.empty(len(table), np.int64)
-    for part in corpus_stores(folder, manifest, table, lambda clips: np.full(len(clips), np.prod(shape)), np.float16):
-        longest_first = np.argsort(-part.clips["duration_s"].to_numpy()[part.places], kind="stable")
+    of = f"{encoder.fingerprint}-{audio.version()}"
+    for part in corpus_stores("features", of, manifest, table, np.float16, together=encoder.together):
         make = partial(_pooled, encoder, manifest, part.clips)
-        part.store.fill(part.places[longest_first], make, progress, f"{encoder.name}: {part.corpus}")
+        part.store.fill(part.places, make, progress, f"{encoder.name}: {part.corpus}")
         store_of[part.numbers], place_of[part.numbers] = len(stores), part.places
         stores.append(part.store)
     return LayerTable(tuple(stores), store_of, place_of, shape)
 
 
-def _pooled(encoder: LayerEncoder, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Iterator[np.ndarray]:
-    """Features of some places, decoded in threads ahead of the encoder."""
+def _pooled(encoder: LayerEncoder, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Iterator[Row]:
+    """Features of some places, whole groups of encoder.together, decoded in threads ahead of the encoder."""
     from joblib import cpu_count
 
     rows = clips.iloc[places]
     paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
-    size = CLIPS_ON_A_GPU if "cuda" in str(encoder.device) else CLIPS_A_TASK
-    waveforms = ahead(audio.decode, paths, n=2 * size, workers=cpu_count())
-    while block := list(islice(waveforms, size)):
-        yield from np.clip(encoder.encode(block), -65504, 65504)
+    decoded = ahead(_decoded, paths, n=max(CLIPS_A_TASK, 2 * encoder.together), workers=cpu_count())
+    while group := list(islice(decoded, encoder.together)):
+        made = np.clip(encoder.encode([waveform for waveform, _ in group]), -65504, 65504)
+        yield from (Row(row, source) for row, (_, source) in zip(made, group, strict=True))
+
+
+def _decoded(path: Path) -> tuple[np.ndarray, str]:
+    return audio.decode(path), files.digest(path)

@@ -1,19 +1,22 @@
-"""Where derived files go, and how they are written: to a temporary name, then renamed.
+"""Where derived files go, and how they are written: to a temporary name, then renamed. What is read back is checked.
 
 A process that is killed leaves its temporary files. Their names say whose they are, and a lock that ends with the process says
 whether they are still being written: whoever writes beside them next removes those that nobody holds.
 """
 
+import errno
+import hashlib
 import os
 import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bimotion.errors import SettingError
+from bimotion.errors import SettingError, StorageError
 
 try:
     import fcntl
@@ -24,12 +27,43 @@ _MARK = ".bimotion-"
 _LEFTOVER = re.compile(rf"\..*{re.escape(_MARK)}[a-z0-9_]{{8}}(\.[^.]*)?", re.DOTALL)
 _MAX_NAME = 50
 """Characters of the target that a temporary name repeats: with all of it, it could be longer than names may be."""
+_SEAL = b"bimotion sealed 1 sha256 "
+_REFUSED = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EEXIST", "ENOTDIR", "EISDIR", "EIO")
+    if hasattr(errno, name)
+}
 
 
 def cache_dir() -> Path:
-    """`BIMOTION_CACHE`, else `~/.cache/bimotion`. Safe to delete: all of it is made again (rows of datasets made from a
-    YueMotion archive point into it)."""
-    return Path(os.environ.get("BIMOTION_CACHE") or Path.home() / ".cache" / "bimotion")
+    """`BIMOTION_CACHE`, else `bimotion` in `XDG_CACHE_HOME`, else `~/.cache/bimotion`. Safe to delete: all of it is made again
+    (rows of datasets made from a YueMotion archive point into it)."""
+    if named := os.environ.get("BIMOTION_CACHE"):
+        return Path(named).expanduser()
+    shared = os.environ.get("XDG_CACHE_HOME", "")  # the specification ignores what is no absolute path
+    return (Path(shared) if os.path.isabs(shared) else Path.home() / ".cache") / "bimotion"
+
+
+@contextmanager
+def storing(target: Path) -> Iterator[None]:
+    """Where the disk is full or may not be written, StorageError naming `target` and what to do, in one line."""
+    try:
+        yield
+    except OSError as error:
+        named = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else None
+        elsewhere = named is not None and not named.is_relative_to(_existing(target.absolute()))
+        if error.errno not in _REFUSED or elsewhere:  # a file that is read meanwhile, such as a clip
+            raise
+        in_cache = target.absolute().is_relative_to(cache_dir().absolute())
+        advice = "set BIMOTION_CACHE to another folder" if in_cache else "choose another folder"
+        raise StorageError(
+            f"{target}: expected to write it, found: {os.strerror(error.errno)}; make room or give permission, or {advice}"
+        ) from error
+
+
+def _existing(target: Path) -> Path:
+    """The nearest folder above a path that is there."""
+    return next((folder for folder in target.parents if folder.exists()), target.parent)
 
 
 def require_writable(folder: Path) -> None:
@@ -47,7 +81,7 @@ def require_writable(folder: Path) -> None:
 
 @contextmanager
 def written(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target`, which takes its name only if the block ends well.
+    """A temporary path beside `target`, which takes its name only if the block ends well. Raises StorageError.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -56,7 +90,7 @@ def written(target: Path) -> Iterator[Path]:
     >>> target.read_text()
     'whole'
     """
-    with _temporary(target, _new_file) as temporary:
+    with storing(target), _temporary(target, _new_file) as temporary:
         yield temporary
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
         temporary.replace(target)
@@ -64,8 +98,9 @@ def written(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written(target: Path) -> Iterator[Path]:
-    """A new temporary folder beside `target`, which takes its name only if the block ends well and fills it."""
-    with _temporary(target, _new_folder) as temporary:
+    """A new temporary folder beside `target`, which takes its name only if the block ends well and fills it. Raises
+    StorageError."""
+    with storing(target), _temporary(target, _new_folder) as temporary:
         yield temporary
         if any(temporary.iterdir()):
             temporary.chmod(0o777 & ~_umask())
@@ -150,13 +185,63 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def remove_others(folder: Path, keep: Iterable[Path], pattern: str = "*") -> None:
-    """Remove what `folder` holds of earlier states: everything of the pattern but `keep`. Missing files are no error."""
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """A lock between processes, in a file that is made for it. Raises StorageError."""
+    from filelock import FileLock
+
+    lock = FileLock(path)
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_sealed(target: Path, content: bytes) -> None:
+    """Write a small file with its checksum in front, for `read_sealed`. Raises StorageError."""
+    with written(target) as temporary:
+        temporary.write_bytes(_SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+
+
+def read_sealed(path: Path, say: Callable[[str], None]) -> bytes | None:
+    """What `write_sealed` wrote; None where there is nothing, or where it is damaged, which is said in one line.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a"
+    >>> write_sealed(path, b"content")
+    >>> read_sealed(path, print)
+    b'content'
+    >>> with path.open("r+b") as stream:
+    ...     _ = stream.seek(-1, os.SEEK_END), stream.write(b"?")
+    >>> read_sealed(path, lambda line: print(line.rpartition("/")[2]))
+    a: damaged (its checksum differs), made again
+    """
+    try:
+        seal, _, content = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    if seal != _SEAL + hashlib.sha256(content).hexdigest().encode():
+        say(f"{path}: damaged (its checksum differs), made again")
+        return None
+    return content
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def remove_others(folder: Path, keep: Iterable[Path], pattern: str = "*", unused_s: float = 0) -> None:
+    """Remove what `folder` holds of earlier states: everything of the pattern but `keep` and what was changed in the last
+    `unused_s` seconds. What is missing, or may not be removed, is no error."""
     for path in set(folder.glob(pattern)) - set(keep):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            if not unused_s or time.time() - path.stat().st_mtime >= unused_s:
+                _remove(path)
 
 
 def _umask() -> int:

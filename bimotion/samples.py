@@ -1,4 +1,4 @@
-"""Clips as samples: decoded once in parallel, kept on disk as 16-bit numbers a corpus at a time, read a clip at a time."""
+"""Clips as samples: decoded once in parallel, kept on disk as 16-bit numbers in blocks of clips, read a clip at a time."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -13,12 +13,12 @@ from bimotion import audio, files
 from bimotion.errors import AudioError
 from bimotion.manifest import Manifest
 from bimotion.progress import Progress
-from bimotion.store import Store, corpus_stores
+from bimotion.store import Row, Store, corpus_stores
 
 SAMPLES_VERSION = "1"
 FULL_SCALE = 32767
 CLIPS_A_TASK = 8  # a minute of sound is 2 MB, and some tasks' wait in memory
-SLACK, SLACK_S = 1.1, 0.5  # codecs and resamplers add a little to what headers say; unused room takes no disk
+SLACK, SLACK_S = 1.1, 0.5  # codecs and resamplers add a little to what headers say
 
 
 @dataclass(frozen=True)
@@ -46,32 +46,29 @@ def samples(manifest: Manifest, table: pd.DataFrame, progress: Progress) -> Samp
     Raises AudioError for a file that cannot be decoded, or that holds more than its header says; what was decoded before
     stays.
     """
-    folder = files.cache_dir() / "samples" / f"{SAMPLES_VERSION}-{audio.version()}"
+    version = f"{SAMPLES_VERSION}-{audio.version()}"
     stores, store_of, place_of = [], np.empty(len(table), np.int32), np.empty(len(table), np.int64)
     n_samples = np.empty(len(table), np.int64)
-    digest = hashlib.sha256(f"{SAMPLES_VERSION}-{audio.version()}\n".encode())
-    for part in corpus_stores(folder, manifest, table, _room, np.int16):
-        make = partial(_decoded, manifest, part.clips, part.store.room)
+    digest = hashlib.sha256(f"{version}\n".encode())
+    for part in corpus_stores("samples", version, manifest, table, np.int16):
+        make = partial(_decoded, manifest, part.clips)
         part.store.fill(part.places, make, progress, f"decoding: {part.corpus}")
         store_of[part.numbers], place_of[part.numbers] = len(stores), part.places
-        n_samples[part.numbers] = part.store.filled[part.places]
+        n_samples[part.numbers] = part.store.lengths(part.places)
         stores.append(part.store)
         digest.update(f"{part.corpus}\t{manifest.states[part.corpus]}\n".encode())
     digest.update("\n".join(table["id"]).encode())
     return Samples(tuple(stores), store_of, place_of, n_samples, digest.hexdigest())
 
 
-def _room(clips: pd.DataFrame) -> np.ndarray:
-    return np.ceil((clips["duration_s"].to_numpy() * SLACK + SLACK_S) * audio.SAMPLE_RATE_HZ).astype(np.int64)
-
-
-def _decoded(manifest: Manifest, clips: pd.DataFrame, room: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
+def _decoded(manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Iterator[Row]:
     from joblib import Parallel, cpu_count, delayed
 
     rows = clips.iloc[places]
     paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
     starts = range(0, len(paths), CLIPS_A_TASK)
-    tasks = [(paths[start : start + CLIPS_A_TASK], room[places[start : start + CLIPS_A_TASK]]) for start in starts]
+    seconds = rows["duration_s"].to_numpy()
+    tasks = [(paths[start : start + CLIPS_A_TASK], seconds[start : start + CLIPS_A_TASK]) for start in starts]
     workers = min(cpu_count(), len(tasks))
     with Parallel(n_jobs=workers, return_as="generator") as parallel:
         for start in range(0, len(tasks), 4 * workers):  # left to itself it decodes on while results wait in memory
@@ -79,12 +76,13 @@ def _decoded(manifest: Manifest, clips: pd.DataFrame, room: np.ndarray, places: 
                 yield from found
 
 
-def _pcm(paths: Sequence[Path], room: np.ndarray) -> list[np.ndarray]:
+def _pcm(paths: Sequence[Path], seconds: np.ndarray) -> list[Row]:
     found = []
-    for path, most in zip(paths, room, strict=True):
+    for path, expected in zip(paths, seconds, strict=True):
         waveform = audio.decode(path)
-        if len(waveform) > most:
-            expected, n_s = (most / audio.SAMPLE_RATE_HZ - SLACK_S) / SLACK, len(waveform) / audio.SAMPLE_RATE_HZ
+        n_s = len(waveform) / audio.SAMPLE_RATE_HZ
+        if n_s > expected * SLACK + SLACK_S:
             raise AudioError(f"{path}: header and content differ: expected about {expected:.2f} s, found {n_s:.2f} s")
-        found.append(np.rint(np.clip(waveform, -1, 1) * FULL_SCALE).astype(np.int16))
+        pcm = np.rint(np.clip(waveform, -1, 1) * FULL_SCALE).astype(np.int16)
+        found.append(Row(pcm, files.digest(path)))
     return found

@@ -1,128 +1,259 @@
-"""Rows of numbers on disk that are filled when they are first asked for, each once, whatever stops in between."""
+"""Rows of numbers on disk, in blocks of rows that are checked when they are read; each row is made when it is first asked for.
 
+A block is one safetensors file: `numbers` (the rows it has, one after the other), `lengths` (int64), and in its metadata, as
+JSON: what the rows are of (`identity`), their ids, the SHA-256 of the file that each was made from, and one over all of this.
+"""
+
+import contextlib
+import hashlib
+import json
 import os
-import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from bimotion import files
+from bimotion.errors import StorageError
 from bimotion.manifest import Manifest
 from bimotion.progress import Progress
 
-Make = Callable[[np.ndarray], Iterable[np.ndarray]]
+STORE_VERSION = "2"
+BLOCK_ROWS = 32
+UNUSED_S = 24 * 3600
+"""An earlier state of a corpus stays so long after it was last opened: another run may be at work with it."""
+_MAX_HEADER_BYTES = 16 * 2**20
+
+
+class Row(NamedTuple):
+    """Numbers of one row, and the SHA-256 of the file that they were made from."""
+
+    numbers: np.ndarray
+    source: str
+
+
+Make = Callable[[np.ndarray], Iterable[Row]]
 """Places of rows -> those rows, in that order, one at a time."""
 
 
+class Damaged(Exception):
+    """A block that is not what was written."""
+
+
 class Store:
-    """Rows one after the other in a sparse file, and beside it how many numbers of each row are there (0: not done yet).
+    """Rows of clips in a folder, some dozens a file. They are written whole, renamed, and checked once a process and file.
 
-    path     the data, flat .npy; `path`.filled.npy, int64 (n_rows, 2): each row's room, and how much of it is filled
-    room     most numbers that each row may have, shape (n_rows,); disk is taken only by what is filled
-    dtype    of the data
+    folder     of this store only;  identity: of what the rows are: a file that says another is not believed
+    ids        of all rows that there can be, in the order of their places
+    together   so many rows, neighbours in `order`, are always made together: what a row is can hang on its neighbours, but
+               never on which rows were asked for, or made before
+    order      places, neighbours first (None: as they are)
 
-    What is found at `path` with other room or dtype is made anew. A row is marked filled only after its numbers were
-    handed to the system, so a process that is killed leaves no row that is marked and wrong (a machine that loses power may).
+    What is damaged counts as not made. A process that is killed leaves no row that is wrong, and loses at most a block.
 
     >>> import tempfile
-    >>> store = Store(Path(tempfile.mkdtemp()) / "a.npy", room=np.array([2, 3]), dtype=np.float16)
-    >>> store.fill(np.array([1]), lambda places: [np.full(2, place) for place in places], Progress(), "a")
+    >>> store = Store(Path(tempfile.mkdtemp()) / "a", "doubled", ["x", "y"], np.float16)
+    >>> store.fill(np.array([1]), lambda places: [Row(np.full(2, place), "") for place in places], Progress(), "a")
     >>> store.row(1).tolist(), store.missing(np.array([0, 1])).tolist()
     ([1.0, 1.0], [0])
     """
 
-    def __init__(self, path: Path, room: np.ndarray, dtype: np.typing.DTypeLike):
-        self.path, self.room, self.dtype = path, np.asarray(room, np.int64), np.dtype(dtype)
-        self.starts = np.cumsum(self.room) - self.room
-        self.marks_path = path.with_name(f"{path.name}.filled.npy")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.opening.lock"):  # not the lock of filling, which may be held for hours
-            opened = self._opened() or self._made_anew()
-        descriptor, self._offset, self._marks = opened
-        weakref.finalize(self, os.close, descriptor)
-        self._descriptor = descriptor
-
-    def __reduce__(self):
-        return Store, (self.path, self.room, self.dtype)  # a descriptor means nothing in another process
-
-    @property
-    def files(self) -> list[Path]:
-        """Everything on disk that belongs to it."""
-        return [self.path, self.marks_path, Path(f"{self.path}.opening.lock"), Path(f"{self.path}.lock")]
-
-    @property
-    def filled(self) -> np.ndarray:
-        """Numbers that each row has by now (0: not done), int64, shape (n_rows,)."""
-        return self._marks[:, 1]
+    def __init__(
+        self, folder: Path, identity: str, ids: Sequence[str], dtype: np.typing.DTypeLike, *, together: int = 1, order=None
+    ):
+        self.folder, self.ids, self.dtype, self.together = folder, list(ids), np.dtype(dtype), together
+        self.size = max(together, BLOCK_ROWS // together * together)
+        self.order = np.arange(len(self.ids)) if order is None else np.asarray(order)
+        self.rank = np.argsort(self.order)
+        layout = hashlib.sha256("\n".join(self.ids[place] for place in self.order).encode()).hexdigest()
+        self.identity = f"{identity}, {self.dtype}, {together} of {self.size} together, {layout}"
+        self._starts, self._lengths = np.zeros((2, len(self.ids)), np.int64)  # bytes, numbers: by place, of checked blocks
+        self._signatures: dict[int, tuple | None] = {}
+        self._damage: list[str] = []
 
     def missing(self, places: np.ndarray) -> np.ndarray:
         """Those of some rows that are not done, each once, in the order given."""
-        return pd.unique(places[self.filled[places] == 0])
+        return pd.unique(places[self.lengths(places) == 0])
+
+    def lengths(self, places: np.ndarray) -> np.ndarray:
+        """Numbers that each of some rows has (0: not done), int64, shape (len(places),)."""
+        for number in np.unique(self.rank[places] // self.size).tolist():
+            self._check(number)
+        return self._lengths[places]
+
+    def sources(self) -> dict[str, str]:
+        """SHA-256 of the file that each row that is done was made from, by id."""
+        found = {}
+        for number in range(-(-len(self.ids) // self.size)):
+            found |= self._sources(number)
+        return {self.ids[place]: source for place, source in found.items()}
 
     def fill(self, places: np.ndarray, make: Make, progress: Progress, label: str) -> None:
         """Make what is missing of some rows; waits for another process that fills this store, and takes what that made.
 
-        Raises what `make` raises; the rows that it gave until then stay. ValueError for a row that is empty or has no room.
+        `make` is given whole groups of `together` rows, in `order`. Raises what `make` raises; ValueError for an empty row;
+        StorageError.
         """
+        with contextlib.suppress(OSError):
+            os.utime(self.folder)
         if not len(self.missing(places)):
             return
-        lock = FileLock(f"{self.path}.lock")
-        with progress.task(f"{label}: waiting for another process"):
-            lock.acquire()
-        try:
-            if len(missing := self.missing(places)):
-                rows = progress.track(make(missing), len(missing), label)
-                for place, row in zip(missing, rows, strict=True):
-                    self._write(place, row)
-        finally:
-            lock.release()
+        with contextlib.ExitStack() as stack:
+            with progress.task(f"{label}: waiting for another process"):
+                stack.enter_context(files.locked(self.folder / "lock"))
+            missing = self.missing(places)
+            if self._damage:
+                more = f" and {len(self._damage) - 1} more" if len(self._damage) > 1 else ""
+                progress.say(f"{self._damage[0]}{more}: damaged in the cache, made again")
+                self._damage.clear()
+            todo = self._whole_groups(missing)
+            self._fill(todo, progress.track(make(todo), len(todo), label) if len(todo) else ())
+        if len(lost := self.missing(places)):
+            raise StorageError(
+                f"{self.folder}: expected to read back what was written, found {len(lost)} clips damaged or gone"
+            )
 
     def row(self, place: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Numbers start:stop of a row (None: to its end), in an array of its own. KeyError for a row that is not done."""
+        """Numbers start:stop of a row (None: to its end), in an array of its own. StorageError for a row that is not there."""
         # Positioned reads, not a mapping, whose pages stay in the process's resident memory once they were read: fitting
-        # a head on 246 MB of features took 256 MB so, and 15 MB this way. And readers that are forked
-        # share no position.
-        filled = int(self.filled[place])
-        if not filled:
-            raise KeyError(f"{self.path}: row {place} is not filled")
-        numbers = np.empty((filled if stop is None else min(stop, filled)) - start, self.dtype)
-        offset = self._offset + (int(self.starts[place]) + start) * self.dtype.itemsize
-        if os.preadv(self._descriptor, [numbers.view(np.uint8)], offset) != numbers.nbytes:
-            raise OSError(f"{self.path}: ends before row {place} does")
-        return numbers
-
-    def _write(self, place: int, row: np.ndarray) -> None:
-        row = np.ascontiguousarray(row, self.dtype)
-        if not 0 < row.size <= self.room[place]:
-            raise ValueError(f"row {place}: expected 1 to {self.room[place]} numbers, found {row.size}")
-        left, offset = memoryview(row.reshape(-1).view(np.uint8)), self._offset + int(self.starts[place]) * self.dtype.itemsize
-        while left:
-            written = os.pwrite(self._descriptor, left, offset)
-            left, offset = left[written:], offset + written
-        self._marks[place, 1] = row.size
-
-    def _opened(self) -> tuple[int, int, np.ndarray] | None:
+        # a head on 246 MB of features took 256 MB so, and 15 MB this way. And readers that are forked share no position.
+        number = int(self.rank[place]) // self.size
         try:
-            data = np.load(self.path, mmap_mode="r", allow_pickle=False)
-            marks = np.load(self.marks_path, mmap_mode="r+", allow_pickle=False)
-        except (FileNotFoundError, ValueError, EOFError):  # not there, no .npy, cut short
-            return None
-        fits = (data.shape, data.dtype) == ((self.room.sum(),), self.dtype)
-        if not fits or marks.shape != (len(self.room), 2) or (marks[:, 0] != self.room).any():
-            return None
-        return os.open(self.path, os.O_RDWR), data.offset, marks
+            with self._path(number).open("rb", buffering=0) as stream:
+                self._check(number, stream)
+                if length := int(self._lengths[place]):
+                    numbers = np.empty((length if stop is None else min(stop, length)) - start, self.dtype)
+                    stream.seek(int(self._starts[place]) + start * self.dtype.itemsize)
+                    if stream.readinto(numbers.view(np.uint8)) == numbers.nbytes:
+                        return numbers
+        except FileNotFoundError:
+            pass
+        raise StorageError(f"{self._path(number)}: expected {self.ids[place]} in it, found it removed or damaged: run it again")
 
-    def _made_anew(self) -> tuple[int, int, np.ndarray]:
-        self.marks_path.unlink(missing_ok=True)  # first: no mark may ever stand beside data that it is not of
-        with files.written(self.path) as temporary:
-            np.lib.format.open_memmap(temporary, mode="w+", dtype=self.dtype, shape=(int(self.room.sum()),))
-        with files.written(self.marks_path) as temporary:
-            np.save(temporary, np.stack([self.room, np.zeros_like(self.room)], axis=1))
-        return self._opened()
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.safetensors"
+
+    def _whole_groups(self, places: np.ndarray) -> np.ndarray:
+        """All rows of the groups of some, in `order`."""
+        groups = np.unique(self.rank[places] // self.together)
+        ranks = (groups[:, None] * self.together + np.arange(self.together)).ravel()
+        return self.order[ranks[ranks < len(self.ids)]]
+
+    def _fill(self, places: np.ndarray, rows: Iterable[Row]) -> None:
+        """Write rows, a block at a time; if making them ends early, those of the last block that are whole groups too."""
+        fresh: dict[int, Row] = {}
+        numbers = (self.rank[places] // self.size).tolist()
+        try:
+            for i, (place, row) in enumerate(zip(places.tolist(), rows, strict=True)):
+                fresh[place] = row
+                if i + 1 == len(places) or numbers[i + 1] != numbers[i]:
+                    done, fresh = fresh, {}
+                    self._write(numbers[i], done)
+        finally:
+            if fresh and self.together == 1:
+                self._write(int(self.rank[next(iter(fresh))]) // self.size, fresh)
+
+    def _write(self, number: int, fresh: dict[int, Row]) -> None:
+        from safetensors.numpy import save
+
+        kept = {place: Row(self.row(place), source) for place, source in self._sources(number).items()}
+        rows = dict(sorted((kept | fresh).items()))
+        if empty := [place for place, row in rows.items() if not np.size(row.numbers)]:
+            raise ValueError(f"{self.ids[empty[0]]}: expected at least one number, found none")
+        tensors = {
+            "numbers": np.concatenate([np.ravel(row.numbers).astype(self.dtype) for row in rows.values()]),
+            "lengths": np.array([np.size(row.numbers) for row in rows.values()], np.int64),
+        }
+        facts = {
+            "identity": self.identity,
+            "ids": [self.ids[place] for place in rows],
+            "sources": [row.source for row in rows.values()],
+        }
+        content = save(tensors, {"block": json.dumps(facts)})  # one entry: the order of several is by chance
+        size = int.from_bytes(content[:8], "little")
+        checksum = _checksum(facts, json.loads(content[8 : 8 + size]), [content[8 + size :]])
+        with files.written(self._path(number)) as temporary:
+            temporary.write_bytes(save(tensors, {"block": json.dumps(facts | {"sha256": checksum})}))
+
+    def _places(self, number: int) -> dict[str, int]:
+        """Id -> place, of what a block may hold."""
+        return {self.ids[place]: place for place in self.order[number * self.size : (number + 1) * self.size].tolist()}
+
+    def _check(self, number: int, stream: BinaryIO | None = None) -> None:
+        """Learn what a block has; its content is checked whenever its file is another than the one that was checked last."""
+        try:
+            opened = stream or self._path(number).open("rb", buffering=0)
+        except FileNotFoundError:
+            self._learn(number, None, {})
+            return
+        with opened if stream is None else contextlib.nullcontext():
+            status = os.fstat(opened.fileno())
+            signature = (status.st_ino, status.st_size, status.st_mtime_ns)
+            if self._signatures.get(number) != signature:
+                self._learn(number, signature, self._whole(number, opened, status.st_size))
+
+    def _whole(self, number: int, stream: BinaryIO, n_bytes: int) -> dict[str, tuple[int, int, str]]:
+        """What a block file has: nothing, where it is damaged."""
+        try:
+            found = _read(stream, n_bytes, self.identity, self.dtype)
+            if not found.keys() <= self._places(number).keys():
+                raise Damaged("it holds other clips")
+        except Damaged as error:
+            self._damage.append(f"{self._path(number)} ({error})")
+            return {}
+        return found
+
+    def _learn(self, number: int, signature: tuple | None, found: dict[str, tuple[int, int, str]]) -> None:
+        places = self._places(number)
+        own = list(places.values())
+        self._starts[own] = self._lengths[own] = 0
+        for name, (start, length, _) in found.items():
+            self._starts[places[name]], self._lengths[places[name]] = start, length
+        self._signatures[number] = signature
+
+    def _sources(self, number: int) -> dict[int, str]:
+        """Place -> source, of the rows that a block has."""
+        self._check(number)
+        places = self._places(number)
+        if not self._lengths[list(places.values())].any():
+            return {}
+        with self._path(number).open("rb", buffering=0) as stream:
+            found = _read(stream, os.fstat(stream.fileno()).st_size, self.identity, self.dtype)
+        return {places[name]: source for name, (_, _, source) in found.items()}
+
+
+def _read(stream: BinaryIO, n_bytes: int, identity: str, dtype: np.dtype) -> dict[str, tuple[int, int, str]]:
+    """Id -> (offset in bytes, numbers, source) of the rows of a block file; raises Damaged."""
+    size = int.from_bytes(stream.read(8), "little")
+    if not 0 < size <= min(n_bytes, _MAX_HEADER_BYTES):
+        raise Damaged("cut short or overwritten")
+    try:
+        header = json.loads(stream.read(size))
+        facts = json.loads(header["__metadata__"]["block"])
+        checksum, ids, sources = facts.pop("sha256"), facts["ids"], facts["sources"]
+        offsets = {name: 8 + size + header[name]["data_offsets"][0] for name in ("numbers", "lengths")}
+        if _checksum(facts, header, iter(lambda: stream.read(2**20), b"")) != checksum:
+            raise Damaged("its checksum differs")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise Damaged("its header cannot be read") from None
+    if facts["identity"] != identity:
+        raise Damaged("it holds something else")
+    stream.seek(offsets["lengths"])
+    lengths = np.frombuffer(stream.read(8 * len(ids)), "<i8")
+    starts = offsets["numbers"] + (np.cumsum(lengths) - lengths) * dtype.itemsize
+    return dict(zip(ids, zip(starts.tolist(), lengths.tolist(), sources, strict=True), strict=True))
+
+
+def _checksum(facts: dict, header: dict, data: Iterable[bytes]) -> str:
+    """Over everything that a block says and holds."""
+    tensors = {name: header[name] for name in ("numbers", "lengths")}
+    found = hashlib.sha256(json.dumps([facts, tensors], sort_keys=True).encode())
+    for chunk in data:
+        found.update(chunk)
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -142,20 +273,24 @@ class CorpusRows:
 
 
 def corpus_stores(
-    folder: Path,
-    manifest: Manifest,
-    table: pd.DataFrame,
-    room: Callable[[pd.DataFrame], np.ndarray],
-    dtype: np.typing.DTypeLike,
+    kind: str, of: str, manifest: Manifest, table: pd.DataFrame, dtype: np.typing.DTypeLike, *, together: int = 1
 ) -> Iterator[CorpusRows]:
     """A store for each corpus of a table (a part of manifest.table, index 0, 1, ...), in the order of their names.
 
-    `room`: rows of manifest.table -> the room of each. What the folder holds of earlier states of a corpus is removed.
+    They lie in the cache, in the folders `kind` and `of`. Of several rows made together the lengths of the clips are alike.
+    What the folder holds of earlier states of a corpus, or of earlier versions of this format, is removed.
     """
+    base = files.cache_dir() / kind
+    for path in base.glob("*/*.npy*"):  # as long as there was a sparse file a corpus
+        with contextlib.suppress(OSError):
+            path.unlink()
     for corpus, rows in table.groupby("corpus", sort=True):
         clips, state = manifest.table[manifest.table["corpus"] == corpus], manifest.states[corpus]
-        store = Store(folder / f"{corpus}-{state}.npy", room(clips), dtype)
+        folder = base / of / f"{corpus}-{state}"
+        order = None if together == 1 else np.argsort(-clips["duration_s"].to_numpy(), kind="stable")
+        identity = f"{STORE_VERSION} {kind} {of} {corpus} {state}"
+        store = Store(folder, identity, clips["id"].tolist(), dtype, together=together, order=order)
         place = state.partition("-")[0]  # of the corpus's folder: copies elsewhere keep what is theirs
-        files.remove_others(folder, keep=store.files, pattern=f"{corpus}-{place}-*")
+        files.remove_others(folder.parent, keep=[folder], pattern=f"{corpus}-{place}-*", unused_s=UNUSED_S)
         places = pd.Series(np.arange(len(clips)), index=clips["id"])[rows["id"]]
         yield CorpusRows(str(corpus), clips, store, rows.index.to_numpy(), places.to_numpy())

@@ -26,7 +26,7 @@ BOUND_MB = 30  # a seventh of what the feature file grows by, a third of what th
 # pages of mapped files included (all but shared memory: RssAnon + RssFile, asked every 5 ms). It begins with a small fit,
 # for what libraries load and keep when first used.
 CHILD = """
-import json, re, sys, threading, time
+import json, re, shutil, sys, threading, time
 from pathlib import Path
 import numpy as np, torch
 from bimotion import manifest
@@ -35,7 +35,7 @@ from bimotion.models import encoders, weights
 from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.progress import Progress
 from bimotion.samples import samples
-from bimotion.store import Store
+from bimotion.store import Row, Store
 
 model, root, folder, n_clips, n_layers, n_numbers, budget = *sys.argv[1:4], *map(int, sys.argv[4:])
 torch.set_num_threads(1)
@@ -58,11 +58,11 @@ class Peak:
         self.grown_mb = max(self.most, held()) - self.before
 
 def table(n):
-    store = Store(Path(folder, f"{n}.npy"), np.full(n, n_layers * n_numbers), np.float16)
+    store = Store(Path(folder, "rows"), "rows", [str(i) for i in range(n)], np.float16)
     block = np.random.default_rng(0).normal(size=(64, n_layers * n_numbers)).astype(np.float16)
-    make = lambda places: (np.roll(block[place % 64], place) for place in places)
+    make = lambda places: (Row(np.roll(block[place % 64], place), "") for place in places)
     store.fill(np.arange(n), make, Progress(), "features")
-    return LayerTable((store,), np.zeros(n, np.int32), np.arange(n), (n_layers, n_numbers)), store.path
+    return LayerTable((store,), np.zeros(n, np.int32), np.arange(n), (n_layers, n_numbers)), store.folder
 
 def fit(kind, table, n):
     head = PROBE_HEADS[kind]()
@@ -74,14 +74,15 @@ def fit(kind, table, n):
     return head.predict(table.take(np.arange(n)))
 
 fit("layers", table(100)[0], 100)
+shutil.rmtree(Path(folder, "rows"))
 found = {}
 with Peak() as peak:
-    features, path = table(n_clips)
+    features, files = table(n_clips)
 found["filling"] = peak.grown_mb
 with Peak() as peak:
     assert len(fit("layers", features, n_clips)) == n_clips
 found["fitting"] = peak.grown_mb
-found["file"] = path.stat().st_blocks * 512 / 2**20
+found["file"] = sum(path.stat().st_size for path in files.iterdir()) / 2**20
 
 corpora = manifest.build(root)
 encoder = encoders.load(weights.ModelSpec(model))

@@ -1,5 +1,7 @@
 """The cache of samples: what audio.decode gives to half a step of 16 bits, decoded once, and again where a file changed."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -86,8 +88,21 @@ def test_a_file_that_changed_is_decoded_again(root):
     after = everything(found)
     assert after.fingerprint != before.fingerprint
     assert after.waveform(row) == pytest.approx(np.full(30_000, 0.25), abs=1e-4)
-    assert len(list((files.cache_dir() / "samples").glob("*/csed-*.npy"))) == 2  # data and marks; the older are gone
-    assert len(before.waveform(row)) == before.n_samples[row]  # who had them open still has them
+    assert len(before.waveform(row)) == before.n_samples[row]  # who is at work with the earlier state still has it
+    earlier, now = sorted((files.cache_dir() / "samples").glob("*/csed-*"), key=lambda path: path.stat().st_mtime)
+    os.utime(earlier, (0, 0))  # last opened long ago
+    everything(found)
+    assert list((files.cache_dir() / "samples").glob("*/csed-*")) == [now]
+
+
+def test_the_sparse_files_of_earlier_versions_are_removed(root):
+    found = manifest.build(root)
+    folder = files.cache_dir() / "samples" / "1-1.2.2"
+    folder.mkdir(parents=True)
+    for name in ("tess-0123-4.npy", "tess-0123-4.npy.filled.npy", "tess-0123-4.npy.lock", "tess-0123-4.npy.opening.lock"):
+        (folder / name).write_bytes(b"\x93NUMPY")
+    everything(found)
+    assert not list((files.cache_dir() / "samples").glob("**/*.npy*"))
 
 
 def test_loud_samples_are_clipped_not_wrapped(root):

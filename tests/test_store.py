@@ -1,7 +1,9 @@
-"""Stores: every row is made once, whoever asks, whoever is killed; a store of another shape is made anew."""
+"""Stores: every row is made once, whoever asks, whoever is killed; a block that is damaged in any way is made again."""
 
 import os
 import pickle
+import random
+import resource
 import signal
 import subprocess
 import sys
@@ -10,161 +12,297 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+from bimotion.errors import StorageError
 from bimotion.progress import Progress
-from bimotion.store import Store
+from bimotion.store import BLOCK_ROWS, Row, Store
 
-N_ROWS, N_NUMBERS = 40, 5000
+N_ROWS, N_NUMBERS = 80, 500
 HANGS_S = 600  # never waited for, but where a process hangs
 FILLING = """
 import sys, time
 from pathlib import Path
 import numpy as np
 from bimotion.progress import Progress
-from bimotion.store import Store
+from bimotion.store import Row, Store
 
-path, calls, pause_s, n_rows, n_numbers = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), *map(int, sys.argv[4:])
+folder, calls, pause_s, n_rows, n_numbers = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), *map(int, sys.argv[4:])
 
 def make(places):
     for place in places:
         with open(calls, "a") as log:
             log.write(f"{place}\\n")
         time.sleep(pause_s)
-        yield np.random.default_rng(place).normal(size=n_numbers)
+        yield Row(np.random.default_rng(place).normal(size=n_numbers), f"file {place}")
 
-Store(path, np.full(n_rows, n_numbers), np.float32).fill(np.arange(n_rows)[::-1], make, Progress(), "rows")
+Store(folder, "rows", [f"id{n}" for n in range(n_rows)], np.float32).fill(np.arange(n_rows)[::-1], make, Progress(), "rows")
 """
+
+
+class Said(Progress):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, message):
+        self.lines.append(message)
 
 
 def made(places):
     for place in places:
-        yield np.random.default_rng(place).normal(size=N_NUMBERS)
+        yield Row(np.random.default_rng(place).normal(size=N_NUMBERS), f"file {place}")
 
 
-def filling(path: Path, calls: Path, pause_s: float = 0.0) -> subprocess.Popen:
-    command = [sys.executable, "-c", FILLING, path, calls, pause_s, N_ROWS, N_NUMBERS]
+def filling(folder: Path, calls: Path, pause_s: float = 0.0) -> subprocess.Popen:
+    command = [sys.executable, "-c", FILLING, folder, calls, pause_s, N_ROWS, N_NUMBERS]
     return subprocess.Popen(list(map(str, command)))
 
 
-def opened(path: Path) -> Store:
-    return Store(path, np.full(N_ROWS, N_NUMBERS), np.float32)
+def opened(folder: Path, **options) -> Store:
+    return Store(folder, "rows", [f"id{n}" for n in range(N_ROWS)], np.float32, **options)
 
 
 def places_in(calls: Path) -> list[int]:
     return [int(line) for line in calls.read_text().split()] if calls.exists() else []
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> bytes:
-    """The bytes of a store that one process filled in one go."""
-    store = opened(tmp_path_factory.mktemp("whole") / "a.npy")
+def whole(tmp_path_factory) -> dict[str, bytes]:
+    """The blocks of a store that one process filled in one go."""
+    store = opened(tmp_path_factory.mktemp("whole") / "a")
     store.fill(np.arange(N_ROWS), made, Progress(), "rows")
-    return store.path.read_bytes()
+    found = contents(store.folder)
+    assert len(found) == -(-N_ROWS // BLOCK_ROWS)
+    return found
 
 
-def test_only_what_is_missing_is_made(tmp_path):
+def test_only_what_is_missing_is_made(tmp_path, whole):
     asked = []
 
     def make(places):
         asked.append(places.tolist())
         return made(places)
 
-    store = opened(tmp_path / "a.npy")
-    store.fill(np.array([7, 3, 7]), make, Progress(), "rows")
+    store = opened(tmp_path / "a")
+    store.fill(np.array([7, 3, 7, 70]), make, Progress(), "rows")
     store.fill(np.array([3, 7]), make, Progress(), "rows")
-    opened(tmp_path / "a.npy").fill(np.array([7, 9, 3, 1]), make, Progress(), "rows")
-    assert asked == [[7, 3], [9, 1]]
-    assert store.row(9) == pytest.approx(next(iter(made([9]))), rel=1e-6)  # written by another, seen here
+    opened(tmp_path / "a").fill(np.array([7, 9, 3, 1]), make, Progress(), "rows")
+    assert asked == [[3, 7, 70], [1, 9]]
+    assert store.row(9) == pytest.approx(next(made([9])).numbers, rel=1e-6)  # written by another, seen here
     assert store.row(9, 10, 13).tolist() == store.row(9)[10:13].tolist()
     assert store.row(9).dtype == np.float32
-    with pytest.raises(KeyError, match="row 2 is not filled"):
+    assert store.sources() == {f"id{n}": f"file {n}" for n in (1, 3, 7, 9, 70)}
+    with pytest.raises(StorageError, match="expected id2 in it"):
         store.row(2)
+    store.fill(np.arange(N_ROWS), make, Progress(), "rows")
+    assert contents(store.folder) == whole  # whatever was made first
 
 
-def test_rows_have_room_of_their_own(tmp_path):
-    store = Store(tmp_path / "a.npy", np.array([3, 1, 4]), np.int16)
-    store.fill(np.array([2, 0]), lambda places: ([place + 1] * 2 for place in places), Progress(), "rows")
-    assert (store.row(0).tolist(), store.row(2).tolist()) == ([1, 1], [3, 3])
-    assert store.filled.tolist() == [2, 0, 2]
-    for row in ([1, 2], []):
-        with pytest.raises(ValueError, match="row 1: expected 1 to 1 numbers"):
-            store.fill(np.array([1]), lambda places, row=row: [row], Progress(), "rows")
-    assert store.filled.tolist() == [2, 0, 2]
+def test_rows_have_lengths_of_their_own(tmp_path):
+    store = Store(tmp_path / "a", "rows", ["x", "y", "z"], np.int16)
+    store.fill(np.array([2, 0]), lambda places: [Row(np.full(place + 1, place), "") for place in places], Progress(), "rows")
+    assert (store.row(0).tolist(), store.row(2).tolist()) == ([0], [2, 2, 2])
+    assert store.lengths(np.arange(3)).tolist() == [1, 0, 3]
+    with pytest.raises(ValueError, match="y: expected at least one number"):
+        store.fill(np.array([1]), lambda places: [Row(np.zeros(0), "")], Progress(), "rows")
+    assert store.lengths(np.arange(3)).tolist() == [1, 0, 3]
 
 
-def test_disk_is_taken_by_what_is_filled(tmp_path):
-    store = Store(tmp_path / "a.npy", np.full(1000, 500_000), np.float16)
-    store.fill(np.array([500]), lambda places: [np.ones(500_000)], Progress(), "rows")
-    taken = store.path.stat()
-    assert taken.st_size > 1_000_000_000
-    assert taken.st_blocks * 512 < 2_000_000
+@pytest.mark.parametrize("together", [1, 3, 8, 100])
+def test_rows_are_made_in_the_same_groups_whatever_was_asked_first(tmp_path, together):
+    """A row that hangs on its neighbours, as in a batch, is the same after any history, and nothing far away is made."""
+    order = np.random.default_rng(0).permutation(N_ROWS)
+    generator, seen = random.Random(0), set()
+
+    def make(places):
+        for start in range(0, len(places), together):
+            group = places[start : start + together]
+            seen.add(tuple(group.tolist()))
+            yield from (Row(np.array([place, group.sum(), len(group)]), "") for place in group)
+
+    for history in range(3):
+        store = opened(tmp_path / f"{history}", together=together, order=order)
+        for _ in range(4):
+            asked = np.array(generator.sample(range(N_ROWS), 3))
+            before = np.count_nonzero(store.lengths(np.arange(N_ROWS)))
+            store.fill(asked, make, Progress(), "rows")
+            assert np.count_nonzero(store.lengths(np.arange(N_ROWS))) - before <= 3 * together
+            store = opened(tmp_path / f"{history}", together=together, order=order)
+        store.fill(np.arange(N_ROWS), make, Progress(), "rows")
+    assert contents(tmp_path / "0") == contents(tmp_path / "1") == contents(tmp_path / "2")
+    assert sorted(place for group in seen for place in group) == list(range(N_ROWS))
 
 
 def test_what_was_made_before_an_error_stays(tmp_path):
     def broken(places):
-        yield np.ones(N_NUMBERS)
-        raise OSError("no more")
+        yield Row(np.ones(N_NUMBERS), "")
+        raise RuntimeError("no more")
 
-    store = opened(tmp_path / "a.npy")
-    with pytest.raises(OSError, match="no more"):
+    store = opened(tmp_path / "a")
+    with pytest.raises(RuntimeError, match="no more"):
         store.fill(np.arange(3), broken, Progress(), "rows")
     assert store.missing(np.arange(3)).tolist() == [1, 2]
     store.fill(np.arange(3), made, Progress(), "rows")  # and nothing is locked
     assert (store.row(0) == 1).all()
 
 
-def test_a_killed_process_loses_nothing_and_leaves_nothing_wrong(tmp_path, whole):
+def test_a_killed_process_loses_a_block_at_most_and_leaves_nothing_wrong(tmp_path, whole):
     calls = tmp_path / "calls"
-    for repeated, enough in enumerate((5, 17), 1):  # each killed process may have been at work on one row
-        process = filling(tmp_path / "a.npy", calls, pause_s=0.02)
+    for enough in (BLOCK_ROWS // 2, 2 * BLOCK_ROWS):
+        process = filling(tmp_path / "a", calls, pause_s=0.01)
         deadline = time.monotonic() + HANGS_S
         while len(places_in(calls)) < enough and time.monotonic() < deadline:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        store = opened(tmp_path / "a.npy")
-        done = np.flatnonzero(store.filled)
-        assert enough - repeated <= len(done) < N_ROWS
+        store = opened(tmp_path / "a")
+        done = np.flatnonzero(store.lengths(np.arange(N_ROWS)))
+        assert len(places_in(calls)) - 2 * BLOCK_ROWS <= len(done) < N_ROWS
         for place, row in zip(done, made(done), strict=True):
-            assert (store.row(place) == row.astype(np.float32)).all()
-    assert filling(tmp_path / "a.npy", calls).wait() == 0
-    assert (tmp_path / "a.npy").read_bytes() == whole
-    assert len(set(places_in(calls))) == N_ROWS <= len(places_in(calls)) <= N_ROWS + 2
+            assert (store.row(place) == row.numbers.astype(np.float32)).all()
+    assert filling(tmp_path / "a", calls).wait() == 0
+    assert contents(tmp_path / "a") == whole
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted([*whole, "lock"])  # nothing half-written stays
 
 
 def test_two_processes_at_once_make_each_row_once(tmp_path, whole):
     calls = tmp_path / "calls"
-    both = [filling(tmp_path / "a.npy", calls, pause_s=0.01) for _ in "ab"]
+    both = [filling(tmp_path / "a", calls, pause_s=0.005) for _ in "ab"]
     assert [process.wait() for process in both] == [0, 0]
     assert sorted(places_in(calls)) == list(range(N_ROWS))
-    assert (tmp_path / "a.npy").read_bytes() == whole
+    assert contents(tmp_path / "a") == whole
 
 
-@pytest.mark.parametrize(
-    ("room", "dtype"), [([4, 4, 4], np.float32), ([6, 6], np.float16), ([4, 8], np.float32)], ids=["rows", "dtype", "room"]
-)
-def test_another_shape_is_made_anew(tmp_path, room, dtype):
-    store = Store(tmp_path / "a.npy", np.array([6, 6]), np.float32)
-    store.fill(np.arange(2), lambda places: np.ones((2, 6)), Progress(), "rows")
-    anew = Store(tmp_path / "a.npy", np.array(room), dtype)
-    assert not anew.filled.any()
-    anew.fill(np.array([1]), lambda places: [np.full(room[1], 2.0)], Progress(), "rows")
-    assert anew.row(1).tolist() == [2.0] * room[1]
-    assert (store.row(0) == 1).all()  # who had it open goes on with what was there
+def flipped(content: bytes, place: int) -> bytes:
+    place %= len(content)
+    return content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :]
 
 
-@pytest.mark.parametrize("lost", ["data", "marks", "cut"])
-def test_half_a_store_is_made_anew(tmp_path, lost):
-    store = opened(tmp_path / "a.npy")
+DAMAGE = {
+    "emptied": lambda content, other: b"",
+    "cut": lambda content, other: content[: len(content) // 2],
+    "cut in its header": lambda content, other: content[:100],
+    "hole": lambda content, other: content[:-4096] + bytes(4096),
+    "zeros": lambda content, other: bytes(len(content)),
+    "text": lambda content, other: b"x" * len(content),
+    "another block": lambda content, other: other,
+    "longer": lambda content, other: content + b"x",
+    **{
+        f"byte {share}": lambda content, other, share=share: flipped(content, int(share * len(content))) for share in (0.2, 0.9)
+    },
+    **{f"byte {place}": lambda content, other, place=place: flipped(content, place) for place in (0, 7, 8, 30, 150, -1)},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_block_is_said_and_made_again(tmp_path, whole, damage):
+    folder = tmp_path / "a"
+    opened(folder).fill(np.arange(N_ROWS), made, Progress(), "rows")
+    first, second, _ = sorted(folder.glob("*.safetensors"))
+    first.write_bytes(DAMAGE[damage](first.read_bytes(), second.read_bytes()))
+    asked, said = [], Said()
+
+    def make(places):
+        asked.append(places.tolist())
+        return made(places)
+
+    opened(folder).fill(np.array([40, 70]), make, said, "rows")
+    assert (asked, said.lines) == ([], [])  # blocks that are not asked for are not read
+    store = opened(folder)
+    store.fill(np.array([5, 70]), make, said, "rows")
+    assert asked == [[5]]
+    assert len(said.lines) == 1
+    assert str(first) in said.lines[0]
+    assert "damaged in the cache, made again" in said.lines[0]
+    store.fill(np.arange(N_ROWS), make, said, "rows")
+    assert contents(folder) == whole
+    assert len(said.lines) == 1
+
+
+def test_every_flipped_bit_of_a_block_is_noticed(tmp_path):
+    store = Store(tmp_path / "a", "rows", ["x", "y"], np.float16)
+    store.fill(np.arange(2), lambda places: [Row(np.ones(3), "s")] * 2, Progress(), "rows")
+    (path,) = store.folder.glob("*.safetensors")
+    content, expected = path.read_bytes(), [store.row(0).tolist(), store.row(1).tolist()]
+    missed = []
+    for place in range(len(content)):
+        path.write_bytes(flipped(content, place))
+        found = Store(tmp_path / "a", "rows", ["x", "y"], np.float16)
+        if found.lengths(np.arange(2)).any() and [found.row(0).tolist(), found.row(1).tolist()] != expected:
+            missed.append(place)
+    assert missed == []
+
+
+@pytest.mark.parametrize("change", ["identity", "ids", "dtype", "together", "order"])
+def test_blocks_of_another_store_are_not_believed(tmp_path, change):
+    asked = {"identity": "rows", "ids": ["x", "y", "z"], "dtype": np.float32}
+    Store(tmp_path / "a", **asked).fill(np.arange(3), made, Progress(), "rows")
+    other = {
+        "identity": {"identity": "others"}, "ids": {"ids": ["x", "y", "w"]}, "dtype": {"dtype": np.float16},
+        "together": {"together": 3}, "order": {"order": np.array([2, 1, 0])},
+    }[change]  # fmt: skip
+    store, said = Store(tmp_path / "a", **(asked | other)), Said()
+    assert not store.lengths(np.arange(3)).any()
+    store.fill(np.arange(3), made, said, "rows")
+    assert "it holds something else" in said.lines[0]
+    assert store.lengths(np.arange(3)).tolist() == [N_NUMBERS] * 3
+
+
+def test_what_is_removed_while_in_use_is_told(tmp_path):
+    store = opened(tmp_path / "a")
     store.fill(np.arange(3), made, Progress(), "rows")
-    if lost == "cut":
-        os.truncate(store.path, 1000)
-    else:
-        (store.path if lost == "data" else store.marks_path).unlink()
-    assert not opened(tmp_path / "a.npy").filled.any()
+    (path,) = store.folder.glob("*.safetensors")
+    path.unlink()
+    with pytest.raises(StorageError, match="expected id1 in it, found it removed or damaged"):
+        store.row(1)
+
+
+def test_a_block_is_plain_safetensors(tmp_path):
+    store = opened(tmp_path / "a")
+    store.fill(np.array([3, 5]), made, Progress(), "rows")
+    (path,) = store.folder.glob("*.safetensors")
+    found = load_file(path)
+    assert found["lengths"].tolist() == [N_NUMBERS] * 2
+    assert (found["numbers"][N_NUMBERS:] == store.row(5)).all()
 
 
 def test_a_pickled_store_reads_the_same(tmp_path):
-    store = opened(tmp_path / "a.npy")
+    store = opened(tmp_path / "a")
     store.fill(np.arange(3), made, Progress(), "rows")
     assert (pickle.loads(pickle.dumps(store)).row(2) == store.row(2)).all()
+
+
+def test_a_whole_store_needs_no_permission_to_write(tmp_path, monkeypatch):
+    store = opened(tmp_path / "a")
+    store.fill(np.arange(3), made, Progress(), "rows")
+    (store.folder / "lock").unlink()
+    (store.folder / "lock").mkdir()  # whoever wants the lock fails, root too
+    opened(tmp_path / "a").fill(np.arange(3), made, Progress(), "rows")
+    with pytest.raises(StorageError, match="lock: expected to write it, found: Is a directory"):
+        opened(tmp_path / "a").fill(np.arange(4), made, Progress(), "rows")
+
+
+def test_a_full_disk_is_told_with_the_cache(tmp_path, monkeypatch):
+    """Files of this process may not grow beyond some bytes, as on a disk that is full."""
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    store = opened(tmp_path / "a")
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (N_NUMBERS * 4 * 3, limits[1]))
+        store.fill(np.arange(1), made, Progress(), "rows")
+        with pytest.raises(StorageError) as error:
+            store.fill(np.arange(N_ROWS), made, Progress(), "rows")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert str(error.value).startswith(f"{tmp_path}/a/00000.safetensors: expected to write it, found: {os.strerror(27)}")
+    assert "BIMOTION_CACHE" in str(error.value)
+    assert store.missing(np.arange(3)).tolist() == [1, 2]
+    assert not list(store.folder.glob(".*"))

@@ -17,8 +17,11 @@ from bimotion.errors import SettingError
 from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Intake
 from bimotion.models.weights import ModelError, ModelSpec, Opened, device_of, explained, line, opened, out_of_memory
 
-ENCODER_VERSION = "1"
+ENCODER_VERSION = "2"
 """Changes whenever any number moves, so that cached features are not mixed."""
+
+CLIPS_ON_A_GPU = 128
+"""That are encoded together there; elsewhere each clip is encoded alone, which takes no longer: nothing is padded."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +82,11 @@ class Encoder:
     def n_features(self) -> int:
         """Numbers of each layer: means and deviations."""
         return 2 * self.dim
+
+    @property
+    def together(self) -> int:
+        """Clips that are encoded together, always the same ones."""
+        return CLIPS_ON_A_GPU if self._on_gpu else 1
 
     def encode(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Mean and population standard deviation, over true frames, of every hidden state; the last is the model's output.

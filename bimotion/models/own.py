@@ -8,7 +8,8 @@ import numpy as np
 from bimotion.audio import SAMPLE_RATE_HZ
 from bimotion.models.weights import ModelError, line
 
-OWN_VERSION = "1"
+OWN_VERSION = "2"
+CLIPS_TOGETHER = 8
 
 
 class OwnEncoder:
@@ -17,7 +18,8 @@ class OwnEncoder:
     encode(waveforms, sample_rate_hz): list of mono float32 arrays, and 16000 -> one row a clip, shape (n_clips, dim) or
     (n_clips, n_layers, dim), an array or a tensor. The object's `name` (else its class) goes into the record. Features are
     kept on disk by its `fingerprint` if it has one, else by what it makes of five clips of noise: an encoder that differs on
-    other clips alone needs a fingerprint of its own.
+    other clips alone needs a fingerprint of its own. `encode` is given as many clips of like length at once as the object's
+    `clips_together` says (else 8), always the same ones together: a neighbour may move a clip's last digits.
 
     Raises ModelError for an object that fails or gives anything else.
 
@@ -36,6 +38,7 @@ class OwnEncoder:
         self.name = str(getattr(encoder, "name", None) or type(encoder).__name__)
         parameters = getattr(encoder, "parameters", None)
         self.n_parameters = sum(part.numel() for part in parameters()) if callable(parameters) else None
+        self.together = max(1, int(getattr(encoder, "clips_together", CLIPS_TOGETHER)))
         generator = np.random.default_rng(0)
         noise = [0.1 * generator.standard_normal(round(s * SAMPLE_RATE_HZ)).astype(np.float32) for s in (0.5, 1, 2, 4, 12)]
         self.dim = self.n_layers = None
@@ -43,7 +46,9 @@ class OwnEncoder:
         self.n_layers, self.dim = found.shape[1:]
         made = hashlib.sha256(np.ascontiguousarray(found)).hexdigest()
         given = getattr(encoder, "fingerprint", None)
-        self.fingerprint = hashlib.sha256(f"{OWN_VERSION} {self.name} {given or made}".encode()).hexdigest()[:32]
+        self.fingerprint = hashlib.sha256(f"{OWN_VERSION} {self.name} {given or made} {self.together}".encode()).hexdigest()[
+            :32
+        ]
 
     @property
     def n_features(self) -> int:

@@ -26,10 +26,13 @@ class FloorTrack(FeatureTrack):
 
     def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
         super().open(material, rows, progress)
-        self.vectors = np.zeros((len(material.table), 1), np.float32)
+        found = np.zeros((len(rows), 1), np.float32)
         if self.model.encode:
             key = f"{self.model.name}-{self.model.encoder_version}"
-            self.vectors = features(key, self.model.encode, material.selection.manifest, material.table, progress)
+            table = material.table.loc[rows].reset_index(drop=True)
+            found = features(key, self.model.encode, material.selection.manifest, table, progress)
+        self.vectors = np.zeros((len(material.table), found.shape[1]), np.float32)
+        self.vectors[rows] = found
 
     def clip_features(self, job: Job):
         if self.model.encode is None:
