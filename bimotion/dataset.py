@@ -1,10 +1,14 @@
 """A group of cells as a Hugging Face dataset: typed features, Arrow rows, and the builder behind `load_dataset`.
 
-Rows point at the sound files where they lie; nothing is copied. Without torchcodec (and FFmpeg) the audio column is
-`{"path", "bytes"}`, for `bimotion.decode`; with them it decodes as usual on the Hub, mono at 16 kHz.
+Rows point at the sound files where they lie; nothing is copied. Where torchcodec can decode (it needs FFmpeg's libraries)
+the audio column decodes as usual on the Hub, mono at 16 kHz; elsewhere it is `{"path", "bytes"}`, for `bimotion.decode`.
 """
 
 import hashlib
+import importlib.util
+import inspect
+import io
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,29 +25,56 @@ from bimotion.audio import SAMPLE_RATE_HZ
 from bimotion.corpora import CORPORA, PAPER_CORPORA
 from bimotion.errors import UnknownName
 from bimotion.labels import EMOTIONS, SCHEMAS, multi_hot
+from bimotion.registration import NOT_TAKEN, refuse_options
 from bimotion.selection import Selection, select
 from bimotion.utterance import AGE_SOURCES, GENDERS, PARTS
 
-DATASET_VERSION = "1.0.0"
+log = logging.getLogger(__name__)
+
+DATASET_VERSION = "2.0.0"
 CONFIGS = {
     "bimotion": (*map(str, groups.BIMOTION_CELLS), "eng", "zho", "eld", "adu", "all"),
     "yuemotion": ("yue_adu", "yue_eld", "yue"),
 }
 """Dataset -> its configs, each a union of cells (groups.union)."""
-ROWS_A_TABLE = 2000
+SHARDS = 16  # of a part, where it has that many rows: workers of a DataLoader share them
+MOST_ROWS_A_SHARD = 2000
 CELLS = [str(cell) for cell in (*groups.BIMOTION_CELLS, *groups.YUEMOTION_CELLS)]
 LANGUAGES = list(dict.fromkeys(name.partition("_")[0] for name in CELLS))
-VALENCES = SCHEMAS["valence"].classes
+NO_LABEL = "none"
+"""Last class of `label` and `valence`: a clip without an emotion, without a valence. A class and not a null: training code
+takes numbers only."""
+SINGLE_LABELS = (*EMOTIONS, NO_LABEL)
+VALENCES = (*SCHEMAS["valence"].classes, NO_LABEL)
 
 
 @cache
 def torchcodec_works() -> bool:
-    """Whether torchcodec can be imported: it needs FFmpeg's libraries and its own match of torch."""
-    try:
-        import torchcodec.decoders  # noqa: F401
-    except (ImportError, RuntimeError, OSError):
+    """Whether `datasets` can decode sound with torchcodec here, tried on a made-up wav once a process.
+
+    An import proves nothing: FFmpeg's libraries, or its match of torch, may be missed at the first decode only.
+    """
+    if importlib.util.find_spec("torchcodec") is None:
         return False
-    return True
+    try:
+        samples = datasets.Audio(sampling_rate=SAMPLE_RATE_HZ, num_channels=1).decode_example(_tenth_of_a_second())
+        return samples.get_all_samples().data.shape == (1, SAMPLE_RATE_HZ // 10)
+    except Exception as error:  # of the loader, torch or FFmpeg, by version: whatever it is, ours decodes
+        reason = str(error).strip().partition("\n")[0]
+        log.warning(
+            "torchcodec is installed but cannot decode (%s: %s): the audio column is {path, bytes}, for bimotion.decode",
+            type(error).__name__,
+            reason,
+        )
+        return False
+
+
+def _tenth_of_a_second() -> dict:
+    import soundfile
+
+    wav = io.BytesIO()
+    soundfile.write(wav, np.zeros((SAMPLE_RATE_HZ // 10, 2), np.float32), SAMPLE_RATE_HZ, format="WAV")
+    return {"bytes": wav.getvalue(), "path": None}
 
 
 def features(decode: bool) -> datasets.Features:
@@ -53,6 +84,7 @@ def features(decode: bool) -> datasets.Features:
         {
             "id": text,
             "audio": datasets.Audio(sampling_rate=SAMPLE_RATE_HZ, num_channels=1, decode=decode),
+            "label": datasets.ClassLabel(names=list(SINGLE_LABELS)),
             "emotions": datasets.List(emotion),
             "labels": datasets.List(datasets.Value("int8"), length=len(EMOTIONS)),
             "labels_mask": datasets.List(datasets.Value("int8"), length=len(EMOTIONS)),
@@ -85,6 +117,7 @@ def arrow_rows(rows: pd.DataFrame, audio: Iterable[dict]) -> pa.Table:
     cards = {name: corpus.card for name, corpus in CORPORA.items()}
     columns = {
         "audio": list(audio),
+        "label": [single_label(names) for names in rows["emotions"]],
         "emotions": [[EMOTIONS.index(name) for name in names] for names in rows["emotions"]],
         "labels": [multi_hot(names).tolist() for names in rows["emotions"]],
         "labels_mask": [multi_hot(annotated[name]).tolist() for name in rows["corpus"]],
@@ -112,9 +145,18 @@ def arrow_rows(rows: pd.DataFrame, audio: Iterable[dict]) -> pa.Table:
     return pa.table([pa.array(columns[name], schema.field(name).type) for name in schema.names], schema=schema)
 
 
-def _valence(emotions: Iterable[str]) -> int | None:
+def single_label(emotions: Iterable[str]) -> int:
+    """Place in SINGLE_LABELS of the first emotion in label order, as the reference of the paper's single form; or of NO_LABEL.
+
+    >>> SINGLE_LABELS[single_label(["surprise", "happiness"])], SINGLE_LABELS[single_label([])]
+    ('happiness', 'none')
+    """
+    return min(map(EMOTIONS.index, emotions), default=SINGLE_LABELS.index(NO_LABEL))
+
+
+def _valence(emotions: Iterable[str]) -> int:
     schema = SCHEMAS["valence"]
-    return None if schema.left_out(emotions) else VALENCES.index(schema.annotated(emotions)[0])
+    return VALENCES.index(NO_LABEL if schema.left_out(emotions) else schema.annotated(emotions)[0])
 
 
 def cache_key(selection: Selection, facts: Iterable[object]) -> str:
@@ -132,6 +174,9 @@ def cache_key(selection: Selection, facts: Iterable[object]) -> str:
 
 OPTIONS = {"split_rule": "paper", "split_seed": 0, "corpora": None, "locations": None, "allow_missing": False}
 """Options of a config and their defaults; see `selection.select`."""
+
+
+_BUILDER_OPTIONS = frozenset(inspect.signature(datasets.DatasetBuilder).parameters) - {"config_kwargs"}
 
 
 @dataclass
@@ -155,6 +200,10 @@ class Builder(datasets.ArrowBasedBuilder):
     def __init__(self, *, config_name: str | None = None, data_dir: str | None = None, **options):
         if config_name not in CONFIGS[self.DATASET]:
             raise UnknownName(f"config of {self.DATASET}", config_name, CONFIGS[self.DATASET])
+        if not options.get("data_files"):  # an empty table of files comes with every call of `datasets`
+            options.pop("data_files", None)
+        asked = {name: value for name, value in options.items() if name in NOT_TAKEN or name not in _BUILDER_OPTIONS}
+        refuse_options(self.DATASET, asked, OPTIONS)
         given = {name: value for name, value in options.items() if name in OPTIONS and value is not None}
         chosen = OPTIONS | given
         self.selection = select(data_dir, groups.union(config_name), **chosen)
@@ -172,15 +221,24 @@ class Builder(datasets.ArrowBasedBuilder):
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         # `datasets` cannot read an empty split back: parts without a clip (of incomplete corpora) are not offered
-        filled = set(self.selection.rows["part"])
-        return [datasets.SplitGenerator(name=part, gen_kwargs={"part": part}) for part in PARTS if part in filled]
+        return [
+            datasets.SplitGenerator(name=part, gen_kwargs={"part": part, "shards": _shards(int(n_rows))})
+            for part, n_rows in self.selection.rows["part"].value_counts().reindex(PARTS, fill_value=0).items()
+            if n_rows
+        ]
 
-    def _generate_tables(self, part: str) -> Iterator[tuple[Key, pa.Table]]:
+    def _generate_tables(self, part: str, shards: list[tuple[int, int]]) -> Iterator[tuple[Key, pa.Table]]:
         rows = self.selection.rows[self.selection.rows["part"] == part]
-        for number, start in enumerate(range(0, len(rows), ROWS_A_TABLE)):
-            block = rows.iloc[start : start + ROWS_A_TABLE]
+        for number, (start, stop) in enumerate(shards):
+            block = rows.iloc[start:stop]
             paths = (self.selection.manifest.path(*place) for place in zip(block["corpus"], block["path"], strict=True))
-            yield Key(0, number), arrow_rows(block, ({"bytes": None, "path": str(path)} for path in paths))
+            yield Key(number, 0), arrow_rows(block, ({"bytes": None, "path": str(path)} for path in paths))
+
+
+def _shards(n_rows: int) -> list[tuple[int, int]]:
+    """Rows of each shard as (start, stop), in order. `datasets` deals out the items of a list to workers and processes."""
+    size = min(MOST_ROWS_A_SHARD, -(-n_rows // SHARDS))
+    return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
 def decode(audio: dict | object) -> np.ndarray:

@@ -1,11 +1,12 @@
 """`bimotion.load_dataset`: the builders without the registration in `datasets`."""
 
+import inspect
 import os
 from collections.abc import Iterable, Mapping
 
 from bimotion.dataset import CONFIGS
 from bimotion.errors import UnknownName
-from bimotion.registration import builder
+from bimotion.registration import builder, refuse_options
 
 
 def load_dataset(
@@ -21,6 +22,7 @@ def load_dataset(
     allow_missing: bool = False,
     streaming: bool = False,
     cache_dir: str | None = None,
+    **not_taken: object,
 ):
     """A `DatasetDict` (or the `Dataset` of one split; iterable ones when streaming) of a config.
 
@@ -31,6 +33,8 @@ def load_dataset(
     corpora         names to use; None: all that have clips in the config's cells
     locations       corpus -> its folder, where it does not lie below data_dir
     allow_missing   go on without corpora or clips that are not there
+
+    Options of `datasets.load_dataset` that would change nothing (data_files, revision, features) are refused.
 
     Raises UnknownName, CorpusNotFound, CorpusIncomplete, CorpusMalformed, SettingError.
 
@@ -43,6 +47,7 @@ def load_dataset(
         raise UnknownName("dataset", path, CONFIGS)
     if name not in CONFIGS[path]:
         raise UnknownName(f"config of {path}", name, CONFIGS[path])
+    refuse_options(path, not_taken, _TAKEN)
     made = builder(path)(
         config_name=name,
         data_dir=None if data_dir is None else os.fspath(data_dir),
@@ -58,3 +63,10 @@ def load_dataset(
         return made.as_streaming_dataset(split=split)
     made.download_and_prepare()
     return made.as_dataset(split=split)
+
+
+_TAKEN = [
+    name
+    for name, taken in inspect.signature(load_dataset).parameters.items()
+    if taken.kind is not inspect.Parameter.VAR_KEYWORD
+]

@@ -1,5 +1,7 @@
 """load_dataset: through the Hub library's own function, through ours, streaming, with and without decoding."""
 
+import inspect
+import os
 import subprocess
 import sys
 import time
@@ -11,8 +13,8 @@ import soundfile
 
 import bimotion
 from bimotion import dataset, groups, manifest, registration
-from bimotion.errors import CorpusIncomplete, CorpusNotFound, UnknownName
-from bimotion.labels import EMOTIONS
+from bimotion.errors import CorpusIncomplete, CorpusNotFound, SettingError, UnknownName
+from bimotion.labels import EMOTIONS, VALENCE
 from bimotion.utterance import FIELDS
 
 CONFIGS = [(name, config) for name, configs in dataset.CONFIGS.items() for config in configs]
@@ -53,11 +55,105 @@ def test_a_row_gives_its_sound_with_and_without_torchcodec(synth_root):
         assert soundfile.info(row["audio"]["path"]).samplerate == 44100
 
 
-def test_streaming_gives_the_same_rows(synth_root):
+@pytest.mark.parametrize(("name", "config"), CONFIGS)
+def test_the_single_label_and_valence_are_classes_without_a_null(synth_root, name, config):
+    for rows in bimotion.load_dataset(name, config, data_dir=synth_root).values():
+        label, valence = rows.features["label"], rows.features["valence"]
+        assert label.names == [*EMOTIONS, "none"]
+        assert valence.names == ["positive", "neutral", "negative", "none"]
+        for row in rows.remove_columns("audio"):
+            hot = np.flatnonzero(row["labels"])
+            assert row["label"] == (hot[0] if len(hot) else label.str2int("none"))
+            found = {VALENCE.get(EMOTIONS[place], "none") for place in row["emotions"]} - {"none"}
+            assert valence.int2str(row["valence"]) == (found.pop() if len(found) == 1 else "none")
+
+
+def test_streaming_gives_the_same_rows_in_shards(synth_root):
     streamed = datasets.load_dataset("yuemotion", "yue", data_dir=str(synth_root), streaming=True)
     loaded = bimotion.load_dataset("yuemotion", "yue", data_dir=synth_root)
+    assert set(streamed) == set(loaded)
     for part in loaded:
-        assert [row["id"] for row in streamed[part]] == loaded[part]["id"][:]
+        assert list(streamed[part]) == list(loaded[part])
+        assert 1 < streamed[part].num_shards <= dataset.SHARDS
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 15, 16, 17, 1000, 32_000, 32_001, 57_256])
+def test_shards_hold_every_row_once_and_in_order(n_rows):
+    shards = dataset._shards(n_rows)
+    assert [row for start, stop in shards for row in range(start, stop)] == list(range(n_rows))
+    assert len(shards) > 1 or n_rows == 1
+    assert max(stop - start for start, stop in shards) <= dataset.MOST_ROWS_A_SHARD
+
+
+def test_workers_of_a_loader_share_the_shards(synth_root):
+    from torch.utils.data import DataLoader
+
+    rows = bimotion.load_dataset("yuemotion", "yue_eld", data_dir=synth_root, split="test", streaming=True)
+    loader = DataLoader(rows.select_columns(["id", "label"]), batch_size=None, num_workers=2)
+    given = [row["id"] for row in loader]
+    ids = [row["id"] for row in rows]
+    assert sorted(given) == ids
+    assert given != ids  # two workers take turns
+
+
+LOADERS = {"datasets": datasets.load_dataset, "bimotion": bimotion.load_dataset}
+
+
+@pytest.mark.parametrize("door", LOADERS)
+@pytest.mark.parametrize(
+    "option",
+    [{"data_files": "a.csv"}, {"data_files": {"train": ["a.csv"]}}, {"revision": "main"}, {"features": datasets.Features()}],
+    ids=lambda option: " ".join(f"{name} {type(value).__name__}" for name, value in option.items()),
+)
+def test_options_that_would_change_nothing_are_refused(synth_root, door, option):
+    (name,) = option
+    with pytest.raises(SettingError, match=rf"^load_dataset\('bimotion', \.\.\.\) takes no {name}, found .*: [^\n]*$"):
+        LOADERS[door]("bimotion", "eng_eld", data_dir=str(synth_root), **option)
+
+
+@pytest.mark.parametrize("door", LOADERS)
+def test_an_option_that_nobody_knows_is_refused(synth_root, door):
+    with pytest.raises(UnknownName, match=r"unknown option of load_dataset.*'split_rul': expected one of .*split_rule"):
+        LOADERS[door]("bimotion", "eng_eld", data_dir=str(synth_root), split_rul="disjoint")
+
+
+def test_a_revision_of_other_datasets_is_not_our_business(tmp_path):
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    rows = datasets.load_dataset("csv", data_files=str(tmp_path / "a.csv"), split="train", revision="main")
+    assert rows["x"][:] == [1]
+
+
+BROKEN_TORCHCODEC = {  # where a torchcodec without FFmpeg's libraries, or beside another torch, finds that out
+    "at import": "raise RuntimeError('Could not load libtorchcodec. Likely causes:' + '\\nno libavutil.so' * 100)",
+    "by its own kind of error": "class Fault(Exception): pass\nraise Fault('')",
+    "at the first clip": "class AudioDecoder:\n    def __init__(self, *a, **k): raise OSError('no libavutil.so' * 3)",
+    "at the first sample": "class AudioDecoder:\n    def __init__(self, *a, **k): pass\n"
+    "    def get_all_samples(self): raise RuntimeError('no\\n' * 100)",
+}
+FIRST_ROWS = """
+import sys, bimotion, datasets
+rows = datasets.load_dataset("bimotion", "zho_eld", data_dir=sys.argv[1], split="test")
+for row in (rows[0], rows[1]):
+    assert set(row["audio"]) == {"bytes", "path"}, row["audio"]
+    print(abs(bimotion.decode(row["audio"]).shape[0] / 16000 - row["duration_s"]) < 0.01)
+"""
+
+
+@pytest.mark.parametrize("broken", BROKEN_TORCHCODEC)
+def test_a_torchcodec_that_cannot_decode_is_left_alone(synth_root, tmp_path, broken):
+    (tmp_path / "torchcodec").mkdir()
+    (tmp_path / "torchcodec" / "__init__.py").touch()
+    (tmp_path / "torchcodec" / "decoders.py").write_text(BROKEN_TORCHCODEC[broken])
+    run = subprocess.run(
+        [sys.executable, "-c", FIRST_ROWS, str(synth_root)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"},
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == ["True", "True"]
+    assert [line for line in run.stderr.splitlines() if "torchcodec" in line] == run.stderr.splitlines()
+    assert run.stderr.count("torchcodec is installed but cannot decode") == 1
 
 
 def test_the_root_comes_from_the_environment(synth_root, monkeypatch):
@@ -132,6 +228,7 @@ def test_the_private_names_of_datasets_are_still_there():
     assert set(registration.BUILDERS) <= set(load._PACKAGED_DATASETS_MODULES)
     assert callable(load.PackagedDatasetModuleFactory)
     assert {"module_path", "hash", "builder_kwargs"} <= set(load.DatasetModule.__dataclass_fields__)
+    assert list(inspect.signature(load.dataset_module_factory).parameters)[:2] == ["path", "revision"]
 
 
 @pytest.mark.parametrize("order", ["import bimotion, datasets", "import datasets, bimotion"])
