@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import os
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +18,12 @@ SYNTHETIC_COMMENT = "SYNTHETIC: made by formulas, not speech of people"
 SILENCE_PEAK = 1e-4  # -80 dB of full scale
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4a", ".mov"})
 POINTER = b"version https://git-lfs"
+MAX_CLIP_S = 1200.0
+MAX_FRAMES = 1 << 26  # 256 MB as float32: 23 minutes at 48 kHz
+MAX_CHANNELS = 32
+RATES_HZ = (1_000, 384_000)
+_BLOCK_FRAMES = 1 << 20
+_EXACT = frozenset({"WAV", "WAVEX", "AIFF", "FLAC"})  # containers that say how many samples they hold
 _UNKNOWN_RIFF_SIZES = frozenset({0, 0xFFFFFFFF})  # written by programs that stream to a pipe
 
 
@@ -71,6 +78,8 @@ def header(path: Path) -> Header:
         with soundfile.SoundFile(_native(path)) as sound:
             if not sound.frames:
                 return _broken("empty", "no samples")
+            if reason := _beyond(sound.frames, sound.samplerate, sound.channels):
+                return _broken("unreadable", reason)
             synthetic = sound.comment == SYNTHETIC_COMMENT
             return Header(sound.frames, sound.samplerate, sound.channels, sound.format, synthetic=synthetic)
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -84,6 +93,18 @@ def _native(path: Path) -> str | bytes:
 
 def _broken(problem: str, detail: str) -> Header:
     return Header(0, 0, 0, "", problem, detail)
+
+
+def _beyond(n_frames: int, rate_hz: int, n_channels: int) -> str | None:
+    """What no clip of speech is, of what a file says of itself; None where all is plausible. Whatever is made of a clip takes
+    memory by these numbers."""
+    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+        return f"expected a rate of {RATES_HZ[0]} to {RATES_HZ[1]} Hz, found {rate_hz}"
+    if not 1 <= n_channels <= MAX_CHANNELS:
+        return f"expected 1 to {MAX_CHANNELS} channels, found {n_channels}"
+    if n_frames > (most := min(MAX_FRAMES, MAX_CLIP_S * rate_hz)):
+        return f"expected a clip of at most {most / rate_hz:.0f} s, found one that says {n_frames / rate_hz:.0f} s"
+    return None
 
 
 def _av():
@@ -109,6 +130,8 @@ def _video_header(path: Path) -> Header:
             n_frames = round(seconds * rate)
             if not n_frames:
                 return _broken("empty", "no samples")
+            if reason := _beyond(n_frames, rate, stream.channels):
+                return _broken("unreadable", reason)
             return Header(n_frames, rate, stream.channels, "MP4")
     except av.error.FFmpegError as error:
         return _broken("unreadable", str(error))
@@ -122,19 +145,34 @@ def read(source: Path | bytes) -> tuple[np.ndarray, int]:
     if isinstance(source, Path) and source.suffix.lower() in VIDEO_SUFFIXES:
         samples, rate = _read_video(source)
     else:
-        import soundfile
-
-        try:
-            stream = io.BytesIO(source) if isinstance(source, bytes) else _native(source)
-            samples, rate = soundfile.read(stream, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-            raise AudioError(f"{_name(source)}: expected sound, found: {error}") from None
-        samples = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
+        samples, rate = _read_sound(source)
     if not len(samples):
         raise AudioError(f"{_name(source)}: expected sound, found no samples")
     if not np.isfinite(samples).all():
         raise AudioError(f"{_name(source)}: expected finite samples, found NaN or infinity")
     return samples, rate
+
+
+def _read_sound(source: Path | bytes) -> tuple[np.ndarray, int]:
+    """What libsndfile reads, mono, block by block: a header says more than a file may hold."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else _native(source)) as sound:
+            if reason := _beyond(sound.frames, sound.samplerate, sound.channels):
+                raise AudioError(f"{_name(source)}: {reason}")
+            blocks, n_said = [], sound.frames
+            while sum(map(len, blocks)) < n_said:
+                block = sound.read(min(_BLOCK_FRAMES, n_said), dtype="float32", always_2d=True)
+                if not len(block):
+                    break
+                blocks.append(block.mean(axis=1) if block.shape[1] > 1 else block[:, 0])
+            n_found = sum(map(len, blocks))
+            if n_found < n_said and sound.format in _EXACT:
+                raise AudioError(f"{_name(source)}: expected {n_said} samples, as its header says, found {n_found}")
+            return blocks[0] if len(blocks) == 1 else np.concatenate(blocks or [np.zeros(0, np.float32)]), sound.samplerate
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        raise AudioError(f"{_name(source)}: expected sound, found: {error}") from None
 
 
 def _name(source: Path | bytes) -> str:
@@ -146,10 +184,15 @@ def _read_video(path: Path) -> tuple[np.ndarray, int]:
     try:
         with av.open(path) as container:
             rate = container.streams.audio[0].rate
+            if reason := _beyond(0, rate, container.streams.audio[0].channels):
+                raise AudioError(f"{path}: {reason}")
             resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-            blocks = [
-                block.to_ndarray()[0] for frame in (*container.decode(audio=0), None) for block in resampler.resample(frame)
-            ]
+            blocks, n_frames = [], 0
+            for frame in itertools.chain(container.decode(audio=0), [None]):
+                blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
+                n_frames += frame.samples if frame else 0
+                if reason := _beyond(n_frames, rate, 1):
+                    raise AudioError(f"{path}: {reason}")
     except (av.error.FFmpegError, IndexError) as error:
         raise AudioError(f"{path}: expected a video with sound, found: {error}") from None
     return np.concatenate(blocks or [np.zeros(0, np.float32)]), rate
@@ -207,5 +250,9 @@ class Content:
 def content(path: Path) -> Content:
     """Peak and sample hash of a sound file; raises AudioError."""
     samples, _ = read(path)
-    pcm = np.round(samples * 32767).astype("<i2")
-    return Content(float(np.abs(samples).max()), hashlib.sha256(pcm.tobytes()).hexdigest())
+    digest, peak = hashlib.sha256(), 0.0
+    for start in range(0, len(samples), _BLOCK_FRAMES):  # of a long clip no second and third copy is made
+        block = samples[start : start + _BLOCK_FRAMES]
+        digest.update(np.round(block * 32767).astype("<i2").tobytes())
+        peak = max(peak, float(np.abs(block).max()))
+    return Content(peak, digest.hexdigest())

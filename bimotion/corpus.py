@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from bimotion.errors import CorpusMalformed
 from bimotion.tree import File, Tree
 from bimotion.utterance import Finding, Utterance
 
+AGES_YEARS = (1, 110)
 SOUND_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"})
 
 
@@ -76,6 +78,49 @@ class Corpus:
     @property
     def name(self) -> str:
         return self.card.name
+
+
+class Statements:
+    """What the sources of a corpus state, each fact once: what is stated again must be the same.
+
+    >>> facts = Statements("actor")
+    >>> facts.add("1001", (51, "m"), "a.csv:2")
+    >>> facts.add("1001", (51, "m"), "b.csv:2")
+    >>> facts["1001"]
+    (51, 'm')
+    """
+
+    def __init__(self, what: str):
+        self.what = what
+        self._stated: dict[str, tuple[object, str]] = {}
+
+    def add(self, key: str, fact: object, where: str) -> None:
+        """Take a fact from a place; raises CorpusMalformed, naming both places and facts, where another says otherwise."""
+        known, place = self._stated.setdefault(key, (fact, where))
+        if known != fact:
+            raise CorpusMalformed(
+                f"{self.what} {key}: two sources disagree: {place} says {known!r:.120}, {where} says {fact!r:.120}; "
+                "find out which is true and remove the other"
+            )
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._stated
+
+    def __getitem__(self, key: str):
+        return self._stated[key][0]
+
+    def items(self) -> Iterator[tuple[str, Any, str]]:
+        """Key, fact and its first place, in the order of their first statement."""
+        return ((key, fact, place) for key, (fact, place) in self._stated.items())
+
+
+def checked_age(years: float, where: str) -> float:
+    """An age that a speaker can have; raises CorpusMalformed."""
+    if not AGES_YEARS[0] <= years <= AGES_YEARS[1]:  # NaN too
+        raise CorpusMalformed(
+            f"{where}: expected an age of {AGES_YEARS[0]} to {AGES_YEARS[1]} years, found {years:g}; copy the file again"
+        )
+    return years
 
 
 def sounds(tree: Tree, grammar: re.Pattern[str], suffixes: frozenset[str] = SOUND_SUFFIXES) -> Iterator[tuple[File, re.Match]]:

@@ -1,5 +1,6 @@
 """The index of one corpus: its utterances with the header of every file, and findings; cached until a file changes."""
 
+import filecmp
 import hashlib
 import json
 import os
@@ -17,13 +18,13 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from bimotion import audio, files
-from bimotion.corpus import SOUND_SUFFIXES, Corpus, Reading
-from bimotion.errors import CorpusMalformed, some
+from bimotion.corpus import SOUND_SUFFIXES, Corpus, Reading, checked_age
+from bimotion.errors import AudioError, CorpusMalformed, some
 from bimotion.progress import Progress
 from bimotion.tree import Tree
 from bimotion.utterance import FIELDS, Finding, Utterance
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 SYNTHETIC_MARK = "SYNTHETIC.json"
 """File that `bimotion data synth` leaves in each folder it makes; each of its clips says so in its header too."""
 
@@ -37,6 +38,7 @@ COLUMNS = {
     "container": pa.string(),
     "synthetic": pa.bool_(),
 }
+LOSSLESS = frozenset({"wav", "flac", "aif", "aiff"})
 N_TRIED, SLOW_S = 64, 1e-3
 """Files that tell how long one takes to open, and from what median on several are opened at a time."""
 
@@ -95,7 +97,7 @@ def _read(corpus: Corpus, tree: Tree, progress: Progress) -> tuple[pa.Table, lis
     """Rows and findings of a corpus, with the header of every file probed."""
     reading = corpus.read(tree)
     _check_listing(tree, reading)
-    utterances, findings = _one_file_each(reading.utterances, {file.path: file.n_bytes for file in tree.files})
+    utterances, findings = _one_file_each(reading.utterances, tree)
     findings = reading.findings + findings + _unrecognised(corpus, tree, reading)
     headers = list(progress.track(_headers(tree.root, utterances), len(utterances), f"indexing {corpus.card.title}"))
     for utterance, header in zip(utterances, headers, strict=True):
@@ -118,6 +120,8 @@ def _check_listing(tree: Tree, reading: Reading) -> None:
     n_listed = Counter(utterance.id for utterance in reading.utterances)
     if twice := sorted({u.id for u in reading.utterances if u.path is None and n_listed[u.id] > 1}):
         raise CorpusMalformed(f"{tree.root}: expected one entry a clip in its label files, found several for {some(twice)}")
+    for utterance in reading.utterances:
+        checked_age(utterance.age_years, f"{tree.root}: {utterance.id}")
     paths = [u.path for u in reading.utterances if u.path] + [finding.where for finding in reading.findings]
     if foreign := [path for path in paths if any("\ud800" <= character <= "\udfff" for character in path)]:
         shown = some(path.encode("utf-8", "backslashreplace").decode() for path in foreign)
@@ -146,10 +150,11 @@ def _headers(root: Path, utterances: list[Utterance]) -> Iterator[audio.Header]:
         yield from map(probe, utterances[N_TRIED:])
 
 
-def _one_file_each(utterances: list[Utterance], n_bytes: dict[str, int]) -> tuple[list[Utterance], list[Finding]]:
+def _one_file_each(utterances: list[Utterance], tree: Tree) -> tuple[list[Utterance], list[Finding]]:
     """One utterance an id, sorted by id: a .wav before other formats, then the file nearest to the root.
 
-    Further files are findings: `copy`, or `conflict` (none of them is used) where files of one format differ in size.
+    Further files are findings: `copy`, or `conflict` (none of them is used) where samples differ. Sound in a lossy format
+    differs from its original, and from none that it is compared with here.
     """
     by_id: dict[str, list[Utterance]] = {}
     for utterance in utterances:
@@ -157,15 +162,32 @@ def _one_file_each(utterances: list[Utterance], n_bytes: dict[str, int]) -> tupl
     chosen, findings = [], []
     for identifier in sorted(by_id):
         first, *rest = sorted(by_id[identifier], key=_preference)
-        same_format = [other for other in rest if _suffix(other) == _suffix(first)]
-        if any(n_bytes[other.path] != n_bytes[first.path] for other in same_format):
-            paths = ", ".join(other.path for other in (first, *same_format))
-            findings.append(Finding("conflict", first.corpus, identifier, paths))
+        alike = {_suffix(first)} | (LOSSLESS if _suffix(first) in LOSSLESS else set())
+        paths = [first.path, *(other.path for other in rest if _suffix(other) in alike)]
+        if len(paths) > 1 and len(samples := _samples_of(tree, paths)) > 1:
+            detail = "; ".join(f"{sample}: {', '.join(same)}" for sample, same in samples.items())
+            findings.append(Finding("conflict", first.corpus, identifier, detail))
             first = replace(first, path=None)
         else:
             findings += [Finding("copy", first.corpus, other.path, f"of {first.path}") for other in rest]
         chosen.append(first)
     return chosen, findings
+
+
+def _samples_of(tree: Tree, paths: list[str]) -> dict[str, list[str]]:
+    """What the samples of some files are, in a word -> the files; files that are equal byte by byte are not decoded."""
+    first, *others = (tree.root / path for path in paths)
+    if all(filecmp.cmp(first, other, shallow=False) for other in others):
+        return {"equal": paths}
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        header = audio.header(tree.root / path)
+        try:
+            sample = header.problem or f"{header.duration_s:.3f} s, {audio.content(tree.root / path).sha256[:8]}"
+        except AudioError:
+            sample = "unreadable"
+        found.setdefault(sample, []).append(path)
+    return found
 
 
 def _suffix(utterance: Utterance) -> str:

@@ -26,13 +26,14 @@ from bimotion.errors import BimotionError, CorpusError, RecordError, SettingErro
 from bimotion.groups import Cell
 from bimotion.labels import SCHEMAS, LabelSchema, check_emotions
 from bimotion.progress import Progress
-from bimotion.records import typed
+from bimotion.records import parsed, typed
 from bimotion.splits import RULES, SPLIT_VERSION
 from bimotion.utterance import AGE_SOURCES, PARTS
 
 REFERENCE_VERSION = 1
 MAX_FILE_BYTES = 32 * 1024 * 1024
-MAX_TEXT_BYTES = 256 * 1024 * 1024
+MAX_TEXT_BYTES = 64 * 1024 * 1024
+MAX_CLIPS = 1_000_000
 _SALT = "bimotion-speaker-1"
 _SYMBOLS = np.frombuffer(b"-01", "S1")  # of the marks -1, 0, 1
 
@@ -292,8 +293,8 @@ def load(path: Path) -> Reference:
         with gzip.open(path) as file:
             if path.stat().st_size > MAX_FILE_BYTES or len(text := file.read(MAX_TEXT_BYTES + 1)) > MAX_TEXT_BYTES:
                 raise RecordError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, {MAX_TEXT_BYTES} unpacked; found more")
-        content = json.loads(text)
-    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+        content = parsed(text)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise RecordError(f"{path}: expected a labels file (JSON, gzip), found: {error}") from None
     version = content.get("reference_version") if isinstance(content, dict) else None
     if version != REFERENCE_VERSION:
@@ -329,6 +330,8 @@ def _table(corpus: str, block: _Clips) -> pd.DataFrame:
         raise UnknownName("corpus", corpus, CORPORA)
     if set(block.columns) != set(_COLUMNS):
         raise RecordError(f"{where}.columns: expected {', '.join(_COLUMNS)}, found {', '.join(block.columns)!r:.200}")
+    if max(values.count("\n") for values in block.columns.values()) >= MAX_CLIPS:
+        raise RecordError(f"{where}.columns: expected at most {MAX_CLIPS} clips, found more")
     columns = {name: [value or None for value in block.columns[name].split("\n")] for name in _COLUMNS}
     if len({len(values) for values in columns.values()}) != 1:
         raise RecordError(f"{where}.columns: expected as many values in each, found {[len(v) for v in columns.values()]}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bimotion import files, tables
 from bimotion.errors import RecordError
-from bimotion.records import no_constant, typed
+from bimotion.records import parsed, typed
 
 SCHEMA_VERSION = 3
 RESULT_FILE = "result.json"
@@ -355,8 +355,8 @@ def load(path: Path) -> Result:
     try:
         if path.stat().st_size > MAX_RESULT_BYTES:
             raise RecordError(f"{path}: expected at most {MAX_RESULT_BYTES} bytes, found {path.stat().st_size}")
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=no_constant)
-    except (OSError, ValueError, RecursionError) as error:
+        content = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise RecordError(f"{path}: expected a result in JSON, found: {error}") from None
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:

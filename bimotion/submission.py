@@ -20,7 +20,7 @@ from bimotion import files, predictions, rescoring, results
 from bimotion.contamination import contamination
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
-from bimotion.records import typed
+from bimotion.records import parsed, typed
 from bimotion.results import PREDICTIONS_FILE, RESULT_FILE, Result
 
 SUBMISSION_VERSION = 1
@@ -159,8 +159,8 @@ def load(path: Path) -> Submission:
     try:
         if path.stat().st_size > MAX_SUBMISSION_BYTES:
             raise RecordError(f"{path}: expected at most {MAX_SUBMISSION_BYTES} bytes, found {path.stat().st_size}")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise RecordError(f"{path}: expected a submission in JSON, found: {error}") from None
     version = content.get("submission_version") if isinstance(content, dict) else None
     if version != SUBMISSION_VERSION:

@@ -9,9 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from bimotion.errors import CorpusMalformed
+from bimotion.errors import CorpusMalformed, some
 
-MAX_TEXT_BYTES = 64 * 1024 * 1024
+MAX_TEXT_BYTES = 8 * 1024 * 1024  # the largest table of any corpus here, CREMA-D's votes, has 4 MB
+MAX_LINES = 100_000
+MAX_LINE_LENGTH = 10_000
+MAX_FIELDS = 100  # of a line of CSV
 
 
 class File(NamedTuple):
@@ -60,12 +63,38 @@ class Tree:
         except UnicodeDecodeError:
             return content.decode("latin-1")
 
-    def csv_rows(self, file: File) -> list[dict[str, str]]:
-        """Rows of a CSV file with a header line; raises CorpusMalformed."""
+    def lines(self, file: File) -> list[str]:
+        """Lines of a text file; raises CorpusMalformed as `text` does, and for more or longer ones than any corpus has."""
+        where, text = self.root / file.path, self.text(file)
+        if (n_lines := text.count("\n") + text.count("\r")) > 2 * MAX_LINES:  # before each becomes an object; \r\n is two
+            raise CorpusMalformed(f"{where}: expected at most {MAX_LINES} lines, found about {n_lines}; is it the right file?")
+        found = text.splitlines()
+        if long := next((number for number, line in enumerate(found, start=1) if len(line) > MAX_LINE_LENGTH), None):
+            raise CorpusMalformed(
+                f"{where}:{long}: expected at most {MAX_LINE_LENGTH} characters a line, found {len(found[long - 1])}; "
+                "copy the file again"
+            )
+        return found
+
+    def csv_rows(self, file: File) -> list[tuple[int, dict[str, str]]]:
+        """Rows of a CSV file with a header line, each with the number of its line; raises CorpusMalformed."""
+        where = self.root / file.path
+        reader = csv.reader(self.lines(file))
         try:
-            return list(csv.DictReader(self.text(file).splitlines()))
+            header = next(reader, [])
+            if len(header) > MAX_FIELDS or len(set(header)) < len(header):
+                raise CorpusMalformed(f"{where}:1: expected at most {MAX_FIELDS} columns, each once, found {some(header)}")
+            rows = []
+            for fields in reader:
+                if len(fields) > max(len(header), 1):
+                    raise CorpusMalformed(
+                        f"{where}:{reader.line_num}: expected {len(header)} fields, found {len(fields)}; copy the file again"
+                    )
+                if fields:
+                    rows.append((reader.line_num, dict(zip(header, fields, strict=False))))
+            return rows
         except csv.Error as error:
-            raise CorpusMalformed(f"{self.root / file.path}: expected a CSV file, found: {error}; copy it again") from None
+            raise CorpusMalformed(f"{where}: expected a CSV file, found: {error}; copy it again") from None
 
 
 def _scan(root: Path) -> Iterator[File]:

@@ -12,12 +12,13 @@ from bimotion import figures, files, panels, projection_page, results, tables
 from bimotion.coverage import Coverage
 from bimotion.errors import RecordError
 from bimotion.panels import Panel
-from bimotion.records import no_constant, typed
+from bimotion.records import parsed, typed
 from bimotion.results import ModelUsed, ProtocolUsed, Provenance, RunSpec, SchemaUsed, SplitUsed
 from bimotion.tables import Table
 
 PROJECTION_VERSION = "1"
 """Changes whenever any coordinate or number moves."""
+MAX_RECORD_BYTES = 32 * 1024 * 1024
 STEM, COORDINATES_FILE, COVERAGE_FILE = "projection", "coordinates.parquet", "coverage.json"
 
 
@@ -101,9 +102,10 @@ def read(folder: Path) -> Projection:
     """The record of a view, from its folder; raises RecordError."""
     path = folder / COVERAGE_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=no_constant)
-        return typed(Projection, content, "projection")
-    except (OSError, ValueError, RecursionError, RecordError) as error:
+        if path.stat().st_size > MAX_RECORD_BYTES:
+            raise RecordError(f"more than {MAX_RECORD_BYTES} bytes")
+        return typed(Projection, parsed(path.read_text(encoding="utf-8")), "projection")
+    except (OSError, ValueError, RecordError) as error:
         raise RecordError(f"{path}: expected JSON of `bimotion project`, found: {error}") from None
 
 

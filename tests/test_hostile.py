@@ -215,7 +215,7 @@ def test_paths_that_cannot_be(tmp_path):
 def test_a_csv_field_without_end(tmp_path, wav):
     wav(tmp_path / "CREMA-D/1001_DFA_ANG_XX.wav")
     (tmp_path / "CREMA-D/VideoDemographics.csv").write_text('ActorID,Age,Sex\n1001,"' + "5" * 200_000)
-    with pytest.raises(CorpusMalformed, match=r"VideoDemographics\.csv: expected a CSV file"):
+    with pytest.raises(CorpusMalformed, match=r"VideoDemographics\.csv:2: expected at most 10000 characters a line"):
         manifest.build(tmp_path)
 
 

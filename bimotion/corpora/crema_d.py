@@ -11,7 +11,7 @@ are byte for byte another emotion's, in every copy. Six actors are 60 or older.
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.corpus import Card, Corpus, Reading, Statements, checked_age, counter, sounds
 from bimotion.errors import CorpusMalformed
 from bimotion.tree import Tree
 from bimotion.utterance import Finding, Utterance
@@ -76,22 +76,26 @@ def read(tree: Tree) -> Reading:
     return reading
 
 
-def _actors(tree: Tree) -> dict[str, tuple[float, str]]:
-    """Actor -> age in years, gender."""
+def _actors(tree: Tree) -> Statements:
+    """Actor -> (age in years, gender), by every copy of the table."""
     tables = [file for file in tree.files if file.name.lower() == DEMOGRAPHICS.lower()]
     if not tables:
         raise CorpusMalformed(
             f"{tree.root}: expected {DEMOGRAPHICS} (ages and sexes of the actors) in the CREMA-D folder, found none; "
             f"it stands beside AudioWAV in {CARD.url}"
         )
-    rows = tree.csv_rows(tables[0])
-    try:
-        return {row["ActorID"]: (float(row["Age"]), {"male": "m", "female": "f"}[row["Sex"].lower()]) for row in rows}
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CorpusMalformed(
-            f"{tree.root / tables[0].path}: expected columns ActorID, Age, Sex (Male or Female), found {error!r}; "
-            "download it again"
-        ) from None
+    actors = Statements("actor")
+    for table in tables:
+        for number, row in tree.csv_rows(table):
+            where = f"{tree.root / table.path}:{number}"
+            try:
+                actor, age, gender = row["ActorID"], float(row["Age"]), {"male": "m", "female": "f"}[row["Sex"].lower()]
+            except (KeyError, ValueError) as error:
+                raise CorpusMalformed(
+                    f"{where}: expected columns ActorID, Age, Sex (Male or Female), found {error!r}; download it again"
+                ) from None
+            actors.add(actor, (checked_age(age, where), gender), where)
+    return actors
 
 
 CORPUS = Corpus(CARD, counter(GRAMMAR), read)

@@ -11,10 +11,11 @@ assumption of the BiMotion paper (age 65 in its code).
 """
 
 import re
+from pathlib import PurePosixPath
 
 from bimotion.corpus import Card, Corpus, Reading, counter, sounds
 from bimotion.tree import Tree
-from bimotion.utterance import Utterance
+from bimotion.utterance import Finding, Utterance
 
 CARD = Card(
     name="csed",
@@ -35,12 +36,21 @@ CARD = Card(
     known={"*": "duplicate"},
 )
 GRAMMAR = re.compile(r"(nat|neg|pos)[-_ ](female|male)[-_ ](\d+)", re.IGNORECASE)
+FOLDERS = {"natural": "Nat", "negative": "Neg", "positive": "Pos"}
 ASSUMED_AGE_YEARS = 65
 
 
 def read(tree: Tree) -> Reading:
-    """Utterances of a CSED folder."""
-    return Reading([_utterance(file.path, match) for file, match in sounds(tree, GRAMMAR)], [])
+    """Utterances of a CSED folder. A clip in another class's folder is a finding."""
+    reading = Reading([], [])
+    for file, match in sounds(tree, GRAMMAR):
+        code, folder = match[1].capitalize(), PurePosixPath(file.path).parent.name
+        if FOLDERS.get(folder.lower(), code) != code:
+            detail = f"name says {match[1]}, folder says {folder}"
+            reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
+            continue
+        reading.utterances.append(_utterance(file.path, match))
+    return reading
 
 
 def _utterance(path: str, match: re.Match) -> Utterance:

@@ -9,9 +9,10 @@ seen. Stimuli (the name before its last number) cross the splits. Sound in mp4 i
 """
 
 import re
+from pathlib import PurePosixPath
 
 from bimotion.audio import VIDEO_SUFFIXES
-from bimotion.corpus import SOUND_SUFFIXES, Card, Corpus, Reading
+from bimotion.corpus import SOUND_SUFFIXES, Card, Corpus, Reading, Statements
 from bimotion.errors import CorpusMalformed
 from bimotion.labels import check_emotions
 from bimotion.tree import File, Tree
@@ -46,12 +47,20 @@ ASSUMED_AGE_YEARS = 65
 LABEL_FILES = {"train_labels.txt": "train", "dev_labels.txt": "validation", "test_labels.txt": "test"}
 COLUMNS = tuple(CARD.native_labels)
 _FORM = re.compile(r"\S+\.mp4( [01]){6} [mf] ")
+_FOLDER = re.compile(r"elderreact_(train|dev|test)", re.IGNORECASE)
 _MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 
 
 def recognise(tree: Tree) -> int:
     """Label files found, by name and by the form of their first line."""
-    return sum(1 for file in _label_files(tree).values() if _FORM.match(tree.text(file)))
+    return sum(1 for files in _label_files(tree).values() for file in files if _is_ours(tree, file))
+
+
+def _is_ours(tree: Tree, file: File) -> bool:
+    try:
+        return bool(_FORM.match(tree.text(file)))
+    except CorpusMalformed:  # no text: of whatever corpus it is, not seen here to be of this one
+        return False
 
 
 def read(tree: Tree) -> Reading:
@@ -63,35 +72,56 @@ def read(tree: Tree) -> Reading:
     for file in tree.files:
         if file.suffix in _MEDIA_SUFFIXES:
             media.setdefault(file.stem, []).append(file)
-    reading = Reading([], [])
+    clips = Statements("clip")
     for name, part in LABEL_FILES.items():
-        where = f"{tree.root / tables[name].path}"
-        for number, line in enumerate(tree.text(tables[name]).splitlines(), start=1):
-            if line.strip():
-                stem, *facts = _parse(line, f"{where}:{number}")
-                for path in [file.path for file in media.pop(stem, [])] or [None]:
-                    reading.utterances.append(_utterance(stem, path, part, *facts))
+        for table in tables[name]:
+            for number, line in enumerate(tree.lines(table), start=1):
+                if line.strip():
+                    where = f"{tree.root / table.path}:{number}"
+                    stem, *facts = _parse(line, where)
+                    clips.add(stem, (part, *facts), where)
+    reading = Reading([], [])
+    for stem, (part, *facts), _ in clips.items():
+        paths, elsewhere = [file.path for file in media.pop(stem, [])], []
+        for path in paths:
+            if (stated := _stated_part(path)) not in (None, part):
+                elsewhere.append(path)
+                detail = f"folder says {stated}, label file says {part}"
+                reading.findings.append(Finding("contradiction", CARD.name, path, detail))
+        for path in [path for path in paths if path not in elsewhere] or [None]:
+            reading.utterances.append(_utterance(stem, path, part, *facts))
     for files in media.values():
         reading.findings += [Finding("unlabelled", CARD.name, file.path, "in no label file") for file in files]
     return reading
 
 
-def _label_files(tree: Tree) -> dict[str, File]:
-    return {file.name.lower(): file for file in tree.files if file.name.lower() in LABEL_FILES}
+def _stated_part(path: str) -> str | None:
+    """The part that a clip's own folder names, if any."""
+    folder = _FOLDER.fullmatch(PurePosixPath(path).parent.name)
+    return LABEL_FILES[f"{folder[1].lower()}_labels.txt"] if folder else None
 
 
-def _parse(line: str, where: str) -> tuple[str, list[str], str, str]:
+def _label_files(tree: Tree) -> dict[str, list[File]]:
+    """Name -> every file of that name: copies must agree."""
+    found: dict[str, list[File]] = {}
+    for file in tree.files:
+        if file.name.lower() in LABEL_FILES:
+            found.setdefault(file.name.lower(), []).append(file)
+    return found
+
+
+def _parse(line: str, where: str) -> tuple[str, tuple[str, ...], str, str]:
     """Stem, columns that are set, gender, label as written, of one line of a label file."""
     fields = line.split()
     if len(fields) != 9 or not set(fields[1:7]) <= {"0", "1"} or fields[7] not in ("m", "f"):
         raise CorpusMalformed(
             f"{where}: expected '<name>.mp4', six 0/1 ({' '.join(COLUMNS)}), m or f, valence; found {line.strip()!r}"
         )
-    marked = [label for label, flag in zip(COLUMNS, fields[1:7], strict=True) if flag == "1"]
+    marked = tuple(label for label, flag in zip(COLUMNS, fields[1:7], strict=True) if flag == "1")
     return fields[0].rpartition(".")[0] or fields[0], marked, fields[7], " ".join(fields[1:])
 
 
-def _utterance(stem: str, path: str | None, part: str, marked: list[str], gender: str, written: str) -> Utterance:
+def _utterance(stem: str, path: str | None, part: str, marked: tuple[str, ...], gender: str, written: str) -> Utterance:
     return Utterance(
         id=f"elderreact/{stem}",
         corpus=CARD.name,

@@ -37,6 +37,8 @@ CARD = Card(
     age_note="assumed 30 by the BiMotion paper; the corpus says adults",
 )
 GRAMMAR = re.compile(r"(00(?:0[1-9]|1\d|20))_(\d{6})")
+SPEAKER = re.compile(r"00(?:0[1-9]|1\d|20)")
+SPLIT_FOLDERS = {"evaluation": "validation", "test": "test", "train": "train"}
 ASSUMED_AGE_YEARS = 30
 MALE = frozenset({"0004", "0005", "0006", "0008", "0010", "0011", "0012", "0013", "0014", "0020"})
 SENTENCES = 350
@@ -53,19 +55,33 @@ def read(tree: Tree) -> Reading:
             reading.findings.append(Finding("unlabelled", CARD.name, file.path, f"number {number} is outside 1-1750"))
             continue
         label = BLOCKS[(number - 1) // SENTENCES]
-        folders = set(file.path.split("/")[:-1])
-        if stated := folders.intersection(BLOCKS) - {label}:
-            detail = f"number {number} says {label}, folder says {', '.join(sorted(stated))}"
+        if detail := _contradiction(file.path.split("/")[:-1], speaker, number, label):
             reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
             continue
         reading.utterances.append(_utterance(file.path, speaker, number, label))
     return reading
 
 
+def _contradiction(folders: list[str], speaker: str, number: int, label: str) -> str | None:
+    """How the folders of a clip contradict its name; None where they do not."""
+    if stated := set(folders).intersection(BLOCKS) - {label}:
+        return f"number {number} says {label}, folder says {', '.join(sorted(stated))}"
+    if stated := {folder for folder in folders if SPEAKER.fullmatch(folder)} - {speaker}:
+        return f"name says speaker {speaker}, folder says {', '.join(sorted(stated))}"
+    part = _part(number)
+    if folders and SPLIT_FOLDERS.get(folders[-1], part) != part:
+        return f"number {number} says {part}, folder says {folders[-1]}"
+    return None
+
+
+def _part(number: int) -> str:
+    sentence = (number - 1) % SENTENCES + 1
+    return next(part for part, last in LAST_SENTENCE.items() if sentence <= last)
+
+
 def _utterance(path: str, speaker: str, number: int, label: str) -> Utterance:
     language = "zho" if speaker <= "0010" else "eng"
     sentence = (number - 1) % SENTENCES + 1
-    part = next(part for part, last in LAST_SENTENCE.items() if sentence <= last)
     return Utterance(
         id=f"esd/{speaker}_{number:06}",
         corpus=CARD.name,
@@ -78,7 +94,7 @@ def _utterance(path: str, speaker: str, number: int, label: str) -> Utterance:
         gender="m" if speaker in MALE else "f",
         emotions=(CARD.native_labels[label],),
         native_label=label,
-        official_split=part,
+        official_split=_part(number),
     )
 
 

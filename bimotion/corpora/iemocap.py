@@ -11,7 +11,7 @@ wrong for 4951 clips. Codes: ang dis exc fea fru hap neu oth sad sur, xxx (no ag
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.corpus import Card, Corpus, Reading, Statements, counter, sounds
 from bimotion.errors import CorpusMalformed
 from bimotion.tree import Tree
 from bimotion.utterance import Finding, Utterance
@@ -57,6 +57,8 @@ CARD = Card(
 )
 GRAMMAR = re.compile(r"(Ses0([1-5])[FM]_(?:impro|script)\w*)_([FM])(\d{3})")
 LABEL_LINE = re.compile(r"\[\d+\.\d+ - \d+\.\d+\]\t(\w+)\t(\w+)\t\[.*\]")
+DIALOG = re.compile(r"Ses0[1-5][FM]_(?:impro|script)\w*")
+SESSION = re.compile(r"Session([1-5])")
 LABEL_FOLDER = "EmoEvaluation"
 ASSUMED_AGE_YEARS = 30
 
@@ -68,6 +70,10 @@ def read(tree: Tree) -> Reading:
     for file, match in sounds(tree, GRAMMAR):
         if file.stem not in labels:
             reading.findings.append(Finding("unlabelled", CARD.name, file.path, f"not in {LABEL_FOLDER}/{match[1]}.txt"))
+            continue
+        if stated := [folder for folder in file.path.split("/") if _contradicts(folder, match)]:
+            detail = f"name says {match[1]}, folder says {', '.join(stated)}"
+            reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
             continue
         reading.utterances.append(
             Utterance(
@@ -87,9 +93,15 @@ def read(tree: Tree) -> Reading:
     return reading
 
 
-def _labels(tree: Tree) -> dict[str, str]:
+def _contradicts(folder: str, clip: re.Match) -> bool:
+    """Whether a folder is another session's, or another dialog's, than a clip's name."""
+    session, dialog = SESSION.fullmatch(folder), DIALOG.fullmatch(folder)
+    return bool((session and session[1] != clip[2]) or (dialog and folder != clip[1]))
+
+
+def _labels(tree: Tree) -> Statements:
     """Utterance name -> label code, from the consensus lines of all dialogs."""
-    labels: dict[str, str] = {}
+    labels = Statements("utterance")
     tables = [file for file in tree.files if file.suffix == ".txt" and file.path.split("/")[-2:-1] == [LABEL_FOLDER]]
     if not tables:
         raise CorpusMalformed(
@@ -97,7 +109,7 @@ def _labels(tree: Tree) -> dict[str, str]:
             "copy them from the release"
         )
     for table in tables:
-        for number, line in enumerate(tree.text(table).splitlines(), start=1):
+        for number, line in enumerate(tree.lines(table), start=1):
             if not (match := LABEL_LINE.fullmatch(line.rstrip())):
                 continue
             if match[2] not in CARD.native_labels:
@@ -105,7 +117,7 @@ def _labels(tree: Tree) -> dict[str, str]:
                     f"{tree.root / table.path}:{number}: unknown label {match[2]!r}: "
                     f"expected one of {', '.join(CARD.native_labels)}"
                 )
-            labels[match[1]] = match[2]
+            labels.add(match[1], match[2], f"{tree.root / table.path}:{number}")
     return labels
 
 

@@ -9,10 +9,11 @@ say 1399 / 1401); two are AIFF data named .wav; one is at 96 kHz.
 """
 
 import re
+from pathlib import PurePosixPath
 
 from bimotion.corpus import Card, Corpus, Reading, counter, sounds
 from bimotion.tree import Tree
-from bimotion.utterance import Utterance
+from bimotion.utterance import Finding, Utterance
 
 CARD = Card(
     name="tess",
@@ -44,12 +45,23 @@ CARD = Card(
     },
 )
 GRAMMAR = re.compile(r"(OAF?|YAF)_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.IGNORECASE)
+FOLDER = re.compile(r"(OAF|YAF)_(angry|disgust|fear|happy|neutral|pleasant_surprised?|ps|sad)", re.IGNORECASE)
 AGE_YEARS = {"OAF": 64, "YAF": 26}
 
 
 def read(tree: Tree) -> Reading:
-    """Utterances of a TESS folder, however deep."""
-    return Reading([_utterance(file.path, match) for file, match in sounds(tree, GRAMMAR)], [])
+    """Utterances of a TESS folder, however deep. A clip in the folder of another speaker or emotion is a finding."""
+    reading = Reading([], [])
+    for file, match in sounds(tree, GRAMMAR):
+        utterance, name = _utterance(file.path, match), PurePosixPath(file.path).parent.name
+        if folder := FOLDER.fullmatch(name):
+            stated = (folder[1].upper(), "ps" if folder[2].lower().startswith("pleasant") else folder[2].lower())
+            if stated != (utterance.speaker.removeprefix("tess/"), match[3].lower()):
+                detail = f"name says {match[1]} and {match[3]}, folder says {name}"
+                reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
+                continue
+        reading.utterances.append(utterance)
+    return reading
 
 
 def _utterance(path: str, match: re.Match) -> Utterance:

@@ -9,16 +9,19 @@ The split is official, 50/15/35 % of each speaker's clips. Its adults and elders
 paper's code draws the line at 59, and only for this corpus.
 """
 
+import bz2
 import csv
+import gzip
 import io
 import lzma
 import re
 import tarfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from bimotion.audio import POINTER
-from bimotion.corpus import Card, Corpus, Reading, sounds
+from bimotion.corpus import Card, Corpus, Reading, Statements, sounds
 from bimotion.errors import CorpusMalformed
 from bimotion.tree import File, Tree
 from bimotion.utterance import PARTS, Finding, Utterance
@@ -51,7 +54,12 @@ LABELS = ("anger", "happy", "sad", "neutral", "fear", "disgust")
 METADATA = re.compile(r"(train|validation|test)_metadata\.csv", re.IGNORECASE)
 COLUMNS = ("split", "speaker_id", "file_name", "gender", "age", "sentence_id", "label_id", "label")
 MAX_CLIPS = 10_000
+MAX_CLIP_BYTES = 32 * 1024 * 1024
 MAX_BYTES = 4 * 1024**3
+MAX_FOLD, FREE_BYTES = 50, 64 * 1024 * 1024  # speech packs to a third; an archive that unpacks to far more is none of speech
+MAX_HEADER_BYTES = 1024 * 1024  # of what stands between two files of a tar
+MAX_GROUP_BYTES = 512 * 1024 * 1024
+MAX_FOOTER_BYTES = 1024 * 1024  # of a Parquet file; the Hub's have some kilobytes
 
 
 def recognise(tree: Tree) -> int:
@@ -59,7 +67,7 @@ def recognise(tree: Tree) -> int:
 
     The archive alone is not enough: without the tables beside it there is no split.
     """
-    plain = sum(1 for _ in sounds(tree, GRAMMAR)) + len(_tables(tree))
+    plain = sum(1 for _ in sounds(tree, GRAMMAR)) + sum(map(len, _tables(tree).values()))
     return plain or len(_parquets(tree))
 
 
@@ -74,12 +82,19 @@ def read(tree: Tree) -> Reading:
     clips: dict[str, list[File]] = {}
     for file, match in sounds(tree, GRAMMAR):
         clips.setdefault(_stem(match), []).append(file)
+    parts, names = Statements("clip"), {}
+    for table in (file for files in tables.values() for file in files):
+        for number, row in tree.csv_rows(table):
+            where = f"{tree.root / table.path}:{number}"
+            match, part = _checked(row, where)
+            if not table.name.lower().startswith(part):
+                raise CorpusMalformed(f"{where}: the row says {part}, its file is {table.name}; download it again")
+            parts.add(_stem(match), part, where)
+            names[_stem(match)] = match
     reading = Reading([], [])
-    for table in tables.values():
-        for number, row in enumerate(tree.csv_rows(table), start=2):
-            match, part = _checked(row, f"{tree.root / table.path}:{number}")
-            for path in [file.path for file in clips.pop(_stem(match), [])] or [None]:
-                reading.utterances.append(_utterance(match, path, part))
+    for stem, part, _ in parts.items():
+        for path in [file.path for file in clips.pop(stem, [])] or [None]:
+            reading.utterances.append(_utterance(names[stem], path, part))
     for files in clips.values():
         reading.findings += [Finding("unlabelled", CARD.name, file.path, "in no metadata table") for file in files]
     return reading
@@ -91,15 +106,35 @@ def unpack(tree: Tree, into: Path) -> bool:
         return False
     archives = [file for file in tree.files if re.fullmatch(r"data\.tar(\.\w+)?|data\.tgz", file.name)]
     if archives:
-        for table in _tables(tree).values():
-            (into / table.name).write_text(tree.text(table), encoding="utf-8")
-        return _unpack_tar(tree.root / archives[0].path, into)
+        for copies in _tables(tree).values():
+            for number, table in enumerate(copies):
+                _numbered(into, number).joinpath(table.name).write_text(tree.text(table), encoding="utf-8")
+        unpacked = [_unpack_tar(tree.root / file.path, _numbered(into, number)) for number, file in enumerate(archives)]
+        return any(unpacked)
     return _unpack_parquet([tree.root / file.path for file in _parquets(tree)], into)
 
 
-def _tables(tree: Tree) -> dict[str, File]:
-    named = [file for file in tree.files if METADATA.fullmatch(file.name)]
-    return {file.name.lower(): file for file in named if tree.text(file).startswith(",".join(COLUMNS[:3]))}
+def _numbered(folder: Path, number: int) -> Path:
+    """A folder for each of several copies, the first in `folder` itself: which is right is not for us to choose."""
+    place = folder / f"copy {number}" if number else folder
+    place.mkdir(exist_ok=True)
+    return place
+
+
+def _tables(tree: Tree) -> dict[str, list[File]]:
+    """Name in lower case -> every table of that name."""
+    found: dict[str, list[File]] = {}
+    for file in tree.files:
+        if METADATA.fullmatch(file.name) and _is_ours(tree, file):
+            found.setdefault(file.name.lower(), []).append(file)
+    return found
+
+
+def _is_ours(tree: Tree, file: File) -> bool:
+    try:
+        return tree.text(file).startswith(",".join(COLUMNS[:3]))
+    except CorpusMalformed:  # no text: of whatever corpus it is, not seen here to be of this one
+        return False
 
 
 def _parquets(tree: Tree) -> list[File]:
@@ -111,13 +146,22 @@ def _parquets(tree: Tree) -> list[File]:
     import pyarrow.parquet
 
     def is_ours(file: File) -> bool:
+        if _footer_bytes(tree.root / file.path) > MAX_FOOTER_BYTES:
+            return False
         try:
             names = pyarrow.parquet.read_schema(tree.root / file.path).names
-        except pyarrow.ArrowInvalid:
+        except (pyarrow.ArrowException, OSError):
             return False
         return {"audio", "split", "speaker_id", "sentence_id", "label_id"} <= set(names)
 
     return [file for file in found if is_ours(file)]
+
+
+def _footer_bytes(parquet: Path) -> int:
+    """What a Parquet file says of its footer, which a reader takes into memory first."""
+    with parquet.open("rb") as stream:
+        stream.seek(-min(8, stream.seek(0, 2)), 2)
+        return int.from_bytes(stream.read(4), "little")
 
 
 def _stem(match: re.Match) -> str:
@@ -161,18 +205,19 @@ def _utterance(match: re.Match, path: str | None, part: str) -> Utterance:
 class _Unpacked:
     """Clips written one by one into a folder; raises CorpusMalformed for too many, too large or repeated ones."""
 
-    def __init__(self, archive: Path, into: Path):
+    def __init__(self, archive: Path, n_packed: int, into: Path):
         self.archive, self.folder = archive, into / "data"
         self.n_clips = self.n_bytes = 0
+        self.most_bytes = min(MAX_BYTES, FREE_BYTES + MAX_FOLD * n_packed)
 
     def admit(self, name: str, n_bytes: int) -> Path:
         """Path for a clip of a size, if there is room for it. The name is bare: no folder of an archive is followed."""
         self.n_clips, self.n_bytes = self.n_clips + 1, self.n_bytes + n_bytes
         target = self.folder / PurePosixPath(name).name
-        if self.n_clips > MAX_CLIPS or self.n_bytes > MAX_BYTES:
+        if self.n_clips > MAX_CLIPS or self.n_bytes > self.most_bytes or n_bytes > MAX_CLIP_BYTES:
             raise CorpusMalformed(
-                f"{self.archive}: expected at most {MAX_CLIPS} clips and {MAX_BYTES} bytes, found more at {name}: "
-                "not YueMotion's"
+                f"{self.archive}: expected at most {MAX_CLIPS} clips of {MAX_CLIP_BYTES} bytes, {self.most_bytes} in all, "
+                f"found more at {name}: not YueMotion's"
             )
         if target.exists():
             raise CorpusMalformed(f"{self.archive}: expected each clip once, found {target.name} twice")
@@ -180,17 +225,57 @@ class _Unpacked:
         return target
 
 
+class _Bounded:
+    """The unpacked bytes of an archive for tarfile, which believes every size that it reads: no further than `most_bytes`, and
+    no more than `allowed` between two files."""
+
+    def __init__(self, archive: Path, stream, most_bytes: int):
+        self.archive, self.stream, self.most_bytes = archive, stream, most_bytes
+        self.allowed = MAX_HEADER_BYTES
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        self.allowed -= n_bytes
+        if n_bytes < 0 or self.allowed < 0:
+            raise CorpusMalformed(
+                f"{self.archive}: expected a tar of wavs, found a header of more than {MAX_HEADER_BYTES} bytes"
+            )
+        return self.stream.read(n_bytes)
+
+    def seek(self, place: int) -> int:
+        if place > self.most_bytes:
+            raise CorpusMalformed(
+                f"{self.archive}: expected at most {self.most_bytes} bytes unpacked, found more: not YueMotion's"
+            )
+        return self.stream.seek(place)
+
+    def tell(self) -> int:
+        return self.stream.tell()
+
+
+_OPENERS = {b"BZh": bz2.open, b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open}
+
+
 def _unpack_tar(archive: Path, into: Path) -> bool:
     with archive.open("rb") as stream:
-        if stream.read(64).startswith(POINTER):
-            raise CorpusMalformed(f"{archive}: expected an archive, found a git-lfs pointer: run `git lfs pull` in its folder")
-    unpacked = _Unpacked(archive, into)
+        start = stream.read(64)
+    if start.startswith(POINTER):
+        raise CorpusMalformed(f"{archive}: expected an archive, found a git-lfs pointer: run `git lfs pull` in its folder")
+    opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), open)
+    unpacked, n_members = _Unpacked(archive, archive.stat().st_size, into), 0
     try:
-        with tarfile.open(archive) as stream:
-            for member in stream:
+        with opener(archive, "rb") as stream:
+            bounded = _Bounded(archive, stream, unpacked.most_bytes + 4 * MAX_CLIPS * tarfile.RECORDSIZE // 10)
+            reader = tarfile.open(fileobj=bounded, mode="r:")  # noqa: SIM115  (`stream` is what is closed)
+            for member in reader:
+                n_members += 1
+                if n_members > 4 * MAX_CLIPS:
+                    raise CorpusMalformed(f"{archive}: expected a tar of wavs, found more than {4 * MAX_CLIPS} files in it")
                 if member.isfile() and GRAMMAR.fullmatch(PurePosixPath(member.name).stem):
-                    unpacked.admit(member.name, member.size).write_bytes(stream.extractfile(member).read())
-    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+                    target = unpacked.admit(member.name, member.size)
+                    bounded.allowed = member.size + MAX_HEADER_BYTES
+                    target.write_bytes(reader.extractfile(member).read())
+                bounded.allowed = MAX_HEADER_BYTES
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError) as error:
         found = " ".join(str(error).split())
         raise CorpusMalformed(f"{archive}: expected a tar of wavs, found: {found}; download it again") from None
     return unpacked.n_clips > 0
@@ -200,17 +285,22 @@ def _unpack_parquet(parquets: list[Path], into: Path) -> bool:
     """Rows of the Parquet conversion as wavs and metadata tables."""
     if not parquets:
         return False
-    import pyarrow.parquet
+    import pyarrow
 
     rows: list[dict] = []
-    unpacked = _Unpacked(parquets[0].parent, into)
+    unpacked = _Unpacked(parquets[0].parent, sum(path.stat().st_size for path in parquets), into)
     for parquet in sorted(parquets):
-        for batch in pyarrow.parquet.ParquetFile(parquet).iter_batches(batch_size=64):
-            for row in batch.to_pylist():
+        unpacked.archive = parquet
+        try:
+            for row in _rows(parquet, unpacked.most_bytes):
                 row = _plain_row(row, parquet)
                 content = row.pop("bytes")
                 unpacked.admit(row["file_name"], len(content)).write_bytes(content)
                 rows.append(row)
+        except (pyarrow.ArrowException, OSError, MemoryError) as error:
+            raise CorpusMalformed(
+                f"{parquet}: expected YueMotion in Parquet, found: {str(error)[:200]}; download it again"
+            ) from None
     for part in PARTS:
         table = io.StringIO()
         writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
@@ -220,8 +310,28 @@ def _unpack_parquet(parquets: list[Path], into: Path) -> bool:
     return True
 
 
+def _rows(parquet: Path, most_bytes: int) -> Iterator[dict]:
+    """Rows of a Parquet file whose footer is plausible, some at a time; raises CorpusMalformed."""
+    import pyarrow.parquet
+
+    opened = pyarrow.parquet.ParquetFile(parquet, memory_map=False, pre_buffer=False)
+    facts = opened.metadata
+    groups = [facts.row_group(number) for number in range(min(facts.num_row_groups, MAX_CLIPS))]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    sizes = [chunk.total_uncompressed_size for chunk in chunks]
+    if not 0 <= facts.num_rows <= MAX_CLIPS or facts.num_row_groups > MAX_CLIPS:
+        raise CorpusMalformed(f"{parquet}: expected at most {MAX_CLIPS} rows, found {facts.num_rows}: not YueMotion's")
+    if min(sizes, default=0) < 0 or sum(sizes) > most_bytes or max(sizes, default=0) > MAX_GROUP_BYTES:
+        raise CorpusMalformed(
+            f"{parquet}: expected at most {most_bytes} bytes unpacked, {MAX_GROUP_BYTES} a column of a row group, "
+            f"found {sum(sizes)}: not YueMotion's"
+        )
+    for batch in opened.iter_batches(batch_size=16, use_threads=False):
+        yield from batch.to_pylist()
+
+
 def _plain_row(row: dict, parquet: Path) -> dict:
-    """Metadata row and audio bytes of a Parquet row. Its numbers name the clip, whatever its audio path says."""
+    """Metadata row and audio bytes of a Parquet row. Its numbers name the clip; what else names it must agree."""
     audio = row["audio"] or {}
     if not audio.get("bytes"):
         raise CorpusMalformed(f"{parquet}: expected the column audio to hold bytes, found none")
@@ -234,6 +344,16 @@ def _plain_row(row: dict, parquet: Path) -> dict:
         facts = (part, str(speaker), name, gender, str(age), str(sentence), str(label), LABELS[label - 1])
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise CorpusMalformed(f"{parquet}: expected columns {', '.join(COLUMNS)}, found {error!r} in a row") from None
+    others = {"file_name": row.get("file_name"), "audio.path": audio.get("path")}
+    named = {column: PurePosixPath(str(text)).stem.lower() for column, text in others.items() if text}
+    stated = {column: stem for column, stem in named.items() if GRAMMAR.fullmatch(stem)}
+    if isinstance(row.get("label"), str):
+        stated["label"] = row["label"]
+    if differing := [column for column, text in stated.items() if text not in (PurePosixPath(name).stem, LABELS[label - 1])]:
+        column = differing[0]
+        raise CorpusMalformed(
+            f"{parquet}: the numbers of a row say {name} ({LABELS[label - 1]}), its {column} {stated[column]!r}"
+        )
     return dict(zip(COLUMNS, facts, strict=True)) | {"bytes": audio["bytes"]}
 
 
