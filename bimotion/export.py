@@ -1,6 +1,5 @@
 """A Hub-ready copy of configs: Parquet files a cell and part, and a card that plain `load_dataset` reads."""
 
-import importlib.resources
 import itertools
 import os
 import re
@@ -17,7 +16,7 @@ from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
-from bimotion import audio, files, groups, manifest, splits, stats
+from bimotion import audio, files, groups, loaders, manifest, splits, stats
 from bimotion.corpora import CORPORA, corpora_with
 from bimotion.corpus import Card
 from bimotion.dataset import CONFIGS, arrow_rows, features
@@ -344,8 +343,7 @@ def _citations(cards: Sequence[Card]) -> str:
 
 def _section(dataset: str, title: str) -> str:
     """A paragraph of the written card of a dataset (`loaders/bimotion.md`): what stands under a bold title."""
-    text = importlib.resources.files("bimotion.loaders").joinpath(f"{dataset}.md").read_text(encoding="utf-8")
-    return re.search(rf"^\*\*{title}\*\*\n\n(.*?)(?:\n\n|\Z)", text, re.DOTALL | re.MULTILINE)[1].strip()
+    return re.search(rf"^\*\*{title}\*\*\n\n(.*?)(?:\n\n|\Z)", loaders.card(dataset), re.DOTALL | re.MULTILINE)[1].strip()
 
 
 def _columns(metadata_only: bool) -> str:

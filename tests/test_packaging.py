@@ -1,49 +1,134 @@
-"""Installed as a wheel or editable, `bimotion.loaders` is found and no top-level `loaders` appears."""
+"""From a wheel, from a source distribution and editable: everything is there, and no folder of the user's hides it."""
 
 import subprocess
 import sys
+import sysconfig
+import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
+SHIPPED = ("bimotion", "loaders", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 PROBE = """
-import importlib.util, bimotion.loaders.bimotion, bimotion.loaders.yuemotion, bimotion.roster
-assert importlib.util.find_spec("loaders") is None, "a top-level module called loaders"
+import importlib, bimotion.loaders.bimotion, bimotion.loaders.yuemotion, bimotion.roster
 assert len(bimotion.roster.load("tess")) == 2800
+assert all(bimotion.loaders.card(name).startswith("# ") for name in ("bimotion", "yuemotion"))
 print(bimotion.loaders.bimotion.__file__)
+"""
+LOAD = """
+import sys, bimotion, datasets
+rows = datasets.load_dataset("yuemotion", "yue_eld", data_dir=sys.argv[1])
+print(bimotion.__file__, sum(map(len, rows.values())))
 """
 
 
+def tracked() -> list[str]:
+    listing = ["git", "-C", REPOSITORY, "ls-files", "-co", "--exclude-standard", *SHIPPED]
+    names = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [name for name in names if (REPOSITORY / name).exists()]
+
+
+def copied(folder: Path) -> Path:
+    for name in tracked():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+    return folder
+
+
+def run(python: str | Path, code: str, *arguments: str, cwd: Path | str) -> str:
+    done = subprocess.run([python, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    parts = ("bimotion", "loaders", "pyproject.toml", "README.md", "LICENSE")
-    listing = ["git", "-C", REPOSITORY, "ls-files", "-co", "--exclude-standard", *parts]
-    tracked = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.splitlines()
-    for name in tracked:
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((REPOSITORY / name).read_bytes())
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, source]
-    subprocess.run(command, check=True)
-    return next(folder.glob("bimotion-*.whl"))
+def built(tmp_path_factory) -> Path:
+    """Folder with a source distribution, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("built")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, copied(folder / "source")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
 
 
-def test_a_wheel_resolves_the_loaders(wheel, tmp_path):
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
+def test_a_wheel_and_a_source_distribution_hold_every_file_of_the_package(built):
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
+        names = set(archive.namelist())
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        sources = {name.partition("/")[2] for name in archive.getnames()}
+    assert "bimotion/py.typed" in names
+    files = [name for name in tracked() if name.startswith(("bimotion/", "loaders/")) and name not in NOT_SHIPPED]
+    assert {name.replace("loaders/", "bimotion/loaders/") if name.startswith("loaders/") else name for name in files} <= names
+    assert {name for name in names if not name.startswith("bimotion/")} == {
+        name for name in names if name.startswith("bimotion-0.1.0.dist-info/")
+    }
+    assert {*files, "pyproject.toml", "setup.py"} <= sources
+
+
+NOT_SHIPPED = {"bimotion/adaptation/README.md"}  # for readers of the source
+
+
+def test_an_installed_wheel_loads_datasets(built, tmp_path, synth_root):
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
         archive.extractall(tmp_path)
-    assert not any(name.startswith("loaders/") for name in names)
-    assert {"bimotion/loaders/bimotion.py", "bimotion/loaders/bimotion.md", "bimotion/rosters/SHA256SUMS"} <= set(names)
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{PROBE}"
-    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith(str(tmp_path))
+    first = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    assert run(sys.executable, first + PROBE, cwd="/") == str(tmp_path / "bimotion" / "loaders" / "bimotion.py")
+    found, n_clips = run(sys.executable, first + LOAD, str(synth_root), cwd="/").splitlines()[-1].split()
+    assert found == str(tmp_path / "bimotion" / "__init__.py")
+    assert int(n_clips) > 0
 
 
-def test_the_editable_install_resolves_the_loaders(tmp_path):
-    run = subprocess.run([sys.executable, "-P", "-c", PROBE], capture_output=True, text=True, cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.strip() == str(REPOSITORY / "loaders" / "bimotion.py")
+@pytest.fixture(scope="module")
+def editable(tmp_path_factory) -> tuple[Path, Path]:
+    """The interpreter of a new environment with an editable install, and its clone: a folder called `bimotion`."""
+    folder = tmp_path_factory.mktemp("editable")
+    clone = copied(folder / "work" / "bimotion")
+    environment = folder / "environment"
+    venv.create(environment, symlinks=True)
+    python = environment / "bin" / "python"
+    site = next(environment.glob("lib/python3*/site-packages"))
+    folders = {sysconfig.get_paths()["purelib"], *(name for name in sys.path if name.endswith("-packages"))}
+    (site / "zz_all_else.pth").write_text(
+        "\n".join(sorted(folders))
+    )  # the packages of this one, without what its .pth files do
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--no-build-isolation", "--editable", clone]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in site.glob("*bimotion*finder*")] == []
+    return python, clone
+
+
+@pytest.mark.parametrize(
+    "place", ["parent of the clone", "clone", "root", "empty folder bimotion", "data in a folder bimotion"]
+)
+def test_the_editable_install_is_found_from_anywhere(editable, tmp_path, place):
+    python, clone = editable
+    folders = {"parent of the clone": clone.parent, "clone": clone, "root": Path("/")}
+    if "folder bimotion" in place:
+        (tmp_path / "bimotion" / "results").mkdir(parents=True)
+    if "data" in place:
+        (tmp_path / "bimotion" / "results" / "notes.py").write_text("raise SystemExit('not the package')")
+    cwd = folders.get(place, tmp_path)
+    assert run(python, PROBE, cwd=cwd) == str(clone / "loaders" / "bimotion.py")
+
+
+def test_the_editable_install_loads_datasets_beside_its_clone(editable, synth_root):
+    python, clone = editable
+    found, n_clips = run(python, LOAD, str(synth_root), cwd=clone.parent).splitlines()[-1].split()
+    assert found == str(clone / "bimotion" / "__init__.py")
+    assert int(n_clips) > 0
+
+
+@pytest.mark.parametrize("name", ["loaders", "tests", "benchmarks"])
+def test_folders_of_the_clone_hide_none_of_the_users(editable, tmp_path, name):
+    """The clone is on the path: were its folders packages, they would win over plain folders of the same name."""
+    python, clone = editable
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine.py").write_text("print('mine')")
+    (clone / name).mkdir(exist_ok=True)
+    assert not (REPOSITORY / name / "__init__.py").exists()
+    assert run(python, f"import bimotion, {name}.mine", cwd=tmp_path) == "mine"

@@ -1,1 +1,0 @@
-"""The Hugging Face view: one builder and one dataset card each for BiMotion and YueMotion."""
