@@ -57,6 +57,7 @@ def project(
     options: TrackOptions | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
+    require_safetensors: bool = False,
     device: str | None = None,
     corpora: Iterable[str] | None = None,
     locations: Mapping[str, str | os.PathLike] | None = None,
@@ -90,7 +91,13 @@ def project(
         raise SettingError(f"project: expected one process, found {os.environ['WORLD_SIZE']}")
     whole_number("k", k, 1, MAX_COUNT)
     whole_number("seed", seed, 0, MAX_SEED)
-    wanted, known = schema_named(schema), {"revision": revision, "trust_remote_code": trust_remote_code, "device": device}
+    wanted = schema_named(schema)
+    known = {
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "require_safetensors": require_safetensors,
+        "device": device,
+    }
     corpora = None if corpora is None else tuple(corpora)
     sets, tests = _training_sets(train, corpora), groups.union(test)
     settings = [Setting("", "projection", cells, cell) for cells in dict.fromkeys(sets.values()) for cell in tests]

@@ -54,6 +54,7 @@ def evaluate(
     save_checkpoints: bool = True,
     revision: str | None = None,
     trust_remote_code: bool = False,
+    require_safetensors: bool = False,
     device: str | None = None,
     batch_seconds: float | None = None,
     corpora: Iterable[str] | None = None,
@@ -76,6 +77,7 @@ def evaluate(
     adapt_setting     `transductive` (the default): adapted to all clips of the test cell; `inductive`: to its train part alone
     label_map         of a zero-shot classifier: JSON file, its output names -> our emotions
     finetune          how to train; save_checkpoints: keep the best checkpoint of every training set
+    require_safetensors   refuse pickled weights (which are read without running code, if not)
     limit             at most so many clips of each corpus, cell and part: for trying out, the result cannot be submitted
     check_invariance  record the largest difference between clips in a batch and alone
 
@@ -99,7 +101,13 @@ def evaluate(
     )  # fmt: skip
     map_file = None if label_map is None else Path(label_map)
     options = TrackOptions(head, adapt, adapt_setting, map_file, finetune, save_checkpoints)
-    known = {"revision": revision, "trust_remote_code": trust_remote_code, "device": device, "batch_seconds": batch_seconds}
+    known = {
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "require_safetensors": require_safetensors,
+        "device": device,
+        "batch_seconds": batch_seconds,
+    }
     runner = tracked(model, track, schema_named(schema), options, **known)
     seeds = sorted({whole_number("seeds", seed, 0, MAX_SEED) for seed in seeds})
     whole_number("number of seeds", len(seeds), 1, 1000)

@@ -16,6 +16,7 @@ from bimotion.commands.options import (
     HeadName,
     Only,
     ProtocolName,
+    RequireSafetensors,
     Root,
     SchemaName,
     SplitRules,
@@ -41,6 +42,7 @@ def evaluate(
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run the model's own code (recorded).")
     ] = False,
+    require_safetensors: RequireSafetensors = False,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu, cuda, cuda:1, ... [default: cuda if there is one]")
     ] = None,
@@ -178,6 +180,7 @@ def evaluate(
                 save_checkpoints=save_checkpoints,
                 revision=revision,
                 trust_remote_code=trust_remote_code,
+                require_safetensors=require_safetensors,
                 device=device,
                 check_invariance=check_invariance,
                 overwrite=overwrite,

@@ -84,6 +84,9 @@ Practice = Annotated[
     bool,
     typer.Option("--practice", help="Synthetic and incomplete data too, marked: for trying out alone."),
 ]
+RequireSafetensors = Annotated[
+    bool, typer.Option("--require-safetensors", help="Refuse pickled weights, though no code of theirs would run.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Listen = Annotated[bool, typer.Option("--listen/--no-listen", help="Decode every clip (finds silence and duplicates).")]
 

@@ -15,6 +15,7 @@ from bimotion.commands.options import (
     Corpus,
     HeadName,
     Only,
+    RequireSafetensors,
     Root,
     Rule,
     SchemaName,
@@ -47,6 +48,7 @@ def project(
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run the model's own code (recorded).")
     ] = False,
+    require_safetensors: RequireSafetensors = False,
     device: Device = None,
     corpora: Root = None,
     corpus: Corpus = (),
@@ -93,6 +95,7 @@ def project(
         options=options,
         revision=revision,
         trust_remote_code=trust_remote_code,
+        require_safetensors=require_safetensors,
         device=device,
         corpora=names(only),
         locations=locations(corpus),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bimotion.audio import SAMPLE_RATE_HZ
+from bimotion.errors import some
 from bimotion.lookahead import ahead
 from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Batch, Features, Intake
 from bimotion.models.ranks import Ranks
@@ -19,6 +20,24 @@ from bimotion.progress import Progress
 
 CLASSIFIER_VERSION = "1"
 """Changes whenever any logit moves."""
+
+
+def check_outputs(model: str, config) -> None:
+    """Raise ModelError for a classifier whose outputs are no classes, or whose configuration names them in two ways."""
+    if config.problem_type == "regression":
+        raise ModelError(f"{model}: expected a classifier, found problem_type regression: its outputs are numbers, not classes")
+    names = {int(place): str(name) for place, name in config.id2label.items()}
+    if sorted(names) != list(range(len(names))):
+        raise ModelError(f"{model}: id2label: expected names of outputs 0, 1, ..., found those of {some(sorted(names))}")
+    if len(names) < 2:
+        raise ModelError(f"{model}: expected a classifier of two classes or more, found {len(names)} output")
+    for name, place in (config.label2id or {}).items():
+        if name in names.values() and names.get(place) != name:
+            ours = next(number for number, known in names.items() if known == name)
+            raise ModelError(
+                f"{model}: config.json: id2label calls output {ours} {name!r}, label2id says output {place}: nobody can "
+                "tell which is right; mend a copy of the file"
+            )
 
 
 @dataclass(frozen=True)
@@ -52,16 +71,30 @@ class Classifier:
 
         Raises ModelError, SettingError.
         """
-        found = opened(spec, "AutoModelForAudioClassification", "a model for audio classification", change)
+
+        def checked(config) -> None:
+            if trained:
+                check_outputs(spec.model, config)
+            change(config)
+
+        found = opened(spec, "AutoModelForAudioClassification", "a model for audio classification", checked)
         self.model, self.extractor = found.model, found.extractor
-        self.name, self.revision, self.spec = spec.name, found.revision, spec
+        self.name, self.revision, self.spec = spec.name, found.origin.revision, spec
+        self.weights_format = found.origin.weights.format
         body = getattr(self.model, self.model.base_model_prefix, None) or getattr(self.model, "encoder", None)
         self.heads = [name for name, child in self.model.named_children() if child is not body]
         new = () if trained else (*self.heads, "layer_weights")
         if lost := sorted(name for name in found.unset if name.split(".")[0] not in new):
-            kind = "a head that was trained" if lost[0].split(".")[0] in self.heads else "all weights"
+            in_head = [name for name in lost if name.split(".")[0] in self.heads]
+            for name in (name for name in in_head if name in found.mismatched):
+                held, wanted = found.mismatched[name]
+                raise ModelError(
+                    f"{spec.model}: expected as many names of outputs as outputs, found {self.model.config.num_labels} names, "
+                    f"and {name} of shape {held} in its weights, not {wanted}"
+                )
+            kind = "a head that was trained" if in_head else "all weights"
             raise ModelError(f"{spec.model}: expected {kind} in {type(self.model).__name__}, found none for {lost[0]}")
-        self.fingerprint = found.fingerprint
+        self.fingerprint = found.origin.fingerprint
         self.n_parameters = sum(part.numel() for part in self.model.parameters())
         self.intake = Intake(self.model, body, found.extractor, found.rate)
         self.spec_augment = SpecAugment(self.model, self.intake)

@@ -10,7 +10,7 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bimotion.errors import ModelError
@@ -58,13 +58,12 @@ def check_files(place: str, revision: str | None) -> None:
             raise ModelError(f"{place}: {name}: {where}: expected {expected}, found {found}")
 
 
-def check_model(place: str, revision: str | None, config, auto_class) -> None:
+def check_model(place: str, weights: Sequence[Path], config, auto_class) -> None:
     """Raise ModelError where a model would be far larger than its weights, or than this machine's memory, and where its
     convolutions leave too few or too many frames. `auto_class`: of transformers, that will load it."""
     import torch
 
     _check_convolutions(place, config)
-    weights = _weights(place, revision)
     for path in weights:
         _check_container(path)
     n_bytes = sum(path.stat().st_size for path in weights)
@@ -139,22 +138,6 @@ def _check_container(path: Path) -> None:
             return
         if n_unpacked > n_bytes:  # torch stores, it never compresses
             raise ModelError(f"{path}: expected weights as torch stores them, found {n_unpacked} bytes packed into {n_bytes}")
-
-
-def _weights(place: str, revision: str | None) -> list[Path]:
-    """Weight files that transformers would take: of a folder, or of the Hub (downloaded, as loading would)."""
-    folder = Path(place)
-    if folder.is_dir():
-        return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        if path := _file(place, name, revision):
-            return [path]
-        if index := _file(place, f"{name}.index.json", revision):
-            if index.stat().st_size > 4 * MAX_JSON_BYTES:
-                raise ModelError(f"{place}: {index.name}: expected at most {4 * MAX_JSON_BYTES} bytes")
-            shards = sorted({str(shard) for shard in json.loads(index.read_bytes()).get("weight_map", {}).values()})
-            return [path for shard in shards[:MAX_ITEMS] if (path := _file(place, shard, revision))]
-    return []
 
 
 def _file(place: str, name: str, revision: str | None) -> Path | None:

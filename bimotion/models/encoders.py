@@ -66,7 +66,8 @@ class Encoder:
     """
 
     def __init__(self, spec: ModelSpec, found: Opened, module):
-        self.name, self.revision, self.trusted_remote_code = spec.name, found.revision, spec.trust_remote_code
+        self.name, self.revision, self.trusted_remote_code = spec.name, found.origin.revision, spec.trust_remote_code
+        self.weights_format = found.origin.weights.format
         self.version, self._module, self.device = ENCODER_VERSION, module, module.device
         self._intake = Intake(module, module, found.extractor, found.rate)
         self.sample_rate_hz, self._on_gpu = found.rate, module.device.type == "cuda"
@@ -74,7 +75,7 @@ class Encoder:
         self.n_parameters = sum(part.numel() for part in module.parameters())
         config = module.config.to_dict() | {"_name_or_path": "", "transformers_version": ""}
         kind = type(found.extractor).__name__
-        parts = (ENCODER_VERSION, found.fingerprint, config, kind, found.extractor.to_dict(), self._on_gpu)
+        parts = (ENCODER_VERSION, found.origin.fingerprint, config, kind, found.extractor.to_dict(), self._on_gpu)
         self.fingerprint = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
         _, self.n_layers, self.dim = self._statistics([np.zeros(self._intake.shortest, np.float32)])[1].shape
 

@@ -31,7 +31,7 @@ class OwnEncoder:
     ('Energy', 1, [[[1.0]]])
     """
 
-    version, revision, trusted_remote_code, device = OWN_VERSION, None, True, "its own"
+    version, revision, trusted_remote_code, device, weights_format = OWN_VERSION, None, True, "its own", "its own"
 
     def __init__(self, encoder: object):
         self.encoder = encoder

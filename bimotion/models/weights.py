@@ -1,4 +1,4 @@
-"""Where a model's weights come from: a folder or the Hugging Face Hub, safetensors only, every failure in one line."""
+"""A model from a folder or the Hugging Face Hub, loaded without running code of its files; every failure is one line."""
 
 import hashlib
 import json
@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from bimotion.errors import ModelError, SettingError, some
-from bimotion.models import config_bounds
+from bimotion.models import config_bounds, weight_files
+from bimotion.models.weight_files import WeightFiles
 
-_CONVERT = "pickled weights can run code: convert them, model.save_pretrained(folder) on a machine that may run them"
+_CODE = "more than tensors: its pickle would run code, which is never done; ask its authors for safetensors"
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,8 @@ class ModelSpec:
     """Which model, and how to run it.
 
     model: a local folder or an id on the Hugging Face Hub; revision: there: branch, tag or commit; device: cuda if there is
-    one, else cpu; batch_seconds: audio in one batch, padding included (None: 80 on a CPU, 800 on a GPU).
+    one, else cpu; batch_seconds: audio in one batch, padding included (None: 80 on a CPU, 800 on a GPU);
+    require_safetensors: refuse pickled weights, which are otherwise read by torch's `weights_only` loader.
 
     >>> ModelSpec("microsoft/wavlm-large", revision="main").trust_remote_code
     False
@@ -32,6 +32,7 @@ class ModelSpec:
     trust_remote_code: bool = False
     device: str | None = None
     batch_seconds: float | None = None
+    require_safetensors: bool = False
 
     @property
     def name(self) -> str:
@@ -46,15 +47,32 @@ class Opened:
 
     unset      names of its tensors that the weights do not hold (or hold in another shape): random numbers
     rate       Hz that its feature extractor takes
-    revision   commit on the Hub, None for a folder;  fingerprint: as of `identity`
+    mismatched names of those that the weights hold in another shape -> that shape, and the model's
+    origin     where it came from
     """
 
     model: object
     extractor: object
     rate: int
     unset: frozenset[str]
+    mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    origin: "Origin"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a model is loaded from.
+
+    path          what `from_pretrained` takes
+    revision      commit on the Hub, None for a folder
+    fingerprint   32 hex digits, of every file that loading can open
+    weights       the files that hold its weights
+    """
+
+    path: str
     revision: str | None
     fingerprint: str
+    weights: WeightFiles
 
 
 def opened(spec: ModelSpec, automatic: str, purpose: str, change: Callable[[object], None] = lambda config: None) -> Opened:
@@ -65,7 +83,8 @@ def opened(spec: ModelSpec, automatic: str, purpose: str, change: Callable[[obje
     import torch
     import transformers
 
-    path, revision, fingerprint = _located(spec)
+    origin = located(spec)
+    path, revision = origin.path, origin.revision
     options = {"revision": revision or "main", "trust_remote_code": spec.trust_remote_code}
     with explained(spec.model, "a configuration that transformers knows"):
         config = transformers.AutoConfig.from_pretrained(path, **options)
@@ -77,15 +96,16 @@ def opened(spec: ModelSpec, automatic: str, purpose: str, change: Callable[[obje
         raise ModelError(f"{spec.model}: expected {purpose}, which transformers does not have for {config.model_type!r}")
     change(config)
     with explained(spec.model, "a configuration of which a model can be made"):
-        config_bounds.check_model(path, revision, config, getattr(transformers, automatic))
-    options |= {"config": config, "use_safetensors": True, "dtype": torch.float32}
-    with explained(spec.model, "weights that can be read and that fit the configuration"):
+        config_bounds.check_model(path, origin.weights.paths, config, getattr(transformers, automatic))
+    only_safe = origin.weights.format == weight_files.SAFETENSORS or None
+    options |= {"config": config, "use_safetensors": only_safe, "weights_only": True, "dtype": torch.float32}
+    with explained(spec.model, "weights that can be read and that fit the configuration"), _no_conversion():
         model, report = getattr(transformers, automatic).from_pretrained(
             path, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
-    unset = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
-    unset = frozenset(name for name in unset if "masked_spec" not in name)  # that is for training only
-    return Opened(model.eval(), extractor, rate, unset, revision, fingerprint)
+    mismatched = {name: (tuple(held), tuple(wanted)) for name, held, wanted in report["mismatched_keys"]}
+    unset = frozenset(name for name in {*report["missing_keys"], *mismatched} if "masked_spec" not in name)  # for training only
+    return Opened(model.eval(), extractor, rate, unset, mismatched, origin)
 
 
 def device_of(name: str | None) -> str:
@@ -128,82 +148,144 @@ def explained(model: str, expected: str) -> Iterator[None]:
     except Exception as error:
         if "trust_remote_code" in str(error):
             raise ModelError(f"{model}: has code of its own, which runs only with --trust-remote-code") from error
-        found = f"no *.safetensors; {_CONVERT}" if "`safetensors`" in str(error) else line(error)
+        found = _CODE if "weights only load failed" in str(error).lower() else line(error)
         raise ModelError(f"{model}: expected {expected}, found: {found}") from error
     finally:
         library.set_verbosity(level)
         (library.enable_progress_bar if bars else library.disable_progress_bar)()
 
 
-def identity(spec: ModelSpec) -> tuple[str | None, str]:
-    """Commit on the Hub (None for a folder) and a fingerprint, 32 hex digits, of weights, configuration, preprocessing and,
-    where it may run, code; raises ModelError."""
-    _, revision, fingerprint = _located(spec)
-    return revision, fingerprint
-
-
-def _located(spec: ModelSpec) -> tuple[str, str | None, str]:
-    """What `from_pretrained` takes, the commit (None for a folder), and the fingerprint."""
+def located(spec: ModelSpec) -> Origin:
+    """Where a model lies and what it is made of, before it is loaded (of the Hub: downloaded). Raises ModelError."""
     folder = Path(spec.model).expanduser()
     if spec.model and folder.is_dir():
-        config_bounds.check_files(str(folder), None)
-        return str(folder), None, _digest([*_checked(spec, folder), *_settings(folder)])
+        return _of_folder(spec, folder)
     if not spec.model or spec.model.startswith((".", "~", "/")) or spec.model.count("/") > 1:
         raise ModelError(f"{spec.model!r}: expected a folder or an id on the Hugging Face Hub, found no such folder")
+    return _of_hub(spec)
+
+
+def _of_folder(spec: ModelSpec, folder: Path) -> Origin:
+    from safetensors import SafetensorError, safe_open
+
+    if spec.revision is not None:
+        raise ModelError(f"{spec.model}: is a folder, and revision {spec.revision!r} means nothing there")
+    present = sorted(path.name for path in folder.iterdir())
+    if "config.json" not in present and weight_files.ADAPTER not in present:
+        raise ModelError(f"{spec.model}: expected config.json of a model, found {_instead(present)}")
+
+    def fetch(name: str) -> Path | None:
+        return folder / name if (folder / name).is_file() else None
+
+    config_bounds.check_files(str(folder), None)
+    weights = weight_files.weight_files(spec.model, fetch, present, require_safetensors=spec.require_safetensors)
+    for path in weights.paths if weights.format == weight_files.SAFETENSORS else ():
+        try:
+            safe_open(path, "np").keys()
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path}: expected safetensors, found a broken file: {line(error)}") from error
+    return Origin(
+        path=str(folder),
+        revision=None,
+        fingerprint=_digest(weight_files.content_hashes(folder, weights, with_code=spec.trust_remote_code)),
+        weights=weights,
+    )
+
+
+def _instead(present: list[str]) -> str:
+    """What a folder holds that has no config.json."""
+    if any(name.startswith(("tokenizer", "vocab")) for name in present):
+        return "only a tokenizer"
+    kind = weight_files.foreign(present)
+    return (some(present) or "nothing") if kind.startswith("none") else kind
+
+
+def _of_hub(spec: ModelSpec) -> Origin:
     from huggingface_hub import errors, hf_hub_download
 
     try:
         commit = Path(hf_hub_download(spec.model, "config.json", revision=spec.revision)).parent.name
+    except errors.EntryNotFoundError as error:
+        present = [] if isinstance(error, errors.LocalEntryNotFoundError) else _listed(spec)
+        if weight_files.ADAPTER in present:
+            raise ModelError(f"{spec.model}: holds an adapter, not a whole model: {weight_files.MERGE}") from error
+        if not (kind := weight_files.foreign(present)).startswith("none"):
+            raise ModelError(f"{spec.model}: expected config.json of a model, found {kind}") from error
+        raise ModelError(f"{spec.model}: {_why(spec, error)}") from error
     except Exception as error:
-        found = {  # the particular before the general
-            errors.GatedRepoError: "is gated: accept its terms on its page on the Hub, then `hf auth login`",
-            errors.RepositoryNotFoundError: "no such folder, no such model on the Hub (a private one: `hf auth login`)",
-            errors.RevisionNotFoundError: f"no revision {spec.revision!r} on the Hub",
-            errors.LocalEntryNotFoundError: "no such folder, not in the cache, and no network to the Hub (or HF_HUB_OFFLINE)",
-            errors.EntryNotFoundError: "expected config.json of a model, which its repository on the Hub does not have",
-        }
-        text = next((text for kind, text in found.items() if isinstance(error, kind)), line(error))
-        raise ModelError(f"{spec.model}: {text}") from error
+        raise ModelError(f"{spec.model}: {_why(spec, error)}") from error
     config_bounds.check_files(spec.model, commit)
-    return spec.model, commit, _digest([spec.model, commit])
+
+    def fetch(name: str) -> Path | None:
+        try:
+            return Path(hf_hub_download(spec.model, name, revision=commit))
+        except errors.LocalEntryNotFoundError as error:
+            if is_offline():  # what the cache does not have is not there
+                return None
+            raise ModelError(f"{spec.model}: {name}: {_why(spec, error)}") from error
+        except errors.EntryNotFoundError:
+            return None
+        except Exception as error:
+            raise ModelError(f"{spec.model}: {name}: {_why(spec, error)}") from error
+
+    weights = weight_files.weight_files(spec.model, fetch, _Listing(spec), require_safetensors=spec.require_safetensors)
+    return Origin(spec.model, commit, _digest([spec.model, commit]), weights)
+
+
+def is_offline() -> bool:
+    """Whether the Hub may not be asked (HF_HUB_OFFLINE)."""
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE
+
+
+class _Listing:
+    """Names of a repository's files, asked for only where a message needs them."""
+
+    def __init__(self, spec: ModelSpec):
+        self.spec = spec
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_listed(self.spec))
+
+
+def _listed(spec: ModelSpec) -> list[str]:
+    from huggingface_hub import list_repo_files
+
+    try:
+        return list(list_repo_files(spec.model, revision=spec.revision))
+    except Exception:  # the list serves a message alone, which is right without it
+        return []
+
+
+def _why(spec: ModelSpec, error: Exception) -> str:
+    """Why the Hub does not give a file, for a user."""
+    from huggingface_hub import errors
+
+    reasons = {  # the particular before the general
+        errors.GatedRepoError: "is gated: accept its terms on its page on the Hub, then `hf auth login`",
+        errors.RepositoryNotFoundError: "no such folder, no such model on the Hub (a private one: `hf auth login`)",
+        errors.RevisionNotFoundError: f"no revision {spec.revision!r} on the Hub",
+        errors.LocalEntryNotFoundError: "no such folder, not in the cache, and no network to the Hub (or HF_HUB_OFFLINE)",
+        errors.EntryNotFoundError: "expected config.json of a model, which its repository on the Hub does not have",
+    }
+    return next((text for kind, text in reasons.items() if isinstance(error, kind)), line(error))
 
 
 def _digest(parts: list[str]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def _settings(folder: Path) -> list[str]:
-    """Configuration and preprocessing of a folder, but for what changes with its place and the release that wrote it."""
-    found = []
-    for name in ("config.json", "preprocessor_config.json"):
-        try:
-            content = json.loads((folder / name).read_text())
-        except (OSError, ValueError, RecursionError):  # said in full when the model is loaded
-            continue
-        dropped = ("_name_or_path", "transformers_version")
-        found.append(json.dumps({key: content[key] for key in sorted(content) if key not in dropped}))
-    return found
-
-
-def _checked(spec: ModelSpec, folder: Path) -> list[str]:
-    """Hashes of a folder's weights, and of its code where that may run."""
-    from safetensors import SafetensorError, safe_open
-
-    if spec.revision is not None:
-        raise ModelError(f"{spec.model}: is a folder, and revision {spec.revision!r} means nothing there")
-    present = sorted(path.name for path in folder.iterdir())
-    if "config.json" not in present:
-        tokenizer = any(name.startswith(("tokenizer", "vocab")) for name in present)
-        kind = "only a tokenizer" if tokenizer else some(present) or "nothing"
-        raise ModelError(f"{spec.model}: expected config.json of a model, found {kind}")
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        found = some(name for name in present if name.endswith((".bin", ".pt", ".pth", ".h5", ".msgpack"))) or "none"
-        raise ModelError(f"{spec.model}: expected weights as *.safetensors, found {found}; {_CONVERT}")
-    for path in weights:
-        try:
-            safe_open(path, "np").keys()
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{path}: expected safetensors, found a broken file: {line(error)}") from error
-    code = sorted(folder.glob("*.py")) if spec.trust_remote_code else []
-    return [hashlib.sha256(np.memmap(path, np.uint8, "r")).hexdigest() for path in [*weights, *code]]
+@contextmanager
+def _no_conversion() -> Iterator[None]:
+    """transformers asks the Hub to convert pickled weights, in a thread of its own: nobody asked for that."""
+    name = "DISABLE_SAFETENSORS_CONVERSION"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

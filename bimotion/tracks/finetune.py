@@ -12,7 +12,7 @@ from bimotion.models import finetune
 from bimotion.models.classifier import Classifier
 from bimotion.models.ranks import Ranks
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions
-from bimotion.models.weights import ModelSpec, identity
+from bimotion.models.weights import ModelSpec, located
 from bimotion.progress import Progress
 from bimotion.results import ModelUsed
 from bimotion.tracks.track import Job, Outcome, Track, clips_in_memory, clips_of
@@ -27,7 +27,8 @@ class FinetuneTrack(Track):
 
     def __init__(self, spec: ModelSpec, options: FinetuneOptions, save_checkpoints: bool):
         self.options, self.save_checkpoints = options, save_checkpoints
-        self.revision, self.weights = identity(spec)
+        origin = located(spec)
+        self.revision, self.weights, self.weights_format = origin.revision, origin.fingerprint, origin.weights.format
         self.ranks = Ranks(spec.device)
         self.spec = replace(spec, device=str(self.ranks.device), revision=self.revision)
         self.follower = self.ranks.rank > 0
@@ -38,7 +39,12 @@ class FinetuneTrack(Track):
 
     @property
     def used(self) -> ModelUsed:
-        options = {"trust_remote_code": self.spec.trust_remote_code, "weights": self.weights, **asdict(self.options)}
+        options = {
+            "trust_remote_code": self.spec.trust_remote_code,
+            "weights": self.weights,
+            "weights_format": self.weights_format,
+            **asdict(self.options),
+        }
         return ModelUsed(self.spec.name, finetune.FINETUNE_VERSION, self.revision, options)
 
     def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:

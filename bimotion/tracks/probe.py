@@ -32,6 +32,7 @@ class ProbeTrack(FeatureTrack):
             "head": self.head,
             "trust_remote_code": self.encoder.trusted_remote_code,
             "weights": self.encoder.fingerprint,
+            "weights_format": self.encoder.weights_format,
         }
         version = f"{self.encoder.version}-{PROBE_HEADS[self.head].version}"
         return ModelUsed(self.encoder.name, version, self.encoder.revision, options)

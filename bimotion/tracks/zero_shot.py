@@ -38,6 +38,7 @@ class ZeroShotTrack(Track):
         options = {
             "trust_remote_code": self.classifier.spec.trust_remote_code,
             "weights": self.classifier.fingerprint,
+            "weights_format": self.classifier.weights_format,
             "label_map": self.mapping.source,
             "label_map_sha256": hashlib.sha256(self.file.read_bytes()).hexdigest() if self.file else None,
             "outputs": "; ".join(f"{output}={emotion or '-'}" for output, emotion in pairs),

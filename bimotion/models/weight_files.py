@@ -1,0 +1,162 @@
+"""Which files a model is loaded from: weights as transformers would take them, and everything else that changes what it does.
+
+Safetensors come first; pickled weights (pytorch_model.bin) are read by torch's `weights_only` loader, which makes tensors and
+runs no code. Every other form is refused, with what can be done about it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bimotion.errors import ModelError, some
+
+SAFETENSORS, PYTORCH = "safetensors", "pytorch"
+NAMES = {SAFETENSORS: "model.safetensors", PYTORCH: "pytorch_model.bin"}
+MAX_INDEX_BYTES = 16 * 1024 * 1024
+MAX_SHARDS = 2000
+ADAPTER = "adapter_config.json"
+MERGE = "merge it first: peft's AutoPeftModel.from_pretrained(...).merge_and_unload().save_pretrained(folder)"
+FOREIGN = {  # last part of a file's name -> what it is, what to do
+    ".onnx": ("an ONNX export", "give the model that it was exported from"),
+    "hyperparams.yaml": ("a SpeechBrain model", "wrap it as an object with encode() (see the README)"),
+    ".nemo": ("a NeMo model", "wrap it as an object with encode() (see the README)"),
+    ".ckpt": ("a checkpoint of another framework", "wrap it as an object with encode() (see the README)"),
+    ".gguf": ("quantised GGUF weights", "give the model that they were made from"),
+    ".h5": ("TensorFlow weights", "convert them to PyTorch with a release of transformers before 5"),
+    ".msgpack": ("Flax weights", "convert them to PyTorch with a release of transformers before 5"),
+    ".pth": ("PyTorch weights outside of transformers", "wrap the model as an object with encode() (see the README)"),
+    ".pt": ("PyTorch weights outside of transformers", "wrap the model as an object with encode() (see the README)"),
+}
+NOT_LOADED = frozenset({  # JSON files beside a model that loading it for audio never opens (a test watches)
+    "added_tokens.json", "all_results.json", "eval_results.json", "merges.json", "normalizer.json", "special_tokens_map.json",
+    "tokenizer.json", "tokenizer_config.json", "train_results.json", "trainer_state.json", "training.json", "vocab.json",
+})  # fmt: skip
+NOT_CONTENT = ("_name_or_path", "transformers_version")  # change with the place, and with the release that wrote a file
+
+
+@dataclass(frozen=True)
+class WeightFiles:
+    """Files that hold a model's weights; `format`: `safetensors` or `pytorch`; `index`: of shards, or None."""
+
+    format: str
+    paths: tuple[Path, ...]
+    index: Path | None = None
+
+
+Fetch = Callable[[str], Path | None]
+"""A file of a model by its name, or None where there is none."""
+
+
+def weight_files(model: str, fetch: Fetch, present: Iterable[str], *, require_safetensors: bool = False) -> WeightFiles:
+    """Files that transformers would take the weights from, in its own order of preference.
+
+    Args:
+        model: Name for messages.
+        fetch: Gives a file of the model; of the Hub it downloads it.
+        present: Names of files that are there, as far as known: for the reason of a refusal.
+        require_safetensors: Refuse pickled weights, though no code of theirs would run.
+
+    Raises:
+        ModelError: An adapter, no weights, weights of a form that is not loaded, an index that names files elsewhere.
+    """
+    present = list(present)
+    if fetch(ADAPTER) is not None:
+        raise ModelError(f"{model}: holds an adapter ({ADAPTER}), not a whole model: {MERGE}")
+    explicit = _explicit(model, fetch("config.json"))
+    candidates = [(SAFETENSORS, explicit)] if explicit else list(NAMES.items())
+    for form, name in candidates:
+        path, index = fetch(name), None
+        if path is None and not name.endswith(".index.json"):
+            index = fetch(f"{name}.index.json")
+        elif path is not None and name.endswith(".index.json"):
+            path, index = None, path
+        if path is None and index is None:
+            continue
+        if form == PYTORCH and require_safetensors:
+            raise ModelError(f"{model}: expected weights as safetensors (--require-safetensors), found {name}")
+        return WeightFiles(form, (path,) if path else _shards(model, index, fetch), index)
+    raise ModelError(f"{model}: expected weights as {' or '.join(NAMES.values())}, found {foreign(present)}")
+
+
+def foreign(present: Iterable[str]) -> str:
+    """What a model's files are, where they are not what can be loaded, and what to do."""
+    present = sorted(present)
+    for end, (kind, advice) in FOREIGN.items():
+        if any(name.lower().endswith(end) for name in present):
+            return f"{kind}: {advice}"
+    return "none" + (f" among {some(present)}" if present else "")
+
+
+def _explicit(model: str, config: Path | None) -> str | None:
+    """The file that a configuration names for its weights, if it does; raises ModelError for one outside of the model."""
+    try:
+        content = json.loads(config.read_bytes()) if config else {}
+    except (OSError, ValueError):  # said where the configuration is read
+        return None
+    name = content.get("transformers_weights") if isinstance(content, dict) else None
+    if name is None:
+        return None
+    if not isinstance(name, str) or _is_elsewhere(name) or not name.endswith((".safetensors", ".safetensors.index.json")):
+        raise ModelError(f"{model}: config.json: transformers_weights: expected a *.safetensors beside it, found {name!r:.80}")
+    return name
+
+
+def _shards(model: str, index: Path, fetch: Fetch) -> tuple[Path, ...]:
+    if (n_bytes := index.stat().st_size) > MAX_INDEX_BYTES:
+        raise ModelError(f"{model}: {index.name}: expected at most {MAX_INDEX_BYTES} bytes, found {n_bytes}")
+    try:
+        names = sorted({*json.loads(index.read_bytes())["weight_map"].values()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ModelError(f"{model}: {index.name}: expected a weight_map of tensors to files, found something else") from None
+    if not 0 < len(names) <= MAX_SHARDS:
+        raise ModelError(f"{model}: {index.name}: expected 1 to {MAX_SHARDS} files, found {len(names)}")
+    end = index.name.removesuffix(".index.json").rpartition(".")[2]
+    paths = []
+    for name in names:
+        if not isinstance(name, str) or _is_elsewhere(name) or not name.endswith(f".{end}"):
+            raise ModelError(f"{model}: {index.name}: expected names of *.{end} files beside it, found {name!r:.80}")
+        if (path := fetch(name)) is None:
+            raise ModelError(f"{model}: {index.name} names {name}, which is missing")
+        paths.append(path)
+    return tuple(paths)
+
+
+def _is_elsewhere(name: str) -> bool:
+    return name in ("", ".", "..") or any(mark in name for mark in ("/", "\\", "\0", ":"))
+
+
+def content_hashes(folder: Path, weights: WeightFiles, *, with_code: bool) -> list[str]:
+    """What loading a folder can open, as hashes: weights, code where it may run, and every JSON file but NOT_LOADED.
+
+    A file that nobody thought of is in by default: a change there gives another identity, never a stale result.
+    """
+    code = sorted(folder.rglob("*.py")) if with_code else []
+    found = [_sha256(path) for path in (*weights.paths, *code)]
+    others = {f"{name}.index.json" for name in NAMES.values()} - {weights.index and weights.index.name}
+    for path in sorted(folder.glob("*.json")):
+        if path.name not in NOT_LOADED | others:
+            found.append(_settings(path))
+    return found
+
+
+def _sha256(path: Path) -> str:
+    if not path.stat().st_size:
+        return hashlib.sha256().hexdigest()
+    return hashlib.sha256(np.memmap(os.fspath(path), np.uint8, "r")).hexdigest()
+
+
+def _settings(path: Path) -> str:
+    """A JSON file without what means nothing, in one order; one that is broken as it is (loading says what is wrong)."""
+    raw = path.read_bytes()
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError):
+        return hashlib.sha256(raw).hexdigest()
+    if not isinstance(content, dict):
+        return json.dumps(content, sort_keys=True)
+    return json.dumps({key: content[key] for key in sorted(content) if key not in NOT_CONTENT})
