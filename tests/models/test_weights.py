@@ -291,8 +291,8 @@ def furnished(copy):
     processor = {"processor_class": "Wav2Vec2Processor", "feature_extractor": extractor}
     (folder / "processor_config.json").write_text(json.dumps(processor), encoding="utf-8")  # as transformers 5 writes it
     for name, content in {
-        "generation_config.json": '{"max_length": 20}', "tokenizer_config.json": "{}", "vocab.json": '{"a": 0}', "README.md": "",
-        "special_tokens_map.json": "{}", "trainer_state.json": "{}", "chat_template.jinja": "", "preprocessing.yaml": "",
+        "generation_config.json": '{"max_length": 20}', "tokenizer_config.json": "{}", "vocab.json": '{"a": 0}',
+        "README.md": "", "special_tokens_map.json": "{}", "trainer_state.json": "{}", "chat_template.jinja": "", "preprocessing.yaml": "",
     }.items():  # fmt: skip
         (folder / name).write_text(content, encoding="utf-8")
     return folder
