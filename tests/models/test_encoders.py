@@ -202,7 +202,7 @@ def test_clips_too_short_for_a_frame_are_filled_with_zeros(encoder):
     for family in FAMILIES:
         short = encoder(family)._intake.shortest
         pair = encoder(family).encode([noise(short)[: short // 2], np.pad(noise(short)[: short // 2], (0, short - short // 2))])
-        np.testing.assert_allclose(pair[0], pair[1], atol=1e-6)
+        np.testing.assert_allclose(pair[0], pair[1], atol=1e-5)  # by rounding, however many threads there are
         assert np.isfinite(encoder(family).encode([np.zeros(0, np.float32), np.zeros(16_000, np.float32)])).all()
 
 

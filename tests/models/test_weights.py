@@ -292,7 +292,8 @@ def furnished(copy):
     (folder / "processor_config.json").write_text(json.dumps(processor), encoding="utf-8")  # as transformers 5 writes it
     for name, content in {
         "generation_config.json": '{"max_length": 20}', "tokenizer_config.json": "{}", "vocab.json": '{"a": 0}',
-        "README.md": "", "special_tokens_map.json": "{}", "trainer_state.json": "{}", "chat_template.jinja": "", "preprocessing.yaml": "",
+        "special_tokens_map.json": "{}", "trainer_state.json": "{}", "chat_template.jinja": "",
+        "preprocessing.yaml": "", "README.md": "",
     }.items():  # fmt: skip
         (folder / name).write_text(content, encoding="utf-8")
     return folder
