@@ -86,8 +86,8 @@ def written(target: Path) -> Iterator[Path]:
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
     >>> with written(target) as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> target.read_text()
+    ...     _ = temporary.write_text("whole", encoding="utf-8")
+    >>> target.read_text(encoding="utf-8")
     'whole'
     """
     with storing(target), _temporary(target, _new_file) as temporary:

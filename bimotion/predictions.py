@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bimotion.errors import RecordError
+from bimotion.errors import RecordError, SettingError
 
 SHAPE = pa.schema(
     [
@@ -138,12 +138,18 @@ def inspect(paths: Sequence[Path]) -> list[str | None]:
     """
     if not paths:
         return []
+    if not hasattr(os, "fork"):
+        raise SettingError(
+            "strangers' predictions are read in processes of bounded memory, which Windows does not have: "
+            "run it on Linux or macOS, or in WSL"
+        )
     known = os.pathsep.join(filter(None, (os.fspath(_FOLDER), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, "-P", "-m", "bimotion.predictions"],  # -P: no module is taken from the folder we stand in
         input=json.dumps([os.fspath(path.absolute()) for path in paths]),
         capture_output=True,
         text=True,
+        encoding="utf-8",
         check=False,
         env=os.environ | {"PYTHONPATH": known, "OPENBLAS_NUM_THREADS": "1"},
     )

@@ -41,6 +41,6 @@ def _git_revision() -> str | None:
         return None
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+        return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False).stdout.strip() or None
     except OSError:
         return None

@@ -54,10 +54,10 @@ def save(corpus: str, table: pd.DataFrame, folder: Path) -> None:
     name = f"{corpus}.tsv.gz"
     (folder / name).write_bytes(gzip.compress(content, mtime=0))
     sums = _sums(folder) | {name: hashlib.sha256(content).hexdigest()}
-    (folder / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+    (folder / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), encoding="utf-8")
 
 
 def _sums(folder: Path = FOLDER) -> dict[str, str]:
     path = folder / SUMS
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return {name: digest for digest, name in (line.split() for line in lines)}

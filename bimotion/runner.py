@@ -239,10 +239,10 @@ class _Run:
         parts.mkdir(exist_ok=True)
         state = "-".join(sorted(self.material.selection.manifest.states.values()))
         inputs = f"{self.spec.key}\n{state}\n"
-        if overwrite or not (parts / "inputs").exists() or (parts / "inputs").read_text() != inputs:
+        if overwrite or not (parts / "inputs").exists() or (parts / "inputs").read_text(encoding="utf-8") != inputs:
             files.remove_others(parts, keep=())  # of other files, or half a run that is not wanted
             shutil.rmtree(self.folder / CHECKPOINTS_FOLDER, ignore_errors=True)
-            (parts / "inputs").write_text(inputs)
+            (parts / "inputs").write_text(inputs, encoding="utf-8")
         jobs = self.plan.jobs(self.spec.seeds)
         targets = [parts / f"{job.name}-{job.seed}.parquet" for job in jobs]
         todo = {job.number for job, target in zip(jobs, targets, strict=True) if not target.exists()}
@@ -255,12 +255,12 @@ class _Run:
                 _log.info("training set %s, seed %d: %d clips", job.name, job.seed, len(job.train))
                 outcome = self.track.run(job, self._checkpoint(job))
                 fit = Fit(job.name, job.seed, len(job.train), len(job.validation), len(job.test), outcome.facts)
-                target.with_suffix(".json").write_text(json.dumps(dataclasses.asdict(fit)))
+                target.with_suffix(".json").write_text(json.dumps(dataclasses.asdict(fit)), encoding="utf-8")
                 with files.written(target) as temporary:
                     _table(self.material, job, outcome).to_parquet(temporary, index=False)
                 if not self.track.save_checkpoints:
                     shutil.rmtree(self._checkpoint(job), ignore_errors=True)
-        fits = [Fit(**json.loads(target.with_suffix(".json").read_text())) for target in targets]
+        fits = [Fit(**json.loads(target.with_suffix(".json").read_text(encoding="utf-8"))) for target in targets]
         return pd.concat([pd.read_parquet(target) for target in targets], ignore_index=True), fits
 
     def _checkpoint(self, job: Job) -> Path:

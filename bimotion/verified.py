@@ -52,7 +52,9 @@ def say(folder: Path, hashes: Mapping[str, str], *, practice: bool) -> None:
     if folder.is_symlink() or not folder.is_dir():
         return
     with files.written(folder / VERIFIED_FILE) as temporary:
-        temporary.write_text(json.dumps({"verified": True, "practice": practice, "sha256": dict(hashes)}, indent=1) + "\n")
+        temporary.write_text(
+            json.dumps({"verified": True, "practice": practice, "sha256": dict(hashes)}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 def withdraw(folder: Path) -> None:

@@ -74,7 +74,7 @@ def finetune(
         if not _same_run(folder / "best" / TRAINING_FILE, record):
             if not _same_run(folder / "run.json", record) and ranks.rank == 0:
                 with files.written(folder / "run.json") as temporary:
-                    temporary.write_text(json.dumps(record, indent=1))
+                    temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
             parts = [(clips.take(rows), reference[rows]) for rows in (train, validation)]
             Training(spec, *parts, record, options, folder, ranks, progress).run()
     return folder / "best"
@@ -97,7 +97,7 @@ def _check(train: np.ndarray, validation: np.ndarray, classes: Sequence[str], ex
 def _same_run(path: Path, record: dict) -> bool:
     """Whether the file is there; raises SettingError where it tells of another run."""
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
     if other := [key for key in record if found.get(key) != record[key]]:

@@ -335,7 +335,7 @@ class Training:
                 for kind, value in self.optimizer.state.get(part, {}).items()
             }
             save_file(moments, temporary / "optimizer.safetensors")
-            (temporary / "state.json").write_text(json.dumps({"history": self.history, "micro": self.micro}))
+            (temporary / "state.json").write_text(json.dumps({"history": self.history, "micro": self.micro}), encoding="utf-8")
         files.remove_others(self.folder, [state], "state-*")
         files.remove_others(self.folder, [self._best_file], "best-*")
 
@@ -352,7 +352,7 @@ class Training:
         self.ranks.any(False)
         if not (states := sorted(self.folder.glob("state-*"))):
             return
-        found = json.loads((states[-1] / "state.json").read_text())
+        found = json.loads((states[-1] / "state.json").read_text(encoding="utf-8"))
         self.history, self.micro = found["history"], found["micro"]
         self.model.load_state_dict(load_file(states[-1] / "model.safetensors"))
         for key, value in load_file(states[-1] / "optimizer.safetensors").items():
@@ -373,7 +373,7 @@ class Training:
             with explained(self.record["model"], "a model that can be saved"):
                 model.save_pretrained(temporary)
                 self.classifier.extractor.save_pretrained(temporary)
-            (temporary / TRAINING_FILE).write_text(json.dumps({**kept, "history": self.history}, indent=1))
+            (temporary / TRAINING_FILE).write_text(json.dumps({**kept, "history": self.history}, indent=1), encoding="utf-8")
         for pattern in ("state-*", "best-*"):
             files.remove_others(self.folder, [], pattern)
 

@@ -276,7 +276,9 @@ def write(
         lay(temporary, clips, seed, progress)
         facts = {"synthetic": True, "made_by": "bimotion data synth", "version": SYNTH_VERSION, "scale": scale, "seed": seed}
         for folder in (temporary, *(path for path in temporary.iterdir() if path.is_dir())):
-            (folder / SYNTHETIC_MARK).write_text(json.dumps(facts | {"note": "not speech of people"}, indent=1) + "\n")
+            (folder / SYNTHETIC_MARK).write_text(
+                json.dumps(facts | {"note": "not speech of people"}, indent=1) + "\n", encoding="utf-8"
+            )
         if root.exists():
             files.remove_folder(root)
     return len(clips)
@@ -297,7 +299,7 @@ def lay(root: Path, clips: Sequence[Clip], seed: int = 0, progress: Progress | N
         if mine := [clip for clip in clips if clip.corpus == corpus]:
             for name, content in text_files(mine).items():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
-                (root / name).write_text(content)
+                (root / name).write_text(content, encoding="utf-8")
     work = Parallel(n_jobs=-1, return_as="generator")(
         delayed(_speak)(clip, path, seed) for clip, path in zip(clips, paths, strict=True)
     )

@@ -88,7 +88,7 @@ class FinetuneTrack(Track):
         probabilities = classifier.probabilities(
             self.clips.take(test), exclusive=schema.exclusive, ranks=several, progress=self.progress, label=f"test {job.name}"
         )
-        kept = json.loads((best / TRAINING_FILE).read_text())
+        kept = json.loads((best / TRAINING_FILE).read_text(encoding="utf-8"))
         losses = kept["history"][kept["best_epoch"] - 1]
         facts = {"epochs": len(kept["history"]), **{name: kept[name] for name in ("best_epoch", "chosen_by")}, **losses}
         del facts["epoch"]

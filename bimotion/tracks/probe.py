@@ -58,8 +58,8 @@ class ProbeTrack(FeatureTrack):
         path = files.cache_dir() / "layers" / f"{asked.hexdigest()[:24]}.json"
         if not path.exists():
             with files.written(path) as temporary:
-                temporary.write_text(json.dumps(self._fitted(job, "logistic").facts))
-        layer = json.loads(path.read_text())["layer"]
+                temporary.write_text(json.dumps(self._fitted(job, "logistic").facts), encoding="utf-8")
+        layer = json.loads(path.read_text(encoding="utf-8"))["layer"]
         return lambda rows: self._rows(rows).layer(layer), {"layer": layer}
 
     def _rows(self, rows: np.ndarray):
