@@ -30,7 +30,7 @@ def main(n: int = 1000, protocol: str = "in-group") -> None:
         folder = Path(name)
         os.environ["BIMOTION_CACHE"] = str(folder / "cache")
         tiny_tree(folder / "corpora")
-        asked = {"data_dir": folder / "corpora", "output": folder / "runs", "split_rule": "disjoint", "protocol_name": protocol}
+        asked = {"data_dir": folder / "corpora", "output": folder / "runs", "split_rule": "disjoint", "protocol": protocol}
         source = submissions.Source(runner.evaluate("bimotion/random", **asked).folder(folder / "runs"))
         rng = random.Random(0)
         for number in range(n):

@@ -17,6 +17,7 @@ _PUBLIC = {
     "evaluate": "bimotion.runner",
     "FinetuneOptions": "bimotion.models.training",
     "Result": "bimotion.results",
+    "read_result": "bimotion.rescoring",
     "Utterance": "bimotion.utterance",
     "BimotionError": "bimotion.errors",
 }

@@ -172,7 +172,7 @@ def cache_key(selection: Selection, facts: Iterable[object]) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
-OPTIONS = {"split_rule": "paper", "split_seed": 0, "corpora": None, "locations": None, "allow_missing": False}
+OPTIONS = {"split_rule": "paper", "split_seed": 0, "only": None, "locations": None, "allow_missing": False}
 """Options of a config and their defaults; see `selection.select`."""
 
 
@@ -185,7 +185,7 @@ class Config(datasets.BuilderConfig):
 
     split_rule: str = OPTIONS["split_rule"]
     split_seed: int = OPTIONS["split_seed"]
-    corpora: list[str] | None = OPTIONS["corpora"]
+    only: list[str] | None = OPTIONS["only"]
     locations: dict[str, str] | None = OPTIONS["locations"]
     allow_missing: bool = OPTIONS["allow_missing"]
     version: datasets.Version = field(default_factory=lambda: datasets.Version(DATASET_VERSION))
@@ -206,7 +206,8 @@ class Builder(datasets.ArrowBasedBuilder):
         refuse_options(self.DATASET, asked, OPTIONS)
         given = {name: value for name, value in options.items() if name in OPTIONS and value is not None}
         chosen = OPTIONS | given
-        self.selection = select(data_dir, groups.union(config_name), **chosen)
+        asked = {"corpora" if name == "only" else name: value for name, value in chosen.items()}
+        self.selection = select(data_dir, groups.union(config_name), **asked)
         options["config_id"] = f"{config_name}-{cache_key(self.selection, [sorted(chosen.items())])}"
         super().__init__(config_name=config_name, data_dir=data_dir, **options)
 

@@ -112,7 +112,7 @@ def gains(
 
     whole_number("k", k, 1, MAX_COUNT)
     folder, progress, started = Path(folder), progress or default_progress(), now()
-    result = rescoring.result_of(folder)
+    result = rescoring.read_result(folder)
     if result.track == "zero-shot":
         raise SettingError(f"{folder}: expected a run that trains, found track zero-shot")
     track = _track(result, result.model.name if model is None else model, device)

@@ -17,7 +17,7 @@ def load_dataset(
     split: str | None = None,
     split_rule: str = "paper",
     split_seed: int = 0,
-    corpora: Iterable[str] | None = None,
+    only: Iterable[str] | None = None,
     locations: Mapping[str, str | os.PathLike] | None = None,
     allow_missing: bool = False,
     streaming: bool = False,
@@ -30,7 +30,7 @@ def load_dataset(
     name            config: eng_eld, eng_adu, zho_eld, zho_adu, eng, zho, eld, adu, all; yue_adu, yue_eld, yue
     data_dir        corpora root; None: BIMOTION_CORPORA
     split_rule      paper or disjoint (splits.py); split_seed deals again
-    corpora         names to use; None: all that have clips in the config's cells
+    only            names of corpora to use; None: all that have clips in the config's cells
     locations       corpus -> its folder, where it does not lie below data_dir
     allow_missing   go on without corpora or clips that are not there
 
@@ -55,7 +55,7 @@ def load_dataset(
         dataset_name=path,
         split_rule=split_rule,
         split_seed=split_seed,
-        corpora=corpora if corpora is None or isinstance(corpora, str) else sorted(corpora),
+        only=only if only is None or isinstance(only, str) else sorted(only),
         locations=locations and {name: os.fspath(place) for name, place in locations.items()},
         allow_missing=allow_missing,
     )

@@ -25,20 +25,20 @@ from bimotion.utterance import PARTS
 class Request:
     """Which settings over which clips.
 
-    data_dir, corpora, locations, allow_missing   where the corpora lie, as `load_dataset` takes them
-    protocol_name, cells     settings of a protocol, of those that test in some cells (None: all)
+    data_dir, only, locations, allow_missing   which corpora and where they lie, as `load_dataset` takes them
+    protocol, cells          settings of a protocol, of those that test in some cells (None: all)
     split_rule, split_seed   how clips are dealt into parts
     schema                   classes: `emotion`, `valence` or `four`
     limit                    at most so many clips of each corpus, cell and part
     """
 
     data_dir: str | os.PathLike | None = None
-    protocol_name: str = "all"
+    protocol: str = "all"
     cells: tuple[str, ...] | None = None
     split_rule: str = "paper"
     split_seed: int = 0
     schema: str = "emotion"
-    corpora: tuple[str, ...] | None = None
+    only: tuple[str, ...] | None = None
     locations: Mapping[str, str | os.PathLike] | None = None
     limit: int | None = None
     allow_missing: bool = False
@@ -94,9 +94,9 @@ def plan(request: Request, progress: Progress, *, trains: bool = True, adapts: s
     CorpusNotFound, CorpusIncomplete, SettingError.
     """
     cells = None if request.cells is None else [Cell.parse(name) for name in request.cells]
-    settings = protocol.settings(request.protocol_name, cells, trains=trains)
+    settings = protocol.settings(request.protocol, cells, trains=trains)
     if not settings:
-        raise SettingError(f"protocol {request.protocol_name} tests nothing in {', '.join(request.cells)}")
+        raise SettingError(f"protocol {request.protocol} tests nothing in {', '.join(request.cells)}")
     return planned(settings, request, progress, adapts=adapts)
 
 
@@ -112,7 +112,7 @@ def planned(
         sorted({cell for setting in settings for cell in (*setting.train, setting.test)}),
         split_rule=request.split_rule,
         split_seed=request.split_seed,
-        corpora=corpora_of(settings) if request.corpora is None else request.corpora,
+        corpora=corpora_of(settings) if request.only is None else request.only,
         locations=request.locations,
         allow_missing=request.allow_missing,
         progress=progress,

@@ -1,6 +1,7 @@
 """Scores of a finished run computed again from its predictions."""
 
 import dataclasses
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -28,18 +29,28 @@ def rescore(folder: Path) -> tuple[Result, Result]:
     return result, dataclasses.replace(result, scores=scores)
 
 
-def result_of(folder: Path) -> Result:
-    """The record of a run, from its folder; raises RecordError."""
-    if not (folder / results.RESULT_FILE).exists():
-        below = sorted(path.parent for path in folder.glob(f"**/{results.RESULT_FILE}"))
+def read_result(path: str | os.PathLike) -> Result:
+    """The result of a finished run, from its folder or its result.json. Raises RecordError.
+
+    Example::
+
+        result = bimotion.read_result("results/bimotion__prosody/665143ebb0a4")
+        print(result.table())
+        result.to_pandas()        # every score with its interval
+    """
+    path = Path(path)
+    if path.is_file():
+        return results.load(path)
+    if not (path / results.RESULT_FILE).exists():
+        below = sorted(found.parent for found in path.glob(f"**/{results.RESULT_FILE}"))
         found = f"runs in {some(below)}" if below else "none"
-        raise RecordError(f"{folder}: expected the folder of a run, which holds {results.RESULT_FILE}; found {found}")
-    return results.load(folder / results.RESULT_FILE)
+        raise RecordError(f"{path}: expected the folder of a run, which holds {results.RESULT_FILE}; found {found}")
+    return results.load(path / results.RESULT_FILE)
 
 
 def read(folder: Path) -> tuple[Result, pd.DataFrame]:
     """The record and the predictions of a run; raises RecordError."""
-    result = result_of(folder)
+    result = read_result(folder)
     path = folder / results.PREDICTIONS_FILE
     try:
         columns = pq.ParquetFile(path).read()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bimotion import files, tables
-from bimotion.errors import RecordError
+from bimotion.errors import RecordError, printable
 from bimotion.records import parsed, typed
 
 SCHEMA_VERSION = 3
@@ -279,6 +279,16 @@ class Result:
     n_parameters: int | None
     adapt: AdaptUsed | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
+
+    def __repr__(self) -> str:
+        settings = {(one.transfer, one.method, tuple(one.train), one.test) for one in self.scores}
+        asked = f"protocol {self.protocol.name}, split {self.split.rule}, schema {self.schema.name}"
+        skipped = f" ({len(self.skipped)} skipped)" if self.skipped else ""
+        return printable(f"<Result {self.key} of {self.title:.80}: {self.track}, {asked}, {len(settings)} settings{skipped}>")
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the tables of `table()`."""
+        return "\n".join(table.html() for table in tables.transfer_tables(self))
 
     @property
     def spec(self) -> RunSpec:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from bimotion import audio, files, leaderboard, manifest, planning, protocol, results, scoring, splits
+from bimotion import audio, files, leaderboard, manifest, planning, results, scoring, splits
 from bimotion.bounds import MAX_SEED, whole_number
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
@@ -22,6 +22,7 @@ from bimotion.material import Material
 from bimotion.models.training import FinetuneOptions
 from bimotion.planning import Plan, Request
 from bimotion.progress import Progress, default_progress
+from bimotion.protocol import PROTOCOL_VERSION
 from bimotion.provenance import now, provenance
 from bimotion.results import CorpusUsed, DataUsed, Fit, ProtocolUsed, Result, RunSpec, SchemaUsed, SplitUsed
 from bimotion.tracks import Job, Outcome, Track, TrackOptions
@@ -40,7 +41,7 @@ def evaluate(
     track: str = "probe",
     data_dir: str | os.PathLike | None = None,
     output: str | os.PathLike = "results",
-    protocol_name: str = "all",
+    protocol: str = "all",
     cells: Iterable[str] | None = None,
     split_rule: str = "paper",
     split_seed: int = 0,
@@ -57,7 +58,7 @@ def evaluate(
     require_safetensors: bool = False,
     device: str | None = None,
     batch_seconds: float | None = None,
-    corpora: Iterable[str] | None = None,
+    only: Iterable[str] | None = None,
     locations: Mapping[str, str | os.PathLike] | None = None,
     limit: int | None = None,
     allow_missing: bool = False,
@@ -71,7 +72,9 @@ def evaluate(
                       `encode(waveforms, sample_rate_hz)` -> one vector a clip (models/own.py)
     track             `probe`: frozen, a small head for every training set; `finetune`: trained whole; `zero-shot`: a
                       classifier as it is
-    cells             test only in these; None: all of the protocol
+    data_dir          folder with one sub-folder a corpus; locations: corpus -> its folder, where it lies elsewhere
+    protocol          which settings to run;  cells: test only in these; None: all of the protocol
+    only              names of the corpora to use; None: all that have clips in the protocol's cells
     head              of a probe: `layers` (learned layer weighting + linear, the default) or `logistic` (on the best layer)
     adapt             of a probe, in place of the head: an unsupervised method of bimotion.adaptation
     adapt_setting     `transductive` (the default): adapted to all clips of the test cell; `inductive`: to its train part alone
@@ -96,8 +99,8 @@ def evaluate(
     progress = progress or default_progress()
     files.require_writable(Path(output))
     request = Request(
-        data_dir, protocol_name, None if cells is None else tuple(sorted(cells)), split_rule, split_seed, schema,
-        None if corpora is None else tuple(corpora), locations, limit, allow_missing,
+        data_dir, protocol, None if cells is None else tuple(sorted(cells)), split_rule, split_seed, schema,
+        None if only is None else tuple(only), locations, limit, allow_missing,
     )  # fmt: skip
     map_file = None if label_map is None else Path(label_map)
     options = TrackOptions(head, adapt, adapt_setting, map_file, finetune, save_checkpoints)
@@ -120,7 +123,7 @@ def evaluate(
         track=runner.name,
         split=SplitUsed(split_rule, split_seed, splits.SPLIT_VERSION),
         schema=SchemaUsed(material.schema.name, material.schema.version, list(material.schema.classes)),
-        protocol=ProtocolUsed(protocol_name, protocol.PROTOCOL_VERSION, request.cells and list(request.cells)),
+        protocol=ProtocolUsed(protocol, PROTOCOL_VERSION, request.cells and list(request.cells)),
         seeds=seeds,
         limit=limit,
         data_fingerprint=manifest.fingerprint(material.table),

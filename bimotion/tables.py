@@ -4,6 +4,7 @@ Results come as results.Result, which knows these tables. A Table is plain data 
 command line renders it with rich, files take Markdown.
 """
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -57,6 +58,20 @@ class Table:
         """
         lines = [f"**{self.title}**", "", _line(self.header), "|" + "---|" * len(self.header), *map(_line, self.rows)]
         return "\n".join(lines + [f"\n{note}" for note in self.notes])
+
+    def html(self) -> str:
+        """One element of HTML, all text escaped.
+
+        >>> Table("T", ["a"], [["1 < 2"]], ["note"]).html()
+        '<figure><figcaption>T</figcaption><table><tr><th>a</th></tr><tr><td>1 &lt; 2</td></tr></table><p>note</p></figure>'
+        """
+
+        def row(cells: Sequence[str], tag: str) -> str:
+            return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+        rows = row(self.header, "th") + "".join(row(cells, "td") for cells in self.rows)
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return f"<figure><figcaption>{html.escape(self.title)}</figcaption><table>{rows}</table>{notes}</figure>"
 
 
 def _line(cells: Sequence[str]) -> str:

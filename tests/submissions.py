@@ -78,7 +78,7 @@ def run_of(true_tree: Path, protocol: str = "inference") -> Path:
     from bimotion import runner
 
     output = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "runs"
-    asked = {"data_dir": true_tree, "output": output, "protocol_name": protocol, "split_rule": "disjoint"}
+    asked = {"data_dir": true_tree, "output": output, "protocol": protocol, "split_rule": "disjoint"}
     output.parent.mkdir(exist_ok=True, parents=True)
     with FileLock(f"{output}.lock"):
         return runner.evaluate("bimotion/random", **asked).folder(output)

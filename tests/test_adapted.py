@@ -31,7 +31,7 @@ _spec.loader.exec_module(tiny_models)
 
 
 def evaluated(root, output, method, **options):
-    asked = {"schema": "valence", "protocol_name": "inference"} | options
+    asked = {"schema": "valence", "protocol": "inference"} | options
     return runner.evaluate("bimotion/prosody", data_dir=root, output=output, adapt=method, **asked)
 
 
@@ -156,7 +156,7 @@ def test_seeds_move_what_is_seeded_and_nothing_else(synth_root, tmp_path):
 
 def test_the_layer_is_chosen_once_for_all_methods(synth_root, tmp_path):
     tiny = tiny_models.build("hubert", tmp_path / "tiny")
-    asked = {"data_dir": synth_root, "output": tmp_path / "out", "schema": "valence", "protocol_name": "inference"}
+    asked = {"data_dir": synth_root, "output": tmp_path / "out", "schema": "valence", "protocol": "inference"}
     found = [runner.evaluate(str(tiny), adapt=one, cells=["zho_eld"], **asked) for one in ("none", "corpus-norm")]
     layers = [{fit.train: fit.facts["layer"] for fit in result.fits} for result in found]
     assert layers[0] == layers[1]

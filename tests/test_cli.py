@@ -1,11 +1,17 @@
 """The command line as a new user meets it: outputs, exit codes, one clear message for each mistake."""
 
+import inspect
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer
+
+from bimotion import cli, runner
+from bimotion.models.training import FinetuneOptions
 
 
 def bimotion(*words, **options) -> subprocess.CompletedProcess:
@@ -108,3 +114,28 @@ def test_incomplete_corpora_say_what_is_missing_and_what_to_do(tmp_path, wav):
     assert "2799 missing: tess/OAF_back_disgust" in run.stderr
     assert "--allow-missing" in run.stderr
     assert not (tmp_path / "out").exists()
+
+
+# --- the same names in Python and on the command line -----------------------------------------------------------------
+
+OTHER_WORDS = {  # option -> argument
+    "corpora": "data_dir",  # as `datasets` calls it
+    "corpus": "locations",  # one at a time, and all of them
+    "num_train_epochs": "epochs",  # these as transformers' TrainingArguments call them; the others stand in every result
+    "early_stopping_patience": "patience",
+    "gradient_accumulation_steps": "gradient_accumulation",
+    "max_grad_norm": "max_gradient_norm",
+}
+ONLY_OPTIONS = {"dry_run", "json", "verbose"}
+ONLY_ARGUMENTS = {"finetune", "progress"}  # the first is the options of track finetune in one
+
+
+def test_options_of_evaluate_have_the_names_of_its_arguments():
+    command = typer.main.get_command(cli.app).commands["evaluate"]
+    options = {max(one.opts, key=len).removeprefix("--").replace("-", "_") for one in command.params} - {"help"}
+    arguments = {*inspect.signature(runner.evaluate).parameters, *(one.name for one in fields(FinetuneOptions))}
+    assert {OTHER_WORDS.get(name, name) for name in options - ONLY_OPTIONS} == arguments - ONLY_ARGUMENTS
+    assert not options & set(OTHER_WORDS.values())  # a word means one thing
+    assert not arguments & set(OTHER_WORDS)
+    assert options >= ONLY_OPTIONS | set(OTHER_WORDS)
+    assert arguments >= ONLY_ARGUMENTS | set(OTHER_WORDS.values())

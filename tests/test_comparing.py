@@ -49,7 +49,7 @@ def test_a_better_model_is_separated_and_ranked_first(folders):
 
 
 def test_what_was_adapted_says_so_and_whether_it_is_a_reconstruction(folders):
-    runs = comparing.load([folders("prosody", adapt=one, protocol_name="inference") for one in ("none", "nnpm-vote")])
+    runs = comparing.load([folders("prosody", adapt=one, protocol="inference") for one in ("none", "nnpm-vote")])
     tables = comparing.comparison_tables(runs)
     assert "bimotion/prosody + nnpm-vote (reconstruction, transductive) (probe, " in tables[0].title
     assert "bimotion/prosody + none (transductive) (probe, " in tables[0].title
@@ -134,7 +134,7 @@ def test_what_intervals_cannot_say_is_said(folders):
 
 def test_of_many_runs_one_stands_in_every_pair(folders, monkeypatch):
     monkeypatch.setattr(comparing, "MOST_PAIRED", 2)
-    asked = {"protocol_name": "inference", "cells": ["zho_eld"]}
+    asked = {"protocol": "inference", "cells": ["zho_eld"]}
     runs = comparing.load([folders("prosody", **asked, adapt=name) for name in ("coral", "none", "corpus-norm")])
     tables = comparing.comparison_tables(runs)
     titles = [table.title for table in tables if " less " in table.title]

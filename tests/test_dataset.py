@@ -167,14 +167,12 @@ def test_the_root_comes_from_the_environment(synth_root, monkeypatch):
 
 
 def test_split_rules_and_corpora_are_options(synth_root):
-    disjoint = datasets.load_dataset(
-        "bimotion", "eng_adu", data_dir=str(synth_root), split_rule="disjoint", corpora=["crema_d"]
-    )
+    disjoint = datasets.load_dataset("bimotion", "eng_adu", data_dir=str(synth_root), split_rule="disjoint", only=["crema_d"])
     speakers = {part: set(disjoint[part]["speaker"]) for part in disjoint}
     assert not speakers["train"] & speakers["test"]
     assert not speakers["train"] & speakers["validation"]
     assert {disjoint["train"].features["corpus"].int2str(place) for place in disjoint["train"]["corpus"]} == {"crema_d"}
-    paper = bimotion.load_dataset("bimotion", "eng_adu", data_dir=synth_root, corpora=["crema_d"])
+    paper = bimotion.load_dataset("bimotion", "eng_adu", data_dir=synth_root, only=["crema_d"])
     assert set(paper["train"]["speaker"]) & set(paper["test"]["speaker"])
     assert set(disjoint["train"]["speaker_disjoint"]) == {True}
     assert set(paper["train"]["speaker_disjoint"]) == {False}
@@ -183,7 +181,7 @@ def test_split_rules_and_corpora_are_options(synth_root):
 def test_a_change_on_disk_is_seen(tmp_path, wav):
     for word in ("back", "bar"):
         wav(tmp_path / f"TESS/OAF_angry/OAF_{word}_angry.wav")
-    options = {"data_dir": tmp_path, "corpora": ["tess"], "allow_missing": True}
+    options = {"data_dir": tmp_path, "only": ["tess"], "allow_missing": True}
     before = bimotion.load_dataset("bimotion", "eng_eld", **options)
     wav(tmp_path / "TESS/OAF_angry/OAF_base_angry.wav")
     after = bimotion.load_dataset("bimotion", "eng_eld", **options)
@@ -193,8 +191,8 @@ def test_a_change_on_disk_is_seen(tmp_path, wav):
 def test_incomplete_corpora_are_refused_unless_allowed(tmp_path, wav):
     wav(tmp_path / "TESS/OAF_angry/OAF_back_angry.wav")
     with pytest.raises(CorpusIncomplete, match=r"tess .*2799 missing: .*\(2799 in all\)"):
-        bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, corpora=["tess"])
-    rows = bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, corpora=["tess"], allow_missing=True)
+        bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, only=["tess"])
+    rows = bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, only=["tess"], allow_missing=True)
     assert sum(map(len, rows.values())) == 1
     with pytest.raises(CorpusIncomplete, match="crema_d: not found"):
         bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path)
@@ -205,7 +203,7 @@ def test_unknown_names_are_told_with_the_known_ones(synth_root):
         with pytest.raises(UnknownName, match="expected one of eng_eld, eng_adu"):
             load("bimotion", "eng_old", data_dir=str(synth_root))
     with pytest.raises(UnknownName, match="unknown corpus 'tes'"):
-        bimotion.load_dataset("bimotion", "eng_eld", data_dir=synth_root, corpora=["tes"])
+        bimotion.load_dataset("bimotion", "eng_eld", data_dir=synth_root, only=["tes"])
     with pytest.raises(UnknownName, match="unknown split rule"):
         bimotion.load_dataset("bimotion", "eng_eld", data_dir=synth_root, split_rule="random")
 

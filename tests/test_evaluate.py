@@ -126,7 +126,7 @@ def test_a_finished_run_is_read_back_and_two_runs_are_alike(prosody, synth_root,
 def uar(root, output, rule: str, split_seed: int = 0) -> list[float]:
     """In-group unweighted recall of each cell of ESD."""
     result, _ = evaluated(
-        "bimotion/prosody", data_dir=root, output=output, protocol_name="in-group", corpora=["esd"], split_rule=rule,
+        "bimotion/prosody", data_dir=root, output=output, protocol="in-group", only=["esd"], split_rule=rule,
         split_seed=split_seed, allow_missing=True,
     )  # fmt: skip
     return [score.value for score in result.scores if score.metric == "uar" and score.pooling is None]
@@ -176,7 +176,7 @@ def test_bad_requests_are_told_and_leave_nothing(synth_root, tmp_path, wav):
         evaluated("bimotion/prosodie", data_dir=synth_root, output=tmp_path / "out")
     wav(tmp_path / "corpora/TESS/OAF_angry/OAF_back_angry.wav")
     with pytest.raises(CorpusIncomplete):
-        evaluated("bimotion/majority", data_dir=tmp_path / "corpora", output=tmp_path / "out", corpora=["tess"])
+        evaluated("bimotion/majority", data_dir=tmp_path / "corpora", output=tmp_path / "out", only=["tess"])
     with pytest.raises(SettingError, match="found none: no t"):
         evaluated("bimotion/majority", data_dir=tmp_path / "corpora", output=tmp_path / "out", allow_missing=True)
     assert not (tmp_path / "out").exists()

@@ -41,7 +41,7 @@ def root(synth_root, tmp_path_factory):
 def results(root, tmp_path_factory):
     """Folder of results, and those of prosody (rule paper, rule disjoint) under schema four."""
     output = tmp_path_factory.mktemp("results")
-    asked = {"data_dir": root, "output": output, "protocol_name": "extension", "schema": "four"}
+    asked = {"data_dir": root, "output": output, "protocol": "extension", "schema": "four"}
     return output, [runner.evaluate("bimotion/prosody", **asked, split_rule=rule) for rule in ("paper", "disjoint")]
 
 
@@ -149,13 +149,13 @@ def test_compare_submit_verify_and_page(results, root, tmp_path):
 
 
 def test_a_missing_source_skips_its_own_settings_alone(root, tmp_path):
-    request = Request(root, "extension", schema="four", allow_missing=True, corpora=("crema_d", *EXTENSION_CORPORA))
+    request = Request(root, "extension", schema="four", allow_missing=True, only=("crema_d", *EXTENSION_CORPORA))
     _, plan = planning.plan(request, Progress())
     assert {(*skip.train, skip.test) for skip in plan.skipped} == {("eng_adu@iemocap", test) for test in TESTS}
     assert {name for setting in plan.settings for name in setting.train_names} == {*SOURCES[1:], *TESTS}
     result = runner.evaluate(
-        "bimotion/majority", data_dir=root, output=tmp_path, protocol_name="extension", schema="four",
-        allow_missing=True, corpora=["crema_d", *EXTENSION_CORPORA],
+        "bimotion/majority", data_dir=root, output=tmp_path, protocol="extension", schema="four",
+        allow_missing=True, only=["crema_d", *EXTENSION_CORPORA],
     )  # fmt: skip
     assert len(rescoring.settings_of(result)) == 12 - 3
     recorded, again = rescoring.rescore(result.folder(tmp_path))
@@ -195,7 +195,7 @@ def test_data_list_says_what_is_optional():
 
 
 def test_cantonese_has_a_full_matrix(synth_root, tmp_path):
-    result = runner.evaluate("bimotion/majority", data_dir=synth_root, output=tmp_path, protocol_name="cantonese")
+    result = runner.evaluate("bimotion/majority", data_dir=synth_root, output=tmp_path, protocol="cantonese")
     (table,) = tables.transfer_tables(result)
     assert table.header == ["bimotion/majority", "yue_adu", "UAR", "yue_eld", "UAR"]
     assert {row[0] for row in table.rows} == {"yue_adu", "yue_eld", "eng_adu", "eng_eld", "zho_adu", "zho_eld"}

@@ -49,7 +49,7 @@ def assert_one_message(done: subprocess.CompletedProcess, *said: str) -> None:
 
 @pytest.mark.parametrize("disguise", ["deeper", "named inside", "copied without marks"])
 def test_synthetic_data_never_enters_a_leaderboard(small, tmp_path, disguise):
-    options = {"data_dir": tmp_path / "root", "corpora": ["tess"], "allow_missing": True}
+    options = {"data_dir": tmp_path / "root", "only": ["tess"], "allow_missing": True}
     if disguise == "deeper":
         shutil.copytree(small, tmp_path / "root/a/b")
     elif disguise == "named inside":
@@ -129,7 +129,7 @@ def test_an_archive_that_is_a_pointer_is_told_as_one(tmp_path):
 def test_changed_audio_is_run_again(small, tmp_path):
     root = tmp_path / "root"
     shutil.copytree(small / "TESS", root / "TESS")
-    options = {"data_dir": root, "corpora": ["tess"], "output": tmp_path / "out", "allow_missing": True}
+    options = {"data_dir": root, "only": ["tess"], "output": tmp_path / "out", "allow_missing": True}
     before, folder = evaluated("bimotion/prosody", **options)
     generator = np.random.default_rng(0)
     for path in (root / "TESS").rglob("*.wav"):
@@ -141,7 +141,7 @@ def test_changed_audio_is_run_again(small, tmp_path):
 
 
 def test_a_broken_result_is_run_again(small, tmp_path):
-    options = {"data_dir": small, "corpora": ["tess"], "output": tmp_path}
+    options = {"data_dir": small, "only": ["tess"], "output": tmp_path}
     result, folder = evaluated("bimotion/majority", **options)
     (folder / "result.json").write_text(result.to_json()[:500])
     (tmp_path / "someone" / "else").mkdir(parents=True)
@@ -178,7 +178,7 @@ def test_unlisted_and_unrecognised_sound_is_told(tmp_path, wav, caplog):
         wav(folder / name, rate=24414)
     found = {(finding.kind, finding.where) for finding in manifest.build(tmp_path).findings if finding.kind != "missing"}
     assert found == {("unlisted", "tess/OAF_zebra_angry"), ("unrecognised", "OAF_bar_angry (1).wav")}
-    bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, corpora="tess", allow_missing=True)
+    bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, only="tess", allow_missing=True)
     assert "1 unlisted: tess/OAF_zebra_angry" in caplog.text
     doctor = run("data", "doctor", tmp_path)
     assert doctor.returncode == 1

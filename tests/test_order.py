@@ -46,7 +46,7 @@ leaderboard verify OUT/submissions --corpora ROOT --practice
 def made(synth_root, tmp_path_factory):
     """Two runs, and submissions of three classes."""
     folder = tmp_path_factory.mktemp("order") / "made"
-    output, asked = folder.with_name("runs"), {"protocol_name": "in-group", "allow_missing": True}
+    output, asked = folder.with_name("runs"), {"protocol": "in-group", "allow_missing": True}
     run = runner.evaluate("bimotion/random", data_dir=synth_root, output=output, **asked).folder(output)
     source, number = submissions.Source(run), 0
     for name, (protocol, n) in PROTOCOLS.items():

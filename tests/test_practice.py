@@ -31,9 +31,7 @@ def submissions(synth_root, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("practice")
     tiny = tiny_models.build("wav2vec2-group", folder / "tiny")
     for model in ("bimotion/prosody", "bimotion/random", str(tiny)):
-        result = runner.evaluate(
-            model, data_dir=synth_root, output=folder / "results", schema="valence", protocol_name="in-group"
-        )
+        result = runner.evaluate(model, data_dir=synth_root, output=folder / "results", schema="valence", protocol="in-group")
         more = ["--trained-on", "AudioSet,TESS", "--organisation", "lab"] if model == str(tiny) else []
         place = result.folder(folder / "results")
         done = bimotion("submit", place, "--output", folder / "submissions", "--contact", "me@lab.example", "--practice", *more)

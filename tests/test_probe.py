@@ -54,8 +54,8 @@ def evaluated(model, root, output, **options):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_probed(family, models, small, tmp_path):
     """One over the whole protocol, the others in-group: what is trained on what does not hang on the family."""
-    protocol_name, n_settings, n_sets = ("all", 36, 13) if family == FAMILIES[0] else ("in-group", 4, 4)
-    result, folder = evaluated(models(family), small, tmp_path, protocol_name=protocol_name)
+    protocol, n_settings, n_sets = ("all", 36, 13) if family == FAMILIES[0] else ("in-group", 4, 4)
+    result, folder = evaluated(models(family), small, tmp_path, protocol=protocol)
     assert result.skipped == []
     assert len({(score.method, score.transfer, score.test, tuple(score.train)) for score in result.scores}) == n_settings
     assert result.track == "probe"
@@ -69,7 +69,7 @@ def test_every_family_is_probed(family, models, small, tmp_path):
 
 
 def test_seeds_cells_limit_and_head_are_recorded(models, small, tmp_path):
-    options = {"seeds": [2, 0], "cells": ["eng_eld"], "limit": 3, "head": "logistic", "protocol_name": "inference"}
+    options = {"seeds": [2, 0], "cells": ["eng_eld"], "limit": 3, "head": "logistic", "protocol": "inference"}
     result, _ = evaluated(models("wav2vec2-layer"), small, tmp_path, **options)
     assert (result.seeds, result.limit, result.protocol.cells) == ([0, 2], 3, ["eng_eld"])
     assert {score.seed for score in result.scores} == {0, 2}
@@ -81,14 +81,14 @@ def test_seeds_cells_limit_and_head_are_recorded(models, small, tmp_path):
 
 def test_features_are_extracted_once(models, small, tmp_path, monkeypatch):
     model = models("hubert")
-    evaluated(model, small, tmp_path / "a", protocol_name="in-group")
+    evaluated(model, small, tmp_path / "a", protocol="in-group")
 
     def refuse(*args):
         raise AssertionError("extracted again")
 
     monkeypatch.setattr(encoders.Encoder, "encode", refuse)
-    evaluated(model, small, tmp_path / "b", schema="valence", protocol_name="inference")
-    evaluated(model, small, tmp_path / "c", split_rule="disjoint", seeds=[1], protocol_name="augmentation")
+    evaluated(model, small, tmp_path / "b", schema="valence", protocol="inference")
+    evaluated(model, small, tmp_path / "c", split_rule="disjoint", seeds=[1], protocol="augmentation")
 
 
 def test_a_limit_encodes_only_its_clips_and_the_rest_later(models, small, tmp_path, monkeypatch):
@@ -100,10 +100,10 @@ def test_a_limit_encodes_only_its_clips_and_the_rest_later(models, small, tmp_pa
 
     monkeypatch.setattr(encoders.Encoder, "encode", counting)
     model = models("unispeech-sat")
-    result, _ = evaluated(model, small, tmp_path / "limited", limit=2, protocol_name="in-group")
+    result, _ = evaluated(model, small, tmp_path / "limited", limit=2, protocol="in-group")
     n_limited = sum(corpus.n_utterances for corpus in result.data.corpora.values())
     assert len(counted) == n_limited
-    result, _ = evaluated(model, small, tmp_path / "whole", protocol_name="in-group")
+    result, _ = evaluated(model, small, tmp_path / "whole", protocol="in-group")
     n_whole = sum(corpus.n_utterances for corpus in result.data.corpora.values())
     assert len(counted) == n_whole > n_limited  # what the limit let through is not encoded again
 
@@ -121,7 +121,7 @@ def test_stored_features_are_the_encoders(models, small):
 
 def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
     model = models("wav2vec2-layer")
-    _, whole = evaluated(model, small, tmp_path / "whole", protocol_name="inference")
+    _, whole = evaluated(model, small, tmp_path / "whole", protocol="inference")
     command = [sys.executable, "-m", "bimotion.cli", "evaluate", "-m", model, "--corpora", small, "--allow-missing"]
     command += ["--protocol", "inference"]
     process = subprocess.Popen(
@@ -135,7 +135,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
     assert done
     (folder,) = {path.parents[1] for path in done}
     assert not (folder / "result.json").exists()
-    _, resumed = evaluated(model, small, tmp_path / "killed", protocol_name="inference")
+    _, resumed = evaluated(model, small, tmp_path / "killed", protocol="inference")
     assert resumed == folder
     assert (resumed / "predictions.parquet").read_bytes() == (whole / "predictions.parquet").read_bytes()
     assert results.load(resumed / "result.json").scores == results.load(whole / "result.json").scores
@@ -146,14 +146,14 @@ def test_two_processes_on_one_run_are_told(models, small, tmp_path):
     from filelock import FileLock
 
     model = models("wav2vec2-layer")
-    _, folder = evaluated(model, small, tmp_path, protocol_name="in-group")
+    _, folder = evaluated(model, small, tmp_path, protocol="in-group")
     (folder / "result.json").unlink()
     with FileLock(folder / ".lock"), pytest.raises(SettingError, match="another process is working on this very run"):
-        evaluated(model, small, tmp_path, protocol_name="in-group")
+        evaluated(model, small, tmp_path, protocol="in-group")
 
 
 def test_tampered_scores_are_found(models, small, tmp_path):
-    _, folder = evaluated(models("wav2vec2-layer"), small, tmp_path, protocol_name="in-group")
+    _, folder = evaluated(models("wav2vec2-layer"), small, tmp_path, protocol="in-group")
     content = json.loads((folder / "result.json").read_text())
     content["scores"][0]["value"] = 0.987654
     (folder / "result.json").write_text(json.dumps(content))
@@ -163,7 +163,7 @@ def test_tampered_scores_are_found(models, small, tmp_path):
 
 
 def test_scoring_again_loads_no_torch(models, small, tmp_path):
-    _, folder = evaluated(models("wav2vec2-layer"), small, tmp_path, protocol_name="in-group")
+    _, folder = evaluated(models("wav2vec2-layer"), small, tmp_path, protocol="in-group")
     code = (
         "import sys; from pathlib import Path; from bimotion import rescoring; "
         f"rescoring.rescore(Path({str(folder)!r})); print('torch' in sys.modules)"
@@ -191,7 +191,7 @@ def test_dry_run_shows_nine_and_four_training_sets(small):
 
 
 def test_real_clips_go_through(models, shared_corpora, tmp_path):
-    result, _ = evaluated(models("wav2vec2-layer"), shared_corpora, tmp_path, protocol_name="in-group")
+    result, _ = evaluated(models("wav2vec2-layer"), shared_corpora, tmp_path, protocol="in-group")
     assert {score.test for score in result.scores} == {"eng_eld", "eng_adu", "zho_eld"}
     assert not result.data.synthetic
 

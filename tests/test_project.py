@@ -123,7 +123,7 @@ def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
     probe = projected(small, tmp_path, str(model), train=["yue_adu"])
     assert probe.model.options["head"] == "layers"
     options = FinetuneOptions(epochs=1)
-    asked = {"protocol_name": "distance", "cells": ["yue_adu"], "corpora": SETS["corpora"], "schema": "valence"}
+    asked = {"protocol": "distance", "cells": ["yue_adu"], "only": SETS["corpora"], "schema": "valence"}
     result = runner.evaluate(
         str(model), track="finetune", data_dir=small, output=tmp_path, finetune=options, allow_missing=True, **asked
     )
@@ -211,7 +211,7 @@ def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart
     root = tmp_path / "corpora"
     layouts.lay(root, few(16, ["crema_d", "esd", "iemocap", "emo_db"]))
     asked = {
-        "protocol_name": "extension",
+        "protocol": "extension",
         "schema": "four",
         "cells": ["deu_adu"],
         "adapt": "corpus-norm",
@@ -231,7 +231,7 @@ def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart
 
 def test_gains_refuse_other_clips_and_other_models(small, tmp_path):
     result = runner.evaluate(
-        "bimotion/prosody", data_dir=small, output=tmp_path, protocol_name="in-group", cells=["zho_eld"], allow_missing=True
+        "bimotion/prosody", data_dir=small, output=tmp_path, protocol="in-group", cells=["zho_eld"], allow_missing=True
     )
     other = tmp_path / "other"
     layouts.lay(other, [clip for clip in layouts.plan() if clip.corpus == "csed"][:40])

@@ -45,7 +45,7 @@ def plan(request, true_tree):
     """Material and plan of a whole protocol, as a run makes them."""
     rule, schema = request.param
     protocol = PROTOCOLS[schema][0]
-    return planning.plan(Request(data_dir=true_tree, protocol_name=protocol, split_rule=rule, schema=schema), Progress())
+    return planning.plan(Request(data_dir=true_tree, protocol=protocol, split_rule=rule, schema=schema), Progress())
 
 
 # --- the same as a run takes ------------------------------------------------------------------------------------------

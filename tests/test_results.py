@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import html.parser
 import json
 import math
 import tempfile
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bimotion
 from bimotion import leaderboard, results
 from bimotion.errors import RecordError
 from bimotion.results import (
@@ -134,6 +136,45 @@ def test_saving_replaces_and_leaves_nothing_behind(tmp_path):
     result_of(track="finetune", key=dataclasses.replace(SPEC, track="finetune").key).save(tmp_path / "new" / "folder")
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["result.json"]
     assert results.load(tmp_path / "new" / "folder" / "result.json").track == "finetune"
+
+
+def test_a_result_is_read_from_its_folder_or_its_file(tmp_path):
+    path = result_of().save(tmp_path / "runs" / "one")
+    assert bimotion.read_result(str(path.parent)) == bimotion.read_result(path) == result_of()
+    for wrong, found in ((tmp_path / "runs", f"found runs in {path.parent}"), (tmp_path / "no", "found none")):
+        with pytest.raises(RecordError, match=f"{wrong}: expected the folder of a run, which holds result.json; {found}"):
+            bimotion.read_result(wrong)
+    path.write_text("{")
+    with pytest.raises(RecordError, match="expected a result in JSON"):
+        bimotion.read_result(path)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(record=result_records)
+def test_a_result_shows_itself_in_one_line_and_in_a_notebook(record):
+    assert repr(record).startswith(f"<Result {record.key} of ")
+    assert repr(record).isprintable()
+    assert len(repr(record)) < 1000
+    parser = Outline()
+    parser.feed(record._repr_html_())
+    parser.close()
+    assert parser.tags <= {"figure", "figcaption", "table", "tr", "th", "td", "p"}
+    assert parser.said.count(record.title) >= 1 or not record.title.strip()
+
+
+class Outline(html.parser.HTMLParser):
+    """Which tags there are, and the text between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.said = set(), ""
+
+    def handle_starttag(self, tag, attrs):
+        assert not attrs
+        self.tags.add(tag)
+
+    def handle_data(self, data):
+        self.said += data
 
 
 def test_whole_number_is_a_value(tmp_path):

@@ -24,7 +24,7 @@ def run(whole_tree, tmp_path_factory):
     """Folder of a finished run over one cell of the true tree."""
     output = tmp_path_factory.mktemp("results")
     return runner.evaluate(
-        "bimotion/random", data_dir=whole_tree, output=output, protocol_name="in-group", cells=["zho_eld"]
+        "bimotion/random", data_dir=whole_tree, output=output, protocol="in-group", cells=["zho_eld"]
     ).folder(output)  # fmt: skip
 
 

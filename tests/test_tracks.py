@@ -81,8 +81,8 @@ def evaluated(model, root, output, **options):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_fine_tuned(family, models, small, tmp_path):
     """One over the whole protocol, the others in-group: what is trained on what does not hang on the family."""
-    protocol_name, n_settings, n_sets = ("all", 36, 13) if family == FAMILIES[0] else ("in-group", 4, 4)
-    asked = {"track": "finetune", "finetune": ONE_EPOCH, "save_checkpoints": False, "protocol_name": protocol_name}
+    protocol, n_settings, n_sets = ("all", 36, 13) if family == FAMILIES[0] else ("in-group", 4, 4)
+    asked = {"track": "finetune", "finetune": ONE_EPOCH, "save_checkpoints": False, "protocol": protocol}
     result, folder = evaluated(models(family), small, tmp_path, **asked)
     assert result.skipped == []
     assert len({(score.method, score.transfer, score.test, tuple(score.train)) for score in result.scores}) == n_settings
@@ -117,7 +117,7 @@ def test_every_family_of_classifiers_is_tested_as_it_is(family, models, small, t
 
 @pytest.mark.parametrize("protocol", ["in-group", "inference", "augmentation", "distance"])
 def test_protocols_of_zero_shot(protocol, models, small, tmp_path):
-    result, _ = evaluated(models("hubert", FOUR), small, tmp_path, track="zero-shot", protocol_name=protocol)
+    result, _ = evaluated(models("hubert", FOUR), small, tmp_path, track="zero-shot", protocol=protocol)
     n_tests = {"distance": 3}.get(protocol, 4)
     assert len({score.test for score in result.scores}) == n_tests
 
@@ -131,7 +131,7 @@ def learned(models, esd, tmp_path_factory):
     options = FinetuneOptions(epochs=8, learning_rate=5e-3, dropout=0.0)
     return evaluated(
         models("ast", initializer_range=0.1), esd, tmp_path_factory.mktemp("learned"), track="finetune",
-        finetune=options, schema="valence", protocol_name="in-group",
+        finetune=options, schema="valence", protocol="in-group",
     )  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def test_a_checkpoint_is_a_plain_one_and_evaluates_to_the_same_numbers(learned, 
     result, folder = learned
     best = folder / "checkpoints" / "eng_adu-0" / "best"
     assert AutoModelForAudioClassification.from_pretrained(best).config.id2label == {0: "positive", 1: "neutral", 2: "negative"}
-    options = {"schema": "valence", "protocol_name": "in-group", "cells": ["eng_adu"]}
+    options = {"schema": "valence", "protocol": "in-group", "cells": ["eng_adu"]}
     again, other = evaluated(str(best), esd, tmp_path, track="zero-shot", **options)
     first, second = (pd.read_parquet(place / "predictions.parquet") for place in (folder, other))
     first = first[first["train"] == "eng_adu"]
@@ -184,7 +184,7 @@ def command(model, root, output, *more) -> list[str]:
 
 def test_killed_in_an_epoch_it_goes_on_to_the_same_bytes(models, small, tmp_path):
     model = models("wav2vec2-group")
-    options = {"track": "finetune", "protocol_name": "in-group", "schema": "valence", "cells": ["eng_eld", "eng_adu"]}
+    options = {"track": "finetune", "protocol": "in-group", "schema": "valence", "cells": ["eng_eld", "eng_adu"]}
     options["finetune"] = FinetuneOptions(epochs=12, patience=12, learning_rate=1e-3)
     whole, folder = evaluated(model, small, tmp_path / "whole", **options)
     more = ("--num-train-epochs", "12", "--early-stopping-patience", "12", "--cells", "eng_eld,eng_adu")
@@ -212,7 +212,7 @@ def test_killed_in_an_epoch_it_goes_on_to_the_same_bytes(models, small, tmp_path
 
 def test_two_processes_give_the_numbers_of_one(models, small, tmp_path):
     model = models("wav2vec2-layer")
-    options = {"track": "finetune", "protocol_name": "in-group", "schema": "valence"}
+    options = {"track": "finetune", "protocol": "in-group", "schema": "valence"}
     one, folder = evaluated(model, small, tmp_path / "one", finetune=FinetuneOptions(epochs=2, learning_rate=1e-3), **options)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -250,13 +250,13 @@ class Loudness:
 
 
 def test_an_object_that_encodes_is_evaluated(small, tmp_path):
-    result, folder = evaluated(Loudness(), small, tmp_path, head="logistic", protocol_name="in-group")
+    result, folder = evaluated(Loudness(), small, tmp_path, head="logistic", protocol="in-group")
     assert result.model.name == "Loudness"
     assert folder.parent.name == "Loudness"
     assert {fit.facts["layer"] for fit in result.fits} <= {0, 1}
     assert rescoring.rescore(folder) == (result, result)
     assert bimotion.evaluate(Loudness(), data_dir=small, output=tmp_path, allow_missing=True, head="logistic",
-                             protocol_name="in-group") == result  # fmt: skip
+                             protocol="in-group") == result  # fmt: skip
 
 
 def test_a_module_that_encodes_is_evaluated(small, tmp_path):
@@ -273,7 +273,7 @@ def test_a_module_that_encodes_is_evaluated(small, tmp_path):
         def encode(self, waveforms, sample_rate_hz):
             return torch.stack([self.filters(torch.from_numpy(w)[None]).abs().mean(1) for w in waveforms])
 
-    result, folder = evaluated(Bank(), small, tmp_path, protocol_name="in-group", check_invariance=True)
+    result, folder = evaluated(Bank(), small, tmp_path, protocol="in-group", check_invariance=True)
     assert result.n_parameters == 4 * 400 + 4
     assert folder.parent.name == "lab__bank"
     assert result.provenance.largest_difference == 0
@@ -298,7 +298,7 @@ def test_what_an_own_encoder_gets_wrong_is_said(encode, message, small, tmp_path
 
 @pytest.mark.parametrize("track", ["probe", "finetune", "zero-shot"])
 def test_invariance_is_checked_and_recorded(track, models, small, tmp_path):
-    options = {"track": track, "protocol_name": "in-group", "cells": ["zho_eld"]}
+    options = {"track": track, "protocol": "in-group", "cells": ["zho_eld"]}
     options |= {"finetune": ONE_EPOCH} if track == "finetune" else {}
     model = models("wav2vec2-group", FOUR)
     result, folder = evaluated(model, small, tmp_path, **options)
@@ -315,7 +315,7 @@ def test_label_map_file(models, small, tmp_path):
         evaluated(unnamed, small, tmp_path, track="zero-shot")
     file = tmp_path / "map.json"
     file.write_text(json.dumps({"LABEL_0": "happiness", "LABEL_1": None}))
-    result, _ = evaluated(unnamed, small, tmp_path, track="zero-shot", label_map=file, protocol_name="in-group")
+    result, _ = evaluated(unnamed, small, tmp_path, track="zero-shot", label_map=file, protocol="in-group")
     assert (result.model.options["label_map"], result.model.options["unmapped"]) == ("file", "LABEL_1")
     assert {tuple(score.untrained) for score in result.scores if score.corpus == "tess" and score.metric == "uar"} != {()}
 
@@ -393,7 +393,7 @@ def test_both_split_rules_at_once(small, tmp_path):
 
 
 def test_real_clips_go_through_all_tracks(shared_corpora, models, tmp_path):
-    options = {"protocol_name": "in-group", "limit": 6}
+    options = {"protocol": "in-group", "limit": 6}
     for track, more in (("probe", {}), ("finetune", {"finetune": ONE_EPOCH}), ("zero-shot", {})):
         result, folder = evaluated(models("wav2vec2-layer", FOUR), shared_corpora, tmp_path, track=track, **options, **more)
         assert {score.corpus for score in result.scores if score.corpus} == {"tess", "csed"}

@@ -36,7 +36,7 @@ def preprocessed(ds, feature_extractor):
 def test_the_tutorial_runs_on_a_config(synth_root, tmp_path, checkpoint, column):
     from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, Trainer, TrainingArguments
 
-    emotional = load_dataset("bimotion", "eng_eld", data_dir=str(synth_root), corpora=["elderreact", "tess"])
+    emotional = load_dataset("bimotion", "eng_eld", data_dir=str(synth_root), only=["elderreact", "tess"])
     emotional["train"] = emotional["train"].select(range(0, len(emotional["train"]), 8))
     emotional["test"] = emotional["test"].sort("label", reverse=True).select(range(12))  # clips without a label among them
     if column != "label":

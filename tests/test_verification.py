@@ -58,7 +58,7 @@ def evaluated(whole_tree, tmp_path_factory):
     def run(**options):
         key = json.dumps(options)
         if key not in made:
-            result = runner.evaluate("bimotion/random", data_dir=whole_tree, output=output, protocol_name="in-group", **options)
+            result = runner.evaluate("bimotion/random", data_dir=whole_tree, output=output, protocol="in-group", **options)
             made[key] = result.folder(output)
         return made[key]
 
@@ -219,7 +219,7 @@ def test_marks_hold_for_verified_files_alone(run, known, tmp_path):
 def test_practice_is_another_thing(shared_corpora, known, tmp_path):
     output = tmp_path / "results"
     result = runner.evaluate(
-        "bimotion/random", data_dir=shared_corpora, output=output, protocol_name="in-group", allow_missing=True
+        "bimotion/random", data_dir=shared_corpora, output=output, protocol="in-group", allow_missing=True
     )  # fmt: skip
     assert result.skipped
     folder = submission.pack(result.folder(output), tmp_path, contact=None, trained_on=None, practice=True)

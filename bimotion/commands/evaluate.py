@@ -46,6 +46,9 @@ def evaluate(
     device: Annotated[
         str | None, typer.Option("--device", help="cpu, cuda, cuda:1, ... [default: cuda if there is one]")
     ] = None,
+    batch_seconds: Annotated[
+        float | None, typer.Option("--batch-seconds", help="Of audio in one batch. (default: 80 on a CPU, 800 on a GPU)")
+    ] = None,
     corpora: Root = None,
     corpus: Corpus = (),
     only: Only = (),
@@ -130,11 +133,11 @@ def evaluate(
         verbose()
     asked = {
         "data_dir": corpora,
-        "protocol_name": protocol.value,
+        "protocol": protocol.value,
         "cells": names(cells),
         "split_seed": split_seed,
         "schema": schema.value,
-        "corpora": names(only),
+        "only": names(only),
         "locations": locations(corpus),
         "limit": limit,
         "allow_missing": allow_missing,
@@ -182,6 +185,7 @@ def evaluate(
                 trust_remote_code=trust_remote_code,
                 require_safetensors=require_safetensors,
                 device=device,
+                batch_seconds=batch_seconds,
                 check_invariance=check_invariance,
                 overwrite=overwrite,
                 progress=progress(),

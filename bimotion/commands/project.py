@@ -75,7 +75,7 @@ def project(
     if like is not None:
         if head is not None or track is not TrackName.probe:
             raise SettingError("--like: expected without --track and --head, which it says itself")
-        found = rescoring.result_of(like)
+        found = rescoring.read_result(like)
         name, options = found.track, TrackOptions.recorded(found.track, found.model)
         if found.adapt is not None:
             print(f"{like}: adapted ({found.adapt.name}); shown are the features before adaptation", file=sys.stderr)
