@@ -9,6 +9,7 @@ BimotionError                 the command line prints it without a traceback and
 │   └── CorpusMalformed       found, but its label or speaker files cannot be understood
 ├── AudioError                a file that should hold sound does not
 ├── ModelError                a model that cannot be had, or that is not of the kind needed
+│   └── ClipError             a clip of which it makes NaN or infinity
 ├── SettingError              a run that cannot be done: no clips to train on, a part that is empty
 ├── LicenceError              an export that a corpus's licence forbids
 ├── HubError                  the Hugging Face Hub: no token, no permission, no such repository, a broken connection
@@ -61,6 +62,22 @@ class AudioError(BimotionError):
 
 class ModelError(BimotionError):
     """A model that cannot be had, or that is not of the kind that is needed."""
+
+
+class ClipError(ModelError):
+    """A clip that a model fails on: `place` among those given to it; `named` says its id in place of that number.
+
+    >>> str(ClipError("wavlm", 3, "expected finite hidden states, found NaN").named("csed/f1/0007"))
+    'wavlm: csed/f1/0007: expected finite hidden states, found NaN'
+    """
+
+    def __init__(self, model: str, place: int, reason: str):
+        super().__init__(f"{model}: clip {place}: {reason}")
+        self.model, self.place, self.reason = model, place, reason
+
+    def named(self, clip_id: str) -> ModelError:
+        """The same, about the clip of that id."""
+        return ModelError(f"{self.model}: {clip_id}: {self.reason}")
 
 
 class SettingError(BimotionError):

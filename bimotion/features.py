@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bimotion import audio, files
+from bimotion.errors import ClipError
 from bimotion.lookahead import ahead
 from bimotion.manifest import Manifest
 from bimotion.progress import Progress
@@ -142,9 +143,13 @@ def _pooled(encoder: LayerEncoder, manifest: Manifest, clips: pd.DataFrame, plac
 
     rows = clips.iloc[places]
     paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
-    decoded = ahead(_decoded, paths, n=max(CLIPS_A_TASK, 2 * encoder.together), workers=cpu_count())
+    decoded, start = ahead(_decoded, paths, n=max(CLIPS_A_TASK, 2 * encoder.together), workers=cpu_count()), 0
     while group := list(islice(decoded, encoder.together)):
-        made = np.clip(encoder.encode([waveform for waveform, _ in group]), -65504, 65504)
+        try:
+            made = np.clip(encoder.encode([waveform for waveform, _ in group]), -65504, 65504)
+        except ClipError as error:
+            raise error.named(rows["id"].iloc[start + error.place]) from error
+        start += len(group)
         yield from (Row(row, source) for row, (_, source) in zip(made, group, strict=True))
 
 

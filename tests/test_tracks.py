@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 import bimotion
-from bimotion import rescoring, results, runner
+from bimotion import audio, manifest, rescoring, results, runner
 from bimotion.errors import SettingError
 from bimotion.labels import EMOTIONS
 from bimotion.models.training import FinetuneOptions
@@ -259,7 +259,8 @@ def test_an_object_that_encodes_is_evaluated(small, tmp_path):
                              protocol="in-group") == result  # fmt: skip
 
 
-def test_a_module_that_encodes_is_evaluated(small, tmp_path):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_module_that_encodes_is_evaluated(precision, small, tmp_path):
     import torch
 
     class Bank(torch.nn.Module):
@@ -271,7 +272,8 @@ def test_a_module_that_encodes_is_evaluated(small, tmp_path):
             self.filters = torch.nn.Conv1d(1, 4, 400, 200)
 
         def encode(self, waveforms, sample_rate_hz):
-            return torch.stack([self.filters(torch.from_numpy(w)[None]).abs().mean(1) for w in waveforms])
+            rows = torch.stack([self.filters(torch.from_numpy(w)[None]).abs().mean(1) for w in waveforms])
+            return rows.to(getattr(torch, precision))
 
     result, folder = evaluated(Bank(), small, tmp_path, protocol="in-group", check_invariance=True)
     assert result.n_parameters == 4 * 400 + 4
@@ -284,13 +286,26 @@ def test_a_module_that_encodes_is_evaluated(small, tmp_path):
     [
         (lambda waveforms, rate: 1 / 0, "it raised ZeroDivisionError"),
         (lambda waveforms, rate: np.zeros((1, 2)), "expected 5 finite rows of one size, found shape"),
-        (lambda waveforms, rate: np.full((len(waveforms), 2), np.nan), "with NaN or infinity"),
+        (lambda waveforms, rate: np.full((len(waveforms), 2), np.nan), "clip 0: expected finite features, found NaN"),
     ],
 )
 def test_what_an_own_encoder_gets_wrong_is_said(encode, message, small, tmp_path):
     own = type("Own", (), {"encode": staticmethod(encode)})()
     with pytest.raises(ModelError, match=message):
         evaluated(own, small, tmp_path)
+
+
+def test_a_clip_that_becomes_nan_is_named(small, tmp_path):
+    class Picky:
+        def encode(self, waveforms, sample_rate_hz):
+            return np.array([[np.nan if np.array_equal(w, spoilt) else w.std()] * 2 for w in waveforms])
+
+    spoilt = None
+    found = manifest.build(small)
+    clip = found.table[found.table["corpus"] == "tess"].iloc[-1]
+    spoilt = audio.decode(found.path("tess", clip["path"]))
+    with pytest.raises(ModelError, match=rf"Picky.encode: {re.escape(clip['id'])}: expected finite features, found NaN"):
+        evaluated(Picky(), small, tmp_path, head="logistic")
 
 
 # --- options ----------------------------------------------------------------------------------------------------------

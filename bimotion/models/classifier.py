@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bimotion.audio import SAMPLE_RATE_HZ
-from bimotion.errors import some
+from bimotion.errors import ClipError, some
 from bimotion.lookahead import ahead
 from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Batch, Features, Intake
 from bimotion.models.ranks import Ranks
@@ -77,7 +77,8 @@ class Classifier:
                 check_outputs(spec.model, config)
             change(config)
 
-        found = opened(spec, "AutoModelForAudioClassification", "a model for audio classification", checked)
+        classes = ["AutoModelForAudioClassification"]
+        found = opened(spec, lambda config: classes, "a model for audio classification", checked)
         self.model, self.extractor = found.model, found.extractor
         self.name, self.revision, self.spec = spec.name, found.origin.revision, spec
         self.weights_format = found.origin.weights.format
@@ -190,10 +191,13 @@ class Classifier:
 
     def probabilities(self, clips: Clips, *, exclusive: bool | None = None, **options) -> np.ndarray:
         """Float32 (n, n_outputs): softmax or sigmoid of `table` (None: by the configuration); options as there. Raises
-        ModelError for logits that are not finite."""
+        ModelError where no clip has finite logits, ClipError where one has not."""
         table = self.table(clips, **options)
-        if not table.isfinite().all():
+        sound = table.isfinite().all(dim=1)
+        if len(sound) and not sound.any():
             raise ModelError(f"{self.name}: expected finite logits, found NaN or infinity: are its weights broken?")
+        if not sound.all():
+            raise ClipError(self.name, int((~sound).nonzero()[0]), "expected finite logits, found NaN or infinity")
         exclusive = self.exclusive if exclusive is None else exclusive
         return (table.softmax(dim=1) if exclusive else table.sigmoid()).float().numpy()
 

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bimotion.errors import SettingError
+from bimotion.audio import SAMPLE_RATE_HZ
+from bimotion.errors import ClipError, SettingError, some
+from bimotion.models.audio_part import WRAP, audio_part
 from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Intake
 from bimotion.models.weights import ModelError, ModelSpec, Opened, device_of, explained, line, opened, out_of_memory
 
@@ -22,12 +24,16 @@ ENCODER_VERSION = "2"
 
 CLIPS_ON_A_GPU = 128
 """That are encoded together there; elsewhere each clip is encoded alone, which takes no longer: nothing is padded."""
+AUTOMATIC = ("AutoModel", "AutoModelForSpeechSeq2Seq", "AutoModelForMultimodalLM")
+"""Classes of transformers that may load a model with an audio encoder, the first that knows its configuration."""
+_THINKERS = {"qwen2_5_omni": "Qwen2_5OmniForConditionalGeneration"}  # which takes no question about what it loaded
+_WITHOUT_EARS = ("speecht5",)  # AutoModel leaves out what makes hidden states of a waveform
 
 _log = logging.getLogger(__name__)
 
 
 def load(spec: ModelSpec) -> "Encoder":
-    """The encoder of a model, ready to run; of encoder-decoder models the encoder alone. Weights: safetensors only.
+    """The encoder of a model, ready to run; of whatever else hears: its audio encoder (audio_part.py).
 
     Raises ModelError for what cannot be had, is no audio model, is broken or needs `trust_remote_code`, a line each;
     SettingError for a device or batch size that cannot be.
@@ -40,9 +46,17 @@ def load(spec: ModelSpec) -> "Encoder":
     device = device_of(spec.device)
     if spec.batch_seconds is not None and not spec.batch_seconds > 0:
         raise SettingError(f"batch_seconds: expected more than 0, found {spec.batch_seconds}")
-    found = opened(spec, "AutoModel", "a speech encoder", _without_adapter)
-    module = found.model.get_encoder() if found.model.config.is_encoder_decoder else found.model
-    module = getattr(module, "speech_encoder", module)
+
+    def change(config) -> None:
+        _without_extras(config)
+        if whole := _THINKERS.get(config.model_type):
+            how = (
+                f"transformers.{whole}.from_pretrained(...).thinker.save_pretrained(folder), preprocessor_config.json beside it"
+            )
+            raise ModelError(f"{spec.model}: expected the part of {config.model_type} that hears, found the whole: {how}")
+
+    found = opened(spec, _classes, "a speech encoder", change, lambda model: audio_part(model, spec.model))
+    module = audio_part(found.model, spec.model)
     named = found.model.state_dict(keep_vars=True)
     own = {id(tensor) for tensor in module.state_dict(keep_vars=True).values()}
     if lost := sorted(name for name in found.unset if id(named.get(name)) in own):
@@ -52,8 +66,14 @@ def load(spec: ModelSpec) -> "Encoder":
         return Encoder(spec, found, module.to(device).requires_grad_(False))
 
 
-def _without_adapter(config) -> None:
+def _classes(config) -> Sequence[str]:
+    return AUTOMATIC[1:] if config.model_type in _WITHOUT_EARS else AUTOMATIC
+
+
+def _without_extras(config) -> None:
     config.add_adapter = False  # it would shorten the last hidden state, for a decoder
+    if getattr(config, "enable_audio_output", False):  # the voice of Qwen omni
+        config.enable_audio_output = False
 
 
 class Encoder:
@@ -77,7 +97,8 @@ class Encoder:
         kind = type(found.extractor).__name__
         parts = (ENCODER_VERSION, found.origin.fingerprint, config, kind, found.extractor.to_dict(), self._on_gpu)
         self.fingerprint = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
-        _, self.n_layers, self.dim = self._statistics([np.zeros(self._intake.shortest, np.float32)])[1].shape
+        noise = 0.1 * np.random.default_rng(0).standard_normal(max(found.rate, self._intake.shortest)).astype(np.float32)
+        _, self.n_layers, self.dim = self._probed(noise).shape
 
     @property
     def n_features(self) -> int:
@@ -105,7 +126,7 @@ class Encoder:
             longest = len(windows[left[0]])
             alike = left if self._intake.mixes_lengths else [place for place in left if len(windows[place]) == longest]
             cost_s = (self._intake.longest if self._intake.fixed else longest) / self.sample_rate_hz
-            batch = alike[: max(1, int(self._batch_seconds / cost_s))]
+            batch = alike[: 1 if self._intake.alone else max(1, int(self._batch_seconds / cost_s))]
             try:
                 counts[batch], means[batch], variances[batch] = self._statistics([windows[place] for place in batch])
                 left = left[len(batch) :]
@@ -114,6 +135,8 @@ class Encoder:
                     raise ModelError(f"{self.name}: {cost_s:.1f} s of audio do not fit into memory ({self.device})") from None
                 self._batch_seconds = len(batch) * cost_s / 2
                 _log.warning("%s: out of memory, now with batches of %.1f s", self.name, self._batch_seconds)
+        if spoilt := [place for place in range(len(windows)) if not np.isfinite([means[place], variances[place]]).all()]:
+            raise self._not_finite(waveforms, cuts, spoilt[0])
         features, stop = np.empty((len(cuts), self.n_layers, 2 * self.dim), dtype=np.float32), 0
         for row, cut in zip(features, cuts, strict=True):
             own = slice(stop, stop := stop + len(cut))
@@ -122,6 +145,20 @@ class Encoder:
             variance = (share * (variances[own] + (means[own] - mean) ** 2)).sum(axis=0)
             row[:] = np.concatenate([mean, np.sqrt(variance)], axis=-1)
         return features
+
+    def _probed(self, noise: np.ndarray) -> np.ndarray:
+        """Means of the hidden states of some noise, shape (1, n_layers, dim)."""
+        _, means, variances = self._statistics([noise])
+        if not (np.isfinite(means).all() and np.isfinite(variances).all()):
+            raise ModelError(f"{self.name}: expected finite hidden states, found NaN or infinity: are its weights broken?")
+        return means
+
+    def _not_finite(self, waveforms, cuts, window: int) -> ClipError:
+        """What is said of the clip that a window belongs to."""
+        place = int(np.searchsorted(np.cumsum([len(cut) for cut in cuts]), window, side="right"))
+        waveform = np.asarray(waveforms[place])
+        kind = f"{len(waveform) / SAMPLE_RATE_HZ:.2f} s, " + ("all zeros" if not waveform.any() else "not silent")
+        return ClipError(self.name, place, f"expected finite hidden states, found NaN or infinity ({kind})")
 
     def largest_difference(self, waveforms: Sequence[np.ndarray]) -> float:
         """Largest absolute difference between the features of clips encoded together and each of them alone."""
@@ -142,18 +179,37 @@ class Encoder:
                 self._intake.now = batch
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self._on_gpu):
                     output = self._module(**batch.to(self.device), output_hidden_states=True, return_dict=True)
-                states = list(output.hidden_states)
-                if output.last_hidden_state.shape == states[-1].shape:
-                    states[-1] = output.last_hidden_state  # after the last norm, which not all releases put among the others
+                states = self._states(output)
+                last = getattr(output, "last_hidden_state", None)
+                if last is not None and last.shape[-2:] == states[-1].shape[-2:]:
+                    states[-1] = last.reshape(
+                        states[-1].shape
+                    )  # after the last norm, which not all releases put among the others
                 parts = zip(*(_pooled(state, self._intake.sound(state)) for state in states), strict=True)
                 counts, means, variances = (torch.stack(part, 1).cpu().double().numpy() for part in parts)
+        except ModelError:
+            raise
         except Exception as error:
             if out_of_memory(error):
                 raise MemoryError("out of memory") from None
-            raise ModelError(f"{self.name}: expected hidden states of one size, found: {line(error)}") from error
-        if not (np.isfinite(means).all() and np.isfinite(variances).all()):
-            raise ModelError(f"{self.name}: expected finite hidden states, found NaN or infinity: are its weights broken?")
+            raise ModelError(f"{self.name}: expected hidden states of a clip, found: {line(error)}") from error
         return counts, means, variances
+
+    def _states(self, output) -> list:
+        """Hidden states of an output, each (n, frames, dim); raises ModelError where there are none of one size."""
+        kind = type(self._module).__name__
+        states = getattr(output, "hidden_states", None)
+        if not states:
+            raise ModelError(f"{self.name}: expected hidden states of every layer, {kind} gives none: {WRAP}")
+        if states[0].dim() == 2:  # the windows' frames in a row, without a batch
+            self._intake.alone = True
+            states = [state[None] for state in states]
+        if len(states) > 1 and states[-1].shape[-1] != states[0].shape[-1]:
+            states = states[:-1]  # the last is in the size of a language model
+        if any(state.dim() != 3 or state.shape[-1] != states[0].shape[-1] for state in states):
+            shapes = some(str(tuple(state.shape)) for state in states)
+            raise ModelError(f"{self.name}: expected hidden states of one size, {kind} gives {shapes}: {WRAP}")
+        return list(states)
 
 
 def _pooled(state, mask):

@@ -6,6 +6,8 @@ wav2vec 2.0 and kin   padded under a mask; where padding leaks all the same (the
                       data2vec's positional convolutions, the conformer's) its frames are taken out there too: exact
 w2v-BERT 2.0          padded under its own mask
 Whisper, AST          silence up to a fixed window, whatever the batch; its frames, and AST's class tokens, do not count
+                      (also the audio encoders of Qwen2-Audio, Voxtral and others that hear through Whisper's spectrogram)
+Qwen omni             one window at a time, for its frames come without a batch
 all others            only clips with the same number of samples share a batch (SEW, HuBERT with a positional batch norm)
 
 Clips longer than the window (Whisper's 30 s, AST's spectrogram, 30 s for others) are cut into equal parts without overlap.
@@ -15,7 +17,6 @@ Sources: padding under a group norm, huggingface/transformers#21534 and facebook
 huggingface/transformers#25744.
 """
 
-import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ import numpy as np
 
 from bimotion.audio import SAMPLE_RATE_HZ
 from bimotion.errors import AudioError
+from bimotion.models.audio_part import VALUES, parameters
 
 BATCH_S, GPU_BATCH_S = 80.0, 800.0
 """Audio in one batch where nothing is trained, seconds, padding included."""
@@ -35,11 +37,19 @@ _PADDABLE = (
 )  # fmt: skip
 
 
+_MASKS = ("attention_mask", "input_features_mask", "feature_attention_mask", "audio_mel_mask", "padding_mask", "mask")
+
+
 @dataclass(frozen=True)
 class Features:
-    """One window as the model's own extractor makes it: values, time first; how many of them are true; samples before."""
+    """One window as the model's own extractor makes it.
+
+    values: where lengths are mixed, time first; n: their steps in time as far as the extractor says; n_true: those that are
+    no padding of its own; n_samples: of the window.
+    """
 
     values: np.ndarray
+    n: int
     n_true: int
     n_samples: int
 
@@ -66,18 +76,22 @@ class Intake:
     """What a model takes. `module`: what is called; `body`: its encoder, with the configuration and the layers that leak.
 
     longest, shortest: samples of a window, at `rate`; fixed: the model sees windows of one size; mixes_lengths: whether
-    windows of different lengths may share a batch; now: the batch that the model is seeing, to be set before it is called.
+    windows of different lengths may share a batch; alone: only one window at a time; now: the batch that the model is
+    seeing, to be set before it is called.
     """
 
     def __init__(self, module, body, extractor, rate: int):
         config = body.config
         self.extractor, self.config, self.rate, self.now = extractor, config, rate, None
-        self.input_name = extractor.model_input_names[0]
-        self.takes_mask = "attention_mask" in inspect.signature(module.forward).parameters
+        taken = parameters(module)
+        self.input_name = next((name for name in (*VALUES, "hidden_states") if name in taken), extractor.model_input_names[0])
+        self.mask_name = next((name for name in _MASKS if name in taken), None)
+        self.needs_mask = self.mask_name is not None and taken[self.mask_name].default is taken[self.mask_name].empty
+        self.takes_lengths = self.alone = "feature_lens" in taken
         self.frame, self.hop = round(_FRAME_S * rate), round(_HOP_S * rate)
         self.longest, self.shortest = round(_WINDOW_S * rate), round(_SHORTEST_S * rate)
         self.patches = config.model_type == "audio-spectrogram-transformer"
-        self.fixed = self.patches or hasattr(extractor, "nb_max_frames")
+        self.fixed = self.patches or (hasattr(extractor, "nb_max_frames") and self._pads_to_window())
         self.convolutions = []
         if self.patches:
             self.longest, self.shortest = (config.max_length - 1) * self.hop + self.frame, self.frame
@@ -121,24 +135,54 @@ class Intake:
     def features(self, window: np.ndarray) -> Features:
         """One window, alone through the extractor: no neighbour can change it."""
         window = self._filled(window)
-        made = self.extractor(window, sampling_rate=self.rate, return_tensors="np")
-        values = np.asarray(made[self.input_name][0], dtype=np.float32)
-        masked = "attention_mask" in made and not self.fixed
-        return Features(values, int(made["attention_mask"][0].sum()) if masked else len(values), len(window))
+        made = self._extracted(window)
+        values, mask = made[self._values_name(made)][0], next((made[name][0] for name in _MASKS if name in made), None)
+        values = np.asarray(values, dtype=np.float32)
+        told = mask is not None and (not self.fixed or self.takes_lengths or self.mask_name == "input_features_mask")
+        if not told or len(mask) > max(values.shape):  # a mask of samples beside spectra tells nothing
+            return Features(values, len(values), len(values), len(window))
+        return Features(values, len(mask), int(mask.sum()), len(window))
+
+    def _values_name(self, made: dict) -> str:
+        return next((name for name in VALUES if name in made), self.extractor.model_input_names[0])
+
+    def _pads_to_window(self) -> bool:
+        """Whether windows of two lengths become equally long."""
+        shapes = {self._shape(np.zeros(n, np.float32)) for n in (self.shortest, 2 * self.shortest)}
+        return len(shapes) == 1
+
+    def _shape(self, window: np.ndarray) -> tuple[int, ...]:
+        made = self._extracted(window)
+        return made[self._values_name(made)].shape
+
+    def _extracted(self, window: np.ndarray) -> dict:
+        """What the extractor makes of a window, with the mask of a fixed window where the model takes one."""
+        wanted = self.takes_lengths or self.mask_name == "input_features_mask"
+        options = {"return_attention_mask": True} if wanted else {}
+        try:
+            return self.extractor([window], sampling_rate=self.rate, return_tensors="np", **options)
+        except ValueError as error:
+            if "return_tensors" not in str(error):
+                raise
+            return self.extractor([window], sampling_rate=self.rate, return_tensors="pt", **options)
 
     def batch(self, features: Sequence[Features], room: int = 0) -> Batch:
         """Windows padded to `room`, or to the longest of them if that is more."""
         import torch
 
-        n = max(room, *(len(one.values) for one in features))
-        values = np.zeros((len(features), n, *features[0].values.shape[1:]), dtype=np.float32)
+        n = max(room, *(one.n for one in features))
+        longest = max(room, *(len(one.values) for one in features))
+        values = np.zeros((len(features), longest, *features[0].values.shape[1:]), dtype=np.float32)
         for row, one in zip(values, features, strict=True):
             row[: len(one.values)] = one.values
         true = torch.tensor([one.n_true for one in features])
         padded = int(true.min()) < n
         inputs = {self.input_name: torch.from_numpy(values)}
-        if padded and self.takes_mask:
-            inputs["attention_mask"] = first(true, n).long()
+        if self.takes_lengths:  # Qwen omni: spectra of all windows in a row, without a batch
+            inputs = {self.input_name: inputs[self.input_name][0, :, : int(true[0])], "feature_lens": true}
+        elif self.mask_name and (padded or self.needs_mask):
+            sound = first(true, n)
+            inputs[self.mask_name] = ~sound if self.mask_name == "audio_mel_mask" else sound.long()  # Gemma's: of padding
         return Batch(inputs, torch.tensor([one.n_samples for one in features]), true, n, padded)
 
     def room(self, features: Sequence[Features]) -> int:
@@ -158,6 +202,8 @@ class Intake:
             spectra = 1 + (now.n_samples - self.frame) // self.hop
             columns = first((centres < spectra[:, None]).sum(1).clamp(min=1), n_columns)
             return torch.nn.functional.pad(columns.repeat(1, (n_frames - 2) // n_columns), (2, 0)).to(state.device)
+        if self.alone:
+            return state.new_ones(state.shape[:2], dtype=torch.bool)
         if self.fixed:
             counts = -(-now.n_samples * n_frames // self.longest)  # frames whose centre is within the clip
         elif self.convolutions and now.padded:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bimotion.audio import SAMPLE_RATE_HZ
+from bimotion.errors import ClipError
 from bimotion.models.weights import ModelError, line
 
 OWN_VERSION = "2"
@@ -59,7 +60,8 @@ class OwnEncoder:
         """Float32, shape (n_clips, n_layers, dim)."""
         try:
             found = self.encoder.encode(list(waveforms), SAMPLE_RATE_HZ)
-            found = found.detach().cpu() if hasattr(found, "detach") else found
+            if hasattr(found, "detach"):  # a tensor, of whatever precision: NumPy knows no bfloat16
+                found = found.detach().to("cpu").float()
             found = np.asarray(found, dtype=np.float32)
         except Exception as error:  # whatever a user's code raises is about that code
             raise ModelError(
@@ -68,9 +70,12 @@ class OwnEncoder:
         if found.ndim == 2:
             found = found[:, None]
         expected = (len(waveforms), self.n_layers or found.shape[1], self.dim or found.shape[-1]) if found.ndim == 3 else None
-        if found.shape != expected or not np.isfinite(found).all():
+        if found.shape != expected:
             text = f"{len(waveforms)} finite rows of one size, found shape {found.shape}"
-            raise ModelError(f"{self.name}.encode: expected {text}{'' if found.shape != expected else ' with NaN or infinity'}")
+            raise ModelError(f"{self.name}.encode: expected {text}")
+        sound = np.isfinite(found).all(axis=(1, 2))
+        if not sound.all():
+            raise ClipError(f"{self.name}.encode", int(np.argmin(sound)), "expected finite features, found NaN or infinity")
         return found
 
     def largest_difference(self, waveforms: Sequence[np.ndarray]) -> float:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +75,17 @@ class Origin:
     weights: WeightFiles
 
 
-def opened(spec: ModelSpec, automatic: str, purpose: str, change: Callable[[object], None] = lambda config: None) -> Opened:
-    """A model by one of transformers' Auto classes, named `automatic`; `change` may alter its configuration before.
+def opened(
+    spec: ModelSpec,
+    automatic: Callable[[object], Sequence[str]],
+    purpose: str,
+    change: Callable[[object], None] = lambda config: None,
+    examine: Callable[[object], object] = lambda model: None,
+) -> Opened:
+    """A model, by the first of transformers' Auto classes that has it.
+
+    automatic: names of the classes, of a configuration; change: may alter the configuration before; examine: is given the
+    model without its weights (on torch's `meta` device) and raises ModelError where these need not even be fetched.
 
     Raises ModelError for what cannot be had, is no audio model, is broken or needs `trust_remote_code`, a line each.
     """
@@ -91,18 +100,20 @@ def opened(spec: ModelSpec, automatic: str, purpose: str, change: Callable[[obje
     with explained(spec.model, f"an audio model with a preprocessor_config.json; this one is {config.model_type!r}"):
         extractor = transformers.AutoFeatureExtractor.from_pretrained(path, **options)
         rate = int(extractor.sampling_rate)
-    mapping = getattr(transformers, automatic)._model_mapping
-    if type(config) not in mapping and not spec.trust_remote_code:
+    classes = [getattr(transformers, name) for name in automatic(config)]
+    auto_class = next((one for one in classes if type(config) in one._model_mapping), classes[0])
+    if type(config) not in auto_class._model_mapping and not spec.trust_remote_code:
         raise ModelError(f"{spec.model}: expected {purpose}, which transformers does not have for {config.model_type!r}")
     change(config)
+    if type(config) in auto_class._model_mapping:  # else code of its own, which is run once only
+        with explained(spec.model, "a configuration of which a model can be made"), torch.device("meta"):
+            examine(auto_class.from_config(config))
     with explained(spec.model, "a configuration of which a model can be made"):
-        config_bounds.check_model(path, origin.weights.paths, config, getattr(transformers, automatic))
+        config_bounds.check_model(path, origin.weights.paths, config, auto_class)
     only_safe = origin.weights.format == weight_files.SAFETENSORS or None
     options |= {"config": config, "use_safetensors": only_safe, "weights_only": True, "dtype": torch.float32}
     with explained(spec.model, "weights that can be read and that fit the configuration"), _no_conversion():
-        model, report = getattr(transformers, automatic).from_pretrained(
-            path, output_loading_info=True, ignore_mismatched_sizes=True, **options
-        )
+        model, report = auto_class.from_pretrained(path, output_loading_info=True, ignore_mismatched_sizes=True, **options)
     mismatched = {name: (tuple(held), tuple(wanted)) for name, held, wanted in report["mismatched_keys"]}
     unset = frozenset(name for name in {*report["missing_keys"], *mismatched} if "masked_spec" not in name)  # for training only
     return Opened(model.eval(), extractor, rate, unset, mismatched, origin)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bimotion.errors import ClipError
 from bimotion.labels import LabelSchema
 from bimotion.material import Material
 from bimotion.models import label_map
@@ -58,9 +59,13 @@ class ZeroShotTrack(Track):
         new = places[np.isnan(self.known[places, 0])]
         if len(new):
             label = f"{self.classifier.name}: {job.name}"
-            self.known[new] = self.classifier.probabilities(
-                self.clips.take(new), exclusive=self.softmax, progress=self.progress, label=label
-            )
+            try:
+                self.known[new] = self.classifier.probabilities(
+                    self.clips.take(new), exclusive=self.softmax, progress=self.progress, label=label
+                )
+            except ClipError as error:
+                row = int(np.flatnonzero(self.place == new[error.place])[0])
+                raise error.named(self.material.table["id"].iloc[row]) from error
         said = label_map.class_probabilities(self.known[places], self.mapping, self.schema, softmax=self.softmax)
         return Outcome(said, [name for name in self.schema.classes if name in self.classes])
 

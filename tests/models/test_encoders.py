@@ -13,10 +13,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from bimotion.errors import AudioError, SettingError
+from bimotion.errors import AudioError, ClipError, SettingError
 from bimotion.models import encoders
+from bimotion.models.classifier import Classifier
 from bimotion.models.encoders import ModelError, load
 from bimotion.models.weights import ModelSpec
+from bimotion.tracks.track import clips_in_memory
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parents[1] / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -294,6 +296,19 @@ def test_bad_clips_are_named(encoder):
             encoder("hubert").encode([bad])
 
 
+def test_a_clip_that_becomes_nan_is_blamed_and_not_the_weights(copy):
+    loud = np.full(16_000, 3e38, np.float32)
+    folder = copy("wav2vec2-group")
+    path = folder / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"do_normalize": False}))
+    with pytest.raises(ClipError, match=r"copy: clip 2: expected finite hidden states, found NaN or infinity \(1.00 s"):
+        load(ModelSpec(str(folder), device="cpu")).encode([noise(48_000), noise(8_000), loud, noise(16_000)])
+    head = tiny_models.build("wav2vec2-group", folder.parent / "head", n_labels=2)
+    (head / "preprocessor_config.json").write_text(path.read_text())
+    with pytest.raises(ClipError, match=r"head: clip 1: expected finite logits, found NaN or infinity"):
+        Classifier(ModelSpec(str(head), device="cpu")).probabilities(clips_in_memory([noise(8_000), loud, noise(16_000)]))
+
+
 TEXT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 16}
 
 
@@ -340,7 +355,7 @@ def test_a_model_of_text_with_an_audio_extractor_is_named(tmp_path, folder):
 
     BertModel(BertConfig(**TEXT)).save_pretrained(tmp_path)
     shutil.copy(folder("hubert") / "preprocessor_config.json", tmp_path)
-    refused(tmp_path, "expected hidden states")
+    refused(tmp_path, "expected an audio model", "BertModel", "no part of which takes audio")
 
 
 def test_a_model_of_images_is_named(tmp_path):

@@ -1,0 +1,162 @@
+"""Every family of the installed transformers that may hear: it runs, or it is refused in one right line."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bimotion.errors import ClipError, ModelError
+from bimotion.models.encoders import load
+from bimotion.models.weights import ModelSpec
+
+_spec = importlib.util.spec_from_file_location("tiny_families", Path(__file__).parents[1] / "tiny_families.py")
+tiny_families = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny_families)
+
+RUNS = {  # type of configuration -> class of the part that hears
+    "audio-spectrogram-transformer": "ASTModel",
+    "audioflamingo3": "AudioFlamingo3Encoder",
+    "audioflamingo3_encoder": "AudioFlamingo3Encoder",
+    "canary": "ParakeetEncoder",
+    "cohere_asr": "ParakeetEncoder",
+    "data2vec-audio": "Data2VecAudioModel",
+    "embedding_gemma2": "Gemma4AudioModel",
+    "gemma4": "Gemma4AudioModel",
+    "gemma4_audio": "Gemma4AudioModel",
+    "glmasr": "GlmAsrEncoder",
+    "glmasr_encoder": "GlmAsrEncoder",
+    "hubert": "HubertModel",
+    "lasr_ctc": "LasrEncoder",
+    "lasr_encoder": "LasrEncoder",
+    "mimi_encoder": "MimiEncoderModel",
+    "moonshine": "MoonshineEncoder",
+    "moonshine_streaming": "MoonshineStreamingEncoder",
+    "moss_transcribe_diarize": "MossTranscribeDiarizeAudioModel",
+    "moss_transcribe_diarize_audio": "MossTranscribeDiarizeAudioModel",
+    "musicflamingo": "AudioFlamingo3Encoder",
+    "nemotron3_5_asr": "NemotronAsrStreamingEncoder",
+    "nemotron3_5_transcribe_asr_audio": "Nemotron3_5TranscribeAsrAudioModel",
+    "nemotron3_diarization": "Nemotron3DiarizationModel",
+    "nemotron3_diarization_audio": "Nemotron3DiarizationAudioModel",
+    "nemotron_asr_streaming": "NemotronAsrStreamingEncoder",
+    "nemotron_asr_streaming_encoder": "NemotronAsrStreamingEncoder",
+    "parakeet_ctc": "ParakeetEncoder",
+    "parakeet_encoder": "ParakeetEncoder",
+    "parakeet_rnnt": "ParakeetEncoder",
+    "parakeet_tdt": "ParakeetEncoder",
+    "pe_audio": "PeAudioEncoder",
+    "pe_audio_encoder": "PeAudioEncoder",
+    "qwen2_5_omni_thinker": "Qwen2_5OmniAudioEncoder",
+    "qwen2_audio": "Qwen2AudioEncoder",
+    "qwen2_audio_encoder": "Qwen2AudioEncoder",
+    "qwen3_asr": "Qwen3ASREncoder",
+    "qwen3_asr_encoder": "Qwen3ASREncoder",
+    "qwen3_omni_moe": "Qwen3OmniMoeAudioEncoder",
+    "qwen3_omni_moe_thinker": "Qwen3OmniMoeAudioEncoder",
+    "seamless_m4t": "SeamlessM4TSpeechEncoder",
+    "seamless_m4t_v2": "SeamlessM4Tv2SpeechEncoder",
+    "sew": "SEWModel",
+    "sew-d": "SEWDModel",
+    "speech-encoder-decoder": "Wav2Vec2Model",
+    "speech_to_text": "Speech2TextEncoder",
+    "speecht5": "SpeechT5EncoderWithSpeechPrenet",
+    "unispeech": "UniSpeechModel",
+    "unispeech-sat": "UniSpeechSatModel",
+    "voxtral": "VoxtralEncoder",
+    "voxtral_encoder": "VoxtralEncoder",
+    "voxtral_realtime": "VoxtralRealtimeEncoder",
+    "voxtral_realtime_encoder": "VoxtralRealtimeEncoder",
+    "wav2vec2": "Wav2Vec2Model",
+    "wav2vec2-bert": "Wav2Vec2BertModel",
+    "wav2vec2-conformer": "Wav2Vec2ConformerModel",
+    "wavlm": "WavLMModel",
+    "whisper": "WhisperEncoder",
+}
+CODEC = r"expected a speech encoder, found \w+, a codec or vocoder: wrap it as an object with encode\("
+DEAF = r"expected an audio model, found \w+, no part of which takes audio"
+WITHOUT_STATES = r"expected hidden states of every layer, \w+ gives none: wrap it as an object with encode\("
+SIZES = r"expected hidden states of one size, \w+ gives .*: wrap it as an object with encode\("
+MULTIPLE = r"expected hidden states of a clip, found: The number of spectrogram frames \(\d+\) must be a multiple of"
+ARGUMENT = r"expected hidden states of a clip, found: Dots3NoteAudioModel.forward\(\) missing .* 'chunk_sample_lengths'"
+THINKER = r"expected the part of qwen2_5_omni that hears, found the whole: .*thinker.save_pretrained"
+LIBRARY = r"requires (the )?(torchaudio|timm|essentia) library"
+BROKEN = r"expected a configuration of which a model can be made, found: "
+BEFORE_WEIGHTS = {  # refused by configuration and feature extractor
+    CODEC: "csm dac encodec mimi pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_encoder univnet vibevoice "
+    "vibevoice_acoustic_tokenizer vibevoice_acoustic_tokenizer_decoder vibevoice_acoustic_tokenizer_encoder xcodec",
+    DEAF: "clvp dia gemma4_unified gemma4_vision gradium_phonon_tts inkling_mm_model kyutai_speech_to_text mimi_decoder moshi "
+    "nemotron3_5_transcribe_word_timestamp nemotron_h_omni pocket_tts pocket_tts_audio_tokenizer_decoder vibevoice_asr",
+    THINKER: "qwen2_5_omni",
+    BROKEN: "musicgen",  # by transformers itself
+    LIBRARY: "fun_asr_nano fun_asr_nano_encoder gemma3n granite_speech granite_speech5_ctc granite_speech5_encoder "
+    "granite_speech_plus higgs_audio_v2_tokenizer musicgen_melody neucodec pe_audio_video pe_audio_video_encoder pop2piano "
+    "xcodec2",
+}
+BY_A_CLIP = {  # refused by what a second of noise gives
+    SIZES: "clap muse_spark muse_spark_audio",
+    WITHOUT_STATES: "gemma3n_audio phi4_multimodal",
+    ARGUMENT: "dots3_note",
+    MULTIPLE: "nemo_speechlm nemotron3_5_transcribe_audio",
+}
+REFUSED = {family: reason for reason, names in (BEFORE_WEIGHTS | BY_A_CLIP).items() for family in names.split()}
+
+
+@pytest.fixture(scope="module")
+def hearing():
+    return set(tiny_families.hearing())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Models this small are faster without the others."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def noise(n_samples, seed=0):
+    return (0.1 * np.random.default_rng(seed).standard_normal(n_samples)).astype(np.float32)
+
+
+def test_every_family_of_the_installed_transformers_is_in_one_list(hearing):
+    assert not set(RUNS) & set(REFUSED)
+    assert sorted(hearing - {*RUNS, *REFUSED}) == [], "say of each whether it runs (RUNS) or why not (REFUSED)"
+
+
+@pytest.mark.parametrize("family", RUNS)
+def test_a_family_runs(family, hearing, tmp_path):
+    if family not in hearing:
+        pytest.skip("the installed transformers does not have it")
+    encoder = load(ModelSpec(str(tiny_families.build(family, tmp_path / "model")), device="cpu"))
+    assert type(encoder._module).__name__ == RUNS[family]
+    clips = [noise(4_000, 0), noise(4_000, 1), noise(16_000, 2)]
+    features = encoder.encode(clips)
+    assert features.shape == (3, encoder.n_layers, 2 * encoder.dim)
+    assert np.isfinite(features).all()
+    np.testing.assert_allclose(encoder.encode(clips[:1])[0], features[0], atol=1e-4)
+    assert np.abs(features[0] - features[1]).max() > 1e-6
+    windows = [encoder._intake.windows(clip)[0] for clip in (clips[0], clips[2])]
+    short, long = (encoder._statistics([window])[0][0] for window in windows)
+    assert (short < long).all()  # of a clip four times as long, more frames: padding to a window does not count
+    try:
+        silence, said = encoder.encode([np.zeros(16_000, np.float32)]), "clip 0: all zeros"
+    except ClipError as error:
+        silence, said = 0, str(error)
+    assert np.isfinite(silence).all()
+    assert "clip 0" in said
+    assert "all zeros" in said
+
+
+@pytest.mark.parametrize("family", REFUSED)
+def test_a_family_is_refused_in_one_right_line(family, hearing, tmp_path):
+    if family not in hearing:
+        pytest.skip("the installed transformers does not have it")
+    late = any(family in names.split() for names in BY_A_CLIP.values())
+    folder = (tiny_families.build if late else tiny_families.declare)(family, tmp_path / "model")
+    with pytest.raises(ModelError, match=REFUSED[family]) as caught:
+        load(ModelSpec(str(folder), device="cpu"))
+    assert "\n" not in str(caught.value)
