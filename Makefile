@@ -18,7 +18,7 @@ demo: .venv/.made
 	$(BIN)/bimotion evaluate --model bimotion/prosody --corpora $(DEMO)/corpora --schema valence --output $(DEMO)/results
 
 test: .venv/.made
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile -rs
 
 check: .venv/.made
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 import resource
 import subprocess
 import sys
@@ -111,6 +112,27 @@ def test_help_is_instant():
     costs = [{name: cost_of(*command) for name, command in commands.items()} for _ in range(5)]
     help_, libraries = (min(cost[name] for cost in costs) for name in commands)
     assert help_ < 2.5 * libraries
+
+
+TIMES = re.compile(r"time\(|counter\(|monotonic\(|\bseconds\b|\btimes\b|\w_s\b|elapsed")
+
+
+def test_tests_compare_times_with_times_and_no_number_of_seconds():
+    """A machine may be slow or busy: costs are ratios measured in one test; only what hangs is waited for in seconds."""
+    limits = []
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        compared = [one for part in ast.walk(tree) if isinstance(part, ast.Assert) for one in ast.walk(part.test)]
+        for node in compared:
+            if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Lt, ast.LtE)):
+                is_number = not any(isinstance(part, (ast.Name, ast.Call)) for part in ast.walk(node.comparators[0]))
+                if is_number and TIMES.search(ast.unparse(node.left)):
+                    limits.append(f"{path.name}:{node.lineno}: {ast.unparse(node)}")
+        waits = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "timeout"]
+        for value in waits:
+            if isinstance(value, ast.Constant) and 0 < (value.value or 0) < 600:
+                limits.append(f"{path.name}:{value.lineno}: timeout={value.value}")
+    assert limits == []
 
 
 def test_public_names_are_the_listed_ones_and_importable():
