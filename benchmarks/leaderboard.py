@@ -54,7 +54,7 @@ def main(n: int = 1000, protocol: str = "in-group") -> None:
         start = time.perf_counter()
         page = site.build(found, folder / "site")
         seconds["page"] = time.perf_counter() - start
-        sizes = {"page": page.stat().st_size, "leaderboard.json": (folder / "site" / "leaderboard.json").stat().st_size}
+        sizes = {"page": page.stat().st_size, "board.json": (folder / "site" / "board.json").stat().st_size}
     assert len(found.entries) == n
     for label, took in seconds.items():
         print(f"{label:18} {n} submissions, protocol {protocol}  {took:7.2f} s")

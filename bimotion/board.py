@@ -16,12 +16,14 @@ from pathlib import Path
 from bimotion import derived, entries, files, predictions, protocol, results, submission, tables, verified
 from bimotion.entries import Entry, Standing
 from bimotion.errors import RecordError, printable
+from bimotion.records import refuse_others
 from bimotion.statistics.ranks import ranks
 from bimotion.statistics.statistic import Statistic
 
 BOARD_VERSION = 1
-BOARD_FILE = "leaderboard.json"
-SCHEMA_FILE = "leaderboard.schema.json"
+BOARD_FILE = "board.json"
+VERSION_FIELD = "board_version"
+SCHEMA_FILE = "board.schema.json"
 PAPER = "arXiv 2306.14517, Tables 3, 4 and 5"
 
 
@@ -89,7 +91,7 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Board:
-    """What leaderboard.json holds; its JSON Schema is `json_schema()`.
+    """What board.json holds; its JSON Schema is `json_schema()`.
 
     metric       of all scores
     entries      class by class, in the order of `comparable`; in a class best first
@@ -117,7 +119,9 @@ class Board:
         return "{\n " + ",\n ".join(head) + "\n}\n"
 
     def save(self, folder: Path) -> Path:
-        """Write leaderboard.json and its schema into a folder; returns the path of the first."""
+        """Write board.json and its schema into a folder; returns the path of the first. Raises SettingError where another
+        file has its name."""
+        refuse_others(folder / BOARD_FILE, VERSION_FIELD)
         for name, text in ((BOARD_FILE, self.to_json()), (SCHEMA_FILE, json.dumps(json_schema(), indent=1) + "\n")):
             with files.written(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
@@ -190,7 +194,7 @@ def references() -> list[Reference]:
 
 
 def json_schema() -> dict:
-    """JSON Schema (2020-12) of leaderboard.json, made of the records' types; descriptions are their docstrings.
+    """JSON Schema (2020-12) of board.json, made of the records' types; descriptions are their docstrings.
 
     >>> json_schema()["$defs"]["Standing"]["properties"]["rank"]
     {'type': 'integer'}

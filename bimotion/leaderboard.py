@@ -7,9 +7,11 @@ from bimotion import files, results
 from bimotion.errors import RecordError
 from bimotion.groups import BIMOTION_CELLS
 from bimotion.protocol import BY_TRAINING_SET
+from bimotion.records import refuse_others
 
 LEADERBOARD_VERSION = 3
 LEADERBOARD_FILE = "leaderboard.json"
+VERSION_FIELD = "leaderboard_version"
 
 
 def collect(folder: Path) -> Path:
@@ -18,8 +20,9 @@ def collect(folder: Path) -> Path:
     `entries` are ordered within a track, split rule, schema and protocol by headline: the mean over all four cells of
     in-group (or zero-shot) weighted F1 (null, and last, where a cell is missing). Results on synthetic data stand under
     `excluded`, with the reason; results on incomplete corpora are entries marked `complete: false`.
-    A file that is no result stands under `excluded` too.
+    A file that is no result stands under `excluded` too. Raises SettingError where another file has the list's name.
     """
+    check(folder)
     entries, excluded = [], []
     for path in sorted(folder.glob(f"*/*/{results.RESULT_FILE}")):
         try:
@@ -33,10 +36,15 @@ def collect(folder: Path) -> Path:
         else:
             entries.append(entry)
     entries.sort(key=_order)
-    board = {"leaderboard_version": LEADERBOARD_VERSION, "metric": "weighted_f1", "entries": entries, "excluded": excluded}
+    board = {VERSION_FIELD: LEADERBOARD_VERSION, "metric": "weighted_f1", "entries": entries, "excluded": excluded}
     with files.written(folder / LEADERBOARD_FILE) as temporary:
         temporary.write_text(json.dumps(board, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return folder / LEADERBOARD_FILE
+
+
+def check(folder: Path) -> None:
+    """Raise SettingError where the list's name is that of another file, such as an earlier board."""
+    refuse_others(folder / LEADERBOARD_FILE, VERSION_FIELD)
 
 
 def _order(entry: dict) -> tuple:

@@ -1,4 +1,4 @@
-"""predictions.parquet of a submission: the one shape that is written, and a reader for files from strangers.
+"""predictions.parquet of a run and of a submission: the one shape that is written, and a reader for files from strangers.
 
 The reader believes nothing: sizes, types and counts are checked in the file's footer before any data are read. A footer can
 lie about what its pages unpack to, so `inspect` first reads a stranger's file in a process of its own, with bounded memory
@@ -12,13 +12,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bimotion.errors import RecordError, SettingError
+
+if TYPE_CHECKING:
+    import pandas
 
 SHAPE = pa.schema(
     [
@@ -45,8 +48,13 @@ _MAGIC = b"PAR1"
 _FOLDER = Path(__file__).parents[1]
 
 
+def save(rows: "pandas.DataFrame", target: Path) -> None:
+    """Write predictions in SHAPE: what `evaluate` leaves and what is submitted have the same columns in the same types."""
+    _save(pa.Table.from_pandas(rows, SHAPE, preserve_index=False), target)
+
+
 def write(source: Path, target: BinaryIO) -> None:
-    """Predictions of a run written anew in SHAPE: its columns and rows, and nothing else. Raises RecordError.
+    """Predictions of a run written anew as `save` writes them: its columns and rows, and nothing else. Raises RecordError.
 
     `source` is the user's own file: text may be of any kind of text, and a column without any value of type null.
     """
@@ -54,7 +62,11 @@ def write(source: Path, target: BinaryIO) -> None:
         table = pq.read_table(source, columns=SHAPE.names).select(SHAPE.names).cast(SHAPE)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RecordError(f"{source}: expected predictions in Parquet, found: {error}") from None
-    pq.write_table(table, target, compression="zstd")
+    _save(table, target)
+
+
+def _save(table: pa.Table, target: Path | BinaryIO) -> None:
+    pq.write_table(table.replace_schema_metadata(None), target, compression="zstd")
 
 
 def read(path: Path) -> pa.Table:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from types import UnionType
 
-from bimotion.errors import RecordError
+from bimotion.errors import RecordError, SettingError
 
 
 def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
@@ -76,6 +76,25 @@ def parsed(text: str | bytes, most_parts: int = MAX_PARTS) -> typing.Any:
         return json.loads(text, parse_constant=no_constant)
     except RecursionError:
         raise ValueError("objects and lists within each other, too deep to be read") from None
+
+
+def names_version(path: Path, field: str) -> bool:
+    """Whether a file's first kilobytes are those of a JSON object with the field: how our records say what they are."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except OSError:
+        return False
+    return start.lstrip()[:1] == b"{" and f'"{field}":'.encode() in start
+
+
+def refuse_others(path: Path, field: str) -> None:
+    """Raise SettingError where a file is there, not empty, that is no record with this version field: it is not ours to
+    replace."""
+    if path.exists() and not (path.is_file() and (path.stat().st_size == 0 or names_version(path, field))):
+        raise SettingError(
+            f"{path}: expected no file, or one with {field}, found something else: move it away, or name another folder"
+        )
 
 
 def json_object(path: Path, most_bytes: int) -> dict:

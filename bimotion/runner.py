@@ -21,6 +21,7 @@ from bimotion.labels import schema_named
 from bimotion.material import Material
 from bimotion.models.training import FinetuneOptions
 from bimotion.planning import Plan, Request
+from bimotion.predictions import save
 from bimotion.progress import Progress, default_progress
 from bimotion.protocol import PROTOCOL_VERSION
 from bimotion.provenance import now, provenance
@@ -102,6 +103,7 @@ def evaluate(
         data_dir, protocol, None if cells is None else tuple(sorted(cells)), split_rule, split_seed, schema,
         None if only is None else tuple(only), locations, limit, allow_missing,
     )  # fmt: skip
+    leaderboard.check(Path(output))
     map_file = None if label_map is None else Path(label_map)
     options = TrackOptions(head, adapt, adapt_setting, map_file, finetune, save_checkpoints)
     known = {
@@ -210,7 +212,7 @@ class _Run:
         started, spec, material = now(), self.spec, self.material
         predictions, fits = self._predictions(overwrite)
         with files.written(self.folder / results.PREDICTIONS_FILE) as temporary:
-            predictions.to_parquet(temporary, index=False)
+            save(predictions, temporary)
         predictions = pd.read_parquet(self.folder / results.PREDICTIONS_FILE)  # scores are of the record, to its last digit
         states = material.selection.manifest.states
         corpora = {name: _corpus_used(name, material) for name in self.plan.corpora}
@@ -260,7 +262,7 @@ class _Run:
                 fit = Fit(job.name, job.seed, len(job.train), len(job.validation), len(job.test), outcome.facts)
                 target.with_suffix(".json").write_text(json.dumps(dataclasses.asdict(fit)), encoding="utf-8")
                 with files.written(target) as temporary:
-                    _table(self.material, job, outcome).to_parquet(temporary, index=False)
+                    save(_table(self.material, job, outcome), temporary)
                 if not self.track.save_checkpoints:
                     shutil.rmtree(self._checkpoint(job), ignore_errors=True)
         fits = [Fit(**json.loads(target.with_suffix(".json").read_text(encoding="utf-8"))) for target in targets]

@@ -9,7 +9,7 @@ PAGE_FILE = "index.html"
 
 
 def build(board: Board, output: Path) -> Path:
-    """Write leaderboard.json, its schema and index.html into a folder; returns the path of the page.
+    """Write board.json, its schema and index.html into a folder; returns the path of the page.
 
     Example::
 

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,6 +153,12 @@ def folders(submissions: Path) -> list[Path]:
     found = [place for place in submissions.glob("[!.]*/[!.]*") if place.is_dir()]
     plain = [place for place in found if not place.is_symlink() and not place.parent.is_symlink()]
     return sorted(place for place in plain if any(path.is_symlink() or not path.is_dir() for path in place.iterdir()))
+
+
+def runs(submissions: Path) -> list[Path]:
+    """Those of `folders` that are runs of `bimotion evaluate` as it left them: no statement was made for them yet."""
+    found = folders(submissions)
+    return [place for place in found if (place / RESULT_FILE).is_file() and not os.path.lexists(place / SUBMISSION_FILE)]
 
 
 def load(path: Path) -> Submission:

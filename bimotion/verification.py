@@ -132,6 +132,9 @@ def _file_problems(path: Path) -> Iterator[str]:
     if not stat.S_ISDIR(path.lstat().st_mode):
         yield f"{path}: expected a folder, found a link or a file"
         return
+    if (path / RESULT_FILE).is_file() and not os.path.lexists(path / SUBMISSION_FILE):
+        yield f"{SUBMISSION_FILE}: expected one, found a run as `bimotion evaluate` left it: `bimotion submit {path}` makes one"
+        return
     found: dict[str, os.stat_result] = {}
     with os.scandir(path) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):

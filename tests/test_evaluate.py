@@ -4,12 +4,16 @@ import dataclasses
 import hashlib
 import json
 import random
+import shutil
 import statistics
+import subprocess
+import sys
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
-from bimotion import leaderboard, protocol, results, runner, scoring
+from bimotion import leaderboard, predictions, protocol, results, runner, scoring
 from bimotion.corpora import esd
 from bimotion.errors import CorpusIncomplete, SettingError, UnknownName
 from bimotion.labels import SCHEMAS
@@ -20,6 +24,17 @@ def evaluated(model, *, output, **options):
     """A result, and the folder that it was written to."""
     result = runner.evaluate(model, output=output, **options)
     return result, result.folder(output)
+
+
+@pytest.fixture(scope="module")
+def bimotion():
+    """The command line."""
+
+    def call(*args):
+        command = [sys.executable, "-m", "bimotion.cli", *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +89,54 @@ def test_the_record_is_whole(prosody, output):
     board = json.loads((output / leaderboard.LEADERBOARD_FILE).read_text())
     assert board["entries"] == []
     assert "synthetic" in board["excluded"][0]["reason"]
+
+
+def test_a_folder_of_runs_is_a_board_too_and_neither_list_replaces_the_other(prosody, synth_root, tmp_path, bimotion):
+    result, folder = prosody
+    assert pq.read_schema(folder / "predictions.parquet").equals(predictions.SHAPE, check_metadata=True)
+    packed = bimotion("submit", folder, "--output", tmp_path / "submissions", "--practice")
+    assert packed.returncode == 0, packed.stderr
+    (submitted,) = (tmp_path / "submissions").glob("*/*/predictions.parquet")
+    assert submitted.read_bytes() == (folder / "predictions.parquet").read_bytes()
+
+    runs = tmp_path / "runs"
+    shutil.copytree(folder, runs / folder.parent.name / folder.name)
+    leaderboard.collect(runs)
+    before = (runs / leaderboard.LEADERBOARD_FILE).read_bytes()
+    built = bimotion("leaderboard", "build", runs, "-o", runs, "--practice")
+    assert built.returncode == 0, built.stderr
+    assert (runs / leaderboard.LEADERBOARD_FILE).read_bytes() == before
+    board = json.loads((runs / "board.json").read_text())
+    assert [(entry["model"], entry["marks"]["verified"]) for entry in board["entries"]] == [(result.model.name, False)]
+    assert board["excluded"] == []
+    assert "1 of these are runs of `bimotion evaluate`, not submissions" in built.stderr
+    run = runs / folder.parent.name / folder.name
+    refused = bimotion("leaderboard", "verify", run, "--corpora", synth_root, "--practice")
+    assert refused.returncode == 1
+    assert f"found a run as `bimotion evaluate` left it: `bimotion submit {run}` makes one" in refused.stdout
+
+
+def test_files_of_others_are_not_replaced(synth_root, tmp_path, bimotion):
+    """Earlier, `leaderboard build` wrote a leaderboard.json of its own."""
+    (tmp_path / "leaderboard.json").write_text('{\n "metric": "weighted_f1",\n "board_version": 1\n}\n')
+    (tmp_path / "submissions").mkdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/board.json").write_text('{"board": "of a ship"}')
+    asked = ("--model", "bimotion/majority", "--corpora", synth_root, "--output", tmp_path)
+    for command, name in (
+        (("evaluate", *asked), "leaderboard.json"),
+        (("leaderboard", "build", tmp_path / "submissions", "-o", tmp_path / "theirs"), "theirs/board.json"),
+    ):
+        before = (tmp_path / name).read_bytes()
+        refused = bimotion(*command)
+        assert refused.returncode == 2
+        assert f"{tmp_path / name}: expected no file, or one with" in refused.stderr.replace("\n", "")
+        assert (tmp_path / name).read_bytes() == before
+    built = bimotion("leaderboard", "build", tmp_path / "submissions", "-o", tmp_path)
+    assert "is an earlier board, now board.json: remove it" in built.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "board.json", "board.schema.json", "index.html", "leaderboard.json", "submissions", "theirs",
+    ]  # fmt: skip
 
 
 def test_every_score_has_an_interval_around_it_or_a_reason(prosody):

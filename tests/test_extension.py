@@ -144,7 +144,7 @@ def test_compare_submit_verify_and_page(results, root, tmp_path):
     assert "trained on emo_db before" in verified.stdout
     built = bimotion("leaderboard", "build", tmp_path / "in", "-o", tmp_path / "site", "--practice")
     assert built.returncode == 0, built.stderr
-    (entry,) = json.loads((tmp_path / "site" / "leaderboard.json").read_text())["entries"]
+    (entry,) = json.loads((tmp_path / "site" / "board.json").read_text())["entries"]
     assert {(*score["train"], score["test"]) for score in entry["scores"]} >= {(s, t) for s in SOURCES for t in TESTS}
 
 

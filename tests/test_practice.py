@@ -50,7 +50,7 @@ def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_pa
     assert "the model was trained on tess before" in verified.stdout
     built = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "site", "--practice")
     assert built.stdout.strip() == str(tmp_path / "site" / "index.html")
-    board = json.loads((tmp_path / "site" / "leaderboard.json").read_text())
+    board = json.loads((tmp_path / "site" / "board.json").read_text())
     assert board["entries"][0]["model"] == "bimotion/prosody"
     assert board["entries"][0]["standing"]["rank"] == 1
     assert {entry["marks"]["synthetic"] for entry in board["entries"]} == {True}
@@ -59,7 +59,7 @@ def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_pa
     (prosody,) = [line for line in shown.stdout.splitlines() if "| bimotion/prosody |" in line]
     assert "| SYNTHETIC, verified" in prosody
     real = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "real")
-    assert json.loads((tmp_path / "real" / "leaderboard.json").read_text())["entries"] == []
+    assert json.loads((tmp_path / "real" / "board.json").read_text())["entries"] == []
     assert real.stderr.count("synthetic data") == 3
 
 

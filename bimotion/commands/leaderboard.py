@@ -73,13 +73,21 @@ def verify(
 def build(
     submissions: Submissions = Path("leaderboard/submissions"), output: Site = Path("site"), practice: Practice = False
 ) -> None:
-    """Make leaderboard.json, its JSON Schema and a page that opens from the disk."""
-    from bimotion import board, site
+    """Make board.json, its JSON Schema and a page that opens from the disk."""
+    from bimotion import board, records, site, submission
 
     made = board.build(submissions, practice=practice)
     print(site.build(made, output))
     for one in made.excluded:
         print(f"not on the board: {one.id}: {one.reason}", file=sys.stderr)
+    if runs := submission.runs(submissions):
+        print(
+            f"{len(runs)} of these are runs of `bimotion evaluate`, not submissions, and cannot be verified: "
+            f"`bimotion submit {printable(str(runs[0]))} ...` makes a submission of one",
+            file=sys.stderr,
+        )
+    if records.names_version(output / "leaderboard.json", board.VERSION_FIELD):
+        print(f"{output / 'leaderboard.json'} is an earlier board, now {board.BOARD_FILE}: remove it", file=sys.stderr)
 
 
 @app.command()
