@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bimotion import files, tables
+from bimotion.duplicates import Duplicates
 from bimotion.errors import RecordError, printable
 from bimotion.records import parsed, typed
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
 MAX_RESULT_BYTES = 32 * 1024 * 1024
@@ -133,6 +134,7 @@ class Score:
     low, high            95 % interval by speakers (statistics/statistic.py), null: not estimable; standard_error, over speakers
     clusters             what was drawn again: `speaker`; `clip`, where no speaker is known; `mixed`;  n_clusters: how many
     reason               why there is no interval, or what it leaves out
+    note                 what makes the value say little: one class in the test set, or that can be predicted; null: nothing
     """
 
     transfer: str
@@ -156,6 +158,7 @@ class Score:
     clusters: str | None = None
     n_clusters: int = 0
     reason: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,7 @@ class Fit:
     train                      training set (Setting.training_set), seed
     n_train, n_validation, n_test   clips
     facts                      of the track, such as the layer or the epoch that validation chose
+    note                       one class in its training or validation clips; null: several
     """
 
     train: str
@@ -173,6 +177,7 @@ class Fit:
     n_validation: int
     n_test: int
     facts: dict[str, str | int | float | bool | None]
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -260,7 +265,7 @@ class Result:
 
     key       hash of the spec: of model, track, split, schema, protocol, seeds, limit, the data's fingerprint and adapt
     n_parameters   of the model, null where that means nothing
-    scores    rows; skipped: settings that could not be run; fits: trainings that served them
+    scores    rows; skipped: settings that could not be run; fits: trainings; duplicates: a row a training set and test set
     """
 
     key: str
@@ -278,6 +283,7 @@ class Result:
     fits: list[Fit]
     n_parameters: int | None
     adapt: AdaptUsed | None = None
+    duplicates: list[Duplicates] = field(default_factory=list)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def __repr__(self) -> str:
@@ -320,7 +326,7 @@ class Result:
     def to_json(self) -> str:
         """JSON text, keys in the order of the fields, one line a row of scores; NaN is an error."""
         content = dataclasses.asdict(self)
-        rows = {name: content[name] for name in ("scores", "skipped", "fits")}
+        rows = {name: content[name] for name in ("scores", "skipped", "fits", "duplicates")}
         text = json.dumps(content | {name: [] for name in rows}, indent=1, ensure_ascii=False, allow_nan=False)
         for name, items in rows.items():
             lines = ",\n  ".join(json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items)
@@ -382,6 +388,8 @@ def load(path: Path) -> Result:
             or min(score.n_utterances, score.n_speakers, score.n_speaker_unknown) < 0
         ):
             raise RecordError(f"{path}: result.scores[{place}]: expected a value in [0, 1] and counts from 0, found {score}")
+    if wrong := [one for one in result.duplicates if not one.is_possible]:
+        raise RecordError(f"{path}: duplicates: expected counts from 0, none above the one before it, found {wrong[0]}")
     if result.key != result.spec.key:
         raise RecordError(f"{path}: key: expected {result.spec.key} (the hash of its spec), found {result.key}")
     if result.data != (derived := DataUsed.of(result.data.fingerprint, result.data.corpora)):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from bimotion import audio, files, leaderboard, manifest, planning, results, scoring, splits
+from bimotion import audio, equal_samples, files, leaderboard, manifest, planning, results, scoring, splits
 from bimotion.bounds import MAX_SEED, whole_number
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
@@ -99,11 +99,11 @@ def evaluate(
     """
     progress = progress or default_progress()
     files.require_writable(Path(output))
+    leaderboard.check(Path(output))
     request = Request(
         data_dir, protocol, None if cells is None else tuple(sorted(cells)), split_rule, split_seed, schema,
         None if only is None else tuple(only), locations, limit, allow_missing,
     )  # fmt: skip
-    leaderboard.check(Path(output))
     map_file = None if label_map is None else Path(label_map)
     options = TrackOptions(head, adapt, adapt_setting, map_file, finetune, save_checkpoints)
     known = {
@@ -232,6 +232,7 @@ class _Run:
             fits=fits,
             n_parameters=self.track.n_parameters,
             adapt=spec.adapt,
+            duplicates=equal_samples.counted(material, self.plan, self.progress),
         )
         result.save(self.folder)
         files.remove_others(self.folder / PARTS_FOLDER, keep=())
@@ -259,7 +260,8 @@ class _Run:
             if job.number in todo:
                 _log.info("training set %s, seed %d: %d clips", job.name, job.seed, len(job.train))
                 outcome = self.track.run(job, self._checkpoint(job))
-                fit = Fit(job.name, job.seed, len(job.train), len(job.validation), len(job.test), outcome.facts)
+                n_clips = (len(job.train), len(job.validation), len(job.test))
+                fit = Fit(job.name, job.seed, *n_clips, outcome.facts, note=_note(self.material, job))
                 target.with_suffix(".json").write_text(json.dumps(dataclasses.asdict(fit)), encoding="utf-8")
                 with files.written(target) as temporary:
                     save(_table(self.material, job, outcome), temporary)
@@ -270,6 +272,16 @@ class _Run:
 
     def _checkpoint(self, job: Job) -> Path:
         return self.folder / CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}"
+
+
+def _note(material: Material, job: Job) -> str | None:
+    """Where the training or validation clips of a job have one class, and which."""
+    found = []
+    for part, rows in (("training", job.train), ("validation", job.validation)):
+        present = (material.reference[rows] == 1).any(axis=0)
+        if present.sum() == 1:
+            found.append(f"one class in {part}: {material.schema.classes[int(present.argmax())]}")
+    return "; ".join(found) or None
 
 
 def _table(material: Material, job: Job, outcome: Outcome) -> pd.DataFrame:

@@ -8,7 +8,7 @@ Each (cell, corpus) test set is scored on its own, over its own corpus's classes
 every number gets its interval (statistics/intervals.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -51,7 +51,11 @@ def setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, s
     trained = set(table["trained"].iloc[0])
     places = [place for place, name in enumerate(schema.classes) if name in trained]
 
-    def rows(part: TestSet, pooling: str | None, values: dict[str, float | None]) -> list[Score]:
+    def note(part: TestSet) -> str | None:
+        tested, predictable = ([schema.classes[place] for place in found] for found in (part.scored, places))
+        return "; ".join(_notes(tested, predictable)) or None
+
+    def rows(part: TestSet, pooling: str | None, values: dict[str, float | None], said: str | None) -> list[Score]:
         classes = [schema.classes[place] for place in part.scored]
         return [
             Score(
@@ -70,6 +74,7 @@ def setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, s
                 untrained=[name for name in classes if name not in trained],
                 outside=part.outside(places),
                 seed=seed,
+                note=said,
             )
             for metric, value in values.items()
         ]
@@ -81,16 +86,25 @@ def setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, s
             continue
         parts = [test_set(one, corpus) for corpus, one in clips.groupby("corpus")]
         whole, values = test_set(clips, None), [evaluate(part) for part in parts]
-        scored += rows(whole, "mean", {name: _mean(value[name] for value in values) for name in values[0]})
-        scored += rows(whole, "pooled", evaluate(whole))
-        scored += [score for part, value in zip(parts, values, strict=True) for score in rows(part, None, value)]
+        said = "; ".join(f"{part.corpus}: {note(part)}" for part in parts if note(part)) or None
+        scored += rows(whole, "mean", {name: _mean(value[name] for value in values) for name in values[0]}, said)
+        scored += rows(whole, "pooled", evaluate(whole), note(whole))
+        scored += [score for part, value in zip(parts, values, strict=True) for score in rows(part, None, value, note(part))]
         if clips is marked:
             scored += [
                 score
                 for part in (whole, *parts)
-                for score in rows(part, None if part.corpus else "pooled", part.by_label(schema))
+                for score in rows(part, None if part.corpus else "pooled", part.by_label(schema), note(part))
             ]
     return scored
+
+
+def _notes(tested: Sequence[str], predictable: Sequence[str]) -> Iterable[str]:
+    """Of one class in a test set, which every guess of it gets right, or that can be predicted at all."""
+    if len(tested) == 1:
+        yield f"one class in the test set: {tested[0]}"
+    if len(predictable) == 1:
+        yield f"one class can be predicted: {predictable[0]}"
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

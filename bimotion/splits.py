@@ -223,7 +223,7 @@ def conversation(corpus: str, speaker: str) -> str:
 def cut(names: Sequence[str], strata: Sequence[str], sizes: tuple[int, int, int], seed: int) -> list[str]:
     """Part of each name, with exactly `sizes` names in train, validation, test, every stratum in proportion.
 
-    Names of a stratum are ordered by hash and spread evenly over one line, which is then cut twice.
+    Names of a stratum are in hash order and spread evenly over one line, which is then cut twice.
 
     >>> cut(["a", "b", "c", "d"], ["f", "f", "m", "m"], (2, 0, 2), seed=0)
     ['train', 'test', 'test', 'train']
@@ -235,8 +235,8 @@ def cut(names: Sequence[str], strata: Sequence[str], sizes: tuple[int, int, int]
         members.setdefault(stratum, []).append(name)
     place = {}
     for ordered in members.values():
-        ordered.sort(key=lambda name: _hash(name, seed))
-        place |= {name: ((rank + 0.5) / len(ordered), _hash(name, seed)) for rank, name in enumerate(ordered)}
+        ordered.sort(key=lambda name: hash_of(name, seed))
+        place |= {name: ((rank + 0.5) / len(ordered), hash_of(name, seed)) for rank, name in enumerate(ordered)}
     line = sorted(names, key=place.__getitem__)
     part = dict(zip(line, (part for part, size in zip(PARTS, sizes, strict=True) for _ in range(size)), strict=True))
     return [part[name] for name in names]
@@ -258,7 +258,8 @@ def rounded(shares: Sequence[float], total: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _hash(name: str, seed: int) -> str:
+def hash_of(name: str, seed: int) -> str:
+    """What names are ordered by: of a clip (its id) or a speaker."""
     return hashlib.sha256(f"{SPLIT_VERSION}|{seed}|{name}".encode()).hexdigest()
 
 

@@ -5,12 +5,16 @@ command line renders it with rich, files take Markdown.
 """
 
 import html
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bimotion import groups
+from bimotion.duplicates import summary
 
 CELLS = tuple(map(str, groups.BIMOTION_CELLS))
+ONE_CLASS = " (one class)"
+"""Beside a number of a test set of one class, or of a model that can predict one; `warnings` say which."""
 SYNTHETIC = "SYNTHETIC data: these numbers say nothing about people"
 ROWS = ("cross-all", "cross-age", "cross-lingual", "in-group")
 
@@ -115,7 +119,9 @@ def _transfer_table(result, method: str) -> Table:
     title = f"Cross-group {method} (Table {number}): weighted F1, %, mean over each cell's corpora"
     table = Table(title, [result.title, *CELLS, "mean"])
     for transfer, values in scores.items():
-        table.rows.append([_row_name(transfer), *map(percent, values), percent(_mean(values))])
+        used = "inference" if transfer == "in-group" else method
+        shown = [percent(value) + _mark(result, transfer, used, cell) for cell, value in zip(CELLS, values, strict=True)]
+        table.rows.append([_row_name(transfer), *shown, percent(_mean(values))])
     if (result.split.rule, result.schema.name, result.data.complete) == ("paper", "emotion", True):
         for transfer in ROWS:
             printed = PUBLISHED[transfer, "inference" if transfer == "in-group" else method]
@@ -126,6 +132,13 @@ def _transfer_table(result, method: str) -> Table:
     if unseen := _untrained(result, method):
         table.notes.append(f"classes without any training clip: {'; '.join(unseen)}")
     return table
+
+
+def _mark(result, transfer: str, method: str, test: str, train: tuple[str, ...] | None = None) -> str:
+    """What stands beside a number that says little."""
+    asked = (transfer, method, test, "weighted_f1", "mean")
+    rows = (s for s in result.scores if (s.transfer, s.method, s.test, s.metric, s.pooling) == asked)
+    return ONE_CLASS * any(score.note for score in rows if train is None or tuple(score.train) == tuple(train))
 
 
 def _untrained(result, method: str) -> list[str]:
@@ -157,7 +170,10 @@ def _distance_table(result) -> Table:
             result.headline(transfer, "distance", test, train=cells)
             for transfer, test in zip(transfers, DISTANCE_TESTS, strict=True)
         ]
-        table.rows.append([train, *map(percent, found)])
+        marks = [
+            _mark(result, transfer, "distance", test, cells) for transfer, test in zip(transfers, DISTANCE_TESTS, strict=True)
+        ]
+        table.rows.append([train, *(percent(value) + mark for value, mark in zip(found, marks, strict=True))])
         if (result.split.rule, result.schema.name, result.data.complete) == ("paper", "emotion", True):
             table.rows.append(
                 [f"{train}, XLSR-53 as printed", *("-" if value is None else f"{value:.2f}" for value in printed)]
@@ -181,12 +197,12 @@ def _plain_table(result, method: str) -> Table:
     title = f"{BEYOND_THE_PAPER[method]}: weighted F1 and UAR, %, mean over each cell's corpora"
     table = Table(title, [result.title, *(name for test in tests for name in (test, "UAR"))])
     for train in trains:
-        found = [
-            result.headline(mine[train, test].transfer, method, test, metric, train) if (train, test) in mine else None
-            for test in tests
-            for metric in ("weighted_f1", "uar")
-        ]
-        table.rows.append(["+".join(train), *map(percent, found)])
+        shown = []
+        for test, metric in itertools.product(tests, ("weighted_f1", "uar")):
+            asked = (mine[train, test].transfer, method, test) if (train, test) in mine else None
+            value = asked and result.headline(*asked, metric, train)
+            shown.append(percent(value) + (_mark(result, *asked, train) if asked else ""))
+        table.rows.append(["+".join(train), *shown])
     table.notes.append(_asked(result))
     untrained = {f"{'+'.join(train)} -> {test}": score.untrained for (train, test), score in mine.items() if score.untrained}
     if untrained:
@@ -198,7 +214,10 @@ def _plain_table(result, method: str) -> Table:
 def _zero_shot_table(result) -> Table:
     """A classifier as it is: a column a test set, and the share of its clips that the classifier has no class for."""
     found = [s for s in result.scores if (s.metric, s.pooling) == ("weighted_f1", "mean")]
-    names = {"weighted F1": [percent(s.value) for s in found], "clips outside its classes": [percent(s.outside) for s in found]}
+    names = {
+        "weighted F1": [percent(score.value) + ONE_CLASS * bool(score.note) for score in found],
+        "clips outside its classes": [percent(score.outside) for score in found],
+    }
     table = Table("Zero-shot: %, mean over each cell's corpora", [result.title, *_test_names(result, found)])
     table.rows += [[name, *values] for name, values in names.items()]
     if unmapped := result.model.options.get("unmapped"):
@@ -238,6 +257,16 @@ def warnings(result) -> list[str]:
     tested = {score.corpus for score in result.scores}
     if shared := [name for name, used in corpora.items() if used.speakers_shared and name in tested]:
         notes.append(f"test speakers may be in training: {', '.join(shared)}")
+    few = {
+        f"{score.transfer} -> {score.test}, {score.note}": None
+        for score in result.scores
+        if score.note and score.pooling == "mean"
+    }
+    few |= {f"{fit.train}, {fit.note}": None for fit in result.fits if fit.note}
+    if few:
+        notes.append(f"one class, so these numbers say little: {' | '.join(few)}")
+    if heard := summary(result.duplicates):
+        notes.append(f"test clips with the samples of a training or validation clip: {'; '.join(heard)}")
     if assumed := [name for name, used in corpora.items() if "assumed" in used.age_source]:
         notes.append(f"ages assumed, not known: {', '.join(assumed)}")
     return notes

@@ -610,7 +610,7 @@ def breaches(schema, value, root=None, where="board"):
 
 def test_the_file_keeps_its_schema(built, tmp_path):
     content = json.loads(built.save(tmp_path).read_text(encoding="ascii"))
-    schema = json.loads((tmp_path / "leaderboard.schema.json").read_text())
+    schema = json.loads((tmp_path / "board.schema.json").read_text())
     assert schema == board.json_schema()
     assert breaches(schema, content) == []
     assert content == dataclasses.asdict(built)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import bimotion
 from bimotion import leaderboard, results
+from bimotion.duplicates import Duplicates
 from bimotion.errors import RecordError
 from bimotion.results import (
     AdaptUsed,
@@ -66,6 +67,7 @@ def result_of(scores=(SCORE,), spec=SPEC, **changes):
         "skipped": [Skipped("cross-age", "inference", ["eng_adu"], "eng_eld", "no training clips in eng_adu")],
         "fits": [Fit("eng_eld", 0, 80, 10, 10, {"heaviest_layer": 3, "chosen_by": "validation"})],
         "n_parameters": 1000,
+        "duplicates": [Duplicates("eng_eld", "eng_eld", "crema_d", 400, 24, 5)],
     }
     return Result(**content | changes)
 
@@ -88,6 +90,7 @@ score_rows = st.builds(
     n_speaker_unknown=counts,
 )
 corpora = st.dictionaries(st.text(), st.builds(CorpusUsed), max_size=3)
+COUNTED = ("n_test", "n_duplicated", "n_contradicting")
 values = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
 models = st.builds(ModelUsed, options=st.dictionaries(st.text(), values, max_size=3))
 result_records = st.builds(RunSpec, model=models, adapt=st.none() | st.builds(AdaptUsed)).flatmap(
@@ -98,6 +101,9 @@ result_records = st.builds(RunSpec, model=models, adapt=st.none() | st.builds(Ad
         scores=st.lists(score_rows, max_size=3),
         provenance=st.builds(Provenance, largest_difference=st.none() | st.floats(0, 1)),
         fits=st.lists(st.builds(Fit, facts=st.dictionaries(st.text(), values, max_size=3)), max_size=3),
+        duplicates=st.lists(
+            st.builds(Duplicates, n_test=st.just(9), n_duplicated=st.just(8), n_contradicting=st.just(8)), max_size=3
+        ),
         schema_version=st.just(results.SCHEMA_VERSION),
     )
 )
@@ -125,7 +131,7 @@ def test_json_is_plain_and_has_all_fields(record):
 def test_one_line_a_row():
     text = result_of([SCORE, dataclasses.replace(SCORE, test="zho_eld")]).to_json()
     lines = [json.loads(line.rstrip(",")) for line in text.splitlines() if line.startswith("  {")]
-    assert [line.get("test") for line in lines] == ["eng_eld", "zho_eld", "eng_eld", None]
+    assert [line.get("test") for line in lines] == ["eng_eld", "zho_eld", "eng_eld", None, "eng_eld"]
     assert lines[2]["reason"] == "no training clips in eng_adu"
     assert lines[3]["n_train"] == 80
     assert text.endswith("}\n")
@@ -246,18 +252,20 @@ BREACHES = {
     "field missing": (changed("data", "complete", to=REMOVED), "missing or too many: ['complete']"),
     "field missing at the top": (changed("track", to=REMOVED), "missing or too many: ['track']"),
     "field too many": (changed("rank", to=1), "missing or too many: ['rank']"),
-    "field too many in a row": (changed("scores", 0, "note", to=""), "missing or too many: ['note']"),
+    "field too many in a row": (changed("scores", 0, "remark", to=""), "missing or too many: ['remark']"),
     "field missing in what was skipped": (changed("skipped", 0, "reason", to=REMOVED), "skipped[0]: expected the fields"),
-    "later schema": (changed("schema_version", to=4), "expected schema_version 3, found 4"),
-    "schema as text": (changed("schema_version", to="1"), "expected schema_version 3, found '1'"),
-    "schema as float": (changed("schema_version", to=3.0), "schema_version: expected int, found 3.0"),
-    "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 3, found None"),
+    "more duplicates than clips": (changed("duplicates", 0, "n_duplicated", to=401), "duplicates: expected counts from 0"),
+    "more contradictions than duplicates": (changed("duplicates", 0, "n_contradicting", to=25), "none above the one before it"),
+    "later schema": (changed("schema_version", to=5), "expected schema_version 4, found 5"),
+    "schema as text": (changed("schema_version", to="1"), "expected schema_version 4, found '1'"),
+    "schema as float": (changed("schema_version", to=4.0), "schema_version: expected int, found 4.0"),
+    "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 4, found None"),
     "tampered key": (changed("key", to="0" * 12), f"key: expected {SPEC.key} (the hash of its spec), found 000000000000"),
     "tampered spec": (changed("seeds", to=[1]), f"(the hash of its spec), found {SPEC.key}"),
     "synthetic hidden": (changed("data", "corpora", "crema_d", "synthetic", to=True), "its corpora make it synthetic True"),
     "incomplete hidden": (changed("data", "complete", to=True), "complete False; found synthetic False, complete True"),
-    "a list": ([], "expected schema_version 3, found None"),
-    "null": (None, "expected schema_version 3, found None"),
+    "a list": ([], "expected schema_version 4, found None"),
+    "null": (None, "expected schema_version 4, found None"),
 }  # fmt: skip
 
 
@@ -547,4 +555,4 @@ def test_a_broken_result_is_excluded_with_the_reason(tmp_path):
     assert [entry["model"] for entry in board["entries"]] == ["a"]
     (excluded,) = board["excluded"]
     assert excluded["result"] == "b/key/result.json"
-    assert f"{broken}: expected schema_version 3" in excluded["reason"]
+    assert f"{broken}: expected schema_version 4" in excluded["reason"]

@@ -147,7 +147,7 @@ def test_the_page_holds_the_board_and_nothing_of_it_as_text(hostile, tmp_path):
     text = site.build(hostile, tmp_path).read_text(encoding="utf-8")
     (packed,) = re.findall(r'<script type="text/plain" id="board">([^<]*)</script>', text)
     assert json.loads(gzip.decompress(base64.b64decode(packed))) == json.loads((tmp_path / "board.json").read_text())
-    assert json.loads((tmp_path / "leaderboard.schema.json").read_text()) == board.json_schema()
+    assert json.loads((tmp_path / "board.schema.json").read_text()) == board.json_schema()
     assert "hit()" not in text
     assert text.count("<script") == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["board.json", "board.schema.json", "index.html"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from bimotion.comparing import Run
+from bimotion.duplicates import summary
 from bimotion.reporting.report import Caveat
 from bimotion.reporting.scorebook import Scorebook, name_of, tested_on
 from bimotion.results import Result, Score
@@ -144,6 +145,24 @@ def _of_labels(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
         "Classes of the test clips that training had no clip of, or the model no output for: no prediction of them can be "
         "right, so these scores measure how labels overlap as much as how speech is understood.",
         untrained,
+    )
+    of_one = [
+        f"{name_of(setting)}, {name}: {score.note}"
+        for setting in book.settings
+        for name in book.corpora(setting)
+        if (score := book.score(setting, name)) and score.note
+    ]
+    yield _listed(
+        "One class",
+        "Of one class in a test set any guess of it is right, and a model that knows one class guesses no other: such a number "
+        "says nothing about emotion. Of one class in validation, nothing can be chosen by it.",
+        [*of_one, *dict.fromkeys(f"training set {fit.train}: {fit.note}" for fit in run.result.fits if fit.note)],
+    )
+    yield _listed(
+        "Test clips heard in training",
+        "Their samples are those of a training or validation clip, to the bit: whoever knows that clip knows the answer or, "
+        "under another label, a wrong one:",
+        summary(run.result.duplicates),
     )
     clips = run.predictions.drop_duplicates("id")
     unmarked = clips[[not (np.asarray(reference) == 1).any() for reference in clips["reference"]]]

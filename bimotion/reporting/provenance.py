@@ -43,7 +43,7 @@ def _provenance(result: Result) -> Iterable[Grid]:
     yield Grid("Corpora", [Value("corpus"), *map(Value, names)], rows, prose=True)
     fits = [[Value(said(value)) for value in dataclasses.astuple(fit)] for fit in result.fits]
     title = f"{len(fits)} trainings" if result.track != "zero-shot" else "Predictions"
-    head = ["training set", "seed", "training clips", "validation clips", "test predictions", "facts"]
+    head = ["training set", "seed", "training clips", "validation clips", "test predictions", "facts", "note"]
     if fits:
         yield Grid(title, list(map(Value, head)), fits, folded=True, prose=True)
     skipped = [[Value(said(value)) for value in dataclasses.astuple(one)] for one in result.skipped]

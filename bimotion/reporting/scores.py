@@ -137,7 +137,7 @@ def _zero_shot_grid(book: Scorebook, result: Result) -> Grid:
 def _score_value(score: Score | None) -> Value:
     if score is None or score.value is None:
         return MISSING
-    return Value(percent(score.value), _span(score), whisker=Whisker(score.value, score.low, score.high))
+    return Value(percent(score.value), _detail(score), whisker=Whisker(score.value, score.low, score.high))
 
 
 def _mean_value(book: Scorebook, settings: Sequence[Setting | None]) -> Value:
@@ -147,6 +147,10 @@ def _mean_value(book: Scorebook, settings: Sequence[Setting | None]) -> Value:
     if mean is None or None in values:
         return MISSING
     return Value(percent(sum(values) / len(values)), _span(mean), whisker=Whisker.of(mean))
+
+
+def _detail(score: Score) -> str:
+    return f"{_span(score)}; {score.note}" if score.note else _span(score)
 
 
 def _span(one: Score | Interval) -> str:
@@ -187,4 +191,4 @@ def training_set(setting: Setting) -> Value:
 def _heat(score: Score | None, setting: Setting | None) -> Value:
     if score is None or score.value is None:
         return MISSING if setting is not None else Value("")
-    return Value(percent(score.value), _span(score), share=score.value, ringed=setting.transfer == "in-group")
+    return Value(percent(score.value), _detail(score), share=score.value, ringed=setting.transfer == "in-group")
