@@ -109,7 +109,7 @@ def test_a_folder_of_runs_is_a_board_too_and_neither_list_replaces_the_other(pro
     board = json.loads((runs / "board.json").read_text())
     assert [(entry["model"], entry["marks"]["verified"]) for entry in board["entries"]] == [(result.model.name, False)]
     assert board["excluded"] == []
-    assert "1 of these are runs of `bimotion evaluate`, not submissions" in built.stderr
+    assert f"1 of the folders in {runs} are runs of `bimotion evaluate`, not submissions" in built.stderr
     run = runs / folder.parent.name / folder.name
     refused = bimotion("leaderboard", "verify", run, "--corpora", synth_root, "--practice")
     assert refused.returncode == 1
