@@ -82,8 +82,8 @@ def build(
         print(f"not on the board: {one.id}: {one.reason}", file=sys.stderr)
     if runs := submission.runs(submissions):
         print(
-            f"{len(runs)} of the folders in {printable(str(submissions))} are runs of `bimotion evaluate`, not submissions: they "
-            f"cannot be verified or ranked; `bimotion submit {printable(str(runs[0]))} ...` makes a submission of one",
+            f"{len(runs)} of the folders in {printable(str(submissions))} are runs of `bimotion evaluate`, not submissions: "
+            f"they cannot be verified or ranked; `bimotion submit {printable(str(runs[0]))} ...` makes a submission of one",
             file=sys.stderr,
         )
     if records.names_version(output / "leaderboard.json", board.VERSION_FIELD):
