@@ -186,7 +186,7 @@ def test_one_class_is_said_beside_its_number(root, tmp_path):
 
 
 def test_training_sets_differ_in_what_they_heard(root):
-    request = planning.Request(data_dir=root, corpora=("csed",), protocol_name="inference", allow_missing=True)
+    request = planning.Request(data_dir=root, only=("csed",), protocol="inference", allow_missing=True)
     found, plan = planning.plan(request, Progress())
     counted = equal_samples.counted(found, plan, Progress())
     assert [(one.train, one.n_duplicated) for one in counted] == [(one.name, 7) for one in plan.training_sets]
