@@ -5,6 +5,7 @@ Public names are imported when first used: `import bimotion` loads neither torch
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from bimotion.registration import register as _register
 from bimotion.registration import when_datasets_is_imported as _when_datasets_is_imported
@@ -22,6 +23,15 @@ _PUBLIC = {
     "BimotionError": "bimotion.errors",
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]
+
+if TYPE_CHECKING:  # what editors and type checkers read (py.typed); __getattr__ tells them nothing
+    from bimotion.dataset import decode as decode
+    from bimotion.errors import BimotionError as BimotionError
+    from bimotion.loading import load_dataset as load_dataset
+    from bimotion.models.training import FinetuneOptions as FinetuneOptions
+    from bimotion.results import Result as Result
+    from bimotion.runner import evaluate as evaluate
+    from bimotion.utterance import Utterance as Utterance
 
 _when_datasets_is_imported(_register)
 

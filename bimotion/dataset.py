@@ -245,6 +245,8 @@ def _shards(n_rows: int) -> list[tuple[int, int]]:
 def decode(audio: dict | object) -> np.ndarray:
     """Mono float32 waveform at 16 kHz, shape (n_samples,), of an `audio` value of a row, whether or not torchcodec is there.
 
+    Clips of other rates than 16 kHz differ a little between the two: torchcodec resamples with FFmpeg, we with soxr.
+
     Example::
 
         row = bimotion.load_dataset("bimotion", "eng_eld")["test"][0]

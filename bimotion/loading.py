@@ -3,10 +3,14 @@
 import inspect
 import os
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from bimotion.dataset import CONFIGS
 from bimotion.errors import UnknownName
 from bimotion.registration import builder, refuse_options
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
 
 def load_dataset(
@@ -23,7 +27,7 @@ def load_dataset(
     streaming: bool = False,
     cache_dir: str | None = None,
     **not_taken: object,
-):
+) -> "DatasetDict | Dataset | IterableDatasetDict | IterableDataset":
     """A `DatasetDict` (or the `Dataset` of one split; iterable ones when streaming) of a config.
 
     path            bimotion or yuemotion

@@ -73,7 +73,8 @@ def test_streaming_gives_the_same_rows_in_shards(synth_root):
     loaded = bimotion.load_dataset("yuemotion", "yue", data_dir=synth_root)
     assert set(streamed) == set(loaded)
     for part in loaded:
-        assert list(streamed[part]) == list(loaded[part])
+        as_stored = [rows.cast_column("audio", datasets.Audio(decode=False)) for rows in (streamed[part], loaded[part])]
+        assert list(as_stored[0]) == list(as_stored[1])
         assert 1 < streamed[part].num_shards <= dataset.SHARDS
 
 

@@ -57,9 +57,12 @@ def built(tmp_path_factory) -> Path:
 def test_a_wheel_and_a_source_distribution_hold_every_file_of_the_package(built):
     with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
         names = set(archive.namelist())
+        metadata = archive.read("bimotion-0.1.0.dist-info/METADATA").decode()
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         sources = {name.partition("/")[2] for name in archive.getnames()}
     assert "bimotion/py.typed" in names
+    assert "Classifier: Typing :: Typed" in metadata
+    assert "Classifier: Operating System :: " in metadata
     files = [name for name in tracked() if name.startswith(("bimotion/", "loaders/")) and name not in NOT_SHIPPED]
     assert {name.replace("loaders/", "bimotion/loaders/") if name.startswith("loaders/") else name for name in files} <= names
     assert {name for name in names if not name.startswith("bimotion/")} == {

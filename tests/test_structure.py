@@ -142,6 +142,13 @@ def test_public_names_are_the_listed_ones_and_importable():
         _ = bimotion.nonsense
 
 
+def test_type_checkers_see_every_public_name_where_it_comes_from():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    seen = {alias.asname: (node.module, alias.name) for node in block.body for alias in node.names}
+    assert seen == {name: (module, name) for name, module in bimotion._PUBLIC.items()}
+
+
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_examples_in_docstrings_run(name):
     import doctest
