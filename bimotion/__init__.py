@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what editors and type checkers read (py.typed); __getattr__
     from bimotion.errors import BimotionError as BimotionError
     from bimotion.loading import load_dataset as load_dataset
     from bimotion.models.training import FinetuneOptions as FinetuneOptions
+    from bimotion.rescoring import read_result as read_result
     from bimotion.results import Result as Result
     from bimotion.runner import evaluate as evaluate
     from bimotion.utterance import Utterance as Utterance
