@@ -1,5 +1,6 @@
 """The command line: every command, and how errors reach the user."""
 
+import logging
 import sys
 from typing import Annotated
 
@@ -67,6 +68,7 @@ def main() -> None:
     """Entry point: errors that users can mend are one message and exit code 2, never a traceback."""
     for stream in (sys.stdout, sys.stderr):  # a terminal of any encoding shows what it can, and the rest as \\u2192
         stream.reconfigure(errors="backslashreplace")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # of each retry; what comes of them is one line of ours
     try:
         app()
     except BimotionError as error:

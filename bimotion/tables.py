@@ -312,10 +312,13 @@ PAPERS_CLIPS_A_SECOND = 35.6
 measured it on one NVIDIA H200 (2026-11-20)."""
 
 
-def plan_table(plan, hours: float, *, trains: bool = True, n_seeds: int = 1, epochs: int | None = None) -> Table:
+def plan_table(
+    plan, hours: float, *, heard_h: float | None = None, trains: bool = True, n_seeds: int = 1, epochs: int | None = None
+) -> Table:
     """Distinct training sets of a plan (planning.Plan), the settings that each serves, and what it costs.
 
-    `hours`: of audio in all clips that are used; `epochs`: of fine-tuning, at most; None: the encoder stays as it is.
+    `hours`: of audio in all clips that are used; `heard_h`: what the model hears of them, windows filled up with silence
+    (None: not known); `epochs`: of fine-tuning, at most; None: the encoder stays as it is.
     """
     table = Table("Plan", ["training set", "train", "validation", "test predictions", "settings"])
     for one in plan.training_sets:
@@ -323,16 +326,18 @@ def plan_table(plan, hours: float, *, trains: bool = True, n_seeds: int = 1, epo
         table.rows.append([one.name, *(str(len(rows)) for rows in (one.train, one.validation, one.test)), str(served)])
     distinct = f"{len(plan.training_sets)} distinct training sets serve " if trains else ""
     table.notes.append(f"{distinct}{len(plan.settings)} settings; {len(plan.skipped)} skipped")
-    n_clips = len(plan.rows())
+    n_clips, audio = len(plan.rows()), f"{hours:.1f} h of audio"
+    if heard_h is not None and f"{heard_h:.1f}" != f"{hours:.1f}":
+        audio += f", of which the model hears {heard_h:.1f} h, for its window is of one length"
     if epochs is None:
         heads = f"; then {len(plan.training_sets) * n_seeds} heads on stored features" if trains else ""
-        table.notes.append(f"cost: each of {n_clips} clips ({hours:.1f} h of audio) goes through the model once{heads}")
+        table.notes.append(f"cost: each of {n_clips} clips ({audio}) goes through the model once{heads}")
     else:
         visits = n_seeds * epochs * sum(len(one.train) + len(one.validation) for one in plan.training_sets)
         trainings, theirs = len(plan.training_sets) * n_seeds, visits / PAPERS_CLIPS_A_SECOND / 3600
         table.notes += [
             f"cost: at most {visits} clip visits (training and validation, {epochs} epochs) in {trainings} trainings over "
-            f"{n_clips} clips, {hours:.1f} h of audio",
+            f"{n_clips} clips, {audio}",
             f"the paper's recipe takes about {theirs:.1f} h for so many visits (XLSR-53, one H200)",
         ]
     return table

@@ -1,6 +1,7 @@
 """How the command line treats people: bounds, encodings, progress, Ctrl-C, help that is whole, one line for each mistake."""
 
 import contextlib
+import importlib.util
 import io
 import os
 import pty
@@ -13,6 +14,7 @@ import time
 import typing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
@@ -20,9 +22,13 @@ import bimotion
 from bimotion import cli
 from bimotion.bounds import real_number, whole_number
 from bimotion.errors import SettingError
+from bimotion.models.intake import heard_s
 from bimotion.models.training import FinetuneOptions
 from bimotion.progress import Lines, duration
 
+_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
+tiny_models = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny_models)
 README = Path(bimotion.__file__).parent.parent / "README.md"
 
 
@@ -296,3 +302,25 @@ def test_ctrl_c_says_that_the_run_goes_on_and_it_does(tmp_path, synth_root):
     assert "Traceback" not in said
     assert said.splitlines()[-1] == "bimotion: stopped by Ctrl-C; what is done is kept: the same command goes on from there"
     assert bimotion_process(*words).returncode == 0
+
+
+def test_what_a_model_hears_of_clips_by_hand():
+    clips_s = np.array([0.5, 2.0, 2.5])
+    assert heard_s(clips_s, None, 16_000) == 5.0
+    assert heard_s(clips_s, 32_000, 16_000) == 2.0 + 2.0 + 4.0
+
+
+@pytest.mark.parametrize(("family", "is_filled_up"), [("whisper", True), ("ast", True), ("hubert", False)])
+def test_a_dry_run_counts_what_the_model_hears(family, is_filled_up, tmp_path, synth_root, monkeypatch):
+    model = tiny_models.build(family, tmp_path / family)
+    words = ["evaluate", "-m", model, "--corpora", synth_root, "--only", "tess,csed", "--dry-run", "-o", tmp_path / "out"]
+    code, shown, said = run_main(monkeypatch, words)
+    assert (code, "not known" in said) == (0, False), said
+    assert ("of which the model hears" in shown) == is_filled_up
+    (model / "model.safetensors").unlink()  # a plan needs no weights
+    assert run_main(monkeypatch, words)[1] == shown
+    (model / "preprocessor_config.json").unlink()
+    code, _, said = run_main(monkeypatch, words)
+    assert code == 0
+    assert "what the model hears is not known" in said
+    assert not (tmp_path / "out").exists()

@@ -26,7 +26,7 @@ from bimotion.commands.options import (
     numbers,
 )  # fmt: skip
 from bimotion.commands.terminal import leads, progress, show, verbose, warn_once
-from bimotion.errors import SettingError
+from bimotion.errors import ModelError, SettingError
 
 MODEL = "Hub id or folder of a transformers audio model, or bimotion/prosody, bimotion/majority, bimotion/random."
 TRAINING = "Track finetune"
@@ -162,7 +162,8 @@ def evaluate(
     if dry_run:
         adapts = (setting or "transductive") if adapt else None
         plans = [asked | {"split_rule": rule} for rule in rules]
-        _show_plans(plans, track.value, adapts, len(set(numbers(seeds))) * len(methods), epochs)
+        known = {"revision": revision, "trust_remote_code": trust_remote_code}
+        _show_plans(model, known, plans, track.value, adapts, len(set(numbers(seeds))) * len(methods), epochs)
         return
     if len(rules) * len(methods) > 1:
         warn_once()
@@ -238,16 +239,35 @@ def _options(track: TrackName, trained: dict):
     return None
 
 
-def _show_plans(asked: list[dict], track: str, adapts: str | None, n_seeds: int, epochs: int) -> None:
+def _show_plans(model: str, known: dict, asked: list[dict], track: str, adapts: str | None, n_seeds: int, epochs: int) -> None:
     from bimotion import planning, tables
+    from bimotion.models.intake import heard_s
 
+    window, rate = _window(model, known)
     for one in asked:
         fields = {name: tuple(value) if isinstance(value, list) else value for name, value in one.items()}
         request = planning.Request(**fields)
         material, plan = planning.plan(request, progress(), trains=track != "zero-shot", adapts=adapts)
-        hours = float(material.table.loc[plan.rows(), "duration_s"].sum()) / 3600
-        visited = epochs if track == "finetune" else None
-        show(tables.plan_table(plan, hours, trains=track != "zero-shot", n_seeds=n_seeds, epochs=visited))
+        durations_s = material.table.loc[plan.rows(), "duration_s"].to_numpy()
+        hours = float(durations_s.sum()) / 3600
+        heard_h = hours if window is None else heard_s(durations_s, window, rate) / 3600
+        visited, trains = epochs if track == "finetune" else None, track != "zero-shot"
+        show(tables.plan_table(plan, hours, heard_h=heard_h, trains=trains, n_seeds=n_seeds, epochs=visited))
+
+
+def _window(model: str, known: dict) -> tuple[int | None, int]:
+    """Samples and rate of the one window that a model hears, whatever the clip; (None, 1): it hears the clip, or who knows."""
+    from bimotion.models.intake import fixed_window
+    from bimotion.models.weights import ModelSpec, configured
+
+    if model.startswith("bimotion/"):
+        return None, 1
+    try:
+        config, extractor, rate = configured(ModelSpec(model, **known))
+    except ModelError as error:
+        print(f"what the model hears is not known ({error}): the plan counts the clips as they are", file=sys.stderr)
+        return None, 1
+    return fixed_window(config, extractor, rate), rate
 
 
 def _report(result, folder: Path) -> None:

@@ -72,6 +72,41 @@ class Batch:
         }
 
 
+def fixed_window(config, extractor, rate: int) -> int | None:
+    """Samples, at `rate`, of the window that a model hears whatever the clip; None where it hears the clip.
+
+    config: of the part that hears, or of the whole model; extractor: its feature extractor.
+    """
+    if config.model_type == "audio-spectrogram-transformer":
+        return (config.max_length - 1) * round(_HOP_S * rate) + round(_FRAME_S * rate)
+    if not hasattr(extractor, "nb_max_frames"):
+        return None
+    made = [_extracted(extractor, np.zeros(round(s * rate), np.float32), rate) for s in (_SHORTEST_S, 2 * _SHORTEST_S)]
+    shapes = {one[_values_name(extractor, one)].shape for one in made}
+    return int(extractor.n_samples) if len(shapes) == 1 else None
+
+
+def heard_s(durations_s: np.ndarray, window: int | None, rate: int) -> float:
+    """Seconds that a model hears of clips: of each as many whole windows as it fills, or (no window) the clip."""
+    if window is None:
+        return float(np.sum(durations_s))
+    window_s = window / rate
+    return float(np.sum(np.maximum(1, np.ceil(np.asarray(durations_s) / window_s)) * window_s))
+
+
+def _extracted(extractor, window: np.ndarray, rate: int, **options) -> dict:
+    try:
+        return extractor([window], sampling_rate=rate, return_tensors="np", **options)
+    except ValueError as error:
+        if "return_tensors" not in str(error):
+            raise
+        return extractor([window], sampling_rate=rate, return_tensors="pt", **options)
+
+
+def _values_name(extractor, made: dict) -> str:
+    return next((name for name in VALUES if name in made), extractor.model_input_names[0])
+
+
 class Intake:
     """What a model takes. `module`: what is called; `body`: its encoder, with the configuration and the layers that leak.
 
@@ -91,12 +126,11 @@ class Intake:
         self.frame, self.hop = round(_FRAME_S * rate), round(_HOP_S * rate)
         self.longest, self.shortest = round(_WINDOW_S * rate), round(_SHORTEST_S * rate)
         self.patches = config.model_type == "audio-spectrogram-transformer"
-        self.fixed = self.patches or (hasattr(extractor, "nb_max_frames") and self._pads_to_window())
+        window = fixed_window(config, extractor, rate)
+        self.fixed = window is not None
         self.convolutions = []
-        if self.patches:
-            self.longest, self.shortest = (config.max_length - 1) * self.hop + self.frame, self.frame
-        elif self.fixed:
-            self.longest, self.shortest = int(extractor.n_samples), 1
+        if self.fixed:
+            self.longest, self.shortest = window, self.frame if self.patches else 1
         elif type(extractor).__name__ == "SeamlessM4TFeatureExtractor":
             self.shortest = self.frame + (max(extractor.stride, 2) - 1) * self.hop  # a variance needs two spectra
         elif body.main_input_name == "input_values" and hasattr(config, "conv_kernel"):
@@ -144,27 +178,12 @@ class Intake:
         return Features(values, len(mask), int(mask.sum()), len(window))
 
     def _values_name(self, made: dict) -> str:
-        return next((name for name in VALUES if name in made), self.extractor.model_input_names[0])
-
-    def _pads_to_window(self) -> bool:
-        """Whether windows of two lengths become equally long."""
-        shapes = {self._shape(np.zeros(n, np.float32)) for n in (self.shortest, 2 * self.shortest)}
-        return len(shapes) == 1
-
-    def _shape(self, window: np.ndarray) -> tuple[int, ...]:
-        made = self._extracted(window)
-        return made[self._values_name(made)].shape
+        return _values_name(self.extractor, made)
 
     def _extracted(self, window: np.ndarray) -> dict:
         """What the extractor makes of a window, with the mask of a fixed window where the model takes one."""
         wanted = self.takes_lengths or self.mask_name == "input_features_mask"
-        options = {"return_attention_mask": True} if wanted else {}
-        try:
-            return self.extractor([window], sampling_rate=self.rate, return_tensors="np", **options)
-        except ValueError as error:
-            if "return_tensors" not in str(error):
-                raise
-            return self.extractor([window], sampling_rate=self.rate, return_tensors="pt", **options)
+        return _extracted(self.extractor, window, self.rate, **({"return_attention_mask": True} if wanted else {}))
 
     def batch(self, features: Sequence[Features], room: int = 0) -> Batch:
         """Windows padded to `room`, or to the longest of them if that is more."""

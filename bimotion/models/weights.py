@@ -95,11 +95,7 @@ def opened(
     origin = located(spec)
     path, revision = origin.path, origin.revision
     options = {"revision": revision or "main", "trust_remote_code": spec.trust_remote_code}
-    with explained(spec.model, "a configuration that transformers knows"):
-        config = transformers.AutoConfig.from_pretrained(path, **options)
-    with explained(spec.model, f"an audio model with a preprocessor_config.json; this one is {config.model_type!r}"):
-        extractor = transformers.AutoFeatureExtractor.from_pretrained(path, **options)
-        rate = int(extractor.sampling_rate)
+    config, extractor, rate = _configured(spec.model, path, options)
     classes = [getattr(transformers, name) for name in automatic(config)]
     auto_class = next((one for one in classes if type(config) in one._model_mapping), classes[0])
     if type(config) not in auto_class._model_mapping and not spec.trust_remote_code:
@@ -117,6 +113,26 @@ def opened(
     mismatched = {name: (tuple(held), tuple(wanted)) for name, held, wanted in report["mismatched_keys"]}
     unset = frozenset(name for name in {*report["missing_keys"], *mismatched} if "masked_spec" not in name)  # for training only
     return Opened(model.eval(), extractor, rate, unset, mismatched, origin)
+
+
+def _configured(model: str, path: str, options: dict) -> tuple[object, object, int]:
+    """Configuration, feature extractor and sampling rate in Hz."""
+    import transformers
+
+    with explained(model, "a configuration that transformers knows"):
+        config = transformers.AutoConfig.from_pretrained(path, **options)
+    with explained(model, f"an audio model with a preprocessor_config.json; this one is {config.model_type!r}"):
+        extractor = transformers.AutoFeatureExtractor.from_pretrained(path, **options)
+        return config, extractor, int(extractor.sampling_rate)
+
+
+def configured(spec: ModelSpec) -> tuple[object, object, int]:
+    """Configuration, feature extractor and sampling rate in Hz of a model, whose weights are not fetched; raises ModelError."""
+    folder = Path(spec.model).expanduser()
+    is_folder = bool(spec.model) and folder.is_dir()
+    config_bounds.check_files(str(folder) if is_folder else spec.model, spec.revision)
+    options = {"revision": spec.revision or "main", "trust_remote_code": spec.trust_remote_code}
+    return _configured(spec.model, str(folder) if is_folder else spec.model, options)
 
 
 def device_of(name: str | None) -> str:
