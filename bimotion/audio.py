@@ -249,7 +249,11 @@ class Content:
 
 def content(path: Path) -> Content:
     """Peak and sample hash of a sound file; raises AudioError."""
-    samples, _ = read(path)
+    return content_of(read(path)[0])
+
+
+def content_of(samples: np.ndarray) -> Content:
+    """Peak and hash of a clip's samples, as `read` gives them."""
     digest, peak = hashlib.sha256(), 0.0
     for start in range(0, len(samples), _BLOCK_FRAMES):  # of a long clip no second and third copy is made
         block = samples[start : start + _BLOCK_FRAMES]

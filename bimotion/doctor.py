@@ -1,18 +1,24 @@
 """The corpus doctor: is each corpus there, whole and sound? Damage is told apart from defects of every true copy."""
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import pandas as pd
 
 from bimotion.audio import SILENCE_PEAK
 from bimotion.corpora import CORPORA, EXTENSION_CORPORA, corpus_named
 from bimotion.errors import CorpusAmbiguous, CorpusMalformed, CorpusNotFound, MissingExtra, some
-from bimotion.inspection import inspect
+from bimotion.inspection import inspect, inspected, near_equal
 from bimotion.manifest import Manifest, build
 from bimotion.progress import Progress
 from bimotion.tables import Table
 from bimotion.utterance import FINDINGS, UNUSABLE, Finding
+
+SHORT_S = 0.025
+LONG_S = 60.0  # the longest utterance of IEMOCAP, the corpus with the longest, has 34 s
+FEW_CLIPS, ONE_LENGTH_SHARE = 20, 0.9  # half of URDU's clips have one length each, in every copy
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ def diagnose(
     locations: Mapping[str, str | os.PathLike] | None = None,
     listen: bool = True,
 ) -> list[Diagnosis]:
-    """Diagnosis of every corpus of the registry. `listen`: decode all clips, to find silence, duplicates and broken sound.
+    """Diagnosis of every corpus of the registry. `listen`: decode all clips, to find silence, repeated and
+    broken sound, and implausible lengths.
 
     Raises CorpusNotFound where no corpus at all is found below the root.
     """
@@ -79,7 +86,7 @@ def _diagnosis(name: str, root, locations: Mapping[str, str | os.PathLike], prog
     rows = manifest.table
     clip_of = dict(zip(rows["path"], rows["id"], strict=True))
     findings = list(manifest.findings)
-    findings += _heard(name, manifest, progress) if listen else []
+    findings += [*lengths(name, rows), *_heard(name, manifest, progress)] if listen else []
     harmless, problems = [], []
     for finding in findings:
         (harmless if _is_harmless(finding, clip_of, card.known or {}) else problems).append(finding)
@@ -99,14 +106,45 @@ def _is_harmless(finding: Finding, clip_of: dict[str, str], known: dict[str, str
     return finding.kind in ("copy", "unrecognised") or finding.kind in (known.get(clip), known.get("*"))
 
 
+def oddities(name: str, manifest: Manifest) -> dict[str, int]:
+    """Kind -> number of what is odd about the clips of a corpus that can be used, as far as it is known without listening; with
+    what listening tells where somebody has listened to these very files."""
+    findings = [one for one in manifest.findings if one.corpus == name and one.kind in ("contradiction", "conflict", "rate")]
+    findings += lengths(name, manifest.table[manifest.table["corpus"] == name])
+    if inspected(manifest, name) is not None:
+        findings += _heard(name, manifest, Progress())
+    return dict(sorted(Counter(one.kind for one in findings).items()))
+
+
+def lengths(name: str, rows: pd.DataFrame) -> list[Finding]:
+    """Clips of implausible length, and a corpus whose clips all have the same, by their headers."""
+    findings = []
+    for kind, chosen in (("short", rows["duration_s"] < SHORT_S), ("long", rows["duration_s"] > LONG_S)):
+        findings += [Finding(kind, name, clip, f"{s:.3f} s") for clip, s in rows.loc[chosen, ["id", "duration_s"]].to_numpy()]
+    counts = rows["duration_s"].round(3).value_counts()
+    if len(rows) >= FEW_CLIPS and counts.iloc[0] >= ONE_LENGTH_SHARE * len(rows):
+        detail = f"{counts.iloc[0]} of {len(rows)} clips have {counts.index[0]:.3f} s"
+        findings.append(Finding("one length", name, CORPORA[name].card.title, detail))
+    return findings
+
+
 def _heard(name: str, manifest: Manifest, progress: Progress) -> list[Finding]:
     heard = inspect(manifest, name, progress)
     findings = [Finding("unreadable", name, clip, problem) for clip, problem in heard["problem"].dropna().items()]
     quiet = heard.index[heard["peak"] < SILENCE_PEAK]
     findings += [Finding("silent", name, clip, f"peak {heard.at[clip, 'peak']:.6f}") for clip in quiet]
-    alike = heard.dropna(subset="sha256").drop(index=quiet).groupby("sha256").groups.values()
-    for first, *others in sorted(sorted(clips) for clips in alike):
-        findings += [Finding("duplicate", name, clip, f"of {first}") for clip in others]
+    sounding = heard.dropna(subset="sha256").drop(index=quiet)
+    constant = sounding.index[sounding["is_constant"].astype(bool)]
+    findings += [Finding("constant", name, clip, f"all {heard.at[clip, 'peak']:.6f}") for clip in constant]
+    sounding = sounding.drop(index=constant)
+    labels = manifest.table.set_index("id")["emotions"].map(tuple)
+    for first, *others in sorted(sorted(clips) for clips in sounding.groupby("sha256").groups.values()):
+        for clip in others:
+            other = next((one for one in (first, *others) if labels[one] != labels[clip]), None)
+            kind, of = ("duplicate", first) if other is None else ("contradicting", other)
+            findings.append(Finding(kind, name, clip, f"of {of}"))
+    for first, second, how in near_equal(manifest, name, sounding.sort_index().drop_duplicates("sha256")):
+        findings.append(Finding("near duplicate", name, second, f"of {first}: {how}"))
     return findings
 
 

@@ -201,6 +201,8 @@ class CorpusUsed:
     speakers_shared    null, or why speakers of this corpus stand in several parts of the split
     age_source         how ages are known -> clips
     synthetic          made by `bimotion data synth`
+    oddities           kind (utterance.FINDINGS) -> number, of all its clips: too short or long, all of one length, facts that
+                       disagree; what only listening tells (silent, repeated) where the doctor has listened to these very files
     """
 
     n_utterances: int
@@ -211,6 +213,7 @@ class CorpusUsed:
     speakers_shared: str | None
     age_source: dict[str, int]
     synthetic: bool
+    oddities: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

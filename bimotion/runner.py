@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from bimotion import audio, equal_samples, files, leaderboard, manifest, planning, results, scoring, splits
+from bimotion import audio, doctor, equal_samples, files, leaderboard, manifest, planning, results, scoring, splits
 from bimotion.bounds import MAX_SEED, whole_number
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
@@ -305,4 +305,5 @@ def _corpus_used(name: str, material: Material) -> CorpusUsed:
         speakers_shared=material.selection.split.not_disjoint.get(name),
         age_source={source: int(n) for source, n in rows["age_source"].value_counts().sort_index().items()},
         synthetic=name in found.synthetic,
+        oddities=doctor.oddities(name, found) if name in found.roots else {},
     )

@@ -82,7 +82,13 @@ FINDINGS: dict[str, str] = {
     "aiff": "AIFF data in a file named .wav",
     "rate": "sampling rate other than the corpus's own",
     "silent": "no sample louder than -80 dB of full scale",
+    "constant": "every sample has the same value",
     "duplicate": "same samples as another clip",
+    "contradicting": "same samples as another clip, under another label: one of the two labels is wrong",
+    "near duplicate": "same recording as another clip but for gain or a shift in time",
+    "short": "shorter than one frame of a speech model (25 ms)",
+    "long": "longer than a minute: expected one utterance a file",
+    "one length": "nearly all clips have one length: cut or padded, in another copy than the published one",
 }
 UNUSABLE = frozenset({"malformed", "missing", "pointer", "empty", "truncated", "unreadable", "conflict"})
 """Kinds after which a published clip cannot be used: the corpus is then incomplete. (A clip that is `unlabelled` or in

@@ -4,26 +4,33 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from bimotion import cli, doctor, manifest, roster, splits
+from bimotion import cli, comparing, doctor, manifest, roster, runner, splits
 from bimotion.audit import Shared, audit
 from bimotion.corpora import CORPORA
 from bimotion.errors import CorpusNotFound
 from bimotion.progress import Progress
+from bimotion.reporting.caveats import caveats
+from bimotion.reporting.scorebook import scorebook
 from bimotion.utterance import PARTS
 
 FOLDER = "Training Data (wav)"
+VICTIM, TWIN = "Nat_male_7", "Nat_male_8"
+VICTIM_IS_ODD = list(roster.load("csed")["stem"]).index(VICTIM) % 2
 RATE_HZ = 44100
 
 
 def noise(path, seed, n_samples=3000, rate=RATE_HZ, **how):
     path.parent.mkdir(parents=True, exist_ok=True)
-    samples = 0.1 * np.random.default_rng(seed).standard_normal(n_samples)
+    generator = np.random.default_rng(seed)
+    loudness = np.interp(np.arange(n_samples), np.linspace(0, n_samples, 12), generator.uniform(0, 1, 12) ** 2)
+    samples = 0.2 * loudness * generator.standard_normal(n_samples)  # with a shape in time, as speech has one
     soundfile.write(path, samples, rate, **{"format": "WAV", "subtype": "PCM_16"} | how)
 
 
@@ -32,7 +39,7 @@ def whole_csed(tmp_path_factory):
     """Root with a complete, healthy CSED: all 652 names, no two clips alike."""
     root = tmp_path_factory.mktemp("whole")
     for seed, stem in enumerate(roster.load("csed")["stem"]):
-        noise(root / "CSED" / FOLDER / f"{stem}.wav", seed)
+        noise(root / "CSED" / FOLDER / f"{stem}.wav", seed, n_samples=3000 + 50 * (seed % 2 != VICTIM_IS_ODD))
     return root
 
 
@@ -112,7 +119,6 @@ def flip(path):
     path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
 
 
-VICTIM, TWIN = "Nat_male_7", "Nat_male_8"
 WHERE = f"{FOLDER}/{VICTIM}.wav"
 REPEATED = (
     "Neg_female_36", "Neg_female_6", "Neg_female_69", "Pos_female_40", "Pos_female_43", "Pos_female_52", "Pos_female_57",
@@ -128,7 +134,7 @@ DAMAGE = {  # what is done to a clip -> kind, where, part of the detail; state o
     "conflict": (lambda path: noise(path.parent / "old" / path.name, 1003, 4000), f"csed/{VICTIM}", "old/", "incomplete"),
     "rate": (lambda path: noise(path, 1005, rate=22050), WHERE, "22050 Hz, expected 44100", "odd"),
     "aiff": (lambda path: noise(path, 1005, format="AIFF"), WHERE, "", "odd"),
-    "silent": (lambda path: soundfile.write(path, np.zeros(900), RATE_HZ), f"csed/{VICTIM}", "peak 0.000000", "odd"),
+    "silent": (lambda path: soundfile.write(path, np.zeros(1900), RATE_HZ), f"csed/{VICTIM}", "peak 0.000000", "odd"),
 }
 
 
@@ -150,6 +156,72 @@ def test_damage(csed_root, untouched, bimotion, kind):
     assert where in shown
 
 
+CHANGED = {  # what is made of another clip -> part of the detail
+    "louder": (lambda samples: samples * 2, "gain +6.0 dB, shift +0.000 s"),
+    "softer, by far": (lambda samples: samples / 16, "gain -24.1 dB, shift +0.000 s"),
+    "upside down": (lambda samples: -samples, "gain +0.0 dB, shift +0.000 s"),
+    "later": (lambda samples: np.pad(samples, (RATE_HZ // 10, 0)), "gain +0.0 dB, shift +0.100 s"),
+    "earlier": (lambda samples: np.pad(samples, (0, RATE_HZ // 10)), "gain +0.0 dB, shift +0.000 s"),
+    "with an offset": (lambda samples: samples + 0.1, "gain +0.0 dB, shift +0.000 s"),
+    "softer, cut and later": (lambda samples: np.pad(samples[300:] / 3, (4000, 900)), "gain -9.6 dB, shift +0.084 s"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_one_recording_but_for_gain_or_shift(tmp_path, change):
+    folder = tmp_path / "CSED" / FOLDER
+    folder.mkdir(parents=True)
+    for seed in range(30):
+        noise(folder / f"Nat_male_{seed + 1}.wav", seed, n_samples=RATE_HZ // 2 + seed)
+    made, detail = CHANGED[change]
+    samples, _ = soundfile.read(folder / "Nat_male_7.wav")
+    soundfile.write(folder / "Nat_male_99.wav", made(samples), RATE_HZ, subtype="PCM_16")
+    found = [finding for finding in facts(diagnosis(tmp_path).problems) if finding[0] == "near duplicate"]
+    assert found == [("near duplicate", "csed/Nat_male_99", f"of csed/Nat_male_7: {detail}")]
+
+
+def test_implausible_clips_and_lengths_are_told_and_carried_by_a_result(csed_root, tmp_path):
+    soundfile.write(clip(csed_root, VICTIM), np.full(900, 0.25), RATE_HZ)
+    soundfile.write(clip(csed_root, TWIN), 0.1 * np.ones(100) * np.arange(100) / 100, RATE_HZ)
+    noise(clip(csed_root, "Nat_male_9"), 2000, n_samples=61 * RATE_HZ)
+    shutil.copy(clip(csed_root, "Nat_male_10"), clip(csed_root, "Neg_male_10"))
+    options = {"data_dir": csed_root, "only": ["csed"], "protocol": "in-group"}
+    before = runner.evaluate("bimotion/majority", output=tmp_path / "before", **options)
+    assert before.data.corpora["csed"].oddities == {"long": 1, "short": 2}
+    kinds = sorted((kind, where) for kind, where, _ in facts(diagnosis(csed_root).problems))
+    assert kinds == [
+        ("constant", f"csed/{VICTIM}"),
+        ("contradicting", "csed/Neg_male_10"),
+        ("long", "csed/Nat_male_9"),
+        ("short", f"csed/{VICTIM}"),
+        ("short", f"csed/{TWIN}"),
+    ]
+    after = runner.evaluate("bimotion/majority", output=tmp_path / "after", **options)
+    assert after.data.corpora["csed"].oddities == {"constant": 1, "contradicting": 1, "long": 1, "short": 2}
+    [run] = comparing.load([after.folder(tmp_path / "after")])
+    [caveat] = [one for one in caveats(run, scorebook(run)) if one.name == "Odd clips"]
+    assert caveat.numbers == ("csed: 1 constant, 1 contradicting, 1 long, 2 short",)
+
+
+def test_a_corpus_of_one_length(tmp_path):
+    for number in range(1, 31):
+        noise(tmp_path / "CSED" / FOLDER / f"Nat_male_{number}.wav", number, n_samples=RATE_HZ // (1 + (number == 1)))
+    found = [finding for finding in facts(diagnosis(tmp_path).problems) if finding[0] != "missing"]
+    assert found == [("one length", "CSED", "29 of 30 clips have 1.000 s")]
+
+
+def test_one_malformed_corpus_does_not_silence_the_counts_of_others(csed_root, bimotion):
+    noise(csed_root / "CREMA-D" / "AudioWAV" / "1001_DFA_ANG_XX.wav", 0, rate=16000)
+    code, shown, complaint = bimotion("data", "stats", "--corpora", csed_root, "--json")
+    counts = {(line["corpus"], line["cell"]): line["found"] for line in json.loads(shown) if line["table"] == 1}
+    assert code == 1
+    assert counts["csed", "zho_eld"] == [200, 52, 400]
+    assert counts["crema_d", "eng_eld"] == [0, 0, 0]
+    assert complaint.startswith("crema_d: malformed, so not counted: ")
+    assert "expected VideoDemographics.csv" in complaint
+    assert bimotion("data", "stats", "--corpora", csed_root, "--allow-missing")[0] == 0
+
+
 def test_sound_that_only_listening_finds_broken(csed_root, bimotion):
     flip(clip(csed_root, VICTIM))
     assert diagnosis(csed_root, listen=False).problems == []
@@ -163,14 +235,16 @@ def test_sound_that_only_listening_finds_broken(csed_root, bimotion):
 
 
 def test_defects_of_every_true_copy_and_second_copies_do_not_count(csed_root, bimotion):
-    for number, stem in enumerate(REPEATED, start=1):
-        shutil.copy(clip(csed_root, f"Nat_female_{number}"), clip(csed_root, stem))
+    firsts = {stem: f"{stem.rpartition('_')[0]}_{80 + number}" for number, stem in enumerate(REPEATED, start=1)}
+    for stem, first in firsts.items():
+        shutil.copy(clip(csed_root, first), clip(csed_root, stem))
     copy = csed_root / "CSED" / "again" / "and again" / f"{VICTIM}.wav"
     copy.parent.mkdir(parents=True)
     shutil.copy(clip(csed_root, VICTIM), copy)
     found = diagnosis(csed_root)
     assert found.problems == []
-    copies = [("duplicate", f"csed/{stem}", f"of csed/Nat_female_{number}") for number, stem in enumerate(REPEATED, start=1)]
+    copies = [("duplicate", *(f"csed/{one}" for one in sorted(pair, reverse=True))) for pair in firsts.items()]
+    copies = sorted((kind, second, f"of {first}") for kind, second, first in copies)
     assert sorted(facts(found.harmless)) == [("copy", f"again/and again/{VICTIM}.wav", f"of {WHERE}"), *copies]
     assert found.state == "complete"
     code, shown, _ = bimotion("data", "doctor", csed_root)
@@ -191,12 +265,12 @@ def test_known_defects_by_path_and_by_name(tmp_path):
     soundfile.write(crema / "AudioWAV" / "1076_MTI_SAD_XX.wav", np.zeros(3000), 16000)
     (crema / "VideoDemographics.csv").write_text("ActorID,Age,Sex\n1076,25,Female\n1017,42,Male\n")
     heard, told = diagnosis(tmp_path, "crema_d"), diagnosis(tmp_path, "tess")
-    assert facts(heard.harmless) == [
-        ("silent", "crema_d/1076_MTI_SAD_XX", "peak 0.000000"),
-        ("duplicate", "crema_d/1017_IWW_FEA_XX", "of crema_d/1017_IWW_ANG_XX"),
-    ]
+    assert facts(heard.harmless) == [("silent", "crema_d/1076_MTI_SAD_XX", "peak 0.000000")]
     unknown = [finding for finding in facts(heard.problems) if finding[0] != "missing"]
-    assert unknown == [("duplicate", "crema_d/1017_IWW_SAD_XX", "of crema_d/1017_IWW_HAP_XX")]
+    assert unknown == [  # in every true copy or not: one of the two labels is wrong
+        ("contradicting", "crema_d/1017_IWW_FEA_XX", "of crema_d/1017_IWW_ANG_XX"),
+        ("contradicting", "crema_d/1017_IWW_SAD_XX", "of crema_d/1017_IWW_HAP_XX"),
+    ]
     assert {(kind, Path(where).stem) for kind, where, _ in facts(told.harmless)} == {
         ("aiff", "YAF_germ_angry"),
         ("rate", "OAF_food_fear"),
@@ -356,15 +430,19 @@ def test_doctor_on_the_real_corpora(shared_corpora, untouched):
         "csed": 264,
         "tess": 185,
     }
-    assert sorted((kind, where) for kind, where, _ in facts(found["csed"].harmless)) == [
-        ("duplicate", f"csed/{stem}") for stem in sorted(REPEATED)
+    contradicting = ["Neg_female_36", "Neg_female_6", "Pos_female_57"]
+    assert [(kind, where) for kind, where, _ in sorted(facts(found["csed"].harmless))] == [
+        ("duplicate", f"csed/{stem}") for stem in sorted(set(REPEATED) - set(contradicting))
     ]
-    assert len(found["csed"].harmless) == 8
+    assert sorted(finding.where for finding in found["csed"].problems if finding.kind == "contradicting") == [
+        f"csed/{stem}" for stem in contradicting
+    ]
     known = {(kind, Path(where).stem) for kind, where, _ in facts(found["tess"].harmless)}
     assert known == {(kind, name.partition("/")[2]) for name, kind in CORPORA["tess"].card.known.items()}
     assert len(known) == 3
     for name, n_here in {"csed": 264, "tess": 185, "crema_d": 1, "elderreact": 0}.items():
-        assert {finding.kind for finding in found[name].problems} == {"missing"}, name
-        assert len(found[name].problems) == CORPORA[name].card.n_utterances - n_here
+        kinds = Counter(finding.kind for finding in found[name].problems)
+        n_missing = CORPORA[name].card.n_utterances - n_here
+        assert kinds == {"missing": n_missing} | ({"contradicting": 3} if name == "csed" else {}), name
     assert found["yuemotion"].state == "malformed"  # parts of its tables are there, under other names
     assert found["esd"].state == found["iemocap"].state == "not found"

@@ -1,6 +1,7 @@
 """`bimotion data`: the corpora."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -42,19 +43,24 @@ def stats(
     allow_missing: AllowMissing = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tables 1 and 2 of the paper, counted on this disk, difference by difference."""
+    """Tables 1 and 2 of the paper, counted on this disk, difference by difference. Exit code 1 where a corpus is malformed."""
     from dataclasses import asdict
 
     from bimotion import stats as counting
 
-    found = _manifest(corpora, corpus, only, allow_missing)
+    found = _manifest(corpora, corpus, only, skip_malformed=True)  # one corpus does not silence the others
     lines = counting.counts(found, split_rule.value)
     if as_json:
         print(json.dumps([asdict(line) | {"difference": line.difference} for line in lines], indent=1))
-        return
-    show(*counting.as_tables(lines))
-    for line in counting.ages_apart(found):
-        print(f"age: {line}")
+    else:
+        show(*counting.as_tables(lines))
+        for line in counting.ages_apart(found):
+            print(f"age: {line}")
+    malformed = [finding for finding in found.findings if finding.kind == "malformed"]
+    for finding in malformed:
+        print(f"{finding.corpus}: malformed, so not counted: {finding.detail}", file=sys.stderr)
+    if malformed and not allow_missing:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -150,11 +156,11 @@ def export(
         print(path)
 
 
-def _manifest(root, corpus: list[str], only: list[str], allow_missing: bool):
+def _manifest(root, corpus: list[str], only: list[str], skip_malformed: bool):
     from bimotion import manifest
 
     places = locations(corpus)
-    return manifest.build(root, corpora=names(only), locations=places, skip_malformed=allow_missing, progress=progress())
+    return manifest.build(root, corpora=names(only), locations=places, skip_malformed=skip_malformed, progress=progress())
 
 
 def _one_root(positional: Path | None, option: Path | None) -> Path | None:

@@ -5,8 +5,9 @@
 
 Name, by position: actor 1001-1091; sentence (three letters); ANG DIS FEA HAP NEU SAD; level LO MD HI XX.
 16 kHz mono. Clones without git-lfs hold 130-byte pointer files. Some copies name one clip `1040_ITH_SAD_X`: it is
-read as `1040_ITH_SAD_XX`. `1076_MTI_SAD_XX` is silent and three clips
-are byte for byte another emotion's, in every copy. Six actors are 60 or older.
+read as `1040_ITH_SAD_XX`. `1076_MTI_SAD_XX` is silent, and three clips
+are byte for byte another emotion's, in every copy: 1017_IWW_FEA_XX (ANG), 1006_TIE_NEU_XX (HAP),
+1013_WSI_SAD_XX (DIS). Six actors are 60 or older.
 """
 
 import re
@@ -37,12 +38,7 @@ CARD = Card(
     obtain="git clone with git-lfs installed (folder AudioWAV and the file VideoDemographics.csv)",
     citation="Cao et al. 2014, CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset, doi 10.1109/TAFFC.2014.2336244",
     age_note="recorded per actor in VideoDemographics.csv",
-    known={
-        "crema_d/1076_MTI_SAD_XX": "silent",
-        "crema_d/1017_IWW_FEA_XX": "duplicate",  # of ..._ANG_XX
-        "crema_d/1006_TIE_NEU_XX": "duplicate",  # of ..._HAP_XX
-        "crema_d/1013_WSI_SAD_XX": "duplicate",  # of ..._DIS_XX
-    },
+    known={"crema_d/1076_MTI_SAD_XX": "silent"},
 )
 GRAMMAR = re.compile(r"(1\d{3})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(XX?|LO|MD|HI)", re.IGNORECASE)
 DEMOGRAPHICS = "VideoDemographics.csv"

@@ -74,6 +74,15 @@ def _of_data(result: Result) -> Iterator[Caveat | None]:
             if reason not in ABSENT
         ),
     )
+    yield _listed(
+        "Odd clips",
+        "They were used as they are, but for those whose facts or files disagree; `bimotion data doctor` names each:",
+        (
+            f"{name}: {', '.join(f'{n} {kind}' for kind, n in used.oddities.items())}"
+            for name, used in corpora.items()
+            if used.oddities
+        ),
+    )
     reasons = Counter(reason for skip in result.skipped for reason in dict.fromkeys(skip.reason.split("; ")))
     yield _listed(
         "Settings not run",
