@@ -199,10 +199,8 @@ class CorpusUsed:
     n_found            usable clips on the disk; n_published: clips of a complete copy; complete: none is missing
     left_out           reason -> clips that could not be used, or have no class under the schema
     speakers_shared    null, or why speakers of this corpus stand in several parts of the split
-    age_source         how ages are known -> clips
-    synthetic          made by `bimotion data synth`
-    oddities           kind (utterance.FINDINGS) -> number, of all its clips: too short or long, all of one length, facts that
-                       disagree; what only listening tells (silent, repeated) where the doctor has listened to these very files
+    age_source         how ages are known -> clips;  synthetic: made by `bimotion data synth`
+    oddities           kind (utterance.FINDINGS) -> number, of all its clips; silence and repetitions where the doctor listened
     """
 
     n_utterances: int
@@ -244,9 +242,8 @@ class Provenance:
 
     versions        package -> version
     git_revision    of the checkout that bimotion ran from; null in an installed copy
-    seeds           all that were used
+    seeds           all that were used;  started, finished: ISO 8601, UTC
     inputs          corpus -> hash of its folder's place and state on this machine
-    started, finished   ISO 8601, UTC
     largest_difference  in features or logits between clips in one batch and each of them alone; null: not checked
     """
 

@@ -4,9 +4,9 @@
 
 Separators and case vary: `Nat_Female-N`, `Neg-Male-N`, `Neg_Female-N`, `Pos_female-N`, `Pos_male-N`. 44.1 kHz mono.
 Clips repeat: 57 pairs have the same samples, 11 of them under two classes, such as Nat_Female-30 = Neg_Female-6,
-Nat_Female-37 = Neg_Female-36 and Neg_Female-41 = Pos_female-57. That is counted by samples: as files, no two of the 652 are equal
-(checksums of all of them differ). Under split `paper` 24 of the 400 test clips
-stand in training or validation too, 5 of them under another class; every result counts them (`duplicates`).
+Nat_Female-37 = Neg_Female-36 and Neg_Female-41 = Pos_female-57. That is counted by samples: as files no two of the 652 are
+equal. Under split `paper` 24 of the 400 test clips stand in training or validation too, 5 of them under another class; every
+result counts them (`duplicates`).
 
 No speaker ids and no ages: its README speaks of school friends and video clips. That it is elderly speech is an
 assumption of the BiMotion paper (age 65 in its code).
