@@ -247,9 +247,11 @@ def test_defects_of_every_true_copy_and_second_copies_do_not_count(csed_root, bi
     copies = sorted((kind, second, f"of {first}") for kind, second, first in copies)
     assert sorted(facts(found.harmless)) == [("copy", f"again/and again/{VICTIM}.wav", f"of {WHERE}"), *copies]
     assert found.state == "complete"
+    shutil.copy(clip(csed_root, "Nat_male_10"), clip(csed_root, "Neg_male_10"))  # two labels: listed, and no fault of the copy
     code, shown, _ = bimotion("data", "doctor", csed_root)
     assert code == 0
     assert "csed: harmless: 8 duplicate" in shown
+    assert "csed: 1 contradicting" in shown
 
 
 def test_known_defects_by_path_and_by_name(tmp_path):
