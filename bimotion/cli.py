@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bimotion.commands import data, leaderboard
+from bimotion.commands.check_model import check_model
 from bimotion.commands.compare import compare
 from bimotion.commands.evaluate import evaluate, score
 from bimotion.commands.project import coverage, project
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command()(evaluate)
 app.command()(score)
+app.command()(check_model)
 app.command()(compare)
 app.command()(report)
 app.command()(project)

@@ -307,6 +307,33 @@ def adaptation_tables(results: Sequence) -> list[Table]:
     return tables
 
 
+def model_check_table(found) -> Table:
+    """What `check-model` found (model_check.ModelCheck)."""
+    table = Table(found.model, ["", ""])
+    size = "" if found.n_parameters is None else f", {found.n_parameters / 1e6:.1f} M parameters"
+    weights = "none" if found.weights_format is None else f"{found.weights_format}, run in "
+    weights += "" if found.weights_format is None else ("bfloat16" if found.device.startswith("cuda") else "float32")
+    table.rows += [
+        ["family", f"{found.family}: {found.part}{size}"],
+        ["weights", weights + (", with code of its own" if found.trusted_remote_code else "")],
+        ["hears", f"{found.sample_rate_hz} Hz, {'any length' if found.window_s is None else f'{found.window_s:g} s at once'}"],
+        ["gives", f"{found.n_layers} hidden states of {found.dim} numbers"],
+        ["batches", found.padding],
+        *([f"clip of {name}" if name != "silence" else name, text] for name, text in found.clips.items()),
+        ["alone or together", f"features differ by at most {found.largest_difference:.1e}"],
+        [
+            "speed here",
+            f"{found.clips_a_second:.1f} clips of 2 s a second, {found.realtime_factor:.1f} x real time ({found.device})",
+        ],
+        ["probe, whole protocol", f"{found.protocol_clips} clips once: about {found.probe_hours:.1f} h here"],
+    ]
+    if found.finetune_clip_visits is not None:
+        table.rows.append(
+            ["finetune, whole protocol", f"at most {found.finetune_clip_visits} clip visits (20 epochs, one seed)"]
+        )
+    return table
+
+
 PAPERS_CLIPS_A_SECOND = 35.6
 """Training clips a second of the paper's recipe with XLSR-53: fp16, gradient checkpointing, batches of 8 in random order, as we
 measured it on one NVIDIA H200 (2026-11-20)."""

@@ -106,6 +106,26 @@ class Encoder:
         return 2 * self.dim
 
     @property
+    def family(self) -> str:
+        """Type of the configuration of the part that hears, as transformers names it."""
+        return str(self._module.config.model_type)
+
+    @property
+    def part(self) -> str:
+        """Class of the part that hears."""
+        return type(self._module).__name__
+
+    @property
+    def window_s(self) -> float:
+        """Longest audio that it hears at once."""
+        return self._intake.longest / self.sample_rate_hz
+
+    @property
+    def padding(self) -> str:
+        """How clips of several lengths share a batch."""
+        return self._intake.padding
+
+    @property
     def together(self) -> int:
         """Clips that are encoded together, always the same ones."""
         return CLIPS_ON_A_GPU if self._on_gpu else 1

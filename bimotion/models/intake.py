@@ -143,6 +143,18 @@ class Intake:
         if self.mixes_lengths and self.convolutions:
             _stop_leaks(body, self)
 
+    @property
+    def padding(self) -> str:
+        """How clips of several lengths share a batch, in words."""
+        if self.fixed:
+            rest = "one at a time" if self.alone else "of which the frames of the clip count"
+            return f"each clip fills a window of {self.longest / self.rate:g} s, {rest}"
+        if self.alone:
+            return "one clip at a time"
+        if self.mixes_lengths:
+            return "clips of any lengths share a batch, padded under a mask"
+        return "only clips of one length share a batch: nothing is padded"
+
     def resampled(self, waveform: np.ndarray) -> np.ndarray:
         """A clip at the model's rate, float32; raises AudioError for what is none."""
         waveform = np.asarray(waveform, dtype=np.float32)
