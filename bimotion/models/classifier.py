@@ -18,6 +18,7 @@ from bimotion.models.spec_augment import SpecAugment
 from bimotion.models.weights import ModelError, ModelSpec, device_of, opened, out_of_memory
 from bimotion.progress import Progress
 
+PROBLEM_TYPES = ("single_label_classification", "multi_label_classification")
 CLASSIFIER_VERSION = "1"
 """Changes whenever any logit moves."""
 
@@ -26,18 +27,35 @@ def check_outputs(model: str, config) -> None:
     """Raise ModelError for a classifier whose outputs are no classes, or whose configuration names them in two ways."""
     if config.problem_type == "regression":
         raise ModelError(f"{model}: expected a classifier, found problem_type regression: its outputs are numbers, not classes")
-    names = {int(place): str(name) for place, name in config.id2label.items()}
+    if config.problem_type not in (None, *PROBLEM_TYPES):
+        raise ModelError(
+            f"{model}: problem_type: expected {' or '.join(PROBLEM_TYPES)}, found {config.problem_type!r:.80}: nobody can tell "
+            "what its outputs are"
+        )
+    names = {int(place): name for place, name in config.id2label.items()}
+    if others := [name for name in names.values() if not isinstance(name, str)]:
+        raise ModelError(f"{model}: id2label: expected names as text, found {others[0]!r:.80}")
     if sorted(names) != list(range(len(names))):
         raise ModelError(f"{model}: id2label: expected names of outputs 0, 1, ..., found those of {some(sorted(names))}")
     if len(names) < 2:
         raise ModelError(f"{model}: expected a classifier of two classes or more, found {len(names)} output")
-    for name, place in (config.label2id or {}).items():
+    for name, place in _numbers(model, config.label2id or {}).items():
         if name in names.values() and names.get(place) != name:
             ours = next(number for number, known in names.items() if known == name)
             raise ModelError(
                 f"{model}: config.json: id2label calls output {ours} {name!r}, label2id says output {place}: nobody can "
                 "tell which is right; mend a copy of the file"
             )
+
+
+def _numbers(model: str, label2id: object) -> dict[str, int]:
+    """Number of each name's output, which the tutorial of transformers writes as text; raises ModelError."""
+    try:
+        return {name: int(place) for name, place in label2id.items()}
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise ModelError(
+            f"{model}: config.json: label2id: expected names with numbers of outputs, found {label2id!r:.80}"
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,10 @@ RANGES: tuple[tuple[re.Pattern[str], float, float], ...] = (
 """Name of a setting, from its first letter to its last, and what its numbers may be. Lists: each of their numbers."""
 
 
+HUB_CODE = re.compile(r"(attn|experts)_implementation")
+"""Settings that may name a repository of the Hub: where `kernels` is installed, transformers fetches its code and runs it."""
+
+
 def check_files(place: str, revision: str | None) -> None:
     """Raise ModelError where the JSON files of a model (a folder, or an id on the Hub) are too large or too deep, or declare
     a number beyond RANGES. Files that are missing or no JSON are left to whoever reads them."""
@@ -97,6 +101,9 @@ def _beyond(content: object) -> Iterator[tuple[str, str, str]]:
                 return
             named = value.items() if isinstance(value, dict) else ((key, item) for item in value)
             pending += [(f"{where}.{name}".lstrip("."), str(name), item, depth + 1) for name, item in named]
+        elif isinstance(value, str):
+            if "/" in value and HUB_CODE.search(where):
+                yield where[-80:], f"{value!r:.80}", "an implementation of transformers itself, not code of the Hub"
         elif isinstance(value, int | float) and not isinstance(value, bool):
             for pattern, least, most in RANGES:
                 if pattern.fullmatch(key) and not least <= value <= most:

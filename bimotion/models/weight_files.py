@@ -135,12 +135,12 @@ def content_hashes(folder: Path, weights: WeightFiles, *, with_code: bool) -> li
 
     A file that nobody thought of is in by default: a change there gives another identity, never a stale result.
     """
-    code = sorted(folder.rglob("*.py")) if with_code else []
+    code = sorted(path for path in folder.rglob("*.py") if path.is_file()) if with_code else []
     found = [_sha256(path) for path in (*weights.paths, *code)]
     others = {f"{name}.index.json" for name in NAMES.values()} - {weights.index and weights.index.name}
     for path in sorted(folder.glob("*.json")):
-        if path.name not in NOT_LOADED | others:
-            found.append(_settings(path))
+        if path.name not in NOT_LOADED | others and path.is_file():  # a folder, a pipe or a broken link is never read
+            found.append(f"{path.name} {_settings(path)}")  # what a setting means hangs on its file
     return found
 
 
@@ -151,12 +151,14 @@ def _sha256(path: Path) -> str:
 
 
 def _settings(path: Path) -> str:
-    """A JSON file without what means nothing, in one order; one that is broken as it is (loading says what is wrong)."""
-    raw = path.read_bytes()
+    """A JSON file without what means nothing, in one order; one that is broken, or too large for settings, as its bytes are
+    (loading says what is wrong)."""
+    if path.stat().st_size > MAX_INDEX_BYTES:
+        return _sha256(path)
     try:
-        content = json.loads(raw)
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            return json.dumps(content, sort_keys=True)
+        return json.dumps({key: content[key] for key in sorted(content) if key not in NOT_CONTENT})
     except (ValueError, RecursionError):
-        return hashlib.sha256(raw).hexdigest()
-    if not isinstance(content, dict):
-        return json.dumps(content, sort_keys=True)
-    return json.dumps({key: content[key] for key in sorted(content) if key not in NOT_CONTENT})
+        return _sha256(path)
