@@ -1,8 +1,9 @@
 """The command line: every command, and how errors reach the user."""
 
 import logging
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -68,8 +69,10 @@ def _options(
 
 def main() -> None:
     """Entry point: errors that users can mend are one message and exit code 2, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal of any encoding shows what it can, and the rest as \\u2192
-        stream.reconfigure(errors="backslashreplace")
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _nowhere(number))
+        getattr(sys, name).reconfigure(errors="backslashreplace")  # any encoding shows what it can, and the rest as \\u2192
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # of each retry; what comes of them is one line of ours
     try:
         app()
@@ -83,6 +86,17 @@ def main() -> None:
         if ended.code == INTERRUPTED:
             _say_interrupted()
         raise
+
+
+def _nowhere(number: int) -> TextIO:
+    """In place of a stream that whoever started this process has closed: of workers too, and no other file takes its number."""
+    opened = os.open(os.devnull, os.O_RDWR)
+    if opened == number:
+        os.set_inheritable(opened, True)
+    else:
+        os.dup2(opened, number)
+        os.close(opened)
+    return os.fdopen(number, "w", encoding="utf-8")
 
 
 def _say_interrupted() -> None:

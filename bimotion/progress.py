@@ -66,6 +66,7 @@ class Lines(Progress):
     def __init__(self, every_s: float = LINE_EVERY_S):
         self.every_s = every_s
         self._works: list[_Work] = []
+        self._lock = threading.Lock()  # of the two below: work may begin in one thread while it ends in another
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -86,22 +87,26 @@ class Lines(Progress):
 
     @contextmanager
     def _shown(self, work: "_Work") -> Iterator[None]:
-        self._works.append(work)
-        if self._thread is None:
-            self._ended.clear()
-            self._thread = threading.Thread(target=self._report, daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._works.append(work)
+            if self._thread is None:
+                self._ended = threading.Event()
+                self._thread = threading.Thread(target=self._report, args=(self._ended,), daemon=True)
+                self._thread.start()
         try:
             yield
         finally:
-            self._works.remove(work)
-            if not self._works:  # no thread is left to the exit of the interpreter
-                self._ended.set()
-                self._thread.join()
-                self._thread = None
+            ending = None
+            with self._lock:
+                self._works.remove(work)
+                if not self._works:
+                    ending, self._thread = self._thread, None
+                    self._ended.set()
+            if ending is not None:  # no thread is left to the exit of the interpreter
+                ending.join()
 
-    def _report(self) -> None:
-        while not self._ended.wait(self.every_s):
+    def _report(self, ended: threading.Event) -> None:
+        while not ended.wait(self.every_s):
             self.say("; ".join(str(work) for work in list(self._works)))
 
 
@@ -143,8 +148,8 @@ def duration(seconds: float) -> str:
 
 def default_progress(verbose: bool = False) -> Progress:
     """How this process shows long work: a bar in notebooks and on terminals, a line a minute elsewhere (every 10 s when
-    `verbose`), nothing in processes that only train along with the first."""
-    if os.environ.get("RANK", "0") != "0":
+    `verbose`), nothing in processes that only train along with the first, or that have no standard error."""
+    if os.environ.get("RANK", "0") != "0" or sys.stderr is None:
         return Progress()
     if sys.stderr.isatty() or _in_notebook():
         return Bars()

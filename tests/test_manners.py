@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 import typing
 from pathlib import Path
@@ -263,6 +264,48 @@ def test_work_that_fails_leaves_no_thread_behind():
     next(items)
     items.close()
     assert progress._thread is None
+
+
+def test_work_that_begins_while_other_work_ends_is_shown_and_ends_too(monkeypatch):
+    progress, told, go_on = Lines(every_s=0.001), threading.Event(), threading.Event()
+
+    def say(message):
+        told.set()
+        go_on.wait()
+
+    monkeypatch.setattr(progress, "say", say)
+    inside, leave = threading.Event(), threading.Event()
+
+    def work():
+        with progress.task("first"):
+            inside.set()
+            leave.wait()
+
+    ending = threading.Thread(target=work)
+    ending.start()
+    told.wait()  # the reporting thread is at a line that takes long
+    leave.set()
+    while progress._works:  # until the first task waits for its reporter
+        time.sleep(0.001)
+    with progress.task("second"):
+        go_on.set()
+        ending.join()
+        told.clear()
+        assert told.wait(600), "nothing is said of the second task"
+    assert progress._thread is None
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_streams_that_are_closed_stop_nothing(closed, tmp_path):
+    def close():
+        for descriptor in closed:
+            os.close(descriptor)
+
+    target = tmp_path / "made"
+    command = [sys.executable, "-m", "bimotion", "data", "synth", target, "--only", "csed"]
+    done = subprocess.run(command, stderr=None if 2 in closed else subprocess.PIPE, check=False, preexec_fn=close)
+    assert (done.returncode, done.stderr or b"") == (0, b"")
+    assert target.is_dir()
 
 
 def test_durations():
