@@ -13,6 +13,7 @@ from bimotion.errors import CorpusAmbiguous, CorpusMalformed, CorpusNotFound, Mi
 from bimotion.inspection import inspect, inspected, near_equal
 from bimotion.manifest import Manifest, build
 from bimotion.progress import Progress
+from bimotion.replaced import replaced
 from bimotion.tables import Table
 from bimotion.utterance import FINDINGS, UNUSABLE, Finding
 
@@ -57,22 +58,26 @@ def diagnose(
     *,
     locations: Mapping[str, str | os.PathLike] | None = None,
     listen: bool = True,
+    deep: bool = False,
 ) -> list[Diagnosis]:
     """Diagnosis of every corpus of the registry. `listen`: decode all clips, to find silence, repeated and
     broken sound, and implausible lengths.
+    `deep`: read all clips, to find those that were replaced by others of the same size and time since the cache was made.
 
     Raises CorpusNotFound where no corpus at all is found below the root.
     """
     locations = {corpus_named(name).name: place for name, place in (locations or {}).items()}
     diagnoses = [
-        _diagnosis(name, root, {name: locations[name]} if name in locations else {}, progress, listen) for name in CORPORA
+        _diagnosis(name, root, {name: locations[name]} if name in locations else {}, progress, listen, deep) for name in CORPORA
     ]
     if all(diagnosis.folder is None for diagnosis in diagnoses):
         build(root, locations=locations)  # raises, saying what the folder holds instead
     return diagnoses
 
 
-def _diagnosis(name: str, root, locations: Mapping[str, str | os.PathLike], progress: Progress, listen: bool) -> Diagnosis:
+def _diagnosis(
+    name: str, root, locations: Mapping[str, str | os.PathLike], progress: Progress, listen: bool, deep: bool
+) -> Diagnosis:
     card = CORPORA[name].card
     try:
         manifest = build(root, corpora=[name], locations=locations, progress=progress)
@@ -86,6 +91,7 @@ def _diagnosis(name: str, root, locations: Mapping[str, str | os.PathLike], prog
     rows = manifest.table
     clip_of = dict(zip(rows["path"], rows["id"], strict=True))
     findings = list(manifest.findings)
+    findings += replaced(manifest, name, progress) if deep else []  # first: what is heard next is remembered
     findings += [*lengths(name, rows), *_heard(name, manifest, progress)] if listen else []
     harmless, problems = [], []
     for finding in findings:

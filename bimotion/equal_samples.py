@@ -5,13 +5,12 @@ then, where these agree too, all of them. Of most corpora few clips are decoded 
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bimotion import audio, files
 from bimotion.duplicates import Duplicates
@@ -86,8 +85,9 @@ def _looked_at(
 ) -> dict[str, str]:
     """Clip -> what `look` makes of its file, kept in the cache a corpus at a time."""
     state = manifest.states[corpus]
-    target = files.cache_dir() / "duplicates" / f"{DUPLICATES_VERSION}-{audio.version()}-{corpus}-{state}.{kind}.parquet"
-    known = _kept(target)
+    target = files.cache_dir() / "duplicates" / f"{DUPLICATES_VERSION}-{audio.version()}-{corpus}-{state}.{kind}.json"
+    kept = files.read_sealed(target, progress.say)
+    known = {} if kept is None else json.loads(kept)
     todo = rows[~rows["id"].isin(known)]
     if len(todo):
         from concurrent.futures import ThreadPoolExecutor
@@ -102,11 +102,9 @@ def _looked_at(
             made = list(progress.track(pool.map(look, distinct.values()), len(distinct), label))
         of_inode = dict(zip(distinct, made, strict=True))
         known |= {clip: of_inode[inode] for clip, inode in zip(todo["id"], inodes, strict=True)}
-        table = pa.table({"id": list(known), "digest": list(known.values())})
-        with files.written(target) as temporary:
-            pq.write_table(table, temporary, write_page_checksum=True)
+        files.write_sealed(target, json.dumps(known).encode())
         place = state.partition("-")[0]  # of the corpus's folder: copies elsewhere keep what is theirs
-        files.remove_others(target.parent, keep=[target], pattern=f"*-{corpus}-{place}-*.{kind}.parquet")
+        files.remove_others(target.parent, keep=[target], pattern=f"*-{corpus}-{place}-*.{kind}.json")
     return known
 
 
@@ -116,15 +114,6 @@ def _inode(path: Path) -> object:
     except OSError:
         return path
     return found.st_dev, found.st_ino
-
-
-def _kept(path: Path) -> dict[str, str]:
-    """What an earlier run saw; nothing where the file is missing or damaged."""
-    try:
-        table = pq.ParquetFile(path, page_checksum_verification=True).read()
-        return dict(zip(table["id"].to_pylist(), table["digest"].to_pylist(), strict=True))
-    except (OSError, ValueError, KeyError, pa.ArrowException):
-        return {}
 
 
 def _glance(path: Path) -> str:

@@ -57,7 +57,7 @@ def storing(target: Path) -> Iterator[None]:
         in_cache = target.absolute().is_relative_to(cache_dir().absolute())
         advice = "set BIMOTION_CACHE to another folder" if in_cache else "choose another folder"
         raise StorageError(
-            f"{target}: expected to write it, found: {os.strerror(error.errno)}; make room or give permission, or {advice}"
+            f"{target}: expected to use it, found: {os.strerror(error.errno)}; make room or give permission, or {advice}"
         ) from error
 
 
@@ -219,10 +219,11 @@ def read_sealed(path: Path, say: Callable[[str], None]) -> bytes | None:
     >>> read_sealed(path, lambda line: print(line.rpartition("/")[2]))
     a: damaged (its checksum differs), made again
     """
-    try:
-        seal, _, content = path.read_bytes().partition(b"\n")
-    except FileNotFoundError:
-        return None
+    with storing(path):
+        try:
+            seal, _, content = path.read_bytes().partition(b"\n")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
     if seal != _SEAL + hashlib.sha256(content).hexdigest().encode():
         say(f"{path}: damaged (its checksum differs), made again")
         return None

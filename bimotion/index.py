@@ -7,7 +7,7 @@ import os
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +15,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
 
 from bimotion import audio, files
 from bimotion.corpus import SOUND_SUFFIXES, Corpus, Reading, checked_age
@@ -64,19 +63,13 @@ def index(corpus: Corpus, tree: Tree, progress: Progress) -> Index:
     """Index of a corpus from the cache, or made and cached; one process at a time. Raises CorpusMalformed."""
     place = hashlib.sha256(os.fspath(tree.root).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = files.cache_dir() / "index" / f"{corpus.name}-{place}"
-    folder.mkdir(parents=True, exist_ok=True)
     state = f"{INDEX_VERSION}.{corpus.version}.{audio.version()}-{tree.signature}"
-    with FileLock(folder.with_suffix(".lock")):
-        if corpus.unpack:
-            tree = _unpacked(corpus, tree, folder / f"unpacked-{state}", progress) or tree
-        target = folder / f"{state}.parquet"
-        if not target.exists():
-            table, findings = _read(corpus, tree, progress)
-            notes = {b"findings": json.dumps([asdict(finding) for finding in findings]).encode()}
-            with files.written(target) as temporary:
-                pq.write_table(table.replace_schema_metadata(notes), temporary)
-            files.remove_others(folder, keep=(target, folder / f"unpacked-{state}"))
-        table = pq.read_table(target)
+    found = _whole(corpus, tree, folder, state, lambda line: None)
+    if found is None:
+        with files.locked(folder.with_suffix(".lock")):
+            found = _whole(corpus, tree, folder, state, progress.say) or _made(corpus, tree, folder, state, progress)
+    tree, content = found
+    table = pq.read_table(pa.BufferReader(content))
     findings = [Finding(**finding) for finding in json.loads(table.schema.metadata[b"findings"])]
     rows = table.replace_schema_metadata(None).to_pandas()
     marked = any(file.name == SYNTHETIC_MARK for file in tree.files)
@@ -84,12 +77,54 @@ def index(corpus: Corpus, tree: Tree, progress: Progress) -> Index:
     return Index(rows, findings, tree.root, f"{place}-{state}", marked or above or bool(rows["synthetic"].any()))
 
 
-def _unpacked(corpus: Corpus, tree: Tree, target: Path, progress: Progress) -> Tree | None:
-    """The plain layout of a corpus that came as an archive, in the cache; None where it came plain."""
-    if not target.is_dir():
-        with files.folder_written(target) as temporary, progress.task(f"unpacking {corpus.card.title}"):
-            if not corpus.unpack(tree, temporary):
-                return None
+_PLAIN = b"plain"
+
+
+def _whole(corpus: Corpus, tree: Tree, folder: Path, state: str, say: Callable[[str], None]) -> tuple[Tree, bytes] | None:
+    """The tree that is read and the index of it, from the cache, where both are there and whole."""
+    unpacked = _unpacked(tree, folder, state, say) if corpus.unpack else tree
+    content = None if unpacked is None else files.read_sealed(folder / f"{state}.index", say)
+    return None if content is None else (unpacked, content)
+
+
+def _made(corpus: Corpus, tree: Tree, folder: Path, state: str, progress: Progress) -> tuple[Tree, bytes]:
+    """As `_whole`, read and written; what the folder holds of earlier states is removed."""
+    unpacked, note = folder / f"unpacked-{state}", folder / f"unpacked-{state}.note"
+    if corpus.unpack:
+        read = _unpacked(tree, folder, state, lambda line: None) or _unpack(corpus, tree, unpacked, progress)
+        files.write_sealed(note, _PLAIN if read is tree else read.signature.encode())
+        tree = read
+    table, findings = _read(corpus, tree, progress)
+    notes = {b"findings": json.dumps([asdict(finding) for finding in findings]).encode()}
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(notes), sink)
+    target = folder / f"{state}.index"
+    files.write_sealed(target, content := sink.getvalue().to_pybytes())
+    files.remove_others(folder, keep=(target, unpacked, note))
+    return tree, content
+
+
+def _unpacked(tree: Tree, folder: Path, state: str, say: Callable[[str], None]) -> Tree | None:
+    """The plain layout of a corpus: in the cache, where it came as an archive; None where that is not known, or not whole (a
+    file that is missing, or of another size or time than when it was unpacked)."""
+    note = files.read_sealed(folder / f"unpacked-{state}.note", say)
+    if note is None or note == _PLAIN:
+        return None if note is None else tree
+    target = folder / f"unpacked-{state}"
+    found = Tree(target) if target.is_dir() else None
+    if found is None or found.signature.encode() != note:
+        say(f"{target}: damaged (files are missing or were changed), unpacked again")
+        return None
+    return found
+
+
+def _unpack(corpus: Corpus, tree: Tree, target: Path, progress: Progress) -> Tree:
+    """The archive of a corpus unpacked into the cache; the tree itself where it came plain."""
+    if target.is_dir():
+        files.remove_folder(target)
+    with files.folder_written(target) as temporary, progress.task(f"unpacking {corpus.card.title}"):
+        if not corpus.unpack(tree, temporary):
+            return tree
     return Tree(target)
 
 

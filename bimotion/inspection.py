@@ -4,8 +4,10 @@ The shape is made so that gain, an offset and a shift in time change it little: 
 or padded. Clips of one shape are candidates, which a correlation of their samples then proves or not.
 """
 
+import io
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +19,23 @@ from bimotion.manifest import Manifest
 from bimotion.progress import Progress
 
 log = logging.getLogger(__name__)
-INSPECTION_VERSION = "2"
+INSPECTION_VERSION = "3"
 SHAPE = ("spread_s", "skewness", "kurtosis", "brightness")
 TOLERANCE = 0.02  # of each number of a shape: 16-bit numbers at a fortieth of the gain move them by less than 0.01
 ALIKE = 0.99  # normalised correlation from which on two clips are one recording: of speech said twice it is below 0.6
 MAX_CANDIDATES = 2_000
-COLUMNS = ("peak", "sha256", "problem", "n_samples", "is_constant", *SHAPE)
+COLUMNS = ("peak", "sha256", "problem", "n_samples", "is_constant", *SHAPE, "file")
 
 
 def inspect(manifest: Manifest, corpus: str, progress: Progress) -> pd.DataFrame:
     """A row a clip, index: utterance id; columns of COLUMNS: `peak` in [0, 1], `problem` a text or null.
 
-    The other columns are null where decoding failed, those of SHAPE also where nothing sounds.
+    `file` is the SHA-256 of the file's bytes. The other columns are null where decoding failed, those of SHAPE also where
+    nothing sounds.
     """
     target = _place(manifest, corpus)
-    if not target.exists():
+    content = files.read_sealed(target, progress.say)
+    if content is None:
         from joblib import cpu_count
 
         rows = manifest.table[manifest.table["corpus"] == corpus]
@@ -39,28 +43,32 @@ def inspect(manifest: Manifest, corpus: str, progress: Progress) -> pd.DataFrame
         with ThreadPoolExecutor(cpu_count()) as pool:
             found = list(progress.track(pool.map(_content, paths), len(paths), f"listening to {corpus}"))
         table = pd.DataFrame(found, index=pd.Index(rows["id"], name="id"), columns=list(COLUMNS))
-        with files.written(target) as temporary:
-            table.to_parquet(temporary)
-    return pd.read_parquet(target)
+        content = table.to_parquet()
+        files.write_sealed(target, content)
+    return pd.read_parquet(io.BytesIO(content))
 
 
 def inspected(manifest: Manifest, corpus: str) -> pd.DataFrame | None:
     """What `inspect` found of these very files before; None where nobody has listened to them."""
-    return pd.read_parquet(target) if (target := _place(manifest, corpus)).exists() else None
+    content = files.read_sealed(_place(manifest, corpus), log.warning)
+    return None if content is None else pd.read_parquet(io.BytesIO(content))
 
 
 def _place(manifest: Manifest, corpus: str) -> Path:
-    name = f"{INSPECTION_VERSION}-{audio.version()}-{corpus}-{manifest.states[corpus]}.parquet"
+    name = f"{INSPECTION_VERSION}-{audio.version()}-{corpus}-{manifest.states[corpus]}.kept"
     return files.cache_dir() / "inspection" / name
 
 
 def _content(path: Path) -> tuple:
+    file = None
+    with suppress(OSError):  # which decoding says
+        file = files.digest(path)
     try:
         samples, rate = audio.read(path)
     except AudioError as error:
-        return None, None, str(error), None, None, *(None for _ in SHAPE)
+        return None, None, str(error), None, None, *(None for _ in SHAPE), file
     content = audio.content_of(samples)
-    return content.peak, content.sha256, None, len(samples), bool(np.ptp(samples) == 0), *_shape(samples, rate)
+    return content.peak, content.sha256, None, len(samples), bool(np.ptp(samples) == 0), *_shape(samples, rate), file
 
 
 def _shape(samples: np.ndarray, rate_hz: int) -> tuple[float | None, ...]:

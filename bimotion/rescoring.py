@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bimotion import protocol, results, scoring
+from bimotion import checksums, protocol, results, scoring
 from bimotion.errors import RecordError, some
 from bimotion.groups import Cell
 from bimotion.labels import schema_named
@@ -24,13 +24,14 @@ def rescore(folder: Path) -> tuple[Result, Result]:
 
     Raises RecordError for files that are not there or break their schema.
     """
-    result, predictions = read(folder)
+    result, predictions = read(folder, checked=False)  # what was edited is told by the scores
     scores = scoring.scores(predictions, settings_of(result), schema_named(result.schema.name))
     return result, dataclasses.replace(result, scores=scores)
 
 
-def read_result(path: str | os.PathLike) -> Result:
-    """The result of a finished run, from its folder or its result.json. Raises RecordError.
+def read_result(path: str | os.PathLike, *, checked: bool = True) -> Result:
+    """The result of a finished run, from its folder or its result.json. Raises RecordError, where it is `checked` also for one
+    that is not what the run wrote (SHA256SUMS beside it).
 
     Example::
 
@@ -39,18 +40,24 @@ def read_result(path: str | os.PathLike) -> Result:
         result.to_pandas()        # every score with its interval
     """
     path = Path(path)
-    if path.is_file():
-        return results.load(path)
-    if not (path / results.RESULT_FILE).exists():
+    file = path if path.is_file() else path / results.RESULT_FILE
+    if not file.exists():
         below = sorted(found.parent for found in path.glob(f"**/{results.RESULT_FILE}"))
         found = f"runs in {some(below)}" if below else "none"
         raise RecordError(f"{path}: expected the folder of a run, which holds {results.RESULT_FILE}; found {found}")
-    return results.load(path / results.RESULT_FILE)
+    _check(file, checked and file.name == results.RESULT_FILE)
+    return results.load(file)
 
 
-def read(folder: Path) -> tuple[Result, pd.DataFrame]:
-    """The record and the predictions of a run; raises RecordError."""
-    result = read_result(folder)
+def _check(path: Path, checked: bool) -> None:
+    if checked and (reason := checksums.damage(path.parent, [path.name])):
+        raise RecordError(f"{reason}: run it again, or see `bimotion score`")
+
+
+def read(folder: Path, *, checked: bool = True) -> tuple[Result, pd.DataFrame]:
+    """The record and the predictions of a run, `checked` as in `read_result`; raises RecordError."""
+    result = read_result(folder, checked=checked)
+    _check(folder / results.PREDICTIONS_FILE, checked)
     path = folder / results.PREDICTIONS_FILE
     try:
         columns = pq.ParquetFile(path).read()

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from bimotion import audio, doctor, equal_samples, files, leaderboard, manifest, planning, results, scoring, splits
+from bimotion import audio, checksums, doctor, equal_samples, files, leaderboard, manifest, planning, results, scoring, splits
 from bimotion.bounds import MAX_SEED, whole_number
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
@@ -31,6 +32,8 @@ from bimotion.tracks import track as tracked
 
 CHECKPOINTS_FOLDER = "checkpoints"
 """Below a run's folder: one folder a training set and seed, with what the track leaves there."""
+KEPT_FILES = (results.RESULT_FILE, results.PREDICTIONS_FILE)
+"""Of a finished run, which are read back."""
 PARTS_FOLDER = "unfinished"
 """Below a run's folder, until it is finished: predictions of the jobs that are done."""
 _log = logging.getLogger(__name__)
@@ -189,7 +192,7 @@ class _Run:
         said = "batches are no matter to it" if difference is None else f"{difference:.2g}"
         self.progress.say(f"largest difference between {len(rows)} clips in a batch and alone: {said}")
         result = dataclasses.replace(result, provenance=dataclasses.replace(result.provenance, largest_difference=difference))
-        result.save(self.folder)
+        self._save(result)
         return result
 
     def _finished(self) -> Result | None:
@@ -202,6 +205,9 @@ class _Run:
         except RecordError as error:
             self.progress.say(f"running again: {error}")
             return None
+        if reason := checksums.damage(self.folder, KEPT_FILES):
+            self.progress.say(f"running again: {reason}")
+            return None
         if result.provenance.inputs != self.material.selection.manifest.states:
             self.progress.say(f"running again: files of the corpora have changed since {path}")
             return None
@@ -211,6 +217,7 @@ class _Run:
     def _made(self, overwrite: bool) -> Result:
         started, spec, material = now(), self.spec, self.material
         predictions, fits = self._predictions(overwrite)
+        (self.folder / checksums.SUMS_FILE).unlink(missing_ok=True)
         with files.written(self.folder / results.PREDICTIONS_FILE) as temporary:
             save(predictions, temporary)
         predictions = pd.read_parquet(self.folder / results.PREDICTIONS_FILE)  # scores are of the record, to its last digit
@@ -234,41 +241,61 @@ class _Run:
             adapt=spec.adapt,
             duplicates=equal_samples.counted(material, self.plan, self.progress),
         )
-        result.save(self.folder)
+        self._save(result)
         files.remove_others(self.folder / PARTS_FOLDER, keep=())
         (self.folder / PARTS_FOLDER).rmdir()
         return result
+
+    def _save(self, result: Result) -> None:
+        (self.folder / checksums.SUMS_FILE).unlink(missing_ok=True)
+        result.save(self.folder)
+        checksums.write(self.folder, KEPT_FILES)
 
     def _predictions(self, overwrite: bool) -> tuple[pd.DataFrame, list[Fit]]:
         """Predictions of every job, each written when it is done, so that a run that was broken off goes on with the next."""
         parts = self.folder / PARTS_FOLDER
         parts.mkdir(exist_ok=True)
         state = "-".join(sorted(self.material.selection.manifest.states.values()))
-        inputs = f"{self.spec.key}\n{state}\n"
-        if overwrite or not (parts / "inputs").exists() or (parts / "inputs").read_text(encoding="utf-8") != inputs:
+        inputs = f"{self.spec.key}\n{state}\n".encode()
+        if overwrite or files.read_sealed(parts / "inputs", self.progress.say) != inputs:
             files.remove_others(parts, keep=())  # of other files, or half a run that is not wanted
             shutil.rmtree(self.folder / CHECKPOINTS_FOLDER, ignore_errors=True)
-            (parts / "inputs").write_text(inputs, encoding="utf-8")
+            files.write_sealed(parts / "inputs", inputs)
         jobs = self.plan.jobs(self.spec.seeds)
-        targets = [parts / f"{job.name}-{job.seed}.parquet" for job in jobs]
-        todo = {job.number for job, target in zip(jobs, targets, strict=True) if not target.exists()}
+        done = {job.number: self._done(job) for job in jobs}
+        todo = [job for job in jobs if done[job.number] is None]
         if todo:
             _log.info("%s: %d of %d jobs to do, on %s", self.folder, len(todo), len(jobs), self.track.device)
             self.track.open(self.material, self.plan.rows(), self.progress)
-        pairs = list(zip(jobs, targets, strict=True))
-        for job, target in self.progress.track(pairs, len(jobs), f"{self.track.name} {self.spec.model.name}", "trainings"):
-            if job.number in todo:
+        for job in self.progress.track(jobs, len(jobs), f"{self.track.name} {self.spec.model.name}", unit="trainings"):
+            if done[job.number] is None:
                 _log.info("training set %s, seed %d: %d clips", job.name, job.seed, len(job.train))
-                outcome = self.track.run(job, self._checkpoint(job))
-                n_clips = (len(job.train), len(job.validation), len(job.test))
-                fit = Fit(job.name, job.seed, *n_clips, outcome.facts, note=_note(self.material, job))
-                target.with_suffix(".json").write_text(json.dumps(dataclasses.asdict(fit)), encoding="utf-8")
-                with files.written(target) as temporary:
-                    save(_table(self.material, job, outcome), temporary)
-                if not self.track.save_checkpoints:
-                    shutil.rmtree(self._checkpoint(job), ignore_errors=True)
-        fits = [Fit(**json.loads(target.with_suffix(".json").read_text(encoding="utf-8"))) for target in targets]
-        return pd.concat([pd.read_parquet(target) for target in targets], ignore_index=True), fits
+                done[job.number] = self._run(job)
+        return pd.concat([table for table, _ in done.values()], ignore_index=True), [fit for _, fit in done.values()]
+
+    def _run(self, job: Job) -> tuple[pd.DataFrame, Fit]:
+        """Predictions and record of a job, which is kept."""
+        outcome = self.track.run(job, self._checkpoint(job))
+        n_clips = (len(job.train), len(job.validation), len(job.test))
+        fit = Fit(job.name, job.seed, *n_clips, outcome.facts, note=_note(self.material, job))
+        table = io.BytesIO()
+        save(_table(self.material, job, outcome), table)
+        record = json.dumps(dataclasses.asdict(fit)).encode()
+        files.write_sealed(self._part(job), record + b"\n" + table.getvalue())
+        if not self.track.save_checkpoints:
+            shutil.rmtree(self._checkpoint(job), ignore_errors=True)
+        return self._done(job) or (_table(self.material, job, outcome), fit)
+
+    def _done(self, job: Job) -> tuple[pd.DataFrame, Fit] | None:
+        """What was kept of a job; None where there is nothing, or nothing whole."""
+        content = files.read_sealed(self._part(job), self.progress.say)
+        if content is None:
+            return None
+        record, _, table = content.partition(b"\n")
+        return pd.read_parquet(io.BytesIO(table)), Fit(**json.loads(record))
+
+    def _part(self, job: Job) -> Path:
+        return self.folder / PARTS_FOLDER / f"{job.name}-{job.seed}.part"
 
     def _checkpoint(self, job: Job) -> Path:
         return self.folder / CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}"

@@ -84,13 +84,6 @@ class Store:
             self._check(number)
         return self._lengths[places]
 
-    def sources(self) -> dict[str, str]:
-        """SHA-256 of the file that each row that is done was made from, by id."""
-        found = {}
-        for number in range(-(-len(self.ids) // self.size)):
-            found |= self._sources(number)
-        return {self.ids[place]: source for place, source in found.items()}
-
     def fill(self, places: np.ndarray, make: Make, progress: Progress, label: str) -> None:
         """Make what is missing of some rows; waits for another process that fills this store, and takes what that made.
 
@@ -225,8 +218,19 @@ class Store:
         return {places[name]: source for name, (_, _, source) in found.items()}
 
 
-def _read(stream: BinaryIO, n_bytes: int, identity: str, dtype: np.dtype) -> dict[str, tuple[int, int, str]]:
-    """Id -> (offset in bytes, numbers, source) of the rows of a block file; raises Damaged."""
+def sources(corpus: str, state: str) -> dict[str, set[str]]:
+    """SHA-256 of the files that features and samples in the cache were made from, by the clip's id: of a corpus in one state
+    (manifest.states), whatever they are features of. What is damaged is left out."""
+    found: dict[str, set[str]] = {}
+    for path in files.cache_dir().glob(f"*/*/{corpus}-{state}/*.safetensors"):
+        with contextlib.suppress(FileNotFoundError, Damaged), path.open("rb", buffering=0) as stream:
+            for name, (_, _, source) in _read(stream, os.fstat(stream.fileno()).st_size, None, np.dtype(np.uint8)).items():
+                found.setdefault(name, set()).add(source)
+    return found
+
+
+def _read(stream: BinaryIO, n_bytes: int, identity: str | None, dtype: np.dtype) -> dict[str, tuple[int, int, str]]:
+    """Id -> (offset in bytes, numbers, source) of the rows of a block file; raises Damaged. `identity`: None: any."""
     size = int.from_bytes(stream.read(8), "little")
     if not 0 < size <= min(n_bytes, _MAX_HEADER_BYTES):
         raise Damaged("cut short or overwritten")
@@ -239,7 +243,7 @@ def _read(stream: BinaryIO, n_bytes: int, identity: str, dtype: np.dtype) -> dic
             raise Damaged("its checksum differs")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Damaged("its header cannot be read") from None
-    if facts["identity"] != identity:
+    if identity not in (None, facts["identity"]):
         raise Damaged("it holds something else")
     stream.seek(offsets["lengths"])
     lengths = np.frombuffer(stream.read(8 * len(ids)), "<i8")

@@ -89,6 +89,7 @@ FINDINGS: dict[str, str] = {
     "short": "shorter than one frame of a speech model (25 ms)",
     "long": "longer than a minute: expected one utterance a file",
     "one length": "nearly all clips have one length: cut or padded, in another copy than the published one",
+    "replaced": "another file than the cache was made from, of the same size and time: `touch` it, and it is read anew",
 }
 UNUSABLE = frozenset({"malformed", "missing", "pointer", "empty", "truncated", "unreadable", "conflict"})
 """Kinds after which a published clip cannot be used: the corpus is then incomplete. (A clip that is `unlabelled` or in

@@ -128,7 +128,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
         [*map(str, command), "-o", str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     deadline = time.monotonic() + HANGS_S
-    while not (done := list((tmp_path / "killed").rglob("unfinished/[!.]*.parquet"))) and time.monotonic() < deadline:
+    while not (done := list((tmp_path / "killed").rglob("unfinished/[!.]*.part"))) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()

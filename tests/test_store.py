@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from bimotion.errors import StorageError
 from bimotion.progress import Progress
-from bimotion.store import BLOCK_ROWS, Row, Store
+from bimotion.store import BLOCK_ROWS, Row, Store, sources
 
 N_ROWS, N_NUMBERS = 80, 500
 HANGS_S = 600  # never waited for, but where a process hangs
@@ -97,7 +97,6 @@ def test_only_what_is_missing_is_made(tmp_path, whole):
     assert store.row(9) == pytest.approx(next(made([9])).numbers, rel=1e-6)  # written by another, seen here
     assert store.row(9, 10, 13).tolist() == store.row(9)[10:13].tolist()
     assert store.row(9).dtype == np.float32
-    assert store.sources() == {f"id{n}": f"file {n}" for n in (1, 3, 7, 9, 70)}
     with pytest.raises(StorageError, match="expected id2 in it"):
         store.row(2)
     store.fill(np.arange(N_ROWS), make, Progress(), "rows")
@@ -154,8 +153,8 @@ def test_what_was_made_before_an_error_stays(tmp_path):
 
 def test_a_killed_process_loses_a_block_at_most_and_leaves_nothing_wrong(tmp_path, whole):
     calls = tmp_path / "calls"
-    for enough in (BLOCK_ROWS // 2, 2 * BLOCK_ROWS):
-        process = filling(tmp_path / "a", calls, pause_s=0.01)
+    for enough in (BLOCK_ROWS // 2, BLOCK_ROWS // 2 + BLOCK_ROWS + 4):
+        process = filling(tmp_path / "a", calls, pause_s=0.03)
         deadline = time.monotonic() + HANGS_S
         while len(places_in(calls)) < enough and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -263,6 +262,17 @@ def test_what_is_removed_while_in_use_is_told(tmp_path):
         store.row(1)
 
 
+def test_what_rows_were_made_from_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
+    for kind in ("features", "samples"):
+        opened(tmp_path / kind / "encoder" / "tess-state").fill(np.array([3, 40]), made, Progress(), "rows")
+    opened(tmp_path / "features" / "encoder" / "tess-other").fill(np.array([5]), made, Progress(), "rows")
+    assert sources("tess", "state") == {"id3": {"file 3"}, "id40": {"file 40"}}
+    next((tmp_path / "samples").rglob("00001.safetensors")).write_bytes(b"damaged")
+    next((tmp_path / "features").rglob("00001.safetensors")).write_bytes(b"damaged")
+    assert sources("tess", "state") == {"id3": {"file 3"}}
+
+
 def test_a_block_is_plain_safetensors(tmp_path):
     store = opened(tmp_path / "a")
     store.fill(np.array([3, 5]), made, Progress(), "rows")
@@ -284,7 +294,7 @@ def test_a_whole_store_needs_no_permission_to_write(tmp_path, monkeypatch):
     (store.folder / "lock").unlink()
     (store.folder / "lock").mkdir()  # whoever wants the lock fails, root too
     opened(tmp_path / "a").fill(np.arange(3), made, Progress(), "rows")
-    with pytest.raises(StorageError, match="lock: expected to write it, found: Is a directory"):
+    with pytest.raises(StorageError, match="lock: expected to use it, found: Is a directory"):
         opened(tmp_path / "a").fill(np.arange(4), made, Progress(), "rows")
 
 
@@ -302,7 +312,7 @@ def test_a_full_disk_is_told_with_the_cache(tmp_path, monkeypatch):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
-    assert str(error.value).startswith(f"{tmp_path}/a/00000.safetensors: expected to write it, found: {os.strerror(27)}")
+    assert str(error.value).startswith(f"{tmp_path}/a/00000.safetensors: expected to use it, found: {os.strerror(27)}")
     assert "BIMOTION_CACHE" in str(error.value)
     assert store.missing(np.arange(3)).tolist() == [1, 2]
     assert not list(store.folder.glob(".*"))

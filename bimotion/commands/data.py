@@ -89,6 +89,10 @@ def doctor(
     corpora: Root = None,
     corpus: Corpus = (),
     listen: Listen = True,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Read every file again: is it still the one that the cache was made from?"),
+    ] = False,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Missing clips and malformed corpora are listed, but leave exit code 0.")
     ] = False,
@@ -102,7 +106,8 @@ def doctor(
 
     from bimotion import doctor as doctoring
 
-    diagnoses = doctoring.diagnose(_one_root(root, corpora), progress(), locations=locations(corpus), listen=listen)
+    where, places = _one_root(root, corpora), locations(corpus)
+    diagnoses = doctoring.diagnose(where, progress(), locations=places, listen=listen, deep=deep)
     if as_json:
         print(json.dumps([asdict(diagnosis) | {"state": diagnosis.state} for diagnosis in diagnoses], indent=1))
     else:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion import files
+from bimotion import checksums, files
 from bimotion.errors import SettingError
 from bimotion.models.classifier import Clips
 from bimotion.models.ranks import Ranks
@@ -67,6 +67,12 @@ def finetune(
         "trust_remote_code": spec.trust_remote_code, "classes": list(classes), "exclusive": exclusive, "seed": seed,
         "options": asdict(options), "clips": digest.hexdigest(), "n_train": len(train), "n_validation": len(validation),
     }  # fmt: skip
+    reason = checksums.damage_of_all(folder / "best")
+    if ranks.any(reason is not None):
+        progress.say(f"training again: {reason or 'damaged'}")
+        if ranks.rank == 0:
+            files.remove_folder(folder / "best")
+        ranks.any(False)
     if _same_run(folder / "best" / TRAINING_FILE, record):
         return folder / "best"
     _check(reference[train], reference[validation], classes, exclusive, options)
@@ -74,7 +80,7 @@ def finetune(
         if not _same_run(folder / "best" / TRAINING_FILE, record):
             if not _same_run(folder / "run.json", record) and ranks.rank == 0:
                 with files.written(folder / "run.json") as temporary:
-                    temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+                    temporary.write_text(json.dumps(record | {"sha256": _digest(record)}, indent=1), encoding="utf-8")
             parts = [(clips.take(rows), reference[rows]) for rows in (train, validation)]
             Training(spec, *parts, record, options, folder, ranks, progress).run()
     return folder / "best"
@@ -100,9 +106,17 @@ def _same_run(path: Path, record: dict) -> bool:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or found.pop("sha256", None) not in (None, _digest(found)):
+        raise SettingError(f"{path}: damaged: remove {path.parent} and run again")
     if other := [key for key in record if found.get(key) != record[key]]:
         raise SettingError(f"{path.parent}: holds another run, with another {', '.join(other)}: choose another folder")
     return True
+
+
+def _digest(record: dict) -> str:
+    return sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion import files
+from bimotion import checksums, files
 from bimotion.bounds import MAX_COUNT, real_number, whole_number
 from bimotion.errors import MissingExtra, SettingError
 from bimotion.lookahead import ahead
+from bimotion.models import epoch_state
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.intake import Batch
 from bimotion.models.ranks import Ranks, whole_batch_dropout
@@ -178,13 +179,11 @@ class Training:
     @property
     def best_epoch(self) -> int:
         """From 1: the epoch with the lowest validation loss, the first of equals; without validation clips the last."""
-        if not len(self.validation):
-            return len(self.history)
-        return min(self.history, key=lambda entry: entry["validation_loss"])["epoch"]
+        return epoch_state.best_epoch(self.history)
 
     def run(self) -> None:
         """All epochs that are left, then folder / "best"."""
-        self._resume()
+        epoch_state.resume(self)
         ended = len(self.history)
         while ended < self.options.epochs and not (
             ended and len(self.validation) and ended - self.best_epoch >= self.options.patience
@@ -196,7 +195,7 @@ class Training:
             self.history.append(entry)
             self.progress.say(f"{self.folder.name}: " + ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in entry.items()))
             if self.ranks.rank == 0:
-                self._keep(ended)
+                epoch_state.keep(self, ended)
         if self.ranks.rank == 0:
             self._finish()
 
@@ -318,54 +317,11 @@ class Training:
             raise SettingError(f"the validation loss is not finite after epoch {epoch}: {_advice(self.options)}")
         return loss
 
-    def _keep(self, epoch: int) -> None:
-        """Write what the next epoch starts from, then remove what the last one did."""
-        from safetensors.torch import save_file
-
-        weights = {name: part.detach().cpu().clone().contiguous() for name, part in self.model.state_dict().items()}
-        if self.best_epoch == epoch:
-            with files.written(self._best_file) as temporary:
-                save_file(weights, temporary)
-        state = self.folder / f"state-{epoch:04d}"
-        with files.folder_written(state) as temporary:
-            save_file(weights, temporary / "model.safetensors")
-            moments = {
-                f"{name}|{kind}": value.detach().cpu().clone()
-                for name, part in self.parameters.items()
-                for kind, value in self.optimizer.state.get(part, {}).items()
-            }
-            save_file(moments, temporary / "optimizer.safetensors")
-            (temporary / "state.json").write_text(json.dumps({"history": self.history, "micro": self.micro}), encoding="utf-8")
-        files.remove_others(self.folder, [state], "state-*")
-        files.remove_others(self.folder, [self._best_file], "best-*")
-
-    @property
-    def _best_file(self) -> Path:
-        return self.folder / f"best-{self.best_epoch:04d}.safetensors"
-
-    def _resume(self) -> None:
-        from safetensors.torch import load_file
-
-        if self.ranks.rank == 0:
-            files.remove_others(self.folder, [], ".state-*")
-            files.remove_others(self.folder, [], ".best*")
-        self.ranks.any(False)
-        if not (states := sorted(self.folder.glob("state-*"))):
-            return
-        found = json.loads((states[-1] / "state.json").read_text(encoding="utf-8"))
-        self.history, self.micro = found["history"], found["micro"]
-        self.model.load_state_dict(load_file(states[-1] / "model.safetensors"))
-        for key, value in load_file(states[-1] / "optimizer.safetensors").items():
-            name, kind = key.rsplit("|", 1)
-            value = value.clone() if kind == "step" and self.device.type == "cpu" else value.to(self.device, copy=True)
-            self.optimizer.state[self.parameters[name]][kind] = value
-        self.progress.say(f"{self.folder}: going on after epoch {len(self.history)}")
-
     def _finish(self) -> None:
         """The best weights as a checkpoint of transformers; then nothing else is needed."""
         from safetensors.torch import load_file
 
-        self.model.load_state_dict(load_file(self._best_file))
+        self.model.load_state_dict(load_file(epoch_state.best_file(self)))
         model = self.model if self.options.lora_rank is None else self.model.merge_and_unload()
         chosen = "lowest validation loss" if len(self.validation) else "last epoch: no validation clips"
         kept = {**self.record, "best_epoch": self.best_epoch, "chosen_by": chosen, "micro_batch": self.micro}
@@ -374,8 +330,8 @@ class Training:
                 model.save_pretrained(temporary)
                 self.classifier.extractor.save_pretrained(temporary)
             (temporary / TRAINING_FILE).write_text(json.dumps({**kept, "history": self.history}, indent=1), encoding="utf-8")
-        for pattern in ("state-*", "best-*"):
-            files.remove_others(self.folder, [], pattern)
+            checksums.write(temporary, checksums.listed(temporary))
+        epoch_state.remove(self.folder)
 
 
 def _advice(options: FinetuneOptions) -> str:

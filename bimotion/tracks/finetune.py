@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bimotion import checksums
+from bimotion.errors import SettingError
 from bimotion.material import Material
 from bimotion.models import finetune
 from bimotion.models.classifier import Classifier
@@ -65,6 +67,8 @@ class FinetuneTrack(Track):
 
     def embeddings(self, job: Job, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
         best = checkpoint or self._best(job, folder)
+        if reason := checksums.damage_of_all(best):
+            raise SettingError(f"{reason}: run the evaluation again with --overwrite")
         clips, label = self.clips.take(self.place[rows]), f"features {job.name}"
         return self._classifier(best).embeddings(clips, progress=self.progress, label=label)
 

@@ -56,10 +56,11 @@ class ProbeTrack(FeatureTrack):
         clips, states = self.material.table.iloc[rows], self.material.selection.manifest.states
         asked.update("\n".join([*clips["id"], *(states[name] for name in sorted(set(clips["corpus"])))]).encode())
         path = files.cache_dir() / "layers" / f"{asked.hexdigest()[:24]}.json"
-        if not path.exists():
-            with files.written(path) as temporary:
-                temporary.write_text(json.dumps(self._fitted(job, "logistic").facts), encoding="utf-8")
-        layer = json.loads(path.read_text(encoding="utf-8"))["layer"]
+        kept = files.read_sealed(path, self.progress.say)
+        if kept is None:
+            kept = json.dumps(self._fitted(job, "logistic").facts).encode()
+            files.write_sealed(path, kept)
+        layer = json.loads(kept)["layer"]
         return lambda rows: self._rows(rows).layer(layer), {"layer": layer}
 
     def _rows(self, rows: np.ndarray):
