@@ -37,6 +37,8 @@ def check_outputs(model: str, config) -> None:
         raise ModelError(f"{model}: id2label: expected names as text, found {others[0]!r:.80}")
     if sorted(names) != list(range(len(names))):
         raise ModelError(f"{model}: id2label: expected names of outputs 0, 1, ..., found those of {some(sorted(names))}")
+    if unclear := [name for name in names.values() if not name.strip() or list(names.values()).count(name) > 1]:
+        raise ModelError(f"{model}: id2label: expected a name of its own for every output, found {unclear[0]!r:.80} for some")
     if len(names) < 2:
         raise ModelError(f"{model}: expected a classifier of two classes or more, found {len(names)} output")
     for name, place in _numbers(model, config.label2id or {}).items():

@@ -104,6 +104,8 @@ def _beyond(content: object) -> Iterator[tuple[str, str, str]]:
         elif isinstance(value, str):
             if "/" in value and HUB_CODE.search(where):
                 yield where[-80:], f"{value!r:.80}", "an implementation of transformers itself, not code of the Hub"
+            if "--" in value and where.startswith("auto_map"):  # its commit would be in no record
+                yield where[-80:], f"{value!r:.80}", "code that lies beside the model, not in another repository"
         elif isinstance(value, int | float) and not isinstance(value, bool):
             for pattern, least, most in RANGES:
                 if pattern.fullmatch(key) and not least <= value <= most:

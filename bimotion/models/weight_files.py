@@ -131,12 +131,14 @@ def _is_elsewhere(name: str) -> bool:
 
 
 def content_hashes(folder: Path, weights: WeightFiles, *, with_code: bool) -> list[str]:
-    """What loading a folder can open, as hashes: weights, code where it may run, and every JSON file but NOT_LOADED.
+    """What loading a folder can open, as hashes: weights and every JSON file but NOT_LOADED; where code may run, all files.
 
     A file that nobody thought of is in by default: a change there gives another identity, never a stale result.
     """
-    code = sorted(path for path in folder.rglob("*.py") if path.is_file()) if with_code else []
-    found = [_sha256(path) for path in (*weights.paths, *code)]
+    found = [_sha256(path) for path in weights.paths]
+    if with_code:  # which may open whatever lies there
+        others = sorted(path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts)
+        found += [f"{path.relative_to(folder).as_posix()} {_sha256(path)}" for path in others if path not in weights.paths]
     others = {f"{name}.index.json" for name in NAMES.values()} - {weights.index and weights.index.name}
     for path in sorted(folder.glob("*.json")):
         if path.name not in NOT_LOADED | others and path.is_file():  # a folder, a pipe or a broken link is never read

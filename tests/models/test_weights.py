@@ -366,6 +366,11 @@ def reconfigured(folder: Path, **changes) -> Path:
             "id2label: expected names of outputs 0, 1, ..., found those of 0, 2",
         ),
         ({"id2label": {"0": "angry"}, "label2id": None}, "expected a classifier of two classes or more, found 1 output"),
+        (
+            {"id2label": {"0": "sad", "1": "angry", "2": "sad"}, "label2id": None},
+            "a name of its own for every output, found 'sad'",
+        ),
+        ({"id2label": {"0": "sad", "1": " ", "2": "angry"}, "label2id": None}, "a name of its own for every output, found ' '"),
         ({"problem_type": "regression"}, "its outputs are numbers, not classes"),
         ({"problem_type": ["regression"]}, "problem_type: expected single_label_classification or multi_label_classification"),
         ({"label2id": ["angry"]}, "label2id: expected names with numbers of outputs"),
@@ -454,3 +459,15 @@ def test_the_same_settings_in_another_file_are_another_model(copy):
     before = located(spec(folder)).fingerprint
     (folder / "preprocessor_config.json").rename(folder / "processor_config.json")
     assert located(spec(folder)).fingerprint != before
+
+
+def test_code_of_another_repository_is_refused_and_trusted_code_makes_every_file_count(copy):
+    folder = copy()
+    (folder / "words").mkdir()
+    (folder / "words" / "table.bin").write_bytes(b"1")
+    before = [located(spec(folder, trust_remote_code=trusted)).fingerprint for trusted in (False, True)]
+    (folder / "words" / "table.bin").write_bytes(b"2")
+    after = [located(spec(folder, trust_remote_code=trusted)).fingerprint for trusted in (False, True)]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
+    reconfigured(folder, auto_map={"AutoModel": "somebody/else--own.Model"})
+    refused(folder, "expected code that lies beside the model", trust_remote_code=True)
