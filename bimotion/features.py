@@ -12,7 +12,7 @@ import pandas as pd
 
 from bimotion import audio, files
 from bimotion.errors import ClipError
-from bimotion.lookahead import ahead
+from bimotion.lookahead import ahead, cancelled_quietly
 from bimotion.manifest import Manifest
 from bimotion.progress import Progress
 from bimotion.store import Row, Store, corpus_stores
@@ -44,7 +44,8 @@ def _encoded(encode: Encode, manifest: Manifest, clips: pd.DataFrame, places: np
     paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
     tasks = [paths[start : start + CLIPS_A_TASK] for start in range(0, len(paths), CLIPS_A_TASK)]
     workers = min(cpu_count(), len(tasks))
-    for made in Parallel(n_jobs=workers, return_as="generator")(delayed(_encode_all)(encode, task) for task in tasks):
+    results = Parallel(n_jobs=workers, return_as="generator")(delayed(_encode_all)(encode, task) for task in tasks)
+    for made in cancelled_quietly(results):
         yield from made
 
 

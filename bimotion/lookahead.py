@@ -1,7 +1,8 @@
 """Work done a few items ahead of the one that needs it, in threads: decoding while a model computes."""
 
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -27,3 +28,18 @@ def ahead(make: Callable[[Item], Made], items: Iterable[Item], n: int = 3, worke
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def cancelled_quietly(results: Generator[Item, None, None]) -> Iterator[Item]:
+    """Results of joblib; where they are not all asked for, for something else went wrong, the rest is cancelled without a word.
+
+    >>> list(cancelled_quietly(n for n in range(3)))
+    [0, 1, 2]
+    """
+    try:
+        for result in results:  # noqa: UP028  (`yield from` would close them first)
+            yield result
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results.close()

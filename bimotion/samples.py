@@ -11,6 +11,7 @@ import pandas as pd
 
 from bimotion import audio, files
 from bimotion.errors import AudioError
+from bimotion.lookahead import cancelled_quietly
 from bimotion.manifest import Manifest
 from bimotion.progress import Progress
 from bimotion.store import Row, Store, corpus_stores
@@ -72,7 +73,8 @@ def _decoded(manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Ite
     workers = min(cpu_count(), len(tasks))
     with Parallel(n_jobs=workers, return_as="generator") as parallel:
         for start in range(0, len(tasks), 4 * workers):  # left to itself it decodes on while results wait in memory
-            for found in parallel(delayed(_pcm)(*task) for task in tasks[start : start + 4 * workers]):
+            results = parallel(delayed(_pcm)(*task) for task in tasks[start : start + 4 * workers])
+            for found in cancelled_quietly(results):
                 yield from found
 
 

@@ -103,7 +103,10 @@ class Store:
                 progress.say(f"{self._damage[0]}{more}: damaged in the cache, made again")
                 self._damage.clear()
             todo = self._whole_groups(missing)
-            self._fill(todo, progress.track(make(todo), len(todo), label) if len(todo) else ())
+            made = make(todo) if len(todo) else ()
+            if hasattr(made, "close"):
+                stack.callback(made.close)  # now, not when whoever looks at an error lets go of it
+            self._fill(todo, progress.track(made, len(todo), label))
         if len(lost := self.missing(places)):
             raise StorageError(
                 f"{self.folder}: expected to read back what was written, found {len(lost)} clips damaged or gone"
