@@ -74,6 +74,15 @@ def shared_corpora():
 
 
 @pytest.fixture(scope="session")
+def real_models():
+    """Folder of encoders with real weights: $BIMOTION_MODELS, else ../shared/models (or $BIMOTION_SHARED/models)."""
+    needed = true_trees.MODELS / "whisper-tiny.en" / "config.json"
+    if not needed.exists():
+        pytest.skip(f"no models with real weights on this machine: no {needed}")
+    return true_trees.MODELS
+
+
+@pytest.fixture(scope="session")
 def true_tree(shared_corpora):
     """Root with all corpora: every true name, each clip a tiny valid wav."""
     return once("true", true_trees.build)
