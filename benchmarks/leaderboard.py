@@ -2,7 +2,7 @@
 
 Writes N (1000) submissions of made-up models, with predictions for all test clips of the protocol (in-group), in a temporary
 folder; then times: a build of submissions that nobody prepared; one after `leaderboard verify` prepared them, on this machine
-and, from what it left beside them, on another; the page.
+and, from what it left beside their receipts, on another; the page.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ def main(n: int = 1000, protocol: str = "in-group") -> None:
     spec = importlib.util.spec_from_file_location("submissions", REPOSITORY / "tests" / "submissions.py")
     submissions = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(submissions)
-    from bimotion import board, derived, rescoring, runner, site, submission, verified
+    from bimotion import board, entry_cache, rescoring, runner, site, submission
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -47,7 +47,7 @@ def main(n: int = 1000, protocol: str = "in-group") -> None:
         timed("nothing prepared")
         for one in submission.folders(folder / "submissions"):
             found = rescoring.rescore(one)[1]
-            verified.say(one, verified.digests(one) | derived.derive(one, found), practice=False)
+            submissions.verify(one, entry=entry_cache.prepare(one, found))
         timed("prepared here")
         shutil.rmtree(folder / "cache")
         found = timed("prepared elsewhere")

@@ -1,26 +1,28 @@
 """The board: every submission below a folder as an entry, ranked among those that answer the same question.
 
-What one submission needs (derived.py) is computed once, when it is verified, so a board of a thousand is made anew in seconds
-when one arrives. Ranks hold within a class: the same track, split,
-schema, protocol, test cells and clips. Only verified entries are ranked: nobody is pushed down by numbers that nobody checked.
+What one submission needs (entry_cache.py) is computed once, when it is verified, so a board of a thousand is made anew in
+seconds when one arrives. Ranks hold within a class: the same track, split, schema, protocol, test cells and clips. Only
+verified entries are ranked: nobody is pushed down by numbers that nobody checked. Which are verified is told by receipts
+outside of the submissions (receipt.py), by nothing that a submission brings.
 """
 
 import dataclasses
 import json
-import types
-import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bimotion import derived, entries, files, predictions, protocol, results, submission, tables, verified
-from bimotion.entries import Entry, Standing
+from bimotion import entries, entry_cache, files, lookalikes, predictions, protocol, receipt, results, submission, tables
+from bimotion.entries import MAX_SAME, Entry, Standing
+from bimotion.entry_cache import CachedEntry
 from bimotion.errors import RecordError, printable
+from bimotion.json_schema import schema_of
 from bimotion.records import refuse_others
+from bimotion.statistics import copies
 from bimotion.statistics.ranks import ranks
 from bimotion.statistics.statistic import Statistic
 
-BOARD_VERSION = 1
+BOARD_VERSION = 2
 BOARD_FILE = "board.json"
 VERSION_FIELD = "board_version"
 SCHEMA_FILE = "board.schema.json"
@@ -128,49 +130,103 @@ class Board:
         return folder / BOARD_FILE
 
 
-def build(submissions: Path, *, practice: bool = False) -> Board:
-    """The board of all `<org>__<model>/<run key>/` below a folder. `practice`: synthetic and incomplete data too, marked.
+def build(submissions: Path, *, receipts: Path | None = None, practice: bool = False) -> Board:
+    """The board of all `<org>__<model>/<run key>/` below a folder. `receipts`: their folder, None: `receipts` beside it;
+    `practice`: synthetic and incomplete data too, marked.
 
     What cannot be an entry stands under `excluded` with the reason: synthetic or incomplete data, a limited run, one that is
-    there already, files that break their schema.
+    there already, a name that is reserved or can be mistaken for another, files that break their schema.
 
     Example::
 
         board = build(Path("leaderboard/submissions"))
         board.save(Path("site"))
     """
-    found, unverified, excluded = _derived(Path(submissions), practice)
-    checked = {}
-    for identity, (entry, statistic) in found.items():
+    found, told, excluded = _read(Path(submissions), receipts, practice)
+    checked: dict[str, Entry] = {}
+    for identity, cached in found.items():
+        entry = _with_receipt(cached.entry, identity, told[identity])
         if not practice and (reason := _for_practice(entry)):
             excluded.append(Excluded(identity, reason))
-            continue
-        reason = unverified[identity]
-        marks = dataclasses.replace(entry.marks, verified=reason is None, unverified=reason)
-        checked[identity] = dataclasses.replace(entry, id=identity, marks=marks), statistic
-    kept, first = {}, {}
-    for identity in sorted(checked, key=lambda name: (not checked[name][0].marks.verified, name)):
-        entry, _ = checked[identity]
-        same = first.setdefault(entry.key, identity)
-        if same == identity or entry.marks.verified:  # no name that sorts before a verified entry's may take its place
-            kept[identity] = checked[identity]
         else:
-            excluded.append(Excluded(identity, f"the same run as {same}"))
-    standings = _standings(kept)
-    ranked = [dataclasses.replace(entry, standing=standings.get(identity)) for identity, (entry, _) in kept.items()]
+            checked[identity] = entry
+    for why_not in (_mistaken, _again):
+        reasons = why_not(checked)
+        excluded += [Excluded(identity, reason) for identity, reason in reasons.items()]
+        checked = {identity: entry for identity, entry in checked.items() if identity not in reasons}
+    standings = _standings({identity: found[identity] for identity, entry in checked.items() if entry.marks.verified})
+    same = _same_predictions(checked, found)
+    ranked = [
+        dataclasses.replace(
+            entry,
+            standing=standings.get(identity),
+            marks=dataclasses.replace(entry.marks, same_predictions=same.get(identity, [])),
+        )
+        for identity, entry in checked.items()
+    ]
     classes = _classes(ranked)
     place_of = {one.id: place for place, one in enumerate(classes)}
     ranked.sort(key=lambda entry: (place_of[entry.comparable], *_order(entry)))
     return Board(ranked, classes, references(), sorted(excluded, key=lambda one: one.id))
 
 
+def _with_receipt(entry: Entry, identity: str, told: "_Told") -> Entry:
+    """An entry with its place, and what its receipt says of it."""
+    marks = dataclasses.replace(
+        entry.marks,
+        verified=told.unverified is None,
+        unverified=told.unverified,
+        floor=told.baseline,
+        undeclared=entry.marks.undeclared and not told.baseline,
+    )
+    return dataclasses.replace(entry, id=identity, marks=marks)
+
+
+def _mistaken(found: dict[str, Entry]) -> dict[str, str]:
+    """Entry -> why it cannot stand under its name beside the others: the spelling that is verified stands, else none."""
+    reasons = {}
+    for names in ({key: key.partition("/")[0] for key in found}, {key: entry.full_name for key, entry in found.items()}):
+        verified = {name for key, name in names.items() if found[key].marks.verified}
+        mistaken = lookalikes.mistaken(names.values())
+        for key, name in names.items():
+            others = mistaken.get(name, [])
+            if others and not (name in verified and verified.isdisjoint(others)):
+                told = ", ".join(others)[: entries.MAX_NAME]
+                reasons[key] = printable(f"its name, {name}, can be mistaken for {told}: one of them must go")
+    return reasons
+
+
+def _again(found: dict[str, Entry]) -> dict[str, str]:
+    """Entry -> which it is a copy of: no name that sorts before a verified entry's may take its place."""
+    reasons: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for identity in sorted(found, key=lambda name: (not found[name].marks.verified, name)):
+        same = first.setdefault(found[identity].key, identity)
+        if same != identity and not found[identity].marks.verified:
+            reasons[identity] = f"the same run as {same}"
+    return reasons
+
+
+def _same_predictions(found: dict[str, Entry], cached: dict[str, CachedEntry]) -> dict[str, list[str]]:
+    """Entry -> other names under which its predictions stand, sorted, the first of them."""
+    same = {}
+    for identity, others in copies.alike({identity: cached[identity].sketch for identity in found}).items():
+        names = sorted({found[other].full_name for other in others} - {found[identity].full_name})
+        same[identity] = names[:MAX_SAME]
+    return same
+
+
 def _for_practice(entry: Entry) -> str | None:
-    """Why an entry stands on a board for practice alone; None where it stands on any."""
+    """Why an entry stands only on a board for practice; None where it stands on any."""
     if entry.marks.synthetic:
         return "synthetic data: made by `bimotion data synth`, says nothing about people"
     if entry.marks.incomplete:
         lacking = ", ".join(f"{name} ({n} clips)" for name, n in entry.marks.incomplete.items())
         return f"incomplete corpora: {lacking}"
+    organisations = (entry.id.partition("/")[0].partition("__")[0], *entry.model.split("/")[:-1])
+    if not entry.marks.floor and any(map(submission.is_reserved, organisations)):
+        told = f" ({entry.marks.unverified})" if entry.marks.unverified else ""
+        return f"{submission.RESERVED}/* is reserved for baselines that the receiver verified as such{told}"
     return None
 
 
@@ -194,90 +250,84 @@ def references() -> list[Reference]:
 
 
 def json_schema() -> dict:
-    """JSON Schema (2020-12) of board.json, made of the records' types; descriptions are their docstrings.
+    """JSON Schema (2020-12) of board.json.
 
     >>> json_schema()["$defs"]["Standing"]["properties"]["rank"]
     {'type': 'integer'}
     """
-    definitions: dict[str, dict] = {}
-    top = _definition(Board, definitions)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": BOARD_FILE} | top | {"$defs": definitions}
+    return schema_of(Board, BOARD_FILE)
 
 
-def _definition(record: type, definitions: dict[str, dict]) -> dict:
-    hints = typing.get_type_hints(record)
-    return {
-        "type": "object",
-        "description": " ".join((record.__doc__ or "").split()),
-        "properties": {name: _schema_of(kind, definitions) for name, kind in hints.items()},
-        "required": list(hints),
-        "additionalProperties": False,
-    }
+# --- what is read of each submission, once ----------------------------------------------------------------------------
 
 
-def _schema_of(kind: typing.Any, definitions: dict[str, dict]) -> dict:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        if kind.__name__ not in definitions:
-            definitions[kind.__name__] = _definition(kind, definitions)
-        return {"$ref": f"#/$defs/{kind.__name__}"}
-    if origin is list:
-        return {"type": "array", "items": _schema_of(arguments[0], definitions)}
-    if origin is dict:
-        return {"type": "object", "additionalProperties": _schema_of(arguments[1], definitions)}
-    if origin is types.UnionType:
-        return {"anyOf": [_schema_of(one, definitions) for one in arguments]}
-    return {"type": {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}[kind]}
+@dataclass(frozen=True)
+class _Told:
+    """What the receiver's receipts say of one submission. unverified: why it does not count as verified, None: it does."""
+
+    hashes: dict[str, str]
+    unverified: str | None
+    baseline: bool
+    vouched: bytes | None
+
+    @classmethod
+    def by_receipt(cls, folder: Path, receipts: Path, identity: str, practice: bool) -> "_Told":
+        hashes, found = receipt.digests(folder), None
+        try:
+            found = receipt.load(receipts, identity)
+            reason = "not verified" if found is None else found.why_not(identity, hashes, practice=practice)
+        except RecordError as error:
+            reason = str(error)
+        holds = found is not None and reason is None
+        vouched = receipt.entry(receipts, identity, found) if holds else None
+        return cls(hashes, reason, holds and found.baseline, vouched)
 
 
-# --- what is derived from each submission, once -----------------------------------------------------------------------
-
-
-def _derived(
-    submissions: Path, practice: bool
-) -> tuple[dict[str, tuple[Entry, Statistic | None]], dict[str, str | None], list[Excluded]]:
-    """By place: entry and statistic of what can be read, why it does not count as verified; and what cannot be an entry."""
-    hashes, unverified, excluded = {}, {}, []
+def _read(
+    submissions: Path, receipts: Path | None, practice: bool
+) -> tuple[dict[str, CachedEntry], dict[str, _Told], list[Excluded]]:
+    """By place: what can be read, and what receipts say of it; and what cannot be an entry."""
+    place = receipt.folder_for(submissions, receipts)
+    told: dict[str, _Told] = {}
+    excluded = []
     for folder in submission.folders(submissions):
         identity = folder.relative_to(submissions).as_posix()
         try:
-            if not identity.isprintable():
+            if not lookalikes.is_plain(identity):
                 raise RecordError("expected a printable name")
-            hashes[identity] = verified.digests(folder)
-            unverified[identity] = verified.why_not(folder, hashes[identity], practice=practice)
+            told[identity] = _Told.by_receipt(folder, place, identity, practice)
         except (OSError, RecordError) as error:
             excluded.append(Excluded(printable(identity), printable(str(error))))
-
-    def load(identity: str) -> tuple[Entry, Statistic | None] | None:
-        return derived.load(submissions / identity, hashes[identity], vouched=unverified[identity] is None)
-
-    known = {identity: kept for identity in hashes if (kept := load(identity)) is not None}
-    todo = [identity for identity in hashes if identity not in known]
-    strange = [identity for identity in todo if unverified[identity] is not None]
-    told = predictions.inspect([submissions / identity / results.PREDICTIONS_FILE for identity in strange])
-    reasons = {
-        identity: f"{results.PREDICTIONS_FILE}: {reason}" for identity, reason in zip(strange, told, strict=True) if reason
-    }
+    load = {identity: entry_cache.load(one.hashes, one.vouched) for identity, one in told.items()}
+    known = {identity: cached for identity, cached in load.items() if cached is not None}
+    todo = [identity for identity in told if identity not in known]
+    reasons = _uninspected(submissions, [identity for identity in todo if told[identity].unverified is not None])
     todo = [identity for identity in todo if identity not in reasons]
-    made = derived.derive_all([(submissions / identity, hashes[identity]) for identity in todo])
+    made = entry_cache.derive_all([(submissions / identity, told[identity].hashes) for identity in todo])
     reasons |= {identity: reason for identity, reason in zip(todo, made, strict=True) if reason is not None}
     for identity in todo:
-        if identity not in reasons and (kept := load(identity)) is not None:
-            known[identity] = kept
+        if identity not in reasons and (cached := entry_cache.load(told[identity].hashes, told[identity].vouched)) is not None:
+            known[identity] = cached
         else:
             reasons.setdefault(identity, "cannot be kept: its file in the cache cannot be read back")
     excluded += [Excluded(printable(identity), printable(reason)) for identity, reason in reasons.items()]
-    return {identity: known[identity] for identity in hashes if identity in known}, unverified, excluded
+    return {identity: known[identity] for identity in told if identity in known}, told, excluded
+
+
+def _uninspected(submissions: Path, identities: list[str]) -> dict[str, str]:
+    """Submission -> why its predictions cannot be read: nobody has checked these files."""
+    found = predictions.inspect([submissions / identity / results.PREDICTIONS_FILE for identity in identities])
+    return {one: f"{results.PREDICTIONS_FILE}: {reason}" for one, reason in zip(identities, found, strict=True) if reason}
 
 
 # --- order and rank ---------------------------------------------------------------------------------------------------
 
 
-def _standings(found: dict[str, tuple[Entry, Statistic | None]]) -> dict[str, Standing]:
+def _standings(verified: dict[str, CachedEntry]) -> dict[str, Standing]:
     by_class: dict[str, dict[str, Statistic]] = {}
-    for identity, (entry, statistic) in found.items():
-        if entry.marks.verified and statistic is not None:
-            by_class.setdefault(entry.comparable, {})[identity] = statistic
+    for identity, cached in verified.items():
+        if cached.ranked is not None:
+            by_class.setdefault(cached.entry.comparable, {})[identity] = cached.ranked
     return {
         one.name: Standing(one.rank, one.low, one.high, one.group, len(models))
         for models in by_class.values()

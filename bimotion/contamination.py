@@ -1,14 +1,17 @@
 """Which of our corpora a model had seen before its run, from the names that its makers declare.
 
-Names are free text, so that people can write what their model card says: `CREMA-D`, `cremad`, `Emotional Speech Dataset
-(English)`, `user/iemocap-4-classes`. A name means a corpus where its words, run together, are a known way to write it. What
-matches nothing (MSP-Podcast, RAVDESS, ...) is none of ours.
+Names are free text, so that people can write what their model card says: `CREMA-D`, `cremad2`, `Emotional Speech Dataset
+(English)`, `user/iemocap-4-classes`. A name means a corpus where its words, run together, are a known way to write it or begin
+with one (IEMOCAPdataset), in whatever letters and digits it is spelt (lookalikes.py): to hide a corpus takes another name,
+not another spelling. What matches nothing (MSP-Podcast, RAVDESS, ...) is none of ours.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from bimotion.corpora import CORPORA, corpora_with
+from bimotion.lookalikes import folded
 from bimotion.protocol import Setting
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -32,48 +35,78 @@ COLLECTIONS: dict[str, tuple[str, ...]] = {
     "EMO-SUPERB": ("crema_d", "iemocap"),
 }
 """Published collection -> our corpora in it."""
-OTHERS = ("ASVP-ESD",)
+OTHERS = ("ASVP-ESD", "MESD", "Mexican Emotional Speech Database")
 """Other corpora whose names hold one of ours."""
+DISTINCT = ("CREMA-D", "ElderReact", "EMO-DB", "IEMOCAP", "YueMotion")
+"""Names that no other word holds: they are found anywhere in one (`myIEMOCAPv2`)."""
+ENDINGS = (
+    *("all", "audio", "clean", "clips", "corpora", "corpus", "data", "db", "dev", "emotion", "full", "part", "sample", "set"),
+    *("speech", "split", "subset", "test", "train", "wav", "chinese", "en", "english", "mandarin", "ser", "zh"),
+)
+"""What may follow a name within its last word; so may a number or version: `tess2`, `esdv1`. Short names begin other words."""
+NAMES = (ALIASES, CASED, COLLECTIONS, OTHERS, DISTINCT, ENDINGS)
+_VERSION = re.compile(r"v?\d")
+_DRAWN_ALIKE = str.maketrans("01345i", "oleasl")
+"""Digits and i as the letters that they stand for: IEM0CAP, T3SS."""
 
 
 def _words(name: str) -> list[str]:
-    return re.findall(r"[^\W_]+", name.lower())
+    return re.findall(r"[^\W_]+", folded(name))
+
+
+def _run_together(name: str) -> str:
+    return "".join(_words(name)).translate(_DRAWN_ALIKE)
 
 
 def _meanings() -> dict[str, tuple[str, ...]]:
-    """Words run together -> corpora."""
+    """Words run together -> corpora; longest first."""
     written = {alias: (name,) for name, aliases in ALIASES.items() for alias in aliases} | COLLECTIONS
     others = {name: corpus for name, corpus in CORPORA.items() if name not in ALIASES}
     written |= {alias: (name,) for name, corpus in others.items() for alias in (name, corpus.card.title)}
-    return {"".join(_words(alias)): corpora for alias, corpora in written.items()} | {"".join(_words(n)): () for n in OTHERS}
+    meanings = {_run_together(alias): corpora for alias, corpora in written.items()} | dict.fromkeys(
+        map(_run_together, OTHERS), ()
+    )
+    return {alias: meanings[alias] for alias in sorted(meanings, key=len, reverse=True)}
 
 
 _MEANINGS = _meanings()
 _LONGEST = max(map(len, _MEANINGS))
+_ANYWHERE = {_run_together(name): _MEANINGS[_run_together(name)] for name in DISTINCT}
 
 
 def corpora_meant(name: str) -> tuple[str, ...]:
     """Our corpora that a declared name speaks of, sorted; longer readings first, each word read once.
 
-    >>> corpora_meant("CREMA-D (train split) and user/esd_english")
-    ('crema_d', 'esd')
-    >>> corpora_meant("MSP-Podcast"), corpora_meant("ASVP-ESD")
-    ((), ())
+    >>> corpora_meant("CREMA-D (train split) and user/esd_english"), corpora_meant("cremad2, IEM0CAPdataset")
+    (('crema_d', 'esd'), ('crema_d', 'iemocap'))
+    >>> corpora_meant("MSP-Podcast"), corpora_meant("ASVP-ESD"), corpora_meant("tessellation")
+    ((), (), ())
     """
-    if name.strip() in CASED:
-        return (CASED[name.strip()],)
+    if (whole := unicodedata.normalize("NFKC", name).strip()) in CASED:
+        return (CASED[whole],)
     words, found, start = _words(name), set(), 0
     while start < len(words):
-        joined, readings = "", {}
-        for end in range(start, len(words)):
-            joined += words[end]
-            if len(joined) > _LONGEST:
-                break
-            if joined in _MEANINGS:
-                readings[end + 1] = _MEANINGS[joined]
-        found.update(readings[max(readings)] if readings else ())
-        start = max(readings, default=start + 1)
+        corpora, n_words = _reading(words[start : start + _LONGEST])
+        found.update(corpora)
+        start += n_words
     return tuple(sorted(found))
+
+
+def _reading(words: list[str]) -> tuple[tuple[str, ...], int]:
+    """Corpora that the first words mean, and how many words say so."""
+    written = "".join(words)[: 2 * _LONGEST]
+    drawn = written.translate(_DRAWN_ALIKE)
+    for alias, corpora in _MEANINGS.items():
+        if drawn.startswith(alias):
+            n_words, end = 1, len(words[0])
+            while end < len(alias):
+                end += len(words[n_words])
+                n_words += 1
+            rest = written[len(alias) : end]
+            if rest in ("", "s") or _VERSION.match(rest) or rest.startswith(ENDINGS):
+                return corpora, n_words
+    first = words[0].translate(_DRAWN_ALIKE)
+    return tuple(corpus for name, corpora in _ANYWHERE.items() if name in first for corpus in corpora), 1
 
 
 def contamination(trained_on: Sequence[str] | None, settings: Iterable[Setting]) -> dict[str, list[str]] | None:

@@ -2,40 +2,39 @@
 
 A submission is a folder `<org>__<model>/<run key>/` with result.json and predictions.parquet, and beside them
 
-submission.json   what its sender declares: trained_on (text or a list of corpora), contamination {cell: [corpora]}
-verified.json     the receiver's word (verified.py), and derived.npz (derived.py)
+submission.json   what its sender declares: trained_on (text or a list of names); absent from local results
 
-It is not ours, so no number in it is believed: result.json says what was run, predictions.parquet gives every score.
+It is not ours, so no number in it is believed: result.json says what was run, predictions.parquet gives every score, and which
+of our corpora trained_on names is worked out here. What the receiver says of it lies elsewhere (receipt.py).
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
-from bimotion import groups, rescoring, submission
+from bimotion import groups, lookalikes, rescoring, submission
+from bimotion.contamination import contamination
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError
 from bimotion.labels import LabelSchema, schema_named
 from bimotion.protocol import Setting
-from bimotion.records import json_object
 from bimotion.results import AdaptUsed, Result
+from bimotion.statistics import copies
 from bimotion.statistics.calibration import expected_calibration_error
 from bimotion.statistics.gaps import gaps
 from bimotion.statistics.intervals import Draws, by_setting
 from bimotion.statistics.statistic import Interval, Statistic, combined, mean_known
-from bimotion.submission import MAX_SUBMISSION_BYTES, SUBMISSION_FILE
 from bimotion.test_set import test_set
 
 METRIC = "weighted_f1"
 BASE = ("in-group/inference", "zero-shot/zero-shot")
 """Transfer/method of the settings that a model is ranked by: trained in the cell that it is tested in, or on nothing."""
-FLOORS = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
-MAX_NAME, MAX_TEXT = 200, 1000
+MAX_NAME, MAX_TEXT, MAX_SAME = 200, 1000, 10
 REPLICATES = 2000  # of the bootstrap: intervals take a standard error from it, which 2000 give to within 2 %
 DIGITS = 4
 
@@ -110,16 +109,20 @@ class Marks:
     verified          the receiver computed its scores from its own references, and no file has changed since
     unverified        why not, else null
     contaminated      cell -> corpora tested there that the model was trained on before, as declared
+    undeclared        nothing is declared of what the model was trained on before: no word that it was on none of ours
+    same_predictions  other names under which the same predictions stand (statistics/copies.py); the first MAX_SAME of them
     assumed_age       cell -> corpora tested there whose speakers' ages are assumed
     shared_speakers   corpus -> why its test speakers may be in training
     incomplete        corpus -> clips found, of all that are published
     synthetic         made by `bimotion data synth`: on no board but one for practice
-    floor             a floor row: any speech model should beat it
+    floor             a baseline that the receiver made: any speech model should beat it
     """
 
     verified: bool
     unverified: str | None
     contaminated: dict[str, list[str]]
+    undeclared: bool
+    same_predictions: list[str]
     assumed_age: dict[str, list[str]]
     shared_speakers: dict[str, str]
     incomplete: dict[str, str]
@@ -191,14 +194,29 @@ class Entry:
         """The headline that it is ranked by; None where a cell is missing."""
         return next((self.headline[name] for name in BASE if name in self.headline), None)
 
+    @property
+    def full_name(self) -> str:
+        """Of the model with its organisation: that of the folder, where the model's own name has none."""
+        organisation, _, named = self.id.partition("/")[0].partition("__")
+        return f"{organisation}/{self.model}" if organisation and named and "/" not in self.model else self.model
 
-def read(folder: Path, identity: str) -> tuple[Entry, Statistic | None]:
-    """A submission's entry, and the statistic that ranks it (None without all four cells). Not yet verified or ranked.
+
+class Read(NamedTuple):
+    """What is read of a submission: its entry, the statistic that ranks it (None without all four cells), and a sketch of its
+    predictions."""
+
+    entry: Entry
+    ranked: Statistic | None
+    sketch: copies.Sketch
+
+
+def read(folder: Path, identity: str) -> Read:
+    """A submission as an entry, not yet verified or ranked.
 
     Raises RecordError for what cannot stand on a board; other errors where predictions are malformed.
     """
     result, table = rescoring.read(folder)
-    if not result.model.name.isprintable() or not 0 < len(result.model.name) <= MAX_NAME:
+    if not lookalikes.is_plain(result.model.name) or not 0 < len(result.model.name) <= MAX_NAME:
         raise RecordError(f"model: expected a name of 1 to {MAX_NAME} printable characters, found {result.model.name!a:.80}")
     if reason := submission.why_not_shown(result):
         raise RecordError(reason)
@@ -208,7 +226,7 @@ def read(folder: Path, identity: str) -> tuple[Entry, Statistic | None]:
         raise RecordError(f"expected predictions of seeds {result.seeds}, found others")
     _check_size(table)
     schema, settings = schema_named(result.schema.name), rescoring.settings_of(result)
-    statement = _statement(folder)
+    declared = submission.declared(folder)
     tested = {cell: sorted(names) for cell, names in table.groupby("cell")["corpus"].unique().items()}
     scores, headline, ranked = _scores(result, table, settings, schema)
     found = gaps(table, settings, schema, replicates=REPLICATES)
@@ -233,24 +251,35 @@ def read(folder: Path, identity: str) -> tuple[Entry, Statistic | None]:
         n_trainings=len(result.fits) if result.track != "zero-shot" else 0,
         device=result.provenance.device,
         finished=result.provenance.finished,
-        trained_on=_text(statement.get("trained_on")),
+        trained_on=_text(declared),
         headline=headline,
         scores=scores,
         gaps=[_gap(one.kind, one.of, one.interval, one.chance) for one in found],
         marks=Marks(
             verified=False,
             unverified="not verified",
-            contaminated=_contamination(statement.get("contamination"), tested),
+            contaminated=_contaminated(declared, settings, tested),
+            undeclared=declared is None,
+            same_predictions=[],
             assumed_age=_assumed(result, tested),
             shared_speakers={name: used.speakers_shared for name, used in result.data.corpora.items() if used.speakers_shared},
             incomplete={
                 name: f"{used.n_found} of {used.n_published}" for name, used in result.data.corpora.items() if not used.complete
             },
             synthetic=result.data.synthetic,
-            floor=result.model.name in FLOORS,
+            floor=False,
         ),
     )
-    return entry, ranked
+    return Read(entry, ranked, copies.sketch(_one_a_cell(table, settings)))
+
+
+def _one_a_cell(table: pd.DataFrame, settings: Iterable[Setting]) -> list[pd.DataFrame]:
+    """Predictions of every test cell, once: those that rank where there are, of all its corpora."""
+    chosen: dict[str, str] = {}
+    first = sorted(settings, key=lambda one: (f"{one.transfer}/{one.method}" not in BASE, one.corpora is not None))
+    for setting in first:
+        chosen.setdefault(str(setting.test), setting.training_set)
+    return [table[(table["cell"] == cell) & (table["train"] == train)] for cell, train in sorted(chosen.items())]
 
 
 def _check_size(table: pd.DataFrame) -> None:
@@ -347,25 +376,20 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or value != value else round(float(value), DIGITS)
 
 
-def _statement(folder: Path) -> dict:
-    return json_object(folder / SUBMISSION_FILE, MAX_SUBMISSION_BYTES) if os.path.lexists(folder / SUBMISSION_FILE) else {}
-
-
-def _text(declared: object) -> str | None:
-    if isinstance(declared, list):
-        declared = ", ".join(map(str, declared)) or "nothing"
-    text = "" if declared is None else str(declared)
-    return (text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 4]} ...") or None
-
-
-def _contamination(declared: object, tested: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Cell -> corpora, of those tested."""
+def _text(declared: list[str] | None) -> str | None:
     if declared is None:
-        return {}
-    if not isinstance(declared, dict) or not all(isinstance(names, list) for names in declared.values()):
-        raise RecordError(f"{SUBMISSION_FILE}: contamination: expected cells with lists of corpora")
-    found = {cell: sorted(set(map(str, declared.get(cell, []))) & set(corpora)) for cell, corpora in sorted(tested.items())}
-    return {cell: names for cell, names in found.items() if names}
+        return None
+    text = ", ".join(declared) or "nothing"
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 4]} ..."
+
+
+def _contaminated(
+    declared: list[str] | None, settings: Iterable[Setting], tested: dict[str, list[str]]
+) -> dict[str, list[str]]:
+    """Cell -> corpora that the statement names, of those tested."""
+    found = contamination(declared, settings) or {}
+    kept = {cell: sorted(set(found.get(cell, ())) & set(corpora)) for cell, corpora in sorted(tested.items())}
+    return {cell: names for cell, names in kept.items() if names}
 
 
 def _assumed(result: Result, tested: dict[str, list[str]]) -> dict[str, list[str]]:

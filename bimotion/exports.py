@@ -149,6 +149,10 @@ def _note(entry: Entry, score: Number | CellScore) -> str:
             said.append(f"trained on {', '.join(entry.marks.contaminated[score.test])} before")
     elif entry.marks.contaminated:
         said.append(f"trained before on corpora tested in {', '.join(entry.marks.contaminated)}")
+    if entry.marks.undeclared:
+        said.append("what it was trained on before is not declared")
+    if entry.marks.same_predictions:
+        said.append(f"same predictions as {', '.join(entry.marks.same_predictions)}")
     return "; ".join([*said, "verified" if entry.marks.verified else "not verified", f"run {entry.key}"])
 
 
@@ -192,7 +196,7 @@ def _rows(board: Board) -> Iterator[list[str]]:
         values = [cells[cell].value if cell in cells else None for cell in CELLS]
         asked = [entry.track, entry.split_rule, entry.schema, entry.protocol]
         mean = percent(entry.base.value if entry.base else None)
-        yield [rank, entry.model, *asked, mean, interval, *map(percent, values), ", ".join(_marks(entry))]
+        yield [rank, entry.full_name, *asked, mean, interval, *map(percent, values), ", ".join(_marks(entry))]
     for one in board.references:
         values = _printed(one)
         asked = [one.track, one.split_rule, one.schema, "-"]
@@ -207,10 +211,11 @@ def _printed(one: Reference) -> list[float | None]:
 def _marks(entry: Entry) -> list[str]:
     marks = entry.marks
     said = {"SYNTHETIC": marks.synthetic, "verified": marks.verified, "not verified": not marks.verified, "floor": marks.floor}
-    said |= {"contaminated": marks.contaminated, "incomplete": marks.incomplete}
+    said |= {"contaminated": marks.contaminated, "not declared": marks.undeclared, "incomplete": marks.incomplete}
     said |= {"assumed ages": marks.assumed_age, "shared speakers": marks.shared_speakers}
     adapted = [] if entry.adapt is None else [f"adapted: {entry.adapt.summary}"]
-    return [name for name, applies in said.items() if applies] + adapted
+    same = [f"same predictions as {name}" for name in marks.same_predictions]
+    return [name for name, applies in said.items() if applies] + same + adapted
 
 
 def _markdown(board: Board) -> str:
@@ -254,7 +259,7 @@ def _csv(board: Board) -> str:
         standing = [None] * 4 if place is None else [place.rank, place.low, place.high, place.tie_group]
         scores = dict(_scalars(entry))
         numbers = [getattr(scores.get(cell), what, None) for cell in (MEAN, *CELLS) for what in ("value", "low", "high")]
-        facts = [_cell(getattr(entry, name)) for name in asked]
+        facts = [_cell(entry.full_name if name == "model" else getattr(entry, name)) for name in asked]
         writer.writerow([*standing, *facts, *numbers, "; ".join(_marks(entry))])
     for one in board.references:
         values = [one.headline[BASE[0]], *_printed(one)]

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from bimotion import files, predictions, rescoring, results
+from bimotion import files, lookalikes, predictions, rescoring, results
 from bimotion.contamination import contamination
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
-from bimotion.records import parsed, typed
+from bimotion.records import json_object, parsed, typed
 from bimotion.results import PREDICTIONS_FILE, RESULT_FILE, Result
 
 SUBMISSION_VERSION = 1
@@ -32,6 +32,10 @@ MAX_NAMES = 1000
 MAX_TEXT = 200
 MAX_SHOWN = 50_000
 MAX_PARAMETERS = 10**15
+RESERVED = "bimotion"
+"""Organisation of the baselines, which nobody but the receiver enters."""
+BASELINES = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
+"""Models of this package: any speech model should beat them."""
 _UNFINISHED = "unfinished"  # runner.PARTS_FOLDER, without all that a runner loads
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 """Of an organisation or a model, as the Hub takes them: nothing that a path or a shell reads otherwise."""
@@ -135,7 +139,7 @@ def pack(
     content = prepare(result_dir, contact=contact, trained_on=trained_on, organisation=organisation, practice=practice)
     folder = into / PurePosixPath(next(iter(content))).parent
     if folder.exists():
-        there = {path: (into / path).read_bytes() for path in content if (into / path).is_file()}  # not what verified it
+        there = {path: (into / path).read_bytes() for path in content if (into / path).is_file()}
         if there != content:
             raise SettingError(f"{folder}: expected nothing, found another submission of this run; remove it first")
         return folder
@@ -176,6 +180,22 @@ def load(path: Path) -> Submission:
         return typed(Submission, content, "submission")
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from None
+
+
+def declared(folder: Path) -> list[str] | None:
+    """What the statement of a submission, verified or not, says that the model was trained on; None: it does not say, or there
+    is no statement. Raises RecordError."""
+    if not os.path.lexists(folder / SUBMISSION_FILE):
+        return None
+    found = json_object(folder / SUBMISSION_FILE, MAX_SUBMISSION_BYTES).get("trained_on")
+    names = [found] if isinstance(found, str) else found
+    if names is None or names == [""]:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RecordError(f"{SUBMISSION_FILE}: trained_on: expected null, a text or a list of texts, found {found!a:.80}")
+    if sum(map(len, names)) > MAX_NAMES * MAX_TEXT:
+        raise RecordError(f"{SUBMISSION_FILE}: trained_on: expected at most {MAX_NAMES} names, found more")
+    return names
 
 
 def why_not(result: Result, practice: bool = False) -> str | None:
@@ -228,7 +248,7 @@ def why_malformed(statement: Submission) -> str | None:
     """Why texts of a submission cannot be taken; None where they can. Texts: one line of at most MAX_TEXT characters."""
     texts = [("contact", statement.contact), *(("trained_on", name) for name in statement.trained_on or ())]
     for where, text in texts:
-        if text is not None and not (text == text.strip() and 0 < len(text) <= MAX_TEXT and text.isprintable()):
+        if text is not None and not (text == text.strip() and 0 < len(text) <= MAX_TEXT and lookalikes.is_plain(text)):
             return f"{where}: expected one line of 1 to {MAX_TEXT} characters, found {text!r:.80}"
     if len(statement.trained_on or ()) > MAX_NAMES:
         return f"trained_on: expected at most {MAX_NAMES} names, found {len(statement.trained_on)}"
@@ -259,6 +279,15 @@ def organisation_of(model: str, organisation: str | None) -> str:
     if slash and organisation not in (None, named):
         raise SettingError(f"organisation: expected {named}, as the model's name says, found {organisation!r:.80}")
     return named if slash else organisation
+
+
+def is_reserved(organisation: str) -> bool:
+    """Whether an organisation is called like this package, or so that it can be mistaken for it.
+
+    >>> is_reserved("Bi-M0tion"), is_reserved("lab")
+    (True, False)
+    """
+    return lookalikes.skeleton(organisation).replace("-", "") == lookalikes.skeleton(RESERVED)
 
 
 def restricted(result: Result) -> list[str]:

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from bimotion import claims, predictions, rescoring, results, rows, scoring, submission
+from bimotion import claims, predictions, receipt, rescoring, results, rows, scoring, submission
 from bimotion.claims import differs, short
 from bimotion.errors import BimotionError, printable
 from bimotion.labels import SCHEMAS
+from bimotion.receipt import MAX_SUBMITTED_BYTES
 from bimotion.reference import Reference
 from bimotion.results import PREDICTIONS_FILE, RESULT_FILE, Result, Score
 from bimotion.submission import SUBMISSION_FILE, Submission
-from bimotion.verified import MOST_BYTES, RECEIVERS
 
 MAX_LINE = 500
 MAX_LINES = 50
@@ -103,7 +103,7 @@ def _read_records(path: Path, verdict: Verdict, reference: Reference, practice: 
     if problems:
         return
     verdict.submission = statement = submission.load(path / SUBMISSION_FILE)
-    for name in MOST_BYTES:
+    for name in MAX_SUBMITTED_BYTES:
         with (path / name).open("rb") as file:
             verdict.hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
     others = {name: digest for name, digest in verdict.hashes.items() if name != SUBMISSION_FILE}
@@ -137,13 +137,12 @@ def _file_problems(path: Path) -> Iterator[str]:
         return
     found: dict[str, os.stat_result] = {}
     with os.scandir(path) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.name not in (*MOST_BYTES, *RECEIVERS):  # the latter are the receiver's own, and not read here
-                yield f"expected {', '.join(MOST_BYTES)} alone, found {entry.name!r:.100}"
-                return
+        for entry in entries:
             found[entry.name] = entry.stat(follow_symlinks=False)
-    for name in sorted(MOST_BYTES.keys() | found):
-        most = (MOST_BYTES | RECEIVERS)[name]
+    if unexpected := sorted(found.keys() - MAX_SUBMITTED_BYTES.keys()):
+        yield receipt.why_unexpected(unexpected[0])
+        return
+    for name, most in sorted(MAX_SUBMITTED_BYTES.items()):
         if name not in found:
             yield f"{name}: expected a file, found none"
         elif not stat.S_ISREG(found[name].st_mode):

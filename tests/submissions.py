@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from bimotion import files, predictions, rescoring, results
+from bimotion import files, predictions, receipt, rescoring, results, submission
 from bimotion.results import ModelUsed
 
 FILES = (results.RESULT_FILE, results.PREDICTIONS_FILE, "submission.json")
@@ -52,10 +52,27 @@ class Source:
         return folder
 
 
-def verify(folder: Path) -> None:
-    """Say that the receiver found a submission to be right."""
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES if (folder / name).exists()}
-    (folder / "verified.json").write_text(json.dumps({"verified": True, "practice": False, "sha256": hashes}))
+def verify(folder: Path, **options) -> None:
+    """Write a receipt: that the receiver found a submission to be right; a baseline's where it is called so."""
+    organisation, _, _ = folder.parent.name.partition("__")
+    options = {"baseline": submission.is_reserved(organisation)} | options
+    receipt.write(receipt.folder_for(folder.parents[1]), name_of(folder), digests(folder), **options)
+
+
+def name_of(folder: Path) -> str:
+    """What receipts call a submission."""
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def receipt_of(folder: Path) -> Path:
+    """Where the receipt of a submission lies."""
+    return receipt.folder_for(folder.parents[1]) / name_of(folder) / receipt.RECEIPT_FILE
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Of the files of a submission, whatever else lies there."""
+    there = [folder / name for name in FILES if (folder / name).exists()]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in there}
 
 
 MODELS = {  # name -> share of the truth that it knows, parameters
@@ -86,27 +103,27 @@ def run_of(true_tree: Path, protocol: str = "inference") -> Path:
 
 def few(true_tree: Path) -> Path:
     """A folder of submissions, the same in every module of one test session: the whole run of bimotion/random, MODELS on one
-    clip in 12 of it, and a file that is no result."""
-    into = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "submissions"
+    clip in 12 of it, and a file that is no result; receipts beside it."""
+    board = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "board"
     run = run_of(true_tree)
-    with FileLock(f"{into}.lock"):
-        if not into.exists():
-            _few(into, run)
-    return into
+    with FileLock(f"{board}.lock"):
+        if not board.exists():
+            with files.folder_written(board) as folder:
+                _few(folder / "submissions", run)
+    return board / "submissions"
 
 
-def _few(into: Path, run: Path) -> None:
-    with files.folder_written(into) as folder:
-        real = folder / "bimotion__random" / run.name
-        real.mkdir(parents=True)
-        shutil.copy(run / results.RESULT_FILE, real)
-        with (real / results.PREDICTIONS_FILE).open("wb") as file:
-            predictions.write(run / results.PREDICTIONS_FILE, file)
-        verify(real)
-        source = Source(run, keep=12)
-        for number, (model, (skill, n_parameters)) in enumerate(MODELS.items()):
-            told = {"statement": STATEMENTS.get(model), "verified": model != "lab/unverified"}
-            source.write(folder, model, skill, number, n_parameters=n_parameters, **told)
-        (folder / "lab__broken" / "key").mkdir(parents=True)
-        for name in FILES[:2]:
-            (folder / "lab__broken" / "key" / name).write_text("{}")
+def _few(folder: Path, run: Path) -> None:
+    real = folder / "bimotion__random" / run.name
+    real.mkdir(parents=True)
+    shutil.copy(run / results.RESULT_FILE, real)
+    with (real / results.PREDICTIONS_FILE).open("wb") as file:
+        predictions.write(run / results.PREDICTIONS_FILE, file)
+    verify(real)
+    source = Source(run, keep=12)
+    for number, (model, (skill, n_parameters)) in enumerate(MODELS.items()):
+        told = {"statement": STATEMENTS.get(model), "verified": model != "lab/unverified"}
+        source.write(folder, model, skill, number, n_parameters=n_parameters, **told)
+    (folder / "lab__broken" / "key").mkdir(parents=True)
+    for name in FILES[:2]:
+        (folder / "lab__broken" / "key" / name).write_text("{}")

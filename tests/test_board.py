@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bimotion import board, derived, entries, files, protocol, rescoring, results, tables, verified
+from bimotion import board, entries, entry_cache, files, protocol, rescoring, results, submission, tables
 from bimotion.board import Board
 from bimotion.errors import RecordError, SettingError
 from bimotion.labels import schema_named
@@ -47,12 +47,21 @@ def by_model(built):
 
 
 @pytest.fixture
-def alone(folder, tmp_path):
-    """A folder with a copy of one verified submission, whose numbers are in the cache already."""
+def root(tmp_path):
+    """A folder for submissions; receipts lie beside it."""
+    (tmp_path / "submissions").mkdir()
+    return tmp_path / "submissions"
+
+
+@pytest.fixture
+def alone(folder, root):
+    """A folder with a copy of one verified submission, whose numbers are in the cache already, and its receipt."""
 
     def copy(model="org__tiny"):
         (run,) = (folder / model).iterdir()
-        return Path(shutil.copytree(run, tmp_path / model / run.name))
+        one = Path(shutil.copytree(run, root / model / run.name))
+        shutil.copytree(submissions.receipt_of(run).parent, submissions.receipt_of(one).parent)
+        return one
 
     return copy
 
@@ -121,16 +130,16 @@ def test_gaps_are_those_of_the_statistics(by_model, folder):
     assert 0 < age.chance_p <= 1
 
 
-def test_several_seeds_are_one_number(folder, tmp_path, whole_tree):
+def test_several_seeds_are_one_number(folder, root, whole_tree):
     source = submissions.Source(submissions.run_of(whole_tree), keep=40)
-    one = source.write(tmp_path, "lab/seeds", 0.4, 0)
+    one = source.write(root, "lab/seeds", 0.4, 0)
     _, table = rescoring.read(one)
     twice = [table.assign(seed=seed) for seed in (0, 1)]
     pd.concat(twice).to_parquet(one / "predictions.parquet", index=False)
-    assert "expected predictions of seeds [0]" in _verified(tmp_path, one)
+    assert "expected predictions of seeds [0]" in _verified(root, one)
     rewrite(one, seeds=[0, 1])
-    entry = _verified(tmp_path, one)
-    single, _ = entries.read(source.write(tmp_path / "other", "lab/seeds", 0.4, 0), "single")
+    entry = _verified(root, one)
+    single = entries.read(source.write(root / "other", "lab/seeds", 0.4, 0, verified=False), "single").entry
     assert entry.seeds == [0, 1]
     assert [row.value for row in entry.scores] == [row.value for row in single.scores]
     assert [row.n_utterances for row in entry.scores] == [row.n_utterances for row in single.scores]
@@ -158,20 +167,22 @@ def test_marks(by_model):
     }
     assert set(tiny.shared_speakers) == {"csed", "elderreact", "tess"}
     assert tiny.incomplete == {}
+    assert [one.undeclared for one in (dirty, base, tiny, floor)] == [False, False, True, False]
+    assert [one.same_predictions for one in (dirty, base, tiny, floor)] == [[]] * 4
     assert (tiny.verified, tiny.unverified) == (True, None)
 
 
-def test_floor_rows_are_the_floor_models():
-    assert set(entries.FLOORS) == set(FLOOR_MODELS)
+def test_baselines_are_the_floor_models():
+    assert set(submission.BASELINES) == set(FLOOR_MODELS)
 
 
-def test_an_incomplete_run_is_for_practice_alone_and_says_so(alone, tmp_path):
+def test_an_incomplete_run_is_for_practice_alone_and_says_so(alone, root):
     one = alone()
     data = results.load(one / "result.json").data
     lacking = data.corpora | {"csed": dataclasses.replace(data.corpora["csed"], n_found=600, complete=False)}
     rewrite(one, data=DataUsed.of(data.fingerprint, lacking))
-    assert _verified(tmp_path, one, practice=True).marks.incomplete == {"csed": "600 of 652"}
-    (excluded,) = board.build(tmp_path).excluded
+    assert _verified(root, one, practice=True).marks.incomplete == {"csed": "600 of 652"}
+    (excluded,) = board.build(root).excluded
     assert excluded.reason == "incomplete corpora: csed (600 of 652 clips)"
 
 
@@ -179,57 +190,72 @@ def _change(path):
     path.write_text(path.read_text().replace('"device": "cpu"', '"device": "gpu"'))
 
 
+def _said(run, **changes):
+    """Other words in a receipt."""
+    path = submissions.receipt_of(run)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def _moved(run):
+    """A receipt for another name, brought to this one."""
+    _said(run, submission="lab__other/0123")
+
+
 UNVERIFIED = {
-    "no verdict": (lambda run: (run / "verified.json").unlink(), "not verified"),
+    "no receipt": (lambda run: submissions.receipt_of(run).unlink(), "not verified"),
     "a changed result": (lambda run: _change(run / "result.json"), "changed since it was verified: result.json"),
+    "changed predictions": (
+        lambda run: _rewrite_table(run, lambda table: table[::-1]), "changed since it was verified: predictions.parquet"
+    ),
     "a statement added": (
         lambda run: (run / "submission.json").write_text('{"trained_on": "x"}'),
         "changed since it was verified: submission.json",
     ),
-    "a verdict of no": (
-        lambda run: (run / "verified.json").write_text('{"verified": "true"}'),
-        "verified.json does not say that it is",
+    "a receipt without hashes": (
+        lambda run: _said(run, sha256={}), "changed since it was verified: predictions.parquet, result.json"
     ),
-    "a verdict without hashes": (
-        lambda run: (run / "verified.json").write_text('{"verified": true, "practice": false}'),
-        "changed since it was verified: result.json, predictions.parquet",
-    ),
-    "a verdict for practice": (
-        lambda run: (run / "verified.json").write_text((run / "verified.json").read_text().replace("false", "true")),
-        "verified for practice alone",
-    ),
-    "a verdict that is no JSON": (lambda run: (run / "verified.json").write_text("{"), "verified.json: expected JSON"),
-    "a verdict that is a list": (lambda run: (run / "verified.json").write_text("[]"), "expected an object, found list"),
-}
+    "a receipt for practice": (lambda run: _said(run, practice=True), "verified for practice only"),
+    "a receipt of another": (_moved, "its receipt speaks of 'lab__other/0123'"),
+    "a later receipt": (lambda run: _said(run, receipt_version=2), "expected receipt_version 1, found 2: verify it again"),
+    "a word too many": (lambda run: _said(run, verified=True), "receipt.json: expected the fields submission, sha256"),
+    "a receipt that is no JSON": (lambda run: submissions.receipt_of(run).write_text("{"), "receipt.json: expected JSON"),
+    "a receipt that is a list": (lambda run: submissions.receipt_of(run).write_text("[]"), "expected an object, found list"),
+    "a receipt by a link": (lambda run: _linked(submissions.receipt_of(run)), "receipt.json: expected a plain file"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("change", "reason"), UNVERIFIED.values(), ids=list(UNVERIFIED))
-def test_what_does_not_count_as_verified_is_not_ranked(change, reason, alone, tmp_path):
+def test_what_does_not_count_as_verified_is_not_ranked(change, reason, alone, root):
     one = alone()
-    assert only(tmp_path).standing.rank == 1
+    assert only(root).standing.rank == 1
     change(one)
-    entry = only(tmp_path)
+    entry = only(root)
     assert entry.marks.verified is False
-    assert entry.marks.unverified.startswith(reason) or reason in entry.marks.unverified
+    assert reason in entry.marks.unverified
     assert entry.standing is None
 
 
-def test_a_verdict_by_a_link_does_not_count(alone, tmp_path):
-    one = alone()
-    (one / "verified.json").rename(tmp_path / "elsewhere.json")
-    (one / "verified.json").symlink_to(tmp_path / "elsewhere.json")
-    assert only(tmp_path).marks.verified is False
+def test_receipts_lie_anywhere_but_in_submissions(alone, root, tmp_path):
+    alone()
+    moved = (root.parent / "receipts").rename(tmp_path / "elsewhere")
+    assert only(root).marks.verified is False
+    assert only(root, receipts=moved).marks.verified is True
+    inside = moved.rename(root / "receipts")
+    (tmp_path / "link").symlink_to(inside)
+    for place in (inside, root, tmp_path / "link", root / ".." / root.name / "receipts"):
+        with pytest.raises(SettingError, match="expected a folder for receipts outside of the submissions"):
+            board.build(root, receipts=place)
 
 
 # --- what verification leaves beside it -------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def prepared(alone, tmp_path, tmp_path_factory, monkeypatch):
+def prepared(alone, root, tmp_path_factory, monkeypatch):
     """A submission as `leaderboard verify` leaves it, on a machine with an empty cache; its board; what is read there."""
     one = alone()
-    built = board.build(tmp_path)
-    verified.say(one, verified.digests(one) | derived.derive(one, rescoring.rescore(one)[1]), practice=False)
+    built = board.build(root)
+    submissions.verify(one, entry=entry_cache.prepare(one, rescoring.rescore(one)[1]))
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path_factory.mktemp("cache")))
     read, seen = entries.read, []
 
@@ -241,9 +267,9 @@ def prepared(alone, tmp_path, tmp_path_factory, monkeypatch):
     return one, built, seen
 
 
-def test_what_was_derived_travels_with_the_submission(prepared, tmp_path):
+def test_what_was_derived_travels_with_the_submission(prepared, root):
     _, built, seen = prepared
-    assert board.build(tmp_path) == built
+    assert board.build(root) == built
     assert seen == []
 
 
@@ -259,8 +285,15 @@ def _other_facts(change, save=np.savez):
 
 
 def _list(place):
+    """The receipt beside it lists what lies there now."""
+    path = place.with_name("receipt.json")
     digest = hashlib.sha256(place.read_bytes()).hexdigest()
-    verified.say(place.parent, verified.digests(place.parent) | {place.name: digest}, practice=False)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"entry_sha256": digest}))
+
+
+def _unlisted(place):
+    path = place.with_name("receipt.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"entry_sha256": None}))
 
 
 def _array() -> bytes:
@@ -269,16 +302,11 @@ def _array() -> bytes:
     return buffer.getvalue()
 
 
-def _linked(place):
-    place.rename(place.parents[2] / "elsewhere.npz")
-    place.symlink_to(place.parents[2] / "elsewhere.npz")
-
-
 NOT_VOUCHED = {
     "another byte": lambda place: place.write_bytes(place.read_bytes()[:-1] + b"!"),
     "cut": lambda place: (place.write_bytes(place.read_bytes()[:500]), _list(place)),
-    "a link": _linked,
-    "not listed": lambda place: verified.say(place.parent, verified.digests(place.parent), practice=False),
+    "a link": lambda place: _linked(place),
+    "not listed": _unlisted,
     "too large": lambda place: place.write_bytes(b"0" * (2**22 + 1)),
     "another version": _other_facts(lambda facts: facts | {"key": "0" * 24}),
     "packed, so that it might unpack to any size": _other_facts(lambda facts: facts, np.savez_compressed),
@@ -297,45 +325,42 @@ NOT_VOUCHED = {
 
 
 @pytest.mark.parametrize("change", NOT_VOUCHED.values(), ids=list(NOT_VOUCHED))
-def test_other_derived_numbers_are_computed_again(change, prepared, tmp_path):
+def test_other_derived_numbers_are_computed_again(change, prepared, root):
     one, built, seen = prepared
-    change(one / "derived.npz")
-    assert board.build(tmp_path) == built
+    change(submissions.receipt_of(one).with_name("entry.npz"))
+    assert board.build(root) == built
     assert len(seen) == 1
 
 
-def test_without_a_verdict_derived_numbers_count_for_nothing(prepared, tmp_path):
+def test_without_a_receipt_derived_numbers_count_for_nothing(prepared, root):
     one, built, seen = prepared
-    (one / "verified.json").unlink()
-    (entry,) = board.build(tmp_path).entries
+    submissions.receipt_of(one).unlink()
+    (entry,) = board.build(root).entries
     assert (entry.scores, entry.standing) == (built.entries[0].scores, None)
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("change", [{"verified": False}, {"practice": True}, {"sha256": None}], ids=str)
-def test_derived_numbers_count_where_the_verdict_holds(change, prepared, tmp_path):
+@pytest.mark.parametrize("change", [{"submission": "a/b"}, {"practice": True}, {"sha256": {}}], ids=str)
+def test_derived_numbers_count_where_the_receipt_holds(change, prepared, root):
     one, _, seen = prepared
-    said = json.loads((one / "verified.json").read_text())
-    change = change if "sha256" not in change else {"sha256": {"derived.npz": said["sha256"]["derived.npz"]}}
-    (one / "verified.json").write_text(json.dumps(said | change))
-    (entry,) = board.build(tmp_path).entries
+    _said(one, **change)
+    (entry,) = board.build(root).entries
     assert entry.standing is None
     assert len(seen) == 1
 
 
-def test_no_other_numbers_than_the_verified_are_derived(alone):
+def test_no_other_numbers_than_the_verified_are_prepared(alone):
     one = alone()
     found = rescoring.rescore(one)[1]
     scores = [dataclasses.replace(score, value=score.value / 2) for score in found.scores]
     with pytest.raises(RecordError, match=r"verified as 0\.\d+, but a board would show 0\.\d+"):
-        derived.derive(one, dataclasses.replace(found, scores=scores))
-    assert not (one / "derived.npz").exists()
+        entry_cache.prepare(one, dataclasses.replace(found, scores=scores))
 
 
-def test_what_a_file_says_of_itself_for_pandas_is_not_heard(alone, tmp_path):
+def test_what_a_file_says_of_itself_for_pandas_is_not_heard(alone, root):
     """It can rename columns, here the truth to the predictions: another table than the one that is verified."""
     one = alone()
-    before = only(tmp_path)
+    before = only(root)
     table = pq.read_table(one / "predictions.parquet")
     other = {"probabilities": "reference", "reference": "probabilities"}
     columns = [
@@ -346,7 +371,7 @@ def test_what_a_file_says_of_itself_for_pandas_is_not_heard(alone, tmp_path):
     pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(facts)}), one / "predictions.parquet")
     submissions.verify(one)
     assert list(pd.read_parquet(one / "predictions.parquet")) != table.column_names
-    assert dataclasses.replace(only(tmp_path), id=before.id) == before
+    assert dataclasses.replace(only(root), id=before.id) == before
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -395,9 +420,35 @@ REFUSED = {
     "a link": (lambda run: _linked(run / "predictions.parquet"), "predictions.parquet: expected a plain file"),
     "no Parquet": (lambda run: (run / "predictions.parquet").write_bytes(b"PAR1" * 9), "predictions.parquet: "),
     "a broken statement": (lambda run: (run / "submission.json").write_text("{"), "submission.json: expected JSON"),
-    "a contamination of nothing": (
-        lambda run: (run / "submission.json").write_text('{"contamination": {"eng_eld": "tess"}}'),
-        "contamination: expected cells with lists",
+    "a statement of no names": (
+        lambda run: (run / "submission.json").write_text('{"trained_on": {"eng_eld": "tess"}}'),
+        "trained_on: expected null, a text or a list of texts",
+    ),
+    "a statement of numbers": (
+        lambda run: (run / "submission.json").write_text('{"trained_on": [1]}'), "trained_on: expected null, a text or a list"
+    ),
+    "a statement beyond any": (
+        lambda run: (run / "submission.json").write_text(json.dumps({"trained_on": "x" * 200_001})), "at most 1000 names"
+    ),
+    "its own verified.json": (
+        lambda run: (run / "verified.json").write_text('{"verified": true, "practice": false}'),
+        "verified.json: receipts are the receiver's and lie outside of submissions; this one is not believed: remove it and "
+        "run `bimotion leaderboard verify`",
+    ),
+    "its own derived numbers": (lambda run: (run / "derived.npz").touch(), "derived.npz: receipts are the receiver's"),
+    "its own receipt": (
+        lambda run: shutil.copy(submissions.receipt_of(run), run), "receipt.json: receipts are the receiver's"
+    ),
+    "its own entry": (lambda run: (run / "entry.npz").symlink_to("/etc/hostname"), "entry.npz: receipts are the receiver's"),
+    "another file": (
+        lambda run: ((run / "submission.json").write_text("{}"), (run / "Result.json").touch()), "only, found 'Result"
+    ),
+    "a folder": (
+        lambda run: ((run / "submission.json").write_text("{}"), (run / "receipts").mkdir()),
+        "submission.json only, found 'receipts'",
+    ),
+    "invisible in a name": (
+        lambda run: rewrite(run, model=ModelUsed("org/ti\u3164ny", "1")), "expected a name of 1 to 200 printable characters"
     ),
 }  # fmt: skip
 
@@ -415,29 +466,28 @@ def _surrogate(run):
 
 
 def _linked(path):
-    path.rename(path.with_suffix(".moved"))
-    path.symlink_to(path.with_suffix(".moved"))
+    path.symlink_to(path.rename(path.parents[3] / path.name))
 
 
 @pytest.mark.parametrize("verified", [False, True])
 @pytest.mark.parametrize(("change", "reason"), REFUSED.values(), ids=list(REFUSED))
-def test_what_is_no_entry_says_why(change, reason, verified, alone, tmp_path):
+def test_what_is_no_entry_says_why(change, reason, verified, alone, root):
     one = alone()
     change(one)
     if verified and (one / "predictions.parquet").exists():
         submissions.verify(one)
-    found = only(tmp_path)
+    found = only(root)
     assert reason in found
-    assert str(tmp_path) not in found
+    assert str(root) not in found
 
 
-def test_synthetic_data_stand_on_a_board_for_practice_alone(alone, tmp_path):
+def test_synthetic_data_stand_on_a_board_for_practice_alone(alone, root):
     one = alone()
     REFUSED["synthetic"][0](one)
     submissions.verify(one)
-    (entry,) = board.build(tmp_path, practice=True).entries
+    (entry,) = board.build(root, practice=True).entries
     assert entry.marks.synthetic is True
-    assert "synthetic data" in only(tmp_path)
+    assert "synthetic data" in only(root)
 
 
 def test_the_others_stand(built):
@@ -446,63 +496,62 @@ def test_the_others_stand(built):
     assert len(built.entries) == len(submissions.MODELS) + 1
 
 
-def test_one_run_stands_once(alone, tmp_path):
+def test_one_run_stands_once(alone, root):
     first = alone()
-    shutil.copytree(first, tmp_path / "a__thief" / first.name)
-    (tmp_path / "a__thief" / first.name / "verified.json").unlink()
-    found = board.build(tmp_path)
+    shutil.copytree(first, root / "a__thief" / first.name)
+    found = board.build(root)
     assert [entry.id for entry in found.entries] == [f"org__tiny/{first.name}"]  # the verified one, though it sorts last
     assert [(one.id, one.reason) for one in found.excluded] == [
         (f"a__thief/{first.name}", f"the same run as org__tiny/{first.name}")
     ]
 
 
-def test_a_verified_entry_gives_way_to_none(alone, tmp_path):
+def test_a_verified_entry_gives_way_to_none(alone, root):
     """Models without an organisation in their name may be sent by several, under one key."""
     first = alone()
-    shutil.copytree(first, tmp_path / "a__tiny" / first.name)
-    found = board.build(tmp_path)
+    submissions.verify(Path(shutil.copytree(first, root / "a__tiny" / first.name)))
+    found = board.build(root)
     assert {entry.id for entry in found.entries} == {f"a__tiny/{first.name}", f"org__tiny/{first.name}"}
     assert found.excluded == []
 
 
-def test_a_statement_taken_away_makes_it_unverified(alone, tmp_path):
+def test_a_statement_taken_away_makes_it_unverified(alone, root):
     one = alone()
-    (one / "submission.json").write_text('{"contamination": {"eng_eld": ["tess"]}}')
+    (one / "submission.json").write_text('{"trained_on": ["TESS"], "contamination": {}}')
     submissions.verify(one)
-    assert only(tmp_path).marks.contaminated == {"eng_eld": ["tess"]}
+    assert only(root).marks.contaminated == {"eng_eld": ["tess"], "eng_adu": ["tess"]}
     (one / "submission.json").unlink()
-    marks = only(tmp_path).marks
+    marks = only(root).marks
     assert (marks.verified, marks.unverified) == (False, "changed since it was verified: submission.json")
 
 
-def test_a_name_that_moves_the_cursor_is_no_entry(alone, tmp_path):
-    alone().parent.rename(tmp_path / "a\x1b[2K\rlab__evil")
-    (excluded,) = board.build(tmp_path).excluded
+def test_a_name_that_moves_the_cursor_is_no_entry(alone, root):
+    alone().parent.rename(root / "a\x1b[2K\rlab__evil")
+    (excluded,) = board.build(root).excluded
     assert excluded.id.isprintable()
     assert excluded.reason == "expected a printable name"
 
 
-def test_nothing_is_read_that_is_not_two_folders_down(alone, tmp_path):
+def test_nothing_is_read_that_is_not_two_folders_down(alone, root):
     one = alone()
-    for place in (tmp_path, tmp_path / "a", tmp_path / "a" / "b" / "c", tmp_path / ".hidden" / "b"):
+    for place in (root, root / "a", root / "a" / "b" / "c", root / ".hidden" / "b"):
         shutil.copytree(one, place, dirs_exist_ok=True)
-    assert only(tmp_path).id == f"org__tiny/{one.name}"
+    assert only(root).id == f"org__tiny/{one.name}"
 
 
-def test_a_submission_without_its_record_is_told_and_a_link_is_not_followed(alone, tmp_path):
+def test_a_submission_without_its_record_is_told_and_a_link_is_not_followed(alone, root):
     one = alone()
-    bare = tmp_path / "lab__bare" / "0123"
+    bare = root / "lab__bare" / "0123"
     bare.mkdir(parents=True)
     shutil.copy(one / "predictions.parquet", bare)
-    dangling = tmp_path / "lab__dangling" / "0123"
+    dangling = root / "lab__dangling" / "0123"
     dangling.mkdir(parents=True)
-    (dangling / "result.json").symlink_to(tmp_path / "nowhere")
-    elsewhere = tmp_path.with_name(f"{tmp_path.name}-elsewhere") / "lab__elsewhere"
+    (dangling / "result.json").symlink_to(root / "nowhere")
+    elsewhere = root.parent / "elsewhere" / "lab__elsewhere"
     shutil.copytree(one, elsewhere / one.name)
-    (tmp_path / "lab__elsewhere").symlink_to(elsewhere)
-    (tmp_path / "lab__bare" / one.name).symlink_to(elsewhere / one.name)
-    found = board.build(tmp_path)
+    (root / "lab__elsewhere").symlink_to(elsewhere)
+    (root / "lab__bare" / one.name).symlink_to(elsewhere / one.name)
+    found = board.build(root)
     assert [entry.id for entry in found.entries] == [f"org__tiny/{one.name}"]
     assert [(out.id, out.reason) for out in found.excluded] == [
         ("lab__bare/0123", "result.json: expected a plain file, found none"),
@@ -510,9 +559,9 @@ def test_a_submission_without_its_record_is_told_and_a_link_is_not_followed(alon
     ]
 
 
-def test_a_folder_that_is_not_there_is_no_empty_board(tmp_path):
+def test_a_folder_that_is_not_there_is_no_empty_board(root):
     with pytest.raises(SettingError, match="expected a folder of submissions, found none"):
-        board.build(tmp_path / "typo")
+        board.build(root / "typo")
 
 
 # --- ranks ------------------------------------------------------------------------------------------------------------
@@ -554,10 +603,10 @@ def test_other_questions_are_not_compared(changes, folder, by_model):
         assert entries.comparable(dataclasses.replace(result, **same)) == entries.comparable(result)
 
 
-def test_an_entry_without_all_cells_has_no_mean_and_no_rank(folder, tmp_path, whole_tree):
+def test_an_entry_without_all_cells_has_no_mean_and_no_rank(folder, root, whole_tree):
     source = submissions.Source(submissions.run_of(whole_tree), keep=40)
-    one = source.write(tmp_path, "lab/part", 0.4, protocol=ProtocolUsed("inference", "1", ["eng_adu", "eng_eld"]))
-    entry = _verified(tmp_path, one)
+    one = source.write(root, "lab/part", 0.4, protocol=ProtocolUsed("inference", "1", ["eng_adu", "eng_eld"]))
+    entry = _verified(root, one)
     assert (entry.base, entry.headline, entry.standing) == (None, {}, None)
     assert {row.test for row in entry.scores} == {"eng_adu", "eng_eld"}
 
@@ -641,35 +690,35 @@ def test_the_same_submissions_give_the_same_bytes(built, folder):
     assert board.build(folder).to_json() == built.to_json()
 
 
-def test_a_lost_cache_changes_nothing(alone, tmp_path, monkeypatch):
+def test_a_lost_cache_changes_nothing(alone, root, monkeypatch):
     alone()
-    before = board.build(tmp_path).to_json()
-    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / ".cache"))
-    assert board.build(tmp_path).to_json() == before
+    before = board.build(root).to_json()
+    monkeypatch.setenv("BIMOTION_CACHE", str(root.parent / "cache"))
+    assert board.build(root).to_json() == before
     (kept,) = (files.cache_dir() / "board").iterdir()
     kept.write_bytes(kept.read_bytes()[:2000])
-    assert board.build(tmp_path).to_json() == before
+    assert board.build(root).to_json() == before
 
 
-def test_a_board_of_nothing(tmp_path):
-    found = board.build(tmp_path)
+def test_a_board_of_nothing(root):
+    found = board.build(root)
     assert (found.entries, found.comparable, found.excluded) == ([], [], [])
     assert breaches(board.json_schema(), json.loads(found.to_json())) == []
     assert isinstance(found, Board)
 
 
-def test_thirty_submissions(whole_tree, tmp_path):
+def test_thirty_submissions(whole_tree, root):
     """Derived once; made again from what was kept in a time that a thousand can afford (benchmarks/leaderboard.py)."""
     source = submissions.Source(submissions.run_of(whole_tree), keep=60)
     cells = {"protocol": ProtocolUsed("in-group", "1", ["eng_adu", "eng_eld"])}
     for number in range(30):
         asked = {"protocol": ProtocolUsed("in-group", "1")} if number % 6 == 0 else cells
-        source.write(tmp_path, f"lab/model-{number}", 0.2 + number / 75, number, **asked)
+        source.write(root, f"lab/model-{number}", 0.2 + number / 75, number, **asked)
     started = time.perf_counter()
-    first = board.build(tmp_path)
+    first = board.build(root)
     derived_s = time.perf_counter() - started
     assert [one.n_entries for one in first.comparable] == [5, 25]
     assert sorted(entry.standing.rank for entry in first.entries if entry.standing) == list(range(1, 6))
     started = time.perf_counter()
-    assert board.build(tmp_path).to_json() == first.to_json()
+    assert board.build(root).to_json() == first.to_json()
     assert time.perf_counter() - started < derived_s / 10  # a two-hundredth of it

@@ -139,7 +139,7 @@ def test_compare_submit_verify_and_page(results, root, tmp_path):
     assert "eng_adu@iemocap+emo_db+shemo+urdu -> deu_adu" in " ".join(shown.stdout.split())
     packed = bimotion("submit", paper.folder(output), "--output", tmp_path / "in", "--practice", "--trained-on", "EmoBox")
     assert packed.returncode == 0, packed.stderr
-    verified = bimotion("leaderboard", "verify", tmp_path / "in", "--corpora", root, "--practice")
+    verified = bimotion("leaderboard", "verify", tmp_path / "in", "--corpora", root, "--practice", "--baseline")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "trained on emo_db before" in verified.stdout
     built = bimotion("leaderboard", "build", tmp_path / "in", "-o", tmp_path / "site", "--practice")

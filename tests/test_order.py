@@ -80,7 +80,7 @@ def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, synth_roo
         assert list(other) == list(found[0])
         assert [name for name in other if other[name] != found[0][name]] == []
     assert found[0]["what was said"].count("REFUSED\n") == 7  # a part of the clips; each with all that is wrong with it
-    assert len(found[0]["site/leaderboard.json"]) > 10_000
+    assert len(found[0]["site/board.json"]) > 10_000
 
 
 def _content(path: Path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bimotion import derived, entries, runner
+from bimotion import entries, entry_cache, runner
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -44,6 +44,12 @@ def submissions(synth_root, tmp_path_factory) -> Path:
 
 
 def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_path):
+    refused = bimotion("leaderboard", "verify", submissions, "--corpora", synth_root, "--practice")
+    assert refused.returncode == 1
+    assert refused.stdout.count("bimotion/* is reserved for baselines that the receiver made") == 2
+    for place in submissions.glob("bimotion__*/*"):
+        own = bimotion("leaderboard", "verify", place, "--corpora", synth_root, "--practice", "--baseline")
+        assert own.returncode == 0, own.stdout + own.stderr
     verified = bimotion("leaderboard", "verify", submissions, "--corpora", synth_root, "--practice")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert verified.stdout.count(": verified") == 3
@@ -57,14 +63,18 @@ def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_pa
     assert {entry["marks"]["verified"] for entry in board["entries"]} == {True}
     shown = bimotion("leaderboard", "export", submissions, "--format", "markdown", "--practice")
     (prosody,) = [line for line in shown.stdout.splitlines() if "| bimotion/prosody |" in line]
-    assert "| SYNTHETIC, verified" in prosody
+    assert "| SYNTHETIC, verified, floor" in prosody
+    elsewhere = ["--practice", "--receipts", tmp_path / "none"]
+    shown = bimotion("leaderboard", "export", submissions, "--format", "csv", *elsewhere)
+    assert shown.stdout.count("not verified") == 3
+    assert {path.name for path in submissions.glob("*/*/*")} == {"predictions.parquet", "result.json", "submission.json"}
     real = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "real")
     assert json.loads((tmp_path / "real" / "board.json").read_text())["entries"] == []
     assert real.stderr.count("synthetic data") == 3
 
 
 def test_what_was_changed_afterwards_is_refused(submissions, synth_root):
-    (place,) = submissions.glob("bimotion__random/*")
+    (place,) = submissions.glob("lab__*/*")
     path = place / "result.json"
     before = path.read_bytes()
     content = json.loads(before)
@@ -74,7 +84,7 @@ def test_what_was_changed_afterwards_is_refused(submissions, synth_root):
         refused = bimotion("leaderboard", "verify", place, "--corpora", synth_root, "--practice")
         assert refused.returncode == 1
         assert "REFUSED" in refused.stdout
-        assert not (place / "verified.json").exists()
+        assert not (submissions.parent / "receipts" / place.parent.name).exists()
     finally:
         path.write_bytes(before)
 
@@ -109,10 +119,10 @@ def test_the_page_is_served_on_this_machine_alone(submissions, tmp_path):
 
 
 def test_numbers_of_an_entry_are_those_of_their_version(submissions):
-    """Where they move, `derived.DERIVED_VERSION` must rise: files beside verified submissions hold those of before."""
+    """Where they move, `entry_cache.ENTRY_VERSION` must rise: files beside receipts hold those of before."""
     (place,) = submissions.glob("bimotion__random/*")
-    entry, _ = entries.read(place, "bimotion__random/key")
+    entry = entries.read(place, "bimotion__random/key").entry
     headline, cell, gap = entry.base, entry.scores[1], entry.gaps[0]
     found = [headline.value, headline.low, headline.high, cell.value, cell.low, cell.high, cell.calibration_error]
     found += [gap.value, gap.low, gap.high, gap.chance_low, gap.chance_high, gap.chance_p]
-    assert (derived.DERIVED_VERSION, found) == (2, pytest.approx(GOLDEN, abs=2e-4))
+    assert (entry_cache.ENTRY_VERSION, found) == (3, pytest.approx(GOLDEN, abs=2e-4))

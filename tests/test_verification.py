@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bimotion import (
-    derived,
+    board,
     predictions,
+    receipt,
+    receiving,
     records,
     reference,
     rescoring,
@@ -27,9 +29,8 @@ from bimotion import (
     scoring,
     submission,
     verification,
-    verified,
 )
-from bimotion.errors import RecordError
+from bimotion.errors import RecordError, SettingError
 from bimotion.labels import SCHEMAS
 from bimotion.reference import Reference
 from bimotion.results import Fit, Result
@@ -191,29 +192,166 @@ def test_a_model_that_is_trained_on_nothing_is_verified(run, known, tmp_path):
     assert verification.verify(zero_shot(run).write(tmp_path), known).problems == []
 
 
-def marked(folder, known, practice=False):
-    """Verified, and said so beside it or taken away, as the command does."""
-    verdict = verification.verify(folder, known, practice=practice)
-    if verdict.ok:
-        verified.say(folder, verdict.hashes | derived.derive(folder, verdict.result), practice=practice)
-    else:
-        verified.withdraw(folder)
+# --- receipts ---------------------------------------------------------------------------------------------------------
 
 
-def test_marks_hold_for_verified_files_alone(run, known, tmp_path):
-    folder = submission.pack(run, tmp_path, contact=None, trained_on=None)
-    marked(folder, known)
-    assert json.loads((folder / "verified.json").read_text())["verified"] is True
-    assert verified.vouched(folder) == (folder / "derived.npz").read_bytes()
-    again = verification.verify(folder, known)
-    assert again.ok
-    assert verified.why_not(folder, again.hashes, practice=False) is None
-    marked(folder, known, practice=True)
-    assert verified.why_not(folder, again.hashes, practice=False) == "verified for practice alone"
-    assert verified.why_not(folder, again.hashes, practice=True) is None
+def received(folder, known, **options):
+    """The verdict on one submission, and its receipt; as the command gives them."""
+    name = f"{folder.parent.name}/{folder.name}"
+    [verdict] = receiving.receive(folder.parents[1], [name], known, **{"baseline": True} | options)
+    return verdict, receipt.load(receipt.folder_for(folder.parents[1], options.get("receipts")), name)
+
+
+def test_receipts_hold_for_verified_files_only(run, known, tmp_path):
+    folder = submission.pack(run, tmp_path / "submissions", contact=None, trained_on=None)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    verdict, found = received(folder, known)
+    name = found.submission
+    assert (name, found.sha256, found.practice) == (f"bimotion__random/{folder.name}", verdict.hashes, False)
+    assert sorted(found.sha256) == [PREDICTIONS, RESULT, STATEMENT]
+    assert found.why_not(name, receipt.digests(folder), practice=False) is None
+    assert receipt.entry(tmp_path / "receipts", name, found) == (tmp_path / "receipts" / name / "entry.npz").read_bytes()
+    _, found = received(folder, known, practice=True)
+    assert found.why_not(name, verdict.hashes, practice=False) == "verified for practice only"
+    assert found.why_not(name, verdict.hashes, practice=True) is None
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     (folder / RESULT).write_text("{}")
-    marked(folder, known)
-    assert {path.name for path in folder.iterdir()} == {RESULT, PREDICTIONS, STATEMENT}
+    verdict, found = received(folder, known)
+    assert (verdict.ok, found, list((tmp_path / "receipts").iterdir())) == (False, None, [])
+
+
+def test_receipts_may_lie_elsewhere_but_in_no_submissions(run, known, tmp_path):
+    folder = submission.pack(run, tmp_path / "submissions", contact=None, trained_on=None)
+    assert received(folder, known, receipts=tmp_path / "mine")[1] is not None
+    assert not (tmp_path / "receipts").exists()
+    with pytest.raises(SettingError, match="outside of the submissions"):
+        received(folder, known, receipts=tmp_path / "submissions" / "receipts")
+
+
+def test_a_flipped_byte_of_any_file_makes_an_entry_unverified(run, known, tmp_path):
+    folder = submission.pack(run, tmp_path / "submissions", contact=None, trained_on=None)
+    _, found = received(folder, known)
+    for path in folder.iterdir():
+        data = path.read_bytes()
+        for place in (0, len(data) // 2, len(data) - 1):
+            path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+            reason = found.why_not(found.submission, receipt.digests(folder), practice=False)
+            assert reason == f"changed since it was verified: {path.name}"
+        assert board.build(tmp_path / "submissions").entries == []
+        path.write_bytes(data)
+    (entry,) = board.build(tmp_path / "submissions").entries
+    assert (entry.marks.verified, entry.marks.floor) == (True, True)
+
+
+def test_a_baseline_is_what_the_receiver_says_of_one_run(run, known, tmp_path):
+    folder = submission.pack(run, tmp_path / "submissions", contact=None, trained_on=None)
+    verdict, found = received(folder, known, baseline=False)
+    assert (verdict.ok, found) == (False, None)
+    assert verdict.problems == [
+        "model: bimotion/* is reserved for baselines that the receiver made: if you made this one, verify it with --baseline"
+    ]
+    assert received(folder, known)[1].baseline is True
+    assert received(folder, known, baseline=False)[1].baseline is True  # said before, of the same files
+    statement = json.loads((folder / STATEMENT).read_text())
+    (folder / STATEMENT).write_text(json.dumps(statement | {"contact": "a stranger"}, indent=1) + "\n")
+    assert received(folder, known, baseline=False)[1] is None
+    with pytest.raises(SettingError, match="a baseline is verified by itself: expected one submission, found 2"):
+        receiving.receive(tmp_path, ["a/b", "c/d"], known, baseline=True)
+
+
+@pytest.mark.parametrize(
+    ("organisation", "model"),
+    [("bimotion", "bimotion/large"), ("BiMotion", "BiMotion/prosody"), ("b1m0tion", "b1m0tion/prosody"),
+     ("birnotion", "birnotion/random"), ("bi-motion", "bi-motion/random"), ("BIMOTI0N", "prosody")],
+)  # fmt: skip
+def test_no_stranger_takes_the_name_of_a_baseline(organisation, model, run, known, tmp_path):
+    for baseline in (False, True):
+        draft = Draft(run)
+        draft.result["model"]["name"], draft.statement["organisation"] = model, organisation
+        verdict, found = received(draft.write(tmp_path / str(baseline)), known, baseline=baseline)
+        assert found is None
+        assert verdict.problems == [
+            f"model: bimotion/* is reserved for bimotion/majority, bimotion/prosody, bimotion/random; found {model}"
+        ]
+
+
+def named(run, model, root):
+    """A submission of a model, with probabilities of its own."""
+    draft = Draft(run)
+    draft.result["model"]["name"], draft.statement["organisation"] = model, model.partition("/")[0]
+    return draft.write(root)
+
+
+def test_names_that_look_alike_are_refused(run, known, tmp_path):
+    root = tmp_path / "submissions"
+    first = named(run, "lab/x1", root)
+    assert received(first, known, baseline=False)[1] is not None
+    others = [named(run, model, root) for model in ("Lab/x1", "lab/xl", "1ab/x1", "lab/X-1")]
+    names = [f"{folder.parent.name}/{folder.name}" for folder in (first, *others)]
+    verdicts = receiving.receive(root, names, known)
+    assert [verdict.ok for verdict in verdicts] == [True, False, False, False, True]
+    assert verdicts[1].problems == ["name: Lab__x1 can be mistaken for lab__x1, that has a receipt"]
+    for folder in (first, others[-1]):
+        folder.rename(tmp_path / folder.name)  # gone: its name is free again
+    [new, both] = receiving.receive(root, names[1:3], known)
+    assert "name: Lab__x1 can be mistaken for lab__xl, that is verified at the same time: remove one" in new.problems
+    assert not both.ok
+    assert receiving.receive(root, names[1:2], known)[0].ok
+
+
+def test_a_renamed_submission_has_no_receipt(run, known, tmp_path):
+    root = tmp_path / "submissions"
+    folder = named(run, "lab/x", root)
+    received(folder, known, baseline=False)
+    (entry,) = board.build(root).entries
+    assert entry.marks.verified
+    folder.parent.rename(root / "evil__x")
+    (tmp_path / "receipts" / "lab__x").rename(tmp_path / "receipts" / "evil__x")  # even if its receipt goes along
+    (entry,) = board.build(root).entries
+    assert (entry.marks.verified, entry.standing) == (False, None)
+    assert entry.marks.unverified == f"its receipt speaks of 'lab__x/{folder.name}'"
+
+
+COPIES = {
+    "equal": lambda p: p,
+    "rounded": lambda p: p.round(2),
+    "shaken": lambda p: np.clip(p + np.random.default_rng(0).normal(0, 0.003, p.shape), 0, 1),
+    "sharpened": lambda p: p**1.2,
+}
+
+
+def test_a_copy_of_another_entry_is_marked_on_both(run, known, tmp_path):
+    """Scores follow from the copy, so it is verified; an entry of its own has no mark."""
+    for number, (name, change) in enumerate({**COPIES, "other": lambda p: p[::-1]}.items()):
+        draft = Draft(run)
+        draft.result["model"]["name"], draft.statement["organisation"] = f"lab/{name}", "lab"
+        draft.table["probabilities"] = list(change(np.stack(draft.table["probabilities"])).astype(np.float32))
+        draft.rescored()
+        verdict, _ = received(draft.write(tmp_path / "submissions"), known, baseline=False)
+        assert verdict.ok, (number, verdict.problems)
+    marks = {entry.model: entry.marks for entry in board.build(tmp_path / "submissions").entries}
+    copies = {f"lab/{name}" for name in COPIES}
+    assert {name: set(one.same_predictions) for name, one in marks.items()} == {
+        "lab/other": set(), **{name: copies - {name} for name in copies}
+    }  # fmt: skip
+    assert {one.verified for one in marks.values()} == {True}
+
+
+STATEMENTS = ["IEM0CAP", "ＩＥＭＯＣＡＰ", "ІЕМОСАР", "IEMOCAPdataset", "I\u0332EMOCAP", "my-iemocap-v2"]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_spelling_hides_a_corpus(name, evaluated, known, tmp_path):
+    run = evaluated(cells=["eng_adu"])
+    draft = Draft(run)
+    draft.result["model"]["name"], draft.statement["organisation"] = "lab/x", "lab"
+    draft.statement |= {"trained_on": [name], "contamination": {"eng_adu": []}}  # as earlier versions said
+    folder = draft.write(tmp_path / "submissions")
+    verdict, found = received(folder, known, baseline=False)
+    assert found is None
+    assert verdict.problems == ["submission.json: contamination: expected {'eng_adu': ['iemocap']}, found {'eng_adu': []}"]
+    (entry,) = board.build(tmp_path / "submissions").entries
+    assert entry.marks.contaminated == {"eng_adu": ["iemocap"]}
 
 
 def test_practice_is_another_thing(shared_corpora, known, tmp_path):
@@ -556,14 +694,18 @@ TAMPERED = {
     "oversize statement": (afterwards(oversize(STATEMENT, 2**20 + 1), seal=False), "found 1048577"),
     "empty result": (afterwards(rewritten(RESULT, b""), seal=False), "result.json: expected 1 to 33554432 bytes, found 0"),
     # files
-    "file too many": (afterwards(lambda folder: (folder / "run.py").write_text("1/0"), seal=False), "alone, found 'run.py'"),
-    "hidden file": (afterwards(lambda folder: (folder / ".lock").touch(), seal=False), "alone, found '.lock'"),
+    "file too many": (afterwards(lambda folder: (folder / "run.py").write_text("1/0"), seal=False), "only, found 'run.py'"),
+    "hidden file": (afterwards(lambda folder: (folder / ".lock").touch(), seal=False), "only, found '.lock'"),
     "file missing": (afterwards(lambda folder: (folder / PREDICTIONS).unlink(), seal=False), "expected a file, found none"),
     "linked result": (afterwards(linked(RESULT), seal=False), "result.json: expected a plain file, found a link"),
     "linked predictions": (afterwards(linked(PREDICTIONS), seal=False), "predictions.parquet: expected a plain file"),
     "linked statement": (afterwards(linked(STATEMENT), seal=False), "submission.json: expected a plain file"),
-    "linked mark": (afterwards(lambda folder: (folder / "verified.json").symlink_to("/etc/hostname"), seal=False),
-                    "verified.json: expected a plain file"),
+    "its own verified.json": (afterwards(lambda folder: (folder / "verified.json").touch(), seal=False),
+                              "verified.json: receipts are the receiver's and lie outside of submissions"),
+    "its own derived.npz": (afterwards(lambda folder: (folder / "derived.npz").symlink_to("/etc/hostname"), seal=False),
+                            "derived.npz: receipts are the receiver's and lie outside of submissions"),
+    "its own receipt": (afterwards(lambda folder: (folder / "receipt.json").write_text("{}"), seal=False),
+                        "receipt.json: receipts are the receiver's and lie outside of submissions"),
     "linked folder": (afterwards(folder_linked, seal=False), "expected a folder, found a link"),
     "folder for a file": (afterwards(lambda folder: ((folder / RESULT).unlink(), (folder / RESULT).mkdir()), seal=False),
                           "result.json: expected a plain file"),
@@ -622,20 +764,22 @@ def test_nothing_is_written_where_a_submission_lies(run, known, tmp_path, untouc
         verification.verify(folder, known)
 
 
-def test_marks_go_nowhere_else(run, known, tmp_path):
-    victim = tmp_path / "victim" / "verified.json"
-    victim.parent.mkdir()
+def test_receipts_follow_no_link(run, known, tmp_path):
+    victim = tmp_path / "victim"
     victim.write_text("theirs")
-    (tmp_path / "link").symlink_to(victim.parent)
-    marked(tmp_path / "link", known)
-    folder = Draft(run).write(tmp_path)
-    for name in ("verified.json", "derived.npz"):
-        (folder / name).symlink_to(victim)
-    marked(folder, known)
-    assert {path.name for path in folder.iterdir()} == {RESULT, PREDICTIONS, STATEMENT}
-    (folder / "derived.npz").symlink_to(victim)
-    assert derived.derive(folder, rescoring.rescore(folder)[1])
-    assert not (folder / "derived.npz").is_symlink()
+    folder = Draft(run).write(tmp_path / "submissions")
+    place = tmp_path / "receipts" / folder.parent.name / folder.name
+    place.mkdir(parents=True)
+    for name in ("receipt.json", "entry.npz"):
+        (place / name).symlink_to(victim)
+    received(folder, known)
+    assert not any(path.is_symlink() for path in place.iterdir())
+    for name in ("receipt.json", "entry.npz"):
+        (place / name).unlink()
+        (place / name).symlink_to(victim)
+    (folder / RESULT).write_text("{}")
+    received(folder, known)
+    assert not place.exists()
     assert victim.read_text() == "theirs"
 
 

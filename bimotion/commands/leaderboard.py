@@ -9,10 +9,14 @@ import typer
 
 from bimotion.commands.options import Corpus, Only, Practice, Root, locations, names
 from bimotion.commands.terminal import progress
-from bimotion.errors import RecordError, SettingError, printable
+from bimotion.errors import SettingError, printable
 
 app = typer.Typer(help="Submissions: check them, make the board and its page.", no_args_is_help=True)
 Submissions = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of submissions: <org>__<model>/<run key>/.")]
+Receipts = Annotated[
+    Path | None,
+    typer.Option("--receipts", metavar="DIR", help="Folder of receipts. (default: receipts, beside the folder of submissions)"),
+]
 Site = Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")]
 
 
@@ -33,13 +37,18 @@ def verify(
     labels: Annotated[
         Path | None, typer.Option("--labels", metavar="FILE", help="From `bimotion labels export`, instead of corpora.")
     ] = None,
+    receipts: Receipts = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="The one submission is a baseline, bimotion/..., that you made yourself.")
+    ] = False,
     practice: Practice = False,
 ) -> None:
     """Compute every score again from the predictions and check all that a submission says; exit code 1 where any is refused.
 
-    What is found sound gets a verified.json beside it, which holds for these very files, and is made ready for the board.
+    What is found sound gets a receipt, outside of the submission, which holds for these very files, and is made ready for the
+    board.
     """
-    from bimotion import derived, reference, submission, verification, verified
+    from bimotion import receiving, reference, submission
 
     if labels is not None:
         known = reference.load(labels)
@@ -51,16 +60,11 @@ def verify(
     folders = [path] if one else submission.folders(path)
     if not folders:
         raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/, found none")
-    refused = 0
-    for folder, verdict in zip(folders, verification.verify_all(folders, known, practice=practice), strict=True):
-        if verdict.ok:
-            try:
-                verified.say(folder, verdict.hashes | derived.derive(folder, verdict.result), practice=practice)
-            except RecordError as error:
-                verdict.problems.append(printable(str(error)))
-        if not verdict.ok:
-            verified.withdraw(folder)
-            refused += 1
+    root = path.absolute().parents[1] if one else path
+    identities = ["/".join(folder.absolute().parts[-2:]) for folder in folders]
+    verdicts = receiving.receive(root, identities, known, receipts=receipts, practice=practice, baseline=baseline)
+    refused = sum(not verdict.ok for verdict in verdicts)
+    for folder, verdict in zip(folders, verdicts, strict=True):
         print(f"{printable(str(folder))}: {'verified' if verdict.ok else 'REFUSED'}")
         for line in (*verdict.problems, *(f"note: {warning}" for warning in verdict.warnings)):
             print(f"  {line}")
@@ -71,12 +75,15 @@ def verify(
 
 @app.command()
 def build(
-    submissions: Submissions = Path("leaderboard/submissions"), output: Site = Path("site"), practice: Practice = False
+    submissions: Submissions = Path("leaderboard/submissions"),
+    output: Site = Path("site"),
+    receipts: Receipts = None,
+    practice: Practice = False,
 ) -> None:
     """Make board.json, its JSON Schema and a page that opens from the disk."""
     from bimotion import board, records, site, submission
 
-    made = board.build(submissions, practice=practice)
+    made = board.build(submissions, receipts=receipts, practice=practice)
     print(site.build(made, output))
     for one in made.excluded:
         print(f"not on the board: {one.id}: {one.reason}", file=sys.stderr)
@@ -95,13 +102,14 @@ def serve(
     submissions: Submissions = Path("leaderboard/submissions"),
     output: Site = Path("site"),
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
+    receipts: Receipts = None,
     practice: Practice = False,
 ) -> None:
     """Build, and show the page on this machine alone until Ctrl-C."""
     import functools
     import http.server
 
-    build(submissions, output, practice)
+    build(submissions, output, receipts, practice)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=output)
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         print(f"http://127.0.0.1:{server.server_address[1]}/ (Ctrl-C ends it)", flush=True)
@@ -115,12 +123,13 @@ def serve(
 def export(
     submissions: Submissions = Path("leaderboard/submissions"),
     form: Annotated[Format, typer.Option("--format")] = Format.markdown,
+    receipts: Receipts = None,
     practice: Practice = False,
 ) -> None:
     """The board as a table."""
     from bimotion import board, exports
 
-    print(exports.export(board.build(submissions, practice=practice), form.value), end="")
+    print(exports.export(board.build(submissions, receipts=receipts, practice=practice), form.value), end="")
 
 
 @app.command("hub-results")
@@ -130,9 +139,10 @@ def hub_results(
     submissions: Annotated[Path, typer.Option("--submissions", metavar="DIR", help="Folder of submissions.")] = Path(
         "leaderboard/submissions"
     ),
+    receipts: Receipts = None,
 ) -> None:
     """Evaluation results as the Hub shows them: .eval_results/*.yaml a model, eval.yaml of the dataset, model-index."""
     from bimotion import board, exports
 
-    for path in exports.write_hub_results(board.build(submissions), dataset, output):
+    for path in exports.write_hub_results(board.build(submissions, receipts=receipts), dataset, output):
         print(path)

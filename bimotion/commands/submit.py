@@ -40,6 +40,7 @@ def submit(
     from bimotion import submission
 
     declared = None if trained_on is None else names([one for one in trained_on if one]) or []
+    _warn_of_names(folder, organisation)
     options = {"contact": contact, "trained_on": declared, "organisation": organisation, "practice": practice}
     if dry_run:
         for path, content in submission.prepare(folder, **options).items():
@@ -56,6 +57,18 @@ def submit(
             _warn_of_licences(folder)
             name = packed.relative_to(place).as_posix()
             print(hub.pull_request(packed, to, f"submissions/{name}", f"Submission {name}"))
+
+
+def _warn_of_names(folder: Path, organisation: str | None) -> None:
+    from bimotion import results, submission
+
+    model = results.load(folder / results.RESULT_FILE).model.name
+    if submission.is_reserved(model.partition("/")[0] if "/" in model else organisation or ""):
+        print(
+            f"note: {submission.RESERVED}/* is reserved: only whoever keeps a board enters baselines there "
+            "(bimotion leaderboard verify --baseline)",
+            file=sys.stderr,
+        )
 
 
 def _warn_of_licences(folder: Path) -> None:

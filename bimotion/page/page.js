@@ -9,12 +9,14 @@ const MARKS = {
   verified: ["✓", "good", "Verified: every score was computed again from the receiver's own references, and no file has changed since."],
   unverified: ["?", "warn", "Not verified, so not ranked: the scores are those of the predictions as they were sent."],
   contaminated: ["C", "bad", "Contaminated: by its own statement the model was trained on a corpus that it is tested on here."],
+  undeclared: ["N", "warn", "Not declared: its makers do not say what the model was trained on before; “nothing of ours” would be said."],
+  same: ["=", "bad", "Same predictions, but for rounding or a little noise, stand under another name."],
   age: ["A", "", "Assumed ages: the ages of some speakers tested are assumed from how the corpus was made, not known."],
   shared: ["S", "", "Shared speakers: speakers tested may be heard in training, which makes a test easier."],
   incomplete: ["I", "warn", "Incomplete: clips of a corpus were missing, so it is compared with runs on the same clips alone."],
   synthetic: ["SYN", "bad", "SYNTHETIC: made by formulas, not people; a board for practice."],
   adapted: ["T", "warn", "Target audio seen: adapted without labels to the sound of clips from the cell that it is tested in."],
-  floor: ["F", "", "Floor: a model that any speech model should beat."],
+  floor: ["F", "", "Floor: a baseline that the keeper of this board made; any speech model should beat it."],
   printed: ["P", "", "As printed in the paper: other code, no interval, never ranked."],
 };
 const GAPS = { age: "adults less elders", language: "English less Mandarin", worst: "worst cell", transfer: "share of in-group kept" };
@@ -55,6 +57,11 @@ const evidence = (score) =>
   (score.n_speaker_unknown ? `, ${score.n_speaker_unknown} clips of unknown speakers` : "") + `; ${Object.keys(score.corpora).join(", ")}` +
   (score.reason ? `. ${score.reason}` : "");
 
+/** With its organisation: that of the folder, where the model's own name has none. */
+function fullName(entry) {
+  const [organisation, named] = entry.id.split("/")[0].split("__", 2);
+  return organisation && named && !entry.model.includes("/") ? `${organisation}/${entry.model}` : entry.model;
+}
 const adaptation = ({ adapt }) => adapt && `${adapt.title}, ${adapt.setting}`;
 
 function mark(kind, detail) {
@@ -67,6 +74,8 @@ function marksOf(entry) {
   const { marks } = entry;
   const found = [marks.verified ? ["verified"] : ["unverified", `(${marks.unverified})`]];
   if (Object.keys(marks.contaminated).length) found.push(["contaminated", `(${listed(marks.contaminated)})`]);
+  if (marks.undeclared) found.push(["undeclared"]);
+  if (marks.same_predictions.length) found.push(["same", `(${marks.same_predictions.join(", ")})`]);
   if (Object.keys(marks.incomplete).length)
     found.push(["incomplete", `(${Object.entries(marks.incomplete).map(([name, n]) => `${name} ${n}`).join("; ")})`]);
   if (Object.keys(marks.assumed_age).length) found.push(["age", `(${listed(marks.assumed_age)})`]);
@@ -111,7 +120,7 @@ function rowOf(entry) {
   }
   const gap = entry.gaps.find((one) => one.kind === "age" && one.of === "mean") ?? entry.gaps.find((one) => one.kind === "age");
   return {
-    entry, tested, gap, model: entry.model, mean: entry.headline[base], cross: entry.headline["cross-all/inference"],
+    entry, tested, gap, model: fullName(entry), mean: entry.headline[base], cross: entry.headline["cross-all/inference"],
     track: entry.track, split: entry.split_rule, schema: entry.schema, protocol: entry.protocol, target: entry.adapt?.target_seen ? "seen" : "not seen",
     kind: entry.marks.floor ? "floor" : "entry",
   };
@@ -380,7 +389,7 @@ function detail(entry) {
   const calibration = entry.scores.filter((score) => known(score.calibration_error)).map((score) => `${score.test} ${score.calibration_error.toFixed(3)}`);
   $("#detail").replaceChildren(...[
     h("p", {}, h("a", { href: overviewAddress() }, "← All models")),
-    h("h2", { tabindex: "-1" }, entry.model),
+    h("h2", { tabindex: "-1" }, row.model),
     entry.adapt && h("p", { class: "small" }, `Adapted: ${adaptation(entry)}`),
     h("p", { class: "small" }, `${entry.track} · ${entry.split_rule} split · schema ${entry.schema} · protocol ${entry.protocol} · run ${entry.key}`),
     h("p", { class: "lead" }, percent(row.mean?.value), h("small", {},
@@ -420,7 +429,7 @@ function show() {
   if (wanted) {
     detail(wanted);
     opened = wanted.id;
-    document.title = `${wanted.model} · BiMotion leaderboard`;
+    document.title = `${fullName(wanted)} · BiMotion leaderboard`;
     scrollTo(0, 0);
     $("#detail h2").focus();
     return;
