@@ -6,19 +6,17 @@ from typing import Annotated
 
 import typer
 
-from bimotion.commands.options import AsJson, RequireSafetensors
+from bimotion.commands.options import AsJson, Device, RequireSafetensors, Revision, TrustRemoteCode
 from bimotion.commands.terminal import show
 from bimotion.errors import BimotionError
 
 
 def check_model(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Hub id or folder of an audio model, or bimotion/prosody.")],
-    revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of the model on the Hub.")] = None,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run the model's own code.")] = False,
+    revision: Revision = None,
+    trust_remote_code: TrustRemoteCode = False,
     require_safetensors: RequireSafetensors = False,
-    device: Annotated[
-        str | None, typer.Option("--device", help="cpu, cuda, cuda:1, ... [default: cuda if there is one]")
-    ] = None,
+    device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Load a model, send made-up clips through it, say what it hears and what a run costs; exit code 1 if it cannot be used."""

@@ -9,18 +9,22 @@ import typer
 
 from bimotion.bounds import MAX_COUNT, MAX_SEED
 from bimotion.commands.options import (
+    MODEL_PANEL,
     AdaptSetting,
     AllowMissing,
     AsJson,
     Corpus,
+    Device,
     HeadName,
     Only,
     ProtocolName,
     RequireSafetensors,
+    Revision,
     Root,
     SchemaName,
     SplitRules,
     TrackName,
+    TrustRemoteCode,
     locations,
     names,
     numbers,
@@ -38,16 +42,15 @@ def evaluate(
     track: Annotated[
         TrackName, typer.Option("--track", help="frozen, trained whole, or a classifier as it is")
     ] = TrackName.probe,
-    revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of the model on the Hub.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run the model's own code (recorded).")
-    ] = False,
+    revision: Revision = None,
+    trust_remote_code: TrustRemoteCode = False,
     require_safetensors: RequireSafetensors = False,
-    device: Annotated[
-        str | None, typer.Option("--device", help="cpu, cuda, cuda:1, ... [default: cuda if there is one]")
-    ] = None,
+    device: Device = None,
     batch_seconds: Annotated[
-        float | None, typer.Option("--batch-seconds", help="Of audio in one batch. (default: 80 on a CPU, 800 on a GPU)")
+        float | None,
+        typer.Option(
+            "--batch-seconds", rich_help_panel=MODEL_PANEL, help="Of audio in one batch. (default: 80 on a CPU, 800 on a GPU)"
+        ),
     ] = None,
     corpora: Root = None,
     corpus: Corpus = (),

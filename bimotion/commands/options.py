@@ -84,8 +84,23 @@ Practice = Annotated[
     bool,
     typer.Option("--practice", help="Synthetic and incomplete data too, marked: for trying out alone."),
 ]
+MODEL_PANEL = "The model"
+Revision = Annotated[
+    str | None,
+    typer.Option("--revision", rich_help_panel=MODEL_PANEL, help="Branch, tag or commit of the model on the Hub."),
+]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", rich_help_panel=MODEL_PANEL, help="Run the model's own code (recorded).")
+]
 RequireSafetensors = Annotated[
-    bool, typer.Option("--require-safetensors", help="Refuse pickled weights, though no code of theirs would run.")
+    bool,
+    typer.Option(
+        "--require-safetensors", rich_help_panel=MODEL_PANEL, help="Refuse pickled weights, though no code of theirs would run."
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", rich_help_panel=MODEL_PANEL, help="cpu, cuda, cuda:1, ... (default: cuda if there is one)"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Listen = Annotated[bool, typer.Option("--listen/--no-listen", help="Decode every clip (finds silence and duplicates).")]

@@ -13,14 +13,17 @@ from bimotion.commands.options import (
     AllowMissing,
     AsJson,
     Corpus,
+    Device,
     HeadName,
     Only,
     RequireSafetensors,
+    Revision,
     Root,
     Rule,
     SchemaName,
     SplitRule,
     TrackName,
+    TrustRemoteCode,
     locations,
     names,
 )
@@ -30,7 +33,6 @@ from bimotion.errors import SettingError
 Neighbours = Annotated[
     int, typer.Option("--neighbours", "-k", min=1, max=MAX_COUNT, help="Nearest neighbours that coverage looks at.")
 ]
-Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, ... [default: cuda if there is one]")]
 
 
 def project(
@@ -44,10 +46,8 @@ def project(
         Path | None,
         typer.Option("--like", metavar="DIR", help="Folder of a finished run: its track, head and training options."),
     ] = None,
-    revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of the model on the Hub.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run the model's own code (recorded).")
-    ] = False,
+    revision: Revision = None,
+    trust_remote_code: TrustRemoteCode = False,
     require_safetensors: RequireSafetensors = False,
     device: Device = None,
     corpora: Root = None,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bimotion.audio import SAMPLE_RATE_HZ
-from bimotion.errors import ClipError, SettingError, some
+from bimotion.errors import ClipError, some
 from bimotion.models.audio_part import WRAP, audio_part
 from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Intake
 from bimotion.models.weights import ModelError, ModelSpec, Opened, device_of, explained, line, opened, out_of_memory
@@ -44,8 +44,6 @@ def load(spec: ModelSpec) -> "Encoder":
         encoder.encode([audio.decode(path)])[0, -1, : encoder.dim]     # mean of the last layer over the clip's frames
     """
     device = device_of(spec.device)
-    if spec.batch_seconds is not None and not spec.batch_seconds > 0:
-        raise SettingError(f"batch_seconds: expected more than 0, found {spec.batch_seconds}")
 
     def change(config) -> None:
         _without_extras(config)

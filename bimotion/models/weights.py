@@ -8,11 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bimotion.bounds import real_number
 from bimotion.errors import ModelError, SettingError, some
 from bimotion.models import config_bounds, weight_files
 from bimotion.models.weight_files import WeightFiles
 
 _CODE = "more than tensors: its pickle would run code, which is never done; ask its authors for safetensors"
+
+
+MAX_BATCH_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class ModelSpec:
     device: str | None = None
     batch_seconds: float | None = None
     require_safetensors: bool = False
+
+    def __post_init__(self):
+        if self.batch_seconds is not None:
+            real_number("batch_seconds", self.batch_seconds, 0, MAX_BATCH_S, above=True)
 
     @property
     def name(self) -> str:

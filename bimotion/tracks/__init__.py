@@ -62,6 +62,7 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
     """
     if name not in TRACKS:
         raise UnknownName("track", name, TRACKS)
+    known = ModelSpec(model if isinstance(model, str) else type(model).__name__, **spec)
     if options.head is not None and options.head not in PROBE_HEADS:
         raise UnknownName("head", options.head, PROBE_HEADS)
     owners = {"head": "probe", "adapt": "probe", "adapt_setting": "probe", "label_map": "zero-shot", "finetune": "finetune"}
@@ -88,16 +89,16 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
         from bimotion.models.own import OwnEncoder
         from bimotion.tracks.probe import ProbeTrack
 
-        encoder = OwnEncoder(model) if own else encoders.load(ModelSpec(model, **spec))
+        encoder = OwnEncoder(model) if own else encoders.load(known)
         return _adapted(ProbeTrack(encoder, options.head or ("logistic" if options.adapt else "layers")), schema, options)
     if name == "zero-shot":
         from bimotion.models.classifier import Classifier
         from bimotion.tracks.zero_shot import ZeroShotTrack
 
-        return ZeroShotTrack(Classifier(ModelSpec(model, **spec)), schema, options.label_map and Path(options.label_map))
+        return ZeroShotTrack(Classifier(known), schema, options.label_map and Path(options.label_map))
     from bimotion.tracks.finetune import FinetuneTrack
 
-    return FinetuneTrack(ModelSpec(model, **spec), options.finetune or FinetuneOptions(), options.save_checkpoints)
+    return FinetuneTrack(known, options.finetune or FinetuneOptions(), options.save_checkpoints)
 
 
 def _adapted(probe: FeatureTrack, schema: LabelSchema, options: TrackOptions) -> Track:

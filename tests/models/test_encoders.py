@@ -457,7 +457,7 @@ def test_a_commit_on_the_hub_is_resolved_and_used(folder, monkeypatch, tmp_path)
 
 
 def test_settings_that_cannot_be_are_refused(folder):
-    with pytest.raises(SettingError, match="batch_seconds: expected more than 0"):
+    with pytest.raises(SettingError, match="batch_seconds: expected a number above 0"):
         load(ModelSpec(str(folder("hubert")), batch_seconds=0))
     with pytest.raises(SettingError, match="device 'nonsense' cannot be used"):
         load(ModelSpec(str(folder("hubert")), device="nonsense"))
