@@ -1,4 +1,6 @@
-"""Numbers that a user gives: checked against their bounds before anything is done with them."""
+"""Numbers and lists that a user gives: checked before anything is done with them."""
+
+from collections.abc import Iterable
 
 from bimotion.errors import SettingError
 
@@ -30,6 +32,15 @@ def real_number(name: str, value: object, low: float, high: float, *, above: boo
         end = f"below {high}" if below else f"up to {high}"
         raise SettingError(f"{name}: expected a number {start} and {end}, found {_short(value)}")
     return value
+
+
+def one_or_more(value: object) -> list:
+    """The values of a list, in its order; a single name or number stands for a list of one.
+
+    >>> one_or_more("eng_eld"), one_or_more(0), one_or_more(("tess", "csed"))
+    (['eng_eld'], [0], ['tess', 'csed'])
+    """
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
 
 
 def _short(value: object) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bimotion import rescoring
-from bimotion.errors import SettingError
+from bimotion import rescoring, views
+from bimotion.errors import RecordError, SettingError, some
 from bimotion.labels import LabelSchema, schema_named
 from bimotion.protocol import CROSS, Setting
 from bimotion.results import Result
@@ -52,8 +52,11 @@ class Run:
 
 
 def load(folders: Sequence[Path]) -> list[Run]:
-    """Runs of some folders; raises RecordError."""
-    return [Run(*rescoring.read(Path(folder))) for folder in folders]
+    """Runs of some folders; those of `bimotion project`, which lie beside runs, are passed over. Raises RecordError."""
+    runs = [Path(folder) for folder in folders if not (Path(folder) / views.COVERAGE_FILE).is_file()]
+    if not runs:
+        raise RecordError(f"expected folders of runs, found only drawings of `bimotion project`: {some(map(str, folders))}")
+    return [Run(*rescoring.read(folder)) for folder in runs]
 
 
 def questions(runs: Sequence[Run]) -> list[list[Run]]:

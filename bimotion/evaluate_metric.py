@@ -30,7 +30,7 @@ _INPUTS = """
 Args:
     predictions: probability of each class of the schema for each clip, in the schema's order, in [0, 1]
     references: 1 present, 0 absent, -1 not annotated by the clip's corpus, for each class
-    schema: `emotion` (13 classes, any number of them present, the default) or `valence` (3 classes)
+    schema: `emotion` (13 classes, any number of them present, the default), `valence` (3) or `four` (4)
 Returns:
     metric -> value in [0, 1], or None where it is undefined (no clip with any class present). Of clips with none present,
     weighted_f1 alone counts them, as the first class annotated, as the paper's code does.

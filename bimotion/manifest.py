@@ -20,7 +20,7 @@ from bimotion.index import index
 from bimotion.progress import Progress, default_progress
 from bimotion.utterance import UNUSABLE, Finding
 
-OTHERWISE = "Go on without these clips by allow_missing=True (--allow-missing), name the corpora to use"
+OTHERWISE = "Go on without these clips by allow_missing=True (--allow-missing), name the corpora to use (--only)"
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ def build(
     corpora: Iterable[str] | None = None,
     locations: Mapping[str, str | os.PathLike] | None = None,
     skip_malformed: bool = False,
+    otherwise: str = OTHERWISE,
     progress: Progress | None = None,
 ) -> Manifest:
     """Manifest of the corpora below a root.
@@ -121,6 +122,7 @@ def build(
     root         folder with one sub-folder a corpus, any names; None: `BIMOTION_CORPORA`
     corpora      names to read; None: all that are found
     locations    corpus -> its folder, where it lies elsewhere or where two sub-folders look alike
+    otherwise    what to do where one of several corpora is malformed, as the last sentence of the message
 
     Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous, CorpusMalformed (label files; with
     `skip_malformed` such a corpus is left out, with a Finding, unless none is left).
@@ -138,7 +140,9 @@ def build(
             if name not in (locations or {}):
                 location.refuse_corpus_as_root(root, {name: tree})
             malformed.append(Finding("malformed", name, str(tree.root), str(error)))
-            if not skip_malformed or len(malformed) == len(trees):
+            if len(trees) > 1 and not skip_malformed:
+                raise CorpusMalformed(f"{error}. {otherwise}.") from None
+            if len(malformed) == len(trees):
                 raise
     listed = pd.concat([found.table for found in indexed.values()], ignore_index=True).sort_values("id", ignore_index=True)
     listed["duration_s"] = listed["n_frames"] / listed["sample_rate_hz"].where(listed["sample_rate_hz"] > 0)

@@ -20,7 +20,7 @@ import pandas as pd
 
 from bimotion import coverage as covering
 from bimotion import files, groups, manifest, panels, planning, projection, results, splits, views
-from bimotion.bounds import MAX_COUNT, MAX_SEED, whole_number
+from bimotion.bounds import MAX_COUNT, MAX_SEED, one_or_more, whole_number
 from bimotion.corpora import CORPORA, corpus_named
 from bimotion.errors import RecordError, SettingError, UnknownName
 from bimotion.groups import Cell
@@ -98,8 +98,8 @@ def project(
         "require_safetensors": require_safetensors,
         "device": device,
     }
-    corpora = None if corpora is None else tuple(corpora)
-    sets, tests = _training_sets(train, corpora), groups.union(test)
+    corpora = None if corpora is None else tuple(one_or_more(corpora))
+    sets, tests = _training_sets(one_or_more(train), corpora), groups.union(test)
     settings = [Setting("", "projection", cells, cell) for cells in dict.fromkeys(sets.values()) for cell in tests]
     request = Request(data_dir, "", None, split_rule, split_seed, schema, corpora, locations, limit, allow_missing)
     runner = tracked(model, track, wanted, options or TrackOptions(), **known)
@@ -158,7 +158,7 @@ def _training_sets(train: Iterable[str], corpora: tuple[str, ...] | None) -> dic
 def _classes(asked: Iterable[str] | None, schema: LabelSchema, material: Material, job: Job) -> list[str]:
     """Classes to show, in the schema's order; raises UnknownName, SettingError."""
     present = {name for name, any_ in zip(schema.classes, (material.reference[job.test] == 1).any(axis=0), strict=True) if any_}
-    wanted = list(present) if asked is None else list(asked)
+    wanted = list(present) if asked is None else one_or_more(asked)
     if strange := [name for name in wanted if name not in schema.classes]:
         raise UnknownName("class", strange[0], schema.classes)
     if absent := [name for name in wanted if name not in present]:

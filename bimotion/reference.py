@@ -34,6 +34,7 @@ REFERENCE_VERSION = 1
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_CLIPS = 1_000_000
+_OTHERWISE = "References are of whole corpora: name those (--only)"
 _SALT = "bimotion-speaker-1"
 _SYMBOLS = np.frombuffer(b"-01", "S1")  # of the marks -1, 0, 1
 
@@ -95,9 +96,11 @@ class Reference:
             verification.verify(Path("leaderboard/submissions/lab__model/0123456789ab"), reference).problems
         """
         corpora = None if corpora is None else list(corpora)
-        found = manifest.build(root, corpora=corpora, locations=locations, skip_malformed=practice, progress=progress)
+        found = manifest.build(
+            root, corpora=corpora, locations=locations, skip_malformed=practice, otherwise=_OTHERWISE, progress=progress
+        )
         if not practice:
-            found.require_complete(corpora or found.corpora, otherwise="References are of whole corpora: name those (--only)")
+            found.require_complete(corpora or found.corpora, otherwise=_OTHERWISE)
             if found.synthetic:
                 raise SettingError(f"expected real corpora, found synthetic ones: {', '.join(sorted(found.synthetic))}")
         utterances = found.table.set_index("id", drop=False)
@@ -295,7 +298,9 @@ def load(path: Path) -> Reference:
                 raise RecordError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, {MAX_TEXT_BYTES} unpacked; found more")
         content = parsed(text)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise RecordError(f"{path}: expected a labels file (JSON, gzip), found: {error}") from None
+        raise RecordError(
+            f"{path}: expected a labels file (JSON, gzip), found: {error if path.exists() else 'nothing'}"
+        ) from None
     version = content.get("reference_version") if isinstance(content, dict) else None
     if version != REFERENCE_VERSION:
         raise RecordError(f"{path}: expected reference_version {REFERENCE_VERSION}, found {version!r:.80}")

@@ -15,7 +15,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from bimotion import audio, checksums, doctor, equal_samples, files, leaderboard, manifest, planning, results, scoring, splits
-from bimotion.bounds import MAX_SEED, whole_number
+from bimotion.bounds import MAX_SEED, one_or_more, whole_number
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
 from bimotion.labels import schema_named
@@ -104,8 +104,8 @@ def evaluate(
     files.require_writable(Path(output))
     leaderboard.check(Path(output))
     request = Request(
-        data_dir, protocol, None if cells is None else tuple(sorted(cells)), split_rule, split_seed, schema,
-        None if only is None else tuple(only), locations, limit, allow_missing,
+        data_dir, protocol, None if cells is None else tuple(sorted(one_or_more(cells))), split_rule, split_seed, schema,
+        None if only is None else tuple(one_or_more(only)), locations, limit, allow_missing,
     )  # fmt: skip
     map_file = None if label_map is None else Path(label_map)
     options = TrackOptions(head, adapt, adapt_setting, map_file, finetune, save_checkpoints)
@@ -117,7 +117,7 @@ def evaluate(
         "batch_seconds": batch_seconds,
     }
     runner = tracked(model, track, schema_named(schema), options, **known)
-    seeds = sorted({whole_number("seeds", seed, 0, MAX_SEED) for seed in seeds})
+    seeds = sorted({whole_number("seeds", seed, 0, MAX_SEED) for seed in one_or_more(seeds)})
     whole_number("number of seeds", len(seeds), 1, 1000)
     if not runner.trains and len(seeds) > 1:
         raise SettingError(f"track {runner.name}: expected one seed, for nothing is random, found {len(seeds)}")

@@ -355,7 +355,7 @@ def plan_table(
     table.notes.append(f"{distinct}{len(plan.settings)} settings; {len(plan.skipped)} skipped")
     n_clips, audio = len(plan.rows()), f"{hours:.1f} h of audio"
     if heard_h is not None and f"{heard_h:.1f}" != f"{hours:.1f}":
-        audio += f", of which the model hears {heard_h:.1f} h, for its window is of one length"
+        audio += f"; the model hears {heard_h:.1f} h, because its window is of one length"
     if epochs is None:
         heads = f"; then {len(plan.training_sets) * n_seeds} heads on stored features" if trains else ""
         table.notes.append(f"cost: each of {n_clips} clips ({audio}) goes through the model once{heads}")

@@ -7,8 +7,8 @@ import sys
 import pandas as pd
 import pytest
 
-from bimotion import comparing, manifest, runner
-from bimotion.errors import SettingError
+from bimotion import comparing, manifest, runner, views
+from bimotion.errors import RecordError, SettingError
 from bimotion.statistics.ages import age_gaps
 
 
@@ -72,6 +72,16 @@ def test_a_model_cannot_be_separated_from_itself(folders):
     assert {row[4] for row in rows(tables, "less")} == {"cannot separate"}
     assert {row[1] for row in rows(tables, "less")} == {"+0.00"}
     assert "separated in 0 of 36 settings" in tables[0].notes[0]
+
+
+def test_drawings_beside_the_runs_are_passed_over(folders, tmp_path):
+    (tmp_path / views.COVERAGE_FILE).write_text("{}", encoding="utf-8")  # as results/*/*/ gives it after `bimotion project`
+    assert len(comparing.load([tmp_path, folders("random")])) == 1
+    with pytest.raises(RecordError, match="found only drawings of `bimotion project`"):
+        comparing.load([tmp_path])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RecordError, match="expected the folder of a run"):
+        comparing.load([tmp_path / "empty", folders("random")])
 
 
 def test_other_questions_are_not_compared(folders):

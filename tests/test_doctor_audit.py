@@ -222,6 +222,18 @@ def test_one_malformed_corpus_does_not_silence_the_counts_of_others(csed_root, b
     assert bimotion("data", "stats", "--corpora", csed_root, "--allow-missing")[0] == 0
 
 
+def test_what_to_do_about_a_malformed_corpus_is_said(csed_root, bimotion):
+    noise(csed_root / "CREMA-D" / "AudioWAV" / "1001_DFA_ANG_XX.wav", 0, rate=16000)
+    for command, ways in {"data audit": ["--allow-missing", "--only"], "labels export x.json.gz": ["--only"]}.items():
+        code, _, complaint = bimotion(*command.split(), "--corpora", csed_root)
+        assert code == 2
+        assert "expected VideoDemographics.csv" in complaint
+        assert [way for way in ("--allow-missing", "--only") if way in complaint] == ways, command
+    assert bimotion("leaderboard", "verify", csed_root, "--labels", "nowhere.json.gz") == (
+        2, "", "bimotion: nowhere.json.gz: expected a labels file (JSON, gzip), found: nothing\n",
+    )  # fmt: skip
+
+
 def test_sound_that_only_listening_finds_broken(csed_root, bimotion):
     flip(clip(csed_root, VICTIM))
     assert diagnosis(csed_root, listen=False).problems == []

@@ -155,6 +155,16 @@ def test_bounds_by_hand():
         real_number("x", float("nan"), 0, 1)
 
 
+def test_in_python_a_single_name_or_number_stands_for_a_list_of_one(synth_root, tmp_path):
+    options = {"data_dir": synth_root, "output": tmp_path, "protocol": "in-group"}
+    single = bimotion.evaluate("bimotion/majority", cells="zho_eld", only="csed", seeds=0, **options)
+    assert single.protocol.cells == ["zho_eld"]
+    listed = bimotion.evaluate("bimotion/majority", cells=["zho_eld"], only=["csed"], seeds=[0], **options)
+    assert single.key == listed.key
+    with pytest.raises(SettingError, match="seeds: expected a whole number"):
+        bimotion.evaluate("bimotion/majority", seeds="0", **options)
+
+
 WHOLE_BY_NATURE = {  # commands that read corpora and take no --allow-missing -> why
     "coverage": "takes just the clips that the run used",
     "labels export": "an answer key is of whole corpora",
@@ -359,7 +369,7 @@ def test_a_dry_run_counts_what_the_model_hears(family, is_filled_up, tmp_path, s
     words = ["evaluate", "-m", model, "--corpora", synth_root, "--only", "tess,csed", "--dry-run", "-o", tmp_path / "out"]
     code, shown, said = run_main(monkeypatch, words)
     assert (code, "not known" in said) == (0, False), said
-    assert ("of which the model hears" in shown) == is_filled_up
+    assert ("the model hears" in shown) == is_filled_up
     (model / "model.safetensors").unlink()  # a plan needs no weights
     assert run_main(monkeypatch, words)[1] == shown
     (model / "preprocessor_config.json").unlink()

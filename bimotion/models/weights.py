@@ -207,7 +207,7 @@ def _of_folder(spec: ModelSpec, folder: Path) -> Origin:
         raise ModelError(f"{spec.model}: is a folder, and revision {spec.revision!r} means nothing there")
     present = sorted(path.name for path in folder.iterdir())
     if "config.json" not in present and weight_files.ADAPTER not in present:
-        raise ModelError(f"{spec.model}: expected config.json of a model, found {_instead(present)}")
+        raise ModelError(f"{spec.model}: expected config.json of a model, found {_instead(folder, present)}")
 
     def fetch(name: str) -> Path | None:
         return folder / name if (folder / name).is_file() else None
@@ -227,8 +227,10 @@ def _of_folder(spec: ModelSpec, folder: Path) -> Origin:
     )
 
 
-def _instead(present: list[str]) -> str:
-    """What a folder holds that has no config.json."""
+def _instead(folder: Path, present: list[str]) -> str:
+    """What a folder holds that has no config.json, and which of its folders, if any, is a model."""
+    if inside := [name for name in present if (folder / name / "config.json").is_file()]:
+        return f"one in {folder / inside[0]}: pass that folder"
     if any(name.startswith(("tokenizer", "vocab")) for name in present):
         return "only a tokenizer"
     kind = weight_files.foreign(present)

@@ -212,6 +212,12 @@ def test_what_is_no_model_of_transformers_is_called_by_its_name(files, reason, p
     assert "pickle" not in refused(tmp_path, reason)
 
 
+def test_the_folder_above_a_model_says_where_the_model_is(plain, tmp_path):
+    (tmp_path / "run.json").write_text("{}", encoding="utf-8")
+    shutil.copytree(plain, tmp_path / "best")  # as a checkpoint of fine-tuning lies
+    refused(tmp_path, f"found one in {tmp_path / 'best'}: pass that folder")
+
+
 @pytest.fixture(scope="module")
 def hub(plain, tmp_path_factory):
     """Repositories of the forms above, served by HTTP."""
