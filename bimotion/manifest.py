@@ -20,7 +20,7 @@ from bimotion.index import index
 from bimotion.progress import Progress, default_progress
 from bimotion.utterance import UNUSABLE, Finding
 
-OTHERWISE = "Go on without these clips by allow_missing=True (--allow-missing), name the corpora to use (--only)"
+OTHERWISE = "Go on without these clips by allow_missing=True (--allow-missing) or name the corpora to use (--only)"
 
 
 @dataclass(frozen=True)

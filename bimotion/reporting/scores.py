@@ -51,7 +51,7 @@ def transfer(book: Scorebook) -> Section:
 
 def _text(result: Result) -> tuple[str, ...]:
     text = (
-        "Weighted F1 in %: the unweighted mean over a cell's corpora, each scored over its own labels. Below each number its "
+        "Weighted F1 in %: the unweighted mean over a cell's corpora, each scored over its own labels. With each number its "
         "95 % interval, for which speakers are drawn again (clips, where no speaker is known)."
     )
     if len(result.seeds) == 1:
