@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion import comparing, protocol, reporting, rescoring, results, runner, scoring, views
+from bimotion import checksums, comparing, protocol, reporting, rescoring, results, runner, scoring, views
 from bimotion.comparing import Run
 from bimotion.corpora import CORPORA
 from bimotion.coverage import Coverage
@@ -637,6 +637,9 @@ def test_mistakes_are_one_line(folders, tmp_path):
     ):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         shutil.copytree(folders(), tmp_path / "run")
+        (tmp_path / "run" / name).write_text("other")
+        refused(tmp_path / "run", f"{name}: damaged or edited")
+        (tmp_path / "run" / checksums.SUMS_FILE).unlink()  # then the schema alone tells
         (tmp_path / "run" / name).unlink()
         if text is not None:
             (tmp_path / "run" / name).write_text(text)
