@@ -515,6 +515,37 @@ def test_a_verified_entry_gives_way_to_none(alone, root):
     assert found.excluded == []
 
 
+def test_of_names_that_look_alike_the_verified_stands(folder, root, whole_tree):
+    """Case, other letters, digits: in folders and in records; where none is verified, or two are, the owner has to choose."""
+    source = submissions.Source(submissions.run_of(whole_tree), keep=60)
+    cells = {"protocol": ProtocolUsed("in-group", "1", ["eng_eld"])}
+    first = source.write(root, "lab/x1", 0.3, 1, **cells)
+    for number, name in enumerate(("Lab/x1", "lab/xl", "l\u0430b/x1", "lab/x-1")):
+        source.write(root, name, 0.3, 10 + number, verified=False, **cells)
+    found = board.build(root)
+    assert {entry.model for entry in found.entries} == {"lab/x1", "lab/x-1"}
+    assert len(found.excluded) == 3
+    assert all("can be mistaken for" in one.reason and "lab/x1" in one.reason for one in found.excluded)
+    submissions.receipt_of(first).unlink()
+    assert {entry.model for entry in board.build(root).entries} == {"lab/x-1"}
+
+
+@pytest.mark.parametrize(
+    "name", ["bimotion/prosody", "BiMotion/prosody", "b1motion/x", "b\u0456motion/prosody", "birnotion/random"]
+)
+def test_a_reserved_name_stands_for_the_receivers_own_only(name, root, whole_tree):
+    source = submissions.Source(submissions.run_of(whole_tree), keep=60)
+    one = source.write(root, name, 0.3, 1, verified=False, protocol=ProtocolUsed("in-group", "1", ["eng_eld"]))
+    told = "bimotion/* is reserved for baselines that the receiver verified as such"
+    assert only(root) == f"{told} (not verified)"
+    submissions.verify(one, baseline=False)
+    assert only(root) == told
+    entry = only(root, practice=True)
+    assert (entry.marks.floor, entry.marks.undeclared) == (False, True)
+    submissions.verify(one)
+    assert only(root).marks.floor is True
+
+
 def test_a_statement_taken_away_makes_it_unverified(alone, root):
     one = alone()
     (one / "submission.json").write_text('{"trained_on": ["TESS"], "contamination": {}}')

@@ -50,7 +50,19 @@ def test_markdown_holds_every_entry_and_the_published_row(built):
     assert rows[0][0] == "-"
     assert rows[1][0] == f"1 ({built.entries[1].standing.low}-{built.entries[1].standing.high})"
     assert rows[-1][1:3] + rows[-1][8:] == ["XLSR-53 (the paper)", "finetune", "55.12", "70.28", "57.00", "97.00", "as printed"]
-    assert "contaminated" in next(row for row in rows if row[1] == "lab/dirty")[-1]
+    marks = {row[1]: row[-1] for row in rows}
+    assert "contaminated" in marks["lab/dirty"]
+    assert [("not declared" in marks[name]) for name in ("lab/dirty", "lab/base", "org/tiny")] == [False, False, True]
+
+
+def test_a_copy_names_the_other_in_tables_and_notes(built):
+    entry = of(built, "org/tiny")
+    copied = dataclasses.replace(entry, marks=dataclasses.replace(entry.marks, same_predictions=["lab/thief"]))
+    for form in exports.FORMATS:
+        assert "same predictions as lab/thief" in exports.export(dataclasses.replace(built, entries=[copied]), form)
+    assert "; same predictions as lab/thief; verified" in exports.eval_results(copied, "org/bimotion").replace(
+        "\n", " "
+    ).replace("  ", " ")
 
 
 def test_latex_holds_the_same_cells(built):

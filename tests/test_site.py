@@ -50,7 +50,7 @@ def hostile(built):
     for text in HOSTILE.values():
         marks = dataclasses.replace(
             tiny.marks, unverified=text, verified=False, contaminated={"eng_eld": [text]}, incomplete={text: text},
-            shared_speakers={text: text}, assumed_age={text: [text]},
+            shared_speakers={text: text}, assumed_age={text: [text]}, same_predictions=[text],
         )  # fmt: skip
         scores = [dataclasses.replace(one, reason=text, corpora={text: 0.5}, untrained=[text]) for one in tiny.scores]
         adapt = AdaptUsed(text, text, text, text, True)
