@@ -13,6 +13,7 @@ import termios
 import threading
 import time
 import typing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,46 @@ def test_doctor_takes_its_root_either_way_and_tolerates_missing_clips_if_asked(t
 def bimotion_process(*words, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "bimotion", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_every_command_runs_on_a_terminal_of_any_encoding(encoding, monkeypatch, tmp_path, synth_root):
+    monkeypatch.chdir(tmp_path)
+    corpora, run = ["--corpora", synth_root, "--only", "tess,csed"], ["--practice"]
+    main = partial(run_main, monkeypatch, encoding=encoding)
+    evaluated = main(["evaluate", "-m", "bimotion/majority", *corpora, "--protocol", "in-group", "-o", "out"])
+    assert evaluated[0] == 0, evaluated
+    [folder] = Path("out").glob("bimotion__majority/*")
+    packed = main(["submit", folder, *run, "-o", "sent", "--contact", "Zo\u00eb \u2014 \u60c5"])
+    assert packed[0] == 0, packed
+    [sent] = Path("sent").glob("*/*")
+    calls = {
+        "check-model": (["bimotion/majority"], 0),
+        "compare": ([folder], 0),
+        "coverage": ([folder, *corpora[:2]], 2),  # a floor of constant guesses has no features
+        "data audit": ([*corpora, "--no-listen"], 0),
+        "data doctor": ([synth_root, "--no-listen"], 0),
+        "data export": (["copy", "--config", "zho_eld", *corpora], 0),
+        "data list": ([], 0),
+        "data stats": (corpora, 0),
+        "data synth": (["made", "--only", "csed", "--scale", "0.01"], 0),
+        "evaluate": (["-m", "nowhere/\u2014", *corpora], 2),
+        "labels export": (["labels.json.gz", *corpora], 2),  # synthetic corpora have no answer key
+        "leaderboard build": (["sent", *run, "-o", "site"], 0),
+        "leaderboard export": (["sent", *run], 0),
+        "leaderboard hub-results": (["org/name", "--submissions", "sent"], 0),
+        "leaderboard serve": (["nowhere\u2014"], 2),
+        "leaderboard verify": ([sent, "--baseline", *corpora, *run], 0),
+        "project": (["-m", "bimotion/prosody", "--train", "eng_\u00e9ld", "--test", "eng_eld", *corpora], 2),
+        "publish": (["bimotion", "--to", "org/name", "--dry-run", *corpora], 0),
+        "report": ([folder], 0),
+        "score": ([folder], 0),
+        "submit": (["nowhere\u2014"], 2),
+    }
+    assert set(calls) == set(COMMANDS)
+    for name, (words, expected) in calls.items():
+        code, shown, said = main([*name.split(), *words])
+        assert (code, "Traceback" in said) == (expected, False), (name, code, shown[-300:], said)
 
 
 @pytest.fixture

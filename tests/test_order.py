@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bimotion import board, results, runner
+from bimotion import board, checksums, results, runner
 from bimotion.results import ProtocolUsed
 
 _spec = importlib.util.spec_from_file_location("submissions", Path(__file__).parent / "submissions.py")
@@ -87,6 +87,8 @@ def _content(path: Path):
     """Of a file; of a result what it says but for when and how long."""
     if path.parent.parent.parent.name == "runs" and path.name == results.RESULT_FILE:
         return {name: value for name, value in json.loads(path.read_text()).items() if name != "provenance"}
+    if path.name == checksums.SUMS_FILE:  # of the same files, one of which says when
+        return [line.split()[1] for line in path.read_text().splitlines()]
     return path.read_bytes() if path.is_file() else None
 
 
