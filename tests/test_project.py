@@ -157,7 +157,7 @@ def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
         ({"classes": ["joy"]}, UnknownName, "unknown class 'joy'"),
         ({"schema": "emotion", "classes": ["surprise"]}, SettingError, "class surprise: expected test clips of it"),
         ({"model": "bimotion/random"}, SettingError, "expected a model with features"),
-        ({"k": 0}, SettingError, "k of at least 1"),
+        ({"k": 0}, SettingError, "k: expected a whole number from 1"),
     ],
 )
 def test_what_cannot_be_drawn_is_told(options, error, message, small, tmp_path):

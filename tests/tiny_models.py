@@ -3,7 +3,10 @@
 Tests load this file by its path (their imports are by file). Two layers, 16 wide, some thousand parameters, seeded.
 """
 
+import shutil
 from pathlib import Path
+
+import numpy as np
 
 TRANSFORMER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 WAVEFORM = TRANSFORMER | {
@@ -121,3 +124,16 @@ def build(
     model.save_pretrained(folder)
     getattr(transformers, f"{extractor}FeatureExtractor")(**extractor_options).save_pretrained(folder)
     return Path(folder)
+
+
+def overflowing(source: Path, folder: Path) -> Path:
+    """A copy of a model of this file whose hidden states are too large for single precision: no loss of it is finite."""
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(source, folder)
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in sorted(tensors) if name.endswith("output_dense.weight"))
+    save_file(
+        tensors | {name: np.sign(tensors[name]) * np.float32(1e38)}, folder / "model.safetensors", metadata={"format": "pt"}
+    )
+    return folder

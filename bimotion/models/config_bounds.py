@@ -73,7 +73,7 @@ def check_model(place: str, weights: Sequence[Path], config, auto_class) -> None
     n_bytes = sum(path.stat().st_size for path in weights)
     if not n_bytes or type(config) not in auto_class._model_mapping:  # code of its own: the user has trusted it
         return
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # what is drawn after it must stay the same
         model = auto_class.from_config(config)
     n_declared = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
     most = FREE_PARAMETERS + HELD_FOLD * n_bytes // BYTES_A_PARAMETER

@@ -110,7 +110,9 @@ def opened(
         raise ModelError(f"{spec.model}: expected {purpose}, which transformers does not have for {config.model_type!r}")
     change(config)
     if type(config) in auto_class._model_mapping:  # else code of its own, which is run once only
-        with explained(spec.model, "a configuration of which a model can be made"), torch.device("meta"):
+        # a model without memory draws random numbers too: those that are drawn for a new head must stay the same
+        unchanged = torch.random.fork_rng(devices=[])
+        with explained(spec.model, "a configuration of which a model can be made"), unchanged, torch.device("meta"):
             examine(auto_class.from_config(config))
     with explained(spec.model, "a configuration of which a model can be made"):
         config_bounds.check_model(path, origin.weights.paths, config, auto_class)

@@ -80,7 +80,7 @@ SIZES = r"expected hidden states of one size, \w+ gives .*: wrap it as an object
 MULTIPLE = r"expected hidden states of a clip, found: The number of spectrogram frames \(\d+\) must be a multiple of"
 ARGUMENT = r"expected hidden states of a clip, found: Dots3NoteAudioModel.forward\(\) missing .* 'chunk_sample_lengths'"
 THINKER = r"expected the part of qwen2_5_omni that hears, found the whole: .*thinker.save_pretrained"
-LIBRARY = r"requires (the )?(torchaudio|timm|essentia) library"
+LIBRARY = r"requires (the )?(torchaudio|timm|essentia|librosa) library"
 BROKEN = r"expected a configuration of which a model can be made, found: "
 BEFORE_WEIGHTS = {  # refused by configuration and feature extractor
     CODEC: "csm dac encodec mimi pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_encoder univnet vibevoice "

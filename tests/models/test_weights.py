@@ -477,3 +477,16 @@ def test_code_of_another_repository_is_refused_and_trusted_code_makes_every_file
     assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
     reconfigured(folder, auto_map={"AutoModel": "somebody/else--own.Model"})
     refused(folder, "expected code that lies beside the model", trust_remote_code=True)
+
+
+def test_a_new_head_is_the_same_whatever_is_examined_before(plain):
+    """By hand: the head that transformers draws after the seed, with nothing of ours in between."""
+    from transformers import AutoModelForAudioClassification
+
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        AutoModelForAudioClassification.from_pretrained(plain)
+        state = torch.get_rng_state()
+        torch.manual_seed(seed)
+        Classifier(spec(plain))
+        assert torch.equal(torch.get_rng_state(), state), "random numbers were drawn, and what follows would move"
