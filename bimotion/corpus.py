@@ -123,6 +123,18 @@ def checked_age(years: float, where: str) -> float:
     return years
 
 
+def contradicted(path: str, stated: Callable[[str], object], said: object) -> str | None:
+    """Which folders of a clip state something else than its name does; None where none does.
+
+    stated   name of a folder, in lower case -> what it says of the clips below it, however deep; None: nothing
+    said     what the clip's name says
+
+    >>> contradicted("old/Negative/a/Nat_Female-1.wav", {"natural": "Nat", "negative": "Neg"}.get, "Nat")
+    'Negative'
+    """
+    return ", ".join(folder for folder in path.split("/")[:-1] if stated(folder.lower()) not in (None, said)) or None
+
+
 def sounds(tree: Tree, grammar: re.Pattern[str], suffixes: frozenset[str] = SOUND_SUFFIXES) -> Iterator[tuple[File, re.Match]]:
     """Sound files whose stem matches a corpus's file-name grammar, with the match."""
     for file in tree.files:

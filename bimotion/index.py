@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bimotion import audio, files
-from bimotion.corpus import SOUND_SUFFIXES, Corpus, Reading, checked_age
+from bimotion.corpus import SOUND_SUFFIXES, Corpus, Reading, Statements, checked_age
 from bimotion.errors import AudioError, CorpusMalformed, some
 from bimotion.progress import Progress
 from bimotion.tree import Tree
@@ -151,16 +151,34 @@ def _unrecognised(corpus: Corpus, tree: Tree, reading: Reading) -> list[Finding]
 
 
 def _check_listing(tree: Tree, reading: Reading) -> None:
-    """Raise CorpusMalformed for clips that the corpus's lists name twice, and for paths that cannot be written down."""
+    """Raise CorpusMalformed for clips that the corpus's lists name twice, for speakers of whom two facts differ, and for
+    paths that cannot be written down."""
     n_listed = Counter(utterance.id for utterance in reading.utterances)
     if twice := sorted({u.id for u in reading.utterances if u.path is None and n_listed[u.id] > 1}):
         raise CorpusMalformed(f"{tree.root}: expected one entry a clip in its label files, found several for {some(twice)}")
     for utterance in reading.utterances:
         checked_age(utterance.age_years, f"{tree.root}: {utterance.id}")
+    _check_speakers(tree, reading.utterances)
     paths = [u.path for u in reading.utterances if u.path] + [finding.where for finding in reading.findings]
     if foreign := [path for path in paths if any("\ud800" <= character <= "\udfff" for character in path)]:
         shown = some(path.encode("utf-8", "backslashreplace").decode() for path in foreign)
         raise CorpusMalformed(f"{tree.root}: expected file names in UTF-8, found {shown}; rename these files or folders")
+
+
+def _check_speakers(tree: Tree, utterances: list[Utterance]) -> None:
+    """Raise CorpusMalformed for a speaker of two genders, or of two ages between which more than a birthday lies."""
+    genders = Statements("speaker")
+    first: dict[str, Utterance] = {}
+    for utterance in utterances:
+        if utterance.speaker is None:
+            continue
+        genders.add(utterance.speaker, utterance.gender, f"{tree.root}: {utterance.id}")
+        known = first.setdefault(utterance.speaker, utterance)
+        if abs(utterance.age_years - known.age_years) > 1:
+            raise CorpusMalformed(
+                f"{tree.root}: expected one age of speaker {known.speaker}, found {known.age_years:g} ({known.id}) and "
+                f"{utterance.age_years:g} ({utterance.id}); find out which is true and remove the other"
+            )
 
 
 def _headers(root: Path, utterances: list[Utterance]) -> Iterator[audio.Header]:

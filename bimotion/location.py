@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bimotion.corpora import CORPORA, corpus_named
 from bimotion.corpus import Corpus
-from bimotion.errors import CorpusAmbiguous, CorpusMalformed, CorpusNotFound, SettingError, some
+from bimotion.errors import CorpusMalformed, CorpusNotFound, SettingError, some
 from bimotion.tree import Tree
 
 
@@ -34,10 +34,14 @@ def usable(path: Path) -> Path:
         raise SettingError(f"expected a path, found {path}: {error}") from None
 
 
-def locate(root: str | os.PathLike | None, names: Iterable[str], locations: Mapping[str, str | os.PathLike]) -> dict[str, Tree]:
-    """Corpus -> scanned folder, by content; explicit locations first. Raises CorpusNotFound, CorpusAmbiguous."""
+def locate(
+    root: str | os.PathLike | None, names: Iterable[str], locations: Mapping[str, str | os.PathLike]
+) -> tuple[dict[str, Tree], dict[str, str]]:
+    """Corpus -> scanned folder, by content, explicit locations first; corpus -> what to say, where several folders look like
+    it. Raises CorpusNotFound."""
     names = list(names)
     found: dict[str, Tree] = {}
+    ambiguous: dict[str, str] = {}
     for name, place in locations.items():
         if name not in names:
             raise SettingError(
@@ -58,12 +62,12 @@ def locate(root: str | os.PathLike | None, names: Iterable[str], locations: Mapp
             for name in wanted:
                 if CORPORA[name].recognise(tree):
                     if name in found:
-                        raise CorpusAmbiguous(
+                        ambiguous[name] = (
                             f"expected one folder of {name} in {folder}, found two: {found[name].root.name} and {child.name}; "
                             f"say which: --corpus {name}={child}. Or is the folder {name} itself? Then pass its parent"
                         )
                     found[name] = tree
-    return {name: found[name] for name in names if name in found}
+    return {name: found[name] for name in names if name in found and name not in ambiguous}, ambiguous
 
 
 def nothing_found(root: Path, names: list[str]) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from bimotion import groups, location, roster
 from bimotion.corpora import CORPORA, corpus_named
-from bimotion.errors import CorpusIncomplete, CorpusMalformed, CorpusNotFound, some
+from bimotion.errors import CorpusAmbiguous, CorpusIncomplete, CorpusMalformed, CorpusNotFound, MissingExtra, some
 from bimotion.index import index
 from bimotion.progress import Progress, default_progress
 from bimotion.utterance import UNUSABLE, Finding
@@ -124,25 +124,29 @@ def build(
     locations    corpus -> its folder, where it lies elsewhere or where two sub-folders look alike
     otherwise    what to do where one of several corpora is malformed, as the last sentence of the message
 
-    Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous, CorpusMalformed (label files; with
-    `skip_malformed` such a corpus is left out, with a Finding, unless none is left).
+    Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous (several folders), CorpusMalformed (label files),
+    MissingExtra; with `skip_malformed` such a corpus is left out, with a Finding `malformed`, unless none is left.
     """
     progress = progress or default_progress()
     names = list(CORPORA) if corpora is None else [corpus_named(name).name for name in corpora]
-    trees = location.locate(root, names, locations or {})
+    trees, ambiguous = location.locate(root, names, locations or {})
+    if ambiguous and not (skip_malformed and trees):
+        raise CorpusAmbiguous(next(iter(ambiguous.values())))
     if not trees:
         raise CorpusNotFound(location.nothing_found(location.corpora_root(root), names))
-    indexed, malformed = {}, []
+    indexed, malformed = {}, [Finding("malformed", name, str(root), said) for name, said in ambiguous.items()]
     for name, tree in sorted(trees.items()):
         try:
             indexed[name] = index(CORPORA[name], tree, progress)
-        except CorpusMalformed as error:
+        except (CorpusMalformed, MissingExtra) as error:
+            if isinstance(error, MissingExtra) and not skip_malformed:
+                raise
             if name not in (locations or {}):
                 location.refuse_corpus_as_root(root, {name: tree})
             malformed.append(Finding("malformed", name, str(tree.root), str(error)))
             if len(trees) > 1 and not skip_malformed:
                 raise CorpusMalformed(f"{error}. {otherwise}.") from None
-            if len(malformed) == len(trees):
+            if len(malformed) == len(trees) + len(ambiguous):
                 raise
     listed = pd.concat([found.table for found in indexed.values()], ignore_index=True).sort_values("id", ignore_index=True)
     listed["duration_s"] = listed["n_frames"] / listed["sample_rate_hz"].where(listed["sample_rate_hz"] > 0)

@@ -51,11 +51,14 @@ class Tree:
         return digest.hexdigest()[:16]
 
     def text(self, file: File) -> str:
-        """Content of a text file of the tree; raises CorpusMalformed when it is not UTF-8 or Latin-1 text of sane size."""
+        """Content of a text file of the tree; raises CorpusMalformed when it cannot be read, or is no text of sane size."""
         where = self.root / file.path
         if file.n_bytes > MAX_TEXT_BYTES:
             raise CorpusMalformed(f"{where}: expected a text file, found {file.n_bytes} bytes; is it the right file?")
-        content = where.read_bytes()
+        try:
+            content = where.read_bytes()
+        except OSError as error:
+            raise CorpusMalformed(f"{where}: expected a file that can be read, found: {error.strerror}") from None
         if b"\0" in content[:4096]:
             raise CorpusMalformed(f"{where}: expected text, found binary data; copy the file again")
         try:
@@ -68,7 +71,7 @@ class Tree:
         where, text = self.root / file.path, self.text(file)
         if (n_lines := text.count("\n") + text.count("\r")) > 2 * MAX_LINES:  # before each becomes an object; \r\n is two
             raise CorpusMalformed(f"{where}: expected at most {MAX_LINES} lines, found about {n_lines}; is it the right file?")
-        found = text.splitlines()
+        found = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # splitlines() ends lines at a Latin-1 byte 0x85 too
         if long := next((number for number, line in enumerate(found, start=1) if len(line) > MAX_LINE_LENGTH), None):
             raise CorpusMalformed(
                 f"{where}:{long}: expected at most {MAX_LINE_LENGTH} characters a line, found {len(found[long - 1])}; "
@@ -77,11 +80,12 @@ class Tree:
         return found
 
     def csv_rows(self, file: File) -> list[tuple[int, dict[str, str]]]:
-        """Rows of a CSV file with a header line, each with the number of its line; raises CorpusMalformed."""
+        """Rows of a CSV file with a header line, without blanks around fields, each with the number of its line; raises
+        CorpusMalformed."""
         where = self.root / file.path
-        reader = csv.reader(self.lines(file))
+        reader = csv.reader(self.lines(file), strict=True)  # else a quote that is never closed takes in all lines below it
         try:
-            header = next(reader, [])
+            header = [field.strip() for field in next(reader, [])]
             if len(header) > MAX_FIELDS or len(set(header)) < len(header):
                 raise CorpusMalformed(f"{where}:1: expected at most {MAX_FIELDS} columns, each once, found {some(header)}")
             rows = []
@@ -90,7 +94,7 @@ class Tree:
                     raise CorpusMalformed(
                         f"{where}:{reader.line_num}: expected {len(header)} fields, found {len(fields)}; copy the file again"
                     )
-                if fields:
+                if any(fields := [field.strip() for field in fields]):
                     rows.append((reader.line_num, dict(zip(header, fields, strict=False))))
             return rows
         except csv.Error as error:

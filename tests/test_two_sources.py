@@ -50,7 +50,7 @@ CONTRADICTIONS = {
     ),
     ("elderreact", "folder"): (
         {"ElderReact_test/50_50_100.wav": 7},
-        ("50_50_100", "folder says test", "label file says train"),
+        ("50_50_100", "folder says ElderReact_test", "label file says train"),
     ),
     ("esd", "emotion of the folder"): (
         {"0001/Sad/train/0001_000403.wav": 7},
@@ -82,7 +82,7 @@ CONTRADICTIONS = {
         {f"{TESS}/OAF_Fear/YAF_bar_fear.wav": 7},
         ("YAF_bar_fear", "name says YAF and fear", "folder says OAF_Fear"),
     ),
-    ("urdu", "folder"): ({"Angry/SM1_F10_H011.wav": 7}, ("SM1_F10_H011", "name says H", "folder says angry")),
+    ("urdu", "folder"): ({"Angry/SM1_F10_H011.wav": 7}, ("SM1_F10_H011", "name says H", "folder says Angry")),
     ("yuemotion", "table and name"): (
         {"train_metadata.csv": f"{YUEMOTION}train,14,data/14_m60_02_4.wav,m,59,2,4,neutral\n"},
         ("train_metadata.csv:2", "14_m60_02_4", "'59'"),
@@ -94,6 +94,48 @@ CONTRADICTIONS = {
     ("yuemotion", "row and table"): (
         {"train_metadata.csv": f"{YUEMOTION}validation,14,data/14_m60_02_4.wav,m,60,2,4,neutral\n"},
         ("train_metadata.csv:2", "says validation"),
+    ),
+    ("crema_d", "an actor twice, with a blank"): (
+        {"VideoDemographics.csv": '"ActorID","Age","Sex"\n1001,61,"Male"\n1016,61,"Male"\n"1001 ",25,"Male"\n'},
+        ("1001", "VideoDemographics.csv:2", "61", "VideoDemographics.csv:4", "25"),
+    ),
+    ("crema_d", "a quote that is never closed"): (
+        {"VideoDemographics.csv": 'ActorID,Age,Sex,Race\n1001,51,Male,"\n1016,61,Male,\n'},
+        ("VideoDemographics.csv", "unexpected end of data"),
+    ),
+    ("csed", "folder further up"): (
+        {"Training Data (wav)/NEGATIVE/more/Nat_Female-13.wav": 7},
+        ("Nat_Female-13", "name says Nat", "folder says NEGATIVE"),
+    ),
+    ("elderreact", "folder further up"): (
+        {"elderreact_TEST/more/50_50_100.wav": 7},
+        ("50_50_100", "folder says elderreact_TEST", "label file says train"),
+    ),
+    ("esd", "folder in another case"): (
+        {"0001/sad/more/0001_000403.wav": 7},
+        ("0001_000403", "says Angry", "folder says sad"),
+    ),
+    ("esd", "part further up"): (
+        {"Test/0001/Angry/0001_000403.wav": 7},
+        ("0001_000403", "says train", "folder says Test"),
+    ),
+    ("shemo", "folder further up"): ({"MALE/more/F03S03.wav": 7}, ("F03S03", "name says F", "folder says MALE")),
+    ("tess", "folder further up"): (
+        {f"{TESS}/yaf_FEAR/more/OAF_bar_fear.wav": 7},
+        ("OAF_bar_fear", "name says OAF and fear", "folder says yaf_FEAR"),
+    ),
+    ("urdu", "folder further up"): ({"ANGRY/more/SM1_F10_H011.wav": 7}, ("SM1_F10_H011", "name says H", "says ANGRY")),
+    ("yuemotion", "two ages of a speaker"): (
+        {"train_metadata.csv": f"{YUEMOTION}train,14,data/14_m25_02_4.wav,m,25,2,4,neutral\n"},
+        ("yuemotion/14", "60 (yuemotion/14_m60_01_4)", "25 (yuemotion/14_m25_02_4)"),
+    ),
+    ("yuemotion", "two genders of a speaker"): (
+        {"train_metadata.csv": f"{YUEMOTION}train,14,data/14_f60_02_4.wav,f,60,2,4,neutral\n"},
+        ("yuemotion/14", "14_m60_01_4 says 'm'", "14_f60_02_4 says 'f'"),
+    ),
+    ("yuemotion", "a table with semicolons"): (
+        {"old/test_metadata.csv": YUEMOTION.replace(",", ";") + "train;14;data/14_m60_01_4.wav;m;60;1;4;neutral\n"},
+        ("old/test_metadata.csv:2", "expected columns split,speaker_id"),
     ),
 }  # fmt: skip
 TWICE = {  # corpus -> a second place for the recording of its tree's first clip
@@ -187,6 +229,15 @@ def test_the_same_samples_in_another_container_are_a_copy(tmp_path):
         ("copy", "old/Nat_Female-12.flac"),
         ("conflict", "csed/Neg_male_3"),
     ]
+
+
+def test_tables_from_other_programs_say_the_same(tmp_path):
+    """Byte order mark, \\r\\n, blanks, quotes, empty lines; Latin-1 with its byte 0x85, which ends a line in Unicode."""
+    rows = ["ActorID , Age,Sex,Race", '"1001 ", 51 ,Male,"caf\xe9\x85"', "   ", "1016,61, Male ,"]
+    for number, content in enumerate(("\r\n".join(rows).encode("latin-1"), ("\ufeff" + "\r".join(rows)).encode())):
+        root = planted(tmp_path / str(number), "crema_d", {})
+        (root / "corpus/VideoDemographics.csv").write_bytes(content)
+        assert manifest.build(root).table["age_years"].tolist() == [51, 61]
 
 
 def test_statements_that_are_made_twice_alike_are_fine(tmp_path):

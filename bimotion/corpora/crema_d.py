@@ -41,6 +41,11 @@ CARD = Card(
     known={"crema_d/1076_MTI_SAD_XX": "silent"},
 )
 GRAMMAR = re.compile(r"(1\d{3})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(XX?|LO|MD|HI)", re.IGNORECASE)
+ACTOR_FACTS = {
+    "ActorID": re.compile(r"1[0-9]{3}"),
+    "Age": re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?"),
+    "Sex": re.compile(r"(fe)?male", re.IGNORECASE),
+}
 DEMOGRAPHICS = "VideoDemographics.csv"
 
 
@@ -84,13 +89,14 @@ def _actors(tree: Tree) -> Statements:
     for table in tables:
         for number, row in tree.csv_rows(table):
             where = f"{tree.root / table.path}:{number}"
-            try:
-                actor, age, gender = row["ActorID"], float(row["Age"]), {"male": "m", "female": "f"}[row["Sex"].lower()]
-            except (KeyError, ValueError) as error:
+            facts = {column: row.get(column) for column in ACTOR_FACTS}
+            if not all(grammar.fullmatch(facts[column] or "") for column, grammar in ACTOR_FACTS.items()):
                 raise CorpusMalformed(
-                    f"{where}: expected columns ActorID, Age, Sex (Male or Female), found {error!r}; download it again"
-                ) from None
-            actors.add(actor, (checked_age(age, where), gender), where)
+                    f"{where}: expected columns ActorID, Age, Sex (such as 1001, 51, Male), "
+                    f"found {', '.join(f'{column} {text!r:.40}' for column, text in facts.items())}; download it again"
+                )
+            actor, age, sex = facts.values()
+            actors.add(actor, (checked_age(float(age), where), sex[0].lower()), where)
     return actors
 
 

@@ -13,9 +13,8 @@ assumption of the BiMotion paper (age 65 in its code).
 """
 
 import re
-from pathlib import PurePosixPath
 
-from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.corpus import Card, Corpus, Reading, contradicted, counter, sounds
 from bimotion.tree import Tree
 from bimotion.utterance import Finding, Utterance
 
@@ -46,8 +45,7 @@ def read(tree: Tree) -> Reading:
     """Utterances of a CSED folder. A clip in another class's folder is a finding."""
     reading = Reading([], [])
     for file, match in sounds(tree, GRAMMAR):
-        code, folder = match[1].capitalize(), PurePosixPath(file.path).parent.name
-        if FOLDERS.get(folder.lower(), code) != code:
+        if folder := contradicted(file.path, FOLDERS.get, match[1].capitalize()):
             detail = f"name says {match[1]}, folder says {folder}"
             reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
             continue

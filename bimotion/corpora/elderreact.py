@@ -9,10 +9,9 @@ seen. Stimuli (the name before its last number) cross the splits. Sound in mp4 i
 """
 
 import re
-from pathlib import PurePosixPath
 
 from bimotion.audio import VIDEO_SUFFIXES
-from bimotion.corpus import SOUND_SUFFIXES, Card, Corpus, Reading, Statements
+from bimotion.corpus import SOUND_SUFFIXES, Card, Corpus, Reading, Statements, contradicted
 from bimotion.errors import CorpusMalformed
 from bimotion.labels import check_emotions
 from bimotion.tree import File, Tree
@@ -47,7 +46,7 @@ ASSUMED_AGE_YEARS = 65
 LABEL_FILES = {"train_labels.txt": "train", "dev_labels.txt": "validation", "test_labels.txt": "test"}
 COLUMNS = tuple(CARD.native_labels)
 _FORM = re.compile(r"\S+\.mp4( [01]){6} [mf] ")
-_FOLDER = re.compile(r"elderreact_(train|dev|test)", re.IGNORECASE)
+FOLDERS = {"elderreact_train": "train", "elderreact_dev": "validation", "elderreact_test": "test"}
 _MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 
 
@@ -84,21 +83,15 @@ def read(tree: Tree) -> Reading:
     for stem, (part, *facts), _ in clips.items():
         paths, elsewhere = [file.path for file in media.pop(stem, [])], []
         for path in paths:
-            if (stated := _stated_part(path)) not in (None, part):
+            if folder := contradicted(path, FOLDERS.get, part):
                 elsewhere.append(path)
-                detail = f"folder says {stated}, label file says {part}"
+                detail = f"folder says {folder}, label file says {part}"
                 reading.findings.append(Finding("contradiction", CARD.name, path, detail))
         for path in [path for path in paths if path not in elsewhere] or [None]:
             reading.utterances.append(_utterance(stem, path, part, *facts))
     for files in media.values():
         reading.findings += [Finding("unlabelled", CARD.name, file.path, "in no label file") for file in files]
     return reading
-
-
-def _stated_part(path: str) -> str | None:
-    """The part that a clip's own folder names, if any."""
-    folder = _FOLDER.fullmatch(PurePosixPath(path).parent.name)
-    return LABEL_FILES[f"{folder[1].lower()}_labels.txt"] if folder else None
 
 
 def _label_files(tree: Tree) -> dict[str, list[File]]:

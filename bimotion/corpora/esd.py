@@ -11,7 +11,7 @@ speakers of a language. 16 kHz mono. Age 30 is assumed.
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.corpus import Card, Corpus, Reading, contradicted, counter, sounds
 from bimotion.tree import Tree
 from bimotion.utterance import Finding, Utterance
 
@@ -43,6 +43,7 @@ ASSUMED_AGE_YEARS = 30
 MALE = frozenset({"0004", "0005", "0006", "0008", "0010", "0011", "0012", "0013", "0014", "0020"})
 SENTENCES = 350
 BLOCKS = ("Neutral", "Angry", "Happy", "Sad", "Surprise")
+LABEL_FOLDERS = {label.lower(): label for label in BLOCKS}
 LAST_SENTENCE = {"validation": 20, "test": 50, "train": 350}
 
 
@@ -55,22 +56,21 @@ def read(tree: Tree) -> Reading:
             reading.findings.append(Finding("unlabelled", CARD.name, file.path, f"number {number} is outside 1-1750"))
             continue
         label = BLOCKS[(number - 1) // SENTENCES]
-        if detail := _contradiction(file.path.split("/")[:-1], speaker, number, label):
+        if detail := _contradiction(file.path, speaker, number, label):
             reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
             continue
         reading.utterances.append(_utterance(file.path, speaker, number, label))
     return reading
 
 
-def _contradiction(folders: list[str], speaker: str, number: int, label: str) -> str | None:
+def _contradiction(path: str, speaker: str, number: int, label: str) -> str | None:
     """How the folders of a clip contradict its name; None where they do not."""
-    if stated := set(folders).intersection(BLOCKS) - {label}:
-        return f"number {number} says {label}, folder says {', '.join(sorted(stated))}"
-    if stated := {folder for folder in folders if SPEAKER.fullmatch(folder)} - {speaker}:
-        return f"name says speaker {speaker}, folder says {', '.join(sorted(stated))}"
-    part = _part(number)
-    if folders and SPLIT_FOLDERS.get(folders[-1], part) != part:
-        return f"number {number} says {part}, folder says {folders[-1]}"
+    if folder := contradicted(path, LABEL_FOLDERS.get, label):
+        return f"number {number} says {label}, folder says {folder}"
+    if folder := contradicted(path, lambda name: name if SPEAKER.fullmatch(name) else None, speaker):
+        return f"name says speaker {speaker}, folder says {folder}"
+    if folder := contradicted(path, SPLIT_FOLDERS.get, _part(number)):
+        return f"number {number} says {_part(number)}, folder says {folder}"
     return None
 
 

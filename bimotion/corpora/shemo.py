@@ -15,7 +15,7 @@ names Apache-2.0.
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.corpus import Card, Corpus, Reading, contradicted, counter, sounds
 from bimotion.tree import Tree
 from bimotion.utterance import Finding, Utterance
 
@@ -52,11 +52,9 @@ def read(tree: Tree) -> Reading:
     reading = Reading([], [])
     for file, match in sounds(tree, GRAMMAR):
         gender, speaker, code, number = (part.upper() for part in match.groups())
-        folder = file.path.lower().split("/")[-2:-1]
-        if folder and FOLDERS.get(folder[0], gender) != gender:
-            reading.findings.append(
-                Finding("contradiction", CARD.name, file.path, f"name says {gender}, folder says {folder[0]}")
-            )
+        if folder := contradicted(file.path, FOLDERS.get, gender):
+            detail = f"name says {gender}, folder says {folder}"
+            reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
             continue
         reading.utterances.append(
             Utterance(

@@ -9,9 +9,8 @@ say 1399 / 1401); two are AIFF data named .wav; one is at 96 kHz.
 """
 
 import re
-from pathlib import PurePosixPath
 
-from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.corpus import Card, Corpus, Reading, contradicted, counter, sounds
 from bimotion.tree import Tree
 from bimotion.utterance import Finding, Utterance
 
@@ -53,19 +52,26 @@ def read(tree: Tree) -> Reading:
     """Utterances of a TESS folder, however deep. A clip in the folder of another speaker or emotion is a finding."""
     reading = Reading([], [])
     for file, match in sounds(tree, GRAMMAR):
-        utterance, name = _utterance(file.path, match), PurePosixPath(file.path).parent.name
-        if folder := FOLDER.fullmatch(name):
-            stated = (folder[1].upper(), "ps" if folder[2].lower().startswith("pleasant") else folder[2].lower())
-            if stated != (utterance.speaker.removeprefix("tess/"), match[3].lower()):
-                detail = f"name says {match[1]} and {match[3]}, folder says {name}"
-                reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
-                continue
-        reading.utterances.append(utterance)
+        if folder := contradicted(file.path, _stated, (_speaker(match[1]), match[3].lower())):
+            detail = f"name says {match[1]} and {match[3]}, folder says {folder}"
+            reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
+            continue
+        reading.utterances.append(_utterance(file.path, match))
     return reading
 
 
+def _speaker(prefix: str) -> str:
+    return "YAF" if prefix.upper() == "YAF" else "OAF"
+
+
+def _stated(folder: str) -> tuple[str, str] | None:
+    """Speaker and label that a folder is named after."""
+    match = FOLDER.fullmatch(folder)
+    return match and (_speaker(match[1]), "ps" if match[2].startswith("pleasant") else match[2])
+
+
 def _utterance(path: str, match: re.Match) -> Utterance:
-    speaker = "YAF" if match[1].upper() == "YAF" else "OAF"
+    speaker = _speaker(match[1])
     word, label = match[2].lower(), match[3].lower()
     return Utterance(
         id=f"tess/{speaker}_{word}_{label}",

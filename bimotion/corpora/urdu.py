@@ -17,7 +17,7 @@ No sentence ids, no ages: 30 is an assumption of ours.
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, counter, sounds
+from bimotion.corpus import Card, Corpus, Reading, contradicted, counter, sounds
 from bimotion.tree import Tree
 from bimotion.utterance import Finding, Utterance
 
@@ -47,9 +47,8 @@ def read(tree: Tree) -> Reading:
     for file, match in sounds(tree, GRAMMAR):
         gender, code = match[1].upper(), match[4].upper()
         speaker, number, place = int(match[2]), int(match[3]), int(match[5])
-        folder = file.path.lower().split("/")[-2:-1]
-        if folder and FOLDERS.get(folder[0], code) != code:
-            detail = f"name says {code}, folder says {folder[0]}"
+        if folder := contradicted(file.path, FOLDERS.get, code):
+            detail = f"name says {code}, folder says {folder}"
             reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
             continue
         reading.utterances.append(

@@ -132,9 +132,10 @@ def _tables(tree: Tree) -> dict[str, list[File]]:
 
 def _is_ours(tree: Tree, file: File) -> bool:
     try:
-        return tree.text(file).startswith(",".join(COLUMNS[:3]))
+        first = tree.text(file).partition("\n")[0][:1000]
     except CorpusMalformed:  # no text: of whatever corpus it is, not seen here to be of this one
         return False
+    return set(COLUMNS[:3]) <= {name.strip(' "\r') for name in re.split("[,;\t]", first)}  # also where commas are not
 
 
 def _parquets(tree: Tree) -> list[File]:
