@@ -149,9 +149,10 @@ def _heard(name: str, manifest: Manifest, progress: Progress) -> list[Finding]:
             other = next((one for one in (first, *others) if labels[one] != labels[clip]), None)
             kind, of = ("duplicate", first) if other is None else ("contradicting", other)
             findings.append(Finding(kind, name, clip, f"of {of}"))
+    alike: dict[str, Finding] = {}  # of several alike each but the first once, as of equal samples
     for first, second, how in near_equal(manifest, name, sounding.sort_index().drop_duplicates("sha256")):
-        findings.append(Finding("near duplicate", name, second, f"of {first}: {how}"))
-    return findings
+        alike.setdefault(second, Finding("near duplicate", name, second, f"of {first}: {how}"))
+    return findings + list(alike.values())
 
 
 def as_table(diagnoses: list[Diagnosis]) -> Table:

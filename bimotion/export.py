@@ -1,5 +1,6 @@
 """A Hub-ready copy of configs: Parquet files a cell and part, and a card that plain `load_dataset` reads."""
 
+import hashlib
 import itertools
 import os
 import re
@@ -150,7 +151,7 @@ def write(folder: Path, plan: Plan, chosen: Selection, progress: Progress | None
 
 
 def is_complete(folder: Path, plan: Plan, chosen: Selection) -> bool:
-    """Whether a folder holds what `write` would write there: every file, as large as the card says, and that very card."""
+    """Whether a folder holds what `write` wrote there: every file, byte by byte as the card says, and that very card."""
     try:
         if not all(path.is_file() for path in _paths(folder, plan, chosen)):
             return False
@@ -212,7 +213,7 @@ def _card(folder: Path, plan: Plan, chosen: Selection) -> str:
         "Cross-Age Group Adaptation for Low-Resource Elderly Speech Emotion Recognition, arXiv 2306.14517; made from raw",
         f"corpora by `bimotion`, {'without sound' if plan.metadata_only else 'sound as mono FLAC at 16 kHz'}.",
         f"Split rule `{chosen.split.rule}`, version {splits.SPLIT_VERSION}, seed {chosen.split.seed}; "
-        f"fingerprint of the clips `{manifest.fingerprint(chosen.rows)}`.",
+        f"fingerprint of the clips `{manifest.fingerprint(chosen.rows)}`, of the files `{_digest(folder, plan, chosen)}`.",
         "",
         "```python",
         "from datasets import load_dataset",
@@ -232,6 +233,12 @@ def _card(folder: Path, plan: Plan, chosen: Selection) -> str:
     for title, paragraphs in sections.items():
         lines += [f"## {title}", "", *(f"{text}\n" for text in paragraphs)] if paragraphs else []
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _digest(folder: Path, plan: Plan, chosen: Selection) -> str:
+    """Of the content of all Parquet files, 16 hex digits: by it a damaged file is told (`is_complete`)."""
+    lines = [f"{files.digest(folder / path)}  {path}\n" for path, _ in _shards(plan, chosen)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
 def _filled(folder: Path, plan: Plan) -> list[str]:

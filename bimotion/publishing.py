@@ -100,6 +100,8 @@ def publish(
         if folder.is_dir() and export.is_complete(folder, plan, chosen):
             progress.say(f"going on with the files made earlier in {folder}")
         else:
+            if folder.is_dir():
+                progress.say(f"{folder}: damaged, made again")
             for outdated in folder.parent.glob(f"{asked}-*"):  # of another state of the corpora, or damaged
                 files.remove_folder(outdated)
             export.write(folder, plan, chosen, progress)

@@ -181,6 +181,16 @@ def test_one_recording_but_for_gain_or_shift(tmp_path, change):
     assert found == [("near duplicate", "csed/Nat_male_99", f"of csed/Nat_male_7: {detail}")]
 
 
+def test_of_several_alike_each_but_the_first_counts_once(tmp_path):
+    for seed in (1, 2):
+        noise(tmp_path / "CSED" / FOLDER / f"Nat_male_{seed}.wav", seed, n_samples=RATE_HZ // 2)
+    samples, _ = soundfile.read(clip(tmp_path, "Nat_male_1"))
+    for number in (3, 4, 5):
+        soundfile.write(clip(tmp_path, f"Nat_male_{number}"), samples / number, RATE_HZ, subtype="PCM_16")
+    diagnosis(tmp_path)
+    assert doctor.oddities("csed", manifest.build(tmp_path)) == {"near duplicate": 3}
+
+
 def test_implausible_clips_and_lengths_are_told_and_carried_by_a_result(csed_root, tmp_path):
     soundfile.write(clip(csed_root, VICTIM), np.full(900, 0.25), RATE_HZ)
     soundfile.write(clip(csed_root, TWIN), 0.1 * np.ones(100) * np.arange(100) / 100, RATE_HZ)

@@ -171,19 +171,24 @@ def test_a_killed_publication_goes_on_and_nothing_stays(synth_root, tmp_path):
                 assert hub.files("org/name") == whole
 
 
-def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(synth_root, tmp_path, monkeypatch):
+def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(synth_root, tmp_path, monkeypatch, capsys):
     from bimotion import publishing
 
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
     options = {"data_dir": synth_root, "metadata_only": True, "dry_run": True}
     folder = publishing.publish("yuemotion", "org/name", **options).folder
     whole = {path: path.read_bytes() for path in folder.rglob("*.*")}
-    (folder / "yue_eld/test-00000-of-00001.parquet").unlink()
+    shard = folder / "yue_eld/test-00000-of-00001.parquet"
+    content, half = whole[shard], len(whole[shard]) // 2
     earlier = folder.with_name(f"{folder.name.partition('-')[0]}-0123456789abcdef")
-    earlier.mkdir()
-    assert publishing.publish("yuemotion", "org/name", **options).folder == folder
-    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == whole
-    assert not earlier.exists()
+    for damaged in (None, content[:-1], content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]):
+        shard.unlink() if damaged is None else shard.write_bytes(damaged)
+        earlier.mkdir()
+        capsys.readouterr()
+        assert publishing.publish("yuemotion", "org/name", **options).folder == folder
+        assert f"{folder}: damaged, made again" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in folder.rglob("*.*")} == whole
+        assert not earlier.exists()
 
 
 def test_a_folder_of_anything_else_is_refused_and_stays(synth_root, tmp_path, untouched):
@@ -198,7 +203,8 @@ def test_a_folder_of_anything_else_is_refused_and_stays(synth_root, tmp_path, un
             export.export(tmp_path / "copy", ["yue_adu"], **options)
     (shard,) = (tmp_path / "copy/yue_eld").glob("test-*")
     content = shard.read_bytes()
-    for damaged in (content[:-1], b"", content + b"x"):
+    half = len(content) // 2
+    for damaged in (content[:-1], b"", content + b"x", content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]):
         shard.write_bytes(damaged)
         with pytest.raises(SettingError, match="or this very export, finished"):
             export.export(tmp_path / "copy", ["yue"], **options)
