@@ -225,9 +225,11 @@ def write_synthetic(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> No
     """Write a mono 16-bit wav whose header says that it is synthetic, wherever it is copied to."""
     import soundfile
 
-    with soundfile.SoundFile(_native(path), "w", sample_rate_hz, 1, subtype="PCM_16", format="WAV") as sound:
+    buffer = io.BytesIO()  # libsndfile says "System error." of a full disk
+    with soundfile.SoundFile(buffer, "w", sample_rate_hz, 1, subtype="PCM_16", format="WAV") as sound:
         sound.comment = SYNTHETIC_COMMENT
         sound.write(waveform)
+    path.write_bytes(buffer.getbuffer())
 
 
 def flac_bytes(waveform: np.ndarray) -> bytes:
