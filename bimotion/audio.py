@@ -4,6 +4,8 @@ import hashlib
 import io
 import itertools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -116,25 +118,36 @@ def _av():
 
 
 def _video_header(path: Path) -> Header:
-    av = _av()
     try:
-        with av.open(path) as container:
-            if not container.streams.audio:
-                return _broken("unreadable", "video without sound")
-            stream = container.streams.audio[0]
-            if stream.duration is not None:
+        with _opened(path) as (container, stream):
+            if stream.duration is not None and stream.time_base:
                 seconds = stream.duration * stream.time_base
             else:
-                seconds = Fraction(container.duration or 0, av.time_base)
-            rate = stream.rate
-            n_frames = round(seconds * rate)
-            if not n_frames:
+                seconds = Fraction(container.duration or 0, _av().time_base)
+            n_frames = round(seconds * stream.rate)
+            if n_frames <= 0:
                 return _broken("empty", "no samples")
-            if reason := _beyond(n_frames, rate, stream.channels):
+            if reason := _beyond(n_frames, stream.rate, stream.channels):
                 return _broken("unreadable", reason)
-            return Header(n_frames, rate, stream.channels, "MP4")
-    except av.error.FFmpegError as error:
-        return _broken("unreadable", str(error))
+            return Header(n_frames, stream.rate, stream.channels, "MP4")
+    except AudioError as error:
+        return _broken("unreadable", str(error).removeprefix(f"{path}: "))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple]:
+    """A video and its first stream of sound; raises AudioError for whatever FFmpeg says against it."""
+    av = _av()
+    try:
+        with av.open(path, metadata_errors="ignore") as container:
+            if not container.streams.audio:
+                raise AudioError(f"{path}: expected a video with sound, found none in it")
+            stream = container.streams.audio[0]
+            if not getattr(stream, "rate", None) or not stream.channels:  # of an unknown codec it has no such attributes
+                raise AudioError(f"{path}: expected sound that FFmpeg can decode, found an unknown codec or no rate")
+            yield container, stream
+    except (av.error.FFmpegError, UnicodeDecodeError) as error:
+        raise AudioError(f"{path}: expected a video with sound, found: {' '.join(str(error).split())}") from None
 
 
 def read(source: Path | bytes) -> tuple[np.ndarray, int]:
@@ -180,21 +193,17 @@ def _name(source: Path | bytes) -> str:
 
 
 def _read_video(path: Path) -> tuple[np.ndarray, int]:
-    av = _av()
-    try:
-        with av.open(path) as container:
-            rate = container.streams.audio[0].rate
-            if reason := _beyond(0, rate, container.streams.audio[0].channels):
+    with _opened(path) as (container, stream):
+        rate = stream.rate
+        if reason := _beyond(0, rate, stream.channels):
+            raise AudioError(f"{path}: {reason}")
+        resampler = _av().AudioResampler(format="flt", layout="mono", rate=rate)
+        blocks, n_frames = [], 0
+        for frame in itertools.chain(container.decode(audio=0), [None]):
+            blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
+            n_frames += frame.samples if frame else 0
+            if reason := _beyond(n_frames, rate, 1):
                 raise AudioError(f"{path}: {reason}")
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-            blocks, n_frames = [], 0
-            for frame in itertools.chain(container.decode(audio=0), [None]):
-                blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
-                n_frames += frame.samples if frame else 0
-                if reason := _beyond(n_frames, rate, 1):
-                    raise AudioError(f"{path}: {reason}")
-    except (av.error.FFmpegError, IndexError) as error:
-        raise AudioError(f"{path}: expected a video with sound, found: {error}") from None
     return np.concatenate(blocks or [np.zeros(0, np.float32)]), rate
 
 

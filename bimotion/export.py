@@ -100,9 +100,10 @@ def export(
 
 
 def _is_newer(card: Path, chosen: Selection) -> bool:
-    """Whether no clip has changed since a card was written."""
+    """Whether no clip has changed since a card was written: its content, or the time of it, which copying can set back."""
     clips = zip(chosen.rows["corpus"], chosen.rows["path"], strict=True)
-    return max(chosen.manifest.path(*clip).stat().st_mtime_ns for clip in clips) <= card.stat().st_mtime_ns
+    found = [chosen.manifest.path(*clip).stat() for clip in clips]
+    return max(max(one.st_mtime_ns, one.st_ctime_ns) for one in found) <= card.stat().st_mtime_ns
 
 
 def planned(configs: Iterable[str], metadata_only: bool) -> Plan:

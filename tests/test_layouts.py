@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bimotion import audio, files, manifest, splits
-from bimotion.errors import CorpusAmbiguous, CorpusError, CorpusIncomplete, CorpusMalformed, CorpusNotFound
+from bimotion.errors import AudioError, CorpusAmbiguous, CorpusError, CorpusIncomplete, CorpusMalformed, CorpusNotFound
 from bimotion.utterance import FINDINGS
 
 CREMA_D = (
@@ -609,9 +610,25 @@ def test_damaged_video(tmp_path, wav, index, sound, content):
     assert (kind, where) == ("empty" if content == b"" else "unreadable", "videos/50_50_35.mp4")
     assert detail
     if content is None:
-        assert detail == "video without sound"
+        assert detail == "expected a video with sound, found none in it"
     assert ids(found) == set()
     assert missing(found) >= ELDERREACT_IDS - {"elderreact/50_50_35"}
+
+
+def test_a_video_with_any_byte_of_its_tables_changed_is_read_or_told(tmp_path):
+    content = mp4(tmp_path / "clip.mp4", seconds=0.04, rate=8000).read_bytes()
+    of_sound, told = content.index(b"soun"), set()  # who made it, codec, rate, sizes, places
+    for place in (*range(32), *range(of_sound, len(content))):
+        path = tmp_path / f"{place % 2}.mp4"
+        path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+        header = audio.header(path)
+        assert (header.n_frames > 0) == (header.problem is None)
+        assert "\n" not in header.detail
+        told.add(header.problem)
+        if header.problem is None and place % 20 == 0:
+            with suppress(AudioError):
+                audio.read(path)
+    assert told >= {None, "unreadable"}
 
 
 def test_folder_named_like_a_clip(csed, wav, index):

@@ -7,6 +7,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -208,6 +209,20 @@ def test_a_folder_of_anything_else_is_refused_and_stays(synth_root, tmp_path, un
         shard.write_bytes(damaged)
         with pytest.raises(SettingError, match="or this very export, finished"):
             export.export(tmp_path / "copy", ["yue"], **options)
+
+
+def test_an_export_of_clips_that_were_replaced_since_is_none_of_these(synth_root, tmp_path):
+    shutil.copytree(synth_root / "YueMotion", tmp_path / "root/YueMotion")
+    options = {"data_dir": tmp_path / "root", "metadata_only": True}
+    export.export(tmp_path / "copy", ["yue"], **options)
+    assert export.export(tmp_path / "copy", ["yue"], **options)
+    clips = sorted((tmp_path / "root").rglob("*.wav"))
+    other = clips[1].read_bytes()[: clips[0].stat().st_size]
+    before, size = clips[0].stat(), clips[0].stat().st_size
+    clips[0].write_bytes((clips[0].read_bytes()[:44] + other[44:]).ljust(size, b"\0"))
+    os.utime(clips[0], ns=(before.st_atime_ns, before.st_mtime_ns))  # as `cp -p` of an older file leaves it
+    with pytest.raises(SettingError, match="files that have changed since"):
+        export.export(tmp_path / "copy", ["yue"], **options)
 
 
 def test_only_what_no_process_holds_is_removed(tmp_path):
