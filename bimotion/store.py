@@ -35,6 +35,19 @@ class Row(NamedTuple):
     source: str
 
 
+class Held(NamedTuple):
+    """A row in a block file: offset in bytes, numbers, and the SHA-256 of the file that they were made from."""
+
+    start: int
+    length: int
+    source: str
+
+
+Rows = dict[int, Held]
+"""What a block has, by place."""
+_NONE = Held(0, 0, "")
+
+
 Make = Callable[[np.ndarray], Iterable[Row]]
 """Places of rows -> those rows, in that order, one at a time."""
 
@@ -70,8 +83,7 @@ class Store:
         self.rank = np.argsort(self.order)
         layout = hashlib.sha256("\n".join(self.ids[place] for place in self.order).encode()).hexdigest()
         self.identity = f"{identity}, {self.dtype}, {together} of {self.size} together, {layout}"
-        self._starts, self._lengths = np.zeros((2, len(self.ids)), np.int64)  # bytes, numbers: by place, of checked blocks
-        self._signatures: dict[int, tuple | None] = {}
+        self._blocks: dict[int, tuple[tuple, Rows]] = {}  # what was checked: signature of the file, and what it has
         self._damage: list[str] = []
 
     def missing(self, places: np.ndarray) -> np.ndarray:
@@ -80,9 +92,12 @@ class Store:
 
     def lengths(self, places: np.ndarray) -> np.ndarray:
         """Numbers that each of some rows has (0: not done), int64, shape (len(places),)."""
-        for number in np.unique(self.rank[places] // self.size).tolist():
-            self._check(number)
-        return self._lengths[places]
+        numbers = (self.rank[places] // self.size).tolist()
+        blocks = {number: self._rows(number) for number in dict.fromkeys(numbers)}
+        found = (
+            blocks[number].get(place, _NONE).length for number, place in zip(numbers, np.asarray(places).tolist(), strict=True)
+        )
+        return np.fromiter(found, np.int64, len(numbers))
 
     def fill(self, places: np.ndarray, make: Make, progress: Progress, label: str) -> None:
         """Make what is missing of some rows; waits for another process that fills this store, and takes what that made.
@@ -118,11 +133,10 @@ class Store:
         # a head on 246 MB of features took 256 MB so, and 15 MB this way. And readers that are forked share no position.
         number = int(self.rank[place]) // self.size
         try:
-            with self._path(number).open("rb", buffering=0) as stream:
-                self._check(number, stream)
-                if length := int(self._lengths[place]):
-                    numbers = np.empty((length if stop is None else min(stop, length)) - start, self.dtype)
-                    stream.seek(int(self._starts[place]) + start * self.dtype.itemsize)
+            with self._open(number) as stream:
+                if held := self._checked(number, stream).get(int(place)):
+                    numbers = np.empty((held.length if stop is None else min(stop, held.length)) - start, self.dtype)
+                    stream.seek(held.start + start * self.dtype.itemsize)
                     if stream.readinto(numbers.view(np.uint8)) == numbers.nbytes:
                         return numbers
         except FileNotFoundError:
@@ -155,7 +169,7 @@ class Store:
     def _write(self, number: int, fresh: dict[int, Row]) -> None:
         from safetensors.numpy import save
 
-        kept = {place: Row(self.row(place), source) for place, source in self._sources(number).items()}
+        kept = {place: Row(self.row(place), held.source) for place, held in self._rows(number).items()}
         rows = dict(sorted((kept | fresh).items()))
         if empty := [place for place, row in rows.items() if not np.size(row.numbers)]:
             raise ValueError(f"{self.ids[empty[0]]}: expected at least one number, found none")
@@ -178,47 +192,50 @@ class Store:
         """Id -> place, of what a block may hold."""
         return {self.ids[place]: place for place in self.order[number * self.size : (number + 1) * self.size].tolist()}
 
-    def _check(self, number: int, stream: BinaryIO | None = None) -> None:
-        """Learn what a block has; its content is checked whenever its file is another than the one that was checked last."""
+    def _open(self, number: int) -> BinaryIO:
+        """A block file; raises FileNotFoundError, and StorageError where something else stands in its place."""
         try:
-            opened = stream or self._path(number).open("rb", buffering=0)
+            return self._path(number).open("rb", buffering=0)
         except FileNotFoundError:
-            self._learn(number, None, {})
-            return
-        with opened if stream is None else contextlib.nullcontext():
-            status = os.fstat(opened.fileno())
-            signature = (status.st_ino, status.st_size, status.st_mtime_ns)
-            if self._signatures.get(number) != signature:
-                self._learn(number, signature, self._whole(number, opened, status.st_size))
+            raise
+        except OSError as error:
+            raise StorageError(
+                f"{self._path(number)}: expected a file of this cache, found: {error.strerror}; remove it, then run it again"
+            ) from None
 
-    def _whole(self, number: int, stream: BinaryIO, n_bytes: int) -> dict[str, tuple[int, int, str]]:
+    def _rows(self, number: int) -> Rows:
+        """What a block has, by place."""
+        try:
+            with self._open(number) as stream:
+                return self._checked(number, stream)
+        except FileNotFoundError:
+            return {}
+
+    def _checked(self, number: int, stream: BinaryIO) -> Rows:
+        """What an open block file has; its content is checked whenever it is another file than the one checked last.
+
+        Nothing that is returned changes later: another thread may find the block replaced meanwhile, and this one goes on
+        with the file that it has open.
+        """
+        status = os.fstat(stream.fileno())
+        signature = (status.st_ino, status.st_size, status.st_mtime_ns)
+        known, rows = self._blocks.get(number, (None, {}))
+        if known != signature:
+            rows = self._whole(number, stream, status.st_size)
+            self._blocks[number] = signature, rows
+        return rows
+
+    def _whole(self, number: int, stream: BinaryIO, n_bytes: int) -> Rows:
         """What a block file has: nothing, where it is damaged."""
+        places = self._places(number)
         try:
             found = _read(stream, n_bytes, self.identity, self.dtype)
-            if not found.keys() <= self._places(number).keys():
+            if not found.keys() <= places.keys():
                 raise Damaged("it holds other clips")
         except Damaged as error:
             self._damage.append(f"{self._path(number)} ({error})")
             return {}
-        return found
-
-    def _learn(self, number: int, signature: tuple | None, found: dict[str, tuple[int, int, str]]) -> None:
-        places = self._places(number)
-        own = list(places.values())
-        self._starts[own] = self._lengths[own] = 0
-        for name, (start, length, _) in found.items():
-            self._starts[places[name]], self._lengths[places[name]] = start, length
-        self._signatures[number] = signature
-
-    def _sources(self, number: int) -> dict[int, str]:
-        """Place -> source, of the rows that a block has."""
-        self._check(number)
-        places = self._places(number)
-        if not self._lengths[list(places.values())].any():
-            return {}
-        with self._path(number).open("rb", buffering=0) as stream:
-            found = _read(stream, os.fstat(stream.fileno()).st_size, self.identity, self.dtype)
-        return {places[name]: source for name, (_, _, source) in found.items()}
+        return {places[name]: held for name, held in found.items()}
 
 
 def sources(corpus: str, state: str) -> dict[str, set[str]]:
@@ -226,14 +243,14 @@ def sources(corpus: str, state: str) -> dict[str, set[str]]:
     (manifest.states), whatever they are features of. What is damaged is left out."""
     found: dict[str, set[str]] = {}
     for path in files.cache_dir().glob(f"*/*/{corpus}-{state}/*.safetensors"):
-        with contextlib.suppress(FileNotFoundError, Damaged), path.open("rb", buffering=0) as stream:
-            for name, (_, _, source) in _read(stream, os.fstat(stream.fileno()).st_size, None, np.dtype(np.uint8)).items():
-                found.setdefault(name, set()).add(source)
+        with contextlib.suppress(OSError, Damaged), path.open("rb", buffering=0) as stream:
+            for name, held in _read(stream, os.fstat(stream.fileno()).st_size, None, np.dtype(np.uint8)).items():
+                found.setdefault(name, set()).add(held.source)
     return found
 
 
-def _read(stream: BinaryIO, n_bytes: int, identity: str | None, dtype: np.dtype) -> dict[str, tuple[int, int, str]]:
-    """Id -> (offset in bytes, numbers, source) of the rows of a block file; raises Damaged. `identity`: None: any."""
+def _read(stream: BinaryIO, n_bytes: int, identity: str | None, dtype: np.dtype) -> dict[str, Held]:
+    """Id -> what is held, of the rows of a block file; raises Damaged. `identity`: None: any."""
     size = int.from_bytes(stream.read(8), "little")
     if not 0 < size <= min(n_bytes, _MAX_HEADER_BYTES):
         raise Damaged("cut short or overwritten")
@@ -251,7 +268,8 @@ def _read(stream: BinaryIO, n_bytes: int, identity: str | None, dtype: np.dtype)
     stream.seek(offsets["lengths"])
     lengths = np.frombuffer(stream.read(8 * len(ids)), "<i8")
     starts = offsets["numbers"] + (np.cumsum(lengths) - lengths) * dtype.itemsize
-    return dict(zip(ids, zip(starts.tolist(), lengths.tolist(), sources, strict=True), strict=True))
+    held = zip(starts.tolist(), lengths.tolist(), sources, strict=True)
+    return {name: Held(*one) for name, one in zip(ids, held, strict=True)}
 
 
 def _checksum(facts: dict, header: dict, data: Iterable[bytes]) -> str:

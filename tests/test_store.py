@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from bimotion import files
 from bimotion.errors import StorageError
 from bimotion.progress import Progress
 from bimotion.store import BLOCK_ROWS, Row, Store, sources
@@ -260,6 +262,54 @@ def test_what_is_removed_while_in_use_is_told(tmp_path):
     path.unlink()
     with pytest.raises(StorageError, match="expected id1 in it, found it removed or damaged"):
         store.row(1)
+
+
+def test_a_folder_in_the_place_of_a_block_is_told(tmp_path):
+    store = opened(tmp_path / "a")
+    store.fill(np.arange(3), made, Progress(), "rows")
+    (path,) = store.folder.glob("*.safetensors")
+    path.unlink()
+    path.mkdir()
+    told = rf"{path.name}: expected a file of this cache, found: Is a directory; remove it"
+    for use in (lambda: store.row(1), lambda: store.fill(np.arange(3), made, Progress(), "rows")):
+        with pytest.raises(StorageError, match=told):
+            use()
+    with pytest.raises(StorageError, match=told):
+        opened(tmp_path / "a").missing(np.arange(3))
+
+
+def test_threads_read_right_rows_of_a_block_that_is_replaced_meanwhile(tmp_path):
+    """Each block is one that a process may have written; a row stands in each at another place."""
+    contents = []
+    for number, rows in enumerate(([5], [0, 5], [0, 1, 2, 3, 4, 5])):
+        store = opened(tmp_path / f"{number}")
+        store.fill(np.array(rows), made, Progress(), "rows")
+        contents.append((store.folder / "00000.safetensors").read_bytes())
+    expected, found, is_over = store.row(5).tobytes(), [], threading.Event()
+
+    def read() -> None:
+        try:
+            while not is_over.is_set():
+                if store.row(5).tobytes() != expected or store.lengths(np.array([5])).tolist() != [N_NUMBERS]:
+                    found.append("another row")
+        except StorageError as error:
+            found.append(str(error))
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for turn in range(300):
+            with files.written(store.folder / "00000.safetensors") as temporary:
+                temporary.write_bytes(contents[turn % 3])
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)
+    assert found == []
 
 
 def test_what_rows_were_made_from_is_remembered(tmp_path, monkeypatch):
