@@ -26,6 +26,7 @@ BOARD_VERSION = 2
 BOARD_FILE = "board.json"
 VERSION_FIELD = "board_version"
 SCHEMA_FILE = "board.schema.json"
+MAX_REASON = 500
 PAPER = "arXiv 2306.14517, Tables 3, 4 and 5"
 
 
@@ -223,7 +224,7 @@ def _for_practice(entry: Entry) -> str | None:
     if entry.marks.incomplete:
         lacking = ", ".join(f"{name} ({n} clips)" for name, n in entry.marks.incomplete.items())
         return f"incomplete corpora: {lacking}"
-    organisations = (entry.id.partition("/")[0].partition("__")[0], *entry.model.split("/")[:-1])
+    organisations = (entry.id.partition("/")[0].partition("__")[0], *lookalikes.skeleton(entry.model).split("/")[:-1])
     if not entry.marks.floor and any(map(submission.is_reserved, organisations)):
         told = f" ({entry.marks.unverified})" if entry.marks.unverified else ""
         return f"{submission.RESERVED}/* is reserved for baselines that the receiver verified as such{told}"
@@ -297,7 +298,7 @@ def _read(
                 raise RecordError("expected a printable name")
             told[identity] = _Told.by_receipt(folder, place, identity, practice)
         except (OSError, RecordError) as error:
-            excluded.append(Excluded(printable(identity), printable(str(error))))
+            excluded.append(_excluded(identity, str(error)))
     load = {identity: entry_cache.load(one.hashes, one.vouched) for identity, one in told.items()}
     known = {identity: cached for identity, cached in load.items() if cached is not None}
     todo = [identity for identity in told if identity not in known]
@@ -310,8 +311,14 @@ def _read(
             known[identity] = cached
         else:
             reasons.setdefault(identity, "cannot be kept: its file in the cache cannot be read back")
-    excluded += [Excluded(printable(identity), printable(reason)) for identity, reason in reasons.items()]
+    excluded += [_excluded(identity, reason) for identity, reason in reasons.items()]
     return {identity: known[identity] for identity in told if identity in known}, told, excluded
+
+
+def _excluded(identity: str, reason: str) -> Excluded:
+    """`reason`: it may quote a stranger's text of any length."""
+    cut = reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]}..."
+    return Excluded(printable(identity), printable(cut))
 
 
 def _uninspected(submissions: Path, identities: list[str]) -> dict[str, str]:

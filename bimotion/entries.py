@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bimotion import groups, lookalikes, rescoring, submission
+from bimotion import groups, lookalikes, rescoring, splits, submission
 from bimotion.contamination import contamination
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError
@@ -228,6 +228,8 @@ def read(folder: Path, identity: str) -> Read:
     schema, settings = schema_named(result.schema.name), rescoring.settings_of(result)
     declared = submission.declared(folder)
     tested = {cell: sorted(names) for cell, names in table.groupby("cell")["corpus"].unique().items()}
+    data = result.data.corpora
+    used = [name for name, one in data.items() if one.n_utterances]
     scores, headline, ranked = _scores(result, table, settings, schema)
     found = gaps(table, settings, schema, replicates=REPLICATES)
     entry = Entry(
@@ -262,9 +264,9 @@ def read(folder: Path, identity: str) -> Read:
             undeclared=declared is None,
             same_predictions=[],
             assumed_age=_assumed(result, tested),
-            shared_speakers={name: used.speakers_shared for name, used in result.data.corpora.items() if used.speakers_shared},
+            shared_speakers={name: why for name in used if (why := splits.why_not_disjoint(name, result.split.rule))},
             incomplete={
-                name: f"{used.n_found} of {used.n_published}" for name, used in result.data.corpora.items() if not used.complete
+                name: f"{one.n_found} of {CORPORA[name].card.n_utterances}" for name, one in data.items() if not one.complete
             },
             synthetic=result.data.synthetic,
             floor=False,
@@ -309,7 +311,7 @@ def _scores(
     draws, rows, of_cells = Draws(REPLICATES), [], {}
     tables = dict(list(table.groupby(["train", "cell"])))
     untrained = {
-        (one.transfer, one.method, tuple(one.train), one.test): one.untrained
+        (one.transfer, one.method, tuple(one.train), one.test): [name for name in schema.classes if name in one.untrained]
         for one in result.scores
         if (one.metric, one.pooling) == (METRIC, "mean")
     }

@@ -26,7 +26,7 @@ from bimotion.statistics.copies import N_BUCKETS, Sketch
 from bimotion.statistics.counts import Stratum
 from bimotion.statistics.statistic import Statistic
 
-ENTRY_VERSION = 3
+ENTRY_VERSION = 4
 """Rises when an entry's numbers or marks move though its submission does not."""
 PARALLEL_FROM = 8
 

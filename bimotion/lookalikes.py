@@ -54,6 +54,8 @@ and compare pairs of characters; none gives one form for all. What normal forms 
 _DRAWN = {other: letter for letter, others in _DRAWN_ALIKE.items() for other in others}
 _IGNORABLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u2800\u3164\uffa0"
 """Drawn as nothing, but no format characters: fillers, joiners, the empty Braille pattern."""
+_MISTAKEN = str.maketrans("01i|_.\u2044\u2215\u2571\u29f8\u3033", "olll--/////")
+"""What names are further read for; the last five are other strokes than the one between organisation and model."""
 _LATIN = re.compile(r"(?:LETTER|CAPITAL)(?: [A-Z]+)*? ([A-Z])(?: WITH [A-Z -]+)?$")
 
 
@@ -81,7 +83,7 @@ def skeleton(name: str) -> str:
     >>> skeleton("Lab/Mode1_0") == skeleton("lab/model-o")
     True
     """
-    letters = folded(name).translate(str.maketrans("01i|_.", "olll--"))
+    letters = folded(name).translate(_MISTAKEN)
     return letters.replace("rn", "m").replace("vv", "w")
 
 

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from bimotion import files, lookalikes, predictions, rescoring, results
+from bimotion import files, lookalikes, predictions, rescoring, results, splits
 from bimotion.contamination import contamination
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
 from bimotion.records import json_object, parsed, typed
 from bimotion.results import PREDICTIONS_FILE, RESULT_FILE, Result
+from bimotion.tracks import TRACKS
 
 SUBMISSION_VERSION = 1
 SUBMISSION_FILE = "submission.json"
@@ -32,6 +33,7 @@ MAX_NAMES = 1000
 MAX_TEXT = 200
 MAX_SHOWN = 50_000
 MAX_PARAMETERS = 10**15
+MAX_CLIPS = 10**7  # of one corpus
 RESERVED = "bimotion"
 """Organisation of the baselines, which nobody but the receiver enters."""
 BASELINES = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
@@ -150,13 +152,27 @@ def pack(
 
 
 def folders(submissions: Path) -> list[Path]:
-    """Every `<org>__<model>/<run key>` below a folder that holds a file of any kind, sorted; links to folders and hidden ones
-    are no submissions. Raises SettingError where there is no such folder."""
+    """Every `<org>__<model>/<run key>` below a folder that holds one of FILES, whatever it is, sorted; links to folders and
+    hidden ones are no submissions. Raises SettingError where there is no such folder."""
+    return [place for place in _places(submissions) if _holds_any(place)]
+
+
+def passed_over(submissions: Path) -> list[Path]:
+    """Folders where a submission belongs that hold files but none of FILES, sorted: no submissions, such as
+    `projection-<key>` among the runs of a model."""
+    found = [place for place in _places(submissions) if not _holds_any(place)]
+    return [place for place in found if any(path.is_file() and not path.name.startswith(".") for path in place.iterdir())]
+
+
+def _places(submissions: Path) -> list[Path]:
     if not submissions.is_dir():
         raise SettingError(f"{submissions}: expected a folder of submissions, found none")
     found = [place for place in submissions.glob("[!.]*/[!.]*") if place.is_dir()]
-    plain = [place for place in found if not place.is_symlink() and not place.parent.is_symlink()]
-    return sorted(place for place in plain if any(path.is_symlink() or not path.is_dir() for path in place.iterdir()))
+    return sorted(place for place in found if not place.is_symlink() and not place.parent.is_symlink())
+
+
+def _holds_any(place: Path) -> bool:
+    return any(os.path.lexists(place / name) for name in FILES)
 
 
 def runs(submissions: Path) -> list[Path]:
@@ -193,6 +209,8 @@ def declared(folder: Path) -> list[str] | None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RecordError(f"{SUBMISSION_FILE}: trained_on: expected null, a text or a list of texts, found {found!a:.80}")
+    if odd := [name for name in names if not lookalikes.is_plain(name)]:
+        raise RecordError(f"{SUBMISSION_FILE}: trained_on: expected printable names, found {odd[0]!a:.80}")
     if sum(map(len, names)) > MAX_NAMES * MAX_TEXT:
         raise RecordError(f"{SUBMISSION_FILE}: trained_on: expected at most {MAX_NAMES} names, found more")
     return names
@@ -217,7 +235,14 @@ def why_not(result: Result, practice: bool = False) -> str | None:
 
 def why_not_shown(result: Result) -> str | None:
     """Why what a page takes from a result as it was sent cannot be shown; None where it can. Texts must be printable, at most
-    MAX_SHOWN characters in all (a classifier lists its outputs)."""
+    MAX_SHOWN characters in all (a classifier lists its outputs); names of what we have only."""
+    for where, known, found in (
+        ("track", TRACKS, [result.track]),
+        ("split.rule", splits.RULES, [result.split.rule]),
+        ("data.corpora", CORPORA, result.data.corpora),
+    ):
+        if unknown := [name for name in found if name not in known]:
+            return f"{where}: expected one of {', '.join(known)}, found {unknown[0]!a:.80}"
     texts = {
         "model.revision": result.model.revision or "",
         "provenance.device": result.provenance.device,
@@ -228,7 +253,7 @@ def why_not_shown(result: Result) -> str | None:
         **{f"model.options.{name}": f"{name} {value}" for name, value in result.model.options.items()},
     }
     for where, text in texts.items():
-        if not text.isprintable():
+        if not lookalikes.is_plain(text):
             return f"{where!a:.80}: expected one line of printable characters, found {text!a:.80}"
     if (n_shown := sum(map(len, texts.values()))) > MAX_SHOWN:
         longest = max(texts, key=lambda where: len(texts[where]))
@@ -239,6 +264,9 @@ def why_not_shown(result: Result) -> str | None:
         datetime.fromisoformat(result.provenance.finished)
     except ValueError:
         return f"provenance.finished: expected a date and time in ISO 8601, found {result.provenance.finished!a:.80}"
+    for name, used in result.data.corpora.items():
+        if not 0 <= used.n_found <= MAX_CLIPS:
+            return f"data.corpora.{name}.n_found: expected 0 to {MAX_CLIPS}, found {used.n_found!r:.40}"
     if not 0 <= (result.n_parameters or 0) <= MAX_PARAMETERS:
         return f"n_parameters: expected null or a number from 0 to {MAX_PARAMETERS}, found {result.n_parameters!r:.40}"
     return None
@@ -278,16 +306,18 @@ def organisation_of(model: str, organisation: str | None) -> str:
         raise SettingError(f"organisation: expected letters, digits, '.', '_' and '-', found {organisation!r:.80}")
     if slash and organisation not in (None, named):
         raise SettingError(f"organisation: expected {named}, as the model's name says, found {organisation!r:.80}")
-    return named if slash else organisation
+    if "__" in (found := named if slash else organisation):  # a/b__c and a__b/c would lie in one folder
+        raise SettingError(f"organisation: expected a name without '__', which ends it in a folder's name, found {found!r:.80}")
+    return found
 
 
 def is_reserved(organisation: str) -> bool:
     """Whether an organisation is called like this package, or so that it can be mistaken for it.
 
-    >>> is_reserved("Bi-M0tion"), is_reserved("lab")
-    (True, False)
+    >>> is_reserved("Bi-M0tion"), is_reserved(" bimotion."), is_reserved("lab")
+    (True, True, False)
     """
-    return lookalikes.skeleton(organisation).replace("-", "") == lookalikes.skeleton(RESERVED)
+    return re.sub(r"[\W_]", "", lookalikes.skeleton(organisation)) == lookalikes.skeleton(RESERVED)
 
 
 def restricted(result: Result) -> list[str]:

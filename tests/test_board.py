@@ -395,6 +395,25 @@ REFUSED = {
         lambda run: rewrite(run, n_parameters=10**400),
         "n_parameters: expected null or a number from 0 to 1000000000000000, found 1000",
     ),
+    "a track that we lack": (lambda run: rewrite(run, track="<b>"), "track: expected one of probe, finetune, zero-shot"),
+    "a split rule that we lack": (
+        lambda run: rewrite(run, split=dataclasses.replace(results.load(run / "result.json").split, rule="|\x1b[2K\n" * 9999)),
+        "split.rule: expected one of paper, disjoint, found '|\\x1b[2K",
+    ),
+    "a corpus that we lack": (
+        lambda run: _used(run, "<b>mine</b>"), "data.corpora: expected one of crema_d, csed, "
+    ),
+    "more clips than a number has": (
+        lambda run: _used(run, "tess", n_found=10**300), "data.corpora.tess.n_found: expected 0 to 10000000, found 1000"
+    ),
+    "invisible in a revision": (
+        lambda run: rewrite(run, model=ModelUsed("org/tiny", "1", "ma\u3164in")), "'model.revision': expected one line"
+    ),
+    "a key without end": (lambda run: _key(run, "\x1b[2K" * 99999), "key: expected "),
+    "a statement that turns round": (
+        lambda run: (run / "submission.json").write_text(json.dumps({"trained_on": ["TESS \u202e"]})),
+        "submission.json: trained_on: expected printable names, found 'TESS \\u202e'",
+    ),
     "other seeds": (lambda run: rewrite(run, seeds=[0, 1]), "expected predictions of seeds [0, 1]"),
     "a clip again": (
         lambda run: _rewrite_table(run, lambda t: pd.concat([t, t[:3]])),
@@ -465,6 +484,18 @@ def _surrogate(run):
     (run / "result.json").write_text(json.dumps(content))
 
 
+def _used(run, name, **changes):
+    """A corpus more in the record, or another account of one."""
+    data = results.load(run / "result.json").data
+    one = dataclasses.replace(data.corpora["tess"], **changes)
+    rewrite(run, data=DataUsed.of(data.fingerprint, data.corpora | {name: one}))
+
+
+def _key(run, key):
+    content = json.loads((run / "result.json").read_text()) | {"key": key}
+    (run / "result.json").write_text(json.dumps(content))
+
+
 def _linked(path):
     path.symlink_to(path.rename(path.parents[3] / path.name))
 
@@ -479,6 +510,8 @@ def test_what_is_no_entry_says_why(change, reason, verified, alone, root):
     found = only(root)
     assert reason in found
     assert str(root) not in found
+    assert found.isprintable()
+    assert len(found) <= board.MAX_REASON + 3
 
 
 def test_synthetic_data_stand_on_a_board_for_practice_alone(alone, root):
@@ -531,7 +564,18 @@ def test_of_names_that_look_alike_the_verified_stands(folder, root, whole_tree):
 
 
 @pytest.mark.parametrize(
-    "name", ["bimotion/prosody", "BiMotion/prosody", "b1motion/x", "b\u0456motion/prosody", "birnotion/random"]
+    "name",
+    [
+        "bimotion/prosody",
+        "BiMotion/prosody",
+        "b1motion/x",
+        "b\u0456motion/prosody",
+        "birnotion/random",
+        "bimotion\u2215prosody",
+        " bimotion/prosody",
+        "bimotion./x",
+        "lab/bimotion/x",
+    ],
 )
 def test_a_reserved_name_stands_for_the_receivers_own_only(name, root, whole_tree):
     source = submissions.Source(submissions.run_of(whole_tree), keep=60)
@@ -542,8 +586,9 @@ def test_a_reserved_name_stands_for_the_receivers_own_only(name, root, whole_tre
     assert only(root) == told
     entry = only(root, practice=True)
     assert (entry.marks.floor, entry.marks.undeclared) == (False, True)
-    submissions.verify(one)
-    assert only(root).marks.floor is True
+    if submission.is_reserved(one.parent.name.partition("__")[0]):
+        submissions.verify(one)
+        assert only(root).marks.floor is True
 
 
 def test_a_statement_taken_away_makes_it_unverified(alone, root):
@@ -588,6 +633,25 @@ def test_a_submission_without_its_record_is_told_and_a_link_is_not_followed(alon
         ("lab__bare/0123", "result.json: expected a plain file, found none"),
         ("lab__dangling/0123", "result.json: expected a plain file, found none"),
     ]
+
+
+def test_what_holds_no_file_of_a_submission_is_none_and_is_told(alone, root):
+    """What `bimotion project` leaves among runs, a run that has only begun, a record under another name."""
+    one = alone()
+    for name, file in (("projection-0123", "coverage.json"), ("begun", ".lock"), ("misnamed", "Result.json")):
+        (one.parent / name).mkdir()
+        (one.parent / name / file).touch()
+    assert only(root).id == f"org__tiny/{one.name}"
+    assert [place.name for place in submission.passed_over(root)] == ["misnamed", "projection-0123"]
+
+
+def test_no_words_of_an_unverified_record_stand_among_the_marks(alone, root):
+    one = alone()
+    evil = "<b>" * 9999
+    _used(one, "tess", speakers_shared=evil)
+    scores = [dataclasses.replace(score, untrained=[evil]) for score in results.load(one / "result.json").scores]
+    rewrite(one, scores=scores)
+    assert evil not in json.dumps(dataclasses.asdict(only(root)))
 
 
 def test_a_folder_that_is_not_there_is_no_empty_board(root):

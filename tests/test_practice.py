@@ -71,6 +71,22 @@ def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_pa
     real = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "real")
     assert json.loads((tmp_path / "real" / "board.json").read_text())["entries"] == []
     assert real.stderr.count("synthetic data") == 3
+    table = bimotion("leaderboard", "export", submissions)
+    assert table.stderr.count("not on the board: ") == 3
+    above = bimotion("leaderboard", "export", submissions.parent)
+    assert f"no submissions in {submissions.parent}: expected " in above.stderr
+
+
+def test_a_submission_is_named_by_its_folders_from_wherever_it_is_seen(submissions, synth_root, tmp_path):
+    own = Path(shutil.copytree(submissions, tmp_path / "submissions"))
+    (place,) = own.glob("lab__*/*")
+    (place.parent / "other").mkdir()
+    for asked, start in ((Path("."), place), (Path("..") / place.name, place.parent / "other")):
+        command = [sys.executable, "-m", "bimotion.cli", "leaderboard", "verify", str(asked), "--practice"]
+        done = subprocess.run([*command, "--corpora", str(synth_root)], cwd=start, capture_output=True, text=True)
+        assert (done.returncode, done.stdout.count(": verified")) == (0, 1), done.stdout
+        assert [path.parts[-3:-1] for path in tmp_path.rglob("receipt.json")] == [place.parts[-2:]]
+        shutil.rmtree(tmp_path / "receipts")
 
 
 def test_what_was_changed_afterwards_is_refused(submissions, synth_root):

@@ -209,6 +209,16 @@ def test_organisations_that_are_no_safe_folder_are_refused(organisation, run, tm
         submission.prepare(own, organisation=organisation, **DECLARED)
 
 
+def test_a_folder_names_one_organisation(run, tmp_path):
+    """`a/b__c` and `a__b/c` would lie in one folder, and `bimotion__x/y` where the baselines do."""
+    for name in ("a__b/c", "bimotion__x/y"):
+        own = copied(run, tmp_path / name, model=ModelUsed(name, "1"))
+        with pytest.raises(SettingError, match="organisation: expected a name without '__'"):
+            submission.prepare(own, **DECLARED)
+    own = copied(run, tmp_path / "run", model=ModelUsed("a/b__c", "1"))
+    assert next(iter(submission.prepare(own, **DECLARED))).startswith("a__b__c/")
+
+
 # --- contamination ----------------------------------------------------------------------------------------------------
 
 

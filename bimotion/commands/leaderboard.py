@@ -1,15 +1,19 @@
 """`bimotion leaderboard`: verify, build, serve, export."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bimotion.commands.options import Corpus, Only, Practice, Root, locations, names
 from bimotion.commands.terminal import progress
-from bimotion.errors import SettingError, printable
+from bimotion.errors import SettingError, printable, some
+
+if TYPE_CHECKING:
+    from bimotion.board import Board
 
 app = typer.Typer(help="Submissions: check them, make the board and its page.", no_args_is_help=True)
 Submissions = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of submissions: <org>__<model>/<run key>/.")]
@@ -60,8 +64,8 @@ def verify(
     folders = [path] if one else submission.folders(path)
     if not folders:
         raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/, found none")
-    root = path.absolute().parents[1] if one else path
-    identities = ["/".join(folder.absolute().parts[-2:]) for folder in folders]
+    root = Path(os.path.abspath(path)).parents[1] if one else path
+    identities = ["/".join(Path(os.path.abspath(folder)).parts[-2:]) for folder in folders]  # no `.` or `..` names one
     verdicts = receiving.receive(root, identities, known, receipts=receipts, practice=practice, baseline=baseline)
     refused = sum(not verdict.ok for verdict in verdicts)
     for folder, verdict in zip(folders, verdicts, strict=True):
@@ -85,8 +89,7 @@ def build(
 
     made = board.build(submissions, receipts=receipts, practice=practice)
     print(site.build(made, output))
-    for one in made.excluded:
-        print(f"not on the board: {one.id}: {one.reason}", file=sys.stderr)
+    _tell_excluded(made, submissions)
     if runs := submission.runs(submissions):
         print(
             f"{len(runs)} of the folders in {printable(str(submissions))} are runs of `bimotion evaluate`, not submissions: "
@@ -95,6 +98,19 @@ def build(
         )
     if records.names_version(output / "leaderboard.json", board.VERSION_FIELD):
         print(f"{output / 'leaderboard.json'} is an earlier board, now {board.BOARD_FILE}: remove it", file=sys.stderr)
+
+
+def _tell_excluded(made: "Board", submissions: Path) -> None:
+    """Say what does not stand on a board, and why."""
+    from bimotion import submission
+
+    for one in made.excluded:
+        print(f"not on the board: {one.id}: {one.reason}", file=sys.stderr)
+    names, where = ", ".join(submission.FILES), printable(str(submissions))
+    if others := submission.passed_over(submissions):
+        print(f"passed over, for they hold none of {names}: {some(printable(str(one)) for one in others)}", file=sys.stderr)
+    if not made.entries and not made.excluded:
+        print(f"no submissions in {where}: expected {where}/<org>__<model>/<run key>/ with {names}", file=sys.stderr)
 
 
 @app.command()
@@ -129,7 +145,9 @@ def export(
     """The board as a table."""
     from bimotion import board, exports
 
-    print(exports.export(board.build(submissions, receipts=receipts, practice=practice), form.value), end="")
+    made = board.build(submissions, receipts=receipts, practice=practice)
+    print(exports.export(made, form.value), end="")
+    _tell_excluded(made, submissions)
 
 
 @app.command("hub-results")
@@ -144,5 +162,7 @@ def hub_results(
     """Evaluation results as the Hub shows them: .eval_results/*.yaml a model, eval.yaml of the dataset, model-index."""
     from bimotion import board, exports
 
-    for path in exports.write_hub_results(board.build(submissions, receipts=receipts), dataset, output):
+    made = board.build(submissions, receipts=receipts)
+    for path in exports.write_hub_results(made, dataset, output):
         print(path)
+    _tell_excluded(made, submissions)
