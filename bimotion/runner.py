@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import difflib
+import inspect
 import io
 import json
 import logging
@@ -69,6 +71,7 @@ def evaluate(
     check_invariance: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
+    **not_taken: object,
 ) -> Result:
     """Evaluate a model over the cross-group protocol.
 
@@ -100,6 +103,8 @@ def evaluate(
         result.headline("in-group", "inference", "eng_eld")        # weighted F1 in [0, 1]
         print(result.table())
     """
+    if not_taken:
+        raise SettingError(_why_not_taken(next(iter(not_taken))))
     progress = progress or default_progress()
     files.require_writable(Path(output))
     leaderboard.check(Path(output))
@@ -146,6 +151,14 @@ def evaluate(
         result = run.checked(result)
     leaderboard.collect(Path(output))
     return result
+
+
+def _why_not_taken(name: str) -> str:
+    """Of a keyword that `evaluate` lacks; `corpora` is the folder on the command line."""
+    if name == "corpora":
+        return "evaluate: no keyword 'corpora': expected data_dir=ROOT, the folder of the corpora, or only=[...], their names"
+    close = difflib.get_close_matches(name, inspect.signature(evaluate).parameters, 1)
+    return f"evaluate: no keyword {name!r:.80}" + (f": did you mean {close[0]!r}?" if close else "")
 
 
 @dataclasses.dataclass

@@ -127,7 +127,7 @@ OTHER_WORDS = {  # option -> argument
     "max_grad_norm": "max_gradient_norm",
 }
 ONLY_OPTIONS = {"dry_run", "json", "verbose"}
-ONLY_ARGUMENTS = {"finetune", "progress"}  # the first is the options of track finetune in one
+ONLY_ARGUMENTS = {"finetune", "progress", "not_taken"}  # options of track finetune in one; keywords that are refused
 
 
 def test_options_of_evaluate_have_the_names_of_its_arguments():

@@ -243,3 +243,20 @@ def test_bad_requests_are_told_and_leave_nothing(synth_root, tmp_path, wav):
     with pytest.raises(SettingError, match="found none: no t"):
         evaluated("bimotion/majority", data_dir=tmp_path / "corpora", output=tmp_path / "out", allow_missing=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_would_be_ignored_is_refused(tmp_path):
+    """Before any corpus is looked for: options that a baseline or an own object does not take, keywords that nobody knows."""
+
+    class Own:
+        def encode(self, waveforms, sample_rate_hz):
+            raise AssertionError
+
+    given = {"device": "cuda", "revision": "main", "batch_seconds": 3.0}
+    for model in ("bimotion/prosody", Own()):
+        for name, value in given.items():
+            with pytest.raises(SettingError, match=f"^{name}: expected none with .*, found {value}$"):
+                runner.evaluate(model, data_dir=tmp_path, output=tmp_path / "out", **{name: value})
+    for name, told in (("corpora", "data_dir=ROOT.*only="), ("seed", "did you mean 'seeds'"), ("xyzzy", "no keyword 'xyzzy'$")):
+        with pytest.raises(SettingError, match=told):
+            runner.evaluate("bimotion/prosody", data_dir=tmp_path, output=tmp_path / "out", **{name: ["tess"]})

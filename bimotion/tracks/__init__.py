@@ -79,6 +79,8 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
     own, is_floor = not isinstance(model, str), isinstance(model, str) and model.startswith("bimotion/")
     if (own or is_floor) and name != "probe":
         raise SettingError(f"track {name}: expected a Hub id or a folder, found {model if is_floor else type(model).__name__}")
+    if is_floor or own:
+        _refuse_idle(known, "an object with encode()" if own else model)
     if is_floor:
         from bimotion.models.floor import floor_model
         from bimotion.tracks.floor import FloorTrack
@@ -99,6 +101,14 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
     from bimotion.tracks.finetune import FinetuneTrack
 
     return FinetuneTrack(known, options.finetune or FinetuneOptions(), options.save_checkpoints)
+
+
+def _refuse_idle(spec: ModelSpec, model: str) -> None:
+    """Raise SettingError for options that would be ignored: baselines run on the CPU, an object where its maker put it."""
+    given = {"device": spec.device, "revision": spec.revision, "batch_seconds": spec.batch_seconds}
+    for name, value in given.items():
+        if value is not None and (name, value) != ("device", "cpu"):
+            raise SettingError(f"{name}: expected none with {model}, which takes no {name.replace('_', ' ')}, found {value}")
 
 
 def _adapted(probe: FeatureTrack, schema: LabelSchema, options: TrackOptions) -> Track:
