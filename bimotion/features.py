@@ -1,5 +1,6 @@
 """Features of clips: extracted once in parallel, kept on disk in blocks of clips, read back row by row."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -145,13 +146,22 @@ def _pooled(encoder: LayerEncoder, manifest: Manifest, clips: pd.DataFrame, plac
     rows = clips.iloc[places]
     paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
     decoded, start = ahead(_decoded, paths, n=max(CLIPS_A_TASK, 2 * encoder.together), workers=cpu_count()), 0
-    while group := list(islice(decoded, encoder.together)):
-        try:
-            made = np.clip(encoder.encode([waveform for waveform, _ in group]), -65504, 65504)
-        except ClipError as error:
-            raise error.named(rows["id"].iloc[start + error.place]) from error
-        start += len(group)
-        yield from (Row(row, source) for row, (_, source) in zip(made, group, strict=True))
+    groups: deque = deque()
+
+    def waveforms() -> Iterator[list[np.ndarray]]:
+        while group := list(islice(decoded, encoder.together)):
+            groups.append(group)
+            yield [waveform for waveform, _ in group]
+
+    many = getattr(encoder, "encode_groups", None) or partial(map, encoder.encode)
+    try:
+        for made in many(waveforms()):
+            group = groups.popleft()
+            start += len(group)
+            made = np.clip(made, -65504, 65504)
+            yield from (Row(row, source) for row, (_, source) in zip(made, group, strict=True))
+    except ClipError as error:
+        raise error.named(rows["id"].iloc[start + error.place]) from error
 
 
 def _decoded(path: Path) -> tuple[np.ndarray, str]:

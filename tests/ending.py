@@ -19,6 +19,7 @@ def left() -> list[str]:
     """Names of threads: Python's but for the first, and (on Linux) those of torch.distributed."""
     names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     tasks = [(task / "comm").read_text().strip() for task in TASKS.iterdir()] if TASKS.exists() else []
+    tasks = [name for name in tasks if not name.startswith("pt_autograd")]  # torch's own, one a GPU
     return sorted(names + [name for name in tasks if name.startswith(("gloo", "pt_"))])
 
 

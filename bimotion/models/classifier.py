@@ -15,7 +15,7 @@ from bimotion.lookahead import ahead
 from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Batch, Features, Intake
 from bimotion.models.ranks import Ranks
 from bimotion.models.spec_augment import SpecAugment
-from bimotion.models.weights import ModelError, ModelSpec, device_of, opened, out_of_memory
+from bimotion.models.weights import ModelError, ModelSpec, device_of, opened, out_of_memory, placed
 from bimotion.progress import Progress
 
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification")
@@ -119,7 +119,7 @@ class Classifier:
         self.n_parameters = sum(part.numel() for part in self.model.parameters())
         self.intake = Intake(self.model, body, found.extractor, found.rate)
         self.spec_augment = SpecAugment(self.model, self.intake)
-        self.model.to(device_of(spec.device))
+        placed(self.model, spec.model, device_of(spec.device))
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -9,15 +9,17 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from bimotion.audio import SAMPLE_RATE_HZ
 from bimotion.errors import ClipError, some
+from bimotion.lookahead import ahead
 from bimotion.models.audio_part import WRAP, audio_part
-from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Intake
-from bimotion.models.weights import ModelError, ModelSpec, Opened, device_of, explained, line, opened, out_of_memory
+from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Features, Intake
+from bimotion.models.weights import ModelError, ModelSpec, Opened, device_of, line, opened, out_of_memory, placed
 
 ENCODER_VERSION = "2"
 """Changes whenever any number moves, so that cached features are not mixed."""
@@ -60,8 +62,7 @@ def load(spec: ModelSpec) -> "Encoder":
     if lost := sorted(name for name in found.unset if id(named.get(name)) in own):
         text = f"{len(lost)} of {len(own)} tensors missing or of another shape, such as {lost[0]}"
         raise ModelError(f"{spec.model}: expected all weights of {type(module).__name__}, found {text}")
-    with explained(spec.model, f"room in the memory of {device}"):
-        return Encoder(spec, found, module.to(device).requires_grad_(False))
+    return Encoder(spec, found, placed(module, spec.model, device).requires_grad_(False))
 
 
 def _classes(config) -> Sequence[str]:
@@ -135,48 +136,80 @@ class Encoder:
         (n_clips, n_layers, 2 * dim), means first. Give some hundred clips at a time: their order does not matter, and
         similar lengths are batched. Raises AudioError for what is no clip, ModelError if the model fails.
         """
+        return next(self.encode_groups([waveforms]))
+
+    def encode_groups(self, groups: Iterable[Sequence[np.ndarray]]) -> Iterator[np.ndarray]:
+        """`encode` of each group in turn; the extractor works on the next one, in a thread, while the model computes."""
+        for prepared in ahead(self._prepared, groups, n=1):
+            yield self._encoded(prepared)
+
+    def _prepared(self, waveforms: Sequence[np.ndarray]) -> "_Prepared":
+        """The windows of clips, longest first, as the extractor makes them."""
         cuts = [self._intake.windows(waveform) for waveform in waveforms]
         windows = [window for cut in cuts for window in cut]
-        counts = np.zeros((len(windows), self.n_layers, 1))
-        means, variances = np.zeros((2, len(windows), self.n_layers, self.dim))
-        left = sorted(range(len(windows)), key=lambda place: -len(windows[place]))
-        while left:
-            longest = len(windows[left[0]])
-            alike = left if self._intake.mixes_lengths else [place for place in left if len(windows[place]) == longest]
-            cost_s = (self._intake.longest if self._intake.fixed else longest) / self.sample_rate_hz
-            batch = alike[: 1 if self._intake.alone else max(1, int(self._batch_seconds / cost_s))]
+        order = sorted(range(len(windows)), key=lambda place: -len(windows[place]))
+        try:
+            features = [self._intake.features(windows[place]) for place in order]
+        except Exception as error:
+            raise self._refused(error) from error
+        return _Prepared(waveforms, np.array([len(cut) for cut in cuts], int), np.array(order, int), features)
+
+    def _encoded(self, prepared: "_Prepared") -> np.ndarray:
+        """Features of clips, window by window and these put together."""
+        lengths = [one.n_samples for one in prepared.features]
+        n, done = len(lengths), 0
+        counts = np.zeros((n, self.n_layers, 1), np.float32)
+        means, variances = np.zeros((2, n, self.n_layers, self.dim), np.float32)
+        while done < n:
+            cost_s = (self._intake.longest if self._intake.fixed else lengths[done]) / self.sample_rate_hz
+            size = 1 if self._intake.alone else max(1, int(self._batch_seconds / cost_s))
+            if not self._intake.mixes_lengths:
+                size = min(size, lengths[done:].count(lengths[done]))
+            batch = slice(done, min(done + size, n))
             try:
-                counts[batch], means[batch], variances[batch] = self._statistics([windows[place] for place in batch])
-                left = left[len(batch) :]
+                counts[batch], means[batch], variances[batch] = self._statistics(prepared.features[batch])
+                done = batch.stop
             except MemoryError:
-                if len(batch) == 1:
+                if batch.stop - done == 1:
                     raise ModelError(f"{self.name}: {cost_s:.1f} s of audio do not fit into memory ({self.device})") from None
-                self._batch_seconds = len(batch) * cost_s / 2
+                self._batch_seconds = (batch.stop - done) * cost_s / 2
                 _log.warning("%s: out of memory, now with batches of %.1f s", self.name, self._batch_seconds)
-        if spoilt := [place for place in range(len(windows)) if not np.isfinite([means[place], variances[place]]).all()]:
-            raise self._not_finite(waveforms, cuts, spoilt[0])
-        features, stop = np.empty((len(cuts), self.n_layers, 2 * self.dim), dtype=np.float32), 0
-        for row, cut in zip(features, cuts, strict=True):
-            own = slice(stop, stop := stop + len(cut))
-            share = counts[own] / counts[own].sum(axis=0)
+        sound = np.isfinite(means).all(axis=(1, 2)) & np.isfinite(variances).all(axis=(1, 2))
+        if not sound.all():
+            raise self._not_finite(prepared, int(prepared.order[~sound].min()))
+        return self._joined(prepared, counts, means, variances)
+
+    def _joined(self, prepared: "_Prepared", counts: np.ndarray, means: np.ndarray, variances: np.ndarray) -> np.ndarray:
+        """Mean and deviation over the frames of all windows of a clip, from those of each."""
+        features = np.empty((len(prepared.n_windows), self.n_layers, 2 * self.dim), dtype=np.float32)
+        rank, stops = np.argsort(prepared.order), np.cumsum(prepared.n_windows)
+        single = prepared.n_windows == 1
+        own = rank[stops[single] - 1]
+        features[single, :, : self.dim], features[single, :, self.dim :] = means[own], np.sqrt(variances[own])
+        for clip in np.flatnonzero(~single):
+            own = rank[stops[clip] - prepared.n_windows[clip] : stops[clip]]
+            share = counts[own].astype(np.float64) / counts[own].sum(axis=0, dtype=np.float64)
             mean = (share * means[own]).sum(axis=0)
             variance = (share * (variances[own] + (means[own] - mean) ** 2)).sum(axis=0)
-            row[:] = np.concatenate([mean, np.sqrt(variance)], axis=-1)
+            features[clip] = np.concatenate([mean, np.sqrt(variance)], axis=-1)
         return features
 
     def _probed(self, noise: np.ndarray) -> np.ndarray:
         """Means of the hidden states of some noise, shape (1, n_layers, dim)."""
-        _, means, variances = self._statistics([noise])
+        _, means, variances = self._statistics(self._prepared([noise]).features)
         if not (np.isfinite(means).all() and np.isfinite(variances).all()):
             raise ModelError(f"{self.name}: expected finite hidden states, found NaN or infinity: are its weights broken?")
         return means
 
-    def _not_finite(self, waveforms, cuts, window: int) -> ClipError:
+    def _not_finite(self, prepared: "_Prepared", window: int) -> ClipError:
         """What is said of the clip that a window belongs to."""
-        place = int(np.searchsorted(np.cumsum([len(cut) for cut in cuts]), window, side="right"))
-        waveform = np.asarray(waveforms[place])
+        place = int(np.searchsorted(np.cumsum(prepared.n_windows), window, side="right"))
+        waveform = np.asarray(prepared.waveforms[place])
         kind = f"{len(waveform) / SAMPLE_RATE_HZ:.2f} s, " + ("all zeros" if not waveform.any() else "not silent")
         return ClipError(self.name, place, f"expected finite hidden states, found NaN or infinity ({kind})")
+
+    def _refused(self, error: Exception) -> ModelError:
+        return ModelError(f"{self.name}: expected hidden states of a clip, found: {line(error)}")
 
     def largest_difference(self, waveforms: Sequence[np.ndarray]) -> float:
         """Largest absolute difference between the features of clips encoded together and each of them alone."""
@@ -184,15 +217,14 @@ class Encoder:
         alone = (self.encode([waveform])[0] for waveform in waveforms)
         return max((float(np.abs(a - b).max()) for a, b in zip(alone, together, strict=True)), default=0.0)
 
-    def _statistics(self, windows: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """Of one batch, per hidden state: true frames (n, n_layers, 1), means and variances (n, n_layers, dim), float64.
+    def _statistics(self, features: Sequence[Features]) -> tuple[np.ndarray, ...]:
+        """Of one batch, per hidden state: true frames (n, n_layers, 1), means and variances (n, n_layers, dim), float32.
         Raises MemoryError, of whatever kind of memory."""
         import torch
 
         try:
             with torch.inference_mode(), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")  # WavLM's own affair
-                features = [self._intake.features(window) for window in windows]
                 batch = self._intake.batch(features, self._intake.room(features) if self._on_gpu else 0)
                 self._intake.now = batch
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self._on_gpu):
@@ -204,13 +236,13 @@ class Encoder:
                         states[-1].shape
                     )  # after the last norm, which not all releases put among the others
                 parts = zip(*(_pooled(state, self._intake.sound(state)) for state in states), strict=True)
-                counts, means, variances = (torch.stack(part, 1).cpu().double().numpy() for part in parts)
+                counts, means, variances = (torch.stack(part, 1).cpu().numpy() for part in parts)
         except ModelError:
             raise
         except Exception as error:
             if out_of_memory(error):
                 raise MemoryError("out of memory") from None
-            raise ModelError(f"{self.name}: expected hidden states of a clip, found: {line(error)}") from error
+            raise self._refused(error) from error
         return counts, means, variances
 
     def _states(self, output) -> list:
@@ -228,6 +260,16 @@ class Encoder:
             shapes = some(str(tuple(state.shape)) for state in states)
             raise ModelError(f"{self.name}: expected hidden states of one size, {kind} gives {shapes}: {WRAP}")
         return list(states)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Clips before the model: their windows, longest first. order: place of each among the windows clip by clip."""
+
+    waveforms: Sequence[np.ndarray]
+    n_windows: np.ndarray
+    order: np.ndarray
+    features: list[Features]
 
 
 def _pooled(state, mask):

@@ -15,11 +15,12 @@ from bimotion.models import epoch_state
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.intake import Batch
 from bimotion.models.ranks import Ranks, whole_batch_dropout
-from bimotion.models.weights import ModelSpec, explained, out_of_memory
+from bimotion.models.weights import ModelSpec, explained, out_of_memory, placed
 from bimotion.progress import Progress
 
 TRAINING_FILE = "training.json"
 NEVER = -30.0  # logit of a class without a positive training clip: it is never guessed
+_SMALLER = "train less of the model (--lora-rank 8, --freeze-feature-encoder) or a smaller one"
 _DROPOUTS = (
     "hidden_dropout", "attention_dropout", "feat_proj_dropout", "final_dropout", "dropout", "conformer_conv_dropout",
     "hidden_dropout_prob", "attention_probs_dropout_prob",
@@ -138,7 +139,7 @@ class Training:
             model.freeze_feature_encoder()
         if options.lora_rank is not None:
             self._add_lora()
-        self.model = self.classifier.model.to(self.device)
+        self.model = placed(self.classifier.model, record["model"], self.device)
         on = self.device.type == "cuda" and torch.cuda.is_bf16_supported() if options.bf16 is None else options.bf16
         self.precision = {"device_type": self.device.type, "dtype": torch.bfloat16, "enabled": on}
         self.parameters = {name: part for name, part in self.model.named_parameters() if part.requires_grad}
@@ -217,12 +218,7 @@ class Training:
                 if micro != self.micro:
                     micro, shares = self.micro, self._shares(step, ids, epoch, self.micro)
                 loss = self._gradients(shares, len(ids), epoch, step)
-            torch.nn.utils.clip_grad_norm_(self.parameters.values(), options.max_gradient_norm)
-            done, total = (epoch - 1) * len(steps) + step, options.epochs * len(steps)
-            rate = min((done + 1) / (options.warmup_steps + 1), (total - done) / max(total - options.warmup_steps, 1), 1.0)
-            for group in self.optimizer.param_groups:
-                group["lr"] = options.learning_rate * rate
-            self.optimizer.step()
+            self._update((epoch - 1) * len(steps) + step, options.epochs * len(steps))
             losses.append(loss)
             if step % 25 == 24 or step == len(steps) - 1:  # seldom, for it waits for the device
                 recent = torch.stack(losses[step // 25 * 25 :]).cpu()
@@ -231,6 +227,24 @@ class Training:
                     raise SettingError(f"the training loss is not finite in epoch {epoch}, step {bad + 1}: {_advice(options)}")
         weights = torch.tensor([len(ids) for ids in steps], dtype=torch.float64)
         return float((torch.stack(losses).double().cpu() * weights).sum() / weights.sum())
+
+    def _update(self, done: int, total: int) -> None:
+        """One step of the optimizer, after `done` of `total`."""
+        import torch
+
+        options = self.options
+        rate = min((done + 1) / (options.warmup_steps + 1), (total - done) / max(total - options.warmup_steps, 1), 1.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = options.learning_rate * rate
+        try:
+            torch.nn.utils.clip_grad_norm_(self.parameters.values(), options.max_gradient_norm)
+            self.optimizer.step()
+        except (RuntimeError, MemoryError) as error:  # its moments take twice the memory of what is trained, whatever the batch
+            if not out_of_memory(error):
+                raise
+            raise SettingError(
+                f"step {done + 1}: the optimizer does not fit into the memory of {self.device}: {_SMALLER}"
+            ) from None
 
     def _shares(self, step: int, ids: np.ndarray, epoch: int, micro: int) -> list["_Share"]:
         """What this process computes of a step, a share of each micro batch."""
@@ -284,7 +298,9 @@ class Training:
             failed = True
         if self.ranks.any(failed):
             if self.micro == 1:
-                raise SettingError(f"epoch {epoch}, step {step + 1}: not even one clip fits into the memory of {self.device}")
+                raise SettingError(
+                    f"epoch {epoch}, step {step + 1}: not even one clip fits into the memory of {self.device}: {_SMALLER}"
+                )
             self.micro = -(-self.micro // 2)
             self.progress.say(f"out of memory: going on with {self.micro} clips at once, steps of {n} as before")
             self.optimizer.zero_grad(set_to_none=True)

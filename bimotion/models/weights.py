@@ -146,28 +146,33 @@ def configured(spec: ModelSpec) -> tuple[object, object, int]:
 
 
 def device_of(name: str | None) -> str:
-    """A device that works: the one named, else the GPU of this process, else the CPU; raises SettingError."""
+    """A device that works, with its number: the one named, else the GPU of this process, else the CPU; raises SettingError."""
     import torch
 
     if name is None:
         on_cpu = not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1")
         name = "cpu" if on_cpu else f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     try:
-        torch.empty(0, device=name)
+        return str(torch.empty(0, device=name).device)  # of "cuda" the number too, which set_device wants
     except (RuntimeError, AssertionError) as error:
         raise SettingError(f"device {name!r} cannot be used: {line(error)}") from None
-    return name
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory, of whatever kind, is full."""
     kinds = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return kinds or any(words in str(error) for words in ("out of memory", "allocate memory"))
+    return kinds or any(words in str(error) for words in ("out of memory", "allocate memory", "ALLOC_FAILED"))
 
 
 def line(error: BaseException) -> str:
     """The first sentence of a message, which is all that a user can use of it."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+
+
+def placed(module, model: str, device):
+    """A module on a device; raises ModelError where it does not fit."""
+    with explained(model, f"room in the memory of {device}"):
+        return module.to(device)
 
 
 @contextmanager

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from bimotion.errors import SettingError
+from bimotion.models import encoders, training
 from bimotion.models import finetune as finetuning
 from bimotion.models import intake as intakes
-from bimotion.models import training
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.finetune import finetune
 from bimotion.models.ranks import Ranks
@@ -366,6 +366,41 @@ def test_loss_that_is_not_finite(models, tmp_path):
     with pytest.raises(SettingError, match=r"training loss is not finite in epoch 1, step \d: try a lower learning rate"):
         train(source, tmp_path / "run", options=FinetuneOptions(epochs=2))
     assert not list((tmp_path / "run").glob("state-*"))
+
+
+def test_an_optimizer_that_does_not_fit_ends_in_a_line_with_advice(models, tmp_path, monkeypatch):
+    """Its moments take twice the memory of the weights, so that smaller batches are no help."""
+    import torch
+
+    def full(self, *args, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", full)
+    with pytest.raises(
+        SettingError, match=r"step 1: the optimizer does not fit into the memory of cpu: .*--lora-rank"
+    ) as caught:
+        train(models("ast"), tmp_path / "full")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_does_not_fit_is_told_in_a_line(models, tmp_path, monkeypatch):
+    import torch
+
+    def full(self, *args, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    for load in (
+        lambda: encoders.load(ModelSpec(str(models("ast")), device="cpu")),
+        lambda: train(models("ast"), tmp_path / "full"),
+    ):
+        with pytest.raises(ModelError, match=r"expected room in the memory of cpu, found: CUDA out of memory$"):
+            load()
+
+
+@pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="no GPU")
+def test_a_gpu_without_a_number_trains(models, tmp_path):
+    assert history(train(models("ast"), tmp_path / "gpu", device="cuda"))
 
 
 def test_out_of_memory_halves_the_batch_and_goes_on(models, tmp_path, monkeypatch):
