@@ -5,11 +5,7 @@ lie about what its pages unpack to, so `inspect` first reads a stranger's file i
 and time; what kills that process is refused, and only what it could read is read here.
 """
 
-import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bimotion.errors import RecordError, SettingError
+from bimotion import sandbox
+from bimotion.errors import RecordError
 
 if TYPE_CHECKING:
     import pandas
@@ -41,11 +38,8 @@ MAX_ROWS = 2_000_000
 MAX_ROW_GROUPS = 1000
 MAX_CLASSES = 64
 MAX_TEXT_BYTES = 256
-MEMORY_BYTES = 3 * 1024**3
-CPU_SECONDS = 60
-_TOO_MUCH = f"reading it takes more than {MEMORY_BYTES >> 30} GiB of memory or {CPU_SECONDS} s"
+LIMITS = sandbox.Limits(memory_bytes=3 * 1024**3, cpu_s=60)
 _MAGIC = b"PAR1"
-_FOLDER = Path(__file__).parents[1]
 
 
 def save(rows: "pandas.DataFrame", target: Path) -> None:
@@ -141,82 +135,17 @@ def _check_column(name: str, column: pa.ChunkedArray) -> None:
 
 
 def inspect(paths: Sequence[Path]) -> list[str | None]:
-    """Why each file cannot be read, None where it can: each is read in its own process, of MEMORY_BYTES and CPU_SECONDS.
+    """Why each file cannot be read, None where it can: each is read in its own process (see sandbox), of LIMITS.
 
     Example::
 
         [reason] = predictions.inspect([folder / "predictions.parquet"])
         table = predictions.read(folder / "predictions.parquet") if reason is None else None
     """
-    if not paths:
-        return []
-    if not hasattr(os, "fork"):
-        raise SettingError(
-            "strangers' predictions are read in processes of bounded memory, which Windows does not have: "
-            "run it on Linux or macOS, or in WSL"
-        )
-    known = os.pathsep.join(filter(None, (os.fspath(_FOLDER), os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "bimotion.predictions"],  # -P: no module is taken from the folder we stand in
-        input=json.dumps([os.fspath(path.absolute()) for path in paths]),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        env=os.environ | {"PYTHONPATH": known, "OPENBLAS_NUM_THREADS": "1"},
-    )
-    if done.returncode:
-        raise RecordError(f"predictions cannot be inspected: {done.stderr.strip()[-200:]}")
-    return json.loads(done.stdout)
+    arguments = [os.fspath(path.absolute()) for path in paths]
+    return [ended.problem for ended in sandbox.call("bimotion.predictions:check", arguments, LIMITS)]
 
 
-def main() -> None:
-    """Inspect the files whose paths come as JSON by standard input; reasons go out as JSON."""
-    print(json.dumps([_in_a_process(Path(path)) for path in json.load(sys.stdin)]))
-
-
-def _in_a_process(path: Path) -> str | None:
-    reader, writer = os.pipe()
-    child = os.fork()  # this process has a single thread
-    if child == 0:
-        status = 1
-        try:
-            os.close(reader)
-            _bound()
-            os.write(writer, json.dumps(_reason(path)).encode()[:2000])
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        said = pipe.read(4000)
-    _, status = os.waitpid(child, 0)
-    if status == 0 and said:
-        return json.loads(said)
-    return f"{_TOO_MUCH}, or breaks the reader (status {status})"
-
-
-def _reason(path: Path) -> str | None:
-    try:
-        read(path)
-    except RecordError as error:
-        return str(error)[:400]
-    except MemoryError:
-        return _TOO_MUCH
-    except Exception as error:  # whatever a Parquet reader does with a malformed file
-        return f"cannot be read as Parquet: {type(error).__name__}: {error}"[:400]
-    return None
-
-
-def _bound() -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.alarm(4 * CPU_SECONDS)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what C++ says when it dies
-
-
-if __name__ == "__main__":
-    main()
+def check(path: str) -> None:
+    """Read predictions and forget them; raises what a reader may raise. Called in a process of its own."""
+    read(Path(path))

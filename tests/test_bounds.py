@@ -57,7 +57,8 @@ def corpus(root):
     samples.samples(found, found.table, Progress())
 
 def peak():
-    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+    own = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024
 
 def tried(what, place):
     resource.setrlimit(resource.RLIMIT_CPU, (120, 120))
@@ -250,6 +251,29 @@ def parquet(path: Path, n_rows: int, content: bytes, **kind) -> None:
     pq.write_table(pa.table({"audio": audio} | {name: [value] * n_rows for name, value in facts.items()}), path, **kind)
 
 
+def lie(path: Path, n_rows: int, content: bytes) -> None:
+    """Parquet of one page a column, whose footer says that 10 000 bytes at most are in each."""
+    plain = {"compression": "zstd", "use_dictionary": False, "store_schema": False, "data_page_size": 1 << 40}
+    parquet(path, n_rows, content, **plain)
+    packed = path.read_bytes()
+    n_bytes = pq.read_metadata(path).row_group(0).column(0).total_uncompressed_size
+    true, number, lied = varint(2 * n_bytes), 2 * 10_000, bytearray()  # Thrift: zigzag
+    for place in range(len(true)):
+        lied.append(number & 0x7F | (0x80 if place + 1 < len(true) else 0))
+        number >>= 7
+    place = len(packed) - 8 - int.from_bytes(packed[-8:-4], "little")
+    path.write_bytes(packed[:place] + packed[place:].replace(true, bytes(lied)))
+    assert pq.read_metadata(path).row_group(0).column(0).total_uncompressed_size == 10_000
+
+
+def varint(number: int) -> bytes:
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
+
+
 def hostile_corpora(root: Path) -> dict[Path, str]:
     """Roots of one corpus each -> part of the line."""
     twins = {}
@@ -294,7 +318,8 @@ def hostile_corpora(root: Path) -> dict[Path, str]:
     parquet(root / "page" / "Y" / "0.parquet", 1, bytes(160 << 20), compression="zstd")
     parquet(root / "a value over and over" / "Y" / "0.parquet", 500, bytes(1 << 20), compression="zstd")
     parquet(root / "rows" / "Y" / "0.parquet", 20_000, b"x")
-    twins |= {root / name: "parquet" for name in ("page", "a value over and over", "rows")}
+    lie(root / "a footer that lies" / "Y" / "0.parquet", 28, bytes(30 << 20))
+    twins |= {root / name: "parquet" for name in ("page", "a value over and over", "rows", "a footer that lies")}
     return twins
 
 

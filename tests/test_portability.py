@@ -19,7 +19,7 @@ POSIX_CALLS = {
 }  # fmt: skip
 ALLOWED = {  # file -> POSIX names behind a check of the system
     "files.py": {"fcntl"},
-    "predictions.py": {"resource", "fork", "setrlimit", "alarm"},
+    "sandbox.py": {"resource", "fork", "setrlimit", "alarm"},
 }
 
 

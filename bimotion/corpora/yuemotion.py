@@ -14,12 +14,14 @@ import csv
 import gzip
 import io
 import lzma
+import os
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from bimotion import sandbox
 from bimotion.audio import POINTER
 from bimotion.corpus import Card, Corpus, Reading, Statements, sounds
 from bimotion.errors import CorpusMalformed
@@ -59,6 +61,7 @@ MAX_BYTES = 4 * 1024**3
 MAX_FOLD, FREE_BYTES = 50, 64 * 1024 * 1024  # speech packs to a third; an archive that unpacks to far more is none of speech
 MAX_HEADER_BYTES = 1024 * 1024  # of what stands between two files of a tar
 MAX_GROUP_BYTES = 512 * 1024 * 1024
+LIMITS = sandbox.Limits(memory_bytes=768 * 1024 * 1024, cpu_s=120)  # to read all Parquet files
 MAX_FOOTER_BYTES = 1024 * 1024  # of a Parquet file; the Hub's have some kilobytes
 
 
@@ -111,7 +114,7 @@ def unpack(tree: Tree, into: Path) -> bool:
                 _numbered(into, number).joinpath(table.name).write_text(tree.text(table), encoding="utf-8")
         unpacked = [_unpack_tar(tree.root / file.path, _numbered(into, number)) for number, file in enumerate(archives)]
         return any(unpacked)
-    return _unpack_parquet([tree.root / file.path for file in _parquets(tree)], into)
+    return _unpack_parquets([tree.root / file.path for file in _parquets(tree)], into)
 
 
 def _numbered(folder: Path, number: int) -> Path:
@@ -282,10 +285,27 @@ def _unpack_tar(archive: Path, into: Path) -> bool:
     return unpacked.n_clips > 0
 
 
-def _unpack_parquet(parquets: list[Path], into: Path) -> bool:
-    """Rows of the Parquet conversion as wavs and metadata tables."""
+def _unpack_parquets(parquets: list[Path], into: Path) -> bool:
+    """Rows of the Parquet conversion as wavs and metadata tables, in a process of bounded memory where the system has such
+    (Windows does not: there, a footer that lies about its pages costs memory)."""
     if not parquets:
         return False
+    if not sandbox.is_available():
+        return unpack_parquets([[os.fspath(path) for path in parquets], os.fspath(into)])
+    argument = [[os.path.abspath(path) for path in parquets], os.path.abspath(into)]
+    [ended] = sandbox.call("bimotion.corpora.yuemotion:unpack_parquets", [argument], LIMITS)
+    if ended.problem is None:
+        return ended.value
+    if any(ended.problem.startswith(path) for path in argument[0]):
+        raise CorpusMalformed(ended.problem)
+    place = parquets[0] if len(parquets) == 1 else f"{parquets[0]} or one of {len(parquets) - 1} more Parquet files"
+    raise CorpusMalformed(f"{place}: expected YueMotion in Parquet, but {ended.problem}; download it again")
+
+
+def unpack_parquets(argument: list) -> bool:
+    """Write the rows of some Parquet files as wavs and metadata tables: paths, and the folder to write into. Called in a
+    process of its own; raises CorpusMalformed."""
+    parquets, into = [Path(path) for path in argument[0]], Path(argument[1])
     import pyarrow
 
     rows: list[dict] = []
@@ -315,7 +335,7 @@ def _rows(parquet: Path, most_bytes: int) -> Iterator[dict]:
     """Rows of a Parquet file whose footer is plausible, some at a time; raises CorpusMalformed."""
     import pyarrow.parquet
 
-    opened = pyarrow.parquet.ParquetFile(parquet, memory_map=False, pre_buffer=False)
+    opened = pyarrow.parquet.ParquetFile(parquet, memory_map=False, pre_buffer=False, buffer_size=1 << 20)
     facts = opened.metadata
     groups = [facts.row_group(number) for number in range(min(facts.num_row_groups, MAX_CLIPS))]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
