@@ -77,7 +77,7 @@ def header(path: Path) -> Header:
     import soundfile
 
     try:
-        with soundfile.SoundFile(_native(path)) as sound:
+        with soundfile.SoundFile(native(path)) as sound:
             if not sound.frames:
                 return _broken("empty", "no samples")
             if reason := _beyond(sound.frames, sound.samplerate, sound.channels):
@@ -88,8 +88,8 @@ def header(path: Path) -> Header:
         return _broken("unreadable", str(error).partition(": ")[2] or str(error))
 
 
-def _native(path: Path) -> str | bytes:
-    """As libsndfile's binding opens it: names that are not UTF-8 are legal on Unix, where it takes them as bytes only."""
+def native(path: Path) -> str | bytes:
+    """A path as soundfile opens it: names that are not UTF-8 are legal on Unix, where it takes them as bytes only."""
     return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
@@ -171,7 +171,7 @@ def _read_sound(source: Path | bytes) -> tuple[np.ndarray, int]:
     import soundfile
 
     try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else _native(source)) as sound:
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else native(source)) as sound:
             if reason := _beyond(sound.frames, sound.samplerate, sound.channels):
                 raise AudioError(f"{_name(source)}: {reason}")
             blocks, n_said = [], sound.frames

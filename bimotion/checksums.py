@@ -6,6 +6,7 @@ from pathlib import Path
 from bimotion import files
 
 SUMS_FILE = "SHA256SUMS"
+MAX_BYTES = 1024 * 1024  # some dozens of files are listed at the most
 
 
 def write(folder: Path, names: Iterable[str]) -> None:
@@ -28,11 +29,8 @@ def damage(folder: Path, names: Iterable[str]) -> str | None:
     >>> damage(folder, ["a"]).rpartition("/")[2]
     'a: damaged or edited (its SHA-256 is not the one in SHA256SUMS)'
     """
-    try:
-        lines = (folder / SUMS_FILE).read_bytes().decode(errors="replace").splitlines()
-    except FileNotFoundError:
+    if (said := _said(folder)) is None:
         return None
-    said = {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
     for name in names:
         if not (folder / name).is_file():
             return f"{folder / name}: expected it, found nothing"
@@ -48,7 +46,16 @@ def listed(folder: Path) -> list[str]:
 
 def damage_of_all(folder: Path, *, required: bool = False) -> str | None:
     """As `damage`, of every file that `SHA256SUMS` names or that is there. `required`: nothing said is damage too."""
-    if not (folder / SUMS_FILE).is_file():
+    if (said := _said(folder)) is None:
         return f"{folder / SUMS_FILE}: expected it, found nothing" if required else None
-    lines = (folder / SUMS_FILE).read_bytes().decode(errors="replace").splitlines()
-    return damage(folder, sorted({line.partition("  ")[2] for line in lines} | set(listed(folder))))
+    return damage(folder, sorted(said.keys() | set(listed(folder))))
+
+
+def _said(folder: Path) -> dict[str, str] | None:
+    """File name -> SHA-256 in a folder's SHA256SUMS, of its first MAX_BYTES; None where it has none."""
+    try:
+        with (folder / SUMS_FILE).open("rb") as stream:
+            lines = stream.read(MAX_BYTES).decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return None
+    return {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}

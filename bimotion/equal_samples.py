@@ -121,7 +121,7 @@ def _glance(path: Path) -> str:
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(audio.native(path)) as sound:
             sound.seek(max(0, (sound.frames - GLANCE_FRAMES) // 2))
             samples = sound.read(GLANCE_FRAMES, dtype="float32", always_2d=True).mean(axis=1)
     except (soundfile.LibsndfileError, RuntimeError, OSError):

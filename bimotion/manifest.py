@@ -134,7 +134,8 @@ def build(
         raise CorpusAmbiguous(next(iter(ambiguous.values())))
     if not trees:
         raise CorpusNotFound(location.nothing_found(location.corpora_root(root), names))
-    indexed, malformed = {}, [Finding("malformed", name, str(root), said) for name, said in ambiguous.items()]
+    indexed = {}
+    malformed = [Finding("malformed", name, str(location.corpora_root(root)), said) for name, said in ambiguous.items()]
     for name, tree in sorted(trees.items()):
         try:
             indexed[name] = index(CORPORA[name], tree, progress)

@@ -1,6 +1,7 @@
 """Whether a model can be used, and what it would cost: made-up clips through it before a run of a night."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from bimotion import protocol
 from bimotion.audio import SAMPLE_RATE_HZ
 from bimotion.errors import ModelError
+from bimotion.models.training import FinetuneOptions
 from bimotion.models.weights import ModelSpec
 from bimotion.splits import PAPER_SIZES, YUEMOTION_PAPER_SIZES
 
@@ -16,7 +18,7 @@ TIMED_CLIPS, TIMED_S = 4, 2.0
 MEAN_CLIP_S = 3.0
 """About the mean of the paper's clips (ESD has 3.0 s, IEMOCAP 4.5 s, CREMA-D 2.5 s, TESS 2.1 s)."""
 BASELINE = "baseline"
-EPOCHS = 20  # of track `finetune`, at most
+EPOCHS = FinetuneOptions.epochs  # of track `finetune`, at most
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,11 @@ def check_model(spec: ModelSpec) -> ModelCheck:
 
 @dataclass(frozen=True)
 class _Checked:
-    """Facts of an encoder, and its function."""
+    """Facts of an encoder, and its function. has_fixed_window: a short clip costs as much as one that fills the window."""
 
-    encode: object
+    encode: Callable[[Sequence[np.ndarray]], np.ndarray]
     facts: dict
+    has_fixed_window: bool
 
 
 def _encoder(spec: ModelSpec) -> _Checked:
@@ -124,6 +127,7 @@ def _encoder(spec: ModelSpec) -> _Checked:
             "window_s": encoder.window_s,
             "padding": encoder.padding,
         },
+        encoder.has_fixed_window,
     )
 
 
@@ -144,7 +148,7 @@ def _baseline(name: str) -> _Checked:
         "dim": dim,
         "padding": "each clip for itself",
     }
-    return _Checked(lambda clips: np.stack([encode(clip) for clip in clips]), facts)
+    return _Checked(lambda clips: np.stack([encode(clip) for clip in clips]), facts, False)
 
 
 def _clips() -> dict[str, np.ndarray]:
@@ -164,8 +168,8 @@ def _clips_a_second(encoder: _Checked) -> float:
 
 
 def _slower(encoder: _Checked) -> float:
-    """Cost of a clip of the protocol, in clips of those that were timed; of a model with one window, the same."""
-    return 1.0 if "window of" in encoder.facts["padding"] else MEAN_CLIP_S / TIMED_S
+    """Cost of a clip of the protocol, in clips of those that were timed; the same of a model with a fixed window."""
+    return 1.0 if encoder.has_fixed_window else MEAN_CLIP_S / TIMED_S
 
 
 def protocol_cost() -> tuple[int, int]:

@@ -42,7 +42,7 @@ LIMITS = sandbox.Limits(memory_bytes=3 * 1024**3, cpu_s=60)
 _MAGIC = b"PAR1"
 
 
-def save(rows: "pandas.DataFrame", target: Path) -> None:
+def save(rows: "pandas.DataFrame", target: Path | BinaryIO) -> None:
     """Write predictions in SHAPE: what `evaluate` leaves and what is submitted have the same columns in the same types."""
     _save(pa.Table.from_pandas(rows, SHAPE, preserve_index=False), target)
 

@@ -295,6 +295,13 @@ def test_what_an_own_encoder_gets_wrong_is_said(encode, message, small, tmp_path
         evaluated(own, small, tmp_path)
 
 
+@pytest.mark.parametrize("together", ["many", 0, 10**12, float("nan")])
+def test_how_many_clips_an_own_encoder_takes_is_bounded(together, small, tmp_path):
+    own = type("Own", (Loudness,), {"clips_together": together})()
+    with pytest.raises(SettingError, match="clips_together: expected a whole number from 1 to 4096"):
+        evaluated(own, small, tmp_path)
+
+
 def test_a_clip_that_becomes_nan_is_named(small, tmp_path):
     class Picky:
         def encode(self, waveforms, sample_rate_hz):

@@ -120,6 +120,11 @@ class Encoder:
         return self._intake.longest / self.sample_rate_hz
 
     @property
+    def has_fixed_window(self) -> bool:
+        """Whether every clip fills a window of `window_s`."""
+        return self._intake.fixed
+
+    @property
     def padding(self) -> str:
         """How clips of several lengths share a batch."""
         return self._intake.padding
@@ -232,9 +237,8 @@ class Encoder:
                 states = self._states(output)
                 last = getattr(output, "last_hidden_state", None)
                 if last is not None and last.shape[-2:] == states[-1].shape[-2:]:
-                    states[-1] = last.reshape(
-                        states[-1].shape
-                    )  # after the last norm, which not all releases put among the others
+                    # it is after the last norm, which not all releases put among the others
+                    states[-1] = last.reshape(states[-1].shape)
                 parts = zip(*(_pooled(state, self._intake.sound(state)) for state in states), strict=True)
                 counts, means, variances = (torch.stack(part, 1).cpu().numpy() for part in parts)
         except ModelError:

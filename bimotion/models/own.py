@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from bimotion.audio import SAMPLE_RATE_HZ
+from bimotion.bounds import whole_number
 from bimotion.errors import ClipError
 from bimotion.models.weights import ModelError, line
 
 OWN_VERSION = "2"
-CLIPS_TOGETHER = 8
+CLIPS_TOGETHER, MAX_TOGETHER = 8, 4096
 
 
 class OwnEncoder:
@@ -22,7 +23,7 @@ class OwnEncoder:
     other clips alone needs a fingerprint of its own. `encode` is given as many clips of like length at once as the object's
     `clips_together` says (else 8), always the same ones together: a neighbour may move a clip's last digits.
 
-    Raises ModelError for an object that fails or gives anything else.
+    Raises ModelError for an object that fails or gives anything else, SettingError for `clips_together` out of bounds.
 
     >>> class Energy:
     ...     def encode(self, waveforms, sample_rate_hz):
@@ -39,7 +40,7 @@ class OwnEncoder:
         self.name = str(getattr(encoder, "name", None) or type(encoder).__name__)
         parameters = getattr(encoder, "parameters", None)
         self.n_parameters = sum(part.numel() for part in parameters()) if callable(parameters) else None
-        self.together = max(1, int(getattr(encoder, "clips_together", CLIPS_TOGETHER)))
+        self.together = whole_number("clips_together", getattr(encoder, "clips_together", CLIPS_TOGETHER), 1, MAX_TOGETHER)
         generator = np.random.default_rng(0)
         noise = [0.1 * generator.standard_normal(round(s * SAMPLE_RATE_HZ)).astype(np.float32) for s in (0.5, 1, 2, 4, 12)]
         self.dim = self.n_layers = None

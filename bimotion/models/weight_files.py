@@ -4,15 +4,12 @@ Safetensors come first; pickled weights (pytorch_model.bin) are read by torch's 
 runs no code. Every other form is refused, with what can be done about it.
 """
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from bimotion import files
 from bimotion.errors import ModelError, some
 
 SAFETENSORS, PYTORCH = "safetensors", "pytorch"
@@ -135,10 +132,10 @@ def content_hashes(folder: Path, weights: WeightFiles, *, with_code: bool) -> li
 
     A file that nobody thought of is in by default: a change there gives another identity, never a stale result.
     """
-    found = [_sha256(path) for path in weights.paths]
+    found = [files.digest(path) for path in weights.paths]
     if with_code:  # which may open whatever lies there
         others = sorted(path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts)
-        found += [f"{path.relative_to(folder).as_posix()} {_sha256(path)}" for path in others if path not in weights.paths]
+        found += [f"{path.relative_to(folder).as_posix()} {files.digest(path)}" for path in others if path not in weights.paths]
     others = {f"{name}.index.json" for name in NAMES.values()} - {weights.index and weights.index.name}
     for path in sorted(folder.glob("*.json")):
         if path.name not in NOT_LOADED | others and path.is_file():  # a folder, a pipe or a broken link is never read
@@ -146,21 +143,15 @@ def content_hashes(folder: Path, weights: WeightFiles, *, with_code: bool) -> li
     return found
 
 
-def _sha256(path: Path) -> str:
-    if not path.stat().st_size:
-        return hashlib.sha256().hexdigest()
-    return hashlib.sha256(np.memmap(os.fspath(path), np.uint8, "r")).hexdigest()
-
-
 def _settings(path: Path) -> str:
     """A JSON file without what means nothing, in one order; one that is broken, or too large for settings, as its bytes are
     (loading says what is wrong)."""
     if path.stat().st_size > MAX_INDEX_BYTES:
-        return _sha256(path)
+        return files.digest(path)
     try:
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
             return json.dumps(content, sort_keys=True)
         return json.dumps({key: content[key] for key in sorted(content) if key not in NOT_CONTENT})
     except (ValueError, RecursionError):
-        return _sha256(path)
+        return files.digest(path)

@@ -298,7 +298,7 @@ def _listed(spec: ModelSpec) -> list[str]:
 
     try:
         return list(list_repo_files(spec.model, revision=spec.revision))
-    except Exception:  # the list serves a message alone, which is right without it
+    except Exception:  # the list serves only a message, which is right without it
         return []
 
 

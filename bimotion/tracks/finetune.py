@@ -17,7 +17,7 @@ from bimotion.models.training import TRAINING_FILE, FinetuneOptions
 from bimotion.models.weights import ModelSpec, located
 from bimotion.progress import Progress
 from bimotion.results import ModelUsed
-from bimotion.tracks.track import Job, Outcome, Track, clips_in_memory, clips_of
+from bimotion.tracks.track import Job, Outcome, Track, clips_in_memory, clips_named, clips_of
 
 _NONE = -1  # no job follows
 
@@ -89,9 +89,11 @@ class FinetuneTrack(Track):
         classifier = self._classifier(best)
         self.n_parameters = classifier.n_parameters
         several = ranks if ranks.n > 1 else None
-        probabilities = classifier.probabilities(
-            self.clips.take(test), exclusive=schema.exclusive, ranks=several, progress=self.progress, label=f"test {job.name}"
-        )
+        clips, label = self.clips.take(test), f"test {job.name}"
+        with clips_named(self.material.table["id"].iloc[job.test].tolist()):
+            probabilities = classifier.probabilities(
+                clips, exclusive=schema.exclusive, ranks=several, progress=self.progress, label=label
+            )
         kept = json.loads((best / TRAINING_FILE).read_text(encoding="utf-8"))
         losses = kept["history"][kept["best_epoch"] - 1]
         facts = {"epochs": len(kept["history"]), **{name: kept[name] for name in ("best_epoch", "chosen_by")}, **losses}

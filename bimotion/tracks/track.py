@@ -1,13 +1,14 @@
 """A model under a track: what is trained with some clips and gives class probabilities of others."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from bimotion.errors import SettingError
+from bimotion.errors import ClipError, SettingError
 from bimotion.material import Material
 from bimotion.models.classifier import Clips
 from bimotion.progress import Progress
@@ -135,6 +136,21 @@ def clips_of(material: Material, rows: np.ndarray, progress: Progress) -> Clips:
     """Rows of a material's table as clips, read from the sample cache."""
     found = samples(material.selection.manifest, material.table.loc[rows].reset_index(drop=True), progress)
     return Clips(found.waveform, found.n_samples, found.fingerprint)
+
+
+@contextmanager
+def clips_named(ids: Sequence[str]) -> Iterator[None]:
+    """What a model says of a clip that it fails on, by the clip's id. `ids`: of the clips that it is given, in that order.
+
+    >>> with clips_named(["csed/a", "csed/b"]):
+    ...     raise ClipError("wavlm", 1, "found NaN")
+    Traceback (most recent call last):
+    bimotion.errors.ModelError: wavlm: csed/b: found NaN
+    """
+    try:
+        yield
+    except ClipError as error:
+        raise error.named(ids[error.place]) from error
 
 
 def clips_in_memory(waveforms: list[np.ndarray]) -> Clips:

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion.errors import ClipError
 from bimotion.labels import LabelSchema
 from bimotion.material import Material
 from bimotion.models import label_map
 from bimotion.models.classifier import CLASSIFIER_VERSION, Classifier
 from bimotion.progress import Progress
 from bimotion.results import ModelUsed
-from bimotion.tracks.track import Job, Outcome, Track, clips_in_memory, clips_of
+from bimotion.tracks.track import Job, Outcome, Track, clips_in_memory, clips_named, clips_of
 
 
 class ZeroShotTrack(Track):
@@ -56,10 +55,8 @@ class ZeroShotTrack(Track):
     def run(self, job: Job, folder) -> Outcome:
         # A clip of two jobs is heard twice: taken over from the first, its last digits would hang on whether that ran here.
         clips, label = self.clips.take(self.place[job.test]), f"{self.classifier.name}: {job.name}"
-        try:
+        with clips_named(self.material.table["id"].iloc[job.test].tolist()):
             found = self.classifier.probabilities(clips, exclusive=self.softmax, progress=self.progress, label=label)
-        except ClipError as error:
-            raise error.named(self.material.table["id"].iloc[job.test[error.place]]) from error
         said = label_map.class_probabilities(found, self.mapping, self.schema, softmax=self.softmax)
         return Outcome(said, [name for name in self.schema.classes if name in self.classes])
 
