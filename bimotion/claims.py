@@ -20,6 +20,7 @@ from bimotion.tracks.adapted import adapt_used
 from bimotion.utterance import PARTS
 
 MAX_SEEDS = 30
+UNCHECKED = "cannot be checked"
 
 
 def short(value: object) -> str:
@@ -99,10 +100,10 @@ def derived(result: Result, settings: list[Setting], reference: Reference, pract
     if not practice:
         yield from differs("data.corpora with clips", sorted(wanted), sorted(names))
     if absent := [name for name in names if name not in reference.corpora]:
-        yield f"cannot be checked: the reference has no {', '.join(absent)}"
+        yield f"{UNCHECKED}: the reference has no {', '.join(absent)}"
         return
     if reference.practice and not practice:
-        yield "cannot be checked: the reference is one for practice"
+        yield f"{UNCHECKED}: the reference is one for practice"
     rule, schema = result.split.rule, SCHEMAS[result.schema.name]
     cells = sorted({cell for setting in whole for cell in (*setting.train, setting.test)})
     for name in names:

@@ -1,4 +1,6 @@
-"""The receiver's side of a submission: verified, its name admitted, and a receipt written; or refused, and none left."""
+"""The receiver's side of a submission: verified, its name admitted, and a receipt written; or refused, and none left.
+
+Only where the reference cannot check a submission, an earlier receipt stays: it holds for the very files it lists."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +47,7 @@ def receive(
     for name, verdict in zip(names, verdicts, strict=True):
         if verdict.ok:
             _write(submissions, place, name, verdict, practice)
-        if not verdict.ok:
+        if not verdict.ok and not verdict.is_unchecked:  # a keeper's wrong corpora say nothing against what was found before
             receipt.withdraw(place, name)
     return verdicts
 

@@ -52,6 +52,11 @@ class Verdict:
         """Every check was made and nothing is wrong."""
         return not self.problems and self.result is not None
 
+    @property
+    def is_unchecked(self) -> bool:
+        """Nothing is wrong, but the reference lacks what it takes to check it."""
+        return bool(self.problems) and all(f": {claims.UNCHECKED}" in problem for problem in self.problems)
+
 
 def verify(path: Path, reference: Reference, *, practice: bool = False) -> Verdict:
     """Check one folder `<org>__<model>/<run key>`. `practice`: results of synthetic or incomplete corpora may be sound, too.

@@ -373,6 +373,14 @@ def test_a_reference_without_the_corpora_verifies_nothing(run, known, tmp_path):
     assert not verdict.ok
 
 
+def test_the_wrong_corpora_withdraw_no_receipt(run, known, tmp_path):
+    folder = submission.pack(run, tmp_path / "submissions", contact=None, trained_on=None)
+    _, before = received(folder, known)
+    verdict, found = received(folder, known.only(["tess", "csed"]))
+    assert (verdict.ok, found) == (False, before)
+    assert board.build(tmp_path / "submissions").entries[0].marks.verified
+
+
 def test_a_labels_file_says_what_it_cannot_check(run, of_file, tmp_path):
     verdict = verification.verify(Draft(run).write(tmp_path), of_file)
     assert verdict.problems == [
