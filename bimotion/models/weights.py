@@ -93,7 +93,7 @@ def opened(
     """A model, by the first of transformers' Auto classes that has it.
 
     automatic: names of the classes, of a configuration; change: may alter the configuration before; examine: is given the
-    model without its weights (on torch's `meta` device) and raises ModelError where these need not even be fetched.
+    model without its weights (on torch's `meta` device) and raises ModelError where these need not even be read.
 
     Raises ModelError for what cannot be had, is no audio model, is broken or needs `trust_remote_code`, a line each.
     """
