@@ -5,11 +5,13 @@ runs no code. Every other form is refused, with what can be done about it.
 """
 
 import json
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bimotion import files
+from bimotion.audio import POINTER
 from bimotion.errors import ModelError, some
 
 SAFETENSORS, PYTORCH = "safetensors", "pytorch"
@@ -76,7 +78,10 @@ def weight_files(model: str, fetch: Fetch, present: Iterable[str], *, require_sa
             continue
         if form == PYTORCH and require_safetensors:
             raise ModelError(f"{model}: expected weights as safetensors (--require-safetensors), found {name}")
-        return WeightFiles(form, (path,) if path else _shards(model, index, fetch), index)
+        paths = (path,) if path else _shards(model, index, fetch)
+        for one in paths:
+            _check_kind(one, form)
+        return WeightFiles(form, paths, index)
     raise ModelError(f"{model}: expected weights as {' or '.join(NAMES.values())}, found {foreign(present)}")
 
 
@@ -121,6 +126,26 @@ def _shards(model: str, index: Path, fetch: Fetch) -> tuple[Path, ...]:
             raise ModelError(f"{model}: {index.name} names {name}, which is missing")
         paths.append(path)
     return tuple(paths)
+
+
+def _check_kind(path: Path, form: str) -> None:
+    """Raise ModelError for what stands in the place of weights after a download that went wrong."""
+    with path.open("rb") as stream:
+        start = stream.read(512)
+    is_zip = start.startswith(b"PK\x03\x04")
+    found = None
+    if start.startswith(POINTER):
+        found = "a git-lfs pointer: run `git lfs pull` in its folder"
+    elif not start:
+        found = "an empty file: download it again"
+    elif start.lstrip().startswith(b"<"):
+        found = "a web page: download it again"
+    elif form == PYTORCH and is_zip and not zipfile.is_zipfile(path):
+        found = "a file that is cut short: download it again"
+    elif form == PYTORCH and not is_zip and not start.startswith(b"\x80"):  # a pickle
+        found = "neither a zip nor a pickle of torch: download it again, or ask its authors for safetensors"
+    if found:
+        raise ModelError(f"{path}: expected weights, found {found}")
 
 
 def _is_elsewhere(name: str) -> bool:

@@ -160,6 +160,37 @@ def test_a_pickle_with_code_is_one_line_and_runs_nothing(place, zipped, copy, tm
     assert not trap.exists()
 
 
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 94371512\n"
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (LFS, "found a git-lfs pointer: run `git lfs pull`"),
+        (b"", "found an empty file: download it again"),
+        (b"<!DOCTYPE html><html>404</html>", "found a web page: download it again"),
+    ],
+)
+def test_what_a_download_left_in_the_place_of_weights_is_told(name, content, said, copy):
+    folder = copy()
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(content)
+    refused(folder, f"{name}: expected weights, {said}")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_pickled_weights_that_are_cut_short_are_told(legacy, copy):
+    folder = pickled(copy())
+    path = folder / "pytorch_model.bin"
+    if legacy:
+        torch.save(torch.load(path, weights_only=True), path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    refused(folder, "expected" if legacy else "pytorch_model.bin: expected weights, found a file that is cut short")
+    path.write_bytes(bytes(1000))
+    refused(folder, "pytorch_model.bin: expected weights, found neither a zip nor a pickle")
+
+
 @pytest.mark.parametrize("form", ["safetensors", "pytorch"])
 @pytest.mark.parametrize("rename", ["../{}", "/etc/{}", "sub/{}", "..\\{}", "{}.txt"])
 def test_an_index_names_no_files_elsewhere(form, rename, copy):
