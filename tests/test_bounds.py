@@ -6,12 +6,14 @@ measured in seconds.
 """
 
 import bz2
+import collections
 import gzip
 import importlib.util
 import io
 import json
 import lzma
 import os
+import pickle
 import shutil
 import struct
 import subprocess
@@ -161,6 +163,54 @@ def test_models_that_declare_too_much(tmp_path):
     said = told([("model", folder) for folder in twins])
     for (folder, part), line in zip(twins.items(), said, strict=True):
         assert part in line, (folder.name, line)
+
+
+def lying(names: list[str], n_stored: int, shape: tuple, stride: tuple, *, zipped: bool) -> bytes:
+    """Pickled weights of 16 bytes, whose storage, shapes and strides are what they are said to be."""
+    import torch
+    from torch.serialization import MAGIC_NUMBER, PROTOCOL_VERSION
+
+    class Storage:
+        pass
+
+    class Tensor:
+        def __reduce__(self):
+            return torch._utils._rebuild_tensor_v2, (Storage(), 0, shape, stride, False, collections.OrderedDict())
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, value):
+            more = () if zipped else (None,)
+            return ("storage", torch.FloatStorage, "0", "cpu", n_stored, *more) if isinstance(value, Storage) else None
+
+    packed, out = io.BytesIO(), io.BytesIO()
+    Pickler(packed, 2).dump({name: Tensor() for name in names})
+    if zipped:
+        writer = torch._C.PyTorchFileWriter(out)
+        for name, content in {"data.pkl": packed.getvalue(), "byteorder": b"little", "data/0": bytes(16)}.items():
+            writer.write_record(name, content, len(content))
+        writer.write_end_of_file()
+        return out.getvalue()
+    system = {"protocol_version": PROTOCOL_VERSION, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    heads = [pickle.dumps(one, 2) for one in (MAGIC_NUMBER, PROTOCOL_VERSION, system)]
+    return b"".join([*heads, packed.getvalue(), pickle.dumps(["0"], 2), n_stored.to_bytes(8, "little"), bytes(16)])
+
+
+def test_pickled_weights_that_declare_too_much(tmp_path):
+    from safetensors import safe_open
+
+    whole = tiny_models.build("wav2vec2-layer", tmp_path / "whole")
+    with safe_open(whole / "model.safetensors", "np") as stream:
+        names = list(stream.keys())
+    lies = {"storage": (1 << 40, (4,), (1,)), "view": (4, (1 << 40,), (1,)), "strides": (4, (2, 2), (1 << 40, 1)),
+            "stride of 0": (4, (1 << 31,), (0,))}  # fmt: skip
+    twins = []
+    for name, lie in lies.items():
+        for zipped in (False, True):
+            folder = shutil.copytree(whole, tmp_path / f"{name}, {'zip' if zipped else 'legacy'}")
+            (folder / "model.safetensors").unlink()
+            (folder / "pytorch_model.bin").write_bytes(lying(names, *lie, zipped=zipped))
+            twins.append(("model", folder))
+    assert all("weights" in line for line in told(twins))
 
 
 def test_every_configuration_of_transformers_is_within_the_bounds():
