@@ -12,12 +12,13 @@ import time
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
 
-from bimotion import protocol, roster
 from bimotion.adaptation import METHODS, methods_named
 from bimotion.adaptation.method import SETTINGS, Clips, Source, inductive, transductive
 from bimotion.corpora import CORPORA
-from bimotion.progress import Bars
-from bimotion.splits import YUEMOTION_PAPER_SIZES
+from bimotion.data import rosters
+from bimotion.data.splits import YUEMOTION_PAPER_SIZES
+from bimotion.io.progress import Bars
+from bimotion.protocol import settings as protocol
 
 DIM, N_CLASSES = 1024, 4
 FAMILIES = ("none", "corpus-norm", "speaker-norm", "logit-adjust", "coral", "mmd", "dann", "mcc", "shot", "t3a", "lame",
@@ -29,7 +30,7 @@ def sizes() -> dict[tuple[str, str], dict[str, int]]:
     """(corpus, cell) -> clips in the parts `train` and `test`, and in `all` parts."""
     found = {}
     for corpus in CORPORA:
-        if (rows := roster.load(corpus)) is not None:
+        if (rows := rosters.load(corpus)) is not None:
             for cell, of_cell in rows.groupby("cell"):
                 parts = of_cell["paper"].value_counts()
                 found[corpus, cell] = {part: int(parts.get(part, 0)) for part in ("train", "test")} | {"all": len(of_cell)}

@@ -1,4 +1,4 @@
-"""Feature extraction: clips a second of `bimotion.models.encoders` beside the paper's evaluation loop, in one run.
+"""Feature extraction: clips a second of `bimotion.models.encoder` beside the paper's evaluation loop, in one run.
 
     python benchmarks/embed.py                               # a tiny model on a CPU, and the harness's own share of the time
     python benchmarks/embed.py --size large --clips 4000     # XLSR-53's architecture, where there is a GPU
@@ -16,7 +16,7 @@ import speech
 import torch
 from transformers import AutoFeatureExtractor, AutoModel
 
-from bimotion.models import encoders
+from bimotion.models import encoder as encoders
 from bimotion.models.weights import ModelSpec
 
 

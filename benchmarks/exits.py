@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import distributed, nn
 
-from bimotion.models.ranks import Ranks, whole_batch_dropout
+from bimotion.models.parallel import Ranks, whole_batch_dropout
 
 TASKS = Path("/proc/self/task")
 

@@ -21,13 +21,13 @@ import speech
 import torch
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, get_linear_schedule_with_warmup
 
+from bimotion.io.progress import Progress
 from bimotion.models import training
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.finetune import finetune
-from bimotion.models.ranks import Ranks
+from bimotion.models.parallel import Ranks
 from bimotion.models.training import FinetuneOptions, masked_loss
 from bimotion.models.weights import ModelSpec
-from bimotion.progress import Progress
 
 
 def papers(model: str, files: list[str], reference: np.ndarray, device: str, epochs: int) -> tuple[float, list[float]]:

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from bimotion.synth import layouts
+from bimotion.data.synthetic import layouts
 
 PROBE = """
 import json, resource, sys, time
 root, what = sys.argv[1:]
 import bimotion
 if what == "index":
-    from bimotion import manifest
+    from bimotion.data import manifest
     start = time.perf_counter()
     n = len(manifest.build(root).table)
 else:

@@ -24,14 +24,16 @@ def main(n: int = 1000, protocol: str = "in-group") -> None:
     spec = importlib.util.spec_from_file_location("submissions", REPOSITORY / "tests" / "submissions.py")
     submissions = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(submissions)
-    from bimotion import board, entry_cache, rescoring, runner, site, submission
+    from bimotion.evaluation import run
+    from bimotion.leaderboard import board, entry_cache, site, submission
+    from bimotion.results import rescoring
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["BIMOTION_CACHE"] = str(folder / "cache")
         tiny_tree(folder / "corpora")
         asked = {"data_dir": folder / "corpora", "output": folder / "runs", "split_rule": "disjoint", "protocol": protocol}
-        source = submissions.Source(runner.evaluate("bimotion/random", **asked).folder(folder / "runs"))
+        source = submissions.Source(run.evaluate("bimotion/random", **asked).folder(folder / "runs"))
         rng = random.Random(0)
         for number in range(n):
             size = round(10 ** rng.uniform(6, 9))

@@ -21,7 +21,8 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bimotion import audio, manifest
+from bimotion.data import manifest
+from bimotion.io import audio
 from bimotion.models import prosody
 from bimotion.models.heads import LogisticHead
 

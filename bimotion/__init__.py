@@ -7,32 +7,34 @@ Public names are imported when first used: `import bimotion` loads neither torch
 import importlib
 from typing import TYPE_CHECKING
 
-from bimotion.registration import register as _register
-from bimotion.registration import when_datasets_is_imported as _when_datasets_is_imported
+from bimotion.data.huggingface.register import register as _register
+from bimotion.data.huggingface.register import when_datasets_is_imported as _when_datasets_is_imported
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "load_dataset": "bimotion.loading",
-    "decode": "bimotion.dataset",
-    "evaluate": "bimotion.runner",
+    "load_dataset": "bimotion.data.huggingface.loading",
+    "decode": "bimotion.data.huggingface.builder",
+    "evaluate": "bimotion.evaluation.run",
     "FinetuneOptions": "bimotion.models.training",
-    "Result": "bimotion.results",
-    "read_result": "bimotion.rescoring",
-    "Utterance": "bimotion.utterance",
+    "Result": "bimotion.results.record",
+    "paper_tables": "bimotion.analysis.paper_tables",
+    "read_result": "bimotion.results.rescoring",
+    "Utterance": "bimotion.corpora.utterance",
     "BimotionError": "bimotion.errors",
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:  # what editors and type checkers read (py.typed); __getattr__ tells them nothing
-    from bimotion.dataset import decode as decode
+    from bimotion.analysis.paper_tables import paper_tables as paper_tables
+    from bimotion.corpora.utterance import Utterance as Utterance
+    from bimotion.data.huggingface.builder import decode as decode
+    from bimotion.data.huggingface.loading import load_dataset as load_dataset
     from bimotion.errors import BimotionError as BimotionError
-    from bimotion.loading import load_dataset as load_dataset
+    from bimotion.evaluation.run import evaluate as evaluate
     from bimotion.models.training import FinetuneOptions as FinetuneOptions
-    from bimotion.rescoring import read_result as read_result
-    from bimotion.results import Result as Result
-    from bimotion.runner import evaluate as evaluate
-    from bimotion.utterance import Utterance as Utterance
+    from bimotion.results.record import Result as Result
+    from bimotion.results.rescoring import read_result as read_result
 
 _when_datasets_is_imported(_register)
 

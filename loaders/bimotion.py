@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-from bimotion import dataset
+from bimotion.data.huggingface import builder
 
 
-class Builder(dataset.Builder):
+class Builder(builder.Builder):
     """`load_dataset("bimotion", "eng_eld", data_dir="/corpora")`"""
 
     DATASET = "bimotion"
-    BUILDER_CONFIGS: ClassVar = [dataset.Config(name=name) for name in dataset.CONFIGS["bimotion"]]
+    BUILDER_CONFIGS: ClassVar = [builder.Config(name=name) for name in builder.CONFIGS["bimotion"]]

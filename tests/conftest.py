@@ -18,9 +18,9 @@ import pytest
 import soundfile
 from filelock import FileLock
 
-from bimotion import manifest
 from bimotion.corpora import PAPER_CORPORA
-from bimotion.synth import layouts
+from bimotion.data import manifest
+from bimotion.data.synthetic import layouts
 
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not WORKER:  # workers inherit it: what one of them has made, the others read
@@ -110,7 +110,7 @@ def _of_rosters(root: Path) -> None:
 # ru_maxrss of a child begins with what its parent held when it was started (all of torch, here); VmHWM is the child's own
 _INDEXING = """
 import json, os, pathlib, re, resource, sys, time
-from bimotion import manifest
+from bimotion.data import manifest
 
 def cpu_s(do):
     started = time.process_time()

@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from bimotion import files, predictions, receipt, rescoring, results, submission
-from bimotion.results import ModelUsed
+from bimotion.io import files
+from bimotion.leaderboard import receipt, submission
+from bimotion.results import predictions, record, rescoring
+from bimotion.results.record import ModelUsed
 
-FILES = (results.RESULT_FILE, results.PREDICTIONS_FILE, "submission.json")
+FILES = (record.RESULT_FILE, record.PREDICTIONS_FILE, "submission.json")
 
 
 class Source:
@@ -44,7 +46,7 @@ class Source:
         folder = into / model.replace("/", "__") / result.key
         result.save(folder)
         table = pa.Table.from_pandas(self.table.assign(probabilities=list(probabilities)), preserve_index=False)
-        pq.write_table(table.select(predictions.SHAPE.names).cast(predictions.SHAPE), folder / results.PREDICTIONS_FILE)
+        pq.write_table(table.select(predictions.SHAPE.names).cast(predictions.SHAPE), folder / record.PREDICTIONS_FILE)
         if statement is not None:
             (folder / "submission.json").write_text(json.dumps(statement))
         if verified:
@@ -92,7 +94,7 @@ STATEMENTS = {
 
 def run_of(true_tree: Path, protocol: str = "inference") -> Path:
     """A finished run of bimotion/random under split `disjoint`, made once a test session."""
-    from bimotion import runner
+    from bimotion.evaluation import run as runner
 
     output = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "runs"
     asked = {"data_dir": true_tree, "output": output, "protocol": protocol, "split_rule": "disjoint"}
@@ -116,9 +118,9 @@ def few(true_tree: Path) -> Path:
 def _few(folder: Path, run: Path) -> None:
     real = folder / "bimotion__random" / run.name
     real.mkdir(parents=True)
-    shutil.copy(run / results.RESULT_FILE, real)
-    with (real / results.PREDICTIONS_FILE).open("wb") as file:
-        predictions.write(run / results.PREDICTIONS_FILE, file)
+    shutil.copy(run / record.RESULT_FILE, real)
+    with (real / record.PREDICTIONS_FILE).open("wb") as file:
+        predictions.write(run / record.PREDICTIONS_FILE, file)
     verify(real)
     source = Source(run, keep=12)
     for number, (model, (skill, n_parameters)) in enumerate(MODELS.items()):

@@ -12,18 +12,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion import planning, rescoring, results, runner, submission, verification
 from bimotion.adaptation import METHODS
 from bimotion.adaptation.network import Schedule
+from bimotion.analysis.paper_tables import paper_tables
 from bimotion.corpora import CORPORA
+from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError, UnknownName
-from bimotion.labels import SCHEMAS
-from bimotion.planning import Request
-from bimotion.progress import Progress
-from bimotion.reference import Reference
-from bimotion.synth import layouts
-from bimotion.tracks import TrackOptions, track
-from bimotion.tracks.adapted import adapt_used
+from bimotion.evaluation import plan as planning
+from bimotion.evaluation import run
+from bimotion.evaluation.plan import Request
+from bimotion.evaluation.tracks import TrackOptions, track
+from bimotion.io.progress import Progress
+from bimotion.leaderboard import submission, verify
+from bimotion.leaderboard.answer_key import Reference
+from bimotion.results import record, rescoring
+from bimotion.results.record import AdaptUsed
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -32,7 +35,7 @@ _spec.loader.exec_module(tiny_models)
 
 def evaluated(root, output, method, **options):
     asked = {"schema": "valence", "protocol": "inference"} | options
-    return runner.evaluate("bimotion/prosody", data_dir=root, output=output, adapt=method, **asked)
+    return run.evaluate("bimotion/prosody", data_dir=root, output=output, adapt=method, **asked)
 
 
 def briefly(method, setting, schema):
@@ -52,8 +55,8 @@ def test_settings_of_the_paper_are_scored_as_any_run(method, synth_root, tmp_pat
     result = evaluated(synth_root, tmp_path, method)
     assert result.skipped == []
     assert len({(score.transfer, tuple(score.train), score.test) for score in result.scores}) == 16
-    assert result.adapt == adapt_used(method, "transductive", SCHEMAS["valence"])
-    assert ("reconstruction" in result.table()) == ("reconstruction" in METHODS[method].title)
+    assert result.adapt == AdaptUsed.of(METHODS[method], "transductive")
+    assert ("reconstruction" in paper_tables(result)) == ("reconstruction" in METHODS[method].title)
     assert {"weighted_f1", "uar", "accuracy", "macro_f1"} <= {score.metric for score in result.scores}
     assert result.headline("in-group", "inference", "eng_adu") > 0.4
     recorded, again = rescoring.rescore(result.folder(tmp_path))
@@ -157,10 +160,10 @@ def test_seeds_move_what_is_seeded_and_nothing_else(synth_root, tmp_path):
 def test_the_layer_is_chosen_once_for_all_methods(synth_root, tmp_path):
     tiny = tiny_models.build("hubert", tmp_path / "tiny")
     asked = {"data_dir": synth_root, "output": tmp_path / "out", "schema": "valence", "protocol": "inference"}
-    found = [runner.evaluate(str(tiny), adapt=one, cells=["zho_eld"], **asked) for one in ("none", "corpus-norm")]
+    found = [run.evaluate(str(tiny), adapt=one, cells=["zho_eld"], **asked) for one in ("none", "corpus-norm")]
     layers = [{fit.train: fit.facts["layer"] for fit in result.fits} for result in found]
     assert layers[0] == layers[1]
-    plain = runner.evaluate(str(tiny), head="logistic", cells=["zho_eld"], **asked)
+    plain = run.evaluate(str(tiny), head="logistic", cells=["zho_eld"], **asked)
     assert layers[0] == {fit.train: fit.facts["layer"] for fit in plain.fits}
     for ours, theirs in zip(found[0].scores, plain.scores, strict=True):
         assert ours.value == pytest.approx(theirs.value, abs=1e-6)
@@ -199,12 +202,12 @@ def test_the_layer_is_chosen_anew_where_files_have_changed(synth_root, tmp_path,
 def test_what_cannot_be_adapted_is_refused(options, error, message, synth_root, tmp_path):
     model = options.pop("model", "bimotion/prosody")
     with pytest.raises(error, match=message):
-        runner.evaluate(model, data_dir=synth_root, output=tmp_path, **{"schema": "valence", **options})
+        run.evaluate(model, data_dir=synth_root, output=tmp_path, **{"schema": "valence", **options})
 
 
 def test_the_command_line_shows_methods_side_by_side(synth_root, tmp_path):
     def bimotion(*arguments):
-        command = [sys.executable, "-m", "bimotion.cli", "evaluate", "--model", "bimotion/prosody", *arguments]
+        command = [sys.executable, "-m", "bimotion", "evaluate", "--model", "bimotion/prosody", *arguments]
         return subprocess.run(command, capture_output=True, text=True)
 
     asked = ["--corpora", str(synth_root), "--output", str(tmp_path), "--schema", "valence", "--protocol", "inference"]
@@ -213,7 +216,7 @@ def test_the_command_line_shows_methods_side_by_side(synth_root, tmp_path):
     lines = [line.split(" | ") for line in shown.stdout.splitlines() if line.startswith("| ")]
     assert [line[0] for line in lines[1:4]] == ["| none", "| logit-adjust-uniform", "| logit-adjust-em"]
     assert [line[2] for line in lines[:4]] == ["target audio", "not seen", "not seen", "seen"]
-    result = next(results.load(path) for path in tmp_path.glob("*/*/result.json") if '"method": "none"' in path.read_text())
+    result = next(record.load(path) for path in tmp_path.glob("*/*/result.json") if '"method": "none"' in path.read_text())
     assert f"{100 * result.headline('cross-lingual', 'inference', 'zho_eld'):.2f}" in lines[1]
     assert "SYNTHETIC" in shown.stdout
     four = bimotion(*asked[:4], "--schema", "four", "--protocol", "in-group", "--adapt", "none,corpus-norm")
@@ -229,7 +232,7 @@ def test_all_methods_inductively_are_those_that_have_such_a_form(synth_root, tmp
     """And a method without one is refused before the others have run, not after."""
 
     def bimotion(methods, *arguments):
-        command = [sys.executable, "-m", "bimotion.cli", "evaluate", "--model", "bimotion/prosody", "--adapt", methods]
+        command = [sys.executable, "-m", "bimotion", "evaluate", "--model", "bimotion/prosody", "--adapt", methods]
         asked = ["--adapt-setting", "inductive", "--corpora", str(synth_root), "--schema", "valence", "--cells", "zho_eld"]
         asked += ["--protocol", "inference", "--output", str(tmp_path / "out")]
         return subprocess.run([*command, *asked, *arguments], capture_output=True, text=True)
@@ -248,7 +251,7 @@ def test_an_adapted_run_is_submitted_and_what_it_says_of_itself_is_checked(synth
     result = evaluated(synth_root, tmp_path, "nnpm-c", cells=["zho_eld"])
     reference = Reference.of_corpora(synth_root, practice=True)
     packed = submission.pack(result.folder(tmp_path), tmp_path / "submissions", contact=None, trained_on=[], practice=True)
-    verdict = verification.verify(packed, reference, practice=True)
+    verdict = verify.verify(packed, reference, practice=True)
     assert verdict.problems == []
     assert verdict.result.adapt.target_seen
     for change in ({"target_seen": False}, {"title": "NNPM"}, {"version": "0"}, {"method": "magic"}, {"setting": "oracle"}):
@@ -259,6 +262,6 @@ def test_an_adapted_run_is_submitted_and_what_it_says_of_itself_is_checked(synth
         lying.save(folder)
         (folder / "predictions.parquet").write_bytes((result.folder(tmp_path) / "predictions.parquet").read_bytes())
         sent = submission.pack(folder, tmp_path / "sent", contact=None, trained_on=[], practice=True)
-        problems = verification.verify(sent, reference, practice=True).problems
+        problems = verify.verify(sent, reference, practice=True).problems
         assert problems, change
         assert any("adapt" in problem for problem in problems), problems

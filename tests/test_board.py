@@ -16,13 +16,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bimotion import board, entries, entry_cache, files, protocol, rescoring, results, submission, tables
-from bimotion.board import Board
 from bimotion.errors import RecordError, SettingError
-from bimotion.labels import schema_named
-from bimotion.models.floor import FLOOR_MODELS
-from bimotion.results import CorpusUsed, DataUsed, ModelUsed, ProtocolUsed
-from bimotion.statistics.gaps import gaps
+from bimotion.io import files
+from bimotion.leaderboard import board, entry_cache, submission
+from bimotion.leaderboard import entry as entries
+from bimotion.leaderboard.board import Board
+from bimotion.models.baselines import FLOOR_MODELS
+from bimotion.protocol import settings as protocol
+from bimotion.protocol.labels import schema_named
+from bimotion.protocol.published import PUBLISHED
+from bimotion.results import record as results
+from bimotion.results import rescoring
+from bimotion.results.record import CorpusUsed, DataUsed, ModelUsed, ProtocolUsed
+from bimotion.results.statistics.gaps import gaps
 
 _spec = importlib.util.spec_from_file_location("submissions", Path(__file__).parent / "submissions.py")
 submissions = importlib.util.module_from_spec(_spec)
@@ -714,7 +720,7 @@ def test_references_are_the_published_numbers():
     assert len(paper.scores) == 36
     assert paper.headline["cross-lingual/augmentation"] == 0.6984  # the mean of its row; 57.34 is printed
     found = {(one.transfer, one.method, one.test): one.value for one in paper.scores if one.method != "distance"}
-    for (transfer, method), row in tables.PUBLISHED.items():
+    for (transfer, method), row in PUBLISHED.items():
         for cell, value in zip(CELLS, row, strict=True):
             assert found[transfer, method, cell] == pytest.approx(value / 100, abs=1e-9)
     three = {one.test: one.value for one in paper.scores if one.method == "distance" and len(one.train) == 3}

@@ -32,8 +32,8 @@ _spec.loader.exec_module(tiny_models)
 
 MOST_BYTES = 1 << 30
 LIBRARIES = {
-    "model": "torch, transformers, bimotion.models.encoders",
-    "corpus": "pandas, pyarrow.parquet, soundfile, bimotion.doctor",
+    "model": "torch, transformers, bimotion.models.encoder",
+    "corpus": "pandas, pyarrow.parquet, soundfile, bimotion.data.checks.doctor",
 }
 # The parent of the twins. `what` of a twin: model (a folder), or a command line.
 CHILD = """
@@ -50,9 +50,9 @@ def model(folder):
     encoder.encode([np.zeros(16_000, np.float32)])
 
 def corpus(root):
-    from bimotion import manifest, samples
+    from bimotion.data import manifest; from bimotion.data import samples
     from bimotion.errors import AudioError
-    from bimotion.progress import Progress
+    from bimotion.io.progress import Progress
     found = manifest.build(root)
     if broken := [finding.detail for finding in found.findings if finding.kind in ("unreadable", "empty", "truncated")]:
         raise AudioError(broken[0])

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bimotion import planning, tables
+from bimotion.analysis import paper_tables
 from bimotion.errors import ModelError, UnknownName
-from bimotion.model_check import EPOCHS, check_model, protocol_cost
+from bimotion.evaluation import plan as planning
+from bimotion.evaluation.model_check import EPOCHS, check_model, protocol_cost
+from bimotion.io.progress import Progress
 from bimotion.models.weights import ModelSpec
-from bimotion.progress import Progress
 
 
 def _loaded(name):
@@ -26,7 +27,7 @@ tiny_models, tiny_families = _loaded("tiny_models"), _loaded("tiny_families")
 
 
 def bimotion(*words) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "bimotion.cli", *map(str, words)], capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "bimotion", *map(str, words)], capture_output=True, text=True)
 
 
 def test_a_model_is_described_as_json(tmp_path):
@@ -54,7 +55,7 @@ def test_padding_is_said(family, padding, tmp_path):
     assert found.padding.startswith(padding)
     assert set(found.clips.values()) == {"ok"}
     assert found.largest_difference < 1e-4
-    assert f"| clip of 40 s | {found.clips['40 s']} |" in tables.model_check_table(found).markdown()
+    assert f"| clip of 40 s | {found.clips['40 s']} |" in paper_tables.model_check_table(found).markdown()
 
 
 def test_a_model_that_makes_nan_of_silence_is_told_beforehand(tmp_path):
@@ -69,7 +70,7 @@ def test_baselines_are_checked_too(name):
     found = check_model(ModelSpec(name))
     assert (found.family, found.finetune_clip_visits, found.largest_difference) == ("baseline", None, 0)
     assert (found.dim > 0) == (name == "bimotion/prosody")
-    assert tables.model_check_table(found).title == name
+    assert paper_tables.model_check_table(found).title == name
 
 
 def test_what_cannot_be_used_is_one_line_and_exit_code_1(tmp_path):

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import typer
 
-from bimotion import cli, runner
+from bimotion import cli
+from bimotion.evaluation import run as runner
 from bimotion.models.training import FinetuneOptions
 
 
 def bimotion(*words, **options) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "bimotion.cli", *map(str, words)]
+    command = [sys.executable, "-m", "bimotion", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
@@ -56,7 +57,7 @@ def test_synth_is_deterministic_and_keeps_off_other_peoples_folders(tmp_path):
 @pytest.mark.parametrize("verbose", [False, True])
 def test_what_several_runs_say_alike_is_said_once(verbose):
     program = (
-        "import logging; from bimotion.commands import terminal; log = logging.getLogger('bimotion.selection'); "
+        "import logging; from bimotion.cli import terminal; log = logging.getLogger('bimotion.data.selection'); "
         f"{verbose} and terminal.verbose(); terminal.warn_once(); "
         "[log.warning('%s: left out: %d', name, 3) for name in ('csed', 'tess', 'csed')]"
     )

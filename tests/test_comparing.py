@@ -7,9 +7,12 @@ import sys
 import pandas as pd
 import pytest
 
-from bimotion import comparing, manifest, runner, views
+from bimotion.analysis import compare
+from bimotion.analysis.feature_space import record
+from bimotion.data import manifest
 from bimotion.errors import RecordError, SettingError
-from bimotion.statistics.ages import age_gaps
+from bimotion.evaluation import run as runner
+from bimotion.results.statistics.ages import age_gaps
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +38,8 @@ def rows(tables, title: str) -> list[list[str]]:
 
 
 def test_a_better_model_is_separated_and_ranked_first(folders):
-    runs = comparing.load([folders("prosody"), folders("random")])
-    tables = comparing.comparison_tables(runs)
+    runs = compare.load([folders("prosody"), folders("random")])
+    tables = compare.comparison_tables(runs)
     pairs = {row[0]: row for row in rows(tables, "less")}
     assert len(pairs) == 36
     assert pairs["in-group inference: eng_adu -> eng_adu"][4] == "bimotion/prosody is better"
@@ -49,8 +52,8 @@ def test_a_better_model_is_separated_and_ranked_first(folders):
 
 
 def test_what_was_adapted_says_so_and_whether_it_is_a_reconstruction(folders):
-    runs = comparing.load([folders("prosody", adapt=one, protocol="inference") for one in ("none", "nnpm-vote")])
-    tables = comparing.comparison_tables(runs)
+    runs = compare.load([folders("prosody", adapt=one, protocol="inference") for one in ("none", "nnpm-vote")])
+    tables = compare.comparison_tables(runs)
     assert "bimotion/prosody + nnpm-vote (reconstruction, transductive) (probe, " in tables[0].title
     assert "bimotion/prosody + none (transductive) (probe, " in tables[0].title
     assert tables[-1].title == "Ranks by the mean over 12 settings across groups of weighted F1"
@@ -67,32 +70,32 @@ def test_what_was_adapted_says_so_and_whether_it_is_a_reconstruction(folders):
 
 
 def test_a_model_cannot_be_separated_from_itself(folders):
-    run = comparing.load([folders("random")])[0]
-    tables = comparing.comparison_tables([run, run])
+    run = compare.load([folders("random")])[0]
+    tables = compare.comparison_tables([run, run])
     assert {row[4] for row in rows(tables, "less")} == {"cannot separate"}
     assert {row[1] for row in rows(tables, "less")} == {"+0.00"}
     assert "separated in 0 of 36 settings" in tables[0].notes[0]
 
 
 def test_drawings_beside_the_runs_are_passed_over(folders, tmp_path):
-    (tmp_path / views.COVERAGE_FILE).write_text("{}", encoding="utf-8")  # as results/*/*/ gives it after `bimotion project`
-    assert len(comparing.load([tmp_path, folders("random")])) == 1
+    (tmp_path / record.COVERAGE_FILE).write_text("{}", encoding="utf-8")  # as results/*/*/ gives it after `bimotion project`
+    assert len(compare.load([tmp_path, folders("random")])) == 1
     with pytest.raises(RecordError, match="found only drawings of `bimotion project`"):
-        comparing.load([tmp_path])
+        compare.load([tmp_path])
     (tmp_path / "empty").mkdir()
     with pytest.raises(RecordError, match="expected the folder of a run"):
-        comparing.load([tmp_path / "empty", folders("random")])
+        compare.load([tmp_path / "empty", folders("random")])
 
 
 def test_other_questions_are_not_compared(folders):
-    runs = comparing.load([folders("random"), folders("random", "disjoint")])
+    runs = compare.load([folders("random"), folders("random", "disjoint")])
     with pytest.raises(SettingError, match="expected the same split, found paper and disjoint"):
-        comparing.comparison_tables(runs)
+        compare.comparison_tables(runs)
 
 
 def test_groups_have_intervals_and_chance(folders):
-    (run,) = comparing.load([folders("prosody")])
-    shown = rows(comparing.group_tables(run), "Groups")
+    (run,) = compare.load([folders("prosody")])
+    shown = rows(compare.group_tables(run), "Groups")
     kinds = [row[0].split(",")[0].split(":")[0] for row in shown]
     assert {"age gap", "language gap", "worst cell", "transfer ratio"} == set(kinds)
     language = next(row for row in shown if row[0].startswith("language gap, mean"))
@@ -101,19 +104,19 @@ def test_groups_have_intervals_and_chance(folders):
     assert 0 < float(language[4]) <= 1
     ratios = {row[0]: float(row[1]) for row in shown if row[0].startswith("transfer ratio")}
     assert ratios["transfer ratio, zho_adu -> eng_eld"] < 0.9  # built into the synthetic data
-    errors = [float(row[1]) for row in rows(comparing.group_tables(run), "Calibration")]
+    errors = [float(row[1]) for row in rows(compare.group_tables(run), "Calibration")]
     assert len(errors) == 36
     assert all(0 <= error <= 1 for error in errors)
 
 
 def test_leakage_premium_where_both_rules_were_run(folders):
-    runs = comparing.load([folders("prosody", "disjoint"), folders("prosody")])
-    (table,) = comparing.leakage_tables(runs)
+    runs = compare.load([folders("prosody", "disjoint"), folders("prosody")])
+    (table,) = compare.leakage_tables(runs)
     assert len(table.rows) == 36
     for _, paper, disjoint, premium, _ in table.rows:
         assert float(premium) == pytest.approx(float(paper) - float(disjoint), abs=0.011)
     assert "disjoint cannot keep speakers apart" in table.notes[0]
-    assert comparing.leakage_tables(comparing.load([folders("prosody"), folders("random", "disjoint")])) == []
+    assert compare.leakage_tables(compare.load([folders("prosody"), folders("random", "disjoint")])) == []
     disjoint, paper = (
         next(
             score for score in run.result.scores
@@ -128,43 +131,43 @@ def test_leakage_premium_where_both_rules_were_run(folders):
 
 
 def test_what_intervals_cannot_say_is_said(folders):
-    runs = comparing.load([folders("prosody"), folders("random")])
-    pair, ranked = comparing.comparison_tables(runs)
+    runs = compare.load([folders("prosody"), folders("random")])
+    pair, ranked = compare.comparison_tables(runs)
     by_setting = {row[0]: row[2] for row in pair.rows}
     assert by_setting["in-group inference: zho_eld -> zho_eld"].endswith(" (clips)")  # CSED publishes no speakers
     assert not by_setting["in-group inference: zho_adu -> zho_adu"].endswith(")")
     assert any(note.startswith("(clips)") for note in pair.notes)
     assert any("tess: one speaker" in note for note in pair.notes)
     assert any("SYNTHETIC" in note for note in ranked.notes)
-    groups = comparing.group_tables(runs[0])[0]
+    groups = compare.group_tables(runs[0])[0]
     assert any("SYNTHETIC" in note for note in groups.notes)
     (worst,) = [row for row in groups.rows if row[0].startswith("worst")]
     assert not worst[1].startswith("+")
 
 
 def test_of_many_runs_one_stands_in_every_pair(folders, monkeypatch):
-    monkeypatch.setattr(comparing, "MOST_PAIRED", 2)
+    monkeypatch.setattr(compare, "MOST_PAIRED", 2)
     asked = {"protocol": "inference", "cells": ["zho_eld"]}
-    runs = comparing.load([folders("prosody", **asked, adapt=name) for name in ("coral", "none", "corpus-norm")])
-    tables = comparing.comparison_tables(runs)
+    runs = compare.load([folders("prosody", **asked, adapt=name) for name in ("coral", "none", "corpus-norm")])
+    tables = compare.comparison_tables(runs)
     titles = [table.title for table in tables if " less " in table.title]
     assert [title.split(" less ")[1].split(" (")[0] for title in titles] == ["bimotion/prosody + none"] * 2
     assert any(note.startswith("pairs: with bimotion/prosody + none") for note in tables[-1].notes)
 
 
 def test_runs_are_grouped_by_their_question(folders):
-    runs = comparing.load([folders("random"), folders("random", "disjoint"), folders("prosody")])
-    assert [[run.result.model.name for run in one] for one in comparing.questions(runs)] == [
+    runs = compare.load([folders("random"), folders("random", "disjoint"), folders("prosody")])
+    assert [[run.result.model.name for run in one] for one in compare.questions(runs)] == [
         ["bimotion/random", "bimotion/prosody"],
         ["bimotion/random"],
     ]
     with pytest.raises(SettingError, match="expected each run once"):
-        comparing.questions([runs[0], runs[0]])
+        compare.questions([runs[0], runs[0]])
 
 
 def test_age_thresholds_by_hand(folders, synth_root):
     """At 60 years of measured ages, sides are the cells of the corpora whose ages are measured on both sides."""
-    (run,) = comparing.load([folders("prosody")])
+    (run,) = compare.load([folders("prosody")])
     found = manifest.build(synth_root)
     measured = found.table[found.table["age_source"] == "measured"]
     ages = measured.set_index("id")["age_years"]
@@ -181,13 +184,13 @@ def test_age_thresholds_by_hand(folders, synth_root):
     }
     assert at_60.difference.value == pytest.approx(scores["eng_adu"] - scores["eng_eld"], abs=1e-9)
     assert gaps["eng_eld+eng_adu", 55].n_elderly >= at_60.n_elderly >= gaps["eng_eld+eng_adu", 65].n_elderly
-    without = comparing.group_tables(run, pd.Series(dtype=float))
+    without = compare.group_tables(run, pd.Series(dtype=float))
     assert rows(without, "Age") == []
     assert "no training set was tested on both ages" in without[-1].notes[0]
 
 
 def test_the_command_prints_tables_and_json(folders):
-    command = [sys.executable, "-m", "bimotion.cli", "compare", str(folders("prosody")), str(folders("random"))]
+    command = [sys.executable, "-m", "bimotion", "compare", str(folders("prosody")), str(folders("random"))]
     shown = subprocess.run(command, capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
     assert "cannot separate" in shown.stdout

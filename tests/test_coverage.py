@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bimotion.coverage import coverage, covered, expected
+from bimotion.analysis.feature_space.coverage import coverage, covered, expected
 
 
 def literal(train, test, k, n_drawn):
@@ -56,7 +56,7 @@ def test_features_of_many_dimensions_in_blocks(monkeypatch):
     rng = np.random.default_rng(0)
     train, test = rng.normal(size=(60, 40)), rng.normal(size=(30, 40)) + 0.2
     whole = coverage(train, test)
-    monkeypatch.setattr("bimotion.coverage._BLOCK_BYTES", 8 * 60 * 7)
+    monkeypatch.setattr("bimotion.analysis.feature_space.coverage._BLOCK_BYTES", 8 * 60 * 7)
     assert coverage(train, test) == whole
 
 

@@ -10,13 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from bimotion import comparing, doctor, files, manifest, results, runner, store
+from bimotion.analysis import compare
+from bimotion.data import cache as store
+from bimotion.data import manifest
+from bimotion.data.checks import doctor
+from bimotion.data.checks.inspection import inspect
+from bimotion.data.samples import samples
+from bimotion.data.synthetic import layouts
 from bimotion.errors import BimotionError, RecordError
-from bimotion.inspection import inspect
+from bimotion.evaluation import run
+from bimotion.io import files
+from bimotion.io.progress import Progress
 from bimotion.models.training import FinetuneOptions
-from bimotion.progress import Progress
-from bimotion.samples import samples
-from bimotion.synth import layouts
+from bimotion.results import record
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -95,8 +101,8 @@ def first(model, root, tmp_path_factory):
 
 def evaluated(model, root, output, progress=None, **options) -> bytes:
     """Predictions of a run."""
-    result = runner.evaluate(str(model), data_dir=root, output=output, progress=progress or Said(), **(ASKED | options))
-    return (result.folder(output) / results.PREDICTIONS_FILE).read_bytes()
+    result = run.evaluate(str(model), data_dir=root, output=output, progress=progress or Said(), **(ASKED | options))
+    return (result.folder(output) / record.PREDICTIONS_FILE).read_bytes()
 
 
 def used(model, root, output, progress) -> list[object]:
@@ -156,17 +162,17 @@ def test_what_is_gone_is_made_again(model, root, first, cache, tmp_path):
 @pytest.mark.parametrize("turn", [0, 1])
 def test_every_file_of_a_result_is_checked(turn, root, cache, tmp_path):
     expected = evaluated("bimotion/prosody", root, tmp_path / "out")
-    (folder,) = (path.parent for path in (tmp_path / "out").rglob(results.RESULT_FILE))
+    (folder,) = (path.parent for path in (tmp_path / "out").rglob(record.RESULT_FILE))
     for path, damage in in_turn(kept(folder), turn):
         path.write_bytes(DAMAGE[damage](path.read_bytes()))
         with pytest.raises(RecordError) as error:
-            comparing.load([folder])
+            compare.load([folder])
         assert "\n" not in str(error.value)
         assert str(folder) in str(error.value)
         said = Said()
         assert evaluated("bimotion/prosody", root, tmp_path / "out", said) == expected
         assert said.lines[0].startswith("running again: ")
-        comparing.load([folder])
+        compare.load([folder])
     quiet = Said()
     assert evaluated("bimotion/prosody", root, tmp_path / "out", quiet) == expected
     assert quiet.lines[0].startswith("already finished")
@@ -213,11 +219,11 @@ def test_every_file_of_a_training_that_was_broken_off_is_checked(model, root, ca
 def test_a_damaged_checkpoint_is_trained_again(model, root, cache, tmp_path):
     options = {"track": "finetune", "finetune": TWO_EPOCHS, **ONE_TRAINING}
     expected = evaluated(model, root, tmp_path / "out", **options)
-    (folder,) = (path.parent for path in (tmp_path / "out").rglob(results.RESULT_FILE))
+    (folder,) = (path.parent for path in (tmp_path / "out").rglob(record.RESULT_FILE))
     weights = sorted(folder.rglob("best/model.safetensors"))[0]
     content = weights.read_bytes()
     weights.write_bytes(DAMAGE["a flipped bit at the end"](content))
-    (folder / results.RESULT_FILE).unlink()  # as if it had ended before
+    (folder / record.RESULT_FILE).unlink()  # as if it had ended before
     said = Said()
     assert evaluated(model, root, tmp_path / "out", said, **options) == expected
     assert weights.read_bytes() == content

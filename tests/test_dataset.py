@@ -12,12 +12,14 @@ import pytest
 import soundfile
 
 import bimotion
-from bimotion import dataset, groups, manifest, registration
+from bimotion.corpora.utterance import FIELDS
+from bimotion.data import manifest
+from bimotion.data.huggingface import builder, register
 from bimotion.errors import CorpusIncomplete, CorpusNotFound, SettingError, UnknownName
-from bimotion.labels import EMOTIONS, VALENCE
-from bimotion.utterance import FIELDS
+from bimotion.protocol import cells as groups
+from bimotion.protocol.labels import EMOTIONS, VALENCE
 
-CONFIGS = [(name, config) for name, configs in dataset.CONFIGS.items() for config in configs]
+CONFIGS = [(name, config) for name, configs in builder.CONFIGS.items() for config in configs]
 
 
 @pytest.mark.parametrize(("name", "config"), CONFIGS)
@@ -50,7 +52,7 @@ def test_a_row_gives_its_sound_with_and_without_torchcodec(synth_root):
     waveform = bimotion.decode(row["audio"])
     assert waveform.dtype == np.float32
     assert waveform.shape[0] / 16_000 == pytest.approx(row["duration_s"], abs=0.01)
-    if not dataset.torchcodec_works():
+    if not builder.torchcodec_works():
         assert set(row["audio"]) == {"bytes", "path"}
         assert soundfile.info(row["audio"]["path"]).samplerate == 44100
 
@@ -75,15 +77,15 @@ def test_streaming_gives_the_same_rows_in_shards(synth_root):
     for part in loaded:
         as_stored = [rows.cast_column("audio", datasets.Audio(decode=False)) for rows in (streamed[part], loaded[part])]
         assert list(as_stored[0]) == list(as_stored[1])
-        assert 1 < streamed[part].num_shards <= dataset.SHARDS
+        assert 1 < streamed[part].num_shards <= builder.SHARDS
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 15, 16, 17, 1000, 32_000, 32_001, 57_256])
 def test_shards_hold_every_row_once_and_in_order(n_rows):
-    shards = dataset._shards(n_rows)
+    shards = builder._shards(n_rows)
     assert [row for start, stop in shards for row in range(start, stop)] == list(range(n_rows))
     assert len(shards) > 1 or n_rows == 1
-    assert max(stop - start for start, stop in shards) <= dataset.MOST_ROWS_A_SHARD
+    assert max(stop - start for start, stop in shards) <= builder.MOST_ROWS_A_SHARD
 
 
 def test_workers_of_a_loader_share_the_shards(synth_root):
@@ -224,7 +226,7 @@ def test_the_private_names_of_datasets_are_still_there():
     import datasets.load as load
 
     assert isinstance(load._PACKAGED_DATASETS_MODULES, dict)
-    assert set(registration.BUILDERS) <= set(load._PACKAGED_DATASETS_MODULES)
+    assert set(register.BUILDERS) <= set(load._PACKAGED_DATASETS_MODULES)
     assert callable(load.PackagedDatasetModuleFactory)
     assert {"module_path", "hash", "builder_kwargs"} <= set(load.DatasetModule.__dataclass_fields__)
     assert list(inspect.signature(load.dataset_module_factory).parameters)[:2] == ["path", "revision"]
@@ -241,7 +243,7 @@ def test_registration_works_in_either_order_of_imports(order, synth_root, tmp_pa
 def test_our_door_does_not_need_the_registration(synth_root, monkeypatch):
     import datasets.load as load
 
-    for name in registration.BUILDERS:
+    for name in register.BUILDERS:
         monkeypatch.delitem(load._PACKAGED_DATASETS_MODULES, name)
     assert len(bimotion.load_dataset("yuemotion", "yue_eld", data_dir=synth_root)["test"]) > 0
 
@@ -254,9 +256,9 @@ def test_other_packaged_modules_still_work(tmp_path):
 def test_cards_name_every_config_and_column():
     from pathlib import Path
 
-    folder = Path(dataset.__file__).parents[1] / "loaders"
+    folder = Path(builder.__file__).parents[1] / "loaders"
     card = (folder / "bimotion.md").read_text()
-    assert all(f"`{name}`" in card for name in dataset.features(decode=False))
-    for name, configs in dataset.CONFIGS.items():
+    assert all(f"`{name}`" in card for name in builder.features(decode=False))
+    for name, configs in builder.CONFIGS.items():
         text = (folder / f"{name}.md").read_text()
         assert all(f"`{config}`" in text for config in configs)

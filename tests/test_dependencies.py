@@ -6,7 +6,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from bimotion import provenance
+from bimotion.results import provenance
 
 REPOSITORY = Path(__file__).parents[1]
 PROVIDERS = packages_distributions()

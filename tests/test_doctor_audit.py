@@ -12,18 +12,22 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimotion import cli, comparing, doctor, manifest, roster, runner, splits
-from bimotion.audit import Shared, audit
+from bimotion import cli
+from bimotion.analysis import compare
+from bimotion.analysis.report.caveats import caveats
+from bimotion.analysis.report.scorebook import scorebook
 from bimotion.corpora import CORPORA
+from bimotion.corpora.utterance import PARTS
+from bimotion.data import manifest, rosters, splits
+from bimotion.data.checks import doctor
+from bimotion.data.checks.audit import Shared, audit
 from bimotion.errors import CorpusNotFound
-from bimotion.progress import Progress
-from bimotion.reporting.caveats import caveats
-from bimotion.reporting.scorebook import scorebook
-from bimotion.utterance import PARTS
+from bimotion.evaluation import run as runner
+from bimotion.io.progress import Progress
 
 FOLDER = "Training Data (wav)"
 VICTIM, TWIN = "Nat_male_7", "Nat_male_8"
-VICTIM_IS_ODD = list(roster.load("csed")["stem"]).index(VICTIM) % 2
+VICTIM_IS_ODD = list(rosters.load("csed")["stem"]).index(VICTIM) % 2
 RATE_HZ = 44100
 
 
@@ -39,7 +43,7 @@ def noise(path, seed, n_samples=3000, rate=RATE_HZ, **how):
 def whole_csed(tmp_path_factory):
     """Root with a complete, healthy CSED: all 652 names, no two clips alike."""
     root = tmp_path_factory.mktemp("whole")
-    for seed, stem in enumerate(roster.load("csed")["stem"]):
+    for seed, stem in enumerate(rosters.load("csed")["stem"]):
         noise(root / "CSED" / FOLDER / f"{stem}.wav", seed, n_samples=3000 + 50 * (seed % 2 != VICTIM_IS_ODD))
     return root
 
@@ -209,7 +213,7 @@ def test_implausible_clips_and_lengths_are_told_and_carried_by_a_result(csed_roo
     ]
     after = runner.evaluate("bimotion/majority", output=tmp_path / "after", **options)
     assert after.data.corpora["csed"].oddities == {"constant": 1, "contradicting": 1, "long": 1, "short": 2}
-    [run] = comparing.load([after.folder(tmp_path / "after")])
+    [run] = compare.load([after.folder(tmp_path / "after")])
     [caveat] = [one for one in caveats(run, scorebook(run)) if one.name == "Odd clips"]
     assert caveat.numbers == ("csed: 1 constant, 1 contradicting, 1 long, 2 short",)
 
@@ -363,7 +367,7 @@ def test_wrong_root(tmp_path, bimotion):
 
 
 def test_exit_codes_and_json_of_the_command(csed_root):
-    command = [sys.executable, "-m", "bimotion.cli", "data", "doctor", "--json"]
+    command = [sys.executable, "-m", "bimotion", "data", "doctor", "--json"]
     healthy = subprocess.run([*command, csed_root], capture_output=True, text=True)
     clip(csed_root, VICTIM).unlink()
     damaged = subprocess.run([*command, csed_root], capture_output=True, text=True)
@@ -395,7 +399,7 @@ def test_corpus_that_does_not_exist(whole_csed, tmp_path, bimotion):
 
 def two_of(part, other):
     """A CSED clip of each of two parts."""
-    parts = roster.load("csed")["paper"]
+    parts = rosters.load("csed")["paper"]
     return parts.index[parts == part][0].partition("/")[2], parts.index[parts == other][-1].partition("/")[2]
 
 
@@ -420,7 +424,7 @@ def test_audit_knows_equal_audio_in_another_container(csed_root):
 
 
 def test_audit_does_not_mind_equal_audio_within_a_part(csed_root):
-    parts = roster.load("csed")["paper"]
+    parts = rosters.load("csed")["paper"]
     first, second = (name.partition("/")[2] for name in parts.index[parts == "train"][:2])
     shutil.copy(clip(csed_root, first), clip(csed_root, second))
     assert audit(manifest.build(csed_root), "paper", Progress()).shared == []

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bimotion import planning
+from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError
-from bimotion.labels import schema_named
+from bimotion.evaluation import plan as planning
+from bimotion.evaluation.plan import Request
+from bimotion.evaluation.tracks import TrackOptions
+from bimotion.evaluation.tracks import track as tracked
+from bimotion.io.progress import Progress
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.models.training import FinetuneOptions
 from bimotion.models.weights import ModelSpec
-from bimotion.planning import Request
-from bimotion.progress import Progress
-from bimotion.synth import layouts
-from bimotion.tracks import TrackOptions
-from bimotion.tracks import track as tracked
+from bimotion.protocol.labels import schema_named
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)

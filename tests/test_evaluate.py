@@ -13,11 +13,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from bimotion import leaderboard, predictions, protocol, results, runner, scoring
 from bimotion.corpora import esd
+from bimotion.data.synthetic import layouts
 from bimotion.errors import CorpusIncomplete, SettingError, UnknownName
-from bimotion.labels import SCHEMAS
-from bimotion.synth import layouts
+from bimotion.evaluation import run as runner
+from bimotion.protocol import settings
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.results import overview, predictions, scoring
+from bimotion.results import record as results
 
 
 def evaluated(model, *, output, **options):
@@ -31,7 +34,7 @@ def bimotion():
     """The command line."""
 
     def call(*args):
-        command = [sys.executable, "-m", "bimotion.cli", *map(str, args)]
+        command = [sys.executable, "-m", "bimotion", *map(str, args)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     return call
@@ -48,7 +51,7 @@ def prosody(synth_root, output):
 
 
 def mean_headline(result, transfer: str, method: str) -> float:
-    cells = [str(cell) for cell in protocol.groups.BIMOTION_CELLS]
+    cells = [str(cell) for cell in settings.groups.BIMOTION_CELLS]
     return statistics.mean(result.headline(transfer, method, cell) for cell in cells)
 
 
@@ -82,11 +85,11 @@ def test_the_record_is_whole(prosody, output):
     assert read.data.synthetic
     assert not read.data.complete  # a sample
     assert read.skipped == []
-    assert {score.transfer for score in read.scores} == set(protocol.TRANSFERS) - {"zero-shot"}
+    assert {score.transfer for score in read.scores} == set(settings.TRANSFERS) - {"zero-shot"}
     assert read.data.corpora["elderreact"].speakers_shared
     assert read.data.corpora["crema_d"].age_source == {"measured": read.data.corpora["crema_d"].n_utterances}
     assert sum(read.data.corpora["esd"].left_out.values()) > 0  # surprise has no valence
-    board = json.loads((output / leaderboard.LEADERBOARD_FILE).read_text())
+    board = json.loads((output / overview.LEADERBOARD_FILE).read_text())
     assert board["entries"] == []
     assert "synthetic" in board["excluded"][0]["reason"]
 
@@ -101,11 +104,11 @@ def test_a_folder_of_runs_is_a_board_too_and_neither_list_replaces_the_other(pro
 
     runs = tmp_path / "runs"
     shutil.copytree(folder, runs / folder.parent.name / folder.name)
-    leaderboard.collect(runs)
-    before = (runs / leaderboard.LEADERBOARD_FILE).read_bytes()
+    overview.collect(runs)
+    before = (runs / overview.LEADERBOARD_FILE).read_bytes()
     built = bimotion("leaderboard", "build", runs, "-o", runs, "--practice")
     assert built.returncode == 0, built.stderr
-    assert (runs / leaderboard.LEADERBOARD_FILE).read_bytes() == before
+    assert (runs / overview.LEADERBOARD_FILE).read_bytes() == before
     board = json.loads((runs / "board.json").read_text())
     assert [(entry["model"], entry["marks"]["verified"]) for entry in board["entries"]] == [(result.model.name, False)]
     assert board["excluded"] == []
@@ -157,7 +160,7 @@ def test_every_score_has_an_interval_around_it_or_a_reason(prosody):
 def test_scores_are_a_function_of_the_predictions(prosody):
     result, folder = prosody
     predictions = pd.read_parquet(folder / "predictions.parquet").sample(frac=1, random_state=0)
-    again = scoring.scores(predictions, protocol.settings("all"), SCHEMAS["valence"])
+    again = scoring.scores(predictions, settings.settings("all"), SCHEMAS["valence"])
     assert again == result.scores
 
 
@@ -230,7 +233,7 @@ def test_real_clips_score_well_above_chance_in_group(shared_corpora, tmp_path):
     assert not result.data.complete
     assert result.data.corpora["tess"].n_found == 185
     assert {skip.reason for skip in result.skipped} >= {"no training clips in zho_adu"}
-    board = json.loads((tmp_path / leaderboard.LEADERBOARD_FILE).read_text())
+    board = json.loads((tmp_path / overview.LEADERBOARD_FILE).read_text())
     assert [entry["complete"] for entry in board["entries"]] == [False]
 
 

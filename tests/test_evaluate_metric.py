@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion import evaluate_metric
 from bimotion.errors import UnknownName
-from bimotion.groups import Cell
-from bimotion.labels import SCHEMAS
-from bimotion.protocol import Setting
-from bimotion.scoring import scores
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.protocol.settings import Setting
+from bimotion.results import evaluate_metric
+from bimotion.results.scoring import scores
 
 CELL = Cell("eng", "eld")
 SETTING = Setting("in-group", "inference", (CELL,), CELL)
@@ -102,10 +102,10 @@ def refuse(*_):
     raise AssertionError("a connection was tried")
 
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-import bimotion, bimotion.scoring
+import bimotion, bimotion.results.scoring
 assert "evaluate" not in sys.modules
 import evaluate
-metric = evaluate.load(importlib.util.find_spec("bimotion.evaluate_metric").origin)
+metric = evaluate.load(importlib.util.find_spec("bimotion.results.evaluate_metric").origin)
 print(json.dumps(metric.compute(**json.load(sys.stdin))))
 """
 

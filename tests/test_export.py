@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from bimotion import audio, dataset, export
+from bimotion.data.huggingface import builder, export
 from bimotion.errors import LicenceError, SettingError, UnknownName
+from bimotion.io import audio
 
 READ_BACK = """
 import sys, json
@@ -35,13 +36,13 @@ def read_back(folder, config: str, has_audio: bool, cwd) -> dict:
 def test_an_export_reads_back_without_bimotion(synth_root, tmp_path):
     paths = export.export(tmp_path / "copy", ["zho_eld", "zho_adu", "zho"], data_dir=synth_root)
     assert all(path.is_file() for path in paths)
-    original = dataset.Builder(config_name="zho", data_dir=str(synth_root)).selection.rows
+    original = builder.Builder(config_name="zho", data_dir=str(synth_root)).selection.rows
     for config in ("zho_eld", "zho"):
         found = read_back(tmp_path / "copy", config, True, tmp_path)
         wanted = original if config == "zho" else original[original["cell"] == config]
         for part, ids in found["ids"].items():
             assert sorted(ids) == sorted(wanted.loc[wanted["part"] == part, "id"])
-        assert found["features"] == sorted(dataset.features(decode=True))
+        assert found["features"] == sorted(builder.features(decode=True))
         assert (found["rate"], found["magic"]) == (16_000, "fLaC")
         assert not found["path"].startswith("/")
     card = (tmp_path / "copy/README.md").read_text()

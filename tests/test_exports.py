@@ -12,8 +12,9 @@ import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
-from bimotion import board, dataset, exports
+from bimotion.data.huggingface import builder
 from bimotion.errors import SettingError, UnknownName
+from bimotion.leaderboard import board, export
 
 _spec = importlib.util.spec_from_file_location("submissions", Path(__file__).parent / "submissions.py")
 submissions = importlib.util.module_from_spec(_spec)
@@ -40,7 +41,7 @@ def values(entry):
 
 
 def test_markdown_holds_every_entry_and_the_published_row(built):
-    lines = [line for line in exports.export(built, "markdown").splitlines() if line.startswith("|")]
+    lines = [line for line in export.export(built, "markdown").splitlines() if line.startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
     assert len(rows) == len(built.entries) + 1
     assert len({line.count("|") for line in lines}) == 1
@@ -58,15 +59,15 @@ def test_markdown_holds_every_entry_and_the_published_row(built):
 def test_a_copy_names_the_other_in_tables_and_notes(built):
     entry = of(built, "org/tiny")
     copied = dataclasses.replace(entry, marks=dataclasses.replace(entry.marks, same_predictions=["lab/thief"]))
-    for form in exports.FORMATS:
-        assert "same predictions as lab/thief" in exports.export(dataclasses.replace(built, entries=[copied]), form)
-    assert "; same predictions as lab/thief; verified" in exports.eval_results(copied, "org/bimotion").replace(
+    for form in export.FORMATS:
+        assert "same predictions as lab/thief" in export.export(dataclasses.replace(built, entries=[copied]), form)
+    assert "; same predictions as lab/thief; verified" in export.eval_results(copied, "org/bimotion").replace(
         "\n", " "
     ).replace("  ", " ")
 
 
 def test_latex_holds_the_same_cells(built):
-    text = exports.export(built, "latex")
+    text = export.export(built, "latex")
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]
     rows = [line.removesuffix(r" \\").split(" & ") for line in body]
     assert {len(row) for row in rows} == {13}
@@ -76,7 +77,7 @@ def test_latex_holds_the_same_cells(built):
 
 
 def test_csv_is_read_back_with_intervals(built):
-    rows = list(csv.DictReader(io.StringIO(exports.export(built, "csv"))))
+    rows = list(csv.DictReader(io.StringIO(export.export(built, "csv"))))
     assert len(rows) == len(built.entries) + 1
     for row, entry in zip(rows, built.entries, strict=False):
         assert row["key"] == entry.key
@@ -87,26 +88,26 @@ def test_csv_is_read_back_with_intervals(built):
 
 
 def test_hostile_names_stay_names(hostile):
-    (line,) = [line for line in exports.export(hostile, "markdown").splitlines() if "cmd" in line]
+    (line,) = [line for line in export.export(hostile, "markdown").splitlines() if "cmd" in line]
     assert "<b>" not in line
     assert r"\[x\]" in line
     assert len(re.findall(r"(?<!\\)\|", line)) == 14
-    (row,) = [line for line in exports.export(hostile, "latex").splitlines() if "cmd" in line]
+    (row,) = [line for line in export.export(hostile, "latex").splitlines() if "cmd" in line]
     assert len(re.findall(r"(?<!\\)&", row)) == 12
     assert not re.search(r"(?<!\\)[%$#]", row)
     assert r"\textbackslash{}\{\}\textasciitilde{}\textasciicircum{}\%\$\#" in row
-    first = next(csv.DictReader(io.StringIO(exports.export(hostile, "csv"))))
+    first = next(csv.DictReader(io.StringIO(export.export(hostile, "csv"))))
     assert first["model"] == f"'{HOSTILE}"  # no spreadsheet takes it for a formula
 
 
 def test_an_unknown_format_is_refused(built):
     with pytest.raises(UnknownName, match="unknown format 'html': expected one of markdown, latex, csv"):
-        exports.export(built, "html")
+        export.export(built, "html")
 
 
 def test_a_board_of_nothing_is_a_header_and_the_published_row(tmp_path):
     empty = board.build(tmp_path)
-    assert [exports.export(empty, form).count("as printed") for form in exports.FORMATS] == [1, 1, 1]
+    assert [export.export(empty, form).count("as printed") for form in export.FORMATS] == [1, 1, 1]
 
 
 # --- the Hub ----------------------------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ def of(built, model):
 
 def test_the_hub_reads_one_scalar_a_task(built):
     entry = of(built, "lab/dirty")
-    text = exports.eval_results(entry, "org/bimotion", revision="a" * 40, source="https://board.example")
+    text = export.eval_results(entry, "org/bimotion", revision="a" * 40, source="https://board.example")
     found = parse_eval_result_entries(yaml.safe_load(text))
     assert [one.task_id for one in found] == [f"emotion_disjoint_probe_{name}" for name in ("mean", *CELLS)]
     assert [one.value for one in found] == pytest.approx(values(entry), abs=0.006)
@@ -131,32 +132,32 @@ def test_the_hub_reads_one_scalar_a_task(built):
 
 
 def test_every_task_of_a_result_stands_in_the_benchmarks_file(built):
-    content = yaml.safe_load(exports.eval_tasks())
+    content = yaml.safe_load(export.eval_tasks())
     assert set(content) == {"name", "description", "evaluation_framework", "tasks"}
     tasks = {one["id"]: one for one in content["tasks"]}
     assert len(tasks) == len(content["tasks"]) == 3 * 2 * 3 * 5
     for name in ("lab/dirty", "org/tiny"):
-        for one in parse_eval_result_entries(yaml.safe_load(exports.eval_results(of(built, name), "org/bimotion"))):
+        for one in parse_eval_result_entries(yaml.safe_load(export.eval_results(of(built, name), "org/bimotion"))):
             assert one.task_id in tasks
     assert {one["split"] for one in tasks.values()} == {"test"}
-    assert {one["config"] for one in tasks.values()} <= set(dataset.CONFIGS["bimotion"])
+    assert {one["config"] for one in tasks.values()} <= set(builder.CONFIGS["bimotion"])
 
 
 def test_a_model_card_takes_the_index(built, tmp_path):
     entry = of(built, "org/tiny")
-    (tmp_path / "README.md").write_text(f"---\n{exports.model_index(entry, 'org/bimotion')}---\n# A card\n")
+    (tmp_path / "README.md").write_text(f"---\n{export.model_index(entry, 'org/bimotion')}---\n# A card\n")
     card = ModelCard.load(tmp_path / "README.md")
     assert card.data.model_name == "org/tiny"
     assert [one.metric_value for one in card.data.eval_results] == pytest.approx(values(entry), abs=0.006)
     assert [one.dataset_config for one in card.data.eval_results] == ["all", *CELLS]
-    name, again = model_index_to_eval_results(yaml.safe_load(exports.model_index(entry, "org/bimotion"))["model-index"])
+    name, again = model_index_to_eval_results(yaml.safe_load(export.model_index(entry, "org/bimotion"))["model-index"])
     assert (name, len(again)) == ("org/tiny", 5)
 
 
 @pytest.mark.parametrize("model", ["bimotion/random", "local-folder", "a/b/c", "a/b c"])
 def test_only_a_model_of_the_hub_has_results_there(model, built):
     entry = of(built, model) if model == "bimotion/random" else dataclasses.replace(of(built, "org/tiny"), model=model)
-    for make in (exports.eval_results, exports.model_index):
+    for make in (export.eval_results, export.model_index):
         with pytest.raises(SettingError, match="expected a model of the Hub, organisation/name"):
             make(entry, "org/bimotion")
 
@@ -165,5 +166,5 @@ def test_what_was_not_run_is_not_told(built):
     entry = of(built, "org/tiny")
     part = [one for one in entry.scores if one.test == "eng_adu"]
     lacking = dataclasses.replace(entry, headline={}, scores=part)
-    found = yaml.safe_load(exports.eval_results(lacking, "org/bimotion"))
+    found = yaml.safe_load(export.eval_results(lacking, "org/bimotion"))
     assert [one["dataset"]["task_id"] for one in found] == ["emotion_disjoint_probe_eng_adu"]

@@ -9,20 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from bimotion import dataset, leaderboard, manifest, planning, rescoring, runner, tables
+from bimotion.analysis import paper_tables
 from bimotion.corpora import EXTENSION_CORPORA, PAPER_CORPORA
 from bimotion.corpora.urdu import GRAMMAR
+from bimotion.data import manifest
+from bimotion.data.huggingface import builder
+from bimotion.data.synthetic import layouts
 from bimotion.errors import CorpusIncomplete
-from bimotion.planning import Request
-from bimotion.progress import Progress
-from bimotion.synth import layouts
+from bimotion.evaluation import plan as planning
+from bimotion.evaluation import run
+from bimotion.evaluation.plan import Request
+from bimotion.io.progress import Progress
+from bimotion.results import overview, rescoring
 
 TESTS = ("deu_adu", "fas_adu", "urd_adu")
 SOURCES = ("eng_adu@iemocap", "eng_adu@crema_d", "eng_adu")
 
 
 def bimotion(*words):
-    command = [sys.executable, "-m", "bimotion.cli", *map(str, words)]
+    command = [sys.executable, "-m", "bimotion", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -42,7 +47,7 @@ def results(root, tmp_path_factory):
     """Folder of results, and those of prosody (rule paper, rule disjoint) under schema four."""
     output = tmp_path_factory.mktemp("results")
     asked = {"data_dir": root, "output": output, "protocol": "extension", "schema": "four"}
-    return output, [runner.evaluate("bimotion/prosody", **asked, split_rule=rule) for rule in ("paper", "disjoint")]
+    return output, [run.evaluate("bimotion/prosody", **asked, split_rule=rule) for rule in ("paper", "disjoint")]
 
 
 # --- the three corpora, made ------------------------------------------------------------------------------------------
@@ -113,7 +118,7 @@ def test_scores_again_from_the_predictions(results):
 
 
 def test_the_table_and_nothing_of_the_paper(results):
-    (table,) = tables.transfer_tables(results[1][0])
+    (table,) = paper_tables.transfer_tables(results[1][0])
     assert [row[0] for row in table.rows] == [*SOURCES, *TESTS]
     assert table.header == ["bimotion/prosody", "deu_adu", "UAR", "fas_adu", "UAR", "urd_adu", "UAR"]
     assert "-" not in {value for row in table.rows[:3] for value in row}
@@ -124,8 +129,8 @@ def test_the_table_and_nothing_of_the_paper(results):
 
 
 def test_the_local_board_keeps_every_training_set_apart(results):
-    leaderboard.collect(results[0])
-    board = json.loads((results[0] / leaderboard.LEADERBOARD_FILE).read_text())
+    overview.collect(results[0])
+    board = json.loads((results[0] / overview.LEADERBOARD_FILE).read_text())
     (one,) = [entry for entry in board["excluded"] if entry["split_rule"] == "paper"]
     assert set(one["scores"]) == {f"extension/{name}" for name in (*SOURCES, *TESTS)}
     assert set(one["scores"]["extension/eng_adu@iemocap"]) == set(TESTS)
@@ -153,7 +158,7 @@ def test_a_missing_source_skips_its_own_settings_alone(root, tmp_path):
     _, plan = planning.plan(request, Progress())
     assert {(*skip.train, skip.test) for skip in plan.skipped} == {("eng_adu@iemocap", test) for test in TESTS}
     assert {name for setting in plan.settings for name in setting.train_names} == {*SOURCES[1:], *TESTS}
-    result = runner.evaluate(
+    result = run.evaluate(
         "bimotion/majority", data_dir=root, output=tmp_path, protocol="extension", schema="four",
         allow_missing=True, only=["crema_d", *EXTENSION_CORPORA],
     )  # fmt: skip
@@ -178,7 +183,7 @@ def test_the_protocol_says_which_of_the_three_is_missing(synth_root):
 
 
 def test_features_of_the_datasets_name_the_papers_corpora_and_languages_alone():
-    features = dataset.features(decode=False)
+    features = builder.features(decode=False)
     assert features["corpus"].names == list(PAPER_CORPORA)
     assert features["language"].names == ["eng", "zho", "yue"]
     assert set(features["cell"].names) == {"eng_eld", "eng_adu", "zho_eld", "zho_adu", "yue_adu", "yue_eld"}
@@ -195,8 +200,8 @@ def test_data_list_says_what_is_optional():
 
 
 def test_cantonese_has_a_full_matrix(synth_root, tmp_path):
-    result = runner.evaluate("bimotion/majority", data_dir=synth_root, output=tmp_path, protocol="cantonese")
-    (table,) = tables.transfer_tables(result)
+    result = run.evaluate("bimotion/majority", data_dir=synth_root, output=tmp_path, protocol="cantonese")
+    (table,) = paper_tables.transfer_tables(result)
     assert table.header == ["bimotion/majority", "yue_adu", "UAR", "yue_eld", "UAR"]
     assert {row[0] for row in table.rows} == {"yue_adu", "yue_eld", "eng_adu", "eng_eld", "zho_adu", "zho_eld"}
     assert not any("-" in row[1:] for row in table.rows)

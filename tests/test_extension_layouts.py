@@ -2,9 +2,9 @@
 
 import pytest
 
-from bimotion import manifest
+from bimotion.corpora.utterance import UNUSABLE
+from bimotion.data import manifest
 from bimotion.errors import CorpusNotFound
-from bimotion.utterance import UNUSABLE
 
 EMO_DB = {  # stem -> native label, emotion, speaker, sentence, age, gender
     "03a01Wa": ("W", "angry", "03", "a01", 31, "m"),

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bimotion import cli, runner, submission
+from bimotion import cli
+from bimotion.evaluation import run as runner
+from bimotion.leaderboard import submission
 
 resource = pytest.importorskip("resource", reason="this system knows no limit of file sizes")
 CORPORA = ["--corpora", "ROOT"]

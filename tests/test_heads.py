@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bimotion.models import heads
-from bimotion.models.floor import FLOOR_MODELS
+from bimotion.models.baselines import FLOOR_MODELS
 from bimotion.models.heads import Head, LogisticHead, MajorityHead, RandomHead
 
 HEADS = [kind for kind in vars(heads).values() if inspect.isclass(kind) and hasattr(kind, "fit") and kind is not Head]

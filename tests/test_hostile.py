@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimotion import audio, manifest, results, runner
+from bimotion.data import manifest
+from bimotion.data.index import SYNTHETIC_MARK
+from bimotion.data.synthetic import layouts
 from bimotion.errors import AudioError, CorpusMalformed, SettingError
-from bimotion.index import SYNTHETIC_MARK
-from bimotion.synth import layouts
+from bimotion.evaluation import run as runner
+from bimotion.io import audio
+from bimotion.results import record
 
-CLI = [sys.executable, "-m", "bimotion.cli"]
+CLI = [sys.executable, "-m", "bimotion"]
 
 
 def evaluated(model, *, output, **options):
@@ -83,7 +86,7 @@ def test_a_run_needs_no_git(small, tmp_path):
         "evaluate", "-m", "bimotion/majority", "--corpora", small, "--only", "tess", "-o", tmp_path / "out", env=environment
     )
     assert done.returncode == 0, done.stderr
-    assert results.load(next((tmp_path / "out").glob("*/*/result.json"))).provenance.git_revision is None
+    assert record.load(next((tmp_path / "out").glob("*/*/result.json"))).provenance.git_revision is None
 
 
 def test_two_processes_may_index_at_once(small, tmp_path):

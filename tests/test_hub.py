@@ -36,8 +36,8 @@ def hub(running):
 
 @pytest.fixture
 def client(running, hub):
-    """Calls functions of bimotion.hub in the other process."""
-    return lambda function, *args, **options: running[1].call("bimotion.hub", function, *args, **options)
+    """Calls functions of bimotion.data.huggingface.client in the other process."""
+    return lambda function, *args, **options: running[1].call("bimotion.data.huggingface.client", function, *args, **options)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_killed_process_is_taken_up_again(hub, client, folder, tmp_path):
     hub.failures.append(Failure("PUT", "/storage/", status=503, after=4))
     other = hub_server.Client(hub, tmp_path / "hf")
     try:
-        other.ask("bimotion.hub", "upload", folder, "org/name", private=False)
+        other.ask("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
         hub_server.wait_for(lambda: len(hub.asked("PUT", "/storage/")) > 4)
     finally:
         other.process.kill()
@@ -206,11 +206,11 @@ def test_no_token_is_told_even_where_the_server_repeats_it(hub, client, folder):
 def test_nothing_listens_and_offline(hub, folder, tmp_path):
     away = hub_server.Client(hub, tmp_path / "hf", HF_ENDPOINT="http://127.0.0.1:9")
     with pytest.raises(Refused, match=r"the connection to the Hub broke \(ConnectError\); nothing was published"):
-        away.call("bimotion.hub", "upload", folder, "org/name", private=False)
+        away.call("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
     away.close()
     offline = hub_server.Client(hub, tmp_path / "hf", HF_HUB_OFFLINE="1")
     with pytest.raises(Refused, match="HF_HUB_OFFLINE set: unset it"):
-        offline.call("bimotion.hub", "upload", folder, "org/name", private=False)
+        offline.call("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
     offline.close()
     assert hub.requests == []
 
@@ -220,7 +220,7 @@ def test_failures_of_xet_are_told_in_the_same_way(hub, folder, tmp_path):
     client = hub_server.Client(hub, tmp_path / "hf", HF_HUB_DISABLE_XET="0")
     hub.repositories["org/name"] = Repository(private=False)
     with pytest.raises(Refused, match=r"HubError: .*; nothing was published"):
-        client.call("bimotion.hub", "upload", folder, "org/name", private=False)
+        client.call("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
     client.close()
     assert hub.asked("GET", "/xet-write-token/"), "the client did not try Xet"
     assert "Traceback" not in "".join(client.output)

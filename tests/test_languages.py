@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bimotion import languages
 from bimotion.errors import UnknownName
-from bimotion.groups import LANGUAGES, Cell
+from bimotion.protocol import languages
+from bimotion.protocol.cells import LANGUAGES, Cell
 
 ALL = ("eng", "zho", "yue", "deu", "fas", "urd")
 

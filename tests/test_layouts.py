@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bimotion import audio, files, manifest, splits
+from bimotion.corpora.utterance import FINDINGS
+from bimotion.data import manifest, splits
 from bimotion.errors import AudioError, CorpusAmbiguous, CorpusError, CorpusIncomplete, CorpusMalformed, CorpusNotFound
-from bimotion.utterance import FINDINGS
+from bimotion.io import audio, files
 
 CREMA_D = (
     "1001_DFA_ANG_XX", "1001_IEO_SAD_LO", "1001_ITH_NEU_XX", "1002_DFA_DIS_XX", "1002_IEO_HAP_HI", "1016_IEO_FEA_MD",
@@ -432,8 +433,8 @@ def test_slow_files_are_opened_several_at_a_time(tmp_path, wav, monkeypatch):
         lay_tess(tmp_path / place, wav)
         lay_crema_d(tmp_path / place, wav)
     quick = manifest.build(tmp_path / "quick")
-    monkeypatch.setattr("bimotion.index.N_TRIED", 2)
-    monkeypatch.setattr("bimotion.index.SLOW_S", 0)
+    monkeypatch.setattr("bimotion.data.index.N_TRIED", 2)
+    monkeypatch.setattr("bimotion.data.index.SLOW_S", 0)
     slow = manifest.build(tmp_path / "slow")
     assert slow.fingerprint == quick.fingerprint
     assert slow.table.equals(quick.table)

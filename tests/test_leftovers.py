@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bimotion import export, files
+from bimotion.data.huggingface import export
 from bimotion.errors import SettingError
+from bimotion.io import files
 
 _spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parent / "hub_server.py")
 hub_server = importlib.util.module_from_spec(_spec)
@@ -129,7 +130,7 @@ def test_a_killed_export_leaves_the_whole_or_nothing(synth_root, tmp_path):
     expected = {path.relative_to(tmp_path / "whole") for path in export.export(tmp_path / "whole", ["yue"], **options)}
     watched, outcomes = tmp_path / "exports", set()
     watched.mkdir()
-    with Killed(watched, "bimotion.export", "export", str(watched / "copy"), ["yue"], **options) as killed:
+    with Killed(watched, "bimotion.data.huggingface.export", "export", str(watched / "copy"), ["yue"], **options) as killed:
         (n, renames), status, made = killed.run()
         assert (status, set(map(Path, made))) == (0, {"copy" / path for path in expected})
         moments = some_moments(n, renames)
@@ -154,7 +155,7 @@ def test_a_killed_publication_goes_on_and_nothing_stays(synth_root, tmp_path):
     with hub_server.Hub() as hub:
         environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_writer", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
         environment |= {"HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1", "BIMOTION_CACHE": str(cache)}
-        call = ["bimotion.publishing", "publish", "yuemotion", "org/name"]
+        call = ["bimotion.data.huggingface.publish", "publish", "yuemotion", "org/name"]
         options = {"data_dir": synth_root, "metadata_only": True, "environment": environment}
         with Killed(watched, *call, **options) as killed:
             killed.run()  # indexes the corpora, which later runs need not
@@ -173,11 +174,11 @@ def test_a_killed_publication_goes_on_and_nothing_stays(synth_root, tmp_path):
 
 
 def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(synth_root, tmp_path, monkeypatch, capsys):
-    from bimotion import publishing
+    from bimotion.data.huggingface import publish
 
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
     options = {"data_dir": synth_root, "metadata_only": True, "dry_run": True}
-    folder = publishing.publish("yuemotion", "org/name", **options).folder
+    folder = publish.publish("yuemotion", "org/name", **options).folder
     whole = {path: path.read_bytes() for path in folder.rglob("*.*")}
     shard = folder / "yue_eld/test-00000-of-00001.parquet"
     content, half = whole[shard], len(whole[shard]) // 2
@@ -186,7 +187,7 @@ def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(synth_root, tmp_
         shard.unlink() if damaged is None else shard.write_bytes(damaged)
         earlier.mkdir()
         capsys.readouterr()
-        assert publishing.publish("yuemotion", "org/name", **options).folder == folder
+        assert publish.publish("yuemotion", "org/name", **options).folder == folder
         assert f"{folder}: damaged, made again" in capsys.readouterr().err
         assert {path: path.read_bytes() for path in folder.rglob("*.*")} == whole
         assert not earlier.exists()

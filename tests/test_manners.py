@@ -23,11 +23,11 @@ import typer
 
 import bimotion
 from bimotion import cli
-from bimotion.bounds import real_number, whole_number
 from bimotion.errors import SettingError
-from bimotion.models.intake import heard_s
+from bimotion.io.bounds import real_number, whole_number
+from bimotion.io.progress import Lines, duration
+from bimotion.models.inputs import heard_s
 from bimotion.models.training import FinetuneOptions
-from bimotion.progress import Lines, duration
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -386,7 +386,7 @@ def test_durations():
 
 
 def test_on_a_terminal_there_is_a_bar():
-    code = "from bimotion.progress import default_progress; [0 for _ in default_progress().track('abc', 3, 'letters')]"
+    code = "from bimotion.io.progress import default_progress; [0 for _ in default_progress().track('abc', 3, 'letters')]"
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     with subprocess.Popen([sys.executable, "-c", code], stderr=theirs):

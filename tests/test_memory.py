@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bimotion import audio
-from bimotion.synth import layouts
+from bimotion.data.synthetic import layouts
+from bimotion.io import audio
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -29,13 +29,13 @@ CHILD = """
 import json, re, shutil, sys, threading, time
 from pathlib import Path
 import numpy as np, torch
-from bimotion import manifest
-from bimotion.features import LayerTable, layer_features
+from bimotion.data import manifest
+from bimotion.data.features import LayerTable, layer_features
 from bimotion.models import encoders, weights
 from bimotion.models.layer_heads import PROBE_HEADS
-from bimotion.progress import Progress
-from bimotion.samples import samples
-from bimotion.store import Row, Store
+from bimotion.io.progress import Progress
+from bimotion.data.samples import samples
+from bimotion.data.cache import Row, Store
 
 model, root, folder, n_clips, n_layers, n_numbers, budget = *sys.argv[1:4], *map(int, sys.argv[4:])
 torch.set_num_threads(1)

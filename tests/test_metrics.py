@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
-from bimotion import metrics
-from bimotion.metrics import METRICS, label_f1, weighted_f1_multi
+from bimotion.results import metrics
+from bimotion.results.metrics import METRICS, label_f1, weighted_f1_multi
 
 profile = settings(derandomize=True, deadline=None, max_examples=60)
 

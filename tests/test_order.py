@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from bimotion import board, checksums, results, runner
-from bimotion.results import ProtocolUsed
+from bimotion.evaluation import run as runner
+from bimotion.io import checksums
+from bimotion.leaderboard import board
+from bimotion.results import record
+from bimotion.results.record import ProtocolUsed
 
 _spec = importlib.util.spec_from_file_location("submissions", Path(__file__).parent / "submissions.py")
 submissions = importlib.util.module_from_spec(_spec)
@@ -85,7 +88,7 @@ def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, synth_roo
 
 def _content(path: Path):
     """Of a file; of a result what it says but for when and how long."""
-    if path.parent.parent.parent.name == "runs" and path.name == results.RESULT_FILE:
+    if path.parent.parent.parent.name == "runs" and path.name == record.RESULT_FILE:
         return {name: value for name, value in json.loads(path.read_text()).items() if name != "provenance"}
     if path.name == checksums.SUMS_FILE:  # of the same files, one of which says when
         return [line.split()[1] for line in path.read_text().splitlines()]

@@ -13,9 +13,9 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 SHIPPED = ("bimotion", "loaders", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 PROBE = """
-import importlib, bimotion.loaders.bimotion, bimotion.loaders.yuemotion, bimotion.roster
-assert len(bimotion.roster.load("tess")) == 2800
-assert all(bimotion.loaders.card(name).startswith("# ") for name in ("bimotion", "yuemotion"))
+import importlib, bimotion.data.huggingface.cards, bimotion.loaders.bimotion, bimotion.loaders.yuemotion, bimotion.data.rosters
+assert len(bimotion.data.rosters.load("tess")) == 2800
+assert all(bimotion.data.huggingface.cards.card(name).startswith("# ") for name in ("bimotion", "yuemotion"))
 print(bimotion.loaders.bimotion.__file__)
 """
 LOAD = """

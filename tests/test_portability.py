@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import bimotion
-from bimotion import predictions
 from bimotion.errors import SettingError
+from bimotion.results import predictions
 
 PACKAGE = Path(bimotion.__file__).parent
 SOURCES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bimotion import entries, entry_cache, runner
+from bimotion.evaluation import run
+from bimotion.leaderboard import entry as entries
+from bimotion.leaderboard import entry_cache
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -21,7 +23,7 @@ GOLDEN = [0.3833, 0.3311, 0.4383, 0.344, 0.2747, 0.4206, 0.2414, -0.0853, -0.192
 
 
 def bimotion(*words) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "bimotion.cli", *map(str, words)]
+    command = [sys.executable, "-m", "bimotion", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -31,7 +33,7 @@ def submissions(synth_root, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("practice")
     tiny = tiny_models.build("wav2vec2-group", folder / "tiny")
     for model in ("bimotion/prosody", "bimotion/random", str(tiny)):
-        result = runner.evaluate(model, data_dir=synth_root, output=folder / "results", schema="valence", protocol="in-group")
+        result = run.evaluate(model, data_dir=synth_root, output=folder / "results", schema="valence", protocol="in-group")
         more = ["--trained-on", "AudioSet,TESS", "--organisation", "lab"] if model == str(tiny) else []
         place = result.folder(folder / "results")
         done = bimotion("submit", place, "--output", folder / "submissions", "--contact", "me@lab.example", "--practice", *more)
@@ -82,7 +84,7 @@ def test_a_submission_is_named_by_its_folders_from_wherever_it_is_seen(submissio
     (place,) = own.glob("lab__*/*")
     (place.parent / "other").mkdir()
     for asked, start in ((Path("."), place), (Path("..") / place.name, place.parent / "other")):
-        command = [sys.executable, "-m", "bimotion.cli", "leaderboard", "verify", str(asked), "--practice"]
+        command = [sys.executable, "-m", "bimotion", "leaderboard", "verify", str(asked), "--practice"]
         done = subprocess.run([*command, "--corpora", str(synth_root)], cwd=start, capture_output=True, text=True)
         assert (done.returncode, done.stdout.count(": verified")) == (0, 1), done.stdout
         assert [path.parts[-3:-1] for path in tmp_path.rglob("receipt.json")] == [place.parts[-2:]]
@@ -121,7 +123,7 @@ def test_a_submission_without_its_record_is_refused_with_the_others(submissions,
 def test_the_page_is_served_on_this_machine_alone(submissions, tmp_path):
     import urllib.request
 
-    command = [sys.executable, "-m", "bimotion.cli", "leaderboard", "serve", str(submissions), "-o", str(tmp_path)]
+    command = [sys.executable, "-m", "bimotion", "leaderboard", "serve", str(submissions), "-o", str(tmp_path)]
     server = subprocess.Popen(
         [*command, "--port", "0", "--practice"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -14,11 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion import features, manifest, rescoring, results, runner
+from bimotion.data import features, manifest
+from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError, UnknownName
-from bimotion.models import encoders, weights
-from bimotion.progress import Progress
-from bimotion.synth import layouts
+from bimotion.evaluation import run
+from bimotion.io.progress import Progress
+from bimotion.models import encoder as encoders
+from bimotion.models import weights
+from bimotion.results import record, rescoring
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -47,7 +50,7 @@ def models(tmp_path_factory):
 
 
 def evaluated(model, root, output, **options):
-    result = runner.evaluate(str(model), data_dir=root, output=output, allow_missing=True, **options)
+    result = run.evaluate(str(model), data_dir=root, output=output, allow_missing=True, **options)
     return result, result.folder(output)
 
 
@@ -113,7 +116,7 @@ def test_stored_features_are_the_encoders(models, small):
     found = manifest.build(small, corpora=["tess"])
     table = features.layer_features(encoder, found, found.table, Progress())
     numbers = np.array([7, 0, 3])
-    from bimotion import audio
+    from bimotion.io import audio
 
     waveforms = [audio.decode(found.path("tess", found.table["path"][number])) for number in numbers]
     assert table.rows(numbers) == pytest.approx(encoder.encode(waveforms), rel=2e-3, abs=2e-3)  # float16 on disk
@@ -122,7 +125,7 @@ def test_stored_features_are_the_encoders(models, small):
 def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
     model = models("wav2vec2-layer")
     _, whole = evaluated(model, small, tmp_path / "whole", protocol="inference")
-    command = [sys.executable, "-m", "bimotion.cli", "evaluate", "-m", model, "--corpora", small, "--allow-missing"]
+    command = [sys.executable, "-m", "bimotion", "evaluate", "-m", model, "--corpora", small, "--allow-missing"]
     command += ["--protocol", "inference"]
     process = subprocess.Popen(
         [*map(str, command), "-o", str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -138,7 +141,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
     _, resumed = evaluated(model, small, tmp_path / "killed", protocol="inference")
     assert resumed == folder
     assert (resumed / "predictions.parquet").read_bytes() == (whole / "predictions.parquet").read_bytes()
-    assert results.load(resumed / "result.json").scores == results.load(whole / "result.json").scores
+    assert record.load(resumed / "result.json").scores == record.load(whole / "result.json").scores
     assert not (folder / "unfinished").exists()
 
 
@@ -157,7 +160,7 @@ def test_tampered_scores_are_found(models, small, tmp_path):
     content = json.loads((folder / "result.json").read_text())
     content["scores"][0]["value"] = 0.987654
     (folder / "result.json").write_text(json.dumps(content))
-    done = subprocess.run([sys.executable, "-m", "bimotion.cli", "score", str(folder)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "bimotion", "score", str(folder)], capture_output=True, text=True)
     assert done.returncode == 1
     assert "the recorded scores differ" in done.stderr
 
@@ -165,7 +168,7 @@ def test_tampered_scores_are_found(models, small, tmp_path):
 def test_scoring_again_loads_no_torch(models, small, tmp_path):
     _, folder = evaluated(models("wav2vec2-layer"), small, tmp_path, protocol="in-group")
     code = (
-        "import sys; from pathlib import Path; from bimotion import rescoring; "
+        "import sys; from pathlib import Path; from bimotion.results import rescoring; "
         f"rescoring.rescore(Path({str(folder)!r})); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -176,7 +179,7 @@ def test_dry_run_shows_nine_and_four_training_sets(small):
     command = [
         sys.executable,
         "-m",
-        "bimotion.cli",
+        "bimotion",
         "evaluate",
         "-m",
         "any/model",

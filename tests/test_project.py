@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bimotion import cli, gains, projecting, projection, runner, views
-from bimotion.coverage import expected
+from bimotion import cli
+from bimotion.analysis.feature_space import gains, project, record, umap
+from bimotion.analysis.feature_space.coverage import expected
+from bimotion.analysis.feature_space.panels import COLOURS, COLUMNS
+from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError, UnknownName
-from bimotion.labels import EMOTIONS, SCHEMAS
+from bimotion.evaluation import run
+from bimotion.evaluation.tracks import TrackOptions
 from bimotion.models.training import FinetuneOptions
-from bimotion.panels import COLOURS, COLUMNS
-from bimotion.synth import layouts
-from bimotion.tracks import TrackOptions
+from bimotion.protocol.labels import EMOTIONS, SCHEMAS
 
 if importlib.util.find_spec("umap") is None:  # not imported: every worker would wait for it at its start
     pytest.skip("the extra `figures` is not installed: pip install 'bimotion[figures]'", allow_module_level=True)
@@ -56,7 +58,7 @@ def small(tmp_path_factory) -> Path:
 
 def projected(root, output, model="bimotion/prosody", **options):
     options = SETS | {"schema": "valence", "allow_missing": True} | options
-    return projecting.project(model, data_dir=root, output=output, **options)
+    return project.project(model, data_dir=root, output=output, **options)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,7 @@ def made(small, tmp_path_factory):
 
 def test_every_clip_of_the_sets_is_on_the_map(made):
     view, folder = made
-    found, clips = views.load(folder)
+    found, clips = record.load(folder)
     assert found == view
     assert tuple(clips.columns) == COLUMNS
     assert list(view.panels) == SETS["train"]
@@ -124,7 +126,7 @@ def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
     assert probe.model.options["head"] == "layers"
     options = FinetuneOptions(epochs=1)
     asked = {"protocol": "distance", "cells": ["yue_adu"], "only": SETS["corpora"], "schema": "valence"}
-    result = runner.evaluate(
+    result = run.evaluate(
         str(model), track="finetune", data_dir=small, output=tmp_path, finetune=options, allow_missing=True, **asked
     )
     kept = TrackOptions.recorded("finetune", result.model)
@@ -169,13 +171,13 @@ def test_what_cannot_be_drawn_is_told(options, error, message, small, tmp_path):
 def test_a_map_is_the_same_twice_and_keeps_groups_apart():
     rng = np.random.default_rng(0)
     features = np.concatenate([rng.normal(shift, 1, (30, 10)) for shift in (0, 8)])
-    points = projection.project(features, seed=3)
-    assert np.array_equal(points, projection.project(features, seed=3))
-    assert not np.array_equal(points, projection.project(features, seed=4))
+    points = umap.project(features, seed=3)
+    assert np.array_equal(points, umap.project(features, seed=3))
+    assert not np.array_equal(points, umap.project(features, seed=4))
     apart = np.linalg.norm(points[:30].mean(axis=0) - points[30:].mean(axis=0))
     assert apart > 2 * max(np.linalg.norm(some - some.mean(axis=0), axis=1).mean() for some in (points[:30], points[30:]))
     with pytest.raises(SettingError, match="at least 10 clips to draw a map of, found 9"):
-        projection.project(features[:9])
+        umap.project(features[:9])
 
 
 def test_every_class_has_a_colour_of_its_own_in_its_schema():
@@ -185,7 +187,7 @@ def test_every_class_has_a_colour_of_its_own_in_its_schema():
 
 
 def test_gains_are_score_less_baseline_and_facts_beside_them(small, tmp_path):
-    result = runner.evaluate("bimotion/prosody", data_dir=small, output=tmp_path, schema="valence", allow_missing=True)
+    result = run.evaluate("bimotion/prosody", data_dir=small, output=tmp_path, schema="valence", allow_missing=True)
     folder = result.folder(tmp_path)
     found = gains.gains(folder, data_dir=small)
     assert json.loads((folder / gains.GAINS_FILE).read_text())["key"] == result.key
@@ -217,7 +219,7 @@ def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart
         "adapt": "corpus-norm",
         "allow_missing": True,
     }
-    result = runner.evaluate("bimotion/prosody", data_dir=root, output=tmp_path, **asked)
+    result = run.evaluate("bimotion/prosody", data_dir=root, output=tmp_path, **asked)
     found = gains.gains(result.folder(tmp_path), data_dir=root)
     assert [row.train for row in found.rows] == [["eng_adu@iemocap"], ["eng_adu@crema_d"], ["eng_adu"], ["deu_adu"]]
     for row in found.rows:
@@ -230,7 +232,7 @@ def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart
 
 
 def test_gains_refuse_other_clips_and_other_models(small, tmp_path):
-    result = runner.evaluate(
+    result = run.evaluate(
         "bimotion/prosody", data_dir=small, output=tmp_path, protocol="in-group", cells=["zho_eld"], allow_missing=True
     )
     other = tmp_path / "other"
@@ -250,7 +252,7 @@ def test_the_command_prints_numbers_and_paths(small, tmp_path):
     paths = [Path(line) for line in done.stdout.splitlines() if line.startswith(str(tmp_path))]
     assert [path.suffix for path in paths] == [".png", ".svg", ".html", ".parquet", ".json"]
     assert all(path.stat().st_size for path in paths)
-    started = [sys.executable, "-m", "bimotion.cli", *map(str, command)]
+    started = [sys.executable, "-m", "bimotion", *map(str, command)]
     done = subprocess.run([*started, "--like", "x", "--head", "layers"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "bimotion: --like: expected without --track and --head, which it says itself\n"
@@ -264,12 +266,12 @@ def page(made, tmp_path_factory):
     """projection.html in a browser, of a model and clips with hostile names; in the end nothing may have gone wrong in it."""
     if browser.executable() is None:
         pytest.skip("no Chromium: apt-get install chromium")
-    view, clips = views.load(made[1])
+    view, clips = record.load(made[1])
     view = dataclasses.replace(view, model=dataclasses.replace(view.model, name=HOSTILE))
     clips["id"] = clips["id"] + HOSTILE
     clips["corpus"] = HOSTILE
     folder = tmp_path_factory.mktemp("page")
-    views.save(view, clips, folder)
+    record.save(view, clips, folder)
     with browser.Browser(folder / "profile") as opened:
         opened.look(1200, 900)
         opened.call("Page.addScriptToEvaluateOnNewDocument", source="window.hits = 0; window.hit = () => { hits += 1 }")

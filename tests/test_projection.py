@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bimotion import projection
+from bimotion.analysis.feature_space import umap
 from bimotion.errors import MissingExtra
 
 coordinates = st.lists(st.tuples(*[st.floats(-50, 50)] * 2), min_size=1, max_size=40).map(np.array)
@@ -14,9 +14,9 @@ coordinates = st.lists(st.tuples(*[st.floats(-50, 50)] * 2), min_size=1, max_siz
 @settings(max_examples=50, deadline=None)
 @given(coordinates)
 def test_a_density_integrates_to_one_inside_its_square(points):
-    square = projection.square_around(points)
-    found = projection.density(points, square)
-    step = square[2] / projection.GRID
+    square = umap.square_around(points)
+    found = umap.density(points, square)
+    step = square[2] / umap.GRID
     assert found.values.sum() * step**2 == pytest.approx(1)
     assert found.values.min() >= 0
     assert np.diff(found.x) == pytest.approx(step)
@@ -27,8 +27,8 @@ def test_a_density_integrates_to_one_inside_its_square(points):
 def test_regions_hold_their_share_and_follow_the_points():
     rng = np.random.default_rng(0)
     points = np.concatenate([rng.normal((0, 0), 1, (300, 2)), rng.normal((20, 5), 1, (100, 2))])
-    square = projection.square_around(points)
-    found, step = projection.density(points, square), square[2] / projection.GRID
+    square = umap.square_around(points)
+    found, step = umap.density(points, square), square[2] / umap.GRID
     for share in (0.5, 0.9):
         held = found.values[found.values >= found.level(share)].sum() * step**2
         assert held == pytest.approx(share, abs=0.02)
@@ -46,7 +46,7 @@ def test_regions_hold_their_share_and_follow_the_points():
 def test_alignment_moves_and_turns_but_keeps_distances(seed):
     rng = np.random.default_rng(seed)
     points, goals = rng.normal(size=(12, 2)), rng.normal(size=(5, 2))
-    moved = projection.aligned(points, points[:5], goals)
+    moved = umap.aligned(points, points[:5], goals)
     before, after = (np.linalg.norm(some[:, None] - some, axis=2) for some in (points, moved))
     assert after == pytest.approx(before, abs=1e-9)
     assert ((moved[:5] - goals) ** 2).sum() <= ((points[:5] - goals) ** 2).sum() + 1e-9
@@ -58,4 +58,4 @@ def test_a_missing_package_is_told(module, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, name, None if name == module else __import__("math"))
     monkeypatch.setattr(__import__("math"), "__spec__", __import__("types").SimpleNamespace(), raising=False)
     with pytest.raises(MissingExtra, match=r"pip install 'bimotion\[figures\]'"):
-        projection.require_extra()
+        umap.require_extra()

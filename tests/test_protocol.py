@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
-from bimotion import groups
 from bimotion.errors import BimotionError, UnknownName
-from bimotion.groups import BIMOTION_CELLS, Cell
-from bimotion.protocol import (
+from bimotion.protocol import cells
+from bimotion.protocol.cells import BIMOTION_CELLS, Cell
+from bimotion.protocol.settings import (  # fmt: skip
     BY_TRAINING_SET,
     EXTENSION_CORPORA,
     METHODS,
@@ -17,7 +17,7 @@ from bimotion.protocol import (
     TRANSFERS,
     Setting,
     settings,
-)  # fmt: skip
+)
 
 EVERYTHING = "eng_eld eng_adu zho_eld zho_adu"
 
@@ -227,7 +227,7 @@ def test_some_cells_only():
 
 
 def test_setting_names_its_cells():
-    assert Setting("cross-age", "inference", groups.union("eld"), Cell("zho", "adu")).train_names == ("eng_eld", "zho_eld")
+    assert Setting("cross-age", "inference", cells.union("eld"), Cell("zho", "adu")).train_names == ("eng_eld", "zho_eld")
 
 
 def test_unknown_protocol_names_the_known_ones():

@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from bimotion import dataset, export, groups, publishing
+from bimotion.data.huggingface import builder, export
+from bimotion.data.huggingface import publish as publishing
+from bimotion.data.selection import select
 from bimotion.errors import LicenceError, UnknownName
-from bimotion.selection import select
+from bimotion.protocol import cells
 
 _spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parent / "hub_server.py")
 hub_server = importlib.util.module_from_spec(_spec)
@@ -50,7 +52,7 @@ def publish(running, hub, synth_root):
     """publishing.publish of the synthetic corpora in the other process."""
 
     def call(*args, **options):
-        return running[1].call("bimotion.publishing", "publish", *args, **({"data_dir": synth_root} | options))
+        return running[1].call("bimotion.data.huggingface.publish", "publish", *args, **({"data_dir": synth_root} | options))
 
     return call
 
@@ -75,7 +77,7 @@ def test_what_is_exported_arrives_and_is_read_from_there(hub, publish, synth_roo
     assert published["files"] == planned["files"]
     assert not Path(planned["folder"]).exists(), "the files stay on this disk after they were sent"
 
-    export.export(tmp_path / "copy", dataset.CONFIGS["yuemotion"], data_dir=synth_root)
+    export.export(tmp_path / "copy", builder.CONFIGS["yuemotion"], data_dir=synth_root)
     exported = {path.relative_to(tmp_path / "copy").as_posix(): path for path in (tmp_path / "copy").rglob("*.*")}
     arrived = hub.files("org/yue")
     assert {path: hashlib.sha256(content).digest() for path, content in arrived.items()} == {
@@ -90,7 +92,7 @@ def test_what_is_exported_arrives_and_is_read_from_there(hub, publish, synth_roo
     run = subprocess.run(command, env=online, capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout.splitlines()[-1])
-    rows = select(synth_root, groups.union("yue")).rows
+    rows = select(synth_root, cells.union("yue")).rows
     for part, ids in found["ids"].items():
         assert sorted(ids) == sorted(rows.loc[(rows["cell"] == "yue_eld") & (rows["part"] == part), "id"])
     assert sorted(found["streamed"]) == sorted(rows.loc[rows["part"] == "test", "id"])
@@ -229,7 +231,7 @@ def card(synth_root, tmp_path_factory):
     """Folder and card of an export with five corpora, labels only."""
     folder = tmp_path_factory.mktemp("card") / "copy"
     corpora = ["crema_d", "csed", "elderreact", "tess", "esd"]
-    export.export(folder, dataset.CONFIGS["bimotion"], data_dir=synth_root, corpora=corpora, metadata_only=True)
+    export.export(folder, builder.CONFIGS["bimotion"], data_dir=synth_root, corpora=corpora, metadata_only=True)
     return folder, (folder / "README.md").read_text()
 
 
@@ -238,7 +240,7 @@ def test_the_cards_yaml_says_what_the_files_hold(card):
     facts = yaml.safe_load(text.split("---\n")[1])
     assert set(facts["license"]) == {"odbl", "apache-2.0", "cc-by-nc-nd-4.0", "other"}
     assert facts["language"] == ["eng", "zho"]
-    assert [one["config_name"] for one in facts["configs"]] == sorted(dataset.CONFIGS["bimotion"])
+    assert [one["config_name"] for one in facts["configs"]] == sorted(builder.CONFIGS["bimotion"])
     for one in facts["dataset_info"]:
         assert [column["name"] for column in one["features"]] == list(export.exported_features(metadata_only=True))
         listed = next(config["data_files"] for config in facts["configs"] if config["config_name"] == one["config_name"])

@@ -6,14 +6,16 @@ import json
 import pandas as pd
 import pytest
 
-from bimotion import manifest, planning, reference
 from bimotion.corpora import CORPORA
+from bimotion.data import manifest
+from bimotion.data.synthetic import layouts
 from bimotion.errors import CorpusIncomplete, RecordError, SettingError
-from bimotion.labels import SCHEMAS
-from bimotion.planning import Request
-from bimotion.progress import Progress
-from bimotion.reference import Reference, marks_hash, marks_text, speaker_hash
-from bimotion.synth import layouts
+from bimotion.evaluation import plan as planning
+from bimotion.evaluation.plan import Request
+from bimotion.io.progress import Progress
+from bimotion.leaderboard import answer_key
+from bimotion.leaderboard.answer_key import Reference, marks_hash, marks_text, speaker_hash
+from bimotion.protocol.labels import SCHEMAS
 
 WITHHELD = ["emo_db", "esd", "iemocap", "shemo", "urdu"]
 
@@ -27,13 +29,13 @@ def known(true_tree):
 @pytest.fixture(scope="module")
 def file(known, tmp_path_factory):
     """The labels file of the true tree."""
-    return reference.export(known, tmp_path_factory.mktemp("labels") / "labels.json.gz")
+    return answer_key.export(known, tmp_path_factory.mktemp("labels") / "labels.json.gz")
 
 
 @pytest.fixture(scope="module")
 def read(file):
     """What the labels file says."""
-    return reference.load(file)
+    return answer_key.load(file)
 
 
 PROTOCOLS = {"emotion": ("all", 36), "valence": ("all", 36), "four": ("extension", 12)}
@@ -125,13 +127,13 @@ def test_speakers_still_go_together(read, true_manifest):
 
 
 def test_the_same_bytes_each_time(known, file, tmp_path):
-    again = reference.export(known, tmp_path / "again.json.gz")
+    again = answer_key.export(known, tmp_path / "again.json.gz")
     assert again.read_bytes() == file.read_bytes()
     assert file.stat().st_size < 2**20
 
 
 def test_a_file_of_a_file_is_the_same(read, file, tmp_path):
-    assert reference.export(read, tmp_path / "again.json.gz").read_bytes() == file.read_bytes()
+    assert answer_key.export(read, tmp_path / "again.json.gz").read_bytes() == file.read_bytes()
 
 
 def test_one_wrong_mark_or_clip_changes_the_hash(known):
@@ -154,7 +156,7 @@ def test_incomplete_corpora_are_refused_but_for_practice(shared_corpora, tmp_pat
     practice = Reference.of_corpora(shared_corpora, corpora=["tess", "csed"], practice=True)
     assert 0 < len(practice.test_clips("paper", SCHEMAS["emotion"], "zho_eld")) < 400
     with pytest.raises(SettingError, match="real and complete corpora, found one for practice"):
-        reference.export(practice, tmp_path / "labels.json.gz")
+        answer_key.export(practice, tmp_path / "labels.json.gz")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -209,7 +211,7 @@ BREACHES = {
 def test_a_breach_is_refused_by_name(change, message, file, tmp_path):
     (tmp_path / "labels.json.gz").write_bytes(content_of(file, change))
     with pytest.raises(RecordError, match=message) as error:
-        reference.load(tmp_path / "labels.json.gz")
+        answer_key.load(tmp_path / "labels.json.gz")
     assert str(error.value).startswith(str(tmp_path))
     assert len(str(error.value)) < len(str(tmp_path)) + 600
 
@@ -230,18 +232,18 @@ NOT_LABELS = {
 def test_what_is_no_labels_file_is_refused(content, tmp_path):
     (tmp_path / "labels.json.gz").write_bytes(content)
     with pytest.raises(RecordError, match=r"labels\.json\.gz: expected"):
-        reference.load(tmp_path / "labels.json.gz")
+        answer_key.load(tmp_path / "labels.json.gz")
 
 
 def test_a_bomb_is_refused(tmp_path):
     with gzip.open(tmp_path / "labels.json.gz", "wb", compresslevel=1) as bomb:
-        for _ in range(reference.MAX_TEXT_BYTES // 2**20 + 1):
+        for _ in range(answer_key.MAX_TEXT_BYTES // 2**20 + 1):
             bomb.write(b" " * 2**20)
-    with pytest.raises(RecordError, match=f"{reference.MAX_TEXT_BYTES} unpacked; found more"):
-        reference.load(tmp_path / "labels.json.gz")
+    with pytest.raises(RecordError, match=f"{answer_key.MAX_TEXT_BYTES} unpacked; found more"):
+        answer_key.load(tmp_path / "labels.json.gz")
 
 
 def test_no_file_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(RecordError, match="expected a labels file"):
-            reference.load(path)
+            answer_key.load(path)

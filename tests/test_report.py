@@ -15,16 +15,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion import checksums, comparing, protocol, reporting, rescoring, results, runner, scoring, views
-from bimotion.comparing import Run
+from bimotion.adaptation import METHODS
+from bimotion.analysis import compare
+from bimotion.analysis import report as reporting
+from bimotion.analysis.compare import Run
+from bimotion.analysis.feature_space import record as views
+from bimotion.analysis.feature_space.coverage import Coverage
+from bimotion.analysis.report.html import page
+from bimotion.analysis.report.scorebook import scorebook
 from bimotion.corpora import CORPORA
-from bimotion.coverage import Coverage
 from bimotion.errors import RecordError
-from bimotion.groups import Cell
-from bimotion.labels import SCHEMAS
-from bimotion.reporting.page import page
-from bimotion.reporting.scorebook import scorebook
-from bimotion.results import (
+from bimotion.evaluation import run as runner
+from bimotion.io import checksums
+from bimotion.io.tables import percent
+from bimotion.protocol import settings as protocol
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.protocol.published import PUBLISHED
+from bimotion.results import record, rescoring, scoring
+from bimotion.results.record import (  # fmt: skip
+    AdaptUsed,
     CorpusUsed,
     DataUsed,
     Fit,
@@ -36,9 +46,7 @@ from bimotion.results import (
     SchemaUsed,
     Skipped,
     SplitUsed,
-)  # fmt: skip
-from bimotion.tables import PUBLISHED, percent
-from bimotion.tracks.adapted import adapt_used
+)
 
 _spec = importlib.util.spec_from_file_location("browser", Path(__file__).parent / "browser.py")
 browser = importlib.util.module_from_spec(_spec)
@@ -114,7 +122,7 @@ def folders(synth_root, tmp_path_factory):
 
 
 def report_of(folder):
-    [run] = comparing.load([folder])
+    [run] = compare.load([folder])
     return reporting.report_of(run, folder)
 
 
@@ -187,7 +195,7 @@ def test_printed_rows_stand_beside_ours_and_say_why_they_are_not_comparable(by_h
 def test_every_number_is_the_records(folders, schema, seeds):
     """Tables, heat maps and labels against the rows of result.json; confusions sum to the clips of each test set."""
     folder = folders(schema, seeds)
-    report, result = report_of(folder), results.load(folder / "result.json")
+    report, result = report_of(folder), record.load(folder / "result.json")
     three, four, five = section(report, "scores").grids
     for table, method in ((three, "inference"), (four, "augmentation")):
         for row in table.rows:
@@ -202,7 +210,7 @@ def test_every_number_is_the_records(folders, schema, seeds):
             key = (score.transfer, score.method, tuple(score.train), score.test, score.corpus or score.pooling, score.metric)
             recorded.setdefault(key, []).append(score.value)
     means = {key: percent(sum(values) / len(values)) for key, values in recorded.items()}
-    book = scorebook(comparing.load([folder])[0])
+    book = scorebook(compare.load([folder])[0])
     assert book.doubtful == []
     settings = {(one.transfer, one.method, one.train_names, str(one.test)): one for one in book.settings}
     shown = {
@@ -214,7 +222,7 @@ def test_every_number_is_the_records(folders, schema, seeds):
     assert shown == means
     maps = section(report, "transfer").grids
     assert sum(value.share is not None for grid in maps for row in grid.rows for value in row) == 2 * 36
-    n_clips = {cell: rows["id"].nunique() for cell, rows in comparing.load([folder])[0].predictions.groupby("cell")}
+    n_clips = {cell: rows["id"].nunique() for cell, rows in compare.load([folder])[0].predictions.groupby("cell")}
     for grid in section(report, "confusion").grids:
         total = sum(int(value.detail) for row in grid.rows for value in row[1:])
         cell = re.search(r"→ (\w+)", grid.title)[1]
@@ -224,8 +232,8 @@ def test_every_number_is_the_records(folders, schema, seeds):
 
 
 def test_the_one_number_is_in_group_and_of_an_adapted_run_cross_lingual(folders):
-    [run] = comparing.load([folders()])
-    adapted = dataclasses.replace(run.result, adapt=adapt_used("coral", "transductive", VALENCE))
+    [run] = compare.load([folders()])
+    adapted = dataclasses.replace(run.result, adapt=AdaptUsed.of(METHODS["coral"], "transductive"))
     for result, transfer in ((run.result, "in-group"), (adapted, "cross-lingual")):
         report = reporting.report_of(Run(result, run.predictions), folders())
         [row] = [row for row in section(report, "scores").grids[0].rows if row[0].text == transfer]
@@ -234,7 +242,7 @@ def test_the_one_number_is_in_group_and_of_an_adapted_run_cross_lingual(folders)
 
 
 def test_one_seed_shows_recorded_intervals(folders):
-    result = results.load(folders() / "result.json")
+    result = record.load(folders() / "result.json")
     [score] = [one for one in result.scores if (one.transfer, one.test, one.corpus, one.pooling, one.metric)
                == ("in-group", "eng_adu", None, "mean", "weighted_f1") and one.method == "inference"]  # fmt: skip
     row = next(row for row in section(report_of(folders()), "scores").grids[0].rows if row[0].text == "in-group")
@@ -258,7 +266,7 @@ def test_seeds_are_averaged_and_clips_summed_and_it_is_said():
 def test_gaps_are_those_of_compare_and_drawn_to_scale(folders):
     report = report_of(folders())
     differences, kept, calibration = section(report, "groups").grids
-    compared = comparing.group_tables(comparing.load([folders()])[0])
+    compared = compare.group_tables(compare.load([folders()])[0])
     between = [row for row in compared[0].rows if not row[0].startswith("transfer")]
     assert [[value.text for value in row] for row in differences.rows] == between
     assert [[row[2].text, row[3].text] for row in kept.rows] == [row[1:3] for row in compared[0].rows if row not in between]
@@ -308,7 +316,7 @@ def test_labels_that_training_never_showed(folders):
     assert caveat(few, "Classes never trained").numbers == expected
     assert section(few, "labels").grids[0].rows[0][1].detail == "never trained"
     unmarked = caveat(report_of(folders("emotion", (0, 1))), "Clips without a marked emotion")
-    predictions = comparing.load([folders("emotion", (0, 1))])[0].predictions.drop_duplicates("id")
+    predictions = compare.load([folders("emotion", (0, 1))])[0].predictions.drop_duplicates("id")
     elderreact = predictions[predictions["corpus"] == "elderreact"]
     n = sum(not (reference == 1).any() for reference in elderreact["reference"])
     assert unmarked.numbers == (f"elderreact: {n} of {len(elderreact)} test clips",)
@@ -337,7 +345,7 @@ def test_a_record_that_its_predictions_do_not_bear_out_is_doubtful():
 def test_an_honest_record_is_not_doubtful_where_a_corpus_lacks_a_class(synth_root, tmp_path):
     """Of few clips, some corpus has none of a class that another has: pooled scores count what it is taken for all the same."""
     result = runner.evaluate("bimotion/random", data_dir=synth_root, output=tmp_path, limit=4, cells=["eng_adu"], seeds=(0, 1))
-    [run] = comparing.load([result.folder(tmp_path)])
+    [run] = compare.load([result.folder(tmp_path)])
     tested = {one.corpus: one.classes for one in result.scores if one.corpus and one.metric == "uar"}
     assert {name for name, classes in tested.items() if len(classes) < len(CORPORA[name].card.emotions)} == set(tested)
     assert scorebook(run).doubtful == []
@@ -591,7 +599,7 @@ def test_pictures_of_the_same_question_are_shown_and_others_are_not(tmp_path):
     assert page(report).count("data:image/png;base64,") == 2
     assert "](../projection-1/projection.png)" in report.markdown(folder)
     adapted = dataclasses.replace(
-        run, result=dataclasses.replace(run.result, adapt=adapt_used("coral", "transductive", VALENCE))
+        run, result=dataclasses.replace(run.result, adapt=AdaptUsed.of(METHODS["coral"], "transductive"))
     )
     [_, picture] = section(reporting.report_of(adapted, folder), "projections").pictures
     assert picture.caption.endswith("; features before adaptation")
@@ -604,7 +612,7 @@ def test_pictures_of_the_same_question_are_shown_and_others_are_not(tmp_path):
 
 
 def bimotion(*words):
-    return subprocess.run([sys.executable, "-m", "bimotion.cli", *map(str, words)], capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "bimotion", *map(str, words)], capture_output=True, text=True)
 
 
 def test_the_command_writes_where_it_is_told(folders, tmp_path):

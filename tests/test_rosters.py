@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from bimotion import roster, splits
 from bimotion.corpora import CORPORA, esd
-from bimotion.utterance import PARTS
+from bimotion.corpora.utterance import PARTS
+from bimotion.data import rosters, splits
 
 TABLE_1 = """
 crema_d eng_eld 150 42 300
@@ -24,7 +24,7 @@ tess eng_adu 700 201 500
 @pytest.mark.parametrize("line", TABLE_1.split("\n")[1:-1])
 def test_parts_have_the_published_sizes(line):
     corpus, cell, *sizes = line.split()
-    rows = roster.load(corpus)
+    rows = rosters.load(corpus)
     counts = rows[rows["cell"] == cell]["paper"].value_counts()
     assert [counts[part] for part in PARTS] == list(map(int, sizes))
     assert list(splits.PAPER_SIZES[corpus, cell]) == list(map(int, sizes))
@@ -32,7 +32,7 @@ def test_parts_have_the_published_sizes(line):
 
 @pytest.mark.parametrize("corpus", splits.ROSTERED)
 def test_rosters_are_whole(corpus):
-    rows = roster.load(corpus)
+    rows = rosters.load(corpus)
     assert len(rows) == CORPORA[corpus].card.n_utterances
     assert rows.index.is_unique
     assert set(rows["paper"]) == set(rows["disjoint"]) == set(PARTS)
@@ -40,7 +40,7 @@ def test_rosters_are_whole(corpus):
 
 @pytest.mark.parametrize("corpus", [name for name in splits.ROSTERED if not CORPORA[name].card.not_disjoint])
 def test_disjoint_keeps_speakers_and_conversations_together(corpus):
-    rows = roster.load(corpus)
+    rows = rosters.load(corpus)
     assert (rows.groupby("speaker")["disjoint"].nunique() == 1).all()
     n_parts = rows.groupby("speaker")["paper"].nunique()
     assert (n_parts == (1 if corpus in splits.UNPUBLISHED else 3)).all()
@@ -49,7 +49,7 @@ def test_disjoint_keeps_speakers_and_conversations_together(corpus):
 
 
 def test_iemocap_speakers_are_those_of_the_utterance():
-    rows = roster.load("iemocap")
+    rows = rosters.load("iemocap")
     assert rows["speaker"].nunique() == 10
     assert (rows["gender"].str.upper() == rows["stem"].str.extract(r"_([FM])\d{3}$")[0].to_numpy()).all()
     dialog = rows["stem"].str[5]
@@ -57,7 +57,7 @@ def test_iemocap_speakers_are_those_of_the_utterance():
 
 
 def test_esd_facts():
-    rows = roster.load("esd")
+    rows = rosters.load("esd")
     assert {"0004", "0005", "0006", "0008", "0010", "0011", "0012", "0013", "0014", "0020"} == esd.MALE
     assert {speaker[-4:] for speaker in rows.loc[rows["gender"] == "m", "speaker"]} == esd.MALE
     number = rows["stem"].str[5:].astype(int)
@@ -67,7 +67,7 @@ def test_esd_facts():
 
 
 def test_crema_d_elders_are_the_six():
-    rows = roster.load("crema_d")
+    rows = rosters.load("crema_d")
     elders = rows.loc[rows["cell"] == "eng_eld", "speaker"]
     assert sorted(set(elders)) == [f"crema_d/{actor}" for actor in (1016, 1020, 1034, 1050, 1067, 1087)]
     assert len(elders) == 492
@@ -79,7 +79,7 @@ def test_crema_d_elders_are_the_six():
     [("emo_db", (5, 2, 3), (270, 91, 174)), ("shemo", (44, 13, 30), (1255, 644, 1101)), ("urdu", (15, 4, 10), (256, 22, 122))],
 )
 def test_parts_of_corpora_outside_the_paper_are_the_same_under_both_rules(corpus, speakers, clips):
-    rows = roster.load(corpus)
+    rows = rosters.load(corpus)
     assert (rows["paper"] == rows["disjoint"]).all()
     assert tuple(rows.groupby("paper")["speaker"].nunique()[list(PARTS)]) == speakers
     assert tuple(rows["paper"].value_counts()[list(PARTS)]) == clips
@@ -89,7 +89,7 @@ def test_every_class_of_four_is_in_every_part_outside_the_paper():
     """Speakers are dealt blindly: that no part lacks a class is luck, and settings rely on it (URDU's angry men are four)."""
     letter = {"emo_db": 5, "shemo": 3}
     for corpus in splits.UNPUBLISHED:
-        rows = roster.load(corpus)
+        rows = rosters.load(corpus)
         codes = rows["stem"].str.split("_").str[-1].str[0] if corpus == "urdu" else rows["stem"].str[letter[corpus]]
         emotions = codes.map(CORPORA[corpus].card.native_labels)
         found = emotions.groupby(rows["paper"]).agg(set)
@@ -98,7 +98,7 @@ def test_every_class_of_four_is_in_every_part_outside_the_paper():
 
 def test_dealing_again_gives_what_is_shipped():
     for corpus in splits.ROSTERED:
-        rows = roster.load(corpus)
+        rows = rosters.load(corpus)
         for rule in splits.RULES:
             assert (splits.deal(corpus, rows, rule, seed=0) == rows[rule]).all(), (corpus, rule)
 
@@ -108,4 +108,4 @@ def test_grammars_match_every_published_name():
         "crema_d": r"1\d{3}_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(XX|LO|MD|HI)",
         "esd": r"00[0-2]\d_\d{6}",
     }.items():
-        assert roster.load(name)["stem"].map(lambda stem, grammar=module_grammar: bool(re.fullmatch(grammar, stem))).all()
+        assert rosters.load(name)["stem"].map(lambda stem, grammar=module_grammar: bool(re.fullmatch(grammar, stem))).all()

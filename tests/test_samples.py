@@ -5,12 +5,13 @@ import os
 import numpy as np
 import pytest
 
-from bimotion import audio, files, manifest
+from bimotion.data import manifest
+from bimotion.data.features import features
+from bimotion.data.samples import FULL_SCALE, samples
+from bimotion.data.synthetic import layouts
 from bimotion.errors import AudioError
-from bimotion.features import features
-from bimotion.progress import Progress
-from bimotion.samples import FULL_SCALE, samples
-from bimotion.synth import layouts
+from bimotion.io import audio, files
+from bimotion.io.progress import Progress
 
 
 @pytest.fixture

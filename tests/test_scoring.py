@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion.groups import Cell
-from bimotion.labels import EMOTIONS, SCHEMAS
-from bimotion.metrics import METRICS, OTHERS
-from bimotion.protocol import Setting, settings
-from bimotion.scoring import scores
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import EMOTIONS, SCHEMAS
+from bimotion.protocol.settings import Setting, settings
+from bimotion.results.metrics import METRICS, OTHERS
+from bimotion.results.scoring import scores
 
 ENG_ELD, ZHO_ELD = Cell("eng", "eld"), Cell("zho", "eld")
 IN_GROUP = Setting("in-group", "inference", (ENG_ELD,), ENG_ELD)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bimotion import board, site
-from bimotion.entries import Number, Standing
-from bimotion.results import AdaptUsed
+from bimotion.leaderboard import board, site
+from bimotion.leaderboard.entry import Number, Standing
+from bimotion.results.record import AdaptUsed
 
 
 def _by_path(name):

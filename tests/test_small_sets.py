@@ -10,24 +10,20 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimotion import (
-    comparing,
-    equal_samples,
-    files,
-    labels,
-    material,
-    planning,
-    reporting,
-    rescoring,
-    results,
-    roster,
-    runner,
-    splits,
-)
-from bimotion.duplicates import Duplicates
-from bimotion.groups import Cell
-from bimotion.progress import Progress
-from bimotion.selection import select
+from bimotion.analysis import compare
+from bimotion.analysis import report as reporting
+from bimotion.analysis.paper_tables import paper_tables
+from bimotion.data import labelled, rosters, splits
+from bimotion.data.selection import select
+from bimotion.evaluation import equal_samples
+from bimotion.evaluation import plan as planning
+from bimotion.evaluation import run as runner
+from bimotion.io import files
+from bimotion.io.progress import Progress
+from bimotion.protocol import labels
+from bimotion.protocol.cells import Cell
+from bimotion.results import record, rescoring
+from bimotion.results.duplicates import Duplicates
 
 BLOCKS = {"Nat": "Natural", "Neg": "Negative", "Pos": "Positive"}
 ZHO_ELD = Cell.parse("zho_eld")
@@ -42,7 +38,7 @@ def sound(seed: str) -> np.ndarray:
 
 def lay(root, contents: dict[str, np.ndarray | tuple]) -> None:
     """CSED with all its names; `contents`: clip -> samples, and the arguments of soundfile.write where they are others."""
-    for clip in roster.load("csed").index:
+    for clip in rosters.load("csed").index:
         stem = clip.removeprefix("csed/")
         samples, options = contents.get(stem, sound(stem)), {"subtype": "PCM_16", "format": "WAV"}
         if isinstance(samples, tuple):
@@ -53,7 +49,7 @@ def lay(root, contents: dict[str, np.ndarray | tuple]) -> None:
 
 
 def stems(part: str, native: str) -> list[str]:
-    parts = roster.load("csed")["paper"]
+    parts = rosters.load("csed")["paper"]
     return sorted(clip.removeprefix("csed/") for clip in parts.index[parts == part] if f"/{native}" in clip)
 
 
@@ -89,16 +85,16 @@ def evaluated(root, output, **options):
 
 
 def reported(folder) -> str:
-    [run] = comparing.load([folder])
+    [run] = compare.load([folder])
     return reporting.report_of(run, folder).markdown(folder)
 
 
 def test_test_clips_heard_in_training_are_counted_and_told(root, tmp_path):
     result = evaluated(root, tmp_path)
     assert result.duplicates == [Duplicates("zho_eld", "zho_eld", "csed", 400, 7, 2)]
-    assert results.load(result.folder(tmp_path) / "result.json") == result
+    assert record.load(result.folder(tmp_path) / "result.json") == result
     said = "zho_eld, csed: 7 of 400, 2 of them under another label (trained on zho_eld)"
-    assert said in result.table()
+    assert said in paper_tables(result)
     assert said in reported(result.folder(tmp_path))
     again = evaluated(root, tmp_path / "disjoint", split_rule="disjoint", schema="valence")
     assert (again.duplicates[0].n_duplicated, again.duplicates[0].n_contradicting) == (7, 2)
@@ -145,7 +141,7 @@ def test_real_clips_are_counted_as_by_decoding_all_of_them(shared_corpora, tmp_p
 
 def limited(root, limit, seed=0):
     chosen = select(root, [ZHO_ELD], corpora=["csed"], split_seed=seed)
-    return material.prepare(chosen, labels.schema_named("emotion"), limit)
+    return labelled.prepare(chosen, labels.schema_named("emotion"), limit)
 
 
 def test_a_limit_takes_every_class_in_proportion_in_the_order_of_the_split(root):
@@ -172,7 +168,7 @@ def test_a_limit_takes_every_class_in_proportion_in_the_order_of_the_split(root)
 def test_clips_without_a_class_use_up_no_place_of_a_limit(synth_root):
     chosen = select(synth_root, [Cell.parse("eng_adu")], corpora=["esd"])
     schema = labels.schema_named("valence")  # surprise has none
-    whole, found = material.prepare(chosen, schema), material.prepare(chosen, schema, 5)
+    whole, found = labelled.prepare(chosen, schema), labelled.prepare(chosen, schema, 5)
     assert Counter(found.table["part"]) == {part: min(5, n) for part, n in Counter(whole.table["part"]).items()}
 
 
@@ -184,16 +180,16 @@ def test_one_class_is_said_beside_its_number(root, tmp_path):
     for score in result.scores:
         assert score.note == (f"csed: {note}" if score.pooling == "mean" else note)
     assert "one class in validation: " in result.fits[0].note
-    assert "(one class)" in result.table()
-    assert f"in-group -> zho_eld, csed: {note}" in result.table()
+    assert "(one class)" in paper_tables(result)
+    assert f"in-group -> zho_eld, csed: {note}" in paper_tables(result)
     _, again = rescoring.rescore(result.folder(tmp_path))
     assert again == result
     report = reported(result.folder(tmp_path))
     assert report.count(note) > 2, "a caveat only, not beside the numbers"
     several = evaluated(root, tmp_path, limit=3)
     assert {score.note for score in several.scores} | {fit.note for fit in several.fits} == {None}
-    assert "one class" not in several.table()
-    command = [sys.executable, "-m", "bimotion.cli", "evaluate", "--model", "bimotion/majority", "--limit", "1"]
+    assert "one class" not in paper_tables(several)
+    command = [sys.executable, "-m", "bimotion", "evaluate", "--model", "bimotion/majority", "--limit", "1"]
     command += ["--corpora", root, "--only", "csed", "--protocol", "in-group", "--cells", "zho_eld", "--output", tmp_path]
     shown = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True).stdout
     assert "(one class)" in " ".join(shown.split())

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bimotion import roster, splits
 from bimotion.corpora import CORPORA
+from bimotion.corpora.utterance import PARTS
+from bimotion.data import rosters, splits
+from bimotion.data.manifest import Manifest
 from bimotion.errors import CorpusIncomplete, CorpusMalformed, UnknownName
-from bimotion.manifest import Manifest
-from bimotion.utterance import PARTS
 
 repeatable = settings(deadline=None, derandomize=True, max_examples=60)
 few = settings(repeatable, max_examples=15)
@@ -37,7 +37,7 @@ def manifest_of(listed, table=None, synthetic=()):
 @cache
 def clips_of(corpus):
     """All clips of a corpus as a manifest has them, as far as splits look at them."""
-    known = roster.load(corpus)
+    known = rosters.load(corpus)
     elderly = known["cell"].str.endswith("_eld") | (known["speaker"] == "tess/OAF")
     return pd.DataFrame(
         {
@@ -121,7 +121,7 @@ def test_cut_is_proportional_for_speakers_with_as_many_clips_each(n_speakers, n_
 
 @pytest.mark.parametrize("corpus", sorted(set(splits.ROSTERED) - set(splits.OFFICIAL) - set(splits.UNPUBLISHED)))
 def test_shipped_paper_parts_are_proportional(corpus):
-    for _, rows in roster.load(corpus).groupby("cell"):
+    for _, rows in rosters.load(corpus).groupby("cell"):
         strata = rows["gender"] if corpus != "crema_d" else rows["speaker"]
         assert_proportional(list(strata), list(rows["paper"]))
 

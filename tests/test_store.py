@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from bimotion import files
+from bimotion.data.cache import BLOCK_ROWS, Row, Store, sources
 from bimotion.errors import StorageError
-from bimotion.progress import Progress
-from bimotion.store import BLOCK_ROWS, Row, Store, sources
+from bimotion.io import files
+from bimotion.io.progress import Progress
 
 N_ROWS, N_NUMBERS = 80, 500
 HANGS_S = 600  # never waited for, but where a process hangs
@@ -26,8 +26,8 @@ FILLING = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from bimotion.progress import Progress
-from bimotion.store import Row, Store
+from bimotion.io.progress import Progress
+from bimotion.data.cache import Row, Store
 
 folder, calls, pause_s, n_rows, n_numbers = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), *map(int, sys.argv[4:])
 

@@ -30,31 +30,15 @@ HEAVY = (
     "umap",
     "matplotlib",
 )
-FORBIDDEN = {  # module or package -> what it must not know
-    "bimotion.corpora": ("manifest", "splits", "models", "runner"),
-    "bimotion.utterance": ("splits", "labels", "corpus"),
-    "bimotion.labels": ("corpora", "splits"),
-    "bimotion.splits": ("models", "labels", "dataset"),
-    "bimotion.models": ("corpora", "corpus", "splits", "groups", "protocol", "manifest", "tracks", "results"),
-    "bimotion.adaptation": ("corpora", "corpus", "splits", "groups", "protocol", "manifest", "tracks", "results", "scoring"),
-    "bimotion.scoring": ("models", "manifest", "dataset", "runner"),
-    "bimotion.statistics": ("models", "manifest", "dataset", "runner", "tracks", "corpora", "splits"),
-    "bimotion.results": ("models", "manifest", "runner", "scoring"),
-    "bimotion.leaderboard": ("runner", "manifest", "models", "scoring"),
-    "bimotion.tracks": ("corpora", "splits", "protocol", "runner", "scoring", "planning"),
-    "bimotion.planning": ("models", "scoring", "runner"),
-    "bimotion.hub": ("corpora", "export", "results", "submission"),
-    "bimotion.store": ("models", "results", "protocol"),
-    "bimotion.protocol": ("corpora", "manifest", "splits", "labels"),
-    "bimotion.coverage": ("models", "tracks", "planning", "results", "material"),
-    "bimotion.projection": ("models", "tracks", "planning", "results", "material"),
-    "bimotion.figures": ("models", "tracks", "planning", "results", "material"),
-    "bimotion.projection_page": ("models", "tracks", "planning", "results", "material"),
-    "bimotion.rescoring": ("models", "tracks", "runner", "manifest"),
-    "bimotion.reporting": ("models", "tracks", "runner", "manifest", "corpora", "splits", "board"),
-    "bimotion.loaders": ("models", "runner", "results", "scoring", "protocol", "leaderboard"),
-    "bimotion.dataset": ("models", "runner", "results", "scoring", "protocol", "leaderboard"),
-}
+LAYERS = [  # rooms, from the ground up: each imports those below it, none beside it
+    {"errors"},
+    {"io", "protocol"},
+    {"corpora", "models", "results"},
+    {"data", "adaptation"},
+    {"evaluation"},
+    {"analysis", "leaderboard", "loaders"},
+    {"cli"},
+]
 
 
 def imports(path: Path) -> set[str]:
@@ -76,12 +60,21 @@ def test_imports_form_no_circle():
     assert sorted(set(graph) - settled) == []
 
 
-@pytest.mark.parametrize("owner", FORBIDDEN)
-def test_imports_only_go_down(owner):
-    sources = [path for name, path in SOURCES.items() if name == owner or name.startswith(owner + ".")]
-    assert sources
-    taken = {name.split(".")[1] for path in sources for name in imports(path)}
-    assert taken.isdisjoint(FORBIDDEN[owner])
+def room_pairs() -> set[tuple[str, str]]:
+    """(importing room, imported room): folders and files at the top of the package."""
+    rooms = {name: name.split(".")[1] for name in SOURCES if "." in name and name != "bimotion.__main__"}
+    return {(room, rooms[taken]) for name, room in rooms.items() for taken in imports(SOURCES[name])} - {
+        (room, room) for room in rooms.values()
+    }
+
+
+def test_imports_only_go_down():
+    floor = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+    top = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert top - {"__init__", "__main__"} == set(floor)
+    assert len(floor) <= 13  # twelve rooms and the exceptions
+    assert sorted(pair for pair in room_pairs() if floor[pair[1]] >= floor[pair[0]]) == []
+    assert len(room_pairs()) <= 50
 
 
 def loaded_by(code: str) -> set[str]:
@@ -95,7 +88,8 @@ def test_importing_the_package_and_the_command_line_loads_nothing_heavy():
 
 
 def test_scoring_and_the_leaderboard_need_no_torch():
-    code = "import bimotion.scoring, bimotion.results, bimotion.leaderboard, bimotion.tables, bimotion.reporting.page"
+    modules = ("results.scoring", "results.overview", "analysis.paper_tables", "analysis.report.html")
+    code = "import " + ", ".join(f"bimotion.{name}" for name in modules)
     assert loaded_by(code).isdisjoint(("torch", "transformers", "datasets", "soundfile"))
 
 
@@ -108,7 +102,7 @@ def test_help_is_instant():
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
-    commands = {"help": ("-m", "bimotion.cli", "--help"), "libraries": ("-c", "import typer.rich_utils")}
+    commands = {"help": ("-m", "bimotion", "--help"), "libraries": ("-c", "import typer.rich_utils")}
     costs = [{name: cost_of(*command) for name, command in commands.items()} for _ in range(5)]
     help_, libraries = (min(cost[name] for cost in costs) for name in commands)
     assert help_ < 2.5 * libraries
@@ -183,4 +177,4 @@ def test_no_pickle_and_no_bare_except():
 
 def test_every_package_is_installed():
     found = {module.name for module in pkgutil.walk_packages(bimotion.__path__, "bimotion.")}
-    assert {"bimotion.corpora.tess", "bimotion.models.prosody", "bimotion.synth.layouts"} <= found
+    assert {"bimotion.corpora.tess", "bimotion.models.prosody", "bimotion.data.synthetic.layouts"} <= found

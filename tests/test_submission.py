@@ -8,12 +8,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from bimotion import predictions, protocol, rescoring, results, runner, scoring, submission
-from bimotion.contamination import ALIASES, COLLECTIONS, contamination, corpora_meant
 from bimotion.corpora import CORPORA
 from bimotion.errors import RecordError, SettingError
-from bimotion.labels import SCHEMAS
-from bimotion.results import ModelUsed
+from bimotion.evaluation import run as runner
+from bimotion.leaderboard import submission
+from bimotion.leaderboard.contamination import ALIASES, COLLECTIONS, contamination, corpora_meant
+from bimotion.protocol import settings as protocol
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.results import predictions, record, rescoring, scoring
+from bimotion.results.record import ModelUsed
 
 NAMES = ["predictions.parquet", "result.json", "submission.json"]
 DECLARED = {"contact": "me@lab.example", "trained_on": ["LibriSpeech"]}
@@ -30,7 +33,7 @@ def run(whole_tree, tmp_path_factory):
 
 def copied(run, folder, **changes):
     """A copy of a run with some fields of its result changed, its key made anew."""
-    result = dataclasses.replace(results.load(run / "result.json"), **changes)
+    result = dataclasses.replace(record.load(run / "result.json"), **changes)
     dataclasses.replace(result, key=result.spec.key).save(folder)
     (folder / "predictions.parquet").write_bytes((run / "predictions.parquet").read_bytes())
     return folder
@@ -41,7 +44,7 @@ def copied(run, folder, **changes):
 
 def test_a_result_is_packed_into_one_folder(run, tmp_path):
     folder = submission.pack(run, tmp_path, contact="me@lab.example", trained_on=["LibriSpeech", " CSED (all) ", "LibriSpeech"])
-    result = results.load(run / "result.json")
+    result = record.load(run / "result.json")
     assert folder == tmp_path / "bimotion__random" / result.key
     assert sorted(path.name for path in folder.iterdir()) == NAMES
     assert (folder / "result.json").read_bytes() == (run / "result.json").read_bytes()
@@ -60,7 +63,7 @@ def test_a_result_is_packed_into_one_folder(run, tmp_path):
 
 def test_packed_predictions_give_the_same_scores(run, tmp_path):
     folder = submission.pack(run, tmp_path, **DECLARED)
-    result = results.load(run / "result.json")
+    result = record.load(run / "result.json")
     table = predictions.read(folder / "predictions.parquet").to_pandas()
     assert scoring.scores(table, rescoring.settings_of(result), SCHEMAS["emotion"]) == result.scores
     assert rescoring.rescore(folder) == (result, result)
@@ -100,18 +103,18 @@ def test_packing_again_changes_nothing_and_overwrites_nothing(run, tmp_path, unt
 
 
 def incomplete(run):
-    data = results.load(run / "result.json").data
-    return results.DataUsed.of(
+    data = record.load(run / "result.json").data
+    return record.DataUsed.of(
         data.fingerprint, {"csed": dataclasses.replace(data.corpora["csed"], complete=False, n_found=600)}
     )
 
 
 def synthetic(run):
-    data = results.load(run / "result.json").data
-    return results.DataUsed.of(data.fingerprint, {"csed": dataclasses.replace(data.corpora["csed"], synthetic=True)})
+    data = record.load(run / "result.json").data
+    return record.DataUsed.of(data.fingerprint, {"csed": dataclasses.replace(data.corpora["csed"], synthetic=True)})
 
 
-SKIPPED = [results.Skipped("cross-age", "inference", ["zho_adu"], "zho_eld", "no training clips in zho_adu")]
+SKIPPED = [record.Skipped("cross-age", "inference", ["zho_adu"], "zho_eld", "no training clips in zho_adu")]
 REFUSED = {
     "limit": (lambda run: {"limit": 6}, r"expected all clips, found a run with limit 6"),
     "synthetic": (lambda run: {"data": synthetic(run)}, "expected real corpora, found synthetic data"),

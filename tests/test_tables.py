@@ -4,7 +4,10 @@ import dataclasses
 
 import pytest
 
-from bimotion.results import (
+from bimotion.analysis.paper_tables import transfer_tables
+from bimotion.io.tables import Table, percent
+from bimotion.protocol.published import CELLS, PUBLISHED
+from bimotion.results.record import (  # fmt: skip
     CorpusUsed,
     DataUsed,
     ModelUsed,
@@ -15,8 +18,7 @@ from bimotion.results import (
     SchemaUsed,
     Score,
     SplitUsed,
-)  # fmt: skip
-from bimotion.tables import CELLS, PUBLISHED, Table, percent, transfer_tables
+)
 
 SPEC = RunSpec(
     ModelUsed("bimotion/test", "1-1"), "probe", SplitUsed("paper", 0, "1"), SchemaUsed("emotion", "1", ["fear", "neutral"]),

@@ -18,12 +18,16 @@ import pandas as pd
 import pytest
 
 import bimotion
-from bimotion import audio, manifest, rescoring, results, runner
+from bimotion.analysis.paper_tables import paper_tables
+from bimotion.data import manifest
+from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError
-from bimotion.labels import EMOTIONS
+from bimotion.evaluation import run
+from bimotion.io import audio
 from bimotion.models.training import FinetuneOptions
 from bimotion.models.weights import ModelError
-from bimotion.synth import layouts
+from bimotion.protocol.labels import EMOTIONS
+from bimotion.results import record, rescoring
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -71,7 +75,7 @@ def models(tmp_path_factory):
 
 
 def evaluated(model, root, output, **options):
-    result = runner.evaluate(model, data_dir=root, output=output, allow_missing=True, **options)
+    result = run.evaluate(model, data_dir=root, output=output, allow_missing=True, **options)
     return result, result.folder(output)
 
 
@@ -112,7 +116,7 @@ def test_every_family_of_classifiers_is_tested_as_it_is(family, models, small, t
     reference = np.stack(mine["reference"])
     sayable = reference[:, [EMOTIONS.index(name) for name in ("angry", "happiness", "neutral")]]
     assert tess[0].outside == pytest.approx(1 - (sayable == 1).any(axis=1).mean())
-    assert "Zero-shot" in result.table()
+    assert "Zero-shot" in paper_tables(result)
 
 
 @pytest.mark.parametrize("protocol", ["in-group", "inference", "augmentation", "distance"])
@@ -177,7 +181,7 @@ def test_the_record_says_how_it_was_trained(learned):
 
 def command(model, root, output, *more) -> list[str]:
     return [
-        "-m", "bimotion.cli", "evaluate", "-m", str(model), "--track", "finetune", "--corpora", str(root), "-o", str(output),
+        "-m", "bimotion", "evaluate", "-m", str(model), "--track", "finetune", "--corpora", str(root), "-o", str(output),
         "--allow-missing", "--protocol", "in-group", "--schema", "valence", "--learning-rate", "1e-3", *more,
     ]  # fmt: skip
 
@@ -228,7 +232,7 @@ def test_two_processes_give_the_numbers_of_one(models, small, tmp_path):
     assert [path.read_text() for path in sorted(tmp_path.glob("left-*"))] == ["", ""]  # threads at the end of each process
     assert done.stdout.count("result.json") == 1  # the second process is silent
     other = tmp_path / "two" / folder.relative_to(tmp_path / "one")
-    two = results.load(other / "result.json")
+    two = record.load(other / "result.json")
     assert two.provenance.device == "2 x cpu"
     assert two.key == one.key
     first, second = (pd.read_parquet(place / "predictions.parquet") for place in (folder, other))
@@ -327,7 +331,7 @@ def test_invariance_is_checked_and_recorded(track, models, small, tmp_path):
     assert result.provenance.largest_difference is None
     checked, _ = evaluated(model, small, tmp_path, check_invariance=True, **options)
     assert 0 <= checked.provenance.largest_difference < 1e-4
-    assert results.load(folder / "result.json") == checked
+    assert record.load(folder / "result.json") == checked
     assert checked.scores == result.scores
 
 
@@ -354,7 +358,7 @@ def test_the_papers_own_checkpoints_are_read(models, small, tmp_path):
     config |= {"architectures": ["Wav2Vec2ForMultilabelSequenceClassification"], "problem_type": None}
     (snapshot / "config.json").write_text(json.dumps(config))
     command = [
-        sys.executable, "-m", "bimotion.cli", "evaluate", "-m", f"CAiRE/{name}", "--track", "zero-shot", "--allow-missing",
+        sys.executable, "-m", "bimotion", "evaluate", "-m", f"CAiRE/{name}", "--track", "zero-shot", "--allow-missing",
         "--corpora", str(small), "-o", str(tmp_path / "out"), "--protocol", "in-group", "--json",
     ]  # fmt: skip
     environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
@@ -404,7 +408,7 @@ def test_loss_that_is_not_finite_is_one_line(models, small, tmp_path):
 
 
 def test_both_split_rules_at_once(small, tmp_path):
-    arguments = ["-m", "bimotion.cli", "evaluate", "-m", "bimotion/majority", "--corpora", str(small), "-o", str(tmp_path)]
+    arguments = ["-m", "bimotion", "evaluate", "-m", "bimotion/majority", "--corpora", str(small), "-o", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, *arguments, "--allow-missing", "--split-rule", "both", "--protocol", "in-group", "--json"],
         capture_output=True, text=True,

@@ -5,9 +5,10 @@ import gzip
 import pandas as pd
 import pytest
 
-from bimotion import manifest, roster, splits, stats
 from bimotion.corpora import CORPORA, PAPER_CORPORA
-from bimotion.utterance import PARTS
+from bimotion.corpora.utterance import PARTS
+from bimotion.data import manifest, rosters, splits
+from bimotion.data.checks import counts
 
 TABLE_1 = {  # arXiv 2306.14517, by hand
     ("crema_d", "eng_eld"): (150, 42, 300),
@@ -74,23 +75,23 @@ def test_every_true_name_is_read_without_a_finding(true_manifest):
 
 @pytest.mark.parametrize(("corpus", "cell"), TABLE_1)
 def test_table_1(true_manifest, corpus, cell):
-    (line,) = [line for line in stats.counts(true_manifest) if (line.table, line.corpus, line.cell) == (1, corpus, cell)]
+    (line,) = [line for line in counts.counts(true_manifest) if (line.table, line.corpus, line.cell) == (1, corpus, cell)]
     assert line.found == line.paper == TABLE_1[corpus, cell]
     assert line.difference == (0, 0, 0)
 
 
 @pytest.mark.parametrize("gender", TABLE_2)
 def test_table_2(true_manifest, gender):
-    (line,) = [line for line in stats.counts(true_manifest) if (line.table, line.gender) == (2, gender)]
+    (line,) = [line for line in counts.counts(true_manifest) if (line.table, line.gender) == (2, gender)]
     assert (line.corpus, line.cell) == ("yuemotion", "yue_adu")
     assert line.found == line.paper == TABLE_2[gender]
 
 
 def test_the_tables_have_no_other_lines_and_say_so(true_manifest):
-    lines = stats.counts(true_manifest)
+    lines = counts.counts(true_manifest)
     assert len(lines) == len(TABLE_1) + len(TABLE_2)
-    assert [table.notes for table in stats.as_tables(lines)] == [["equal to the paper"], ["equal to the paper"]]
-    assert stats.counts(true_manifest, "disjoint") != lines
+    assert [table.notes for table in counts.as_tables(lines)] == [["equal to the paper"], ["equal to the paper"]]
+    assert counts.counts(true_manifest, "disjoint") != lines
 
 
 def test_every_clip_has_a_part_under_both_rules(placed):
@@ -101,7 +102,7 @@ def test_every_clip_has_a_part_under_both_rules(placed):
 
 @pytest.mark.parametrize("corpus", splits.ROSTERED)
 def test_shipped_roster_is_what_the_true_names_give(dealt, corpus):
-    shipped = roster.load(corpus)
+    shipped = rosters.load(corpus)
     assert len(shipped) == N_CLIPS[corpus]
     made = dealt[corpus].sort_values("stem")
     pd.testing.assert_frame_equal(made.reset_index(drop=True), shipped.reset_index(drop=True), check_dtype=False)
@@ -110,22 +111,22 @@ def test_shipped_roster_is_what_the_true_names_give(dealt, corpus):
 
 def test_saved_rosters_are_the_shipped_ones_byte_for_byte(dealt, tmp_path):
     for corpus, table in reversed(dealt.items()):  # in another order, and from shuffled rows
-        roster.save(corpus, table.sample(frac=1, random_state=1), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in roster.FOLDER.iterdir())
+        rosters.save(corpus, table.sample(frac=1, random_state=1), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in rosters.FOLDER.iterdir())
     for path in tmp_path.glob("*.gz"):
-        assert gzip.decompress(path.read_bytes()) == gzip.decompress((roster.FOLDER / path.name).read_bytes()), path.name
-    assert (tmp_path / roster.SUMS).read_text() == (roster.FOLDER / roster.SUMS).read_text()
+        assert gzip.decompress(path.read_bytes()) == gzip.decompress((rosters.FOLDER / path.name).read_bytes()), path.name
+    assert (tmp_path / rosters.SUMS).read_text() == (rosters.FOLDER / rosters.SUMS).read_text()
 
 
 @pytest.mark.parametrize("corpus", splits.ROSTERED)
 def test_roster_ids_are_the_true_names(clips, corpus):
-    assert set(roster.load(corpus).index) == set(clips.index[clips["corpus"] == corpus])
+    assert set(rosters.load(corpus).index) == set(clips.index[clips["corpus"] == corpus])
 
 
 @pytest.mark.parametrize("rule", splits.RULES)
 def test_dealing_again_with_seed_0_changes_nothing(rule):
     for corpus in splits.ROSTERED:
-        shipped = roster.load(corpus)
+        shipped = rosters.load(corpus)
         # without CREMA-D's genders, which its roster does not hold, and with the paper's cells, as rosters have them
         again = splits.deal(corpus, shipped, rule, seed=0)
         pd.testing.assert_series_equal(again, shipped[rule], check_names=False, check_dtype=False)
@@ -170,7 +171,7 @@ def test_cells_of_the_two_rules_differ_for_one_clip_and_one_speaker_of_59(true_m
     assert speakers == {"tess/OAF", "yuemotion/14"}
     assert apart.sum() == 1 + 60
     assert (placed["paper"].loc[placed["paper"]["speaker"] == "yuemotion/14", "age_years"] == 59).all()
-    assert len(stats.ages_apart(true_manifest)) == 2
+    assert len(counts.ages_apart(true_manifest)) == 2
 
 
 def test_iemocap_speaker_and_gender_are_the_utterances_not_the_dialogs(clips):

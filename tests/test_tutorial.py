@@ -8,7 +8,7 @@ import pytest
 from datasets import Audio, load_dataset
 
 import bimotion
-from bimotion.dataset import torchcodec_works
+from bimotion.data.huggingface.builder import torchcodec_works
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimotion import doctor, manifest
 from bimotion.corpora import CORPORA
+from bimotion.data import manifest
+from bimotion.data.checks import doctor
 from bimotion.errors import CorpusMalformed
-from bimotion.progress import Progress
+from bimotion.io.progress import Progress
 
 _spec = importlib.util.spec_from_file_location("contracts", Path(__file__).parent / "contracts" / "test_corpora.py")
 contracts = importlib.util.module_from_spec(_spec)

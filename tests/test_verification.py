@@ -16,25 +16,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bimotion import (
-    board,
-    predictions,
-    receipt,
-    receiving,
-    records,
-    reference,
-    rescoring,
-    results,
-    runner,
-    scoring,
-    submission,
-    verification,
-)
 from bimotion.errors import RecordError, SettingError
-from bimotion.labels import SCHEMAS
-from bimotion.reference import Reference
-from bimotion.results import Fit, Result
-from bimotion.submission import Submission
+from bimotion.evaluation import run as runner
+from bimotion.io import records
+from bimotion.leaderboard import answer_key as reference
+from bimotion.leaderboard import board, receipt, receiving, submission, verify
+from bimotion.leaderboard.answer_key import Reference
+from bimotion.leaderboard.submission import Submission
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.results import predictions, record, rescoring, scoring
+from bimotion.results.record import Fit, Result
 
 RESULT, PREDICTIONS, STATEMENT = "result.json", "predictions.parquet", "submission.json"
 
@@ -147,22 +138,22 @@ def run(evaluated):
 
 def test_an_honest_submission_is_verified(run, known, tmp_path):
     folder = submission.pack(run, tmp_path, contact=None, trained_on=["LibriSpeech"])
-    verdict = verification.verify(folder, known)
+    verdict = verify.verify(folder, known)
     assert (verdict.problems, verdict.warnings, verdict.ok) == ([], [], True)
-    assert verdict.result == results.load(run / RESULT)
+    assert verdict.result == record.load(run / RESULT)
     assert verdict.submission.trained_on == ["LibriSpeech"]
     assert verdict.hashes == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
 def test_several_seeds_are_verified(evaluated, known, tmp_path):
     folder = submission.pack(evaluated(cells=["zho_eld"], seeds=[0, 3]), tmp_path, contact=None, trained_on=None)
-    assert verification.verify(folder, known).problems == []
+    assert verify.verify(folder, known).problems == []
 
 
 @pytest.mark.parametrize("options", [{"split_rule": "disjoint"}, {"schema": "valence"}], ids=["emotion", "valence"])
 def test_a_labels_file_serves_as_well_as_corpora(options, evaluated, of_file, tmp_path):
     folder = submission.pack(evaluated(**options), tmp_path, contact=None, trained_on=None)
-    verdict = verification.verify(folder, of_file)
+    verdict = verify.verify(folder, of_file)
     assert verdict.problems == []
     assert verdict.warnings == [
         "labels of esd, iemocap are held against a hash: their licences keep them out of the file",
@@ -171,7 +162,7 @@ def test_a_labels_file_serves_as_well_as_corpora(options, evaluated, of_file, tm
 
 
 def test_contaminated_cells_are_told(run, known, tmp_path):
-    verdict = verification.verify(Draft(run).write(tmp_path), known)
+    verdict = verify.verify(Draft(run).write(tmp_path), known)
     assert verdict.ok
     assert verdict.warnings == ["eng_eld: the model was trained on crema_d before"]
 
@@ -189,7 +180,7 @@ def zero_shot(run, trained=("angry", "neutral")):
 
 
 def test_a_model_that_is_trained_on_nothing_is_verified(run, known, tmp_path):
-    assert verification.verify(zero_shot(run).write(tmp_path), known).problems == []
+    assert verify.verify(zero_shot(run).write(tmp_path), known).problems == []
 
 
 # --- receipts ---------------------------------------------------------------------------------------------------------
@@ -362,13 +353,13 @@ def test_practice_is_another_thing(shared_corpora, known, tmp_path):
     assert result.skipped
     folder = submission.pack(result.folder(output), tmp_path, contact=None, trained_on=None, practice=True)
     practice = Reference.of_corpora(shared_corpora, practice=True)
-    assert verification.verify(folder, practice, practice=True).problems == []
-    assert "expected complete corpora" in verification.verify(folder, practice).problems[0]
-    assert not verification.verify(folder, known, practice=True).ok
+    assert verify.verify(folder, practice, practice=True).problems == []
+    assert "expected complete corpora" in verify.verify(folder, practice).problems[0]
+    assert not verify.verify(folder, known, practice=True).ok
 
 
 def test_a_reference_without_the_corpora_verifies_nothing(run, known, tmp_path):
-    verdict = verification.verify(Draft(run).write(tmp_path), known.only(["tess", "csed"]))
+    verdict = verify.verify(Draft(run).write(tmp_path), known.only(["tess", "csed"]))
     assert verdict.problems == ["result.json: cannot be checked: the reference has no crema_d, elderreact"]
     assert not verdict.ok
 
@@ -382,7 +373,7 @@ def test_the_wrong_corpora_withdraw_no_receipt(run, known, tmp_path):
 
 
 def test_a_labels_file_says_what_it_cannot_check(run, of_file, tmp_path):
-    verdict = verification.verify(Draft(run).write(tmp_path), of_file)
+    verdict = verify.verify(Draft(run).write(tmp_path), of_file)
     assert verdict.problems == [
         "result.json: data.fingerprint cannot be checked: a labels file knows whole protocols only; verify with the corpora"
     ]
@@ -698,7 +689,7 @@ TAMPERED = {
                          "cannot be read: 'utf-8' codec can't encode"),
     "deep JSON": (afterwards(rewritten(RESULT, b"[" * 200_000)), "expected a result in JSON"),
     "deep statement": (afterwards(rewritten(STATEMENT, b"[" * 200_000), seal=False), "expected a submission in JSON"),
-    "oversize JSON": (afterwards(oversize(RESULT, results.MAX_RESULT_BYTES + 1), seal=False), "found 33554433"),
+    "oversize JSON": (afterwards(oversize(RESULT, record.MAX_RESULT_BYTES + 1), seal=False), "found 33554433"),
     "oversize statement": (afterwards(oversize(STATEMENT, 2**20 + 1), seal=False), "found 1048577"),
     "empty result": (afterwards(rewritten(RESULT, b""), seal=False), "result.json: expected 1 to 33554432 bytes, found 0"),
     # files
@@ -730,7 +721,7 @@ def verdicts(run, known, tmp_path_factory):
         draft = Draft(run)
         tamper(draft)
         folders[name] = draft.write(tmp_path_factory.mktemp("tampered"))
-    return dict(zip(folders, verification.verify_all([*folders.values()], known), strict=True))
+    return dict(zip(folders, verify.verify_all([*folders.values()], known), strict=True))
 
 
 @pytest.mark.parametrize(("name", "message"), [(name, message) for name, (_, message) in TAMPERED.items()], ids=list(TAMPERED))
@@ -739,13 +730,13 @@ def test_tampering_is_refused_with_its_reason(name, message, verdicts):
     assert not verdict.ok
     assert verdict.result is None
     assert any(message in problem for problem in verdict.problems), verdict.problems
-    assert all(problem.isprintable() and len(problem) <= verification.MAX_LINE + 3 for problem in verdict.problems)
+    assert all(problem.isprintable() and len(problem) <= verify.MAX_LINE + 3 for problem in verdict.problems)
     assert not [problem for problem in verdict.problems if problem.startswith("unexpected ")]
-    assert len(verdict.problems) <= verification.MAX_LINES
+    assert len(verdict.problems) <= verify.MAX_LINES
 
 
 def test_an_untouched_draft_is_verified(run, known, tmp_path):
-    assert verification.verify(Draft(run).write(tmp_path), known).problems == []
+    assert verify.verify(Draft(run).write(tmp_path), known).problems == []
 
 
 def test_a_submission_lies_in_its_own_folder(run, known, tmp_path):
@@ -753,7 +744,7 @@ def test_a_submission_lies_in_its_own_folder(run, known, tmp_path):
     for other in (folder.with_name("0" * 12), tmp_path / "lab__random" / folder.name):
         other.parent.mkdir(exist_ok=True)
         folder = folder.rename(other)
-        assert "folder: expected 'bimotion__random/" in verification.verify(folder, known).problems[0]
+        assert "folder: expected 'bimotion__random/" in verify.verify(folder, known).problems[0]
 
 
 def test_no_code_of_a_submission_runs(run, known, tmp_path, monkeypatch):
@@ -762,14 +753,14 @@ def test_no_code_of_a_submission_runs(run, known, tmp_path, monkeypatch):
     for name in ("pyarrow", "json", "bimotion", "sitecustomize"):
         (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
     monkeypatch.chdir(tmp_path)
-    assert verification.verify(folder.relative_to(tmp_path), known).problems == []
+    assert verify.verify(folder.relative_to(tmp_path), known).problems == []
     assert not (tmp_path / "ran").exists()
 
 
 def test_nothing_is_written_where_a_submission_lies(run, known, tmp_path, untouched):
     folder = Draft(run).write(tmp_path)
     with untouched(tmp_path):
-        verification.verify(folder, known)
+        verify.verify(folder, known)
 
 
 def test_receipts_follow_no_link(run, known, tmp_path):
@@ -803,7 +794,7 @@ def test_labels_that_the_file_withholds_are_held_against_a_hash(change, evaluate
     mine = draft.table[draft.table["corpus"] == "esd"]
     others = draft.table[draft.table["corpus"] != "esd"]
     draft.table = pd.concat([change(mine.reset_index(drop=True)), others], ignore_index=True)
-    verdict = verification.verify(draft.write(tmp_path), of_file)
+    verdict = verify.verify(draft.write(tmp_path), of_file)
     assert len(verdict.problems) == 1
     assert "esd in " in verdict.problems[0]
     assert verdict.problems[0].endswith("expected the ids and reference of its hash, found others")
@@ -812,19 +803,19 @@ def test_labels_that_the_file_withholds_are_held_against_a_hash(change, evaluate
 def test_probabilities_of_exclusive_classes_sum_to_one(evaluated, known, tmp_path):
     draft = Draft(evaluated(schema="valence", cells=["zho_eld"]))
     draft.result["model"]["name"], draft.statement["organisation"] = "lab/model", "lab"
-    verdict = verification.verify(draft.write(tmp_path / "a"), known)
+    verdict = verify.verify(draft.write(tmp_path / "a"), known)
     assert "expected classes that sum to 1, found" in verdict.problems[0]
     draft.table["probabilities"] = [one / one.sum() for one in draft.table["probabilities"]]
     draft.rescored()
-    assert verification.verify(draft.write(tmp_path / "b"), known).problems == []
+    assert verify.verify(draft.write(tmp_path / "b"), known).problems == []
 
 
 def test_classes_without_training_are_the_same_everywhere(run, known, tmp_path):
     draft = zero_shot(run)
     draft.table["trained"] = [["angry", "neutral"], ["neutral"]] + [["angry", "neutral"]] * (len(draft.table) - 2)
-    verdict = verification.verify(draft.write(tmp_path / "a"), known)
+    verdict = verify.verify(draft.write(tmp_path / "a"), known)
     assert "trained: expected the same classes in every row, in order" in verdict.problems[0]
-    verdict = verification.verify(zero_shot(run, ("neutral", "angry")).write(tmp_path / "b"), known)
+    verdict = verify.verify(zero_shot(run, ("neutral", "angry")).write(tmp_path / "b"), known)
     assert "trained: expected the same classes in every row, in order, found 'neutral|angry'" in verdict.problems[0]
 
 
@@ -874,9 +865,9 @@ def test_whatever_the_bytes_there_is_a_verdict(batch, small, known, tmp_path_fac
             small.seal(folder)
         folders.append(folder)
     started = time.perf_counter()
-    assert verification.verify(whole, known).ok
+    assert verify.verify(whole, known).ok
     sound_s, started = time.perf_counter() - started, time.perf_counter()
-    for verdict in verification.verify_all(folders, known):
+    for verdict in verify.verify_all(folders, known):
         assert not [problem for problem in verdict.problems if problem.startswith("unexpected ")]
         assert all(problem.isprintable() for problem in verdict.problems)
         assert verdict.ok == (verdict.problems == [])
@@ -886,7 +877,7 @@ def test_whatever_the_bytes_there_is_a_verdict(batch, small, known, tmp_path_fac
 def test_a_verdict_on_what_is_not_there(known, tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path / "nothing", tmp_path / "file", tmp_path):
-        assert not verification.verify(path, known).ok
+        assert not verify.verify(path, known).ok
 
 
 def test_predictions_are_read_as_they_were_written(run, tmp_path):

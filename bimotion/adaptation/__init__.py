@@ -4,14 +4,32 @@ import importlib
 import pkgutil
 from collections.abc import Iterable
 
-from bimotion.adaptation.method import Method
-from bimotion.errors import UnknownName
+from bimotion.adaptation.method import SETTINGS, Method
+from bimotion.errors import SettingError, UnknownName
 
 METHODS: dict[str, Method] = {
     method.name: method
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: (module.name != "none", module.name))
     for method in getattr(importlib.import_module(f"{__name__}.{module.name}"), "METHODS", ())
 }
+
+
+def method_for(name: str, setting: str, schema: str, *, is_exclusive: bool) -> Method:
+    """The method of that name, checked for a setting and for a label schema; `is_exclusive`: each clip has one class of it.
+
+    Raises UnknownName, and SettingError where the method cannot be used so.
+
+    >>> method_for("coral", "inductive", "valence", is_exclusive=True).title
+    'CORAL (Sun et al. 2016)'
+    """
+    if name not in METHODS:
+        raise UnknownName("adaptation method", name, METHODS)
+    if setting not in SETTINGS:
+        raise UnknownName("adaptation setting", setting, SETTINGS)
+    if not is_exclusive:
+        raise SettingError(f"adapt: expected a schema of exclusive classes, such as valence, found {schema}")
+    METHODS[name].require(setting)
+    return METHODS[name]
 
 
 def methods_named(names: Iterable[str]) -> list[Method]:

@@ -4,14 +4,15 @@ import importlib
 import pkgutil
 from collections.abc import Iterable
 
-from bimotion.corpus import Corpus
+from bimotion.corpora.card import Corpus
 from bimotion.errors import SettingError, UnknownName
-from bimotion.groups import BIMOTION_CELLS, EXTENSION_CELLS, YUEMOTION_CELLS
+from bimotion.protocol.cells import BIMOTION_CELLS, EXTENSION_CELLS, YUEMOTION_CELLS
+from bimotion.protocol.settings import Setting
 
 CORPORA: dict[str, Corpus] = {
-    corpus.name: corpus
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name)
-    for corpus in [importlib.import_module(f"{__name__}.{module.name}").CORPUS]
+    module.CORPUS.name: module.CORPUS
+    for name in sorted(found.name for found in pkgutil.iter_modules(__path__))
+    if hasattr(module := importlib.import_module(f"{__name__}.{name}"), "CORPUS")
 }
 
 
@@ -40,3 +41,9 @@ PAPER_CORPORA = tuple(corpora_with(BIMOTION_CELLS + YUEMOTION_CELLS))
 """Those of BiMotion and YueMotion."""
 EXTENSION_CORPORA = tuple(corpora_with(EXTENSION_CELLS))
 """Targets of protocol `extension` alone: nobody misses them elsewhere."""
+
+
+def corpora_of(settings: Iterable[Setting]) -> list[str]:
+    """Corpora that some settings use."""
+    used = {name for s in settings for name in s.corpora or corpora_with((*s.train, s.test))}
+    return [name for name in CORPORA if name in used]

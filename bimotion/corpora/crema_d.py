@@ -12,10 +12,10 @@ are byte for byte another emotion's, in every copy: 1017_IWW_FEA_XX (ANG), 1006_
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, Statements, checked_age, counter, sounds
+from bimotion.corpora.card import Card, Corpus, Reading, Statements, checked_age, counter, sounds
+from bimotion.corpora.tree import Tree
+from bimotion.corpora.utterance import Finding, Utterance
 from bimotion.errors import CorpusMalformed
-from bimotion.tree import Tree
-from bimotion.utterance import Finding, Utterance
 
 CARD = Card(
     name="crema_d",

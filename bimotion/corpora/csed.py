@@ -14,9 +14,9 @@ assumption of the BiMotion paper (age 65 in its code).
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, contradicted, counter, sounds
-from bimotion.tree import Tree
-from bimotion.utterance import Finding, Utterance
+from bimotion.corpora.card import Card, Corpus, Reading, contradicted, counter, sounds
+from bimotion.corpora.tree import Tree
+from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
     name="csed",

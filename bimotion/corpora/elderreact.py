@@ -10,12 +10,12 @@ seen. Stimuli (the name before its last number) cross the splits. Sound in mp4 i
 
 import re
 
-from bimotion.audio import VIDEO_SUFFIXES
-from bimotion.corpus import SOUND_SUFFIXES, Card, Corpus, Reading, Statements, contradicted
+from bimotion.corpora.card import SOUND_SUFFIXES, Card, Corpus, Reading, Statements, contradicted
+from bimotion.corpora.tree import File, Tree
+from bimotion.corpora.utterance import Finding, Utterance
 from bimotion.errors import CorpusMalformed
-from bimotion.labels import check_emotions
-from bimotion.tree import File, Tree
-from bimotion.utterance import Finding, Utterance
+from bimotion.io.audio import VIDEO_SUFFIXES
+from bimotion.protocol.labels import check_emotions
 
 CARD = Card(
     name="elderreact",

@@ -13,9 +13,9 @@ others are there too, and `14b09Tb` passes it but is not.
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, counter, sounds
-from bimotion.tree import Tree
-from bimotion.utterance import Utterance
+from bimotion.corpora.card import Card, Corpus, Reading, counter, sounds
+from bimotion.corpora.tree import Tree
+from bimotion.corpora.utterance import Utterance
 
 CARD = Card(
     name="emo_db",

@@ -11,9 +11,9 @@ speakers of a language. 16 kHz mono. Age 30 is assumed.
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, contradicted, counter, sounds
-from bimotion.tree import Tree
-from bimotion.utterance import Finding, Utterance
+from bimotion.corpora.card import Card, Corpus, Reading, contradicted, counter, sounds
+from bimotion.corpora.tree import Tree
+from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
     name="esd",

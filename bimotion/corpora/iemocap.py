@@ -11,10 +11,10 @@ wrong for 4951 clips. Codes: ang dis exc fea fru hap neu oth sad sur, xxx (no ag
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, Statements, counter, sounds
+from bimotion.corpora.card import Card, Corpus, Reading, Statements, counter, sounds
+from bimotion.corpora.tree import Tree
+from bimotion.corpora.utterance import Finding, Utterance
 from bimotion.errors import CorpusMalformed
-from bimotion.tree import Tree
-from bimotion.utterance import Finding, Utterance
 
 CARD = Card(
     name="iemocap",

@@ -15,9 +15,9 @@ names Apache-2.0.
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, contradicted, counter, sounds
-from bimotion.tree import Tree
-from bimotion.utterance import Finding, Utterance
+from bimotion.corpora.card import Card, Corpus, Reading, contradicted, counter, sounds
+from bimotion.corpora.tree import Tree
+from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
     name="shemo",

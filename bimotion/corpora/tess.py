@@ -10,9 +10,9 @@ say 1399 / 1401); two are AIFF data named .wav; one is at 96 kHz.
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, contradicted, counter, sounds
-from bimotion.tree import Tree
-from bimotion.utterance import Finding, Utterance
+from bimotion.corpora.card import Card, Corpus, Reading, contradicted, counter, sounds
+from bimotion.corpora.tree import Tree
+from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
     name="tess",

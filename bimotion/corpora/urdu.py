@@ -17,9 +17,9 @@ No sentence ids, no ages: 30 is an assumption of ours.
 
 import re
 
-from bimotion.corpus import Card, Corpus, Reading, contradicted, counter, sounds
-from bimotion.tree import Tree
-from bimotion.utterance import Finding, Utterance
+from bimotion.corpora.card import Card, Corpus, Reading, contradicted, counter, sounds
+from bimotion.corpora.tree import Tree
+from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
     name="urdu",

@@ -21,12 +21,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from bimotion import sandbox
-from bimotion.audio import POINTER
-from bimotion.corpus import Card, Corpus, Reading, Statements, sounds
+from bimotion.corpora.card import Card, Corpus, Reading, Statements, sounds
+from bimotion.corpora.tree import File, Tree
+from bimotion.corpora.utterance import PARTS, Finding, Utterance
 from bimotion.errors import CorpusMalformed
-from bimotion.tree import File, Tree
-from bimotion.utterance import PARTS, Finding, Utterance
+from bimotion.io import sandbox
+from bimotion.io.audio import POINTER
 
 CARD = Card(
     name="yuemotion",

@@ -1,6 +1,6 @@
 """Audio classifiers: any model that transformers' AutoModelForAudioClassification loads, and the logits of clips.
 
-Batch size changes no value (intake.py); of a clip that is cut into windows the logits of the windows are averaged.
+Batch size changes no value (inputs.py); of a clip that is cut into windows the logits of the windows are averaged.
 """
 
 import warnings
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bimotion.audio import SAMPLE_RATE_HZ
 from bimotion.errors import ClipError, some
-from bimotion.lookahead import ahead
-from bimotion.models.intake import BATCH_S, GPU_BATCH_S, Batch, Features, Intake
-from bimotion.models.ranks import Ranks
+from bimotion.io.audio import SAMPLE_RATE_HZ
+from bimotion.io.prefetch import ahead
+from bimotion.io.progress import Progress
+from bimotion.models.inputs import BATCH_S, GPU_BATCH_S, Batch, Features, Intake
+from bimotion.models.parallel import Ranks
 from bimotion.models.spec_augment import SpecAugment
 from bimotion.models.weights import ModelError, ModelSpec, device_of, opened, out_of_memory, placed
-from bimotion.progress import Progress
 
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification")
 CLASSIFIER_VERSION = "1"

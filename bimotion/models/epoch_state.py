@@ -6,7 +6,7 @@ Every file is checked before it is believed: where one is damaged, training star
 import json
 from pathlib import Path
 
-from bimotion import checksums, files
+from bimotion.io import checksums, files
 
 
 def best_epoch(history: list[dict]) -> int:

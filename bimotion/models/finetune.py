@@ -6,7 +6,7 @@ mean pooling, projection and linear layer (the heads of `AutoModelForAudioClassi
 
 - Every random number (head, order, SpecAugment, dropout) is a function of (seed, epoch, step or clip). No generator's state
   needs keeping: a run that was killed goes on from its last epoch, bit for bit (CPU), with 1 or N processes alike.
-- Several processes (ranks.py) take a share of each batch; gradients are summed and dropout draws the masks of the whole
+- Several processes (parallel.py) take a share of each batch; gradients are summed and dropout draws the masks of the whole
   batch, so that N processes compute what one does (on GPUs dropout differs).
 
 Files in `folder`: run.json (what is trained), state-0003/ (the last epoch: model and optimizer as safetensors, else JSON),
@@ -22,13 +22,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion import checksums, files
 from bimotion.errors import SettingError
+from bimotion.io import checksums, files
+from bimotion.io.progress import Progress
 from bimotion.models.classifier import Clips
-from bimotion.models.ranks import Ranks
+from bimotion.models.parallel import Ranks
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions, Training, learnable
 from bimotion.models.weights import ModelSpec
-from bimotion.progress import Progress
 
 FINETUNE_VERSION = "1"
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bimotion.audio import SAMPLE_RATE_HZ
-from bimotion.bounds import whole_number
 from bimotion.errors import ClipError
+from bimotion.io.audio import SAMPLE_RATE_HZ
+from bimotion.io.bounds import whole_number
 from bimotion.models.weights import ModelError, line
 
 OWN_VERSION = "2"
@@ -15,7 +15,7 @@ CLIPS_TOGETHER, MAX_TOGETHER = 8, 4096
 
 
 class OwnEncoder:
-    """An object as an encoder (models/encoders.py), with the same attributes.
+    """An object as an encoder (models/encoder.py), with the same attributes.
 
     encode(waveforms, sample_rate_hz): list of mono float32 arrays, and 16000 -> one row a clip, shape (n_clips, dim) or
     (n_clips, n_layers, dim), an array or a tensor. The object's `name` (else its class) goes into the record. Features are

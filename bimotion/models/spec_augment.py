@@ -7,7 +7,7 @@ draw feature masks from a global generator; so the method that does both gives w
 
 import numpy as np
 
-from bimotion.models.intake import Intake
+from bimotion.models.inputs import Intake
 
 
 class SpecAugment:

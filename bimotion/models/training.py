@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion import checksums, files
-from bimotion.bounds import MAX_COUNT, real_number, whole_number
 from bimotion.errors import MissingExtra, SettingError
-from bimotion.lookahead import ahead
+from bimotion.io import checksums, files
+from bimotion.io.bounds import MAX_COUNT, real_number, whole_number
+from bimotion.io.prefetch import ahead
+from bimotion.io.progress import Progress
 from bimotion.models import epoch_state
 from bimotion.models.classifier import Classifier, Clips
-from bimotion.models.intake import Batch
-from bimotion.models.ranks import Ranks, whole_batch_dropout
+from bimotion.models.inputs import Batch
+from bimotion.models.parallel import Ranks, whole_batch_dropout
 from bimotion.models.weights import ModelSpec, explained, out_of_memory, placed
-from bimotion.progress import Progress
 
 TRAINING_FILE = "training.json"
 NEVER = -30.0  # logit of a class without a positive training clip: it is never guessed

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bimotion import files
-from bimotion.audio import POINTER
 from bimotion.errors import ModelError, some
+from bimotion.io import files
+from bimotion.io.audio import POINTER
 
 SAFETENSORS, PYTORCH = "safetensors", "pytorch"
 NAMES = {SAFETENSORS: "model.safetensors", PYTORCH: "pytorch_model.bin"}

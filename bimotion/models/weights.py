@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bimotion.bounds import real_number
 from bimotion.errors import ModelError, SettingError, some
+from bimotion.io.bounds import real_number
 from bimotion.models import config_bounds, weight_files
 from bimotion.models.weight_files import WeightFiles
 

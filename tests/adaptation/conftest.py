@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bimotion.adaptation.method import Clips, Source
-from bimotion.metrics import uar
+from bimotion.results.metrics import uar
 
 N_CLASSES, DIM = 4, 16
 

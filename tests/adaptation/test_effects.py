@@ -16,7 +16,7 @@ from bimotion.adaptation.logit_adjust import em_shares
 from bimotion.adaptation.method import Clips, Source, inductive, transductive
 from bimotion.adaptation.mmd import discrepancy
 from bimotion.adaptation.network import Schedule
-from bimotion.metrics import accuracy
+from bimotion.results.metrics import accuracy
 
 SEEDS = (0, 1, 2)
 

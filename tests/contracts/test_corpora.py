@@ -6,15 +6,16 @@ import re
 
 import pytest
 
-from bimotion import groups, protocol, roster, splits
 from bimotion.corpora import CORPORA, EXTENSION_CORPORA, PAPER_CORPORA
-from bimotion.corpus import Card, Corpus
+from bimotion.corpora.card import Card, Corpus
+from bimotion.corpora.tree import Tree
+from bimotion.corpora.utterance import AGE_SOURCES, FINDINGS, GENDERS, PARTS, UNUSABLE
+from bimotion.data import rosters, splits
 from bimotion.errors import BimotionError
-from bimotion.labels import EMOTIONS
-from bimotion.tree import Tree
-from bimotion.utterance import AGE_SOURCES, FINDINGS, GENDERS, PARTS, UNUSABLE
+from bimotion.protocol import cells, settings
+from bimotion.protocol.labels import EMOTIONS
 
-CELLS = {str(cell) for cell in groups.BIMOTION_CELLS + groups.YUEMOTION_CELLS + groups.EXTENSION_CELLS}
+CELLS = {str(cell) for cell in cells.BIMOTION_CELLS + cells.YUEMOTION_CELLS + cells.EXTENSION_CELLS}
 LITERAL = {  # path below the corpus's folder -> content
     "crema_d": {
         "AudioWAV/1001_DFA_ANG_XX.wav": "",
@@ -114,7 +115,7 @@ def test_corpora_in_alphabetical_order_and_a_literal_tree_of_each():
 
 def test_the_papers_corpora_are_seven_and_three_extend_them():
     assert PAPER_CORPORA == ("crema_d", "csed", "elderreact", "esd", "iemocap", "tess", "yuemotion")
-    assert EXTENSION_CORPORA == protocol.EXTENSION_CORPORA == splits.UNPUBLISHED == ("emo_db", "shemo", "urdu")
+    assert EXTENSION_CORPORA == settings.EXTENSION_CORPORA == splits.UNPUBLISHED == ("emo_db", "shemo", "urdu")
     assert set(PAPER_CORPORA) | set(EXTENSION_CORPORA) == set(CORPORA)
 
 
@@ -167,7 +168,7 @@ def test_labels_and_cells_are_canonical(name):
 
 @each
 def test_known_defects_are_of_its_own_clips_and_of_kinds_that_exist(name):
-    card, published = CORPORA[name].card, roster.load(name)
+    card, published = CORPORA[name].card, rosters.load(name)
     for identifier, kind in (card.known or {}).items():
         assert identifier.startswith(f"{name}/") or identifier == "*"
         assert kind in FINDINGS
@@ -182,8 +183,8 @@ def test_splits_know_it(name):
         cut = {cell for corpus, cell in splits.PAPER_SIZES if corpus == name}
         assert cut == (set() if name in splits.UNPUBLISHED else set(card.cells))
         assert sum(sum(sizes) for (corpus, _), sizes in splits.PAPER_SIZES.items() if corpus == name) <= card.n_utterances
-        assert len(roster.load(name)) == card.n_utterances
-        assert set(roster.load(name)["cell"]) == set(card.cells)
+        assert len(rosters.load(name)) == card.n_utterances
+        assert set(rosters.load(name)["cell"]) == set(card.cells)
     dealt = {cell for corpus, cell in splits.DISJOINT_SHARES if corpus == name}
     assert dealt == (set() if card.not_disjoint else set(card.cells))
 
@@ -216,13 +217,13 @@ def test_reading_of_its_own_tree_keeps_to_the_card(name, plant):
     reading = CORPORA[name].read(tree)
     assert reading.findings == []
     assert len(reading.utterances) >= 2
-    published, paths = roster.load(name), {file.path for file in tree.files}
+    published, paths = rosters.load(name), {file.path for file in tree.files}
     for utterance in reading.utterances:
         assert utterance.corpus == name
         assert re.fullmatch(rf"{name}/[\w-]+", utterance.id)
         assert published is None or utterance.id in published.index
         assert utterance.path is None or utterance.path in paths
-        assert f"{utterance.language}_{groups.age_group(utterance.age_years)}" in card.cells
+        assert f"{utterance.language}_{cells.age_group(utterance.age_years)}" in card.cells
         assert utterance.age_source in AGE_SOURCES
         assert utterance.gender in GENDERS
         assert set(utterance.emotions) <= set(card.emotions)

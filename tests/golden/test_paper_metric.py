@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.metrics import classification_report
 
-from bimotion.groups import Cell
-from bimotion.labels import EMOTIONS, SCHEMAS
-from bimotion.protocol import Setting
-from bimotion.scoring import scores
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import EMOTIONS, SCHEMAS
+from bimotion.protocol.settings import Setting
+from bimotion.results.scoring import scores
 
 CELL = Cell("eng", "eld")
 SETTING = Setting("in-group", "inference", (CELL,), CELL)

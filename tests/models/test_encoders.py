@@ -14,11 +14,11 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from bimotion.errors import AudioError, ClipError, SettingError
-from bimotion.models import encoders
+from bimotion.evaluation.tracks.track import clips_in_memory
+from bimotion.models import encoder as encoders
 from bimotion.models.classifier import Classifier
-from bimotion.models.encoders import ModelError, load
+from bimotion.models.encoder import ModelError, load
 from bimotion.models.weights import ModelSpec
-from bimotion.tracks.track import clips_in_memory
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parents[1] / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -466,7 +466,7 @@ def test_settings_that_cannot_be_are_refused(folder):
 
 
 def test_import_loads_neither_torch_nor_transformers():
-    program = "import sys, bimotion.models.encoders; print({'torch', 'transformers', 'soundfile'} & set(sys.modules))"
+    program = "import sys, bimotion.models.encoder; print({'torch', 'transformers', 'soundfile'} & set(sys.modules))"
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "set()"

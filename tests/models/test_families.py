@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bimotion.errors import ClipError, ModelError
-from bimotion.models.encoders import load
+from bimotion.models.encoder import load
 from bimotion.models.weights import ModelSpec
 
 _spec = importlib.util.spec_from_file_location("tiny_families", Path(__file__).parents[1] / "tiny_families.py")

@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 
 from bimotion.errors import SettingError
-from bimotion.models import encoders, training
+from bimotion.io.progress import Progress
+from bimotion.models import encoder, training
 from bimotion.models import finetune as finetuning
-from bimotion.models import intake as intakes
+from bimotion.models import inputs as intakes
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.finetune import finetune
-from bimotion.models.ranks import Ranks
+from bimotion.models.parallel import Ranks
 from bimotion.models.training import FinetuneOptions, masked_loss
 from bimotion.models.weights import ModelError, ModelSpec
-from bimotion.progress import Progress
 
 _spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parents[1] / "tiny_models.py")
 tiny_models = importlib.util.module_from_spec(_spec)
@@ -391,7 +391,7 @@ def test_a_model_that_does_not_fit_is_told_in_a_line(models, tmp_path, monkeypat
 
     monkeypatch.setattr(torch.nn.Module, "to", full)
     for load in (
-        lambda: encoders.load(ModelSpec(str(models("ast")), device="cpu")),
+        lambda: encoder.load(ModelSpec(str(models("ast")), device="cpu")),
         lambda: train(models("ast"), tmp_path / "full"),
     ):
         with pytest.raises(ModelError, match=r"expected room in the memory of cpu, found: CUDA out of memory$"):

@@ -12,9 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 from bimotion.corpora import CORPORA
 from bimotion.errors import SettingError, UnknownName
-from bimotion.labels import EMOTIONS, SCHEMAS
-from bimotion.models import label_map as module
-from bimotion.models.label_map import (
+from bimotion.evaluation.tracks import label_map as module
+from bimotion.evaluation.tracks.label_map import (
     CAIRE_CHECKPOINTS,
     MAX_LABEL_MAP_BYTES,
     SYNONYMS,
@@ -24,6 +23,7 @@ from bimotion.models.label_map import (
     label_map,
     read_label_map,
 )
+from bimotion.protocol.labels import EMOTIONS, SCHEMAS
 
 EMOTION, VALENCE = SCHEMAS["emotion"], SCHEMAS["valence"]
 profile = settings(derandomize=True, deadline=None, max_examples=60)
@@ -498,7 +498,7 @@ def test_the_order_of_outputs_does_not_matter(table, data):
 
 
 def test_mapping_labels_loads_no_torch():
-    code = "import bimotion.models.label_map, sys; print(*sys.modules)"
+    code = "import bimotion.evaluation.tracks.label_map, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "bimotion.models.label_map" in loaded
+    assert "bimotion.evaluation.tracks.label_map" in loaded
     assert not {"torch", "transformers", "datasets", "pandas", "sklearn"}.intersection(loaded)

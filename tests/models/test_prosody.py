@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bimotion import audio
+from bimotion.io import audio
 from bimotion.models import prosody
 from bimotion.models.prosody import FEATURE_NAMES, SAMPLE_RATE_HZ, functionals
 

@@ -10,15 +10,16 @@ import pytest
 import torch
 
 import bimotion
-from bimotion import audio, manifest
+from bimotion.data import manifest
+from bimotion.evaluation.tracks.track import clips_in_memory
+from bimotion.io import audio
+from bimotion.io.progress import Progress
 from bimotion.models.classifier import Classifier
-from bimotion.models.encoders import load
+from bimotion.models.encoder import load
 from bimotion.models.finetune import finetune
-from bimotion.models.ranks import Ranks
+from bimotion.models.parallel import Ranks
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions
 from bimotion.models.weights import ModelSpec
-from bimotion.progress import Progress
-from bimotion.tracks.track import clips_in_memory
 
 NAMES = ("whisper-tiny.en", "whisper-base-encoder")
 EMOTIONS = ("negative", "neutral", "positive")

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bimotion.models import encoders, weights
+from bimotion.models import encoder, weights
 from bimotion.models.classifier import Classifier
 from bimotion.models.weights import ModelError, ModelSpec, located
 
@@ -78,12 +78,12 @@ def spec(folder, **options) -> ModelSpec:
 
 
 def features(folder, **options) -> np.ndarray:
-    return encoders.load(spec(folder, **options)).encode(CLIP)
+    return encoder.load(spec(folder, **options)).encode(CLIP)
 
 
 def refused(folder, *parts: str, **options) -> str:
     with pytest.raises(ModelError) as caught:
-        encoders.load(spec(folder, **options))
+        encoder.load(spec(folder, **options))
     text = str(caught.value)
     assert [part for part in parts if part not in text] == [], text
     assert "\n" not in text
@@ -101,7 +101,7 @@ def refused(folder, *parts: str, **options) -> str:
 def test_weights_of_every_form_give_the_same_features(name, make, form, plain, copy):
     folder = make(copy())
     assert (features(folder) == features(plain)).all()
-    assert encoders.load(spec(folder)).weights_format == form
+    assert encoder.load(spec(folder)).weights_format == form
     classifier = Classifier(spec(folder))
     assert classifier.weights_format == form
     if form == "pytorch":
@@ -368,9 +368,9 @@ def test_another_place_and_another_release_are_the_same_model(furnished, tmp_pat
 
 @pytest.mark.parametrize("track", ["probe", "zero-shot", "finetune"])
 def test_another_sampling_rate_is_another_run(track, furnished):
-    from bimotion.labels import schema_named
-    from bimotion.tracks import TrackOptions
-    from bimotion.tracks import track as tracked
+    from bimotion.evaluation.tracks import TrackOptions
+    from bimotion.evaluation.tracks import track as tracked
+    from bimotion.protocol.labels import schema_named
 
     def used():
         return tracked(str(furnished), track, schema_named("emotion"), TrackOptions(), device="cpu").used
@@ -444,7 +444,7 @@ def test_a_configuration_names_no_code_of_the_hub(setting, named, copy):
 
 def test_the_environment_is_left_as_it_was(copy):
     before = os.environ.get("DISABLE_SAFETENSORS_CONVERSION")
-    encoders.load(spec(pickled(copy())))
+    encoder.load(spec(pickled(copy())))
     assert os.environ.get("DISABLE_SAFETENSORS_CONVERSION") == before
     with weights._no_conversion():
         assert os.environ["DISABLE_SAFETENSORS_CONVERSION"] == "1"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion.labels import SCHEMAS
+from bimotion.protocol.labels import SCHEMAS
 
 CORPORA = {  # cell -> corpus -> clips, speakers (None: not published), annotated emotions
     "eng_eld": {"crema_d": (40, 5, 6), "elderreact": (25, None, 6), "tess": (20, 1, 7)},

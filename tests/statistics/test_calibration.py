@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion.scoring import test_set as scored_set
-from bimotion.statistics.calibration import expected_calibration_error
+from bimotion.results.scoring import test_set as scored_set
+from bimotion.results.statistics.calibration import expected_calibration_error
 
 
 def error(probabilities, reference, **how):

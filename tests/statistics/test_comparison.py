@@ -10,11 +10,11 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from bimotion.errors import SettingError
-from bimotion.groups import Cell
-from bimotion.labels import SCHEMAS
-from bimotion.protocol import BASELINE, Setting
-from bimotion.scoring import scores
-from bimotion.statistics.comparison import compare, holm
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.protocol.settings import BASELINE, Setting
+from bimotion.results.scoring import scores
+from bimotion.results.statistics.paired import compare, holm
 
 EMOTION = SCHEMAS["emotion"]
 ADULTS = {"eng_adu": {"crema_d": (40, 5, 6), "esd": (20, 2, 5)}}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from bimotion.statistics.correlation import correlation
+from bimotion.results.statistics.correlation import correlation
 
 
 def test_rho_is_scipys_with_ties():

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion.groups import Cell
-from bimotion.labels import SCHEMAS
-from bimotion.protocol import BASELINE, Setting
-from bimotion.scoring import scores
-from bimotion.statistics.counts import Counts, Stratum
-from bimotion.statistics.gaps import chance, gaps, intraclass_correlation
-from bimotion.statistics.intervals import counts_of
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.protocol.settings import BASELINE, Setting
+from bimotion.results.scoring import scores
+from bimotion.results.statistics.bootstrap import counts_of
+from bimotion.results.statistics.counts import Counts, Stratum
+from bimotion.results.statistics.gaps import chance, gaps, intraclass_correlation
 
 EMOTION = SCHEMAS["emotion"]
 ENG_ELD, ENG_ADU = Cell("eng", "eld"), Cell("eng", "adu")

@@ -50,9 +50,9 @@ the few who fail are often not among them. 3 and 4 speakers: 94.3 to 99.1 %; 2: 
 import numpy as np
 import pytest
 
-from bimotion.statistics.counts import Counts, Stratum, metric_values
-from bimotion.statistics.intervals import MEAN, Draws, statistics_of
-from bimotion.statistics.statistic import combined
+from bimotion.results.statistics.bootstrap import MEAN, Draws, statistics_of
+from bimotion.results.statistics.counts import Counts, Stratum, metric_values
+from bimotion.results.statistics.estimate import combined
 
 METRICS = ("weighted_f1", "macro_f1", "uar", "accuracy")
 PRIOR = np.array([0.3, 0.2, 0.15, 0.15, 0.12, 0.08])

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from bimotion.errors import SettingError, UnknownName
-from bimotion.groups import Cell
-from bimotion.labels import SCHEMAS
-from bimotion.protocol import Setting
-from bimotion.scoring import TestSet as ScoredSet
-from bimotion.scoring import test_set as scored_set
-from bimotion.statistics.intervals import MEAN, POOLED, Draws, counts_of, headline, statistics_of
-from bimotion.statistics.statistic import combined, mean_known
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.protocol.settings import Setting
+from bimotion.results.scoring import TestSet as ScoredSet
+from bimotion.results.scoring import test_set as scored_set
+from bimotion.results.statistics.bootstrap import MEAN, POOLED, Draws, counts_of, headline, statistics_of
+from bimotion.results.statistics.estimate import combined, mean_known
 
 CELLS = ("eng_eld", "eng_adu", "zho_eld")
 

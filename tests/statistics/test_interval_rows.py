@@ -10,12 +10,12 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from scipy import stats
 
-from bimotion import protocol
-from bimotion.groups import Cell
-from bimotion.labels import SCHEMAS
-from bimotion.protocol import BASELINE, Setting
-from bimotion.scoring import scores
-from bimotion.statistics.intervals import intervals
+from bimotion.protocol import settings
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.protocol.settings import BASELINE, Setting
+from bimotion.results.scoring import scores
+from bimotion.results.statistics.bootstrap import intervals
 
 EMOTION = SCHEMAS["emotion"]
 ENG_ELD = [Setting("in-group", "inference", (Cell("eng", "eld"),), Cell("eng", "eld"))]
@@ -181,7 +181,7 @@ FULL = {  # test clips and speakers of the paper's cells
 
 
 def test_ten_thousand_replicates_of_a_full_result_cost_a_few_scorings(table):
-    plan = protocol.settings("all")
+    plan = settings.settings("all")
     blocks = []
     for place, (train, test, corpora) in enumerate({(s.training_set, str(s.test), s.corpora) for s in plan}):
         used = {corpus: size for corpus, size in FULL[test].items() if not corpora or corpus in corpora}

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from bimotion.groups import Cell
-from bimotion.labels import SCHEMAS
-from bimotion.protocol import Setting
-from bimotion.statistics.comparison import holm
-from bimotion.statistics.counts import Stratum
-from bimotion.statistics.intervals import Draws, headline
-from bimotion.statistics.ranks import ranks, separable
-from bimotion.statistics.statistic import Statistic, combined
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.protocol.settings import Setting
+from bimotion.results.statistics.bootstrap import Draws, headline
+from bimotion.results.statistics.counts import Stratum
+from bimotion.results.statistics.estimate import Statistic, combined
+from bimotion.results.statistics.paired import holm
+from bimotion.results.statistics.ranks import ranks, separable
 
 CELL = Cell("eng", "adu")
 SETTING = Setting("in-group", "inference", (CELL,), CELL)

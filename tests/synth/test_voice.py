@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bimotion.synth import voice as module
-from bimotion.synth.voice import EMOTIONS_WITH_CUES, Voice, utter
+from bimotion.data.synthetic import voice as module
+from bimotion.data.synthetic.voice import EMOTIONS_WITH_CUES, Voice, utter
 
 ADULT = Voice("1001", "eng", 35, "m")
 ELDER = replace(ADULT, age_years=70)

@@ -1,0 +1,285 @@
+"""Whether training sets that cover a test set, or languages that are close to its own, go with better scores: over all settings
+of a finished run.
+
+The gain of a setting is its headline (weighted F1) less that of the in-group baseline of the same test clips: training and test
+in that cell, with the same corpora. Section 6.3 of arXiv 2306.14517 argues by pictures and by which languages are close.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bimotion.analysis.feature_space import coverage as covering
+from bimotion.analysis.feature_space import record
+from bimotion.analysis.feature_space.coverage import Coverage
+from bimotion.corpora import corpora_with
+from bimotion.data import manifest
+from bimotion.data.labelled import Material
+from bimotion.errors import SettingError
+from bimotion.evaluation import plan as planning
+from bimotion.evaluation import run
+from bimotion.evaluation.plan import Plan, Request
+from bimotion.evaluation.tracks import Track, TrackOptions
+from bimotion.evaluation.tracks import track as tracked
+from bimotion.io import files
+from bimotion.io.bounds import MAX_COUNT, whole_number
+from bimotion.io.progress import Progress, default_progress
+from bimotion.io.tables import Table
+from bimotion.protocol import languages
+from bimotion.protocol.labels import schema_named
+from bimotion.protocol.published import SYNTHETIC
+from bimotion.protocol.settings import Setting
+from bimotion.results import rescoring
+from bimotion.results.record import AdaptUsed, Provenance, Result
+from bimotion.results.statistics.correlation import Correlation, correlation
+
+GAINS_FILE, GAINS_VERSION = "gains.json", "2"
+METRIC = "weighted_f1"
+FACTS = {
+    "coverage": "coverage by all training clips",
+    "drawn": "coverage by as many of them as all sets have",
+    "classes": "coverage of each class by its own training clips, mean",
+    "phonology": "distance of languages: phonology",
+    "syntax": "distance of languages: syntax",
+    "inventory": "distance of languages: sounds",
+}
+"""Facts of a setting that may go with its gain. Coverages are divided by what they are if training and test clips are alike."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting: its score, the baseline's, their difference (null: no baseline on the same corpora), coverage, facts."""
+
+    transfer: str
+    method: str
+    train: list[str]
+    test: str
+    value: float | None
+    baseline: float | None
+    gain: float | None
+    coverage: Coverage
+    facts: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Related:
+    """Rank correlation of a fact with the gain, over the settings of one method (`all`: of all but in-group)."""
+
+    fact: str
+    method: str
+    correlation: Correlation
+
+
+@dataclass(frozen=True)
+class Gains:
+    """Of the run `key`, under one of its seeds, as gains.json. `adapt`: how the run was adapted, null: not; its scores are of
+    the adapted model, its coverage of the features before that. `synthetic`: some corpus is."""
+
+    key: str
+    model: str
+    seed: int
+    k: int
+    rows: list[Row]
+    correlations: list[Related]
+    provenance: Provenance
+    synthetic: bool
+    adapt: AdaptUsed | None = None
+    gains_version: str = GAINS_VERSION
+
+
+def gains(
+    folder: Path,
+    model: object = None,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    locations: Mapping[str, str | os.PathLike] | None = None,
+    k: int = covering.K,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> Gains:
+    """Coverage, language distance and gain of every setting of a finished run; written to `folder`/gains.json.
+
+    model   where the run's model lies now (a folder), if its recorded name does not say
+
+    Features come from the cache (track `probe`) or from the checkpoints beside the result (`finetune`). The first seed is used.
+    Raises RecordError, SettingError where corpora, model or checkpoints are not those of the run.
+
+    Example::
+
+        found = gains.gains(Path("results/bimotion__prosody/0123456789ab"), data_dir="/corpora")
+        found.correlations[0].correlation.rho
+    """
+    from bimotion.results.provenance import now, provenance
+
+    whole_number("k", k, 1, MAX_COUNT)
+    folder, progress, started = Path(folder), progress or default_progress(), now()
+    result = rescoring.read_result(folder)
+    if result.track == "zero-shot":
+        raise SettingError(f"{folder}: expected a run that trains, found track zero-shot")
+    track = _track(result, result.model.name if model is None else model, device)
+    material, plan = _planned(result, data_dir, locations, progress)
+    seed = result.seeds[0]
+    with contextlib.closing(track):
+        track.open(material, plan.rows(), progress)
+        rows = _rows(result, track, material, plan, folder, k, progress)
+    made = provenance(started, [seed], material.selection.manifest.states, track.device)
+    found = Gains(result.key, result.model.name, seed, k, rows, _related(rows), made, result.data.synthetic, result.adapt)
+    with files.written(folder / GAINS_FILE) as temporary:
+        text = json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return found
+
+
+def tables_of(found: Gains) -> list[Table]:
+    """Settings with their gains, and the correlations, as text."""
+    title = found.model if found.adapt is None else f"{found.model} + {found.adapt.name}"
+    settings = Table(
+        f"{title}: gain over in-group training, weighted F1 in points, and coverage",
+        ["method", "train", "test", "score", "gain", "coverage", "if alike", "by any", "coverage", "if alike", "phonology"],
+    )
+    if found.adapt is not None:
+        settings.notes.append(f"Scores: {found.adapt.summary}. Coverage: of the features before adaptation.")
+    settings.notes.append(record.legend(found.k))
+    if found.synthetic:
+        settings.notes.append(SYNTHETIC)
+    for row in found.rows:
+        one, gain = row.coverage, "–" if row.gain is None else f"{100 * row.gain:+.2f}"
+        values = [_number(value) for value in (one.coverage, one.expected, one.drawn_coverage, one.drawn_expected)]
+        score = "–" if row.value is None else f"{100 * row.value:.2f}"
+        kind, train = f"{row.transfer}, {row.method}", "+".join(row.train)
+        numbers = [*values[:2], str(one.n_drawn or "–"), *values[2:], _number(row.facts["phonology"])]
+        settings.rows.append([kind, train, row.test, score, gain, *numbers])
+    related = Table(
+        "Spearman's rank correlation with the gain", ["fact", "settings", "n", "test cells", "rho", "by chance, 95 %", "p"]
+    )
+    for one in found.correlations:
+        rho = one.correlation
+        known = ["–", rho.reason, "–"]
+        if rho.rho is not None:
+            known = [f"{rho.rho:+.2f}", f"{rho.low:+.2f} to {rho.high:+.2f}", f"{rho.p:.4f}"]
+        related.rows.append([FACTS[one.fact], one.method, str(rho.n), str(rho.n_cells), *known])
+    related.notes += [
+        "Few settings, which share test clips and training sets: a description of this run, no proof. By chance: the fact "
+        "shuffled among the settings of a test cell. p is not corrected for the number of rows, and with few settings a cell "
+        "it cannot be small: there are few ways to shuffle them.",
+        "Distances: of cross-lingual settings, share of features that differ (languages.tsv), where they differ among "
+        "settings; closer languages gain more where rho is negative.",
+    ]
+    return [settings, related]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _track(result: Result, model: object, device: str | None) -> Track:
+    options, trusted = TrackOptions.recorded(result.track, result.model), bool(result.model.options.get("trust_remote_code"))
+    spec = {"revision": result.model.revision, "trust_remote_code": trusted, "device": device}
+    track = tracked(model, result.track, schema_named(result.schema.name), options, **spec)
+    if track.used != result.model:
+        raise SettingError(f"expected the run's model, {result.model.name} {result.model.version}, found {track.used}")
+    return track
+
+
+def _planned(result: Result, data_dir, locations, progress: Progress) -> tuple[Material, Plan]:
+    used = tuple(name for name, one in result.data.corpora.items() if one.n_utterances)
+    cells = result.protocol.cells and tuple(result.protocol.cells)
+    split, schema = result.split, result.schema.name
+    request = Request(
+        data_dir, result.protocol.name, cells, split.rule, split.seed, schema, used, locations, result.limit, allow_missing=True
+    )
+    material, plan = planning.plan(request, progress)
+    if manifest.fingerprint(material.table) != result.data.fingerprint:
+        raise SettingError(f"expected the clips that run {result.key} used, found others: check --corpora")
+    return material, plan
+
+
+def _rows(result: Result, track: Track, material: Material, plan: Plan, folder: Path, k: int, progress: Progress) -> list[Row]:
+    marks, rows = material.reference == 1, {}
+    tests = {setting: _marked(material, [setting.test], "test", setting.corpora) for setting in plan.settings}
+    trains = {setting: _marked(material, setting.train, "train", setting.corpora) for setting in plan.settings}
+    n_drawn: dict[bytes, int] = {}  # of the clips that are tested: settings of `extension` name other corpora for the same
+    for setting in plan.settings:
+        test = tests[setting].tobytes()
+        n_drawn[test] = min(n_drawn.get(test, len(tests[setting])), len(trains[setting]))
+    jobs = {job.name: job for job in plan.jobs(result.seeds[:1])}
+    pairs = [(one, jobs[one.name]) for one in plan.training_sets]
+    for one, job in progress.track(pairs, len(pairs), "coverage", "settings"):
+        kept = folder / run.CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}" / "best"
+        if track.name == "finetune" and not kept.is_dir():
+            raise SettingError(f"{kept}: expected the checkpoint of the run, found none (--no-save-checkpoints?)")
+        numbers = np.unique(np.concatenate([job.train, job.test]))
+        features = track.embeddings(job, numbers, folder, kept)
+        place = np.full(len(material.table), -1)
+        place[numbers] = np.arange(len(numbers))
+        for setting in (setting for setting in plan.settings if setting.training_set == one.name):
+            train, test = (chosen[setting] for chosen in (trains, tests))
+            drawn = n_drawn[test.tobytes()]
+            found = covering.coverage(features[place[train]], features[place[test]], k, drawn)
+            of_classes = [
+                covering.coverage(features[place[train[marks[train, c]]]], features[place[test[marks[test, c]]]], k)
+                for c in np.flatnonzero(marks[test].any(axis=0))
+            ]
+            rows[setting] = _row(result, setting, plan.settings, found, of_classes)
+    return [rows[setting] for setting in plan.settings]
+
+
+def _marked(material: Material, cells, part: str, corpora) -> np.ndarray:
+    places = material.places(cells, part, corpora)
+    return places[(material.reference[places] == 1).any(axis=1)]
+
+
+def _row(result: Result, setting: Setting, settings: list[Setting], found: Coverage, of_classes: list[Coverage]) -> Row:
+    value, base = _headline(result, setting), next((s for s in settings if _is_baseline(s, setting, result)), None)
+    baseline = None if base is None else _headline(result, base)
+    shares = [0.0 if one.n_train == 0 else one.coverage / one.expected for one in of_classes if one.coverage is not None]
+    facts: dict[str, float | None] = {
+        "coverage": found.coverage / found.expected if found.expected else found.coverage,
+        "drawn": found.drawn_coverage / found.drawn_expected if found.drawn_expected else found.drawn_coverage,
+        "classes": sum(shares) / len(shares) if shares else None,
+    }
+    facts |= {kind: languages.distance_from(setting.train, setting.test, kind) for kind in languages.KINDS}
+    gain = None if value is None or baseline is None else value - baseline
+    train = list(setting.train_names)
+    return Row(setting.transfer, setting.method, train, str(setting.test), value, baseline, gain, found, facts)
+
+
+def _headline(result: Result, setting: Setting) -> float | None:
+    """Mean over the cell's corpora, of the run's first seed."""
+    wanted = (setting.transfer, setting.method, list(setting.train_names), str(setting.test), METRIC, "mean", result.seeds[0])
+    for score in result.scores:
+        if (score.transfer, score.method, score.train, score.test, score.metric, score.pooling, score.seed) == wanted:
+            return score.value
+    return None
+
+
+def _is_baseline(candidate: Setting, setting: Setting, result: Result) -> bool:
+    """Whether it trains and tests in the test cell of the other, with the same corpora."""
+    if candidate.transfer != "in-group" or candidate.test != setting.test:
+        return False
+    present = {name for name, one in result.data.corpora.items() if one.n_utterances}
+    used = [present & set(corpora_with([setting.test], one.corpora)) for one in (candidate, setting)]
+    return used[0] == used[1]
+
+
+def _related(rows: list[Row]) -> list[Related]:
+    found = []
+    crossing = [row for row in rows if row.transfer != "in-group" and row.gain is not None]
+    for fact in FACTS:
+        kept = [row for row in crossing if row.facts[fact] is not None]
+        if fact in languages.KINDS:
+            kept = [row for row in kept if row.transfer == "cross-lingual"]
+        methods = list(dict.fromkeys(row.method for row in kept))
+        for method in methods if len(methods) == 1 else ("all", *methods):
+            some = [row for row in kept if method in ("all", row.method)]
+            values = [row.facts[fact] for row in some]
+            if fact in languages.KINDS and len(set(values)) == 1:
+                continue  # Tables 3 and 4 know two languages, so one distance
+            found.append(Related(fact, method, correlation([row.gain for row in some], values, [row.test for row in some])))
+    return found

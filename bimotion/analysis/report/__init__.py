@@ -1,0 +1,58 @@
+"""A report of a finished run: which numbers a reader asks for, in which order, and what is said beside them.
+
+Everything comes from result.json and predictions.parquet; no torch. Sections first, then how they are shown.
+
+document.py      what a report is made of: sections, tables, caveats, pictures; its Markdown
+scorebook.py     the scores of a run by setting, and whether the predictions bear them out
+scores.py        the paper's tables, heat maps;  classes.py: labels, confusions;  between.py: gaps between groups
+caveats.py       what to know before believing a number;  provenance.py: how it was made
+html.py          the report as HTML
+"""
+
+from pathlib import Path
+
+from bimotion.analysis.compare import Run
+from bimotion.analysis.report.between import between_groups
+from bimotion.analysis.report.caveats import caveats
+from bimotion.analysis.report.classes import confusions, labels
+from bimotion.analysis.report.document import Report, Section
+from bimotion.analysis.report.provenance import projections, provenance
+from bimotion.analysis.report.scorebook import scorebook
+from bimotion.analysis.report.scores import lead, scores, transfer
+from bimotion.results.record import Result
+
+
+def report_of(run: Run, folder: Path) -> Report:
+    """The report of a run; `folder`: its own, where pictures of it may lie too. Raises RecordError.
+
+    Example::
+
+        folder = Path("results/bimotion__prosody/0123456789ab")
+        [run] = comparing.load([folder])
+        print(reporting.report_of(run, folder).markdown(folder))
+    """
+    book = scorebook(run)
+    warned = caveats(run, book)
+    sections = (
+        scores(run, book),
+        Section("caveats", "Before you believe a number", caveats=warned),
+        transfer(book),
+        labels(run, book),
+        confusions(run, book),
+        between_groups(run, book),
+        *projections(run.result, folder),
+        provenance(run.result),
+    )
+    stamps = tuple(caveat.name for caveat in warned if caveat.severe)
+    told = tuple(one for one in sections if one.caveats or one.grids or one.pictures)
+    return Report(run.result.title, _asked(run.result), lead(book, run.result), stamps, told)
+
+
+def _asked(result: Result) -> str:
+    seeds = f"seed{'s' * (len(result.seeds) > 1)} {', '.join(map(str, result.seeds))}"
+    cells = f" in {', '.join(result.protocol.cells)}" if result.protocol.cells else ""
+    words = [f"track {result.track}", f"split {result.split.rule}", f"schema {result.schema.name}"]
+    words += [f"protocol {result.protocol.name}{cells}", seeds, f"run {result.key}", f"finished {result.provenance.finished}"]
+    if result.adapt is not None:
+        words.insert(0, f"adapted: {result.adapt.summary}")
+    return " · ".join(words)

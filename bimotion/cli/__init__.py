@@ -1,0 +1,110 @@
+"""The command line: every command, and how errors reach the user."""
+
+import logging
+import os
+import sys
+from typing import Annotated, TextIO
+
+import typer
+
+from bimotion.cli import data, leaderboard
+from bimotion.cli.check_model import check_model
+from bimotion.cli.compare import compare
+from bimotion.cli.evaluate import evaluate, score
+from bimotion.cli.project import coverage, project
+from bimotion.cli.publish import publish
+from bimotion.cli.report import report
+from bimotion.cli.submit import labels, submit
+from bimotion.errors import BimotionError
+
+ENVIRONMENT = """Environment variables:
+
+BIMOTION_CORPORA: folder with one sub-folder a corpus, where --corpora is not given.
+
+BIMOTION_CACHE: folder of indices and features (default: $XDG_CACHE_HOME/bimotion, else ~/.cache/bimotion); safe to delete.
+
+HF_HOME, HF_TOKEN, HF_HUB_OFFLINE: as everywhere with the Hugging Face Hub."""
+GO_ON = ("evaluate", "project", "coverage", "publish")
+"""Commands that keep what they have done and go on from there when they are called again."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+app = typer.Typer(
+    help="Speech emotion recognition across languages and age groups: datasets, protocol, evaluation.",
+    epilog=ENVIRONMENT,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(evaluate)
+app.command()(score)
+app.command()(check_model)
+app.command()(compare)
+app.command()(report)
+app.command()(project)
+app.command()(coverage)
+app.command()(submit)
+app.command()(publish)
+app.add_typer(data.app, name="data")
+app.add_typer(labels, name="labels")
+app.add_typer(leaderboard.app, name="leaderboard")
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from bimotion import __version__
+
+        print(f"bimotion {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: errors that users can mend are one message and exit code 2, never a traceback."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _nowhere(number))
+        getattr(sys, name).reconfigure(errors="backslashreplace")  # any encoding shows what it can, and the rest as \\u2192
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # of each retry; what comes of them is one line of ours
+    try:
+        app()
+    except BimotionError as error:
+        _refuse(str(error))
+    except OSError as error:  # a full disk, a folder without permission, a file that vanished
+        _refuse(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    except UnicodeEncodeError as error:  # Parquet, Arrow and HTML hold UTF-8 only
+        _refuse(f"expected names that are UTF-8 text, found {error.object[:200]!r}: rename the file or folder")
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            _say_interrupted()
+        raise
+
+
+def _nowhere(number: int) -> TextIO:
+    """In place of a stream that whoever started this process has closed: of workers too, and no other file takes its number."""
+    opened = os.open(os.devnull, os.O_RDWR)
+    if opened == number:
+        os.set_inheritable(opened, True)
+    else:
+        os.dup2(opened, number)
+        os.close(opened)
+    return os.fdopen(number, "w", encoding="utf-8")
+
+
+def _say_interrupted() -> None:
+    goes_on = any(word in GO_ON for word in sys.argv[1:2])
+    kept = "what is done is kept: the same command goes on from there" if goes_on else "no half-written file is left"
+    print(f"bimotion: stopped by Ctrl-C; {kept}", file=sys.stderr)
+
+
+def _refuse(message: str) -> None:
+    print(f"bimotion: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,1 @@
+"""Utterances -> the clips of a run: locate, index, split, select, cache."""

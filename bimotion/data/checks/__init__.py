@@ -1,0 +1,1 @@
+"""What is wrong with a copy of the corpora, and what it holds."""

@@ -1,0 +1,179 @@
+"""The corpus doctor: is each corpus there, whole and sound? Damage is told apart from defects of every true copy."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bimotion.corpora import CORPORA, EXTENSION_CORPORA, corpus_named
+from bimotion.corpora.utterance import FINDINGS, UNUSABLE, Finding
+from bimotion.data.checks.inspection import inspect, inspected, near_equal
+from bimotion.data.checks.replaced import replaced
+from bimotion.data.manifest import Manifest, build
+from bimotion.errors import CorpusAmbiguous, CorpusMalformed, CorpusNotFound, MissingExtra, some
+from bimotion.io.audio import SILENCE_PEAK
+from bimotion.io.progress import Progress
+from bimotion.io.tables import Table
+
+SHORT_S = 0.025
+LONG_S = 60.0  # the longest utterance of IEMOCAP, the corpus with the longest, has 34 s
+FEW_CLIPS, ONE_LENGTH_SHARE = 20, 0.9  # half of URDU's clips have one length each, in every copy
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """State of one corpus.
+
+    n_utterances   usable clips, of n_published
+    problems       findings that make clips unusable, or that no true copy has
+    harmless       defects that every true copy has, second copies of a clip, sound files that are no clips
+    """
+
+    corpus: str
+    folder: str | None
+    n_utterances: int
+    n_published: int
+    problems: list[Finding]
+    harmless: list[Finding]
+    synthetic: bool = False
+
+    @property
+    def state(self) -> str:
+        if self.folder is None:
+            return "optional, not found" if self.corpus in EXTENSION_CORPORA else "not found"
+        if any(finding.kind == "malformed" for finding in self.problems):
+            return "malformed"
+        if any(finding.kind in UNUSABLE for finding in self.problems):
+            return "incomplete"
+        if self.problems:
+            return "odd"
+        return "synthetic" if self.synthetic else "complete"
+
+
+def diagnose(
+    root: str | os.PathLike | None,
+    progress: Progress,
+    *,
+    locations: Mapping[str, str | os.PathLike] | None = None,
+    listen: bool = True,
+    deep: bool = False,
+) -> list[Diagnosis]:
+    """Diagnosis of every corpus of the registry. `listen`: decode all clips, to find silence, repeated and
+    broken sound, and implausible lengths.
+    `deep`: read all clips, to find those that were replaced by others of the same size and time since the cache was made.
+
+    Raises CorpusNotFound where no corpus at all is found below the root.
+    """
+    locations = {corpus_named(name).name: place for name, place in (locations or {}).items()}
+    diagnoses = [
+        _diagnosis(name, root, {name: locations[name]} if name in locations else {}, progress, listen, deep) for name in CORPORA
+    ]
+    if all(diagnosis.folder is None for diagnosis in diagnoses):
+        build(root, locations=locations)  # raises, saying what the folder holds instead
+    return diagnoses
+
+
+def _diagnosis(
+    name: str, root, locations: Mapping[str, str | os.PathLike], progress: Progress, listen: bool, deep: bool
+) -> Diagnosis:
+    card = CORPORA[name].card
+    try:
+        manifest = build(root, corpora=[name], locations=locations, progress=progress)
+    except CorpusNotFound:
+        if locations:
+            raise  # a folder that the user named is not an absent corpus
+        return Diagnosis(name, None, 0, card.n_utterances, [], [])
+    except (CorpusMalformed, CorpusAmbiguous, MissingExtra) as error:
+        kind = "needs an extra" if isinstance(error, MissingExtra) else "malformed"
+        return Diagnosis(name, str(root), 0, card.n_utterances, [Finding(kind, name, card.title, str(error))], [])
+    rows = manifest.table
+    clip_of = dict(zip(rows["path"], rows["id"], strict=True))
+    findings = list(manifest.findings)
+    findings += replaced(manifest, name, progress) if deep else []  # first: what is heard next is remembered
+    findings += [*lengths(name, rows), *_heard(name, manifest, progress)] if listen else []
+    harmless, problems = [], []
+    for finding in findings:
+        (harmless if _is_harmless(finding, clip_of, card.known or {}) else problems).append(finding)
+    return Diagnosis(
+        corpus=name,
+        folder=str(manifest.roots[name]),
+        n_utterances=len(rows),
+        n_published=card.n_utterances,
+        problems=problems,
+        harmless=harmless,
+        synthetic=name in manifest.synthetic,
+    )
+
+
+def _is_harmless(finding: Finding, clip_of: dict[str, str], known: dict[str, str]) -> bool:
+    clip = clip_of.get(finding.where, finding.where)
+    return finding.kind in ("copy", "unrecognised") or finding.kind in (known.get(clip), known.get("*"))
+
+
+def oddities(name: str, manifest: Manifest) -> dict[str, int]:
+    """Kind -> number of what is odd about the clips of a corpus that can be used, as far as it is known without listening; with
+    what listening tells where somebody has listened to these very files."""
+    findings = [one for one in manifest.findings if one.corpus == name and one.kind in ("contradiction", "conflict", "rate")]
+    findings += lengths(name, manifest.table[manifest.table["corpus"] == name])
+    if inspected(manifest, name) is not None:
+        findings += _heard(name, manifest, Progress())
+    return dict(sorted(Counter(one.kind for one in findings).items()))
+
+
+def lengths(name: str, rows: pd.DataFrame) -> list[Finding]:
+    """Clips of implausible length, and a corpus whose clips all have the same, by their headers."""
+    findings = []
+    for kind, chosen in (("short", rows["duration_s"] < SHORT_S), ("long", rows["duration_s"] > LONG_S)):
+        findings += [Finding(kind, name, clip, f"{s:.3f} s") for clip, s in rows.loc[chosen, ["id", "duration_s"]].to_numpy()]
+    counts = rows["duration_s"].round(3).value_counts()
+    if len(rows) >= FEW_CLIPS and counts.iloc[0] >= ONE_LENGTH_SHARE * len(rows):
+        detail = f"{counts.iloc[0]} of {len(rows)} clips have {counts.index[0]:.3f} s"
+        findings.append(Finding("one length", name, CORPORA[name].card.title, detail))
+    return findings
+
+
+def _heard(name: str, manifest: Manifest, progress: Progress) -> list[Finding]:
+    heard = inspect(manifest, name, progress)
+    findings = [Finding("unreadable", name, clip, problem) for clip, problem in heard["problem"].dropna().items()]
+    quiet = heard.index[heard["peak"] < SILENCE_PEAK]
+    findings += [Finding("silent", name, clip, f"peak {heard.at[clip, 'peak']:.6f}") for clip in quiet]
+    sounding = heard.dropna(subset="sha256").drop(index=quiet)
+    constant = sounding.index[sounding["is_constant"].astype(bool)]
+    findings += [Finding("constant", name, clip, f"all {heard.at[clip, 'peak']:.6f}") for clip in constant]
+    sounding = sounding.drop(index=constant)
+    labels = manifest.table.set_index("id")["emotions"].map(tuple)
+    for first, *others in sorted(sorted(clips) for clips in sounding.groupby("sha256").groups.values()):
+        for clip in others:
+            other = next((one for one in (first, *others) if labels[one] != labels[clip]), None)
+            kind, of = ("duplicate", first) if other is None else ("contradicting", other)
+            findings.append(Finding(kind, name, clip, f"of {of}"))
+    alike: dict[str, Finding] = {}  # of several alike each but the first once, as of equal samples
+    for first, second, how in near_equal(manifest, name, sounding.sort_index().drop_duplicates("sha256")):
+        alike.setdefault(second, Finding("near duplicate", name, second, f"of {first}: {how}"))
+    return findings + list(alike.values())
+
+
+def as_table(diagnoses: list[Diagnosis]) -> Table:
+    """One line a corpus; each kind of finding with its first five and the total below."""
+    table = Table("Corpora", ["corpus", "state", "clips", "of", "folder"])
+    for diagnosis in diagnoses:
+        table.rows.append(
+            [
+                diagnosis.corpus,
+                diagnosis.state,
+                str(diagnosis.n_utterances),
+                str(diagnosis.n_published),
+                diagnosis.folder or CORPORA[diagnosis.corpus].card.url,
+            ]
+        )
+        for title, findings in (("", diagnosis.problems), ("harmless: ", diagnosis.harmless)):
+            kinds: dict[str, list[str]] = defaultdict(list)
+            for finding in findings:
+                kinds[finding.kind].append(f"{finding.where} ({finding.detail})" if finding.detail else finding.where)
+            for kind, names in kinds.items():
+                table.notes.append(f"{diagnosis.corpus}: {title}{len(names)} {kind} ({FINDINGS[kind]}): {some(names)}")
+    if absent := [diagnosis.corpus for diagnosis in diagnoses if diagnosis.state.startswith("optional")]:
+        table.notes.append(f"optional: {', '.join(absent)}: for protocol extension alone")
+    return table

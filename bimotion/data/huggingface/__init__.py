@@ -1,0 +1,1 @@
+"""The corpora as Hugging Face data sets: build, load, export, publish."""

@@ -1,0 +1,63 @@
+"""Rosters: the published clips of each corpus with the part that every split rule gives them. Ids only, no data.
+
+One gzipped table a corpus in `bimotion/rosters/`, columns `stem cell speaker gender paper disjoint`: the clip's name, its
+cell by the paper's own ages, its speaker and gender (as far as the name, or a list in the corpus's module, tells them), and
+its part under the two rules (splits.py). They make an exact cut possible on an incomplete copy, and say what a complete
+copy is. Content is held against `SHA256SUMS`. Made again, from complete copies of the corpora, by
+
+    python -m bimotion.data.splits CORPORA_ROOT [OUTPUT_FOLDER]
+
+YueMotion has none: its own metadata lists all clips and their official split.
+"""
+
+import gzip
+import hashlib
+import io
+import zlib
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from bimotion.errors import RecordError
+
+FOLDER = Path(__file__).parent
+SUMS = "SHA256SUMS"
+COLUMNS = ("stem", "cell", "speaker", "gender", "paper", "disjoint")
+
+
+@cache
+def load(corpus: str) -> pd.DataFrame | None:
+    """Roster of a corpus, indexed by utterance id, empty strings as None; None where it has none. Raises RecordError.
+
+    >>> load("tess").loc["tess/OAF_bite_neutral", "cell"]           # the paper's code took OA_bite for the adult
+    'eng_adu'
+    """
+    path = FOLDER / f"{corpus}.tsv.gz"
+    if not path.exists():
+        return None
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error):  # a checksum that is wrong says the same
+        content = b""
+    if hashlib.sha256(content).hexdigest() != _sums().get(path.name):
+        raise RecordError(f"{path}: content differs from its checksum in {SUMS}; reinstall bimotion")
+    table = pd.read_csv(io.BytesIO(content), sep="\t", dtype=str, keep_default_na=False)
+    table.index = pd.Index(corpus + "/" + table["stem"], name="id")
+    return table
+
+
+def save(corpus: str, table: pd.DataFrame, folder: Path) -> None:
+    """Write a roster and its checksum; the same table gives the same content on every machine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = table[list(COLUMNS)].sort_values("stem").to_csv(sep="\t", index=False, lineterminator="\n").encode()
+    name = f"{corpus}.tsv.gz"
+    (folder / name).write_bytes(gzip.compress(content, mtime=0))
+    sums = _sums(folder) | {name: hashlib.sha256(content).hexdigest()}
+    (folder / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), encoding="utf-8")
+
+
+def _sums(folder: Path = FOLDER) -> dict[str, str]:
+    path = folder / SUMS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return {name: digest for digest, name in (line.split() for line in lines)}

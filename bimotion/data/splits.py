@@ -1,0 +1,276 @@
+"""Split rules: which part (train, validation, test) and which cell each utterance belongs to.
+
+paper      sizes of Tables 1 and 2 of arXiv 2306.14517: official splits for ESD, ElderReact and YueMotion; elsewhere a cut
+           by clip, so test speakers are in training too. Cells by the paper's own ages: YueMotion elderly from 59, the
+           clip OA_bite adult.
+disjoint   no speaker in two parts, where the corpus can give that; the true age decides the cell. Sizes are in speakers.
+
+The paper knows no EMO-DB, ShEMO and URDU: `paper` has nothing of its own for them, so both rules give them the same parts, with
+speakers apart.
+
+Both are pure functions of utterance ids (and, for YueMotion, of its metadata): clips are ordered by
+sha256(version, seed, id), never by directory or global random state. A part never moves when clips or corpora are added.
+"""
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bimotion.corpora import CORPORA
+from bimotion.corpora.utterance import PARTS, Finding
+from bimotion.data import rosters
+from bimotion.data.manifest import Manifest, build
+from bimotion.errors import CorpusIncomplete, CorpusMalformed, UnknownName, some
+from bimotion.io.bounds import MAX_SEED, whole_number
+from bimotion.protocol import cells as groups
+
+SPLIT_VERSION = "1"
+RULES = ("paper", "disjoint")
+OFFICIAL = ("elderreact", "esd", "yuemotion")
+"""Corpora with a split of their own, which the paper uses."""
+UNPUBLISHED = ("emo_db", "shemo", "urdu")
+"""Corpora that neither the paper nor they themselves cut: their speakers are kept apart under both rules."""
+ROSTERED = ("crema_d", "csed", "elderreact", "emo_db", "esd", "iemocap", "shemo", "tess", "urdu")
+"""Corpora whose parts are shipped (rosters/)."""
+
+PAPER_SIZES = {
+    ("crema_d", "eng_eld"): (150, 42, 300),
+    ("crema_d", "eng_adu"): (5000, 750, 1200),
+    ("csed", "zho_eld"): (200, 52, 400),
+    ("elderreact", "eng_eld"): (615, 355, 353),
+    ("esd", "zho_adu"): (15000, 1000, 1500),
+    ("esd", "eng_adu"): (15000, 1000, 1500),
+    ("iemocap", "eng_adu"): (7500, 1039, 1500),
+    ("tess", "eng_eld"): (699, 200, 500),
+    ("tess", "eng_adu"): (700, 201, 500),
+}
+"""(corpus, cell) -> clips in train, validation, test: Table 1."""
+
+YUEMOTION_PAPER_SIZES = {("m", "yue_adu"): (120, 36, 84), ("f", "yue_adu"): (210, 63, 147)}
+"""(gender, cell) -> clips in train, validation, test: Table 2."""
+
+PAPER_YUEMOTION_ELDERLY_FROM_YEARS = 59
+PAPER_CELLS = {"tess/OAF_bite_neutral": "eng_adu"}
+"""Utterances whose cell in the paper is not that of their speaker's age."""
+
+DISJOINT_SHARES = {
+    ("crema_d", "eng_eld"): (0.30, 0.09, 0.61),
+    ("crema_d", "eng_adu"): (0.72, 0.11, 0.17),
+    ("esd", "zho_adu"): (0.6, 0.2, 0.2),
+    ("esd", "eng_adu"): (0.6, 0.2, 0.2),
+    ("iemocap", "eng_adu"): (0.6, 0.2, 0.2),
+    ("yuemotion", "yue_adu"): (0.50, 0.15, 0.35),
+    ("yuemotion", "yue_eld"): (0.50, 0.15, 0.35),
+    ("emo_db", "deu_adu"): (0.50, 0.15, 0.35),
+    ("shemo", "fas_adu"): (0.50, 0.15, 0.35),
+    ("urdu", "urd_adu"): (0.50, 0.15, 0.35),
+}
+"""(corpus, cell) -> shares of speakers in train, validation, test; the paper's shares of clips where it has such."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Parts of the utterances of a manifest under one rule.
+
+    table            index: utterance id; columns `cell`, `part`, `speaker_disjoint`; sorted by id
+    not_disjoint     corpus -> why its speakers stand in several parts, for corpora in the table
+    findings         utterances that are in no part because they are in no cell (`unlisted` ones are the manifest's)
+    """
+
+    rule: str
+    seed: int
+    version: str
+    table: pd.DataFrame
+    not_disjoint: dict[str, str]
+    findings: tuple[Finding, ...]
+
+
+def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
+    """Cells and parts of all usable utterances of a manifest.
+
+    `seed` other than 0 deals the clips (paper) or speakers (disjoint) again, with the same sizes; official splits stay.
+    Raises UnknownName, CorpusMalformed (a YueMotion clip without official part).
+    """
+    if rule not in RULES:
+        raise UnknownName("split rule", rule, RULES)
+    whole_number("split_seed", seed, 0, MAX_SEED)
+    table, findings = manifest.table, []
+    placed = {"cell": pd.Series(index=table["id"], dtype=object), "part": pd.Series(index=table["id"], dtype=object)}
+    for corpus, rows in table.groupby("corpus"):
+        rows = rows.set_index("id")
+        cells = paper_cells(rows) if rule == "paper" else true_cells(rows)
+        parts = _parts(corpus, manifest, rule, seed).reindex(rows.index)
+        findings += [Finding("no cell", corpus, clip, f"{rows.at[clip, 'age_years']}") for clip in rows.index[cells.isna()]]
+        placed["cell"][rows.index], placed["part"][rows.index] = cells, parts
+    corpus_of = table.set_index("id")["corpus"]
+    reasons = {name: reason for name in manifest.corpora if (reason := why_not_disjoint(name, rule))}
+    placed["speaker_disjoint"] = ~corpus_of.isin(reasons)
+    return Split(
+        rule=rule,
+        seed=seed,
+        version=SPLIT_VERSION,
+        table=pd.DataFrame(placed).dropna().sort_index(),
+        not_disjoint=reasons,
+        findings=tuple(findings),
+    )
+
+
+def why_not_disjoint(corpus: str, rule: str) -> str | None:
+    """Why speakers of a corpus stand in several parts under a rule; None where they do not."""
+    if rule == "disjoint" or corpus in UNPUBLISHED:
+        return CORPORA[corpus].card.not_disjoint
+    if corpus in OFFICIAL:
+        return CORPORA[corpus].card.not_disjoint or "the official split shares speakers"
+    return CORPORA[corpus].card.not_disjoint or "the paper's split is by clip and shares speakers"
+
+
+def true_cells(rows: pd.DataFrame) -> pd.Series:
+    """Cell of each row by the speaker's age; None where the age is in no group. Index as given."""
+    ages = [groups.age_group(age) for age in rows["age_years"]]
+    cells = [f"{language}_{age}" if age else None for language, age in zip(rows["language"], ages, strict=True)]
+    return pd.Series(cells, index=rows.index, dtype=object)
+
+
+def paper_cells(rows: pd.DataFrame) -> pd.Series:
+    """Cell of each row (indexed by id) by the ages that the paper's code uses."""
+    cells = true_cells(rows)
+    elderly = (rows["corpus"] == "yuemotion") & (rows["age_years"] >= PAPER_YUEMOTION_ELDERLY_FROM_YEARS)
+    cells[elderly] = "yue_eld"
+    for clip in cells.index.intersection(list(PAPER_CELLS)):
+        cells[clip] = PAPER_CELLS[clip]
+    return cells
+
+
+def _parts(corpus: str, manifest: Manifest, rule: str, seed: int) -> pd.Series:
+    """Utterance id -> part, for all clips of a corpus that the rule knows."""
+    known = rosters.load(corpus)
+    if known is not None:
+        return known[rule] if seed == 0 else deal(corpus, known, rule, seed)
+    listed = manifest.listed[manifest.listed["corpus"] == corpus].set_index("id")
+    if rule == "paper":
+        if without := list(listed.index[listed["official_split"].isna()]):
+            raise CorpusMalformed(f"{corpus}: expected an official part for each clip, found none for {some(without)}")
+        return listed["official_split"]
+    if corpus not in manifest.synthetic and len(listed) < CORPORA[corpus].card.n_utterances:
+        raise CorpusIncomplete(
+            f"{corpus}: the rule 'disjoint' deals its speakers and needs all {CORPORA[corpus].card.n_utterances} entries of "
+            f"its metadata (sound may be missing), found {len(listed)} in {manifest.roots[corpus]}; copy the metadata again"
+        )
+    return deal(corpus, listed.assign(cell=true_cells(listed)).dropna(subset="cell"), rule, seed)
+
+
+def deal_roster(corpus: str, listed: pd.DataFrame) -> pd.DataFrame:
+    """Roster of a complete corpus from its manifest rows: what `python -m bimotion.data.splits` saves."""
+    listed = listed.set_index("id")
+    table = pd.DataFrame(
+        {
+            "stem": listed.index.str.removeprefix(f"{corpus}/"),
+            "cell": paper_cells(listed),
+            "speaker": listed["speaker"].fillna(""),
+            # CREMA-D and ElderReact tell it in files that are not ours to pass on
+            "gender": "" if corpus in ("crema_d", "elderreact") else listed["gender"],
+            "paper": listed["official_split"],
+        },
+        index=listed.index,
+    )
+    if corpus not in OFFICIAL:
+        table["paper"] = deal(corpus, table, "paper", seed=0)
+    table["disjoint"] = table["paper"] if CORPORA[corpus].card.not_disjoint else deal(corpus, table, "disjoint", seed=0)
+    return table
+
+
+def deal(corpus: str, listed: pd.DataFrame, rule: str, seed: int) -> pd.Series:
+    """Parts of all clips of a corpus under a rule and seed. `listed`: index id; columns cell, speaker, gender, (paper).
+
+    The paper's cut is stratified by gender (by speaker, which is finer, where the name does not tell the gender).
+    """
+    cut_by_clip = rule == "paper" and corpus not in UNPUBLISHED
+    by_clip = cut_by_clip or CORPORA[corpus].card.not_disjoint is not None
+    if by_clip and corpus in OFFICIAL:
+        return listed["paper"]
+    return _deal_clips(corpus, listed, seed) if by_clip else _deal_speakers(corpus, listed, seed)
+
+
+def _deal_clips(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
+    parts = pd.Series(index=listed.index, dtype=object)
+    for cell, rows in listed.groupby("cell"):
+        strata = rows["gender"].where(rows["gender"] != "", rows["speaker"])
+        parts[rows.index] = cut(list(rows.index), list(strata), PAPER_SIZES[corpus, cell], seed)
+    return parts
+
+
+def _deal_speakers(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
+    """Each speaker is dealt once, in the cell of most of its clips, so that one who turns 60 stays together."""
+    units = listed["speaker"].map(lambda speaker: conversation(corpus, speaker))
+    homes = listed["cell"].groupby(units).agg(lambda cells: cells.mode().iloc[0])
+    genders = listed["gender"].groupby(units).agg(lambda found: found.iloc[0] if found.nunique() == 1 else "")
+    part_of: dict[str, str] = {}
+    for cell in sorted(set(homes)):
+        names = list(homes.index[homes == cell])
+        sizes = rounded(DISJOINT_SHARES[corpus, cell], len(names))
+        part_of |= dict(zip(names, cut(names, list(genders[names]), sizes, seed), strict=True))
+    return units.map(part_of)
+
+
+def conversation(corpus: str, speaker: str) -> str:
+    """What is dealt as one: a speaker; in IEMOCAP both speakers of a session, who are in each other's recordings."""
+    return speaker[:-1] if corpus == "iemocap" else speaker
+
+
+def cut(names: Sequence[str], strata: Sequence[str], sizes: tuple[int, int, int], seed: int) -> list[str]:
+    """Part of each name, with exactly `sizes` names in train, validation, test, every stratum in proportion.
+
+    Names of a stratum are in hash order and spread evenly over one line, which is then cut twice.
+
+    >>> cut(["a", "b", "c", "d"], ["f", "f", "m", "m"], (2, 0, 2), seed=0)
+    ['train', 'test', 'test', 'train']
+    """
+    if len(names) != sum(sizes):
+        raise CorpusIncomplete(f"expected {sum(sizes)} names to cut into {sizes}, found {len(names)}: {some(sorted(names))}")
+    members: dict[str, list[str]] = {}
+    for name, stratum in zip(names, strata, strict=True):
+        members.setdefault(stratum, []).append(name)
+    place = {}
+    for ordered in members.values():
+        ordered.sort(key=lambda name: hash_of(name, seed))
+        place |= {name: ((rank + 0.5) / len(ordered), hash_of(name, seed)) for rank, name in enumerate(ordered)}
+    line = sorted(names, key=place.__getitem__)
+    part = dict(zip(line, (part for part, size in zip(PARTS, sizes, strict=True) for _ in range(size)), strict=True))
+    return [part[name] for name in names]
+
+
+def rounded(shares: Sequence[float], total: int) -> tuple[int, ...]:
+    """Whole numbers in proportion to shares, largest remainders first, none of them 0 where `total` allows.
+
+    >>> rounded((0.30, 0.09, 0.61), 6)
+    (2, 1, 3)
+    """
+    exact = [share * total / sum(shares) for share in shares]
+    sizes = [int(value) for value in exact]
+    for place in sorted(range(len(shares)), key=lambda place: (sizes[place] - exact[place], place))[: total - sum(sizes)]:
+        sizes[place] += 1
+    while total >= len(shares) and 0 in sizes:
+        sizes[sizes.index(max(sizes))] -= 1
+        sizes[sizes.index(0)] += 1
+    return tuple(sizes)
+
+
+def hash_of(name: str, seed: int) -> str:
+    """What names are ordered by: of a clip (its id) or a speaker."""
+    return hashlib.sha256(f"{SPLIT_VERSION}|{seed}|{name}".encode()).hexdigest()
+
+
+def main(root: str, folder: str = str(rosters.FOLDER)) -> None:
+    """Make every roster again from complete corpora below `root`."""
+    for corpus in ROSTERED:
+        listed = build(root, corpora=[corpus]).table
+        rosters.save(corpus, deal_roster(corpus, listed), Path(folder))
+        print(f"{corpus}: {len(listed)} clips")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,314 @@
+"""Synthetic corpora: which clips, whose voices, which labels, and the raw layout of each corpus on disk.
+
+Clip names are the true ones (from the rosters; YueMotion's by its grammar), so splits, readers and completeness work as on
+the real corpora. Speakers' ages and genders, and labels that the name does not tell, are invented from a hash.
+"""
+
+import csv
+import hashlib
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bimotion.corpora import CORPORA, PAPER_CORPORA, corpus_named, elderreact, esd, shemo, urdu, yuemotion
+from bimotion.corpora.utterance import PARTS
+from bimotion.data import rosters
+from bimotion.data.index import SYNTHETIC_MARK
+from bimotion.data.locate import usable
+from bimotion.data.splits import PAPER_YUEMOTION_ELDERLY_FROM_YEARS, ROSTERED, cut
+from bimotion.data.synthetic.voice import SYNTH_VERSION, Voice, utter
+from bimotion.errors import SettingError, some
+from bimotion.io import audio, files
+from bimotion.io.bounds import MAX_SEED, real_number, whole_number
+from bimotion.io.progress import Progress, default_progress
+
+FEWEST_CLIPS = 60
+"""A (corpus, cell, part) is never smaller, where the true one is not: below, no score means anything."""
+SAMPLE_RATES_HZ = {"csed": 44100, "shemo": 44100, "tess": 24414, "urdu": 44100}
+DEFAULT_RATE_HZ = 16000
+YUEMOTION_SPEAKERS = (
+    *((n, "f", 20 + 4 * n) for n in range(1, 8)),
+    *((n, "m", 15 + 3 * n) for n in range(8, 12)),
+    *((n, "f", 48 + n) for n in range(12, 17)),
+    *((n, "m", 45 + n) for n in range(17, 19)),
+)
+"""Number, gender, age of 7 + 4 adults and 5 + 2 elders, as many as the true corpus has."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip to make: its path and labels as its corpus writes them, and how it is to sound.
+
+    label     native label codes; `voiced`: emotions that are heard (the same, unless an experiment wants otherwise)
+    """
+
+    corpus: str
+    stem: str
+    part: str
+    voice: Voice
+    label: tuple[str, ...]
+    voiced: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.corpus}/{self.stem}"
+
+
+def plan(scale: float = 0.02, seed: int = 0, corpora: Iterable[str] | None = None) -> list[Clip]:
+    """Clips of corpora at a share of their true sizes (but no part smaller than FEWEST_CLIPS), sorted by id.
+
+    `corpora`: names; None: those of BiMotion and YueMotion.
+    """
+    real_number("scale", scale, 0, 1, above=True)
+    whole_number("seed", seed, 0, MAX_SEED)
+    clips = []
+    for corpus in PAPER_CORPORA if corpora is None else [corpus_named(name).name for name in corpora]:
+        clips += _plan_rostered(corpus, scale, seed) if corpus in ROSTERED else _plan_yuemotion(scale, seed)
+    return sorted(clips, key=lambda clip: clip.id)
+
+
+def _share(names: Sequence[str], scale: float, seed: int) -> list[str]:
+    size = min(len(names), max(round(scale * len(names)), FEWEST_CLIPS))
+    return sorted(names, key=lambda name: _draw(name, f"chosen {seed}"))[:size]
+
+
+def _draw(name: str, purpose: str) -> int:
+    """A large number that is always the same for a name and a purpose."""
+    return int.from_bytes(hashlib.sha256(f"{SYNTH_VERSION}|{purpose}|{name}".encode()).digest()[:8], "big")
+
+
+def _plan_rostered(corpus: str, scale: float, seed: int) -> list[Clip]:
+    clips = []
+    for (cell, part), rows in rosters.load(corpus).groupby(["cell", "paper"]):
+        for identifier in _share(list(rows.index), scale, seed):
+            row = rows.loc[identifier]
+            language, age_group = cell.split("_")
+            label = LABELS[corpus](row["stem"])
+            voice = _voice(
+                row["speaker"] or f"{corpus}/{_draw(identifier, 'speaker') % 40}", language, age_group, row["gender"]
+            )
+            if corpus == "tess" and row["speaker"] == "tess/OAF":
+                voice = _voice(row["speaker"], "eng", "eld", "f")  # the roster has OA_bite where the paper put it
+            voiced = tuple(CORPORA[corpus].card.native_labels[code] for code in label)
+            clips.append(Clip(corpus, row["stem"], part, voice, label, voiced))
+    return clips
+
+
+def _voice(speaker: str, language: str, age_group: str, gender: str) -> Voice:
+    age = 62 + _draw(speaker, "age") % 15 if age_group == "eld" else 22 + _draw(speaker, "age") % 30
+    return Voice(speaker, language, age, gender or "fm"[_draw(speaker, "gender") % 2])
+
+
+def _any_of(corpus: str) -> Callable[[str], tuple[str, ...]]:
+    codes = sorted(CORPORA[corpus].card.native_labels)
+    return lambda stem: (codes[_draw(stem, "label") % len(codes)],)
+
+
+def _elderreact_labels(stem: str) -> tuple[str, ...]:
+    """One label mostly, two for one clip in five, none for one in twenty."""
+    first, second = (elderreact.COLUMNS[_draw(stem, f"label {n}") % len(elderreact.COLUMNS)] for n in (1, 2))
+    fate = _draw(stem, "number of labels") % 20
+    return () if fate == 0 else (first, second) if fate < 5 and second != first else (first,)
+
+
+LABELS: dict[str, Callable[[str], tuple[str, ...]]] = {
+    "crema_d": lambda stem: (stem.split("_")[2],),
+    "csed": lambda stem: (stem.split("_")[0],),
+    "elderreact": _elderreact_labels,
+    "emo_db": lambda stem: (stem[5],),
+    "esd": lambda stem: (esd.BLOCKS[(int(stem.split("_")[1]) - 1) // esd.SENTENCES],),
+    "iemocap": _any_of("iemocap"),
+    "shemo": lambda stem: (stem[3],),
+    "tess": lambda stem: (stem.split("_")[2],),
+    "urdu": lambda stem: (stem.split("_")[2][0],),
+}
+"""Native labels of a clip, from its name where the name tells."""
+
+
+def _plan_yuemotion(scale: float, seed: int) -> list[Clip]:
+    by_part: dict[tuple[bool, str], list[str]] = {}
+    voices = {f"{n:02}": Voice(f"yuemotion/{n:02}", "yue", age, gender) for n, gender, age in YUEMOTION_SPEAKERS}
+    for number, voice in voices.items():
+        stems = [
+            f"{number}_{voice.gender}{voice.age_years}_{sentence:02}_{label}"
+            for sentence, label in itertools.product(range(1, 11), range(1, 7))
+        ]
+        elderly = voice.age_years >= PAPER_YUEMOTION_ELDERLY_FROM_YEARS
+        for stem, part in zip(stems, cut(stems, ["" for _ in stems], (30, 9, 21), seed), strict=True):
+            by_part.setdefault((elderly, part), []).append(stem)
+    clips = []
+    for (_, part), stems in by_part.items():
+        for stem in _share(stems, scale, seed):
+            label = yuemotion.LABELS[int(stem[-1]) - 1]
+            voiced = (yuemotion.CARD.native_labels[label],)
+            clips.append(Clip("yuemotion", stem, part, voices[stem[:2]], (label,), voiced))
+    return clips
+
+
+def path_of(clip: Clip) -> str:
+    """Path of a clip below the root, in its corpus's true layout."""
+    stem, label = clip.stem, "+".join(clip.label)
+    match clip.corpus:
+        case "crema_d":
+            return f"CREMA-D/AudioWAV/{stem}.wav"
+        case "csed":
+            code, gender, number = stem.split("_")
+            folder = {"Nat": "Natural", "Neg": "Negative", "Pos": "Positive"}[code]
+            return f"CSED/Training Data (wav)/{folder}/{code}_{gender.capitalize()}-{number}.wav"
+        case "elderreact":
+            return f"ElderReact/ElderReact_{_ELDERREACT_PARTS[clip.part]}/{stem}.wav"
+        case "emo_db":
+            return f"EMO-DB/wav/{stem}.wav"
+        case "esd":
+            folder = "evaluation" if clip.part == "validation" else clip.part
+            return f"Emotion Speech Dataset/{stem[:4]}/{label}/{folder}/{stem}.wav"
+        case "iemocap":
+            return f"IEMOCAP_full_release/Session{stem[4]}/sentences/wav/{stem.rpartition('_')[0]}/{stem}.wav"
+        case "shemo":
+            return f"ShEMO/{_SHEMO_FOLDERS[stem[0]]}/{stem}.wav"
+        case "tess":
+            speaker, _, code = stem.split("_")
+            folder = f"{speaker}_{_TESS_FOLDERS[speaker].get(code, code)}"
+            name = "OA_bite_neutral" if stem == "OAF_bite_neutral" else stem
+            return f"TESS/TESS Toronto emotional speech set data/{folder}/{name}.wav"
+        case "urdu":
+            return f"URDU/{_URDU_FOLDERS[label]}/{stem}.wav"
+        case _:
+            return f"YueMotion/data/{stem}.wav"
+
+
+_ELDERREACT_PARTS = {"train": "train", "validation": "dev", "test": "test"}
+_SHEMO_FOLDERS = {code: folder for folder, code in shemo.FOLDERS.items()}
+_URDU_FOLDERS = {code: folder.capitalize() for folder, code in urdu.FOLDERS.items()}
+_TESS_FOLDERS = {
+    "OAF": {"fear": "Fear", "ps": "Pleasant_surprise", "sad": "Sad"},
+    "YAF": {"ps": "pleasant_surprised"},
+}
+
+
+def _crema_d_files(clips: Sequence[Clip]) -> dict[str, str]:
+    voices = {clip.stem[:4]: clip.voice for clip in clips}
+    rows = [
+        (int(actor), voice.age_years, {"m": "Male", "f": "Female"}[voice.gender]) for actor, voice in sorted(voices.items())
+    ]
+    lines = ['"ActorID","Age","Sex","Race","Ethnicity"', *(f'{a},{b},"{c}","Synthetic","Synthetic"' for a, b, c in rows)]
+    return {"CREMA-D/VideoDemographics.csv": "\n".join(lines) + "\n"}
+
+
+def _elderreact_files(clips: Sequence[Clip]) -> dict[str, str]:
+    texts = {}
+    for part, name in _ELDERREACT_PARTS.items():
+        lines = [
+            " ".join(
+                [f"{clip.stem}.mp4", *("01"[column in clip.label] for column in elderreact.COLUMNS), clip.voice.gender, "4.0"]
+            )
+            for clip in clips
+            if clip.part == part
+        ]
+        texts[f"ElderReact/ElderReact-master/Annotations/{name}_labels.txt"] = "\n".join(lines) + "\n"
+    return texts
+
+
+def _iemocap_files(clips: Sequence[Clip]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for number, clip in enumerate(clips):
+        dialog = clip.stem.rpartition("_")[0]
+        name = f"IEMOCAP_full_release/Session{clip.stem[4]}/dialog/EmoEvaluation/{dialog}.txt"
+        line = f"[{number}.0000 - {number + 1}.0000]\t{clip.stem}\t{clip.label[0]}\t[2.5000, 2.5000, 2.5000]\n"
+        texts[name] = texts.get(name, "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n") + line
+    return texts
+
+
+def _yuemotion_files(clips: Sequence[Clip]) -> dict[str, str]:
+    texts = {}
+    for part in PARTS:
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(yuemotion.COLUMNS)
+        for clip in clips:
+            if clip.part == part:
+                number, _, sentence, label = clip.stem.split("_")
+                voice = clip.voice
+                writer.writerow(
+                    (
+                        part,
+                        int(number),
+                        f"data/{clip.stem}.wav",
+                        voice.gender,
+                        voice.age_years,
+                        int(sentence),
+                        label,
+                        clip.label[0],
+                    )
+                )
+        texts[f"YueMotion/{part}_metadata.csv"] = table.getvalue()
+    return texts
+
+
+TEXT_FILES: dict[str, Callable[[Sequence[Clip]], dict[str, str]]] = {
+    "crema_d": _crema_d_files,
+    "elderreact": _elderreact_files,
+    "iemocap": _iemocap_files,
+    "yuemotion": _yuemotion_files,
+}
+"""Label and speaker files of the corpora that have such: path -> content."""
+
+
+def write(
+    root: Path, scale: float = 0.02, seed: int = 0, corpora: Iterable[str] | None = None, progress: Progress | None = None
+) -> int:
+    """Make synthetic corpora in a folder that does not exist yet, is empty or was made by this; returns the number of clips.
+
+    Raises SettingError for a folder with something else in it. Nothing half-written stays behind.
+    """
+    root = usable(Path(root))
+    if root.is_file():
+        raise SettingError(f"expected a folder to write to, {root} is a file")
+    if root.exists() and (others := [path.name for path in root.iterdir() if not _is_ours(path)]):
+        raise SettingError(
+            "expected an empty or new folder, or one made by `bimotion data synth`; "
+            f"{root} holds other files: {some(sorted(others))}"
+        )
+    clips = plan(scale, seed, corpora)
+    with files.folder_written(root) as temporary:
+        lay(temporary, clips, seed, progress)
+        facts = {"synthetic": True, "made_by": "bimotion data synth", "version": SYNTH_VERSION, "scale": scale, "seed": seed}
+        for folder in (temporary, *(path for path in temporary.iterdir() if path.is_dir())):
+            (folder / SYNTHETIC_MARK).write_text(
+                json.dumps(facts | {"note": "not speech of people"}, indent=1) + "\n", encoding="utf-8"
+            )
+        if root.exists():
+            files.remove_folder(root)
+    return len(clips)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == SYNTHETIC_MARK or (path / SYNTHETIC_MARK).is_file()
+
+
+def lay(root: Path, clips: Sequence[Clip], seed: int = 0, progress: Progress | None = None) -> None:
+    """Write clips and their corpora's text files below a root, without marking them synthetic."""
+    from joblib import Parallel, delayed
+
+    paths = [root / path_of(clip) for clip in clips]
+    for folder in {path.parent for path in paths}:
+        folder.mkdir(parents=True, exist_ok=True)
+    for corpus, text_files in TEXT_FILES.items():
+        if mine := [clip for clip in clips if clip.corpus == corpus]:
+            for name, content in text_files(mine).items():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_text(content, encoding="utf-8")
+    work = Parallel(n_jobs=-1, return_as="generator")(
+        delayed(_speak)(clip, path, seed) for clip, path in zip(clips, paths, strict=True)
+    )
+    for _ in (progress or default_progress()).track(work, len(clips), "synthesising"):
+        pass
+
+
+def _speak(clip: Clip, path: Path, seed: int) -> None:
+    rate = SAMPLE_RATES_HZ.get(clip.corpus, DEFAULT_RATE_HZ)
+    waveform = utter(clip.voice, clip.voiced, key=clip.id, seed=seed, sample_rate_hz=rate)
+    audio.write_synthetic(path, waveform, rate)

@@ -1,0 +1,356 @@
+"""The one place where data, protocol, model and metric meet: raw audio in, result.json and predictions.parquet out."""
+
+import contextlib
+import dataclasses
+import difflib
+import inspect
+import io
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from bimotion.corpora import CORPORA
+from bimotion.data import manifest, splits
+from bimotion.data.checks import doctor
+from bimotion.data.labelled import Material
+from bimotion.errors import RecordError, SettingError
+from bimotion.evaluation import equal_samples
+from bimotion.evaluation import plan as planning
+from bimotion.evaluation.job import Job, Outcome
+from bimotion.evaluation.plan import Plan, Request
+from bimotion.evaluation.tracks import Track, TrackOptions
+from bimotion.evaluation.tracks import track as tracked
+from bimotion.io import audio, checksums, files
+from bimotion.io.bounds import MAX_SEED, one_or_more, whole_number
+from bimotion.io.progress import Progress, default_progress
+from bimotion.models.training import FinetuneOptions
+from bimotion.protocol.labels import schema_named
+from bimotion.protocol.settings import PROTOCOL_VERSION
+from bimotion.results import overview, scoring
+from bimotion.results import record as results
+from bimotion.results.predictions import save
+from bimotion.results.provenance import now, provenance
+from bimotion.results.record import CorpusUsed, DataUsed, Fit, ProtocolUsed, Result, RunSpec, SchemaUsed, SplitUsed
+
+CHECKPOINTS_FOLDER = "checkpoints"
+"""Below a run's folder: one folder a training set and seed, with what the track leaves there."""
+KEPT_FILES = (results.RESULT_FILE, results.PREDICTIONS_FILE)
+"""Of a finished run, which are read back."""
+PARTS_FOLDER = "unfinished"
+"""Below a run's folder, until it is finished: predictions of the jobs that are done."""
+_log = logging.getLogger(__name__)
+
+
+def evaluate(
+    model: object,
+    *,
+    track: str = "probe",
+    data_dir: str | os.PathLike | None = None,
+    output: str | os.PathLike = "results",
+    protocol: str = "all",
+    cells: Iterable[str] | None = None,
+    split_rule: str = "paper",
+    split_seed: int = 0,
+    schema: str = "emotion",
+    seeds: Iterable[int] = (0,),
+    head: str | None = None,
+    adapt: str | None = None,
+    adapt_setting: str | None = None,
+    label_map: str | os.PathLike | None = None,
+    finetune: FinetuneOptions | None = None,
+    save_checkpoints: bool = True,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    require_safetensors: bool = False,
+    device: str | None = None,
+    batch_seconds: float | None = None,
+    only: Iterable[str] | None = None,
+    locations: Mapping[str, str | os.PathLike] | None = None,
+    limit: int | None = None,
+    allow_missing: bool = False,
+    check_invariance: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **not_taken: object,
+) -> Result:
+    """Evaluate a model over the cross-group protocol.
+
+    model             a floor model, the Hub id or the folder of any transformers model that takes audio, or an object with
+                      `encode(waveforms, sample_rate_hz)` -> one vector a clip (models/own.py)
+    track             `probe`: frozen, a small head for every training set; `finetune`: trained whole; `zero-shot`: a
+                      classifier as it is
+    data_dir          folder with one sub-folder a corpus; locations: corpus -> its folder, where it lies elsewhere
+    protocol          which settings to run;  cells: test only in these; None: all of the protocol
+    only              names of the corpora to use; None: all that have clips in the protocol's cells
+    head              of a probe: `layers` (learned layer weighting + linear, the default) or `logistic` (on the best layer)
+    adapt             of a probe, in place of the head: an unsupervised method of bimotion.adaptation
+    adapt_setting     `transductive` (the default): adapted to all clips of the test cell; `inductive`: to its train part alone
+    label_map         of a zero-shot classifier: JSON file, its output names -> our emotions
+    finetune          how to train; save_checkpoints: keep the best checkpoint of every training set
+    require_safetensors   refuse pickled weights (which are read without running code, if not)
+    limit             at most so many clips of each corpus, cell and part: for trying out, the result cannot be submitted
+    check_invariance  record the largest difference between clips in a batch and alone
+
+    Writes OUTPUT/<model>/<run key>/result.json and predictions.parquet (`Result.folder(output)`), then
+    OUTPUT/leaderboard.json. A run that is finished already is read back, not repeated, unless `overwrite`; one that was broken
+    off goes on where it was. Settings without clips are skipped with a reason.
+
+    Raises UnknownName, ModelError, CorpusNotFound, CorpusIncomplete (unless `allow_missing`), AudioError, SettingError.
+
+    Example::
+
+        result = bimotion.evaluate("bimotion/prosody", data_dir="/corpora")
+        result.headline("in-group", "inference", "eng_eld")        # weighted F1 in [0, 1]
+        print(bimotion.paper_tables(result))
+    """
+    if not_taken:
+        raise SettingError(_why_not_taken(next(iter(not_taken))))
+    progress = progress or default_progress()
+    files.require_writable(Path(output))
+    overview.check(Path(output))
+    request = Request(
+        data_dir, protocol, None if cells is None else tuple(sorted(one_or_more(cells))), split_rule, split_seed, schema,
+        None if only is None else tuple(one_or_more(only)), locations, limit, allow_missing,
+    )  # fmt: skip
+    map_file = None if label_map is None else Path(label_map)
+    options = TrackOptions(head, adapt, adapt_setting, map_file, finetune, save_checkpoints)
+    known = {
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "require_safetensors": require_safetensors,
+        "device": device,
+        "batch_seconds": batch_seconds,
+    }
+    runner = tracked(model, track, schema_named(schema), options, **known)
+    seeds = sorted({whole_number("seeds", seed, 0, MAX_SEED) for seed in one_or_more(seeds)})
+    whole_number("number of seeds", len(seeds), 1, 1000)
+    if not runner.trains and len(seeds) > 1:
+        raise SettingError(f"track {runner.name}: expected one seed, for nothing is random, found {len(seeds)}")
+    adapts = runner.adapt and runner.adapt.setting
+    material, plan = planning.plan(request, progress, trains=runner.trains, adapts=adapts)
+    spec = RunSpec(
+        model=runner.used,
+        track=runner.name,
+        split=SplitUsed(split_rule, split_seed, splits.SPLIT_VERSION),
+        schema=SchemaUsed(material.schema.name, material.schema.version, list(material.schema.classes)),
+        protocol=ProtocolUsed(protocol, PROTOCOL_VERSION, request.cells and list(request.cells)),
+        seeds=seeds,
+        limit=limit,
+        data_fingerprint=manifest.fingerprint(material.table),
+        adapt=runner.adapt,
+    )
+    if not plan.settings:
+        reasons = "; ".join(sorted({skip.reason for skip in plan.skipped}))
+        raise SettingError(f"expected at least one setting with clips to train and test on, found none: {reasons}")
+    run = _Run(runner, spec, material, plan, results.folder_of(Path(output), spec), progress)
+    if runner.follower:
+        return run.follow()
+    with contextlib.closing(runner):
+        result = run.result(overwrite)
+    if check_invariance:
+        result = run.checked(result)
+    overview.collect(Path(output))
+    return result
+
+
+def _why_not_taken(name: str) -> str:
+    """Of a keyword that `evaluate` lacks; `corpora` is the folder on the command line."""
+    if name == "corpora":
+        return "evaluate: no keyword 'corpora': expected data_dir=ROOT, the folder of the corpora, or only=[...], their names"
+    close = difflib.get_close_matches(name, inspect.signature(evaluate).parameters, 1)
+    return f"evaluate: no keyword {name!r:.80}" + (f": did you mean {close[0]!r}?" if close else "")
+
+
+@dataclasses.dataclass
+class _Run:
+    """One model over one plan, in one folder."""
+
+    track: Track
+    spec: RunSpec
+    material: Material
+    plan: Plan
+    folder: Path
+    progress: Progress
+
+    def result(self, overwrite: bool) -> Result:
+        """Read back if it is finished, else made from where it was broken off."""
+        finished = None if overwrite else self._finished()
+        if finished is not None:
+            return finished
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                return self._made(overwrite)
+        except Timeout:
+            raise SettingError(
+                f"{self.folder}: another process is working on this very run; wait for it, or use another --output"
+            ) from None
+
+    def follow(self) -> Result:
+        """Train along with the first process, then read what it wrote."""
+        self.track.open(self.material, self.plan.rows(), Progress())
+        self.track.follow(self.plan.jobs(self.spec.seeds), self._checkpoint)
+        if not (self.folder / results.RESULT_FILE).exists():
+            raise SettingError("the first process ended without a result: see its message")
+        return results.load(self.folder / results.RESULT_FILE)
+
+    def checked(self, result: Result) -> Result:
+        """The result with the largest difference between clips alone and in a batch; recorded."""
+        table = self.material.table
+        order = np.argsort(table["duration_s"].to_numpy(), kind="stable")
+        rows = table.loc[order[np.unique(np.linspace(0, len(order) - 1, min(16, len(order))).astype(int))]]
+        found = self.material.selection.manifest
+        waveforms = [audio.decode(found.path(*place)) for place in zip(rows["corpus"], rows["path"], strict=True)]
+        difference = self.track.largest_difference(waveforms)
+        said = "batches are no matter to it" if difference is None else f"{difference:.2g}"
+        self.progress.say(f"largest difference between {len(rows)} clips in a batch and alone: {said}")
+        result = dataclasses.replace(result, provenance=dataclasses.replace(result.provenance, largest_difference=difference))
+        self._save(result)
+        return result
+
+    def _finished(self) -> Result | None:
+        """The result of an earlier run of the same spec on the same files, or None."""
+        path = self.folder / results.RESULT_FILE
+        if not path.exists():
+            return None
+        try:
+            result = results.load(path)
+        except RecordError as error:
+            self.progress.say(f"running again: {error}")
+            return None
+        if reason := checksums.damage(self.folder, KEPT_FILES):
+            self.progress.say(f"running again: {reason}")
+            return None
+        if result.provenance.inputs != self.material.selection.manifest.states:
+            self.progress.say(f"running again: files of the corpora have changed since {path}")
+            return None
+        self.progress.say(f"already finished, read back: {path}")
+        return result
+
+    def _made(self, overwrite: bool) -> Result:
+        started, spec, material = now(), self.spec, self.material
+        predictions, fits = self._predictions(overwrite)
+        (self.folder / checksums.SUMS_FILE).unlink(missing_ok=True)
+        with files.written(self.folder / results.PREDICTIONS_FILE) as temporary:
+            save(predictions, temporary)
+        predictions = pd.read_parquet(self.folder / results.PREDICTIONS_FILE)  # scores are of the record, to its last digit
+        states = material.selection.manifest.states
+        corpora = {name: _corpus_used(name, material) for name in self.plan.corpora}
+        result = Result(
+            key=spec.key,
+            model=spec.model,
+            track=spec.track,
+            split=spec.split,
+            schema=spec.schema,
+            protocol=spec.protocol,
+            seeds=spec.seeds,
+            limit=spec.limit,
+            data=DataUsed.of(spec.data_fingerprint, corpora),
+            provenance=provenance(started, [*spec.seeds, spec.split.seed], states, self.track.device),
+            scores=scoring.scores(predictions, self.plan.settings, material.schema),
+            skipped=self.plan.skipped,
+            fits=fits,
+            n_parameters=self.track.n_parameters,
+            adapt=spec.adapt,
+            duplicates=equal_samples.counted(material, self.plan, self.progress),
+        )
+        self._save(result)
+        files.remove_others(self.folder / PARTS_FOLDER, keep=())
+        (self.folder / PARTS_FOLDER).rmdir()
+        return result
+
+    def _save(self, result: Result) -> None:
+        (self.folder / checksums.SUMS_FILE).unlink(missing_ok=True)
+        result.save(self.folder)
+        checksums.write(self.folder, KEPT_FILES)
+
+    def _predictions(self, overwrite: bool) -> tuple[pd.DataFrame, list[Fit]]:
+        """Predictions of every job, each written when it is done, so that a run that was broken off goes on with the next."""
+        parts = self.folder / PARTS_FOLDER
+        parts.mkdir(exist_ok=True)
+        state = "-".join(sorted(self.material.selection.manifest.states.values()))
+        inputs = f"{self.spec.key}\n{state}\n".encode()
+        if overwrite or files.read_sealed(parts / "inputs", self.progress.say) != inputs:
+            files.remove_others(parts, keep=())  # of other files, or half a run that is not wanted
+            shutil.rmtree(self.folder / CHECKPOINTS_FOLDER, ignore_errors=True)
+            files.write_sealed(parts / "inputs", inputs)
+        jobs = self.plan.jobs(self.spec.seeds)
+        done = {job.number: self._done(job) for job in jobs}
+        todo = [job for job in jobs if done[job.number] is None]
+        if todo:
+            _log.info("%s: %d of %d jobs to do, on %s", self.folder, len(todo), len(jobs), self.track.device)
+            self.track.open(self.material, self.plan.rows(), self.progress)
+        for job in self.progress.track(jobs, len(jobs), f"{self.track.name} {self.spec.model.name}", unit="trainings"):
+            if done[job.number] is None:
+                _log.info("training set %s, seed %d: %d clips", job.name, job.seed, len(job.train))
+                done[job.number] = self._run(job)
+        return pd.concat([table for table, _ in done.values()], ignore_index=True), [fit for _, fit in done.values()]
+
+    def _run(self, job: Job) -> tuple[pd.DataFrame, Fit]:
+        """Predictions and record of a job, which is kept."""
+        outcome = self.track.run(job, self._checkpoint(job))
+        n_clips = (len(job.train), len(job.validation), len(job.test))
+        fit = Fit(job.name, job.seed, *n_clips, outcome.facts, note=_note(self.material, job))
+        table = io.BytesIO()
+        save(_table(self.material, job, outcome), table)
+        record = json.dumps(dataclasses.asdict(fit)).encode()
+        files.write_sealed(self._part(job), record + b"\n" + table.getvalue())
+        if not self.track.save_checkpoints:
+            shutil.rmtree(self._checkpoint(job), ignore_errors=True)
+        return self._done(job) or (_table(self.material, job, outcome), fit)
+
+    def _done(self, job: Job) -> tuple[pd.DataFrame, Fit] | None:
+        """What was kept of a job; None where there is nothing, or nothing whole."""
+        content = files.read_sealed(self._part(job), self.progress.say)
+        if content is None:
+            return None
+        record, _, table = content.partition(b"\n")
+        return pd.read_parquet(io.BytesIO(table)), Fit(**json.loads(record))
+
+    def _part(self, job: Job) -> Path:
+        return self.folder / PARTS_FOLDER / f"{job.name}-{job.seed}.part"
+
+    def _checkpoint(self, job: Job) -> Path:
+        return self.folder / CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}"
+
+
+def _note(material: Material, job: Job) -> str | None:
+    """Where the training or validation clips of a job have one class, and which."""
+    found = []
+    for part, rows in (("training", job.train), ("validation", job.validation)):
+        present = (material.reference[rows] == 1).any(axis=0)
+        if present.sum() == 1:
+            found.append(f"one class in {part}: {material.schema.classes[int(present.argmax())]}")
+    return "; ".join(found) or None
+
+
+def _table(material: Material, job: Job, outcome: Outcome) -> pd.DataFrame:
+    """Predictions of one job as rows of predictions.parquet."""
+    table = material.table.loc[job.test, ["id", "cell", "corpus", "speaker"]].assign(train=job.name, seed=job.seed)
+    table["probabilities"] = list(outcome.probabilities.astype(np.float32))
+    table["reference"] = list(material.reference[job.test])
+    table["trained"] = [outcome.trained] * len(table)
+    return table
+
+
+def _corpus_used(name: str, material: Material) -> CorpusUsed:
+    found, rows = material.selection.manifest, material.table[material.table["corpus"] == name]
+    card, n_found = CORPORA[name].card, int((found.table["corpus"] == name).sum())
+    return CorpusUsed(
+        n_utterances=len(rows),
+        n_found=n_found,
+        n_published=card.n_utterances,
+        complete=n_found >= card.n_utterances and not found.unusable(name),
+        left_out=dict(sorted(material.left_out[name].items())),
+        speakers_shared=material.selection.split.not_disjoint.get(name),
+        age_source={source: int(n) for source, n in rows["age_source"].value_counts().sort_index().items()},
+        synthetic=name in found.synthetic,
+        oddities=doctor.oddities(name, found) if name in found.roots else {},
+    )

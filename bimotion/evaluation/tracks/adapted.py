@@ -1,0 +1,68 @@
+"""Features of a probe under an unsupervised method of bimotion.adaptation: labelled clips of the training set in, unlabelled
+clips of each test cell beside them. Labels of the test cell are not passed on, so no method can see them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bimotion.adaptation import method_for
+from bimotion.adaptation.method import Clips, Source, inductive, transductive
+from bimotion.data.labelled import Material
+from bimotion.evaluation.job import Job, Outcome
+from bimotion.evaluation.tracks.track import FeatureTrack, Track
+from bimotion.io.progress import Progress
+from bimotion.protocol.labels import LabelSchema
+from bimotion.results.record import AdaptUsed, ModelUsed
+
+
+class AdaptedTrack(Track):
+    """A probe whose head is a method that is adapted to every test cell anew. Methods without a seed run once."""
+
+    name = "probe"
+
+    def __init__(self, probe: FeatureTrack, schema: LabelSchema, method: str, setting: str):
+        self.probe, self.method = probe, method_for(method, setting, schema.name, is_exclusive=schema.exclusive)
+        self.adapt = AdaptUsed.of(self.method, setting)
+        self.n_parameters = probe.n_parameters
+        self._known: tuple[str, Source] | None = None
+        self._last: tuple[str, Outcome] | None = None
+
+    @property
+    def used(self) -> ModelUsed:
+        return self.probe.used
+
+    @property
+    def device(self) -> str:
+        return self.probe.device
+
+    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
+        super().open(material, rows, progress)
+        self.probe.open(material, rows, progress)
+
+    def run(self, job: Job, folder: Path) -> Outcome:
+        if self._last is not None and self._last[0] == job.name and not self.method.seeded:
+            return self._last[1]
+        found, facts = self.probe.clip_features(job)
+        if self._known is None or self._known[0] != job.name:  # jobs of one training set follow each other
+            source = Source(self._clips(job.train, found), self.material.reference[job.train])
+            self._known = (job.name, source)
+        source = self._known[1]
+        predicted = []
+        for target in job.targets:
+            unlabelled = self._clips(target.unlabelled, found)
+            if self.adapt.setting == "transductive":
+                of_all = transductive(self.method, source, unlabelled, seed=job.seed)
+                predicted.append(of_all[np.searchsorted(target.unlabelled, target.test)])
+            else:
+                predicted.append(inductive(self.method, source, unlabelled, self._clips(target.test, found), seed=job.seed))
+        outcome = Outcome(np.concatenate(predicted), self.trained(job), facts)
+        self._last = (job.name, outcome)
+        return outcome
+
+    def _clips(self, rows: np.ndarray, found) -> Clips:
+        table = self.material.table.iloc[rows]
+        speakers = table["speaker"].astype(object).where(table["speaker"].notna(), None)
+        return Clips(np.ascontiguousarray(found(rows), np.float32), table["corpus"], speakers)
+
+    def largest_difference(self, waveforms: list[np.ndarray]) -> float | None:
+        return self.probe.largest_difference(waveforms)

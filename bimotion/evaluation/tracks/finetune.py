@@ -1,0 +1,108 @@
+"""Track `finetune`: the whole model trained for every job, as the paper does; checkpoints stay beside the result."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from bimotion.data.labelled import Material
+from bimotion.errors import SettingError
+from bimotion.evaluation.job import Job, Outcome
+from bimotion.evaluation.tracks.track import Track, clips_in_memory, clips_named, clips_of
+from bimotion.io import checksums
+from bimotion.io.progress import Progress
+from bimotion.models import finetune
+from bimotion.models.classifier import Classifier
+from bimotion.models.parallel import Ranks
+from bimotion.models.training import TRAINING_FILE, FinetuneOptions
+from bimotion.models.weights import ModelSpec, located
+from bimotion.results.record import ModelUsed
+
+_NONE = -1  # no job follows
+
+
+class FinetuneTrack(Track):
+    """A model to train, by one process or by several that run the same jobs at the same time."""
+
+    name = "finetune"
+
+    def __init__(self, spec: ModelSpec, options: FinetuneOptions, save_checkpoints: bool):
+        self.options, self.save_checkpoints = options, save_checkpoints
+        origin = located(spec)
+        self.revision, self.weights, self.weights_format = origin.revision, origin.fingerprint, origin.weights.format
+        self.ranks = Ranks(spec.device)
+        self.spec = replace(spec, device=str(self.ranks.device), revision=self.revision)
+        self.follower = self.ranks.rank > 0
+
+    @property
+    def device(self) -> str:
+        return str(self.ranks.device) if self.ranks.n == 1 else f"{self.ranks.n} x {self.ranks.device.type}"
+
+    @property
+    def used(self) -> ModelUsed:
+        options = {
+            "trust_remote_code": self.spec.trust_remote_code,
+            "weights": self.weights,
+            "weights_format": self.weights_format,
+            **asdict(self.options),
+        }
+        return ModelUsed(self.spec.name, finetune.FINETUNE_VERSION, self.revision, options)
+
+    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
+        super().open(material, rows, progress)
+        self.clips = clips_of(material, rows, progress)
+        self.reference = material.reference[rows]
+
+    def follow(self, jobs: list[Job], folder_of: Callable[[Job], Path]) -> None:
+        while (number := self.ranks.told(_NONE)) != _NONE:
+            self._run(jobs[number], folder_of(jobs[number]))
+
+    def close(self) -> None:
+        self.ranks.told(_NONE)
+
+    def run(self, job: Job, folder: Path) -> Outcome:
+        self.ranks.told(job.number)
+        return self._run(job, folder)
+
+    def embeddings(self, job: Job, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
+        best = checkpoint or self._best(job, folder)
+        if reason := checksums.damage_of_all(best):
+            raise SettingError(f"{reason}: run the evaluation again with --overwrite")
+        clips, label = self.clips.take(self.place[rows]), f"features {job.name}"
+        return self._classifier(best).embeddings(clips, progress=self.progress, label=label)
+
+    def _best(self, job: Job, folder: Path) -> Path:
+        schema = self.material.schema
+        return finetune.finetune(
+            self.spec, self.clips, self.reference, self.place[job.train], self.place[job.validation],
+            classes=schema.classes, exclusive=schema.exclusive, seed=job.seed, options=self.options, folder=folder,
+            ranks=self.ranks, progress=self.progress,
+        )  # fmt: skip
+
+    def _classifier(self, best: Path) -> Classifier:
+        return Classifier(ModelSpec(str(best), None, self.spec.trust_remote_code, self.spec.device))
+
+    def _run(self, job: Job, folder: Path) -> Outcome:
+        schema, ranks, test = self.material.schema, self.ranks, self.place[job.test]
+        best = self._best(job, folder)
+        classifier = self._classifier(best)
+        self.n_parameters = classifier.n_parameters
+        several = ranks if ranks.n > 1 else None
+        clips, label = self.clips.take(test), f"test {job.name}"
+        with clips_named(self.material.table["id"].iloc[job.test].tolist()):
+            probabilities = classifier.probabilities(
+                clips, exclusive=schema.exclusive, ranks=several, progress=self.progress, label=label
+            )
+        kept = json.loads((best / TRAINING_FILE).read_text(encoding="utf-8"))
+        losses = kept["history"][kept["best_epoch"] - 1]
+        facts = {"epochs": len(kept["history"]), **{name: kept[name] for name in ("best_epoch", "chosen_by")}, **losses}
+        del facts["epoch"]
+        return Outcome(probabilities.astype(np.float64), self.trained(job), facts)
+
+    def largest_difference(self, waveforms: list[np.ndarray]) -> float:
+        import torch
+
+        torch.manual_seed(0)  # of the head, which is new
+        return Classifier(self.spec, trained=False).largest_difference(clips_in_memory(waveforms))

@@ -1,0 +1,78 @@
+"""Track `probe`: features of every clip extracted once by a frozen encoder, a small head trained for every job."""
+
+import hashlib
+import json
+
+import numpy as np
+
+from bimotion.data.features import LayerTable, layer_features
+from bimotion.data.labelled import Material
+from bimotion.evaluation.job import Job, Outcome
+from bimotion.evaluation.tracks.track import FeatureTrack
+from bimotion.io import audio, files
+from bimotion.io.progress import Progress
+from bimotion.models.layer_heads import PROBE_HEADS
+from bimotion.results.record import ModelUsed
+
+
+class ProbeTrack(FeatureTrack):
+    """A frozen encoder (models/encoder.py, or a user's own: models/own.py) and a head over its layers."""
+
+    name = "probe"
+
+    def __init__(self, encoder, head: str):
+        self.encoder, self.head, self.n_parameters = encoder, head, encoder.n_parameters
+
+    @property
+    def device(self) -> str:
+        return str(self.encoder.device)
+
+    @property
+    def used(self) -> ModelUsed:
+        options = {
+            "head": self.head,
+            "trust_remote_code": self.encoder.trusted_remote_code,
+            "weights": self.encoder.fingerprint,
+            "weights_format": self.encoder.weights_format,
+        }
+        version = f"{self.encoder.version}-{PROBE_HEADS[self.head].version}"
+        return ModelUsed(self.encoder.name, version, self.encoder.revision, options)
+
+    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
+        super().open(material, rows, progress)
+        table = material.table.loc[rows].reset_index(drop=True)
+        self.layers: LayerTable = layer_features(self.encoder, material.selection.manifest, table, progress)
+
+    def run(self, job: Job, folder) -> Outcome:
+        head = self._fitted(job)
+        return Outcome(head.predict(self._rows(job.test)), self.trained(job), head.facts)
+
+    def embeddings(self, job: Job, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
+        return self._fitted(job).embed(self._rows(rows))
+
+    def clip_features(self, job: Job):
+        """Of the layer that is best on the validation clips, which is kept on disk: many methods ask for it."""
+        reference, rows = self.material.reference, np.concatenate([job.train, job.validation])
+        asked = hashlib.sha256(f"{self.used}{len(job.train)}{audio.version()}".encode() + reference[rows].tobytes())
+        clips, states = self.material.table.iloc[rows], self.material.selection.manifest.states
+        asked.update("\n".join([*clips["id"], *(states[name] for name in sorted(set(clips["corpus"])))]).encode())
+        path = files.cache_dir() / "layers" / f"{asked.hexdigest()[:24]}.json"
+        kept = files.read_sealed(path, self.progress.say)
+        if kept is None:
+            kept = json.dumps(self._fitted(job, "logistic").facts).encode()
+            files.write_sealed(path, kept)
+        layer = json.loads(kept)["layer"]
+        return lambda rows: self._rows(rows).layer(layer), {"layer": layer}
+
+    def _rows(self, rows: np.ndarray):
+        return self.layers.take(self.place[rows])
+
+    def _fitted(self, job: Job, head: str | None = None):
+        head, reference = PROBE_HEADS[head or self.head](), self.material.reference
+        chosen_by = (self._rows(job.validation), reference[job.validation]) if len(job.validation) else None
+        exclusive = self.material.schema.exclusive
+        head.fit(self._rows(job.train), reference[job.train], exclusive=exclusive, seed=job.seed, validation=chosen_by)
+        return head
+
+    def largest_difference(self, waveforms: list[np.ndarray]) -> float:
+        return self.encoder.largest_difference(waveforms)

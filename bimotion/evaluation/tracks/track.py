@@ -1,0 +1,114 @@
+"""A model under a track: what is trained with some clips and gives class probabilities of others."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from bimotion.data.labelled import Material
+from bimotion.data.samples import samples
+from bimotion.errors import ClipError, SettingError
+from bimotion.evaluation.job import Job, Outcome
+from bimotion.io.progress import Progress
+from bimotion.models.classifier import Clips
+from bimotion.results.record import AdaptUsed, ModelUsed
+
+
+class Track(ABC):
+    """Base of all tracks. Attributes:
+
+    name; trains: whether jobs have training clips; material, progress: what it was opened with; place: row of the material's
+    table -> its place among the rows that it was opened for, or -1; n_parameters: of the model, None where it means nothing;
+    adapt: how it is adapted, if it is; save_checkpoints: what jobs leave in their folders stays; follower: this process only
+    trains along (models/parallel.py).
+    """
+
+    name: str
+    trains = True
+    adapt: AdaptUsed | None = None
+    n_parameters: int | None = None
+    save_checkpoints = False
+    follower = False
+    material: Material
+    progress: Progress
+    place: np.ndarray
+
+    @property
+    @abstractmethod
+    def used(self) -> ModelUsed:
+        """What the record says of the model."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return "cpu"
+
+    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
+        """Make ready what all jobs share: `rows` are those that any of them names."""
+        self.material, self.progress = material, progress
+        self.place = np.full(len(material.table), -1)
+        self.place[rows] = np.arange(len(rows))
+
+    @abstractmethod
+    def run(self, job: Job, folder: Path) -> Outcome:
+        """Train and predict; `folder`: where the job may keep what it goes on from, and what it leaves for the user."""
+
+    def embeddings(self, job: Job, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
+        """Features before the last linear layer of what the job trains, float32 (len(rows), dim).
+
+        `rows`: of the material's table, among those opened; `folder`: as of `run`; `checkpoint`: what a finished training of
+        this very job kept, used instead of training. Raises SettingError for what has no features, or trains nothing.
+        """
+        raise SettingError(f"{self.used.name}, track {self.name}: expected a model with features that is trained, found none")
+
+    def follow(self, jobs: list[Job], folder_of: Callable[[Job], Path]) -> None:  # noqa: B027  (most tracks have no followers)
+        """In a follower, once opened: train along with the first process until it closes. Only tracks with followers do."""
+
+    def close(self) -> None:  # noqa: B027
+        """No job follows."""
+
+    def largest_difference(self, waveforms: list[np.ndarray]) -> float | None:
+        """Between clips in one batch and each of them alone, in features or logits; None: there are no batches."""
+        return None
+
+    def trained(self, job: Job) -> list[str]:
+        """Classes with a positive training clip."""
+        positive = (self.material.reference[job.train] == 1).any(axis=0)
+        return [name for name, found in zip(self.material.schema.classes, positive, strict=True) if found]
+
+
+class FeatureTrack(Track):
+    """A track whose jobs train a head on frozen features of clips, which can have another use too."""
+
+    @abstractmethod
+    def clip_features(self, job: Job) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, str | int | float | bool | None]]:
+        """How to get one vector a clip, from rows of the material's table, float32, shape (len(rows), n_features); and facts
+        for the record. What is chosen is chosen by the job's training and validation clips. Raises SettingError."""
+
+
+def clips_of(material: Material, rows: np.ndarray, progress: Progress) -> Clips:
+    """Rows of a material's table as clips, read from the sample cache."""
+    found = samples(material.selection.manifest, material.table.loc[rows].reset_index(drop=True), progress)
+    return Clips(found.waveform, found.n_samples, found.fingerprint)
+
+
+@contextmanager
+def clips_named(ids: Sequence[str]) -> Iterator[None]:
+    """What a model says of a clip that it fails on, by the clip's id. `ids`: of the clips that it is given, in that order.
+
+    >>> with clips_named(["csed/a", "csed/b"]):
+    ...     raise ClipError("wavlm", 1, "found NaN")
+    Traceback (most recent call last):
+    bimotion.errors.ModelError: wavlm: csed/b: found NaN
+    """
+    try:
+        yield
+    except ClipError as error:
+        raise error.named(ids[error.place]) from error
+
+
+def clips_in_memory(waveforms: list[np.ndarray]) -> Clips:
+    """A few clips that are decoded already."""
+    return Clips(waveforms.__getitem__, np.array([len(waveform) for waveform in waveforms]))

@@ -1,0 +1,1 @@
+"""This machine: decode audio, write a file whole or not at all, progress, tables, self-contained HTML."""

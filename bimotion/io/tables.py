@@ -1,0 +1,73 @@
+"""Tables of text, as Markdown and HTML, and numbers as the tables print them."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Table:
+    """Rows of text under a header; notes stand below."""
+
+    title: str
+    header: Sequence[str]
+    rows: list[Sequence[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def markdown(self) -> str:
+        """GitHub-flavoured Markdown.
+
+        >>> print(Table("T", ["a", "b"], [["1", "2"]]).markdown())
+        **T**
+        <BLANKLINE>
+        | a | b |
+        |---|---|
+        | 1 | 2 |
+        """
+        lines = [f"**{self.title}**", "", _line(self.header), "|" + "---|" * len(self.header), *map(_line, self.rows)]
+        return "\n".join(lines + [f"\n{note}" for note in self.notes])
+
+    def html(self) -> str:
+        """One element of HTML, all text escaped.
+
+        >>> Table("T", ["a"], [["1 < 2"]], ["note"]).html()
+        '<figure><figcaption>T</figcaption><table><tr><th>a</th></tr><tr><td>1 &lt; 2</td></tr></table><p>note</p></figure>'
+        """
+
+        def row(cells: Sequence[str], tag: str) -> str:
+            return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+        rows = row(self.header, "th") + "".join(row(cells, "td") for cells in self.rows)
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return f"<figure><figcaption>{html.escape(self.title)}</figcaption><table>{rows}</table>{notes}</figure>"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def percent(value: float | None) -> str:
+    """Two decimals as the paper prints them; a dash for None.
+
+    >>> percent(0.5512), percent(None)
+    ('55.12', '-')
+    """
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def points(value: float | None) -> str:
+    """A difference in points of a hundred, with its sign.
+
+    >>> points(0.0512), points(None)
+    ('+5.12', '-')
+    """
+    return "-" if value is None else f"{100 * value:+.2f}"
+
+
+def ratio(value: float | None) -> str:
+    """Two decimals.
+
+    >>> ratio(0.951)
+    '0.95'
+    """
+    return "-" if value is None else f"{value:.2f}"

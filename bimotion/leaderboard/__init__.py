@@ -1,0 +1,1 @@
+"""Submission -> verified -> board -> page."""

@@ -1,0 +1,176 @@
+"""What is trained on what, and tested on what: the three ways of transfer of arXiv 2306.14517, section 3, and more languages.
+
+A Setting names cells only. Each distinct training set is fitted once and serves every setting that needs it: over
+BiMotion nine sets (4 cells, 2 languages, 2 ages, everything) serve Tables 3 and 4.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bimotion.errors import UnknownName
+from bimotion.protocol import cells as groups
+from bimotion.protocol.cells import Cell
+
+PROTOCOL_VERSION = "1"
+TRACKS = ("probe", "finetune", "zero-shot")
+"""How a model is used."""
+METHODS = ("inference", "augmentation", "distance", "extension", "cantonese", "zero-shot")
+BY_TRAINING_SET = ("distance", "extension", "cantonese")
+"""Methods in which several settings share transfer and test cell: `Setting.train_names` tells them apart."""
+CROSS = ("cross-age", "cross-lingual", "cross-all")
+TRANSFERS = ("in-group", *CROSS, "zero-shot")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Train on the train parts of some cells, test on the test part of one.
+
+    transfer   how the training cells relate to the test cell
+    method     `inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4); `distance`: Cantonese
+               with other languages (Table 5); `extension`: English to German, Persian, Urdu; `cantonese`: one cell to
+               Cantonese; `zero-shot`: nothing is trained
+    corpora    the only corpora that it uses, for training and for testing; None: all
+    """
+
+    transfer: str
+    method: str
+    train: tuple[Cell, ...]
+    test: Cell
+    corpora: tuple[str, ...] | None = None
+
+    @property
+    def training_set(self) -> str:
+        """Name of what is trained on: settings of one name share one training."""
+        cells = "+".join(map(str, self.train)) or "nothing"
+        return f"{cells}@{'+'.join(self.corpora)}" if self.corpora else cells
+
+    @property
+    def train_names(self) -> tuple[str, ...]:
+        """Names of the training cells, as scores have them. Those of `extension` differ in their corpora: `eng_adu@iemocap`."""
+        if self.method == "extension" and self.corpora:
+            sources = "+".join(name for name in self.corpora if name not in EXTENSION_CORPORA)
+            return tuple(f"{cell}@{sources}" for cell in self.train)
+        return tuple(map(str, self.train))
+
+
+def in_group(cells: Iterable[Cell]) -> list[Setting]:
+    """The baseline of both tables: train and test in the same cell."""
+    return [Setting("in-group", "inference", (cell,), cell) for cell in cells]
+
+
+def inference(cells: Iterable[Cell]) -> list[Setting]:
+    """Table 3: train on one other cell.
+
+    >>> [str(setting.train[0]) for setting in inference([Cell("zho", "eld")])]
+    ['zho_adu', 'eng_eld', 'eng_adu']
+    """
+    return [
+        Setting(transfer, "inference", (source,), cell)
+        for cell in cells
+        for transfer, source in zip(CROSS, (cell.cross_age(), cell.cross_lingual(), cell.cross_all()), strict=True)
+    ]
+
+
+def augmentation(cells: Iterable[Cell]) -> list[Setting]:
+    """Table 4: train on all ages of the language, all languages of the age, everything.
+
+    >>> [len(setting.train) for setting in augmentation([Cell("zho", "eld")])]
+    [2, 2, 4]
+    """
+    return [
+        Setting(transfer, "augmentation", train, cell)
+        for cell in cells
+        for transfer, train in zip(
+            CROSS, (groups.union(cell.language), groups.union(cell.age_group), groups.union("all")), strict=True
+        )
+    ]
+
+
+DISTANCE_CORPORA = ("esd", "yuemotion")
+
+
+def distance() -> list[Setting]:
+    """Table 5: Cantonese adults alone, with English, with Mandarin, with both; of English and Mandarin, ESD only.
+
+    >>> [setting.training_set for setting in distance()][1]
+    'yue_adu+eng_adu@esd+yuemotion'
+    """
+    yue, eng, zho = Cell("yue", "adu"), Cell("eng", "adu"), Cell("zho", "adu")
+    return [
+        Setting("in-group" if train == (test,) else "cross-lingual", "distance", train, test, DISTANCE_CORPORA)
+        for train in ((yue,), (yue, eng), (yue, zho), (yue, eng, zho))
+        for test in train
+    ]
+
+
+EXTENSION_CORPORA = ("emo_db", "shemo", "urdu")
+EXTENSION_SOURCES = (("iemocap",), ("crema_d",), None)
+"""English corpora to train on, as the literature does: IEMOCAP, CREMA-D; None: all English adults of BiMotion."""
+
+
+def extension() -> list[Setting]:
+    """The literature's cross-lingual setting (arXiv 2108.08663): English adults to EMO-DB, ShEMO and URDU, and in-group.
+
+    All three tests of a source share one training.
+
+    >>> [setting.training_set for setting in extension()][2:5]
+    ['eng_adu@iemocap+emo_db+shemo+urdu', 'eng_adu@crema_d+emo_db+shemo+urdu', 'eng_adu@crema_d+emo_db+shemo+urdu']
+    >>> {setting.train_names for setting in extension()} >= {("eng_adu@iemocap",), ("eng_adu",), ("deu_adu",)}
+    True
+    """
+    cross = [
+        Setting("cross-lingual", "extension", (Cell("eng", "adu"),), cell, source and (*source, *EXTENSION_CORPORA))
+        for source in EXTENSION_SOURCES
+        for cell in groups.EXTENSION_CELLS
+    ]
+    return cross + [Setting("in-group", "extension", (cell,), cell) for cell in groups.EXTENSION_CELLS]
+
+
+def cantonese() -> list[Setting]:
+    """Cross-group inference into both cells of YueMotion: from each other, and from each cell of BiMotion.
+
+    >>> [(setting.transfer, str(setting.train[0])) for setting in cantonese()][:3]
+    [('in-group', 'yue_adu'), ('cross-age', 'yue_eld'), ('cross-lingual', 'eng_adu')]
+    """
+    found = []
+    for cell in groups.YUEMOTION_CELLS:
+        sources = [("in-group", cell), ("cross-age", cell.cross_age())]
+        for transfer, age_group in (("cross-lingual", cell.age_group), ("cross-all", cell.cross_age().age_group)):
+            sources += [(transfer, Cell(language, age_group)) for language in ("eng", "zho")]
+        found += [Setting(transfer, "cantonese", (source,), cell) for transfer, source in sources]
+    return found
+
+
+BASELINE = in_group(groups.BIMOTION_CELLS)
+PROTOCOLS = {
+    "in-group": BASELINE,
+    "inference": BASELINE + inference(groups.BIMOTION_CELLS),
+    "augmentation": BASELINE + augmentation(groups.BIMOTION_CELLS),
+    "distance": distance(),
+    "extension": extension(),
+    "cantonese": cantonese(),
+    "all": BASELINE + inference(groups.BIMOTION_CELLS) + augmentation(groups.BIMOTION_CELLS) + distance(),
+}
+"""Name -> settings. The baseline row of Tables 3 and 4 is part of each of theirs; `all` is the paper's, Tables 3 to 5."""
+
+
+def settings(protocol: str, cells: Iterable[Cell] | None = None, *, trains: bool = True) -> list[Setting]:
+    """Settings of a named protocol, of those that test on some cells (None: on any). Raises UnknownName.
+
+    `trains`: False for a model that is used as it is: one setting for each distinct test set, trained on nothing.
+
+    >>> plan = settings("all")
+    >>> len(plan), len({setting.training_set for setting in plan})
+    (36, 13)
+    >>> [str(setting.test) for setting in settings("all", trains=False)]
+    ['eng_eld', 'eng_adu', 'zho_eld', 'zho_adu', 'yue_adu', 'eng_adu', 'zho_adu']
+    """
+    if protocol not in PROTOCOLS:
+        raise UnknownName("protocol", protocol, PROTOCOLS)
+    wanted = None if cells is None else set(cells)
+    found = [setting for setting in PROTOCOLS[protocol] if wanted is None or setting.test in wanted]
+    if trains:
+        return found
+    # corpora of `extension` say what is trained on: the test set is the cell
+    tests = dict.fromkeys((s.test, None if s.method == "extension" else s.corpora) for s in found)
+    return [Setting("zero-shot", "zero-shot", (), test, corpora) for test, corpora in tests]

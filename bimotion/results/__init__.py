@@ -1,0 +1,1 @@
+"""Predictions -> scores with intervals -> result.json. No torch and no corpora."""

@@ -1,0 +1,85 @@
+"""The local leaderboard: every result below a folder, one entry each, in one JSON."""
+
+import json
+from pathlib import Path
+
+from bimotion.errors import RecordError
+from bimotion.io import files
+from bimotion.io.records import refuse_others
+from bimotion.protocol.cells import BIMOTION_CELLS
+from bimotion.protocol.settings import BY_TRAINING_SET
+from bimotion.results import record
+
+LEADERBOARD_VERSION = 3
+LEADERBOARD_FILE = "leaderboard.json"
+VERSION_FIELD = "leaderboard_version"
+
+
+def collect(folder: Path) -> Path:
+    """Write `folder`/leaderboard.json from all `<model>/<key>/result.json` below it; returns its path.
+
+    `entries` are ordered within a track, split rule, schema and protocol by headline: the mean over all four cells of
+    in-group (or zero-shot) weighted F1 (null, and last, where a cell is missing). Results on synthetic data stand under
+    `excluded`, with the reason; results on incomplete corpora are entries marked `complete: false`.
+    A file that is no result stands under `excluded` too. Raises SettingError where another file has the list's name.
+    """
+    check(folder)
+    entries, excluded = [], []
+    for path in sorted(folder.glob(f"*/*/{record.RESULT_FILE}")):
+        try:
+            result = record.load(path)
+        except RecordError as error:
+            excluded.append({"result": path.relative_to(folder).as_posix(), "reason": str(error)})
+            continue
+        entry = _entry(result, path.relative_to(folder).as_posix())
+        if result.data.synthetic:
+            excluded.append(entry | {"reason": "synthetic data: made by `bimotion data synth`, says nothing about people"})
+        else:
+            entries.append(entry)
+    entries.sort(key=_order)
+    board = {VERSION_FIELD: LEADERBOARD_VERSION, "metric": "weighted_f1", "entries": entries, "excluded": excluded}
+    with files.written(folder / LEADERBOARD_FILE) as temporary:
+        temporary.write_text(json.dumps(board, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return folder / LEADERBOARD_FILE
+
+
+def check(folder: Path) -> None:
+    """Raise SettingError where the list's name is that of another file, such as an earlier board."""
+    refuse_others(folder / LEADERBOARD_FILE, VERSION_FIELD)
+
+
+def _order(entry: dict) -> tuple:
+    """Comparable entries together, best first; without a headline last."""
+    comparable = tuple(entry[name] for name in ("track", "split_rule", "schema", "protocol"))
+    headline = entry["mean_in_group"]
+    return (*comparable, headline is None, -(headline or 0.0), entry["model"], entry["key"])
+
+
+def _entry(result: record.Result, path: str) -> dict:
+    """One line of the board: weighted F1, mean over corpora, of every setting that was run."""
+    headline: dict[str, dict[str, float]] = {}
+    for score in result.scores:
+        train = tuple(score.train) if score.method in BY_TRAINING_SET else None
+        value = result.headline(score.transfer, score.method, score.test, train=train)
+        if score.pooling == "mean" and score.metric == "weighted_f1" and value is not None:
+            name = f"{score.transfer}/{score.method}" if train is None else f"{score.method}/{'+'.join(train)}"
+            headline.setdefault(name, {})[score.test] = value
+    first = "zero-shot/zero-shot" if result.track == "zero-shot" else "in-group/inference"
+    in_group = [headline.get(first, {}).get(str(cell)) for cell in BIMOTION_CELLS]
+    return {
+        "model": result.model.name,
+        "key": result.key,
+        "result": path,
+        "track": result.track,
+        "adapt": result.adapt and vars(result.adapt),
+        "split_rule": result.split.rule,
+        "schema": result.schema.name,
+        "protocol": result.protocol.name,
+        "cells": result.protocol.cells,
+        "seeds": result.seeds,
+        "limit": result.limit,
+        "data_fingerprint": result.data.fingerprint,
+        "complete": result.data.complete,
+        "mean_in_group": None if None in in_group else sum(in_group) / len(in_group),
+        "scores": headline,
+    }

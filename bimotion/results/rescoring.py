@@ -1,0 +1,91 @@
+"""Scores of a finished run computed again from its predictions."""
+
+import dataclasses
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bimotion.errors import RecordError, some
+from bimotion.io import checksums
+from bimotion.protocol import settings as protocol
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import schema_named
+from bimotion.protocol.settings import Setting
+from bimotion.results import record, scoring
+from bimotion.results.predictions import SHAPE
+from bimotion.results.record import Result
+
+
+def rescore(folder: Path) -> tuple[Result, Result]:
+    """The result of a run as recorded, and with scores computed from predictions.parquet; equal for an honest record.
+
+    Raises RecordError for files that are not there or break their schema.
+    """
+    result, predictions = read(folder, checked=False)  # what was edited is told by the scores
+    scores = scoring.scores(predictions, settings_of(result), schema_named(result.schema.name))
+    return result, dataclasses.replace(result, scores=scores)
+
+
+def read_result(path: str | os.PathLike, *, checked: bool = True) -> Result:
+    """The result of a finished run, from its folder or its result.json. Raises RecordError, where it is `checked` also for one
+    that is not what the run wrote (SHA256SUMS beside it).
+
+    Example::
+
+        result = bimotion.read_result("results/bimotion__prosody/665143ebb0a4")
+        print(bimotion.paper_tables(result))
+        result.to_pandas()        # every score with its interval
+    """
+    path = Path(path)
+    file = path if path.is_file() else path / record.RESULT_FILE
+    if not file.exists():
+        below = sorted(found.parent for found in path.glob(f"**/{record.RESULT_FILE}"))
+        found = f"runs in {some(below)}" if below else "none"
+        raise RecordError(f"{path}: expected the folder of a run, which holds {record.RESULT_FILE}; found {found}")
+    _check(file, checked and file.name == record.RESULT_FILE)
+    return record.load(file)
+
+
+def _check(path: Path, checked: bool) -> None:
+    if checked and (reason := checksums.damage(path.parent, [path.name])):
+        raise RecordError(f"{reason}: run it again, or see `bimotion score`")
+
+
+def read(folder: Path, *, checked: bool = True) -> tuple[Result, pd.DataFrame]:
+    """The record and the predictions of a run, `checked` as in `read_result`; raises RecordError."""
+    result = read_result(folder, checked=checked)
+    _check(folder / record.PREDICTIONS_FILE, checked)
+    path = folder / record.PREDICTIONS_FILE
+    try:
+        columns = pq.ParquetFile(path).read()
+        if missing := [name for name in SHAPE.names if columns.column_names.count(name) != 1]:
+            raise RecordError(f"{path}: expected the columns {', '.join(SHAPE.names)}; missing: {', '.join(missing)}")
+        # what the file says of itself for pandas can rename its columns: another table than the one that was verified
+        table = columns.select(SHAPE.names).to_pandas(ignore_metadata=True)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RecordError(f"{path}: expected predictions in Parquet, found: {error}") from None
+    n_classes = len(schema_named(result.schema.name).classes)
+    for name in ("probabilities", "reference"):
+        if lengths := {np.size(values) for values in table[name]} - {n_classes}:
+            raise RecordError(f"{path}: column {name}: expected lists of {n_classes} numbers, found one of {min(lengths)}")
+    return result, table
+
+
+def settings_of(result: Result) -> list[Setting]:
+    """Settings that a run was asked for, but for those that it skipped."""
+    cells = result.protocol.cells and [Cell.parse(name) for name in result.protocol.cells]
+    settings = protocol.settings(result.protocol.name, cells, trains=result.track != "zero-shot")
+    skipped = Counter((skip.transfer, skip.method, tuple(skip.train), skip.test) for skip in result.skipped)
+    found = []
+    for setting in reversed(settings):  # of two that differ in corpora alone, the later has fewer: it is skipped first
+        place = (setting.transfer, setting.method, setting.train_names, str(setting.test))
+        if skipped[place]:
+            skipped[place] -= 1
+        else:
+            found.append(setting)
+    return found[::-1]

@@ -1,0 +1,33 @@
+"""Expected calibration error: whether a model is right as often as its probabilities say."""
+
+import numpy as np
+
+from bimotion.results.clip_predictions import TestSet
+
+N_BINS = 15
+
+
+def expected_calibration_error(part: TestSet, bins: int = N_BINS) -> float | None:
+    """Of the arg-max: |accuracy - mean confidence| over `bins` equal-width bins (low, high], weighted by clips.
+
+    Guo et al., ICML 2017, arXiv 1706.04599, equation 3. The confidence is the highest probability over the classes that the
+    clip's corpus annotates, divided by their sum: sigmoid outputs need not sum to 1, and what is not annotated is never
+    predicted. Clips without any positive class are left out; a clip for which every class has probability 0 has confidence 0.
+    In [0, 1]; None without clips.
+
+    >>> import pandas as pd
+    >>> from bimotion.results.clip_predictions import test_set
+    >>> rows = {"probabilities": [[0.8, 0.2], [0.8, 0.2]], "reference": [[1, 0], [0, 1]], "speaker": [None, None]}
+    >>> round(expected_calibration_error(test_set(pd.DataFrame(rows), None)), 12)
+    0.3
+    """
+    marked = (part.reference == 1).any(axis=1)
+    if not marked.any():
+        return None
+    offered = np.where(part.reference == -1, 0.0, part.probabilities)[marked].astype(float)
+    total = offered.sum(axis=1)
+    confidence = offered.max(axis=1) / np.where(total > 0, total, 1)
+    right = (part.targets == part.predictions)[marked]
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(place, right - confidence, minlength=bins)  # n x (accuracy - confidence) of each bin
+    return float(np.abs(gaps).sum() / len(right))

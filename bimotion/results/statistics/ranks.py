@@ -1,0 +1,118 @@
+"""Ranks of models with their uncertainty, and groups of models that cannot be told apart.
+
+All models are scored on the same drawn speakers. Replicates are spread by t / 1.96 and n / (n - 1), as the intervals are, since
+the plain bootstrap is too sure of ranks with few speakers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtr
+
+from bimotion.results.statistics.estimate import NORMAL, Statistic, combined
+from bimotion.results.statistics.paired import holm
+
+SEPARATE_BELOW = 0.05
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Where a model stands.
+
+    rank         1 is best; equal estimates share the better rank
+    low, high    95 % interval of the rank over replicates
+    group        1, 2, ...: models of a group are not separable from its first one
+    """
+
+    name: str
+    estimate: float
+    rank: int
+    low: int
+    high: int
+    group: int
+
+
+def ranks(models: Mapping[str, Statistic]) -> list[Rank]:
+    """Best first. Statistics of the same metric, settings and draws (intervals.headline, or means of several of them).
+
+    Groups: the best model opens the first; the next in order joins while its difference from the group's first one is
+    not significant at 0.05 after Holm's correction over all pairs; the first that is opens the next group.
+    """
+    if not models:
+        return []
+    order = sorted(models, key=lambda name: (-models[name].estimate, name))
+    values = np.stack([_spread(models[name]) for name in order])
+    placed = np.sort(values, axis=0).T
+    columns = list(zip(placed, values.T, strict=True))
+    best = 1 + len(order) - np.stack([np.searchsorted(all_, own, side="right") for all_, own in columns], axis=1)
+    worst = len(order) - np.stack([np.searchsorted(all_, own, side="left") for all_, own in columns], axis=1)
+    apart = separable(models)
+    found: list[Rank] = []
+    first, group = order[0], 1
+    for place, name in enumerate(order):
+        if apart.get(frozenset((first, name)), 1.0) < SEPARATE_BELOW:
+            first, group = name, group + 1
+        estimate = models[name].estimate
+        rank = 1 + sum(models[other].estimate > estimate for other in order)
+        low = int(np.quantile(best[place], 0.025, method="lower"))
+        high = int(np.quantile(worst[place], 0.975, method="higher"))
+        found.append(Rank(name, estimate, rank, min(low, rank), max(high, rank), group))
+    return found
+
+
+def separable(models: Mapping[str, Statistic]) -> dict[frozenset[str], float]:
+    """Pair of names -> p-value of their difference, after Holm's correction over all pairs."""
+    names = list(models)
+    pairs = [(one, other) for place, one in enumerate(names) for other in names[:place]]
+    matrix = _p_values(list(models.values()))
+    if matrix is None:
+        p_values = [combined(np.subtract, models[one], models[other]).p_value() for one, other in pairs]
+    else:
+        p_values = matrix[np.tril_indices(len(names), -1)].tolist()  # row by row: the order of the pairs
+    return {frozenset(pair): p for pair, p in zip(pairs, holm(p_values), strict=True)}
+
+
+def _p_values(models: list[Statistic]) -> np.ndarray | None:
+    """`combined(np.subtract, one, other).p_value()` of all pairs at once, shape (n, n): a thousand models in seconds.
+
+    A difference's sum of squares is G_ii + G_jj - 2 G_ij of the centred values' products G. None where statistics are not over
+    the same strata, or have values that are not defined.
+    """
+    strata = list(models[0].without) if models else []
+    if not models or any(list(one.without) != strata or one.carriers is not None for one in models):
+        return None
+    replicates = np.stack([one.replicates for one in models])
+    without = [np.stack([one.without[stratum] for one in models]) for stratum in strata]
+    if np.isnan(replicates).any() or any(np.isnan(values).any() for values in without):
+        return None
+    variance = _squares(replicates) / (replicates.shape[1] - 1)
+    sizes = np.array([stratum.n for stratum in strata], float)
+    parts = np.stack([(n - 1) / n * _squares(values) for n, values in zip(sizes, without, strict=True)])
+    total = parts.sum(axis=0)
+    shares = np.where(total > 0, parts / np.where(total > 0, total, 1), 1 / len(strata))
+    many = sizes > 1
+    factor = np.tensordot(sizes[many] / (sizes[many] - 1), shares[many], 1)
+    spent = np.tensordot(1 / (sizes[many] - 1), shares[many] ** 2, 1)
+    freedom = np.maximum(1.0, np.where(spent > 0, 1 / np.where(spent > 0, spent, 1), 1.0))
+    error = np.sqrt(variance * factor)
+    estimates = np.array([one.estimate for one in models])
+    difference = np.abs(estimates[:, None] - estimates)
+    known = 2 * stdtr(freedom, -difference / np.where(error > 0, error, 1))
+    return np.where(error > 0, known, np.where(difference > 0, 0.0, 1.0))
+
+
+def _squares(values: np.ndarray) -> np.ndarray:
+    """Sums of squared deviations of the differences of all rows, (n, m) -> (n, n); what rounding leaves of equal rows is 0."""
+    centred = values - values.mean(axis=1, keepdims=True)
+    products = centred @ centred.T
+    own = np.diag(products)
+    sums = own[:, None] + own - 2 * products
+    return np.where(sums > 1e-12 * (own[:, None] + own), sums, 0.0)
+
+
+def _spread(one: Statistic) -> np.ndarray:
+    """Replicates around the estimate, as wide as the interval; nan counts as no change."""
+    deviations = np.nan_to_num(one.replicates - one.estimate)
+    width = deviations.std(ddof=1)
+    return one.estimate + deviations * (one.standard_error / width * one.quantile / NORMAL if width else 0)
