@@ -5,7 +5,6 @@ folder; then times: a build of submissions that nobody prepared; one after `lead
 and, from what it left beside their receipts, on another; the page.
 """
 
-import importlib.util
 import os
 import random
 import shutil
@@ -21,12 +20,11 @@ REPOSITORY = Path(__file__).parents[1]
 
 def main(n: int = 1000, protocol: str = "in-group") -> None:
     """Print one line a measurement."""
-    spec = importlib.util.spec_from_file_location("submissions", REPOSITORY / "tests" / "submissions.py")
-    submissions = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(submissions)
+    sys.path.insert(0, str(REPOSITORY))
     from bimotion.evaluation import run
     from bimotion.leaderboard import board, entry_cache, site, submission
     from bimotion.results import rescoring
+    from tests.support import submissions
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,7 +1,6 @@
 """Fixtures of all tests: isolated caches, the true corpora where they are there, tiny clips, synthetic corpora."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from filelock import FileLock
 from bimotion.corpora import PAPER_CORPORA
 from bimotion.data import manifest
 from bimotion.data.synthetic import layouts
+from tests.support import true_trees
 
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not WORKER:  # workers inherit it: what one of them has made, the others read
@@ -35,10 +35,6 @@ os.environ |= {
 }
 if WORKER:  # a process a core: threads and processes of several would wait for each other
     os.environ |= {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
-
-_spec = importlib.util.spec_from_file_location("true_trees", Path(__file__).parent / "layouts" / "true_trees.py")
-true_trees = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(true_trees)
 
 
 @pytest.fixture(scope="session", autouse=True)

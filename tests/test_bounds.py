@@ -8,7 +8,6 @@ measured in seconds.
 import bz2
 import collections
 import gzip
-import importlib.util
 import io
 import json
 import lzma
@@ -26,9 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
+from tests.support import tiny_models
 
 MOST_BYTES = 1 << 30
 LIBRARIES = {

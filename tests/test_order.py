@@ -2,7 +2,6 @@
 differ in both. Run as a program, this file is such a process."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import random
@@ -18,10 +17,7 @@ from bimotion.io import checksums
 from bimotion.leaderboard import board
 from bimotion.results import record
 from bimotion.results.record import ProtocolUsed
-
-_spec = importlib.util.spec_from_file_location("submissions", Path(__file__).parent / "submissions.py")
-submissions = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(submissions)
+from tests.support import submissions
 
 PROTOCOLS = {  # name -> protocol, entries: two of the classes have as many
     "all": (ProtocolUsed("in-group", "1"), 3),
@@ -72,7 +68,11 @@ def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, synth_roo
     for seed in ("1", "2", "3"):
         out = tmp_path / seed / "out"
         shutil.copytree(made, out)
-        environment = os.environ | {"PYTHONHASHSEED": seed, "BIMOTION_CACHE": str(out.with_name("cache"))}
+        environment = os.environ | {
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONHASHSEED": seed,
+            "BIMOTION_CACHE": str(out.with_name("cache")),
+        }
         done = subprocess.run(
             [sys.executable, __file__, seed, synth_root, out], env=environment, capture_output=True, text=True
         )

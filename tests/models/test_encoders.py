@@ -1,6 +1,5 @@
 """Encoders: every family from a saved folder with the Hub offline; no value hangs on its neighbours; bad input in one line."""
 
-import importlib.util
 import json
 import logging
 import shutil
@@ -19,10 +18,7 @@ from bimotion.models import encoder as encoders
 from bimotion.models.classifier import Classifier
 from bimotion.models.encoder import ModelError, load
 from bimotion.models.weights import ModelSpec
-
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parents[1] / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
+from tests.support import tiny_models
 
 FAMILIES = sorted(tiny_models.FAMILIES)
 PADDED = [family for family in FAMILIES if family not in ("sew", "whisper", "ast")]

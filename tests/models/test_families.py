@@ -1,7 +1,6 @@
 """Every family of the installed transformers that may hear: it runs, or it is refused in one right line."""
 
 import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +8,7 @@ import pytest
 from bimotion.errors import ClipError, ModelError
 from bimotion.models.encoder import load
 from bimotion.models.weights import ModelSpec
-
-_spec = importlib.util.spec_from_file_location("tiny_families", Path(__file__).parents[1] / "tiny_families.py")
-tiny_families = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_families)
+from tests.support import tiny_families
 
 RUNS = {  # type of configuration -> class of the part that hears
     "audio-spectrogram-transformer": "ASTModel",

@@ -1,6 +1,5 @@
 """Fine-tuning of tiny random models on tones whose pitch is their class. Run as a program, this file is the other process."""
 
-import importlib.util
 import itertools
 import json
 import os
@@ -18,20 +17,13 @@ import pytest
 from bimotion.errors import SettingError
 from bimotion.io.progress import Progress
 from bimotion.models import encoder, training
-from bimotion.models import finetune as finetuning
 from bimotion.models import inputs as intakes
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.finetune import finetune
 from bimotion.models.parallel import Ranks
 from bimotion.models.training import FinetuneOptions, masked_loss
 from bimotion.models.weights import ModelError, ModelSpec
-
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parents[1] / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
-_spec = importlib.util.spec_from_file_location("ending", Path(__file__).parents[1] / "ending.py")
-ending = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(ending)
+from tests.support import ending, tiny_models
 
 CLASSES = ("low", "middle", "high")
 HERTZ = (200, 600, 1800)
@@ -282,7 +274,7 @@ def worker(*arguments: str, launcher: tuple[str, ...] = ()) -> list[str]:
 
 
 def started(command: list[str]) -> subprocess.Popen:
-    root = str(Path(finetuning.__file__).parents[2])
+    root = str(Path(__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": root, "TOKENIZERS_PARALLELISM": "false"}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

@@ -53,7 +53,7 @@ SIGNALS = {
     "noise": noise(),
     "octave": buzz(120 * 2 ** np.linspace(0, 1, SAMPLE_RATE_HZ)),
 }
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "prosody_librosa.json").read_text())
+GOLDEN = json.loads((Path(__file__).with_name("prosody_librosa.json")).read_text())
 SQUARE = np.sign(np.sin(2 * np.pi * 130 * np.arange(SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ) + 1e-9)
 IMPULSE = np.eye(1, SAMPLE_RATE_HZ, 8000)[0]
 HOSTILE = {

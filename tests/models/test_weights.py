@@ -1,6 +1,5 @@
 """Weights as people have them: safetensors, pickled, in shards, in half precision, of other frameworks; and what a model is."""
 
-import importlib.util
 import json
 import os
 import pickle
@@ -18,17 +17,8 @@ from safetensors.torch import load_file, save_file
 from bimotion.models import encoder, weights
 from bimotion.models.classifier import Classifier
 from bimotion.models.weights import ModelError, ModelSpec, located
+from tests.support import model_hub, tiny_models
 
-
-def module(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-tiny_models = module("tiny_models", Path(__file__).parents[1] / "tiny_models.py")
-model_hub = module("model_hub", Path(__file__).parent / "model_hub.py")
 NAMES = {0: "angry", 1: "happy", 2: "sad"}
 CLIP = [(0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)]
 

@@ -6,7 +6,7 @@ of clips n* = p (1 - p) / SE^2 with the t quantile (Korn and Graubard, Survey Me
 percentiles: they are too narrow with few speakers (Hesterberg, arXiv 1411.5279, whose factor n / (n - 1) and t quantile are
 used here), and of an all-correct test set they leave [1, 1].
 
-Coverage, in tests/statistics/test_interval_coverage.py: 94 to 97 % from 8 speakers on, but 92 to 93.5 % for scores above 0.9
+Coverage (tests/results/statistics/): 94 to 97 % from 8 speakers on, but 92 to 93.5 % for scores above 0.9
 of 8 or 20 speakers who differ much; 94 to 99 % with 3 and 4, up to 99.6 % with 2, when the interval is too wide to say much.
 
 - No interval is narrower than Wilson's for as many independent decisions as there are clips (times classes, in the

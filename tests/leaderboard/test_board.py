@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import importlib.util
 import io
 import json
 import re
@@ -29,10 +28,7 @@ from bimotion.results import record as results
 from bimotion.results import rescoring
 from bimotion.results.record import CorpusUsed, DataUsed, ModelUsed, ProtocolUsed
 from bimotion.results.statistics.gaps import gaps
-
-_spec = importlib.util.spec_from_file_location("submissions", Path(__file__).parent / "submissions.py")
-submissions = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(submissions)
+from tests.support import submissions
 
 CELLS = ("eng_eld", "eng_adu", "zho_eld", "zho_adu")
 

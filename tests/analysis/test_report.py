@@ -1,7 +1,6 @@
 """Reports: every number is the record's, every caveat has its counts, no text of a file becomes markup, and it reads well."""
 
 import dataclasses
-import importlib.util
 import itertools
 import json
 import re
@@ -47,10 +46,8 @@ from bimotion.results.record import (  # fmt: skip
     Skipped,
     SplitUsed,
 )
+from tests.support import browser
 
-_spec = importlib.util.spec_from_file_location("browser", Path(__file__).parent / "browser.py")
-browser = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(browser)
 needs_chromium = pytest.mark.skipif(browser.executable() is None, reason="no Chromium: apt-get install chromium")
 
 HOSTILE = "</script><script>hit()</script><img src=x onerror=hit()>\"'|`[x](javascript:hit())*\n<svg onload=hit()>"

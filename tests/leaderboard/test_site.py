@@ -3,27 +3,17 @@
 import base64
 import dataclasses
 import gzip
-import importlib.util
 import json
 import random
 import re
-from pathlib import Path
 
 import pytest
 
 from bimotion.leaderboard import board, site
 from bimotion.leaderboard.entry import Number, Standing
 from bimotion.results.record import AdaptUsed
+from tests.support import browser, submissions
 
-
-def _by_path(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-browser, submissions = _by_path("browser"), _by_path("submissions")
 needs_chromium = pytest.mark.skipif(browser.executable() is None, reason="no Chromium: apt-get install chromium")
 
 HOSTILE = {

@@ -14,7 +14,7 @@ import soundfile
 import bimotion
 from bimotion.corpora.utterance import FIELDS
 from bimotion.data import manifest
-from bimotion.data.huggingface import builder, register
+from bimotion.data.huggingface import builder, cards, register
 from bimotion.errors import CorpusIncomplete, CorpusNotFound, SettingError, UnknownName
 from bimotion.protocol import cells as groups
 from bimotion.protocol.labels import EMOTIONS, VALENCE
@@ -254,9 +254,8 @@ def test_other_packaged_modules_still_work(tmp_path):
 
 
 def test_cards_name_every_config_and_column():
-    from pathlib import Path
 
-    folder = Path(builder.__file__).parents[1] / "loaders"
+    folder = cards.FOLDER
     card = (folder / "bimotion.md").read_text()
     assert all(f"`{name}`" in card for name in builder.features(decode=False))
     for name, configs in builder.CONFIGS.items():

@@ -1,18 +1,12 @@
 """The audio classification tutorial of transformers, word for word on a config: https://huggingface.co/docs/transformers/tasks/audio_classification"""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from datasets import Audio, load_dataset
 
 import bimotion
 from bimotion.data.huggingface.builder import torchcodec_works
-
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
+from tests.support import tiny_models
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Tracks end to end: fine-tuning and zero-shot over the whole protocol, their records, and a user's own encoder."""
 
-import importlib.util
 import json
 import os
 import re
@@ -28,10 +27,8 @@ from bimotion.models.training import FinetuneOptions
 from bimotion.models.weights import ModelError
 from bimotion.protocol.labels import EMOTIONS
 from bimotion.results import record, rescoring
+from tests.support import tiny_models
 
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
 FAMILIES = ("wav2vec2-layer", "wav2vec2-group", "hubert", "wavlm", "data2vec", "whisper", "w2v-bert", "ast")
 HANGS_S = 600  # never waited for, but where a process hangs
 ONE_EPOCH = FinetuneOptions(epochs=1, batch_size=16)
@@ -222,7 +219,7 @@ def test_two_processes_give_the_numbers_of_one(models, small, tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
-    ending = Path(__file__).with_name("ending.py")
+    ending = Path(__file__).parents[1] / "support" / "ending.py"
     _, *asked = command(model, small, tmp_path / "two", "--num-train-epochs", "2")
     done = subprocess.run(
         [*launcher, ending, tmp_path / "left", *asked],

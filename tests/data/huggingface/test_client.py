@@ -1,16 +1,11 @@
 """Uploads and pull requests by the Hub's own client, against a server on this machine that fails when told to."""
 
-import importlib.util
 import random
-import sys
-from pathlib import Path
 
 import pytest
 
-_spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parent / "hub_server.py")
-hub_server = importlib.util.module_from_spec(_spec)
-sys.modules["hub_server"] = hub_server  # dataclasses look their module up
-_spec.loader.exec_module(hub_server)
+from tests.support import hub_server
+
 Failure, Refused, Repository = hub_server.Failure, hub_server.Refused, hub_server.Repository
 
 

@@ -4,7 +4,6 @@ Each run is a process of its own that SIGKILL ends, after the n-th return of the
 """
 
 import fcntl
-import importlib.util
 import json
 import os
 import shutil
@@ -17,11 +16,7 @@ import pytest
 from bimotion.data.huggingface import export
 from bimotion.errors import SettingError
 from bimotion.io import files
-
-_spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parent / "hub_server.py")
-hub_server = importlib.util.module_from_spec(_spec)
-sys.modules.setdefault("hub_server", hub_server)  # dataclasses look their module up
-_spec.loader.exec_module(hub_server)
+from tests.support import hub_server
 
 KILLED = """
 import importlib, json, os, signal, sys

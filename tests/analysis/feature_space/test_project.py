@@ -22,19 +22,12 @@ from bimotion.evaluation import run
 from bimotion.evaluation.tracks import TrackOptions
 from bimotion.models.training import FinetuneOptions
 from bimotion.protocol.labels import EMOTIONS, SCHEMAS
+from tests.support import browser, tiny_models
 
 if importlib.util.find_spec("umap") is None:  # not imported: every worker would wait for it at its start
     pytest.skip("the extra `figures` is not installed: pip install 'bimotion[figures]'", allow_module_level=True)
 
 
-def _by_path(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-browser, tiny_models = _by_path("browser"), _by_path("tiny_models")
 SETS = {"train": ["yue_adu", "yue_adu+zho_adu", "zho_adu"], "test": "yue_adu", "corpora": ["esd", "yuemotion"]}
 
 

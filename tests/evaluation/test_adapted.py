@@ -1,12 +1,10 @@
 """Adaptation end to end: every method over every setting, what it may see, what the record says, and what is refused."""
 
 import dataclasses
-import importlib.util
 import subprocess
 import sys
 import zlib
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,10 +25,7 @@ from bimotion.leaderboard import submission, verify
 from bimotion.leaderboard.answer_key import Reference
 from bimotion.results import record, rescoring
 from bimotion.results.record import AdaptUsed
-
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
+from tests.support import tiny_models
 
 
 def evaluated(root, output, method, **options):

@@ -1,7 +1,6 @@
 """How the command line treats people: bounds, encodings, progress, Ctrl-C, help that is whole, one line for each mistake."""
 
 import contextlib
-import importlib.util
 import io
 import os
 import pty
@@ -28,10 +27,8 @@ from bimotion.io.bounds import real_number, whole_number
 from bimotion.io.progress import Lines, duration
 from bimotion.models.inputs import heard_s
 from bimotion.models.training import FinetuneOptions
+from tests.support import tiny_models
 
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
 README = Path(bimotion.__file__).parent.parent / "README.md"
 
 

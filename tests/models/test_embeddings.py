@@ -1,6 +1,5 @@
 """Features before the last linear layer: put through that layer they give what the model predicts."""
 
-import importlib.util
 from itertools import groupby
 from pathlib import Path
 
@@ -19,10 +18,7 @@ from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.models.training import FinetuneOptions
 from bimotion.models.weights import ModelSpec
 from bimotion.protocol.labels import schema_named
-
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
+from tests.support import tiny_models
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Two sources for one fact are never resolved by order: neither is used, and what is said names both."""
 
-import importlib.util
 import io
 import tarfile
 from pathlib import Path
@@ -14,10 +13,8 @@ from bimotion.data import manifest
 from bimotion.data.checks import doctor
 from bimotion.errors import CorpusMalformed
 from bimotion.io.progress import Progress
+from tests.corpora import test_contract as contracts
 
-_spec = importlib.util.spec_from_file_location("contracts", Path(__file__).parent / "contracts" / "test_corpora.py")
-contracts = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(contracts)
 SUFFIXES = (".wav", ".flac")
 YUEMOTION = "split,speaker_id,file_name,gender,age,sentence_id,label_id,label\n"
 EVALUATION = "Session1/dialog/EmoEvaluation"

@@ -1,10 +1,8 @@
 """`bimotion check-model`: what it says of models that run, and one line for those that do not."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,16 +12,7 @@ from bimotion.evaluation import plan as planning
 from bimotion.evaluation.model_check import EPOCHS, check_model, protocol_cost
 from bimotion.io.progress import Progress
 from bimotion.models.weights import ModelSpec
-
-
-def _loaded(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny_models, tiny_families = _loaded("tiny_models"), _loaded("tiny_families")
+from tests.support import tiny_families, tiny_models
 
 
 def bimotion(*words) -> subprocess.CompletedProcess:

@@ -1,6 +1,5 @@
 """The probe track end to end: any transformers audio model, the whole protocol, on synthetic and on real clips."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -22,10 +21,8 @@ from bimotion.io.progress import Progress
 from bimotion.models import encoder as encoders
 from bimotion.models import weights
 from bimotion.results import record, rescoring
+from tests.support import tiny_models
 
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
 HANGS_S = 600  # never waited for, but where a process hangs
 FAMILIES = ("wav2vec2-layer", "wav2vec2-group", "hubert", "wavlm", "data2vec", "whisper", "w2v-bert", "ast")
 

@@ -1,7 +1,6 @@
 """Datasets on their way to the Hub: what arrives is what was exported, `datasets` reads it from there, licences are walls."""
 
 import hashlib
-import importlib.util
 import io
 import json
 import os
@@ -19,11 +18,8 @@ from bimotion.data.huggingface import publish as publishing
 from bimotion.data.selection import select
 from bimotion.errors import LicenceError, UnknownName
 from bimotion.protocol import cells
+from tests.support import hub_server
 
-_spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parent / "hub_server.py")
-hub_server = importlib.util.module_from_spec(_spec)
-sys.modules["hub_server"] = hub_server  # dataclasses look their module up
-_spec.loader.exec_module(hub_server)
 Failure, Refused = hub_server.Failure, hub_server.Refused
 
 

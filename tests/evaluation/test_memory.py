@@ -1,6 +1,5 @@
 """Peak memory does not depend on how large the corpora are: features and samples stay on disk."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,10 +11,8 @@ import pytest
 
 from bimotion.data.synthetic import layouts
 from bimotion.io import audio
+from tests.support import tiny_models
 
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
 STATUS = Path("/proc/self/status")
 N_CLIPS, TIMES = 1_000, 6  # with features; a tenth of them have sound, which is more than is ever read ahead
 CLIP_S = 3

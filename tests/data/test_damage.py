@@ -1,7 +1,6 @@
 """Whatever happens to a file that a command reads back, a run gives the same numbers, or says in one line what is wrong."""
 
 import hashlib
-import importlib.util
 import itertools
 import os
 import shutil
@@ -23,10 +22,7 @@ from bimotion.io import files
 from bimotion.io.progress import Progress
 from bimotion.models.training import FinetuneOptions
 from bimotion.results import record
-
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
+from tests.support import tiny_models
 
 DAMAGE = {
     "a flipped bit": lambda content: _flipped(content, len(content) // 2),

@@ -2,10 +2,8 @@
 
 import csv
 import dataclasses
-import importlib.util
 import io
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -15,10 +13,7 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from bimotion.data.huggingface import builder
 from bimotion.errors import SettingError, UnknownName
 from bimotion.leaderboard import board, export
-
-_spec = importlib.util.spec_from_file_location("submissions", Path(__file__).parent / "submissions.py")
-submissions = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(submissions)
+from tests.support import submissions
 
 CELLS = ("eng_eld", "eng_adu", "zho_eld", "zho_adu")
 HOSTILE = r"=cmd|' /C calc'!A0 <b>&[x](javascript:1)`_*\{}~^%$#"

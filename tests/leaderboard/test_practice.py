@@ -1,6 +1,5 @@
 """From results to a page by the commands alone, on synthetic corpora: for practice; the real board takes none of it."""
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -12,11 +11,7 @@ import pytest
 from bimotion.evaluation import run
 from bimotion.leaderboard import entry as entries
 from bimotion.leaderboard import entry_cache
-
-_spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "tiny_models.py")
-tiny_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_models)
-
+from tests.support import tiny_models
 
 GOLDEN = [0.3833, 0.3311, 0.4383, 0.344, 0.2747, 0.4206, 0.2414, -0.0853, -0.1929, 0.0223, -0.094, 0.0985, 0.086]
 """Of bimotion/random on the synthetic corpora: recorded, not worked out."""
