@@ -1,4 +1,4 @@
-"""The prosodic floor model's features on real clips, beside openSMILE's: python benchmarks/prosody.py [CORPORA_ROOT]
+"""The prosodic baseline's features on real clips, beside openSMILE's: python benchmarks/prosody.py [CORPORA_ROOT]
 
 Clips a second on one core (audio decoded beforehand), and weighted F1 of the same head (standardise, logistic regression)
 over 20 stratified splits with 40 % of the clips in training: CSED (3 classes), TESS elderly and adult (7 emotions), and
@@ -40,7 +40,7 @@ def extractors() -> dict:
 
 
 def head():
-    """The floor model's own head."""
+    """The baseline's own head."""
     return make_pipeline(StandardScaler(), LogisticRegression(C=LogisticHead.strength, max_iter=1000))
 
 

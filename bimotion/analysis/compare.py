@@ -21,7 +21,7 @@ from bimotion.results import rescoring
 from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import Result
 from bimotion.results.statistics.ages import age_gaps
-from bimotion.results.statistics.bootstrap import Draws, headline
+from bimotion.results.statistics.bootstrap import BootstrapDraws, headline
 from bimotion.results.statistics.calibration import expected_calibration_error
 from bimotion.results.statistics.estimate import Interval, combined, mean_known
 from bimotion.results.statistics.gaps import Gap, gaps
@@ -144,7 +144,7 @@ def _rank_table(runs: Sequence[Run]) -> Table:
     shared, adapted = _shared(runs), any(one.result.adapt for one in runs)
     own = [setting for setting in shared if setting.transfer in ("in-group", "zero-shot") and not setting.corpora]
     settings = ([setting for setting in shared if setting.transfer != "in-group"] if adapted else own) or shared
-    draws = Draws()
+    draws = BootstrapDraws()
     means = {
         one.name: combined(mean_known, *(headline(one.predictions, setting, one.schema, draws, METRIC) for setting in settings))
         for one in runs

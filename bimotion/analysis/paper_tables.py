@@ -276,7 +276,7 @@ measured it on one NVIDIA H200 (2026-11-20)."""
 def plan_table(
     plan, hours: float, *, heard_h: float | None = None, trains: bool = True, n_seeds: int = 1, epochs: int | None = None
 ) -> Table:
-    """Distinct training sets of a plan (plan.Plan), the settings that each serves, and what it costs.
+    """Distinct training sets of a plan (plan.RunPlan), the settings that each serves, and what it costs.
 
     `hours`: of audio in all clips that are used; `heard_h`: what the model hears of them, windows filled up with silence
     (None: not known); `epochs`: of fine-tuning, at most; None: the encoder stays as it is.

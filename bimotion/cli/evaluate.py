@@ -252,8 +252,8 @@ def _show_plans(model: str, known: dict, asked: list[dict], track: str, adapts: 
     for one in asked:
         fields = {name: tuple(value) if isinstance(value, list) else value for name, value in one.items()}
         request = planning.Request(**fields)
-        material, plan = planning.plan(request, progress(), trains=track != "zero-shot", adapts=adapts)
-        durations_s = material.table.loc[plan.rows(), "duration_s"].to_numpy()
+        labelled, plan = planning.plan(request, progress(), trains=track != "zero-shot", adapts=adapts)
+        durations_s = labelled.table.loc[plan.rows(), "duration_s"].to_numpy()
         hours = float(durations_s.sum()) / 3600
         heard_h = hours if window is None else heard_s(durations_s, window, rate) / 3600
         visited, trains = epochs if track == "finetune" else None, track != "zero-shot"

@@ -57,7 +57,7 @@ def verify(
     if labels is not None:
         known = answer_key.load(labels)
     else:
-        known = answer_key.Reference.of_corpora(
+        known = answer_key.AnswerKey.of_corpora(
             corpora, corpora=names(only), locations=locations(corpus), practice=practice, progress=progress()
         )
     one = any((path / name).exists() for name in submission.FILES)

@@ -94,7 +94,7 @@ def export_labels(
     """Write ids, labels and parts (speakers hashed) of complete corpora; labels only where their licence allows it."""
     from bimotion.leaderboard import answer_key
 
-    found = answer_key.Reference.of_corpora(corpora, corpora=names(only), locations=locations(corpus), progress=progress())
+    found = answer_key.AnswerKey.of_corpora(corpora, corpora=names(only), locations=locations(corpus), progress=progress())
     print(answer_key.export(found, file))
     if found.withheld:
         print(f"without labels, which their licences keep: {', '.join(found.withheld)}")

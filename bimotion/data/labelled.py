@@ -16,7 +16,7 @@ from bimotion.protocol.labels import LabelSchema
 
 
 @dataclass(frozen=True)
-class Material:
+class LabelledClips:
     """A selection under a label schema.
 
     table       rows of the selection that have a reference, sorted by id
@@ -38,7 +38,7 @@ class Material:
         return np.flatnonzero(chosen)
 
 
-def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None) -> Material:
+def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None) -> LabelledClips:
     """Clips of a selection that have a class under the schema; what has none, or was lost before, is counted by reason.
 
     `limit`: keep at most so many clips of each corpus, cell and part (`_within`).
@@ -65,7 +65,7 @@ def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None)
             left_out[corpus][reason] += 1
     used = np.array([reason is None for reason in reasons], dtype=bool)
     reference = np.array([reference_of[labels[row]] for row in np.flatnonzero(used)], np.int8).reshape(-1, len(schema.classes))
-    return Material(selection, schema, selection.rows[used].reset_index(drop=True), reference, left_out)
+    return LabelledClips(selection, schema, selection.rows[used].reset_index(drop=True), reference, left_out)
 
 
 def _first_positive(reference: Sequence[int]) -> int:

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bimotion.data.labelled import Material
+from bimotion.data.labelled import LabelledClips
 from bimotion.data.manifest import Manifest
 from bimotion.errors import AudioError
-from bimotion.evaluation.plan import Plan, TrainingSet
+from bimotion.evaluation.plan import RunPlan, TrainingSet
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress
 from bimotion.results.duplicates import Duplicates
@@ -26,30 +26,30 @@ UNREADABLE = ""
 """In the place of a hash: such a clip is equal to none."""
 
 
-def counted(material: Material, plan: Plan, progress: Progress) -> list[Duplicates]:
+def counted(labelled: LabelledClips, plan: RunPlan, progress: Progress) -> list[Duplicates]:
     """For every training set and every (cell, corpus) that it is tested on: how many test clips it heard, and how many of
     these under another label, which is where two clips differ in a class that both corpora annotate."""
     if not any(len(one.train) for one in plan.training_sets):
         return []
     rows = plan.rows()
-    groups = np.full(len(material.table), -1)
-    groups[rows] = equal_samples(material.selection.manifest, material.table.loc[rows], progress)
-    return [found for one in plan.training_sets for found in _of_training_set(one, material, groups)]
+    groups = np.full(len(labelled.table), -1)
+    groups[rows] = equal_samples(labelled.selection.manifest, labelled.table.loc[rows], progress)
+    return [found for one in plan.training_sets for found in _of_training_set(one, labelled, groups)]
 
 
-def _of_training_set(one: TrainingSet, material: Material, groups: np.ndarray) -> Iterator[Duplicates]:
+def _of_training_set(one: TrainingSet, labelled: LabelledClips, groups: np.ndarray) -> Iterator[Duplicates]:
     heard = np.concatenate([one.train, one.validation])
     heard = heard[groups[heard] >= 0]
     known, place = np.unique(groups[heard], return_inverse=True)
-    marked = {mark: np.zeros((len(known), material.reference.shape[1]), bool) for mark in (0, 1)}
+    marked = {mark: np.zeros((len(known), labelled.reference.shape[1]), bool) for mark in (0, 1)}
     for mark, found in marked.items():
-        np.logical_or.at(found, place, material.reference[heard] == mark)
-    corpora = material.table["corpus"].to_numpy()
+        np.logical_or.at(found, place, labelled.reference[heard] == mark)
+    corpora = labelled.table["corpus"].to_numpy()
     for setting, target in zip(one.settings, one.targets, strict=True):
         for corpus in sorted(set(corpora[target.test])):
             test = target.test[corpora[target.test] == corpus]
             twins = test[np.isin(groups[test], known)]
-            place, reference = np.searchsorted(known, groups[twins]), material.reference[twins]
+            place, reference = np.searchsorted(known, groups[twins]), labelled.reference[twins]
             contradicts = ((reference == 1) & marked[0][place]) | ((reference == 0) & marked[1][place])
             n_contradicting = int(contradicts.any(axis=1).sum())
             yield Duplicates(one.name, str(setting.test), corpus, len(test), len(twins), n_contradicting)

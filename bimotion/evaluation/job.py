@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Target:
-    """What is predicted in one test cell: numbers of rows of the material's table.
+    """What is predicted in one test cell: numbers of rows of the table of labelled clips.
 
     test         test clips
     unlabelled   clips of the cell whose sound, not whose labels, a model may adapt to, ascending: all of them, its train part,
@@ -19,8 +19,8 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One training under one seed, and what is predicted with it: numbers of rows of the material's table.
+class TrainingJob:
+    """One training under one seed, and what is predicted with it: numbers of rows of the table of labelled clips.
 
     number    among the jobs of a run
     name      of the training set (Setting.training_set); `validation` may be empty, `train` too where nothing is trained
@@ -41,7 +41,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobPredictions:
     """Of a job: probabilities, float64 (len(job.test), n_classes); classes that can be predicted; facts for the record."""
 
     probabilities: np.ndarray

@@ -132,9 +132,9 @@ def _encoder(spec: ModelSpec) -> _Checked:
 
 
 def _baseline(name: str) -> _Checked:
-    from bimotion.models.baselines import floor_model
+    from bimotion.models.baselines import baseline_model
 
-    model = floor_model(name)
+    model = baseline_model(name)
     encode = model.encode or (lambda clip: np.zeros(0, np.float32))
     dim = len(encode(_clips()["2 s"]))
     facts = dict.fromkeys(("revision", "weights_format", "n_parameters", "window_s")) | {

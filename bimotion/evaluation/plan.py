@@ -8,10 +8,10 @@ import numpy as np
 
 from bimotion.corpora import corpora_of
 from bimotion.corpora.utterance import PARTS
-from bimotion.data.labelled import Material, prepare
+from bimotion.data.labelled import LabelledClips, prepare
 from bimotion.data.selection import select
 from bimotion.errors import SettingError
-from bimotion.evaluation.job import Job, Target
+from bimotion.evaluation.job import Target, TrainingJob
 from bimotion.io.bounds import MAX_COUNT, whole_number
 from bimotion.io.progress import Progress
 from bimotion.protocol import settings as protocol
@@ -46,7 +46,7 @@ class Request:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What is trained on, and all that is predicted with it: numbers of rows of the material's table.
+    """What is trained on, and all that is predicted with it: numbers of rows of the table of labelled clips.
 
     settings   that it serves, one for each test cell;  targets: theirs, in the same order
     """
@@ -64,7 +64,7 @@ class TrainingSet:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """Settings that can be run, those that cannot and why, the distinct training sets; `corpora`: that any setting asks for."""
 
     settings: list[Setting]
@@ -72,21 +72,26 @@ class Plan:
     training_sets: list[TrainingSet]
     corpora: list[str]
 
-    def jobs(self, seeds: Iterable[int]) -> list[Job]:
+    def jobs(self, seeds: Iterable[int]) -> list[TrainingJob]:
         """One for each training set and seed."""
         pairs = [(one, seed) for one in self.training_sets for seed in seeds]
-        return [Job(number, one.name, seed, one.train, one.validation, one.targets) for number, (one, seed) in enumerate(pairs)]
+        return [
+            TrainingJob(number, one.name, seed, one.train, one.validation, one.targets)
+            for number, (one, seed) in enumerate(pairs)
+        ]
 
     def rows(self) -> np.ndarray:
-        """Rows of the material's table that are used at all, sorted."""
+        """Rows of the table of labelled clips that are used at all, sorted."""
         parts = [rows for one in self.training_sets for rows in (one.train, one.validation)]
         targets = [target for one in self.training_sets for target in one.targets]
         parts += [rows for target in targets for rows in (target.test, target.unlabelled)]
         return np.unique(np.concatenate(parts)) if parts else np.zeros(0, int)
 
 
-def plan(request: Request, progress: Progress, *, trains: bool = True, adapts: str | None = None) -> tuple[Material, Plan]:
-    """The material and the plan of a request. `trains`: False for models that are only tested; `adapts`: how a model is
+def plan(
+    request: Request, progress: Progress, *, trains: bool = True, adapts: str | None = None
+) -> tuple[LabelledClips, RunPlan]:
+    """The labelled clips and the plan of a request. `trains`: False for models that are only tested; `adapts`: how a model is
     adapted to unlabelled clips of the test cell, one of adaptation.SETTINGS, or None where it is not.
 
     A setting is skipped where one of its training cells has no training clip, its test cell no test clip or, for adaptation,
@@ -102,7 +107,7 @@ def plan(request: Request, progress: Progress, *, trains: bool = True, adapts: s
 
 def planned(
     settings: list[Setting], request: Request, progress: Progress, *, adapts: str | None = None
-) -> tuple[Material, Plan]:
+) -> tuple[LabelledClips, RunPlan]:
     """As `plan`, of settings that are given; the request's protocol and cells play no part."""
     schema = schema_named(request.schema)
     if request.limit is not None:
@@ -117,59 +122,59 @@ def planned(
         allow_missing=request.allow_missing,
         progress=progress,
     )
-    material = prepare(selection, schema, request.limit)
+    labelled = prepare(selection, schema, request.limit)
     runnable, skipped = [], []
     for setting in settings:
-        if reason := _obstacle(setting, material, adapts):
+        if reason := _obstacle(setting, labelled, adapts):
             names = (setting.transfer, setting.method, list(setting.train_names), str(setting.test))
             skipped.append(Skipped(*names, reason=reason))
         else:
             runnable.append(setting)
-    return material, Plan(runnable, skipped, _training_sets(runnable, material, adapts), corpora_of(settings))
+    return labelled, RunPlan(runnable, skipped, _training_sets(runnable, labelled, adapts), corpora_of(settings))
 
 
-def _obstacle(setting: Setting, material: Material, adapts: str | None) -> str | None:
+def _obstacle(setting: Setting, labelled: LabelledClips, adapts: str | None) -> str | None:
     """Why a setting cannot be run."""
     of = f" of {' and '.join(setting.corpora)}" if setting.corpora else ""
-    untrainable = [cell for cell in setting.train if not len(material.places([cell], "train", setting.corpora))]
+    untrainable = [cell for cell in setting.train if not len(labelled.places([cell], "train", setting.corpora))]
     reasons = {f"no training clips in {cell}{of}" for cell in untrainable}
-    if not len(material.places([setting.test], "test", setting.corpora)):
+    if not len(labelled.places([setting.test], "test", setting.corpora)):
         reasons.add(f"no test clips in {setting.test}{of}")
     if adapts and not reasons:
-        if not len(_unlabelled(setting, material, adapts)):
+        if not len(_unlabelled(setting, labelled, adapts)):
             reasons.add(f"no clips in {setting.test}{of} to adapt to")
-        if len(shared := _shared(setting, material)) < 2:
+        if len(shared := _shared(setting, labelled)) < 2:
             reasons.add(
                 f"{' and '.join(shared) or 'no class'} alone is in {'+'.join(setting.train_names)} and {setting.test}{of}"
             )
     return "; ".join(sorted(reasons, reverse=True)) or None
 
 
-def _unlabelled(setting: Setting, material: Material, adapts: str | None) -> np.ndarray:
+def _unlabelled(setting: Setting, labelled: LabelledClips, adapts: str | None) -> np.ndarray:
     """Clips that a model may adapt to: transductively all of the test cell, inductively its train part; else none."""
     parts = {"transductive": PARTS, "inductive": ("train",), None: ()}[adapts]
-    found = [material.places([setting.test], part, setting.corpora) for part in parts]
+    found = [labelled.places([setting.test], part, setting.corpora) for part in parts]
     return np.sort(np.concatenate([np.zeros(0, int), *found]))
 
 
-def _shared(setting: Setting, material: Material) -> list[str]:
+def _shared(setting: Setting, labelled: LabelledClips) -> list[str]:
     """Classes that training has clips of and the corpora of the test cell annotate; no test label is looked at."""
-    train = material.reference[material.places(setting.train, "train", setting.corpora)]
-    test = material.reference[material.places([setting.test], "test", setting.corpora)]
+    train = labelled.reference[labelled.places(setting.train, "train", setting.corpora)]
+    test = labelled.reference[labelled.places([setting.test], "test", setting.corpora)]
     both = (train == 1).any(axis=0) & (test != -1).any(axis=0)
-    return [name for name, shared in zip(material.schema.classes, both, strict=True) if shared]
+    return [name for name, shared in zip(labelled.schema.classes, both, strict=True) if shared]
 
 
-def _training_sets(settings: Iterable[Setting], material: Material, adapts: str | None) -> list[TrainingSet]:
+def _training_sets(settings: Iterable[Setting], labelled: LabelledClips, adapts: str | None) -> list[TrainingSet]:
     groups: dict[str, dict[Cell, Setting]] = {}
     for setting in settings:
         groups.setdefault(setting.training_set, {}).setdefault(setting.test, setting)
     found = []
     for name, tests in groups.items():
         group = [tests[cell] for cell in sorted(tests)]
-        train, validation = (material.places(group[0].train, part, group[0].corpora) for part in ("train", "validation"))
+        train, validation = (labelled.places(group[0].train, part, group[0].corpora) for part in ("train", "validation"))
         targets = tuple(
-            Target(material.places([one.test], "test", one.corpora), _unlabelled(one, material, adapts)) for one in group
+            Target(labelled.places([one.test], "test", one.corpora), _unlabelled(one, labelled, adapts)) for one in group
         )
         found.append(TrainingSet(name, group, train, validation, targets))
     return found

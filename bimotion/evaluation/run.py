@@ -19,12 +19,12 @@ from filelock import FileLock, Timeout
 from bimotion.corpora import CORPORA
 from bimotion.data import manifest, splits
 from bimotion.data.checks import doctor
-from bimotion.data.labelled import Material
+from bimotion.data.labelled import LabelledClips
 from bimotion.errors import RecordError, SettingError
 from bimotion.evaluation import equal_samples
 from bimotion.evaluation import plan as planning
-from bimotion.evaluation.job import Job, Outcome
-from bimotion.evaluation.plan import Plan, Request
+from bimotion.evaluation.job import JobPredictions, TrainingJob
+from bimotion.evaluation.plan import Request, RunPlan
 from bimotion.evaluation.tracks import Track, TrackOptions
 from bimotion.evaluation.tracks import track as tracked
 from bimotion.io import audio, checksums, files
@@ -37,7 +37,7 @@ from bimotion.results import overview, scoring
 from bimotion.results import record as results
 from bimotion.results.predictions import save
 from bimotion.results.provenance import now, provenance
-from bimotion.results.record import CorpusUsed, DataUsed, Fit, ProtocolUsed, Result, RunSpec, SchemaUsed, SplitUsed
+from bimotion.results.record import CorpusUsed, DataUsed, FitRecord, ProtocolUsed, Result, RunSpec, SchemaUsed, SplitUsed
 
 CHECKPOINTS_FOLDER = "checkpoints"
 """Below a run's folder: one folder a training set and seed, with what the track leaves there."""
@@ -82,7 +82,7 @@ def evaluate(
 ) -> Result:
     """Evaluate a model over the cross-group protocol.
 
-    model             a floor model, the Hub id or the folder of any transformers model that takes audio, or an object with
+    model             a baseline, the Hub id or the folder of any transformers model that takes audio, or an object with
                       `encode(waveforms, sample_rate_hz)` -> one vector a clip (models/own.py)
     track             `probe`: frozen, a small head for every training set; `finetune`: trained whole; `zero-shot`: a
                       classifier as it is
@@ -134,22 +134,22 @@ def evaluate(
     if not runner.trains and len(seeds) > 1:
         raise SettingError(f"track {runner.name}: expected one seed, for nothing is random, found {len(seeds)}")
     adapts = runner.adapt and runner.adapt.setting
-    material, plan = planning.plan(request, progress, trains=runner.trains, adapts=adapts)
+    labelled, plan = planning.plan(request, progress, trains=runner.trains, adapts=adapts)
     spec = RunSpec(
         model=runner.used,
         track=runner.name,
         split=SplitUsed(split_rule, split_seed, splits.SPLIT_VERSION),
-        schema=SchemaUsed(material.schema.name, material.schema.version, list(material.schema.classes)),
+        schema=SchemaUsed(labelled.schema.name, labelled.schema.version, list(labelled.schema.classes)),
         protocol=ProtocolUsed(protocol, PROTOCOL_VERSION, request.cells and list(request.cells)),
         seeds=seeds,
         limit=limit,
-        data_fingerprint=manifest.fingerprint(material.table),
+        data_fingerprint=manifest.fingerprint(labelled.table),
         adapt=runner.adapt,
     )
     if not plan.settings:
         reasons = "; ".join(sorted({skip.reason for skip in plan.skipped}))
         raise SettingError(f"expected at least one setting with clips to train and test on, found none: {reasons}")
-    run = _Run(runner, spec, material, plan, results.folder_of(Path(output), spec), progress)
+    run = _Run(runner, spec, labelled, plan, results.folder_of(Path(output), spec), progress)
     if runner.follower:
         return run.follow()
     with contextlib.closing(runner):
@@ -174,8 +174,8 @@ class _Run:
 
     track: Track
     spec: RunSpec
-    material: Material
-    plan: Plan
+    labelled: LabelledClips
+    plan: RunPlan
     folder: Path
     progress: Progress
 
@@ -195,7 +195,7 @@ class _Run:
 
     def follow(self) -> Result:
         """Train along with the first process, then read what it wrote."""
-        self.track.open(self.material, self.plan.rows(), Progress())
+        self.track.open(self.labelled, self.plan.rows(), Progress())
         self.track.follow(self.plan.jobs(self.spec.seeds), self._checkpoint)
         if not (self.folder / results.RESULT_FILE).exists():
             raise SettingError("the first process ended without a result: see its message")
@@ -203,10 +203,10 @@ class _Run:
 
     def checked(self, result: Result) -> Result:
         """The result with the largest difference between clips alone and in a batch; recorded."""
-        table = self.material.table
+        table = self.labelled.table
         order = np.argsort(table["duration_s"].to_numpy(), kind="stable")
         rows = table.loc[order[np.unique(np.linspace(0, len(order) - 1, min(16, len(order))).astype(int))]]
-        found = self.material.selection.manifest
+        found = self.labelled.selection.manifest
         waveforms = [audio.decode(found.path(*place)) for place in zip(rows["corpus"], rows["path"], strict=True)]
         difference = self.track.largest_difference(waveforms)
         said = "batches are no matter to it" if difference is None else f"{difference:.2g}"
@@ -228,21 +228,21 @@ class _Run:
         if reason := checksums.damage(self.folder, KEPT_FILES):
             self.progress.say(f"running again: {reason}")
             return None
-        if result.provenance.inputs != self.material.selection.manifest.states:
+        if result.provenance.inputs != self.labelled.selection.manifest.states:
             self.progress.say(f"running again: files of the corpora have changed since {path}")
             return None
         self.progress.say(f"already finished, read back: {path}")
         return result
 
     def _made(self, overwrite: bool) -> Result:
-        started, spec, material = now(), self.spec, self.material
+        started, spec, labelled = now(), self.spec, self.labelled
         predictions, fits = self._predictions(overwrite)
         (self.folder / checksums.SUMS_FILE).unlink(missing_ok=True)
         with files.written(self.folder / results.PREDICTIONS_FILE) as temporary:
             save(predictions, temporary)
         predictions = pd.read_parquet(self.folder / results.PREDICTIONS_FILE)  # scores are of the record, to its last digit
-        states = material.selection.manifest.states
-        corpora = {name: _corpus_used(name, material) for name in self.plan.corpora}
+        states = labelled.selection.manifest.states
+        corpora = {name: _corpus_used(name, labelled) for name in self.plan.corpora}
         result = Result(
             key=spec.key,
             model=spec.model,
@@ -254,12 +254,12 @@ class _Run:
             limit=spec.limit,
             data=DataUsed.of(spec.data_fingerprint, corpora),
             provenance=provenance(started, [*spec.seeds, spec.split.seed], states, self.track.device),
-            scores=scoring.scores(predictions, self.plan.settings, material.schema),
+            scores=scoring.scores(predictions, self.plan.settings, labelled.schema),
             skipped=self.plan.skipped,
             fits=fits,
             n_parameters=self.track.n_parameters,
             adapt=spec.adapt,
-            duplicates=equal_samples.counted(material, self.plan, self.progress),
+            duplicates=equal_samples.counted(labelled, self.plan, self.progress),
         )
         self._save(result)
         files.remove_others(self.folder / PARTS_FOLDER, keep=())
@@ -271,11 +271,11 @@ class _Run:
         result.save(self.folder)
         checksums.write(self.folder, KEPT_FILES)
 
-    def _predictions(self, overwrite: bool) -> tuple[pd.DataFrame, list[Fit]]:
+    def _predictions(self, overwrite: bool) -> tuple[pd.DataFrame, list[FitRecord]]:
         """Predictions of every job, each written when it is done, so that a run that was broken off goes on with the next."""
         parts = self.folder / PARTS_FOLDER
         parts.mkdir(exist_ok=True)
-        state = "-".join(sorted(self.material.selection.manifest.states.values()))
+        state = "-".join(sorted(self.labelled.selection.manifest.states.values()))
         inputs = f"{self.spec.key}\n{state}\n".encode()
         if overwrite or files.read_sealed(parts / "inputs", self.progress.say) != inputs:
             files.remove_others(parts, keep=())  # of other files, or half a run that is not wanted
@@ -286,70 +286,70 @@ class _Run:
         todo = [job for job in jobs if done[job.number] is None]
         if todo:
             _log.info("%s: %d of %d jobs to do, on %s", self.folder, len(todo), len(jobs), self.track.device)
-            self.track.open(self.material, self.plan.rows(), self.progress)
+            self.track.open(self.labelled, self.plan.rows(), self.progress)
         for job in self.progress.track(jobs, len(jobs), f"{self.track.name} {self.spec.model.name}", unit="trainings"):
             if done[job.number] is None:
                 _log.info("training set %s, seed %d: %d clips", job.name, job.seed, len(job.train))
                 done[job.number] = self._run(job)
         return pd.concat([table for table, _ in done.values()], ignore_index=True), [fit for _, fit in done.values()]
 
-    def _run(self, job: Job) -> tuple[pd.DataFrame, Fit]:
+    def _run(self, job: TrainingJob) -> tuple[pd.DataFrame, FitRecord]:
         """Predictions and record of a job, which is kept."""
         outcome = self.track.run(job, self._checkpoint(job))
         n_clips = (len(job.train), len(job.validation), len(job.test))
-        fit = Fit(job.name, job.seed, *n_clips, outcome.facts, note=_note(self.material, job))
+        fit = FitRecord(job.name, job.seed, *n_clips, outcome.facts, note=_note(self.labelled, job))
         table = io.BytesIO()
-        save(_table(self.material, job, outcome), table)
+        save(_table(self.labelled, job, outcome), table)
         record = json.dumps(dataclasses.asdict(fit)).encode()
         files.write_sealed(self._part(job), record + b"\n" + table.getvalue())
         if not self.track.save_checkpoints:
             shutil.rmtree(self._checkpoint(job), ignore_errors=True)
-        return self._done(job) or (_table(self.material, job, outcome), fit)
+        return self._done(job) or (_table(self.labelled, job, outcome), fit)
 
-    def _done(self, job: Job) -> tuple[pd.DataFrame, Fit] | None:
+    def _done(self, job: TrainingJob) -> tuple[pd.DataFrame, FitRecord] | None:
         """What was kept of a job; None where there is nothing, or nothing whole."""
         content = files.read_sealed(self._part(job), self.progress.say)
         if content is None:
             return None
         record, _, table = content.partition(b"\n")
-        return pd.read_parquet(io.BytesIO(table)), Fit(**json.loads(record))
+        return pd.read_parquet(io.BytesIO(table)), FitRecord(**json.loads(record))
 
-    def _part(self, job: Job) -> Path:
+    def _part(self, job: TrainingJob) -> Path:
         return self.folder / PARTS_FOLDER / f"{job.name}-{job.seed}.part"
 
-    def _checkpoint(self, job: Job) -> Path:
+    def _checkpoint(self, job: TrainingJob) -> Path:
         return self.folder / CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}"
 
 
-def _note(material: Material, job: Job) -> str | None:
+def _note(labelled: LabelledClips, job: TrainingJob) -> str | None:
     """Where the training or validation clips of a job have one class, and which."""
     found = []
     for part, rows in (("training", job.train), ("validation", job.validation)):
-        present = (material.reference[rows] == 1).any(axis=0)
+        present = (labelled.reference[rows] == 1).any(axis=0)
         if present.sum() == 1:
-            found.append(f"one class in {part}: {material.schema.classes[int(present.argmax())]}")
+            found.append(f"one class in {part}: {labelled.schema.classes[int(present.argmax())]}")
     return "; ".join(found) or None
 
 
-def _table(material: Material, job: Job, outcome: Outcome) -> pd.DataFrame:
+def _table(labelled: LabelledClips, job: TrainingJob, outcome: JobPredictions) -> pd.DataFrame:
     """Predictions of one job as rows of predictions.parquet."""
-    table = material.table.loc[job.test, ["id", "cell", "corpus", "speaker"]].assign(train=job.name, seed=job.seed)
+    table = labelled.table.loc[job.test, ["id", "cell", "corpus", "speaker"]].assign(train=job.name, seed=job.seed)
     table["probabilities"] = list(outcome.probabilities.astype(np.float32))
-    table["reference"] = list(material.reference[job.test])
+    table["reference"] = list(labelled.reference[job.test])
     table["trained"] = [outcome.trained] * len(table)
     return table
 
 
-def _corpus_used(name: str, material: Material) -> CorpusUsed:
-    found, rows = material.selection.manifest, material.table[material.table["corpus"] == name]
+def _corpus_used(name: str, labelled: LabelledClips) -> CorpusUsed:
+    found, rows = labelled.selection.manifest, labelled.table[labelled.table["corpus"] == name]
     card, n_found = CORPORA[name].card, int((found.table["corpus"] == name).sum())
     return CorpusUsed(
         n_utterances=len(rows),
         n_found=n_found,
         n_published=card.n_utterances,
         complete=n_found >= card.n_utterances and not found.unusable(name),
-        left_out=dict(sorted(material.left_out[name].items())),
-        speakers_shared=material.selection.split.not_disjoint.get(name),
+        left_out=dict(sorted(labelled.left_out[name].items())),
+        speakers_shared=labelled.selection.split.not_disjoint.get(name),
         age_source={source: int(n) for source, n in rows["age_source"].value_counts().sort_index().items()},
         synthetic=name in found.synthetic,
         oddities=doctor.oddities(name, found) if name in found.roots else {},

@@ -58,7 +58,7 @@ class Deal:
 
 
 @dataclass(frozen=True)
-class Reference:
+class AnswerKey:
     """Reference clips of some corpora under every split rule, seed 0.
 
     table          index: id, sorted; columns corpus, speaker (hash, or None), emotions (joined by `+`; None: not given), and
@@ -86,7 +86,7 @@ class Reference:
         locations: Mapping[str, str | os.PathLike] | None = None,
         practice: bool = False,
         progress: Progress | None = None,
-    ) -> "Reference":
+    ) -> "AnswerKey":
         """Of the corpora below a root, each complete; `corpora`: only these, all of them; None: those that are found.
 
         `practice`: also synthetic and incomplete ones, for trying out. Raises what manifest.build raises, CorpusIncomplete,
@@ -137,7 +137,7 @@ class Reference:
         """Corpora that `export` leaves without labels."""
         return [name for name in self.corpora if CORPORA[name].card.redistribution == "nothing" or name in self.unlabelled]
 
-    def only(self, corpora: Iterable[str]) -> "Reference":
+    def only(self, corpora: Iterable[str]) -> "AnswerKey":
         """The same of some of its corpora."""
         names = set(corpora)
         deals = {key: deal for key, deal in self.deals.items() if key.partition("/")[0] in names}
@@ -256,7 +256,7 @@ class _File:
 _COLUMNS = ("id", "speaker", "emotions", *(f"{kind}_{rule}" for rule in RULES for kind in ("cell", "part")))
 
 
-def export(reference: Reference, path: Path) -> Path:
+def export(reference: AnswerKey, path: Path) -> Path:
     """Write the labels file (JSON, gzip; the same bytes for the same corpora); returns its path.
 
     It has the data fingerprints of whole protocols only. Raises SettingError for synthetic corpora.
@@ -292,7 +292,7 @@ def export(reference: Reference, path: Path) -> Path:
     return path
 
 
-def load(path: Path) -> Reference:
+def load(path: Path) -> AnswerKey:
     """Reference of a labels file; raises RecordError naming the first thing that breaks the schema."""
     try:
         with gzip.open(path) as file:
@@ -312,7 +312,7 @@ def load(path: Path) -> Reference:
         raise RecordError(f"{path}: {error}") from None
 
 
-def _checked(found: _File) -> Reference:
+def _checked(found: _File) -> AnswerKey:
     ours, theirs = (SPLIT_VERSION, _schema_versions()), (found.split_version, found.schema_versions)
     if ours != theirs:
         raise RecordError(f"expected split and schema versions {ours}, found {theirs}: export it again with this bimotion")
@@ -328,7 +328,7 @@ def _checked(found: _File) -> Reference:
         whole = ((deal.n, PARTS), (deal.age_source, AGE_SOURCES), (dict.fromkeys(deal.trained, 0), SCHEMAS[schema].classes))
         if any(not set(counts) <= set(known) or min(counts.values(), default=0) < 0 for counts, known in whole):
             raise RecordError(f"labels.deals.{key}: expected counts of parts and age sources, and classes; found {deal!r:.200}")
-    return Reference(table.sort_index(), found.deals, found.fingerprints, found.manifest, practice=False)
+    return AnswerKey(table.sort_index(), found.deals, found.fingerprints, found.manifest, practice=False)
 
 
 def _table(corpus: str, block: _Clips) -> pd.DataFrame:

@@ -17,14 +17,14 @@ from bimotion.io import files
 from bimotion.io.records import refuse_others
 from bimotion.leaderboard import entry as entries
 from bimotion.leaderboard import entry_cache, lookalikes, receipt, submission
-from bimotion.leaderboard.entry import MAX_SAME, Entry, Standing
+from bimotion.leaderboard.entry import MAX_SAME, Entry, Rank
 from bimotion.leaderboard.entry_cache import CachedEntry
 from bimotion.leaderboard.json_schema import schema_of
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.published import CELLS, DISTANCE_TESTS, PUBLISHED, PUBLISHED_DISTANCE
 from bimotion.results import predictions, record
 from bimotion.results.statistics import copies
-from bimotion.results.statistics.estimate import Statistic
+from bimotion.results.statistics.estimate import Estimate
 from bimotion.results.statistics.ranks import ranks
 
 BOARD_VERSION = 2
@@ -36,7 +36,7 @@ PAPER = "arXiv 2306.14517, Tables 3, 4 and 5"
 
 
 @dataclass(frozen=True)
-class Comparable:
+class RankingClass:
     """A class: entries that answered the same question about the same clips, and may be compared.
 
     Classes stand in this order, and the page opens on the first: the most ranked entries, then the most entries; equal ones by
@@ -71,7 +71,7 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class Reference:
+class PublishedRow:
     """Published rows, as printed: other code, other splits of the same sizes, no interval; so never ranked.
 
     model, source               who, and where it is printed
@@ -110,8 +110,8 @@ class Board:
     """
 
     entries: list[Entry]
-    comparable: list[Comparable]
-    references: list[Reference]
+    comparable: list[RankingClass]
+    references: list[PublishedRow]
     excluded: list[Excluded]
     metric: str = field(default=entries.METRIC)
     board_version: int = field(default=BOARD_VERSION)
@@ -236,7 +236,7 @@ def _for_practice(entry: Entry) -> str | None:
     return None
 
 
-def references() -> list[Reference]:
+def references() -> list[PublishedRow]:
     """The rows that the paper prints, of XLSR-53 trained whole.
 
     >>> references()[0].headline["in-group/inference"]
@@ -252,13 +252,13 @@ def references() -> list[Reference]:
             by_name.setdefault("/".join(name), []).append(percent)
         scores.append(Printed(*name, list(setting.train_names), test, round(percent / 100, 4)))
     headline = {name: round(sum(values) / len(values) / 100, 4) for name, values in by_name.items()}
-    return [Reference("XLSR-53 (the paper)", PAPER, "finetune", "paper", "emotion", headline, scores)]
+    return [PublishedRow("XLSR-53 (the paper)", PAPER, "finetune", "paper", "emotion", headline, scores)]
 
 
 def json_schema() -> dict:
     """JSON Schema (2020-12) of board.json.
 
-    >>> json_schema()["$defs"]["Standing"]["properties"]["rank"]
+    >>> json_schema()["$defs"]["Rank"]["properties"]["rank"]
     {'type': 'integer'}
     """
     return schema_of(Board, BOARD_FILE)
@@ -335,13 +335,13 @@ def _uninspected(submissions: Path, identities: list[str]) -> dict[str, str]:
 # --- order and rank ---------------------------------------------------------------------------------------------------
 
 
-def _standings(verified: dict[str, CachedEntry]) -> dict[str, Standing]:
-    by_class: dict[str, dict[str, Statistic]] = {}
+def _standings(verified: dict[str, CachedEntry]) -> dict[str, Rank]:
+    by_class: dict[str, dict[str, Estimate]] = {}
     for identity, cached in verified.items():
         if cached.ranked is not None:
             by_class.setdefault(cached.entry.comparable, {})[identity] = cached.ranked
     return {
-        one.name: Standing(one.rank, one.low, one.high, one.group, len(models))
+        one.name: Rank(one.rank, one.low, one.high, one.group, len(models))
         for models in by_class.values()
         for one in ranks(models)
     }
@@ -353,13 +353,13 @@ def _order(entry: Entry) -> tuple:
     return (value is None, -(value or 0.0), entry.standing.rank if entry.standing else 0, entry.model, entry.key)
 
 
-def _classes(found: Iterable[Entry]) -> list[Comparable]:
+def _classes(found: Iterable[Entry]) -> list[RankingClass]:
     by_class: dict[str, list[Entry]] = {}
     for entry in found:
         by_class.setdefault(entry.comparable, []).append(entry)
-    shared = [one.name for one in dataclasses.fields(Comparable) if one.name not in ("id", "n_entries", "n_ranked")]
+    shared = [one.name for one in dataclasses.fields(RankingClass) if one.name not in ("id", "n_entries", "n_ranked")]
     classes = [
-        Comparable(
+        RankingClass(
             identity,
             **{name: getattr(group[0], name) for name in shared},
             n_entries=len(group),
@@ -370,7 +370,7 @@ def _classes(found: Iterable[Entry]) -> list[Comparable]:
     return sorted(classes, key=_class_order)
 
 
-def _class_order(one: Comparable) -> tuple:
+def _class_order(one: RankingClass) -> tuple:
     """As Comparable says."""
     asked = (one.track, one.split_rule, one.schema, one.protocol)
     cells = (one.cells is not None, -len(one.cells or ()), one.cells or ())

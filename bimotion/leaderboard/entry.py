@@ -29,9 +29,9 @@ from bimotion.results import rescoring
 from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import AdaptUsed, Result
 from bimotion.results.statistics import copies
-from bimotion.results.statistics.bootstrap import Draws, by_setting
+from bimotion.results.statistics.bootstrap import BootstrapDraws, by_setting
 from bimotion.results.statistics.calibration import expected_calibration_error
-from bimotion.results.statistics.estimate import Interval, Statistic, combined, mean_known
+from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
 from bimotion.results.statistics.gaps import gaps
 
 METRIC = "weighted_f1"
@@ -106,7 +106,7 @@ class GroupGap:
 
 
 @dataclass(frozen=True)
-class Marks:
+class EntryFlags:
     """What a reader must know before believing a row.
 
     verified          the receiver computed its scores from its own references, and no file has changed since
@@ -134,7 +134,7 @@ class Marks:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Rank:
     """Where an entry stands among the `of` verified ones of its class (statistics/ranks.py).
 
     rank, low, high   1 is best; 95 % interval
@@ -189,8 +189,8 @@ class Entry:
     headline: dict[str, Number]
     scores: list[CellScore]
     gaps: list[GroupGap]
-    marks: Marks
-    standing: Standing | None = field(default=None)
+    marks: EntryFlags
+    standing: Rank | None = field(default=None)
 
     @property
     def base(self) -> Number | None:
@@ -209,7 +209,7 @@ class Read(NamedTuple):
     predictions."""
 
     entry: Entry
-    ranked: Statistic | None
+    ranked: Estimate | None
     sketch: copies.Sketch
 
 
@@ -260,7 +260,7 @@ def read(folder: Path, identity: str) -> Read:
         headline=headline,
         scores=scores,
         gaps=[_gap(one.kind, one.of, one.interval, one.chance) for one in found],
-        marks=Marks(
+        marks=EntryFlags(
             verified=False,
             unverified="not verified",
             contaminated=_contaminated(declared, settings, tested),
@@ -309,9 +309,9 @@ def comparable(result: Result) -> str:
 
 def _scores(
     result: Result, table: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema
-) -> tuple[list[CellScore], dict[str, Number], Statistic | None]:
+) -> tuple[list[CellScore], dict[str, Number], Estimate | None]:
     """A row a setting, headlines, and the statistic of the first headline that ranks."""
-    draws, rows, of_cells = Draws(REPLICATES), [], {}
+    draws, rows, of_cells = BootstrapDraws(REPLICATES), [], {}
     tables = dict(list(table.groupby(["train", "cell"])))
     untrained = {
         (one.transfer, one.method, tuple(one.train), one.test): [name for name in schema.classes if name in one.untrained]

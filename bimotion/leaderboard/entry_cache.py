@@ -21,12 +21,12 @@ from bimotion.io import files
 from bimotion.io.records import no_constant
 from bimotion.leaderboard import contamination, receipt
 from bimotion.leaderboard import entry as entries
-from bimotion.leaderboard.entry import CellScore, Entry, GroupGap, Marks, Number
+from bimotion.leaderboard.entry import CellScore, Entry, EntryFlags, GroupGap, Number
 from bimotion.protocol.cells import BIMOTION_CELLS
 from bimotion.results.record import AdaptUsed, Result
 from bimotion.results.statistics.copies import N_BUCKETS, Sketch
 from bimotion.results.statistics.counts import Stratum
-from bimotion.results.statistics.estimate import Statistic
+from bimotion.results.statistics.estimate import Estimate
 
 ENTRY_VERSION = 4
 """Rises when an entry's numbers or marks move though its submission does not."""
@@ -42,7 +42,7 @@ class CachedEntry:
     """
 
     entry: Entry
-    ranked: Statistic | None
+    ranked: Estimate | None
     sketch: Sketch
 
 
@@ -104,7 +104,7 @@ def _derive(folder: Path, hashes: Mapping[str, str]) -> str | None:
 
 
 def _key(hashes: Mapping[str, str]) -> str:
-    kept = (Entry, CellScore, GroupGap, Marks, Number, AdaptUsed, Statistic, Stratum)
+    kept = (Entry, CellScore, GroupGap, EntryFlags, Number, AdaptUsed, Estimate, Stratum)
     records = [[one.name for one in dataclasses.fields(record)] for record in kept]
     rules = [entries.REPLICATES, entries.DIGITS, entries.BASE, list(map(str, BIMOTION_CELLS)), contamination.NAMES]
     spec = json.dumps([ENTRY_VERSION, records, rules, dict(hashes)], sort_keys=True)
@@ -144,7 +144,7 @@ def _unpacked(data: bytes, hashes: Mapping[str, str]) -> CachedEntry | None:
         "headline": {name: Number(**one) for name, one in entry["headline"].items()},
         "scores": [CellScore(**one) for one in entry["scores"]],
         "gaps": [GroupGap(**one) for one in entry["gaps"]],
-        "marks": Marks(**entry["marks"]),
+        "marks": EntryFlags(**entry["marks"]),
     }
     nested["adapt"] = entry["adapt"] and AdaptUsed(**entry["adapt"])
     ranked, sketch = None, Sketch(facts["tests"], facts["exact"], numbers["buckets"])
@@ -153,7 +153,7 @@ def _unpacked(data: bytes, hashes: Mapping[str, str]) -> CachedEntry | None:
     if "replicates" in numbers:
         strata = [Stratum(**one) for one in facts["strata"]]
         without = np.split(numbers["without"], np.cumsum([stratum.n for stratum in strata])[:-1])
-        ranked = Statistic(
+        ranked = Estimate(
             estimate=facts["estimate"],
             replicates=numbers["replicates"],
             without=dict(zip(strata, without, strict=True)),

@@ -15,7 +15,7 @@ from bimotion.data import splits
 from bimotion.errors import SettingError, UnknownName
 from bimotion.io import files
 from bimotion.io.tables import Table, percent
-from bimotion.leaderboard.board import Board, Reference
+from bimotion.leaderboard.board import Board, PublishedRow
 from bimotion.leaderboard.entry import BASE, CellScore, Entry, Number
 from bimotion.protocol import labels
 from bimotion.protocol.published import CELLS
@@ -206,7 +206,7 @@ def _rows(board: Board) -> Iterator[list[str]]:
         yield ["-", one.model, *asked, percent(one.headline[BASE[0]]), "-", *map(percent, values), PRINTED]
 
 
-def _printed(one: Reference) -> list[float | None]:
+def _printed(one: PublishedRow) -> list[float | None]:
     found = {score.test: score.value for score in one.scores if f"{score.transfer}/{score.method}" == BASE[0]}
     return [found.get(cell) for cell in CELLS]
 

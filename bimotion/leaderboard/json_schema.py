@@ -8,8 +8,8 @@ import typing
 def schema_of(record: type, title: str) -> dict:
     """The schema of a data class of data classes, containers and scalars.
 
-    >>> from bimotion.leaderboard.entry import Standing
-    >>> schema_of(Standing, "standing.json")["properties"]["rank"]
+    >>> from bimotion.leaderboard.entry import Rank
+    >>> schema_of(Rank, "standing.json")["properties"]["rank"]
     {'type': 'integer'}
     """
     definitions: dict[str, dict] = {}

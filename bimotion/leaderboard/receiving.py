@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bimotion.errors import RecordError, SettingError, printable
 from bimotion.leaderboard import entry_cache, lookalikes, receipt, verify
-from bimotion.leaderboard.answer_key import Reference
+from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.submission import BASELINES, RESERVED, is_reserved
 from bimotion.leaderboard.verify import Verdict
 
@@ -15,7 +15,7 @@ from bimotion.leaderboard.verify import Verdict
 def receive(
     submissions: Path,
     names: Sequence[str],
-    reference: Reference,
+    reference: AnswerKey,
     *,
     receipts: Path | None = None,
     practice: bool = False,

@@ -16,7 +16,7 @@ from bimotion.models.heads import Head, LogisticHead, MajorityHead, RandomHead
 
 
 @dataclass(frozen=True)
-class FloorModel:
+class BaselineModel:
     """An encoder of one clip (None: the head needs no features) and a head.
 
     encode: mono float32 waveform at 16 kHz, shape (n_samples,) -> float32, shape (n_features,).
@@ -32,18 +32,18 @@ class FloorModel:
         return f"{self.encoder_version}-{self.head.version}"
 
 
-FLOOR_MODELS = {
+BASELINES = {
     model.name: model
     for model in (
-        FloorModel("bimotion/prosody", LogisticHead, prosody.functionals, prosody.VERSION),
-        FloorModel("bimotion/majority", MajorityHead),
-        FloorModel("bimotion/random", RandomHead),
+        BaselineModel("bimotion/prosody", LogisticHead, prosody.functionals, prosody.VERSION),
+        BaselineModel("bimotion/majority", MajorityHead),
+        BaselineModel("bimotion/random", RandomHead),
     )
 }
 
 
-def floor_model(name: str) -> FloorModel:
-    """The floor model of that name; raises UnknownName."""
-    if name not in FLOOR_MODELS:
-        raise UnknownName("model", name, FLOOR_MODELS)
-    return FLOOR_MODELS[name]
+def baseline_model(name: str) -> BaselineModel:
+    """The baseline of that name; raises UnknownName."""
+    if name not in BASELINES:
+        raise UnknownName("model", name, BASELINES)
+    return BASELINES[name]

@@ -16,7 +16,7 @@ from bimotion.results import metrics
 
 
 @dataclass(frozen=True)
-class TestSet:
+class ClipPredictions:
     """Predictions for one (cell, corpus), or for all corpora of a cell, ready for the metrics.
 
     targets, predictions       class numbers, shape (n,); prediction -1: none
@@ -45,7 +45,7 @@ class TestSet:
         """Candidate classes with at least one clip: recall and F1 of others are undefined."""
         return [place for place in self.candidates if (self.targets == place).any()]
 
-    def papers(self, schema: LabelSchema) -> dict[str, float | None]:
+    def paper_metrics(self, schema: LabelSchema) -> dict[str, float | None]:
         """The paper's metric, over all clips: its single form and, where clips can have several labels, its multi form."""
         values = {"weighted_f1": metrics.weighted_f1(self.targets, self.predictions, self.scored)}
         if not schema.exclusive:
@@ -53,7 +53,7 @@ class TestSet:
             values["weighted_f1_multi"] = metrics.weighted_f1_multi(present[:, self.candidates], said[:, self.candidates])
         return values
 
-    def others(self) -> dict[str, float | None]:
+    def standard_metrics(self) -> dict[str, float | None]:
         """All other metrics over the whole test set."""
         return {name: metric(self.targets, self.predictions, self.scored) for name, metric in metrics.OTHERS.items()}
 
@@ -69,12 +69,12 @@ class TestSet:
         return metrics.confusion(self.targets[marked], self.predictions[marked], self.candidates)
 
 
-def test_set(rows: pd.DataFrame, corpus: str | None) -> TestSet:
+def test_set(rows: pd.DataFrame, corpus: str | None) -> ClipPredictions:
     """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own candidates."""
     probabilities, reference = (np.stack(rows[name].to_numpy()) for name in ("probabilities", "reference"))
     annotated = reference != -1
     offered = np.where(annotated, probabilities, -1.0)
-    return TestSet(
+    return ClipPredictions(
         corpus=corpus,
         n_utterances=len(rows),
         n_speakers=int(rows["speaker"].nunique()),

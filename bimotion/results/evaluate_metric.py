@@ -55,12 +55,12 @@ def values(probabilities: np.ndarray, reference: np.ndarray, schema: LabelSchema
     if bad := probabilities[~((probabilities >= 0) & (probabilities <= 1))].tolist():
         raise ValueError(f"predictions: expected probabilities in [0, 1], found {bad[0]:g}")
     table = pd.DataFrame({"probabilities": list(probabilities), "reference": list(reference.astype(np.int8)), "speaker": None})
-    found = test_set(table, None).papers(schema)
+    found = test_set(table, None).paper_metrics(schema)
     marked = table[(reference == 1).any(axis=1)]
     if marked.empty:
         return found | dict.fromkeys(OTHERS)
     part = test_set(marked, None)
-    return found | part.others() | part.by_label(schema)
+    return found | part.standard_metrics() | part.by_label(schema)
 
 
 def _rows(name: str, given: Sequence[Sequence[float]], schema: LabelSchema) -> np.ndarray:

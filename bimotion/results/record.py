@@ -25,8 +25,8 @@ MAX_RESULT_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class ModelUsed:
-    """A model: its name (Hub id, floor model, or folder name), the version of our code that ran it, the revision or
-    fingerprint of its weights (null for floor models), and the options that its numbers depend on."""
+    """A model: its name (Hub id, baseline, or folder name), the version of our code that ran it, the revision or
+    fingerprint of its weights (null for baselines), and the options that its numbers depend on."""
 
     name: str
     version: str
@@ -170,7 +170,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitRecord:
     """One training, or what was predicted without any.
 
     train                      training set (Setting.training_set), seed
@@ -288,7 +288,7 @@ class Result:
     provenance: Provenance
     scores: list[Score]
     skipped: list[Skipped]
-    fits: list[Fit]
+    fits: list[FitRecord]
     n_parameters: int | None
     adapt: AdaptUsed | None = None
     duplicates: list[Duplicates] = field(default_factory=list)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.clip_predictions import TestSet, test_set
+from bimotion.results.clip_predictions import ClipPredictions, test_set
 from bimotion.results.record import Score
 from bimotion.results.statistics.bootstrap import intervals
 from bimotion.results.statistics.estimate import Interval
@@ -51,11 +51,11 @@ def setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, s
     trained = set(table["trained"].iloc[0])
     places = [place for place, name in enumerate(schema.classes) if name in trained]
 
-    def note(part: TestSet) -> str | None:
+    def note(part: ClipPredictions) -> str | None:
         tested, predictable = ([schema.classes[place] for place in found] for found in (part.scored, places))
         return "; ".join(_notes(tested, predictable)) or None
 
-    def rows(part: TestSet, pooling: str | None, values: dict[str, float | None], said: str | None) -> list[Score]:
+    def rows(part: ClipPredictions, pooling: str | None, values: dict[str, float | None], said: str | None) -> list[Score]:
         classes = [schema.classes[place] for place in part.scored]
         return [
             Score(
@@ -81,7 +81,7 @@ def setting_scores(setting: Setting, table: pd.DataFrame, schema: LabelSchema, s
 
     marked = table[[bool((np.asarray(reference) == 1).any()) for reference in table["reference"]]]
     scored: list[Score] = []
-    for clips, evaluate in ((table, lambda part: part.papers(schema)), (marked, TestSet.others)):
+    for clips, evaluate in ((table, lambda part: part.paper_metrics(schema)), (marked, ClipPredictions.others)):
         if clips.empty:
             continue
         parts = [test_set(one, corpus) for corpus, one in clips.groupby("corpus")]

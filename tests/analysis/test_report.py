@@ -36,7 +36,7 @@ from bimotion.results.record import (  # fmt: skip
     AdaptUsed,
     CorpusUsed,
     DataUsed,
-    Fit,
+    FitRecord,
     ModelUsed,
     ProtocolUsed,
     Provenance,
@@ -89,7 +89,7 @@ def made(
         provenance=Provenance({"numpy": "2"}, "3.11", None, "here", "cpu", [0], {}, "", "2026-11-21T00:00:00+00:00", None),
         scores=scoring.scores(table, settings, VALENCE),
         skipped=[Skipped(s.transfer, s.method, list(s.train_names), str(s.test), "no training clips; no luck") for s in left],
-        fits=[Fit(train, seed, 80, 10, 6, {"layer": 3}) for train in said for seed in seeds],
+        fits=[FitRecord(train, seed, 80, 10, 6, {"layer": 3}) for train in said for seed in seeds],
         n_parameters=None,
     )
     return Run(result, table)

@@ -22,7 +22,7 @@ from bimotion.evaluation.plan import Request
 from bimotion.evaluation.tracks import TrackOptions, track
 from bimotion.io.progress import Progress
 from bimotion.leaderboard import submission, verify
-from bimotion.leaderboard.answer_key import Reference
+from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.results import record, rescoring
 from bimotion.results.record import AdaptUsed
 from tests.support import tiny_models
@@ -81,14 +81,14 @@ def plans(tmp_path_factory):
 def test_every_method_runs_over_every_setting(method, plans, tmp_path):
     """Without scores and with short trainings: classes of each target, finite, one distribution a clip."""
     n_settings = 0
-    for material, plan in plans:
-        adapted = briefly(method, "transductive", material.schema)
-        adapted.open(material, plan.rows(), Progress())
+    for labelled, plan in plans:
+        adapted = briefly(method, "transductive", labelled.schema)
+        adapted.open(labelled, plan.rows(), Progress())
         for job in plan.jobs([0]):
             outcome = adapted.run(job, tmp_path)
-            assert outcome.probabilities.shape == (len(job.test), len(material.schema.classes))
+            assert outcome.probabilities.shape == (len(job.test), len(labelled.schema.classes))
             np.testing.assert_allclose(outcome.probabilities.sum(axis=1), 1, atol=1e-6)
-            untrained = [name not in outcome.trained for name in material.schema.classes]
+            untrained = [name not in outcome.trained for name in labelled.schema.classes]
             assert (outcome.probabilities[:, untrained] == 0).all()
             n_settings += len(job.targets)
         assert plan.skipped == []
@@ -96,18 +96,18 @@ def test_every_method_runs_over_every_setting(method, plans, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def material(synth_root):
+def labelled(synth_root):
     request = Request(synth_root, "inference", ("zho_eld",), schema="valence")
     return {one: planning.plan(request, Progress(), adapts=one) for one in ("transductive", "inductive")}
 
 
 @pytest.mark.parametrize("setting", ["transductive", "inductive"])
 @pytest.mark.parametrize("method", METHODS)
-def test_labels_of_the_test_cell_change_nothing(method, setting, material, tmp_path):
+def test_labels_of_the_test_cell_change_nothing(method, setting, labelled, tmp_path):
     """All labels of the test cell, of every part of it, are turned round: what is predicted stays the same, to the bit."""
     if setting == "inductive" and not METHODS[method].inductive:
         pytest.skip("transductive alone")
-    found, plan = material[setting]
+    found, plan = labelled[setting]
     (job,) = [one for one in plan.jobs([0]) if one.name == "eng_eld"]
     turned = found.reference.copy()
     rows = np.flatnonzero(found.table["cell"] == "zho_eld")
@@ -121,9 +121,9 @@ def test_labels_of_the_test_cell_change_nothing(method, setting, material, tmp_p
     np.testing.assert_array_equal(*outcomes)
 
 
-def test_inductive_hears_the_train_part_and_transductive_the_whole_cell(material):
+def test_inductive_hears_the_train_part_and_transductive_the_whole_cell(labelled):
     for setting, parts in (("transductive", {"train", "validation", "test"}), ("inductive", {"train"})):
-        found, plan = material[setting]
+        found, plan = labelled[setting]
         for one in plan.training_sets:
             for target in one.targets:
                 assert set(found.table.loc[target.unlabelled, "part"]) == parts
@@ -167,16 +167,16 @@ def test_the_layer_is_chosen_once_for_all_methods(synth_root, tmp_path):
 def test_the_layer_is_chosen_anew_where_files_have_changed(synth_root, tmp_path, monkeypatch):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
     request = planning.Request(synth_root, "in-group", ("zho_eld",), schema="valence")
-    material, plan = planning.plan(request, Progress(), adapts="transductive")
+    labelled, plan = planning.plan(request, Progress(), adapts="transductive")
     (job,) = plan.jobs([0])
-    found = track(str(tiny_models.build("hubert", tmp_path / "tiny")), "probe", material.schema, TrackOptions(adapt="none"))
-    found.open(material, plan.rows(), Progress())
+    found = track(str(tiny_models.build("hubert", tmp_path / "tiny")), "probe", labelled.schema, TrackOptions(adapt="none"))
+    found.open(labelled, plan.rows(), Progress())
     found.run(job, tmp_path)
     kept = tmp_path / "cache" / "layers"
     assert len(list(kept.iterdir())) == 1
-    manifest = dataclasses.replace(material.selection.manifest, states={"csed": "other files"})
-    selection = dataclasses.replace(material.selection, manifest=manifest)
-    found.probe.material = dataclasses.replace(material, selection=selection)
+    manifest = dataclasses.replace(labelled.selection.manifest, states={"csed": "other files"})
+    selection = dataclasses.replace(labelled.selection, manifest=manifest)
+    found.probe.labelled = dataclasses.replace(labelled, selection=selection)
     found.run(dataclasses.replace(job, name="again"), tmp_path)
     assert len(list(kept.iterdir())) == 2
 
@@ -244,7 +244,7 @@ def test_all_methods_inductively_are_those_that_have_such_a_form(synth_root, tmp
 
 def test_an_adapted_run_is_submitted_and_what_it_says_of_itself_is_checked(synth_root, tmp_path):
     result = evaluated(synth_root, tmp_path, "nnpm-c", cells=["zho_eld"])
-    reference = Reference.of_corpora(synth_root, practice=True)
+    reference = AnswerKey.of_corpora(synth_root, practice=True)
     packed = submission.pack(result.folder(tmp_path), tmp_path / "submissions", contact=None, trained_on=[], practice=True)
     verdict = verify.verify(packed, reference, practice=True)
     assert verdict.problems == []

@@ -171,10 +171,10 @@ def test_a_missing_source_skips_its_own_settings_alone(root, tmp_path):
 
 
 def test_the_papers_protocols_ask_for_none_of_the_three(synth_root):
-    material, plan = planning.plan(Request(synth_root), Progress())
+    labelled, plan = planning.plan(Request(synth_root), Progress())
     assert plan.corpora == list(PAPER_CORPORA)
     assert plan.skipped == []
-    assert not set(EXTENSION_CORPORA) & set(material.table["corpus"])
+    assert not set(EXTENSION_CORPORA) & set(labelled.table["corpus"])
 
 
 def test_the_protocol_says_which_of_the_three_is_missing(synth_root):
@@ -210,8 +210,8 @@ def test_cantonese_has_a_full_matrix(synth_root, tmp_path):
 
 
 def test_under_four_csed_is_left_out_and_its_cell_skipped(synth_root):
-    material, plan = planning.plan(Request(synth_root, "in-group", schema="four"), Progress())
-    assert "csed" not in set(material.table["corpus"])
+    labelled, plan = planning.plan(Request(synth_root, "in-group", schema="four"), Progress())
+    assert "csed" not in set(labelled.table["corpus"])
     n_csed = sum(1 for clip in layouts.plan() if clip.corpus == "csed")
-    assert material.left_out["csed"] == {"its corpus has one class alone: neutral": n_csed}
+    assert labelled.left_out["csed"] == {"its corpus has one class alone: neutral": n_csed}
     assert {skip.test for skip in plan.skipped} == {"zho_eld"}

@@ -14,7 +14,7 @@ from bimotion.evaluation import plan as planning
 from bimotion.evaluation.plan import Request
 from bimotion.io.progress import Progress
 from bimotion.leaderboard import answer_key
-from bimotion.leaderboard.answer_key import Reference, marks_hash, marks_text, speaker_hash
+from bimotion.leaderboard.answer_key import AnswerKey, marks_hash, marks_text, speaker_hash
 from bimotion.protocol.labels import SCHEMAS
 
 WITHHELD = ["emo_db", "esd", "iemocap", "shemo", "urdu"]
@@ -23,7 +23,7 @@ WITHHELD = ["emo_db", "esd", "iemocap", "shemo", "urdu"]
 @pytest.fixture(scope="module")
 def known(true_tree):
     """Of all corpora of the true tree."""
-    return Reference.of_corpora(true_tree)
+    return AnswerKey.of_corpora(true_tree)
 
 
 @pytest.fixture(scope="module")
@@ -54,20 +54,20 @@ def plan(request, true_tree):
 
 
 def test_test_clips_are_those_of_a_run(plan, known, read):
-    material, found = plan
-    rule = material.selection.split.rule
-    assert len(found.settings) == PROTOCOLS[material.schema.name][1]
+    labelled, found = plan
+    rule = labelled.selection.split.rule
+    assert len(found.settings) == PROTOCOLS[labelled.schema.name][1]
     for setting in found.settings:
-        rows = material.places([setting.test], "test", setting.corpora)
-        table = material.table.loc[rows]
-        clips = known.test_clips(rule, material.schema, setting.test, setting.corpora)
+        rows = labelled.places([setting.test], "test", setting.corpora)
+        table = labelled.table.loc[rows]
+        clips = known.test_clips(rule, labelled.schema, setting.test, setting.corpora)
         assert clips.index.tolist() == table["id"].tolist()
         assert clips["corpus"].tolist() == table["corpus"].tolist()
         assert clips["cell"].tolist() == table["cell"].tolist()
-        assert clips["marks"].tolist() == marks_text(material.reference[rows])
+        assert clips["marks"].tolist() == marks_text(labelled.reference[rows])
         speakers = [None if pd.isna(name) else speaker_hash(name) for name in table["speaker"]]
         assert clips["speaker"].tolist() == speakers
-        of_file = read.test_clips(rule, material.schema, setting.test, setting.corpora)
+        of_file = read.test_clips(rule, labelled.schema, setting.test, setting.corpora)
         told = ~of_file["corpus"].isin(WITHHELD)
         pd.testing.assert_frame_equal(of_file[told], clips[~clips["corpus"].isin(WITHHELD)])
         assert of_file.loc[~told, "marks"].isna().all()
@@ -75,24 +75,24 @@ def test_test_clips_are_those_of_a_run(plan, known, read):
 
 
 def test_counts_and_hashes_are_those_of_a_run(plan, known, read):
-    material, _ = plan
-    rule, table = material.selection.split.rule, material.table
+    labelled, _ = plan
+    rule, table = labelled.selection.split.rule, labelled.table
     assert read.deals == known.deals
     for (corpus, cell), rows in table.groupby(["corpus", "cell"]):
-        deal = known.deals_of(rule, material.schema.name, cell, [corpus])[corpus]
+        deal = known.deals_of(rule, labelled.schema.name, cell, [corpus])[corpus]
         assert deal.n == rows["part"].value_counts().to_dict()
         assert deal.age_source == rows["age_source"].value_counts().to_dict()
-        positive = (material.reference[rows.index[rows["part"] == "train"]] == 1).any(axis=0)
-        assert deal.trained == [name for name, found in zip(material.schema.classes, positive, strict=True) if found]
+        positive = (labelled.reference[rows.index[rows["part"] == "train"]] == 1).any(axis=0)
+        assert deal.trained == [name for name, found in zip(labelled.schema.classes, positive, strict=True) if found]
         test = rows.index[rows["part"] == "test"]
-        assert deal.marks == marks_hash(zip(table["id"][test], marks_text(material.reference[test]), strict=True))
+        assert deal.marks == marks_hash(zip(table["id"][test], marks_text(labelled.reference[test]), strict=True))
 
 
 def test_fingerprint_is_that_of_a_run(plan, known, read):
-    material, found = plan
+    labelled, found = plan
     cells = {cell for setting in found.settings for cell in (*setting.train, setting.test)}
-    asked = (material.selection.split.rule, material.schema, cells, found.corpora)
-    expected = manifest.fingerprint(material.table)
+    asked = (labelled.selection.split.rule, labelled.schema, cells, found.corpora)
+    expected = manifest.fingerprint(labelled.table)
     assert (known.fingerprint(*asked), read.fingerprint(*asked)) == (expected, expected)
 
 
@@ -150,10 +150,10 @@ def test_one_wrong_mark_or_clip_changes_the_hash(known):
 
 def test_incomplete_corpora_are_refused_but_for_practice(shared_corpora, tmp_path):
     with pytest.raises(CorpusIncomplete, match="expected complete corpora") as raised:
-        Reference.of_corpora(shared_corpora, corpora=["tess", "csed"])
+        AnswerKey.of_corpora(shared_corpora, corpora=["tess", "csed"])
     assert "--only" in str(raised.value)
     assert "--allow-missing" not in str(raised.value)  # no option of theirs
-    practice = Reference.of_corpora(shared_corpora, corpora=["tess", "csed"], practice=True)
+    practice = AnswerKey.of_corpora(shared_corpora, corpora=["tess", "csed"], practice=True)
     assert 0 < len(practice.test_clips("paper", SCHEMAS["emotion"], "zho_eld")) < 400
     with pytest.raises(SettingError, match="real and complete corpora, found one for practice"):
         answer_key.export(practice, tmp_path / "labels.json.gz")
@@ -163,8 +163,8 @@ def test_incomplete_corpora_are_refused_but_for_practice(shared_corpora, tmp_pat
 def test_synthetic_corpora_are_refused_but_for_practice(tmp_path):
     layouts.write(tmp_path, scale=0.02, seed=0, corpora=["csed"])
     with pytest.raises(SettingError, match="expected real corpora, found synthetic ones: csed"):
-        Reference.of_corpora(tmp_path)
-    assert Reference.of_corpora(tmp_path, practice=True).practice
+        AnswerKey.of_corpora(tmp_path)
+    assert AnswerKey.of_corpora(tmp_path, practice=True).practice
 
 
 def content_of(file, change):

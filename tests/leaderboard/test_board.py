@@ -20,7 +20,7 @@ from bimotion.io import files
 from bimotion.leaderboard import board, entry_cache, submission
 from bimotion.leaderboard import entry as entries
 from bimotion.leaderboard.board import Board
-from bimotion.models.baselines import FLOOR_MODELS
+from bimotion.models.baselines import BASELINES
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.labels import schema_named
 from bimotion.protocol.published import PUBLISHED
@@ -175,7 +175,7 @@ def test_marks(by_model):
 
 
 def test_baselines_are_the_floor_models():
-    assert set(submission.BASELINES) == set(FLOOR_MODELS)
+    assert set(submission.BASELINES) == set(BASELINES)
 
 
 def test_an_incomplete_run_is_for_practice_alone_and_says_so(alone, root):

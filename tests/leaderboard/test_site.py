@@ -10,7 +10,7 @@ import re
 import pytest
 
 from bimotion.leaderboard import board, site
-from bimotion.leaderboard.entry import Number, Standing
+from bimotion.leaderboard.entry import Number, Rank
 from bimotion.results.record import AdaptUsed
 from tests.support import browser, submissions
 
@@ -63,7 +63,7 @@ def many(built):
         headline = {**one.headline, "in-group/inference": Number(value, max(0, value - 0.03), min(1, value + 0.03), None)}
         made.append(dataclasses.replace(
             one, id=f"lab__m{number}/k{number}", key=f"k{number}", model=f"lab/m{number}", headline=headline,
-            n_parameters=1000 * (number + 1), standing=Standing(number + 1, number + 1, number + 5, number // 7 + 1, 1000),
+            n_parameters=1000 * (number + 1), standing=Rank(number + 1, number + 1, number + 5, number // 7 + 1, 1000),
         ))  # fmt: skip
     return dataclasses.replace(built, entries=made)
 

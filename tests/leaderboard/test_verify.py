@@ -21,11 +21,11 @@ from bimotion.evaluation import run as runner
 from bimotion.io import records
 from bimotion.leaderboard import answer_key as reference
 from bimotion.leaderboard import board, receipt, receiving, submission, verify
-from bimotion.leaderboard.answer_key import Reference
+from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.submission import Submission
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.results import predictions, record, rescoring, scoring
-from bimotion.results.record import Fit, Result
+from bimotion.results.record import FitRecord, Result
 
 RESULT, PREDICTIONS, STATEMENT = "result.json", "predictions.parquet", "submission.json"
 
@@ -33,7 +33,7 @@ RESULT, PREDICTIONS, STATEMENT = "result.json", "predictions.parquet", "submissi
 @pytest.fixture(scope="module")
 def known(whole_tree):
     """Reference of the true tree."""
-    return Reference.of_corpora(whole_tree)
+    return AnswerKey.of_corpora(whole_tree)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def of_file(known, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluated(whole_tree, tmp_path_factory):
-    """Folder of a finished in-group run of a floor model over the true tree."""
+    """Folder of a finished in-group run of a baseline over the true tree."""
     output, made = tmp_path_factory.mktemp("results"), {}
 
     def run(**options):
@@ -174,7 +174,7 @@ def zero_shot(run, trained=("angry", "neutral")):
     draft.result |= {"track": "zero-shot"}
     draft.result["model"]["name"] = draft.statement["model"]["name"] = "lab/model"
     draft.statement["organisation"] = "lab"
-    draft.result["fits"] = [dataclasses.asdict(Fit("nothing", 0, 0, 0, len(draft.table), {}))]
+    draft.result["fits"] = [dataclasses.asdict(FitRecord("nothing", 0, 0, 0, len(draft.table), {}))]
     draft.rescored()
     return draft
 
@@ -352,7 +352,7 @@ def test_practice_is_another_thing(shared_corpora, known, tmp_path):
     )  # fmt: skip
     assert result.skipped
     folder = submission.pack(result.folder(output), tmp_path, contact=None, trained_on=None, practice=True)
-    practice = Reference.of_corpora(shared_corpora, practice=True)
+    practice = AnswerKey.of_corpora(shared_corpora, practice=True)
     assert verify.verify(folder, practice, practice=True).problems == []
     assert "expected complete corpora" in verify.verify(folder, practice).problems[0]
     assert not verify.verify(folder, known, practice=True).ok

@@ -37,9 +37,9 @@ def few(tmp_path_factory) -> Path:
 def opened(root, model, track, **options):
     """A track on the in-group setting of zho_eld, and its only job."""
     request = Request(root, "in-group", ("zho_eld",), schema="valence", allow_missing=True)
-    material, plan = planning.plan(request, Progress())
+    labelled, plan = planning.plan(request, Progress())
     found = tracked(str(model), track, schema_named("valence"), TrackOptions(**options))
-    found.open(material, plan.rows(), Progress())
+    found.open(labelled, plan.rows(), Progress())
     (job,) = plan.jobs([0])
     return found, job
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bimotion.models import heads
-from bimotion.models.baselines import FLOOR_MODELS
+from bimotion.models.baselines import BASELINES
 from bimotion.models.heads import Head, LogisticHead, MajorityHead, RandomHead
 
 HEADS = [kind for kind in vars(heads).values() if inspect.isclass(kind) and hasattr(kind, "fit") and kind is not Head]
@@ -53,7 +53,7 @@ def fitted(kind, features, reference, exclusive, seed=0):
 
 def test_contract_covers_all_heads():
     assert {MajorityHead, RandomHead, LogisticHead} == set(HEADS)
-    assert {model.head for model in FLOOR_MODELS.values()} <= set(HEADS)
+    assert {model.head for model in BASELINES.values()} <= set(HEADS)
 
 
 @every_head

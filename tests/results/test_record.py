@@ -21,7 +21,7 @@ from bimotion.results.record import (  # fmt: skip
     AdaptUsed,
     CorpusUsed,
     DataUsed,
-    Fit,
+    FitRecord,
     ModelUsed,
     ProtocolUsed,
     Provenance,
@@ -66,7 +66,7 @@ def result_of(scores=(SCORE,), spec=SPEC, **changes):
         "provenance": MADE,
         "scores": list(scores),
         "skipped": [Skipped("cross-age", "inference", ["eng_adu"], "eng_eld", "no training clips in eng_adu")],
-        "fits": [Fit("eng_eld", 0, 80, 10, 10, {"heaviest_layer": 3, "chosen_by": "validation"})],
+        "fits": [FitRecord("eng_eld", 0, 80, 10, 10, {"heaviest_layer": 3, "chosen_by": "validation"})],
         "n_parameters": 1000,
         "duplicates": [Duplicates("eng_eld", "eng_eld", "crema_d", 400, 24, 5)],
     }
@@ -101,7 +101,7 @@ result_records = st.builds(RunSpec, model=models, adapt=st.none() | st.builds(Ad
         data=st.builds(DataUsed.of, st.just(spec.data_fingerprint), corpora),
         scores=st.lists(score_rows, max_size=3),
         provenance=st.builds(Provenance, largest_difference=st.none() | st.floats(0, 1)),
-        fits=st.lists(st.builds(Fit, facts=st.dictionaries(st.text(), values, max_size=3)), max_size=3),
+        fits=st.lists(st.builds(FitRecord, facts=st.dictionaries(st.text(), values, max_size=3)), max_size=3),
         duplicates=st.lists(
             st.builds(Duplicates, n_test=st.just(9), n_duplicated=st.just(8), n_contradicting=st.just(8)), max_size=3
         ),

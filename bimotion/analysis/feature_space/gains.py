@@ -20,11 +20,11 @@ from bimotion.analysis.feature_space import record
 from bimotion.analysis.feature_space.coverage import Coverage
 from bimotion.corpora import corpora_with
 from bimotion.data import manifest
-from bimotion.data.labelled import Material
+from bimotion.data.labelled import LabelledClips
 from bimotion.errors import SettingError
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation import run
-from bimotion.evaluation.plan import Plan, Request
+from bimotion.evaluation.plan import Request, RunPlan
 from bimotion.evaluation.tracks import Track, TrackOptions
 from bimotion.evaluation.tracks import track as tracked
 from bimotion.io import files
@@ -123,12 +123,12 @@ def gains(
     if result.track == "zero-shot":
         raise SettingError(f"{folder}: expected a run that trains, found track zero-shot")
     track = _track(result, result.model.name if model is None else model, device)
-    material, plan = _planned(result, data_dir, locations, progress)
+    labelled, plan = _planned(result, data_dir, locations, progress)
     seed = result.seeds[0]
     with contextlib.closing(track):
-        track.open(material, plan.rows(), progress)
-        rows = _rows(result, track, material, plan, folder, k, progress)
-    made = provenance(started, [seed], material.selection.manifest.states, track.device)
+        track.open(labelled, plan.rows(), progress)
+        rows = _rows(result, track, labelled, plan, folder, k, progress)
+    made = provenance(started, [seed], labelled.selection.manifest.states, track.device)
     found = Gains(result.key, result.model.name, seed, k, rows, _related(rows), made, result.data.synthetic, result.adapt)
     with files.written(folder / GAINS_FILE) as temporary:
         text = json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, allow_nan=False)
@@ -187,23 +187,25 @@ def _track(result: Result, model: object, device: str | None) -> Track:
     return track
 
 
-def _planned(result: Result, data_dir, locations, progress: Progress) -> tuple[Material, Plan]:
+def _planned(result: Result, data_dir, locations, progress: Progress) -> tuple[LabelledClips, RunPlan]:
     used = tuple(name for name, one in result.data.corpora.items() if one.n_utterances)
     cells = result.protocol.cells and tuple(result.protocol.cells)
     split, schema = result.split, result.schema.name
     request = Request(
         data_dir, result.protocol.name, cells, split.rule, split.seed, schema, used, locations, result.limit, allow_missing=True
     )
-    material, plan = planning.plan(request, progress)
-    if manifest.fingerprint(material.table) != result.data.fingerprint:
+    labelled, plan = planning.plan(request, progress)
+    if manifest.fingerprint(labelled.table) != result.data.fingerprint:
         raise SettingError(f"expected the clips that run {result.key} used, found others: check --corpora")
-    return material, plan
+    return labelled, plan
 
 
-def _rows(result: Result, track: Track, material: Material, plan: Plan, folder: Path, k: int, progress: Progress) -> list[Row]:
-    marks, rows = material.reference == 1, {}
-    tests = {setting: _marked(material, [setting.test], "test", setting.corpora) for setting in plan.settings}
-    trains = {setting: _marked(material, setting.train, "train", setting.corpora) for setting in plan.settings}
+def _rows(
+    result: Result, track: Track, labelled: LabelledClips, plan: RunPlan, folder: Path, k: int, progress: Progress
+) -> list[Row]:
+    marks, rows = labelled.reference == 1, {}
+    tests = {setting: _marked(labelled, [setting.test], "test", setting.corpora) for setting in plan.settings}
+    trains = {setting: _marked(labelled, setting.train, "train", setting.corpora) for setting in plan.settings}
     n_drawn: dict[bytes, int] = {}  # of the clips that are tested: settings of `extension` name other corpora for the same
     for setting in plan.settings:
         test = tests[setting].tobytes()
@@ -216,7 +218,7 @@ def _rows(result: Result, track: Track, material: Material, plan: Plan, folder: 
             raise SettingError(f"{kept}: expected the checkpoint of the run, found none (--no-save-checkpoints?)")
         numbers = np.unique(np.concatenate([job.train, job.test]))
         features = track.embeddings(job, numbers, folder, kept)
-        place = np.full(len(material.table), -1)
+        place = np.full(len(labelled.table), -1)
         place[numbers] = np.arange(len(numbers))
         for setting in (setting for setting in plan.settings if setting.training_set == one.name):
             train, test = (chosen[setting] for chosen in (trains, tests))
@@ -230,9 +232,9 @@ def _rows(result: Result, track: Track, material: Material, plan: Plan, folder: 
     return [rows[setting] for setting in plan.settings]
 
 
-def _marked(material: Material, cells, part: str, corpora) -> np.ndarray:
-    places = material.places(cells, part, corpora)
-    return places[(material.reference[places] == 1).any(axis=1)]
+def _marked(labelled: LabelledClips, cells, part: str, corpora) -> np.ndarray:
+    places = labelled.places(cells, part, corpora)
+    return places[(labelled.reference[places] == 1).any(axis=1)]
 
 
 def _row(result: Result, setting: Setting, settings: list[Setting], found: Coverage, of_classes: list[Coverage]) -> Row:

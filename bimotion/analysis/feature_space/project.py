@@ -25,10 +25,10 @@ from bimotion.analysis.feature_space.panels import MAX_CLASSES
 from bimotion.analysis.feature_space.record import PROJECTION_VERSION, Projection, Row
 from bimotion.corpora import CORPORA, corpus_named
 from bimotion.data import manifest, splits
-from bimotion.data.labelled import Material
+from bimotion.data.labelled import LabelledClips
 from bimotion.errors import RecordError, SettingError, UnknownName
 from bimotion.evaluation import plan as planning
-from bimotion.evaluation.job import Job
+from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.plan import Request
 from bimotion.evaluation.run import CHECKPOINTS_FOLDER
 from bimotion.evaluation.tracks import Track, TrackOptions
@@ -110,29 +110,29 @@ def project(
     settings = [Setting("", "projection", cells, cell) for cells in dict.fromkeys(sets.values()) for cell in tests]
     request = Request(data_dir, "", None, split_rule, split_seed, schema, corpora, locations, limit, allow_missing)
     runner = tracked(model, track, wanted, options or TrackOptions(), **known)
-    material, plan = planning.planned(settings, request, progress)
+    labelled, plan = planning.planned(settings, request, progress)
     if plan.skipped:
         raise SettingError("; ".join(sorted({skip.reason for skip in plan.skipped})))
     jobs = {job.name: job for job in plan.jobs([seed])}
     jobs = {name: jobs["+".join(map(str, cells))] for name, cells in sets.items()}
-    shown = _classes(classes, wanted, material, next(iter(jobs.values())))
+    shown = _classes(classes, wanted, labelled, next(iter(jobs.values())))
     spec = RunSpec(
         runner.used, runner.name, SplitUsed(split_rule, split_seed, splits.SPLIT_VERSION),
         SchemaUsed(wanted.name, wanted.version, list(wanted.classes)), ProtocolUsed("projection", PROJECTION_VERSION, [test]),
-        [seed], limit, manifest.fingerprint(material.table),
+        [seed], limit, manifest.fingerprint(labelled.table),
     )  # fmt: skip
     named = {name: [str(cell) for cell in cells] for name, cells in sets.items()}
     key = hashlib.sha256(json.dumps([spec.key, named, shown, k]).encode()).hexdigest()[:12]
     folder = record.folder_of(Path(output), spec).with_name(f"projection-{key}")
     with contextlib.closing(runner):
-        runner.open(material, plan.rows(), progress)
-        clips, rows = _clips_and_rows(runner, material, jobs, shown, k, folder, progress)
-    used = material.table.loc[plan.rows()]
-    made = provenance(started, [seed, split_seed], material.selection.manifest.states, runner.device)
+        runner.open(labelled, plan.rows(), progress)
+        clips, rows = _clips_and_rows(runner, labelled, jobs, shown, k, folder, progress)
+    used = labelled.table.loc[plan.rows()]
+    made = provenance(started, [seed, split_seed], labelled.selection.manifest.states, runner.device)
     packages = {name: metadata.version(name) for name in ("umap-learn", "matplotlib")}
     found = Projection(
         key, runner.used, runner.name, spec.split, spec.schema, seed, limit, named, [str(cell) for cell in tests], shown, rows,
-        _left_out(material, jobs, shown), {name: int(n) for name, n in used["corpus"].value_counts().sort_index().items()},
+        _left_out(labelled, jobs, shown), {name: int(n) for name, n in used["corpus"].value_counts().sort_index().items()},
         bool(used["synthetic"].any()), spec.data_fingerprint,
         {"n_neighbors": umap.N_NEIGHBOURS, "min_dist": umap.MIN_DISTANCE, "random_state": seed},
         dataclasses.replace(made, versions=made.versions | packages),
@@ -162,9 +162,9 @@ def _training_sets(train: Iterable[str], corpora: tuple[str, ...] | None) -> dic
     return found
 
 
-def _classes(asked: Iterable[str] | None, schema: LabelSchema, material: Material, job: Job) -> list[str]:
+def _classes(asked: Iterable[str] | None, schema: LabelSchema, labelled: LabelledClips, job: TrainingJob) -> list[str]:
     """Classes to show, in the schema's order; raises UnknownName, SettingError."""
-    present = {name for name, any_ in zip(schema.classes, (material.reference[job.test] == 1).any(axis=0), strict=True) if any_}
+    present = {name for name, any_ in zip(schema.classes, (labelled.reference[job.test] == 1).any(axis=0), strict=True) if any_}
     wanted = list(present) if asked is None else one_or_more(asked)
     if strange := [name for name in wanted if name not in schema.classes]:
         raise UnknownName("class", strange[0], schema.classes)
@@ -178,10 +178,16 @@ def _classes(asked: Iterable[str] | None, schema: LabelSchema, material: Materia
 
 
 def _clips_and_rows(
-    runner: Track, material: Material, jobs: dict[str, Job], shown: list[str], k: int, folder: Path, progress: Progress
+    runner: Track,
+    labelled: LabelledClips,
+    jobs: dict[str, TrainingJob],
+    shown: list[str],
+    k: int,
+    folder: Path,
+    progress: Progress,
 ) -> tuple[pd.DataFrame, list[Row]]:
     """Coordinates of the clips of all panels, and how each panel covers the test clips."""
-    marks = material.reference[:, [material.schema.classes.index(name) for name in shown]] == 1
+    marks = labelled.reference[:, [labelled.schema.classes.index(name) for name in shown]] == 1
     sizes = [_sizes(marks[rows]) for job in jobs.values() for rows in (job.train, job.test)]
     n_drawn = np.min(sizes, axis=0).tolist()  # the same for all training sets
     tables, rows, first = [], [], None
@@ -189,7 +195,7 @@ def _clips_and_rows(
         train, test = (part[marks[part].any(axis=1)] for part in (job.train, job.test))
         numbers = np.concatenate([train, test])
         own = folder / CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}"
-        features = runner.embeddings(job, numbers, own, _kept(runner, material, job, folder))
+        features = runner.embeddings(job, numbers, own, _kept(runner, labelled, job, folder))
         of_train, of_test = features[: len(train)], features[len(train) :]
         rows.append(Row(name, None, covering.coverage(of_train, of_test, k, n_drawn[-1])))
         for place, label in enumerate(shown):
@@ -199,7 +205,7 @@ def _clips_and_rows(
             points = umap.project(features, job.seed)
         first = points[len(train) :] if first is None else first
         points = umap.aligned(points, points[len(train) :], first)
-        table = material.table.loc[numbers, ["id", "cell", "corpus"]].assign(panel=name, x=points[:, 0], y=points[:, 1])
+        table = labelled.table.loc[numbers, ["id", "cell", "corpus"]].assign(panel=name, x=points[:, 0], y=points[:, 1])
         table["part"] = np.repeat(["train", "test"], [len(train), len(test)])
         table["class"] = np.array(shown, object)[marks[numbers].argmax(axis=1)]
         table["covered"] = [None] * len(train) + covering.covered(of_train, of_test, k).tolist()
@@ -212,18 +218,18 @@ def _sizes(marks: np.ndarray) -> list[int]:
     return [*marks.sum(axis=0).tolist(), int(marks.any(axis=1).sum())]
 
 
-def _kept(runner: Track, material: Material, job: Job, folder: Path) -> Path | None:
+def _kept(runner: Track, labelled: LabelledClips, job: TrainingJob, folder: Path) -> Path | None:
     """Checkpoint that a finished run beside `folder` kept, of the same model, options, clips and seed."""
     if not runner.save_checkpoints:
         return None
-    states, selection = material.selection.manifest.states, material.selection
-    corpora = set(material.table.loc[job.train, "corpus"])
+    states, selection = labelled.selection.manifest.states, labelled.selection
+    corpora = set(labelled.table.loc[job.train, "corpus"])
     for path in sorted(folder.parent.glob(f"*/{record.RESULT_FILE}")):
         try:
             result = record.load(path)
         except RecordError:
             continue
-        same = (result.model, result.track, result.schema.name) == (runner.used, runner.name, material.schema.name)
+        same = (result.model, result.track, result.schema.name) == (runner.used, runner.name, labelled.schema.name)
         same &= (result.split.rule, result.split.seed) == (selection.split.rule, selection.split.seed)
         for fit in result.fits if same else ():
             cells, _, only = fit.train.partition("@")
@@ -238,8 +244,8 @@ def _kept(runner: Track, material: Material, job: Job, folder: Path) -> Path | N
     return None
 
 
-def _left_out(material: Material, jobs: dict[str, Job], shown: list[str]) -> dict[str, int]:
-    marks = material.reference[:, [material.schema.classes.index(name) for name in shown]] == 1
+def _left_out(labelled: LabelledClips, jobs: dict[str, TrainingJob], shown: list[str]) -> dict[str, int]:
+    marks = labelled.reference[:, [labelled.schema.classes.index(name) for name in shown]] == 1
     parts = {"test": next(iter(jobs.values())).test} | {f"training set {name}": job.train for name, job in jobs.items()}
     found = {f"{part}: none of the classes shown": int((~marks[rows].any(axis=1)).sum()) for part, rows in parts.items()}
     return {reason: n for reason, n in found.items() if n}

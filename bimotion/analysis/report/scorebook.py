@@ -10,8 +10,8 @@ from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
 from bimotion.results.record import Score
 from bimotion.results.scoring import setting_scores
-from bimotion.results.statistics.bootstrap import MEAN, Draws, by_setting
-from bimotion.results.statistics.estimate import Interval, Statistic, combined, mean_known
+from bimotion.results.statistics.bootstrap import MEAN, BootstrapDraws, by_setting
+from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
 
 Place = tuple[str, str]
 """(corpus, or `mean`, or `pooled`; metric)."""
@@ -31,7 +31,7 @@ class Scorebook:
     """
 
     rows: dict[Setting, dict[Place, Score]]
-    headlines: dict[Setting, Statistic]
+    headlines: dict[Setting, Estimate]
     doubtful: list[str]
 
     @property
@@ -63,7 +63,7 @@ def scorebook(run: Run) -> Scorebook:
         book = scorebook.scorebook(run)
         book.score(book.settings[0]).value
     """
-    draws, tables = Draws(), dict(list(run.predictions.groupby(["train", "cell", "seed"])))
+    draws, tables = BootstrapDraws(), dict(list(run.predictions.groupby(["train", "cell", "seed"])))
     rows, headlines, doubtful = {}, {}, []
     for setting, by_place in _recorded(run).items():
         of_seeds = {seed: tables.get((setting.training_set, str(setting.test), seed)) for seed in run.result.seeds}
@@ -110,13 +110,13 @@ def _recorded(run: Run) -> dict[Setting, dict[Place, list[Score]]]:
     return recorded
 
 
-def _named(statistics: dict[Place, Statistic], schema: LabelSchema) -> dict[Place, Statistic]:
+def _named(statistics: dict[Place, Estimate], schema: LabelSchema) -> dict[Place, Estimate]:
     """F1 of a class by its name, as in scores, instead of its number."""
     names = {f"f1_{number}": f"f1_{name}" for number, name in enumerate(schema.classes)}
     return {(where, names.get(metric, metric)): one for (where, metric), one in statistics.items()}
 
 
-def _average(scores: list[Score], statistics: list[Statistic]) -> Score:
+def _average(scores: list[Score], statistics: list[Estimate]) -> Score:
     if len(scores) == 1:
         return scores[0]
     known = [score.value for score in scores if score.value is not None]

@@ -38,7 +38,7 @@ SHARD_HOURS = 5.0  # of sound: about 400 MB of FLAC
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExportPlan:
     """What is exported: configs of one dataset, as cells, and whether without sound."""
 
     dataset: str
@@ -110,7 +110,7 @@ def _is_newer(card: Path, chosen: Selection) -> bool:
     return max(max(one.st_mtime_ns, one.st_ctime_ns) for one in found) <= card.stat().st_mtime_ns
 
 
-def planned(configs: Iterable[str], metadata_only: bool) -> Plan:
+def planned(configs: Iterable[str], metadata_only: bool) -> ExportPlan:
     """Plan of configs; raises UnknownName, SettingError unless they are of one dataset."""
     configs = list(configs)
     owners = {config: dataset for dataset, known in CONFIGS.items() for config in known}
@@ -121,7 +121,7 @@ def planned(configs: Iterable[str], metadata_only: bool) -> Plan:
             f"expected configs of one dataset, found {', '.join(configs) or 'none'} of {' and '.join(sorted(found))}"
         )
     cells = dict.fromkeys(cell for config in configs for cell in groups.union(config))
-    return Plan(found.pop(), tuple(dict.fromkeys(configs)), tuple(cells), metadata_only)
+    return ExportPlan(found.pop(), tuple(dict.fromkeys(configs)), tuple(cells), metadata_only)
 
 
 def not_free(chosen: Selection, metadata_only: bool) -> list[Card]:
@@ -139,7 +139,7 @@ def reasons(cards: Iterable[Card]) -> str:
 _PERMISSION = {"audio": "sound and labels", "labels": "labels only, no converted sound", "nothing": "neither sound nor labels"}
 
 
-def write(folder: Path, plan: Plan, chosen: Selection, progress: Progress | None = None) -> list[Path]:
+def write(folder: Path, plan: ExportPlan, chosen: Selection, progress: Progress | None = None) -> list[Path]:
     """Write a planned selection to a folder that is not there yet, whole or not at all; returns the paths.
 
     The caller answers for the licences. Raises SettingError where the selection has no clip of the plan.
@@ -155,7 +155,7 @@ def write(folder: Path, plan: Plan, chosen: Selection, progress: Progress | None
     return _paths(folder, plan, chosen)
 
 
-def is_complete(folder: Path, plan: Plan, chosen: Selection) -> bool:
+def is_complete(folder: Path, plan: ExportPlan, chosen: Selection) -> bool:
     """Whether a folder holds what `write` wrote there: every file, byte by byte as the card says, and that very card."""
     try:
         if not all(path.is_file() for path in _paths(folder, plan, chosen)):
@@ -165,11 +165,11 @@ def is_complete(folder: Path, plan: Plan, chosen: Selection) -> bool:
         return False
 
 
-def _paths(folder: Path, plan: Plan, chosen: Selection) -> list[Path]:
+def _paths(folder: Path, plan: ExportPlan, chosen: Selection) -> list[Path]:
     return [*(folder / path for path, _ in _shards(plan, chosen)), folder / CARD_FILE]
 
 
-def _shards(plan: Plan, chosen: Selection) -> Iterator[tuple[str, pd.DataFrame]]:
+def _shards(plan: ExportPlan, chosen: Selection) -> Iterator[tuple[str, pd.DataFrame]]:
     """Path of each file below the folder, and the clips in it."""
     for cell, part in itertools.product(plan.cells, PARTS):
         rows = chosen.rows[(chosen.rows["cell"] == str(cell)) & (chosen.rows["part"] == part)]
@@ -178,7 +178,7 @@ def _shards(plan: Plan, chosen: Selection) -> Iterator[tuple[str, pd.DataFrame]]
             yield f"{cell}/{part}-{number:05}-of-{n_shards:05}.parquet", rows.iloc[number::n_shards]
 
 
-def _write_shard(path: Path, rows: pd.DataFrame, chosen: Selection, plan: Plan, progress: Progress) -> None:
+def _write_shard(path: Path, rows: pd.DataFrame, chosen: Selection, plan: ExportPlan, progress: Progress) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     schema = exported_features(plan.metadata_only).arrow_schema
     starts = range(0, len(rows), ROWS_A_GROUP)
@@ -204,7 +204,7 @@ def _flac(chosen: Selection, identifier: str, corpus: str, path: str) -> dict:
     return {"bytes": audio.flac_bytes(audio.decode(chosen.manifest.path(corpus, path))), "path": name}
 
 
-def _card(folder: Path, plan: Plan, chosen: Selection) -> str:
+def _card(folder: Path, plan: ExportPlan, chosen: Selection) -> str:
     """Dataset card: YAML that `load_dataset` and the Hub read, then what a reader must know of the corpora in it."""
     cards = [CORPORA[name].card for name in sorted(chosen.rows["corpus"].unique())]
     absent = [CORPORA[name].card for name in corpora_with(plan.cells) if CORPORA[name].card not in cards]
@@ -240,13 +240,13 @@ def _card(folder: Path, plan: Plan, chosen: Selection) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _digest(folder: Path, plan: Plan, chosen: Selection) -> str:
+def _digest(folder: Path, plan: ExportPlan, chosen: Selection) -> str:
     """Of the content of all Parquet files, 16 hex digits: by it a damaged file is told (`is_complete`)."""
     lines = [f"{files.digest(folder / path)}  {path}\n" for path, _ in _shards(plan, chosen)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
-def _filled(folder: Path, plan: Plan) -> list[str]:
+def _filled(folder: Path, plan: ExportPlan) -> list[str]:
     """Configs with a file: of those without a corpus there is nothing to load."""
     return [config for config in plan.configs if any((folder / str(cell)).is_dir() for cell in groups.union(config))]
 
@@ -260,7 +260,7 @@ _HUB_LICENCES = {
 """Licence of a card -> what the Hub calls it; others are `other` there."""
 
 
-def _metadata(folder: Path, plan: Plan, chosen: Selection, cards: Sequence[Card]) -> str:
+def _metadata(folder: Path, plan: ExportPlan, chosen: Selection, cards: Sequence[Card]) -> str:
     """YAML: configs with their files, features and sizes as the files have them, licences, languages."""
     licences = sorted({_HUB_LICENCES.get(card.licence, "other") for card in cards})
     n_clips = len(chosen.rows)
@@ -326,7 +326,7 @@ def _left_out(absent: Sequence[Card]) -> list[str]:
     return [f"Not in this copy, though the configs' cells have clips of them: {names}."]
 
 
-def _size_tables(plan: Plan, chosen: Selection) -> list[str]:
+def _size_tables(plan: ExportPlan, chosen: Selection) -> list[str]:
     """Tables 1 and 2 for the corpora in this copy, beside the paper's numbers."""
     corpora, cells = set(chosen.rows["corpus"]), set(map(str, plan.cells))
     lines = [one for one in counts.counts(chosen.manifest, chosen.split.rule) if one.corpus in corpora and one.cell in cells]

@@ -4,7 +4,7 @@ probe       frozen: features of every clip extracted once, a small head trained 
 finetune    the whole model trained for every training set, as the paper does
 zero-shot   a published classifier as it is
 (adapted    the features of a probe under an unsupervised method of bimotion.adaptation, in place of the head)
-(floor models run as probes of their own features)
+(baselines run as probes of their own features)
 """
 
 import os
@@ -54,7 +54,7 @@ class TrackOptions:
 
 
 def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, **spec) -> Track:
-    """A model under a track. `model`: a floor model, a Hub id or a folder, or an object with `encode(waveforms,
+    """A model under a track. `model`: a baseline, a Hub id or a folder, or an object with `encode(waveforms,
     sample_rate_hz)`; `spec`: other fields of ModelSpec.
 
     Raises UnknownName, ModelError; SettingError for options of another track.
@@ -81,10 +81,10 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
     if is_floor or own:
         _refuse_idle(known, "an object with encode()" if own else model)
     if is_floor:
-        from bimotion.evaluation.tracks.baseline import FloorTrack
-        from bimotion.models.baselines import floor_model
+        from bimotion.evaluation.tracks.baseline import BaselineTrack
+        from bimotion.models.baselines import baseline_model
 
-        return _adapted(FloorTrack(floor_model(model)), schema, options)
+        return _adapted(BaselineTrack(baseline_model(model)), schema, options)
     if name == "probe":
         from bimotion.evaluation.tracks.probe import ProbeTrack
         from bimotion.models import encoder as encoders

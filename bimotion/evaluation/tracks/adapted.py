@@ -7,8 +7,8 @@ import numpy as np
 
 from bimotion.adaptation import method_for
 from bimotion.adaptation.method import Clips, Source, inductive, transductive
-from bimotion.data.labelled import Material
-from bimotion.evaluation.job import Job, Outcome
+from bimotion.data.labelled import LabelledClips
+from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.track import FeatureTrack, Track
 from bimotion.io.progress import Progress
 from bimotion.protocol.labels import LabelSchema
@@ -25,7 +25,7 @@ class AdaptedTrack(Track):
         self.adapt = AdaptUsed.of(self.method, setting)
         self.n_parameters = probe.n_parameters
         self._known: tuple[str, Source] | None = None
-        self._last: tuple[str, Outcome] | None = None
+        self._last: tuple[str, JobPredictions] | None = None
 
     @property
     def used(self) -> ModelUsed:
@@ -35,16 +35,16 @@ class AdaptedTrack(Track):
     def device(self) -> str:
         return self.probe.device
 
-    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
-        super().open(material, rows, progress)
-        self.probe.open(material, rows, progress)
+    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
+        super().open(labelled, rows, progress)
+        self.probe.open(labelled, rows, progress)
 
-    def run(self, job: Job, folder: Path) -> Outcome:
+    def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
         if self._last is not None and self._last[0] == job.name and not self.method.seeded:
             return self._last[1]
         found, facts = self.probe.clip_features(job)
         if self._known is None or self._known[0] != job.name:  # jobs of one training set follow each other
-            source = Source(self._clips(job.train, found), self.material.reference[job.train])
+            source = Source(self._clips(job.train, found), self.labelled.reference[job.train])
             self._known = (job.name, source)
         source = self._known[1]
         predicted = []
@@ -55,12 +55,12 @@ class AdaptedTrack(Track):
                 predicted.append(of_all[np.searchsorted(target.unlabelled, target.test)])
             else:
                 predicted.append(inductive(self.method, source, unlabelled, self._clips(target.test, found), seed=job.seed))
-        outcome = Outcome(np.concatenate(predicted), self.trained(job), facts)
+        outcome = JobPredictions(np.concatenate(predicted), self.trained(job), facts)
         self._last = (job.name, outcome)
         return outcome
 
     def _clips(self, rows: np.ndarray, found) -> Clips:
-        table = self.material.table.iloc[rows]
+        table = self.labelled.table.iloc[rows]
         speakers = table["speaker"].astype(object).where(table["speaker"].notna(), None)
         return Clips(np.ascontiguousarray(found(rows), np.float32), table["corpus"], speakers)
 

@@ -1,54 +1,54 @@
-"""Floor models as probes of their own features."""
+"""Baselines as probes of their own features."""
 
 import numpy as np
 
 from bimotion.data.features import features
-from bimotion.data.labelled import Material
+from bimotion.data.labelled import LabelledClips
 from bimotion.errors import SettingError
-from bimotion.evaluation.job import Job, Outcome
+from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.track import FeatureTrack
 from bimotion.io.progress import Progress
-from bimotion.models.baselines import FloorModel
+from bimotion.models.baselines import BaselineModel
 from bimotion.models.heads import Head
 from bimotion.results.record import ModelUsed
 
 
-class FloorTrack(FeatureTrack):
-    """A floor model: features of its own (or none) and its head."""
+class BaselineTrack(FeatureTrack):
+    """A baseline: features of its own (or none) and its head."""
 
     name = "probe"
 
-    def __init__(self, model: FloorModel):
+    def __init__(self, model: BaselineModel):
         self.model = model
 
     @property
     def used(self) -> ModelUsed:
         return ModelUsed(self.model.name, self.model.version)
 
-    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
-        super().open(material, rows, progress)
+    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
+        super().open(labelled, rows, progress)
         found = np.zeros((len(rows), 1), np.float32)
         if self.model.encode:
             key = f"{self.model.name}-{self.model.encoder_version}"
-            table = material.table.loc[rows].reset_index(drop=True)
-            found = features(key, self.model.encode, material.selection.manifest, table, progress)
-        self.vectors = np.zeros((len(material.table), found.shape[1]), np.float32)
+            table = labelled.table.loc[rows].reset_index(drop=True)
+            found = features(key, self.model.encode, labelled.selection.manifest, table, progress)
+        self.vectors = np.zeros((len(labelled.table), found.shape[1]), np.float32)
         self.vectors[rows] = found
 
-    def clip_features(self, job: Job):
+    def clip_features(self, job: TrainingJob):
         if self.model.encode is None:
             raise SettingError(f"adapt: expected a model with features, found {self.model.name}")
         return self.vectors.__getitem__, {}
 
-    def run(self, job: Job, folder) -> Outcome:
-        return Outcome(self._fitted(job).predict(self.vectors[job.test]), self.trained(job))
+    def run(self, job: TrainingJob, folder) -> JobPredictions:
+        return JobPredictions(self._fitted(job).predict(self.vectors[job.test]), self.trained(job))
 
-    def embeddings(self, job: Job, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
+    def embeddings(self, job: TrainingJob, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
         if not self.model.encode:
             return super().embeddings(job, rows, folder)
         return self._fitted(job).embed(self.vectors[rows])
 
-    def _fitted(self, job: Job) -> Head:
-        head, reference = self.model.head(), self.material.reference[job.train]
-        head.fit(self.vectors[job.train], reference, exclusive=self.material.schema.exclusive, seed=job.seed)
+    def _fitted(self, job: TrainingJob) -> Head:
+        head, reference = self.model.head(), self.labelled.reference[job.train]
+        head.fit(self.vectors[job.train], reference, exclusive=self.labelled.schema.exclusive, seed=job.seed)
         return head

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion.data.labelled import Material
+from bimotion.data.labelled import LabelledClips
 from bimotion.errors import SettingError
-from bimotion.evaluation.job import Job, Outcome
+from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.track import Track, clips_in_memory, clips_named, clips_of
 from bimotion.io import checksums
 from bimotion.io.progress import Progress
@@ -50,31 +50,31 @@ class FinetuneTrack(Track):
         }
         return ModelUsed(self.spec.name, finetune.FINETUNE_VERSION, self.revision, options)
 
-    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
-        super().open(material, rows, progress)
-        self.clips = clips_of(material, rows, progress)
-        self.reference = material.reference[rows]
+    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
+        super().open(labelled, rows, progress)
+        self.clips = clips_of(labelled, rows, progress)
+        self.reference = labelled.reference[rows]
 
-    def follow(self, jobs: list[Job], folder_of: Callable[[Job], Path]) -> None:
+    def follow(self, jobs: list[TrainingJob], folder_of: Callable[[TrainingJob], Path]) -> None:
         while (number := self.ranks.told(_NONE)) != _NONE:
             self._run(jobs[number], folder_of(jobs[number]))
 
     def close(self) -> None:
         self.ranks.told(_NONE)
 
-    def run(self, job: Job, folder: Path) -> Outcome:
+    def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
         self.ranks.told(job.number)
         return self._run(job, folder)
 
-    def embeddings(self, job: Job, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
+    def embeddings(self, job: TrainingJob, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
         best = checkpoint or self._best(job, folder)
         if reason := checksums.damage_of_all(best):
             raise SettingError(f"{reason}: run the evaluation again with --overwrite")
         clips, label = self.clips.take(self.place[rows]), f"features {job.name}"
         return self._classifier(best).embeddings(clips, progress=self.progress, label=label)
 
-    def _best(self, job: Job, folder: Path) -> Path:
-        schema = self.material.schema
+    def _best(self, job: TrainingJob, folder: Path) -> Path:
+        schema = self.labelled.schema
         return finetune.finetune(
             self.spec, self.clips, self.reference, self.place[job.train], self.place[job.validation],
             classes=schema.classes, exclusive=schema.exclusive, seed=job.seed, options=self.options, folder=folder,
@@ -84,14 +84,14 @@ class FinetuneTrack(Track):
     def _classifier(self, best: Path) -> Classifier:
         return Classifier(ModelSpec(str(best), None, self.spec.trust_remote_code, self.spec.device))
 
-    def _run(self, job: Job, folder: Path) -> Outcome:
-        schema, ranks, test = self.material.schema, self.ranks, self.place[job.test]
+    def _run(self, job: TrainingJob, folder: Path) -> JobPredictions:
+        schema, ranks, test = self.labelled.schema, self.ranks, self.place[job.test]
         best = self._best(job, folder)
         classifier = self._classifier(best)
         self.n_parameters = classifier.n_parameters
         several = ranks if ranks.n > 1 else None
         clips, label = self.clips.take(test), f"test {job.name}"
-        with clips_named(self.material.table["id"].iloc[job.test].tolist()):
+        with clips_named(self.labelled.table["id"].iloc[job.test].tolist()):
             probabilities = classifier.probabilities(
                 clips, exclusive=schema.exclusive, ranks=several, progress=self.progress, label=label
             )
@@ -99,7 +99,7 @@ class FinetuneTrack(Track):
         losses = kept["history"][kept["best_epoch"] - 1]
         facts = {"epochs": len(kept["history"]), **{name: kept[name] for name in ("best_epoch", "chosen_by")}, **losses}
         del facts["epoch"]
-        return Outcome(probabilities.astype(np.float64), self.trained(job), facts)
+        return JobPredictions(probabilities.astype(np.float64), self.trained(job), facts)
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float:
         import torch

@@ -6,8 +6,8 @@ import json
 import numpy as np
 
 from bimotion.data.features import LayerTable, layer_features
-from bimotion.data.labelled import Material
-from bimotion.evaluation.job import Job, Outcome
+from bimotion.data.labelled import LabelledClips
+from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.track import FeatureTrack
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress
@@ -38,23 +38,23 @@ class ProbeTrack(FeatureTrack):
         version = f"{self.encoder.version}-{PROBE_HEADS[self.head].version}"
         return ModelUsed(self.encoder.name, version, self.encoder.revision, options)
 
-    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
-        super().open(material, rows, progress)
-        table = material.table.loc[rows].reset_index(drop=True)
-        self.layers: LayerTable = layer_features(self.encoder, material.selection.manifest, table, progress)
+    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
+        super().open(labelled, rows, progress)
+        table = labelled.table.loc[rows].reset_index(drop=True)
+        self.layers: LayerTable = layer_features(self.encoder, labelled.selection.manifest, table, progress)
 
-    def run(self, job: Job, folder) -> Outcome:
+    def run(self, job: TrainingJob, folder) -> JobPredictions:
         head = self._fitted(job)
-        return Outcome(head.predict(self._rows(job.test)), self.trained(job), head.facts)
+        return JobPredictions(head.predict(self._rows(job.test)), self.trained(job), head.facts)
 
-    def embeddings(self, job: Job, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
+    def embeddings(self, job: TrainingJob, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
         return self._fitted(job).embed(self._rows(rows))
 
-    def clip_features(self, job: Job):
+    def clip_features(self, job: TrainingJob):
         """Of the layer that is best on the validation clips, which is kept on disk: many methods ask for it."""
-        reference, rows = self.material.reference, np.concatenate([job.train, job.validation])
+        reference, rows = self.labelled.reference, np.concatenate([job.train, job.validation])
         asked = hashlib.sha256(f"{self.used}{len(job.train)}{audio.version()}".encode() + reference[rows].tobytes())
-        clips, states = self.material.table.iloc[rows], self.material.selection.manifest.states
+        clips, states = self.labelled.table.iloc[rows], self.labelled.selection.manifest.states
         asked.update("\n".join([*clips["id"], *(states[name] for name in sorted(set(clips["corpus"])))]).encode())
         path = files.cache_dir() / "layers" / f"{asked.hexdigest()[:24]}.json"
         kept = files.read_sealed(path, self.progress.say)
@@ -67,10 +67,10 @@ class ProbeTrack(FeatureTrack):
     def _rows(self, rows: np.ndarray):
         return self.layers.take(self.place[rows])
 
-    def _fitted(self, job: Job, head: str | None = None):
-        head, reference = PROBE_HEADS[head or self.head](), self.material.reference
+    def _fitted(self, job: TrainingJob, head: str | None = None):
+        head, reference = PROBE_HEADS[head or self.head](), self.labelled.reference
         chosen_by = (self._rows(job.validation), reference[job.validation]) if len(job.validation) else None
-        exclusive = self.material.schema.exclusive
+        exclusive = self.labelled.schema.exclusive
         head.fit(self._rows(job.train), reference[job.train], exclusive=exclusive, seed=job.seed, validation=chosen_by)
         return head
 

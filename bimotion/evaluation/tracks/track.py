@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion.data.labelled import Material
+from bimotion.data.labelled import LabelledClips
 from bimotion.data.samples import samples
 from bimotion.errors import ClipError, SettingError
-from bimotion.evaluation.job import Job, Outcome
+from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import Clips
 from bimotion.results.record import AdaptUsed, ModelUsed
@@ -19,8 +19,9 @@ from bimotion.results.record import AdaptUsed, ModelUsed
 class Track(ABC):
     """Base of all tracks. Attributes:
 
-    name; trains: whether jobs have training clips; material, progress: what it was opened with; place: row of the material's
-    table -> its place among the rows that it was opened for, or -1; n_parameters: of the model, None where it means nothing;
+    name; trains: whether jobs have training clips; labelled, progress: what it was opened with; place: row of the
+    table of labelled clips -> its place among the rows that it was opened for, or -1;
+    n_parameters: of the model, None where it means nothing;
     adapt: how it is adapted, if it is; save_checkpoints: what jobs leave in their folders stays; follower: this process only
     trains along (models/parallel.py).
     """
@@ -31,7 +32,7 @@ class Track(ABC):
     n_parameters: int | None = None
     save_checkpoints = False
     follower = False
-    material: Material
+    labelled: LabelledClips
     progress: Progress
     place: np.ndarray
 
@@ -45,25 +46,27 @@ class Track(ABC):
         """Where it runs."""
         return "cpu"
 
-    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
+    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
         """Make ready what all jobs share: `rows` are those that any of them names."""
-        self.material, self.progress = material, progress
-        self.place = np.full(len(material.table), -1)
+        self.labelled, self.progress = labelled, progress
+        self.place = np.full(len(labelled.table), -1)
         self.place[rows] = np.arange(len(rows))
 
     @abstractmethod
-    def run(self, job: Job, folder: Path) -> Outcome:
+    def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
         """Train and predict; `folder`: where the job may keep what it goes on from, and what it leaves for the user."""
 
-    def embeddings(self, job: Job, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
+    def embeddings(self, job: TrainingJob, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
         """Features before the last linear layer of what the job trains, float32 (len(rows), dim).
 
-        `rows`: of the material's table, among those opened; `folder`: as of `run`; `checkpoint`: what a finished training of
-        this very job kept, used instead of training. Raises SettingError for what has no features, or trains nothing.
+        `rows`: of the table of labelled clips, among those opened; `folder`: as of `run`; `checkpoint`: what a finished
+        training of this very job kept, used instead of training.
+
+        Raises SettingError for what has no features, or trains nothing.
         """
         raise SettingError(f"{self.used.name}, track {self.name}: expected a model with features that is trained, found none")
 
-    def follow(self, jobs: list[Job], folder_of: Callable[[Job], Path]) -> None:  # noqa: B027  (most tracks have no followers)
+    def follow(self, jobs: list[TrainingJob], folder_of: Callable[[TrainingJob], Path]) -> None:  # noqa: B027
         """In a follower, once opened: train along with the first process until it closes. Only tracks with followers do."""
 
     def close(self) -> None:  # noqa: B027
@@ -73,24 +76,26 @@ class Track(ABC):
         """Between clips in one batch and each of them alone, in features or logits; None: there are no batches."""
         return None
 
-    def trained(self, job: Job) -> list[str]:
+    def trained(self, job: TrainingJob) -> list[str]:
         """Classes with a positive training clip."""
-        positive = (self.material.reference[job.train] == 1).any(axis=0)
-        return [name for name, found in zip(self.material.schema.classes, positive, strict=True) if found]
+        positive = (self.labelled.reference[job.train] == 1).any(axis=0)
+        return [name for name, found in zip(self.labelled.schema.classes, positive, strict=True) if found]
 
 
 class FeatureTrack(Track):
     """A track whose jobs train a head on frozen features of clips, which can have another use too."""
 
     @abstractmethod
-    def clip_features(self, job: Job) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, str | int | float | bool | None]]:
-        """How to get one vector a clip, from rows of the material's table, float32, shape (len(rows), n_features); and facts
-        for the record. What is chosen is chosen by the job's training and validation clips. Raises SettingError."""
+    def clip_features(
+        self, job: TrainingJob
+    ) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, str | int | float | bool | None]]:
+        """How to get one vector a clip, from rows of the table of labelled clips, float32, shape (len(rows), n_features);
+        and facts for the record. What is chosen is chosen by the job's training and validation clips. Raises SettingError."""
 
 
-def clips_of(material: Material, rows: np.ndarray, progress: Progress) -> Clips:
-    """Rows of a material's table as clips, read from the sample cache."""
-    found = samples(material.selection.manifest, material.table.loc[rows].reset_index(drop=True), progress)
+def clips_of(labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> Clips:
+    """Rows of a table of labelled clips as clips, read from the sample cache."""
+    found = samples(labelled.selection.manifest, labelled.table.loc[rows].reset_index(drop=True), progress)
     return Clips(found.waveform, found.n_samples, found.fingerprint)
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion.data.labelled import Material
-from bimotion.evaluation.job import Job, Outcome
+from bimotion.data.labelled import LabelledClips
+from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.label_map import CAIRE_CHECKPOINTS, LABEL_MAP_VERSION, class_probabilities, label_map
 from bimotion.evaluation.tracks.track import Track, clips_in_memory, clips_named, clips_of
 from bimotion.io.progress import Progress
@@ -49,17 +49,17 @@ class ZeroShotTrack(Track):
         version = f"{LABEL_MAP_VERSION}-{CLASSIFIER_VERSION}"
         return ModelUsed(self.classifier.name, version, self.classifier.revision, options)
 
-    def open(self, material: Material, rows: np.ndarray, progress: Progress) -> None:
-        super().open(material, rows, progress)
-        self.clips = clips_of(material, rows, progress)
+    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
+        super().open(labelled, rows, progress)
+        self.clips = clips_of(labelled, rows, progress)
 
-    def run(self, job: Job, folder) -> Outcome:
+    def run(self, job: TrainingJob, folder) -> JobPredictions:
         # A clip of two jobs is heard twice: taken over from the first, its last digits would hang on whether that ran here.
         clips, label = self.clips.take(self.place[job.test]), f"{self.classifier.name}: {job.name}"
-        with clips_named(self.material.table["id"].iloc[job.test].tolist()):
+        with clips_named(self.labelled.table["id"].iloc[job.test].tolist()):
             found = self.classifier.probabilities(clips, exclusive=self.softmax, progress=self.progress, label=label)
         said = class_probabilities(found, self.mapping, self.schema, softmax=self.softmax)
-        return Outcome(said, [name for name in self.schema.classes if name in self.classes])
+        return JobPredictions(said, [name for name in self.schema.classes if name in self.classes])
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float:
         return self.classifier.largest_difference(clips_in_memory(waveforms))

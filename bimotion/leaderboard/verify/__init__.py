@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bimotion.errors import BimotionError, printable
 from bimotion.leaderboard import receipt, submission
-from bimotion.leaderboard.answer_key import Reference
+from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.receipt import MAX_SUBMITTED_BYTES
 from bimotion.leaderboard.submission import SUBMISSION_FILE, Submission
 from bimotion.leaderboard.verify import predictions as rows
@@ -62,7 +62,7 @@ class Verdict:
         return bool(self.problems) and all(f": {claims.UNCHECKED}" in problem for problem in self.problems)
 
 
-def verify(path: Path, reference: Reference, *, practice: bool = False) -> Verdict:
+def verify(path: Path, reference: AnswerKey, *, practice: bool = False) -> Verdict:
     """Check one folder `<org>__<model>/<run key>`. `practice`: results of synthetic or incomplete corpora may be sound, too.
 
     Never raises for what stands in the folder: whatever is wrong with it is a problem of the verdict.
@@ -75,7 +75,7 @@ def verify(path: Path, reference: Reference, *, practice: bool = False) -> Verdi
     return verify_all([path], reference, practice=practice)[0]
 
 
-def verify_all(paths: Sequence[Path], reference: Reference, *, practice: bool = False) -> list[Verdict]:
+def verify_all(paths: Sequence[Path], reference: AnswerKey, *, practice: bool = False) -> list[Verdict]:
     """`verify` of many folders; their predictions share one process that inspects them."""
     verdicts = [Verdict() for _ in paths]
     pairs = list(zip(paths, verdicts, strict=True))
@@ -106,7 +106,7 @@ def _lines(check: Callable[[], Iterator[str]]) -> list[str]:
     return [*map(printable, cut)]
 
 
-def _read_records(path: Path, verdict: Verdict, reference: Reference, practice: bool) -> Iterator[str]:
+def _read_records(path: Path, verdict: Verdict, reference: AnswerKey, practice: bool) -> Iterator[str]:
     problems = list(_file_problems(path))
     yield from problems
     if problems:
@@ -160,7 +160,7 @@ def _file_problems(path: Path) -> Iterator[str]:
             yield f"{name}: expected 1 to {most} bytes, found {found[name].st_size}"
 
 
-def _read_predictions(path: Path, verdict: Verdict, reference: Reference, reason: str | None) -> Iterator[str]:
+def _read_predictions(path: Path, verdict: Verdict, reference: AnswerKey, reason: str | None) -> Iterator[str]:
     """`reason`: why a process of its own could not read them."""
     if reason is not None:
         yield f"{PREDICTIONS_FILE}: {reason}"
@@ -202,7 +202,7 @@ def _equal(ours: object, theirs: object) -> bool:
     return ours == theirs
 
 
-def _warnings(statement: Submission, reference: Reference) -> Iterator[str]:
+def _warnings(statement: Submission, reference: AnswerKey) -> Iterator[str]:
     if reference.unlabelled:
         yield f"labels of {', '.join(reference.unlabelled)} are held against a hash: their licences keep them out of the file"
     if statement.trained_on is None:

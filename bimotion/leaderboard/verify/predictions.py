@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bimotion.errors import some
-from bimotion.leaderboard.answer_key import Reference, marks_hash, marks_text, speaker_hash
+from bimotion.leaderboard.answer_key import AnswerKey, marks_hash, marks_text, speaker_hash
 from bimotion.leaderboard.verify.record import deals, short, training_sets
 from bimotion.protocol.labels import SCHEMAS, LabelSchema
 from bimotion.protocol.settings import Setting
@@ -21,7 +21,7 @@ SUM_TOLERANCE = 1e-3
 """Of the probabilities of exclusive classes, float32, to 1."""
 
 
-def problems(table: pa.Table, result: Result, settings: list[Setting], reference: Reference) -> Iterator[str]:
+def problems(table: pa.Table, result: Result, settings: list[Setting], reference: AnswerKey) -> Iterator[str]:
     """What is wrong with predictions (in predictions.SHAPE) as those of a result; nothing for an honest submission.
 
     Example::
@@ -81,7 +81,7 @@ def _number_problems(table: pa.Table, result: Result, schema: LabelSchema) -> It
     outside = ~((probabilities >= 0) & (probabilities <= 1))  # NaN is outside as well
     worst = np.take_along_axis(probabilities, outside.argmax(axis=1)[:, None], axis=1)[:, 0]
     yield from told("probabilities", "finite numbers from 0 to 1", outside.any(axis=1), worst)
-    heads = result.track != "zero-shot" and not result.model.name.startswith("bimotion/")  # guesses of floor models need not
+    heads = result.track != "zero-shot" and not result.model.name.startswith("bimotion/")  # guesses of baselines need not
     if schema.exclusive and heads and not outside.any():
         sums = probabilities.sum(axis=1, dtype=np.float64)
         yield from told("probabilities", "classes that sum to 1", np.abs(sums - 1) > SUM_TOLERANCE, sums)
@@ -119,7 +119,7 @@ def _clip_problems(
 
 
 def _hash_problems(
-    where: str, clips: pd.DataFrame, group: list[Setting], result: Result, reference: Reference
+    where: str, clips: pd.DataFrame, group: list[Setting], result: Result, reference: AnswerKey
 ) -> Iterator[str]:
     """Ids and marks of corpora without labels here, against the hash over their whole test part."""
     for setting in group:
@@ -131,7 +131,7 @@ def _hash_problems(
 
 
 def _trained_problems(
-    clips: pd.DataFrame, groups: dict[str, list[Setting]], result: Result, reference: Reference, schema: LabelSchema
+    clips: pd.DataFrame, groups: dict[str, list[Setting]], result: Result, reference: AnswerKey, schema: LabelSchema
 ) -> Iterator[str]:
     """Classes that can be predicted: those of the training clips; without training, the same everywhere."""
     told = {name: sorted(rows["trained"].unique()) for name, rows in clips.groupby("train") if name in groups}

@@ -12,7 +12,7 @@ from bimotion.corpora.utterance import PARTS
 from bimotion.data import splits
 from bimotion.errors import BimotionError
 from bimotion.leaderboard import submission
-from bimotion.leaderboard.answer_key import Deal, Reference
+from bimotion.leaderboard.answer_key import AnswerKey, Deal
 from bimotion.leaderboard.contamination import contamination
 from bimotion.leaderboard.submission import Submission
 from bimotion.protocol import settings as protocol
@@ -95,7 +95,7 @@ def used_corpora(result: Result) -> list[str]:
     return [name for name, used in result.data.corpora.items() if used.n_utterances]
 
 
-def derived(result: Result, settings: list[Setting], reference: Reference, practice: bool) -> Iterator[str]:
+def derived(result: Result, settings: list[Setting], reference: AnswerKey, practice: bool) -> Iterator[str]:
     """What a result says of its data and its trainings, against the same derived from the reference."""
     whole = rescoring.settings_of(dataclasses.replace(result, skipped=[]))
     wanted, names = corpora_of(whole), used_corpora(result)
@@ -145,7 +145,7 @@ def training_sets(settings: list[Setting]) -> dict[str, list[Setting]]:
     return {name: [tests[cell] for cell in sorted(tests)] for name, tests in groups.items()}
 
 
-def deals(reference: Reference, result: Result, group: list[Setting], part: str) -> list[Deal]:
+def deals(reference: AnswerKey, result: Result, group: list[Setting], part: str) -> list[Deal]:
     """Deals that a training set takes a part of."""
     cells = [setting.test for setting in group] if part == "test" else group[0].train
     found = [reference.deals_of(result.split.rule, result.schema.name, cell, group[0].corpora) for cell in cells]

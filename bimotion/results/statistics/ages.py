@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
-from bimotion.results.statistics.bootstrap import MEAN, N_REPLICATES, Draws, counts_of, statistics_of
+from bimotion.results.statistics.bootstrap import MEAN, N_REPLICATES, BootstrapDraws, counts_of, statistics_of
 from bimotion.results.statistics.estimate import Interval, combined, mean_known
 
 THRESHOLDS = (55, 60, 65)
@@ -47,7 +47,7 @@ def age_gaps(
 
     Only corpora with clips on both sides of some threshold count: else corpora, not ages, would be compared.
     """
-    draws, found = Draws(replicates, seed), []
+    draws, found = BootstrapDraws(replicates, seed), []
     known = predictions.assign(age=predictions["id"].map(ages), language=predictions["cell"].str[:3]).dropna(subset=["age"])
     for (training_set, language), rows in known.groupby(["train", "language"], sort=False):
         groups = predictions.loc[predictions["train"] == training_set, "cell"]
@@ -66,7 +66,7 @@ def age_gaps(
     return found
 
 
-def _difference(sides: Sequence[pd.DataFrame], schema: LabelSchema, draws: Draws, metric: str) -> Interval | None:
+def _difference(sides: Sequence[pd.DataFrame], schema: LabelSchema, draws: BootstrapDraws, metric: str) -> Interval | None:
     """Of the first side less the second; None where the metric is undefined on one of them."""
     means = []
     for rows in sides:

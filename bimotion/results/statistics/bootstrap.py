@@ -15,7 +15,7 @@ from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
 from bimotion.results.metrics import OTHERS
 from bimotion.results.statistics.counts import FORMS, Counts, Stratum, metric_values, pooled
-from bimotion.results.statistics.estimate import Interval, Statistic, combined, mean_known
+from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
 
 N_REPLICATES = 10_000
 MEAN, POOLED = "mean", "pooled"
@@ -36,7 +36,7 @@ def intervals(
 
     `over_seeds`: one for each row of one seed, of the mean over all seeds.
     """
-    draws = Draws(replicates, seed)
+    draws = BootstrapDraws(replicates, seed)
     found: list[Interval] = []
     for by_seed in by_setting(predictions, settings, schema, draws):
         if over_seeds:
@@ -46,8 +46,8 @@ def intervals(
 
 
 def by_setting(
-    predictions: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema, draws: "Draws"
-) -> Iterator[list[dict[tuple[str, str], Statistic]]]:
+    predictions: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema, draws: "BootstrapDraws"
+) -> Iterator[list[dict[tuple[str, str], Estimate]]]:
     """Of every setting whose training set stands in the predictions, the statistics of each seed."""
     tables = dict(list(predictions.groupby(["train", "cell", "seed"])))
     seeds = sorted(predictions["seed"].unique().tolist())
@@ -58,15 +58,15 @@ def by_setting(
 
 
 def headline(
-    predictions: pd.DataFrame, setting: Setting, schema: LabelSchema, draws: "Draws", metric: str = "weighted_f1"
-) -> Statistic:
+    predictions: pd.DataFrame, setting: Setting, schema: LabelSchema, draws: "BootstrapDraws", metric: str = "weighted_f1"
+) -> Estimate:
     """Mean over the cell's corpora and over seeds (Result.headline); raises SettingError where the setting was not run."""
     return headlines(predictions, setting, schema, draws, [metric])[metric]
 
 
 def headlines(
-    predictions: pd.DataFrame, setting: Setting, schema: LabelSchema, draws: "Draws", metrics: Iterable[str]
-) -> dict[str, Statistic]:
+    predictions: pd.DataFrame, setting: Setting, schema: LabelSchema, draws: "BootstrapDraws", metrics: Iterable[str]
+) -> dict[str, Estimate]:
     """`headline` of several metrics, for hardly more than the price of one."""
     of_seeds = next(by_setting(rows_of(predictions, setting), [setting], schema, draws))
     known = [name for where, name in of_seeds[0] if where == MEAN]
@@ -88,7 +88,7 @@ def counts_of(table: pd.DataFrame, schema: LabelSchema) -> list[Counts]:
     return [Counts.of(rows, schema) for _, rows in table.groupby("corpus")]
 
 
-def _rows(found: dict[tuple[str, str], Statistic]) -> list[tuple[str, str]]:
+def _rows(found: dict[tuple[str, str], Estimate]) -> list[tuple[str, str]]:
     """Keys in the order of scoring.scores."""
     places = [MEAN, POOLED, *(where for where, metric in found if metric == "weighted_f1" and where not in (MEAN, POOLED))]
     papers = [metric for metric in FORMS if metric not in OTHERS]
@@ -98,7 +98,7 @@ def _rows(found: dict[tuple[str, str], Statistic]) -> list[tuple[str, str]]:
     return rows + of_classes
 
 
-class Draws:
+class BootstrapDraws:
     """How often each cluster of a stratum is drawn in each replicate: as many draws as clusters, with replacement."""
 
     def __init__(self, replicates: int = N_REPLICATES, seed: int = 0):
@@ -108,7 +108,7 @@ class Draws:
     def of(self, stratum: Stratum) -> np.ndarray:
         """Float32 (n_replicates, n_clusters), rows sum to n_clusters; a function of seed, name and size alone.
 
-        >>> Draws(2).of(Stratum("eng_eld/tess", 5, "speaker", False, 50)).sum(axis=1).tolist()
+        >>> BootstrapDraws(2).of(Stratum("eng_eld/tess", 5, "speaker", False, 50)).sum(axis=1).tolist()
         [5.0, 5.0]
         """
         key = (stratum.name, stratum.n)
@@ -124,11 +124,11 @@ class Draws:
         return self._made[key]
 
 
-def statistics_of(counts: Iterable[Counts], draws: Draws) -> dict[tuple[str, str], Statistic]:
+def statistics_of(counts: Iterable[Counts], draws: BootstrapDraws) -> dict[tuple[str, str], Estimate]:
     """(corpus, or `mean`, or `pooled`; metric) -> statistic, of one cell; F1 of a class is (..., `f1_<number>`)."""
     counts = list(counts)
     sums = [{form: _sums(table, draws.of(one.stratum)) for form, table in one.tables.items()} for one in counts]
-    found: dict[tuple[str, str], Statistic] = {}
+    found: dict[tuple[str, str], Estimate] = {}
     for one, by_form in zip(counts, sums, strict=True):
         vectors = {form: np.concatenate(parts, axis=-1) for form, parts in by_form.items()}
         for metric, values in _metrics(one.classes, vectors).items():
@@ -165,7 +165,7 @@ def _metrics(classes: dict[str, list[int]], vectors: dict[str, np.ndarray]) -> d
     return found | {f"f1_{place}": by_form["marked"]["f1"][row] for row, place in enumerate(classes["marked"])}
 
 
-def _pooled_metrics(counts: list[Counts], sums: list[dict[str, Sums]], draws: Draws) -> dict[str, np.ndarray]:
+def _pooled_metrics(counts: list[Counts], sums: list[dict[str, Sums]], draws: BootstrapDraws) -> dict[str, np.ndarray]:
     """The metrics of all corpora as one test set, which lacks one cluster of one corpus at a time."""
     classes, vectors = {}, {}
     for form in counts[0].tables:
@@ -184,11 +184,11 @@ def _lacking(one: Counts, sums: Sums, counts: list[Counts]) -> np.ndarray:
     return np.concatenate([whole, replicates, *lacking], axis=-1)
 
 
-def _statistic(metric: str, values: np.ndarray, replicates: int, counts: list[Counts]) -> Statistic:
+def _statistic(metric: str, values: np.ndarray, replicates: int, counts: list[Counts]) -> Estimate:
     """From a vector: the estimate, the replicates, the values without each cluster of each stratum."""
     ends = np.cumsum([one.stratum.n for one in counts])[:-1]
     pieces = np.split(values[1 + replicates :], ends)
-    return Statistic(
+    return Estimate(
         estimate=float(values[0]),
         replicates=values[1 : 1 + replicates],
         without={one.stratum: piece for one, piece in zip(counts, pieces, strict=True)},

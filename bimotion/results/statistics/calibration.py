@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from bimotion.results.clip_predictions import TestSet
+from bimotion.results.clip_predictions import ClipPredictions
 
 N_BINS = 15
 
 
-def expected_calibration_error(part: TestSet, bins: int = N_BINS) -> float | None:
+def expected_calibration_error(part: ClipPredictions, bins: int = N_BINS) -> float | None:
     """Of the arg-max: |accuracy - mean confidence| over `bins` equal-width bins (low, high], weighted by clips.
 
     Guo et al., ICML 2017, arXiv 1706.04599, equation 3. The confidence is the highest probability over the classes that the

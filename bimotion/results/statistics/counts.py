@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
-from bimotion.results.clip_predictions import TestSet, test_set
+from bimotion.results.clip_predictions import ClipPredictions, test_set
 from bimotion.results.metrics import OTHERS
 
 FORMS = {
@@ -103,7 +103,7 @@ def _clusters(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:
     return Stratum(name, len(clips) + len(names), kind, one_speaker, len(rows)), cluster
 
 
-def _single(part: TestSet) -> tuple[np.ndarray, np.ndarray]:
+def _single(part: ClipPredictions) -> tuple[np.ndarray, np.ndarray]:
     """Whether each clip is, and is predicted as, each class; bool, both of shape (n, n_classes)."""
     numbers = np.arange(part.reference.shape[1])
     return part.targets[:, None] == numbers, part.predictions[:, None] == numbers

@@ -51,7 +51,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Statistic:
+class Estimate:
     """A number and how it moves with its speakers.
 
     estimate     of the test set as it is; nan: undefined
@@ -170,16 +170,16 @@ def _squares(values: np.ndarray) -> float:
     return float(((known - known.mean()) ** 2).sum()) if len(known) else 0.0
 
 
-def combined(function: Callable[..., np.ndarray], *statistics: Statistic) -> Statistic:
+def combined(function: Callable[..., np.ndarray], *statistics: Estimate) -> Estimate:
     """A function of several statistics, over the same draws where they share strata. Works on arrays, element by element.
 
-    >>> one = Statistic(0.5, np.array([0.4, 0.6]), {Stratum("eng_eld/tess", 2, "speaker", False, 9): np.array([0.4, 0.6])})
+    >>> one = Estimate(0.5, np.array([0.4, 0.6]), {Stratum("eng_eld/tess", 2, "speaker", False, 9): np.array([0.4, 0.6])})
     >>> combined(np.subtract, one, one).standard_error
     0.0
     """
     strata = dict.fromkeys(stratum for one in statistics for stratum in one.without)
     carriers = [one.carriers for one in statistics if one.carriers is not None]
-    return Statistic(
+    return Estimate(
         estimate=float(function(*(np.float64(one.estimate) for one in statistics))),
         replicates=function(*(one.replicates for one in statistics)),
         without={

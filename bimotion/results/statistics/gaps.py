@@ -17,9 +17,9 @@ from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.statistics.bootstrap import N_REPLICATES, Draws, counts_of, headline, headlines, rows_of
+from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws, counts_of, headline, headlines, rows_of
 from bimotion.results.statistics.counts import FORMS, Counts, metric_values
-from bimotion.results.statistics.estimate import Interval, Statistic, combined, mean_known
+from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
 
 N_SIMULATIONS = 2000
 
@@ -75,7 +75,7 @@ def gaps(
     mixes with age and language; under `valence` they do not. Of `worst`, the lowest of several noisy scores is too low.
     """
     settings = [setting for setting in settings if setting.corpora is None]
-    draws = Draws(replicates, seed)
+    draws = BootstrapDraws(replicates, seed)
     base = {setting.test: setting for setting in settings if setting.transfer in ("in-group", "zero-shot")}
     blind = metric != "weighted_f1_multi"
     wanted = dict.fromkeys([metric, "uar"] if blind else [metric])
@@ -124,7 +124,7 @@ def _mean_difference(*scores: np.ndarray) -> np.ndarray:
     return mean_known(*(one - other for one, other in zip(scores[::2], scores[1::2], strict=True)))
 
 
-def _ratio(score: Statistic, in_group: Statistic) -> Interval:
+def _ratio(score: Estimate, in_group: Estimate) -> Interval:
     if not (score.estimate > 0 and in_group.estimate > 0):
         value = 0.0 if in_group.estimate > 0 and score.estimate == 0 else None
         reason = "a score of 0 has no interval of its ratio"

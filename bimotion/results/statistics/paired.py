@@ -18,7 +18,7 @@ import pandas as pd
 from bimotion.errors import SettingError
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.statistics.bootstrap import N_REPLICATES, Draws, counts_of, headline, rows_of, weighted_sums
+from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws, counts_of, headline, rows_of, weighted_sums
 from bimotion.results.statistics.counts import FORMS, Counts, metric_values
 from bimotion.results.statistics.estimate import Interval, combined, mean_known
 
@@ -58,7 +58,7 @@ def compare(
 
     Raises SettingError where a setting was not run, or not on the same clips of the same speakers with the same references.
     """
-    draws, found = Draws(replicates, seed), []
+    draws, found = BootstrapDraws(replicates, seed), []
     for setting in settings:
         tables = [_tables(predictions, setting) for predictions in (first, second)]
         _check_same(setting, *(of_seeds[0] for of_seeds in tables))

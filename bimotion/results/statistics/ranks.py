@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
-from bimotion.results.statistics.estimate import NORMAL, Statistic, combined
+from bimotion.results.statistics.estimate import NORMAL, Estimate, combined
 from bimotion.results.statistics.paired import holm
 
 SEPARATE_BELOW = 0.05
 
 
 @dataclass(frozen=True)
-class Rank:
+class RankInterval:
     """Where a model stands.
 
     rank         1 is best; equal estimates share the better rank
@@ -33,7 +33,7 @@ class Rank:
     group: int
 
 
-def ranks(models: Mapping[str, Statistic]) -> list[Rank]:
+def ranks(models: Mapping[str, Estimate]) -> list[RankInterval]:
     """Best first. Statistics of the same metric, settings and draws (intervals.headline, or means of several of them).
 
     Groups: the best model opens the first; the next in order joins while its difference from the group's first one is
@@ -48,7 +48,7 @@ def ranks(models: Mapping[str, Statistic]) -> list[Rank]:
     best = 1 + len(order) - np.stack([np.searchsorted(all_, own, side="right") for all_, own in columns], axis=1)
     worst = len(order) - np.stack([np.searchsorted(all_, own, side="left") for all_, own in columns], axis=1)
     apart = separable(models)
-    found: list[Rank] = []
+    found: list[RankInterval] = []
     first, group = order[0], 1
     for place, name in enumerate(order):
         if apart.get(frozenset((first, name)), 1.0) < SEPARATE_BELOW:
@@ -57,11 +57,11 @@ def ranks(models: Mapping[str, Statistic]) -> list[Rank]:
         rank = 1 + sum(models[other].estimate > estimate for other in order)
         low = int(np.quantile(best[place], 0.025, method="lower"))
         high = int(np.quantile(worst[place], 0.975, method="higher"))
-        found.append(Rank(name, estimate, rank, min(low, rank), max(high, rank), group))
+        found.append(RankInterval(name, estimate, rank, min(low, rank), max(high, rank), group))
     return found
 
 
-def separable(models: Mapping[str, Statistic]) -> dict[frozenset[str], float]:
+def separable(models: Mapping[str, Estimate]) -> dict[frozenset[str], float]:
     """Pair of names -> p-value of their difference, after Holm's correction over all pairs."""
     names = list(models)
     pairs = [(one, other) for place, one in enumerate(names) for other in names[:place]]
@@ -73,7 +73,7 @@ def separable(models: Mapping[str, Statistic]) -> dict[frozenset[str], float]:
     return {frozenset(pair): p for pair, p in zip(pairs, holm(p_values), strict=True)}
 
 
-def _p_values(models: list[Statistic]) -> np.ndarray | None:
+def _p_values(models: list[Estimate]) -> np.ndarray | None:
     """`combined(np.subtract, one, other).p_value()` of all pairs at once, shape (n, n): a thousand models in seconds.
 
     A difference's sum of squares is G_ii + G_jj - 2 G_ij of the centred values' products G. None where statistics are not over
@@ -111,7 +111,7 @@ def _squares(values: np.ndarray) -> np.ndarray:
     return np.where(sums > 1e-12 * (own[:, None] + own), sums, 0.0)
 
 
-def _spread(one: Statistic) -> np.ndarray:
+def _spread(one: Estimate) -> np.ndarray:
     """Replicates around the estimate, as wide as the interval; nan counts as no change."""
     deviations = np.nan_to_num(one.replicates - one.estimate)
     width = deviations.std(ddof=1)

@@ -50,7 +50,7 @@ the few who fail are often not among them. 3 and 4 speakers: 94.3 to 99.1 %; 2: 
 import numpy as np
 import pytest
 
-from bimotion.results.statistics.bootstrap import MEAN, Draws, statistics_of
+from bimotion.results.statistics.bootstrap import MEAN, BootstrapDraws, statistics_of
 from bimotion.results.statistics.counts import Counts, Stratum, metric_values
 from bimotion.results.statistics.estimate import combined
 
@@ -94,7 +94,7 @@ def covered(found, truth, where, of=lambda one: one.interval()):
 
 def coverage(n_speakers, log_odds, effect, n_sets=1000, clips=30):
     """Share of test sets whose interval holds the truth, for each metric; prints it with the mean width."""
-    rng, draws, truth = np.random.default_rng(1), Draws(1000), truth_of(log_odds, effect, clips)
+    rng, draws, truth = np.random.default_rng(1), BootstrapDraws(1000), truth_of(log_odds, effect, clips)
     held, widths = [], []
     for _ in range(n_sets):
         found = statistics_of([counts_of(simulated(rng, n_speakers, log_odds, effect, clips), "crema_d")], draws)
@@ -117,7 +117,7 @@ def test_intervals_cover(n_speakers, log_odds, effect):
 
 def test_the_mean_of_two_corpora_is_covered():
     """8 speakers of one corpus, 20 of a harder one: factor and degrees of freedom are weighed between them."""
-    rng, draws, held = np.random.default_rng(2), Draws(500), []
+    rng, draws, held = np.random.default_rng(2), BootstrapDraws(500), []
     easy, hard = (1.5, 0.8), (0.2, 0.8)
     truths = [truth_of(*one) for one in (easy, hard)]
     truth = {metric: (truths[0][metric] + truths[1][metric]) / 2 for metric in METRICS}
@@ -129,7 +129,7 @@ def test_the_mean_of_two_corpora_is_covered():
 
 def test_the_difference_of_two_models_is_covered():
     """12 speakers, easy and hard for both models alike; the second model is better."""
-    rng, draws, held = np.random.default_rng(3), Draws(500), []
+    rng, draws, held = np.random.default_rng(3), BootstrapDraws(500), []
 
     def pair(n_speakers):
         shared = np.random.default_rng(rng.integers(2**32))

@@ -8,9 +8,9 @@ from bimotion.errors import SettingError, UnknownName
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import Setting
-from bimotion.results.scoring import TestSet as ScoredSet
+from bimotion.results.scoring import ClipPredictions as ScoredSet
 from bimotion.results.scoring import test_set as scored_set
-from bimotion.results.statistics.bootstrap import MEAN, POOLED, Draws, counts_of, headline, statistics_of
+from bimotion.results.statistics.bootstrap import MEAN, POOLED, BootstrapDraws, counts_of, headline, statistics_of
 from bimotion.results.statistics.estimate import combined, mean_known
 
 CELLS = ("eng_eld", "eng_adu", "zho_eld")
@@ -31,10 +31,10 @@ def literal(parts, schema):
         if rows.empty:
             return {}
         marked = rows[[bool((np.asarray(reference) == 1).any()) for reference in rows["reference"]]]
-        found = scored_set(rows, None).papers(schema)
+        found = scored_set(rows, None).paper_metrics(schema)
         if not marked.empty:
             part = scored_set(marked, None)
-            found |= ScoredSet.others(part)
+            found |= ScoredSet.standard_metrics(part)
             found |= {f"f1_{schema.classes.index(name[3:])}": value for name, value in part.by_label(schema).items()}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -59,7 +59,7 @@ def check(statistics, read, expected):
 def test_replicates_are_what_redrawn_clips_score(table, cell, schema):
     predictions, schema = table(schema=schema), SCHEMAS[schema]
     rows = predictions[predictions["cell"] == cell]
-    counts, draws = counts_of(rows, schema), Draws(replicates=25, seed=3)
+    counts, draws = counts_of(rows, schema), BootstrapDraws(replicates=25, seed=3)
     found = statistics_of(counts, draws)
     pieces = {corpus: clusters(part) for corpus, part in rows.groupby("corpus")}
     assert [one.stratum.n for one in counts] == [len(of_corpus) for of_corpus in pieces.values()]
@@ -78,7 +78,7 @@ def test_without_a_cluster_is_what_the_other_clips_score(table, cell):
     predictions, schema = table(), SCHEMAS["emotion"]
     rows = predictions[predictions["cell"] == cell]
     counts = counts_of(rows, schema)
-    found = statistics_of(counts, Draws(replicates=2))
+    found = statistics_of(counts, BootstrapDraws(replicates=2))
     parts = dict(list(rows.groupby("corpus")))
     for one in counts:
         pieces = clusters(parts[one.corpus])
@@ -90,16 +90,16 @@ def test_without_a_cluster_is_what_the_other_clips_score(table, cell):
 
 
 def test_draws_are_of_the_clips_not_of_the_model(table):
-    draws, schema = Draws(replicates=5), SCHEMAS["emotion"]
+    draws, schema = BootstrapDraws(replicates=5), SCHEMAS["emotion"]
     strata = [[one.stratum for one in counts_of(table(seed=seed), schema)] for seed in (1, 2)]
     for one, other in zip(*strata, strict=True):
-        assert np.array_equal(draws.of(one), Draws(replicates=5).of(other))
-        assert not np.array_equal(draws.of(one), Draws(replicates=5, seed=1).of(one))
+        assert np.array_equal(draws.of(one), BootstrapDraws(replicates=5).of(other))
+        assert not np.array_equal(draws.of(one), BootstrapDraws(replicates=5, seed=1).of(one))
 
 
 def test_seeds_share_the_draws(table):
     """The replicates of the mean over seeds are the means of the seeds' replicates, draw by draw."""
-    cell, schema, draws = Cell("eng", "eld"), SCHEMAS["emotion"], Draws(replicates=20)
+    cell, schema, draws = Cell("eng", "eld"), SCHEMAS["emotion"], BootstrapDraws(replicates=20)
     setting = Setting("in-group", "inference", (cell,), cell)
     both = table(seeds=(0, 1))
     single = [headline(both[both["seed"] == seed], setting, schema, draws) for seed in (0, 1)]
@@ -113,6 +113,8 @@ def test_what_was_not_run_or_is_no_metric(table):
     cell = Cell("eng", "eld")
     setting = Setting("in-group", "inference", (cell,), cell)
     with pytest.raises(UnknownName, match=r"unknown metric 'f1': expected one of .*weighted_f1"):
-        headline(table(), setting, SCHEMAS["emotion"], Draws(10), "f1")
+        headline(table(), setting, SCHEMAS["emotion"], BootstrapDraws(10), "f1")
     with pytest.raises(SettingError, match="no predictions of zho_eld on eng_eld"):
-        headline(table(), Setting("cross-lingual", "inference", (Cell("zho", "eld"),), cell), SCHEMAS["emotion"], Draws(10))
+        headline(
+            table(), Setting("cross-lingual", "inference", (Cell("zho", "eld"),), cell), SCHEMAS["emotion"], BootstrapDraws(10)
+        )

@@ -6,9 +6,9 @@ import pytest
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import Setting
-from bimotion.results.statistics.bootstrap import Draws, headline
+from bimotion.results.statistics.bootstrap import BootstrapDraws, headline
 from bimotion.results.statistics.counts import Stratum
-from bimotion.results.statistics.estimate import Statistic, combined
+from bimotion.results.statistics.estimate import Estimate, combined
 from bimotion.results.statistics.paired import holm
 from bimotion.results.statistics.ranks import ranks, separable
 
@@ -27,7 +27,7 @@ def models(means, noise, seed=0, shared=0.05):
         own = rng.normal(0, noise, 40)
         speakers = mean + difficulty + own - own.mean()  # the estimate is the mean, but for what is shared
         without = (speakers.sum() - speakers) / 39
-        found[name] = Statistic(float(speakers.mean()), times @ speakers, {STRATUM: without})
+        found[name] = Estimate(float(speakers.mean()), times @ speakers, {STRATUM: without})
     return found
 
 
@@ -82,7 +82,7 @@ def test_nobody_and_one():
 
 
 def test_from_predictions(table):
-    schema, draws = SCHEMAS["emotion"], Draws(300)
+    schema, draws = SCHEMAS["emotion"], BootstrapDraws(300)
     tables = {f"skill {skill}": table(seed=place, skill=skill) for place, skill in enumerate((0.35, 0.8, 0.34))}
     found = ranks({name: headline(one, SETTING, schema, draws) for name, one in tables.items()})
     assert found[0].name == "skill 0.8"
