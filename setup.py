@@ -1,7 +1,9 @@
-"""What pyproject.toml cannot say: the top-level folder `loaders/` is installed as a part of `bimotion/loaders/`.
+"""What pyproject.toml cannot say: the top-level folder `loaders/` is installed as a part of
+`bimotion/loaders/`.
 
-A mapping of package folders would say it too, but then an editable install needs an import finder, which comes after the
-folders on sys.path: any folder called `bimotion` in the working directory would hide the package.
+A mapping of package folders would say it too, but then an editable install needs an import finder,
+which comes after the folders on sys.path: any folder called `bimotion` in the working directory
+would hide the package.
 """
 
 from pathlib import Path
@@ -17,7 +19,9 @@ class BuildWithLoaders(build_py):
     def run(self):
         super().run()
         if not self.editable_mode:
-            for path in (path for path in Path("loaders").iterdir() if path.suffix in {".py", ".md"}):
+            for path in (
+                path for path in Path("loaders").iterdir() if path.suffix in {".py", ".md"}
+            ):
                 copy2(path, Path(self.build_lib, "bimotion", "loaders"))
 
 

@@ -1,9 +1,11 @@
-"""Seconds of each adaptation method over all settings: python benchmarks/adaptation.py [SEEDS] [inductive] [METHOD ...]
+"""Seconds of each adaptation method over all settings: python benchmarks/adaptation.py [SEEDS]
+[inductive] [METHOD ...]
 
-Features of noise, 1024 numbers a clip, for as many clips as the corpora have (62 000: four classes, ten speakers a corpus), in
-the train, validation and test sizes of the rosters; every cross-group setting of protocols inference, cantonese and
-extension, transductive: adapted to all clips of the target and tested on them; or inductive: adapted to its train part and
-tested on its test part. One process a core. Methods without a seed run once.
+Features of noise, 1024 numbers a clip, for as many clips as the corpora have (62 000: four classes,
+ten speakers a corpus), in the train, validation and test sizes of the rosters; every cross-group
+setting of protocols inference, cantonese and extension, transductive: adapted to all clips of the
+target and tested on them; or inductive: adapted to its train part and tested on its test part. One
+process a core. Methods without a seed run once.
 """
 
 import sys
@@ -21,8 +23,22 @@ from bimotion.io.progress import Bars
 from bimotion.protocol import settings as protocol
 
 DIM, N_CLASSES = 1024, 4
-FAMILIES = ("none", "corpus-norm", "speaker-norm", "logit-adjust", "coral", "mmd", "dann", "mcc", "shot", "t3a", "lame",
-            "speaker-clusters", "nnpm-c", "nnpm-h")  # fmt: skip
+FAMILIES = (
+    "none",
+    "corpus-norm",
+    "speaker-norm",
+    "logit-adjust",
+    "coral",
+    "mmd",
+    "dann",
+    "mcc",
+    "shot",
+    "t3a",
+    "lame",
+    "speaker-clusters",
+    "nnpm-c",
+    "nnpm-h",
+)
 """Without controls and ablations; `python benchmarks/adaptation.py 5 all` runs these too."""
 
 
@@ -33,11 +49,17 @@ def sizes() -> dict[tuple[str, str], dict[str, int]]:
         if (rows := rosters.load(corpus)) is not None:
             for cell, of_cell in rows.groupby("cell"):
                 parts = of_cell["paper"].value_counts()
-                found[corpus, cell] = {part: int(parts.get(part, 0)) for part in ("train", "test")} | {"all": len(of_cell)}
+                found[corpus, cell] = {
+                    part: int(parts.get(part, 0)) for part in ("train", "test")
+                } | {"all": len(of_cell)}
     adults = [sum(numbers) for numbers in zip(*YUEMOTION_PAPER_SIZES.values(), strict=True)]
     elderly = CORPORA["yuemotion"].card.n_utterances - sum(adults)
     found["yuemotion", "yue_adu"] = {"train": adults[0], "test": adults[2], "all": sum(adults)}
-    found["yuemotion", "yue_eld"] = {"train": elderly // 2, "test": elderly - elderly // 2, "all": elderly}
+    found["yuemotion", "yue_eld"] = {
+        "train": elderly // 2,
+        "test": elderly - elderly // 2,
+        "all": elderly,
+    }
     return found
 
 
@@ -47,24 +69,32 @@ def clips(numbers: dict[str, int], seed: int) -> tuple[Clips, np.ndarray]:
     corpora = np.repeat(list(numbers), list(numbers.values()))
     labels = rng.integers(0, N_CLASSES, len(corpora))
     centres = 0.15 * np.random.default_rng(0).normal(size=(N_CLASSES, DIM))
-    shift = {name: 0.5 * np.random.default_rng([1, place]).normal(size=DIM) for place, name in enumerate(CORPORA)}
+    shift = {
+        name: 0.5 * np.random.default_rng([1, place]).normal(size=DIM)
+        for place, name in enumerate(CORPORA)
+    }
     features = rng.standard_normal((len(corpora), DIM), dtype=np.float32)
     for name in numbers:
         features[corpora == name] += shift[name].astype(np.float32)
     features += centres[labels].astype(np.float32)
-    return Clips(features, corpora, [f"{name}/{row % 10}" for row, name in enumerate(corpora)]), labels
+    return Clips(
+        features, corpora, [f"{name}/{row % 10}" for row, name in enumerate(corpora)]
+    ), labels
 
 
-def timed(setting: protocol.Setting, form: str, names: list[str], seeds: int) -> list[tuple[str, float, float]]:
+def timed(
+    setting: protocol.Setting, form: str, names: list[str], seeds: int
+) -> list[tuple[str, float, float]]:
     """Method, seconds, accuracy of one setting, over the seeds."""
     known = sizes()
 
     def used(cells, part: str) -> dict[str, int]:
         wanted = {str(cell) for cell in cells}
         return {
-            corpus: n[part] for (corpus, cell), n in known.items()
+            corpus: n[part]
+            for (corpus, cell), n in known.items()
             if cell in wanted and (setting.corpora is None or corpus in setting.corpora)
-        }  # fmt: skip
+        }
 
     source, labels = clips(used(setting.train, "train"), 0)
     test, truth = clips(used([setting.test], "test" if form == "inductive" else "all"), 1)
@@ -78,7 +108,13 @@ def timed(setting: protocol.Setting, form: str, names: list[str], seeds: int) ->
                 probabilities = inductive(method, labelled, target, test, seed=seed)
             else:
                 probabilities = transductive(method, labelled, test, seed=seed)
-        found.append((method.name, time.perf_counter() - start, float((probabilities.argmax(axis=1) == truth).mean())))
+        found.append(
+            (
+                method.name,
+                time.perf_counter() - start,
+                float((probabilities.argmax(axis=1) == truth).mean()),
+            )
+        )
     return found
 
 
@@ -91,7 +127,9 @@ def main(seeds: int = 5, form: str = "transductive", names: tuple[str, ...] = FA
     methods = [method for method in methods if method.inductive or form != "inductive"]
     names = [method.name for method in methods]
     print(
-        f"{n_clips} clips, {DIM} features, {len(settings)} settings, {form}, {seeds} seeds, {cpu_count()} processes", flush=True
+        f"{n_clips} clips, {DIM} features, {len(settings)} settings, {form}, {seeds} seeds, "
+        f"{cpu_count()} processes",
+        flush=True,
     )
     start = time.perf_counter()
     largest_first = sorted(settings, key=lambda one: -len(one.training_set))
@@ -101,10 +139,18 @@ def main(seeds: int = 5, form: str = "transductive", names: tuple[str, ...] = FA
     done = list(Bars().track(found, len(settings), "settings"))
     print("| method | seconds, all settings | mean accuracy |\n|---|---|---|")
     for method in methods:
-        mine = [(spent, right) for of_setting in done for name, spent, right in of_setting if name == method.name]
+        mine = [
+            (spent, right)
+            for of_setting in done
+            for name, spent, right in of_setting
+            if name == method.name
+        ]
         spent, right = np.sum([one[0] for one in mine]), np.mean([one[1] for one in mine])
         print(f"| {method.name} | {spent:.0f} | {right:.3f} |")
-    print(f"{len(settings)} settings x {len(methods)} methods, wall clock: {time.perf_counter() - start:.0f} s")
+    print(
+        f"{len(settings)} settings x {len(methods)} methods, wall clock: "
+        f"{time.perf_counter() - start:.0f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Feature extraction: clips a second of `bimotion.models.encoder` beside the paper's evaluation loop, in one run.
+"""Feature extraction: clips a second of `bimotion.models.encoder` beside the paper's evaluation
+loop, in one run.
 
-    python benchmarks/embed.py                               # a tiny model on a CPU, and the harness's own share of the time
-    python benchmarks/embed.py --size large --clips 4000     # XLSR-53's architecture, where there is a GPU
+    python benchmarks/embed.py                               # a tiny model on a CPU, and the
+    harness's own share of the time python benchmarks/embed.py --size large --clips 4000     #
+    XLSR-53's architecture, where there is a GPU
 
-The paper's loop (HLTCHKUST/elderly_ser, Hugging Face Trainer): batches of 2 in the order of the files, padded to the longer,
-fp16 autocast (on GPUs), every hidden state computed. Noise as long as the corpora's clips; weights are random.
+The paper's loop (HLTCHKUST/elderly_ser, Hugging Face Trainer): batches of 2 in the order of the
+files, padded to the longer, fp16 autocast (on GPUs), every hidden state computed. Noise as long as
+the corpora's clips; weights are random.
 """
 
 import argparse
@@ -25,22 +28,30 @@ def papers(folder: str, clips: list[np.ndarray], device: str) -> float:
     model = AutoModel.from_pretrained(folder).to(device).eval()
     extractor = AutoFeatureExtractor.from_pretrained(folder)
     start = time.perf_counter()
-    with torch.inference_mode(), torch.autocast(device.split(":")[0], torch.float16, enabled=device.startswith("cuda")):
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.split(":")[0], torch.float16, enabled=device.startswith("cuda")),
+    ):
         for first in range(0, len(clips), 2):
-            made = extractor(clips[first : first + 2], sampling_rate=16_000, padding=True, return_tensors="pt").to(device)
+            made = extractor(
+                clips[first : first + 2], sampling_rate=16_000, padding=True, return_tensors="pt"
+            ).to(device)
             states = model(**made, output_hidden_states=True).hidden_states
             torch.stack([state.mean(1) for state in states], 1).float().cpu()
     return len(clips) / (time.perf_counter() - start)
 
 
 def ours(folder: str, clips: list[np.ndarray], device: str) -> tuple[float, float]:
-    """Clips a second, in groups as `evaluate` makes them; share of the time outside of the model's forward (on CPUs)."""
+    """Clips a second, in groups as `evaluate` makes them; share of the time outside of the model's
+    forward (on CPUs)."""
     encoder = encoders.load(ModelSpec(folder, device=device))
     timed = speech.Timed(encoder._module)
     size = encoder.together if device.startswith("cuda") else 512
     ordered = sorted(clips, key=len, reverse=True)
     start = time.perf_counter()
-    for _ in encoder.encode_groups(ordered[first : first + size] for first in range(0, len(clips), size)):
+    for _ in encoder.encode_groups(
+        ordered[first : first + size] for first in range(0, len(clips), size)
+    ):
         pass
     seconds = time.perf_counter() - start
     return len(clips) / seconds, 1 - timed.seconds / seconds
@@ -59,7 +70,10 @@ def main() -> None:
     rate, outside = ours(folder, clips, options.device)
     print(f"wav2vec 2.0 {options.size}, {len(clips)} clips of 3.1 s on average, {options.device}\n")
     print("| | clips/s |\n|---|---|")
-    print(f"| the paper's loop: batches of 2 | {theirs:.1f} |\n| bimotion | {rate:.1f} |\n| ratio | {rate / theirs:.2f} |")
+    print(
+        f"| the paper's loop: batches of 2 | {theirs:.1f} |\n| bimotion | {rate:.1f} |\n| ratio | "
+        f"{rate / theirs:.2f} |"
+    )
     if options.device == "cpu":
         print(f"\noutside of the model's forward: {outside:.1%} of bimotion's time")
 

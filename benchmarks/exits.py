@@ -1,10 +1,11 @@
-"""Do the processes of a run end well? Starts pairs of them and counts how they end. Their threads of torch.distributed hardly
-get the processor, as on a busy machine.
+"""Do the processes of a run end well? Starts pairs of them and counts how they end. Their threads
+of torch.distributed hardly get the processor, as on a busy machine.
 
     python benchmarks/exits.py [STARTS] [--held]      (100; Linux)
 
-`--held`: with the process group kept by something, as it was before `Ranks` imported torch.distributed.nn.functional first: its
-threads live on into the end of the interpreter, and some processes abort ("terminate called without an active exception").
+`--held`: with the process group kept by something, as it was before `Ranks` imported
+torch.distributed.nn.functional first: its threads live on into the end of the interpreter, and some
+processes abort ("terminate called without an active exception").
 """
 
 import os
@@ -23,8 +24,12 @@ TASKS = Path("/proc/self/task")
 
 
 def main() -> None:
-    """Start pairs one after the other; each process ends as any program does, at the end of this file."""
-    held, starts = "--held" in sys.argv, next((int(word) for word in sys.argv[1:] if word.isdigit()), 100)
+    """Start pairs one after the other; each process ends as any program does, at the end of this
+    file."""
+    held, starts = (
+        "--held" in sys.argv,
+        next((int(word) for word in sys.argv[1:] if word.isdigit()), 100),
+    )
     torch.set_num_threads(1)
     ends: Counter = Counter()
     for _ in range(starts):
@@ -35,7 +40,13 @@ def main() -> None:
         for rank in range(2):
             child = os.fork()
             if child == 0:
-                place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+                place = {
+                    "RANK": rank,
+                    "LOCAL_RANK": rank,
+                    "WORLD_SIZE": 2,
+                    "MASTER_ADDR": "127.0.0.1",
+                    "MASTER_PORT": port,
+                }
                 os.environ.update({name: str(value) for name, value in place.items()})
                 return work(held)
             children[child] = rank

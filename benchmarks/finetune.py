@@ -1,11 +1,14 @@
-"""Fine-tuning: clips a second of `bimotion.models.finetune` beside a plain loop that follows the paper's recipe, in one run.
+"""Fine-tuning: clips a second of `bimotion.models.finetune` beside a plain loop that follows the
+paper's recipe, in one run.
 
-    python benchmarks/finetune.py                               # a tiny model on a CPU, and the harness's share of the time
-    python benchmarks/finetune.py --size large --clips 4000     # XLSR-53's architecture, where there is a GPU
+    python benchmarks/finetune.py                               # a tiny model on a CPU, and the
+    harness's share of the time python benchmarks/finetune.py --size large --clips 4000     #
+    XLSR-53's architecture, where there is a GPU
 
-The recipe (HLTCHKUST/elderly_ser, Hugging Face Trainer): batches of 8 in random order, padded to the longest, wav files decoded
-in every epoch, AdamW from 5e-5 linearly to 0, dropout 0.1, gradient norm 1; on GPUs fp16 with gradient checkpointing. Both
-loops learn the same 13 labels of the same noise from the same weights of the body; their losses stand beside each other.
+The recipe (HLTCHKUST/elderly_ser, Hugging Face Trainer): batches of 8 in random order, padded to
+the longest, wav files decoded in every epoch, AdamW from 5e-5 linearly to 0, dropout 0.1, gradient
+norm 1; on GPUs fp16 with gradient checkpointing. Both loops learn the same 13 labels of the same
+noise from the same weights of the body; their losses stand beside each other.
 """
 
 import argparse
@@ -19,7 +22,11 @@ import numpy as np
 import soundfile
 import speech
 import torch
-from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, get_linear_schedule_with_warmup
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    get_linear_schedule_with_warmup,
+)
 
 from bimotion.io.progress import Progress
 from bimotion.models import training
@@ -30,7 +37,9 @@ from bimotion.models.training import FinetuneOptions, masked_loss
 from bimotion.models.weights import ModelSpec
 
 
-def papers(model: str, files: list[str], reference: np.ndarray, device: str, epochs: int) -> tuple[float, list[float]]:
+def papers(
+    model: str, files: list[str], reference: np.ndarray, device: str, epochs: int
+) -> tuple[float, list[float]]:
     """Clips a second, and the mean loss of each epoch."""
     torch.manual_seed(0)
     options = {
@@ -52,10 +61,14 @@ def papers(model: str, files: list[str], reference: np.ndarray, device: str, epo
         found = []
         for rows in torch.randperm(len(files)).split(8):
             clips = [soundfile.read(files[row], dtype="float32")[0] for row in rows]
-            made = extractor(clips, sampling_rate=16_000, padding=True, return_tensors="pt").to(device)
+            made = extractor(clips, sampling_rate=16_000, padding=True, return_tensors="pt").to(
+                device
+            )
             with torch.autocast(device.split(":")[0], torch.float16, enabled=on_gpu):
                 logits = net(**made).logits
-            loss = masked_loss(logits.float(), torch.from_numpy(reference[rows]).to(device), exclusive=False).mean()
+            loss = masked_loss(
+                logits.float(), torch.from_numpy(reference[rows]).to(device), exclusive=False
+            ).mean()
             optimizer.zero_grad()
             scaler.scale(loss).backward()
             scaler.unscale_(optimizer)
@@ -69,7 +82,8 @@ def papers(model: str, files: list[str], reference: np.ndarray, device: str, epo
 
 
 def ours(model: str, clips: list[np.ndarray], reference: np.ndarray, device: str, epochs: int):
-    """Clips a second of the epochs, the mean loss of each, and the share of the time outside of forward and backward."""
+    """Clips a second of the epochs, the mean loss of each, and the share of the time outside of
+    forward and backward."""
     spent = {"epochs": 0.0, "model": 0.0}
     epoch, logits, backward = training.Training._train, Classifier.logits, torch.Tensor.backward
 
@@ -92,11 +106,19 @@ def ours(model: str, clips: list[np.ndarray], reference: np.ndarray, device: str
     try:
         with tempfile.TemporaryDirectory() as folder:
             best = finetune(
-                ModelSpec(model, device=device), table, reference, np.arange(len(clips)), np.arange(0),
-                classes=list("abcdefghijklm"), exclusive=False, seed=0,
-                options=FinetuneOptions(epochs=epochs), folder=Path(folder), ranks=Ranks(device),
+                ModelSpec(model, device=device),
+                table,
+                reference,
+                np.arange(len(clips)),
+                np.arange(0),
+                classes=list("abcdefghijklm"),
+                exclusive=False,
+                seed=0,
+                options=FinetuneOptions(epochs=epochs),
+                folder=Path(folder),
+                ranks=Ranks(device),
                 progress=Progress(),
-            )  # fmt: skip
+            )
             history = json.loads((best / "training.json").read_text())["history"]
     finally:
         training.Training._train, Classifier.logits, torch.Tensor.backward = epoch, logits, backward
@@ -119,13 +141,23 @@ def main() -> None:
     files = [f"{folder.name}/{number}.wav" for number in range(len(clips))]
     for path, clip in zip(files, clips, strict=True):
         soundfile.write(path, clip, 16_000)
-    papers(model, files[:32], reference, options.device, 1)  # what a first call sets up is not the measure of either
+    # what a first call sets up is not the measure of either
+    papers(model, files[:32], reference, options.device, 1)
     theirs, their_losses = papers(model, files, reference, options.device, options.epochs)
     rate, losses, outside = ours(model, clips, reference, options.device, options.epochs)
-    print(f"wav2vec 2.0 {options.size}, {len(clips)} clips of 3.1 s on average, batches of 8, {options.device}\n")
+    print(
+        f"wav2vec 2.0 {options.size}, {len(clips)} clips of 3.1 s on average, batches of 8, "
+        f"{options.device}\n"
+    )
     print("| | clips/s | loss of each epoch |\n|---|---|---|")
-    print(f"| the paper's recipe | {theirs:.1f} | {' '.join(f'{loss:.4f}' for loss in their_losses)} |")
-    print(f"| bimotion | {rate:.1f} | {' '.join(f'{loss:.4f}' for loss in losses)} |\n| ratio | {rate / theirs:.2f} | |")
+    print(
+        f"| the paper's recipe | {theirs:.1f} | "
+        f"{' '.join(f'{loss:.4f}' for loss in their_losses)} |"
+    )
+    print(
+        f"| bimotion | {rate:.1f} | {' '.join(f'{loss:.4f}' for loss in losses)} |\n| ratio | "
+        f"{rate / theirs:.2f} | |"
+    )
     if options.device == "cpu":
         print(f"\noutside of the model's forward and backward: {outside:.1%} of bimotion's time")
 

@@ -1,7 +1,9 @@
-"""How long it takes to index all 58 k clips, and to open the dataset again: python benchmarks/indexing.py
+"""How long it takes to index all 58 k clips, and to open the dataset again: python
+benchmarks/indexing.py
 
-Builds a tree of all true file names (rosters; YueMotion by its grammar) under tiny wavs in a temporary folder, then times,
-each in a fresh process with a fresh cache: the first index, the second, `load_dataset("bimotion", "all")` twice.
+Builds a tree of all true file names (rosters; YueMotion by its grammar) under tiny wavs in a
+temporary folder, then times, each in a fresh process with a fresh cache: the first index, the
+second, `load_dataset("bimotion", "all")` twice.
 """
 
 import io
@@ -55,7 +57,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "corpora"
         tiny_tree(root)
-        places = {"BIMOTION_CACHE": f"{folder}/cache", "HF_DATASETS_CACHE": f"{folder}/hf", "HF_HUB_OFFLINE": "1"}
+        places = {
+            "BIMOTION_CACHE": f"{folder}/cache",
+            "HF_DATASETS_CACHE": f"{folder}/hf",
+            "HF_HUB_OFFLINE": "1",
+        }
         for label, what in (
             ("first index", "index"),
             ("second index", "index"),
@@ -63,10 +69,17 @@ def main() -> None:
             ("second load", "load"),
         ):
             run = subprocess.run(
-                [sys.executable, "-c", PROBE, root, what], capture_output=True, text=True, check=True, env=os.environ | places
+                [sys.executable, "-c", PROBE, root, what],
+                capture_output=True,
+                text=True,
+                check=True,
+                env=os.environ | places,
             )
             found = json.loads(run.stdout.splitlines()[-1])
-            print(f"{label:13} {found['clips']} clips  {found['seconds']:6.2f} s  peak {found['peak_mb']} MB")
+            print(
+                f"{label:13} {found['clips']} clips  {found['seconds']:6.2f} s  peak "
+                f"{found['peak_mb']} MB"
+            )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""How long a board of many submissions takes, and how large its page is: python benchmarks/leaderboard.py [N] [protocol]
+"""How long a board of many submissions takes, and how large its page is: python
+benchmarks/leaderboard.py [N] [protocol]
 
-Writes N (1000) submissions of made-up models, with predictions for all test clips of the protocol (in-group), in a temporary
-folder; then times: a build of submissions that nobody prepared; one after `leaderboard verify` prepared them, on this machine
-and, from what it left beside their receipts, on another; the page.
+Writes N (1000) submissions of made-up models, with predictions for all test clips of the protocol
+(in-group), in a temporary folder; then times: a build of submissions that nobody prepared; one
+after `leaderboard verify` prepared them, on this machine and, from what it left beside their
+receipts, on another; the page.
 """
 
 import os
@@ -30,12 +32,25 @@ def main(n: int = 1000, protocol: str = "in-group") -> None:
         folder = Path(name)
         os.environ["BIMOTION_CACHE"] = str(folder / "cache")
         tiny_tree(folder / "corpora")
-        asked = {"data_dir": folder / "corpora", "output": folder / "runs", "split_rule": "disjoint", "protocol": protocol}
-        source = submissions.Source(run.evaluate("bimotion/random", **asked).folder(folder / "runs"))
+        asked = {
+            "data_dir": folder / "corpora",
+            "output": folder / "runs",
+            "split_rule": "disjoint",
+            "protocol": protocol,
+        }
+        source = submissions.Source(
+            run.evaluate("bimotion/random", **asked).folder(folder / "runs")
+        )
         rng = random.Random(0)
         for number in range(n):
             size = round(10 ** rng.uniform(6, 9))
-            source.write(folder / "submissions", f"lab/model-{number}", rng.uniform(0.05, 0.5), number, n_parameters=size)
+            source.write(
+                folder / "submissions",
+                f"lab/model-{number}",
+                rng.uniform(0.05, 0.5),
+                number,
+                n_parameters=size,
+            )
         seconds = {}
 
         def timed(label: str) -> board.Board:
@@ -54,7 +69,10 @@ def main(n: int = 1000, protocol: str = "in-group") -> None:
         start = time.perf_counter()
         page = site.build(found, folder / "site")
         seconds["page"] = time.perf_counter() - start
-        sizes = {"page": page.stat().st_size, "board.json": (folder / "site" / "board.json").stat().st_size}
+        sizes = {
+            "page": page.stat().st_size,
+            "board.json": (folder / "site" / "board.json").stat().st_size,
+        }
     assert len(found.entries) == n
     for label, took in seconds.items():
         print(f"{label:18} {n} submissions, protocol {protocol}  {took:7.2f} s")

@@ -1,9 +1,11 @@
-"""The prosodic baseline's features on real clips, beside openSMILE's: python benchmarks/prosody.py [CORPORA_ROOT]
+"""The prosodic baseline's features on real clips, beside openSMILE's: python benchmarks/prosody.py
+[CORPORA_ROOT]
 
-Clips a second on one core (audio decoded beforehand), and weighted F1 of the same head (standardise, logistic regression)
-over 20 stratified splits with 40 % of the clips in training: CSED (3 classes), TESS elderly and adult (7 emotions), and
-across the two TESS speakers. openSMILE (eGeMAPSv02) is measured where `pip install opensmile` was done; its licence
-forbids commercial use, which is why it is no dependency.
+Clips a second on one core (audio decoded beforehand), and weighted F1 of the same head
+(standardise, logistic regression) over 20 stratified splits with 40 % of the clips in training:
+CSED (3 classes), TESS elderly and adult (7 emotions), and across the two TESS speakers. openSMILE
+(eGeMAPSv02) is measured where `pip install opensmile` was done; its licence forbids commercial use,
+which is why it is no dependency.
 """
 
 import os
@@ -36,19 +38,27 @@ def extractors() -> dict:
         print("openSMILE: not installed, not measured")
         return found
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
-    return found | {"openSMILE eGeMAPSv02": lambda waveform: smile.process_signal(waveform, 16000).to_numpy()[0]}
+    return found | {
+        "openSMILE eGeMAPSv02": lambda waveform: smile.process_signal(waveform, 16000).to_numpy()[0]
+    }
 
 
 def head():
     """The baseline's own head."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=LogisticHead.strength, max_iter=1000))
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(C=LogisticHead.strength, max_iter=1000)
+    )
 
 
 def within(features: np.ndarray, labels: np.ndarray) -> str:
     """Weighted F1, mean and standard deviation over splits."""
     splits = StratifiedShuffleSplit(20, train_size=0.4, random_state=0).split(features, labels)
     scores = [
-        f1_score(labels[test], head().fit(features[train], labels[train]).predict(features[test]), average="weighted")
+        f1_score(
+            labels[test],
+            head().fit(features[train], labels[train]).predict(features[test]),
+            average="weighted",
+        )
         for train, test in splits
     ]
     return f"{np.mean(scores):.3f} +- {np.std(scores):.3f}"
@@ -56,9 +66,8 @@ def within(features: np.ndarray, labels: np.ndarray) -> str:
 
 def across(features: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> str:
     """Weighted F1 of all of one speaker on all of the other."""
-    return (
-        f"{f1_score(labels[test], head().fit(features[train], labels[train]).predict(features[test]), average='weighted'):.3f}"
-    )
+    predicted = head().fit(features[train], labels[train]).predict(features[test])
+    return f"{f1_score(labels[test], predicted, average='weighted'):.3f}"
 
 
 def main(root: str | None = None) -> None:
@@ -66,18 +75,27 @@ def main(root: str | None = None) -> None:
     warnings.simplefilter("ignore")
     found = manifest.build(root, corpora=["tess", "csed"])
     table = found.table
-    waveforms = [audio.decode(found.path(*place)) for place in zip(table["corpus"], table["path"], strict=True)]
+    waveforms = [
+        audio.decode(found.path(*place))
+        for place in zip(table["corpus"], table["path"], strict=True)
+    ]
     seconds = sum(map(len, waveforms)) / 16000
     labels = table["native_label"].to_numpy(str)
     csed = (table["corpus"] == "csed").to_numpy()
     older, younger = ((table["speaker"] == f"tess/{name}").to_numpy() for name in ("OAF", "YAF"))
-    print(f"{len(waveforms)} clips, {seconds / len(waveforms):.2f} s on average: CSED {csed.sum()}, TESS {(~csed).sum()}")
+    print(
+        f"{len(waveforms)} clips, {seconds / len(waveforms):.2f} s on average: CSED {csed.sum()}, "
+        f"TESS {(~csed).sum()}"
+    )
     for name, extract in extractors().items():
         extract(waveforms[0])
         start = time.perf_counter()
         features = np.stack([extract(waveform) for waveform in waveforms])
         spent = time.perf_counter() - start
-        print(f"{name}: {features.shape[1]} features, {len(waveforms) / spent:.0f} clips/s, {seconds / spent:.0f} s of sound/s")
+        print(
+            f"{name}: {features.shape[1]} features, {len(waveforms) / spent:.0f} clips/s, "
+            f"{seconds / spent:.0f} s of sound/s"
+        )
         print(f"  CSED          {within(features[csed], labels[csed])}")
         print(f"  TESS elderly  {within(features[older], labels[older])}")
         print(f"  TESS adult    {within(features[younger], labels[younger])}")

@@ -1,14 +1,18 @@
-"""BiMotion: datasets, protocol and evaluation for speech emotion recognition across languages and age groups.
+"""BiMotion: datasets, protocol and evaluation for speech emotion recognition across languages and
+age groups.
 
-Importing it registers the builders, so that `datasets.load_dataset("bimotion", "eng_eld", data_dir=...)` works.
-Public names are imported when first used: `import bimotion` loads neither torch nor datasets.
+Importing it registers the builders, so that
+`datasets.load_dataset("bimotion", "eng_eld", data_dir=...)` works. Public names are imported when
+first used: `import bimotion` loads neither torch nor datasets.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 from bimotion.data.huggingface.register import register as _register
-from bimotion.data.huggingface.register import when_datasets_is_imported as _when_datasets_is_imported
+from bimotion.data.huggingface.register import (
+    when_datasets_is_imported as _when_datasets_is_imported,
+)
 
 __version__ = "0.1.0"
 

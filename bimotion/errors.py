@@ -1,18 +1,21 @@
 """Every error that a user can cause, as a tree.
 
 BimotionError                 the command line prints it without a traceback and exits with 2
-├── UnknownName               a name that is not in a closed list: cell, config, corpus, label, model, rule
+├── UnknownName               a name that is not in a closed list: cell, config, corpus, label,
+                              model, rule
 ├── CorpusError               something about a corpus on disk
 │   ├── CorpusNotFound        no folder under the root looks like it
 │   ├── CorpusAmbiguous       several folders under the root do
-│   ├── CorpusIncomplete      found, but clips are missing or unusable, and `allow_missing` was not given
+│   ├── CorpusIncomplete      found, but clips are missing or unusable, and `allow_missing` was not
+    given
 │   └── CorpusMalformed       found, but its label or speaker files cannot be understood
 ├── AudioError                a file that should hold sound does not
 ├── ModelError                a model that cannot be had, or that is not of the kind needed
 │   └── ClipError             a clip of which it makes NaN or infinity
 ├── SettingError              a run that cannot be done: no clips to train on, a part that is empty
 ├── LicenceError              an export that a corpus's licence forbids
-├── HubError                  the Hugging Face Hub: no token, no permission, no such repository, a broken connection
+├── HubError                  the Hugging Face Hub: no token, no permission, no such repository, a
+                              broken connection
 ├── StorageError              a disk that is full or may not be written
 ├── RecordError               a result or prediction file that breaks its schema
 └── MissingExtra              an optional package is needed; says which to install
@@ -65,7 +68,8 @@ class ModelError(BimotionError):
 
 
 class ClipError(ModelError):
-    """A clip that a model fails on: `place` among those given to it; `named` says its id in place of that number.
+    """A clip that a model fails on: `place` among those given to it; `named` says its id in place
+    of that number.
 
     >>> str(ClipError("wavlm", 3, "expected finite hidden states, found NaN").named("csed/f1/0007"))
     'wavlm: csed/f1/0007: expected finite hidden states, found NaN'
@@ -104,7 +108,9 @@ class MissingExtra(BimotionError):
     """An optional dependency is needed."""
 
     def __init__(self, package: str, extra: str, purpose: str):
-        super().__init__(f"{purpose} needs the package {package!r}: pip install 'bimotion[{extra}]'")
+        super().__init__(
+            f"{purpose} needs the package {package!r}: pip install 'bimotion[{extra}]'"
+        )
 
 
 def some(items: Iterable[object], shown: int = 5) -> str:
@@ -119,9 +125,12 @@ def some(items: Iterable[object], shown: int = 5) -> str:
 
 
 def printable(text: str) -> str:
-    """Text from strangers for a terminal or a page: whatever would move the cursor, or is no character, is replaced.
+    """Text from strangers for a terminal or a page: whatever would move the cursor, or is no
+    character, is replaced.
 
     >>> printable("a\\x1b[2Kb")
     'a�[2Kb'
     """
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )

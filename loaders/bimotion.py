@@ -1,4 +1,5 @@
-"""BiMotion: English and Mandarin emotional speech of adults and elders. Configs: four cells and their unions."""
+"""BiMotion: English and Mandarin emotional speech of adults and elders. Configs: four cells and
+their unions."""
 
 from typing import ClassVar
 

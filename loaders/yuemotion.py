@@ -1,4 +1,5 @@
-"""YueMotion: Cantonese emotional speech of adults and elders. Configs: two cells and their union."""
+"""YueMotion: Cantonese emotional speech of adults and elders. Configs: two cells and their
+union."""
 
 from typing import ClassVar
 

@@ -1,4 +1,5 @@
-"""Fixtures of all tests: isolated caches, the true corpora where they are there, tiny clips, synthetic corpora."""
+"""Fixtures of all tests: isolated caches, the true corpora where they are there, tiny clips,
+synthetic corpora."""
 
 import hashlib
 import json
@@ -26,7 +27,8 @@ WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not WORKER:  # workers inherit it: what one of them has made, the others read
     os.environ["BIMOTION_TESTS"] = tempfile.mkdtemp(prefix="bimotion-tests-")
 CACHE = Path(os.environ["BIMOTION_TESTS"])
-# `datasets` and `huggingface_hub` read these when they are imported, which test modules do before any fixture runs
+# `datasets` and `huggingface_hub` read these when they are imported, which test modules do before
+# any fixture runs
 os.environ |= {
     "BIMOTION_CACHE": str(CACHE / "bimotion"),
     "HF_HOME": str(CACHE / "hf"),
@@ -39,7 +41,8 @@ if WORKER:  # a process a core: threads and processes of several would wait for 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_root_of_the_users():
-    """BIMOTION_CORPORA says where the lists are (`true_trees.SHARED`); no test may take it for its root."""
+    """BIMOTION_CORPORA says where the lists are (`true_trees.SHARED`); no test may take it for its
+    root."""
     os.environ.pop("BIMOTION_CORPORA", None)
 
 
@@ -49,7 +52,8 @@ def pytest_unconfigure():
 
 
 def once(name: str, make) -> Path:
-    """What `make` writes to the path that it is given: made by the first process that needs it, read by all."""
+    """What `make` writes to the path that it is given: made by the first process that needs it,
+    read by all."""
     path = CACHE / "made" / name
     path.parent.mkdir(exist_ok=True)
     with FileLock(f"{path}.lock"):
@@ -62,7 +66,8 @@ def once(name: str, make) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_corpora():
-    """Lists and sample audio of the real corpora: $BIMOTION_CORPORA, else ../shared/corpora (or $BIMOTION_SHARED/corpora)."""
+    """Lists and sample audio of the real corpora: $BIMOTION_CORPORA, else ../shared/corpora (or
+    $BIMOTION_SHARED/corpora)."""
     needed = true_trees.SHARED / "CREMA-D" / "AudioWAV.manifest.tsv"
     if not needed.exists():
         pytest.skip(f"the corpora's own file lists are not on this machine: no {needed}")
@@ -71,7 +76,8 @@ def shared_corpora():
 
 @pytest.fixture(scope="session")
 def real_models():
-    """Folder of encoders with real weights: $BIMOTION_MODELS, else ../shared/models (or $BIMOTION_SHARED/models)."""
+    """Folder of encoders with real weights: $BIMOTION_MODELS, else ../shared/models (or
+    $BIMOTION_SHARED/models)."""
     needed = true_trees.MODELS / "whisper-tiny.en" / "config.json"
     if not needed.exists():
         pytest.skip(f"no models with real weights on this machine: no {needed}")
@@ -86,8 +92,9 @@ def true_tree(shared_corpora):
 
 @pytest.fixture(scope="session")
 def whole_tree(request):
-    """Root with the paper's corpora, every clip of them: the true tree or, on machines without the lists, one of the shipped
-    rosters' names with labels that are invented where names do not tell them."""
+    """Root with the paper's corpora, every clip of them: the true tree or, on machines without the
+    lists, one of the shipped rosters' names with labels that are invented where names do not tell
+    them."""
     if (true_trees.SHARED / "CREMA-D" / "AudioWAV.manifest.tsv").exists():
         return request.getfixturevalue("true_tree")
     return once("whole", _of_rosters)
@@ -97,13 +104,18 @@ def _of_rosters(root: Path) -> None:
     clips = layouts.plan(1.0, corpora=PAPER_CORPORA)
     for corpus in PAPER_CORPORA:
         mine = [clip for clip in clips if clip.corpus == corpus]
-        true_trees.lay(root, map(layouts.path_of, mine), layouts.SAMPLE_RATES_HZ.get(corpus, layouts.DEFAULT_RATE_HZ))
+        true_trees.lay(
+            root,
+            map(layouts.path_of, mine),
+            layouts.SAMPLE_RATES_HZ.get(corpus, layouts.DEFAULT_RATE_HZ),
+        )
         for name, content in layouts.TEXT_FILES.get(corpus, lambda clips: {})(mine).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(content)
 
 
-# ru_maxrss of a child begins with what its parent held when it was started (all of torch, here); VmHWM is the child's own
+# ru_maxrss of a child begins with what its parent held when it was started (all of torch, here);
+# VmHWM is the child's own
 _INDEXING = """
 import json, os, pathlib, re, resource, sys, time
 from bimotion.data import manifest
@@ -135,11 +147,13 @@ print(json.dumps({"n_clips": len(found.table), "peak_bytes": peak, **costs}))
 
 @pytest.fixture(scope="session")
 def true_indexing(true_tree):
-    """What the first indexing of the true tree took, in a process of its own: n_clips, peak_bytes, first_s; the second, which
-    must find the same: second_s; and what reading the beginning of every file does: reading_s. All of its processor's time."""
+    """What the first indexing of the true tree took, in a process of its own: n_clips, peak_bytes,
+    first_s; the second, which must find the same: second_s; and what reading the beginning of every
+    file does: reading_s. All of its processor's time."""
 
     def measure(path: Path) -> None:
-        environment = os.environ | {"BIMOTION_CACHE": str(path.with_name("indexing-cache"))}  # another test may fill the other
+        # another test may fill the other
+        environment = os.environ | {"BIMOTION_CACHE": str(path.with_name("indexing-cache"))}
         command = [sys.executable, "-c", _INDEXING, true_tree]
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         path.write_text(done.stdout)
@@ -161,21 +175,25 @@ def synth_root():
 
 @pytest.fixture
 def wav():
-    """Writer of valid clips, a tone whose pitch hangs on the file's name: equal names sound equal, others do not."""
+    """Writer of valid clips, a tone whose pitch hangs on the file's name: equal names sound equal,
+    others do not."""
 
     def write(path, seconds=0.2, rate=16000, channels=1, format="WAV"):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         hz = 100 + zlib.crc32(path.name.encode()) % 3000
         tone = 0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
-        soundfile.write(path, np.repeat(tone[:, None], channels, axis=1), rate, format=format, subtype="PCM_16")
+        soundfile.write(
+            path, np.repeat(tone[:, None], channels, axis=1), rate, format=format, subtype="PCM_16"
+        )
         return path
 
     return write
 
 
 def snapshot(root: Path) -> dict[str, tuple]:
-    """Relative path -> kind and mode, time of change, content (or link target) of everything below a root."""
+    """Relative path -> kind and mode, time of change, content (or link target) of everything below
+    a root."""
     seen = {}
     for folder, folders, files in os.walk(root):
         for path in (Path(folder), *(Path(folder, name) for name in (*folders, *files))):
@@ -191,7 +209,8 @@ def snapshot(root: Path) -> dict[str, tuple]:
 
 @pytest.fixture
 def untouched():
-    """Context manager: nothing below a root may be added, removed, changed or touched inside the block."""
+    """Context manager: nothing below a root may be added, removed, changed or touched inside the
+    block."""
 
     @contextmanager
     def watch(root):

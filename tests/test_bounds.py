@@ -1,8 +1,8 @@
 """Hostile twins: every number that a stranger's file declares is bounded before it is used.
 
-Each twin is read in a process of its own, forked from one that has loaded the libraries. It may take 1 GiB of memory in all,
-what the libraries hold included, and must end in one line. A limit of CPU time stops what would never end; nothing here is
-measured in seconds.
+Each twin is read in a process of its own, forked from one that has loaded the libraries. It may
+take 1 GiB of memory in all, what the libraries hold included, and must end in one line. A limit of
+CPU time stops what would never end; nothing here is measured in seconds.
 """
 
 import bz2
@@ -51,7 +51,8 @@ def corpus(root):
     from bimotion.errors import AudioError
     from bimotion.io.progress import Progress
     found = manifest.build(root)
-    if broken := [finding.detail for finding in found.findings if finding.kind in ("unreadable", "empty", "truncated")]:
+    bad = ("unreadable", "empty", "truncated")
+    if broken := [finding.detail for finding in found.findings if finding.kind in bad]:
         raise AudioError(broken[0])
     samples.samples(found, found.table, Progress())
 
@@ -106,7 +107,7 @@ def told(twins: list[tuple[str, Path]]) -> list[str]:
     return [one["said"] for one in found]
 
 
-# --- models ------------------------------------------------------------------------------------------------------------
+# --- models -------------------------------------------------------------------------------------
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 DEEP = {"a": 1}
@@ -114,26 +115,91 @@ for _ in range(100):
     DEEP = {"a": DEEP}
 MODELS = {  # name: family, file, what is changed in it, part of the message
     "hidden size": ("wav2vec2-group", CONFIG, {"hidden_size": 10**6}, "fits its weights"),
-    "intermediate size": ("wav2vec2-group", CONFIG, {"intermediate_size": 10**9}, "fits its weights"),
-    "layers": ("wav2vec2-group", CONFIG, {"num_hidden_layers": 10**6}, "num_hidden_layers: expected 0 to 512"),
-    "layers below none": ("whisper", CONFIG, {"encoder_layers": -1}, "encoder_layers: expected 0 to 512"),
+    "intermediate size": (
+        "wav2vec2-group",
+        CONFIG,
+        {"intermediate_size": 10**9},
+        "fits its weights",
+    ),
+    "layers": (
+        "wav2vec2-group",
+        CONFIG,
+        {"num_hidden_layers": 10**6},
+        "num_hidden_layers: expected 0 to 512",
+    ),
+    "layers below none": (
+        "whisper",
+        CONFIG,
+        {"encoder_layers": -1},
+        "encoder_layers: expected 0 to 512",
+    ),
     "positions": ("whisper", CONFIG, {"max_source_positions": 10**9}, "fits its weights"),
     "vocabulary": ("whisper", CONFIG, {"vocab_size": 10**11}, "fits its weights"),
     "spectrogram": ("ast", CONFIG, {"max_length": 10**10}, "fits its weights"),
-    "convolutions of positions": ("wav2vec2-group", CONFIG, {"num_conv_pos_embeddings": 10**10}, "fits its weights"),
-    "kernel": ("wav2vec2-group", CONFIG, {"conv_kernel": [10**9] * 7}, "conv_kernel: expected 1 to 65,536"),
-    "kernels that multiply": ("wav2vec2-group", CONFIG, {"conv_kernel": [60_000] * 7, "conv_stride": [60_000] * 7}, "30 s"),
-    "stride of 0": ("wav2vec2-group", CONFIG, {"conv_stride": [0] * 7}, "conv_stride: expected 1 to 65,536"),
+    "convolutions of positions": (
+        "wav2vec2-group",
+        CONFIG,
+        {"num_conv_pos_embeddings": 10**10},
+        "fits its weights",
+    ),
+    "kernel": (
+        "wav2vec2-group",
+        CONFIG,
+        {"conv_kernel": [10**9] * 7},
+        "conv_kernel: expected 1 to 65,536",
+    ),
+    "kernels that multiply": (
+        "wav2vec2-group",
+        CONFIG,
+        {"conv_kernel": [60_000] * 7, "conv_stride": [60_000] * 7},
+        "30 s",
+    ),
+    "stride of 0": (
+        "wav2vec2-group",
+        CONFIG,
+        {"conv_stride": [0] * 7},
+        "conv_stride: expected 1 to 65,536",
+    ),
     "stride of 1": ("wav2vec2-group", CONFIG, {"conv_stride": [1] * 7}, "1000 a second, found"),
-    "too many strides": ("wav2vec2-group", CONFIG, {"conv_stride": [1] * 10**5}, "at most 20000 entries"),
+    "too many strides": (
+        "wav2vec2-group",
+        CONFIG,
+        {"conv_stride": [1] * 10**5},
+        "at most 20000 entries",
+    ),
     "as many kernels as strides": ("wav2vec2-group", CONFIG, {"conv_stride": [2] * 6}, "validat"),
-    "outputs": ("wav2vec2-group", CONFIG, {"id2label": {str(n): "x" for n in range(10**5)}}, "at most 20000 entries"),
+    "outputs": (
+        "wav2vec2-group",
+        CONFIG,
+        {"id2label": {str(n): "x" for n in range(10**5)}},
+        "at most 20000 entries",
+    ),
     "levels": ("wav2vec2-group", CONFIG, {"x": DEEP}, "at most 16 levels"),
     "bytes": ("wav2vec2-group", CONFIG, {"x": "x" * 5 * 10**6}, "at most 4194304 bytes"),
-    "rate": ("wav2vec2-group", PREPROCESSOR, {"sampling_rate": 10**9}, "sampling_rate: expected 4,000 to 192,000"),
-    "rate of 0": ("wav2vec2-group", PREPROCESSOR, {"sampling_rate": 0}, "sampling_rate: expected 4,000 to 192,000"),
-    "rate below 0": ("wav2vec2-group", PREPROCESSOR, {"sampling_rate": -16000}, "sampling_rate: expected"),
-    "rate that is none": ("wav2vec2-group", PREPROCESSOR, {"sampling_rate": float("nan")}, "sampling_rate: expected"),
+    "rate": (
+        "wav2vec2-group",
+        PREPROCESSOR,
+        {"sampling_rate": 10**9},
+        "sampling_rate: expected 4,000 to 192,000",
+    ),
+    "rate of 0": (
+        "wav2vec2-group",
+        PREPROCESSOR,
+        {"sampling_rate": 0},
+        "sampling_rate: expected 4,000 to 192,000",
+    ),
+    "rate below 0": (
+        "wav2vec2-group",
+        PREPROCESSOR,
+        {"sampling_rate": -16000},
+        "sampling_rate: expected",
+    ),
+    "rate that is none": (
+        "wav2vec2-group",
+        PREPROCESSOR,
+        {"sampling_rate": float("nan")},
+        "sampling_rate: expected",
+    ),
     "Fourier": ("whisper", PREPROCESSOR, {"n_fft": 10**9}, "n_fft: expected 1 to 65,536"),
     "window": ("whisper", PREPROCESSOR, {"chunk_length": 10**9}, "chunk_length: expected 0 to 600"),
     "mels": ("whisper", PREPROCESSOR, {"feature_size": 10**9}, "feature_size: expected 1 to 4,096"),
@@ -149,7 +215,10 @@ def changed(folder: Path, name: str, **values) -> Path:
 
 def test_models_that_declare_too_much(tmp_path):
     twins = {}
-    whole = {family: tiny_models.build(family, tmp_path / family) for family in {family for family, *_ in MODELS.values()}}
+    whole = {
+        family: tiny_models.build(family, tmp_path / family)
+        for family in {family for family, *_ in MODELS.values()}
+    }
     for name, (family, file, values, part) in MODELS.items():
         twins[changed(shutil.copytree(whole[family], tmp_path / name), file, **values)] = part
     header = shutil.copytree(whole["ast"], tmp_path / "header") / "model.safetensors"
@@ -163,7 +232,8 @@ def test_models_that_declare_too_much(tmp_path):
 
 
 def lying(names: list[str], n_stored: int, shape: tuple, stride: tuple, *, zipped: bool) -> bytes:
-    """Pickled weights of 16 bytes, whose storage, shapes and strides are what they are said to be."""
+    """Pickled weights of 16 bytes, whose storage, shapes and strides are what they are said to
+    be."""
     import torch
     from torch.serialization import MAGIC_NUMBER, PROTOCOL_VERSION
 
@@ -172,24 +242,51 @@ def lying(names: list[str], n_stored: int, shape: tuple, stride: tuple, *, zippe
 
     class Tensor:
         def __reduce__(self):
-            return torch._utils._rebuild_tensor_v2, (Storage(), 0, shape, stride, False, collections.OrderedDict())
+            return torch._utils._rebuild_tensor_v2, (
+                Storage(),
+                0,
+                shape,
+                stride,
+                False,
+                collections.OrderedDict(),
+            )
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, value):
             more = () if zipped else (None,)
-            return ("storage", torch.FloatStorage, "0", "cpu", n_stored, *more) if isinstance(value, Storage) else None
+            return (
+                ("storage", torch.FloatStorage, "0", "cpu", n_stored, *more)
+                if isinstance(value, Storage)
+                else None
+            )
 
     packed, out = io.BytesIO(), io.BytesIO()
     Pickler(packed, 2).dump({name: Tensor() for name in names})
     if zipped:
         writer = torch._C.PyTorchFileWriter(out)
-        for name, content in {"data.pkl": packed.getvalue(), "byteorder": b"little", "data/0": bytes(16)}.items():
+        for name, content in {
+            "data.pkl": packed.getvalue(),
+            "byteorder": b"little",
+            "data/0": bytes(16),
+        }.items():
             writer.write_record(name, content, len(content))
         writer.write_end_of_file()
         return out.getvalue()
-    system = {"protocol_version": PROTOCOL_VERSION, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    system = {
+        "protocol_version": PROTOCOL_VERSION,
+        "little_endian": True,
+        "type_sizes": {"short": 2, "int": 4, "long": 4},
+    }
     heads = [pickle.dumps(one, 2) for one in (MAGIC_NUMBER, PROTOCOL_VERSION, system)]
-    return b"".join([*heads, packed.getvalue(), pickle.dumps(["0"], 2), n_stored.to_bytes(8, "little"), bytes(16)])
+    return b"".join(
+        [
+            *heads,
+            packed.getvalue(),
+            pickle.dumps(["0"], 2),
+            n_stored.to_bytes(8, "little"),
+            bytes(16),
+        ]
+    )
 
 
 def test_pickled_weights_that_declare_too_much(tmp_path):
@@ -198,8 +295,12 @@ def test_pickled_weights_that_declare_too_much(tmp_path):
     whole = tiny_models.build("wav2vec2-layer", tmp_path / "whole")
     with safe_open(whole / "model.safetensors", "np") as stream:
         names = list(stream.keys())
-    lies = {"storage": (1 << 40, (4,), (1,)), "view": (4, (1 << 40,), (1,)), "strides": (4, (2, 2), (1 << 40, 1)),
-            "stride of 0": (4, (1 << 31,), (0,))}  # fmt: skip
+    lies = {
+        "storage": (1 << 40, (4,), (1,)),
+        "view": (4, (1 << 40,), (1,)),
+        "strides": (4, (2, 2), (1 << 40, 1)),
+        "stride of 0": (4, (1 << 31,), (0,)),
+    }
     twins = []
     for name, lie in lies.items():
         for zipped in (False, True):
@@ -223,10 +324,12 @@ def test_every_configuration_of_transformers_is_within_the_bounds():
         except Exception:  # one that has no defaults
             continue
     assert len(made) > 200
-    assert [(kind, *found) for kind, content in made.items() for found in config_bounds._beyond(content)] == []
+    assert [
+        (kind, *found) for kind, content in made.items() for found in config_bounds._beyond(content)
+    ] == []
 
 
-# --- corpora -----------------------------------------------------------------------------------------------------------
+# --- corpora ------------------------------------------------------------------------------------
 
 STEM = "Nat_Female-12"
 YUEMOTION = "split,speaker_id,file_name,gender,age,sentence_id,label_id,label\n"
@@ -244,21 +347,38 @@ def header(rate=44100, channels=1, frames=1000, kind="wav") -> bytes:
     """A file of 1000 samples at most, whose header says what it is told to."""
     if kind == "wav":
         n_bytes = min(frames * channels * 2, 0xFFFFFFFF)
-        form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2 % 2**32, channels * 2 % 2**16, 16)
-        return b"RIFF" + bytes(4) + b"WAVEfmt \x10\0\0\0" + form + b"data" + struct.pack("<I", n_bytes) + b"\1\0" * 1000
+        form = struct.pack(
+            "<HHIIHH", 1, channels, rate, rate * channels * 2 % 2**32, channels * 2 % 2**16, 16
+        )
+        return (
+            b"RIFF"
+            + bytes(4)
+            + b"WAVEfmt \x10\0\0\0"
+            + form
+            + b"data"
+            + struct.pack("<I", n_bytes)
+            + b"\1\0" * 1000
+        )
     stream = io.BytesIO()
     soundfile.write(stream, np.full(1000, 0.1), 44100, format=kind)
     content = bytearray(stream.getvalue())
     if kind == "FLAC":  # STREAMINFO: 20 bits of rate, 3 of channels, 5 of depth, 36 of samples
         place = 8 + 10
         bits = int.from_bytes(content[place : place + 8], "big")
-        bits = (rate << 44) | (bits & (0xFFF << 32) & ~(0xF << 32)) | frames & ((1 << 36) - 1) | (bits & (0xFF << 36))
+        bits = (
+            (rate << 44)
+            | (bits & (0xFFF << 32) & ~(0xF << 32))
+            | frames & ((1 << 36) - 1)
+            | (bits & (0xFF << 36))
+        )
         content[place : place + 8] = bits.to_bytes(8, "big")
     else:  # AIFF: channels, samples and bits, then the rate as an 80-bit float
         place = content.index(b"COMM") + 8
         content[place : place + 6] = struct.pack(">hI", channels, min(frames, 2**32 - 1))
         exponent = 16383 + rate.bit_length() - 1
-        content[place + 8 : place + 18] = struct.pack(">HQ", exponent, rate << (64 - rate.bit_length()))
+        content[place + 8 : place + 18] = struct.pack(
+            ">HQ", exponent, rate << (64 - rate.bit_length())
+        )
     return bytes(content)
 
 
@@ -277,7 +397,13 @@ SOUNDS = {
 }
 
 
-def archive(path: Path, *members: tuple[str, int], kind: str = "bz2", headers: dict | None = None, sparse: int = 0) -> None:
+def archive(
+    path: Path,
+    *members: tuple[str, int],
+    kind: str = "bz2",
+    headers: dict | None = None,
+    sparse: int = 0,
+) -> None:
     """A tar of zeros, made a piece at a time: (name, size)."""
     opener = {"bz2": bz2.open, "gz": gzip.open, "xz": lzma.open}[kind]
     with opener(path, "wb") as stream:
@@ -292,15 +418,34 @@ def archive(path: Path, *members: tuple[str, int], kind: str = "bz2", headers: d
 
 
 def parquet(path: Path, n_rows: int, content: bytes, **kind) -> None:
-    audio = pa.array([{"bytes": content, "path": None}] * n_rows, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
-    facts = {"split": "test", "speaker_id": "14", "gender": "m", "age": 60, "sentence_id": 1, "label_id": 4}
+    audio = pa.array(
+        [{"bytes": content, "path": None}] * n_rows,
+        pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+    )
+    facts = {
+        "split": "test",
+        "speaker_id": "14",
+        "gender": "m",
+        "age": 60,
+        "sentence_id": 1,
+        "label_id": 4,
+    }
     path.parent.mkdir(parents=True)
-    pq.write_table(pa.table({"audio": audio} | {name: [value] * n_rows for name, value in facts.items()}), path, **kind)
+    pq.write_table(
+        pa.table({"audio": audio} | {name: [value] * n_rows for name, value in facts.items()}),
+        path,
+        **kind,
+    )
 
 
 def lie(path: Path, n_rows: int, content: bytes) -> None:
     """Parquet of one page a column, whose footer says that 10 000 bytes at most are in each."""
-    plain = {"compression": "zstd", "use_dictionary": False, "store_schema": False, "data_page_size": 1 << 40}
+    plain = {
+        "compression": "zstd",
+        "use_dictionary": False,
+        "store_schema": False,
+        "data_page_size": 1 << 40,
+    }
     parquet(path, n_rows, content, **plain)
     packed = path.read_bytes()
     n_bytes = pq.read_metadata(path).row_group(0).column(0).total_uncompressed_size
@@ -360,13 +505,23 @@ def hostile_corpora(root: Path) -> dict[Path, str]:
         archive(tables(root / name / "Y") / "data.tar.bz2", *members)
         twins[root / name] = "data.tar.bz2"
     archive(tables(root / "tar xz" / "Y") / "data.tar.xz", ("movie", 120 << 20), kind="xz")
-    archive(tables(root / "tar header" / "Y") / "data.tar.gz", (clip, 0), kind="gz", headers={"comment": "x" * (8 << 20)})
+    archive(
+        tables(root / "tar header" / "Y") / "data.tar.gz",
+        (clip, 0),
+        kind="gz",
+        headers={"comment": "x" * (8 << 20)},
+    )
     twins |= {root / "tar xz": "data.tar.xz", root / "tar header": "data.tar.gz"}
     parquet(root / "page" / "Y" / "0.parquet", 1, bytes(160 << 20), compression="zstd")
-    parquet(root / "a value over and over" / "Y" / "0.parquet", 500, bytes(1 << 20), compression="zstd")
+    parquet(
+        root / "a value over and over" / "Y" / "0.parquet", 500, bytes(1 << 20), compression="zstd"
+    )
     parquet(root / "rows" / "Y" / "0.parquet", 20_000, b"x")
     lie(root / "a footer that lies" / "Y" / "0.parquet", 28, bytes(30 << 20))
-    twins |= {root / name: "parquet" for name in ("page", "a value over and over", "rows", "a footer that lies")}
+    twins |= {
+        root / name: "parquet"
+        for name in ("page", "a value over and over", "rows", "a footer that lies")
+    }
     return twins
 
 

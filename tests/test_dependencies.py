@@ -1,4 +1,5 @@
-"""Every package that the code imports is declared in pyproject.toml, and pinned in requirements.txt."""
+"""Every package that the code imports is declared in pyproject.toml, and pinned in
+requirements.txt."""
 
 import ast
 import sys
@@ -32,14 +33,24 @@ def normal(name: str) -> str:
 def declared_packages(extras: bool) -> set[str]:
     """Names of the dependencies in pyproject.toml, those of extras (but `dev`) included or not."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    optional = [item for name, items in project["optional-dependencies"].items() if name != "dev" for item in items]
-    return {normal(item.split(">")[0]) for item in [*project["dependencies"], *(optional if extras else [])]}
+    optional = [
+        item
+        for name, items in project["optional-dependencies"].items()
+        if name != "dev"
+        for item in items
+    ]
+    return {
+        normal(item.split(">")[0])
+        for item in [*project["dependencies"], *(optional if extras else [])]
+    }
 
 
 def test_imports_are_declared_and_pinned():
     declared = declared_packages(extras=True)
     pinned = {
-        normal(line.split("==")[0]) for line in (REPOSITORY / "requirements.txt").read_text().splitlines() if "==" in line
+        normal(line.split("==")[0])
+        for line in (REPOSITORY / "requirements.txt").read_text().splitlines()
+        if "==" in line
     }
     needed = {normal(PROVIDERS[name][0]) for name in imported("bimotion") | imported("loaders")}
     assert needed - declared == set()
@@ -52,5 +63,9 @@ def test_a_record_names_versions_of_packages_that_every_install_has():
 
 def test_nothing_is_declared_in_vain():
     """A package that no code imports any more is a download for nothing."""
-    names = {normal(package) for name in imported("bimotion") | imported("loaders") for package in PROVIDERS.get(name, ())}
+    names = {
+        normal(package)
+        for name in imported("bimotion") | imported("loaders")
+        for package in PROVIDERS.get(name, ())
+    }
     assert declared_packages(extras=True) - names == IMPORTED_BY_OTHERS

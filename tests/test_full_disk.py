@@ -1,4 +1,5 @@
-"""Where the disk is full, every command that writes says so in one line, naming the path and what to do, and leaves no half."""
+"""Where the disk is full, every command that writes says so in one line, naming the path and what
+to do, and leaves no half."""
 
 import os
 import re
@@ -14,7 +15,8 @@ from bimotion.leaderboard import submission
 
 resource = pytest.importorskip("resource", reason="this system knows no limit of file sizes")
 CORPORA = ["--corpora", "ROOT"]
-WRITING = {  # command -> its words; ROOT, RUN, SENT, ONE stand for corpora, a run, submissions and one of them
+# command -> its words; ROOT, RUN, SENT, ONE stand for corpora, a run, submissions and one of them
+WRITING = {
     "data synth": ["made", "--only", "csed", "--scale", "0.01"],
     "data export": ["copy", "--config", "yue", *CORPORA],
     "data doctor": ["ROOT"],
@@ -78,10 +80,15 @@ def places(synth_root, tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("command", WRITING)
-def test_a_full_disk_is_one_line_and_no_half_written_file(command, places, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_one_line_and_no_half_written_file(
+    command, places, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
-    words = [re.sub("ROOT|RUN|SENT|ONE", lambda name: str(places[name[0]]), word) for word in WRITING[command]]
+    words = [
+        re.sub("ROOT|RUN|SENT|ONE", lambda name: str(places[name[0]]), word)
+        for word in WRITING[command]
+    ]
     refused = 0
     for n_bytes in (0, 1000, 10_000, 100_000):
         monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / f"cache {n_bytes}"))
@@ -93,7 +100,11 @@ def test_a_full_disk_is_one_line_and_no_half_written_file(command, places, tmp_p
         last = said.splitlines()[-1]
         assert code == 2, said
         assert "Traceback" not in said
-        assert re.match(r"bimotion: \S.*: expected to use it, found: File too large; make room or give permission, or ", last)
+        assert re.match(
+            r"bimotion: \S.*: expected to use it, found: File too large; make room or give "
+            r"permission, or ",
+            last,
+        )
         assert ("BIMOTION_CACHE" in last) == (f"cache {n_bytes}" in last)
         assert [path for path in tmp_path.rglob(".*") if ".bimotion-" in path.name] == []
     assert refused > 0

@@ -1,4 +1,5 @@
-"""What goes wrong on other people's machines: no git, strange files, two processes at once, synthetic data in disguise."""
+"""What goes wrong on other people's machines: no git, strange files, two processes at once,
+synthetic data in disguise."""
 
 import json
 import os
@@ -47,7 +48,7 @@ def assert_one_message(done: subprocess.CompletedProcess, *said: str) -> None:
     assert all(text in done.stderr for text in said), done.stderr
 
 
-# --- synthetic data stays synthetic -----------------------------------------------------------------------------------
+# --- synthetic data stays synthetic -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("disguise", ["deeper", "named inside", "copied without marks"])
@@ -58,7 +59,9 @@ def test_synthetic_data_never_enters_a_leaderboard(small, tmp_path, disguise):
     elif disguise == "named inside":
         options |= {"data_dir": None, "locations": {"tess": next((small / "TESS").glob("TESS*"))}}
     else:
-        shutil.copytree(small / "TESS", tmp_path / "root/mine", ignore=shutil.ignore_patterns(SYNTHETIC_MARK))
+        shutil.copytree(
+            small / "TESS", tmp_path / "root/mine", ignore=shutil.ignore_patterns(SYNTHETIC_MARK)
+        )
     result, _ = evaluated("bimotion/majority", output=tmp_path / "out", **options)
     assert result.data.synthetic
     assert json.loads((tmp_path / "out/leaderboard.json").read_text())["entries"] == []
@@ -77,16 +80,28 @@ def test_synth_replaces_its_own_folder_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpora"]
 
 
-# --- bare and crowded machines ----------------------------------------------------------------------------------------
+# --- bare and crowded machines ------------------------------------------------------------------
 
 
 def test_a_run_needs_no_git(small, tmp_path):
     environment = os.environ | {"PATH": str(tmp_path)}
     done = run(
-        "evaluate", "-m", "bimotion/majority", "--corpora", small, "--only", "tess", "-o", tmp_path / "out", env=environment
+        "evaluate",
+        "-m",
+        "bimotion/majority",
+        "--corpora",
+        small,
+        "--only",
+        "tess",
+        "-o",
+        tmp_path / "out",
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
-    assert record.load(next((tmp_path / "out").glob("*/*/result.json"))).provenance.git_revision is None
+    assert (
+        record.load(next((tmp_path / "out").glob("*/*/result.json"))).provenance.git_revision
+        is None
+    )
 
 
 def test_two_processes_may_index_at_once(small, tmp_path):
@@ -100,11 +115,18 @@ def test_two_processes_may_index_at_once(small, tmp_path):
         archive.add(plain / "data", "data")
     environment = os.environ | {"BIMOTION_CACHE": str(tmp_path / "cache")}
     command = [*CLI, "data", "audit", "--corpora", str(tmp_path / "root"), "--no-listen", "--json"]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) for _ in "ab"]
+    both = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        for _ in "ab"
+    ]
     shown = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], shown
     assert shown[0][0] == shown[1][0]
-    assert sum(cell["n_utterances"] for cell in json.loads(shown[0][0])["cells"]) == len(list((plain / "data").iterdir()))
+    assert sum(cell["n_utterances"] for cell in json.loads(shown[0][0])["cells"]) == len(
+        list((plain / "data").iterdir())
+    )
 
 
 def test_archives_carry_the_synthetic_comment(tmp_path):
@@ -121,18 +143,25 @@ def test_archives_carry_the_synthetic_comment(tmp_path):
 def test_an_archive_that_is_a_pointer_is_told_as_one(tmp_path):
     layouts.write(tmp_path / "root", corpora=["yuemotion"])
     shutil.rmtree(tmp_path / "root/YueMotion/data")
-    (tmp_path / "root/YueMotion/data.tar.bz2").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    (tmp_path / "root/YueMotion/data.tar.bz2").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    )
     with pytest.raises(CorpusMalformed, match="found a git-lfs pointer: run `git lfs pull`"):
         manifest.build(tmp_path / "root")
 
 
-# --- changed and broken input -----------------------------------------------------------------------------------------
+# --- changed and broken input -------------------------------------------------------------------
 
 
 def test_changed_audio_is_run_again(small, tmp_path):
     root = tmp_path / "root"
     shutil.copytree(small / "TESS", root / "TESS")
-    options = {"data_dir": root, "only": ["tess"], "output": tmp_path / "out", "allow_missing": True}
+    options = {
+        "data_dir": root,
+        "only": ["tess"],
+        "output": tmp_path / "out",
+        "allow_missing": True,
+    }
     before, folder = evaluated("bimotion/prosody", **options)
     generator = np.random.default_rng(0)
     for path in (root / "TESS").rglob("*.wav"):
@@ -140,7 +169,10 @@ def test_changed_audio_is_run_again(small, tmp_path):
         soundfile.write(path, generator.uniform(-0.1, 0.1, n_samples), 24414)
     after, same = evaluated("bimotion/prosody", **options)
     assert same == folder  # facts and lengths are equal, samples are not
-    assert after.headline("in-group", "inference", "eng_eld") < before.headline("in-group", "inference", "eng_eld") - 0.3
+    assert (
+        after.headline("in-group", "inference", "eng_eld")
+        < before.headline("in-group", "inference", "eng_eld") - 0.3
+    )
 
 
 def test_a_broken_result_is_run_again(small, tmp_path):
@@ -167,8 +199,19 @@ def test_pointers_alone_give_the_reason_and_no_output(tmp_path):
     (folder / "AudioWAV").mkdir(parents=True)
     (folder / "VideoDemographics.csv").write_text("ActorID,Age,Sex\n1001,51,Male\n")
     for stem in ("1001_DFA_ANG_XX", "1001_DFA_DIS_XX"):
-        (folder / f"AudioWAV/{stem}.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    words = ["evaluate", "-m", "bimotion/majority", "--corpora", tmp_path / "root", "--allow-missing", "-o", tmp_path / "out"]
+        (folder / f"AudioWAV/{stem}.wav").write_text(
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+        )
+    words = [
+        "evaluate",
+        "-m",
+        "bimotion/majority",
+        "--corpora",
+        tmp_path / "root",
+        "--allow-missing",
+        "-o",
+        tmp_path / "out",
+    ]
     assert_one_message(run(*words), "2 pointer: AudioWAV/1001_DFA_ANG_XX.wav")
     assert not (tmp_path / "out").exists()
 
@@ -179,8 +222,15 @@ def test_unlisted_and_unrecognised_sound_is_told(tmp_path, wav, caplog):
     folder = tmp_path / "TESS"
     for name in ("OAF_back_angry.wav", "OAF_zebra_angry.wav", "OAF_bar_angry (1).wav"):
         wav(folder / name, rate=24414)
-    found = {(finding.kind, finding.where) for finding in manifest.build(tmp_path).findings if finding.kind != "missing"}
-    assert found == {("unlisted", "tess/OAF_zebra_angry"), ("unrecognised", "OAF_bar_angry (1).wav")}
+    found = {
+        (finding.kind, finding.where)
+        for finding in manifest.build(tmp_path).findings
+        if finding.kind != "missing"
+    }
+    assert found == {
+        ("unlisted", "tess/OAF_zebra_angry"),
+        ("unrecognised", "OAF_bar_angry (1).wav"),
+    }
     bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, only="tess", allow_missing=True)
     assert "1 unlisted: tess/OAF_zebra_angry" in caplog.text
     doctor = run("data", "doctor", tmp_path)
@@ -203,8 +253,24 @@ def test_a_file_where_a_folder_should_be(small, tmp_path, where):
     words = {
         "export": ["data", "export", tmp_path / "file", "--config", "zho_eld", "--corpora", small],
         "synth": ["data", "synth", tmp_path / "file", "--only", "csed"],
-        "evaluate": ["evaluate", "-m", "bimotion/majority", "--corpora", small, "-o", tmp_path / "file"],
-        "evaluate below": ["evaluate", "-m", "bimotion/majority", "--corpora", small, "-o", tmp_path / "file/out"],
+        "evaluate": [
+            "evaluate",
+            "-m",
+            "bimotion/majority",
+            "--corpora",
+            small,
+            "-o",
+            tmp_path / "file",
+        ],
+        "evaluate below": [
+            "evaluate",
+            "-m",
+            "bimotion/majority",
+            "--corpora",
+            small,
+            "-o",
+            tmp_path / "file/out",
+        ],
     }[where]
     assert_one_message(run(*words), str(tmp_path / "file"))
 
@@ -212,13 +278,19 @@ def test_a_file_where_a_folder_should_be(small, tmp_path, where):
 def test_paths_that_cannot_be(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     assert_one_message(run("data", "stats", "--corpora", tmp_path / "loop"), "expected a")
-    assert_one_message(run("data", "stats", "--corpora", "~nobody_of_that_name/x"), "expected a path")
+    assert_one_message(
+        run("data", "stats", "--corpora", "~nobody_of_that_name/x"), "expected a path"
+    )
 
 
 def test_a_csv_field_without_end(tmp_path, wav):
     wav(tmp_path / "CREMA-D/1001_DFA_ANG_XX.wav")
-    (tmp_path / "CREMA-D/VideoDemographics.csv").write_text('ActorID,Age,Sex\n1001,"' + "5" * 200_000)
-    with pytest.raises(CorpusMalformed, match=r"VideoDemographics\.csv:2: expected at most 10000 characters a line"):
+    (tmp_path / "CREMA-D/VideoDemographics.csv").write_text(
+        'ActorID,Age,Sex\n1001,"' + "5" * 200_000
+    )
+    with pytest.raises(
+        CorpusMalformed, match=r"VideoDemographics\.csv:2: expected at most 10000 characters a line"
+    ):
         manifest.build(tmp_path)
 
 

@@ -1,5 +1,5 @@
-"""Nothing that bimotion writes or says depends on the order of a hash or of a folder: the same commands in processes that
-differ in both. Run as a program, this file is such a process."""
+"""Nothing that bimotion writes or says depends on the order of a hash or of a folder: the same
+commands in processes that differ in both. Run as a program, this file is such a process."""
 
 import contextlib
 import json
@@ -28,7 +28,8 @@ COMMANDS = """
 data stats --corpora ROOT
 data audit --corpora ROOT --json
 data doctor ROOT --no-listen
-data export OUT/copy --config eng --config zho_eld --corpora ROOT --metadata-only --private-use --allow-missing
+data export OUT/copy --config eng --config zho_eld --corpora ROOT --metadata-only \
+--private-use --allow-missing
 evaluate -m bimotion/random --corpora ROOT -o OUT/runs --schema valence --allow-missing
 score OUT/runs
 report OUT/one
@@ -46,14 +47,24 @@ def made(synth_root, tmp_path_factory):
     """Two runs, and submissions of three classes."""
     folder = tmp_path_factory.mktemp("order") / "made"
     output, asked = folder.with_name("runs"), {"protocol": "in-group", "allow_missing": True}
-    run = runner.evaluate("bimotion/random", data_dir=synth_root, output=output, **asked).folder(output)
+    run = runner.evaluate("bimotion/random", data_dir=synth_root, output=output, **asked).folder(
+        output
+    )
     source, number = submissions.Source(run), 0
     for name, (protocol, n) in PROTOCOLS.items():
         for _ in range(n):
             number += 1
-            statement = {"trained_on": ["TESS", "IEMOCAP"], "contamination": {"eng_adu": ["tess", "iemocap", "esd"]}}
+            statement = {
+                "trained_on": ["TESS", "IEMOCAP"],
+                "contamination": {"eng_adu": ["tess", "iemocap", "esd"]},
+            }
             source.write(
-                folder / "submissions", f"lab/{name}-{number}", number / 10, number, protocol=protocol, statement=statement
+                folder / "submissions",
+                f"lab/{name}-{number}",
+                number / 10,
+                number,
+                protocol=protocol,
+                statement=statement,
             )
     for name in ("one", "other"):
         number += 1
@@ -74,22 +85,33 @@ def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, synth_roo
             "BIMOTION_CACHE": str(out.with_name("cache")),
         }
         done = subprocess.run(
-            [sys.executable, __file__, seed, synth_root, out], env=environment, capture_output=True, text=True
+            [sys.executable, __file__, seed, synth_root, out],
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
         said = (done.stdout + done.stderr).replace(str(out), "OUT")
-        found.append({"what was said": said} | {str(path.relative_to(out)): _content(path) for path in sorted(out.rglob("*"))})
+        found.append(
+            {"what was said": said}
+            | {str(path.relative_to(out)): _content(path) for path in sorted(out.rglob("*"))}
+        )
     for other in found[1:]:
         assert list(other) == list(found[0])
         assert [name for name in other if other[name] != found[0][name]] == []
-    assert found[0]["what was said"].count("REFUSED\n") == 7  # a part of the clips; each with all that is wrong with it
+    # a part of the clips; each with all that is wrong with it
+    assert found[0]["what was said"].count("REFUSED\n") == 7
     assert len(found[0]["site/board.json"]) > 10_000
 
 
 def _content(path: Path):
     """Of a file; of a result what it says but for when and how long."""
     if path.parent.parent.parent.name == "runs" and path.name == record.RESULT_FILE:
-        return {name: value for name, value in json.loads(path.read_text()).items() if name != "provenance"}
+        return {
+            name: value
+            for name, value in json.loads(path.read_text()).items()
+            if name != "provenance"
+        }
     if path.name == checksums.SUMS_FILE:  # of the same files, one of which says when
         return [line.split()[1] for line in path.read_text().splitlines()]
     return path.read_bytes() if path.is_file() else None
@@ -99,7 +121,11 @@ def test_classes_of_a_board_stand_by_a_rule(made):
     """The most ranked entries first, then the most entries, then by what was asked."""
     built = board.build(made / "submissions", practice=True)
     assert [one.n_entries for one in built.comparable] == [3, 2, 2]
-    assert [one.cells for one in built.comparable] == [None, ["eng_adu", "zho_adu"], ["eng_eld", "zho_eld"]]
+    assert [one.cells for one in built.comparable] == [
+        None,
+        ["eng_adu", "zho_adu"],
+        ["eng_eld", "zho_eld"],
+    ]
     order = [one.id for one in built.comparable]
     assert [order.index(entry.comparable) for entry in built.entries] == [0, 0, 0, 1, 1, 2, 2]
 

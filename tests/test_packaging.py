@@ -1,4 +1,5 @@
-"""From a wheel, from a source distribution and editable: everything is there, and no folder of the user's hides it."""
+"""From a wheel, from a source distribution and editable: everything is there, and no folder of the
+user's hides it."""
 
 import subprocess
 import sys
@@ -11,11 +12,20 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-SHIPPED = ("bimotion", "loaders", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+SHIPPED = (
+    "bimotion",
+    "loaders",
+    "pyproject.toml",
+    "setup.py",
+    "MANIFEST.in",
+    "README.md",
+    "LICENSE",
+)
 PROBE = """
-import importlib, bimotion.data.huggingface.cards, bimotion.loaders.bimotion, bimotion.loaders.yuemotion, bimotion.data.rosters
+import importlib, bimotion.loaders.bimotion, bimotion.loaders.yuemotion, bimotion.data.rosters
+from bimotion.data.huggingface.cards import card
 assert len(bimotion.data.rosters.load("tess")) == 2800
-assert all(bimotion.data.huggingface.cards.card(name).startswith("# ") for name in ("bimotion", "yuemotion"))
+assert all(card(name).startswith("# ") for name in ("bimotion", "yuemotion"))
 print(bimotion.loaders.bimotion.__file__)
 """
 LOAD = """
@@ -48,7 +58,15 @@ def run(python: str | Path, code: str, *arguments: str, cwd: Path | str) -> str:
 def built(tmp_path_factory) -> Path:
     """Folder with a source distribution, and the wheel that is built from it."""
     folder = tmp_path_factory.mktemp("built")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, copied(folder / "source")]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        folder,
+        copied(folder / "source"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -63,8 +81,15 @@ def test_a_wheel_and_a_source_distribution_hold_every_file_of_the_package(built)
     assert "bimotion/py.typed" in names
     assert "Classifier: Typing :: Typed" in metadata
     assert "Classifier: Operating System :: " in metadata
-    files = [name for name in tracked() if name.startswith(("bimotion/", "loaders/")) and name not in NOT_SHIPPED]
-    assert {name.replace("loaders/", "bimotion/loaders/") if name.startswith("loaders/") else name for name in files} <= names
+    files = [
+        name
+        for name in tracked()
+        if name.startswith(("bimotion/", "loaders/")) and name not in NOT_SHIPPED
+    ]
+    assert {
+        name.replace("loaders/", "bimotion/loaders/") if name.startswith("loaders/") else name
+        for name in files
+    } <= names
     assert {name for name in names if not name.startswith("bimotion/")} == {
         name for name in names if name.startswith("bimotion-0.1.0.dist-info/")
     }
@@ -78,26 +103,43 @@ def test_an_installed_wheel_loads_datasets(built, tmp_path, synth_root):
     with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
         archive.extractall(tmp_path)
     first = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-    assert run(sys.executable, first + PROBE, cwd="/") == str(tmp_path / "bimotion" / "loaders" / "bimotion.py")
-    found, n_clips = run(sys.executable, first + LOAD, str(synth_root), cwd="/").splitlines()[-1].split()
+    assert run(sys.executable, first + PROBE, cwd="/") == str(
+        tmp_path / "bimotion" / "loaders" / "bimotion.py"
+    )
+    found, n_clips = (
+        run(sys.executable, first + LOAD, str(synth_root), cwd="/").splitlines()[-1].split()
+    )
     assert found == str(tmp_path / "bimotion" / "__init__.py")
     assert int(n_clips) > 0
 
 
 @pytest.fixture(scope="module")
 def editable(tmp_path_factory) -> tuple[Path, Path]:
-    """The interpreter of a new environment with an editable install, and its clone: a folder called `bimotion`."""
+    """The interpreter of a new environment with an editable install, and its clone: a folder called
+    `bimotion`."""
     folder = tmp_path_factory.mktemp("editable")
     clone = copied(folder / "work" / "bimotion")
     environment = folder / "environment"
     venv.create(environment, symlinks=True)
     python = environment / "bin" / "python"
     site = next(environment.glob("lib/python3*/site-packages"))
-    folders = {sysconfig.get_paths()["purelib"], *(name for name in sys.path if name.endswith("-packages"))}
+    folders = {
+        sysconfig.get_paths()["purelib"],
+        *(name for name in sys.path if name.endswith("-packages")),
+    }
     (site / "zz_all_else.pth").write_text(
         "\n".join(sorted(folders))
     )  # the packages of this one, without what its .pth files do
-    command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     command += ["--no-deps", "--no-build-isolation", "--editable", clone]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -106,7 +148,8 @@ def editable(tmp_path_factory) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize(
-    "place", ["parent of the clone", "clone", "root", "empty folder bimotion", "data in a folder bimotion"]
+    "place",
+    ["parent of the clone", "clone", "root", "empty folder bimotion", "data in a folder bimotion"],
 )
 def test_the_editable_install_is_found_from_anywhere(editable, tmp_path, place):
     python, clone = editable
@@ -114,7 +157,9 @@ def test_the_editable_install_is_found_from_anywhere(editable, tmp_path, place):
     if "folder bimotion" in place:
         (tmp_path / "bimotion" / "results").mkdir(parents=True)
     if "data" in place:
-        (tmp_path / "bimotion" / "results" / "notes.py").write_text("raise SystemExit('not the package')")
+        (tmp_path / "bimotion" / "results" / "notes.py").write_text(
+            "raise SystemExit('not the package')"
+        )
     cwd = folders.get(place, tmp_path)
     assert run(python, PROBE, cwd=cwd) == str(clone / "loaders" / "bimotion.py")
 
@@ -128,7 +173,8 @@ def test_the_editable_install_loads_datasets_beside_its_clone(editable, synth_ro
 
 @pytest.mark.parametrize("name", ["loaders", "tests", "benchmarks"])
 def test_folders_of_the_clone_hide_none_of_the_users(editable, tmp_path, name):
-    """The clone is on the path: were its folders packages, they would win over plain folders of the same name."""
+    """The clone is on the path: were its folders packages, they would win over plain folders of the
+    same name."""
     python, clone = editable
     (tmp_path / name).mkdir()
     (tmp_path / name / "mine.py").write_text("print('mine')")

@@ -1,4 +1,5 @@
-"""The registry of unsupervised adaptation methods: every module of this folder that defines METHODS. One file a family."""
+"""The registry of unsupervised adaptation methods: every module of this folder that defines
+METHODS. One file a family."""
 
 import importlib
 import pkgutil
@@ -9,13 +10,16 @@ from bimotion.errors import SettingError, UnknownName
 
 METHODS: dict[str, Method] = {
     method.name: method
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: (module.name != "none", module.name))
+    for module in sorted(
+        pkgutil.iter_modules(__path__), key=lambda module: (module.name != "none", module.name)
+    )
     for method in getattr(importlib.import_module(f"{__name__}.{module.name}"), "METHODS", ())
 }
 
 
 def method_for(name: str, setting: str, schema: str, *, is_exclusive: bool) -> Method:
-    """The method of that name, checked for a setting and for a label schema; `is_exclusive`: each clip has one class of it.
+    """The method of that name, checked for a setting and for a label schema; `is_exclusive`: each
+    clip has one class of it.
 
     Raises UnknownName, and SettingError where the method cannot be used so.
 
@@ -27,21 +31,32 @@ def method_for(name: str, setting: str, schema: str, *, is_exclusive: bool) -> M
     if setting not in SETTINGS:
         raise UnknownName("adaptation setting", setting, SETTINGS)
     if not is_exclusive:
-        raise SettingError(f"adapt: expected a schema of exclusive classes, such as valence, found {schema}")
+        raise SettingError(
+            f"adapt: expected a schema of exclusive classes, such as valence, found {schema}"
+        )
     METHODS[name].require(setting)
     return METHODS[name]
 
 
 def methods_named(names: Iterable[str]) -> list[Method]:
-    """Methods by name, or all of a family by its name, without repeats, in the order asked for. Raises UnknownName.
+    """Methods by name, or all of a family by its name, without repeats, in the order asked for.
+    Raises UnknownName.
 
     >>> [method.name for method in methods_named(["coral", "logit-adjust"])]
     ['coral', 'logit-adjust-uniform', 'logit-adjust-em']
     """
     found: dict[str, Method] = {}
     for name in names:
-        members = [METHODS[name]] if name in METHODS else [method for method in METHODS.values() if method.family == name]
+        members = (
+            [METHODS[name]]
+            if name in METHODS
+            else [method for method in METHODS.values() if method.family == name]
+        )
         if not members:
-            raise UnknownName("adaptation method", name, dict.fromkeys((*METHODS, *(m.family for m in METHODS.values()))))
+            raise UnknownName(
+                "adaptation method",
+                name,
+                dict.fromkeys((*METHODS, *(m.family for m in METHODS.values()))),
+            )
         found |= {method.name: method for method in members}
     return list(found.values())

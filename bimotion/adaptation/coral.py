@@ -1,9 +1,11 @@
-"""CORAL: source features take the target's covariance and mean, then a classifier is trained on them.
+"""CORAL: source features take the target's covariance and mean, then a classifier is trained on
+them.
 
-Source: Sun, Feng and Saenko, "Return of frustratingly easy domain adaptation", AAAI 2016, arXiv 1511.05547, algorithm 1: x'
-= x C_source^(-1/2) C_target^(1/2). Theirs adds the identity to covariances; ours shrinks them (Ledoit and Wolf, J.
-Multivariate Analysis 88 (2004)), which matters where there are fewer clips than features. It undoes a shift of total
-covariance, up to a rotation that it cannot see; other class shares in the target are taken for such a shift.
+Source: Sun, Feng and Saenko, "Return of frustratingly easy domain adaptation", AAAI 2016, arXiv
+1511.05547, algorithm 1: x' = x C_source^(-1/2) C_target^(1/2). Theirs adds the identity to
+covariances; ours shrinks them (Ledoit and Wolf, J. Multivariate Analysis 88 (2004)), which matters
+where there are fewer clips than features. It undoes a shift of total covariance, up to a rotation
+that it cannot see; other class shares in the target are taken for such a shift.
 """
 
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from bimotion.adaptation.standardising import moments
 
 
 def covariance(features: np.ndarray) -> np.ndarray:
-    """Shrunk covariance, float64 (dim, dim), of features, float32 (n, dim); of a single clip the identity."""
+    """Shrunk covariance, float64 (dim, dim), of features, float32 (n, dim); of a single clip the
+    identity."""
     from sklearn.covariance import ledoit_wolf
 
     return ledoit_wolf(features)[0] if len(features) > 1 else np.eye(features.shape[1])
@@ -36,11 +39,14 @@ class Coral(Method):
     """Logistic regression on the recoloured source."""
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        scaled = moments(source.clips.features)  # shrinkage towards one variance needs features of one scale
+        # shrinkage towards one variance needs features of one scale
+        scaled = moments(source.clips.features)
         known, unlabelled = scaled.applied(source.clips.features), scaled.applied(target.features)
         mean = unlabelled.mean(axis=0, dtype=np.float64)
         recolour = power(covariance(known), -0.5) @ power(covariance(unlabelled), 0.5)
-        head = source.fitted((known @ recolour.astype(np.float32) + mean.astype(np.float32)).astype(np.float32))
+        head = source.fitted(
+            (known @ recolour.astype(np.float32) + mean.astype(np.float32)).astype(np.float32)
+        )
         return lambda clips: head.predict(scaled.applied(clips.features))
 
 

@@ -1,8 +1,9 @@
-"""Standardisation of each corpus with its own unlabelled mean and scale: z = (x - mean_corpus) / scale_corpus.
+"""Standardisation of each corpus with its own unlabelled mean and scale: z = (x - mean_corpus) /
+scale_corpus.
 
-Source: Schuller et al., "Cross-corpus acoustic emotion recognition: variances and strategies", IEEE Trans. Affective Computing
-1 (2010) (corpus normalisation). Exact for a shift of mean and scale a feature; a target with other shares of the
-classes than the source is shifted by that, too.
+Source: Schuller et al., "Cross-corpus acoustic emotion recognition: variances and strategies", IEEE
+Trans. Affective Computing 1 (2010) (corpus normalisation). Exact for a shift of mean and scale a
+feature; a target with other shares of the classes than the source is shifted by that, too.
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from bimotion.adaptation.standardising import GroupMoments
 class GroupNorm(Method):
     """Logistic regression on features standardised by corpus or, where it is known, by speaker.
 
-    Moments of the target come from the clips adapted to. A corpus or speaker of few or no clips among them has the next larger
-    group's: its corpus's, or those of all of the target.
+    Moments of the target come from the clips adapted to. A corpus or speaker of few or no clips
+    among them has the next larger group's: its corpus's, or those of all of the target.
     """
 
     speakers: bool = False
@@ -30,7 +31,8 @@ class GroupNorm(Method):
 
 @dataclass(frozen=True)
 class CorpusNormNetwork(Method):
-    """The network of the trained methods on features standardised by corpus: what shot and nnpm begin with."""
+    """The network of the trained methods on features standardised by corpus: what shot and nnpm
+    begin with."""
 
     schedule: Schedule = DEFAULT
 
@@ -40,5 +42,7 @@ class CorpusNormNetwork(Method):
 
 METHODS = (
     GroupNorm("corpus-norm", "Corpus z-normalisation (Schuller et al. 2010)", "corpus-norm"),
-    CorpusNormNetwork("corpus-norm-network", "Corpus z-normalisation (network)", "corpus-norm", seeded=True),
+    CorpusNormNetwork(
+        "corpus-norm-network", "Corpus z-normalisation (network)", "corpus-norm", seeded=True
+    ),
 )

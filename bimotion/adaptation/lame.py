@@ -1,12 +1,13 @@
 """LAME: the source's posteriors, moved so that neighbouring target clips agree.
 
-Source: Boudiaf et al., "Parameter-free online test-time adaptation", CVPR 2022, arXiv 2201.05718, objective and its
-concave-convex update: minimise
-sum_i KL(z_i || q_i) - 1/2 sum_ij w_ij z_i.z_j, by z_i <- softmax(log q_i + sum_j w_ij z_j), with w the affinity of k nearest
-neighbours (k = 5, made symmetric, as that update's bound asks; with 1/2 a fixed point is where the gradient is 0). Written
-from the formulas. Theirs runs batch by batch; ours takes all clips that are predicted together, so their order is
-irrelevant, and there is no inductive form. It sharpens what the source believes: where that is mostly wrong in a
-neighbourhood, it becomes entirely wrong.
+Source: Boudiaf et al., "Parameter-free online test-time adaptation", CVPR 2022, arXiv 2201.05718,
+objective and its concave-convex update: minimise
+sum_i KL(z_i || q_i) - 1/2 sum_ij w_ij z_i.z_j, by z_i <- softmax(log q_i + sum_j w_ij z_j), with w
+the affinity of k nearest neighbours (k = 5, made symmetric, as that update's bound asks; with 1/2 a
+fixed point is where the gradient is 0). Written from the formulas. Theirs runs batch by batch; ours
+takes all clips that are predicted together, so their order is irrelevant, and there is no inductive
+form. It sharpens what the source believes: where that is mostly wrong in a neighbourhood, it
+becomes entirely wrong.
 """
 
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ ITERATIONS, TOLERANCE = 100, 1e-6
 
 
 def agreed(posteriors: np.ndarray, affinity) -> np.ndarray:
-    """The update until it stands still. `posteriors`: (n, n_classes); `affinity`: sparse, symmetric, (n, n).
+    """The update until it stands still. `posteriors`: (n, n_classes); `affinity`: sparse,
+    symmetric, (n, n).
 
     >>> from scipy.sparse import csr_array
-    >>> agreed(np.array([[0.9, 0.1], [0.4, 0.6]]), csr_array([[0, 1], [1, 0]])).argmax(axis=1).tolist()
+    >>> agreed(np.array([[0.9, 0.1], [0.4, 0.6]]), csr_array([[0, 1], [1,
+    ...     0]])).argmax(axis=1).tolist()
     [0, 0]
     """
     unary = np.log(np.maximum(posteriors, 1e-12))
@@ -52,7 +55,11 @@ class Lame(Method):
             from scipy.sparse import csr_array
 
             n, beside = len(clips), nearest(scaled.applied(clips.features), self.k)
-            ends = np.arange(0, beside.size + 1, beside.shape[1]) if beside.size else np.zeros(n + 1, int)
+            ends = (
+                np.arange(0, beside.size + 1, beside.shape[1])
+                if beside.size
+                else np.zeros(n + 1, int)
+            )
             directed = csr_array((np.ones(beside.size), beside.ravel(), ends), shape=(n, n))
             return agreed(source.head.predict(clips.features), (directed + directed.T) / 2)
 

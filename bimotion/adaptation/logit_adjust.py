@@ -1,9 +1,11 @@
-"""Correction of the source's posteriors for other shares of the classes: p'(c|x) ~ p(c|x) * target(c) / source(c).
+"""Correction of the source's posteriors for other shares of the classes: p'(c|x) ~ p(c|x) *
+target(c) / source(c).
 
-Source: Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities", Neural
-Computation 14 (2002), eqs. 2.4 (correction) and 2.9 (EM). `uniform` takes equal target shares, `em` estimates them from the
-unlabelled target; the true shares are never used: that would be an oracle. EM is consistent only where p(x|c) is the same in
-both domains and the posteriors are calibrated; under a shift of features it may drop classes.
+Source: Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a priori
+probabilities", Neural Computation 14 (2002), eqs. 2.4 (correction) and 2.9 (EM). `uniform` takes
+equal target shares, `em` estimates them from the unlabelled target; the true shares are never used:
+that would be an oracle. EM is consistent only where p(x|c) is the same in both domains and the
+posteriors are calibrated; under a shift of features it may drop classes.
 """
 
 from dataclasses import dataclass
@@ -16,9 +18,11 @@ ITERATIONS, TOLERANCE = 1000, 1e-8
 
 
 def em_shares(posteriors: np.ndarray, source_shares: np.ndarray) -> np.ndarray:
-    """Shares of the classes in the target, float64 (n_classes,), from the source's posteriors, (n, n_classes): eq. 2.9.
+    """Shares of the classes in the target, float64 (n_classes,), from the source's posteriors, (n,
+    n_classes): eq. 2.9.
 
-    >>> em_shares(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), np.array([0.5, 0.5])).tolist()
+    >>> em_shares(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), np.array([0.5,
+    ...     0.5])).tolist()
     [0.75, 0.25]
     """
     shares = source_shares
@@ -50,6 +54,14 @@ class LogitAdjustment(Method):
 
 
 METHODS = (
-    LogitAdjustment("logit-adjust-uniform", "Logit adjustment, uniform prior", "logit-adjust", target_seen=False, em=False),
-    LogitAdjustment("logit-adjust-em", "Logit adjustment, prior by EM (Saerens et al. 2002)", "logit-adjust"),
+    LogitAdjustment(
+        "logit-adjust-uniform",
+        "Logit adjustment, uniform prior",
+        "logit-adjust",
+        target_seen=False,
+        em=False,
+    ),
+    LogitAdjustment(
+        "logit-adjust-em", "Logit adjustment, prior by EM (Saerens et al. 2002)", "logit-adjust"
+    ),
 )

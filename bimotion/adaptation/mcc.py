@@ -1,9 +1,9 @@
 """MCC: the network is trained so that its predictions on the target confuse no pair of classes.
 
-Source: Jin et al., "Minimum class confusion for versatile domain adaptation", ECCV 2020, arXiv 1912.03699, section 3.2:
-probabilities at temperature 2.5, clips weighted by 1 + exp(-entropy), the classes' correlation matrix normalised by rows,
-the mean over classes of what lies off its diagonal. It aligns nothing: like all that trust the source's predictions, it
-needs them to be mostly right.
+Source: Jin et al., "Minimum class confusion for versatile domain adaptation", ECCV 2020, arXiv
+1912.03699, section 3.2: probabilities at temperature 2.5, clips weighted by 1 + exp(-entropy), the
+classes' correlation matrix normalised by rows, the mean over classes of what lies off its diagonal.
+It aligns nothing: like all that trust the source's predictions, it needs them to be mostly right.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ def confusion(logits, temperature: float = 2.5):
     """Mean share of a class's mass that falls on others, from logits, tensor (n, n_classes).
 
     >>> import torch
-    >>> round(float(confusion(torch.zeros(4, 2))), 6), round(float(confusion(100 * torch.eye(2))), 6)
+    >>> round(float(confusion(torch.zeros(4, 2))), 6), round(float(confusion(100 * torch.eye(2))),
+    ...     6)
     (0.5, 0.0)
     """
     p = (logits / temperature).softmax(dim=1)

@@ -1,5 +1,5 @@
-"""The source memory of nnpm.py, a reconstruction: features of source clips with their labels, and the vote of a clip's
-neighbours in it."""
+"""The source memory of nnpm.py, a reconstruction: features of source clips with their labels, and
+the vote of a clip's neighbours in it."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,25 @@ CLIPS_A_CLASS = 256
 
 
 def slots(labels: np.ndarray, n_classes: int, seed: int, most: int = MOST_SLOTS) -> np.ndarray:
-    """Row numbers of the source clips in the memory, ascending: at most `most`, and of no class more than its equal part.
+    """Row numbers of the source clips in the memory, ascending: at most `most`, and of no class
+    more than its equal part.
 
     >>> slots(np.array([0, 0, 0, 0, 1]), 2, seed=0, most=4).size
     3
     """
     order = np.random.default_rng(seed).permutation(len(labels))
-    return np.sort(np.concatenate([order[labels[order] == place][: most // n_classes] for place in range(n_classes)]))
+    return np.sort(
+        np.concatenate(
+            [order[labels[order] == place][: most // n_classes] for place in range(n_classes)]
+        )
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Of b clips among N slots. `similarities`: (b, N). `places`: candidates' slots, int64 (b, largest k), of which only those
-    `within`, bool of that shape, count. `votes`: (b, n_classes), rows sum to 1.
+    """Of b clips among N slots. `similarities`: (b, N). `places`: candidates' slots, int64 (b,
+    largest k), of which only those `within`, bool of that shape, count. `votes`: (b, n_classes),
+    rows sum to 1.
     """
 
     similarities: object
@@ -33,7 +39,8 @@ class Neighbours:
 
 
 class Memory:
-    """`features`: unit rows, tensor (N, d); `labels`: int64 tensor (N,); `rows`: which source clips they are, of `n_source`."""
+    """`features`: unit rows, tensor (N, d); `labels`: int64 tensor (N,); `rows`: which source clips
+    they are, of `n_source`."""
 
     def __init__(self, features, labels, rows: np.ndarray, n_source: int, n_classes: int):
         import torch
@@ -59,8 +66,8 @@ class Memory:
         self.threshold = float(pairs.median()) if len(pairs) else 0.0
 
     def update(self, rows, embedded, keep: float) -> None:
-        """Slots of a source batch move to its features: M <- unit(keep M + (1 - keep) f). Rows without a slot change
-        nothing."""
+        """Slots of a source batch move to its features: M <- unit(keep M + (1 - keep) f). Rows
+        without a slot change nothing."""
         from torch.nn.functional import normalize
 
         slot = self.slot[rows]
@@ -69,15 +76,20 @@ class Memory:
         self.features[slot[held]] = normalize(moved, dim=1)
 
     def neighbours(self, embedded, *, prior_correction: bool) -> Neighbours:
-        """Candidates: the k most similar slots, k = clip(#{s > threshold}, 10, 5 % of the slots). Vote of a class: the sum
-        of its candidates' max(s, 0), divided by its share of the memory (`prior_correction`), normalised."""
+        """Candidates: the k most similar slots, k = clip(#{s > threshold}, 10, 5 % of the slots).
+        Vote of a class: the sum of its candidates' max(s, 0), divided by its share of the memory
+        (`prior_correction`), normalised."""
         import torch
 
         similarities = embedded @ self.features.T
         n = len(self.labels)
         fewest = min(FEWEST_CANDIDATES, n)
         with torch.no_grad():
-            k = (similarities > self.threshold).sum(dim=1).clamp(fewest, max(fewest, int(LARGEST_SHARE * n)))
+            k = (
+                (similarities > self.threshold)
+                .sum(dim=1)
+                .clamp(fewest, max(fewest, int(LARGEST_SHARE * n)))
+            )
             values, places = similarities.topk(int(k.max()), dim=1)
             within = torch.arange(values.shape[1]) < k[:, None]
             votes = torch.zeros(len(embedded), len(self.shares))

@@ -1,10 +1,13 @@
-"""What an adaptation method is: a labelled source and unlabelled target clips in, a predictor for target clips out.
+"""What an adaptation method is: a labelled source and unlabelled target clips in, a predictor for
+target clips out.
 
-Classes are exclusive. Every method here needs one distribution over classes for a clip (priors, centroids, confusions), so a
-reference is int8, shape (n, n_classes), with exactly one 1 a row; -1 (not annotated by the clip's corpus) counts as absent.
-A class without a positive source clip gets probability 0, as everywhere (models/heads.py).
+Classes are exclusive. Every method here needs one distribution over classes for a clip (priors,
+centroids, confusions), so a reference is int8, shape (n, n_classes), with exactly one 1 a row; -1
+(not annotated by the clip's corpus) counts as absent. A class without a positive source clip gets
+probability 0, as everywhere (models/heads.py).
 
-Target labels cannot be seen: `Clips` has no place for them, nor for anything but features, corpus and speaker.
+Target labels cannot be seen: `Clips` has no place for them, nor for anything but features, corpus
+and speaker.
 """
 
 from abc import ABC, abstractmethod
@@ -20,11 +23,13 @@ from bimotion.models.heads import LogisticHead
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clips:
-    """Unlabelled clips. `features`: float32, shape (n, dim). `corpora`, `speakers`: shape (n,), names; a speaker may be None.
+    """Unlabelled clips. `features`: float32, shape (n, dim). `corpora`, `speakers`: shape (n,),
+    names; a speaker may be None.
 
     Raises SettingError.
 
-    >>> Clips(np.zeros((2, 3), np.float32), ["tess", "tess"], ["tess/OAF", None]).take([1]).speakers.tolist()
+    >>> Clips(np.zeros((2, 3), np.float32), ["tess", "tess"], ["tess/OAF",
+    ...     None]).take([1]).speakers.tolist()
     [None]
     """
 
@@ -36,8 +41,15 @@ class Clips:
         for name in ("corpora", "speakers"):
             object.__setattr__(self, name, np.array(list(getattr(self, name)), dtype=object))
         features = self.features
-        if not isinstance(features, np.ndarray) or features.dtype != np.float32 or features.ndim != 2:
-            found = f"{getattr(features, 'dtype', type(features).__name__)} of shape {np.shape(features)}"
+        if (
+            not isinstance(features, np.ndarray)
+            or features.dtype != np.float32
+            or features.ndim != 2
+        ):
+            found = (
+                f"{getattr(features, 'dtype', type(features).__name__)} of shape "
+                f"{np.shape(features)}"
+            )
             raise SettingError(f"features: expected float32 of shape (n, dim), found {found}")
         if not len(features) == len(self.corpora) == len(self.speakers):
             found = f"{len(features)}, {len(self.corpora)} and {len(self.speakers)}"
@@ -55,7 +67,8 @@ class Clips:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Labelled clips. `reference`: int8, shape (n, n_classes), one 1 a row (see above). Raises SettingError.
+    """Labelled clips. `reference`: int8, shape (n, n_classes), one 1 a row (see above). Raises
+    SettingError.
 
     >>> clips = Clips(np.eye(3, dtype=np.float32), ["tess"] * 3, [None] * 3)
     >>> source = Source(clips, np.array([[1, 0, 0], [0, -1, 1], [0, 0, 1]], np.int8))
@@ -68,15 +81,25 @@ class Source:
 
     def __post_init__(self):
         if len(self.reference) != len(self.clips):
-            raise SettingError(f"expected a reference for {len(self.clips)} source clips, found {len(self.reference)}")
+            raise SettingError(
+                f"expected a reference for {len(self.clips)} source clips, found "
+                f"{len(self.reference)}"
+            )
         if ((self.reference == 1).sum(axis=1) != 1).any():
-            raise SettingError("adaptation: expected exactly one class a source clip; choose a schema of exclusive classes")
+            raise SettingError(
+                "adaptation: expected exactly one class a source clip; choose a schema of "
+                "exclusive classes"
+            )
         if self.trained.sum() < 2:
-            raise SettingError(f"adaptation: expected two classes or more in the source, found {self.trained.sum()}")
+            raise SettingError(
+                "adaptation: expected two classes or more in the source, found "
+                f"{self.trained.sum()}"
+            )
 
     @cached_property
     def trained(self) -> np.ndarray:
-        """Bool (n_classes,): classes with a positive clip. Methods number these from 0, in order."""
+        """Bool (n_classes,): classes with a positive clip. Methods number these from 0, in
+        order."""
         return (self.reference == 1).any(axis=0)
 
     @cached_property
@@ -107,7 +130,9 @@ class Source:
     def fitted(self, features: np.ndarray) -> LogisticHead:
         """Logistic regression on other features of the source clips, float32 (n, any dim)."""
         head = LogisticHead()
-        head.fit(features, np.eye(self.n_trained, dtype=np.int8)[self.labels], exclusive=True, seed=0)
+        head.fit(
+            features, np.eye(self.n_trained, dtype=np.int8)[self.labels], exclusive=True, seed=0
+        )
         return head
 
 
@@ -122,10 +147,11 @@ Predictor = Callable[[Clips], np.ndarray]
 class Method(ABC):
     """One method, as it is listed. Subclasses define `adapt` and add their settings as fields.
 
-    `title`: for people; says "reconstruction" where it is one. `family`: what else it may be asked for by, with its relatives.
-    `target_seen`: unlabelled target audio is used. `inductive`: clips may be predicted that were not adapted to; where False,
-    a prediction depends on the other clips that are predicted with it. `seeded`: results depend on the seed. `order_free`: the
-    order of target rows is irrelevant; where False, minibatches of target clips are drawn by row number.
+    `title`: for people; says "reconstruction" where it is one. `family`: what else it may be asked
+    for by, with its relatives. `target_seen`: unlabelled target audio is used. `inductive`: clips
+    may be predicted that were not adapted to; where False, a prediction depends on the other clips
+    that are predicted with it. `seeded`: results depend on the seed. `order_free`: the order of
+    target rows is irrelevant; where False, minibatches of target clips are drawn by row number.
     """
 
     name: str
@@ -140,7 +166,10 @@ class Method(ABC):
     def require(self, setting: str) -> None:
         """Raise SettingError where it has no form for a setting."""
         if setting == "inductive" and not self.inductive:
-            raise SettingError(f"{self.name}: expected the transductive setting: it predicts clips from one another")
+            raise SettingError(
+                f"{self.name}: expected the transductive setting: it predicts clips from one "
+                "another"
+            )
 
     @abstractmethod
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
@@ -148,7 +177,8 @@ class Method(ABC):
 
 
 def transductive(method: Method, source: Source, target: Clips, *, seed: int) -> np.ndarray:
-    """Adapt to all of the target, predict all of it: probabilities, float64 (n, n_classes). Raises SettingError.
+    """Adapt to all of the target, predict all of it: probabilities, float64 (n, n_classes). Raises
+    SettingError.
 
     >>> from bimotion.adaptation import METHODS
     >>> clips = Clips(np.array([[-1], [1]], np.float32), ["tess"] * 2, [None] * 2)
@@ -159,8 +189,11 @@ def transductive(method: Method, source: Source, target: Clips, *, seed: int) ->
     return _predicted(method, source, target, target, seed)
 
 
-def inductive(method: Method, source: Source, target: Clips, test: Clips, *, seed: int) -> np.ndarray:
-    """Adapt to `target`, predict `test`, other clips: probabilities, float64 (len(test), n_classes). Raises SettingError."""
+def inductive(
+    method: Method, source: Source, target: Clips, test: Clips, *, seed: int
+) -> np.ndarray:
+    """Adapt to `target`, predict `test`, other clips: probabilities, float64 (len(test),
+    n_classes). Raises SettingError."""
     method.require("inductive")
     return _predicted(method, source, target, test, seed)
 
@@ -168,10 +201,14 @@ def inductive(method: Method, source: Source, target: Clips, test: Clips, *, see
 def _predicted(method: Method, source: Source, target: Clips, test: Clips, seed: int) -> np.ndarray:
     for clips in (target, test):
         if type(clips) is not Clips:
-            raise SettingError(f"target: expected Clips, which have no labels, found {type(clips).__name__}")
+            raise SettingError(
+                f"target: expected Clips, which have no labels, found {type(clips).__name__}"
+            )
         if clips.features.shape[1] != source.clips.features.shape[1]:
             found = f"{source.clips.features.shape[1]} and {clips.features.shape[1]}"
-            raise SettingError(f"expected source and target features of one dimension, found {found}")
+            raise SettingError(
+                f"expected source and target features of one dimension, found {found}"
+            )
     if not len(target):
         raise SettingError("no target clips to adapt to")
     probabilities = np.zeros((len(test), len(source.trained)))

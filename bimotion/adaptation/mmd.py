@@ -1,9 +1,10 @@
 """MMD: the network is trained so that kernel means of source and target features coincide.
 
-Source: Long et al., "Learning transferable features with deep adaptation networks", ICML 2015, arXiv 1502.02791, on one
-layer: squared maximum mean discrepancy (Gretton et al., JMLR 13 (2012), eq. 5, biased) with a sum of Gaussian kernels whose
-widths are 1/4, 1/2, 1, 2 and 4 times the minibatch's mean squared distance. It matches marginals: where class shares differ
-between domains, it must tear classes apart.
+Source: Long et al., "Learning transferable features with deep adaptation networks", ICML 2015,
+arXiv 1502.02791, on one layer: squared maximum mean discrepancy (Gretton et al., JMLR 13 (2012),
+eq. 5, biased) with a sum of Gaussian kernels whose widths are 1/4, 1/2, 1, 2 and 4 times the
+minibatch's mean squared distance. It matches marginals: where class shares differ between domains,
+it must tear classes apart.
 """
 
 from dataclasses import dataclass

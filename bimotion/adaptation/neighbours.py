@@ -1,4 +1,5 @@
-"""Nearest neighbours of clips among themselves, a block of rows at a time: no n x n matrix is ever held."""
+"""Nearest neighbours of clips among themselves, a block of rows at a time: no n x n matrix is ever
+held."""
 
 import numpy as np
 
@@ -6,7 +7,8 @@ BLOCK_ROWS = 512
 
 
 def nearest(features: np.ndarray, k: int) -> np.ndarray:
-    """The k other rows with the largest cosine, int64, shape (n, min(k, n - 1)), of float32 features, shape (n, dim).
+    """The k other rows with the largest cosine, int64, shape (n, min(k, n - 1)), of float32
+    features, shape (n, dim).
 
     >>> nearest(np.array([[1, 0], [2, 0.1], [0, 1]], np.float32), 1).ravel().tolist()
     [1, 0, 1]
@@ -17,6 +19,7 @@ def nearest(features: np.ndarray, k: int) -> np.ndarray:
     found = torch.empty(len(unit), min(k, len(unit) - 1), dtype=torch.int64)
     for start in range(0, len(unit), BLOCK_ROWS):
         cosines = unit[start : start + BLOCK_ROWS] @ unit.T
-        cosines[torch.arange(len(cosines)), start + torch.arange(len(cosines))] = -2.0  # not its own neighbour
+        # not its own neighbour
+        cosines[torch.arange(len(cosines)), start + torch.arange(len(cosines))] = -2.0
         found[start : start + BLOCK_ROWS] = cosines.topk(found.shape[1], dim=1).indices
     return found.numpy()

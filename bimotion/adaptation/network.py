@@ -1,9 +1,11 @@
-"""The network that all trained methods share, and training it on the source with a loss on the target beside it.
+"""The network that all trained methods share, and training it on the source with a loss on the
+target beside it.
 
-Frozen features -> standardised -> at most 256 principal axes -> linear 256 -> ReLU -> linear 128 -> unit length, f; logits =
-10 f W + b. One network, one optimizer and one schedule for all; beside their target losses, shot (which smooths the
-source's labels and then trains the encoder alone) and nnpm (whose source loss gives way to its target loss) differ in what
-their files say. No test ever chooses a step: training ends when the schedule does.
+Frozen features -> standardised -> at most 256 principal axes -> linear 256 -> ReLU -> linear 128 ->
+unit length, f; logits = 10 f W + b. One network, one optimizer and one schedule for all; beside
+their target losses, shot (which smooths the source's labels and then trains the encoder alone) and
+nnpm (whose source loss gives way to its target loss) differ in what their files say. No test ever
+chooses a step: training ends when the schedule does.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,12 +19,14 @@ from bimotion.adaptation.standardising import GroupMoments, moments
 
 HIDDEN, WIDTH, LOGIT_SCALE = 256, 128, 10.0
 MOST_AXES = HIDDEN
-"""The first layer looks along as many directions; training on thousands of features takes four times as long, to no use."""
+"""The first layer looks along as many directions; training on thousands of features takes four
+times as long, to no use."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train: 20 passes over the source, but at least `fewest_steps` and at most `most_steps` minibatches.
+    """How long to train: 20 passes over the source, but at least `fewest_steps` and at most
+    `most_steps` minibatches.
 
     >>> Schedule().steps(600), Schedule().steps(1500), Schedule().steps(62000)
     (100, 240, 300)
@@ -44,8 +48,8 @@ DEFAULT = Schedule()
 
 @contextmanager
 def one_thread():
-    """Within it, torch uses one thread: steps are too small to share, on a busy machine sharing them takes twenty times as
-    long, and sums then do not hang on the number of cores."""
+    """Within it, torch uses one thread: steps are too small to share, on a busy machine sharing
+    them takes twenty times as long, and sums then do not hang on the number of cores."""
     import torch
 
     before = torch.get_num_threads()
@@ -57,14 +61,17 @@ def one_thread():
 
 
 class Network:
-    """Encoder and linear classifier; its weights depend on the seed alone, and torch's global generator is left as it was."""
+    """Encoder and linear classifier; its weights depend on the seed alone, and torch's global
+    generator is left as it was."""
 
     def __init__(self, dim: int, n_classes: int, seed: int):
         import torch
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.encoder = torch.nn.Sequential(torch.nn.Linear(dim, HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, WIDTH))
+            self.encoder = torch.nn.Sequential(
+                torch.nn.Linear(dim, HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, WIDTH)
+            )
             self.classifier = torch.nn.Linear(WIDTH, n_classes)
 
     def parameters(self) -> list:
@@ -100,11 +107,13 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What a network sees of the source, of the target, and how target clips become that: standardised features, on the
-    first MOST_AXES principal axes of the source where they are more (of the source, so that it holds no target).
+    """What a network sees of the source, of the target, and how target clips become that:
+    standardised features, on the first MOST_AXES principal axes of the source where they are more
+    (of the source, so that it holds no target).
 
-    `by_corpus`: each corpus with its own unlabelled moments, which is batch normalisation with statistics per domain (Li et
-    al. 2016, arXiv 1603.04779) in the limit of one batch; otherwise all with the source's.
+    `by_corpus`: each corpus with its own unlabelled moments, which is batch normalisation with
+    statistics per domain (Li et al. 2016, arXiv 1603.04779) in the limit of one batch; otherwise
+    all with the source's.
     """
 
     source: np.ndarray
@@ -115,10 +124,18 @@ class Inputs:
     def of(cls, source: Source, target: Clips, *, by_corpus: bool) -> "Inputs":
         """Of a source and a target."""
         if ("inputs", by_corpus) not in source.made:
-            scaled = GroupMoments(source.clips, speakers=False) if by_corpus else moments(source.clips.features).of_clips
+            scaled = (
+                GroupMoments(source.clips, speakers=False)
+                if by_corpus
+                else moments(source.clips.features).of_clips
+            )
             standardised = scaled(source.clips)
             axes = principal_axes(standardised)
-            source.made["inputs", by_corpus] = scaled, axes, standardised if axes is None else standardised @ axes
+            source.made["inputs", by_corpus] = (
+                scaled,
+                axes,
+                standardised if axes is None else standardised @ axes,
+            )
         scaled, axes, seen = source.made["inputs", by_corpus]
         if by_corpus:
             scaled = GroupMoments(target, speakers=False)
@@ -130,10 +147,12 @@ class Inputs:
 
 
 def principal_axes(standardised: np.ndarray) -> np.ndarray | None:
-    """The first MOST_AXES principal axes of features of mean 0, float32, shape (dim, axes), fewer where there are no more; None
-    where the features are no more than that. Each axis points to where its largest component is positive.
+    """The first MOST_AXES principal axes of features of mean 0, float32, shape (dim, axes), fewer
+    where there are no more; None where the features are no more than that. Each axis points to
+    where its largest component is positive.
 
-    >>> found = principal_axes(np.eye(300, dtype=np.float32) * np.arange(300, 0, -1, dtype=np.float32))
+    >>> found = principal_axes(np.eye(300, dtype=np.float32) * np.arange(300, 0, -1,
+    ...     dtype=np.float32))
     >>> found.shape, bool(np.allclose(found, np.eye(300)[:, :256]))
     ((300, 256), True)
     """
@@ -147,7 +166,8 @@ def principal_axes(standardised: np.ndarray) -> np.ndarray | None:
 
 
 def minibatches(n: int, size: int, generator) -> Iterator:
-    """Row numbers, tensors of min(size, n), without end: every pass in another order, what does not fill a batch left out."""
+    """Row numbers, tensors of min(size, n), without end: every pass in another order, what does not
+    fill a batch left out."""
     import torch
 
     while True:
@@ -157,21 +177,31 @@ def minibatches(n: int, size: int, generator) -> Iterator:
 
 
 TargetLoss = Callable[..., object]
-"""(progress in [0, 1), source f, target f, target logits) -> a scalar tensor, added to the source's cross-entropy."""
+"""(progress in [0, 1), source f, target f, target logits) -> a scalar tensor, added to the source's
+cross-entropy."""
 
 
 @one_thread()
 def trained(
-    network: Network, inputs: Inputs, labels: np.ndarray, schedule: Schedule, seed: int,
-    target_loss: TargetLoss | None = None, extra: list | None = None, smoothing: float = 0.0,
-) -> None:  # fmt: skip
-    """Train in place: cross-entropy on the source (labels smoothed) plus `target_loss`; `extra`: its own weights."""
+    network: Network,
+    inputs: Inputs,
+    labels: np.ndarray,
+    schedule: Schedule,
+    seed: int,
+    target_loss: TargetLoss | None = None,
+    extra: list | None = None,
+    smoothing: float = 0.0,
+) -> None:
+    """Train in place: cross-entropy on the source (labels smoothed) plus `target_loss`; `extra`:
+    its own weights."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     xs, xt, ys = (torch.from_numpy(array) for array in (inputs.source, inputs.target, labels))
     optimizer = torch.optim.AdamW(
-        [*network.parameters(), *(extra or [])], lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        [*network.parameters(), *(extra or [])],
+        lr=schedule.learning_rate,
+        weight_decay=schedule.weight_decay,
     )
     of_source = minibatches(len(xs), schedule.batch_size, generator)
     of_target = minibatches(len(xt), schedule.batch_size, generator)
@@ -179,7 +209,9 @@ def trained(
     for step in range(steps):
         rows = next(of_source)
         fs = network.embed(xs[rows])
-        loss = torch.nn.functional.cross_entropy(network.logits(fs), ys[rows], label_smoothing=smoothing)
+        loss = torch.nn.functional.cross_entropy(
+            network.logits(fs), ys[rows], label_smoothing=smoothing
+        )
         if target_loss is not None:
             ft = network.embed(xt[next(of_target)])
             loss = loss + target_loss(step / steps, fs, ft, network.logits(ft))
@@ -189,9 +221,15 @@ def trained(
 
 
 def aligned(
-    source: Source, target: Clips, target_loss: TargetLoss | None, schedule: Schedule, seed: int, *,
-    by_corpus: bool = False, extra: list | None = None,
-) -> Predictor:  # fmt: skip
+    source: Source,
+    target: Clips,
+    target_loss: TargetLoss | None,
+    schedule: Schedule,
+    seed: int,
+    *,
+    by_corpus: bool = False,
+    extra: list | None = None,
+) -> Predictor:
     """A network trained on the source with a loss on the target, as a predictor."""
     inputs = Inputs.of(source, target, by_corpus=by_corpus)
     network = Network(inputs.source.shape[1], source.n_trained, seed)

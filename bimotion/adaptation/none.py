@@ -1,8 +1,9 @@
 """No adaptation: the floor under all methods.
 
-`none` is logistic regression on the source, the head of the probe track (models/heads.py), and the start of logit-adjust, lame
-and speaker-clusters. `none-network` is the network that all trained methods share, without a target loss: what mmd, mcc and t3a
-gain over it is theirs, not the network's. (dann, shot and nnpm standardise by corpus: their control is corpus-norm-network.)
+`none` is logistic regression on the source, the head of the probe track (models/heads.py), and the
+start of logit-adjust, lame and speaker-clusters. `none-network` is the network that all trained
+methods share, without a target loss: what mmd, mcc and t3a gain over it is theirs, not the
+network's. (dann, shot and nnpm standardise by corpus: their control is corpus-norm-network.)
 """
 
 from dataclasses import dataclass
@@ -31,5 +32,7 @@ class NoAdaptationNetwork(Method):
 
 METHODS = (
     NoAdaptation("none", "Source only (logistic regression)", "none", target_seen=False),
-    NoAdaptationNetwork("none-network", "Source only (network)", "none", target_seen=False, seeded=True),
+    NoAdaptationNetwork(
+        "none-network", "Source only (network)", "none", target_seen=False, seeded=True
+    ),
 )

@@ -1,23 +1,33 @@
 """SHOT: the source's classifier is frozen, and its encoder trained on the target alone to fit it.
 
-Source: Liang, Hu and Feng, "Do we really need to access the source data? Source hypothesis transfer for unsupervised domain
-adaptation", ICML 2020, arXiv 2002.08546: label-smoothed source training, information maximisation (its L_IM:
-small entropy of each prediction, large entropy of their mean), pseudo labels from cosine centroids weighted by predictions,
-then from the centroids of those labels once more, weighted 0.3. Its batch normalisation is re-estimated on the target:
-here, moments by corpus. The large entropy of the mean assumes a target with balanced classes.
+Source: Liang, Hu and Feng, "Do we really need to access the source data? Source hypothesis transfer
+for unsupervised domain adaptation", ICML 2020, arXiv 2002.08546: label-smoothed source training,
+information maximisation (its L_IM: small entropy of each prediction, large entropy of their mean),
+pseudo labels from cosine centroids weighted by predictions, then from the centroids of those labels
+once more, weighted 0.3. Its batch normalisation is re-estimated on the target: here, moments by
+corpus. The large entropy of the mean assumes a target with balanced classes.
 """
 
 from dataclasses import dataclass
 
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
-from bimotion.adaptation.network import DEFAULT, Inputs, Network, Schedule, minibatches, one_thread, trained
+from bimotion.adaptation.network import (
+    DEFAULT,
+    Inputs,
+    Network,
+    Schedule,
+    minibatches,
+    one_thread,
+    trained,
+)
 
 STEPS_A_ROUND = 30  # between two estimates of the pseudo labels
 SMOOTHING = 0.1
 
 
 def pseudo_labels(embedded, probabilities):
-    """Class of the nearest centroid, int64 tensor (n,), from unit features (n, d) and probabilities (n, n_classes)."""
+    """Class of the nearest centroid, int64 tensor (n,), from unit features (n, d) and probabilities
+    (n, n_classes)."""
     from torch.nn.functional import normalize, one_hot
 
     weights = probabilities
@@ -32,7 +42,9 @@ def information(logits):
     """Mean entropy of predictions less the entropy of their mean, a scalar."""
     p = logits.softmax(dim=1)
     mean = p.mean(dim=0)
-    return (mean * mean.clamp(min=1e-8).log()).sum() - (p * p.clamp(min=1e-8).log()).sum(dim=1).mean()
+    return (mean * mean.clamp(min=1e-8).log()).sum() - (p * p.clamp(min=1e-8).log()).sum(
+        dim=1
+    ).mean()
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,9 @@ class Shot(Method):
                     pseudo = pseudo_labels(embedded, network.logits(embedded).softmax(dim=1))
             rows = next(batches)
             logits = network.logits(network.embed(xt[rows]))
-            loss = information(logits) + self.pseudo_weight * torch.nn.functional.cross_entropy(logits, pseudo[rows])
+            loss = information(logits) + self.pseudo_weight * torch.nn.functional.cross_entropy(
+                logits, pseudo[rows]
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

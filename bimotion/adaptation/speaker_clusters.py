@@ -1,12 +1,15 @@
-"""A speaker's clips grouped into clusters of emotions at inference, each clip labelled with its cluster.
+"""A speaker's clips grouped into clusters of emotions at inference, each clip labelled with its
+cluster.
 
-Source of the idea: Lachut, "Inference-only speaker adaptation improves cross-lingual speech emotion recognition", PolEval
-2025 Workshop, whose greedy cluster assignment forms centroids of emotions among a speaker's utterances. Only its abstract
-was at hand, so this is a reconstruction; the clustering is ours: for each speaker, EM of a mixture with one spherical
-Gaussian a class and a shared variance over the source's centred log-posteriors, begun from the posteriors scaled to equal
-weight a class, with mixture weights held halfway to uniform. It repairs a bias towards some classes that a speaker brings
-along; it assumes that each speaker has all classes and splits one into several where not. Clips of unknown speakers, or of
-speakers with fewer than 4 clips a class, keep the source's posteriors.
+Source of the idea: Lachut, "Inference-only speaker adaptation improves cross-lingual speech emotion
+recognition", PolEval 2025 Workshop, whose greedy cluster assignment forms centroids of emotions
+among a speaker's utterances. Only its abstract was at hand, so this is a reconstruction; the
+clustering is ours: for each speaker, EM of a mixture with one spherical Gaussian a class and a
+shared variance over the source's centred log-posteriors, begun from the posteriors scaled to equal
+weight a class, with mixture weights held halfway to uniform. It repairs a bias towards some classes
+that a speaker brings along; it assumes that each speaker has all classes and splits one into
+several where not. Clips of unknown speakers, or of speakers with fewer than 4 clips a class, keep
+the source's posteriors.
 """
 
 from dataclasses import dataclass
@@ -21,7 +24,8 @@ ITERATIONS, CLIPS_A_CLASS = 50, 4
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """One speaker's clusters: `centroids` (n_classes, n_classes), `variance`, `shares` (n_classes,)."""
+    """One speaker's clusters: `centroids` (n_classes, n_classes), `variance`, `shares`
+    (n_classes,)."""
 
     centroids: np.ndarray
     variance: float
@@ -36,7 +40,8 @@ class Mixture:
 
 
 def centred(posteriors: np.ndarray) -> np.ndarray:
-    """Log-posteriors less their mean over the classes: what a linear classifier says before the softmax."""
+    """Log-posteriors less their mean over the classes: what a linear classifier says before the
+    softmax."""
     logs = np.log(np.maximum(posteriors, 1e-12))
     return logs - logs.mean(axis=1, keepdims=True)
 
@@ -45,7 +50,8 @@ def mixture(posteriors: np.ndarray) -> Mixture:
     """Fitted to one speaker's posteriors, (n, n_classes)."""
     places, n_classes = centred(posteriors), posteriors.shape[1]
     weights = np.maximum(posteriors, 1e-12)
-    weights = weights / weights.sum(axis=0)  # a class that the source hardly sees still begins with a centroid
+    # a class that the source hardly sees still begins with a centroid
+    weights = weights / weights.sum(axis=0)
     weights = weights / weights.sum(axis=1, keepdims=True)
     for _ in range(ITERATIONS):
         mass = weights.sum(axis=0) + 1e-9
@@ -61,7 +67,8 @@ def mixture(posteriors: np.ndarray) -> Mixture:
 
 @dataclass(frozen=True)
 class SpeakerClusters(Method):
-    """Mixtures of the speakers that were adapted to; other speakers keep the source's posteriors."""
+    """Mixtures of the speakers that were adapted to; other speakers keep the source's
+    posteriors."""
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
         posteriors, fewest = source.head.predict(target.features), CLIPS_A_CLASS * source.n_trained
@@ -83,6 +90,8 @@ class SpeakerClusters(Method):
 
 METHODS = (
     SpeakerClusters(
-        "speaker-clusters", "Clusters of a speaker's clips (reconstruction, after Lachut 2025)", "speaker-clusters"
+        "speaker-clusters",
+        "Clusters of a speaker's clips (reconstruction, after Lachut 2025)",
+        "speaker-clusters",
     ),
 )

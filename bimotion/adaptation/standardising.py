@@ -1,4 +1,5 @@
-"""Mean and scale of features, and features less the mean over the scale: of all clips, of a corpus, of a speaker."""
+"""Mean and scale of features, and features less the mean over the scale: of all clips, of a corpus,
+of a speaker."""
 
 from dataclasses import dataclass
 
@@ -8,7 +9,8 @@ from bimotion.adaptation.method import Clips
 
 BLOCK_ROWS = 4096
 FEW_CLIPS = 8
-"""A corpus or speaker with fewer clips has no statistics of its own: their error would be as large as the shift."""
+"""A corpus or speaker with fewer clips has no statistics of its own: their error would be as large
+as the shift."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +41,19 @@ def moments(features: np.ndarray) -> Moments:
     ([2.0, 5.0], [1.0, 1.0])
     """
     mean = features.mean(axis=0, dtype=np.float64)
-    blocks = (features[start : start + BLOCK_ROWS] - mean for start in range(0, len(features), BLOCK_ROWS))
+    blocks = (
+        features[start : start + BLOCK_ROWS] - mean for start in range(0, len(features), BLOCK_ROWS)
+    )
     scale = np.sqrt(sum((block**2).sum(axis=0) for block in blocks) / len(features))
     return Moments(mean, np.where(scale <= 1e-6 * np.maximum(np.abs(mean), 1e-30), 1.0, scale))
 
 
 class GroupMoments:
-    """Moments of each corpus of some clips and, if asked for, of each speaker; calling it standardises clips with them.
+    """Moments of each corpus of some clips and, if asked for, of each speaker; calling it
+    standardises clips with them.
 
-    A clip is standardised with its speaker's moments if they are known, else its corpus's, else those of all the clips.
+    A clip is standardised with its speaker's moments if they are known, else its corpus's, else
+    those of all the clips.
 
     >>> clips = Clips(np.arange(16, dtype=np.float32)[:, None], ["a"] * 8 + ["b"] * 8, [None] * 16)
     >>> found = GroupMoments(clips, speakers=False)(clips)
@@ -57,7 +63,11 @@ class GroupMoments:
 
     def __init__(self, clips: Clips, *, speakers: bool):
         self.pooled, self.known = moments(clips.features), {}
-        of_speakers = [group for group in groups(clips, speakers=True) if group[1] is not None] if speakers else []
+        of_speakers = (
+            [group for group in groups(clips, speakers=True) if group[1] is not None]
+            if speakers
+            else []
+        )
         for corpus, speaker, rows in of_speakers + groups(clips, speakers=False):
             if len(rows) >= FEW_CLIPS:
                 self.known[corpus, speaker] = moments(clips.features[rows])
@@ -67,15 +77,19 @@ class GroupMoments:
         """float32, shape (n, dim)."""
         found = np.empty_like(clips.features)
         for corpus, speaker, rows in groups(clips, speakers=self.speakers):
-            key = next((key for key in ((corpus, speaker), (corpus, None)) if key in self.known), None)
+            key = next(
+                (key for key in ((corpus, speaker), (corpus, None)) if key in self.known), None
+            )
             found[rows] = (self.known[key] if key else self.pooled).applied(clips.features[rows])
         return found
 
 
 def groups(clips: Clips, *, speakers: bool) -> list[tuple[str, str | None, np.ndarray]]:
-    """(corpus, speaker, row numbers), by first appearance; without `speakers`, or where it is not known, the speaker is
-    None."""
+    """(corpus, speaker, row numbers), by first appearance; without `speakers`, or where it is not
+    known, the speaker is None."""
     found: dict[tuple, list[int]] = {}
-    for row, key in enumerate(zip(clips.corpora, clips.speakers if speakers else [None] * len(clips), strict=True)):
+    for row, key in enumerate(
+        zip(clips.corpora, clips.speakers if speakers else [None] * len(clips), strict=True)
+    ):
         found.setdefault(key, []).append(row)
     return [(*key, np.array(rows)) for key, rows in found.items()]

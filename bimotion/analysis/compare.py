@@ -1,6 +1,8 @@
-"""What a reader of several results asks: who is better, whom can nobody separate, how do groups differ, what did leakage add.
+"""What a reader of several results asks: who is better, whom can nobody separate, how do groups
+differ, what did leakage add.
 
-Tables of `bimotion compare`, from the predictions of finished runs; statistics/ computes, this words it.
+Tables of `bimotion compare`, from the predictions of finished runs; statistics/ computes, this
+words it.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,16 +56,22 @@ class Run:
 
 
 def load(folders: Sequence[Path]) -> list[Run]:
-    """Runs of some folders; those of `bimotion project`, which lie beside runs, are passed over. Raises RecordError."""
-    runs = [Path(folder) for folder in folders if not (Path(folder) / record.COVERAGE_FILE).is_file()]
+    """Runs of some folders; those of `bimotion project`, which lie beside runs, are passed over.
+    Raises RecordError."""
+    runs = [
+        Path(folder) for folder in folders if not (Path(folder) / record.COVERAGE_FILE).is_file()
+    ]
     if not runs:
-        raise RecordError(f"expected folders of runs, found only drawings of `bimotion project`: {some(map(str, folders))}")
+        raise RecordError(
+            "expected folders of runs, found only drawings of `bimotion project`: "
+            f"{some(map(str, folders))}"
+        )
     return [Run(*rescoring.read(folder)) for folder in runs]
 
 
 def questions(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs that answer the same question together: of one split, schema and set of clips. Raises SettingError for a run that
-    stands twice."""
+    """Runs that answer the same question together: of one split, schema and set of clips. Raises
+    SettingError for a run that stands twice."""
     found: dict[str, list[Run]] = {}
     for one in runs:
         asked = (one.result.split, one.result.schema, one.result.data.fingerprint)
@@ -74,21 +82,27 @@ def questions(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def comparison_tables(runs: Sequence[Run]) -> list[Table]:
-    """Every pair on the same clips, Holm-corrected over its settings, and ranks where there are several. Of more than
-    MOST_PAIRED runs, the pairs with one alone: one that is not adapted, if there is such. Raises SettingError where the runs
-    are not of the same question."""
+    """Every pair on the same clips, Holm-corrected over its settings, and ranks where there are
+    several. Of more than MOST_PAIRED runs, the pairs with one alone: one that is not adapted, if
+    there is such. Raises SettingError where the runs are not of the same question."""
     for one in runs[1:]:
         _check_comparable(runs[0].result, one.result)
     pairs = list(combinations(runs, 2))
     if len(runs) > MOST_PAIRED:
-        first = min(runs, key=lambda run: run.result.adapt is not None and run.result.adapt.method != "none")
+        first = min(
+            runs, key=lambda run: run.result.adapt is not None and run.result.adapt.method != "none"
+        )
         pairs = [(other, first) for other in runs if other is not first]
     tables = [_pair_table(one, other) for one, other in pairs]
     if len(runs) > 1:
         tables.append(_rank_table(runs))
         if len(runs) > MOST_PAIRED:
-            tables[-1].notes.append(f"pairs: with {pairs[0][1].name} alone; all of them for at most {MOST_PAIRED} runs")
-        tables[-1].notes += [f"{one.result.title}: {adapt.summary}" for one in runs if (adapt := one.result.adapt)]
+            tables[-1].notes.append(
+                f"pairs: with {pairs[0][1].name} alone; all of them for at most {MOST_PAIRED} runs"
+            )
+        tables[-1].notes += [
+            f"{one.result.title}: {adapt.summary}" for one in runs if (adapt := one.result.adapt)
+        ]
         tables[-1].notes += warnings(runs[0].result)
     return tables
 
@@ -101,31 +115,55 @@ def _check_comparable(first: Result, other: Result) -> None:
     ):
         if one != two:
             shown = [getattr(value, "rule", getattr(value, "name", value)) for value in (one, two)]
-            found = " and ".join(map(str, shown)) if shown[0] != shown[1] else f"two versions of {shown[0]}"
-            raise SettingError(f"cannot compare {first.key} and {other.key}: expected the same {name}, found {found}")
+            found = (
+                " and ".join(map(str, shown))
+                if shown[0] != shown[1]
+                else f"two versions of {shown[0]}"
+            )
+            raise SettingError(
+                f"cannot compare {first.key} and {other.key}: expected the same {name}, found "
+                f"{found}"
+            )
 
 
 def _shared(runs: Sequence[Run]) -> list[Setting]:
     """Settings that all runs have predictions of."""
-    shared = [setting for setting in runs[0].settings if all(setting in one.settings for one in runs[1:])]
+    shared = [
+        setting for setting in runs[0].settings if all(setting in one.settings for one in runs[1:])
+    ]
     if not shared:
-        raise SettingError(f"cannot compare {', '.join(one.name for one in runs)}: they share no setting")
+        raise SettingError(
+            f"cannot compare {', '.join(one.name for one in runs)}: they share no setting"
+        )
     return shared
 
 
 def _pair_table(one: Run, other: Run) -> Table:
     found = compare(one.predictions, other.predictions, _shared([one, other]), one.schema)
     table = Table(
-        f"{one.name} less {other.name}: weighted F1, points", ["setting", "difference", "95 % interval", "p (Holm)", "verdict"]
+        f"{one.name} less {other.name}: weighted F1, points",
+        ["setting", "difference", "95 % interval", "p (Holm)", "verdict"],
     )
     notes = IntervalNotes()
     for row in found:
-        setting = f"{row.setting.transfer} {row.setting.method}: {row.setting.training_set} -> {row.setting.test}"
+        setting = (
+            f"{row.setting.transfer} {row.setting.method}: {row.setting.training_set} -> "
+            f"{row.setting.test}"
+        )
         p = "-" if row.p_holm is None else f"{row.p_holm:.4f}"
-        table.rows.append([setting, points(row.difference.value), notes.of(row.difference), p, _verdict(row, one, other)])
+        table.rows.append(
+            [
+                setting,
+                points(row.difference.value),
+                notes.of(row.difference),
+                p,
+                _verdict(row, one, other),
+            ]
+        )
     n_apart = sum(row.p_holm is not None and row.p_holm < 0.05 for row in found)
     table.notes.append(
-        f"separated in {n_apart} of {len(found)} settings; speakers are the units, p corrected over the settings"
+        f"separated in {n_apart} of {len(found)} settings; speakers are the units, p "
+        "corrected over the settings"
     )
     table.notes += notes.found
     return table
@@ -139,21 +177,44 @@ def _verdict(row, one: Run, other: Run) -> str:
 
 
 def _rank_table(runs: Sequence[Run]) -> Table:
-    """By the mean of the in-group (or zero-shot) settings over cells; of runs that are adapted, of those across groups,
-    which is what adaptation is for."""
+    """By the mean of the in-group (or zero-shot) settings over cells; of runs that are adapted, of
+    those across groups, which is what adaptation is for."""
     shared, adapted = _shared(runs), any(one.result.adapt for one in runs)
-    own = [setting for setting in shared if setting.transfer in ("in-group", "zero-shot") and not setting.corpora]
-    settings = ([setting for setting in shared if setting.transfer != "in-group"] if adapted else own) or shared
+    own = [
+        setting
+        for setting in shared
+        if setting.transfer in ("in-group", "zero-shot") and not setting.corpora
+    ]
+    settings = (
+        [setting for setting in shared if setting.transfer != "in-group"] if adapted else own
+    ) or shared
     draws = BootstrapDraws()
     means = {
-        one.name: combined(mean_known, *(headline(one.predictions, setting, one.schema, draws, METRIC) for setting in settings))
+        one.name: combined(
+            mean_known,
+            *(
+                headline(one.predictions, setting, one.schema, draws, METRIC)
+                for setting in settings
+            ),
+        )
         for one in runs
     }
     across = all(setting.transfer in CROSS for setting in settings)
     of = f"{len(settings)} settings across groups" if across else "cells"
-    table = Table(f"Ranks by the mean over {of} of weighted F1", ["rank", "95 % interval", "group", "model", "mean"])
+    table = Table(
+        f"Ranks by the mean over {of} of weighted F1",
+        ["rank", "95 % interval", "group", "model", "mean"],
+    )
     for rank in ranks(means):
-        table.rows.append([str(rank.rank), f"{rank.low} to {rank.high}", str(rank.group), rank.name, percent(rank.estimate)])
+        table.rows.append(
+            [
+                str(rank.rank),
+                f"{rank.low} to {rank.high}",
+                str(rank.group),
+                rank.name,
+                percent(rank.estimate),
+            ]
+        )
     table.notes.append(
         "models of one group cannot be separated from its first; cells: "
         + ", ".join(dict.fromkeys(str(s.test) for s in settings))
@@ -162,9 +223,13 @@ def _rank_table(runs: Sequence[Run]) -> Table:
 
 
 def group_tables(run: Run, ages: pd.Series | None = None) -> list[Table]:
-    """Gaps between ages and languages, the worst cell, what transfer keeps, calibration; `ages`: clip id -> measured years."""
+    """Gaps between ages and languages, the worst cell, what transfer keeps, calibration; `ages`:
+    clip id -> measured years."""
     name = run.name
-    table = Table(f"Groups: {name}, weighted F1", ["what", "value", "95 % interval", "a group-blind model gives", "p"])
+    table = Table(
+        f"Groups: {name}, weighted F1",
+        ["what", "value", "95 % interval", "a group-blind model gives", "p"],
+    )
     notes = IntervalNotes()
     table.rows += [gap_row(gap, notes) for gap in gaps(run.predictions, run.settings, run.schema)]
     table.notes += [*notes.found, *warnings(run.result)]
@@ -175,7 +240,8 @@ def group_tables(run: Run, ages: pd.Series | None = None) -> list[Table]:
 
 
 def gap_row(gap: Gap, notes: "IntervalNotes") -> list[str]:
-    """What it is of, value, interval, chance and p of a gap: ratios as they are, the worst cell in %, differences in points."""
+    """What it is of, value, interval, chance and p of a gap: ratios as they are, the worst cell in
+    %, differences in points."""
     name = {"worst": f"worst cell: {gap.of}", "transfer": f"transfer ratio, {gap.of}"}.get(
         gap.kind, f"{gap.kind} gap, {gap.of}"
     )
@@ -188,55 +254,82 @@ def gap_row(gap: Gap, notes: "IntervalNotes") -> list[str]:
 
 def calibration_table(run: Run) -> Table:
     """Expected calibration error of every setting, mean over seeds."""
-    table = Table(f"Calibration: {run.name}, expected calibration error of the arg-max", ["setting", "ECE", "clips"])
+    table = Table(
+        f"Calibration: {run.name}, expected calibration error of the arg-max",
+        ["setting", "ECE", "clips"],
+    )
     for setting in run.settings:
         rows = run.predictions[
-            (run.predictions["train"] == setting.training_set) & (run.predictions["cell"] == str(setting.test))
+            (run.predictions["train"] == setting.training_set)
+            & (run.predictions["cell"] == str(setting.test))
         ]
-        errors = [expected_calibration_error(test_set(part, None)) for _, part in rows.groupby("seed")]
+        errors = [
+            expected_calibration_error(test_set(part, None)) for _, part in rows.groupby("seed")
+        ]
         known = [error for error in errors if error is not None]
         shown = f"{np.mean(known):.3f}" if known else "-"
-        table.rows.append([f"{setting.training_set} -> {setting.test}", shown, str(rows["id"].nunique())])
+        table.rows.append(
+            [f"{setting.training_set} -> {setting.test}", shown, str(rows["id"].nunique())]
+        )
     return table
 
 
 def _age_table(run: Run, ages: pd.Series) -> Table:
     title = f"Age threshold: {run.name}, younger less elderly speakers of measured age"
-    table = Table(title, ["training set", "language", "elderly from", "younger", "elderly", "gap", "95 % interval"])
+    table = Table(
+        title,
+        ["training set", "language", "elderly from", "younger", "elderly", "gap", "95 % interval"],
+    )
     notes = IntervalNotes()
     for row in age_gaps(run.predictions, ages, run.schema):
         counts = [
-            f"{n} clips, {speakers} speakers" for n, speakers in zip((row.n_younger, row.n_elderly), row.speakers, strict=True)
+            f"{n} clips, {speakers} speakers"
+            for n, speakers in zip((row.n_younger, row.n_elderly), row.speakers, strict=True)
         ]
-        found = [points(row.difference.value), notes.of(row.difference)] if row.difference else ["-", "one side is empty"]
+        found = (
+            [points(row.difference.value), notes.of(row.difference)]
+            if row.difference
+            else ["-", "one side is empty"]
+        )
         table.rows.append([row.training_set, row.language, str(row.threshold), *counts, *found])
     if not table.rows:
-        table.notes.append("no training set was tested on both ages of a language with measured ages on both sides")
+        table.notes.append(
+            "no training set was tested on both ages of a language with measured ages on both sides"
+        )
     table.notes += notes.found
     return table
 
 
 def leakage_tables(runs: Sequence[Run]) -> list[Table]:
-    """`paper` less `disjoint`, for every model of which both were run: what speakers that training shows add to a score."""
+    """`paper` less `disjoint`, for every model of which both were run: what speakers that training
+    shows add to a score."""
     tables = []
     for one, other in combinations(runs, 2):
         paper, disjoint = (one, other) if one.result.split.rule == "paper" else (other, one)
         same = ("model", "track", "adapt", "schema", "seeds")
         rules = (paper.result.split.rule, disjoint.result.split.rule)
-        if rules == ("paper", "disjoint") and all(getattr(one.result, n) == getattr(other.result, n) for n in same):
+        if rules == ("paper", "disjoint") and all(
+            getattr(one.result, n) == getattr(other.result, n) for n in same
+        ):
             tables.append(_leakage_table(paper, disjoint))
     return tables
 
 
 def _leakage_table(paper: Run, disjoint: Run) -> Table:
-    """The two test on other clips: independent samples, as far as anybody knows. The interval of their difference is made of
-    theirs, which know how few the speakers are: Newcombe, Statistics in Medicine 17 (1998) 873, method 10."""
+    """The two test on other clips: independent samples, as far as anybody knows. The interval of
+    their difference is made of theirs, which know how few the speakers are: Newcombe, Statistics in
+    Medicine 17 (1998) 873, method 10."""
     title = f"Leakage premium: {paper.result.title}, split paper less disjoint, weighted F1, points"
     table = Table(title, ["setting", "paper", "disjoint", "premium", "95 % interval"])
     theirs = {_place(score): score for score in disjoint.result.scores}
     for score in paper.result.scores:
         other = theirs.get(_place(score))
-        if score.metric != METRIC or score.pooling != "mean" or other is None or None in (score.value, other.value):
+        if (
+            score.metric != METRIC
+            or score.pooling != "mean"
+            or other is None
+            or None in (score.value, other.value)
+        ):
             continue
         shown = "-"
         if None not in (score.low, other.low):
@@ -244,17 +337,34 @@ def _leakage_table(paper: Run, disjoint: Run) -> Table:
             below = np.hypot(score.value - score.low, other.high - other.value)
             above = np.hypot(score.high - score.value, other.value - other.low)
             shown = f"{points(premium - below)} to {points(premium + above)}"
-        setting = f"{score.transfer} {score.method}: {'+'.join(score.train) or 'nothing'} -> {score.test}, seed {score.seed}"
+        setting = (
+            f"{score.transfer} {score.method}: {'+'.join(score.train) or 'nothing'} -> "
+            f"{score.test}, seed {score.seed}"
+        )
         values = [percent(score.value), percent(other.value), points(score.value - other.value)]
         table.rows.append([setting, *values, shown])
-    shared = sorted({name for name, used in disjoint.result.data.corpora.items() if used.speakers_shared})
+    shared = sorted(
+        {name for name, used in disjoint.result.data.corpora.items() if used.speakers_shared}
+    )
     if shared:
-        table.notes.append(f"disjoint cannot keep speakers apart in {', '.join(shared)}: the premium is too small there")
+        table.notes.append(
+            f"disjoint cannot keep speakers apart in {', '.join(shared)}: the premium is too "
+            "small there"
+        )
     return table
 
 
 def _place(score) -> tuple:
-    return score.transfer, score.method, tuple(score.train), score.test, score.corpus, score.pooling, score.metric, score.seed
+    return (
+        score.transfer,
+        score.method,
+        tuple(score.train),
+        score.test,
+        score.corpus,
+        score.pooling,
+        score.metric,
+        score.seed,
+    )
 
 
 @dataclass
@@ -268,7 +378,9 @@ class IntervalNotes:
         if interval.low is None:
             return interval.reason or "-"
         if interval.clusters != "speaker":
-            self._say("(clips): clips were drawn, for no speaker is known there; (mixed): in some corpora")
+            self._say(
+                "(clips): clips were drawn, for no speaker is known there; (mixed): in some corpora"
+            )
         if interval.reason:
             self._say(interval.reason)
         mark = {"speaker": "", "clip": " (clips)", "mixed": " (mixed)"}[interval.clusters]

@@ -21,7 +21,8 @@ ENVIRONMENT = """Environment variables:
 
 BIMOTION_CORPORA: folder with one sub-folder a corpus, where --corpora is not given.
 
-BIMOTION_CACHE: folder of indices and features (default: $XDG_CACHE_HOME/bimotion, else ~/.cache/bimotion); safe to delete.
+BIMOTION_CACHE: folder of indices and features, safe to delete (default: $XDG_CACHE_HOME/bimotion,
+else ~/.cache/bimotion).
 
 HF_HOME, HF_TOKEN, HF_HUB_OFFLINE: as everywhere with the Hugging Face Hub."""
 GO_ON = ("evaluate", "project", "coverage", "publish")
@@ -30,7 +31,8 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(
-    help="Speech emotion recognition across languages and age groups: datasets, protocol, evaluation.",
+    help="Speech emotion recognition across languages and age groups: datasets, protocol, "
+    "evaluation.",
     epilog=ENVIRONMENT,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -61,19 +63,25 @@ def _show_version(is_asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Entry point: errors that users can mend are one message and exit code 2, never a traceback."""
+    """Entry point: errors that users can mend are one message and exit code 2, never a
+    traceback."""
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, _nowhere(number))
-        getattr(sys, name).reconfigure(errors="backslashreplace")  # any encoding shows what it can, and the rest as \\u2192
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # of each retry; what comes of them is one line of ours
+        # any encoding shows what it can, and the rest as \\u2192
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+    # of each retry; what comes of them is one line of ours
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         app()
     except BimotionError as error:
@@ -81,7 +89,10 @@ def main() -> None:
     except OSError as error:  # a full disk, a folder without permission, a file that vanished
         _refuse(f"{error.filename or 'input or output'}: {error.strerror or error}")
     except UnicodeEncodeError as error:  # Parquet, Arrow and HTML hold UTF-8 only
-        _refuse(f"expected names that are UTF-8 text, found {error.object[:200]!r}: rename the file or folder")
+        _refuse(
+            f"expected names that are UTF-8 text, found {error.object[:200]!r}: rename the file "
+            "or folder"
+        )
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             _say_interrupted()
@@ -89,7 +100,8 @@ def main() -> None:
 
 
 def _nowhere(number: int) -> TextIO:
-    """In place of a stream that whoever started this process has closed: of workers too, and no other file takes its number."""
+    """In place of a stream that whoever started this process has closed: of workers too, and no
+    other file takes its number."""
     opened = os.open(os.devnull, os.O_RDWR)
     if opened == number:
         os.set_inheritable(opened, True)
@@ -101,7 +113,11 @@ def _nowhere(number: int) -> TextIO:
 
 def _say_interrupted() -> None:
     goes_on = any(word in GO_ON for word in sys.argv[1:2])
-    kept = "what is done is kept: the same command goes on from there" if goes_on else "no half-written file is left"
+    kept = (
+        "what is done is kept: the same command goes on from there"
+        if goes_on
+        else "no half-written file is left"
+    )
     print(f"bimotion: stopped by Ctrl-C; {kept}", file=sys.stderr)
 
 

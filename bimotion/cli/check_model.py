@@ -12,19 +12,29 @@ from bimotion.errors import BimotionError
 
 
 def check_model(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Hub id or folder of an audio model, or bimotion/prosody.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Hub id or folder of an audio model, or bimotion/prosody."
+        ),
+    ],
     revision: Revision = None,
     trust_remote_code: TrustRemoteCode = False,
     require_safetensors: RequireSafetensors = False,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load a model, send made-up clips through it, say what it hears and what a run costs; exit code 1 if it cannot be used."""
+    """Load a model, send made-up clips through it, say what it hears and what a run costs; exit
+    code 1 if it cannot be used."""
     from bimotion.evaluation.model_check import check_model as check
     from bimotion.models.weights import ModelSpec
 
     spec = ModelSpec(
-        model, revision=revision, trust_remote_code=trust_remote_code, device=device, require_safetensors=require_safetensors
+        model,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        device=device,
+        require_safetensors=require_safetensors,
     )
     try:
         found = check(spec)

@@ -14,19 +14,29 @@ from bimotion.errors import SettingError, some
 
 
 def compare(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of finished runs: one or more.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders of finished runs: one or more.")
+    ],
     corpora: Root = None,
     corpus: Corpus = (),
     only: Only = (),
     ages: Annotated[
-        bool, typer.Option("--ages", help="Age gaps at 55, 60 and 65 years too; needs the corpora, which hold the ages.")
+        bool,
+        typer.Option(
+            "--ages",
+            help="Age gaps at 55, 60 and 65 years too; needs the corpora, which hold the ages.",
+        ),
     ] = False,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="With --ages: go on where clips of the runs are missing there.")
+        bool,
+        typer.Option(
+            "--allow-missing", help="With --ages: go on where clips of the runs are missing there."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Which of some runs is better, and what cannot be separated; gaps between groups; what leakage added."""
+    """Which of some runs is better, and what cannot be separated; gaps between groups; what leakage
+    added."""
     from bimotion.analysis import compare as comparing
 
     runs = comparing.load(folders)
@@ -34,10 +44,17 @@ def compare(
     if ages:
         from bimotion.data import manifest
 
-        used = names(only) or sorted({name for run in runs for name in run.predictions["corpus"].unique()})
+        used = names(only) or sorted(
+            {name for run in runs for name in run.predictions["corpus"].unique()}
+        )
         places = locations(corpus)
-        found = manifest.build(corpora, corpora=used, locations=places, skip_malformed=True, progress=progress())
-        _require_clips({clip for run in runs for clip in run.predictions["id"]} - set(found.table["id"]), allow_missing)
+        found = manifest.build(
+            corpora, corpora=used, locations=places, skip_malformed=True, progress=progress()
+        )
+        _require_clips(
+            {clip for run in runs for clip in run.predictions["id"]} - set(found.table["id"]),
+            allow_missing,
+        )
         measured = found.table[found.table["age_source"] == "measured"]
         known = measured.set_index("id")["age_years"]
     tables = comparing.leakage_tables(runs)
@@ -54,7 +71,8 @@ def compare(
 
 
 def _require_clips(absent: set[str], allow_missing: bool) -> None:
-    """Ages of clips that are missing are unknown: an error, or a warning where the user allows it."""
+    """Ages of clips that are missing are unknown: an error, or a warning where the user allows
+    it."""
     if not absent:
         return
     text = f"{len(absent)} clips of the runs are not among the corpora: {some(sorted(absent))}"

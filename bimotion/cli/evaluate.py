@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bimotion.cli.options import (  # fmt: skip
+from bimotion.cli.options import (
     MODEL_PANEL,
     AdaptSetting,
     AllowMissing,
@@ -32,9 +32,13 @@ from bimotion.cli.terminal import leads, progress, show, verbose, warn_once
 from bimotion.errors import ModelError, SettingError
 from bimotion.io.bounds import MAX_COUNT, MAX_SEED
 
-MODEL = "Hub id or folder of a transformers audio model, or bimotion/prosody, bimotion/majority, bimotion/random."
+MODEL = (
+    "Hub id or folder of a transformers audio model, or bimotion/prosody, bimotion/majority, "
+    "bimotion/random."
+)
 TRAINING = "Track finetune"
-KEEPING = "Track finetune: precision and checkpoints"  # pairs of flags would cut the names of the others at 80 columns
+# pairs of flags would cut the names of the others at 80 columns
+KEEPING = "Track finetune: precision and checkpoints"
 
 
 def evaluate(
@@ -49,41 +53,75 @@ def evaluate(
     batch_seconds: Annotated[
         float | None,
         typer.Option(
-            "--batch-seconds", rich_help_panel=MODEL_PANEL, help="Of audio in one batch. (default: 80 on a CPU, 800 on a GPU)"
+            "--batch-seconds",
+            rich_help_panel=MODEL_PANEL,
+            help="Of audio in one batch. (default: 80 on a CPU, 800 on a GPU)",
         ),
     ] = None,
     corpora: Root = None,
     corpus: Corpus = (),
     only: Only = (),
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.")] = Path("results"),
-    protocol: Annotated[ProtocolName, typer.Option("--protocol", help="Which settings to run.")] = ProtocolName.all,
-    cells: Annotated[list[str], typer.Option("--cells", help="Test in these cells alone, e.g. eng_eld,zho_eld.")] = (),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.")] = Path(
+        "results"
+    ),
+    protocol: Annotated[
+        ProtocolName, typer.Option("--protocol", help="Which settings to run.")
+    ] = ProtocolName.all,
+    cells: Annotated[
+        list[str], typer.Option("--cells", help="Test in these cells alone, e.g. eng_eld,zho_eld.")
+    ] = (),
     split_rule: Annotated[
-        SplitRules, typer.Option("--split-rule", help="paper: the published sizes; disjoint: speakers kept apart; both.")
+        SplitRules,
+        typer.Option(
+            "--split-rule", help="paper: the published sizes; disjoint: speakers kept apart; both."
+        ),
     ] = SplitRules.paper,
-    split_seed: Annotated[int, typer.Option("--split-seed", min=0, max=MAX_SEED, help="Deal clips or speakers again.")] = 0,
+    split_seed: Annotated[
+        int, typer.Option("--split-seed", min=0, max=MAX_SEED, help="Deal clips or speakers again.")
+    ] = 0,
     schema: Annotated[
-        SchemaName, typer.Option("--schema", help="Classes: each corpus's emotions; valence; angry, happy, neutral, sad.")
+        SchemaName,
+        typer.Option(
+            "--schema", help="Classes: each corpus's emotions; valence; angry, happy, neutral, sad."
+        ),
     ] = SchemaName.emotion,
-    seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the head or the training, e.g. 0,1,2.")] = "0",
+    seeds: Annotated[
+        str, typer.Option("--seeds", help="Seeds of the head or the training, e.g. 0,1,2.")
+    ] = "0",
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, max=MAX_COUNT, help="At most N clips of each corpus, cell and part; not submittable."),
+        typer.Option(
+            "--limit",
+            min=1,
+            max=MAX_COUNT,
+            help="At most N clips of each corpus, cell and part; not submittable.",
+        ),
     ] = None,
     allow_missing: AllowMissing = False,
     check_invariance: Annotated[
-        bool, typer.Option("--check-invariance", help="Record how much a clip's batch changes what the model makes of it.")
+        bool,
+        typer.Option(
+            "--check-invariance",
+            help="Record how much a clip's batch changes what the model makes of it.",
+        ),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Run again what is finished.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost, and stop.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Run again what is finished.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its cost, and stop.")
+    ] = False,
     as_json: AsJson = False,
-    log: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done on standard error.")] = False,
+    log: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log what is done on standard error.")
+    ] = False,
     head: Annotated[
         HeadName | None,
         typer.Option(
             "--head",
             rich_help_panel="Track probe",
-            help="layers: learned layer weighting + linear; logistic: regression on the best layer. (default: layers)",
+            help="layers: learned layer weighting + linear; logistic: regression on the best "
+            "layer. (default: layers)",
         ),
     ] = None,
     adapt: Annotated[
@@ -92,8 +130,8 @@ def evaluate(
             "--adapt",
             metavar="METHODS",
             rich_help_panel="Track probe",
-            help="Unsupervised methods in place of the head, e.g. none,coral,nnpm (nnpm: a reconstruction); all of them: all. "
-            "One result each.",
+            help="Unsupervised methods in place of the head, e.g. none,coral,nnpm (nnpm: a "
+            "reconstruction); all of them: all. One result each.",
         ),
     ] = (),
     adapt_setting: Annotated[
@@ -101,35 +139,68 @@ def evaluate(
         typer.Option(
             "--adapt-setting",
             rich_help_panel="Track probe",
-            help="Adapted to all clips of the test cell, or to its train part. (default: transductive)",
+            help="Adapted to all clips of the test cell, or to its train part. (default: "
+            "transductive)",
         ),
     ] = None,
     label_map: Annotated[
         Path | None,
-        typer.Option("--label-map", metavar="FILE", rich_help_panel="Track zero-shot", help="JSON: outputs -> emotions."),
+        typer.Option(
+            "--label-map",
+            metavar="FILE",
+            rich_help_panel="Track zero-shot",
+            help="JSON: outputs -> emotions.",
+        ),
     ] = None,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", rich_help_panel=TRAINING)] = 5e-5,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", rich_help_panel=TRAINING)
+    ] = 5e-5,
     dropout: Annotated[float, typer.Option("--dropout", rich_help_panel=TRAINING)] = 0.1,
     epochs: Annotated[int, typer.Option("--num-train-epochs", rich_help_panel=TRAINING)] = 20,
     patience: Annotated[
         int,
-        typer.Option("--early-stopping-patience", rich_help_panel=TRAINING, help="Epochs without a better loss."),
+        typer.Option(
+            "--early-stopping-patience",
+            rich_help_panel=TRAINING,
+            help="Epochs without a better loss.",
+        ),
     ] = 5,
-    batch_size: Annotated[int, typer.Option("--batch-size", rich_help_panel=TRAINING, help="Clips, over all processes.")] = 8,
-    gradient_accumulation: Annotated[int, typer.Option("--gradient-accumulation-steps", rich_help_panel=TRAINING)] = 1,
+    batch_size: Annotated[
+        int,
+        typer.Option("--batch-size", rich_help_panel=TRAINING, help="Clips, over all processes."),
+    ] = 8,
+    gradient_accumulation: Annotated[
+        int, typer.Option("--gradient-accumulation-steps", rich_help_panel=TRAINING)
+    ] = 1,
     warmup_steps: Annotated[int, typer.Option("--warmup-steps", rich_help_panel=TRAINING)] = 0,
     weight_decay: Annotated[float, typer.Option("--weight-decay", rich_help_panel=TRAINING)] = 0.01,
-    max_gradient_norm: Annotated[float, typer.Option("--max-grad-norm", rich_help_panel=TRAINING)] = 1.0,
-    freeze_feature_encoder: Annotated[bool, typer.Option("--freeze-feature-encoder", rich_help_panel=TRAINING)] = False,
+    max_gradient_norm: Annotated[
+        float, typer.Option("--max-grad-norm", rich_help_panel=TRAINING)
+    ] = 1.0,
+    freeze_feature_encoder: Annotated[
+        bool, typer.Option("--freeze-feature-encoder", rich_help_panel=TRAINING)
+    ] = False,
     lora_rank: Annotated[
-        int | None, typer.Option("--lora-rank", rich_help_panel=TRAINING, help="Low-rank updates alone (extra: peft).")
+        int | None,
+        typer.Option(
+            "--lora-rank", rich_help_panel=TRAINING, help="Low-rank updates alone (extra: peft)."
+        ),
     ] = None,
-    bf16: Annotated[bool | None, typer.Option("--bf16/--no-bf16", rich_help_panel=KEEPING, help="(default: on GPUs)")] = None,
+    bf16: Annotated[
+        bool | None,
+        typer.Option("--bf16/--no-bf16", rich_help_panel=KEEPING, help="(default: on GPUs)"),
+    ] = None,
     save_checkpoints: Annotated[
-        bool, typer.Option("--save-checkpoints/--no-save-checkpoints", rich_help_panel=KEEPING, help="Beside the result.")
+        bool,
+        typer.Option(
+            "--save-checkpoints/--no-save-checkpoints",
+            rich_help_panel=KEEPING,
+            help="Beside the result.",
+        ),
     ] = True,
 ) -> None:
-    """Evaluate a model: in-group, cross-group inference, augmentation and language distance over all cells."""
+    """Evaluate a model: in-group, cross-group inference, augmentation and language distance over
+    all cells."""
     from bimotion.evaluation import run
     from bimotion.results import overview
 
@@ -167,7 +238,15 @@ def evaluate(
         adapts = (setting or "transductive") if adapt else None
         plans = [asked | {"split_rule": rule} for rule in rules]
         known = {"revision": revision, "trust_remote_code": trust_remote_code}
-        _show_plans(model, known, plans, track.value, adapts, len(set(numbers(seeds))) * len(methods), epochs)
+        _show_plans(
+            model,
+            known,
+            plans,
+            track.value,
+            adapts,
+            len(set(numbers(seeds))) * len(methods),
+            epochs,
+        )
         return
     if len(rules) * len(methods) > 1:
         warn_once()
@@ -211,15 +290,17 @@ def evaluate(
 
 
 def _methods(adapt: list[str], setting: str | None) -> list[str | None]:
-    """Names of adaptation methods, one for each result; None: no adaptation. Raises SettingError before any work for one
-    that has no form for the setting; `all` are those that have."""
+    """Names of adaptation methods, one for each result; None: no adaptation. Raises SettingError
+    before any work for one that has no form for the setting; `all` are those that have."""
     from bimotion.adaptation import METHODS, methods_named
 
     asked = names(adapt)
     if asked is None:
         return [None]
     if "all" in asked and len(asked) > 1:
-        raise SettingError(f"--adapt: expected all alone, or names of methods, found {', '.join(asked)}")
+        raise SettingError(
+            f"--adapt: expected all alone, or names of methods, found {', '.join(asked)}"
+        )
     found = methods_named(METHODS if asked == ["all"] else asked)
     if asked == ["all"] and setting == "inductive":
         if absent := [method.name for method in found if not method.inductive]:
@@ -231,7 +312,8 @@ def _methods(adapt: list[str], setting: str | None) -> list[str | None]:
 
 
 def _options(track: TrackName, trained: dict):
-    """FinetuneOptions of track `finetune`; for other tracks None, and an error where the user gave any."""
+    """FinetuneOptions of track `finetune`; for other tracks None, and an error where the user gave
+    any."""
     from bimotion.models.training import FinetuneOptions
 
     options = FinetuneOptions(**trained)
@@ -243,25 +325,42 @@ def _options(track: TrackName, trained: dict):
     return None
 
 
-def _show_plans(model: str, known: dict, asked: list[dict], track: str, adapts: str | None, n_seeds: int, epochs: int) -> None:
+def _show_plans(
+    model: str,
+    known: dict,
+    asked: list[dict],
+    track: str,
+    adapts: str | None,
+    n_seeds: int,
+    epochs: int,
+) -> None:
     from bimotion.analysis import paper_tables
     from bimotion.evaluation import plan as planning
     from bimotion.models.inputs import heard_s
 
     window, rate = _window(model, known)
     for one in asked:
-        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in one.items()}
+        fields = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in one.items()
+        }
         request = planning.Request(**fields)
-        labelled, plan = planning.plan(request, progress(), trains=track != "zero-shot", adapts=adapts)
+        labelled, plan = planning.plan(
+            request, progress(), trains=track != "zero-shot", adapts=adapts
+        )
         durations_s = labelled.table.loc[plan.rows(), "duration_s"].to_numpy()
         hours = float(durations_s.sum()) / 3600
         heard_h = hours if window is None else heard_s(durations_s, window, rate) / 3600
         visited, trains = epochs if track == "finetune" else None, track != "zero-shot"
-        show(paper_tables.plan_table(plan, hours, heard_h=heard_h, trains=trains, n_seeds=n_seeds, epochs=visited))
+        show(
+            paper_tables.plan_table(
+                plan, hours, heard_h=heard_h, trains=trains, n_seeds=n_seeds, epochs=visited
+            )
+        )
 
 
 def _window(model: str, known: dict) -> tuple[int | None, int]:
-    """Samples and rate of the one window that a model hears, whatever the clip; (None, 1): it hears the clip, or who knows."""
+    """Samples and rate of the one window that a model hears, whatever the clip; (None, 1): it hears
+    the clip, or who knows."""
     from bimotion.models.inputs import fixed_window
     from bimotion.models.weights import ModelSpec, configured
 
@@ -270,7 +369,10 @@ def _window(model: str, known: dict) -> tuple[int | None, int]:
     try:
         config, extractor, rate = configured(ModelSpec(model, **known))
     except ModelError as error:
-        print(f"what the model hears is not known ({error}): the plan counts the clips as they are", file=sys.stderr)
+        print(
+            f"what the model hears is not known ({error}): the plan counts the clips as they are",
+            file=sys.stderr,
+        )
         return None, 1
     return fixed_window(config, extractor, rate), rate
 
@@ -288,8 +390,16 @@ def _report(result, folder: Path) -> None:
 def _report_skipped(result) -> None:
     if result.skipped:
         reasons = sorted({reason for skip in result.skipped for reason in skip.reason.split("; ")})
-        n_run = len({(score.transfer, score.method, tuple(score.train), score.test) for score in result.scores})
-        print(f"{len(result.skipped)} of {len(result.skipped) + n_run} settings skipped: {'; '.join(reasons)}")
+        n_run = len(
+            {
+                (score.transfer, score.method, tuple(score.train), score.test)
+                for score in result.scores
+            }
+        )
+        print(
+            f"{len(result.skipped)} of {len(result.skipped) + n_run} settings skipped: "
+            f"{'; '.join(reasons)}"
+        )
 
 
 def _report_methods(found: list, rules: list[str], output: Path) -> None:
@@ -306,10 +416,14 @@ def _report_methods(found: list, rules: list[str], output: Path) -> None:
 
 
 def score(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run: result.json and predictions.parquet.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder of a run: result.json and predictions.parquet."),
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Compute the scores of a run again from its predictions, without torch; exit code 1 where any differs."""
+    """Compute the scores of a run again from its predictions, without torch; exit code 1 where any
+    differs."""
     from bimotion.analysis import paper_tables
     from bimotion.results import rescoring
 
@@ -319,5 +433,7 @@ def score(
     else:
         show(*paper_tables.transfer_tables(again))
     if again.scores != result.scores:
-        print(f"{folder}: the recorded scores differ from those of the predictions", file=sys.stderr)
+        print(
+            f"{folder}: the recorded scores differ from those of the predictions", file=sys.stderr
+        )
         raise typer.Exit(1)

@@ -15,11 +15,19 @@ from bimotion.errors import SettingError, printable, some
 if TYPE_CHECKING:
     from bimotion.leaderboard.board import Board
 
-app = typer.Typer(help="Submissions: check them, make the board and its page.", no_args_is_help=True)
-Submissions = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of submissions: <org>__<model>/<run key>/.")]
+app = typer.Typer(
+    help="Submissions: check them, make the board and its page.", no_args_is_help=True
+)
+Submissions = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder of submissions: <org>__<model>/<run key>/.")
+]
 Receipts = Annotated[
     Path | None,
-    typer.Option("--receipts", metavar="DIR", help="Folder of receipts. (default: receipts, beside the folder of submissions)"),
+    typer.Option(
+        "--receipts",
+        metavar="DIR",
+        help="Folder of receipts. (default: receipts, beside the folder of submissions)",
+    ),
 ]
 Site = Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")]
 
@@ -34,23 +42,33 @@ class Format(StrEnum):
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="One submission, or a folder of them.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="One submission, or a folder of them.")
+    ],
     corpora: Root = None,
     corpus: Corpus = (),
     only: Only = (),
     labels: Annotated[
-        Path | None, typer.Option("--labels", metavar="FILE", help="From `bimotion labels export`, instead of corpora.")
+        Path | None,
+        typer.Option(
+            "--labels", metavar="FILE", help="From `bimotion labels export`, instead of corpora."
+        ),
     ] = None,
     receipts: Receipts = None,
     baseline: Annotated[
-        bool, typer.Option("--baseline", help="The one submission is a baseline, bimotion/..., that you made yourself.")
+        bool,
+        typer.Option(
+            "--baseline",
+            help="The one submission is a baseline, bimotion/..., that you made yourself.",
+        ),
     ] = False,
     practice: Practice = False,
 ) -> None:
-    """Compute every score again from the predictions and check all that a submission says; exit code 1 where any is refused.
+    """Compute every score again from the predictions and check all that a submission says; exit
+    code 1 where any is refused.
 
-    What is found sound gets a receipt, outside of the submission, which holds for these very files, and is made ready for the
-    board.
+    What is found sound gets a receipt, outside of the submission, which holds for these very files,
+    and is made ready for the board.
     """
     from bimotion.leaderboard import answer_key, receiving, submission
 
@@ -58,15 +76,22 @@ def verify(
         known = answer_key.load(labels)
     else:
         known = answer_key.AnswerKey.of_corpora(
-            corpora, corpora=names(only), locations=locations(corpus), practice=practice, progress=progress()
+            corpora,
+            corpora=names(only),
+            locations=locations(corpus),
+            practice=practice,
+            progress=progress(),
         )
     one = any((path / name).exists() for name in submission.FILES)
     folders = [path] if one else submission.folders(path)
     if not folders:
         raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/, found none")
     root = Path(os.path.abspath(path)).parents[1] if one else path
-    identities = ["/".join(Path(os.path.abspath(folder)).parts[-2:]) for folder in folders]  # no `.` or `..` names one
-    verdicts = receiving.receive(root, identities, known, receipts=receipts, practice=practice, baseline=baseline)
+    # no `.` or `..` names one
+    identities = ["/".join(Path(os.path.abspath(folder)).parts[-2:]) for folder in folders]
+    verdicts = receiving.receive(
+        root, identities, known, receipts=receipts, practice=practice, baseline=baseline
+    )
     refused = sum(not verdict.ok for verdict in verdicts)
     for folder, verdict in zip(folders, verdicts, strict=True):
         print(f"{printable(str(folder))}: {'verified' if verdict.ok else 'REFUSED'}")
@@ -93,12 +118,16 @@ def build(
     _tell_excluded(made, submissions)
     if runs := submission.runs(submissions):
         print(
-            f"{len(runs)} of the folders in {printable(str(submissions))} are runs of `bimotion evaluate`, not submissions: "
-            f"they cannot be verified or ranked; `bimotion submit {printable(str(runs[0]))} ...` makes a submission of one",
+            f"{len(runs)} of the folders in {printable(str(submissions))} are runs of "
+            "`bimotion evaluate`, not submissions: they cannot be verified or ranked; "
+            f"`bimotion submit {printable(str(runs[0]))} ...` makes a submission of one",
             file=sys.stderr,
         )
     if records.names_version(output / "leaderboard.json", board.VERSION_FIELD):
-        print(f"{output / 'leaderboard.json'} is an earlier board, now {board.BOARD_FILE}: remove it", file=sys.stderr)
+        print(
+            f"{output / 'leaderboard.json'} is an earlier board, now {board.BOARD_FILE}: remove it",
+            file=sys.stderr,
+        )
 
 
 def _tell_excluded(made: "Board", submissions: Path) -> None:
@@ -109,9 +138,16 @@ def _tell_excluded(made: "Board", submissions: Path) -> None:
         print(f"not on the board: {one.id}: {one.reason}", file=sys.stderr)
     names, where = ", ".join(submission.FILES), printable(str(submissions))
     if others := submission.passed_over(submissions):
-        print(f"passed over, for they hold none of {names}: {some(printable(str(one)) for one in others)}", file=sys.stderr)
+        print(
+            f"passed over, for they hold none of {names}: "
+            f"{some(printable(str(one)) for one in others)}",
+            file=sys.stderr,
+        )
     if not made.entries and not made.excluded:
-        print(f"no submissions in {where}: expected {where}/<org>__<model>/<run key>/ with {names}", file=sys.stderr)
+        print(
+            f"no submissions in {where}: expected {where}/<org>__<model>/<run key>/ with {names}",
+            file=sys.stderr,
+        )
 
 
 @app.command()
@@ -154,14 +190,20 @@ def export(
 
 @app.command("hub-results")
 def hub_results(
-    dataset: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Dataset repository of the benchmark on the Hub.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files.")] = Path("hub-results"),
-    submissions: Annotated[Path, typer.Option("--submissions", metavar="DIR", help="Folder of submissions.")] = Path(
-        "leaderboard/submissions"
+    dataset: Annotated[
+        str,
+        typer.Argument(metavar="ORG/NAME", help="Dataset repository of the benchmark on the Hub."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files.")] = Path(
+        "hub-results"
     ),
+    submissions: Annotated[
+        Path, typer.Option("--submissions", metavar="DIR", help="Folder of submissions.")
+    ] = Path("leaderboard/submissions"),
     receipts: Receipts = None,
 ) -> None:
-    """Evaluation results as the Hub shows them: .eval_results/*.yaml a model, eval.yaml of the dataset, model-index."""
+    """Evaluation results as the Hub shows them: .eval_results/*.yaml a model, eval.yaml of the
+    dataset, model-index."""
     from bimotion.leaderboard import board
     from bimotion.leaderboard import export as exports
 

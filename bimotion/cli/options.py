@@ -68,62 +68,104 @@ class ProtocolName(StrEnum):
 
 Root = Annotated[
     Path | None,
-    typer.Option("--corpora", metavar="ROOT", help="Folder with one sub-folder a corpus. (default: $BIMOTION_CORPORA)"),
+    typer.Option(
+        "--corpora",
+        metavar="ROOT",
+        help="Folder with one sub-folder a corpus. (default: $BIMOTION_CORPORA)",
+    ),
 ]
 Corpus = Annotated[
     list[str],
-    typer.Option("--corpus", metavar="NAME=PATH", help="Where one corpus lies, if not below ROOT; may be repeated."),
+    typer.Option(
+        "--corpus",
+        metavar="NAME=PATH",
+        help="Where one corpus lies, if not below ROOT; may be repeated.",
+    ),
 ]
 Only = Annotated[
     list[str],
-    typer.Option("--only", metavar="NAME", help="Use these corpora alone, e.g. --only tess --only csed or tess,csed."),
+    typer.Option(
+        "--only",
+        metavar="NAME",
+        help="Use these corpora alone, e.g. --only tess --only csed or tess,csed.",
+    ),
 ]
-Rule = Annotated[SplitRule, typer.Option("--split-rule", help="paper: the published sizes; disjoint: speakers kept apart.")]
-AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Go on without corpora or clips that are not there.")]
+Rule = Annotated[
+    SplitRule,
+    typer.Option("--split-rule", help="paper: the published sizes; disjoint: speakers kept apart."),
+]
+AllowMissing = Annotated[
+    bool, typer.Option("--allow-missing", help="Go on without corpora or clips that are not there.")
+]
 Practice = Annotated[
     bool,
-    typer.Option("--practice", help="Synthetic and incomplete data too, marked: for trying out alone."),
+    typer.Option(
+        "--practice", help="Synthetic and incomplete data too, marked: for trying out alone."
+    ),
 ]
 MODEL_PANEL = "The model"
 Revision = Annotated[
     str | None,
-    typer.Option("--revision", rich_help_panel=MODEL_PANEL, help="Branch, tag or commit of the model on the Hub."),
+    typer.Option(
+        "--revision",
+        rich_help_panel=MODEL_PANEL,
+        help="Branch, tag or commit of the model on the Hub.",
+    ),
 ]
 TrustRemoteCode = Annotated[
-    bool, typer.Option("--trust-remote-code", rich_help_panel=MODEL_PANEL, help="Run the model's own code (recorded).")
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        rich_help_panel=MODEL_PANEL,
+        help="Run the model's own code (recorded).",
+    ),
 ]
 RequireSafetensors = Annotated[
     bool,
     typer.Option(
-        "--require-safetensors", rich_help_panel=MODEL_PANEL, help="Refuse pickled weights, though no code of theirs would run."
+        "--require-safetensors",
+        rich_help_panel=MODEL_PANEL,
+        help="Refuse pickled weights, though no code of theirs would run.",
     ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option("--device", rich_help_panel=MODEL_PANEL, help="cpu, cuda, cuda:1, ... (default: cuda if there is one)"),
+    typer.Option(
+        "--device",
+        rich_help_panel=MODEL_PANEL,
+        help="cpu, cuda, cuda:1, ... (default: cuda if there is one)",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Listen = Annotated[bool, typer.Option("--listen/--no-listen", help="Decode every clip (finds silence and duplicates).")]
+Listen = Annotated[
+    bool,
+    typer.Option("--listen/--no-listen", help="Decode every clip (finds silence and duplicates)."),
+]
 
 
 def numbers(text: str) -> list[int]:
     """Seeds from `0,1,2`."""
     items = [item.strip() for item in text.split(",")]
     if not all(item.isascii() and item.isdigit() and len(item) <= 10 for item in items):
-        raise SettingError(f"--seeds: expected whole numbers such as 0,1,2, each below 2**32, found {text[:80]!r}")
+        raise SettingError(
+            f"--seeds: expected whole numbers such as 0,1,2, each below 2**32, found {text[:80]!r}"
+        )
     return [int(item) for item in items]
 
 
 def names(only: list[str]) -> list[str] | None:
-    """Names from an option that may be repeated and may hold several with commas; None where it was not given. Raises
-    SettingError where it was, without a name: a variable of the shell that is not set must not mean everything.
+    """Names from an option that may be repeated and may hold several with commas; None where it was
+    not given. Raises SettingError where it was, without a name: a variable of the shell that is not
+    set must not mean everything.
 
     >>> names(["a, b", "c"])
     ['a', 'b', 'c']
     """
     found = [name.strip() for item in only for name in item.split(",") if name.strip()]
     if only and not found:
-        raise SettingError(f"expected a name, or several with commas, found an empty option {only[0]!r}")
+        raise SettingError(
+            f"expected a name, or several with commas, found an empty option {only[0]!r}"
+        )
     return found or None
 
 
@@ -133,6 +175,9 @@ def locations(corpus: list[str]) -> dict[str, str]:
     for item in corpus:
         name, _, path = item.partition("=")
         if not path or name in places:
-            raise SettingError(f"--corpus: expected NAME=PATH once for a corpus, such as tess=/data/TESS, found {item!r}")
+            raise SettingError(
+                "--corpus: expected NAME=PATH once for a corpus, such as tess=/data/TESS, found "
+                f"{item!r}"
+            )
         places[name] = path
     return places

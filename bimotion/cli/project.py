@@ -31,20 +31,43 @@ from bimotion.errors import SettingError
 from bimotion.io.bounds import MAX_COUNT, MAX_SEED
 
 Neighbours = Annotated[
-    int, typer.Option("--neighbours", "-k", min=1, max=MAX_COUNT, help="Nearest neighbours that coverage looks at.")
+    int,
+    typer.Option(
+        "--neighbours",
+        "-k",
+        min=1,
+        max=MAX_COUNT,
+        help="Nearest neighbours that coverage looks at.",
+    ),
 ]
 
 
 def project(
     model: Annotated[str, typer.Option("--model", "-m", help="As of `bimotion evaluate`.")],
-    train: Annotated[list[str], typer.Option("--train", help="Training sets, a panel each, e.g. yue,yue+zho,yue+eng.")],
-    test: Annotated[str, typer.Option("--test", help="Cell or union that is tested, e.g. yue_adu.")],
-    classes: Annotated[list[str], typer.Option("--classes", help="Show these alone, e.g. happiness,sadness,neutral.")] = (),
-    track: Annotated[TrackName, typer.Option("--track", help="probe or finetune")] = TrackName.probe,
-    head: Annotated[HeadName | None, typer.Option("--head", help="Of track probe. (default: layers)")] = None,
+    train: Annotated[
+        list[str],
+        typer.Option("--train", help="Training sets, a panel each, e.g. yue,yue+zho,yue+eng."),
+    ],
+    test: Annotated[
+        str, typer.Option("--test", help="Cell or union that is tested, e.g. yue_adu.")
+    ],
+    classes: Annotated[
+        list[str],
+        typer.Option("--classes", help="Show these alone, e.g. happiness,sadness,neutral."),
+    ] = (),
+    track: Annotated[
+        TrackName, typer.Option("--track", help="probe or finetune")
+    ] = TrackName.probe,
+    head: Annotated[
+        HeadName | None, typer.Option("--head", help="Of track probe. (default: layers)")
+    ] = None,
     like: Annotated[
         Path | None,
-        typer.Option("--like", metavar="DIR", help="Folder of a finished run: its track, head and training options."),
+        typer.Option(
+            "--like",
+            metavar="DIR",
+            help="Folder of a finished run: its track, head and training options.",
+        ),
     ] = None,
     revision: Revision = None,
     trust_remote_code: TrustRemoteCode = False,
@@ -53,21 +76,34 @@ def project(
     corpora: Root = None,
     corpus: Corpus = (),
     only: Only = (),
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.")] = Path("results"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.")] = Path(
+        "results"
+    ),
     split_rule: Rule = SplitRule.paper,
-    split_seed: Annotated[int, typer.Option("--split-seed", min=0, max=MAX_SEED, help="Deal clips or speakers again.")] = 0,
+    split_seed: Annotated[
+        int, typer.Option("--split-seed", min=0, max=MAX_SEED, help="Deal clips or speakers again.")
+    ] = 0,
     schema: Annotated[
         SchemaName, typer.Option("--schema", help="Classes: each corpus's emotions, or valence.")
     ] = SchemaName.emotion,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Of the head or the training, and of the map.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", min=0, max=MAX_SEED, help="Of the head or the training, and of the map."
+        ),
+    ] = 0,
     neighbours: Neighbours = 5,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, max=MAX_COUNT, help="At most N clips of each corpus, cell and part.")
+        int | None,
+        typer.Option(
+            "--limit", min=1, max=MAX_COUNT, help="At most N clips of each corpus, cell and part."
+        ),
     ] = None,
     allow_missing: AllowMissing = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw test clips over training sets in a model's feature space (Figures 2 and 3), and measure how these cover them."""
+    """Draw test clips over training sets in a model's feature space (Figures 2 and 3), and measure
+    how these cover them."""
     from bimotion.analysis.feature_space import project as projecting
     from bimotion.analysis.feature_space import record
     from bimotion.evaluation.tracks import TrackOptions
@@ -80,7 +116,10 @@ def project(
         found = rescoring.read_result(like)
         name, options = found.track, TrackOptions.recorded(found.track, found.model)
         if found.adapt is not None:
-            print(f"{like}: adapted ({found.adapt.name}); shown are the features before adaptation", file=sys.stderr)
+            print(
+                f"{like}: adapted ({found.adapt.name}); shown are the features before adaptation",
+                file=sys.stderr,
+            )
     view = projecting.project(
         model,
         train=names(train) or [],
@@ -117,18 +156,27 @@ def project(
 
 def coverage(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.")],
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Where its model lies, if not on the Hub.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Where its model lies, if not on the Hub.")
+    ] = None,
     device: Device = None,
     corpora: Root = None,
     corpus: Corpus = (),
     neighbours: Neighbours = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Whether coverage of the test by the training clips, or closeness of languages, goes with better scores in a run."""
+    """Whether coverage of the test by the training clips, or closeness of languages, goes with
+    better scores in a run."""
     from bimotion.analysis.feature_space import gains
 
     found = gains.gains(
-        folder, model, data_dir=corpora, locations=locations(corpus), k=neighbours, device=device, progress=progress()
+        folder,
+        model,
+        data_dir=corpora,
+        locations=locations(corpus),
+        k=neighbours,
+        device=device,
+        progress=progress(),
     )
     if as_json:
         print(json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False))

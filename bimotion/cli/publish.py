@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from bimotion.cli.options import AllowMissing, AsJson, Corpus, Only, Root, Rule, SplitRule, locations, names
+from bimotion.cli.options import (
+    AllowMissing,
+    AsJson,
+    Corpus,
+    Only,
+    Root,
+    Rule,
+    SplitRule,
+    locations,
+    names,
+)
 from bimotion.cli.terminal import progress
 
 
@@ -20,10 +30,21 @@ class Dataset(StrEnum):
 
 def publish(
     dataset: Annotated[Dataset, typer.Argument(help="Which builder's configs.")],
-    to: Annotated[str, typer.Option("--to", metavar="ORG/NAME", help="Dataset repository; made if it is not there.")],
-    private: Annotated[bool, typer.Option("--private", help="Make it a private repository.")] = False,
-    metadata_only: Annotated[bool, typer.Option("--metadata-only", help="Everything but the sound.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List every file, send nothing.")] = False,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="ORG/NAME", help="Dataset repository; made if it is not there."
+        ),
+    ],
+    private: Annotated[
+        bool, typer.Option("--private", help="Make it a private repository.")
+    ] = False,
+    metadata_only: Annotated[
+        bool, typer.Option("--metadata-only", help="Everything but the sound.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List every file, send nothing.")
+    ] = False,
     corpora: Root = None,
     corpus: Corpus = (),
     only: Only = (),
@@ -31,7 +52,8 @@ def publish(
     allow_missing: AllowMissing = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send Parquet and a dataset card to the Hub; refuses what licences forbid; goes on after a failure."""
+    """Send Parquet and a dataset card to the Hub; refuses what licences forbid; goes on after a
+    failure."""
     from bimotion.data.huggingface import publish as publishing
 
     made = publishing.publish(

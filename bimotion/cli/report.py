@@ -16,13 +16,22 @@ class Format(StrEnum):
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run: result.json and predictions.parquet.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder of a run: result.json and predictions.parquet."),
+    ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where to write. (default: the run's folder)")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Where to write. (default: the run's folder)"
+        ),
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="report.html, report.md, or both.")] = Format.both,
+    format: Annotated[
+        Format, typer.Option("--format", help="report.html, report.md, or both.")
+    ] = Format.both,
 ) -> None:
-    """One page about a run: tables beside the paper's, caveats, heat maps, labels, confusions, gaps, provenance."""
+    """One page about a run: tables beside the paper's, caveats, heat maps, labels, confusions,
+    gaps, provenance."""
     from bimotion.analysis import compare
     from bimotion.analysis import report as reporting
     from bimotion.analysis.report.html import page

@@ -22,26 +22,42 @@ def submit(
         typer.Option(
             "--trained-on",
             metavar="NAMES",
-            help="Data that the model saw before this run, e.g. LibriSpeech,IEMOCAP; '' for none. Not given: not declared.",
+            help="Data that the model saw before this run, e.g. LibriSpeech,IEMOCAP; '' for none. "
+            "Not given: not declared.",
         ),
     ] = None,
     organisation: Annotated[
-        str | None, typer.Option("--organisation", help="Whose the model is, if its name does not say.")
+        str | None,
+        typer.Option("--organisation", help="Whose the model is, if its name does not say."),
     ] = None,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="ORG/REPO", help="Open a pull request on this dataset repository of the Hub."),
+        typer.Option(
+            "--to",
+            metavar="ORG/REPO",
+            help="Open a pull request on this dataset repository of the Hub.",
+        ),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Without --to: folder of submissions.")] = SUBMISSIONS,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Without --to: folder of submissions.")
+    ] = SUBMISSIONS,
     practice: Practice = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be sent, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be sent, and stop.")
+    ] = False,
 ) -> None:
-    """Pack a result with its predictions and a statement of what the model was trained on; to a folder or the Hub."""
+    """Pack a result with its predictions and a statement of what the model was trained on; to a
+    folder or the Hub."""
     from bimotion.leaderboard import submission
 
     declared = None if trained_on is None else names([one for one in trained_on if one]) or []
     _warn_of_names(folder, organisation)
-    options = {"contact": contact, "trained_on": declared, "organisation": organisation, "practice": practice}
+    options = {
+        "contact": contact,
+        "trained_on": declared,
+        "organisation": organisation,
+        "practice": practice,
+    }
     if dry_run:
         for path, content in submission.prepare(folder, **options).items():
             print(f"{path}\t{len(content)} bytes")
@@ -66,8 +82,8 @@ def _warn_of_names(folder: Path, organisation: str | None) -> None:
     model = record.load(folder / record.RESULT_FILE).model.name
     if submission.is_reserved(model.partition("/")[0] if "/" in model else organisation or ""):
         print(
-            f"note: {submission.RESERVED}/* is reserved: only whoever keeps a board enters baselines there "
-            "(bimotion leaderboard verify --baseline)",
+            f"note: {submission.RESERVED}/* is reserved: only whoever keeps a board enters "
+            "baselines there (bimotion leaderboard verify --baseline)",
             file=sys.stderr,
         )
 
@@ -78,8 +94,10 @@ def _warn_of_licences(folder: Path) -> None:
 
     if closed := submission.restricted(record.load(folder / record.RESULT_FILE)):
         print(
-            f"note: the predictions hold reference marks of test clips of {', '.join(closed)}, whose licences let nobody "
-            "publish labels: send them only where everybody who can read them has these corpora, such as a private repository",
+            "note: the predictions hold reference marks of test clips of "
+            f"{', '.join(closed)}, whose licences let nobody publish labels: send them only "
+            "where everybody who can read them has these corpora, such as a private "
+            "repository",
             file=sys.stderr,
         )
 
@@ -91,10 +109,13 @@ def export_labels(
     corpus: Corpus = (),
     only: Only = (),
 ) -> None:
-    """Write ids, labels and parts (speakers hashed) of complete corpora; labels only where their licence allows it."""
+    """Write ids, labels and parts (speakers hashed) of complete corpora; labels only where their
+    licence allows it."""
     from bimotion.leaderboard import answer_key
 
-    found = answer_key.AnswerKey.of_corpora(corpora, corpora=names(only), locations=locations(corpus), progress=progress())
+    found = answer_key.AnswerKey.of_corpora(
+        corpora, corpora=names(only), locations=locations(corpus), progress=progress()
+    )
     print(answer_key.export(found, file))
     if found.withheld:
         print(f"without labels, which their licences keep: {', '.join(found.withheld)}")

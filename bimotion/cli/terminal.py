@@ -24,7 +24,8 @@ def verbose() -> None:
 
 
 def warn_once() -> None:
-    """Say what was said before no more: for a command that does one thing several times over the same clips."""
+    """Say what was said before no more: for a command that does one thing several times over the
+    same clips."""
     said = set()
 
     def is_new(record: logging.LogRecord) -> bool:
@@ -38,7 +39,8 @@ def warn_once() -> None:
 
 
 def show(*tables) -> None:
-    """Tables in colour on a terminal; as Markdown where the output is piped, so that nothing is cut to a width."""
+    """Tables in colour on a terminal; as Markdown where the output is piped, so that nothing is cut
+    to a width."""
     if not sys.stdout.isatty():
         print("\n\n".join(table.markdown() for table in tables))
         return
@@ -47,7 +49,12 @@ def show(*tables) -> None:
 
     console = Console()
     for table in tables:
-        shown = Table(title=table.title, title_justify="left", caption="\n".join(table.notes), caption_justify="left")
+        shown = Table(
+            title=table.title,
+            title_justify="left",
+            caption="\n".join(table.notes),
+            caption_justify="left",
+        )
         for column in table.header:
             shown.add_column(column, overflow="fold")
         for row in table.rows:

@@ -1,4 +1,5 @@
-"""The registry of corpora: every module of this folder that defines CORPUS. To add a corpus is to add one file here."""
+"""The registry of corpora: every module of this folder that defines CORPUS. To add a corpus is to
+add one file here."""
 
 import importlib
 import pkgutil
@@ -24,7 +25,8 @@ def corpus_named(name: str) -> Corpus:
 
 
 def corpora_with(cells: Iterable[object], names: Iterable[str] | None = None) -> list[str]:
-    """Corpora, of those named (None: of all), that have clips in some of the cells. Raises UnknownName, SettingError.
+    """Corpora, of those named (None: of all), that have clips in some of the cells. Raises
+    UnknownName, SettingError.
 
     >>> corpora_with(["zho_eld"])
     ['csed']
@@ -34,7 +36,10 @@ def corpora_with(cells: Iterable[object], names: Iterable[str] | None = None) ->
     named = list(CORPORA) if names is None else [corpus_named(name).name for name in names]
     if found := [name for name in named if set(cells).intersection(CORPORA[name].card.cells)]:
         return found
-    raise SettingError(f"expected a corpus with clips in {', '.join(cells)}; {', '.join(named) or 'no corpus'} has none")
+    raise SettingError(
+        f"expected a corpus with clips in {', '.join(cells)}; {', '.join(named) or 'no corpus'} "
+        "has none"
+    )
 
 
 PAPER_CORPORA = tuple(corpora_with(BIMOTION_CELLS + YUEMOTION_CELLS))

@@ -1,4 +1,5 @@
-"""What a corpus is to the rest of the package: a card of facts, and a reader from a scanned folder to utterances."""
+"""What a corpus is to the rest of the package: a card of facts, and a reader from a scanned folder
+to utterances."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -25,12 +26,14 @@ class Card:
     n_utterances      clips of a complete copy
     sample_rates_hz   rates that its files have; empty: any
     licence           SPDX identifier or a short name
-    redistribution    what its licence lets a third party publish: "audio" (converted), "labels" (no sound), "nothing"
+    redistribution    what its licence lets a third party publish: "audio" (converted), "labels" (no
+                      sound), "nothing"
     obtain            how to get it, in one sentence
     speaker_note      why speakers are unknown; None where they are known
     age_note          where ages come from
     not_disjoint      why no split can keep its speakers apart; None where one can
-    known             utterance id (`*`: any) -> Finding kind, for defects of every true copy: told, never counted as damage
+    known             utterance id (`*`: any) -> Finding kind, for defects of every true copy: told,
+                      never counted as damage
     """
 
     name: str
@@ -53,7 +56,8 @@ class Card:
 
 @dataclass
 class Reading:
-    """What a reader made of a folder. Utterances may repeat an id (several copies); `path=None`: listed, but no file."""
+    """What a reader made of a folder. Utterances may repeat an id (several copies); `path=None`:
+    listed, but no file."""
 
     utterances: list[Utterance]
     findings: list[Finding]
@@ -65,7 +69,8 @@ class Corpus:
 
     recognise   how many files of a tree are surely this corpus's
     read        tree -> Reading; raises CorpusMalformed
-    unpack      for corpora that also come as archives: (tree, empty folder) -> True where it wrote the plain layout there
+    unpack      for corpora that also come as archives: (tree, empty folder) -> True where it wrote
+                the plain layout there
     version     raise it when the reader's output changes: cached indexes are then made anew
     """
 
@@ -95,12 +100,13 @@ class Statements:
         self._stated: dict[str, tuple[object, str]] = {}
 
     def add(self, key: str, fact: object, where: str) -> None:
-        """Take a fact from a place; raises CorpusMalformed, naming both places and facts, where another says otherwise."""
+        """Take a fact from a place; raises CorpusMalformed, naming both places and facts, where
+        another says otherwise."""
         known, place = self._stated.setdefault(key, (fact, where))
         if known != fact:
             raise CorpusMalformed(
-                f"{self.what} {key}: two sources disagree: {place} says {known!r:.120}, {where} says {fact!r:.120}; "
-                "find out which is true and remove the other"
+                f"{self.what} {key}: two sources disagree: {place} says {known!r:.120}, "
+                f"{where} says {fact!r:.120}; find out which is true and remove the other"
             )
 
     def __contains__(self, key: str) -> bool:
@@ -118,7 +124,8 @@ def checked_age(years: float, where: str) -> float:
     """An age that a speaker can have; raises CorpusMalformed."""
     if not AGES_YEARS[0] <= years <= AGES_YEARS[1]:  # NaN too
         raise CorpusMalformed(
-            f"{where}: expected an age of {AGES_YEARS[0]} to {AGES_YEARS[1]} years, found {years:g}; copy the file again"
+            f"{where}: expected an age of {AGES_YEARS[0]} to {AGES_YEARS[1]} years, found "
+            f"{years:g}; copy the file again"
         )
     return years
 
@@ -126,16 +133,25 @@ def checked_age(years: float, where: str) -> float:
 def contradicted(path: str, stated: Callable[[str], object], said: object) -> str | None:
     """Which folders of a clip state something else than its name does; None where none does.
 
-    stated   name of a folder, in lower case -> what it says of the clips below it, however deep; None: nothing
+    stated   name of a folder, in lower case -> what it says of the clips below it, however deep;
+             None: nothing
     said     what the clip's name says
 
-    >>> contradicted("old/Negative/a/Nat_Female-1.wav", {"natural": "Nat", "negative": "Neg"}.get, "Nat")
+    >>> contradicted("old/Negative/a/Nat_Female-1.wav", {"natural": "Nat", "negative": "Neg"}.get,
+    ...     "Nat")
     'Negative'
     """
-    return ", ".join(folder for folder in path.split("/")[:-1] if stated(folder.lower()) not in (None, said)) or None
+    return (
+        ", ".join(
+            folder for folder in path.split("/")[:-1] if stated(folder.lower()) not in (None, said)
+        )
+        or None
+    )
 
 
-def sounds(tree: Tree, grammar: re.Pattern[str], suffixes: frozenset[str] = SOUND_SUFFIXES) -> Iterator[tuple[File, re.Match]]:
+def sounds(
+    tree: Tree, grammar: re.Pattern[str], suffixes: frozenset[str] = SOUND_SUFFIXES
+) -> Iterator[tuple[File, re.Match]]:
     """Sound files whose stem matches a corpus's file-name grammar, with the match."""
     for file in tree.files:
         if file.suffix in suffixes and (match := grammar.fullmatch(file.stem)):

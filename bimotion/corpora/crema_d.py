@@ -3,9 +3,9 @@
     <any folder>/AudioWAV/1001_DFA_ANG_XX.wav       <actor>_<sentence>_<emotion>_<level>
     <any folder>/VideoDemographics.csv              "ActorID","Age","Sex","Race","Ethnicity"
 
-Name, by position: actor 1001-1091; sentence (three letters); ANG DIS FEA HAP NEU SAD; level LO MD HI XX.
-16 kHz mono. Clones without git-lfs hold 130-byte pointer files. Some copies name one clip `1040_ITH_SAD_X`: it is
-read as `1040_ITH_SAD_XX`. `1076_MTI_SAD_XX` is silent, and three clips
+Name, by position: actor 1001-1091; sentence (three letters); ANG DIS FEA HAP NEU SAD; level LO MD
+HI XX. 16 kHz mono. Clones without git-lfs hold 130-byte pointer files. Some copies name one clip
+`1040_ITH_SAD_X`: it is read as `1040_ITH_SAD_XX`. `1076_MTI_SAD_XX` is silent, and three clips
 are byte for byte another emotion's, in every copy: 1017_IWW_FEA_XX (ANG), 1006_TIE_NEU_XX (HAP),
 1013_WSI_SAD_XX (DIS). Six actors are 60 or older.
 """
@@ -36,7 +36,8 @@ CARD = Card(
     redistribution="audio",
     url="https://github.com/CheyneyComputerScience/CREMA-D",
     obtain="git clone with git-lfs installed (folder AudioWAV and the file VideoDemographics.csv)",
-    citation="Cao et al. 2014, CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset, doi 10.1109/TAFFC.2014.2336244",
+    citation="Cao et al. 2014, CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset, doi "
+    "10.1109/TAFFC.2014.2336244",
     age_note="recorded per actor in VideoDemographics.csv",
     known={"crema_d/1076_MTI_SAD_XX": "silent"},
 )
@@ -50,13 +51,18 @@ DEMOGRAPHICS = "VideoDemographics.csv"
 
 
 def read(tree: Tree) -> Reading:
-    """Utterances of a CREMA-D folder; raises CorpusMalformed without a usable VideoDemographics.csv."""
+    """Utterances of a CREMA-D folder; raises CorpusMalformed without a usable
+    VideoDemographics.csv."""
     actors = _actors(tree)
     reading = Reading([], [])
     for file, match in sounds(tree, GRAMMAR):
         actor, sentence, code, level = (part.upper() for part in match.groups())
         if actor not in actors:
-            reading.findings.append(Finding("unlabelled", CARD.name, file.path, f"actor {actor} is not in {DEMOGRAPHICS}"))
+            reading.findings.append(
+                Finding(
+                    "unlabelled", CARD.name, file.path, f"actor {actor} is not in {DEMOGRAPHICS}"
+                )
+            )
             continue
         age, gender = actors[actor]
         reading.utterances.append(
@@ -82,18 +88,22 @@ def _actors(tree: Tree) -> Statements:
     tables = [file for file in tree.files if file.name.lower() == DEMOGRAPHICS.lower()]
     if not tables:
         raise CorpusMalformed(
-            f"{tree.root}: expected {DEMOGRAPHICS} (ages and sexes of the actors) in the CREMA-D folder, found none; "
-            f"it stands beside AudioWAV in {CARD.url}"
+            f"{tree.root}: expected {DEMOGRAPHICS} (ages and sexes of the actors) in the "
+            f"CREMA-D folder, found none; it stands beside AudioWAV in {CARD.url}"
         )
     actors = Statements("actor")
     for table in tables:
         for number, row in tree.csv_rows(table):
             where = f"{tree.root / table.path}:{number}"
             facts = {column: row.get(column) for column in ACTOR_FACTS}
-            if not all(grammar.fullmatch(facts[column] or "") for column, grammar in ACTOR_FACTS.items()):
+            if not all(
+                grammar.fullmatch(facts[column] or "") for column, grammar in ACTOR_FACTS.items()
+            ):
                 raise CorpusMalformed(
                     f"{where}: expected columns ActorID, Age, Sex (such as 1001, 51, Male), "
-                    f"found {', '.join(f'{column} {text!r:.40}' for column, text in facts.items())}; download it again"
+                    "found "
+                    f"{', '.join(f'{column} {text!r:.40}' for column, text in facts.items())}; "
+                    "download it again"
                 )
             actor, age, sex = facts.values()
             actors.add(actor, (checked_age(float(age), where), sex[0].lower()), where)

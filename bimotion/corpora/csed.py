@@ -1,15 +1,17 @@
 """CSED (Chinese-Speech-Emotion-Datasets): 652 Mandarin clips (Taiwan) in three valence classes.
 
-    Training Data (wav)/{Natural,Negative,Positive}/Nat_Female-12.wav       <class><sep><gender>-<number>
+    Training Data (wav)/{Natural,Negative,Positive}/Nat_Female-12.wav
+    <class><sep><gender>-<number>
 
-Separators and case vary: `Nat_Female-N`, `Neg-Male-N`, `Neg_Female-N`, `Pos_female-N`, `Pos_male-N`. 44.1 kHz mono.
-Clips repeat: 57 pairs have the same samples, 11 of them under two classes, such as Nat_Female-30 = Neg_Female-6,
-Nat_Female-37 = Neg_Female-36 and Neg_Female-41 = Pos_female-57. That is counted by samples: as files no two of the 652 are
-equal. Under split `paper` 24 of the 400 test clips stand in training or validation too, 5 of them under another class; every
+Separators and case vary: `Nat_Female-N`, `Neg-Male-N`, `Neg_Female-N`, `Pos_female-N`,
+`Pos_male-N`. 44.1 kHz mono. Clips repeat: 57 pairs have the same samples, 11 of them under two
+classes, such as Nat_Female-30 = Neg_Female-6, Nat_Female-37 = Neg_Female-36 and Neg_Female-41 =
+Pos_female-57. That is counted by samples: as files no two of the 652 are equal. Under split `paper`
+24 of the 400 test clips stand in training or validation too, 5 of them under another class; every
 result counts them (`duplicates`).
 
-No speaker ids and no ages: its README speaks of school friends and video clips. That it is elderly speech is an
-assumption of the BiMotion paper (age 65 in its code).
+No speaker ids and no ages: its README speaks of school friends and video clips. That it is elderly
+speech is an assumption of the BiMotion paper (age 65 in its code).
 """
 
 import re
@@ -30,8 +32,10 @@ CARD = Card(
     redistribution="audio",
     url="https://github.com/AkishinoShiame/Chinese-Speech-Emotion-Datasets",
     obtain="git clone",
-    citation="AkishinoShiame 2017, Chinese Speech Emotion Datasets; used in doi 10.1145/3083187.3083220",
-    age_note="assumed 65 by the BiMotion paper; the corpus's README speaks of school friends and video clips",
+    citation="AkishinoShiame 2017, Chinese Speech Emotion Datasets; used in doi "
+    "10.1145/3083187.3083220",
+    age_note="assumed 65 by the BiMotion paper; the corpus's README speaks of school friends and "
+    "video clips",
     speaker_note="the corpus publishes no speaker ids",
     not_disjoint="speakers are not published",
     known={"*": "duplicate"},

@@ -1,11 +1,15 @@
-"""ElderReact: 1323 clips of elders reacting to videos, six emotions, several or none a clip (Ma et al. 2019).
+"""ElderReact: 1323 clips of elders reacting to videos, six emotions, several or none a clip (Ma et
+al. 2019).
 
     ElderReact-master/Annotations/{train,dev,test}_labels.txt
-        50_50_35.mp4 1 1 1 1 1 1 m 3.0       name Anger Disgust Fear Happiness Sadness Surprise gender valence(1-7)
-    ElderReact_{train,dev,test}/50_50_35.wav     or the .mp4 files that the authors send, in any folder
+        50_50_35.mp4 1 1 1 1 1 1 m 3.0       name Anger Disgust Fear Happiness Sadness Surprise
+        gender valence(1-7)
+    ElderReact_{train,dev,test}/50_50_35.wav     or the .mp4 files that the authors send, in any
+    folder
 
-The split is official. No speaker ids, no ages (65 is assumed), no neutral; all-zero rows mean that none of the six was
-seen. Stimuli (the name before its last number) cross the splits. Sound in mp4 is read with PyAV (extra `video`).
+The split is official. No speaker ids, no ages (65 is assumed), no neutral; all-zero rows mean that
+none of the six was seen. Stimuli (the name before its last number) cross the splits. Sound in mp4
+is read with PyAV (extra `video`).
 """
 
 import re
@@ -36,14 +40,18 @@ CARD = Card(
     redistribution="labels",
     url="https://github.com/Mayer123/ElderReact",
     obtain="labels: git clone; videos: ask the authors by the form named there",
-    citation="Ma et al. 2019, ElderReact: A Multimodal Dataset for Recognizing Emotional Response in Aging Adults, "
-    "doi 10.1145/3340555.3353747",
+    citation="Ma et al. 2019, ElderReact: A Multimodal Dataset for Recognizing Emotional "
+    "Response in Aging Adults, doi 10.1145/3340555.3353747",
     age_note="assumed 65 by the BiMotion paper; the corpus says elders, without ages",
     speaker_note="46 speakers by the paper; ids are not published",
     not_disjoint="speakers are not published",
 )
 ASSUMED_AGE_YEARS = 65
-LABEL_FILES = {"train_labels.txt": "train", "dev_labels.txt": "validation", "test_labels.txt": "test"}
+LABEL_FILES = {
+    "train_labels.txt": "train",
+    "dev_labels.txt": "validation",
+    "test_labels.txt": "test",
+}
 COLUMNS = tuple(CARD.native_labels)
 _FORM = re.compile(r"\S+\.mp4( [01]){6} [mf] ")
 FOLDERS = {"elderreact_train": "train", "elderreact_dev": "validation", "elderreact_test": "test"}
@@ -63,10 +71,14 @@ def _is_ours(tree: Tree, file: File) -> bool:
 
 
 def read(tree: Tree) -> Reading:
-    """Utterances of an ElderReact folder; raises CorpusMalformed for label files that are missing or malformed."""
+    """Utterances of an ElderReact folder; raises CorpusMalformed for label files that are missing
+    or malformed."""
     tables = _label_files(tree)
     if absent := sorted(set(LABEL_FILES) - set(tables)):
-        raise CorpusMalformed(f"{tree.root}: expected {', '.join(LABEL_FILES)} in Annotations/, missing {', '.join(absent)}")
+        raise CorpusMalformed(
+            f"{tree.root}: expected {', '.join(LABEL_FILES)} in Annotations/, missing "
+            f"{', '.join(absent)}"
+        )
     media: dict[str, list[File]] = {}
     for file in tree.files:
         if file.suffix in _MEDIA_SUFFIXES:
@@ -90,7 +102,9 @@ def read(tree: Tree) -> Reading:
         for path in [path for path in paths if path not in elsewhere] or [None]:
             reading.utterances.append(_utterance(stem, path, part, *facts))
     for files in media.values():
-        reading.findings += [Finding("unlabelled", CARD.name, file.path, "in no label file") for file in files]
+        reading.findings += [
+            Finding("unlabelled", CARD.name, file.path, "in no label file") for file in files
+        ]
     return reading
 
 
@@ -108,13 +122,16 @@ def _parse(line: str, where: str) -> tuple[str, tuple[str, ...], str, str]:
     fields = line.split()
     if len(fields) != 9 or not set(fields[1:7]) <= {"0", "1"} or fields[7] not in ("m", "f"):
         raise CorpusMalformed(
-            f"{where}: expected '<name>.mp4', six 0/1 ({' '.join(COLUMNS)}), m or f, valence; found {line.strip()!r}"
+            f"{where}: expected '<name>.mp4', six 0/1 ({' '.join(COLUMNS)}), m or f, valence; "
+            f"found {line.strip()!r}"
         )
     marked = tuple(label for label, flag in zip(COLUMNS, fields[1:7], strict=True) if flag == "1")
     return fields[0].rpartition(".")[0] or fields[0], marked, fields[7], " ".join(fields[1:])
 
 
-def _utterance(stem: str, path: str | None, part: str, marked: tuple[str, ...], gender: str, written: str) -> Utterance:
+def _utterance(
+    stem: str, path: str | None, part: str, marked: tuple[str, ...], gender: str, written: str
+) -> Utterance:
     return Utterance(
         id=f"elderreact/{stem}",
         corpus=CARD.name,

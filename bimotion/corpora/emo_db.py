@@ -1,14 +1,17 @@
-"""EMO-DB (Berlin Database of Emotional Speech): ten German actors say ten sentences in seven emotions (Burkhardt et al. 2005).
+"""EMO-DB (Berlin Database of Emotional Speech): ten German actors say ten sentences in seven
+emotions (Burkhardt et al. 2005).
 
     wav/03a01Wa.wav           <speaker><sentence><emotion><version>
-    erkennung.txt             share of 20 listeners who recognised each of 816 recordings, and found it natural
+    erkennung.txt             share of 20 listeners who recognised each of 816 recordings, and found
+                              it natural
 
-Name, by position: speaker (two digits); sentence a01-a07 (short) or b01-b10 (long); emotion, a German initial: W anger,
-L boredom, E disgust, A fear, F happiness, T sadness, N neutral; version a-f. 16 kHz mono. Boredom is none of the 13 emotions:
-it is read as `other`. The folders lablaut, labsilb and silb repeat the names as text files.
+Name, by position: speaker (two digits); sentence a01-a07 (short) or b01-b10 (long); emotion, a
+German initial: W anger, L boredom, E disgust, A fear, F happiness, T sadness, N neutral; version
+a-f. 16 kHz mono. Boredom is none of the 13 emotions: it is read as `other`. The folders lablaut,
+labsilb and silb repeat the names as text files.
 
-Of 816 recordings 535 are published. The rule stated for them (at least 80 % recognised and 60 % natural) holds for 493; 42
-others are there too, and `14b09Tb` passes it but is not.
+Of 816 recordings 535 are published. The rule stated for them (at least 80 % recognised and 60 %
+natural) holds for 493; 42 others are there too, and `14b09Tb` passes it but is not.
 """
 
 import re
@@ -37,7 +40,8 @@ CARD = Card(
     redistribution="nothing",
     url="https://doi.org/10.21437/Interspeech.2005-446",
     obtain="download.zip from emodb.bilderbar.info (the paper names the place)",
-    citation="Burkhardt et al. 2005, A Database of German Emotional Speech, doi 10.21437/Interspeech.2005-446",
+    citation="Burkhardt et al. 2005, A Database of German Emotional Speech, doi "
+    "10.21437/Interspeech.2005-446",
     age_note="21 to 35 years, stated for each speaker in the corpus's description",
 )
 GRAMMAR = re.compile(r"(03|08|09|1[0-6])(a0[12457]|b0[1239]|b10)([WLEAFTN])([a-f])", re.IGNORECASE)
@@ -62,7 +66,12 @@ def read(tree: Tree) -> Reading:
 
 
 def _utterance(path: str, match: re.Match) -> Utterance:
-    speaker, sentence, code, version = match[1], match[2].lower(), match[3].upper(), match[4].lower()
+    speaker, sentence, code, version = (
+        match[1],
+        match[2].lower(),
+        match[3].upper(),
+        match[4].lower(),
+    )
     age, gender = SPEAKERS[speaker]
     return Utterance(
         id=f"emo_db/{speaker}{sentence}{code}{version}",

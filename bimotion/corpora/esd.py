@@ -1,12 +1,14 @@
-"""ESD (Emotional Speech Dataset): 10 Mandarin and 10 English speakers, 350 sentences in five emotions (Zhou et al. 2021).
+"""ESD (Emotional Speech Dataset): 10 Mandarin and 10 English speakers, 350 sentences in five
+emotions (Zhou et al. 2021).
 
     Emotion Speech Dataset/0001/Angry/0001_000351.wav                        flat, or
     Emotion Speech Dataset/0001/Angry/{train,evaluation,test}/0001_000351.wav
 
-Speakers 0001-0010 Mandarin, 0011-0020 English. Numbers: 1-350 Neutral, 351-700 Angry, 701-1050 Happy, 1051-1400 Sad,
-1401-1750 Surprise; in each block of 350: 1-20 evaluation, 21-50 test, 51-350 train (so the official split is a
-function of the name, and both layouts are the same corpus). The number within its block is the sentence, shared by the
-speakers of a language. 16 kHz mono. Age 30 is assumed.
+Speakers 0001-0010 Mandarin, 0011-0020 English. Numbers: 1-350 Neutral, 351-700 Angry, 701-1050
+Happy, 1051-1400 Sad, 1401-1750 Surprise; in each block of 350: 1-20 evaluation, 21-50 test, 51-350
+train (so the official split is a function of the name, and both layouts are the same corpus). The
+number within its block is the sentence, shared by the speakers of a language. 16 kHz mono. Age 30
+is assumed.
 """
 
 import re
@@ -33,7 +35,8 @@ CARD = Card(
     redistribution="nothing",
     url="https://github.com/HLTSingapore/Emotional-Speech-Data",
     obtain="sign and send the licence form named there; the authors answer with a link",
-    citation="Zhou et al. 2021, Seen and Unseen Emotional Style Transfer for Voice Conversion, arXiv 2010.14794",
+    citation="Zhou et al. 2021, Seen and Unseen Emotional Style Transfer for Voice Conversion, "
+    "arXiv 2010.14794",
     age_note="assumed 30 by the BiMotion paper; the corpus says adults",
 )
 GRAMMAR = re.compile(r"(00(?:0[1-9]|1\d|20))_(\d{6})")
@@ -53,7 +56,9 @@ def read(tree: Tree) -> Reading:
     for file, match in sounds(tree, GRAMMAR):
         speaker, number = match[1], int(match[2])
         if not 1 <= number <= SENTENCES * len(BLOCKS):
-            reading.findings.append(Finding("unlabelled", CARD.name, file.path, f"number {number} is outside 1-1750"))
+            reading.findings.append(
+                Finding("unlabelled", CARD.name, file.path, f"number {number} is outside 1-1750")
+            )
             continue
         label = BLOCKS[(number - 1) // SENTENCES]
         if detail := _contradiction(file.path, speaker, number, label):
@@ -67,7 +72,9 @@ def _contradiction(path: str, speaker: str, number: int, label: str) -> str | No
     """How the folders of a clip contradict its name; None where they do not."""
     if folder := contradicted(path, LABEL_FOLDERS.get, label):
         return f"number {number} says {label}, folder says {folder}"
-    if folder := contradicted(path, lambda name: name if SPEAKER.fullmatch(name) else None, speaker):
+    if folder := contradicted(
+        path, lambda name: name if SPEAKER.fullmatch(name) else None, speaker
+    ):
         return f"name says speaker {speaker}, folder says {folder}"
     if folder := contradicted(path, SPLIT_FOLDERS.get, _part(number)):
         return f"number {number} says {_part(number)}, folder says {folder}"

@@ -1,12 +1,14 @@
-"""IEMOCAP: ten actors in five dyadic sessions, improvised and scripted, 10039 utterances (Busso et al. 2008).
+"""IEMOCAP: ten actors in five dyadic sessions, improvised and scripted, 10039 utterances (Busso et
+al. 2008).
 
     Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav
     Session1/dialog/EmoEvaluation/Ses01F_impro01.txt
         [6.2901 - 8.2357]<TAB>Ses01F_impro01_F000<TAB>neu<TAB>[2.5000, 2.5000, 2.5000]
 
-Name, by position: session; who wears the markers (F or M, NOT the speaker); dialog; then the speaker's gender and a
-number. The speaker is session + that last letter: the paper's code took the gender from the dialog's name, which is
-wrong for 4951 clips. Codes: ang dis exc fea fru hap neu oth sad sur, xxx (no agreement). 16 kHz mono. Age 30 is assumed.
+Name, by position: session; who wears the markers (F or M, NOT the speaker); dialog; then the
+speaker's gender and a number. The speaker is session + that last letter: the paper's code took the
+gender from the dialog's name, which is wrong for 4951 clips. Codes: ang dis exc fea fru hap neu oth
+sad sur, xxx (no agreement). 16 kHz mono. Age 30 is assumed.
 """
 
 import re
@@ -52,7 +54,8 @@ CARD = Card(
     redistribution="nothing",
     url="https://sail.usc.edu/iemocap/",
     obtain="sign and send the release form named there",
-    citation="Busso et al. 2008, IEMOCAP: interactive emotional dyadic motion capture database, doi 10.1007/s10579-008-9076-6",
+    citation="Busso et al. 2008, IEMOCAP: interactive emotional dyadic motion capture database, "
+    "doi 10.1007/s10579-008-9076-6",
     age_note="assumed 30 by the BiMotion paper; the corpus gives no ages",
 )
 GRAMMAR = re.compile(r"(Ses0([1-5])[FM]_(?:impro|script)\w*)_([FM])(\d{3})")
@@ -64,12 +67,15 @@ ASSUMED_AGE_YEARS = 30
 
 
 def read(tree: Tree) -> Reading:
-    """Utterances of an IEMOCAP folder; raises CorpusMalformed for an unknown label code or no label file at all."""
+    """Utterances of an IEMOCAP folder; raises CorpusMalformed for an unknown label code or no label
+    file at all."""
     labels = _labels(tree)
     reading = Reading([], [])
     for file, match in sounds(tree, GRAMMAR):
         if file.stem not in labels:
-            reading.findings.append(Finding("unlabelled", CARD.name, file.path, f"not in {LABEL_FOLDER}/{match[1]}.txt"))
+            reading.findings.append(
+                Finding("unlabelled", CARD.name, file.path, f"not in {LABEL_FOLDER}/{match[1]}.txt")
+            )
             continue
         if stated := [folder for folder in file.path.split("/") if _contradicts(folder, match)]:
             detail = f"name says {match[1]}, folder says {', '.join(stated)}"
@@ -102,11 +108,15 @@ def _contradicts(folder: str, clip: re.Match) -> bool:
 def _labels(tree: Tree) -> Statements:
     """Utterance name -> label code, from the consensus lines of all dialogs."""
     labels = Statements("utterance")
-    tables = [file for file in tree.files if file.suffix == ".txt" and file.path.split("/")[-2:-1] == [LABEL_FOLDER]]
+    tables = [
+        file
+        for file in tree.files
+        if file.suffix == ".txt" and file.path.split("/")[-2:-1] == [LABEL_FOLDER]
+    ]
     if not tables:
         raise CorpusMalformed(
-            f"{tree.root}: expected label files Session*/dialog/{LABEL_FOLDER}/<dialog>.txt, found none; "
-            "copy them from the release"
+            f"{tree.root}: expected label files Session*/dialog/{LABEL_FOLDER}/<dialog>.txt, "
+            "found none; copy them from the release"
         )
     for table in tables:
         for number, line in enumerate(tree.lines(table), start=1):

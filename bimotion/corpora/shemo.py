@@ -1,16 +1,17 @@
-"""ShEMO (Sharif Emotional Speech Database): 87 Persian speakers of radio plays, 3000 clips, six emotions (Mohamad Nezami 2019).
+"""ShEMO (Sharif Emotional Speech Database): 87 Persian speakers of radio plays, 3000 clips, six
+emotions (Mohamad Nezami 2019).
 
     female/F03S02.wav         <gender><speaker><emotion><number>
     male/M21F01.wav           the first F is a woman's, the second F is fear
 
-Name, by position: F or M; speaker (two digits, counted apart for women and men); emotion A anger, F fear, H happiness,
-N neutral, S sadness, W surprise; number of the clip in that speaker and emotion. (F14A09 and M02F01, the README's
-examples, are no clips.) 44.1 kHz mono, some clips 22.05 kHz.
+Name, by position: F or M; speaker (two digits, counted apart for women and men); emotion A anger, F
+fear, H happiness, N neutral, S sadness, W surprise; number of the clip in that speaker and emotion.
+(F14A09 and M02F01, the README's examples, are no clips.) 44.1 kHz mono, some clips 22.05 kHz.
 
-Classes are far from equal: 1059 anger, 1028 neutral, 449 sadness, 225 surprise, 201 happiness, 38 fear; so are speakers, with 2
-(F08) to 180 clips (M12). Labels are a majority of twelve listeners. No sentence ids, no ages: 30 is an assumption of ours.
-Lists of others (EmoBox) hold 2838 of the clips and do not say why. The README allows academic use; a copy of it on the Hub
-names Apache-2.0.
+Classes are far from equal: 1059 anger, 1028 neutral, 449 sadness, 225 surprise, 201 happiness, 38
+fear; so are speakers, with 2 (F08) to 180 clips (M12). Labels are a majority of twelve listeners.
+No sentence ids, no ages: 30 is an assumption of ours. Lists of others (EmoBox) hold 2838 of the
+clips and do not say why. The README allows academic use; a copy of it on the Hub names Apache-2.0.
 """
 
 import re
@@ -38,8 +39,8 @@ CARD = Card(
     redistribution="nothing",
     url="https://github.com/pariajm/sharif-emotional-speech-database",
     obtain="download female.zip and male.zip, named in its README, and unpack both into one folder",
-    citation="Mohamad Nezami et al. 2019, ShEMO: a large-scale validated database for Persian speech emotion detection, "
-    "doi 10.1007/s10579-018-9427-x",
+    citation="Mohamad Nezami et al. 2019, ShEMO: a large-scale validated database for Persian "
+    "speech emotion detection, doi 10.1007/s10579-018-9427-x",
     age_note="assumed 30 by this package; the corpus gives none",
 )
 GRAMMAR = re.compile(r"([FM])(\d{2})([AFHNSW])(\d{2})", re.IGNORECASE)

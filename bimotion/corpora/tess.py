@@ -1,11 +1,14 @@
-"""TESS (Toronto emotional speech set): two women, 64 and 26, say 200 words in seven emotions (Pichora-Fuller & Dupuis 2020).
+"""TESS (Toronto emotional speech set): two women, 64 and 26, say 200 words in seven emotions
+(Pichora-Fuller & Dupuis 2020).
 
-    TESS Toronto emotional speech set data/OAF_angry/OAF_back_angry.wav      <speaker>_<word>_<emotion>
+    TESS Toronto emotional speech set data/OAF_angry/OAF_back_angry.wav
+    <speaker>_<word>_<emotion>
 
 `ps` is pleasant surprise. Folder names differ in case and wording (OAF_Fear, OAF_Pleasant_surprise,
-YAF_pleasant_surprised). 24414 Hz mono. Some downloads hold the whole tree twice, one level deeper. Odd files of every
-copy: `OAF_neutral/OA_bite_neutral.wav` is OAF's (the BiMotion paper's code read it as the younger woman's, so its tables
-say 1399 / 1401); two are AIFF data named .wav; one is at 96 kHz.
+YAF_pleasant_surprised). 24414 Hz mono. Some downloads hold the whole tree twice, one level deeper.
+Odd files of every copy: `OAF_neutral/OA_bite_neutral.wav` is OAF's (the BiMotion paper's code read
+it as the younger woman's, so its tables say 1399 / 1401); two are AIFF data named .wav; one is at
+96 kHz.
 """
 
 import re
@@ -34,7 +37,8 @@ CARD = Card(
     redistribution="labels",
     url="https://doi.org/10.5683/SP2/E8H2MF",
     obtain="download from the University of Toronto's Dataverse",
-    citation="Pichora-Fuller & Dupuis 2020, Toronto emotional speech set (TESS), doi 10.5683/SP2/E8H2MF",
+    citation="Pichora-Fuller & Dupuis 2020, Toronto emotional speech set (TESS), doi "
+    "10.5683/SP2/E8H2MF",
     age_note="64 and 26 years, stated in the corpus's description",
     not_disjoint="one speaker in each age group",
     known={
@@ -43,13 +47,18 @@ CARD = Card(
         "tess/OAF_food_fear": "rate",
     },
 )
-GRAMMAR = re.compile(r"(OAF?|YAF)_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.IGNORECASE)
-FOLDER = re.compile(r"(OAF|YAF)_(angry|disgust|fear|happy|neutral|pleasant_surprised?|ps|sad)", re.IGNORECASE)
+GRAMMAR = re.compile(
+    r"(OAF?|YAF)_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.IGNORECASE
+)
+FOLDER = re.compile(
+    r"(OAF|YAF)_(angry|disgust|fear|happy|neutral|pleasant_surprised?|ps|sad)", re.IGNORECASE
+)
 AGE_YEARS = {"OAF": 64, "YAF": 26}
 
 
 def read(tree: Tree) -> Reading:
-    """Utterances of a TESS folder, however deep. A clip in the folder of another speaker or emotion is a finding."""
+    """Utterances of a TESS folder, however deep. A clip in the folder of another speaker or emotion
+    is a finding."""
     reading = Reading([], [])
     for file, match in sounds(tree, GRAMMAR):
         if folder := contradicted(file.path, _stated, (_speaker(match[1]), match[3].lower())):

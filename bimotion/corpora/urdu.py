@@ -3,14 +3,18 @@
     Angry/SM1_F10_A010.wav            S<gender><speaker>_F<file of this speaker>_<emotion>0<number>
     {Angry,Happy,Neutral,Sad}/
 
-Emotions A, H, N, S. The 0 before the last number is no padding: A01, A010, A0100 are the first, tenth and hundredth angry clip.
-The README writes other zeros (`SM1_F01_A12`); such a copy gives the same ids.
+Emotions A, H, N, S. The 0 before the last number is no padding: A01, A010, A0100 are the first,
+tenth and hundredth angry clip. The README writes other zeros (`SM1_F01_A12`); such a copy gives the
+same ids.
 
-- The README counts 38 speakers, 27 men and 11 women. Those are the highest numbers: men 8 to 16 have no clip, so 29 speak.
-- **Emotion and speaker are nearly one.** All 100 angry clips are of four men, no woman is angry, and 26 of 29 speakers
-  have one emotion only (men 3, 5 and 6 have several). A model that knows the voices is right without hearing any emotion, and
-  parts that keep speakers apart differ much in their shares of classes: read the UAR, and the interval.
-- Clips with odd numbers hold 176 400 bytes of sound and those with even ones 264 912, in all four classes, but for one clip.
+- The README counts 38 speakers, 27 men and 11 women. Those are the highest numbers: men 8 to 16
+  have no clip, so 29 speak.
+- **Emotion and speaker are nearly one.** All 100 angry clips are of four men, no woman is angry,
+  and 26 of 29 speakers have one emotion only (men 3, 5 and 6 have several). A model that knows the
+  voices is right without hearing any emotion, and parts that keep speakers apart differ much in
+  their shares of classes: read the UAR, and the interval.
+- Clips with odd numbers hold 176 400 bytes of sound and those with even ones 264 912, in all four
+  classes, but for one clip.
 
 No sentence ids, no ages: 30 is an assumption of ours.
 """
@@ -33,7 +37,8 @@ CARD = Card(
     redistribution="nothing",
     url="https://github.com/siddiquelatif/URDU-Dataset",
     obtain="git clone",
-    citation="Latif et al. 2018, Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages, arXiv 1812.10411",
+    citation="Latif et al. 2018, Cross Lingual Speech Emotion Recognition: Urdu vs. Western "
+    "Languages, arXiv 1812.10411",
     age_note="assumed 30 by this package; the corpus gives none",
 )
 GRAMMAR = re.compile(r"S([MF])(\d{1,2})_F(\d{1,2})_([AHNS])(\d{1,4})", re.IGNORECASE)

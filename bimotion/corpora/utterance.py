@@ -1,4 +1,5 @@
-"""One recorded utterance and everything that is known of it. It knows no split and no class number."""
+"""One recorded utterance and everything that is known of it. It knows no split and no class
+number."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ AgeSource = Literal["measured", "stated", "assumed"]
 AGE_SOURCES: dict[str, str] = {
     "measured": "recorded for this speaker in the corpus's own metadata",
     "stated": "given in the corpus's description",
-    "assumed": "set by the BiMotion paper's code, outside its corpora by this package; the corpus says nothing",
+    "assumed": "set by the BiMotion paper's code, outside its corpora by this package; the "
+    "corpus says nothing",
 }
 GENDERS = ("f", "m")
 PARTS = ("train", "validation", "test")
@@ -20,7 +22,8 @@ class Utterance:
 
     id               stable name, `<corpus>/<stem>`, the same in every layout: `tess/OAF_back_angry`
     corpus           name of the corpus, `tess`
-    path             POSIX path below the corpus's folder; None: the corpus lists the clip, the file is not there
+    path             POSIX path below the corpus's folder; None: the corpus lists the clip, the file
+                     is not there
     speaker          corpus-prefixed, `tess/OAF`; None: not published (the corpus's card says why)
     sentence         corpus-prefixed id of the spoken text, where known
     language         ISO 639-3
@@ -84,15 +87,20 @@ FINDINGS: dict[str, str] = {
     "silent": "no sample louder than -80 dB of full scale",
     "constant": "every sample has the same value",
     "duplicate": "same samples as another clip",
-    "contradicting": "same samples as another clip, under another label: one of the two labels is wrong",
+    "contradicting": "same samples as another clip, under another label: one of the two labels "
+    "is wrong",
     "near duplicate": "same recording as another clip but for gain or a shift in time",
     "short": "shorter than one frame of a speech model (25 ms)",
     "long": "longer than a minute: expected one utterance a file",
-    "one length": "nearly all clips have one length: cut or padded, in another copy than the published one",
-    "replaced": "another file than the cache was made from, of the same size and time: `touch` it, and it is read anew",
+    "one length": "nearly all clips have one length: cut or padded, in another copy than the "
+    "published one",
+    "replaced": "another file than the cache was made from, of the same size and time: `touch` "
+    "it, and it is read anew",
 }
-UNUSABLE = frozenset({"malformed", "missing", "pointer", "empty", "truncated", "unreadable", "conflict"})
-"""Kinds after which a published clip cannot be used: the corpus is then incomplete. (A clip that is `unlabelled` or in
-`contradiction` is `missing` as well where the published list has it.)"""
+UNUSABLE = frozenset(
+    {"malformed", "missing", "pointer", "empty", "truncated", "unreadable", "conflict"}
+)
+"""Kinds after which a published clip cannot be used: the corpus is then incomplete. (A clip that is
+`unlabelled` or in `contradiction` is `missing` as well where the published list has it.)"""
 NO_PART = frozenset({"unlisted", "no cell"})
 """Kinds of usable clips that no split has a part for."""

@@ -1,4 +1,5 @@
-"""Features of clips: extracted once in parallel, kept on disk in blocks of clips, read back row by row."""
+"""Features of clips: extracted once in parallel, kept on disk in blocks of clips, read back row by
+row."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +23,14 @@ Encode = Callable[[np.ndarray], np.ndarray]
 CLIPS_A_TASK = 32
 
 
-def features(name: str, encode: Encode, manifest: Manifest, table: pd.DataFrame, progress: Progress) -> np.ndarray:
-    """Features of the rows of `table` (a part of manifest.table, index 0, 1, ...), float32, shape (len(table), n_features).
+def features(
+    name: str, encode: Encode, manifest: Manifest, table: pd.DataFrame, progress: Progress
+) -> np.ndarray:
+    """Features of the rows of `table` (a part of manifest.table, index 0, 1, ...), float32, shape
+    (len(table), n_features).
 
-    `name` must change whenever `encode` gives other numbers: it is the name of the cache. Only rows that no earlier call
-    extracted are. Raises AudioError for a file that cannot be decoded.
+    `name` must change whenever `encode` gives other numbers: it is the name of the cache. Only rows
+    that no earlier call extracted are. Raises AudioError for a file that cannot be decoded.
     """
     found: list[np.ndarray | None] = [None] * len(table)
     of = f"{name.replace('/', '__')}-{audio.version()}"
@@ -38,14 +42,18 @@ def features(name: str, encode: Encode, manifest: Manifest, table: pd.DataFrame,
     return np.stack(found)
 
 
-def _encoded(encode: Encode, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Iterator[Row]:
+def _encoded(
+    encode: Encode, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray
+) -> Iterator[Row]:
     from joblib import Parallel, cpu_count, delayed
 
     rows = clips.iloc[places]
     paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
     tasks = [paths[start : start + CLIPS_A_TASK] for start in range(0, len(paths), CLIPS_A_TASK)]
     workers = min(cpu_count(), len(tasks))
-    results = Parallel(n_jobs=workers, return_as="generator")(delayed(_encode_all)(encode, task) for task in tasks)
+    results = Parallel(n_jobs=workers, return_as="generator")(
+        delayed(_encode_all)(encode, task) for task in tasks
+    )
     for made in cancelled_quietly(results):
         yield from made
 
@@ -55,8 +63,9 @@ def _encode_all(encode: Encode, paths: Sequence[Path]) -> list[Row]:
 
 
 class LayerEncoder(Protocol):
-    """What layer_features needs of an encoder (models/encoder.py). `together`: so many clips, always the same ones, are
-    encoded together, for a neighbour in a batch moves the last digits of a clip's features."""
+    """What layer_features needs of an encoder (models/encoder.py). `together`: so many clips,
+    always the same ones, are encoded together, for a neighbour in a batch moves the last digits of
+    a clip's features."""
 
     name: str
     fingerprint: str
@@ -70,7 +79,8 @@ class LayerEncoder(Protocol):
 
 @dataclass(frozen=True)
 class LayerTable:
-    """Pooled layers of the rows of a table, on disk: row number -> (store, place in it). `shape`: (n_layers, 2 * dim)."""
+    """Pooled layers of the rows of a table, on disk: row number -> (store, place in it). `shape`:
+    (n_layers, 2 * dim)."""
 
     stores: tuple[Store, ...]
     store_of: np.ndarray
@@ -93,7 +103,9 @@ class LayerTable:
         found = np.empty((len(numbers), (end - first) * self.shape[1]), np.float32)
         stores, places = self.store_of[numbers], self.place_of[numbers]
         for number in np.lexsort((places, stores)):  # reading forwards is what disks are good at
-            found[number] = self.stores[stores[number]].row(places[number], first * self.shape[1], end * self.shape[1])
+            found[number] = self.stores[stores[number]].row(
+                places[number], first * self.shape[1], end * self.shape[1]
+            )
         return found
 
 
@@ -121,17 +133,23 @@ class LayerRows:
         return self.table.layer(self.numbers, layer)
 
 
-def layer_features(encoder: LayerEncoder, manifest: Manifest, table: pd.DataFrame, progress: Progress) -> LayerTable:
-    """Pooled layers of the rows of `table` (a part of manifest.table, index 0, 1, ...): float16 on disk, read on demand.
+def layer_features(
+    encoder: LayerEncoder, manifest: Manifest, table: pd.DataFrame, progress: Progress
+) -> LayerTable:
+    """Pooled layers of the rows of `table` (a part of manifest.table, index 0, 1, ...): float16 on
+    disk, read on demand.
 
-    Only rows that no earlier call extracted are encoded (and their neighbours, where an encoder takes several clips
-    together), and what was, stays when the process is killed. What a clip's features are does not hang on what was asked for
-    or extracted before. Memory does not grow with the corpora. Raises AudioError.
+    Only rows that no earlier call extracted are encoded (and their neighbours, where an encoder
+    takes several clips together), and what was, stays when the process is killed. What a clip's
+    features are does not hang on what was asked for or extracted before. Memory does not grow with
+    the corpora. Raises AudioError.
     """
     shape = (encoder.n_layers, encoder.n_features)
     stores, store_of, place_of = [], np.empty(len(table), np.int32), np.empty(len(table), np.int64)
     of = f"{encoder.fingerprint}-{audio.version()}"
-    for part in corpus_stores("features", of, manifest, table, np.float16, together=encoder.together):
+    for part in corpus_stores(
+        "features", of, manifest, table, np.float16, together=encoder.together
+    ):
         make = partial(_pooled, encoder, manifest, part.clips)
         part.store.fill(part.places, make, progress, f"{encoder.name}: {part.corpus}")
         store_of[part.numbers], place_of[part.numbers] = len(stores), part.places
@@ -139,13 +157,19 @@ def layer_features(encoder: LayerEncoder, manifest: Manifest, table: pd.DataFram
     return LayerTable(tuple(stores), store_of, place_of, shape)
 
 
-def _pooled(encoder: LayerEncoder, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Iterator[Row]:
-    """Features of some places, whole groups of encoder.together, decoded in threads ahead of the encoder."""
+def _pooled(
+    encoder: LayerEncoder, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray
+) -> Iterator[Row]:
+    """Features of some places, whole groups of encoder.together, decoded in threads ahead of the
+    encoder."""
     from joblib import cpu_count
 
     rows = clips.iloc[places]
     paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
-    decoded, start = ahead(_decoded, paths, n=max(CLIPS_A_TASK, 2 * encoder.together), workers=cpu_count()), 0
+    decoded, start = (
+        ahead(_decoded, paths, n=max(CLIPS_A_TASK, 2 * encoder.together), workers=cpu_count()),
+        0,
+    )
     groups: deque = deque()
 
     def waveforms() -> Iterator[list[np.ndarray]]:

@@ -30,7 +30,9 @@ class LabelledClips:
     reference: np.ndarray
     left_out: dict[str, Counter]
 
-    def places(self, cells: Iterable[Cell], part: str, corpora: Iterable[str] | None = None) -> np.ndarray:
+    def places(
+        self, cells: Iterable[Cell], part: str, corpora: Iterable[str] | None = None
+    ) -> np.ndarray:
         """Row numbers of the clips of some cells (and corpora; None: all) in one part."""
         chosen = self.table["cell"].isin([*map(str, cells)]) & (self.table["part"] == part)
         if corpora is not None:
@@ -39,22 +41,40 @@ class LabelledClips:
 
 
 def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None) -> LabelledClips:
-    """Clips of a selection that have a class under the schema; what has none, or was lost before, is counted by reason.
+    """Clips of a selection that have a class under the schema; what has none, or was lost before,
+    is counted by reason.
 
     `limit`: keep at most so many clips of each corpus, cell and part (`_within`).
     """
     left_out: dict[str, Counter] = defaultdict(Counter)
-    malformed = {finding.corpus for finding in selection.manifest.findings if finding.kind == "malformed"}
+    malformed = {
+        finding.corpus for finding in selection.manifest.findings if finding.kind == "malformed"
+    }
     for name in [name for name in CORPORA if name not in selection.manifest.corpora]:
-        reason = "malformed" if name in malformed else "not found" if name in selection.wanted else "not asked for"
+        reason = (
+            "malformed"
+            if name in malformed
+            else "not found"
+            if name in selection.wanted
+            else "not asked for"
+        )
         left_out[name][reason] = CORPORA[name].card.n_utterances
-    lost = [finding for finding in selection.manifest.findings if finding.kind in (UNUSABLE | NO_PART) - {"malformed"}]
+    lost = [
+        finding
+        for finding in selection.manifest.findings
+        if finding.kind in (UNUSABLE | NO_PART) - {"malformed"}
+    ]
     for finding in (*lost, *selection.split.findings):
         left_out[finding.corpus][finding.kind] += _n_clips(finding)
-    labels = list(zip(map(tuple, selection.rows["emotions"]), selection.rows["corpus"], strict=True))
-    reason_of = {one: schema.left_out(one[0], CORPORA[one[1]].card.emotions) for one in set(labels)}  # few kinds, many clips
+    labels = list(
+        zip(map(tuple, selection.rows["emotions"]), selection.rows["corpus"], strict=True)
+    )
+    # few kinds, many clips
+    reason_of = {one: schema.left_out(one[0], CORPORA[one[1]].card.emotions) for one in set(labels)}
     reasons = np.array([reason_of[one] for one in labels], dtype=object)
-    reference_of = {one: schema.reference(one[0], CORPORA[one[1]].card.emotions) for one in set(labels)}
+    reference_of = {
+        one: schema.reference(one[0], CORPORA[one[1]].card.emotions) for one in set(labels)
+    }
     if limit is not None:
         classes = np.array([_first_positive(reference_of[label]) for label in labels])
         usable = np.array([reason is None for reason in reasons], dtype=bool)
@@ -64,8 +84,12 @@ def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None)
         if reason is not None:
             left_out[corpus][reason] += 1
     used = np.array([reason is None for reason in reasons], dtype=bool)
-    reference = np.array([reference_of[labels[row]] for row in np.flatnonzero(used)], np.int8).reshape(-1, len(schema.classes))
-    return LabelledClips(selection, schema, selection.rows[used].reset_index(drop=True), reference, left_out)
+    reference = np.array(
+        [reference_of[labels[row]] for row in np.flatnonzero(used)], np.int8
+    ).reshape(-1, len(schema.classes))
+    return LabelledClips(
+        selection, schema, selection.rows[used].reset_index(drop=True), reference, left_out
+    )
 
 
 def _first_positive(reference: Sequence[int]) -> int:
@@ -74,10 +98,11 @@ def _first_positive(reference: Sequence[int]) -> int:
 
 
 def _within(rows: pd.DataFrame, classes: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """Which clips stay: at most `limit` of each corpus, cell and part, in the split's hash order, every class in proportion.
+    """Which clips stay: at most `limit` of each corpus, cell and part, in the split's hash order,
+    every class in proportion.
 
-    Each class has one before any has two (the largest first), then shares follow Sainte-Lague: a larger limit adds clips
-    and takes none away.
+    Each class has one before any has two (the largest first), then shares follow Sainte-Lague: a
+    larger limit adds clips and takes none away.
     """
     table = rows[["corpus", "cell", "part"]].reset_index(drop=True)
     group = ["corpus", "cell", "part"]

@@ -1,4 +1,5 @@
-"""Where corpora lie: sub-folders of a root, recognised by content, or folders that the user names."""
+"""Where corpora lie: sub-folders of a root, recognised by content, or folders that the user
+names."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -11,17 +12,20 @@ from bimotion.errors import CorpusMalformed, CorpusNotFound, SettingError, some
 
 
 def corpora_root(root: str | os.PathLike | None) -> Path:
-    """The folder that holds the corpora: the argument, else `BIMOTION_CORPORA`; raises CorpusNotFound."""
+    """The folder that holds the corpora: the argument, else `BIMOTION_CORPORA`; raises
+    CorpusNotFound."""
     named = root or os.environ.get("BIMOTION_CORPORA")
     if not named:
         raise CorpusNotFound(
-            "expected a folder with one sub-folder a corpus: pass it (data_dir=..., --corpora ROOT) or set BIMOTION_CORPORA; "
-            "`bimotion data list` says where to get each corpus, `bimotion data synth DIR` makes a synthetic one"
+            "expected a folder with one sub-folder a corpus: pass it (data_dir=..., "
+            "--corpora ROOT) or set BIMOTION_CORPORA; `bimotion data list` says where to get "
+            "each corpus, `bimotion data synth DIR` makes a synthetic one"
         )
     path = usable(Path(named))
     if not path.is_dir():
         raise CorpusNotFound(
-            f"expected a folder with one sub-folder a corpus, found {'a file' if path.exists() else 'nothing'} at {path}"
+            "expected a folder with one sub-folder a corpus, found "
+            f"{'a file' if path.exists() else 'nothing'} at {path}"
         )
     return path
 
@@ -37,42 +41,52 @@ def usable(path: Path) -> Path:
 def locate(
     root: str | os.PathLike | None, names: Iterable[str], locations: Mapping[str, str | os.PathLike]
 ) -> tuple[dict[str, Tree], dict[str, str]]:
-    """Corpus -> scanned folder, by content, explicit locations first; corpus -> what to say, where several folders look like
-    it. Raises CorpusNotFound."""
+    """Corpus -> scanned folder, by content, explicit locations first; corpus -> what to say, where
+    several folders look like it. Raises CorpusNotFound."""
     names = list(names)
     found: dict[str, Tree] = {}
     ambiguous: dict[str, str] = {}
     for name, place in locations.items():
         if name not in names:
             raise SettingError(
-                f"{name}: a folder was given for it, but it is not among the corpora asked for ({', '.join(names)})"
+                f"{name}: a folder was given for it, but it is not among the corpora asked "
+                f"for ({', '.join(names)})"
             )
         path = usable(Path(place))
         tree = Tree(path) if path.is_dir() else None
         if tree is None or not corpus_named(name).recognise(tree):
             raise CorpusNotFound(
-                f"expected {corpus_named(name).card.title} at {path}, found {'no file of it' if tree else 'no folder'}"
+                f"expected {corpus_named(name).card.title} at {path}, found "
+                f"{'no file of it' if tree else 'no folder'}"
             )
         found[name] = tree
     wanted = [name for name in names if name not in found]
     if wanted and (root or not found):
         folder = corpora_root(root)
-        for child in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        for child in sorted(
+            path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+        ):
             tree = Tree(child)
             for name in wanted:
                 if CORPORA[name].recognise(tree):
                     if name in found:
                         ambiguous[name] = (
-                            f"expected one folder of {name} in {folder}, found two: {found[name].root.name} and {child.name}; "
-                            f"say which: --corpus {name}={child}. Or is the folder {name} itself? Then pass its parent"
+                            f"expected one folder of {name} in {folder}, found two: "
+                            f"{found[name].root.name} and {child.name}; say which: --corpus "
+                            f"{name}={child}. Or is the folder {name} itself? Then pass its "
+                            "parent"
                         )
                     found[name] = tree
-    return {name: found[name] for name in names if name in found and name not in ambiguous}, ambiguous
+    return {
+        name: found[name] for name in names if name in found and name not in ambiguous
+    }, ambiguous
 
 
 def nothing_found(root: Path, names: list[str]) -> str:
     """Message for a root in which no corpus was recognised."""
-    message = f"expected sub-folders that hold {', '.join(names)}; recognised none of them in {root}"
+    message = (
+        f"expected sub-folders that hold {', '.join(names)}; recognised none of them in {root}"
+    )
     if here := [name for name in names if CORPORA[name].recognise(Tree(root))]:
         return f"{message}. {_is_itself(here[0], root)}"
     return f"{message} ({some(sorted(path.name for path in root.iterdir())) or 'it is empty'})"
@@ -83,11 +97,15 @@ def _is_itself(name: str, root: Path) -> str:
 
 
 def refuse_corpus_as_root(root: str | os.PathLike | None, trees: dict[str, Tree]) -> None:
-    """Raise CorpusNotFound where a sub-folder cannot be read as its corpus, but the root itself can."""
+    """Raise CorpusNotFound where a sub-folder cannot be read as its corpus, but the root itself
+    can."""
     for name, tree in trees.items():
-        if not _reads(CORPORA[name], tree) and _reads(CORPORA[name], whole := Tree(corpora_root(root))):
+        if not _reads(CORPORA[name], tree) and _reads(
+            CORPORA[name], whole := Tree(corpora_root(root))
+        ):
             raise CorpusNotFound(
-                f"expected a folder with one sub-folder a corpus, found {whole.root}. {_is_itself(name, whole.root)}"
+                f"expected a folder with one sub-folder a corpus, found {whole.root}. "
+                f"{_is_itself(name, whole.root)}"
             )
 
 

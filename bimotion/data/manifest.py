@@ -1,7 +1,9 @@
-"""The checked, ordered table of utterances: corpora found on disk, read, their headers probed, the result cached.
+"""The checked, ordered table of utterances: corpora found on disk, read, their headers probed, the
+result cached.
 
-`build` scans every sub-folder of the corpora root once (names, sizes, times), finds each corpus by content, and reads it
-anew only where something changed. A damaged file never becomes a row: it becomes a Finding.
+`build` scans every sub-folder of the corpora root once (names, sizes, times), finds each corpus by
+content, and reads it anew only where something changed. A damaged file never becomes a row: it
+becomes a Finding.
 """
 
 import hashlib
@@ -17,23 +19,35 @@ from bimotion.corpora import CORPORA, corpus_named
 from bimotion.corpora.utterance import UNUSABLE, Finding
 from bimotion.data import locate, rosters
 from bimotion.data.index import index
-from bimotion.errors import CorpusAmbiguous, CorpusIncomplete, CorpusMalformed, CorpusNotFound, MissingExtra, some
+from bimotion.errors import (
+    CorpusAmbiguous,
+    CorpusIncomplete,
+    CorpusMalformed,
+    CorpusNotFound,
+    MissingExtra,
+    some,
+)
 from bimotion.io.progress import Progress, default_progress
 from bimotion.protocol import cells
 
-OTHERWISE = "Go on without these clips by allow_missing=True (--allow-missing) or name the corpora to use (--only)"
+OTHERWISE = (
+    "Go on without these clips by allow_missing=True (--allow-missing) or name the corpora to "
+    "use (--only)"
+)
 
 
 @dataclass(frozen=True)
 class Manifest:
     """Utterances of some corpora on this disk.
 
-    table       usable utterances, one row each, sorted by id: fields of Utterance, then n_frames, sample_rate_hz,
-                n_channels, container, duration_s, age_group (by true age)
-    listed      the same columns for every utterance that the corpora's own lists name, with or without a usable file
+    table       usable utterances, one row each, sorted by id: fields of Utterance, then n_frames,
+                sample_rate_hz, n_channels, container, duration_s, age_group (by true age)
+    listed      the same columns for every utterance that the corpora's own lists name, with or
+                without a usable file
     findings    what was left out or is odd
     roots       corpus -> its folder
-    states      corpus -> hash of its folder's place and state (names, sizes, times): the key of whatever is derived from it
+    states      corpus -> hash of its folder's place and state (names, sizes, times): the key of
+                whatever is derived from it
     synthetic   corpora made by `bimotion data synth`
     """
 
@@ -51,7 +65,8 @@ class Manifest:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of what the usable utterances are and say, 16 hex digits; the same for every layout and folder."""
+        """Hash of what the usable utterances are and say, 16 hex digits; the same for every layout
+        and folder."""
         return fingerprint(self.table)
 
     def path(self, corpus: str, path: str) -> Path:
@@ -60,12 +75,18 @@ class Manifest:
 
     def unusable(self, corpus: str) -> list[Finding]:
         """Findings that make clips of a corpus missing."""
-        return [finding for finding in self.findings if finding.corpus == corpus and finding.kind in UNUSABLE]
+        return [
+            finding
+            for finding in self.findings
+            if finding.corpus == corpus and finding.kind in UNUSABLE
+        ]
 
     def require_complete(self, corpora: Iterable[str], *, otherwise: str = OTHERWISE) -> None:
-        """Raise CorpusIncomplete, naming the first few clips of each kind, unless every clip of the corpora is usable.
+        """Raise CorpusIncomplete, naming the first few clips of each kind, unless every clip of the
+        corpora is usable.
 
-        `otherwise`: what whoever has no complete corpora can do instead, as the start of the message's last sentence.
+        `otherwise`: what whoever has no complete corpora can do instead, as the start of the
+        message's last sentence.
         """
         problems = []
         for name in corpora:
@@ -103,10 +124,16 @@ def fingerprint(table: pd.DataFrame) -> str:
         "n_frames",
         "sample_rate_hz",
     ]
-    columns = [table[fact].astype(object).tolist() for fact in facts]  # column by column: a third of the time of rows
-    texts = [["" if value is None or value != value else str(value) for value in column] for column in columns]
+    # column by column: a third of the time of rows
+    columns = [table[fact].astype(object).tolist() for fact in facts]
+    texts = [
+        ["" if value is None or value != value else str(value) for value in column]
+        for column in columns
+    ]
     lines = sorted(zip(*texts, strict=True))
-    return hashlib.sha256("".join("\t".join(line) + "\n" for line in lines).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join("\t".join(line) + "\n" for line in lines).encode()).hexdigest()[
+        :16
+    ]
 
 
 def build(
@@ -123,10 +150,12 @@ def build(
     root         folder with one sub-folder a corpus, any names; None: `BIMOTION_CORPORA`
     corpora      names to read; None: all that are found
     locations    corpus -> its folder, where it lies elsewhere or where two sub-folders look alike
-    otherwise    what to do where one of several corpora is malformed, as the last sentence of the message
+    otherwise    what to do where one of several corpora is malformed, as the last sentence of the
+                 message
 
-    Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous (several folders), CorpusMalformed (label files),
-    MissingExtra; with `skip_malformed` such a corpus is left out, with a Finding `malformed`, unless none is left.
+    Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous (several folders),
+    CorpusMalformed (label files), MissingExtra; with `skip_malformed` such a corpus is left out,
+    with a Finding `malformed`, unless none is left.
     """
     progress = progress or default_progress()
     names = list(CORPORA) if corpora is None else [corpus_named(name).name for name in corpora]
@@ -136,7 +165,10 @@ def build(
     if not trees:
         raise CorpusNotFound(locate.nothing_found(locate.corpora_root(root), names))
     indexed = {}
-    malformed = [Finding("malformed", name, str(locate.corpora_root(root)), said) for name, said in ambiguous.items()]
+    malformed = [
+        Finding("malformed", name, str(locate.corpora_root(root)), said)
+        for name, said in ambiguous.items()
+    ]
     for name, tree in sorted(trees.items()):
         try:
             indexed[name] = index(CORPORA[name], tree, progress)
@@ -150,8 +182,12 @@ def build(
                 raise CorpusMalformed(f"{error}. {otherwise}.") from None
             if len(malformed) == len(trees) + len(ambiguous):
                 raise
-    listed = pd.concat([found.table for found in indexed.values()], ignore_index=True).sort_values("id", ignore_index=True)
-    listed["duration_s"] = listed["n_frames"] / listed["sample_rate_hz"].where(listed["sample_rate_hz"] > 0)
+    listed = pd.concat([found.table for found in indexed.values()], ignore_index=True).sort_values(
+        "id", ignore_index=True
+    )
+    listed["duration_s"] = listed["n_frames"] / listed["sample_rate_hz"].where(
+        listed["sample_rate_hz"] > 0
+    )
     listed["age_group"] = [cells.age_group(age) for age in listed["age_years"]]
     synthetic = frozenset(name for name, found in indexed.items() if found.synthetic)
     findings = malformed + [finding for found in indexed.values() for finding in found.findings]
@@ -167,8 +203,11 @@ def build(
     )
 
 
-def _against_the_published_list(name: str, listed: pd.DataFrame, findings: list[Finding], synthetic: bool) -> list[Finding]:
-    """Ids of the published file list, or of the corpus's own metadata, that have no file, and files that have no such id.
+def _against_the_published_list(
+    name: str, listed: pd.DataFrame, findings: list[Finding], synthetic: bool
+) -> list[Finding]:
+    """Ids of the published file list, or of the corpus's own metadata, that have no file, and files
+    that have no such id.
 
     A synthetic corpus is a sample of the list: what it lacks is not missing.
     """
@@ -178,8 +217,15 @@ def _against_the_published_list(name: str, listed: pd.DataFrame, findings: list[
     found: list[Finding] = []
     published = rosters.load(name)
     if published is not None:
-        found += [Finding("unlisted", name, clip) for clip in sorted(set(mine["id"]) - set(published.index))]
+        found += [
+            Finding("unlisted", name, clip)
+            for clip in sorted(set(mine["id"]) - set(published.index))
+        ]
         absent |= set(published.index) - set(mine["id"])
     elif (short := corpus_named(name).card.n_utterances - len(mine)) > 0 and not synthetic:
-        found.append(Finding("missing", name, f"{short} more", "not even in the corpus's own metadata"))
-    return found + ([] if synthetic else [Finding("missing", name, clip) for clip in sorted(absent)])
+        found.append(
+            Finding("missing", name, f"{short} more", "not even in the corpus's own metadata")
+        )
+    return found + (
+        [] if synthetic else [Finding("missing", name, clip) for clip in sorted(absent)]
+    )

@@ -1,4 +1,5 @@
-"""Clips as samples: decoded once in parallel, kept on disk as 16-bit numbers in blocks of clips, read a clip at a time."""
+"""Clips as samples: decoded once in parallel, kept on disk as 16-bit numbers in blocks of clips,
+read a clip at a time."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -38,14 +39,17 @@ class Samples:
 
     def waveform(self, row: int) -> np.ndarray:
         """float32 in [-1, 1], shape (n_samples[row],)."""
-        return self.stores[self.store_of[row]].row(self.place_of[row]).astype(np.float32) / np.float32(FULL_SCALE)
+        return self.stores[self.store_of[row]].row(self.place_of[row]).astype(
+            np.float32
+        ) / np.float32(FULL_SCALE)
 
 
 def samples(manifest: Manifest, table: pd.DataFrame, progress: Progress) -> Samples:
-    """Waveforms of the rows of `table` (a part of manifest.table, index 0, 1, ...); only what no earlier call decoded is.
+    """Waveforms of the rows of `table` (a part of manifest.table, index 0, 1, ...); only what no
+    earlier call decoded is.
 
-    Raises AudioError for a file that cannot be decoded, or that holds more than its header says; what was decoded before
-    stays.
+    Raises AudioError for a file that cannot be decoded, or that holds more than its header says;
+    what was decoded before stays.
     """
     version = f"{SAMPLES_VERSION}-{audio.version()}"
     stores, store_of, place_of = [], np.empty(len(table), np.int32), np.empty(len(table), np.int64)
@@ -69,10 +73,14 @@ def _decoded(manifest: Manifest, clips: pd.DataFrame, places: np.ndarray) -> Ite
     paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
     starts = range(0, len(paths), CLIPS_A_TASK)
     seconds = rows["duration_s"].to_numpy()
-    tasks = [(paths[start : start + CLIPS_A_TASK], seconds[start : start + CLIPS_A_TASK]) for start in starts]
+    tasks = [
+        (paths[start : start + CLIPS_A_TASK], seconds[start : start + CLIPS_A_TASK])
+        for start in starts
+    ]
     workers = min(cpu_count(), len(tasks))
     with Parallel(n_jobs=workers, return_as="generator") as parallel:
-        for start in range(0, len(tasks), 4 * workers):  # left to itself it decodes on while results wait in memory
+        # left to itself it decodes on while results wait in memory
+        for start in range(0, len(tasks), 4 * workers):
             results = parallel(delayed(_pcm)(*task) for task in tasks[start : start + 4 * workers])
             for found in cancelled_quietly(results):
                 yield from found
@@ -84,7 +92,10 @@ def _pcm(paths: Sequence[Path], seconds: np.ndarray) -> list[Row]:
         waveform = audio.decode(path)
         n_s = len(waveform) / audio.SAMPLE_RATE_HZ
         if n_s > expected * SLACK + SLACK_S:
-            raise AudioError(f"{path}: header and content differ: expected about {expected:.2f} s, found {n_s:.2f} s")
+            raise AudioError(
+                f"{path}: header and content differ: expected about {expected:.2f} s, found "
+                f"{n_s:.2f} s"
+            )
         pcm = np.rint(np.clip(waveform, -1, 1) * FULL_SCALE).astype(np.int16)
         found.append(Row(pcm, files.digest(path)))
     return found

@@ -1,4 +1,5 @@
-"""The clips of some cells, each with its part: what datasets are made of and what runs train and test on."""
+"""The clips of some cells, each with its part: what datasets are made of and what runs train and
+test on."""
 
 import logging
 import os
@@ -23,7 +24,8 @@ class Selection:
     """Clips of some cells under a split rule, and what was found on the way.
 
     wanted   corpora that the cells ask for, found or not
-    rows     rows of manifest.table with `cell`, `part`, `speaker_disjoint` (of the split), `synthetic`; sorted by id
+    rows     rows of manifest.table with `cell`, `part`, `speaker_disjoint` (of the split),
+             `synthetic`; sorted by id
     """
 
     manifest: manifest.Manifest
@@ -43,23 +45,36 @@ def select(
     allow_missing: bool = False,
     progress: Progress | None = None,
 ) -> Selection:
-    """Clips of cells below a corpora root, of the named corpora (None: all that have clips in those cells).
+    """Clips of cells below a corpora root, of the named corpora (None: all that have clips in those
+    cells).
 
-    Raises UnknownName, SettingError, CorpusNotFound, CorpusMalformed, and CorpusIncomplete unless `allow_missing`.
+    Raises UnknownName, SettingError, CorpusNotFound, CorpusMalformed, and CorpusIncomplete unless
+    `allow_missing`.
     """
     cells = [str(cell) for cell in cells]
     wanted = corpora_with(cells, corpora)
-    found = manifest.build(data_dir, corpora=wanted, locations=locations, skip_malformed=allow_missing, progress=progress)
+    found = manifest.build(
+        data_dir,
+        corpora=wanted,
+        locations=locations,
+        skip_malformed=allow_missing,
+        progress=progress,
+    )
     if not allow_missing:
         found.require_complete(wanted)
     split = splits.split(found, split_rule, split_seed)
     rows = found.table.set_index("id", drop=False).join(split.table, how="inner").sort_index()
     rows = rows[rows["cell"].isin(cells)].reset_index(drop=True)
     rows["synthetic"] = rows["corpus"].isin(found.synthetic)
-    left_out = [finding for finding in found.findings if finding.kind in UNUSABLE or finding.kind in NO_PART]
+    left_out = [
+        finding for finding in found.findings if finding.kind in UNUSABLE or finding.kind in NO_PART
+    ]
     left_out += split.findings
     if rows.empty:
-        raise SettingError(f"expected clips of {', '.join(cells)}, found none that can be used: {summary(left_out) or wanted}")
+        raise SettingError(
+            f"expected clips of {', '.join(cells)}, found none that can be used: "
+            f"{summary(left_out) or wanted}"
+        )
     for finding in left_out:
         if finding.kind == "malformed":
             log.warning("%s: left out: %s", finding.corpus, finding.detail)

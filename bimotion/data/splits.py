@@ -1,15 +1,17 @@
 """Split rules: which part (train, validation, test) and which cell each utterance belongs to.
 
-paper      sizes of Tables 1 and 2 of arXiv 2306.14517: official splits for ESD, ElderReact and YueMotion; elsewhere a cut
-           by clip, so test speakers are in training too. Cells by the paper's own ages: YueMotion elderly from 59, the
-           clip OA_bite adult.
-disjoint   no speaker in two parts, where the corpus can give that; the true age decides the cell. Sizes are in speakers.
+paper      sizes of Tables 1 and 2 of arXiv 2306.14517: official splits for ESD, ElderReact and
+           YueMotion; elsewhere a cut by clip, so test speakers are in training too. Cells by the
+           paper's own ages: YueMotion elderly from 59, the clip OA_bite adult.
+disjoint   no speaker in two parts, where the corpus can give that; the true age decides the cell.
+           Sizes are in speakers.
 
-The paper knows no EMO-DB, ShEMO and URDU: `paper` has nothing of its own for them, so both rules give them the same parts, with
-speakers apart.
+The paper knows no EMO-DB, ShEMO and URDU: `paper` has nothing of its own for them, so both rules
+give them the same parts, with speakers apart.
 
 Both are pure functions of utterance ids (and, for YueMotion, of its metadata): clips are ordered by
-sha256(version, seed, id), never by directory or global random state. A part never moves when clips or corpora are added.
+sha256(version, seed, id), never by directory or global random state. A part never moves when clips
+or corpora are added.
 """
 
 import hashlib
@@ -33,7 +35,8 @@ RULES = ("paper", "disjoint")
 OFFICIAL = ("elderreact", "esd", "yuemotion")
 """Corpora with a split of their own, which the paper uses."""
 UNPUBLISHED = ("emo_db", "shemo", "urdu")
-"""Corpora that neither the paper nor they themselves cut: their speakers are kept apart under both rules."""
+"""Corpora that neither the paper nor they themselves cut: their speakers are kept apart under both
+rules."""
 ROSTERED = ("crema_d", "csed", "elderreact", "emo_db", "esd", "iemocap", "shemo", "tess", "urdu")
 """Corpora whose parts are shipped (rosters/)."""
 
@@ -69,7 +72,8 @@ DISJOINT_SHARES = {
     ("shemo", "fas_adu"): (0.50, 0.15, 0.35),
     ("urdu", "urd_adu"): (0.50, 0.15, 0.35),
 }
-"""(corpus, cell) -> shares of speakers in train, validation, test; the paper's shares of clips where it has such."""
+"""(corpus, cell) -> shares of speakers in train, validation, test; the paper's shares of clips
+where it has such."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ class Split:
 
     table            index: utterance id; columns `cell`, `part`, `speaker_disjoint`; sorted by id
     not_disjoint     corpus -> why its speakers stand in several parts, for corpora in the table
-    findings         utterances that are in no part because they are in no cell (`unlisted` ones are the manifest's)
+    findings         utterances that are in no part because they are in no cell (`unlisted` ones are
+                     the manifest's)
     """
 
     rule: str
@@ -92,22 +97,31 @@ class Split:
 def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
     """Cells and parts of all usable utterances of a manifest.
 
-    `seed` other than 0 deals the clips (paper) or speakers (disjoint) again, with the same sizes; official splits stay.
-    Raises UnknownName, CorpusMalformed (a YueMotion clip without official part).
+    `seed` other than 0 deals the clips (paper) or speakers (disjoint) again, with the same sizes;
+    official splits stay. Raises UnknownName, CorpusMalformed (a YueMotion clip without official
+    part).
     """
     if rule not in RULES:
         raise UnknownName("split rule", rule, RULES)
     whole_number("split_seed", seed, 0, MAX_SEED)
     table, findings = manifest.table, []
-    placed = {"cell": pd.Series(index=table["id"], dtype=object), "part": pd.Series(index=table["id"], dtype=object)}
+    placed = {
+        "cell": pd.Series(index=table["id"], dtype=object),
+        "part": pd.Series(index=table["id"], dtype=object),
+    }
     for corpus, rows in table.groupby("corpus"):
         rows = rows.set_index("id")
         cells = paper_cells(rows) if rule == "paper" else true_cells(rows)
         parts = _parts(corpus, manifest, rule, seed).reindex(rows.index)
-        findings += [Finding("no cell", corpus, clip, f"{rows.at[clip, 'age_years']}") for clip in rows.index[cells.isna()]]
+        findings += [
+            Finding("no cell", corpus, clip, f"{rows.at[clip, 'age_years']}")
+            for clip in rows.index[cells.isna()]
+        ]
         placed["cell"][rows.index], placed["part"][rows.index] = cells, parts
     corpus_of = table.set_index("id")["corpus"]
-    reasons = {name: reason for name in manifest.corpora if (reason := why_not_disjoint(name, rule))}
+    reasons = {
+        name: reason for name in manifest.corpora if (reason := why_not_disjoint(name, rule))
+    }
     placed["speaker_disjoint"] = ~corpus_of.isin(reasons)
     return Split(
         rule=rule,
@@ -131,14 +145,19 @@ def why_not_disjoint(corpus: str, rule: str) -> str | None:
 def true_cells(rows: pd.DataFrame) -> pd.Series:
     """Cell of each row by the speaker's age; None where the age is in no group. Index as given."""
     ages = [groups.age_group(age) for age in rows["age_years"]]
-    cells = [f"{language}_{age}" if age else None for language, age in zip(rows["language"], ages, strict=True)]
+    cells = [
+        f"{language}_{age}" if age else None
+        for language, age in zip(rows["language"], ages, strict=True)
+    ]
     return pd.Series(cells, index=rows.index, dtype=object)
 
 
 def paper_cells(rows: pd.DataFrame) -> pd.Series:
     """Cell of each row (indexed by id) by the ages that the paper's code uses."""
     cells = true_cells(rows)
-    elderly = (rows["corpus"] == "yuemotion") & (rows["age_years"] >= PAPER_YUEMOTION_ELDERLY_FROM_YEARS)
+    elderly = (rows["corpus"] == "yuemotion") & (
+        rows["age_years"] >= PAPER_YUEMOTION_ELDERLY_FROM_YEARS
+    )
     cells[elderly] = "yue_eld"
     for clip in cells.index.intersection(list(PAPER_CELLS)):
         cells[clip] = PAPER_CELLS[clip]
@@ -153,18 +172,23 @@ def _parts(corpus: str, manifest: Manifest, rule: str, seed: int) -> pd.Series:
     listed = manifest.listed[manifest.listed["corpus"] == corpus].set_index("id")
     if rule == "paper":
         if without := list(listed.index[listed["official_split"].isna()]):
-            raise CorpusMalformed(f"{corpus}: expected an official part for each clip, found none for {some(without)}")
+            raise CorpusMalformed(
+                f"{corpus}: expected an official part for each clip, found none for {some(without)}"
+            )
         return listed["official_split"]
     if corpus not in manifest.synthetic and len(listed) < CORPORA[corpus].card.n_utterances:
         raise CorpusIncomplete(
-            f"{corpus}: the rule 'disjoint' deals its speakers and needs all {CORPORA[corpus].card.n_utterances} entries of "
-            f"its metadata (sound may be missing), found {len(listed)} in {manifest.roots[corpus]}; copy the metadata again"
+            f"{corpus}: the rule 'disjoint' deals its speakers and needs all "
+            f"{CORPORA[corpus].card.n_utterances} entries of its metadata (sound may be "
+            f"missing), found {len(listed)} in {manifest.roots[corpus]}; copy the metadata "
+            "again"
         )
     return deal(corpus, listed.assign(cell=true_cells(listed)).dropna(subset="cell"), rule, seed)
 
 
 def deal_roster(corpus: str, listed: pd.DataFrame) -> pd.DataFrame:
-    """Roster of a complete corpus from its manifest rows: what `python -m bimotion.data.splits` saves."""
+    """Roster of a complete corpus from its manifest rows: what `python -m bimotion.data.splits`
+    saves."""
     listed = listed.set_index("id")
     table = pd.DataFrame(
         {
@@ -179,14 +203,20 @@ def deal_roster(corpus: str, listed: pd.DataFrame) -> pd.DataFrame:
     )
     if corpus not in OFFICIAL:
         table["paper"] = deal(corpus, table, "paper", seed=0)
-    table["disjoint"] = table["paper"] if CORPORA[corpus].card.not_disjoint else deal(corpus, table, "disjoint", seed=0)
+    table["disjoint"] = (
+        table["paper"]
+        if CORPORA[corpus].card.not_disjoint
+        else deal(corpus, table, "disjoint", seed=0)
+    )
     return table
 
 
 def deal(corpus: str, listed: pd.DataFrame, rule: str, seed: int) -> pd.Series:
-    """Parts of all clips of a corpus under a rule and seed. `listed`: index id; columns cell, speaker, gender, (paper).
+    """Parts of all clips of a corpus under a rule and seed. `listed`: index id; columns cell,
+    speaker, gender, (paper).
 
-    The paper's cut is stratified by gender (by speaker, which is finer, where the name does not tell the gender).
+    The paper's cut is stratified by gender (by speaker, which is finer, where the name does not
+    tell the gender).
     """
     cut_by_clip = rule == "paper" and corpus not in UNPUBLISHED
     by_clip = cut_by_clip or CORPORA[corpus].card.not_disjoint is not None
@@ -204,10 +234,15 @@ def _deal_clips(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def _deal_speakers(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
-    """Each speaker is dealt once, in the cell of most of its clips, so that one who turns 60 stays together."""
+    """Each speaker is dealt once, in the cell of most of its clips, so that one who turns 60 stays
+    together."""
     units = listed["speaker"].map(lambda speaker: conversation(corpus, speaker))
     homes = listed["cell"].groupby(units).agg(lambda cells: cells.mode().iloc[0])
-    genders = listed["gender"].groupby(units).agg(lambda found: found.iloc[0] if found.nunique() == 1 else "")
+    genders = (
+        listed["gender"]
+        .groupby(units)
+        .agg(lambda found: found.iloc[0] if found.nunique() == 1 else "")
+    )
     part_of: dict[str, str] = {}
     for cell in sorted(set(homes)):
         names = list(homes.index[homes == cell])
@@ -217,12 +252,16 @@ def _deal_speakers(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def conversation(corpus: str, speaker: str) -> str:
-    """What is dealt as one: a speaker; in IEMOCAP both speakers of a session, who are in each other's recordings."""
+    """What is dealt as one: a speaker; in IEMOCAP both speakers of a session, who are in each
+    other's recordings."""
     return speaker[:-1] if corpus == "iemocap" else speaker
 
 
-def cut(names: Sequence[str], strata: Sequence[str], sizes: tuple[int, int, int], seed: int) -> list[str]:
-    """Part of each name, with exactly `sizes` names in train, validation, test, every stratum in proportion.
+def cut(
+    names: Sequence[str], strata: Sequence[str], sizes: tuple[int, int, int], seed: int
+) -> list[str]:
+    """Part of each name, with exactly `sizes` names in train, validation, test, every stratum in
+    proportion.
 
     Names of a stratum are in hash order and spread evenly over one line, which is then cut twice.
 
@@ -230,28 +269,43 @@ def cut(names: Sequence[str], strata: Sequence[str], sizes: tuple[int, int, int]
     ['train', 'test', 'test', 'train']
     """
     if len(names) != sum(sizes):
-        raise CorpusIncomplete(f"expected {sum(sizes)} names to cut into {sizes}, found {len(names)}: {some(sorted(names))}")
+        raise CorpusIncomplete(
+            f"expected {sum(sizes)} names to cut into {sizes}, found {len(names)}: "
+            f"{some(sorted(names))}"
+        )
     members: dict[str, list[str]] = {}
     for name, stratum in zip(names, strata, strict=True):
         members.setdefault(stratum, []).append(name)
     place = {}
     for ordered in members.values():
         ordered.sort(key=lambda name: hash_of(name, seed))
-        place |= {name: ((rank + 0.5) / len(ordered), hash_of(name, seed)) for rank, name in enumerate(ordered)}
+        place |= {
+            name: ((rank + 0.5) / len(ordered), hash_of(name, seed))
+            for rank, name in enumerate(ordered)
+        }
     line = sorted(names, key=place.__getitem__)
-    part = dict(zip(line, (part for part, size in zip(PARTS, sizes, strict=True) for _ in range(size)), strict=True))
+    part = dict(
+        zip(
+            line,
+            (part for part, size in zip(PARTS, sizes, strict=True) for _ in range(size)),
+            strict=True,
+        )
+    )
     return [part[name] for name in names]
 
 
 def rounded(shares: Sequence[float], total: int) -> tuple[int, ...]:
-    """Whole numbers in proportion to shares, largest remainders first, none of them 0 where `total` allows.
+    """Whole numbers in proportion to shares, largest remainders first, none of them 0 where `total`
+    allows.
 
     >>> rounded((0.30, 0.09, 0.61), 6)
     (2, 1, 3)
     """
     exact = [share * total / sum(shares) for share in shares]
     sizes = [int(value) for value in exact]
-    for place in sorted(range(len(shares)), key=lambda place: (sizes[place] - exact[place], place))[: total - sum(sizes)]:
+    for place in sorted(range(len(shares)), key=lambda place: (sizes[place] - exact[place], place))[
+        : total - sum(sizes)
+    ]:
         sizes[place] += 1
     while total >= len(shares) and 0 in sizes:
         sizes[sizes.index(max(sizes))] -= 1

@@ -1,7 +1,9 @@
-"""Test clips that a model heard in training: equal samples in a test part and in a training or validation part.
+"""Test clips that a model heard in training: equal samples in a test part and in a training or
+validation part.
 
-Equal samples have equal lengths, so only clips whose headers agree are looked at: first a few samples from the middle of each,
-then, where these agree too, all of them. Of most corpora few clips are decoded for it. What was seen is kept in the cache.
+Equal samples have equal lengths, so only clips whose headers agree are looked at: first a few
+samples from the middle of each, then, where these agree too, all of them. Of most corpora few clips
+are decoded for it. What was seen is kept in the cache.
 """
 
 import hashlib
@@ -27,17 +29,22 @@ UNREADABLE = ""
 
 
 def counted(labelled: LabelledClips, plan: RunPlan, progress: Progress) -> list[Duplicates]:
-    """For every training set and every (cell, corpus) that it is tested on: how many test clips it heard, and how many of
-    these under another label, which is where two clips differ in a class that both corpora annotate."""
+    """For every training set and every (cell, corpus) that it is tested on: how many test clips it
+    heard, and how many of these under another label, which is where two clips differ in a class
+    that both corpora annotate."""
     if not any(len(one.train) for one in plan.training_sets):
         return []
     rows = plan.rows()
     groups = np.full(len(labelled.table), -1)
     groups[rows] = equal_samples(labelled.selection.manifest, labelled.table.loc[rows], progress)
-    return [found for one in plan.training_sets for found in _of_training_set(one, labelled, groups)]
+    return [
+        found for one in plan.training_sets for found in _of_training_set(one, labelled, groups)
+    ]
 
 
-def _of_training_set(one: TrainingSet, labelled: LabelledClips, groups: np.ndarray) -> Iterator[Duplicates]:
+def _of_training_set(
+    one: TrainingSet, labelled: LabelledClips, groups: np.ndarray
+) -> Iterator[Duplicates]:
     heard = np.concatenate([one.train, one.validation])
     heard = heard[groups[heard] >= 0]
     known, place = np.unique(groups[heard], return_inverse=True)
@@ -50,23 +57,38 @@ def _of_training_set(one: TrainingSet, labelled: LabelledClips, groups: np.ndarr
             test = target.test[corpora[target.test] == corpus]
             twins = test[np.isin(groups[test], known)]
             place, reference = np.searchsorted(known, groups[twins]), labelled.reference[twins]
-            contradicts = ((reference == 1) & marked[0][place]) | ((reference == 0) & marked[1][place])
+            contradicts = ((reference == 1) & marked[0][place]) | (
+                (reference == 0) & marked[1][place]
+            )
             n_contradicting = int(contradicts.any(axis=1).sum())
-            yield Duplicates(one.name, str(setting.test), corpus, len(test), len(twins), n_contradicting)
+            yield Duplicates(
+                one.name, str(setting.test), corpus, len(test), len(twins), n_contradicting
+            )
 
 
 def equal_samples(manifest: Manifest, rows: pd.DataFrame, progress: Progress) -> np.ndarray:
-    """A number for each of some rows of manifest.table with their `part`, shape (len(rows),): the same for rows of equal
-    samples (`audio.content`), of which some are tested and some are trained on; -1 for all others."""
+    """A number for each of some rows of manifest.table with their `part`, shape (len(rows),): the
+    same for rows of equal samples (`audio.content`), of which some are tested and some are trained
+    on; -1 for all others."""
     found = rows[["id", "corpus", "path", "part"]].reset_index(drop=True)
-    found["key"] = [f"{frames}@{rate}" for frames, rate in zip(rows["n_frames"], rows["sample_rate_hz"], strict=True)]
+    found["key"] = [
+        f"{frames}@{rate}"
+        for frames, rate in zip(rows["n_frames"], rows["sample_rate_hz"], strict=True)
+    ]
     for kind, look in (("glance", _glance), ("sha256", _sha256)):
         found = found[_is_split(found)].copy()
         if found.empty:
             break
-        seen = {name: _looked_at(manifest, name, mine, kind, look, progress) for name, mine in found.groupby("corpus")}
-        digests = [seen[name][clip] for name, clip in zip(found["corpus"], found["id"], strict=True)]
-        found["key"] = [f"{key} {digest}" for key, digest in zip(found["key"], digests, strict=True)]
+        seen = {
+            name: _looked_at(manifest, name, mine, kind, look, progress)
+            for name, mine in found.groupby("corpus")
+        }
+        digests = [
+            seen[name][clip] for name, clip in zip(found["corpus"], found["id"], strict=True)
+        ]
+        found["key"] = [
+            f"{key} {digest}" for key, digest in zip(found["key"], digests, strict=True)
+        ]
         found = found[[digest != UNREADABLE for digest in digests]]
     found = found[_is_split(found)]
     numbers = np.full(len(rows), -1)
@@ -77,15 +99,26 @@ def equal_samples(manifest: Manifest, rows: pd.DataFrame, progress: Progress) ->
 def _is_split(found: pd.DataFrame) -> np.ndarray:
     """Rows whose key stands both in a test part and in another."""
     tested = found["part"] == "test"
-    return (found["key"].isin(found["key"][tested]) & found["key"].isin(found["key"][~tested])).to_numpy()
+    return (
+        found["key"].isin(found["key"][tested]) & found["key"].isin(found["key"][~tested])
+    ).to_numpy()
 
 
 def _looked_at(
-    manifest: Manifest, corpus: str, rows: pd.DataFrame, kind: str, look: Callable[[Path], str], progress: Progress
+    manifest: Manifest,
+    corpus: str,
+    rows: pd.DataFrame,
+    kind: str,
+    look: Callable[[Path], str],
+    progress: Progress,
 ) -> dict[str, str]:
     """Clip -> what `look` makes of its file, kept in the cache a corpus at a time."""
     state = manifest.states[corpus]
-    target = files.cache_dir() / "duplicates" / f"{DUPLICATES_VERSION}-{audio.version()}-{corpus}-{state}.{kind}.json"
+    target = (
+        files.cache_dir()
+        / "duplicates"
+        / f"{DUPLICATES_VERSION}-{audio.version()}-{corpus}-{state}.{kind}.json"
+    )
     kept = files.read_sealed(target, progress.say)
     known = {} if kept is None else json.loads(kept)
     todo = rows[~rows["id"].isin(known)]
@@ -103,8 +136,11 @@ def _looked_at(
         of_inode = dict(zip(distinct, made, strict=True))
         known |= {clip: of_inode[inode] for clip, inode in zip(todo["id"], inodes, strict=True)}
         files.write_sealed(target, json.dumps(known).encode())
-        place = state.partition("-")[0]  # of the corpus's folder: copies elsewhere keep what is theirs
-        files.remove_others(target.parent, keep=[target], pattern=f"*-{corpus}-{place}-*.{kind}.json")
+        # of the corpus's folder: copies elsewhere keep what is theirs
+        place = state.partition("-")[0]
+        files.remove_others(
+            target.parent, keep=[target], pattern=f"*-{corpus}-{place}-*.{kind}.json"
+        )
     return known
 
 
@@ -117,7 +153,8 @@ def _inode(path: Path) -> object:
 
 
 def _glance(path: Path) -> str:
-    """Hash of a few samples in the middle; the same text for all files of which these cannot be had without the others."""
+    """Hash of a few samples in the middle; the same text for all files of which these cannot be had
+    without the others."""
     import soundfile
 
     try:

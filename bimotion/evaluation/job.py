@@ -10,8 +10,8 @@ class Target:
     """What is predicted in one test cell: numbers of rows of the table of labelled clips.
 
     test         test clips
-    unlabelled   clips of the cell whose sound, not whose labels, a model may adapt to, ascending: all of them, its train part,
-                 or none
+    unlabelled   clips of the cell whose sound, not whose labels, a model may adapt to, ascending:
+                 all of them, its train part, or none
     """
 
     test: np.ndarray
@@ -20,10 +20,12 @@ class Target:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training under one seed, and what is predicted with it: numbers of rows of the table of labelled clips.
+    """One training under one seed, and what is predicted with it: numbers of rows of the table of
+    labelled clips.
 
     number    among the jobs of a run
-    name      of the training set (Setting.training_set); `validation` may be empty, `train` too where nothing is trained
+    name      of the training set (Setting.training_set); `validation` may be empty, `train` too
+              where nothing is trained
     targets   one for each test cell
     """
 
@@ -42,7 +44,8 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class JobPredictions:
-    """Of a job: probabilities, float64 (len(job.test), n_classes); classes that can be predicted; facts for the record."""
+    """Of a job: probabilities, float64 (len(job.test), n_classes); classes that can be predicted;
+    facts for the record."""
 
     probabilities: np.ndarray
     trained: list[str]

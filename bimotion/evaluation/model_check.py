@@ -1,4 +1,5 @@
-"""Whether a model can be used, and what it would cost: made-up clips through it before a run of a night."""
+"""Whether a model can be used, and what it would cost: made-up clips through it before a run of a
+night."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -26,16 +27,21 @@ class ModelCheck:
     """What a person wants to know of a model before a long run.
 
     family, part         type of the configuration; class of the part that hears
-    weights_format       safetensors or pytorch; None for the baselines. They run in float32, on GPUs in bfloat16
+    weights_format       safetensors or pytorch; None for the baselines. They run in float32, on
+                         GPUs in bfloat16
     sample_rate_hz       what it hears: clips are resampled to it
     n_layers, dim        hidden states that `probe` sees, and the size of each
-    window_s             longest audio that it hears at once: longer clips are cut into equal windows
+    window_s             longest audio that it hears at once: longer clips are cut into equal
+                         windows
     padding              how clips of several lengths share a batch
     clips                made-up clip -> "ok", or what went wrong with it
-    largest_difference   between the features of these clips alone and together; None where they have none in common
+    largest_difference   between the features of these clips alone and together; None where they
+                         have none in common
     clips_a_second, realtime_factor   of clips of 2 s; seconds of audio in one second
-    protocol_clips, probe_hours       clips of the whole paper protocol, and hours for `probe` on this device
-    finetune_clip_visits              of track `finetune` over the whole protocol, at most (20 epochs, one seed); None: none
+    protocol_clips, probe_hours       clips of the whole paper protocol, and hours for `probe` on
+                                      this device
+    finetune_clip_visits              of track `finetune` over the whole protocol, at most (20
+                                      epochs, one seed); None: none
     """
 
     model: str
@@ -79,10 +85,16 @@ def check_model(spec: ModelSpec) -> ModelCheck:
         except ModelError as error:
             said[name] = str(error)
     if not any(text == "ok" for text in said.values()):
-        raise ModelError(f"{spec.model}: expected features of made-up clips, found none: {next(iter(said.values()))}")
+        raise ModelError(
+            f"{spec.model}: expected features of made-up clips, found none: "
+            f"{next(iter(said.values()))}"
+        )
     good = [name for name, text in said.items() if text == "ok"]
     together = encoder.encode([clips[name] for name in good])
-    differences = [float(np.abs(alone[name] - row).max(initial=0)) for name, row in zip(good, together, strict=True)]
+    differences = [
+        float(np.abs(alone[name] - row).max(initial=0))
+        for name, row in zip(good, together, strict=True)
+    ]
     rate = _clips_a_second(encoder)
     n_clips, n_visits = protocol_cost()
     return ModelCheck(
@@ -99,7 +111,8 @@ def check_model(spec: ModelSpec) -> ModelCheck:
 
 @dataclass(frozen=True)
 class _Checked:
-    """Facts of an encoder, and its function. has_fixed_window: a short clip costs as much as one that fills the window."""
+    """Facts of an encoder, and its function. has_fixed_window: a short clip costs as much as one
+    that fills the window."""
 
     encode: Callable[[Sequence[np.ndarray]], np.ndarray]
     facts: dict
@@ -154,7 +167,9 @@ def _baseline(name: str) -> _Checked:
 def _clips() -> dict[str, np.ndarray]:
     generator = np.random.default_rng(0)
     sizes = {name: round(seconds * SAMPLE_RATE_HZ) for name, seconds in CLIPS_S.items()}
-    made = {name: (0.1 * generator.standard_normal(n)).astype(np.float32) for name, n in sizes.items()}
+    made = {
+        name: (0.1 * generator.standard_normal(n)).astype(np.float32) for name, n in sizes.items()
+    }
     return made | {"silence": np.zeros_like(made["silence"])}
 
 
@@ -168,14 +183,18 @@ def _clips_a_second(encoder: _Checked) -> float:
 
 
 def _slower(encoder: _Checked) -> float:
-    """Cost of a clip of the protocol, in clips of those that were timed; the same of a model with a fixed window."""
+    """Cost of a clip of the protocol, in clips of those that were timed; the same of a model with a
+    fixed window."""
     return 1.0 if encoder.has_fixed_window else MEAN_CLIP_S / TIMED_S
 
 
 def protocol_cost() -> tuple[int, int]:
-    """Clips of the paper's protocol, and visits of them by fine-tuning: training and validation in each epoch."""
+    """Clips of the paper's protocol, and visits of them by fine-tuning: training and validation in
+    each epoch."""
     sizes = dict(PAPER_SIZES)
-    sizes["yuemotion", "yue_adu"] = tuple(map(sum, zip(*YUEMOTION_PAPER_SIZES.values(), strict=True)))
+    sizes["yuemotion", "yue_adu"] = tuple(
+        map(sum, zip(*YUEMOTION_PAPER_SIZES.values(), strict=True))
+    )
     sets = {setting.training_set: setting for setting in settings.settings("all")}
     visits = sum(
         sum(parts[:2])

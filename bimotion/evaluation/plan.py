@@ -1,4 +1,5 @@
-"""What a run would do: the settings of a protocol, the clips that they need, and each distinct training set once."""
+"""What a run would do: the settings of a protocol, the clips that they need, and each distinct
+training set once."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -25,7 +26,8 @@ from bimotion.results.record import Skipped
 class Request:
     """Which settings over which clips.
 
-    data_dir, only, locations, allow_missing   which corpora and where they lie, as `load_dataset` takes them
+    data_dir, only, locations, allow_missing   which corpora and where they lie, as `load_dataset`
+    takes them
     protocol, cells          settings of a protocol, of those that test in some cells (None: all)
     split_rule, split_seed   how clips are dealt into parts
     schema                   classes: `emotion`, `valence` or `four`
@@ -46,7 +48,8 @@ class Request:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What is trained on, and all that is predicted with it: numbers of rows of the table of labelled clips.
+    """What is trained on, and all that is predicted with it: numbers of rows of the table of
+    labelled clips.
 
     settings   that it serves, one for each test cell;  targets: theirs, in the same order
     """
@@ -65,7 +68,8 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Settings that can be run, those that cannot and why, the distinct training sets; `corpora`: that any setting asks for."""
+    """Settings that can be run, those that cannot and why, the distinct training sets; `corpora`:
+    that any setting asks for."""
 
     settings: list[Setting]
     skipped: list[Skipped]
@@ -91,17 +95,20 @@ class RunPlan:
 def plan(
     request: Request, progress: Progress, *, trains: bool = True, adapts: str | None = None
 ) -> tuple[LabelledClips, RunPlan]:
-    """The labelled clips and the plan of a request. `trains`: False for models that are only tested; `adapts`: how a model is
-    adapted to unlabelled clips of the test cell, one of adaptation.SETTINGS, or None where it is not.
+    """The labelled clips and the plan of a request. `trains`: False for models that are only
+    tested; `adapts`: how a model is adapted to unlabelled clips of the test cell, one of
+    adaptation.SETTINGS, or None where it is not.
 
-    A setting is skipped where one of its training cells has no training clip, its test cell no test clip or, for adaptation,
-    training and test have fewer than two classes in common, or the test cell no clips to adapt to. Raises UnknownName,
-    CorpusNotFound, CorpusIncomplete, SettingError.
+    A setting is skipped where one of its training cells has no training clip, its test cell no test
+    clip or, for adaptation, training and test have fewer than two classes in common, or the test
+    cell no clips to adapt to. Raises UnknownName, CorpusNotFound, CorpusIncomplete, SettingError.
     """
     cells = None if request.cells is None else [Cell.parse(name) for name in request.cells]
     settings = protocol.settings(request.protocol, cells, trains=trains)
     if not settings:
-        raise SettingError(f"protocol {request.protocol} tests nothing in {', '.join(request.cells)}")
+        raise SettingError(
+            f"protocol {request.protocol} tests nothing in {', '.join(request.cells)}"
+        )
     return planned(settings, request, progress, adapts=adapts)
 
 
@@ -130,13 +137,17 @@ def planned(
             skipped.append(Skipped(*names, reason=reason))
         else:
             runnable.append(setting)
-    return labelled, RunPlan(runnable, skipped, _training_sets(runnable, labelled, adapts), corpora_of(settings))
+    return labelled, RunPlan(
+        runnable, skipped, _training_sets(runnable, labelled, adapts), corpora_of(settings)
+    )
 
 
 def _obstacle(setting: Setting, labelled: LabelledClips, adapts: str | None) -> str | None:
     """Why a setting cannot be run."""
     of = f" of {' and '.join(setting.corpora)}" if setting.corpora else ""
-    untrainable = [cell for cell in setting.train if not len(labelled.places([cell], "train", setting.corpora))]
+    untrainable = [
+        cell for cell in setting.train if not len(labelled.places([cell], "train", setting.corpora))
+    ]
     reasons = {f"no training clips in {cell}{of}" for cell in untrainable}
     if not len(labelled.places([setting.test], "test", setting.corpora)):
         reasons.add(f"no test clips in {setting.test}{of}")
@@ -145,36 +156,47 @@ def _obstacle(setting: Setting, labelled: LabelledClips, adapts: str | None) -> 
             reasons.add(f"no clips in {setting.test}{of} to adapt to")
         if len(shared := _shared(setting, labelled)) < 2:
             reasons.add(
-                f"{' and '.join(shared) or 'no class'} alone is in {'+'.join(setting.train_names)} and {setting.test}{of}"
+                f"{' and '.join(shared) or 'no class'} alone is in "
+                f"{'+'.join(setting.train_names)} and {setting.test}{of}"
             )
     return "; ".join(sorted(reasons, reverse=True)) or None
 
 
 def _unlabelled(setting: Setting, labelled: LabelledClips, adapts: str | None) -> np.ndarray:
-    """Clips that a model may adapt to: transductively all of the test cell, inductively its train part; else none."""
+    """Clips that a model may adapt to: transductively all of the test cell, inductively its train
+    part; else none."""
     parts = {"transductive": PARTS, "inductive": ("train",), None: ()}[adapts]
     found = [labelled.places([setting.test], part, setting.corpora) for part in parts]
     return np.sort(np.concatenate([np.zeros(0, int), *found]))
 
 
 def _shared(setting: Setting, labelled: LabelledClips) -> list[str]:
-    """Classes that training has clips of and the corpora of the test cell annotate; no test label is looked at."""
+    """Classes that training has clips of and the corpora of the test cell annotate; no test label
+    is looked at."""
     train = labelled.reference[labelled.places(setting.train, "train", setting.corpora)]
     test = labelled.reference[labelled.places([setting.test], "test", setting.corpora)]
     both = (train == 1).any(axis=0) & (test != -1).any(axis=0)
     return [name for name, shared in zip(labelled.schema.classes, both, strict=True) if shared]
 
 
-def _training_sets(settings: Iterable[Setting], labelled: LabelledClips, adapts: str | None) -> list[TrainingSet]:
+def _training_sets(
+    settings: Iterable[Setting], labelled: LabelledClips, adapts: str | None
+) -> list[TrainingSet]:
     groups: dict[str, dict[Cell, Setting]] = {}
     for setting in settings:
         groups.setdefault(setting.training_set, {}).setdefault(setting.test, setting)
     found = []
     for name, tests in groups.items():
         group = [tests[cell] for cell in sorted(tests)]
-        train, validation = (labelled.places(group[0].train, part, group[0].corpora) for part in ("train", "validation"))
+        train, validation = (
+            labelled.places(group[0].train, part, group[0].corpora)
+            for part in ("train", "validation")
+        )
         targets = tuple(
-            Target(labelled.places([one.test], "test", one.corpora), _unlabelled(one, labelled, adapts)) for one in group
+            Target(
+                labelled.places([one.test], "test", one.corpora), _unlabelled(one, labelled, adapts)
+            )
+            for one in group
         )
         found.append(TrainingSet(name, group, train, validation, targets))
     return found

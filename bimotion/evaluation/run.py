@@ -1,4 +1,5 @@
-"""The one place where data, protocol, model and metric meet: raw audio in, result.json and predictions.parquet out."""
+"""The one place where data, protocol, model and metric meet: raw audio in, result.json and
+predictions.parquet out."""
 
 import contextlib
 import dataclasses
@@ -37,7 +38,16 @@ from bimotion.results import overview, scoring
 from bimotion.results import record as results
 from bimotion.results.predictions import save
 from bimotion.results.provenance import now, provenance
-from bimotion.results.record import CorpusUsed, DataUsed, FitRecord, ProtocolUsed, Result, RunSpec, SchemaUsed, SplitUsed
+from bimotion.results.record import (
+    CorpusUsed,
+    DataUsed,
+    FitRecord,
+    ProtocolUsed,
+    Result,
+    RunSpec,
+    SchemaUsed,
+    SplitUsed,
+)
 
 CHECKPOINTS_FOLDER = "checkpoints"
 """Below a run's folder: one folder a training set and seed, with what the track leaves there."""
@@ -82,27 +92,35 @@ def evaluate(
 ) -> Result:
     """Evaluate a model over the cross-group protocol.
 
-    model             a baseline, the Hub id or the folder of any transformers model that takes audio, or an object with
-                      `encode(waveforms, sample_rate_hz)` -> one vector a clip (models/own.py)
-    track             `probe`: frozen, a small head for every training set; `finetune`: trained whole; `zero-shot`: a
-                      classifier as it is
-    data_dir          folder with one sub-folder a corpus; locations: corpus -> its folder, where it lies elsewhere
+    model             a baseline, the Hub id or the folder of any transformers model that takes
+                      audio, or an object with `encode(waveforms, sample_rate_hz)` -> one vector a
+                      clip (models/own.py)
+    track             `probe`: frozen, a small head for every training set; `finetune`: trained
+                      whole; `zero-shot`: a classifier as it is
+    data_dir          folder with one sub-folder a corpus; locations: corpus -> its folder, where it
+                      lies elsewhere
     protocol          which settings to run;  cells: test only in these; None: all of the protocol
     only              names of the corpora to use; None: all that have clips in the protocol's cells
-    head              of a probe: `layers` (learned layer weighting + linear, the default) or `logistic` (on the best layer)
-    adapt             of a probe, in place of the head: an unsupervised method of bimotion.adaptation
-    adapt_setting     `transductive` (the default): adapted to all clips of the test cell; `inductive`: to its train part alone
+    head              of a probe: `layers` (learned layer weighting + linear, the default) or
+                      `logistic` (on the best layer)
+    adapt             of a probe, in place of the head: an unsupervised method of
+                      bimotion.adaptation
+    adapt_setting     `transductive` (the default): adapted to all clips of the test cell;
+                      `inductive`: to its train part alone
     label_map         of a zero-shot classifier: JSON file, its output names -> our emotions
     finetune          how to train; save_checkpoints: keep the best checkpoint of every training set
     require_safetensors   refuse pickled weights (which are read without running code, if not)
-    limit             at most so many clips of each corpus, cell and part: for trying out, the result cannot be submitted
+    limit             at most so many clips of each corpus, cell and part: for trying out, the
+                      result cannot be submitted
     check_invariance  record the largest difference between clips in a batch and alone
 
-    Writes OUTPUT/<model>/<run key>/result.json and predictions.parquet (`Result.folder(output)`), then
-    OUTPUT/leaderboard.json. A run that is finished already is read back, not repeated, unless `overwrite`; one that was broken
-    off goes on where it was. Settings without clips are skipped with a reason.
+    Writes OUTPUT/<model>/<run key>/result.json and predictions.parquet (`Result.folder(output)`),
+    then OUTPUT/leaderboard.json. A run that is finished already is read back, not repeated, unless
+    `overwrite`; one that was broken off goes on where it was. Settings without clips are skipped
+    with a reason.
 
-    Raises UnknownName, ModelError, CorpusNotFound, CorpusIncomplete (unless `allow_missing`), AudioError, SettingError.
+    Raises UnknownName, ModelError, CorpusNotFound, CorpusIncomplete (unless `allow_missing`),
+    AudioError, SettingError.
 
     Example::
 
@@ -116,9 +134,17 @@ def evaluate(
     files.require_writable(Path(output))
     overview.check(Path(output))
     request = Request(
-        data_dir, protocol, None if cells is None else tuple(sorted(one_or_more(cells))), split_rule, split_seed, schema,
-        None if only is None else tuple(one_or_more(only)), locations, limit, allow_missing,
-    )  # fmt: skip
+        data_dir,
+        protocol,
+        None if cells is None else tuple(sorted(one_or_more(cells))),
+        split_rule,
+        split_seed,
+        schema,
+        None if only is None else tuple(one_or_more(only)),
+        locations,
+        limit,
+        allow_missing,
+    )
     map_file = None if label_map is None else Path(label_map)
     options = TrackOptions(head, adapt, adapt_setting, map_file, finetune, save_checkpoints)
     known = {
@@ -132,14 +158,18 @@ def evaluate(
     seeds = sorted({whole_number("seeds", seed, 0, MAX_SEED) for seed in one_or_more(seeds)})
     whole_number("number of seeds", len(seeds), 1, 1000)
     if not runner.trains and len(seeds) > 1:
-        raise SettingError(f"track {runner.name}: expected one seed, for nothing is random, found {len(seeds)}")
+        raise SettingError(
+            f"track {runner.name}: expected one seed, for nothing is random, found {len(seeds)}"
+        )
     adapts = runner.adapt and runner.adapt.setting
     labelled, plan = planning.plan(request, progress, trains=runner.trains, adapts=adapts)
     spec = RunSpec(
         model=runner.used,
         track=runner.name,
         split=SplitUsed(split_rule, split_seed, splits.SPLIT_VERSION),
-        schema=SchemaUsed(labelled.schema.name, labelled.schema.version, list(labelled.schema.classes)),
+        schema=SchemaUsed(
+            labelled.schema.name, labelled.schema.version, list(labelled.schema.classes)
+        ),
         protocol=ProtocolUsed(protocol, PROTOCOL_VERSION, request.cells and list(request.cells)),
         seeds=seeds,
         limit=limit,
@@ -148,7 +178,9 @@ def evaluate(
     )
     if not plan.settings:
         reasons = "; ".join(sorted({skip.reason for skip in plan.skipped}))
-        raise SettingError(f"expected at least one setting with clips to train and test on, found none: {reasons}")
+        raise SettingError(
+            f"expected at least one setting with clips to train and test on, found none: {reasons}"
+        )
     run = _Run(runner, spec, labelled, plan, results.folder_of(Path(output), spec), progress)
     if runner.follower:
         return run.follow()
@@ -163,7 +195,10 @@ def evaluate(
 def _why_not_taken(name: str) -> str:
     """Of a keyword that `evaluate` lacks; `corpora` is the folder on the command line."""
     if name == "corpora":
-        return "evaluate: no keyword 'corpora': expected data_dir=ROOT, the folder of the corpora, or only=[...], their names"
+        return (
+            "evaluate: no keyword 'corpora': expected data_dir=ROOT, the folder of the corpora, "
+            "or only=[...], their names"
+        )
     close = difflib.get_close_matches(name, inspect.signature(evaluate).parameters, 1)
     return f"evaluate: no keyword {name!r:.80}" + (f": did you mean {close[0]!r}?" if close else "")
 
@@ -190,7 +225,8 @@ class _Run:
                 return self._made(overwrite)
         except Timeout:
             raise SettingError(
-                f"{self.folder}: another process is working on this very run; wait for it, or use another --output"
+                f"{self.folder}: another process is working on this very run; wait for it, or "
+                "use another --output"
             ) from None
 
     def follow(self) -> Result:
@@ -205,13 +241,22 @@ class _Run:
         """The result with the largest difference between clips alone and in a batch; recorded."""
         table = self.labelled.table
         order = np.argsort(table["duration_s"].to_numpy(), kind="stable")
-        rows = table.loc[order[np.unique(np.linspace(0, len(order) - 1, min(16, len(order))).astype(int))]]
+        rows = table.loc[
+            order[np.unique(np.linspace(0, len(order) - 1, min(16, len(order))).astype(int))]
+        ]
         found = self.labelled.selection.manifest
-        waveforms = [audio.decode(found.path(*place)) for place in zip(rows["corpus"], rows["path"], strict=True)]
+        waveforms = [
+            audio.decode(found.path(*place))
+            for place in zip(rows["corpus"], rows["path"], strict=True)
+        ]
         difference = self.track.largest_difference(waveforms)
         said = "batches are no matter to it" if difference is None else f"{difference:.2g}"
-        self.progress.say(f"largest difference between {len(rows)} clips in a batch and alone: {said}")
-        result = dataclasses.replace(result, provenance=dataclasses.replace(result.provenance, largest_difference=difference))
+        self.progress.say(
+            f"largest difference between {len(rows)} clips in a batch and alone: {said}"
+        )
+        result = dataclasses.replace(
+            result, provenance=dataclasses.replace(result.provenance, largest_difference=difference)
+        )
         self._save(result)
         return result
 
@@ -240,7 +285,8 @@ class _Run:
         (self.folder / checksums.SUMS_FILE).unlink(missing_ok=True)
         with files.written(self.folder / results.PREDICTIONS_FILE) as temporary:
             save(predictions, temporary)
-        predictions = pd.read_parquet(self.folder / results.PREDICTIONS_FILE)  # scores are of the record, to its last digit
+        # scores are of the record, to its last digit
+        predictions = pd.read_parquet(self.folder / results.PREDICTIONS_FILE)
         states = labelled.selection.manifest.states
         corpora = {name: _corpus_used(name, labelled) for name in self.plan.corpora}
         result = Result(
@@ -253,7 +299,9 @@ class _Run:
             seeds=spec.seeds,
             limit=spec.limit,
             data=DataUsed.of(spec.data_fingerprint, corpora),
-            provenance=provenance(started, [*spec.seeds, spec.split.seed], states, self.track.device),
+            provenance=provenance(
+                started, [*spec.seeds, spec.split.seed], states, self.track.device
+            ),
             scores=scoring.scores(predictions, self.plan.settings, labelled.schema),
             skipped=self.plan.skipped,
             fits=fits,
@@ -272,7 +320,8 @@ class _Run:
         checksums.write(self.folder, KEPT_FILES)
 
     def _predictions(self, overwrite: bool) -> tuple[pd.DataFrame, list[FitRecord]]:
-        """Predictions of every job, each written when it is done, so that a run that was broken off goes on with the next."""
+        """Predictions of every job, each written when it is done, so that a run that was broken off
+        goes on with the next."""
         parts = self.folder / PARTS_FOLDER
         parts.mkdir(exist_ok=True)
         state = "-".join(sorted(self.labelled.selection.manifest.states.values()))
@@ -285,13 +334,23 @@ class _Run:
         done = {job.number: self._done(job) for job in jobs}
         todo = [job for job in jobs if done[job.number] is None]
         if todo:
-            _log.info("%s: %d of %d jobs to do, on %s", self.folder, len(todo), len(jobs), self.track.device)
+            _log.info(
+                "%s: %d of %d jobs to do, on %s",
+                self.folder,
+                len(todo),
+                len(jobs),
+                self.track.device,
+            )
             self.track.open(self.labelled, self.plan.rows(), self.progress)
-        for job in self.progress.track(jobs, len(jobs), f"{self.track.name} {self.spec.model.name}", unit="trainings"):
+        for job in self.progress.track(
+            jobs, len(jobs), f"{self.track.name} {self.spec.model.name}", unit="trainings"
+        ):
             if done[job.number] is None:
                 _log.info("training set %s, seed %d: %d clips", job.name, job.seed, len(job.train))
                 done[job.number] = self._run(job)
-        return pd.concat([table for table, _ in done.values()], ignore_index=True), [fit for _, fit in done.values()]
+        return pd.concat([table for table, _ in done.values()], ignore_index=True), [
+            fit for _, fit in done.values()
+        ]
 
     def _run(self, job: TrainingJob) -> tuple[pd.DataFrame, FitRecord]:
         """Predictions and record of a job, which is kept."""
@@ -333,7 +392,9 @@ def _note(labelled: LabelledClips, job: TrainingJob) -> str | None:
 
 def _table(labelled: LabelledClips, job: TrainingJob, outcome: JobPredictions) -> pd.DataFrame:
     """Predictions of one job as rows of predictions.parquet."""
-    table = labelled.table.loc[job.test, ["id", "cell", "corpus", "speaker"]].assign(train=job.name, seed=job.seed)
+    table = labelled.table.loc[job.test, ["id", "cell", "corpus", "speaker"]].assign(
+        train=job.name, seed=job.seed
+    )
     table["probabilities"] = list(outcome.probabilities.astype(np.float32))
     table["reference"] = list(labelled.reference[job.test])
     table["trained"] = [outcome.trained] * len(table)
@@ -350,7 +411,9 @@ def _corpus_used(name: str, labelled: LabelledClips) -> CorpusUsed:
         complete=n_found >= card.n_utterances and not found.unusable(name),
         left_out=dict(sorted(labelled.left_out[name].items())),
         speakers_shared=labelled.selection.split.not_disjoint.get(name),
-        age_source={source: int(n) for source, n in rows["age_source"].value_counts().sort_index().items()},
+        age_source={
+            source: int(n) for source, n in rows["age_source"].value_counts().sort_index().items()
+        },
         synthetic=name in found.synthetic,
         oddities=doctor.oddities(name, found) if name in found.roots else {},
     )

@@ -1,1 +1,2 @@
-"""This machine: decode audio, write a file whole or not at all, progress, tables, self-contained HTML."""
+"""This machine: decode audio, write a file whole or not at all, progress, tables, self-contained
+HTML."""

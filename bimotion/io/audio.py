@@ -1,4 +1,5 @@
-"""The only reader of samples: header facts without decoding, decoding to mono 16 kHz, FLAC encoding."""
+"""The only reader of samples: header facts without decoding, decoding to mono 16 kHz, FLAC
+encoding."""
 
 import hashlib
 import io
@@ -25,14 +26,15 @@ MAX_FRAMES = 1 << 26  # 256 MB as float32: 23 minutes at 48 kHz
 MAX_CHANNELS = 32
 RATES_HZ = (1_000, 384_000)
 _BLOCK_FRAMES = 1 << 20
-_EXACT = frozenset({"WAV", "WAVEX", "AIFF", "FLAC"})  # containers that say how many samples they hold
+# containers that say how many samples they hold
+_EXACT = frozenset({"WAV", "WAVEX", "AIFF", "FLAC"})
 _UNKNOWN_RIFF_SIZES = frozenset({0, 0xFFFFFFFF})  # written by programs that stream to a pipe
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a sound file says of itself. `problem`: a kind of Finding that makes it unusable, or None. `synthetic`: it bears
-    the comment that `write_synthetic` leaves.
+    """What a sound file says of itself. `problem`: a kind of Finding that makes it unusable, or
+    None. `synthetic`: it bears the comment that `write_synthetic` leaves.
 
     n_frames (samples per channel), sample_rate_hz and n_channels are 0 where there is a problem.
     """
@@ -72,7 +74,11 @@ def header(path: Path) -> Header:
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _video_header(path)
     riff_bytes = int.from_bytes(start[4:8], "little")
-    if start[:4] == b"RIFF" and riff_bytes not in _UNKNOWN_RIFF_SIZES and riff_bytes + 8 > n_bytes + 1:
+    if (
+        start[:4] == b"RIFF"
+        and riff_bytes not in _UNKNOWN_RIFF_SIZES
+        and riff_bytes + 8 > n_bytes + 1
+    ):
         return _broken("truncated", f"header announces {riff_bytes + 8} bytes, found {n_bytes}")
     import soundfile
 
@@ -83,13 +89,16 @@ def header(path: Path) -> Header:
             if reason := _beyond(sound.frames, sound.samplerate, sound.channels):
                 return _broken("unreadable", reason)
             synthetic = sound.comment == SYNTHETIC_COMMENT
-            return Header(sound.frames, sound.samplerate, sound.channels, sound.format, synthetic=synthetic)
+            return Header(
+                sound.frames, sound.samplerate, sound.channels, sound.format, synthetic=synthetic
+            )
     except (soundfile.LibsndfileError, RuntimeError) as error:
         return _broken("unreadable", str(error).partition(": ")[2] or str(error))
 
 
 def native(path: Path) -> str | bytes:
-    """A path as soundfile opens it: names that are not UTF-8 are legal on Unix, where it takes them as bytes only."""
+    """A path as soundfile opens it: names that are not UTF-8 are legal on Unix, where it takes them
+    as bytes only."""
     return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
@@ -98,14 +107,17 @@ def _broken(problem: str, detail: str) -> Header:
 
 
 def _beyond(n_frames: int, rate_hz: int, n_channels: int) -> str | None:
-    """What no clip of speech is, of what a file says of itself; None where all is plausible. Whatever is made of a clip takes
-    memory by these numbers."""
+    """What no clip of speech is, of what a file says of itself; None where all is plausible.
+    Whatever is made of a clip takes memory by these numbers."""
     if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
         return f"expected a rate of {RATES_HZ[0]} to {RATES_HZ[1]} Hz, found {rate_hz}"
     if not 1 <= n_channels <= MAX_CHANNELS:
         return f"expected 1 to {MAX_CHANNELS} channels, found {n_channels}"
     if n_frames > (most := min(MAX_FRAMES, MAX_CLIP_S * rate_hz)):
-        return f"expected a clip of at most {most / rate_hz:.0f} s, found one that says {n_frames / rate_hz:.0f} s"
+        return (
+            f"expected a clip of at most {most / rate_hz:.0f} s, found one that says "
+            f"{n_frames / rate_hz:.0f} s"
+        )
     return None
 
 
@@ -136,22 +148,30 @@ def _video_header(path: Path) -> Header:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple]:
-    """A video and its first stream of sound; raises AudioError for whatever FFmpeg says against it."""
+    """A video and its first stream of sound; raises AudioError for whatever FFmpeg says against
+    it."""
     av = _av()
     try:
         with av.open(path, metadata_errors="ignore") as container:
             if not container.streams.audio:
                 raise AudioError(f"{path}: expected a video with sound, found none in it")
             stream = container.streams.audio[0]
-            if not getattr(stream, "rate", None) or not stream.channels:  # of an unknown codec it has no such attributes
-                raise AudioError(f"{path}: expected sound that FFmpeg can decode, found an unknown codec or no rate")
+            # of an unknown codec it has no such attributes
+            if not getattr(stream, "rate", None) or not stream.channels:
+                raise AudioError(
+                    f"{path}: expected sound that FFmpeg can decode, found an unknown codec or no "
+                    "rate"
+                )
             yield container, stream
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
-        raise AudioError(f"{path}: expected a video with sound, found: {' '.join(str(error).split())}") from None
+        raise AudioError(
+            f"{path}: expected a video with sound, found: {' '.join(str(error).split())}"
+        ) from None
 
 
 def read(source: Path | bytes) -> tuple[np.ndarray, int]:
-    """Samples of a file or of its bytes: float32 in [-1, 1], shape (n_frames,), mono by mean over channels; and Hz.
+    """Samples of a file or of its bytes: float32 in [-1, 1], shape (n_frames,), mono by mean over
+    channels; and Hz.
 
     Raises AudioError with the path and what was found.
     """
@@ -171,7 +191,9 @@ def _read_sound(source: Path | bytes) -> tuple[np.ndarray, int]:
     import soundfile
 
     try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else native(source)) as sound:
+        with soundfile.SoundFile(
+            io.BytesIO(source) if isinstance(source, bytes) else native(source)
+        ) as sound:
             if reason := _beyond(sound.frames, sound.samplerate, sound.channels):
                 raise AudioError(f"{_name(source)}: {reason}")
             blocks, n_said = [], sound.frames
@@ -182,8 +204,13 @@ def _read_sound(source: Path | bytes) -> tuple[np.ndarray, int]:
                 blocks.append(block.mean(axis=1) if block.shape[1] > 1 else block[:, 0])
             n_found = sum(map(len, blocks))
             if n_found < n_said and sound.format in _EXACT:
-                raise AudioError(f"{_name(source)}: expected {n_said} samples, as its header says, found {n_found}")
-            return blocks[0] if len(blocks) == 1 else np.concatenate(blocks or [np.zeros(0, np.float32)]), sound.samplerate
+                raise AudioError(
+                    f"{_name(source)}: expected {n_said} samples, as its header says, found "
+                    f"{n_found}"
+                )
+            return blocks[0] if len(blocks) == 1 else np.concatenate(
+                blocks or [np.zeros(0, np.float32)]
+            ), sound.samplerate
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         raise AudioError(f"{_name(source)}: expected sound, found: {error}") from None
 
@@ -235,7 +262,9 @@ def write_synthetic(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> No
     import soundfile
 
     buffer = io.BytesIO()  # libsndfile says "System error." of a full disk
-    with soundfile.SoundFile(buffer, "w", sample_rate_hz, 1, subtype="PCM_16", format="WAV") as sound:
+    with soundfile.SoundFile(
+        buffer, "w", sample_rate_hz, 1, subtype="PCM_16", format="WAV"
+    ) as sound:
         sound.comment = SYNTHETIC_COMMENT
         sound.write(waveform)
     path.write_bytes(buffer.getbuffer())
@@ -246,13 +275,16 @@ def flac_bytes(waveform: np.ndarray) -> bytes:
     import soundfile
 
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(waveform, -1, 1), SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+    soundfile.write(
+        buffer, np.clip(waveform, -1, 1), SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16"
+    )
     return buffer.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What only decoding can tell: peak in [0, 1], and a hash of the samples (16-bit) that ignores container and header."""
+    """What only decoding can tell: peak in [0, 1], and a hash of the samples (16-bit) that ignores
+    container and header."""
 
     peak: float
     sha256: str
@@ -266,7 +298,8 @@ def content(path: Path) -> Content:
 def content_of(samples: np.ndarray) -> Content:
     """Peak and hash of a clip's samples, as `read` gives them."""
     digest, peak = hashlib.sha256(), 0.0
-    for start in range(0, len(samples), _BLOCK_FRAMES):  # of a long clip no second and third copy is made
+    # of a long clip no second and third copy is made
+    for start in range(0, len(samples), _BLOCK_FRAMES):
         block = samples[start : start + _BLOCK_FRAMES]
         digest.update(np.round(block * 32767).astype("<i2").tobytes())
         peak = max(peak, float(np.abs(block).max()))

@@ -15,18 +15,28 @@ def whole_number(name: str, value: object, low: int, high: int) -> int:
     20
     """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise SettingError(f"{name}: expected a whole number from {low} to {high}, found {_short(value)}")
+        raise SettingError(
+            f"{name}: expected a whole number from {low} to {high}, found {_short(value)}"
+        )
     return value
 
 
-def real_number(name: str, value: object, low: float, high: float, *, above: bool = False, below: bool = False) -> float:
-    """The value, a finite number from `low` (`above`: above it) to `high` (`below`: below it); raises SettingError.
+def real_number(
+    name: str, value: object, low: float, high: float, *, above: bool = False, below: bool = False
+) -> float:
+    """The value, a finite number from `low` (`above`: above it) to `high` (`below`: below it);
+    raises SettingError.
 
     >>> real_number("dropout", 0.1, 0, 1, below=True)
     0.1
     """
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    is_inside = is_number and low <= value <= high and not (above and value == low) and not (below and value == high)
+    is_inside = (
+        is_number
+        and low <= value <= high
+        and not (above and value == low)
+        and not (below and value == high)
+    )
     if not is_inside:  # NaN is inside of nothing
         start = f"above {low}" if above else f"from {low}"
         end = f"below {high}" if below else f"up to {high}"

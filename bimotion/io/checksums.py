@@ -1,4 +1,5 @@
-"""SHA-256 of files that a later command reads back, in `SHA256SUMS` beside them, as `sha256sum --check` reads it."""
+"""SHA-256 of files that a later command reads back, in `SHA256SUMS` beside them, as
+`sha256sum --check` reads it."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,15 +11,17 @@ MAX_BYTES = 1024 * 1024  # some dozens of files are listed at the most
 
 
 def write(folder: Path, names: Iterable[str]) -> None:
-    """Say what some files of a folder hold now. Remove the file before any of them is written anew: then a process that is
-    killed leaves files that nothing is said of, never files that look damaged."""
+    """Say what some files of a folder hold now. Remove the file before any of them is written anew:
+    then a process that is killed leaves files that nothing is said of, never files that look
+    damaged."""
     lines = [f"{files.digest(folder / name)}  {name}\n" for name in names]
     with files.written(folder / SUMS_FILE) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def damage(folder: Path, names: Iterable[str]) -> str | None:
-    """Which of some files is not what was written, in a few words; None: all are, or nothing is said of this folder.
+    """Which of some files is not what was written, in a few words; None: all are, or nothing is
+    said of this folder.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -41,18 +44,22 @@ def damage(folder: Path, names: Iterable[str]) -> str | None:
 
 def listed(folder: Path) -> list[str]:
     """Names of all files of a folder, for `write`."""
-    return sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != SUMS_FILE)
+    return sorted(
+        path.name for path in folder.iterdir() if path.is_file() and path.name != SUMS_FILE
+    )
 
 
 def damage_of_all(folder: Path, *, required: bool = False) -> str | None:
-    """As `damage`, of every file that `SHA256SUMS` names or that is there. `required`: nothing said is damage too."""
+    """As `damage`, of every file that `SHA256SUMS` names or that is there. `required`: nothing said
+    is damage too."""
     if (said := _said(folder)) is None:
         return f"{folder / SUMS_FILE}: expected it, found nothing" if required else None
     return damage(folder, sorted(said.keys() | set(listed(folder))))
 
 
 def _said(folder: Path) -> dict[str, str] | None:
-    """File name -> SHA-256 in a folder's SHA256SUMS, of its first MAX_BYTES; None where it has none."""
+    """File name -> SHA-256 in a folder's SHA256SUMS, of its first MAX_BYTES; None where it has
+    none."""
     try:
         with (folder / SUMS_FILE).open("rb") as stream:
             lines = stream.read(MAX_BYTES).decode(errors="replace").splitlines()

@@ -1,7 +1,9 @@
-"""Where derived files go, and how they are written: to a temporary name, then renamed. What is read back is checked.
+"""Where derived files go, and how they are written: to a temporary name, then renamed. What is read
+back is checked.
 
-A process that is killed leaves its temporary files. Their names say whose they are, and a lock that ends with the process says
-whether they are still being written: whoever writes beside them next removes those that nobody holds.
+A process that is killed leaves its temporary files. Their names say whose they are, and a lock that
+ends with the process says whether they are still being written: whoever writes beside them next
+removes those that nobody holds.
 """
 
 import errno
@@ -26,38 +28,59 @@ except ImportError:  # Windows has no such locks: there, leftovers stay
 _MARK = ".bimotion-"
 _LEFTOVER = re.compile(rf"\..*{re.escape(_MARK)}[a-z0-9_]{{8}}(\.[^.]*)?", re.DOTALL)
 _MAX_NAME = 50
-"""Characters of the target that a temporary name repeats: with all of it, it could be longer than names may be."""
+"""Characters of the target that a temporary name repeats: with all of it, it could be longer than
+names may be."""
 _SEAL = b"bimotion sealed 1 sha256 "
 _REFUSED = {
     getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EEXIST", "ENOTDIR", "EISDIR", "EIO")
+    for name in (
+        "ENOSPC",
+        "EDQUOT",
+        "EFBIG",
+        "EROFS",
+        "EACCES",
+        "EPERM",
+        "EEXIST",
+        "ENOTDIR",
+        "EISDIR",
+        "EIO",
+    )
     if hasattr(errno, name)
 }
 
 
 def cache_dir() -> Path:
-    """`BIMOTION_CACHE`, else `bimotion` in `XDG_CACHE_HOME`, else `~/.cache/bimotion`. Safe to delete: all of it is made again
-    (rows of datasets made from a YueMotion archive point into it)."""
+    """`BIMOTION_CACHE`, else `bimotion` in `XDG_CACHE_HOME`, else `~/.cache/bimotion`. Safe to
+    delete: all of it is made again (rows of datasets made from a YueMotion archive point into
+    it)."""
     if named := os.environ.get("BIMOTION_CACHE"):
         return Path(named).expanduser()
-    shared = os.environ.get("XDG_CACHE_HOME", "")  # the specification ignores what is no absolute path
+    # the specification ignores what is no absolute path
+    shared = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(shared) if os.path.isabs(shared) else Path.home() / ".cache") / "bimotion"
 
 
 @contextmanager
 def storing(target: Path) -> Iterator[None]:
-    """Where the disk is full or may not be written, StorageError naming `target` and what to do, in one line."""
+    """Where the disk is full or may not be written, StorageError naming `target` and what to do, in
+    one line."""
     try:
         yield
     except OSError as error:
-        named = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else None
+        named = (
+            Path(os.fsdecode(error.filename)).absolute()
+            if isinstance(error.filename, str | bytes)
+            else None
+        )
         elsewhere = named is not None and not named.is_relative_to(_existing(target.absolute()))
-        if error.errno not in _REFUSED or elsewhere:  # a file that is read meanwhile, such as a clip
+        # a file that is read meanwhile, such as a clip
+        if error.errno not in _REFUSED or elsewhere:
             raise
         in_cache = target.absolute().is_relative_to(cache_dir().absolute())
         advice = "set BIMOTION_CACHE to another folder" if in_cache else "choose another folder"
         raise StorageError(
-            f"{target}: expected to use it, found: {os.strerror(error.errno)}; make room or give permission, or {advice}"
+            f"{target}: expected to use it, found: {os.strerror(error.errno)}; make room or "
+            f"give permission, or {advice}"
         ) from error
 
 
@@ -67,21 +90,27 @@ def _existing(target: Path) -> Path:
 
 
 def require_writable(folder: Path) -> None:
-    """Raise SettingError, before any work, where files could not be written into a folder that may not exist yet."""
+    """Raise SettingError, before any work, where files could not be written into a folder that may
+    not exist yet."""
     try:
         os.fspath(folder).encode()
     except UnicodeEncodeError:
-        raise SettingError(f"expected a folder whose name is UTF-8 text, as Parquet files need, found {folder}") from None
+        raise SettingError(
+            f"expected a folder whose name is UTF-8 text, as Parquet files need, found {folder}"
+        ) from None
     for place in (folder, *folder.parents):
         if place.exists():
             if not place.is_dir() or not os.access(place, os.W_OK):
-                raise SettingError(f"expected a folder for results that can be written, found {place}")
+                raise SettingError(
+                    f"expected a folder for results that can be written, found {place}"
+                )
             return
 
 
 @contextmanager
 def written(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target`, which takes its name only if the block ends well. Raises StorageError.
+    """A temporary path beside `target`, which takes its name only if the block ends well. Raises
+    StorageError.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -98,8 +127,8 @@ def written(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written(target: Path) -> Iterator[Path]:
-    """A new temporary folder beside `target`, which takes its name only if the block ends well and fills it. Raises
-    StorageError."""
+    """A new temporary folder beside `target`, which takes its name only if the block ends well and
+    fills it. Raises StorageError."""
     with storing(target), _temporary(target, _new_folder) as temporary:
         yield temporary
         if any(temporary.iterdir()):
@@ -108,14 +137,16 @@ def folder_written(target: Path) -> Iterator[Path]:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder. Wherever this process is killed, no part of it stands under its name: the whole, or nothing."""
+    """Remove a folder. Wherever this process is killed, no part of it stands under its name: the
+    whole, or nothing."""
     temporary = folder.with_name(f"{_prefix(folder)}{secrets.token_hex(4)}")
     folder.rename(temporary)
     shutil.rmtree(temporary, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files and folders in `folder` whose process was killed; those of a running process stay."""
+    """Remove the temporary files and folders in `folder` whose process was killed; those of a
+    running process stay."""
     found: list[Path] = []
     with suppress(OSError), os.scandir(folder) as entries:
         found += [Path(entry.path) for entry in entries if _LEFTOVER.fullmatch(entry.name)]
@@ -127,7 +158,8 @@ def remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def _temporary(target: Path, make: Callable[[Path], Path]) -> Iterator[Path]:
-    """A new file or folder beside `target`, locked inside the block and removed after it, if it still has this name."""
+    """A new file or folder beside `target`, locked inside the block and removed after it, if it
+    still has this name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(target.parent)
     while True:
@@ -160,12 +192,13 @@ def _prefix(target: Path) -> str:
 
 
 def _locked(path: Path, *, wait: bool) -> int | None:
-    """Descriptor of a file or folder whose lock this process now holds; None where another process holds it (or, with `wait`,
-    where the file system knows no locks)."""
+    """Descriptor of a file or folder whose lock this process now holds; None where another process
+    holds it (or, with `wait`, where the file system knows no locks)."""
     if fcntl is None:
         return None
     try:
-        access = os.O_RDONLY if path.is_dir() else os.O_RDWR  # network file systems lock only what may be written
+        # network file systems lock only what may be written
+        access = os.O_RDONLY if path.is_dir() else os.O_RDWR
         descriptor = os.open(path, access | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
@@ -203,11 +236,14 @@ def locked(path: Path) -> Iterator[None]:
 def write_sealed(target: Path, content: bytes) -> None:
     """Write a small file with its checksum in front, for `read_sealed`. Raises StorageError."""
     with written(target) as temporary:
-        temporary.write_bytes(_SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+        temporary.write_bytes(
+            _SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+        )
 
 
 def read_sealed(path: Path, say: Callable[[str], None]) -> bytes | None:
-    """What `write_sealed` wrote; None where there is nothing, or where it is damaged, which is said in one line.
+    """What `write_sealed` wrote; None where there is nothing, or where it is damaged, which is said
+    in one line.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a"
@@ -236,9 +272,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def remove_others(folder: Path, keep: Iterable[Path], pattern: str = "*", unused_s: float = 0) -> None:
-    """Remove what `folder` holds of earlier states: everything of the pattern but `keep` and what was changed in the last
-    `unused_s` seconds. What is missing, or may not be removed, is no error."""
+def remove_others(
+    folder: Path, keep: Iterable[Path], pattern: str = "*", unused_s: float = 0
+) -> None:
+    """Remove what `folder` holds of earlier states: everything of the pattern but `keep` and what
+    was changed in the last `unused_s` seconds. What is missing, or may not be removed, is no
+    error."""
     for path in set(folder.glob(pattern)) - set(keep):
         with suppress(OSError):
             if not unused_s or time.time() - path.stat().st_mtime >= unused_s:

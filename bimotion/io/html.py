@@ -1,6 +1,8 @@
-"""Pages that need nothing else: no server, no network, no other file. What all of them share lies in page/.
+"""Pages that need nothing else: no server, no network, no other file. What all of them share lies
+in page/.
 
-A page's own policy forbids every request, and lets only the style and script run whose hashes it names.
+A page's own policy forbids every request, and lets only the style and script run whose hashes it
+names.
 """
 
 import base64
@@ -18,9 +20,12 @@ def part(name: str, room: str = "bimotion.io") -> str:
     return resources.files(room).joinpath(name).read_text(encoding="utf-8")
 
 
-def filled(template: str, contents: dict[str, str], *, style: str, script: str | None = None) -> str:
-    """The text of a template, its `{names}` filled and `{policy}`, `{icon}`, `{style}` and `{script}` besides; each stands in
-    it once, and nothing that is filled in is searched for names again."""
+def filled(
+    template: str, contents: dict[str, str], *, style: str, script: str | None = None
+) -> str:
+    """The text of a template, its `{names}` filled and `{policy}`, `{icon}`, `{style}` and
+    `{script}` besides; each stands in it once, and nothing that is filled in is searched for names
+    again."""
     scripts = f"script-src '{_hash(script)}'; " if script is not None else ""
     allowed = f"{scripts}style-src '{_hash(style)}'; img-src data:"
     contents = contents | {
@@ -39,7 +44,8 @@ def filled(template: str, contents: dict[str, str], *, style: str, script: str |
 
 
 def packed(text: str) -> str:
-    """A text compressed and in base64: nothing in it can end the element that holds it. A script unpacks it."""
+    """A text compressed and in base64: nothing in it can end the element that holds it. A script
+    unpacks it."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 

@@ -1,4 +1,5 @@
-"""Work done a few items ahead of the one that needs it, in threads: decoding while a model computes."""
+"""Work done a few items ahead of the one that needs it, in threads: decoding while a model
+computes."""
 
 import warnings
 from collections import deque
@@ -10,8 +11,11 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def ahead(make: Callable[[Item], Made], items: Iterable[Item], n: int = 3, workers: int = 1) -> Iterator[Made]:
-    """make(item) of all items in order, `n` of them made or being made before they are asked for; its errors come in place.
+def ahead(
+    make: Callable[[Item], Made], items: Iterable[Item], n: int = 3, workers: int = 1
+) -> Iterator[Made]:
+    """make(item) of all items in order, `n` of them made or being made before they are asked for;
+    its errors come in place.
 
     >>> list(ahead(lambda n: n * n, range(5)))
     [0, 1, 4, 9, 16]
@@ -31,7 +35,8 @@ def ahead(make: Callable[[Item], Made], items: Iterable[Item], n: int = 3, worke
 
 
 def cancelled_quietly(results: Generator[Item, None, None]) -> Iterator[Item]:
-    """Results of joblib; where they are not all asked for, for something else went wrong, the rest is cancelled without a word.
+    """Results of joblib; where they are not all asked for, for something else went wrong, the rest
+    is cancelled without a word.
 
     >>> list(cancelled_quietly(n for n in range(3)))
     [0, 1, 2]

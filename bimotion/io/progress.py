@@ -1,4 +1,5 @@
-"""Progress of long work: a bar on a terminal or in a notebook, a line now and then where output is written to a file."""
+"""Progress of long work: a bar on a terminal or in a notebook, a line now and then where output is
+written to a file."""
 
 import os
 import sys
@@ -22,7 +23,9 @@ class Progress:
     ['a', 'b']
     """
 
-    def track(self, items: Iterable[Item], total: int, label: str, unit: str = "clips") -> Iterable[Item]:
+    def track(
+        self, items: Iterable[Item], total: int, label: str, unit: str = "clips"
+    ) -> Iterable[Item]:
         """The items, counted as they pass; `unit` names what is counted."""
         return items
 
@@ -38,12 +41,23 @@ class Progress:
 class Bars(Progress):
     """Bars with count, rate and time left, in a notebook or on a terminal's standard error."""
 
-    def track(self, items: Iterable[Item], total: int, label: str, unit: str = "clips") -> Iterable[Item]:
+    def track(
+        self, items: Iterable[Item], total: int, label: str, unit: str = "clips"
+    ) -> Iterable[Item]:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a notebook without ipywidgets: the bar is text there, which is no fault
+            # a notebook without ipywidgets: the bar is text there, which is no fault
+            warnings.simplefilter("ignore")
             from tqdm.auto import tqdm
 
-            bar = tqdm(items, total=total, desc=label, unit=f" {unit}", leave=False, file=sys.stderr, dynamic_ncols=True)
+            bar = tqdm(
+                items,
+                total=total,
+                desc=label,
+                unit=f" {unit}",
+                leave=False,
+                file=sys.stderr,
+                dynamic_ncols=True,
+            )
         yield from bar
 
     @contextmanager
@@ -58,7 +72,8 @@ class Bars(Progress):
 
 
 class Lines(Progress):
-    """One line on standard error every `every_s` seconds while work goes on: for logs of batch jobs.
+    """One line on standard error every `every_s` seconds while work goes on: for logs of batch
+    jobs.
 
     Work that ends within `every_s` seconds prints nothing.
     """
@@ -66,11 +81,14 @@ class Lines(Progress):
     def __init__(self, every_s: float = LINE_EVERY_S):
         self.every_s = every_s
         self._works: list[_Work] = []
-        self._lock = threading.Lock()  # of the two below: work may begin in one thread while it ends in another
+        # of the two below: work may begin in one thread while it ends in another
+        self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def track(self, items: Iterable[Item], total: int, label: str, unit: str = "clips") -> Iterable[Item]:
+    def track(
+        self, items: Iterable[Item], total: int, label: str, unit: str = "clips"
+    ) -> Iterable[Item]:
         work = _Work(label, unit, total)
         with self._shown(work):
             for item in items:
@@ -91,7 +109,9 @@ class Lines(Progress):
             self._works.append(work)
             if self._thread is None:
                 self._ended = threading.Event()
-                self._thread = threading.Thread(target=self._report, args=(self._ended,), daemon=True)
+                self._thread = threading.Thread(
+                    target=self._report, args=(self._ended,), daemon=True
+                )
                 self._thread.start()
         try:
             yield
@@ -147,8 +167,9 @@ def duration(seconds: float) -> str:
 
 
 def default_progress(verbose: bool = False) -> Progress:
-    """How this process shows long work: a bar in notebooks and on terminals, a line a minute elsewhere (every 10 s when
-    `verbose`), nothing in processes that only train along with the first, or that have no standard error."""
+    """How this process shows long work: a bar in notebooks and on terminals, a line a minute
+    elsewhere (every 10 s when `verbose`), nothing in processes that only train along with the
+    first, or that have no standard error."""
     if os.environ.get("RANK", "0") != "0" or sys.stderr is None:
         return Progress()
     if sys.stderr.isatty() or _in_notebook():

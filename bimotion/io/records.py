@@ -1,4 +1,5 @@
-"""JSON as the data classes of our records, checked all the way down: every field, no other, each of its type."""
+"""JSON as the data classes of our records, checked all the way down: every field, no other, each of
+its type."""
 
 import dataclasses
 import json
@@ -12,8 +13,8 @@ from bimotion.errors import RecordError, SettingError
 
 
 def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
-    """`value`, from JSON, as `kind` (a data class, a container or a scalar); `where`: its place, for messages. Raises
-    RecordError naming the first thing that is otherwise.
+    """`value`, from JSON, as `kind` (a data class, a container or a scalar); `where`: its place,
+    for messages. Raises RecordError naming the first thing that is otherwise.
 
     >>> typed(list[int], [1, 2], "seeds")
     [1, 2]
@@ -21,8 +22,12 @@ def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
     origin, arguments, types = _parts(kind)
     if types is not None:
         if not isinstance(value, dict) or set(value) != set(types):
-            found = sorted(set(types) ^ set(value)) if isinstance(value, dict) else type(value).__name__
-            raise RecordError(f"{where}: expected the fields {', '.join(types)}; missing or too many: {found}")
+            found = (
+                sorted(set(types) ^ set(value)) if isinstance(value, dict) else type(value).__name__
+            )
+            raise RecordError(
+                f"{where}: expected the fields {', '.join(types)}; missing or too many: {found}"
+            )
         return kind(**{name: typed(types[name], value[name], f"{where}.{name}") for name in types})
     if origin is list and isinstance(value, list):
         return [typed(arguments[0], item, f"{where}[{place}]") for place, item in enumerate(value)]
@@ -32,11 +37,20 @@ def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
         if isinstance(value, dict if _parts(one).types is not None else _parts(one).origin or ()):
             return typed(one, value, where)
     scalars = (origin,) if origin in (list, dict) else arguments or (kind,)
-    if origin not in (list, dict) and (type(value) in scalars or (float in scalars and type(value) is int)):
-        if type(value) in (int, float) and float in scalars and not abs(value) <= sys.float_info.max:
+    if origin not in (list, dict) and (
+        type(value) in scalars or (float in scalars and type(value) is int)
+    ):
+        if (
+            type(value) in (int, float)
+            and float in scalars
+            and not abs(value) <= sys.float_info.max
+        ):
             raise RecordError(f"{where}: expected a finite number, found {value!r:.80}")
         return value
-    names = " or ".join("null" if scalar is type(None) else getattr(scalar, "__name__", str(scalar)) for scalar in scalars)
+    names = " or ".join(
+        "null" if scalar is type(None) else getattr(scalar, "__name__", str(scalar))
+        for scalar in scalars
+    )
     raise RecordError(f"{where}: expected {names}, found {value!r:.80}")
 
 
@@ -48,7 +62,8 @@ class _Parts(typing.NamedTuple):
 
 @cache
 def _parts(kind: typing.Any) -> _Parts:
-    """What `list` and `int` are to list[int]; of a data class, the types of its fields. Asked for once a row, hence kept."""
+    """What `list` and `int` are to list[int]; of a data class, the types of its fields. Asked for
+    once a row, hence kept."""
     types = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else None
     return _Parts(typing.get_origin(kind), typing.get_args(kind), types)
 
@@ -63,8 +78,8 @@ MAX_PARTS = 1_000_000
 
 
 def parsed(text: str | bytes, most_parts: int = MAX_PARTS) -> typing.Any:
-    """What a JSON text holds, NaN and infinities excepted. Raises ValueError, also for one that is deeper, or of more objects
-    and lists, than any record is; how long it is its reader bounds.
+    """What a JSON text holds, NaN and infinities excepted. Raises ValueError, also for one that is
+    deeper, or of more objects and lists, than any record is; how long it is its reader bounds.
 
     >>> parsed('{"a": [1, 2]}')
     {'a': [1, 2]}
@@ -79,7 +94,8 @@ def parsed(text: str | bytes, most_parts: int = MAX_PARTS) -> typing.Any:
 
 
 def names_version(path: Path, field: str) -> bool:
-    """Whether a file's first kilobytes are those of a JSON object with the field: how our records say what they are."""
+    """Whether a file's first kilobytes are those of a JSON object with the field: how our records
+    say what they are."""
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -89,11 +105,14 @@ def names_version(path: Path, field: str) -> bool:
 
 
 def refuse_others(path: Path, field: str) -> None:
-    """Raise SettingError where a file is there, not empty, that is no record with this version field: it is not ours to
-    replace."""
-    if path.exists() and not (path.is_file() and (path.stat().st_size == 0 or names_version(path, field))):
+    """Raise SettingError where a file is there, not empty, that is no record with this version
+    field: it is not ours to replace."""
+    if path.exists() and not (
+        path.is_file() and (path.stat().st_size == 0 or names_version(path, field))
+    ):
         raise SettingError(
-            f"{path}: expected no file, or one with {field}, found something else: move it away, or name another folder"
+            f"{path}: expected no file, or one with {field}, found something else: move it "
+            "away, or name another folder"
         )
 
 

@@ -1,7 +1,8 @@
-"""Readers of untrusted files in processes of their own, of bounded memory and time: what kills such a process is one line here.
+"""Readers of untrusted files in processes of their own, of bounded memory and time: what kills such
+a process is one line here.
 
-A file can say little and unpack to much (a Parquet footer lies about its pages), and no library for Parquet checks that before
-it takes the memory. So the system does.
+A file can say little and unpack to much (a Parquet footer lies about its pages), and no library for
+Parquet checks that before it takes the memory. So the system does.
 """
 
 import importlib
@@ -23,7 +24,8 @@ _SAID_BYTES = 4000
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a process: memory beyond what its libraries hold, and CPU time. macOS can only limit time."""
+    """Of a process: memory beyond what its libraries hold, and CPU time. macOS can only limit
+    time."""
 
     memory_bytes: int
     cpu_s: int
@@ -64,19 +66,21 @@ def call(function: str, arguments: Sequence[object], limits: Limits) -> list[End
 
     Example::
 
-        [ended] = sandbox.call("bimotion.results.predictions:refusal", ["predictions.parquet"], Limits(1 << 30, 60))
+        [ended] = sandbox.call("bimotion.results.predictions:refusal", ["predictions.parquet"],
+        Limits(1 << 30, 60))
     """
     if not arguments:
         return []
     if not is_available():
         raise SettingError(
-            "strangers' predictions are read in processes of bounded memory, which Windows does not have: "
-            "run it on Linux or macOS, or in WSL"
+            "strangers' predictions are read in processes of bounded memory, which Windows "
+            "does not have: run it on Linux or macOS, or in WSL"
         )
     known = os.pathsep.join(filter(None, (os.fspath(_FOLDER), os.environ.get("PYTHONPATH"))))
     own = {"PYTHONPATH": known, "OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "bimotion.io.sandbox"],  # -P: no module is taken from the folder we stand in
+        # -P: no module is taken from the folder we stand in
+        [sys.executable, "-P", "-m", "bimotion.io.sandbox"],
         input=json.dumps([function, list(arguments), limits.memory_bytes, limits.cpu_s]),
         capture_output=True,
         text=True,
@@ -85,7 +89,9 @@ def call(function: str, arguments: Sequence[object], limits: Limits) -> list[End
         env=os.environ | own,
     )
     if done.returncode:
-        raise RecordError(f"a process to read files in does not start: {' '.join(done.stderr.split())[-200:]}")
+        raise RecordError(
+            f"a process to read files in does not start: {' '.join(done.stderr.split())[-200:]}"
+        )
     return [Ended(*one) for one in json.loads(done.stdout)]
 
 

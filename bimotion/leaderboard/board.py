@@ -1,9 +1,11 @@
-"""The board: every submission below a folder as an entry, ranked among those that answer the same question.
+"""The board: every submission below a folder as an entry, ranked among those that answer the same
+question.
 
-What one submission needs (entry_cache.py) is computed once, when it is verified, so a board of a thousand is made anew in
-seconds when one arrives. Ranks hold within a class: the same track, split, schema, protocol, test cells and clips. Only
-verified entries are ranked: nobody is pushed down by numbers that nobody checked. Which are verified is told by receipts
-outside of the submissions (receipt.py), by nothing that a submission brings.
+What one submission needs (entry_cache.py) is computed once, when it is verified, so a board of a
+thousand is made anew in seconds when one arrives. Ranks hold within a class: the same track, split,
+schema, protocol, test cells and clips. Only verified entries are ranked: nobody is pushed down by
+numbers that nobody checked. Which are verified is told by receipts outside of the submissions
+(receipt.py), by nothing that a submission brings.
 """
 
 import dataclasses
@@ -39,12 +41,15 @@ PAPER = "arXiv 2306.14517, Tables 3, 4 and 5"
 class RankingClass:
     """A class: entries that answered the same question about the same clips, and may be compared.
 
-    Classes stand in this order, and the page opens on the first: the most ranked entries, then the most entries; equal ones by
-    track, split rule, schema, protocol, cells (all, then the most, then by name), split seed and data fingerprint.
+    Classes stand in this order, and the page opens on the first: the most ranked entries, then the
+    most entries; equal ones by track, split rule, schema, protocol, cells (all, then the most, then
+    by name), split seed and data fingerprint.
 
     id                   as in Entry
-    track, split_rule, split_seed, schema, protocol, cells, data_fingerprint   what its entries share
-    n_entries, n_ranked  how many there are, and how many of them are verified and have all four cells
+    track, split_rule, split_seed, schema, protocol, cells, data_fingerprint   what its entries
+    share
+    n_entries, n_ranked  how many there are, and how many of them are verified and have all four
+                         cells
     """
 
     id: str
@@ -61,7 +66,8 @@ class RankingClass:
 
 @dataclass(frozen=True)
 class Printed:
-    """A published score of one setting (transfer, method, train, test): its value, in [0, 1]; no interval was printed."""
+    """A published score of one setting (transfer, method, train, test): its value, in [0, 1]; no
+    interval was printed."""
 
     transfer: str
     method: str
@@ -72,11 +78,13 @@ class Printed:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """Published rows, as printed: other code, other splits of the same sizes, no interval; so never ranked.
+    """Published rows, as printed: other code, other splits of the same sizes, no interval; so never
+    ranked.
 
     model, source               who, and where it is printed
     track, split_rule, schema   what comes nearest
-    headline                    `<transfer>/<method>` -> mean over the four cells, ours of the printed numbers
+    headline                    `<transfer>/<method>` -> mean over the four cells, ours of the
+                                printed numbers
     scores                      every printed number
     """
 
@@ -120,28 +128,38 @@ class Board:
         """JSON text, ASCII, one line an entry; the same bytes for the same submissions."""
         content = dataclasses.asdict(self)
         rows = {name: value for name, value in content.items() if isinstance(value, list)}
-        head = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in content.items() if name not in rows]
+        head = [
+            f"{json.dumps(name)}: {json.dumps(value)}"
+            for name, value in content.items()
+            if name not in rows
+        ]
         for name, items in rows.items():
             lines = ",\n  ".join(json.dumps(item, allow_nan=False) for item in items)
-            head.append(f"{json.dumps(name)}: [\n  {lines}\n ]" if items else f"{json.dumps(name)}: []")
+            head.append(
+                f"{json.dumps(name)}: [\n  {lines}\n ]" if items else f"{json.dumps(name)}: []"
+            )
         return "{\n " + ",\n ".join(head) + "\n}\n"
 
     def save(self, folder: Path) -> Path:
-        """Write board.json and its schema into a folder; returns the path of the first. Raises SettingError where another
-        file has its name."""
+        """Write board.json and its schema into a folder; returns the path of the first. Raises
+        SettingError where another file has its name."""
         refuse_others(folder / BOARD_FILE, VERSION_FIELD)
-        for name, text in ((BOARD_FILE, self.to_json()), (SCHEMA_FILE, json.dumps(json_schema(), indent=1) + "\n")):
+        for name, text in (
+            (BOARD_FILE, self.to_json()),
+            (SCHEMA_FILE, json.dumps(json_schema(), indent=1) + "\n"),
+        ):
             with files.written(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         return folder / BOARD_FILE
 
 
 def build(submissions: Path, *, receipts: Path | None = None, practice: bool = False) -> Board:
-    """The board of all `<org>__<model>/<run key>/` below a folder. `receipts`: their folder, None: `receipts` beside it;
-    `practice`: synthetic and incomplete data too, marked.
+    """The board of all `<org>__<model>/<run key>/` below a folder. `receipts`: their folder, None:
+    `receipts` beside it; `practice`: synthetic and incomplete data too, marked.
 
-    What cannot be an entry stands under `excluded` with the reason: synthetic or incomplete data, a limited run, one that is
-    there already, a name that is reserved or can be mistaken for another, files that break their schema.
+    What cannot be an entry stands under `excluded` with the reason: synthetic or incomplete data, a
+    limited run, one that is there already, a name that is reserved or can be mistaken for another,
+    files that break their schema.
 
     Example::
 
@@ -159,8 +177,12 @@ def build(submissions: Path, *, receipts: Path | None = None, practice: bool = F
     for why_not in (_mistaken, _again):
         reasons = why_not(checked)
         excluded += [Excluded(identity, reason) for identity, reason in reasons.items()]
-        checked = {identity: entry for identity, entry in checked.items() if identity not in reasons}
-    standings = _standings({identity: found[identity] for identity, entry in checked.items() if entry.marks.verified})
+        checked = {
+            identity: entry for identity, entry in checked.items() if identity not in reasons
+        }
+    standings = _standings(
+        {identity: found[identity] for identity, entry in checked.items() if entry.marks.verified}
+    )
     same = _same_predictions(checked, found)
     ranked = [
         dataclasses.replace(
@@ -189,21 +211,28 @@ def _with_receipt(entry: Entry, identity: str, told: "_Told") -> Entry:
 
 
 def _mistaken(found: dict[str, Entry]) -> dict[str, str]:
-    """Entry -> why it cannot stand under its name beside the others: the spelling that is verified stands, else none."""
+    """Entry -> why it cannot stand under its name beside the others: the spelling that is verified
+    stands, else none."""
     reasons = {}
-    for names in ({key: key.partition("/")[0] for key in found}, {key: entry.full_name for key, entry in found.items()}):
+    for names in (
+        {key: key.partition("/")[0] for key in found},
+        {key: entry.full_name for key, entry in found.items()},
+    ):
         verified = {name for key, name in names.items() if found[key].marks.verified}
         mistaken = lookalikes.mistaken(names.values())
         for key, name in names.items():
             others = mistaken.get(name, [])
             if others and not (name in verified and verified.isdisjoint(others)):
                 told = ", ".join(others)[: entries.MAX_NAME]
-                reasons[key] = printable(f"its name, {name}, can be mistaken for {told}: one of them must go")
+                reasons[key] = printable(
+                    f"its name, {name}, can be mistaken for {told}: one of them must go"
+                )
     return reasons
 
 
 def _again(found: dict[str, Entry]) -> dict[str, str]:
-    """Entry -> which it is a copy of: no name that sorts before a verified entry's may take its place."""
+    """Entry -> which it is a copy of: no name that sorts before a verified entry's may take its
+    place."""
     reasons: dict[str, str] = {}
     first: dict[str, str] = {}
     for identity in sorted(found, key=lambda name: (not found[name].marks.verified, name)):
@@ -213,10 +242,14 @@ def _again(found: dict[str, Entry]) -> dict[str, str]:
     return reasons
 
 
-def _same_predictions(found: dict[str, Entry], cached: dict[str, CachedEntry]) -> dict[str, list[str]]:
+def _same_predictions(
+    found: dict[str, Entry], cached: dict[str, CachedEntry]
+) -> dict[str, list[str]]:
     """Entry -> other names under which its predictions stand, sorted, the first of them."""
     same = {}
-    for identity, others in copies.alike({identity: cached[identity].sketch for identity in found}).items():
+    for identity, others in copies.alike(
+        {identity: cached[identity].sketch for identity in found}
+    ).items():
         names = sorted({found[other].full_name for other in others} - {found[identity].full_name})
         same[identity] = names[:MAX_SAME]
     return same
@@ -229,10 +262,16 @@ def _for_practice(entry: Entry) -> str | None:
     if entry.marks.incomplete:
         lacking = ", ".join(f"{name} ({n} clips)" for name, n in entry.marks.incomplete.items())
         return f"incomplete corpora: {lacking}"
-    organisations = (entry.id.partition("/")[0].partition("__")[0], *lookalikes.skeleton(entry.model).split("/")[:-1])
+    organisations = (
+        entry.id.partition("/")[0].partition("__")[0],
+        *lookalikes.skeleton(entry.model).split("/")[:-1],
+    )
     if not entry.marks.floor and any(map(submission.is_reserved, organisations)):
         told = f" ({entry.marks.unverified})" if entry.marks.unverified else ""
-        return f"{submission.RESERVED}/* is reserved for baselines that the receiver verified as such{told}"
+        return (
+            f"{submission.RESERVED}/* is reserved for baselines that the receiver verified as "
+            f"such{told}"
+        )
     return None
 
 
@@ -252,7 +291,9 @@ def references() -> list[PublishedRow]:
             by_name.setdefault("/".join(name), []).append(percent)
         scores.append(Printed(*name, list(setting.train_names), test, round(percent / 100, 4)))
     headline = {name: round(sum(values) / len(values) / 100, 4) for name, values in by_name.items()}
-    return [PublishedRow("XLSR-53 (the paper)", PAPER, "finetune", "paper", "emotion", headline, scores)]
+    return [
+        PublishedRow("XLSR-53 (the paper)", PAPER, "finetune", "paper", "emotion", headline, scores)
+    ]
 
 
 def json_schema() -> dict:
@@ -264,12 +305,13 @@ def json_schema() -> dict:
     return schema_of(Board, BOARD_FILE)
 
 
-# --- what is read of each submission, once ----------------------------------------------------------------------------
+# --- what is read of each submission, once ------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Told:
-    """What the receiver's receipts say of one submission. unverified: why it does not count as verified, None: it does."""
+    """What the receiver's receipts say of one submission. unverified: why it does not count as
+    verified, None: it does."""
 
     hashes: dict[str, str]
     unverified: str | None
@@ -281,7 +323,11 @@ class _Told:
         hashes, found = receipt.digests(folder), None
         try:
             found = receipt.load(receipts, identity)
-            reason = "not verified" if found is None else found.why_not(identity, hashes, practice=practice)
+            reason = (
+                "not verified"
+                if found is None
+                else found.why_not(identity, hashes, practice=practice)
+            )
         except RecordError as error:
             reason = str(error)
         holds = found is not None and reason is None
@@ -307,15 +353,27 @@ def _read(
     load = {identity: entry_cache.load(one.hashes, one.vouched) for identity, one in told.items()}
     known = {identity: cached for identity, cached in load.items() if cached is not None}
     todo = [identity for identity in told if identity not in known]
-    reasons = _uninspected(submissions, [identity for identity in todo if told[identity].unverified is not None])
+    reasons = _uninspected(
+        submissions, [identity for identity in todo if told[identity].unverified is not None]
+    )
     todo = [identity for identity in todo if identity not in reasons]
-    made = entry_cache.derive_all([(submissions / identity, told[identity].hashes) for identity in todo])
-    reasons |= {identity: reason for identity, reason in zip(todo, made, strict=True) if reason is not None}
+    made = entry_cache.derive_all(
+        [(submissions / identity, told[identity].hashes) for identity in todo]
+    )
+    reasons |= {
+        identity: reason for identity, reason in zip(todo, made, strict=True) if reason is not None
+    }
     for identity in todo:
-        if identity not in reasons and (cached := entry_cache.load(told[identity].hashes, told[identity].vouched)) is not None:
+        if (
+            identity not in reasons
+            and (cached := entry_cache.load(told[identity].hashes, told[identity].vouched))
+            is not None
+        ):
             known[identity] = cached
         else:
-            reasons.setdefault(identity, "cannot be kept: its file in the cache cannot be read back")
+            reasons.setdefault(
+                identity, "cannot be kept: its file in the cache cannot be read back"
+            )
     excluded += [_excluded(identity, reason) for identity, reason in reasons.items()]
     return {identity: known[identity] for identity in told if identity in known}, told, excluded
 
@@ -328,11 +386,17 @@ def _excluded(identity: str, reason: str) -> Excluded:
 
 def _uninspected(submissions: Path, identities: list[str]) -> dict[str, str]:
     """Submission -> why its predictions cannot be read: nobody has checked these files."""
-    found = predictions.inspect([submissions / identity / record.PREDICTIONS_FILE for identity in identities])
-    return {one: f"{record.PREDICTIONS_FILE}: {reason}" for one, reason in zip(identities, found, strict=True) if reason}
+    found = predictions.inspect(
+        [submissions / identity / record.PREDICTIONS_FILE for identity in identities]
+    )
+    return {
+        one: f"{record.PREDICTIONS_FILE}: {reason}"
+        for one, reason in zip(identities, found, strict=True)
+        if reason
+    }
 
 
-# --- order and rank ---------------------------------------------------------------------------------------------------
+# --- order and rank -----------------------------------------------------------------------------
 
 
 def _standings(verified: dict[str, CachedEntry]) -> dict[str, Rank]:
@@ -350,14 +414,24 @@ def _standings(verified: dict[str, CachedEntry]) -> dict[str, Rank]:
 def _order(entry: Entry) -> tuple:
     """Best first; without a headline last."""
     value = entry.base.value if entry.base else None
-    return (value is None, -(value or 0.0), entry.standing.rank if entry.standing else 0, entry.model, entry.key)
+    return (
+        value is None,
+        -(value or 0.0),
+        entry.standing.rank if entry.standing else 0,
+        entry.model,
+        entry.key,
+    )
 
 
 def _classes(found: Iterable[Entry]) -> list[RankingClass]:
     by_class: dict[str, list[Entry]] = {}
     for entry in found:
         by_class.setdefault(entry.comparable, []).append(entry)
-    shared = [one.name for one in dataclasses.fields(RankingClass) if one.name not in ("id", "n_entries", "n_ranked")]
+    shared = [
+        one.name
+        for one in dataclasses.fields(RankingClass)
+        if one.name not in ("id", "n_entries", "n_ranked")
+    ]
     classes = [
         RankingClass(
             identity,

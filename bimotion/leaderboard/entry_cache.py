@@ -1,8 +1,9 @@
-"""What a board needs of one submission, computed once: its entry, the replicates of its headline, a sketch of its predictions.
+"""What a board needs of one submission, computed once: its entry, the replicates of its headline, a
+sketch of its predictions.
 
-It is kept in the cache by the hashes of the submission's files. When a submission is verified it is also put beside its
-receipt, as entry.npz, whose hash the receipt lists: no other machine need compute it again. It is as much the receiver's word
-as that, and never taken from a submission.
+It is kept in the cache by the hashes of the submission's files. When a submission is verified it is
+also put beside its receipt, as entry.npz, whose hash the receipt lists: no other machine need
+compute it again. It is as much the receiver's word as that, and never taken from a submission.
 """
 
 import dataclasses
@@ -47,14 +48,16 @@ class CachedEntry:
 
 
 def prepare(folder: Path, result: Result) -> bytes:
-    """Content of entry.npz, for `receipt.write`, of a submission that was found sound; about a second for four cells.
+    """Content of entry.npz, for `receipt.write`, of a submission that was found sound; about a
+    second for four cells.
 
-    `result`: with the scores that were found (`verification.Verdict`), which the entry must show. Raises RecordError where it
-    cannot stand on a board.
+    `result`: with the scores that were found (`verification.Verdict`), which the entry must show.
+    Raises RecordError where it cannot stand on a board.
 
     Example::
 
-        receipt.write(receipts, "lab__model/0123456789ab", verdict.hashes, entry=prepare(folder, verdict.result))
+        receipt.write(receipts, "lab__model/0123456789ab", verdict.hashes, entry=prepare(folder,
+        verdict.result))
     """
     hashes = receipt.digests(folder)
     if reason := _derive(folder, hashes):
@@ -62,15 +65,20 @@ def prepare(folder: Path, result: Result) -> bytes:
     if (kept := _cached(hashes)) is None:
         raise RecordError(f"expected {_place(hashes)} to be read back, found it changed or gone")
     for score in kept.entry.scores:
-        found = result.headline(score.transfer, score.method, score.test, entries.METRIC, tuple(score.train))
-        if (found is None) != (score.value is None) or abs((found or 0.0) - (score.value or 0.0)) > 10**-entries.DIGITS:
+        found = result.headline(
+            score.transfer, score.method, score.test, entries.METRIC, tuple(score.train)
+        )
+        if (found is None) != (score.value is None) or abs(
+            (found or 0.0) - (score.value or 0.0)
+        ) > 10**-entries.DIGITS:
             asked = f"{score.transfer} {score.method} {'+'.join(score.train)} -> {score.test}"
             raise RecordError(f"{asked}: verified as {found}, but a board would show {score.value}")
     return _place(hashes).read_bytes()
 
 
 def derive_all(submissions: Iterable[tuple[Path, Mapping[str, str]]]) -> list[str | None]:
-    """Each submission (folder, hashes of its files) computed into the cache; None, or why it could not be."""
+    """Each submission (folder, hashes of its files) computed into the cache; None, or why it could
+    not be."""
     todo = list(submissions)
     if len(todo) < PARALLEL_FROM:
         return [_derive(*one) for one in todo]
@@ -80,7 +88,8 @@ def derive_all(submissions: Iterable[tuple[Path, Mapping[str, str]]]) -> list[st
 
 
 def load(hashes: Mapping[str, str], vouched: bytes | None) -> CachedEntry | None:
-    """What was computed before from files of these hashes, here or (`vouched`) where their receipt was written; None: none."""
+    """What was computed before from files of these hashes, here or (`vouched`) where their receipt
+    was written; None: none."""
     found = _cached(hashes)
     return found if found is not None or vouched is None else _parsed(vouched, hashes)
 
@@ -88,16 +97,28 @@ def load(hashes: Mapping[str, str], vouched: bytes | None) -> CachedEntry | None
 def _derive(folder: Path, hashes: Mapping[str, str]) -> str | None:
     try:
         entry, ranked, sketch = entries.read(folder, "/".join(folder.absolute().parts[-2:]))
-    except Exception as error:  # an untrusted file can break anything; whatever it is, the other submissions still stand
+    # an untrusted file can break anything; whatever it is, the other submissions still stand
+    except Exception as error:
         reason = str(error).replace(f"{folder}/", "")
-        return reason if isinstance(error, RecordError) else f"cannot be scored: {type(error).__name__}: {reason:.200}"
+        return (
+            reason
+            if isinstance(error, RecordError)
+            else f"cannot be scored: {type(error).__name__}: {reason:.200}"
+        )
     strata = [] if ranked is None else [vars(stratum) for stratum in ranked.without]
     facts = {"key": _key(hashes), "entry": dataclasses.asdict(entry), "strata": strata}
     facts |= {"tests": sketch.tests, "exact": sketch.exact}
     numbers = {"buckets": sketch.buckets}
     if ranked is not None:
-        facts |= {"estimate": ranked.estimate, "carriers": ranked.carriers, "decisions": ranked.decisions}
-        numbers |= {"replicates": ranked.replicates, "without": np.concatenate(list(ranked.without.values()))}
+        facts |= {
+            "estimate": ranked.estimate,
+            "carriers": ranked.carriers,
+            "decisions": ranked.decisions,
+        }
+        numbers |= {
+            "replicates": ranked.replicates,
+            "without": np.concatenate(list(ranked.without.values())),
+        }
     with files.written(_place(hashes)) as temporary:
         np.savez(temporary, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **numbers)
     return None
@@ -106,7 +127,13 @@ def _derive(folder: Path, hashes: Mapping[str, str]) -> str | None:
 def _key(hashes: Mapping[str, str]) -> str:
     kept = (Entry, CellScore, GroupGap, EntryFlags, Number, AdaptUsed, Estimate, Stratum)
     records = [[one.name for one in dataclasses.fields(record)] for record in kept]
-    rules = [entries.REPLICATES, entries.DIGITS, entries.BASE, list(map(str, BIMOTION_CELLS)), contamination.NAMES]
+    rules = [
+        entries.REPLICATES,
+        entries.DIGITS,
+        entries.BASE,
+        list(map(str, BIMOTION_CELLS)),
+        contamination.NAMES,
+    ]
     spec = json.dumps([ENTRY_VERSION, records, rules, dict(hashes)], sort_keys=True)
     return hashlib.sha256(spec.encode()).hexdigest()[:24]
 
@@ -123,7 +150,8 @@ def _cached(hashes: Mapping[str, str]) -> CachedEntry | None:
 
 
 def _parsed(data: bytes, hashes: Mapping[str, str]) -> CachedEntry | None:
-    """None where it is not whole, or of other files or another version: it is computed again, whatever is wrong with it."""
+    """None where it is not whole, or of other files or another version: it is computed again,
+    whatever is wrong with it."""
     try:
         return _unpacked(data, hashes)
     except Exception:
@@ -133,12 +161,18 @@ def _parsed(data: bytes, hashes: Mapping[str, str]) -> CachedEntry | None:
 def _unpacked(data: bytes, hashes: Mapping[str, str]) -> CachedEntry | None:
     with np.load(io.BytesIO(data), allow_pickle=False) as content:
         members = content.zip.infolist()
-        if any(one.compress_type != zipfile.ZIP_STORED for one in members) or sum(one.file_size for one in members) > len(data):
+        if any(one.compress_type != zipfile.ZIP_STORED for one in members) or sum(
+            one.file_size for one in members
+        ) > len(data):
             return None  # never written so: it would unpack to any size
         facts = json.loads(content["facts"].tobytes(), parse_constant=no_constant)
         if facts["key"] != _key(hashes):
             return None
-        numbers = {name: content[name] for name in ("replicates", "without", "buckets") if name in content.files}
+        numbers = {
+            name: content[name]
+            for name in ("replicates", "without", "buckets")
+            if name in content.files
+        }
     entry = facts["entry"]
     nested = {
         "headline": {name: Number(**one) for name, one in entry["headline"].items()},
@@ -148,7 +182,10 @@ def _unpacked(data: bytes, hashes: Mapping[str, str]) -> CachedEntry | None:
     }
     nested["adapt"] = entry["adapt"] and AdaptUsed(**entry["adapt"])
     ranked, sketch = None, Sketch(facts["tests"], facts["exact"], numbers["buckets"])
-    if len(sketch.tests) != len(sketch.exact) or sketch.buckets.shape != (len(sketch.tests), N_BUCKETS):
+    if len(sketch.tests) != len(sketch.exact) or sketch.buckets.shape != (
+        len(sketch.tests),
+        N_BUCKETS,
+    ):
         return None
     if "replicates" in numbers:
         strata = [Stratum(**one) for one in facts["strata"]]

@@ -1,7 +1,9 @@
-"""The board for other places: a table in Markdown, LaTeX or CSV; and results as the Hugging Face Hub keeps them.
+"""The board for other places: a table in Markdown, LaTeX or CSV; and results as the Hugging Face
+Hub keeps them.
 
-The Hub has three kinds: `.eval_results/*.yaml` in a model's repository, collected by the dataset whose `eval.yaml` names the
-tasks, and the older `model-index` of a model card. Each takes one scalar a task: here the mean of the four cells and each cell.
+The Hub has three kinds: `.eval_results/*.yaml` in a model's repository, collected by the dataset
+whose `eval.yaml` names the tasks, and the older `model-index` of a model card. Each takes one
+scalar a task: here the mean of the four cells and each cell.
 """
 
 import csv
@@ -30,7 +32,8 @@ PRINTED = "as printed"
 
 
 def export(board: Board, form: str) -> str:
-    """The whole board as text in a format of FORMATS; raises UnknownName. Scores in %, but in [0, 1] in CSV.
+    """The whole board as text in a format of FORMATS; raises UnknownName. Scores in %, but in [0,
+    1] in CSV.
 
     Example::
 
@@ -41,10 +44,14 @@ def export(board: Board, form: str) -> str:
     return {"markdown": _markdown, "latex": _latex, "csv": _csv}[form](board)
 
 
-def eval_results(entry: Entry, dataset: str, *, revision: str | None = None, source: str | None = None) -> str:
-    """YAML of EVAL_RESULTS_FILE for the model's repository: the mean and each cell, in %, with its evidence as a note.
+def eval_results(
+    entry: Entry, dataset: str, *, revision: str | None = None, source: str | None = None
+) -> str:
+    """YAML of EVAL_RESULTS_FILE for the model's repository: the mean and each cell, in %, with its
+    evidence as a note.
 
-    dataset    Hub id of the benchmark, whose eval.yaml (`eval_tasks`) defines the tasks;  revision: its commit
+    dataset    Hub id of the benchmark, whose eval.yaml (`eval_tasks`) defines the tasks;  revision:
+               its commit
     source     address of the board or of the predictions
     Raises SettingError for a model that has no repository on the Hub by its name.
     """
@@ -78,11 +85,16 @@ def eval_tasks(name: str = "BiMotion") -> str:
 
     content = {
         "name": name,
-        "description": "Speech emotion recognition across languages (English, Mandarin) and age groups (adults, elders): "
-        "weighted F1 in %, mean over each cell's corpora, trained in the cell that is tested (or, zero-shot, on nothing).",
+        "description": "Speech emotion recognition across languages (English, Mandarin) and age "
+        "groups (adults, elders): weighted F1 in %, mean over each cell's "
+        "corpora, trained in the cell that is tested (or, zero-shot, on nothing).",
         "evaluation_framework": FRAMEWORK,
         "tasks": [
-            {"id": task_id(schema, rule, track, cell), "config": "all" if cell == MEAN else cell, "split": "test"}
+            {
+                "id": task_id(schema, rule, track, cell),
+                "config": "all" if cell == MEAN else cell,
+                "split": "test",
+            }
             for schema in labels.SCHEMAS
             for rule in splits.RULES
             for track in TRACKS
@@ -93,14 +105,16 @@ def eval_tasks(name: str = "BiMotion") -> str:
 
 
 def model_index(entry: Entry, dataset: str) -> str:
-    """YAML for the head of a model card (`model-index`); raises SettingError as `eval_results` does."""
+    """YAML for the head of a model card (`model-index`); raises SettingError as `eval_results`
+    does."""
     from huggingface_hub import EvalResult, ModelCardData
 
     _repository(entry)
     found = [
         EvalResult(
             task_type="audio-classification",
-            task_name=f"Speech emotion recognition ({entry.track}, {entry.split_rule} split, schema {entry.schema})",
+            task_name=f"Speech emotion recognition ({entry.track}, {entry.split_rule} split, "
+            f"schema {entry.schema})",
             dataset_type=dataset,
             dataset_name=f"BiMotion {name}",
             dataset_config="all" if name == MEAN else name,
@@ -134,7 +148,8 @@ def _scalars(entry: Entry) -> Iterator[tuple[str, Number | CellScore]]:
 def _cells(entry: Entry) -> dict[str, CellScore]:
     found = {
         score.test: score
-        for score in reversed(entry.scores)  # the first of a cell stands: later ones are of some corpora only
+        # the first of a cell stands: later ones are of some corpora only
+        for score in reversed(entry.scores)
         if f"{score.transfer}/{score.method}" in BASE
     }
     return {cell: found[cell] for cell in CELLS if cell in found}
@@ -145,7 +160,11 @@ def _points(score: Number | CellScore) -> float:
 
 
 def _note(entry: Entry, score: Number | CellScore) -> str:
-    said = ["no interval" if score.low is None else f"95% interval {percent(score.low)} to {percent(score.high)}"]
+    said = [
+        "no interval"
+        if score.low is None
+        else f"95% interval {percent(score.low)} to {percent(score.high)}"
+    ]
     if isinstance(score, CellScore):
         said.append(f"{score.n_utterances} clips, {score.n_speakers} known speakers")
         if score.test in entry.marks.contaminated:
@@ -156,14 +175,19 @@ def _note(entry: Entry, score: Number | CellScore) -> str:
         said.append("what it was trained on before is not declared")
     if entry.marks.same_predictions:
         said.append(f"same predictions as {', '.join(entry.marks.same_predictions)}")
-    return "; ".join([*said, "verified" if entry.marks.verified else "not verified", f"run {entry.key}"])
+    return "; ".join(
+        [*said, "verified" if entry.marks.verified else "not verified", f"run {entry.key}"]
+    )
 
 
 def _repository(entry: Entry) -> None:
     if not _has_repository(entry):
         raise SettingError(f"expected a model of the Hub, organisation/name, found {entry.model!r}")
     if entry.adapt is not None:
-        raise SettingError(f"expected results of the model alone, found {entry.model} adapted by {entry.adapt.method}")
+        raise SettingError(
+            f"expected results of the model alone, found {entry.model} adapted by "
+            f"{entry.adapt.method}"
+        )
 
 
 def _has_repository(entry: Entry) -> bool:
@@ -171,8 +195,9 @@ def _has_repository(entry: Entry) -> bool:
 
 
 def write_hub_results(board: Board, dataset: str, output: Path) -> list[Path]:
-    """For the Hub, below a folder: eval.yaml of the dataset repository, and of every verified model that has a repository (and
-    is not adapted) EVAL_RESULTS_FILE and model-index.yaml, in folders named as the models are; returns their paths.
+    """For the Hub, below a folder: eval.yaml of the dataset repository, and of every verified model
+    that has a repository (and is not adapted) EVAL_RESULTS_FILE and model-index.yaml, in folders
+    named as the models are; returns their paths.
     """
     content = {output / EVAL_FILE: eval_tasks()}
     for entry in board.entries:
@@ -186,7 +211,7 @@ def write_hub_results(board: Board, dataset: str, output: Path) -> list[Path]:
     return list(content)
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
+# --- tables -------------------------------------------------------------------------------------
 
 HEADER = ("rank", "model", "track", "split", "schema", "protocol", MEAN, "95 %", *CELLS, "marks")
 
@@ -195,26 +220,59 @@ def _rows(board: Board) -> Iterator[list[str]]:
     for entry in board.entries:
         cells, place = _cells(entry), entry.standing
         rank = "-" if place is None else f"{place.rank} ({place.low}-{place.high})"
-        interval = "-" if not entry.base or entry.base.low is None else f"{percent(entry.base.low)}-{percent(entry.base.high)}"
+        interval = (
+            "-"
+            if not entry.base or entry.base.low is None
+            else f"{percent(entry.base.low)}-{percent(entry.base.high)}"
+        )
         values = [cells[cell].value if cell in cells else None for cell in CELLS]
         asked = [entry.track, entry.split_rule, entry.schema, entry.protocol]
         mean = percent(entry.base.value if entry.base else None)
-        yield [rank, entry.full_name, *asked, mean, interval, *map(percent, values), ", ".join(_marks(entry))]
+        yield [
+            rank,
+            entry.full_name,
+            *asked,
+            mean,
+            interval,
+            *map(percent, values),
+            ", ".join(_marks(entry)),
+        ]
     for one in board.references:
         values = _printed(one)
         asked = [one.track, one.split_rule, one.schema, "-"]
-        yield ["-", one.model, *asked, percent(one.headline[BASE[0]]), "-", *map(percent, values), PRINTED]
+        yield [
+            "-",
+            one.model,
+            *asked,
+            percent(one.headline[BASE[0]]),
+            "-",
+            *map(percent, values),
+            PRINTED,
+        ]
 
 
 def _printed(one: PublishedRow) -> list[float | None]:
-    found = {score.test: score.value for score in one.scores if f"{score.transfer}/{score.method}" == BASE[0]}
+    found = {
+        score.test: score.value
+        for score in one.scores
+        if f"{score.transfer}/{score.method}" == BASE[0]
+    }
     return [found.get(cell) for cell in CELLS]
 
 
 def _marks(entry: Entry) -> list[str]:
     marks = entry.marks
-    said = {"SYNTHETIC": marks.synthetic, "verified": marks.verified, "not verified": not marks.verified, "floor": marks.floor}
-    said |= {"contaminated": marks.contaminated, "not declared": marks.undeclared, "incomplete": marks.incomplete}
+    said = {
+        "SYNTHETIC": marks.synthetic,
+        "verified": marks.verified,
+        "not verified": not marks.verified,
+        "floor": marks.floor,
+    }
+    said |= {
+        "contaminated": marks.contaminated,
+        "not declared": marks.undeclared,
+        "incomplete": marks.incomplete,
+    }
     said |= {"assumed ages": marks.assumed_age, "shared speakers": marks.shared_speakers}
     adapted = [] if entry.adapt is None else [f"adapted: {entry.adapt.summary}"]
     same = [f"same predictions as {name}" for name in marks.same_predictions]
@@ -223,7 +281,10 @@ def _marks(entry: Entry) -> list[str]:
 
 def _markdown(board: Board) -> str:
     rows = [[row[0], _plain(row[1]), *row[2:-1], _plain(row[-1])] for row in _rows(board)]
-    note = "Ranks with 95 % intervals: among verified entries of one track, split, schema, protocol and clips. Weighted F1."
+    note = (
+        "Ranks with 95 % intervals: among verified entries of one track, split, schema, protocol "
+        "and clips. Weighted F1."
+    )
     return Table("BiMotion leaderboard, %", HEADER, rows, [note]).markdown() + "\n"
 
 
@@ -242,9 +303,16 @@ _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
 
 
 def _latex(board: Board) -> str:
-    lines = [r"% needs \usepackage{booktabs}", r"\begin{tabular}{ll" + "l" * 4 + "r" * 6 + "l}", r"\toprule"]
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{tabular}{ll" + "l" * 4 + "r" * 6 + "l}",
+        r"\toprule",
+    ]
     for number, row in enumerate([list(HEADER), *_rows(board)]):
-        lines.append(" & ".join("".join(_LATEX.get(letter, letter) for letter in cell) for cell in row) + r" \\")
+        lines.append(
+            " & ".join("".join(_LATEX.get(letter, letter) for letter in cell) for cell in row)
+            + r" \\"
+        )
         if number == 0:
             lines.append(r"\midrule")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
@@ -254,20 +322,44 @@ def _csv(board: Board) -> str:
     """One line an entry, scores in [0, 1]; empty: not known."""
     file = io.StringIO()
     spans = [f"{cell}_{what}" for cell in (MEAN, *CELLS) for what in ("value", "low", "high")]
-    asked = ["model", "key", "track", "split_rule", "schema", "protocol", "data_fingerprint", "n_parameters"]
+    asked = [
+        "model",
+        "key",
+        "track",
+        "split_rule",
+        "schema",
+        "protocol",
+        "data_fingerprint",
+        "n_parameters",
+    ]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["rank", "rank_low", "rank_high", "tie_group", *asked, *spans, "marks"])
     for entry in board.entries:
         place = entry.standing
-        standing = [None] * 4 if place is None else [place.rank, place.low, place.high, place.tie_group]
+        standing = (
+            [None] * 4 if place is None else [place.rank, place.low, place.high, place.tie_group]
+        )
         scores = dict(_scalars(entry))
-        numbers = [getattr(scores.get(cell), what, None) for cell in (MEAN, *CELLS) for what in ("value", "low", "high")]
-        facts = [_cell(entry.full_name if name == "model" else getattr(entry, name)) for name in asked]
+        numbers = [
+            getattr(scores.get(cell), what, None)
+            for cell in (MEAN, *CELLS)
+            for what in ("value", "low", "high")
+        ]
+        facts = [
+            _cell(entry.full_name if name == "model" else getattr(entry, name)) for name in asked
+        ]
         writer.writerow([*standing, *facts, *numbers, "; ".join(_marks(entry))])
     for one in board.references:
         values = [one.headline[BASE[0]], *_printed(one)]
         facts = [one.model, None, one.track, one.split_rule, one.schema, None, None, None]
-        writer.writerow([*[None] * 4, *facts, *(number for value in values for number in (value, None, None)), PRINTED])
+        writer.writerow(
+            [
+                *[None] * 4,
+                *facts,
+                *(number for value in values for number in (value, None, None)),
+                PRINTED,
+            ]
+        )
     return file.getvalue()
 
 

@@ -14,7 +14,11 @@ def schema_of(record: type, title: str) -> dict:
     """
     definitions: dict[str, dict] = {}
     top = _definition(record, definitions)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | top | {"$defs": definitions}
+    return (
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
+        | top
+        | {"$defs": definitions}
+    )
 
 
 def _definition(record: type, definitions: dict[str, dict]) -> dict:
@@ -40,4 +44,12 @@ def _schema_of(kind: typing.Any, definitions: dict[str, dict]) -> dict:
         return {"type": "object", "additionalProperties": _schema_of(arguments[1], definitions)}
     if origin is types.UnionType:
         return {"anyOf": [_schema_of(one, definitions) for one in arguments]}
-    return {"type": {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}[kind]}
+    return {
+        "type": {
+            str: "string",
+            int: "integer",
+            float: "number",
+            bool: "boolean",
+            type(None): "null",
+        }[kind]
+    }

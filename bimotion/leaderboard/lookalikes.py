@@ -1,7 +1,9 @@
-"""Texts that a reader takes for one another: letters of other scripts, full-width and small capital forms, digits for letters.
+"""Texts that a reader takes for one another: letters of other scripts, full-width and small capital
+forms, digits for letters.
 
-Whoever wants to hide a name or to borrow one writes it so. `folded` brings every spelling to the same letters, `skeleton`
-further to one text for all names that look alike. What is compared is folded; what is shown is what was written.
+Whoever wants to hide a name or to borrow one writes it so. `folded` brings every spelling to the
+same letters, `skeleton` further to one text for all names that look alike. What is compared is
+folded; what is shown is what was written.
 """
 
 import re
@@ -47,20 +49,23 @@ _DRAWN_ALIKE = {
 }
 """ASCII letter or digit -> characters of other scripts that are drawn like it.
 
-From Unicode's confusables.txt (UTS 39), those that stand for one ASCII letter or digit. The packages for it bring 10 000 rows
-and compare pairs of characters; none gives one form for all. What normal forms (full-width, bold) or names of characters
-(small capitals, squared letters) tell is not listed, nor small letters whose capitals are (Cyrillic м, т).
+From Unicode's confusables.txt (UTS 39), those that stand for one ASCII letter or digit. The
+packages for it bring 10 000 rows and compare pairs of characters; none gives one form for all. What
+normal forms (full-width, bold) or names of characters (small capitals, squared letters) tell is not
+listed, nor small letters whose capitals are (Cyrillic м, т).
 """
 _DRAWN = {other: letter for letter, others in _DRAWN_ALIKE.items() for other in others}
 _IGNORABLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u2800\u3164\uffa0"
 """Drawn as nothing, but no format characters: fillers, joiners, the empty Braille pattern."""
 _MISTAKEN = str.maketrans("01i|_.\u2044\u2215\u2571\u29f8\u3033", "olll--/////")
-"""What names are further read for; the last five are other strokes than the one between organisation and model."""
+"""What names are further read for; the last five are other strokes than the one between
+organisation and model."""
 _LATIN = re.compile(r"(?:LETTER|CAPITAL)(?: [A-Z]+)*? ([A-Z])(?: WITH [A-Z -]+)?$")
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text holds only what is seen, where it stands: no control, no change of direction, nothing invisible.
+    """Whether a text holds only what is seen, where it stands: no control, no change of direction,
+    nothing invisible.
 
     >>> is_plain("lab/model"), is_plain("lab/mo\u202edel"), is_plain("lab/mo\u3164del")
     (True, False, False)
@@ -69,7 +74,8 @@ def is_plain(text: str) -> bool:
 
 
 def folded(text: str) -> str:
-    """Small letters without accents; letters that are drawn alike, of any script, as the Latin ones; nothing invisible.
+    """Small letters without accents; letters that are drawn alike, of any script, as the Latin
+    ones; nothing invisible.
 
     >>> folded("іемосар"), folded("ＣＲＥＭＡ-Ｄ"), folded("ÉSD"), folded("ᴛess")
     ('iemocap', 'crema-d', 'esd', 'tess')
@@ -78,7 +84,8 @@ def folded(text: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """What all names that look alike share, as the Hub takes them: 0 and o, 1 and i and l, rn and m, - and _ and .
+    """What all names that look alike share, as the Hub takes them: 0 and o, 1 and i and l, rn and
+    m, - and _ and .
 
     >>> skeleton("Lab/Mode1_0") == skeleton("lab/model-o")
     True
@@ -96,7 +103,12 @@ def mistaken(names: Iterable[str]) -> dict[str, list[str]]:
     alike: dict[str, set[str]] = {}
     for name in names:
         alike.setdefault(skeleton(name), set()).add(name)
-    return {name: sorted(same - {name}) for same in alike.values() if len(same) > 1 for name in sorted(same)}
+    return {
+        name: sorted(same - {name})
+        for same in alike.values()
+        if len(same) > 1
+        for name in sorted(same)
+    }
 
 
 def _is_invisible(letter: str) -> bool:
@@ -107,16 +119,27 @@ def _is_invisible(letter: str) -> bool:
 def _fold(letter: str) -> str:
     if letter.isascii() or letter in _DRAWN:
         return _DRAWN.get(letter, letter)
-    parts = [part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part)]
-    return "".join(_drawn(part) for part in parts if not _is_invisible(part) and unicodedata.category(part) != "Cf")
+    parts = [
+        part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part)
+    ]
+    return "".join(
+        _drawn(part)
+        for part in parts
+        if not _is_invisible(part) and unicodedata.category(part) != "Cf"
+    )
 
 
 def _drawn(letter: str) -> str:
-    """One character as the ASCII letter that it is drawn like, as a small letter or as a capital; else itself."""
+    """One character as the ASCII letter that it is drawn like, as a small letter or as a capital;
+    else itself."""
     for form in (letter, letter.upper(), letter.lower()):
         if form in _DRAWN:
             return _DRAWN[form]
     name = unicodedata.name(letter, "")
-    if not letter.isascii() and ("LATIN" in name or "SYMBOL LETTER" in name) and (found := _LATIN.search(name)):
+    if (
+        not letter.isascii()
+        and ("LATIN" in name or "SYMBOL LETTER" in name)
+        and (found := _LATIN.search(name))
+    ):
         return found[1]
     return letter

@@ -1,6 +1,8 @@
-"""The receiver's side of a submission: verified, its name admitted, and a receipt written; or refused, and none left.
+"""The receiver's side of a submission: verified, its name admitted, and a receipt written; or
+refused, and none left.
 
-Only where the reference cannot check a submission, an earlier receipt stays: it holds for the very files it lists."""
+Only where the reference cannot check a submission, an earlier receipt stays: it holds for the very
+files it lists."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,33 +23,44 @@ def receive(
     practice: bool = False,
     baseline: bool = False,
 ) -> list[Verdict]:
-    """Verify submissions, `<organisation>__<model>/<run key>` below a folder, and write receipts of those that are sound.
+    """Verify submissions, `<organisation>__<model>/<run key>` below a folder, and write receipts of
+    those that are sound.
 
     receipts   their folder; None: `receipts` beside that of the submissions
     practice   as for `verification.verify`
-    baseline   the one submission is a baseline that the receiver made; no other may be called bimotion/...
+    baseline   the one submission is a baseline that the receiver made; no other may be called
+               bimotion/...
 
-    A name that can be mistaken for another entry's is refused. Raises SettingError for receipts inside the submissions, and
-    for several baselines at once: whoever says that a run is their own says it of one.
+    A name that can be mistaken for another entry's is refused. Raises SettingError for receipts
+    inside the submissions, and for several baselines at once: whoever says that a run is their own
+    says it of one.
 
     Example::
 
-        [verdict] = receive(Path("leaderboard/submissions"), ["lab__model/0123456789ab"], Reference.of_corpora("/corpora"))
+        [verdict] = receive(Path("leaderboard/submissions"), ["lab__model/0123456789ab"],
+        Reference.of_corpora("/corpora"))
     """
     place = receipt.folder_for(submissions, receipts)
     if baseline and len(names) != 1:
-        raise SettingError(f"a baseline is verified by itself: expected one submission, found {len(names)}")
-    verdicts = verify.verify_all([submissions / name for name in names], reference, practice=practice)
+        raise SettingError(
+            f"a baseline is verified by itself: expected one submission, found {len(names)}"
+        )
+    verdicts = verify.verify_all(
+        [submissions / name for name in names], reference, practice=practice
+    )
     sound = {name: verdict for name, verdict in zip(names, verdicts, strict=True) if verdict.ok}
     for name, verdict in sound.items():
         if reason := _why_reserved(place, name, verdict, baseline):
             verdict.problems.append(reason)
-    for name, reason in _why_mistaken(submissions, place, [name for name in sound if sound[name].ok]).items():
+    for name, reason in _why_mistaken(
+        submissions, place, [name for name in sound if sound[name].ok]
+    ).items():
         sound[name].problems.append(reason)
     for name, verdict in zip(names, verdicts, strict=True):
         if verdict.ok:
             _write(submissions, place, name, verdict, practice)
-        if not verdict.ok and not verdict.is_unchecked:  # a keeper's wrong corpora say nothing against what was found before
+        # a keeper's wrong corpora say nothing against what was found before
+        if not verdict.ok and not verdict.is_unchecked:
             receipt.withdraw(place, name)
     return verdicts
 
@@ -55,13 +68,18 @@ def receive(
 def _why_reserved(receipts: Path, name: str, verdict: Verdict, baseline: bool) -> str | None:
     model = verdict.result.model.name
     if not is_reserved(verdict.submission.organisation):
-        return f"model: expected a baseline ({', '.join(BASELINES)}), found {model}" if baseline else None
+        return (
+            f"model: expected a baseline ({', '.join(BASELINES)}), found {model}"
+            if baseline
+            else None
+        )
     if model not in BASELINES:
         return f"model: {RESERVED}/* is reserved for {', '.join(BASELINES)}; found {model}"
     if baseline or _is_baseline(receipts, name, verdict):
         return None
     return (
-        f"model: {RESERVED}/* is reserved for baselines that the receiver made: if you made this one, verify it with --baseline"
+        f"model: {RESERVED}/* is reserved for baselines that the receiver made: if you made "
+        "this one, verify it with --baseline"
     )
 
 
@@ -71,20 +89,31 @@ def _is_baseline(receipts: Path, name: str, verdict: Verdict) -> bool:
         found = receipt.load(receipts, name)
     except RecordError:
         return False
-    return found is not None and found.baseline and found.why_not(name, verdict.hashes, practice=True) is None
+    return (
+        found is not None
+        and found.baseline
+        and found.why_not(name, verdict.hashes, practice=True) is None
+    )
 
 
 def _why_mistaken(submissions: Path, receipts: Path, names: Sequence[str]) -> dict[str, str]:
-    """Submission -> why its name is refused: another that has a receipt looks like it, or another that is verified with it."""
+    """Submission -> why its name is refused: another that has a receipt looks like it, or another
+    that is verified with it."""
     new = {name.partition("/")[0] for name in names}
-    known = [path.parent.relative_to(receipts) for path in receipts.glob(f"*/*/{receipt.RECEIPT_FILE}")]
+    known = [
+        path.parent.relative_to(receipts) for path in receipts.glob(f"*/*/{receipt.RECEIPT_FILE}")
+    ]
     earlier = {place.parts[0] for place in known if (submissions / place).is_dir()}
     reasons = {}
     for model, others in lookalikes.mistaken(new | earlier).items():
         before = [other for other in others if other in earlier]
         if model in new and (before or model not in earlier):
-            told = "that has a receipt" if before else "that is verified at the same time: remove one"
-            reasons[model] = f"name: {model} can be mistaken for {', '.join(before or others)[:200]}, {told}"
+            told = (
+                "that has a receipt" if before else "that is verified at the same time: remove one"
+            )
+            reasons[model] = (
+                f"name: {model} can be mistaken for {', '.join(before or others)[:200]}, {told}"
+            )
     return {name: reasons[model] for name in names if (model := name.partition("/")[0]) in reasons}
 
 

@@ -1,9 +1,11 @@
-"""A submission: a finished result with its predictions, and what its makers say of the model, in one folder.
+"""A submission: a finished result with its predictions, and what its makers say of the model, in
+one folder.
 
 <into>/<organisation>__<model>/<run key>/
     result.json           as `bimotion evaluate` wrote it
     predictions.parquet   written anew in one fixed shape (predictions.py)
-    submission.json       Submission: contact, model, training data declared, contamination, fingerprints of the other two
+    submission.json       Submission: contact, model, training data declared, contamination,
+                          fingerprints of the other two
 """
 
 import dataclasses
@@ -43,7 +45,8 @@ BASELINES = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
 """Models of this package: any speech model should beat them."""
 _UNFINISHED = "unfinished"  # runner.PARTS_FOLDER, without all that a runner loads
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
-"""Of an organisation or a model, as the Hub takes them: nothing that a path or a shell reads otherwise."""
+"""Of an organisation or a model, as the Hub takes them: nothing that a path or a shell reads
+otherwise."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,10 @@ class Submission:
 
     organisation    whose model it is: before the `/` of the model's name, else as given
     contact         how to reach the sender; null: not given
-    trained_on      corpora and data sets that the model was trained on before this run, in their makers' words; empty: on
-                    none; null: not declared
-    contamination   test cell -> our corpora in it that `trained_on` names (contamination.py); null where nothing is declared
+    trained_on      corpora and data sets that the model was trained on before this run, in their
+                    makers' words; empty: on none; null: not declared
+    contamination   test cell -> our corpora in it that `trained_on` names (contamination.py); null
+                    where nothing is declared
     fingerprints    file -> SHA-256, hex, of the other two files
     """
 
@@ -78,7 +82,10 @@ class Submission:
 
     def to_json(self) -> str:
         """JSON text, keys in the order of the fields."""
-        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return (
+            json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False)
+            + "\n"
+        )
 
 
 def prepare(
@@ -89,25 +96,33 @@ def prepare(
     organisation: str | None = None,
     practice: bool = False,
 ) -> dict[str, bytes]:
-    """Path below the folder of submissions -> content, of all that `pack` would write; nothing is written.
+    """Path below the folder of submissions -> content, of all that `pack` would write; nothing is
+    written.
 
-    `organisation`: of a model whose name has none; `practice`: also a result that is synthetic or incomplete. Raises
-    SettingError for a result that no leaderboard takes, RecordError for files that break their schema.
+    `organisation`: of a model whose name has none; `practice`: also a result that is synthetic or
+    incomplete. Raises SettingError for a result that no leaderboard takes, RecordError for files
+    that break their schema.
 
     Example::
 
-        for path, content in submission.prepare(folder, contact=None, trained_on=["LibriSpeech"]).items():
+        for path, content in submission.prepare(folder, contact=None,
+        trained_on=["LibriSpeech"]).items():
             print(path, len(content))
     """
     result = record.load(result_dir / RESULT_FILE)
     if reason := why_not(result, practice):
         raise SettingError(f"{result_dir}: {reason}")
     if (result_dir / _UNFINISHED).exists():
-        raise SettingError(f"{result_dir}: the run is being done again and is not finished: run `bimotion evaluate` to its end")
+        raise SettingError(
+            f"{result_dir}: the run is being done again and is not finished: run `bimotion "
+            "evaluate` to its end"
+        )
     table = io.BytesIO()
     predictions.write(result_dir / PREDICTIONS_FILE, table)
     content = {PREDICTIONS_FILE: table.getvalue(), RESULT_FILE: result.to_json().encode()}
-    declared = None if trained_on is None else list(dict.fromkeys(name.strip() for name in trained_on))
+    declared = (
+        None if trained_on is None else list(dict.fromkeys(name.strip() for name in trained_on))
+    )
     statement = Submission(
         organisation=organisation_of(result.model.name, organisation),
         contact=contact,
@@ -132,21 +147,31 @@ def pack(
     organisation: str | None = None,
     practice: bool = False,
 ) -> Path:
-    """Write a submission of a finished result below a folder, whole or not at all; returns its folder.
+    """Write a submission of a finished result below a folder, whole or not at all; returns its
+    folder.
 
-    Raises what `prepare` raises, and SettingError where another submission of this run lies there already.
+    Raises what `prepare` raises, and SettingError where another submission of this run lies there
+    already.
 
     Example::
 
         submission.pack(Path("results/lab__model/0123456789ab"), Path("leaderboard/submissions"),
                         contact="me@lab.example", trained_on=["LibriSpeech", "IEMOCAP"])
     """
-    content = prepare(result_dir, contact=contact, trained_on=trained_on, organisation=organisation, practice=practice)
+    content = prepare(
+        result_dir,
+        contact=contact,
+        trained_on=trained_on,
+        organisation=organisation,
+        practice=practice,
+    )
     folder = into / PurePosixPath(next(iter(content))).parent
     if folder.exists():
         there = {path: (into / path).read_bytes() for path in content if (into / path).is_file()}
         if there != content:
-            raise SettingError(f"{folder}: expected nothing, found another submission of this run; remove it first")
+            raise SettingError(
+                f"{folder}: expected nothing, found another submission of this run; remove it first"
+            )
         return folder
     with files.folder_written(folder) as temporary:
         for path, data in content.items():
@@ -155,23 +180,30 @@ def pack(
 
 
 def folders(submissions: Path) -> list[Path]:
-    """Every `<org>__<model>/<run key>` below a folder that holds one of FILES, whatever it is, sorted; links to folders and
-    hidden ones are no submissions. Raises SettingError where there is no such folder."""
+    """Every `<org>__<model>/<run key>` below a folder that holds one of FILES, whatever it is,
+    sorted; links to folders and hidden ones are no submissions. Raises SettingError where there is
+    no such folder."""
     return [place for place in _places(submissions) if _holds_any(place)]
 
 
 def passed_over(submissions: Path) -> list[Path]:
-    """Folders where a submission belongs that hold files but none of FILES, sorted: no submissions, such as
-    `projection-<key>` among the runs of a model."""
+    """Folders where a submission belongs that hold files but none of FILES, sorted: no submissions,
+    such as `projection-<key>` among the runs of a model."""
     found = [place for place in _places(submissions) if not _holds_any(place)]
-    return [place for place in found if any(path.is_file() and not path.name.startswith(".") for path in place.iterdir())]
+    return [
+        place
+        for place in found
+        if any(path.is_file() and not path.name.startswith(".") for path in place.iterdir())
+    ]
 
 
 def _places(submissions: Path) -> list[Path]:
     if not submissions.is_dir():
         raise SettingError(f"{submissions}: expected a folder of submissions, found none")
     found = [place for place in submissions.glob("[!.]*/[!.]*") if place.is_dir()]
-    return sorted(place for place in found if not place.is_symlink() and not place.parent.is_symlink())
+    return sorted(
+        place for place in found if not place.is_symlink() and not place.parent.is_symlink()
+    )
 
 
 def _holds_any(place: Path) -> bool:
@@ -179,22 +211,33 @@ def _holds_any(place: Path) -> bool:
 
 
 def runs(submissions: Path) -> list[Path]:
-    """Those of `folders` that are runs of `bimotion evaluate` as it left them: no statement was made for them yet."""
+    """Those of `folders` that are runs of `bimotion evaluate` as it left them: no statement was
+    made for them yet."""
     found = folders(submissions)
-    return [place for place in found if (place / RESULT_FILE).is_file() and not os.path.lexists(place / SUBMISSION_FILE)]
+    return [
+        place
+        for place in found
+        if (place / RESULT_FILE).is_file() and not os.path.lexists(place / SUBMISSION_FILE)
+    ]
 
 
 def load(path: Path) -> Submission:
-    """Submission from a `submission.json`; raises RecordError naming the first field that breaks the schema."""
+    """Submission from a `submission.json`; raises RecordError naming the first field that breaks
+    the schema."""
     try:
         if path.stat().st_size > MAX_SUBMISSION_BYTES:
-            raise RecordError(f"{path}: expected at most {MAX_SUBMISSION_BYTES} bytes, found {path.stat().st_size}")
+            raise RecordError(
+                f"{path}: expected at most {MAX_SUBMISSION_BYTES} bytes, found "
+                f"{path.stat().st_size}"
+            )
         content = parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: expected a submission in JSON, found: {error}") from None
     version = content.get("submission_version") if isinstance(content, dict) else None
     if version != SUBMISSION_VERSION:
-        raise RecordError(f"{path}: expected submission_version {SUBMISSION_VERSION}, found {version!r:.80}")
+        raise RecordError(
+            f"{path}: expected submission_version {SUBMISSION_VERSION}, found {version!r:.80}"
+        )
     try:
         return typed(Submission, content, "submission")
     except RecordError as error:
@@ -202,8 +245,8 @@ def load(path: Path) -> Submission:
 
 
 def declared(folder: Path) -> list[str] | None:
-    """What the statement of a submission, verified or not, says that the model was trained on; None: it does not say, or there
-    is no statement. Raises RecordError."""
+    """What the statement of a submission, verified or not, says that the model was trained on;
+    None: it does not say, or there is no statement. Raises RecordError."""
     if not os.path.lexists(folder / SUBMISSION_FILE):
         return None
     found = json_object(folder / SUBMISSION_FILE, MAX_SUBMISSION_BYTES).get("trained_on")
@@ -211,16 +254,24 @@ def declared(folder: Path) -> list[str] | None:
     if names is None or names == [""]:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise RecordError(f"{SUBMISSION_FILE}: trained_on: expected null, a text or a list of texts, found {found!a:.80}")
+        raise RecordError(
+            f"{SUBMISSION_FILE}: trained_on: expected null, a text or a list of texts, found "
+            f"{found!a:.80}"
+        )
     if odd := [name for name in names if not lookalikes.is_plain(name)]:
-        raise RecordError(f"{SUBMISSION_FILE}: trained_on: expected printable names, found {odd[0]!a:.80}")
+        raise RecordError(
+            f"{SUBMISSION_FILE}: trained_on: expected printable names, found {odd[0]!a:.80}"
+        )
     if sum(map(len, names)) > MAX_NAMES * MAX_TEXT:
-        raise RecordError(f"{SUBMISSION_FILE}: trained_on: expected at most {MAX_NAMES} names, found more")
+        raise RecordError(
+            f"{SUBMISSION_FILE}: trained_on: expected at most {MAX_NAMES} names, found more"
+        )
     return names
 
 
 def why_not(result: Result, practice: bool = False) -> str | None:
-    """Why no leaderboard takes a result; None where one would. `practice`: one for trying out, of any corpora."""
+    """Why no leaderboard takes a result; None where one would. `practice`: one for trying out, of
+    any corpora."""
     if result.limit is not None:
         return f"expected all clips, found a run with limit {result.limit}: run it again without"
     if practice:
@@ -228,17 +279,24 @@ def why_not(result: Result, practice: bool = False) -> str | None:
     if result.data.synthetic:
         return "expected real corpora, found synthetic data (made by `bimotion data synth`)"
     if not result.data.complete:
-        lacking = [f"{name} ({used.n_found} of {used.n_published} clips)"
-                   for name, used in result.data.corpora.items() if not used.complete]  # fmt: skip
+        lacking = [
+            f"{name} ({used.n_found} of {used.n_published} clips)"
+            for name, used in result.data.corpora.items()
+            if not used.complete
+        ]
         return f"expected complete corpora, found {', '.join(lacking) or 'none'}"
     if result.skipped:
-        return f"expected every setting to be run, found {len(result.skipped)} skipped: {result.skipped[0].reason}"
+        return (
+            f"expected every setting to be run, found {len(result.skipped)} skipped: "
+            f"{result.skipped[0].reason}"
+        )
     return None
 
 
 def why_not_shown(result: Result) -> str | None:
-    """Why what a page takes from a result as it was sent cannot be shown; None where it can. Texts must be printable, at most
-    MAX_SHOWN characters in all (a classifier lists its outputs); names of what we have only."""
+    """Why what a page takes from a result as it was sent cannot be shown; None where it can. Texts
+    must be printable, at most MAX_SHOWN characters in all (a classifier lists its outputs); names
+    of what we have only."""
     for where, known, found in (
         ("track", TRACKS, [result.track]),
         ("split.rule", splits.RULES, [result.split.rule]),
@@ -252,8 +310,15 @@ def why_not_shown(result: Result) -> str | None:
         "provenance.finished": result.provenance.finished,
         "provenance.versions.bimotion": result.provenance.versions.get("bimotion", ""),
         "data.fingerprint": result.data.fingerprint,
-        **({f"adapt.{name}": str(value) for name, value in vars(result.adapt).items()} if result.adapt else {}),
-        **{f"model.options.{name}": f"{name} {value}" for name, value in result.model.options.items()},
+        **(
+            {f"adapt.{name}": str(value) for name, value in vars(result.adapt).items()}
+            if result.adapt
+            else {}
+        ),
+        **{
+            f"model.options.{name}": f"{name} {value}"
+            for name, value in result.model.options.items()
+        },
     }
     for where, text in texts.items():
         if not lookalikes.is_plain(text):
@@ -261,25 +326,41 @@ def why_not_shown(result: Result) -> str | None:
     if (n_shown := sum(map(len, texts.values()))) > MAX_SHOWN:
         longest = max(texts, key=lambda where: len(texts[where]))
         return (
-            f"expected at most {MAX_SHOWN} characters in revision, options, device and so on; found {n_shown}, {longest!a:.80}"
+            f"expected at most {MAX_SHOWN} characters in revision, options, device and so on; "
+            f"found {n_shown}, {longest!a:.80}"
         )
     try:
         datetime.fromisoformat(result.provenance.finished)
     except ValueError:
-        return f"provenance.finished: expected a date and time in ISO 8601, found {result.provenance.finished!a:.80}"
+        return (
+            "provenance.finished: expected a date and time in ISO 8601, found "
+            f"{result.provenance.finished!a:.80}"
+        )
     for name, used in result.data.corpora.items():
         if not 0 <= used.n_found <= MAX_CLIPS:
-            return f"data.corpora.{name}.n_found: expected 0 to {MAX_CLIPS}, found {used.n_found!r:.40}"
+            return (
+                f"data.corpora.{name}.n_found: expected 0 to {MAX_CLIPS}, found "
+                f"{used.n_found!r:.40}"
+            )
     if not 0 <= (result.n_parameters or 0) <= MAX_PARAMETERS:
-        return f"n_parameters: expected null or a number from 0 to {MAX_PARAMETERS}, found {result.n_parameters!r:.40}"
+        return (
+            f"n_parameters: expected null or a number from 0 to {MAX_PARAMETERS}, found "
+            f"{result.n_parameters!r:.40}"
+        )
     return None
 
 
 def why_malformed(statement: Submission) -> str | None:
-    """Why texts of a submission cannot be taken; None where they can. Texts: one line of at most MAX_TEXT characters."""
-    texts = [("contact", statement.contact), *(("trained_on", name) for name in statement.trained_on or ())]
+    """Why texts of a submission cannot be taken; None where they can. Texts: one line of at most
+    MAX_TEXT characters."""
+    texts = [
+        ("contact", statement.contact),
+        *(("trained_on", name) for name in statement.trained_on or ()),
+    ]
     for where, text in texts:
-        if text is not None and not (text == text.strip() and 0 < len(text) <= MAX_TEXT and lookalikes.is_plain(text)):
+        if text is not None and not (
+            text == text.strip() and 0 < len(text) <= MAX_TEXT and lookalikes.is_plain(text)
+        ):
             return f"{where}: expected one line of 1 to {MAX_TEXT} characters, found {text!r:.80}"
     if len(statement.trained_on or ()) > MAX_NAMES:
         return f"trained_on: expected at most {MAX_NAMES} names, found {len(statement.trained_on)}"
@@ -292,7 +373,8 @@ def why_malformed(statement: Submission) -> str | None:
 
 
 def organisation_of(model: str, organisation: str | None) -> str:
-    """The organisation of a model: named before its `/`, else as given. Raises SettingError, also for unsafe names.
+    """The organisation of a model: named before its `/`, else as given. Raises SettingError, also
+    for unsafe names.
 
     >>> organisation_of("lab/model", None), organisation_of("Model", "lab")
     ('lab', 'lab')
@@ -301,16 +383,28 @@ def organisation_of(model: str, organisation: str | None) -> str:
     for part in (name, *((named,) if slash else ())):
         if not _safe(part):
             raise SettingError(
-                f"model: expected a name (or organisation/name) of letters, digits, '.', '_' and '-', found {model!r:.80}"
+                "model: expected a name (or organisation/name) of letters, digits, '.', '_' "
+                f"and '-', found {model!r:.80}"
             )
     if not slash and organisation is None:
-        raise SettingError(f"model {model} names no organisation: say whose it is (organisation=..., --organisation)")
+        raise SettingError(
+            f"model {model} names no organisation: say whose it is (organisation=..., "
+            "--organisation)"
+        )
     if not slash and not _safe(organisation):
-        raise SettingError(f"organisation: expected letters, digits, '.', '_' and '-', found {organisation!r:.80}")
+        raise SettingError(
+            f"organisation: expected letters, digits, '.', '_' and '-', found {organisation!r:.80}"
+        )
     if slash and organisation not in (None, named):
-        raise SettingError(f"organisation: expected {named}, as the model's name says, found {organisation!r:.80}")
-    if "__" in (found := named if slash else organisation):  # a/b__c and a__b/c would lie in one folder
-        raise SettingError(f"organisation: expected a name without '__', which ends it in a folder's name, found {found!r:.80}")
+        raise SettingError(
+            f"organisation: expected {named}, as the model's name says, found {organisation!r:.80}"
+        )
+    # a/b__c and a__b/c would lie in one folder
+    if "__" in (found := named if slash else organisation):
+        raise SettingError(
+            "organisation: expected a name without '__', which ends it in a folder's name, found "
+            f"{found!r:.80}"
+        )
     return found
 
 
@@ -324,7 +418,8 @@ def is_reserved(organisation: str) -> bool:
 
 
 def restricted(result: Result) -> list[str]:
-    """Corpora of a result whose licences let nobody publish their labels: its predictions hold the marks of test clips."""
+    """Corpora of a result whose licences let nobody publish their labels: its predictions hold the
+    marks of test clips."""
     return [
         name
         for name, used in result.data.corpora.items()
@@ -338,7 +433,8 @@ def facts_of(result: Result) -> ModelFacts:
 
 
 def folder_of(statement: Submission, result: Result) -> str:
-    """Where a submission lies below the folder of submissions: `<organisation>__<model>/<run key>`."""
+    """Where a submission lies below the folder of submissions:
+    `<organisation>__<model>/<run key>`."""
     return f"{statement.organisation}__{result.model.name.rpartition('/')[2]}/{result.key}"
 
 

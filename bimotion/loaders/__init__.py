@@ -1,5 +1,7 @@
-"""The Hugging Face view: one builder and one dataset card each for BiMotion and YueMotion, from the folder `loaders/`."""
+"""The Hugging Face view: one builder and one dataset card each for BiMotion and YueMotion, from the
+folder `loaders/`."""
 
 from bimotion.data.huggingface.cards import FOLDER
 
-__path__ = [str(FOLDER)]  # where Python looks for bimotion.loaders.bimotion and bimotion.loaders.yuemotion
+# where Python looks for bimotion.loaders.bimotion and bimotion.loaders.yuemotion
+__path__ = [str(FOLDER)]

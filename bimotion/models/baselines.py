@@ -1,7 +1,8 @@
 """The floor rows that every benchmark needs: models that any speech model should beat.
 
 bimotion/prosody    classical prosodic and spectral functionals + logistic regression
-bimotion/majority   always the class with the largest share among the training clips annotated for it
+bimotion/majority   always the class with the largest share among the training clips annotated for
+                    it
 bimotion/random     a guess
 """
 

@@ -1,6 +1,8 @@
-"""Audio classifiers: any model that transformers' AutoModelForAudioClassification loads, and the logits of clips.
+"""Audio classifiers: any model that transformers' AutoModelForAudioClassification loads, and the
+logits of clips.
 
-Batch size changes no value (inputs.py); of a clip that is cut into windows the logits of the windows are averaged.
+Batch size changes no value (inputs.py); of a clip that is cut into windows the logits of the
+windows are averaged.
 """
 
 import warnings
@@ -24,46 +26,62 @@ CLASSIFIER_VERSION = "1"
 
 
 def check_outputs(model: str, config) -> None:
-    """Raise ModelError for a classifier whose outputs are no classes, or whose configuration names them in two ways."""
+    """Raise ModelError for a classifier whose outputs are no classes, or whose configuration names
+    them in two ways."""
     if config.problem_type == "regression":
-        raise ModelError(f"{model}: expected a classifier, found problem_type regression: its outputs are numbers, not classes")
+        raise ModelError(
+            f"{model}: expected a classifier, found problem_type regression: its outputs are "
+            "numbers, not classes"
+        )
     if config.problem_type not in (None, *PROBLEM_TYPES):
         raise ModelError(
-            f"{model}: problem_type: expected {' or '.join(PROBLEM_TYPES)}, found {config.problem_type!r:.80}: nobody can tell "
-            "what its outputs are"
+            f"{model}: problem_type: expected {' or '.join(PROBLEM_TYPES)}, found "
+            f"{config.problem_type!r:.80}: nobody can tell what its outputs are"
         )
     names = {int(place): name for place, name in config.id2label.items()}
     if others := [name for name in names.values() if not isinstance(name, str)]:
         raise ModelError(f"{model}: id2label: expected names as text, found {others[0]!r:.80}")
     if sorted(names) != list(range(len(names))):
-        raise ModelError(f"{model}: id2label: expected names of outputs 0, 1, ..., found those of {some(sorted(names))}")
-    if unclear := [name for name in names.values() if not name.strip() or list(names.values()).count(name) > 1]:
-        raise ModelError(f"{model}: id2label: expected a name of its own for every output, found {unclear[0]!r:.80} for some")
+        raise ModelError(
+            f"{model}: id2label: expected names of outputs 0, 1, ..., found those of "
+            f"{some(sorted(names))}"
+        )
+    if unclear := [
+        name for name in names.values() if not name.strip() or list(names.values()).count(name) > 1
+    ]:
+        raise ModelError(
+            f"{model}: id2label: expected a name of its own for every output, found "
+            f"{unclear[0]!r:.80} for some"
+        )
     if len(names) < 2:
-        raise ModelError(f"{model}: expected a classifier of two classes or more, found {len(names)} output")
+        raise ModelError(
+            f"{model}: expected a classifier of two classes or more, found {len(names)} output"
+        )
     for name, place in _numbers(model, config.label2id or {}).items():
         if name in names.values() and names.get(place) != name:
             ours = next(number for number, known in names.items() if known == name)
             raise ModelError(
-                f"{model}: config.json: id2label calls output {ours} {name!r}, label2id says output {place}: nobody can "
-                "tell which is right; mend a copy of the file"
+                f"{model}: config.json: id2label calls output {ours} {name!r}, label2id says "
+                f"output {place}: nobody can tell which is right; mend a copy of the file"
             )
 
 
 def _numbers(model: str, label2id: object) -> dict[str, int]:
-    """Number of each name's output, which the tutorial of transformers writes as text; raises ModelError."""
+    """Number of each name's output, which the tutorial of transformers writes as text; raises
+    ModelError."""
     try:
         return {name: int(place) for name, place in label2id.items()}
     except (AttributeError, TypeError, ValueError, OverflowError):
         raise ModelError(
-            f"{model}: config.json: label2id: expected names with numbers of outputs, found {label2id!r:.80}"
+            f"{model}: config.json: label2id: expected names with numbers of outputs, found "
+            f"{label2id!r:.80}"
         ) from None
 
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips without their samples in memory. `waveform(i)`: mono float32 at 16 kHz, shape (n_samples[i],), called from one
-    background thread. `fingerprint`: changes with any of them.
+    """Clips without their samples in memory. `waveform(i)`: mono float32 at 16 kHz, shape
+    (n_samples[i],), called from one background thread. `fingerprint`: changes with any of them.
     """
 
     waveform: Callable[[int], np.ndarray]
@@ -75,19 +93,29 @@ class Clips:
 
     def take(self, numbers: np.ndarray) -> "Clips":
         """Some of the clips, in the order given."""
-        return Clips(lambda i: self.waveform(int(numbers[i])), self.n_samples[numbers], self.fingerprint)
+        return Clips(
+            lambda i: self.waveform(int(numbers[i])), self.n_samples[numbers], self.fingerprint
+        )
 
 
 class Classifier:
     """A model with a head, on a device. Attributes:
 
-    name, revision: as of ModelSpec; outputs: names of its outputs in order; exclusive: whether they exclude each other
-    (softmax) or not (sigmoid), by its configuration; heads: names of the parts that are not its encoder;
-    n_parameters; fingerprint: of weights, configuration and preprocessing.
+    name, revision: as of ModelSpec; outputs: names of its outputs in order; exclusive: whether they
+    exclude each other (softmax) or not (sigmoid), by its configuration; heads: names of the parts
+    that are not its encoder; n_parameters; fingerprint: of weights, configuration and
+    preprocessing.
     """
 
-    def __init__(self, spec: ModelSpec, *, trained: bool = True, change: Callable[[object], None] = lambda config: None):
-        """`trained`: the head's weights must be there, as all others must anyway; `change`: alters the configuration.
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        trained: bool = True,
+        change: Callable[[object], None] = lambda config: None,
+    ):
+        """`trained`: the head's weights must be there, as all others must anyway; `change`: alters
+        the configuration.
 
         Raises ModelError, SettingError.
         """
@@ -102,7 +130,9 @@ class Classifier:
         self.model, self.extractor = found.model, found.extractor
         self.name, self.revision, self.spec = spec.name, found.origin.revision, spec
         self.weights_format = found.origin.weights.format
-        body = getattr(self.model, self.model.base_model_prefix, None) or getattr(self.model, "encoder", None)
+        body = getattr(self.model, self.model.base_model_prefix, None) or getattr(
+            self.model, "encoder", None
+        )
         self.heads = [name for name, child in self.model.named_children() if child is not body]
         new = () if trained else (*self.heads, "layer_weights")
         if lost := sorted(name for name in found.unset if name.split(".")[0] not in new):
@@ -110,11 +140,15 @@ class Classifier:
             for name in (name for name in in_head if name in found.mismatched):
                 held, wanted = found.mismatched[name]
                 raise ModelError(
-                    f"{spec.model}: expected as many names of outputs as outputs, found {self.model.config.num_labels} names, "
-                    f"and {name} of shape {held} in its weights, not {wanted}"
+                    f"{spec.model}: expected as many names of outputs as outputs, found "
+                    f"{self.model.config.num_labels} names, and {name} of shape {held} in its "
+                    f"weights, not {wanted}"
                 )
             kind = "a head that was trained" if in_head else "all weights"
-            raise ModelError(f"{spec.model}: expected {kind} in {type(self.model).__name__}, found none for {lost[0]}")
+            raise ModelError(
+                f"{spec.model}: expected {kind} in {type(self.model).__name__}, found none for "
+                f"{lost[0]}"
+            )
         self.fingerprint = found.origin.fingerprint
         self.n_parameters = sum(part.numel() for part in self.model.parameters())
         self.intake = Intake(self.model, body, found.extractor, found.rate)
@@ -130,7 +164,9 @@ class Classifier:
     def exclusive(self) -> bool:
         config = self.model.config
         kinds = (config.problem_type or "", *(config.architectures or ()))
-        return not any(word in kind.lower() for kind in kinds for word in ("multi_label", "multilabel"))
+        return not any(
+            word in kind.lower() for kind in kinds for word in ("multi_label", "multilabel")
+        )
 
     @property
     def device(self):
@@ -140,21 +176,34 @@ class Classifier:
         """Float32 tensor (n, n_outputs). `seeds`: of SpecAugment, one a clip, while training."""
         self.intake.now, self.spec_augment.seeds = batch, seeds
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")  # WavLM's own affair
+            # WavLM's own affair
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
             return self.model(**batch.to(self.device)).logits.float()
 
     def table(
-        self, clips: Clips, *, ranks: Ranks | None = None, bf16: bool = False, progress: Progress | None = None, label: str = ""
+        self,
+        clips: Clips,
+        *,
+        ranks: Ranks | None = None,
+        bf16: bool = False,
+        progress: Progress | None = None,
+        label: str = "",
     ):
-        """Logits of all clips, tensor float64 (n, n_outputs): each clip computed once, by one of the processes.
+        """Logits of all clips, tensor float64 (n, n_outputs): each clip computed once, by one of
+        the processes.
 
         Raises ModelError where not one clip fits into memory.
         """
         rows, width = self.logits, self.model.config.num_labels
-        return self._mean_rows(clips, rows, width, ranks=ranks, bf16=bf16, progress=progress or Progress(), label=label)
+        return self._mean_rows(
+            clips, rows, width, ranks=ranks, bf16=bf16, progress=progress or Progress(), label=label
+        )
 
-    def embeddings(self, clips: Clips, *, progress: Progress | None = None, label: str = "") -> np.ndarray:
-        """What the last linear layer is given, float32 (n, dim): pooled and projected; of a clip in windows their mean.
+    def embeddings(
+        self, clips: Clips, *, progress: Progress | None = None, label: str = ""
+    ) -> np.ndarray:
+        """What the last linear layer is given, float32 (n, dim): pooled and projected; of a clip in
+        windows their mean.
 
         Raises ModelError for a head that does not end in a linear layer.
         """
@@ -167,7 +216,9 @@ class Classifier:
 
         hook = last.register_forward_pre_hook(lambda part, given: seen.append(given[0].detach()))
         try:
-            found = self._mean_rows(clips, rows, last.in_features, progress=progress or Progress(), label=label)
+            found = self._mean_rows(
+                clips, rows, last.in_features, progress=progress or Progress(), label=label
+            )
         finally:
             hook.remove()
         return found.float().numpy()
@@ -178,9 +229,16 @@ class Classifier:
 
         parts = [part for name in self.heads for part in getattr(self.model, name).modules()]
         width = self.model.config.num_labels
-        if found := [part for part in parts if isinstance(part, torch.nn.Linear) and part.out_features == width]:
+        if found := [
+            part
+            for part in parts
+            if isinstance(part, torch.nn.Linear) and part.out_features == width
+        ]:
             return found[-1]
-        raise ModelError(f"{self.name}: expected a head that ends in a linear layer of {width} outputs, found none")
+        raise ModelError(
+            f"{self.name}: expected a head that ends in a linear layer of {width} outputs, found "
+            "none"
+        )
 
     def _mean_rows(self, clips, rows, width, *, progress, ranks=None, bf16=False, label=""):
         """Of all clips, tensor float64 (n, width): mean over a clip's windows of rows(batch)."""
@@ -193,7 +251,10 @@ class Classifier:
 
         def prepare(batch: list[int]) -> list[Features]:
             chosen = [pieces[k] for k in batch]
-            cut = [self.intake.windows(clips.waveform(piece.clip), piece.n_windows)[piece.window] for piece in chosen]
+            cut = [
+                self.intake.windows(clips.waveform(piece.clip), piece.n_windows)[piece.window]
+                for piece in chosen
+            ]
             return [self.intake.features(window) for window in cut]
 
         total = torch.zeros(len(clips), width, dtype=torch.float64)
@@ -206,26 +267,41 @@ class Classifier:
                         total[pieces[k].clip] += row
         if ranks:
             total = ranks.sum(total.to(device)).cpu()
-        n_windows = np.bincount(np.array([piece.clip for piece in pieces], int), minlength=len(clips))
+        n_windows = np.bincount(
+            np.array([piece.clip for piece in pieces], int), minlength=len(clips)
+        )
         return total / torch.from_numpy(n_windows[:, None])
 
-    def probabilities(self, clips: Clips, *, exclusive: bool | None = None, **options) -> np.ndarray:
-        """Float32 (n, n_outputs): softmax or sigmoid of `table` (None: by the configuration); options as there. Raises
-        ModelError where no clip has finite logits, ClipError where one has not."""
+    def probabilities(
+        self, clips: Clips, *, exclusive: bool | None = None, **options
+    ) -> np.ndarray:
+        """Float32 (n, n_outputs): softmax or sigmoid of `table` (None: by the configuration);
+        options as there. Raises ModelError where no clip has finite logits, ClipError where one has
+        not."""
         table = self.table(clips, **options)
         sound = table.isfinite().all(dim=1)
         if len(sound) and not sound.any():
-            raise ModelError(f"{self.name}: expected finite logits, found NaN or infinity: are its weights broken?")
+            raise ModelError(
+                f"{self.name}: expected finite logits, found NaN or infinity: are its weights "
+                "broken?"
+            )
         if not sound.all():
-            raise ClipError(self.name, int((~sound).nonzero()[0]), "expected finite logits, found NaN or infinity")
+            raise ClipError(
+                self.name,
+                int((~sound).nonzero()[0]),
+                "expected finite logits, found NaN or infinity",
+            )
         exclusive = self.exclusive if exclusive is None else exclusive
         return (table.softmax(dim=1) if exclusive else table.sigmoid()).float().numpy()
 
     def largest_difference(self, clips: Clips) -> float:
-        """Largest absolute difference between the logits of clips in one batch and of each of them alone."""
+        """Largest absolute difference between the logits of clips in one batch and of each of them
+        alone."""
         together = self.table(clips)
         alone = (self.table(clips.take(np.array([i])))[0] for i in range(len(clips)))
-        return max((float((a - b).abs().max()) for a, b in zip(alone, together, strict=True)), default=0.0)
+        return max(
+            (float((a - b).abs().max()) for a, b in zip(alone, together, strict=True)), default=0.0
+        )
 
     def _pieces(self, clips: Clips) -> Iterator["_Piece"]:
         for clip, n in enumerate(np.asarray(clips.n_samples).tolist()):
@@ -234,8 +310,11 @@ class Classifier:
             yield from (_Piece(clip, window, n_windows, size) for window in range(n_windows))
 
     def _batches(self, pieces: list["_Piece"]) -> list[list[int]]:
-        """Places of pieces that go through the model together: alike in length, longest first, packed by seconds."""
-        seconds = self.spec.batch_seconds or (GPU_BATCH_S if self.device.type == "cuda" else BATCH_S)
+        """Places of pieces that go through the model together: alike in length, longest first,
+        packed by seconds."""
+        seconds = self.spec.batch_seconds or (
+            GPU_BATCH_S if self.device.type == "cuda" else BATCH_S
+        )
         room, batches = seconds * SAMPLE_RATE_HZ, []
         for k in sorted(range(len(pieces)), key=lambda k: -pieces[k].n_samples):
             longest = pieces[batches[-1][0]].n_samples if batches else 0
@@ -246,8 +325,11 @@ class Classifier:
                 batches.append([k])
         return batches
 
-    def _halved(self, features: list[Features], rows, progress: Progress) -> Iterator[tuple[int, object]]:
-        """Place of the first, and rows(batch) as float64, of all windows, in as many steps as memory asks for."""
+    def _halved(
+        self, features: list[Features], rows, progress: Progress
+    ) -> Iterator[tuple[int, object]]:
+        """Place of the first, and rows(batch) as float64, of all windows, in as many steps as
+        memory asks for."""
         place, size = 0, len(features)
         while place < len(features):
             some = features[place : place + size]
@@ -257,11 +339,15 @@ class Classifier:
                 found = rows(self.intake.batch(some, room)).cpu().double()
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
-                    raise ModelError(f"{self.name}: expected logits, found: {str(error).splitlines()[0]}") from error
+                    raise ModelError(
+                        f"{self.name}: expected logits, found: {str(error).splitlines()[0]}"
+                    ) from error
                 full = True
             if full:  # outside of the handler: a traceback holds on to memory
                 if size == 1:
-                    raise ModelError(f"{self.name}: not even one clip fits into the memory of {self.device}")
+                    raise ModelError(
+                        f"{self.name}: not even one clip fits into the memory of {self.device}"
+                    )
                 size = -(-size // 2)
                 progress.say(f"out of memory: going on with {size} clips at once")
                 continue
@@ -271,7 +357,8 @@ class Classifier:
 
 @dataclass(frozen=True)
 class _Piece:
-    """One of the windows of a clip, and its samples at 16 kHz (of models that see windows of one size: of that)."""
+    """One of the windows of a clip, and its samples at 16 kHz (of models that see windows of one
+    size: of that)."""
 
     clip: int
     window: int

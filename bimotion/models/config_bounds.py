@@ -1,8 +1,9 @@
 """Numbers that a stranger's model declares, bounded before anything of that size is made.
 
-A configuration is a few lines of text that can ask for all the memory of a machine: a layer of 10^9 numbers that no weight
-file holds, a spectrogram of 10^9 bins, a stride of 0. Two looks: at the JSON files, before any library reads them, and at the
-model, built without memory (torch's `meta` device), before its weights are read.
+A configuration is a few lines of text that can ask for all the memory of a machine: a layer of 10^9
+numbers that no weight file holds, a spectrogram of 10^9 bins, a stride of 0. Two looks: at the JSON
+files, before any library reads them, and at the model, built without memory (torch's `meta`
+device), before its weights are read.
 """
 
 import json
@@ -15,7 +16,12 @@ from pathlib import Path
 
 from bimotion.errors import ModelError
 
-FILES = ("config.json", "preprocessor_config.json", "processor_config.json", "generation_config.json")
+FILES = (
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "generation_config.json",
+)
 MAX_JSON_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 16  # the deepest of the installed transformers' own configurations has 6
 MAX_ITEMS = 20_000  # of one list or object: names of a classifier's outputs, tokens to suppress
@@ -23,12 +29,19 @@ MAX_SAFETENSORS_HEADER_BYTES = 32 * 1024 * 1024
 MAX_RECEPTIVE_S = 30.0  # of one frame behind all convolutions
 MAX_FRAMES_A_SECOND = 1000.0  # attention costs their square
 FREE_PARAMETERS = 64_000_000  # a head or a decoder that the weights do not hold: 256 MB
-HELD_FOLD = 8  # of weights in float32, and a fourfold of those in half precision: whisper-large's encoder alone has 2.4
+# of weights in float32, and a fourfold of those in half precision: whisper-large's encoder alone
+# has 2.4
+HELD_FOLD = 8
 BYTES_A_PARAMETER = 4
 RANGES: tuple[tuple[re.Pattern[str], float, float], ...] = (
     (re.compile(r"sampl(e|ing)_rate"), 4_000, 192_000),
-    (re.compile(r"(\w+_)?(strides?|kernels?|kernel_sizes?|kernel_lengths?|hop_length|dilations?|patch_size|squeeze_factor)"), 1,
-     65_536),
+    (
+        re.compile(
+            r"(\w+_)?(strides?|kernels?|kernel_sizes?|kernel_lengths?|hop_length|dilations?|patch_size|squeeze_factor)"
+        ),
+        1,
+        65_536,
+    ),
     (re.compile(r"n_fft|fft_length|fft_window_size|frame_length|win_length"), 1, 65_536),
     (re.compile(r"(\w*_)?(layers|blocks|depths?)|n_layer|num_hidden_groups"), 0, 512),
     (re.compile(r"feature_size|num_mel_bins|n_mels|num_mels"), 1, 4_096),
@@ -36,26 +49,33 @@ RANGES: tuple[tuple[re.Pattern[str], float, float], ...] = (
     (re.compile(r"n_samples|nb_max_samples"), 0, 600 * 192_000),
     (re.compile(r"nb_max_frames|max_frames"), 0, 1_000_000),
     (re.compile(r"conv_dim|conv_bias|conv_kernel|conv_stride"), 0, 65_536),
-)  # fmt: skip
-"""Name of a setting, from its first letter to its last, and what its numbers may be. Lists: each of their numbers."""
+)
+"""Name of a setting, from its first letter to its last, and what its numbers may be. Lists: each of
+their numbers."""
 
 
 HUB_CODE = re.compile(r"(attn|experts)_implementation")
-"""Settings that may name a repository of the Hub: where `kernels` is installed, transformers fetches its code and runs it."""
+"""Settings that may name a repository of the Hub: where `kernels` is installed, transformers
+fetches its code and runs it."""
 
 
 def check_files(place: str, revision: str | None) -> None:
-    """Raise ModelError where the JSON files of a model (a folder, or an id on the Hub) are too large or too deep, or declare
-    a number beyond RANGES. Files that are missing or no JSON are left to whoever reads them."""
+    """Raise ModelError where the JSON files of a model (a folder, or an id on the Hub) are too
+    large or too deep, or declare a number beyond RANGES. Files that are missing or no JSON are left
+    to whoever reads them."""
     for name in FILES:
         if (path := _file(place, name, revision)) is None:
             continue
         if (n_bytes := path.stat().st_size) > MAX_JSON_BYTES:
-            raise ModelError(f"{place}: {name}: expected at most {MAX_JSON_BYTES} bytes, found {n_bytes}")
+            raise ModelError(
+                f"{place}: {name}: expected at most {MAX_JSON_BYTES} bytes, found {n_bytes}"
+            )
         try:
             content = json.loads(path.read_bytes())
         except RecursionError:
-            raise ModelError(f"{place}: {name}: expected at most {MAX_DEPTH} levels, found more than can be read") from None
+            raise ModelError(
+                f"{place}: {name}: expected at most {MAX_DEPTH} levels, found more than can be read"
+            ) from None
         except ValueError:  # said where it is read
             continue
         for where, found, expected in _beyond(content):
@@ -63,32 +83,39 @@ def check_files(place: str, revision: str | None) -> None:
 
 
 def check_model(place: str, weights: Sequence[Path], config, auto_class) -> None:
-    """Raise ModelError where a model would be far larger than its weights, or than this machine's memory, and where its
-    convolutions leave too few or too many frames. `auto_class`: of transformers, that will load it."""
+    """Raise ModelError where a model would be far larger than its weights, or than this machine's
+    memory, and where its convolutions leave too few or too many frames. `auto_class`: of
+    transformers, that will load it."""
     import torch
 
     _check_convolutions(place, config)
     for path in weights:
         _check_container(path)
     n_bytes = sum(path.stat().st_size for path in weights)
-    if not n_bytes or type(config) not in auto_class._model_mapping:  # code of its own: the user has trusted it
+    # code of its own: the user has trusted it
+    if not n_bytes or type(config) not in auto_class._model_mapping:
         return
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # what is drawn after it must stay the same
+    # what is drawn after it must stay the same
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
         model = auto_class.from_config(config)
     n_declared = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
     most = FREE_PARAMETERS + HELD_FOLD * n_bytes // BYTES_A_PARAMETER
     if n_declared > most:
         raise ModelError(
-            f"{place}: expected a configuration that fits its weights ({n_bytes} bytes), found one of {n_declared:,} numbers: "
-            "the two are not of one model"
+            f"{place}: expected a configuration that fits its weights ({n_bytes} bytes), "
+            f"found one of {n_declared:,} numbers: the two are not of one model"
         )
     if n_declared * BYTES_A_PARAMETER > (memory := _memory_bytes()):
         need = n_declared * BYTES_A_PARAMETER >> 30
-        raise ModelError(f"{place}: needs {need} GiB of memory for its weights alone, this machine has {memory >> 30}")
+        raise ModelError(
+            f"{place}: needs {need} GiB of memory for its weights alone, this machine has "
+            f"{memory >> 30}"
+        )
 
 
 def _beyond(content: object) -> Iterator[tuple[str, str, str]]:
-    """Place, what is there and what was expected, of everything in JSON that is beyond its bounds; never recursive."""
+    """Place, what is there and what was expected, of everything in JSON that is beyond its bounds;
+    never recursive."""
     pending: list[tuple[str, str, object, int]] = [("", "", content, 1)]
     while pending:
         where, key, value, depth = pending.pop()
@@ -100,12 +127,22 @@ def _beyond(content: object) -> Iterator[tuple[str, str, str]]:
                 yield where[:80] or "file", f"{len(value)}", f"at most {MAX_ITEMS} entries"
                 return
             named = value.items() if isinstance(value, dict) else ((key, item) for item in value)
-            pending += [(f"{where}.{name}".lstrip("."), str(name), item, depth + 1) for name, item in named]
+            pending += [
+                (f"{where}.{name}".lstrip("."), str(name), item, depth + 1) for name, item in named
+            ]
         elif isinstance(value, str):
             if "/" in value and HUB_CODE.search(where):
-                yield where[-80:], f"{value!r:.80}", "an implementation of transformers itself, not code of the Hub"
+                yield (
+                    where[-80:],
+                    f"{value!r:.80}",
+                    "an implementation of transformers itself, not code of the Hub",
+                )
             if "--" in value and where.startswith("auto_map"):  # its commit would be in no record
-                yield where[-80:], f"{value!r:.80}", "code that lies beside the model, not in another repository"
+                yield (
+                    where[-80:],
+                    f"{value!r:.80}",
+                    "code that lies beside the model, not in another repository",
+                )
         elif isinstance(value, int | float) and not isinstance(value, bool):
             for pattern, least, most in RANGES:
                 if pattern.fullmatch(key) and not least <= value <= most:
@@ -118,27 +155,35 @@ def _check_convolutions(place: str, config) -> None:
     if not isinstance(kernels, list | tuple) or not isinstance(strides, list | tuple):
         return
     if len(kernels) != len(strides) or not kernels:
-        raise ModelError(f"{place}: expected as many conv_kernel as conv_stride, found {len(kernels)} and {len(strides)}")
+        raise ModelError(
+            f"{place}: expected as many conv_kernel as conv_stride, found {len(kernels)} and "
+            f"{len(strides)}"
+        )
     rate, n_samples = 16_000, 1
     for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
         n_samples = (n_samples - 1) * stride + kernel
     per_second = rate / math.prod(strides)
     if n_samples > MAX_RECEPTIVE_S * rate or per_second > MAX_FRAMES_A_SECOND:
         raise ModelError(
-            f"{place}: conv_kernel, conv_stride: expected a frame of at most {MAX_RECEPTIVE_S:g} s and at most "
-            f"{MAX_FRAMES_A_SECOND:g} a second, found {n_samples / rate:.3g} s and {per_second:.3g}"
+            f"{place}: conv_kernel, conv_stride: expected a frame of at most "
+            f"{MAX_RECEPTIVE_S:g} s and at most {MAX_FRAMES_A_SECOND:g} a second, found "
+            f"{n_samples / rate:.3g} s and {per_second:.3g}"
         )
 
 
 def _check_container(path: Path) -> None:
-    """A weight file's own declarations: the length of a safetensors header, what the members of a zip unpack to."""
+    """A weight file's own declarations: the length of a safetensors header, what the members of a
+    zip unpack to."""
     n_bytes = path.stat().st_size
     if path.suffix == ".safetensors":
         with path.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
         if length > min(MAX_SAFETENSORS_HEADER_BYTES, n_bytes):
             most = min(MAX_SAFETENSORS_HEADER_BYTES, n_bytes)
-            raise ModelError(f"{path}: expected safetensors with a header of at most {most} bytes, found {length}")
+            raise ModelError(
+                f"{path}: expected safetensors with a header of at most {most} bytes, found "
+                f"{length}"
+            )
     elif zipfile.is_zipfile(path):
         try:
             with zipfile.ZipFile(path) as archive:
@@ -146,11 +191,15 @@ def _check_container(path: Path) -> None:
         except zipfile.BadZipFile:  # said where it is read
             return
         if n_unpacked > n_bytes:  # torch stores, it never compresses
-            raise ModelError(f"{path}: expected weights as torch stores them, found {n_unpacked} bytes packed into {n_bytes}")
+            raise ModelError(
+                f"{path}: expected weights as torch stores them, found {n_unpacked} bytes packed "
+                f"into {n_bytes}"
+            )
 
 
 def _file(place: str, name: str, revision: str | None) -> Path | None:
-    """A file of a folder or of a repository on the Hub; None where it has none, or where it cannot be had."""
+    """A file of a folder or of a repository on the Hub; None where it has none, or where it cannot
+    be had."""
     if (folder := Path(place)).is_dir():
         return folder / name if (folder / name).is_file() else None
     from huggingface_hub import hf_hub_download

@@ -1,6 +1,8 @@
-"""What a training that was broken off goes on from: the last epoch's model and optimizer, and the best epoch's model.
+"""What a training that was broken off goes on from: the last epoch's model and optimizer, and the
+best epoch's model.
 
-Every file is checked before it is believed: where one is damaged, training starts anew. `training`: a training.Training.
+Every file is checked before it is believed: where one is damaged, training starts anew. `training`:
+a training.Training.
 """
 
 import json
@@ -10,7 +12,8 @@ from bimotion.io import checksums, files
 
 
 def best_epoch(history: list[dict]) -> int:
-    """From 1: the epoch with the lowest validation loss, the first of equals; without validation losses the last.
+    """From 1: the epoch with the lowest validation loss, the first of equals; without validation
+    losses the last.
 
     >>> best_epoch([{"validation_loss": 0.5}, {"validation_loss": 0.4}, {"validation_loss": 0.4}])
     2
@@ -28,7 +31,10 @@ def keep(training, epoch: int) -> None:
     """Write what the next epoch starts from, then remove what the last one did."""
     from safetensors.torch import save_file
 
-    weights = {name: part.detach().cpu().clone().contiguous() for name, part in training.model.state_dict().items()}
+    weights = {
+        name: part.detach().cpu().clone().contiguous()
+        for name, part in training.model.state_dict().items()
+    }
     if training.best_epoch == epoch:
         with files.written(best_file(training)) as temporary:
             save_file(weights, temporary)
@@ -41,7 +47,11 @@ def keep(training, epoch: int) -> None:
             for kind, value in training.optimizer.state.get(part, {}).items()
         }
         save_file(moments, temporary / "optimizer.safetensors")
-        kept = {"history": training.history, "micro": training.micro, "best": files.digest(best_file(training))}
+        kept = {
+            "history": training.history,
+            "micro": training.micro,
+            "best": files.digest(best_file(training)),
+        }
         (temporary / "state.json").write_text(json.dumps(kept), encoding="utf-8")
         checksums.write(temporary, checksums.listed(temporary))
     files.remove_others(training.folder, [state], "state-*")
@@ -61,7 +71,9 @@ def resume(training) -> None:
         return
     reason = _damage(states[-1])
     if ranks.any(reason is not None):
-        training.progress.say(f"{folder.name}: training from the start: {reason or 'another process found damage'}")
+        training.progress.say(
+            f"{folder.name}: training from the start: {reason or 'another process found damage'}"
+        )
         if ranks.rank == 0:
             remove(folder)
         ranks.any(False)
@@ -89,4 +101,8 @@ def _damage(state: Path) -> str | None:
         return reason
     found = json.loads((state / "state.json").read_text(encoding="utf-8"))
     best = state.parent / f"best-{best_epoch(found['history']):04d}.safetensors"
-    return None if best.exists() and found["best"] == files.digest(best) else f"{best}: damaged or gone"
+    return (
+        None
+        if best.exists() and found["best"] == files.digest(best)
+        else f"{best}: damaged or gone"
+    )

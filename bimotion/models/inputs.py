@@ -1,20 +1,24 @@
-"""What a speech model takes, and which of its frames are sound and not padding. Batch size changes no value.
+"""What a speech model takes, and which of its frames are sound and not padding. Batch size changes
+no value.
 
 What padding does to a model is read from its configuration:
 
-wav2vec 2.0 and kin   padded under a mask; where padding leaks all the same (the group norm over time of "base" models,
-                      data2vec's positional convolutions, the conformer's) its frames are taken out there too: exact
+wav2vec 2.0 and kin   padded under a mask; where padding leaks all the same (the group norm over
+                      time of "base" models, data2vec's positional convolutions, the conformer's)
+                      its frames are taken out there too: exact
 w2v-BERT 2.0          padded under its own mask
-Whisper, AST          silence up to a fixed window, whatever the batch; its frames, and AST's class tokens, do not count
-                      (also the audio encoders of Qwen2-Audio, Voxtral and others that hear through Whisper's spectrogram)
+Whisper, AST          silence up to a fixed window, whatever the batch; its frames, and AST's class
+                      tokens, do not count (also the audio encoders of Qwen2-Audio, Voxtral and
+                      others that hear through Whisper's spectrogram)
 Qwen omni             one window at a time, for its frames come without a batch
-all others            only clips with the same number of samples share a batch (SEW, HuBERT with a positional batch norm)
+all others            only clips with the same number of samples share a batch (SEW, HuBERT with a
+                      positional batch norm)
 
-Clips longer than the window (Whisper's 30 s, AST's spectrogram, 30 s for others) are cut into equal parts without overlap.
-Clips too short for one frame are filled with zeros.
+Clips longer than the window (Whisper's 30 s, AST's spectrogram, 30 s for others) are cut into equal
+parts without overlap. Clips too short for one frame are filled with zeros.
 
-Sources: padding under a group norm, huggingface/transformers#21534 and facebookresearch/fairseq#3227; Whisper's window,
-huggingface/transformers#25744.
+Sources: padding under a group norm, huggingface/transformers#21534 and
+facebookresearch/fairseq#3227; Whisper's window, huggingface/transformers#25744.
 """
 
 import math
@@ -33,19 +37,33 @@ BATCH_S, GPU_BATCH_S = 80.0, 800.0
 _WINDOW_S, _SHORTEST_S = 30.0, 0.1  # of models that do not say
 _FRAME_S, _HOP_S = 0.025, 0.01  # of Kaldi's spectrograms
 _PADDABLE = (
-    "wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat", "data2vec-audio", "wav2vec2-conformer", "wav2vec2-bert",
-)  # fmt: skip
+    "wav2vec2",
+    "hubert",
+    "wavlm",
+    "unispeech",
+    "unispeech-sat",
+    "data2vec-audio",
+    "wav2vec2-conformer",
+    "wav2vec2-bert",
+)
 
 
-_MASKS = ("attention_mask", "input_features_mask", "feature_attention_mask", "audio_mel_mask", "padding_mask", "mask")
+_MASKS = (
+    "attention_mask",
+    "input_features_mask",
+    "feature_attention_mask",
+    "audio_mel_mask",
+    "padding_mask",
+    "mask",
+)
 
 
 @dataclass(frozen=True)
 class Features:
     """One window as the model's own extractor makes it.
 
-    values: where lengths are mixed, time first; n: their steps in time as far as the extractor says; n_true: those that are
-    no padding of its own; n_samples: of the window.
+    values: where lengths are mixed, time first; n: their steps in time as far as the extractor
+    says; n_true: those that are no padding of its own; n_samples: of the window.
     """
 
     values: np.ndarray
@@ -56,7 +74,8 @@ class Features:
 
 @dataclass(frozen=True)
 class Batch:
-    """Arguments of the model by name, on the host, and the true lengths behind the padding to `n`."""
+    """Arguments of the model by name, on the host, and the true lengths behind the padding to
+    `n`."""
 
     inputs: dict
     n_samples: object
@@ -68,12 +87,14 @@ class Batch:
         """The arguments on a device, without waiting for it."""
         pinned = device.type == "cuda"
         return {
-            name: (value.pin_memory() if pinned else value).to(device, non_blocking=True) for name, value in self.inputs.items()
+            name: (value.pin_memory() if pinned else value).to(device, non_blocking=True)
+            for name, value in self.inputs.items()
         }
 
 
 def fixed_window(config, extractor, rate: int) -> int | None:
-    """Samples, at `rate`, of the window that a model hears whatever the clip; None where it hears the clip.
+    """Samples, at `rate`, of the window that a model hears whatever the clip; None where it hears
+    the clip.
 
     config: of the part that hears, or of the whole model; extractor: its feature extractor.
     """
@@ -81,13 +102,17 @@ def fixed_window(config, extractor, rate: int) -> int | None:
         return (config.max_length - 1) * round(_HOP_S * rate) + round(_FRAME_S * rate)
     if not hasattr(extractor, "nb_max_frames"):
         return None
-    made = [_extracted(extractor, np.zeros(round(s * rate), np.float32), rate) for s in (_SHORTEST_S, 2 * _SHORTEST_S)]
+    made = [
+        _extracted(extractor, np.zeros(round(s * rate), np.float32), rate)
+        for s in (_SHORTEST_S, 2 * _SHORTEST_S)
+    ]
     shapes = {one[_values_name(extractor, one)].shape for one in made}
     return int(extractor.n_samples) if len(shapes) == 1 else None
 
 
 def heard_s(durations_s: np.ndarray, window: int | None, rate: int) -> float:
-    """Seconds that a model hears of clips: of each as many whole windows as it fills, or (no window) the clip."""
+    """Seconds that a model hears of clips: of each as many whole windows as it fills, or (no
+    window) the clip."""
     if window is None:
         return float(np.sum(durations_s))
     window_s = window / rate
@@ -108,20 +133,27 @@ def _values_name(extractor, made: dict) -> str:
 
 
 class Intake:
-    """What a model takes. `module`: what is called; `body`: its encoder, with the configuration and the layers that leak.
+    """What a model takes. `module`: what is called; `body`: its encoder, with the configuration and
+    the layers that leak.
 
-    longest, shortest: samples of a window, at `rate`; fixed: the model sees windows of one size; mixes_lengths: whether
-    windows of different lengths may share a batch; alone: only one window at a time; now: the batch that the model is
-    seeing, to be set before it is called.
+    longest, shortest: samples of a window, at `rate`; fixed: the model sees windows of one size;
+    mixes_lengths: whether windows of different lengths may share a batch; alone: only one window at
+    a time; now: the batch that the model is seeing, to be set before it is called.
     """
 
     def __init__(self, module, body, extractor, rate: int):
         config = body.config
         self.extractor, self.config, self.rate, self.now = extractor, config, rate, None
         taken = parameters(module)
-        self.input_name = next((name for name in (*VALUES, "hidden_states") if name in taken), extractor.model_input_names[0])
+        self.input_name = next(
+            (name for name in (*VALUES, "hidden_states") if name in taken),
+            extractor.model_input_names[0],
+        )
         self.mask_name = next((name for name in _MASKS if name in taken), None)
-        self.needs_mask = self.mask_name is not None and taken[self.mask_name].default is taken[self.mask_name].empty
+        self.needs_mask = (
+            self.mask_name is not None
+            and taken[self.mask_name].default is taken[self.mask_name].empty
+        )
         self.takes_lengths = self.alone = "feature_lens" in taken
         self.frame, self.hop = round(_FRAME_S * rate), round(_HOP_S * rate)
         self.longest, self.shortest = round(_WINDOW_S * rate), round(_SHORTEST_S * rate)
@@ -132,14 +164,19 @@ class Intake:
         if self.fixed:
             self.longest, self.shortest = window, self.frame if self.patches else 1
         elif type(extractor).__name__ == "SeamlessM4TFeatureExtractor":
-            self.shortest = self.frame + (max(extractor.stride, 2) - 1) * self.hop  # a variance needs two spectra
+            # a variance needs two spectra
+            self.shortest = self.frame + (max(extractor.stride, 2) - 1) * self.hop
         elif body.main_input_name == "input_values" and hasattr(config, "conv_kernel"):
             self.convolutions = list(zip(config.conv_kernel, config.conv_stride, strict=True))
             self.shortest = getattr(config, "squeeze_factor", 1)
             for kernel, stride in reversed(self.convolutions):
                 self.shortest = (self.shortest - 1) * stride + kernel
-        paddable = config.model_type in _PADDABLE and type(body).__module__.startswith("transformers.models.")
-        self.mixes_lengths = self.fixed or (paddable and not getattr(config, "conv_pos_batch_norm", False))
+        paddable = config.model_type in _PADDABLE and type(body).__module__.startswith(
+            "transformers.models."
+        )
+        self.mixes_lengths = self.fixed or (
+            paddable and not getattr(config, "conv_pos_batch_norm", False)
+        )
         if self.mixes_lengths and self.convolutions:
             _stop_leaks(body, self)
 
@@ -159,7 +196,9 @@ class Intake:
         """A clip at the model's rate, float32; raises AudioError for what is none."""
         waveform = np.asarray(waveform, dtype=np.float32)
         if waveform.ndim != 1 or not np.isfinite(waveform).all():
-            raise AudioError(f"expected a mono clip of finite samples, found shape {waveform.shape}")
+            raise AudioError(
+                f"expected a mono clip of finite samples, found shape {waveform.shape}"
+            )
         if self.rate != SAMPLE_RATE_HZ:
             import soxr
 
@@ -167,9 +206,13 @@ class Intake:
         return waveform
 
     def windows(self, waveform: np.ndarray, n_windows: int | None = None) -> list[np.ndarray]:
-        """A clip at the model's rate, in as few windows as will do (or so many), their lengths equal to one sample."""
+        """A clip at the model's rate, in as few windows as will do (or so many), their lengths
+        equal to one sample."""
         waveform = self.resampled(waveform)
-        return [self._filled(window) for window in np.array_split(waveform, n_windows or self.n_windows(len(waveform)))]
+        return [
+            self._filled(window)
+            for window in np.array_split(waveform, n_windows or self.n_windows(len(waveform)))
+        ]
 
     def n_windows(self, n_samples: int) -> int:
         """Windows of a clip of so many samples at the model's rate."""
@@ -182,10 +225,16 @@ class Intake:
         """One window, alone through the extractor: no neighbour can change it."""
         window = self._filled(window)
         made = self._extracted(window)
-        values, mask = made[self._values_name(made)][0], next((made[name][0] for name in _MASKS if name in made), None)
+        values, mask = (
+            made[self._values_name(made)][0],
+            next((made[name][0] for name in _MASKS if name in made), None),
+        )
         values = np.asarray(values, dtype=np.float32)
-        told = mask is not None and (not self.fixed or self.takes_lengths or self.mask_name == "input_features_mask")
-        if not told or len(mask) > max(values.shape):  # a mask of samples beside spectra tells nothing
+        told = mask is not None and (
+            not self.fixed or self.takes_lengths or self.mask_name == "input_features_mask"
+        )
+        # a mask of samples beside spectra tells nothing
+        if not told or len(mask) > max(values.shape):
             return Features(values, len(values), len(values), len(window))
         return Features(values, len(mask), int(mask.sum()), len(window))
 
@@ -193,9 +242,12 @@ class Intake:
         return _values_name(self.extractor, made)
 
     def _extracted(self, window: np.ndarray) -> dict:
-        """What the extractor makes of a window, with the mask of a fixed window where the model takes one."""
+        """What the extractor makes of a window, with the mask of a fixed window where the model
+        takes one."""
         wanted = self.takes_lengths or self.mask_name == "input_features_mask"
-        return _extracted(self.extractor, window, self.rate, **({"return_attention_mask": True} if wanted else {}))
+        return _extracted(
+            self.extractor, window, self.rate, **({"return_attention_mask": True} if wanted else {})
+        )
 
     def batch(self, features: Sequence[Features], room: int = 0) -> Batch:
         """Windows padded to `room`, or to the longest of them if that is more."""
@@ -210,33 +262,46 @@ class Intake:
         padded = int(true.min()) < n
         inputs = {self.input_name: torch.from_numpy(values)}
         if self.takes_lengths:  # Qwen omni: spectra of all windows in a row, without a batch
-            inputs = {self.input_name: inputs[self.input_name][0, :, : int(true[0])], "feature_lens": true}
+            inputs = {
+                self.input_name: inputs[self.input_name][0, :, : int(true[0])],
+                "feature_lens": true,
+            }
         elif self.mask_name and (padded or self.needs_mask):
             sound = first(true, n)
-            inputs[self.mask_name] = ~sound if self.mask_name == "audio_mel_mask" else sound.long()  # Gemma's: of padding
+            # Gemma's: of padding
+            inputs[self.mask_name] = ~sound if self.mask_name == "audio_mel_mask" else sound.long()
         return Batch(inputs, torch.tensor([one.n_samples for one in features]), true, n, padded)
 
     def room(self, features: Sequence[Features]) -> int:
-        """Length of a batch on a GPU, where each new length costs the set-up of its convolutions: one of few dozens."""
+        """Length of a batch on a GPU, where each new length costs the set-up of its convolutions:
+        one of few dozens."""
         longest = max(len(one.values) for one in features)
         return bucket(longest) if self.mixes_lengths and not self.fixed else longest
 
     def sound(self, state):
-        """Bool (n, frames): which frames of a hidden state (n, frames, dim) are sound, of the batch at hand. AST: two class
-        tokens, then row by row the patches of a spectrogram; those count whose centre is within the clip."""
+        """Bool (n, frames): which frames of a hidden state (n, frames, dim) are sound, of the batch
+        at hand. AST: two class tokens, then row by row the patches of a spectrogram; those count
+        whose centre is within the clip."""
         import torch
 
         n_frames, now = state.shape[1], self.now
         if self.patches:
-            n_columns = (self.config.max_length - self.config.patch_size) // self.config.time_stride + 1
-            centres = torch.arange(n_columns) * self.config.time_stride + self.config.patch_size // 2
+            n_columns = (
+                self.config.max_length - self.config.patch_size
+            ) // self.config.time_stride + 1
+            centres = (
+                torch.arange(n_columns) * self.config.time_stride + self.config.patch_size // 2
+            )
             spectra = 1 + (now.n_samples - self.frame) // self.hop
             columns = first((centres < spectra[:, None]).sum(1).clamp(min=1), n_columns)
-            return torch.nn.functional.pad(columns.repeat(1, (n_frames - 2) // n_columns), (2, 0)).to(state.device)
+            return torch.nn.functional.pad(
+                columns.repeat(1, (n_frames - 2) // n_columns), (2, 0)
+            ).to(state.device)
         if self.alone:
             return state.new_ones(state.shape[:2], dtype=torch.bool)
         if self.fixed:
-            counts = -(-now.n_samples * n_frames // self.longest)  # frames whose centre is within the clip
+            # frames whose centre is within the clip
+            counts = -(-now.n_samples * n_frames // self.longest)
         elif self.convolutions and now.padded:
             counts = self.n_frames()
         else:
@@ -252,7 +317,8 @@ class Intake:
 
 
 def bucket(length: int) -> int:
-    """The length rounded up to a power of 2 ** (1 / 8): 48 lengths between half a second and half a minute.
+    """The length rounded up to a power of 2 ** (1 / 8): 48 lengths between half a second and half a
+    minute.
 
     >>> bucket(16_000), bucket(16_001)
     (16384, 16384)
@@ -261,12 +327,16 @@ def bucket(length: int) -> int:
 
 
 def _stop_leaks(body, intake: Intake) -> None:
-    """Keep padding out of layers that mix frames and take no mask; nothing changes for a clip without padding."""
+    """Keep padding out of layers that mix frames and take no mask; nothing changes for a clip
+    without padding."""
 
     def silenced(state):
         if not intake.now.padded:
             return state
-        return state * first(intake.n_frames().to(state.device, non_blocking=True), state.shape[-1])[:, None]
+        return (
+            state
+            * first(intake.n_frames().to(state.device, non_blocking=True), state.shape[-1])[:, None]
+        )
 
     norm = getattr(body.feature_extractor.conv_layers[0], "layer_norm", None)
     if type(norm).__name__ == "GroupNorm":
@@ -283,7 +353,9 @@ def _normed(norm, intake: Intake, state):
     import torch
 
     if not intake.now.padded:
-        return torch.nn.functional.group_norm(state, norm.num_groups, norm.weight, norm.bias, norm.eps)
+        return torch.nn.functional.group_norm(
+            state, norm.num_groups, norm.weight, norm.bias, norm.eps
+        )
     state = state.float()
     true = first(intake.n_frames(1).to(state.device, non_blocking=True), state.shape[-1])[:, None]
     count = true.sum(-1, keepdim=True)

@@ -1,6 +1,8 @@
-"""The processes of one run: one alone, or those that `torchrun` or `accelerate launch --multi_gpu` started together.
+"""The processes of one run: one alone, or those that `torchrun` or `accelerate launch --multi_gpu`
+started together.
 
-`accelerate launch --cpu --num_processes 2` starts one process where there is no MPI: on CPUs take torchrun.
+`accelerate launch --cpu --num_processes 2` starts one process where there is no MPI: on CPUs take
+torchrun.
 """
 
 import atexit
@@ -11,7 +13,8 @@ from bimotion.models.weights import device_of
 
 
 class Ranks:
-    """n processes, this one the rank-th (from 0), on a device; communication through torch.distributed.
+    """n processes, this one the rank-th (from 0), on a device; communication through
+    torch.distributed.
 
     >>> Ranks("cpu").n
     1
@@ -26,12 +29,15 @@ class Ranks:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         if self.n > 1 and not distributed.is_initialized():
-            # Its functions have the group that there is when it is imported as a default, and would keep that for ever: with
-            # it the threads, one of which may wait for an interpreter that has ended and abort the process. So: before.
+            # Its functions have the group that there is when it is imported as a default, and would
+            # keep that for ever: with
+            # it the threads, one of which may wait for an interpreter that has ended and abort the
+            # process. So: before.
             import torch.distributed.nn.functional
 
             distributed.init_process_group("gloo" if self.device.type == "cpu" else "nccl")
-            atexit.register(distributed.destroy_process_group)  # ends its threads, if nothing else has the group
+            # ends its threads, if nothing else has the group
+            atexit.register(distributed.destroy_process_group)
 
     def sum(self, tensor):
         """The sum of all processes' tensors, in place."""
@@ -45,7 +51,11 @@ class Ranks:
         """Whether it holds for one of the processes; all of them wait here for each other."""
         import torch
 
-        return flag if self.n == 1 else bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
+        return (
+            flag
+            if self.n == 1
+            else bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
+        )
 
     def told(self, number: int) -> int:
         """The number that the first process gives; the others wait for it."""
@@ -63,8 +73,9 @@ class Ranks:
 
 
 def whole_batch_dropout(share: int, first: int, n: int):
-    """A context in which dropout on the CPU draws for all n clips of the batch and takes the rows of this process (`share` of
-    them, from `first`), whatever asks for it: N processes drop what one would.
+    """A context in which dropout on the CPU draws for all n clips of the batch and takes the rows
+    of this process (`share` of them, from `first`), whatever asks for it: N processes drop what one
+    would.
     """
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -76,7 +87,9 @@ def whole_batch_dropout(share: int, first: int, n: int):
             mask = args[0]
             rows = len(mask) // share  # attention may have a row a head
             order = sorted(range(mask.ndim), key=mask.stride, reverse=True)
-            whole = torch.empty_permuted((n * rows, *mask.shape[1:]), order, dtype=mask.dtype).bernoulli_(*args[1:])
+            whole = torch.empty_permuted(
+                (n * rows, *mask.shape[1:]), order, dtype=mask.dtype
+            ).bernoulli_(*args[1:])
             return mask.copy_(whole[first * rows : (first + share) * rows])
 
     return Mode()

@@ -1,19 +1,22 @@
 """Classical prosodic and spectral functionals of one clip: what a learned encoder has to beat.
 
-One short-time Fourier transform (Hann window of 40 ms, a frame each 10 ms) serves everything: its power gives the
-spectral descriptors, and the transform of that power the autocorrelation that pitch is read from. Digital silence
-before and after the sound does not count; room noise does.
+One short-time Fourier transform (Hann window of 40 ms, a frame each 10 ms) serves everything: its
+power gives the spectral descriptors, and the transform of that power the autocorrelation that pitch
+is read from. Digital silence before and after the sound does not count; room noise does.
 
-Sources: descriptors and functionals follow eGeMAPS (Eyben et al. 2016, doi 10.1109/TAFFC.2015.2457417), no formants;
-pitch is the autocorrelation divided by that of the window (Boersma 1993, Proc. IFA 17), searched twice, the second time
-within the range that the speaker used (De Looze & Hirst 2008, Speech Prosody); loudness is the power law with exponent
-0.3 (Stevens 1957, doi 10.1037/h0046162), its modulation spectrum as in Houtgast & Steeneken 1985 (10.1121/1.392224).
+Sources: descriptors and functionals follow eGeMAPS (Eyben et al. 2016, doi
+10.1109/TAFFC.2015.2457417), no formants; pitch is the autocorrelation divided by that of the window
+(Boersma 1993, Proc. IFA 17), searched twice, the second time within the range that the speaker used
+(De Looze & Hirst 2008, Speech Prosody); loudness is the power law with exponent 0.3 (Stevens 1957,
+doi 10.1037/h0046162), its modulation spectrum as in Houtgast & Steeneken 1985 (10.1121/1.392224).
 
-Gain: no number depends on it. Power is divided by its mean, so a clip and the same clip at a tenth of its amplitude
-get the same features up to rounding; how near the microphone was is a fact of the corpus. Below -100 dBFS RMS: silence.
+Gain: no number depends on it. Power is divided by its mean, so a clip and the same clip at a tenth
+of its amplitude get the same features up to rounding; how near the microphone was is a fact of the
+corpus. Below -100 dBFS RMS: silence.
 
-Neutral values: without a voiced frame F0 is 31 semitones above 27.5 Hz (165 Hz, between adult men and women), its
-spreads and slopes are 0, and descriptors of voiced frames are taken over audible ones. So every number is finite.
+Neutral values: without a voiced frame F0 is 31 semitones above 27.5 Hz (165 Hz, between adult men
+and women), its spreads and slopes are 0, and descriptors of voiced frames are taken over audible
+ones. So every number is finite.
 
 >>> tone = np.sign(np.sin(2 * np.pi * 220 * np.arange(16_000) / SAMPLE_RATE_HZ)).astype(np.float32)
 >>> features = dict(zip(FEATURE_NAMES, functionals(tone), strict=True))
@@ -37,14 +40,16 @@ _FRAMES_PER_S = 100
 _HOP = SAMPLE_RATE_HZ // _FRAMES_PER_S
 _WINDOW = 640
 _FFT = 1024
-_BLOCK = 24  # frames transformed at once: touching fresh memory takes longer than the transform itself
+# frames transformed at once: touching fresh memory takes longer than the transform itself
+_BLOCK = 24
 _BIN_HZ = SAMPLE_RATE_HZ / _FFT
 _BINS = _FFT // 2 + 1
 _MEL_BANDS = 40
 _LOWEST_MEL_HZ = 20
 _CEPSTRA = 12
 _SILENT_RMS = 1e-5
-_POWER_FLOOR = 1e-7  # of the mean power: -70 dB keeps digital zeros from deciding means of logarithms
+# of the mean power: -70 dB keeps digital zeros from deciding means of logarithms
+_POWER_FLOOR = 1e-7
 _AUDIBLE_DB = 40.0  # this and the next two: below the loudest frame
 _VOICED_DB = 30.0
 _TRIMMED_DB = 60.0  # takes digital silence away and leaves room noise
@@ -58,16 +63,30 @@ _LARGEST_STEP = 3.0  # semitones a frame; what is larger is an octave error, not
 _MODULATION_HZ = (0, 2, 4, 8, 16, 50)
 
 _TRACKS = (
-    "level_db", "centroid_khz", "bandwidth_khz", "alpha_ratio_db", "hammarberg_db", "flatness", "flux", "hnr_db",
-    "h1_h2_db", "h1_a3_db",
-)  # fmt: skip
+    "level_db",
+    "centroid_khz",
+    "bandwidth_khz",
+    "alpha_ratio_db",
+    "hammarberg_db",
+    "flatness",
+    "flux",
+    "hnr_db",
+    "h1_h2_db",
+    "h1_a3_db",
+)
 _SPREAD = ("mean", "std", "p20", "p50", "p80", "range")
 _F0 = (*_SPREAD, "rise", "fall", "delta_std", "trend", "peak_position")
 _LOUDNESS = (*_SPREAD, "rise", "fall", "delta_std", "peak_position", "peaks_per_s")
 _TEMPO = (
-    "voiced_ratio", "voiced_segments_per_s", "voiced_s_mean", "voiced_s_std", "gap_s_mean", "gap_s_std", "pause_ratio",
+    "voiced_ratio",
+    "voiced_segments_per_s",
+    "voiced_s_mean",
+    "voiced_s_std",
+    "gap_s_mean",
+    "gap_s_std",
+    "pause_ratio",
     "log_duration",
-)  # fmt: skip
+)
 
 FEATURE_NAMES: tuple[str, ...] = (
     *(f"f0_semitone_{name}" for name in _F0),
@@ -77,15 +96,17 @@ FEATURE_NAMES: tuple[str, ...] = (
     *(f"{track}_{name}" for name in ("mean", "std", "delta_std") for track in _TRACKS),
     *(f"mfcc{order}_{name}" for name in ("mean", "delta_std") for order in range(1, _CEPSTRA + 1)),
 )
-"""What the D numbers are, in order. Tracks and MFCCs: `mean`, `std` over voiced frames, `delta_std` over audible
-ones. `f0_semitone` counts from 27.5 Hz, `level_db` (A-weighted) and `loudness` from the clip's mean power; `range` is
-p80 - p20; `rise`, `fall` and `trend` are per second; `peak_position` runs from 0 to 1; gaps are between voicings."""
+"""What the D numbers are, in order. Tracks and MFCCs: `mean`, `std` over voiced frames, `delta_std`
+over audible ones. `f0_semitone` counts from 27.5 Hz, `level_db` (A-weighted) and `loudness` from
+the clip's mean power; `range` is p80 - p20; `rise`, `fall` and `trend` are per second;
+`peak_position` runs from 0 to 1; gaps are between voicings."""
 
 
 class _Frames(NamedTuple):
     power: np.ndarray  # (frames, 513), mean 1
     mel: np.ndarray  # (40, frames)
-    sums: np.ndarray  # (6, frames): all, A-weighted, 50-1000 Hz, 1-5 kHz, first and second moment in kHz
+    # (6, frames): all, A-weighted, 50-1000 Hz, 1-5 kHz, first and second moment in kHz
+    sums: np.ndarray
     level_db: np.ndarray  # (frames,), of all power, 0 in the loudest frame
 
 
@@ -96,9 +117,11 @@ class _Pitch(NamedTuple):
 
 
 def functionals(waveform: np.ndarray) -> np.ndarray:
-    """Return the features of one clip: mono float32 in [-1, 1] at 16 kHz, shape (samples,) -> float32, shape (D,).
+    """Return the features of one clip: mono float32 in [-1, 1] at 16 kHz, shape (samples,) ->
+    float32, shape (D,).
 
-    Any length will do, 0 included. Names, units and neutral values: `FEATURE_NAMES` and the module's docstring.
+    Any length will do, 0 included. Names, units and neutral values: `FEATURE_NAMES` and the
+    module's docstring.
 
     >>> functionals(np.zeros(0, np.float32)).shape == (len(FEATURE_NAMES),)
     True
@@ -116,32 +139,52 @@ def functionals(waveform: np.ndarray) -> np.ndarray:
         *_loudness((frames.mel ** np.float32(0.3)).mean(axis=0, dtype=np.float64)),
         *_tempo(pitch.voiced, audible),
         *_summary(tracks, described, audible, with_std=True),
-        *_summary(dct(log_mel, axis=0, norm="ortho")[1 : _CEPSTRA + 1], described, audible, with_std=False),
+        *_summary(
+            dct(log_mel, axis=0, norm="ortho")[1 : _CEPSTRA + 1], described, audible, with_std=False
+        ),
     )
     return np.array(values, dtype=np.float32)
 
 
 @cache
 def _tables() -> tuple[np.ndarray, object, np.ndarray, np.ndarray]:
-    """Window; sparse mel bands and sums (46, 513); the window's autocorrelation, 1 at lag 0; low-pass for pitch."""
+    """Window; sparse mel bands and sums (46, 513); the window's autocorrelation, 1 at lag 0;
+    low-pass for pitch."""
     from scipy.sparse import csr_array
 
     hz = np.arange(_BINS) * _BIN_HZ
     khz = hz / 1000
-    sums = [np.ones(_BINS), _a_weight(hz), (hz >= 50) & (hz < 1000), (hz >= 1000) & (hz < 5000), khz, khz**2]
+    sums = [
+        np.ones(_BINS),
+        _a_weight(hz),
+        (hz >= 50) & (hz < 1000),
+        (hz >= 1000) & (hz < 5000),
+        khz,
+        khz**2,
+    ]
     window = np.hanning(_WINDOW + 1)[:-1]
     autocorrelation = np.fft.irfft(np.abs(np.fft.rfft(window, _FFT)) ** 2)[:_BINS]
-    # A sparse product, because a dense one goes to BLAS, whose rounding may depend on the number of threads.
+    # A sparse product, because a dense one goes to BLAS, whose rounding may depend on the number of
+    # threads.
     bands = csr_array(np.concatenate([_mel_bank(hz), sums]).astype(np.float32))
-    # Without the low-pass a period between two lags has a lower peak than its multiples: an octave error.
+    # Without the low-pass a period between two lags has a lower peak than its multiples: an octave
+    # error.
     lowpass = np.cos(np.pi / 2 * np.minimum(hz[hz <= _LAGS_PER_S / 2] / _PITCH_BAND_HZ, 1)) ** 2
     correlation_of_window = autocorrelation[:: SAMPLE_RATE_HZ // _LAGS_PER_S] / autocorrelation[0]
-    return window.astype(np.float32), bands, correlation_of_window.astype(np.float32), lowpass.astype(np.float32)
+    return (
+        window.astype(np.float32),
+        bands,
+        correlation_of_window.astype(np.float32),
+        lowpass.astype(np.float32),
+    )
 
 
 def _mel_bank(hz: np.ndarray) -> np.ndarray:
-    """Weights of the mel bands at frequencies, shape (40, len(hz)): triangles of height 1, corners even on HTK's mel scale."""
-    lowest_mel, highest_mel = 2595 * np.log10(1 + np.array([_LOWEST_MEL_HZ, SAMPLE_RATE_HZ / 2]) / 700)
+    """Weights of the mel bands at frequencies, shape (40, len(hz)): triangles of height 1, corners
+    even on HTK's mel scale."""
+    lowest_mel, highest_mel = 2595 * np.log10(
+        1 + np.array([_LOWEST_MEL_HZ, SAMPLE_RATE_HZ / 2]) / 700
+    )
     corners = 700 * (10 ** (np.linspace(lowest_mel, highest_mel, _MEL_BANDS + 2) / 2595) - 1)
     width = np.diff(corners)[:, None]
     rising = (hz - corners[:-2, None]) / width[:-1]
@@ -153,7 +196,15 @@ def _a_weight(hz: np.ndarray) -> np.ndarray:
     """A-weighting as a factor of power, 1 at 1 kHz (IEC 61672-1, annex E); shape of `hz`."""
     power = hz**2.0
     poles = np.array([20.598997, 107.65265, 737.86223, 12194.217]) ** 2
-    gain = poles[3] * power**2 / ((power + poles[0]) * np.sqrt((power + poles[1]) * (power + poles[2])) * (power + poles[3]))
+    gain = (
+        poles[3]
+        * power**2
+        / (
+            (power + poles[0])
+            * np.sqrt((power + poles[1]) * (power + poles[2]))
+            * (power + poles[3])
+        )
+    )
     return 10**0.2 * gain**2
 
 
@@ -204,13 +255,19 @@ def _pitch(frames: _Frames) -> _Pitch:
     shift = (right - left) / np.where(is_peak, 2 * (2 * centre - left - right), np.float32(np.inf))
     height = centre + (right - left) * shift / 4
     hz = _LAGS_PER_S / (lags + shift)
-    score = np.where(is_peak, height - (_OCTAVE_COST * np.log2(lags / lags[0])).astype(np.float32), np.float32(-2))
+    score = np.where(
+        is_peak,
+        height - (_OCTAVE_COST * np.log2(lags / lags[0])).astype(np.float32),
+        np.float32(-2),
+    )
     loud = frames.level_db > -_VOICED_DB
     pitch = _best_peak(hz, height, score, loud)
     if not pitch.voiced.any():
         return pitch
     low_hz, high_hz = _quantiles(pitch.hz[pitch.voiced], 0.25, 0.75) * (0.7, 1.8)
-    return _best_peak(hz, height, np.where((hz > low_hz) & (hz < high_hz), score, np.float32(-2)), loud)
+    return _best_peak(
+        hz, height, np.where((hz > low_hz) & (hz < high_hz), score, np.float32(-2)), loud
+    )
 
 
 def _best_peak(hz: np.ndarray, height: np.ndarray, score: np.ndarray, loud: np.ndarray) -> _Pitch:
@@ -242,11 +299,15 @@ def _tracks(frames: _Frames, pitch: _Pitch, log_mel: np.ndarray) -> np.ndarray:
     return np.stack(tracks).astype(np.float64)
 
 
-def _summary(tracks: np.ndarray, described: np.ndarray, audible: np.ndarray, with_std: bool) -> np.ndarray:
+def _summary(
+    tracks: np.ndarray, described: np.ndarray, audible: np.ndarray, with_std: bool
+) -> np.ndarray:
     inside = tracks[:, described].astype(np.float64)
     centres = audible[1:-1] if audible[1:-1].any() else slice(None)
     deltas = (tracks[:, 2:] - tracks[:, :-2])[:, centres]
-    return np.concatenate([inside.mean(axis=1), *([inside.std(axis=1)] if with_std else []), deltas.std(axis=1)])
+    return np.concatenate(
+        [inside.mean(axis=1), *([inside.std(axis=1)] if with_std else []), deltas.std(axis=1)]
+    )
 
 
 def _f0(pitch: _Pitch) -> list[float]:
@@ -255,7 +316,9 @@ def _f0(pitch: _Pitch) -> list[float]:
         return [*_spread(np.full(1, _NEUTRAL_SEMITONE)), 0.0, 0.0, 0.0, 0.0, 0.5]
     semitone = 12 * np.log2(pitch.hz / 27.5)
     step = np.diff(semitone)[pitch.voiced[1:] & pitch.voiced[:-1]]
-    delta = (semitone[2:] - semitone[:-2])[pitch.voiced[2:] & pitch.voiced[1:-1] & pitch.voiced[:-2]]
+    delta = (semitone[2:] - semitone[:-2])[
+        pitch.voiced[2:] & pitch.voiced[1:-1] & pitch.voiced[:-2]
+    ]
     seconds = (at - at.mean()) / _FRAMES_PER_S
     return [
         *_spread(semitone[at]),

@@ -1,4 +1,5 @@
-"""One fine-tuning run: epochs of steps over labelled clips, kept after each epoch, the best epoch at the end."""
+"""One fine-tuning run: epochs of steps over labelled clips, kept after each epoch, the best epoch
+at the end."""
 
 import json
 from contextlib import nullcontext
@@ -22,18 +23,25 @@ TRAINING_FILE = "training.json"
 NEVER = -30.0  # logit of a class without a positive training clip: it is never guessed
 _SMALLER = "train less of the model (--lora-rank 8, --freeze-feature-encoder) or a smaller one"
 _DROPOUTS = (
-    "hidden_dropout", "attention_dropout", "feat_proj_dropout", "final_dropout", "dropout", "conformer_conv_dropout",
-    "hidden_dropout_prob", "attention_probs_dropout_prob",
-)  # fmt: skip
+    "hidden_dropout",
+    "attention_dropout",
+    "feat_proj_dropout",
+    "final_dropout",
+    "dropout",
+    "conformer_conv_dropout",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+)
 
 
 @dataclass(frozen=True)
 class FinetuneOptions:
     """How to train; recorded as it is. The paper's values, batches in clips over all processes.
 
-    `dropout` replaces the model's own (not layerdrop). `patience`: epochs without a better validation loss. `batch_size` *
-    `gradient_accumulation` clips make a step. `lora_rank`: low-rank updates of all linear layers (peft), merged when saved.
-    `bf16`: None means on GPUs. `warmup_steps` rise to `learning_rate`, the rest falls linearly to 0.
+    `dropout` replaces the model's own (not layerdrop). `patience`: epochs without a better
+    validation loss. `batch_size` * `gradient_accumulation` clips make a step. `lora_rank`: low-rank
+    updates of all linear layers (peft), merged when saved. `bf16`: None means on GPUs.
+    `warmup_steps` rise to `learning_rate`, the rest falls linearly to 0.
 
     >>> FinetuneOptions(epochs=3).epochs
     3
@@ -69,11 +77,13 @@ class FinetuneOptions:
 def masked_loss(logits, reference, *, exclusive: bool):
     """Loss of each clip, tensor (n,), from logits and reference, tensors (n, n_classes).
 
-    Binary cross-entropy over the annotated classes divided by their number, so that each clip weighs the same; `exclusive`:
-    cross-entropy over the annotated classes. A clip with nothing to learn from has loss 0.
+    Binary cross-entropy over the annotated classes divided by their number, so that each clip
+    weighs the same; `exclusive`: cross-entropy over the annotated classes. A clip with nothing to
+    learn from has loss 0.
 
     >>> import torch
-    >>> masked_loss(torch.zeros(1, 3), torch.tensor([[1, 0, -1]]), exclusive=False).tolist() == [float(np.log(np.float32(2)))]
+    >>> masked_loss(torch.zeros(1, 3), torch.tensor([[1, 0, -1]]),
+    ...     exclusive=False).tolist() == [float(np.log(np.float32(2)))]
     True
     """
     from torch.nn import functional
@@ -82,7 +92,9 @@ def masked_loss(logits, reference, *, exclusive: bool):
     if exclusive:
         scores = logits.masked_fill(~annotated, float("-inf")).log_softmax(dim=1)
         return -(scores.masked_fill(~present, 0.0)).sum(dim=1)
-    loss = functional.binary_cross_entropy_with_logits(logits, present.to(logits.dtype), reduction="none")
+    loss = functional.binary_cross_entropy_with_logits(
+        logits, present.to(logits.dtype), reduction="none"
+    )
     return (loss * annotated).sum(dim=1) / annotated.sum(dim=1).clamp(min=1)
 
 
@@ -106,13 +118,21 @@ def plan(n_samples: np.ndarray, size: int, seed: int, epoch: int) -> list[np.nda
 class Training:
     """One run: the model under training, its optimizer, and what an interrupted run goes on from.
 
-    `train`, `validation`: clips and their reference, int8 (n, n_classes). `record`: what is trained, kept with the result.
+    `train`, `validation`: clips and their reference, int8 (n, n_classes). `record`: what is
+    trained, kept with the result.
     """
 
     def __init__(
-        self, spec: ModelSpec, train: tuple[Clips, np.ndarray], validation: tuple[Clips, np.ndarray], record: dict,
-        options: FinetuneOptions, folder: Path, ranks: Ranks, progress: Progress,
-    ):  # fmt: skip
+        self,
+        spec: ModelSpec,
+        train: tuple[Clips, np.ndarray],
+        validation: tuple[Clips, np.ndarray],
+        record: dict,
+        options: FinetuneOptions,
+        folder: Path,
+        ranks: Ranks,
+        progress: Progress,
+    ):
         import torch
 
         (self.train, self.reference), (self.validation, expected) = train, validation
@@ -122,28 +142,47 @@ class Training:
         self.history: list[dict] = []
         possible = (self.reference == 1).any(axis=0)
         expected = np.where(possible, expected, -1)
-        self.expected = torch.from_numpy(expected), torch.from_numpy(learnable(expected, self.exclusive))
+        self.expected = (
+            torch.from_numpy(expected),
+            torch.from_numpy(learnable(expected, self.exclusive)),
+        )
         if len(self.validation) and not self.expected[1].any():
             raise SettingError("no validation clip has a class that is in the training clips")
         torch.manual_seed(self.seed)
         self.classifier = Classifier(spec, trained=False, change=self._labelled)
         model = self.classifier.model.cpu()
         n_classes = len(record["classes"])
-        last = [part for part in model.modules() if isinstance(part, torch.nn.Linear) and part.out_features == n_classes][-1]
+        last = [
+            part
+            for part in model.modules()
+            if isinstance(part, torch.nn.Linear) and part.out_features == n_classes
+        ][-1]
         with torch.no_grad():
             last.weight[~torch.from_numpy(possible)] = 0.0
             last.bias[~torch.from_numpy(possible)] = NEVER
         if options.freeze_feature_encoder:
             if not hasattr(model, "freeze_feature_encoder"):
-                raise SettingError(f"{record['model']}: {type(model).__name__} has no convolutional feature encoder to freeze")
+                raise SettingError(
+                    f"{record['model']}: {type(model).__name__} has no convolutional feature "
+                    "encoder to freeze"
+                )
             model.freeze_feature_encoder()
         if options.lora_rank is not None:
             self._add_lora()
         self.model = placed(self.classifier.model, record["model"], self.device)
-        on = self.device.type == "cuda" and torch.cuda.is_bf16_supported() if options.bf16 is None else options.bf16
+        on = (
+            self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+            if options.bf16 is None
+            else options.bf16
+        )
         self.precision = {"device_type": self.device.type, "dtype": torch.bfloat16, "enabled": on}
-        self.parameters = {name: part for name, part in self.model.named_parameters() if part.requires_grad}
-        groups = [[part for part in self.parameters.values() if (part.ndim > 1) == decays] for decays in (True, False)]
+        self.parameters = {
+            name: part for name, part in self.model.named_parameters() if part.requires_grad
+        }
+        groups = [
+            [part for part in self.parameters.values() if (part.ndim > 1) == decays]
+            for decays in (True, False)
+        ]
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": part, "weight_decay": decay}
@@ -174,12 +213,15 @@ class Training:
         inner = [name for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)]
         inner = [name for name in inner if name.split(".")[0] not in heads]
         rank = self.options.lora_rank
-        config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=inner, modules_to_save=heads)
+        config = peft.LoraConfig(
+            r=rank, lora_alpha=2 * rank, target_modules=inner, modules_to_save=heads
+        )
         self.classifier.model = peft.get_peft_model(model, config)
 
     @property
     def best_epoch(self) -> int:
-        """From 1: the epoch with the lowest validation loss, the first of equals; without validation clips the last."""
+        """From 1: the epoch with the lowest validation loss, the first of equals; without
+        validation clips the last."""
         return epoch_state.best_epoch(self.history)
 
     def run(self) -> None:
@@ -194,7 +236,10 @@ class Training:
             if len(self.validation):
                 entry["validation_loss"] = self._validate(ended)
             self.history.append(entry)
-            self.progress.say(f"{self.folder.name}: " + ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in entry.items()))
+            self.progress.say(
+                f"{self.folder.name}: "
+                + ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in entry.items())
+            )
             if self.ranks.rank == 0:
                 epoch_state.keep(self, ended)
         if self.ranks.rank == 0:
@@ -205,14 +250,21 @@ class Training:
         import torch
 
         options, losses = self.options, []
-        steps = plan(self.train.n_samples, options.batch_size * options.gradient_accumulation, self.seed, epoch)
+        steps = plan(
+            self.train.n_samples,
+            options.batch_size * options.gradient_accumulation,
+            self.seed,
+            epoch,
+        )
         self.model.train()
 
         def prepare(numbered):
             return *numbered, self.micro, self._shares(*numbered, epoch, self.micro)
 
         todo = ahead(prepare, list(enumerate(steps)))
-        for step, ids, micro, shares in self.progress.track(todo, len(steps), f"epoch {epoch}/{options.epochs}", "steps"):
+        for step, ids, micro, shares in self.progress.track(
+            todo, len(steps), f"epoch {epoch}/{options.epochs}", "steps"
+        ):
             loss = None
             while loss is None:
                 if micro != self.micro:
@@ -224,7 +276,10 @@ class Training:
                 recent = torch.stack(losses[step // 25 * 25 :]).cpu()
                 if not recent.isfinite().all():
                     bad = step // 25 * 25 + int((~recent.isfinite()).nonzero()[0])
-                    raise SettingError(f"the training loss is not finite in epoch {epoch}, step {bad + 1}: {_advice(options)}")
+                    raise SettingError(
+                        f"the training loss is not finite in epoch {epoch}, step {bad + 1}: "
+                        f"{_advice(options)}"
+                    )
         weights = torch.tensor([len(ids) for ids in steps], dtype=torch.float64)
         return float((torch.stack(losses).double().cpu() * weights).sum() / weights.sum())
 
@@ -233,17 +288,23 @@ class Training:
         import torch
 
         options = self.options
-        rate = min((done + 1) / (options.warmup_steps + 1), (total - done) / max(total - options.warmup_steps, 1), 1.0)
+        rate = min(
+            (done + 1) / (options.warmup_steps + 1),
+            (total - done) / max(total - options.warmup_steps, 1),
+            1.0,
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = options.learning_rate * rate
         try:
             torch.nn.utils.clip_grad_norm_(self.parameters.values(), options.max_gradient_norm)
             self.optimizer.step()
-        except (RuntimeError, MemoryError) as error:  # its moments take twice the memory of what is trained, whatever the batch
+        # its moments take twice the memory of what is trained, whatever the batch
+        except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             raise SettingError(
-                f"step {done + 1}: the optimizer does not fit into the memory of {self.device}: {_SMALLER}"
+                f"step {done + 1}: the optimizer does not fit into the memory of "
+                f"{self.device}: {_SMALLER}"
             ) from None
 
     def _shares(self, step: int, ids: np.ndarray, epoch: int, micro: int) -> list["_Share"]:
@@ -255,7 +316,9 @@ class Training:
         def features(i: int):
             waveform = intake.resampled(self.train.waveform(i))
             if len(waveform) > intake.longest:
-                start = np.random.default_rng((self.seed, epoch, i, 1)).integers(len(waveform) - intake.longest + 1)
+                start = np.random.default_rng((self.seed, epoch, i, 1)).integers(
+                    len(waveform) - intake.longest + 1
+                )
                 waveform = waveform[start : start + intake.longest]
             return intake.features(waveform)
 
@@ -267,25 +330,40 @@ class Training:
             room = intake.room([widest]) if self.device.type == "cuda" else len(widest.values)
             batch = intake.batch(list(own.values()), room) if own else None
             reference = torch.from_numpy(self.reference[chunk[rows.start : rows.stop]])
-            made.append(_Share(batch, rows.start, len(chunk), [(self.seed, epoch, i, 0) for i in own], reference))
+            made.append(
+                _Share(
+                    batch,
+                    rows.start,
+                    len(chunk),
+                    [(self.seed, epoch, i, 0) for i in own],
+                    reference,
+                )
+            )
         return made
 
     def _gradients(self, shares: list["_Share"], n: int, epoch: int, step: int):
-        """Gradients of the mean loss over the n clips of a step, on all processes; that loss, or None: no memory, halved."""
+        """Gradients of the mean loss over the n clips of a step, on all processes; that loss, or
+        None: no memory, halved."""
         import torch
 
         self.optimizer.zero_grad(set_to_none=True)
         total, failed = torch.zeros((), device=self.device), False
         try:
             for place, share in enumerate(shares):
-                number = np.random.SeedSequence((self.seed, epoch, step, place)).generate_state(1, np.uint64)[0] >> np.uint64(1)
+                number = np.random.SeedSequence((self.seed, epoch, step, place)).generate_state(
+                    1, np.uint64
+                )[0] >> np.uint64(1)
                 torch.default_generator.manual_seed(int(number))
                 if self.device.type == "cuda":
                     torch.cuda.manual_seed(int(number) + self.ranks.rank)
                 if share.batch is None:
                     continue
                 n_own = len(share.seeds)
-                with whole_batch_dropout(n_own, share.first, share.n) if self.ranks.n > 1 else nullcontext():
+                with (
+                    whole_batch_dropout(n_own, share.first, share.n)
+                    if self.ranks.n > 1
+                    else nullcontext()
+                ):
                     with torch.autocast(**self.precision):
                         logits = self.classifier.logits(share.batch, share.seeds)
                     reference = share.reference.to(self.device, non_blocking=True)
@@ -299,10 +377,13 @@ class Training:
         if self.ranks.any(failed):
             if self.micro == 1:
                 raise SettingError(
-                    f"epoch {epoch}, step {step + 1}: not even one clip fits into the memory of {self.device}: {_SMALLER}"
+                    f"epoch {epoch}, step {step + 1}: not even one clip fits into the memory "
+                    f"of {self.device}: {_SMALLER}"
                 )
             self.micro = -(-self.micro // 2)
-            self.progress.say(f"out of memory: going on with {self.micro} clips at once, steps of {n} as before")
+            self.progress.say(
+                f"out of memory: going on with {self.micro} clips at once, steps of {n} as before"
+            )
             self.optimizer.zero_grad(set_to_none=True)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -310,13 +391,20 @@ class Training:
         return self._summed(total) if self.ranks.n > 1 else total
 
     def _summed(self, loss):
-        """The loss over all processes; gradients too, None where no process has one (a layer dropped in this step)."""
+        """The loss over all processes; gradients too, None where no process has one (a layer
+        dropped in this step)."""
         import torch
 
         parts = list(self.parameters.values())
-        given = torch.tensor([part.grad is not None for part in parts], dtype=torch.float32, device=self.device)
-        grads = [(torch.zeros_like(part) if part.grad is None else part.grad).flatten() for part in parts]
-        *grads, given, loss = self.ranks.sum(torch.cat([*grads, given, loss[None]])).split([*map(len, grads), len(given), 1])
+        given = torch.tensor(
+            [part.grad is not None for part in parts], dtype=torch.float32, device=self.device
+        )
+        grads = [
+            (torch.zeros_like(part) if part.grad is None else part.grad).flatten() for part in parts
+        ]
+        *grads, given, loss = self.ranks.sum(torch.cat([*grads, given, loss[None]])).split(
+            [*map(len, grads), len(given), 1]
+        )
         for part, grad, n in zip(parts, grads, given.tolist(), strict=True):
             part.grad = grad.view_as(part) if n else None
         return loss[0]
@@ -324,13 +412,20 @@ class Training:
     def _validate(self, epoch: int) -> float:
         """Mean loss of the validation clips."""
         table = self.classifier.table(
-            self.validation, ranks=self.ranks if self.ranks.n > 1 else None, bf16=self.precision["enabled"],
-            progress=self.progress, label=f"validation {epoch}",
-        )  # fmt: skip
+            self.validation,
+            ranks=self.ranks if self.ranks.n > 1 else None,
+            bf16=self.precision["enabled"],
+            progress=self.progress,
+            label=f"validation {epoch}",
+        )
         reference, counted = self.expected
-        loss = float(masked_loss(table[counted], reference[counted], exclusive=self.exclusive).mean())
+        loss = float(
+            masked_loss(table[counted], reference[counted], exclusive=self.exclusive).mean()
+        )
         if not np.isfinite(loss):
-            raise SettingError(f"the validation loss is not finite after epoch {epoch}: {_advice(self.options)}")
+            raise SettingError(
+                f"the validation loss is not finite after epoch {epoch}: {_advice(self.options)}"
+            )
         return loss
 
     def _finish(self) -> None:
@@ -339,25 +434,36 @@ class Training:
 
         self.model.load_state_dict(load_file(epoch_state.best_file(self)))
         model = self.model if self.options.lora_rank is None else self.model.merge_and_unload()
-        chosen = "lowest validation loss" if len(self.validation) else "last epoch: no validation clips"
-        kept = {**self.record, "best_epoch": self.best_epoch, "chosen_by": chosen, "micro_batch": self.micro}
+        chosen = (
+            "lowest validation loss" if len(self.validation) else "last epoch: no validation clips"
+        )
+        kept = {
+            **self.record,
+            "best_epoch": self.best_epoch,
+            "chosen_by": chosen,
+            "micro_batch": self.micro,
+        }
         with files.folder_written(self.folder / "best") as temporary:
             with explained(self.record["model"], "a model that can be saved"):
                 model.save_pretrained(temporary)
                 self.classifier.extractor.save_pretrained(temporary)
-            (temporary / TRAINING_FILE).write_text(json.dumps({**kept, "history": self.history}, indent=1), encoding="utf-8")
+            (temporary / TRAINING_FILE).write_text(
+                json.dumps({**kept, "history": self.history}, indent=1), encoding="utf-8"
+            )
             checksums.write(temporary, checksums.listed(temporary))
         epoch_state.remove(self.folder)
 
 
 def _advice(options: FinetuneOptions) -> str:
-    return f"try a lower learning rate than {options.learning_rate:g}" + (", or bf16 off" if options.bf16 else "")
+    return f"try a lower learning rate than {options.learning_rate:g}" + (
+        ", or bf16 off" if options.bf16 else ""
+    )
 
 
 @dataclass(frozen=True)
 class _Share:
-    """What one process computes of a micro batch: its batch (None: no clip), the place of its first clip, clips of the micro
-    batch over all processes, seeds of its clips, their reference."""
+    """What one process computes of a micro batch: its batch (None: no clip), the place of its first
+    clip, clips of the micro batch over all processes, seeds of its clips, their reference."""
 
     batch: Batch | None
     first: int

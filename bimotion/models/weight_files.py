@@ -1,7 +1,9 @@
-"""Which files a model is loaded from: weights as transformers would take them, and everything else that changes what it does.
+"""Which files a model is loaded from: weights as transformers would take them, and everything else
+that changes what it does.
 
-Safetensors come first; pickled weights (pytorch_model.bin) are read by torch's `weights_only` loader, which makes tensors and
-runs no code. Every other form is refused, with what can be done about it.
+Safetensors come first; pickled weights (pytorch_model.bin) are read by torch's `weights_only`
+loader, which makes tensors and runs no code. Every other form is refused, with what can be done
+about it.
 """
 
 import json
@@ -19,28 +21,61 @@ NAMES = {SAFETENSORS: "model.safetensors", PYTORCH: "pytorch_model.bin"}
 MAX_INDEX_BYTES = 16 * 1024 * 1024
 MAX_SHARDS = 2000
 ADAPTER = "adapter_config.json"
-MERGE = "merge it first: peft's AutoPeftModel.from_pretrained(...).merge_and_unload().save_pretrained(folder)"
+MERGE = (
+    "merge it first: peft's "
+    "AutoPeftModel.from_pretrained(...).merge_and_unload().save_pretrained(folder)"
+)
 FOREIGN = {  # last part of a file's name -> what it is, what to do
     ".onnx": ("an ONNX export", "give the model that it was exported from"),
-    "hyperparams.yaml": ("a SpeechBrain model", "wrap it as an object with encode() (see the README)"),
+    "hyperparams.yaml": (
+        "a SpeechBrain model",
+        "wrap it as an object with encode() (see the README)",
+    ),
     ".nemo": ("a NeMo model", "wrap it as an object with encode() (see the README)"),
-    ".ckpt": ("a checkpoint of another framework", "wrap it as an object with encode() (see the README)"),
+    ".ckpt": (
+        "a checkpoint of another framework",
+        "wrap it as an object with encode() (see the README)",
+    ),
     ".gguf": ("quantised GGUF weights", "give the model that they were made from"),
-    ".h5": ("TensorFlow weights", "convert them to PyTorch with a release of transformers before 5"),
+    ".h5": (
+        "TensorFlow weights",
+        "convert them to PyTorch with a release of transformers before 5",
+    ),
     ".msgpack": ("Flax weights", "convert them to PyTorch with a release of transformers before 5"),
-    ".pth": ("PyTorch weights outside of transformers", "wrap the model as an object with encode() (see the README)"),
-    ".pt": ("PyTorch weights outside of transformers", "wrap the model as an object with encode() (see the README)"),
+    ".pth": (
+        "PyTorch weights outside of transformers",
+        "wrap the model as an object with encode() (see the README)",
+    ),
+    ".pt": (
+        "PyTorch weights outside of transformers",
+        "wrap the model as an object with encode() (see the README)",
+    ),
 }
-NOT_LOADED = frozenset({  # JSON files beside a model that loading it for audio never opens (a test watches)
-    "added_tokens.json", "all_results.json", "eval_results.json", "merges.json", "normalizer.json", "special_tokens_map.json",
-    "tokenizer.json", "tokenizer_config.json", "train_results.json", "trainer_state.json", "training.json", "vocab.json",
-})  # fmt: skip
-NOT_CONTENT = ("_name_or_path", "transformers_version")  # change with the place, and with the release that wrote a file
+# JSON files beside a model that loading it for audio never opens (a test watches)
+NOT_LOADED = frozenset(
+    {
+        "added_tokens.json",
+        "all_results.json",
+        "eval_results.json",
+        "merges.json",
+        "normalizer.json",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "train_results.json",
+        "trainer_state.json",
+        "training.json",
+        "vocab.json",
+    }
+)
+# change with the place, and with the release that wrote a file
+NOT_CONTENT = ("_name_or_path", "transformers_version")
 
 
 @dataclass(frozen=True)
 class WeightFiles:
-    """Files that hold a model's weights; `format`: `safetensors` or `pytorch`; `index`: of shards, or None."""
+    """Files that hold a model's weights; `format`: `safetensors` or `pytorch`; `index`: of shards,
+    or None."""
 
     format: str
     paths: tuple[Path, ...]
@@ -51,7 +86,9 @@ Fetch = Callable[[str], Path | None]
 """A file of a model by its name, or None where there is none."""
 
 
-def weight_files(model: str, fetch: Fetch, present: Iterable[str], *, require_safetensors: bool = False) -> WeightFiles:
+def weight_files(
+    model: str, fetch: Fetch, present: Iterable[str], *, require_safetensors: bool = False
+) -> WeightFiles:
     """Files that transformers would take the weights from, in its own order of preference.
 
     Args:
@@ -61,7 +98,8 @@ def weight_files(model: str, fetch: Fetch, present: Iterable[str], *, require_sa
         require_safetensors: Refuse pickled weights, though no code of theirs would run.
 
     Raises:
-        ModelError: An adapter, no weights, weights of a form that is not loaded, an index that names files elsewhere.
+        ModelError: An adapter, no weights, weights of a form that is not loaded, an index that
+        names files elsewhere.
     """
     present = list(present)
     if fetch(ADAPTER) is not None:
@@ -77,12 +115,16 @@ def weight_files(model: str, fetch: Fetch, present: Iterable[str], *, require_sa
         if path is None and index is None:
             continue
         if form == PYTORCH and require_safetensors:
-            raise ModelError(f"{model}: expected weights as safetensors (--require-safetensors), found {name}")
+            raise ModelError(
+                f"{model}: expected weights as safetensors (--require-safetensors), found {name}"
+            )
         paths = (path,) if path else _shards(model, index, fetch)
         for one in paths:
             _check_kind(one, form)
         return WeightFiles(form, paths, index)
-    raise ModelError(f"{model}: expected weights as {' or '.join(NAMES.values())}, found {foreign(present)}")
+    raise ModelError(
+        f"{model}: expected weights as {' or '.join(NAMES.values())}, found {foreign(present)}"
+    )
 
 
 def foreign(present: Iterable[str]) -> str:
@@ -95,7 +137,8 @@ def foreign(present: Iterable[str]) -> str:
 
 
 def _explicit(model: str, config: Path | None) -> str | None:
-    """The file that a configuration names for its weights, if it does; raises ModelError for one outside of the model."""
+    """The file that a configuration names for its weights, if it does; raises ModelError for one
+    outside of the model."""
     try:
         content = json.loads(config.read_bytes()) if config else {}
     except (OSError, ValueError):  # said where the configuration is read
@@ -103,25 +146,42 @@ def _explicit(model: str, config: Path | None) -> str | None:
     name = content.get("transformers_weights") if isinstance(content, dict) else None
     if name is None:
         return None
-    if not isinstance(name, str) or _is_elsewhere(name) or not name.endswith((".safetensors", ".safetensors.index.json")):
-        raise ModelError(f"{model}: config.json: transformers_weights: expected a *.safetensors beside it, found {name!r:.80}")
+    if (
+        not isinstance(name, str)
+        or _is_elsewhere(name)
+        or not name.endswith((".safetensors", ".safetensors.index.json"))
+    ):
+        raise ModelError(
+            f"{model}: config.json: transformers_weights: expected a *.safetensors beside it, "
+            f"found {name!r:.80}"
+        )
     return name
 
 
 def _shards(model: str, index: Path, fetch: Fetch) -> tuple[Path, ...]:
     if (n_bytes := index.stat().st_size) > MAX_INDEX_BYTES:
-        raise ModelError(f"{model}: {index.name}: expected at most {MAX_INDEX_BYTES} bytes, found {n_bytes}")
+        raise ModelError(
+            f"{model}: {index.name}: expected at most {MAX_INDEX_BYTES} bytes, found {n_bytes}"
+        )
     try:
         names = sorted({*json.loads(index.read_bytes())["weight_map"].values()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ModelError(f"{model}: {index.name}: expected a weight_map of tensors to files, found something else") from None
+        raise ModelError(
+            f"{model}: {index.name}: expected a weight_map of tensors to files, found something "
+            "else"
+        ) from None
     if not 0 < len(names) <= MAX_SHARDS:
-        raise ModelError(f"{model}: {index.name}: expected 1 to {MAX_SHARDS} files, found {len(names)}")
+        raise ModelError(
+            f"{model}: {index.name}: expected 1 to {MAX_SHARDS} files, found {len(names)}"
+        )
     end = index.name.removesuffix(".index.json").rpartition(".")[2]
     paths = []
     for name in names:
         if not isinstance(name, str) or _is_elsewhere(name) or not name.endswith(f".{end}"):
-            raise ModelError(f"{model}: {index.name}: expected names of *.{end} files beside it, found {name!r:.80}")
+            raise ModelError(
+                f"{model}: {index.name}: expected names of *.{end} files beside it, found "
+                f"{name!r:.80}"
+            )
         if (path := fetch(name)) is None:
             raise ModelError(f"{model}: {index.name} names {name}, which is missing")
         paths.append(path)
@@ -143,7 +203,10 @@ def _check_kind(path: Path, form: str) -> None:
     elif form == PYTORCH and is_zip and not zipfile.is_zipfile(path):
         found = "a file that is cut short: download it again"
     elif form == PYTORCH and not is_zip and not start.startswith(b"\x80"):  # a pickle
-        found = "neither a zip nor a pickle of torch: download it again, or ask its authors for safetensors"
+        found = (
+            "neither a zip nor a pickle of torch: download it again, or ask its authors for "
+            "safetensors"
+        )
     if found:
         raise ModelError(f"{path}: expected weights, found {found}")
 
@@ -153,24 +216,35 @@ def _is_elsewhere(name: str) -> bool:
 
 
 def content_hashes(folder: Path, weights: WeightFiles, *, with_code: bool) -> list[str]:
-    """What loading a folder can open, as hashes: weights and every JSON file but NOT_LOADED; where code may run, all files.
+    """What loading a folder can open, as hashes: weights and every JSON file but NOT_LOADED; where
+    code may run, all files.
 
-    A file that nobody thought of is in by default: a change there gives another identity, never a stale result.
+    A file that nobody thought of is in by default: a change there gives another identity, never a
+    stale result.
     """
     found = [files.digest(path) for path in weights.paths]
     if with_code:  # which may open whatever lies there
-        others = sorted(path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts)
-        found += [f"{path.relative_to(folder).as_posix()} {files.digest(path)}" for path in others if path not in weights.paths]
-    others = {f"{name}.index.json" for name in NAMES.values()} - {weights.index and weights.index.name}
+        others = sorted(
+            path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts
+        )
+        found += [
+            f"{path.relative_to(folder).as_posix()} {files.digest(path)}"
+            for path in others
+            if path not in weights.paths
+        ]
+    others = {f"{name}.index.json" for name in NAMES.values()} - {
+        weights.index and weights.index.name
+    }
     for path in sorted(folder.glob("*.json")):
-        if path.name not in NOT_LOADED | others and path.is_file():  # a folder, a pipe or a broken link is never read
+        # a folder, a pipe or a broken link is never read
+        if path.name not in NOT_LOADED | others and path.is_file():
             found.append(f"{path.name} {_settings(path)}")  # what a setting means hangs on its file
     return found
 
 
 def _settings(path: Path) -> str:
-    """A JSON file without what means nothing, in one order; one that is broken, or too large for settings, as its bytes are
-    (loading says what is wrong)."""
+    """A JSON file without what means nothing, in one order; one that is broken, or too large for
+    settings, as its bytes are (loading says what is wrong)."""
     if path.stat().st_size > MAX_INDEX_BYTES:
         return files.digest(path)
     try:

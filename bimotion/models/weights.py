@@ -1,4 +1,5 @@
-"""A model from a folder or the Hugging Face Hub, loaded without running code of its files; every failure is one line."""
+"""A model from a folder or the Hugging Face Hub, loaded without running code of its files; every
+failure is one line."""
 
 import hashlib
 import json
@@ -13,7 +14,10 @@ from bimotion.io.bounds import real_number
 from bimotion.models import config_bounds, weight_files
 from bimotion.models.weight_files import WeightFiles
 
-_CODE = "more than tensors: its pickle would run code, which is never done; ask its authors for safetensors"
+_CODE = (
+    "more than tensors: its pickle would run code, which is never done; ask its authors for "
+    "safetensors"
+)
 
 
 MAX_BATCH_S = 86_400.0
@@ -23,9 +27,10 @@ MAX_BATCH_S = 86_400.0
 class ModelSpec:
     """Which model, and how to run it.
 
-    model: a local folder or an id on the Hugging Face Hub; revision: there: branch, tag or commit; device: cuda if there is
-    one, else cpu; batch_seconds: audio in one batch, padding included (None: 80 on a CPU, 800 on a GPU);
-    require_safetensors: refuse pickled weights, which are otherwise read by torch's `weights_only` loader.
+    model: a local folder or an id on the Hugging Face Hub; revision: there: branch, tag or commit;
+    device: cuda if there is one, else cpu; batch_seconds: audio in one batch, padding included
+    (None: 80 on a CPU, 800 on a GPU); require_safetensors: refuse pickled weights, which are
+    otherwise read by torch's `weights_only` loader.
 
     >>> ModelSpec("microsoft/wavlm-large", revision="main").trust_remote_code
     False
@@ -53,7 +58,8 @@ class ModelSpec:
 class Opened:
     """A loaded model, in evaluation mode, on the CPU.
 
-    unset      names of its tensors that the weights do not hold (or hold in another shape): random numbers
+    unset      names of its tensors that the weights do not hold (or hold in another shape): random
+               numbers
     rate       Hz that its feature extractor takes
     mismatched names of those that the weights hold in another shape -> that shape, and the model's
     origin     where it came from
@@ -92,10 +98,12 @@ def opened(
 ) -> Opened:
     """A model, by the first of transformers' Auto classes that has it.
 
-    automatic: names of the classes, of a configuration; change: may alter the configuration before; examine: is given the
-    model without its weights (on torch's `meta` device) and raises ModelError where these need not even be read.
+    automatic: names of the classes, of a configuration; change: may alter the configuration before;
+    examine: is given the model without its weights (on torch's `meta` device) and raises ModelError
+    where these need not even be read.
 
-    Raises ModelError for what cannot be had, is no audio model, is broken or needs `trust_remote_code`, a line each.
+    Raises ModelError for what cannot be had, is no audio model, is broken or needs
+    `trust_remote_code`, a line each.
     """
     import torch
     import transformers
@@ -107,21 +115,44 @@ def opened(
     classes = [getattr(transformers, name) for name in automatic(config)]
     auto_class = next((one for one in classes if type(config) in one._model_mapping), classes[0])
     if type(config) not in auto_class._model_mapping and not spec.trust_remote_code:
-        raise ModelError(f"{spec.model}: expected {purpose}, which transformers does not have for {config.model_type!r}")
+        raise ModelError(
+            f"{spec.model}: expected {purpose}, which transformers does not have for "
+            f"{config.model_type!r}"
+        )
     change(config)
     if type(config) in auto_class._model_mapping:  # else code of its own, which is run once only
-        # a model without memory draws random numbers too: those that are drawn for a new head must stay the same
+        # a model without memory draws random numbers too: those that are drawn for a new head must
+        # stay the same
         unchanged = torch.random.fork_rng(devices=[])
-        with explained(spec.model, "a configuration of which a model can be made"), unchanged, torch.device("meta"):
+        with (
+            explained(spec.model, "a configuration of which a model can be made"),
+            unchanged,
+            torch.device("meta"),
+        ):
             examine(auto_class.from_config(config))
     with explained(spec.model, "a configuration of which a model can be made"):
         config_bounds.check_model(path, origin.weights.paths, config, auto_class)
     only_safe = origin.weights.format == weight_files.SAFETENSORS or None
-    options |= {"config": config, "use_safetensors": only_safe, "weights_only": True, "dtype": torch.float32}
-    with explained(spec.model, "weights that can be read and that fit the configuration"), _no_conversion():
-        model, report = auto_class.from_pretrained(path, output_loading_info=True, ignore_mismatched_sizes=True, **options)
-    mismatched = {name: (tuple(held), tuple(wanted)) for name, held, wanted in report["mismatched_keys"]}
-    unset = frozenset(name for name in {*report["missing_keys"], *mismatched} if "masked_spec" not in name)  # for training only
+    options |= {
+        "config": config,
+        "use_safetensors": only_safe,
+        "weights_only": True,
+        "dtype": torch.float32,
+    }
+    with (
+        explained(spec.model, "weights that can be read and that fit the configuration"),
+        _no_conversion(),
+    ):
+        model, report = auto_class.from_pretrained(
+            path, output_loading_info=True, ignore_mismatched_sizes=True, **options
+        )
+    mismatched = {
+        name: (tuple(held), tuple(wanted)) for name, held, wanted in report["mismatched_keys"]
+    }
+    # for training only
+    unset = frozenset(
+        name for name in {*report["missing_keys"], *mismatched} if "masked_spec" not in name
+    )
     return Opened(model.eval(), extractor, rate, unset, mismatched, origin)
 
 
@@ -131,13 +162,16 @@ def _configured(model: str, path: str, options: dict) -> tuple[object, object, i
 
     with explained(model, "a configuration that transformers knows"):
         config = transformers.AutoConfig.from_pretrained(path, **options)
-    with explained(model, f"an audio model with a preprocessor_config.json; this one is {config.model_type!r}"):
+    with explained(
+        model, f"an audio model with a preprocessor_config.json; this one is {config.model_type!r}"
+    ):
         extractor = transformers.AutoFeatureExtractor.from_pretrained(path, **options)
         return config, extractor, int(extractor.sampling_rate)
 
 
 def configured(spec: ModelSpec) -> tuple[object, object, int]:
-    """Configuration, feature extractor and sampling rate in Hz of a model, whose weights are not fetched; raises ModelError."""
+    """Configuration, feature extractor and sampling rate in Hz of a model, whose weights are not
+    fetched; raises ModelError."""
     folder = Path(spec.model).expanduser()
     is_folder = bool(spec.model) and folder.is_dir()
     config_bounds.check_files(str(folder) if is_folder else spec.model, spec.revision)
@@ -146,14 +180,18 @@ def configured(spec: ModelSpec) -> tuple[object, object, int]:
 
 
 def device_of(name: str | None) -> str:
-    """A device that works, with its number: the one named, else the GPU of this process, else the CPU; raises SettingError."""
+    """A device that works, with its number: the one named, else the GPU of this process, else the
+    CPU; raises SettingError."""
     import torch
 
     if name is None:
-        on_cpu = not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1")
+        on_cpu = not torch.cuda.is_available() or os.environ.get(
+            "ACCELERATE_USE_CPU", ""
+        ).lower() in ("true", "1")
         name = "cpu" if on_cpu else f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     try:
-        return str(torch.empty(0, device=name).device)  # of "cuda" the number too, which set_device wants
+        # of "cuda" the number too, which set_device wants
+        return str(torch.empty(0, device=name).device)
     except (RuntimeError, AssertionError) as error:
         raise SettingError(f"device {name!r} cannot be used: {line(error)}") from None
 
@@ -161,7 +199,9 @@ def device_of(name: str | None) -> str:
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory, of whatever kind, is full."""
     kinds = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return kinds or any(words in str(error) for words in ("out of memory", "allocate memory", "ALLOC_FAILED"))
+    return kinds or any(
+        words in str(error) for words in ("out of memory", "allocate memory", "ALLOC_FAILED")
+    )
 
 
 def line(error: BaseException) -> str:
@@ -177,7 +217,8 @@ def placed(module, model: str, device):
 
 @contextmanager
 def explained(model: str, expected: str) -> Iterator[None]:
-    """Whatever a library raises becomes one line; nothing that it prints is needed, for what matters is checked here."""
+    """Whatever a library raises becomes one line; nothing that it prints is needed, for what
+    matters is checked here."""
     from transformers.utils import logging as library
 
     level, bars = library.get_verbosity(), library.is_progress_bar_enabled()
@@ -189,7 +230,9 @@ def explained(model: str, expected: str) -> Iterator[None]:
         raise
     except Exception as error:
         if "trust_remote_code" in str(error):
-            raise ModelError(f"{model}: has code of its own, which runs only with --trust-remote-code") from error
+            raise ModelError(
+                f"{model}: has code of its own, which runs only with --trust-remote-code"
+            ) from error
         found = _CODE if "weights only load failed" in str(error).lower() else line(error)
         raise ModelError(f"{model}: expected {expected}, found: {found}") from error
     finally:
@@ -198,12 +241,16 @@ def explained(model: str, expected: str) -> Iterator[None]:
 
 
 def located(spec: ModelSpec) -> Origin:
-    """Where a model lies and what it is made of, before it is loaded (of the Hub: downloaded). Raises ModelError."""
+    """Where a model lies and what it is made of, before it is loaded (of the Hub: downloaded).
+    Raises ModelError."""
     folder = Path(spec.model).expanduser()
     if spec.model and folder.is_dir():
         return _of_folder(spec, folder)
     if not spec.model or spec.model.startswith((".", "~", "/")) or spec.model.count("/") > 1:
-        raise ModelError(f"{spec.model!r}: expected a folder or an id on the Hugging Face Hub, found no such folder")
+        raise ModelError(
+            f"{spec.model!r}: expected a folder or an id on the Hugging Face Hub, found no such "
+            "folder"
+        )
     return _of_hub(spec)
 
 
@@ -211,25 +258,35 @@ def _of_folder(spec: ModelSpec, folder: Path) -> Origin:
     from safetensors import SafetensorError, safe_open
 
     if spec.revision is not None:
-        raise ModelError(f"{spec.model}: is a folder, and revision {spec.revision!r} means nothing there")
+        raise ModelError(
+            f"{spec.model}: is a folder, and revision {spec.revision!r} means nothing there"
+        )
     present = sorted(path.name for path in folder.iterdir())
     if "config.json" not in present and weight_files.ADAPTER not in present:
-        raise ModelError(f"{spec.model}: expected config.json of a model, found {_instead(folder, present)}")
+        raise ModelError(
+            f"{spec.model}: expected config.json of a model, found {_instead(folder, present)}"
+        )
 
     def fetch(name: str) -> Path | None:
         return folder / name if (folder / name).is_file() else None
 
     config_bounds.check_files(str(folder), None)
-    weights = weight_files.weight_files(spec.model, fetch, present, require_safetensors=spec.require_safetensors)
+    weights = weight_files.weight_files(
+        spec.model, fetch, present, require_safetensors=spec.require_safetensors
+    )
     for path in weights.paths if weights.format == weight_files.SAFETENSORS else ():
         try:
             safe_open(path, "np").keys()
         except (SafetensorError, OSError) as error:
-            raise ModelError(f"{path}: expected safetensors, found a broken file: {line(error)}") from error
+            raise ModelError(
+                f"{path}: expected safetensors, found a broken file: {line(error)}"
+            ) from error
     return Origin(
         path=str(folder),
         revision=None,
-        fingerprint=_digest(weight_files.content_hashes(folder, weights, with_code=spec.trust_remote_code)),
+        fingerprint=_digest(
+            weight_files.content_hashes(folder, weights, with_code=spec.trust_remote_code)
+        ),
         weights=weights,
     )
 
@@ -248,13 +305,19 @@ def _of_hub(spec: ModelSpec) -> Origin:
     from huggingface_hub import errors, hf_hub_download
 
     try:
-        commit = Path(hf_hub_download(spec.model, "config.json", revision=spec.revision)).parent.name
+        commit = Path(
+            hf_hub_download(spec.model, "config.json", revision=spec.revision)
+        ).parent.name
     except errors.EntryNotFoundError as error:
         present = [] if isinstance(error, errors.LocalEntryNotFoundError) else _listed(spec)
         if weight_files.ADAPTER in present:
-            raise ModelError(f"{spec.model}: holds an adapter, not a whole model: {weight_files.MERGE}") from error
+            raise ModelError(
+                f"{spec.model}: holds an adapter, not a whole model: {weight_files.MERGE}"
+            ) from error
         if not (kind := weight_files.foreign(present)).startswith("none"):
-            raise ModelError(f"{spec.model}: expected config.json of a model, found {kind}") from error
+            raise ModelError(
+                f"{spec.model}: expected config.json of a model, found {kind}"
+            ) from error
         raise ModelError(f"{spec.model}: {_why(spec, error)}") from error
     except Exception as error:
         raise ModelError(f"{spec.model}: {_why(spec, error)}") from error
@@ -272,7 +335,9 @@ def _of_hub(spec: ModelSpec) -> Origin:
         except Exception as error:
             raise ModelError(f"{spec.model}: {name}: {_why(spec, error)}") from error
 
-    weights = weight_files.weight_files(spec.model, fetch, _Listing(spec), require_safetensors=spec.require_safetensors)
+    weights = weight_files.weight_files(
+        spec.model, fetch, _Listing(spec), require_safetensors=spec.require_safetensors
+    )
     return Origin(spec.model, commit, _digest([spec.model, commit]), weights)
 
 
@@ -307,11 +372,15 @@ def _why(spec: ModelSpec, error: Exception) -> str:
     from huggingface_hub import errors
 
     reasons = {  # the particular before the general
-        errors.GatedRepoError: "is gated: accept its terms on its page on the Hub, then `hf auth login`",
-        errors.RepositoryNotFoundError: "no such folder, no such model on the Hub (a private one: `hf auth login`)",
+        errors.GatedRepoError: "is gated: accept its terms on its page on the Hub, then `hf "
+        "auth login`",
+        errors.RepositoryNotFoundError: "no such folder, no such model on the Hub (a private "
+        "one: `hf auth login`)",
         errors.RevisionNotFoundError: f"no revision {spec.revision!r} on the Hub",
-        errors.LocalEntryNotFoundError: "no such folder, not in the cache, and no network to the Hub (or HF_HUB_OFFLINE)",
-        errors.EntryNotFoundError: "expected config.json of a model, which its repository on the Hub does not have",
+        errors.LocalEntryNotFoundError: "no such folder, not in the cache, and no network to "
+        "the Hub (or HF_HUB_OFFLINE)",
+        errors.EntryNotFoundError: "expected config.json of a model, which its repository on "
+        "the Hub does not have",
     }
     return next((text for kind, text in reasons.items() if isinstance(error, kind)), line(error))
 
@@ -322,7 +391,8 @@ def _digest(parts: list[str]) -> str:
 
 @contextmanager
 def _no_conversion() -> Iterator[None]:
-    """transformers asks the Hub to convert pickled weights, in a thread of its own: nobody asked for that."""
+    """transformers asks the Hub to convert pickled weights, in a thread of its own: nobody asked
+    for that."""
     name = "DISABLE_SAFETENSORS_CONVERSION"
     before = os.environ.get(name)
     os.environ[name] = "1"

@@ -1,1 +1,2 @@
-"""What is asked: cells of language and age, label schemas, settings, the paper's printed numbers. Words only."""
+"""What is asked: cells of language and age, label schemas, settings, the paper's printed numbers.
+Words only."""

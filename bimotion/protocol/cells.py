@@ -1,8 +1,9 @@
 """Languages, age groups, and the cells (language x age group) that everything is measured in.
 
-Terms after arXiv 2306.14517, section 3: L = {eng, zho} and Cantonese (yue); elderly are speakers aged 60 and over,
-adults are 20 to 59. Languages are ISO 639-3 codes. German, Persian and Urdu are no part of the paper: their cells are the
-targets of the unsupervised cross-lingual setting (arXiv 2108.08663), and no union of BiMotion holds them.
+Terms after arXiv 2306.14517, section 3: L = {eng, zho} and Cantonese (yue); elderly are speakers
+aged 60 and over, adults are 20 to 59. Languages are ISO 639-3 codes. German, Persian and Urdu are
+no part of the paper: their cells are the targets of the unsupervised cross-lingual setting (arXiv
+2108.08663), and no union of BiMotion holds them.
 """
 
 from dataclasses import dataclass
@@ -10,9 +11,13 @@ from dataclasses import dataclass
 from bimotion.errors import UnknownName
 
 LANGUAGES = {
-    "eng": "English", "zho": "Mandarin", "yue": "Cantonese",
-    "deu": "German", "fas": "Persian", "urd": "Urdu",
-}  # fmt: skip
+    "eng": "English",
+    "zho": "Mandarin",
+    "yue": "Cantonese",
+    "deu": "German",
+    "fas": "Persian",
+    "urd": "Urdu",
+}
 AGE_GROUPS = {"eld": "elderly", "adu": "adults"}
 ELDERLY_FROM_YEARS = 60
 ADULT_FROM_YEARS = 20
@@ -34,7 +39,9 @@ class Cell:
         """Cell of a name such as `zho_adu`; raises UnknownName."""
         language, _, age_group = name.partition("_")
         if language not in LANGUAGES or age_group not in AGE_GROUPS:
-            raise UnknownName("cell", name, (f"{lang}_{age}" for lang in LANGUAGES for age in AGE_GROUPS))
+            raise UnknownName(
+                "cell", name, (f"{lang}_{age}" for lang in LANGUAGES for age in AGE_GROUPS)
+            )
         return cls(language, age_group)
 
     def __str__(self) -> str:
@@ -59,7 +66,8 @@ EXTENSION_CELLS = (Cell("deu", "adu"), Cell("fas", "adu"), Cell("urd", "adu"))
 
 
 def union(name: str) -> tuple[Cell, ...]:
-    """Cells that a name stands for: a cell, a language, an age group of BiMotion, or `all` (of BiMotion).
+    """Cells that a name stands for: a cell, a language, an age group of BiMotion, or `all` (of
+    BiMotion).
 
     >>> [str(cell) for cell in union("eld")]
     ['eng_eld', 'zho_eld']

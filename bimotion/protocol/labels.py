@@ -1,7 +1,7 @@
 """The label space of 13 emotions, and the schemas under which clips are scored.
 
-Two steps, never one: a corpus's native code becomes canonical emotions in the corpus's own file; a schema turns
-canonical emotions into the classes of a task, and says why a clip has none.
+Two steps, never one: a corpus's native code becomes canonical emotions in the corpus's own file; a
+schema turns canonical emotions into the classes of a task, and says why a clip has none.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,23 +12,49 @@ import numpy as np
 from bimotion.errors import UnknownName
 
 EMOTIONS = (
-    "sadness", "fear", "angry", "happiness", "disgust", "neutral", "surprise",
-    "positive", "negative", "excitement", "frustrated", "other", "unknown",
-)  # fmt: skip
-"""Canonical emotions in the order of the paper's 13 outputs (arXiv 2306.14517 and its published code)."""
+    "sadness",
+    "fear",
+    "angry",
+    "happiness",
+    "disgust",
+    "neutral",
+    "surprise",
+    "positive",
+    "negative",
+    "excitement",
+    "frustrated",
+    "other",
+    "unknown",
+)
+"""Canonical emotions in the order of the paper's 13 outputs (arXiv 2306.14517 and its published
+code)."""
 
 VALENCE = {
-    "happiness": "positive", "excitement": "positive", "positive": "positive",
+    "happiness": "positive",
+    "excitement": "positive",
+    "positive": "positive",
     "neutral": "neutral",
-    "sadness": "negative", "fear": "negative", "angry": "negative", "disgust": "negative", "frustrated": "negative",
+    "sadness": "negative",
+    "fear": "negative",
+    "angry": "negative",
+    "disgust": "negative",
+    "frustrated": "negative",
     "negative": "negative",
-}  # fmt: skip
-"""Emotion -> valence, by the sign of pleasantness in Russell's circumplex (1980, doi 10.1037/h0077714). Surprise has
-either sign, other and unknown have none: they are left out. CSED's positive / negative are valence labels already."""
+}
+"""Emotion -> valence, by the sign of pleasantness in Russell's circumplex (1980, doi
+10.1037/h0077714). Surprise has either sign, other and unknown have none: they are left out. CSED's
+positive / negative are valence labels already."""
 
 
-FOUR = {"angry": "angry", "happiness": "happiness", "excitement": "happiness", "neutral": "neutral", "sadness": "sadness"}
-"""Emotion -> class of the four that cross-lingual work shares; IEMOCAP's excitement counts as happiness there."""
+FOUR = {
+    "angry": "angry",
+    "happiness": "happiness",
+    "excitement": "happiness",
+    "neutral": "neutral",
+    "sadness": "sadness",
+}
+"""Emotion -> class of the four that cross-lingual work shares; IEMOCAP's excitement counts as
+happiness there."""
 
 
 def check_emotions(names: Iterable[str]) -> tuple[str, ...]:
@@ -57,8 +83,9 @@ def multi_hot(names: Iterable[str], classes: Sequence[str] = EMOTIONS) -> np.nda
 class LabelSchema:
     """The classes of a task and how canonical emotions become them.
 
-    `classes`: names in order. `mapping`: canonical emotion -> class; an emotion outside it is left out.
-    `exclusive`: a clip has one class or none; otherwise any number (0 to all) of the classes its corpus annotates.
+    `classes`: names in order. `mapping`: canonical emotion -> class; an emotion outside it is left
+    out. `exclusive`: a clip has one class or none; otherwise any number (0 to all) of the classes
+    its corpus annotates.
     """
 
     name: str
@@ -72,10 +99,14 @@ class LabelSchema:
         found = {self.mapping[emotion] for emotion in emotions if emotion in self.mapping}
         return tuple(name for name in self.classes if name in found)
 
-    def left_out(self, emotions: Iterable[str], annotated: Iterable[str] | None = None) -> str | None:
-        """Why a clip with these emotions has no reference under this schema, or None where it has one.
+    def left_out(
+        self, emotions: Iterable[str], annotated: Iterable[str] | None = None
+    ) -> str | None:
+        """Why a clip with these emotions has no reference under this schema, or None where it has
+        one.
 
-        `annotated`: emotions of its corpus, which must give two classes: of one alone every prediction would be right.
+        `annotated`: emotions of its corpus, which must give two classes: of one alone every
+        prediction would be right.
 
         >>> SCHEMAS["valence"].left_out(["happiness", "fear"])
         'mixed: positive and negative'
@@ -87,7 +118,11 @@ class LabelSchema:
         if not self.exclusive:
             return None
         if annotated is not None and len(known := self.annotated(annotated)) < 2:
-            return f"its corpus has one class alone: {known[0]}" if known else "its corpus has no class"
+            return (
+                f"its corpus has one class alone: {known[0]}"
+                if known
+                else "its corpus has no class"
+            )
         emotions = tuple(emotions)
         classes = self.annotated(emotions)
         if len(classes) == 1:
@@ -103,7 +138,9 @@ class LabelSchema:
         [0, 1, -1]
         """
         present = multi_hot(self.annotated(emotions), self.classes)
-        return np.where(multi_hot(self.annotated(annotated), self.classes) == 1, present, -1).astype(np.int8)
+        return np.where(
+            multi_hot(self.annotated(annotated), self.classes) == 1, present, -1
+        ).astype(np.int8)
 
 
 SCHEMAS = {
@@ -111,7 +148,9 @@ SCHEMAS = {
     for schema in (
         LabelSchema("emotion", "1", EMOTIONS, {name: name for name in EMOTIONS}, exclusive=False),
         LabelSchema("valence", "1", ("positive", "neutral", "negative"), VALENCE, exclusive=True),
-        LabelSchema("four", "1", ("angry", "happiness", "neutral", "sadness"), FOUR, exclusive=True),
+        LabelSchema(
+            "four", "1", ("angry", "happiness", "neutral", "sadness"), FOUR, exclusive=True
+        ),
     )
 }
 

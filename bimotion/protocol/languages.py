@@ -1,8 +1,10 @@
-"""How far apart two languages are, by typological databases: languages.tsv, which says where its numbers come from.
+"""How far apart two languages are, by typological databases: languages.tsv, which says where its
+numbers come from.
 
-A distance is the share of binary features on which two languages differ, of those known of both. `phonology` (tone, voicing,
-rounded vowels, ...) is the nearest to what speech models hear, and the headline; it rests on 24 or 25 features, so one feature
-moves it by 4 points. Section 6.3 of arXiv 2306.14517 argues by such closeness, without a number.
+A distance is the share of binary features on which two languages differ, of those known of both.
+`phonology` (tone, voicing, rounded vowels, ...) is the nearest to what speech models hear, and the
+headline; it rests on 24 or 25 features, so one feature moves it by 4 points. Section 6.3 of arXiv
+2306.14517 argues by such closeness, without a number.
 """
 
 import csv
@@ -19,22 +21,34 @@ KINDS = ("phonology", "syntax", "inventory")
 @cache
 def _table() -> dict[frozenset[str], dict[str, tuple[int, int]]]:
     """Two languages -> kind -> features that differ, features known."""
-    lines = (resources.files("bimotion.protocol") / "languages.tsv").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (resources.files("bimotion.protocol") / "languages.tsv")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     rows = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
     return {
-        frozenset((row["one"], row["other"])): {kind: (int(row[f"{kind}_differ"]), int(row[f"{kind}_known"])) for kind in KINDS}
+        frozenset((row["one"], row["other"])): {
+            kind: (int(row[f"{kind}_differ"]), int(row[f"{kind}_known"])) for kind in KINDS
+        }
         for row in rows
     }
 
 
 def distance(one: str, other: str, kind: str = "phonology") -> float | None:
-    """In [0, 1], of languages by their ISO 639-3 codes; None where the sources know nothing of one. Raises UnknownName.
+    """In [0, 1], of languages by their ISO 639-3 codes; None where the sources know nothing of one.
+    Raises UnknownName.
 
-    >>> distance("yue", "zho"), round(distance("yue", "eng"), 3), distance("eng", "urd"), distance("eng", "eng")
+    >>> distance("yue", "zho"), round(distance("yue", "eng"), 3), distance("eng",
+    ...     "urd"), distance("eng", "eng")
     (0.12, 0.292, None, 0.0)
     """
     languages = sorted(set().union(*_table()))
-    for name, kind_of_name, known in ((one, "language", languages), (other, "language", languages), (kind, "distance", KINDS)):
+    for name, kind_of_name, known in (
+        (one, "language", languages),
+        (other, "language", languages),
+        (kind, "distance", KINDS),
+    ):
         if name not in known:
             raise UnknownName(kind_of_name, name, known)
     if one == other:
@@ -44,9 +58,11 @@ def distance(one: str, other: str, kind: str = "phonology") -> float | None:
 
 
 def distance_from(train: Iterable[Cell], test: Cell, kind: str = "phonology") -> float | None:
-    """Of a test cell's language from the other languages of a training set, their mean; None where there are none.
+    """Of a test cell's language from the other languages of a training set, their mean; None where
+    there are none.
 
-    >>> distance_from([Cell("yue", "adu"), Cell("zho", "adu"), Cell("zho", "eld")], Cell("yue", "adu"))
+    >>> distance_from([Cell("yue", "adu"), Cell("zho", "adu"), Cell("zho", "eld")], Cell("yue",
+    ...     "adu"))
     0.12
     """
     others = sorted({cell.language for cell in train} - {test.language})

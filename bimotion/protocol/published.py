@@ -13,8 +13,9 @@ PUBLISHED = {
     ("cross-age", "augmentation"): (66.96, 75.47, 59.93, 97.00),
     ("cross-lingual", "augmentation"): (54.55, 74.13, 54.84, 95.82),
 }
-"""(transfer, method) -> weighted F1 in % of XLSR-53 for eng_eld, eng_adu, zho_eld, zho_adu, as printed in the paper. Means
-are ours: the printed 57.34 of Table 4's cross-lingual row is not the mean of its row, 69.84; the other printed means are."""
+"""(transfer, method) -> weighted F1 in % of XLSR-53 for eng_eld, eng_adu, zho_eld, zho_adu, as
+printed in the paper. Means are ours: the printed 57.34 of Table 4's cross-lingual row is not the
+mean of its row, 69.84; the other printed means are."""
 DISTANCE_TESTS = ("yue_adu", "eng_adu", "zho_adu")
 PUBLISHED_DISTANCE = {
     "yue_adu+eng_adu+zho_adu": (47.59, 92.61, 93.75),

@@ -1,7 +1,8 @@
-"""What is trained on what, and tested on what: the three ways of transfer of arXiv 2306.14517, section 3, and more languages.
+"""What is trained on what, and tested on what: the three ways of transfer of arXiv 2306.14517,
+section 3, and more languages.
 
-A Setting names cells only. Each distinct training set is fitted once and serves every setting that needs it: over
-BiMotion nine sets (4 cells, 2 languages, 2 ages, everything) serve Tables 3 and 4.
+A Setting names cells only. Each distinct training set is fitted once and serves every setting that
+needs it: over BiMotion nine sets (4 cells, 2 languages, 2 ages, everything) serve Tables 3 and 4.
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,8 @@ TRACKS = ("probe", "finetune", "zero-shot")
 """How a model is used."""
 METHODS = ("inference", "augmentation", "distance", "extension", "cantonese", "zero-shot")
 BY_TRAINING_SET = ("distance", "extension", "cantonese")
-"""Methods in which several settings share transfer and test cell: `Setting.train_names` tells them apart."""
+"""Methods in which several settings share transfer and test cell: `Setting.train_names` tells them
+apart."""
 CROSS = ("cross-age", "cross-lingual", "cross-all")
 TRANSFERS = ("in-group", *CROSS, "zero-shot")
 
@@ -26,9 +28,9 @@ class Setting:
     """Train on the train parts of some cells, test on the test part of one.
 
     transfer   how the training cells relate to the test cell
-    method     `inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4); `distance`: Cantonese
-               with other languages (Table 5); `extension`: English to German, Persian, Urdu; `cantonese`: one cell to
-               Cantonese; `zero-shot`: nothing is trained
+    method     `inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4);
+               `distance`: Cantonese with other languages (Table 5); `extension`: English to German,
+               Persian, Urdu; `cantonese`: one cell to Cantonese; `zero-shot`: nothing is trained
     corpora    the only corpora that it uses, for training and for testing; None: all
     """
 
@@ -46,7 +48,8 @@ class Setting:
 
     @property
     def train_names(self) -> tuple[str, ...]:
-        """Names of the training cells, as scores have them. Those of `extension` differ in their corpora: `eng_adu@iemocap`."""
+        """Names of the training cells, as scores have them. Those of `extension` differ in their
+        corpora: `eng_adu@iemocap`."""
         if self.method == "extension" and self.corpora:
             sources = "+".join(name for name in self.corpora if name not in EXTENSION_CORPORA)
             return tuple(f"{cell}@{sources}" for cell in self.train)
@@ -67,7 +70,9 @@ def inference(cells: Iterable[Cell]) -> list[Setting]:
     return [
         Setting(transfer, "inference", (source,), cell)
         for cell in cells
-        for transfer, source in zip(CROSS, (cell.cross_age(), cell.cross_lingual(), cell.cross_all()), strict=True)
+        for transfer, source in zip(
+            CROSS, (cell.cross_age(), cell.cross_lingual(), cell.cross_all()), strict=True
+        )
     ]
 
 
@@ -81,7 +86,9 @@ def augmentation(cells: Iterable[Cell]) -> list[Setting]:
         Setting(transfer, "augmentation", train, cell)
         for cell in cells
         for transfer, train in zip(
-            CROSS, (groups.union(cell.language), groups.union(cell.age_group), groups.union("all")), strict=True
+            CROSS,
+            (groups.union(cell.language), groups.union(cell.age_group), groups.union("all")),
+            strict=True,
         )
     ]
 
@@ -90,14 +97,21 @@ DISTANCE_CORPORA = ("esd", "yuemotion")
 
 
 def distance() -> list[Setting]:
-    """Table 5: Cantonese adults alone, with English, with Mandarin, with both; of English and Mandarin, ESD only.
+    """Table 5: Cantonese adults alone, with English, with Mandarin, with both; of English and
+    Mandarin, ESD only.
 
     >>> [setting.training_set for setting in distance()][1]
     'yue_adu+eng_adu@esd+yuemotion'
     """
     yue, eng, zho = Cell("yue", "adu"), Cell("eng", "adu"), Cell("zho", "adu")
     return [
-        Setting("in-group" if train == (test,) else "cross-lingual", "distance", train, test, DISTANCE_CORPORA)
+        Setting(
+            "in-group" if train == (test,) else "cross-lingual",
+            "distance",
+            train,
+            test,
+            DISTANCE_CORPORA,
+        )
         for train in ((yue,), (yue, eng), (yue, zho), (yue, eng, zho))
         for test in train
     ]
@@ -105,29 +119,41 @@ def distance() -> list[Setting]:
 
 EXTENSION_CORPORA = ("emo_db", "shemo", "urdu")
 EXTENSION_SOURCES = (("iemocap",), ("crema_d",), None)
-"""English corpora to train on, as the literature does: IEMOCAP, CREMA-D; None: all English adults of BiMotion."""
+"""English corpora to train on, as the literature does: IEMOCAP, CREMA-D; None: all English adults
+of BiMotion."""
 
 
 def extension() -> list[Setting]:
-    """The literature's cross-lingual setting (arXiv 2108.08663): English adults to EMO-DB, ShEMO and URDU, and in-group.
+    """The literature's cross-lingual setting (arXiv 2108.08663): English adults to EMO-DB, ShEMO
+    and URDU, and in-group.
 
     All three tests of a source share one training.
 
-    >>> [setting.training_set for setting in extension()][2:5]
-    ['eng_adu@iemocap+emo_db+shemo+urdu', 'eng_adu@crema_d+emo_db+shemo+urdu', 'eng_adu@crema_d+emo_db+shemo+urdu']
-    >>> {setting.train_names for setting in extension()} >= {("eng_adu@iemocap",), ("eng_adu",), ("deu_adu",)}
+    >>> [setting.training_set for setting in extension()][3]
+    'eng_adu@crema_d+emo_db+shemo+urdu'
+    >>> {setting.train_names for setting in extension()} >= {("eng_adu@iemocap",), ("eng_adu",),
+    ...     ("deu_adu",)}
     True
     """
     cross = [
-        Setting("cross-lingual", "extension", (Cell("eng", "adu"),), cell, source and (*source, *EXTENSION_CORPORA))
+        Setting(
+            "cross-lingual",
+            "extension",
+            (Cell("eng", "adu"),),
+            cell,
+            source and (*source, *EXTENSION_CORPORA),
+        )
         for source in EXTENSION_SOURCES
         for cell in groups.EXTENSION_CELLS
     ]
-    return cross + [Setting("in-group", "extension", (cell,), cell) for cell in groups.EXTENSION_CELLS]
+    return cross + [
+        Setting("in-group", "extension", (cell,), cell) for cell in groups.EXTENSION_CELLS
+    ]
 
 
 def cantonese() -> list[Setting]:
-    """Cross-group inference into both cells of YueMotion: from each other, and from each cell of BiMotion.
+    """Cross-group inference into both cells of YueMotion: from each other, and from each cell of
+    BiMotion.
 
     >>> [(setting.transfer, str(setting.train[0])) for setting in cantonese()][:3]
     [('in-group', 'yue_adu'), ('cross-age', 'yue_eld'), ('cross-lingual', 'eng_adu')]
@@ -135,7 +161,10 @@ def cantonese() -> list[Setting]:
     found = []
     for cell in groups.YUEMOTION_CELLS:
         sources = [("in-group", cell), ("cross-age", cell.cross_age())]
-        for transfer, age_group in (("cross-lingual", cell.age_group), ("cross-all", cell.cross_age().age_group)):
+        for transfer, age_group in (
+            ("cross-lingual", cell.age_group),
+            ("cross-all", cell.cross_age().age_group),
+        ):
             sources += [(transfer, Cell(language, age_group)) for language in ("eng", "zho")]
         found += [Setting(transfer, "cantonese", (source,), cell) for transfer, source in sources]
     return found
@@ -149,15 +178,23 @@ PROTOCOLS = {
     "distance": distance(),
     "extension": extension(),
     "cantonese": cantonese(),
-    "all": BASELINE + inference(groups.BIMOTION_CELLS) + augmentation(groups.BIMOTION_CELLS) + distance(),
+    "all": BASELINE
+    + inference(groups.BIMOTION_CELLS)
+    + augmentation(groups.BIMOTION_CELLS)
+    + distance(),
 }
-"""Name -> settings. The baseline row of Tables 3 and 4 is part of each of theirs; `all` is the paper's, Tables 3 to 5."""
+"""Name -> settings. The baseline row of Tables 3 and 4 is part of each of theirs; `all` is the
+paper's, Tables 3 to 5."""
 
 
-def settings(protocol: str, cells: Iterable[Cell] | None = None, *, trains: bool = True) -> list[Setting]:
-    """Settings of a named protocol, of those that test on some cells (None: on any). Raises UnknownName.
+def settings(
+    protocol: str, cells: Iterable[Cell] | None = None, *, trains: bool = True
+) -> list[Setting]:
+    """Settings of a named protocol, of those that test on some cells (None: on any). Raises
+    UnknownName.
 
-    `trains`: False for a model that is used as it is: one setting for each distinct test set, trained on nothing.
+    `trains`: False for a model that is used as it is: one setting for each distinct test set,
+    trained on nothing.
 
     >>> plan = settings("all")
     >>> len(plan), len({setting.training_set for setting in plan})

@@ -1,8 +1,9 @@
 """Predictions for one test set as arrays, and every metric of it.
 
-The prediction is the arg-max over the classes that the corpus annotates, and no class at all where each has probability 0.
-The reference of a multi-label clip is its first positive. A clip without any positive counts as the first annotated class in
-the paper's metric, weighted F1 (`numpy.argmax` of zeros, there as here); the other metrics leave such clips out.
+The prediction is the arg-max over the classes that the corpus annotates, and no class at all where
+each has probability 0. The reference of a multi-label clip is its first positive. A clip without
+any positive counts as the first annotated class in the paper's metric, weighted F1 (`numpy.argmax`
+of zeros, there as here); the other metrics leave such clips out.
 """
 
 from collections.abc import Iterable
@@ -34,8 +35,8 @@ class ClipPredictions:
     probabilities: np.ndarray
 
     def outside(self, trained: Iterable[int]) -> float:
-        """Share of the clips none of whose positive classes was trained: no prediction of theirs can be right. Clips without
-        any positive class count among all clips, not among these."""
+        """Share of the clips none of whose positive classes was trained: no prediction of theirs
+        can be right. Clips without any positive class count among all clips, not among these."""
         present = self.reference == 1
         missed = present.any(axis=1) & ~present[:, list(trained)].any(axis=1)
         return float(missed.mean())
@@ -46,16 +47,22 @@ class ClipPredictions:
         return [place for place in self.candidates if (self.targets == place).any()]
 
     def paper_metrics(self, schema: LabelSchema) -> dict[str, float | None]:
-        """The paper's metric, over all clips: its single form and, where clips can have several labels, its multi form."""
+        """The paper's metric, over all clips: its single form and, where clips can have several
+        labels, its multi form."""
         values = {"weighted_f1": metrics.weighted_f1(self.targets, self.predictions, self.scored)}
         if not schema.exclusive:
             present, said = self.reference == 1, (self.probabilities > 0.5) & (self.reference != -1)
-            values["weighted_f1_multi"] = metrics.weighted_f1_multi(present[:, self.candidates], said[:, self.candidates])
+            values["weighted_f1_multi"] = metrics.weighted_f1_multi(
+                present[:, self.candidates], said[:, self.candidates]
+            )
         return values
 
     def standard_metrics(self) -> dict[str, float | None]:
         """All other metrics over the whole test set."""
-        return {name: metric(self.targets, self.predictions, self.scored) for name, metric in metrics.OTHERS.items()}
+        return {
+            name: metric(self.targets, self.predictions, self.scored)
+            for name, metric in metrics.OTHERS.items()
+        }
 
     def by_label(self, schema: LabelSchema) -> dict[str, float | None]:
         """Binary F1 of each class."""
@@ -63,15 +70,18 @@ class ClipPredictions:
         return {f"f1_{schema.classes[place]}": value for place, value in values.items()}
 
     def confusion(self) -> np.ndarray:
-        """Clips with a positive class by that class (rows, `candidates`) and by what was predicted (columns, `candidates`, then
-        none); shape (n, n + 1)."""
+        """Clips with a positive class by that class (rows, `candidates`) and by what was predicted
+        (columns, `candidates`, then none); shape (n, n + 1)."""
         marked = (self.reference == 1).any(axis=1)
         return metrics.confusion(self.targets[marked], self.predictions[marked], self.candidates)
 
 
 def test_set(rows: pd.DataFrame, corpus: str | None) -> ClipPredictions:
-    """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own candidates."""
-    probabilities, reference = (np.stack(rows[name].to_numpy()) for name in ("probabilities", "reference"))
+    """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own
+    candidates."""
+    probabilities, reference = (
+        np.stack(rows[name].to_numpy()) for name in ("probabilities", "reference")
+    )
     annotated = reference != -1
     offered = np.where(annotated, probabilities, -1.0)
     return ClipPredictions(

@@ -1,4 +1,5 @@
-"""The record of test clips that a model heard in training (evaluation/equal_samples.py finds them)."""
+"""The record of test clips that a model heard in training (evaluation/equal_samples.py finds
+them)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ class Duplicates:
 def summary(found: Iterable[Duplicates]) -> list[str]:
     """A line a test set that has any, of the training set that holds most of them.
 
-    >>> summary([Duplicates("zho_eld", "zho_eld", "csed", 400, 24, 5), Duplicates("zho_adu", "zho_eld", "csed", 400, 0, 0)])
+    >>> summary([Duplicates("zho_eld", "zho_eld", "csed", 400, 24, 5), Duplicates("zho_adu",
+    ...     "zho_eld", "csed", 400, 0, 0)])
     ['zho_eld, csed: 24 of 400, 5 of them under another label (trained on zho_eld)']
     """
     most: dict[tuple[str, str], Duplicates] = {}
@@ -38,7 +40,7 @@ def summary(found: Iterable[Duplicates]) -> list[str]:
         if one.n_duplicated > (known.n_duplicated if known else 0):
             most[one.test, one.corpus] = one
     return [
-        f"{one.test}, {one.corpus}: {one.n_duplicated} of {one.n_test}, {one.n_contradicting} of them under another label "
-        f"(trained on {one.train})"
+        f"{one.test}, {one.corpus}: {one.n_duplicated} of {one.n_test}, {one.n_contradicting} "
+        f"of them under another label (trained on {one.train})"
         for one in most.values()
     ]

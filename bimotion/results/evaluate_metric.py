@@ -1,7 +1,8 @@
-"""The scores of one test set as a metric of Hugging Face `evaluate`, computed by scoring.py and metrics.py themselves.
+"""The scores of one test set as a metric of Hugging Face `evaluate`, computed by scoring.py and
+metrics.py themselves.
 
-`evaluate.load(bimotion.results.evaluate_metric.__file__)` works offline, like any metric's script; `evaluate` takes seconds to
-import, and nothing else in the package imports it.
+`evaluate.load(bimotion.results.evaluate_metric.__file__)` works offline, like any metric's script;
+`evaluate` takes seconds to import, and nothing else in the package imports it.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,13 @@ from bimotion.protocol.labels import LabelSchema, schema_named
 from bimotion.results.metrics import OTHERS
 from bimotion.results.scoring import test_set
 
-_DESCRIPTION = """Weighted F1 of cross-age, cross-lingual speech emotion recognition (single and multi-label form), macro F1,
-unweighted average recall, accuracy and the F1 of each class: over the classes annotated and present in the test set."""
+_DESCRIPTION = """Weighted F1 of cross-age, cross-lingual speech emotion recognition (single and
+multi-label form), macro F1, unweighted average recall, accuracy and the F1 of each class: over the
+classes annotated and present in the test set."""
 
 _CITATION = """@inproceedings{cahyawijaya2023cross,
-  title={Cross-Lingual Cross-Age Group Adaptation for Low-Resource Elderly Speech Emotion Recognition},
+  title={Cross-Lingual Cross-Age Group Adaptation for Low-Resource Elderly Speech Emotion
+    Recognition},
   author={Cahyawijaya, Samuel and others},
   booktitle={INTERSPEECH},
   year={2023},
@@ -28,33 +31,52 @@ _CITATION = """@inproceedings{cahyawijaya2023cross,
 
 _INPUTS = """
 Args:
-    predictions: probability of each class of the schema for each clip, in the schema's order, in [0, 1]
+    predictions: probability of each class of the schema for each clip, in the schema's order,
+        in [0, 1]
     references: 1 present, 0 absent, -1 not annotated by the clip's corpus, for each class
-    schema: `emotion` (13 classes, any number of them present, the default), `valence` (3) or `four` (4)
+    schema: `emotion` (13 classes, any number of them present, the default), `valence` (3) or
+        `four` (4)
 Returns:
-    metric -> value in [0, 1], or None where it is undefined (no clip with any class present). Of clips with none present,
+    metric -> value in [0, 1], or None where it is undefined (no clip with any class present).
+    Of clips with none present,
     weighted_f1 alone counts them, as the first class annotated, as the paper's code does.
 """
 
 
-def values(probabilities: np.ndarray, reference: np.ndarray, schema: LabelSchema) -> dict[str, float | None]:
+def values(
+    probabilities: np.ndarray, reference: np.ndarray, schema: LabelSchema
+) -> dict[str, float | None]:
     """All metrics of one test set; both arrays of shape (n, len(schema.classes)).
 
-    Raises ValueError for another shape, for a mark that is not 1, 0 or -1, and for what is no probability.
+    Raises ValueError for another shape, for a mark that is not 1, 0 or -1, and for what is no
+    probability.
 
-    >>> found = values([[0.8, 0.1, 0.1], [0.3, 0.3, 0.4]], [[1, 0, 0], [0, 1, 0]], schema_named("valence"))
+    >>> found = values([[0.8, 0.1, 0.1], [0.3, 0.3, 0.4]], [[1, 0, 0], [0, 1, 0]],
+    ...     schema_named("valence"))
     >>> found["accuracy"], found["weighted_f1"], found["f1_neutral"]
     (0.5, 0.5, 0.0)
     """
     probabilities = _rows("predictions", probabilities, schema)
     reference = _rows("references", reference, schema)
     if len(probabilities) != len(reference):
-        raise ValueError(f"expected as many predictions as references, found {len(probabilities)} and {len(reference)}")
+        raise ValueError(
+            f"expected as many predictions as references, found {len(probabilities)} and "
+            f"{len(reference)}"
+        )
     if not np.isin(reference, (-1, 0, 1)).all():
-        raise ValueError(f"references: expected 1, 0 or -1 for each class, found {np.setdiff1d(reference, (-1, 0, 1))[0]:g}")
+        raise ValueError(
+            "references: expected 1, 0 or -1 for each class, found "
+            f"{np.setdiff1d(reference, (-1, 0, 1))[0]:g}"
+        )
     if bad := probabilities[~((probabilities >= 0) & (probabilities <= 1))].tolist():
         raise ValueError(f"predictions: expected probabilities in [0, 1], found {bad[0]:g}")
-    table = pd.DataFrame({"probabilities": list(probabilities), "reference": list(reference.astype(np.int8)), "speaker": None})
+    table = pd.DataFrame(
+        {
+            "probabilities": list(probabilities),
+            "reference": list(reference.astype(np.int8)),
+            "speaker": None,
+        }
+    )
     found = test_set(table, None).paper_metrics(schema)
     marked = table[(reference == 1).any(axis=1)]
     if marked.empty:
@@ -71,13 +93,17 @@ def _rows(name: str, given: Sequence[Sequence[float]], schema: LabelSchema) -> n
     for place, row in enumerate(given):
         if np.shape(row) != (expected,):
             found = f"shape {np.shape(row)}" if np.ndim(row) != 1 else len(row)
-            raise ValueError(f"{name}[{place}]: expected {expected} numbers (schema {schema.name}), found {found}")
+            raise ValueError(
+                f"{name}[{place}]: expected {expected} numbers (schema {schema.name}), found "
+                f"{found}"
+            )
     return np.asarray(given, dtype=float)
 
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _INPUTS)
 class SpeechEmotion(evaluate.Metric):
-    """`compute(predictions=..., references=..., schema="emotion")`; `add` and `add_batch` as of every metric."""
+    """`compute(predictions=..., references=..., schema="emotion")`; `add` and `add_batch` as of
+    every metric."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(

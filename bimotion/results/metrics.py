@@ -1,10 +1,12 @@
 """Scores as pure functions of targets, predictions and an explicit list of classes.
 
-One prediction has several unweighted recalls, depending on which classes one counts (scikit-learn#26892): so `classes` is
-always an argument, never inferred. scikit-learn with `labels=classes, zero_division=0` is the oracle in the tests.
+One prediction has several unweighted recalls, depending on which classes one counts
+(scikit-learn#26892): so `classes` is always an argument, never inferred. scikit-learn with
+`labels=classes, zero_division=0` is the oracle in the tests.
 
-Single-label functions take arrays of class names or numbers, shape (n,); multi-label ones take 0/1 arrays, shape
-(n, len(classes)). All return a float in [0, 1], or None where the metric is undefined (no clip, no class).
+Single-label functions take arrays of class names or numbers, shape (n,); multi-label ones take 0/1
+arrays, shape (n, len(classes)). All return a float in [0, 1], or None where the metric is undefined
+(no clip, no class).
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -12,7 +14,9 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 
 
-def _counts(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> tuple[np.ndarray, ...]:
+def _counts(
+    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
+) -> tuple[np.ndarray, ...]:
     """True positives, predicted and true clips of each class; int64, shape (len(classes),)."""
     is_class = np.asarray(targets)[:, None] == np.asarray(classes)[None, :]
     said_class = np.asarray(predictions)[:, None] == np.asarray(classes)[None, :]
@@ -25,7 +29,8 @@ def _binary_counts(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.nda
 
 
 def _f1(hits: np.ndarray, said: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Binary F1 of each class, 2 TP / (2 TP + FP + FN); 0 where a class is neither there nor predicted."""
+    """Binary F1 of each class, 2 TP / (2 TP + FP + FN); 0 where a class is neither there nor
+    predicted."""
     return 2 * hits / np.maximum(said + true, 1)
 
 
@@ -33,8 +38,11 @@ def _weighted(values: np.ndarray, weights: np.ndarray) -> float | None:
     return float(values @ weights / weights.sum()) if weights.sum() else None
 
 
-def weighted_f1(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> float | None:
-    """Mean of the classes' binary F1 weighted by their clips: the paper's "single" form (arXiv 2306.14517, section 4).
+def weighted_f1(
+    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
+) -> float | None:
+    """Mean of the classes' binary F1 weighted by their clips: the paper's "single" form (arXiv
+    2306.14517, section 4).
 
     >>> weighted_f1(["a", "a", "b"], ["a", "b", "b"], ["a", "b"])
     0.6666666666666666
@@ -44,7 +52,8 @@ def weighted_f1(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[
 
 
 def weighted_f1_multi(targets: np.ndarray, predictions: np.ndarray) -> float | None:
-    """The same over 0/1 arrays, shape (n, n_classes): the paper's "multi" form (sigmoid > 0.5 for each label).
+    """The same over 0/1 arrays, shape (n, n_classes): the paper's "multi" form (sigmoid > 0.5 for
+    each label).
 
     >>> weighted_f1_multi([[1, 1], [0, 1]], [[1, 0], [0, 1]])
     0.7777777777777777
@@ -53,7 +62,9 @@ def weighted_f1_multi(targets: np.ndarray, predictions: np.ndarray) -> float | N
     return _weighted(_f1(hits, said, true), true)
 
 
-def macro_f1(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> float | None:
+def macro_f1(
+    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
+) -> float | None:
     """Unweighted mean of the classes' binary F1.
 
     >>> macro_f1([0, 0, 1], [0, 0, 0], [0, 1])
@@ -64,7 +75,8 @@ def macro_f1(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Has
 
 
 def uar(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> float | None:
-    """Unweighted average recall over the classes; a class without clips counts 0, so leave such classes out.
+    """Unweighted average recall over the classes; a class without clips counts 0, so leave such
+    classes out.
 
     >>> [uar([0, 0, 1, 1], [0, 2, 1, 1], classes) for classes in ([0, 1], [0, 1, 2], [0, 1, 2, 3])]
     [0.75, 0.5, 0.375]
@@ -73,7 +85,9 @@ def uar(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable
     return float((hits / np.maximum(true, 1)).mean()) if len(classes) and len(targets) else None
 
 
-def accuracy(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> float | None:
+def accuracy(
+    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
+) -> float | None:
     """Share of clips predicted right; `classes` is not used (all metrics are called alike).
 
     >>> accuracy([0, 1], [0, 0], [0, 1])
@@ -82,7 +96,9 @@ def accuracy(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Has
     return float((np.asarray(targets) == np.asarray(predictions)).mean()) if len(targets) else None
 
 
-def label_f1(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> dict[Hashable, float]:
+def label_f1(
+    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
+) -> dict[Hashable, float]:
     """Binary F1 of each class.
 
     >>> label_f1([0, 0, 1], [0, 0, 0], [0, 1])
@@ -91,18 +107,28 @@ def label_f1(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Has
     return dict(zip(classes, _f1(*_counts(targets, predictions, classes)).tolist(), strict=True))
 
 
-def confusion(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> np.ndarray:
-    """Clips of each class (rows) by what was predicted (columns); the last column: none of the classes. Clips of no class are
-    left out. int64, shape (len(classes), len(classes) + 1).
+def confusion(
+    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
+) -> np.ndarray:
+    """Clips of each class (rows) by what was predicted (columns); the last column: none of the
+    classes. Clips of no class are left out. int64, shape (len(classes), len(classes) + 1).
 
     >>> confusion(["a", "a", "b"], ["a", "b", None], ["a", "b"]).tolist()
     [[1, 1, 0], [0, 0, 1]]
     """
-    is_class, said_class = (np.asarray(given)[:, None] == np.asarray(classes)[None, :] for given in (targets, predictions))
+    is_class, said_class = (
+        np.asarray(given)[:, None] == np.asarray(classes)[None, :]
+        for given in (targets, predictions)
+    )
     said = np.column_stack([said_class, ~said_class.any(axis=1)])
     return is_class.T.astype(np.int64) @ said.astype(np.int64)
 
 
-OTHERS: dict[str, Callable[..., float | None]] = {"macro_f1": macro_f1, "uar": uar, "accuracy": accuracy}
+OTHERS: dict[str, Callable[..., float | None]] = {
+    "macro_f1": macro_f1,
+    "uar": uar,
+    "accuracy": accuracy,
+}
 METRICS = {"weighted_f1": weighted_f1} | OTHERS
-"""Single-label metrics that every test set is scored with: the paper's weighted F1, and the others."""
+"""Single-label metrics that every test set is scored with: the paper's weighted F1, and the
+others."""

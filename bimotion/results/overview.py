@@ -16,12 +16,14 @@ VERSION_FIELD = "leaderboard_version"
 
 
 def collect(folder: Path) -> Path:
-    """Write `folder`/leaderboard.json from all `<model>/<key>/result.json` below it; returns its path.
+    """Write `folder`/leaderboard.json from all `<model>/<key>/result.json` below it; returns its
+    path.
 
-    `entries` are ordered within a track, split rule, schema and protocol by headline: the mean over all four cells of
-    in-group (or zero-shot) weighted F1 (null, and last, where a cell is missing). Results on synthetic data stand under
-    `excluded`, with the reason; results on incomplete corpora are entries marked `complete: false`.
-    A file that is no result stands under `excluded` too. Raises SettingError where another file has the list's name.
+    `entries` are ordered within a track, split rule, schema and protocol by headline: the mean over
+    all four cells of in-group (or zero-shot) weighted F1 (null, and last, where a cell is missing).
+    Results on synthetic data stand under `excluded`, with the reason; results on incomplete corpora
+    are entries marked `complete: false`. A file that is no result stands under `excluded` too.
+    Raises SettingError where another file has the list's name.
     """
     check(folder)
     entries, excluded = [], []
@@ -33,18 +35,30 @@ def collect(folder: Path) -> Path:
             continue
         entry = _entry(result, path.relative_to(folder).as_posix())
         if result.data.synthetic:
-            excluded.append(entry | {"reason": "synthetic data: made by `bimotion data synth`, says nothing about people"})
+            excluded.append(
+                entry
+                | {
+                    "reason": "synthetic data: made by `bimotion data synth`, says nothing "
+                    "about people"
+                }
+            )
         else:
             entries.append(entry)
     entries.sort(key=_order)
-    board = {VERSION_FIELD: LEADERBOARD_VERSION, "metric": "weighted_f1", "entries": entries, "excluded": excluded}
+    board = {
+        VERSION_FIELD: LEADERBOARD_VERSION,
+        "metric": "weighted_f1",
+        "entries": entries,
+        "excluded": excluded,
+    }
     with files.written(folder / LEADERBOARD_FILE) as temporary:
         temporary.write_text(json.dumps(board, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return folder / LEADERBOARD_FILE
 
 
 def check(folder: Path) -> None:
-    """Raise SettingError where the list's name is that of another file, such as an earlier board."""
+    """Raise SettingError where the list's name is that of another file, such as an earlier
+    board."""
     refuse_others(folder / LEADERBOARD_FILE, VERSION_FIELD)
 
 
@@ -62,7 +76,11 @@ def _entry(result: record.Result, path: str) -> dict:
         train = tuple(score.train) if score.method in BY_TRAINING_SET else None
         value = result.headline(score.transfer, score.method, score.test, train=train)
         if score.pooling == "mean" and score.metric == "weighted_f1" and value is not None:
-            name = f"{score.transfer}/{score.method}" if train is None else f"{score.method}/{'+'.join(train)}"
+            name = (
+                f"{score.transfer}/{score.method}"
+                if train is None
+                else f"{score.method}/{'+'.join(train)}"
+            )
             headline.setdefault(name, {})[score.test] = value
     first = "zero-shot/zero-shot" if result.track == "zero-shot" else "in-group/inference"
     in_group = [headline.get(first, {}).get(str(cell)) for cell in BIMOTION_CELLS]

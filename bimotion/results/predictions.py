@@ -1,8 +1,10 @@
-"""predictions.parquet of a run and of a submission: the one shape that is written, and a reader for files from strangers.
+"""predictions.parquet of a run and of a submission: the one shape that is written, and a reader for
+files from strangers.
 
-The reader believes nothing: sizes, types and counts are checked in the file's footer before any data are read. A footer can
-lie about what its pages unpack to, so `inspect` first reads a stranger's file in a process of its own, with bounded memory
-and time; what kills that process is refused, and only what it could read is read here.
+The reader believes nothing: sizes, types and counts are checked in the file's footer before any
+data are read. A footer can lie about what its pages unpack to, so `inspect` first reads a
+stranger's file in a process of its own, with bounded memory and time; what kills that process is
+refused, and only what it could read is read here.
 """
 
 import os
@@ -43,14 +45,17 @@ _MAGIC = b"PAR1"
 
 
 def save(rows: "pandas.DataFrame", target: Path | BinaryIO) -> None:
-    """Write predictions in SHAPE: what `evaluate` leaves and what is submitted have the same columns in the same types."""
+    """Write predictions in SHAPE: what `evaluate` leaves and what is submitted have the same
+    columns in the same types."""
     _save(pa.Table.from_pandas(rows, SHAPE, preserve_index=False), target)
 
 
 def write(source: Path, target: BinaryIO) -> None:
-    """Predictions of a run written anew as `save` writes them: its columns and rows, and nothing else. Raises RecordError.
+    """Predictions of a run written anew as `save` writes them: its columns and rows, and nothing
+    else. Raises RecordError.
 
-    `source` is the user's own file: text may be of any kind of text, and a column without any value of type null.
+    `source` is the user's own file: text may be of any kind of text, and a column without any value
+    of type null.
     """
     try:
         table = pq.read_table(source, columns=SHAPE.names).select(SHAPE.names).cast(SHAPE)
@@ -64,9 +69,11 @@ def _save(table: pa.Table, target: Path | BinaryIO) -> None:
 
 
 def read(path: Path) -> pa.Table:
-    """Predictions of a file in SHAPE: no nulls but in `speaker`, short valid texts, no list beyond MAX_CLASSES.
+    """Predictions of a file in SHAPE: no nulls but in `speaker`, short valid texts, no list beyond
+    MAX_CLASSES.
 
-    Raises RecordError. Memory is bounded for files that do not lie: `inspect` strangers' files first.
+    Raises RecordError. Memory is bounded for files that do not lie: `inspect` strangers' files
+    first.
     """
     with path.open("rb") as file:
         _check_ends(file)
@@ -91,51 +98,84 @@ def _check_ends(file: BinaryIO) -> None:
     length, last = int.from_bytes(file.read(4), "little"), file.read(4)
     file.seek(0)
     if first != _MAGIC or last != _MAGIC:
-        raise RecordError(f"expected Parquet, found a file that begins with {first!r} and ends with {last!r}")
+        raise RecordError(
+            f"expected Parquet, found a file that begins with {first!r} and ends with {last!r}"
+        )
     if length > min(MAX_FOOTER_BYTES, n_bytes - 12):
-        raise RecordError(f"expected a footer of at most {min(MAX_FOOTER_BYTES, n_bytes - 12)} bytes, found {length}")
+        raise RecordError(
+            f"expected a footer of at most {min(MAX_FOOTER_BYTES, n_bytes - 12)} bytes, found "
+            f"{length}"
+        )
 
 
 def _check_footer(opened: pq.ParquetFile) -> None:
-    """Raise RecordError for other columns, and for more rows, groups or unpacked bytes than any run has."""
+    """Raise RecordError for other columns, and for more rows, groups or unpacked bytes than any run
+    has."""
     facts, found = opened.metadata, opened.schema_arrow.remove_metadata()
     if not found.equals(SHAPE, check_metadata=False):
         strange = sorted(set(found.names) ^ set(SHAPE.names)) or [
-            f"{name}: {found.field(name).type}" for name in SHAPE.names if found.field(name).type != SHAPE.field(name).type
+            f"{name}: {found.field(name).type}"
+            for name in SHAPE.names
+            if found.field(name).type != SHAPE.field(name).type
         ]
         raise RecordError(
-            f"expected the columns {', '.join(SHAPE.names)} in their types; other: {', '.join(strange) or 'order'}"
+            f"expected the columns {', '.join(SHAPE.names)} in their types; other: "
+            f"{', '.join(strange) or 'order'}"
         )
     if not 1 <= facts.num_rows <= MAX_ROWS:
         raise RecordError(f"expected 1 to {MAX_ROWS} rows, found {facts.num_rows}")
     if not 1 <= facts.num_row_groups <= MAX_ROW_GROUPS:
-        raise RecordError(f"expected 1 to {MAX_ROW_GROUPS} row groups, found {facts.num_row_groups}")
+        raise RecordError(
+            f"expected 1 to {MAX_ROW_GROUPS} row groups, found {facts.num_row_groups}"
+        )
     groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
     if sum(group.num_rows for group in groups) != facts.num_rows:
-        raise RecordError(f"expected {facts.num_rows} rows in all row groups, found {sum(group.num_rows for group in groups)}")
+        raise RecordError(
+            f"expected {facts.num_rows} rows in all row groups, found "
+            f"{sum(group.num_rows for group in groups)}"
+        )
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
     if elsewhere := [chunk.file_path for chunk in chunks if chunk.file_path]:
-        raise RecordError(f"expected all data in this file, found a path to another: {elsewhere[0]!r:.80}")
+        raise RecordError(
+            f"expected all data in this file, found a path to another: {elsewhere[0]!r:.80}"
+        )
     sizes = [chunk.total_uncompressed_size for chunk in chunks]
     if min(sizes) < 0 or sum(sizes) > MAX_UNPACKED_BYTES:
-        raise RecordError(f"expected at most {MAX_UNPACKED_BYTES} bytes unpacked, found {max(sum(sizes), -min(sizes))}")
+        raise RecordError(
+            f"expected at most {MAX_UNPACKED_BYTES} bytes unpacked, found "
+            f"{max(sum(sizes), -min(sizes))}"
+        )
     if (n_values := max(chunk.num_values for chunk in chunks)) > facts.num_rows * MAX_CLASSES:
-        raise RecordError(f"expected at most {MAX_CLASSES} values a row, found {n_values} in {facts.num_rows} rows")
+        raise RecordError(
+            f"expected at most {MAX_CLASSES} values a row, found {n_values} in {facts.num_rows} "
+            "rows"
+        )
 
 
 def _check_column(name: str, column: pa.ChunkedArray) -> None:
     if pa.types.is_list(column.type):
         if column.null_count or (pc.max(pc.list_value_length(column)).as_py() or 0) > MAX_CLASSES:
-            raise RecordError(f"column {name}: expected lists of at most {MAX_CLASSES}, found a null or a longer one")
+            raise RecordError(
+                f"column {name}: expected lists of at most {MAX_CLASSES}, found a null or a "
+                "longer one"
+            )
         column = pc.list_flatten(column)
     if column.null_count and name != "speaker":
-        raise RecordError(f"column {name}: expected a value in every row, found {column.null_count} nulls")
-    if pa.types.is_string(column.type) and (pc.max(pc.binary_length(column)).as_py() or 0) > MAX_TEXT_BYTES:
-        raise RecordError(f"column {name}: expected texts of at most {MAX_TEXT_BYTES} bytes, found a longer one")
+        raise RecordError(
+            f"column {name}: expected a value in every row, found {column.null_count} nulls"
+        )
+    if (
+        pa.types.is_string(column.type)
+        and (pc.max(pc.binary_length(column)).as_py() or 0) > MAX_TEXT_BYTES
+    ):
+        raise RecordError(
+            f"column {name}: expected texts of at most {MAX_TEXT_BYTES} bytes, found a longer one"
+        )
 
 
 def inspect(paths: Sequence[Path]) -> list[str | None]:
-    """Why each file cannot be read, None where it can: each is read in its own process (see sandbox), of LIMITS.
+    """Why each file cannot be read, None where it can: each is read in its own process (see
+    sandbox), of LIMITS.
 
     Example::
 
@@ -143,9 +183,13 @@ def inspect(paths: Sequence[Path]) -> list[str | None]:
         table = predictions.read(folder / "predictions.parquet") if reason is None else None
     """
     arguments = [os.fspath(path.absolute()) for path in paths]
-    return [ended.problem for ended in sandbox.call("bimotion.results.predictions:check", arguments, LIMITS)]
+    return [
+        ended.problem
+        for ended in sandbox.call("bimotion.results.predictions:check", arguments, LIMITS)
+    ]
 
 
 def check(path: str) -> None:
-    """Read predictions and forget them; raises what a reader may raise. Called in a process of its own."""
+    """Read predictions and forget them; raises what a reader may raise. Called in a process of its
+    own."""
     read(Path(path))

@@ -1,4 +1,5 @@
-"""How a run was made: versions, platform, dates, and the git revision if bimotion runs from its own checkout."""
+"""How a run was made: versions, platform, dates, and the git revision if bimotion runs from its own
+checkout."""
 
 import datetime
 import platform
@@ -9,8 +10,17 @@ from pathlib import Path
 from bimotion.results.record import Provenance
 
 PACKAGES = (
-    "bimotion", "numpy", "scipy", "scikit-learn", "soundfile", "soxr", "pandas", "pyarrow", "torch", "transformers",
-)  # fmt: skip
+    "bimotion",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "soundfile",
+    "soxr",
+    "pandas",
+    "pyarrow",
+    "torch",
+    "transformers",
+)
 
 
 def now() -> datetime.datetime:
@@ -18,7 +28,9 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def provenance(started: datetime.datetime, seeds: list[int], inputs: dict[str, str], device: str) -> Provenance:
+def provenance(
+    started: datetime.datetime, seeds: list[int], inputs: dict[str, str], device: str
+) -> Provenance:
     """Of a run that ends now; `inputs`: corpus -> state of its folder."""
     return Provenance(
         versions={package: metadata.version(package) for package in PACKAGES},
@@ -35,12 +47,27 @@ def provenance(started: datetime.datetime, seeds: list[int], inputs: dict[str, s
 
 
 def _git_revision() -> str | None:
-    """Commit (`-dirty` with changes on top) of the checkout that bimotion runs from; None in an installed copy, without git."""
+    """Commit (`-dirty` with changes on top) of the checkout that bimotion runs from; None in an
+    installed copy, without git."""
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():
         return None
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command = [
+        "git",
+        "-C",
+        str(checkout),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ]
     try:
-        return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False).stdout.strip() or None
+        return (
+            subprocess.run(
+                command, capture_output=True, text=True, encoding="utf-8", check=False
+            ).stdout.strip()
+            or None
+        )
     except OSError:
         return None

@@ -1,6 +1,8 @@
-"""The record of a run: what was asked (RunSpec), what came out (Score rows), how it was done; to JSON and back.
+"""The record of a run: what was asked (RunSpec), what came out (Score rows), how it was done; to
+JSON and back.
 
-`key` is the hash of the RunSpec's JSON: the same question about the same data has the same key on every machine.
+`key` is the hash of the RunSpec's JSON: the same question about the same data has the same key on
+every machine.
 """
 
 import dataclasses
@@ -25,8 +27,9 @@ MAX_RESULT_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class ModelUsed:
-    """A model: its name (Hub id, baseline, or folder name), the version of our code that ran it, the revision or
-    fingerprint of its weights (null for baselines), and the options that its numbers depend on."""
+    """A model: its name (Hub id, baseline, or folder name), the version of our code that ran it,
+    the revision or fingerprint of its weights (null for baselines), and the options that its
+    numbers depend on."""
 
     name: str
     version: str
@@ -54,7 +57,8 @@ class SchemaUsed:
 
 @dataclass(frozen=True)
 class ProtocolUsed:
-    """A named list of settings, version of protocol/settings.py; `cells`: the only test cells that were run, null: all."""
+    """A named list of settings, version of protocol/settings.py; `cells`: the only test cells that
+    were run, null: all."""
 
     name: str
     version: str
@@ -63,9 +67,11 @@ class ProtocolUsed:
 
 @dataclass(frozen=True)
 class AdaptUsed:
-    """An unsupervised method in place of the head (bimotion.adaptation): its name, version and title.
+    """An unsupervised method in place of the head (bimotion.adaptation): its name, version and
+    title.
 
-    setting       transductive: adapted to all clips of the test cell; inductive: to its train part; never to a label of it
+    setting       transductive: adapted to all clips of the test cell; inductive: to its train part;
+                  never to a label of it
     target_seen   whether it hears unlabelled clips of the test cell at all
     """
 
@@ -84,7 +90,8 @@ class AdaptUsed:
     def name(self) -> str:
         """Method and setting, and whether the method is a reconstruction, which its title says.
 
-        >>> AdaptUsed("nnpm-c", "1", "NNPM, reconstruction: variant C (classes)", "transductive", True).name
+        >>> AdaptUsed("nnpm-c", "1", "NNPM, reconstruction: variant C (classes)", "transductive",
+        ...     True).name
         'nnpm-c (reconstruction, transductive)'
         """
         made = "reconstruction, " if "reconstruction" in self.title else ""
@@ -93,16 +100,21 @@ class AdaptUsed:
     @property
     def summary(self) -> str:
         """In a few words, for tables."""
-        return f"{self.title}, {self.setting}, target audio {'seen' if self.target_seen else 'not seen'}"
+        return (
+            f"{self.title}, {self.setting}, target audio "
+            f"{'seen' if self.target_seen else 'not seen'}"
+        )
 
 
 @dataclass(frozen=True)
 class RunSpec:
     """Everything that numbers depend on.
 
-    track               probe / finetune / zero-shot;  adapt: in place of the probe's head, null: none
+    track               probe / finetune / zero-shot;  adapt: in place of the probe's head, null:
+                        none
     seeds               of the head or the training, one run each
-    limit               at most so many clips of each corpus, cell and part; null: all (else it cannot be submitted)
+    limit               at most so many clips of each corpus, cell and part; null: all (else it
+                        cannot be submitted)
     data_fingerprint    hash of the utterances used (data/manifest.py)
     """
 
@@ -119,30 +131,39 @@ class RunSpec:
     @property
     def key(self) -> str:
         """12 hex digits."""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        return hashlib.sha256(
+            json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
+        ).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class Score:
     """One number and what it is of.
 
-    transfer, method     how train and test cells relate; the in-group baseline of both tables has method `inference`
+    transfer, method     how train and test cells relate; the in-group baseline of both tables has
+                         method `inference`
     train, test          cells (Setting.train_names); nothing is trained in track `zero-shot`
     corpus               null: the whole cell, combined as `pooling` says
-    pooling              `mean`: unweighted mean over the cell's corpora (the headline); `pooled`: all clips scored at once
+    pooling              `mean`: unweighted mean over the cell's corpora (the headline); `pooled`:
+                         all clips scored at once
     metric, value        value null where the metric is undefined
     n_utterances         test clips scored
     n_speakers           known speakers among them
     n_speaker_unknown    clips whose speaker is not published
-    classes              that the metric runs over: annotated by the corpus and present in the test part
-    untrained            those of `classes` without a positive training clip (or an output of a zero-shot model): no prediction
-                         of them can be right; the others are the overlap of training and test
+    classes              that the metric runs over: annotated by the corpus and present in the test
+                         part
+    untrained            those of `classes` without a positive training clip (or an output of a
+                         zero-shot model): no prediction of them can be right; the others are the
+                         overlap of training and test
     outside              share of the clips that have classes, none of which was trained
     seed                 of the run
-    low, high            95 % interval by speakers (statistics/estimate.py), null: not estimable; standard_error, over speakers
-    clusters             what was drawn again: `speaker`; `clip`, where no speaker is known; `mixed`;  n_clusters: how many
+    low, high            95 % interval by speakers (statistics/estimate.py), null: not estimable;
+                         standard_error, over speakers
+    clusters             what was drawn again: `speaker`; `clip`, where no speaker is known;
+                         `mixed`;  n_clusters: how many
     reason               why there is no interval, or what it leaves out
-    note                 what makes the value say little: one class in the test set, or that can be predicted; null: nothing
+    note                 what makes the value say little: one class in the test set, or that can be
+                         predicted; null: nothing
     """
 
     transfer: str
@@ -204,11 +225,13 @@ class CorpusUsed:
     """A corpus as it went into a run.
 
     n_utterances       clips of the run: in its cells and parts, with a class under its schema
-    n_found            usable clips on the disk; n_published: clips of a complete copy; complete: none is missing
+    n_found            usable clips on the disk; n_published: clips of a complete copy; complete:
+                       none is missing
     left_out           reason -> clips that could not be used, or have no class under the schema
     speakers_shared    null, or why speakers of this corpus stand in several parts of the split
     age_source         how ages are known -> clips;  synthetic: made by `bimotion data synth`
-    oddities           kind (corpora/utterance.py) -> number, of all clips; silence and repetitions where the doctor listened
+    oddities           kind (corpora/utterance.py) -> number, of all clips; silence and repetitions
+                       where the doctor listened
     """
 
     n_utterances: int
@@ -241,7 +264,12 @@ class DataUsed:
     def of(cls, fingerprint: str, corpora: dict[str, CorpusUsed]) -> "DataUsed":
         """The record of some corpora: synthetic if any is, complete if all are."""
         used = corpora.values()
-        return cls(fingerprint, any(one.synthetic for one in used), all(one.complete for one in used), corpora)
+        return cls(
+            fingerprint,
+            any(one.synthetic for one in used),
+            all(one.complete for one in used),
+            corpora,
+        )
 
 
 @dataclass(frozen=True)
@@ -252,7 +280,8 @@ class Provenance:
     git_revision    of the checkout that bimotion ran from; null in an installed copy
     seeds           all that were used;  started, finished: ISO 8601, UTC
     inputs          corpus -> hash of its folder's place and state on this machine
-    largest_difference  in features or logits between clips in one batch and each of them alone; null: not checked
+    largest_difference  in features or logits between clips in one batch and each of them alone;
+                        null: not checked
     """
 
     versions: dict[str, str]
@@ -271,9 +300,11 @@ class Provenance:
 class Result:
     """A finished run, as `result.json`.
 
-    key       hash of the spec: of model, track, split, schema, protocol, seeds, limit, the data's fingerprint and adapt
+    key       hash of the spec: of model, track, split, schema, protocol, seeds, limit, the data's
+              fingerprint and adapt
     n_parameters   of the model, null where that means nothing
-    scores    rows; skipped: settings that could not be run; fits: trainings; duplicates: a row a training set and test set
+    scores    rows; skipped: settings that could not be run; fits: trainings; duplicates: a row a
+              training set and test set
     """
 
     key: str
@@ -298,10 +329,14 @@ class Result:
         settings = {(one.transfer, one.method, tuple(one.train), one.test) for one in self.scores}
         asked = f"protocol {self.protocol.name}, split {self.split.rule}, schema {self.schema.name}"
         skipped = f" ({len(self.skipped)} skipped)" if self.skipped else ""
-        return printable(f"<Result {self.key} of {self.title:.80}: {self.track}, {asked}, {len(settings)} settings{skipped}>")
+        return printable(
+            f"<Result {self.key} of {self.title:.80}: {self.track}, {asked}, {len(settings)} "
+            f"settings{skipped}>"
+        )
 
     def _repr_html_(self) -> str:
-        """What notebooks show: the headline scores; `bimotion.paper_tables` makes the tables of the paper."""
+        """What notebooks show: the headline scores; `bimotion.paper_tables` makes the tables of the
+        paper."""
         scores = self.to_pandas()
         shown = scores[(scores["metric"] == "weighted_f1") & (scores["pooling"] == "mean")]
         return f"<p>{html.escape(repr(self))}</p>" + shown[_SHOWN].to_html(index=False)
@@ -310,9 +345,16 @@ class Result:
     def spec(self) -> RunSpec:
         """The question that this answers."""
         return RunSpec(
-            self.model, self.track, self.split, self.schema, self.protocol, self.seeds, self.limit, self.data.fingerprint,
+            self.model,
+            self.track,
+            self.split,
+            self.schema,
+            self.protocol,
+            self.seeds,
+            self.limit,
+            self.data.fingerprint,
             self.adapt,
-        )  # fmt: skip
+        )
 
     @property
     def title(self) -> str:
@@ -320,15 +362,22 @@ class Result:
         return self.model.name if self.adapt is None else f"{self.model.name} + {self.adapt.name}"
 
     def headline(
-        self, transfer: str, method: str, test: str, metric: str = "weighted_f1", train: tuple[str, ...] | None = None
+        self,
+        transfer: str,
+        method: str,
+        test: str,
+        metric: str = "weighted_f1",
+        train: tuple[str, ...] | None = None,
     ) -> float | None:
-        """Mean over the cell's corpora and over seeds, in [0, 1]; None where the setting was not run. `train`: its cells, where
-        several settings share transfer, method and test (protocol.BY_TRAINING_SET)."""
+        """Mean over the cell's corpora and over seeds, in [0, 1]; None where the setting was not
+        run. `train`: its cells, where several settings share transfer, method and test
+        (protocol.BY_TRAINING_SET)."""
         wanted = (transfer, method, test, metric, "mean")
         found = [
             score.value
             for score in self.scores
-            if (score.transfer, score.method, score.test, score.metric, score.pooling) == wanted and score.value is not None
+            if (score.transfer, score.method, score.test, score.metric, score.pooling) == wanted
+            and score.value is not None
             if train is None or tuple(score.train) == tuple(train)
         ]
         return sum(found) / len(found) if found else None
@@ -337,10 +386,16 @@ class Result:
         """JSON text, keys in the order of the fields, one line a row of scores; NaN is an error."""
         content = dataclasses.asdict(self)
         rows = {name: content[name] for name in ("scores", "skipped", "fits", "duplicates")}
-        text = json.dumps(content | {name: [] for name in rows}, indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(
+            content | {name: [] for name in rows}, indent=1, ensure_ascii=False, allow_nan=False
+        )
         for name, items in rows.items():
-            lines = ",\n  ".join(json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items)
-            text = text.replace(f'"{name}": []', f'"{name}": [\n  {lines}\n ]' if items else f'"{name}": []')
+            lines = ",\n  ".join(
+                json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items
+            )
+            text = text.replace(
+                f'"{name}": []', f'"{name}": [\n  {lines}\n ]' if items else f'"{name}": []'
+            )
         return text + "\n"
 
     def folder(self, output: Path) -> Path:
@@ -358,20 +413,28 @@ class Result:
         import pandas as pd
 
         return pd.DataFrame(
-            [dataclasses.asdict(score) for score in self.scores], columns=[field.name for field in dataclasses.fields(Score)]
+            [dataclasses.asdict(score) for score in self.scores],
+            columns=[field.name for field in dataclasses.fields(Score)],
         )
 
 
 def folder_of(output: Path, spec: RunSpec) -> Path:
     """Where the run of a spec lies below a folder of results."""
-    return Path(output) / (spec.model.name.strip("/").replace("/", "__").lstrip(".") or "model") / spec.key
+    return (
+        Path(output)
+        / (spec.model.name.strip("/").replace("/", "__").lstrip(".") or "model")
+        / spec.key
+    )
 
 
 def load(path: Path) -> Result:
-    """Result from a `result.json`; raises RecordError naming the first field that breaks the schema."""
+    """Result from a `result.json`; raises RecordError naming the first field that breaks the
+    schema."""
     try:
         if path.stat().st_size > MAX_RESULT_BYTES:
-            raise RecordError(f"{path}: expected at most {MAX_RESULT_BYTES} bytes, found {path.stat().st_size}")
+            raise RecordError(
+                f"{path}: expected at most {MAX_RESULT_BYTES} bytes, found {path.stat().st_size}"
+            )
         content = parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: expected a result in JSON, found: {error}") from None
@@ -388,14 +451,23 @@ def load(path: Path) -> Result:
             or not 0 <= score.outside <= 1
             or min(score.n_utterances, score.n_speakers, score.n_speaker_unknown) < 0
         ):
-            raise RecordError(f"{path}: result.scores[{place}]: expected a value in [0, 1] and counts from 0, found {score}")
+            raise RecordError(
+                f"{path}: result.scores[{place}]: expected a value in [0, 1] and counts from 0, "
+                f"found {score}"
+            )
     if wrong := [one for one in result.duplicates if not one.is_possible]:
-        raise RecordError(f"{path}: duplicates: expected counts from 0, none above the one before it, found {wrong[0]}")
+        raise RecordError(
+            f"{path}: duplicates: expected counts from 0, none above the one before it, found "
+            f"{wrong[0]}"
+        )
     if result.key != result.spec.key:
-        raise RecordError(f"{path}: key: expected {result.spec.key} (the hash of its spec), found {result.key}")
+        raise RecordError(
+            f"{path}: key: expected {result.spec.key} (the hash of its spec), found {result.key}"
+        )
     if result.data != (derived := DataUsed.of(result.data.fingerprint, result.data.corpora)):
         found = f"synthetic {result.data.synthetic}, complete {result.data.complete}"
         raise RecordError(
-            f"{path}: data: its corpora make it synthetic {derived.synthetic}, complete {derived.complete}; found {found}"
+            f"{path}: data: its corpora make it synthetic {derived.synthetic}, complete "
+            f"{derived.complete}; found {found}"
         )
     return result

@@ -22,7 +22,8 @@ from bimotion.results.record import Result
 
 
 def rescore(folder: Path) -> tuple[Result, Result]:
-    """The result of a run as recorded, and with scores computed from predictions.parquet; equal for an honest record.
+    """The result of a run as recorded, and with scores computed from predictions.parquet; equal for
+    an honest record.
 
     Raises RecordError for files that are not there or break their schema.
     """
@@ -32,8 +33,8 @@ def rescore(folder: Path) -> tuple[Result, Result]:
 
 
 def read_result(path: str | os.PathLike, *, checked: bool = True) -> Result:
-    """The result of a finished run, from its folder or its result.json. Raises RecordError, where it is `checked` also for one
-    that is not what the run wrote (SHA256SUMS beside it).
+    """The result of a finished run, from its folder or its result.json. Raises RecordError, where
+    it is `checked` also for one that is not what the run wrote (SHA256SUMS beside it).
 
     Example::
 
@@ -46,7 +47,9 @@ def read_result(path: str | os.PathLike, *, checked: bool = True) -> Result:
     if not file.exists():
         below = sorted(found.parent for found in path.glob(f"**/{record.RESULT_FILE}"))
         found = f"runs in {some(below)}" if below else "none"
-        raise RecordError(f"{path}: expected the folder of a run, which holds {record.RESULT_FILE}; found {found}")
+        raise RecordError(
+            f"{path}: expected the folder of a run, which holds {record.RESULT_FILE}; found {found}"
+        )
     _check(file, checked and file.name == record.RESULT_FILE)
     return record.load(file)
 
@@ -57,22 +60,30 @@ def _check(path: Path, checked: bool) -> None:
 
 
 def read(folder: Path, *, checked: bool = True) -> tuple[Result, pd.DataFrame]:
-    """The record and the predictions of a run, `checked` as in `read_result`; raises RecordError."""
+    """The record and the predictions of a run, `checked` as in `read_result`; raises
+    RecordError."""
     result = read_result(folder, checked=checked)
     _check(folder / record.PREDICTIONS_FILE, checked)
     path = folder / record.PREDICTIONS_FILE
     try:
         columns = pq.ParquetFile(path).read()
         if missing := [name for name in SHAPE.names if columns.column_names.count(name) != 1]:
-            raise RecordError(f"{path}: expected the columns {', '.join(SHAPE.names)}; missing: {', '.join(missing)}")
-        # what the file says of itself for pandas can rename its columns: another table than the one that was verified
+            raise RecordError(
+                f"{path}: expected the columns {', '.join(SHAPE.names)}; missing: "
+                f"{', '.join(missing)}"
+            )
+        # what the file says of itself for pandas can rename its columns: another table than the one
+        # that was verified
         table = columns.select(SHAPE.names).to_pandas(ignore_metadata=True)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RecordError(f"{path}: expected predictions in Parquet, found: {error}") from None
     n_classes = len(schema_named(result.schema.name).classes)
     for name in ("probabilities", "reference"):
         if lengths := {np.size(values) for values in table[name]} - {n_classes}:
-            raise RecordError(f"{path}: column {name}: expected lists of {n_classes} numbers, found one of {min(lengths)}")
+            raise RecordError(
+                f"{path}: column {name}: expected lists of {n_classes} numbers, found one of "
+                f"{min(lengths)}"
+            )
     return result, table
 
 
@@ -80,9 +91,12 @@ def settings_of(result: Result) -> list[Setting]:
     """Settings that a run was asked for, but for those that it skipped."""
     cells = result.protocol.cells and [Cell.parse(name) for name in result.protocol.cells]
     settings = protocol.settings(result.protocol.name, cells, trains=result.track != "zero-shot")
-    skipped = Counter((skip.transfer, skip.method, tuple(skip.train), skip.test) for skip in result.skipped)
+    skipped = Counter(
+        (skip.transfer, skip.method, tuple(skip.train), skip.test) for skip in result.skipped
+    )
     found = []
-    for setting in reversed(settings):  # of two that differ in corpora alone, the later has fewer: it is skipped first
+    # of two that differ in corpora alone, the later has fewer: it is skipped first
+    for setting in reversed(settings):
         place = (setting.transfer, setting.method, setting.train_names, str(setting.test))
         if skipped[place]:
             skipped[place] -= 1

@@ -1,4 +1,5 @@
-"""A source and a target of known shift: Gaussian classes, some features that carry none, and one change between the domains."""
+"""A source and a target of known shift: Gaussian classes, some features that carry none, and one
+change between the domains."""
 
 from dataclasses import dataclass
 
@@ -35,13 +36,16 @@ def _clips(features, corpus, speakers):
 
 
 def _domains(shift, seed=0, n=480, n_speakers=6):
-    """`shift`: none, scale (mean and scale of each feature), covariance (a mixing of features), shares (of the classes),
-    speaker (an offset each), moved (each class moves its own way, less than half-way to another), bend (scale, and moved)."""
+    """`shift`: none, scale (mean and scale of each feature), covariance (a mixing of features),
+    shares (of the classes), speaker (an offset each), moved (each class moves its own way, less
+    than half-way to another), bend (scale, and moved)."""
     rng = np.random.default_rng(seed)
     centres = np.zeros((N_CLASSES, DIM))
     centres[:, :N_CLASSES] = 2.4 * np.eye(N_CLASSES)
     centres = centres @ np.linalg.qr(rng.normal(size=(DIM, DIM)))[0]
-    shares = np.array([0.7, 0.1, 0.1, 0.1]) if shift == "shares" else np.full(N_CLASSES, 1 / N_CLASSES)
+    shares = (
+        np.array([0.7, 0.1, 0.1, 0.1]) if shift == "shares" else np.full(N_CLASSES, 1 / N_CLASSES)
+    )
     known, truth = rng.integers(0, N_CLASSES, n), rng.choice(N_CLASSES, n, p=shares)
     source = centres[known] + rng.normal(size=(n, DIM))
     target = centres[truth] + rng.normal(size=(n, DIM))
@@ -54,12 +58,19 @@ def _domains(shift, seed=0, n=480, n_speakers=6):
     if shift == "covariance":
         factors = rng.normal(size=(DIM, DIM))
         whiten = power(np.cov(target.T), -0.5)
-        target = target @ power(np.cov(target.T), 0.5) @ whiten @ power(factors @ factors.T / DIM + 0.05 * np.eye(DIM), 0.5)
+        target = (
+            target
+            @ power(np.cov(target.T), 0.5)
+            @ whiten
+            @ power(factors @ factors.T / DIM + 0.05 * np.eye(DIM), 0.5)
+        )
     if shift == "speaker":
         target += rng.normal(0, 1.5, (n_speakers, DIM))[speakers]
     reference = np.eye(N_CLASSES, dtype=np.int8)[known]
     return Domains(
-        Source(_clips(source, "eng", rng.integers(0, n_speakers, n)), reference), _clips(target, "zho", speakers), truth
+        Source(_clips(source, "eng", rng.integers(0, n_speakers, n)), reference),
+        _clips(target, "zho", speakers),
+        truth,
     )
 
 

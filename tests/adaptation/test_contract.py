@@ -17,9 +17,20 @@ from bimotion.errors import SettingError, UnknownName
 
 BRIEF = Schedule(fewest_steps=20, most_steps=20, batch_size=32)
 EXPECTED = {
-    "none", "corpus-norm", "speaker-norm", "logit-adjust", "coral", "mmd", "dann", "mcc", "shot", "t3a", "lame", "nnpm",
+    "none",
+    "corpus-norm",
+    "speaker-norm",
+    "logit-adjust",
+    "coral",
+    "mmd",
+    "dann",
+    "mcc",
+    "shot",
+    "t3a",
+    "lame",
+    "nnpm",
     "speaker-clusters",
-}  # fmt: skip
+}
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
 
 
@@ -44,25 +55,32 @@ def test_registry_has_the_methods_and_names_them_once():
 
 
 def test_a_family_is_asked_for_by_its_name():
-    assert [method.name for method in methods_named(["logit-adjust", "coral", "logit-adjust-em"])] == [
+    assert [
+        method.name for method in methods_named(["logit-adjust", "coral", "logit-adjust-em"])
+    ] == [
         "logit-adjust-uniform",
         "logit-adjust-em",
         "coral",
     ]
-    with pytest.raises(UnknownName, match=r"unknown adaptation method 'cloral': expected one of .*coral.*nnpm"):
+    with pytest.raises(
+        UnknownName, match=r"unknown adaptation method 'cloral': expected one of .*coral.*nnpm"
+    ):
         methods_named(["cloral"])
 
 
 def test_reconstructions_say_so():
     """Known from abstracts only: the title, which results show, must say it."""
     for method in METHODS.values():
-        assert ("reconstruction" in method.title) == (method.family in ("nnpm", "speaker-clusters")), method.name
+        assert ("reconstruction" in method.title) == (
+            method.family in ("nnpm", "speaker-clusters")
+        ), method.name
         if "reconstruction" in method.title:
             assert "reconstruction" in inspect.getmodule(type(method)).__doc__
 
 
 def test_target_labels_have_no_way_in():
-    """By construction: clips are slots for features, corpus and speaker; methods take one labelled thing, the source."""
+    """By construction: clips are slots for features, corpus and speaker; methods take one labelled
+    thing, the source."""
     assert Clips.__slots__ == ("features", "corpora", "speakers")
     assert [field.name for field in dataclasses.fields(Clips)] == list(Clips.__slots__)
     for method in METHODS.values():
@@ -73,11 +91,14 @@ def test_target_labels_have_no_way_in():
 
 
 def test_nothing_could_be_selected_on_a_score():
-    """No module here knows a metric, a table, or anything of the package but its own, the errors and the first head."""
+    """No module here knows a metric, a table, or anything of the package but its own, the errors
+    and the first head."""
     for path in Path(adaptation.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module.startswith("bimotion"):
-                assert node.module.startswith(("bimotion.adaptation", "bimotion.errors", "bimotion.models.heads")), path
+                assert node.module.startswith(
+                    ("bimotion.adaptation", "bimotion.errors", "bimotion.models.heads")
+                ), path
             if isinstance(node, ast.ImportFrom):
                 assert "metrics" not in node.module, path
 
@@ -96,9 +117,12 @@ def test_labelled_clips_are_no_target(case):
 
 @every_method
 def test_contract(method, case):
-    """Probabilities of the right shape and sum; the seed decides; nothing given is changed; the truth beside it is
-    irrelevant."""
-    kept = [array.copy() for array in (case.source.clips.features, case.source.reference, case.target.features)]
+    """Probabilities of the right shape and sum; the seed decides; nothing given is changed; the
+    truth beside it is irrelevant."""
+    kept = [
+        array.copy()
+        for array in (case.source.clips.features, case.source.reference, case.target.features)
+    ]
     method, source = brief(method), Source(case.source.clips, case.source.reference)
     found = transductive(method, source, case.target, seed=3)
     assert found.shape == (len(case.target), 4)
@@ -106,7 +130,9 @@ def test_contract(method, case):
     assert ((found >= 0) & (found <= 1)).all()
     assert found.sum(axis=1) == pytest.approx(1.0, abs=1e-6)
     np.random.default_rng(0).shuffle(case.truth)
-    assert same_bytes(found, transductive(method, Source(source.clips, source.reference), case.target, seed=3))
+    assert same_bytes(
+        found, transductive(method, Source(source.clips, source.reference), case.target, seed=3)
+    )
     assert same_bytes(found, transductive(method, source, case.target, seed=4)) != method.seeded
     given = (case.source.clips.features, case.source.reference, case.target.features)
     assert all(same_bytes(before, now) for before, now in zip(kept, given, strict=True))
@@ -129,7 +155,8 @@ def test_no_global_generator_is_used(method, case):
 
 @every_method
 def test_order_of_target_clips(method, case):
-    """Irrelevant where a method says so; elsewhere minibatches are drawn by row number, and the declaration says that."""
+    """Irrelevant where a method says so; elsewhere minibatches are drawn by row number, and the
+    declaration says that."""
     order = np.random.default_rng(5).permutation(len(case.target))
     straight = transductive(brief(method), case.source, case.target, seed=0)
     turned = transductive(brief(method), case.source, case.target.take(order), seed=0)
@@ -140,7 +167,8 @@ def test_order_of_target_clips(method, case):
 
 @every_method
 def test_inductive(method, case):
-    """Adapted to one half, the other is predicted clip by clip as in a batch; what is no such method says so."""
+    """Adapted to one half, the other is predicted clip by clip as in a batch; what is no such
+    method says so."""
     half, rest = case.target.take(np.arange(0, 100)), case.target.take(np.arange(100, 160))
     if not method.inductive:
         with pytest.raises(SettingError, match=f"{method.name}: expected the transductive setting"):
@@ -157,12 +185,17 @@ def test_inductive(method, case):
 
 @every_method
 def test_whether_target_audio_is_used(method, case):
-    """What says that it does not use the target predicts a clip alike whatever else it was shown; what says so does not."""
+    """What says that it does not use the target predicts a clip alike whatever else it was shown;
+    what says so does not."""
     half, other = case.target.take(np.arange(0, 80)), case.target.take(np.arange(80, 160))
     if method.inductive:
-        shown = [inductive(brief(method), case.source, clips, half, seed=0) for clips in (half, other)]
+        shown = [
+            inductive(brief(method), case.source, clips, half, seed=0) for clips in (half, other)
+        ]
     else:
-        shown = [transductive(method, case.source, clips, seed=0)[:80] for clips in (half, case.target)]
+        shown = [
+            transductive(method, case.source, clips, seed=0)[:80] for clips in (half, case.target)
+        ]
     assert same_bytes(*shown) != method.target_seen
 
 
@@ -175,7 +208,8 @@ def test_class_without_a_source_clip_gets_nothing(method, case):
     found = transductive(brief(method), Source(case.source.clips, wide), case.target, seed=0)
     assert (found[:, [1, 4]] == 0).all()
     assert same_bytes(
-        np.ascontiguousarray(found[:, [0, 2, 3, 5]]), transductive(brief(method), case.source, case.target, seed=0)
+        np.ascontiguousarray(found[:, [0, 2, 3, 5]]),
+        transductive(brief(method), case.source, case.target, seed=0),
     )
 
 

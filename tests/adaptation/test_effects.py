@@ -1,6 +1,8 @@
-"""What each method is for: on domains of known shift it repairs its own, by a margin, on the mean of three draws.
+"""What each method is for: on domains of known shift it repairs its own, by a margin, on the mean
+of three draws.
 
-And what it is known to do badly is asserted as well, where a page of results would otherwise be misread.
+And what it is known to do badly is asserted as well, where a page of results would otherwise be
+misread.
 """
 
 from dataclasses import replace
@@ -28,7 +30,11 @@ ALONE = {"dann-alone": replace(METHODS["dann"], by_corpus=False)}
 def short(name):
     """The method with the smaller minibatches that suffice here."""
     method = (METHODS | ALONE)[name]
-    return replace(method, schedule=Schedule(batch_size=128)) if hasattr(method, "schedule") else method
+    return (
+        replace(method, schedule=Schedule(batch_size=128))
+        if hasattr(method, "schedule")
+        else method
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,9 @@ def score(domains):
     @cache
     def mean(name, shift):
         cases = [domains(shift, seed) for seed in SEEDS]
-        found = [case.uar(transductive(short(name), case.source, case.target, seed=0)) for case in cases]
+        found = [
+            case.uar(transductive(short(name), case.source, case.target, seed=0)) for case in cases
+        ]
         return float(np.mean(found))
 
     return mean
@@ -75,7 +83,9 @@ def test_every_family_has_its_effect_asserted():
     assert asserted == {method.family for method in METHODS.values()}
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not name.startswith("nnpm-c-")])
+@pytest.mark.parametrize(
+    "name", [name for name, method in METHODS.items() if not name.startswith("nnpm-c-")]
+)
 def test_does_no_harm_without_a_shift(score, name):
     control = "none-network" if METHODS[name].seeded else "none"
     assert score(name, "none") > score(control, "none") - 0.03
@@ -93,23 +103,37 @@ def test_corpus_norm_undoes_any_mean_and_scale(domains):
         case, rng = domains("none", seed), np.random.default_rng(seed)
         shifted = case.target.features * rng.uniform(0.1, 10, 16) + rng.normal(0, 5, 16)
         target = Clips(shifted.astype(np.float32), case.target.corpora, case.target.speakers)
-        plain, found = (transductive(METHODS["corpus-norm"], case.source, clips, seed=0) for clips in (case.target, target))
+        plain, found = (
+            transductive(METHODS["corpus-norm"], case.source, clips, seed=0)
+            for clips in (case.target, target)
+        )
         assert np.abs(found - plain).max() < 1e-4
-        assert np.abs(transductive(METHODS["none"], case.source, target, seed=0) - plain).max() > 0.5
+        assert (
+            np.abs(transductive(METHODS["none"], case.source, target, seed=0) - plain).max() > 0.5
+        )
 
 
 def test_speaker_norm_undoes_any_mean_and_scale_of_a_speaker(domains):
     case, rng = domains("none", 0), np.random.default_rng(0)
     _, number = np.unique(case.target.speakers.astype(str), return_inverse=True)
-    shifted = case.target.features * rng.uniform(0.1, 10, (6, 16))[number] + rng.normal(0, 5, (6, 16))[number]
+    shifted = (
+        case.target.features * rng.uniform(0.1, 10, (6, 16))[number]
+        + rng.normal(0, 5, (6, 16))[number]
+    )
     target = Clips(shifted.astype(np.float32), case.target.corpora, case.target.speakers)
-    plain, found = (transductive(METHODS["speaker-norm"], case.source, clips, seed=0) for clips in (case.target, target))
+    plain, found = (
+        transductive(METHODS["speaker-norm"], case.source, clips, seed=0)
+        for clips in (case.target, target)
+    )
     assert np.abs(found - plain).max() < 1e-4
 
 
 def test_speaker_norm_without_speakers_is_corpus_norm(domains):
     case = domains("scale", 0)
-    source, target = (Clips(clips.features, clips.corpora, [None] * len(clips)) for clips in (case.source.clips, case.target))
+    source, target = (
+        Clips(clips.features, clips.corpora, [None] * len(clips))
+        for clips in (case.source.clips, case.target)
+    )
     found = [
         transductive(METHODS[name], Source(source, case.source.reference), target, seed=0)
         for name in ("corpus-norm", "speaker-norm")
@@ -123,7 +147,10 @@ def test_inductive_speaker_norm_of_an_unseen_speaker_is_of_the_corpus(domains):
     seen, test = case.target.take(~unseen), case.target.take(unseen)
     found = inductive(METHODS["speaker-norm"], case.source, seen, test, seed=0)
     nobody = Clips(test.features, test.corpora, [None] * len(test))
-    assert np.abs(found - inductive(METHODS["speaker-norm"], case.source, seen, nobody, seed=0)).max() == 0
+    assert (
+        np.abs(found - inductive(METHODS["speaker-norm"], case.source, seen, nobody, seed=0)).max()
+        == 0
+    )
 
 
 def test_em_finds_the_target_shares_and_repairs_accuracy(domains):
@@ -135,7 +162,11 @@ def test_em_finds_the_target_shares_and_repairs_accuracy(domains):
         true = np.bincount(case.truth, minlength=4) / len(case.truth)
         assert np.abs(estimate - true).max() < 0.06
         found = [
-            accuracy(case.truth, transductive(METHODS[name], case.source, case.target, seed=0).argmax(axis=1), range(4))
+            accuracy(
+                case.truth,
+                transductive(METHODS[name], case.source, case.target, seed=0).argmax(axis=1),
+                range(4),
+            )
             for name in ("none", "logit-adjust-em")
         ]
         gains.append(found[1] - found[0])
@@ -148,10 +179,15 @@ def test_uniform_prior_repairs_a_skewed_source(domains):
     gains = []
     for seed in SEEDS:
         skewed = domains("shares", seed)
-        source, target = Source(skewed.target, np.eye(4, dtype=np.int8)[skewed.truth]), skewed.source.clips
+        source, target = (
+            Source(skewed.target, np.eye(4, dtype=np.int8)[skewed.truth]),
+            skewed.source.clips,
+        )
         truth = skewed.source.labels
         found = [
-            accuracy(truth, transductive(METHODS[name], source, target, seed=0).argmax(axis=1), range(4))
+            accuracy(
+                truth, transductive(METHODS[name], source, target, seed=0).argmax(axis=1), range(4)
+            )
             for name in ("none", "logit-adjust-uniform", "logit-adjust-em")
         ]
         gains.append((found[1] - found[0], found[2] - found[0]))
@@ -163,18 +199,30 @@ def test_prior_correction_of_the_memory_helps_where_the_source_is_skewed(domains
     gains = []
     for seed in SEEDS:
         skewed = domains("shares", seed)
-        source, target = Source(skewed.target, np.eye(4, dtype=np.int8)[skewed.truth]), skewed.source.clips
+        source, target = (
+            Source(skewed.target, np.eye(4, dtype=np.int8)[skewed.truth]),
+            skewed.source.clips,
+        )
         found = [
-            accuracy(skewed.source.labels, transductive(method, source, target, seed=0).argmax(axis=1), range(4))
-            for method in (replace(short(name), prior_correction=correction) for correction in (True, False))
+            accuracy(
+                skewed.source.labels,
+                transductive(method, source, target, seed=0).argmax(axis=1),
+                range(4),
+            )
+            for method in (
+                replace(short(name), prior_correction=correction) for correction in (True, False)
+            )
         ]
         gains.append(found[0] - found[1])
     assert np.mean(gains) > 0.08
 
 
-@pytest.mark.parametrize(("name", "shift"), [("corpus-norm", "shares"), ("lame", "scale"), ("logit-adjust-em", "scale")])
+@pytest.mark.parametrize(
+    ("name", "shift"), [("corpus-norm", "shares"), ("lame", "scale"), ("logit-adjust-em", "scale")]
+)
 def test_known_harm(score, name, shift):
-    """Normalising takes other class shares for a shift; neighbours and priors confirm a source that a shift made wrong."""
+    """Normalising takes other class shares for a shift; neighbours and priors confirm a source that
+    a shift made wrong."""
     assert score(name, shift) < score("none", shift) - 0.02
 
 
@@ -184,7 +232,10 @@ def test_coral_gives_the_source_the_covariance_of_the_target(domains):
     from bimotion.adaptation.coral import power
 
     case = domains("covariance", 0)
-    source, target = ledoit_wolf(case.source.clips.features)[0], ledoit_wolf(case.target.features)[0]
+    source, target = (
+        ledoit_wolf(case.source.clips.features)[0],
+        ledoit_wolf(case.target.features)[0],
+    )
     recolour = power(source, -0.5) @ power(target, 0.5)
     assert np.abs(recolour.T @ source @ recolour - target).max() < 1e-5
 
@@ -198,8 +249,19 @@ def test_discrepancy_is_the_literal_definition():
     typical = torch.tensor([[((a - b) ** 2).sum() for b in both] for a in both]).mean()
 
     def kernel(one, other):
-        return np.mean([[sum(np.exp(-float(((a - b) ** 2).sum() / (w * typical))) for w in (0.25, 0.5, 1, 2, 4)) / 5
-                         for b in other] for a in one])  # fmt: skip
+        return np.mean(
+            [
+                [
+                    sum(
+                        np.exp(-float(((a - b) ** 2).sum() / (w * typical)))
+                        for w in (0.25, 0.5, 1, 2, 4)
+                    )
+                    / 5
+                    for b in other
+                ]
+                for a in one
+            ]
+        )
 
     literal = kernel(fs, fs) + kernel(ft, ft) - 2 * kernel(fs, ft)
     assert float(discrepancy(fs, ft)) == pytest.approx(literal, abs=1e-9)

@@ -1,4 +1,5 @@
-"""Losses, centroids and templates against their papers' formulas, written out one clip at a time."""
+"""Losses, centroids and templates against their papers' formulas, written out one clip at a
+time."""
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ N, N_CLASSES, WIDTH = 30, 3, 5
 
 @pytest.fixture
 def logits():
-    return 2 * torch.randn(N, N_CLASSES, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return 2 * torch.randn(
+        N, N_CLASSES, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
 
 
 @pytest.fixture
@@ -40,13 +43,17 @@ def test_mcc_is_equations_2_to_7_of_jin(logits):
     weights *= N / weights.sum()
     matrix = sum(weight * np.outer(row, row) for weight, row in zip(weights, p, strict=True))
     matrix /= matrix.sum(axis=1, keepdims=True)
-    literal = sum(matrix[i, j] for i in range(N_CLASSES) for j in range(N_CLASSES) if i != j) / N_CLASSES
+    literal = (
+        sum(matrix[i, j] for i in range(N_CLASSES) for j in range(N_CLASSES) if i != j) / N_CLASSES
+    )
     assert float(confusion(logits)) == pytest.approx(literal, abs=1e-12)
 
 
 def test_information_of_shot_is_entropy_of_each_less_entropy_of_the_mean(logits):
     p = np.array([softmax(row) for row in logits.numpy()])
-    assert float(information(logits)) == pytest.approx(np.mean([entropy(row) for row in p]) - entropy(p.mean(axis=0)), abs=1e-9)
+    assert float(information(logits)) == pytest.approx(
+        np.mean([entropy(row) for row in p]) - entropy(p.mean(axis=0)), abs=1e-9
+    )
 
 
 def test_pseudo_labels_of_shot_are_of_the_nearest_centroid_twice(logits, embedded):
@@ -60,11 +67,21 @@ def test_pseudo_labels_of_shot_are_of_the_nearest_centroid_twice(logits, embedde
 
 
 def test_templates_of_t3a_are_of_the_weight_and_the_surest_clips_of_its_class(logits, embedded):
-    weights, f = torch.arange(1.0, 16, dtype=torch.float64).reshape(N_CLASSES, WIDTH), embedded.numpy()
+    weights, f = (
+        torch.arange(1.0, 16, dtype=torch.float64).reshape(N_CLASSES, WIDTH),
+        embedded.numpy(),
+    )
     p = [softmax(row) for row in logits.numpy()]
     for kept in (4, 100):
         for place, found in enumerate(templates(weights, embedded, logits, kept).numpy()):
-            own = sorted((row for row in range(N) if p[row].argmax() == place), key=lambda row: entropy(p[row]))
+            own = sorted(
+                (row for row in range(N) if p[row].argmax() == place),
+                key=lambda row: entropy(p[row]),
+            )
             assert len(own) > 3
-            literal = unit(np.mean([unit(weights[place].numpy()), *(f[row] for row in own[: kept - 1])], axis=0))
+            literal = unit(
+                np.mean(
+                    [unit(weights[place].numpy()), *(f[row] for row in own[: kept - 1])], axis=0
+                )
+            )
             assert found == pytest.approx(literal, abs=1e-12)

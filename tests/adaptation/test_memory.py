@@ -1,4 +1,5 @@
-"""The memory of the reconstructed NNPM, against the literal definition of its candidates and votes."""
+"""The memory of the reconstructed NNPM, against the literal definition of its candidates and
+votes."""
 
 import numpy as np
 import pytest
@@ -53,7 +54,8 @@ def test_only_slots_of_the_batch_move(memory):
 
     before = memory.features.clone()
     moved = torch.nn.functional.normalize(torch.ones(3, 6), dim=1)
-    memory.update(torch.tensor([0, 4, 5]), moved, keep=0.25)  # rows 0 and 4 are slots 0 and 2; row 5 has none
+    # rows 0 and 4 are slots 0 and 2; row 5 has none
+    memory.update(torch.tensor([0, 4, 5]), moved, keep=0.25)
     assert (memory.features != before).any(dim=1).nonzero().ravel().tolist() == [0, 2]
     wanted = 0.25 * before[2] + 0.75 * moved[1]
     assert torch.allclose(memory.features[2], wanted / wanted.norm())
@@ -68,7 +70,8 @@ def test_slots_are_balanced_and_bounded():
 
 
 def test_multilabels_of_two_classes_need_a_clear_vote():
-    """1.5 / K is 0.75 of two classes: a clip with a vote of 0.6 is given none, and counts in no loss."""
+    """1.5 / K is 0.75 of two classes: a clip with a vote of 0.6 is given none, and counts in no
+    loss."""
     import torch
 
     chosen, kept = multilabels(torch.tensor([[0.6, 0.4], [0.8, 0.2]]), several=True)
@@ -77,11 +80,14 @@ def test_multilabels_of_two_classes_need_a_clear_vote():
 
 
 def test_multilabels_of_three_classes_are_single_ones():
-    """1.5 / K is then the 0.5 that a clip needs to count at all: under `valence` the ablation `top-1` takes nothing away."""
+    """1.5 / K is then the 0.5 that a clip needs to count at all: under `valence` the ablation
+    `top-1` takes nothing away."""
     import torch
 
     votes = torch.from_numpy(np.random.default_rng(0).dirichlet(np.ones(3), 500))
-    for one, other in zip(multilabels(votes, several=True), multilabels(votes, several=False), strict=True):
+    for one, other in zip(
+        multilabels(votes, several=True), multilabels(votes, several=False), strict=True
+    ):
         assert torch.equal(one, other)
     votes = torch.tensor([[0.5, 0.4, 0.1, 0.0]])
     assert multilabels(votes, several=True)[0].sum() == 2
@@ -90,7 +96,9 @@ def test_multilabels_of_three_classes_are_single_ones():
 def test_class_loss_by_hand():
     import torch
 
-    loss = class_loss(torch.log(torch.tensor([[0.5, 0.25, 0.25]])), torch.tensor([[True, True, False]]))
+    loss = class_loss(
+        torch.log(torch.tensor([[0.5, 0.25, 0.25]])), torch.tensor([[True, True, False]])
+    )
     assert float(loss) == pytest.approx(-(np.log(0.5) + np.log(0.25)) / 2, abs=1e-6)
 
 
@@ -110,7 +118,9 @@ def test_slot_loss_is_the_literal_definition(memory):
         negative = np.sort(s[~belongs])[::-1]
         hard = negative[: max(1, int(0.05 * len(negative)))]
         losses.append(5 * ((1 - positive) ** 2).mean() + ((1 + hard) ** 2).mean())
-    assert float(slot_loss(found, chosen, memory.labels)) == pytest.approx(np.mean(losses), abs=1e-5)
+    assert float(slot_loss(found, chosen, memory.labels)) == pytest.approx(
+        np.mean(losses), abs=1e-5
+    )
 
 
 def test_nearest_neighbours_are_those_of_the_whole_matrix():
@@ -121,4 +131,6 @@ def test_nearest_neighbours_are_those_of_the_whole_matrix():
     np.fill_diagonal(cosines, -2)
     found = nearest(features, 5)
     assert found.shape == (1100, 5)
-    assert np.take_along_axis(cosines, found, 1) == pytest.approx(-np.sort(-cosines, axis=1)[:, :5], abs=1e-6)
+    assert np.take_along_axis(cosines, found, 1) == pytest.approx(
+        -np.sort(-cosines, axis=1)[:, :5], abs=1e-6
+    )

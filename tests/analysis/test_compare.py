@@ -1,4 +1,5 @@
-"""`bimotion compare`: what separates stands out, what does not is said, groups and leakage are shown."""
+"""`bimotion compare`: what separates stands out, what does not is said, groups and leakage are
+shown."""
 
 import json
 import subprocess
@@ -24,7 +25,12 @@ def folders(synth_root, tmp_path_factory):
         key = (model, rule, str(options))
         if key not in made:
             result = runner.evaluate(
-                f"bimotion/{model}", data_dir=synth_root, output=output, schema="valence", split_rule=rule, **options
+                f"bimotion/{model}",
+                data_dir=synth_root,
+                output=output,
+                schema="valence",
+                split_rule=rule,
+                **options,
             )
             made[key] = result.folder(output)
         return made[key]
@@ -52,17 +58,26 @@ def test_a_better_model_is_separated_and_ranked_first(folders):
 
 
 def test_what_was_adapted_says_so_and_whether_it_is_a_reconstruction(folders):
-    runs = compare.load([folders("prosody", adapt=one, protocol="inference") for one in ("none", "nnpm-vote")])
+    runs = compare.load(
+        [folders("prosody", adapt=one, protocol="inference") for one in ("none", "nnpm-vote")]
+    )
     tables = compare.comparison_tables(runs)
     assert "bimotion/prosody + nnpm-vote (reconstruction, transductive) (probe, " in tables[0].title
     assert "bimotion/prosody + none (transductive) (probe, " in tables[0].title
     assert tables[-1].title == "Ranks by the mean over 12 settings across groups of weighted F1"
     across = [
-        s.value for s in runs[0].result.scores if (s.metric, s.pooling) == ("weighted_f1", "mean") and s.transfer != "in-group"
+        s.value
+        for s in runs[0].result.scores
+        if (s.metric, s.pooling) == ("weighted_f1", "mean") and s.transfer != "in-group"
     ]
-    assert {row[3].split()[2]: row[4] for row in tables[-1].rows}["none"] == f"{sum(across) / 12 * 100:.2f}"
+    assert {row[3].split()[2]: row[4] for row in tables[-1].rows}[
+        "none"
+    ] == f"{sum(across) / 12 * 100:.2f}"
     notes = "\n".join(tables[-1].notes)
-    assert "nnpm-vote (reconstruction, transductive): NNPM, reconstruction: vote of the memory" in notes
+    assert (
+        "nnpm-vote (reconstruction, transductive): NNPM, reconstruction: vote of the memory"
+        in notes
+    )
     assert [note.rpartition(", ")[2] for note in tables[-1].notes if "target audio" in note] == [
         "target audio not seen",
         "target audio seen",
@@ -78,7 +93,8 @@ def test_a_model_cannot_be_separated_from_itself(folders):
 
 
 def test_drawings_beside_the_runs_are_passed_over(folders, tmp_path):
-    (tmp_path / record.COVERAGE_FILE).write_text("{}", encoding="utf-8")  # as results/*/*/ gives it after `bimotion project`
+    # as results/*/*/ gives it after `bimotion project`
+    (tmp_path / record.COVERAGE_FILE).write_text("{}", encoding="utf-8")
     assert len(compare.load([tmp_path, folders("random")])) == 1
     with pytest.raises(RecordError, match="found only drawings of `bimotion project`"):
         compare.load([tmp_path])
@@ -116,14 +132,19 @@ def test_leakage_premium_where_both_rules_were_run(folders):
     for _, paper, disjoint, premium, _ in table.rows:
         assert float(premium) == pytest.approx(float(paper) - float(disjoint), abs=0.011)
     assert "disjoint cannot keep speakers apart" in table.notes[0]
-    assert compare.leakage_tables(compare.load([folders("prosody"), folders("random", "disjoint")])) == []
+    assert (
+        compare.leakage_tables(compare.load([folders("prosody"), folders("random", "disjoint")]))
+        == []
+    )
     disjoint, paper = (
         next(
-            score for score in run.result.scores
-            if (score.train, score.test, score.metric, score.pooling) == (["eng_adu"], "eng_adu", "weighted_f1", "mean")
+            score
+            for score in run.result.scores
+            if (score.train, score.test, score.metric, score.pooling)
+            == (["eng_adu"], "eng_adu", "weighted_f1", "mean")
         )
         for run in runs
-    )  # fmt: skip
+    )
     below = ((paper.value - paper.low) ** 2 + (disjoint.high - disjoint.value) ** 2) ** 0.5
     low = paper.value - disjoint.value - below
     (row,) = [row for row in table.rows if row[0].startswith("in-group inference: eng_adu")]
@@ -134,7 +155,8 @@ def test_what_intervals_cannot_say_is_said(folders):
     runs = compare.load([folders("prosody"), folders("random")])
     pair, ranked = compare.comparison_tables(runs)
     by_setting = {row[0]: row[2] for row in pair.rows}
-    assert by_setting["in-group inference: zho_eld -> zho_eld"].endswith(" (clips)")  # CSED publishes no speakers
+    # CSED publishes no speakers
+    assert by_setting["in-group inference: zho_eld -> zho_eld"].endswith(" (clips)")
     assert not by_setting["in-group inference: zho_adu -> zho_adu"].endswith(")")
     assert any(note.startswith("(clips)") for note in pair.notes)
     assert any("tess: one speaker" in note for note in pair.notes)
@@ -148,10 +170,14 @@ def test_what_intervals_cannot_say_is_said(folders):
 def test_of_many_runs_one_stands_in_every_pair(folders, monkeypatch):
     monkeypatch.setattr(compare, "MOST_PAIRED", 2)
     asked = {"protocol": "inference", "cells": ["zho_eld"]}
-    runs = compare.load([folders("prosody", **asked, adapt=name) for name in ("coral", "none", "corpus-norm")])
+    runs = compare.load(
+        [folders("prosody", **asked, adapt=name) for name in ("coral", "none", "corpus-norm")]
+    )
     tables = compare.comparison_tables(runs)
     titles = [table.title for table in tables if " less " in table.title]
-    assert [title.split(" less ")[1].split(" (")[0] for title in titles] == ["bimotion/prosody + none"] * 2
+    assert [title.split(" less ")[1].split(" (")[0] for title in titles] == [
+        "bimotion/prosody + none"
+    ] * 2
     assert any(note.startswith("pairs: with bimotion/prosody + none") for note in tables[-1].notes)
 
 
@@ -166,36 +192,56 @@ def test_runs_are_grouped_by_their_question(folders):
 
 
 def test_age_thresholds_by_hand(folders, synth_root):
-    """At 60 years of measured ages, sides are the cells of the corpora whose ages are measured on both sides."""
+    """At 60 years of measured ages, sides are the cells of the corpora whose ages are measured on
+    both sides."""
     (run,) = compare.load([folders("prosody")])
     found = manifest.build(synth_root)
     measured = found.table[found.table["age_source"] == "measured"]
     ages = measured.set_index("id")["age_years"]
-    gaps = {(gap.training_set, gap.threshold): gap for gap in age_gaps(run.predictions, ages, run.schema, replicates=200)}
+    gaps = {
+        (gap.training_set, gap.threshold): gap
+        for gap in age_gaps(run.predictions, ages, run.schema, replicates=200)
+    }
     assert {threshold for _, threshold in gaps} == {55, 60, 65}
     at_60 = gaps["eng_eld+eng_adu", 60]
-    mine = run.predictions[(run.predictions["train"] == "eng_eld+eng_adu") & (run.predictions["corpus"] == "crema_d")]
+    mine = run.predictions[
+        (run.predictions["train"] == "eng_eld+eng_adu") & (run.predictions["corpus"] == "crema_d")
+    ]
     sizes = mine["cell"].value_counts()
     assert (at_60.n_younger, at_60.n_elderly) == (sizes["eng_adu"], sizes["eng_eld"])
     scores = {
         score.test: score.value
         for score in run.result.scores
-        if (score.corpus, score.metric, tuple(score.train)) == ("crema_d", "weighted_f1", ("eng_eld", "eng_adu"))
+        if (score.corpus, score.metric, tuple(score.train))
+        == ("crema_d", "weighted_f1", ("eng_eld", "eng_adu"))
     }
     assert at_60.difference.value == pytest.approx(scores["eng_adu"] - scores["eng_eld"], abs=1e-9)
-    assert gaps["eng_eld+eng_adu", 55].n_elderly >= at_60.n_elderly >= gaps["eng_eld+eng_adu", 65].n_elderly
+    assert (
+        gaps["eng_eld+eng_adu", 55].n_elderly
+        >= at_60.n_elderly
+        >= gaps["eng_eld+eng_adu", 65].n_elderly
+    )
     without = compare.group_tables(run, pd.Series(dtype=float))
     assert rows(without, "Age") == []
     assert "no training set was tested on both ages" in without[-1].notes[0]
 
 
 def test_the_command_prints_tables_and_json(folders):
-    command = [sys.executable, "-m", "bimotion", "compare", str(folders("prosody")), str(folders("random"))]
+    command = [
+        sys.executable,
+        "-m",
+        "bimotion",
+        "compare",
+        str(folders("prosody")),
+        str(folders("random")),
+    ]
     shown = subprocess.run(command, capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
     assert "cannot separate" in shown.stdout
     assert "a group-blind model gives" in shown.stdout
-    content = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True).stdout)
+    content = json.loads(
+        subprocess.run([*command, "--json"], capture_output=True, text=True).stdout
+    )
     assert [table["title"].split(":")[0] for table in content][-2:] == ["Groups", "Calibration"]
     missing = subprocess.run([*command[:4], "nowhere"], capture_output=True, text=True)
     assert missing.returncode == 2

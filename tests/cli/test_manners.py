@@ -1,4 +1,5 @@
-"""How the command line treats people: bounds, encodings, progress, Ctrl-C, help that is whole, one line for each mistake."""
+"""How the command line treats people: bounds, encodings, progress, Ctrl-C, help that is whole, one
+line for each mistake."""
 
 import contextlib
 import io
@@ -54,7 +55,16 @@ ARGUMENTS = {  # what each command needs to get as far as its options
     "evaluate": ["--model", "bimotion/majority", "--corpora", SYNTHETIC],
     "leaderboard hub-results": ["org/name"],
     "leaderboard serve": ["nowhere"],
-    "project": ["--model", "bimotion/prosody", "--train", "eng_eld", "--test", "eng_eld", "--corpora", SYNTHETIC],
+    "project": [
+        "--model",
+        "bimotion/prosody",
+        "--train",
+        "eng_eld",
+        "--test",
+        "eng_eld",
+        "--corpora",
+        SYNTHETIC,
+    ],
     "publish": ["bimotion", "--to", "org/name"],
     "report": ["nowhere"],
     "score": ["nowhere"],
@@ -63,8 +73,11 @@ ARGUMENTS = {  # what each command needs to get as far as its options
 
 
 def run_main(monkeypatch, words, encoding="utf-8") -> tuple[int, str, str]:
-    """Exit code, standard output and error of the command line, run here, with streams of an encoding."""
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2)]
+    """Exit code, standard output and error of the command line, run here, with streams of an
+    encoding."""
+    streams = [
+        io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2)
+    ]
     with monkeypatch.context() as patch:
         patch.setattr(sys, "argv", ["bimotion", *map(str, words)])
         patch.setattr(sys, "stdout", streams[0])
@@ -82,7 +95,12 @@ def test_help_shows_every_option_uncut_at_80_columns(name, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     code, shown, _ = run_main(monkeypatch, [*name.split(), "--help"])
     assert code == 0
-    options = {word for param in COMMANDS[name].params for word in (*param.opts, *param.secondary_opts) if word[:2] == "--"}
+    options = {
+        word
+        for param in COMMANDS[name].params
+        for word in (*param.opts, *param.secondary_opts)
+        if word[:2] == "--"
+    }
     assert {word for word in options if not re.search(rf"(?<!\S){word}(?!\S)", shown)} == set()
     assert max(map(len, shown.splitlines())) <= 80
 
@@ -131,12 +149,25 @@ def test_the_options_that_take_numbers_are_found():
 @pytest.mark.parametrize(
     "options",
     [
-        {"learning_rate": float("nan")}, {"learning_rate": 0}, {"learning_rate": -1e-5}, {"learning_rate": "fast"},
-        {"dropout": 1.5}, {"dropout": 1.0}, {"epochs": 0}, {"epochs": 2.5}, {"epochs": True}, {"patience": 0},
-        {"batch_size": 10**30}, {"gradient_accumulation": 0}, {"lora_rank": 0}, {"warmup_steps": -1}, {"weight_decay": -1},
-        {"weight_decay": float("inf")}, {"max_gradient_norm": 0},
+        {"learning_rate": float("nan")},
+        {"learning_rate": 0},
+        {"learning_rate": -1e-5},
+        {"learning_rate": "fast"},
+        {"dropout": 1.5},
+        {"dropout": 1.0},
+        {"epochs": 0},
+        {"epochs": 2.5},
+        {"epochs": True},
+        {"patience": 0},
+        {"batch_size": 10**30},
+        {"gradient_accumulation": 0},
+        {"lora_rank": 0},
+        {"warmup_steps": -1},
+        {"weight_decay": -1},
+        {"weight_decay": float("inf")},
+        {"max_gradient_norm": 0},
     ],
-)  # fmt: skip
+)
 def test_training_options_are_bounded_in_python_too(options):
     with pytest.raises(SettingError, match=f"{next(iter(options))}: expected a"):
         FinetuneOptions(**options)
@@ -156,9 +187,13 @@ def test_bounds_by_hand():
 
 def test_in_python_a_single_name_or_number_stands_for_a_list_of_one(synth_root, tmp_path):
     options = {"data_dir": synth_root, "output": tmp_path, "protocol": "in-group"}
-    single = bimotion.evaluate("bimotion/majority", cells="zho_eld", only="csed", seeds=0, **options)
+    single = bimotion.evaluate(
+        "bimotion/majority", cells="zho_eld", only="csed", seeds=0, **options
+    )
     assert single.protocol.cells == ["zho_eld"]
-    listed = bimotion.evaluate("bimotion/majority", cells=["zho_eld"], only=["csed"], seeds=[0], **options)
+    listed = bimotion.evaluate(
+        "bimotion/majority", cells=["zho_eld"], only=["csed"], seeds=[0], **options
+    )
     assert single.key == listed.key
     with pytest.raises(SettingError, match="seeds: expected a whole number"):
         bimotion.evaluate("bimotion/majority", seeds="0", **options)
@@ -173,21 +208,34 @@ WHOLE_BY_NATURE = {  # commands that read corpora and take no --allow-missing ->
 
 def test_every_command_that_reads_corpora_takes_the_same_options():
     reads = {name: {param.name for param in command.params} for name, command in COMMANDS.items()}
-    reads = {name: params for name, params in reads.items() if params & {"corpora", "corpus", "only"}}
+    reads = {
+        name: params for name, params in reads.items() if params & {"corpora", "corpus", "only"}
+    }
     assert {"data doctor", "data audit", "data stats", "evaluate", "compare"} <= set(reads)
-    assert {name for name, params in reads.items() if not {"corpora", "corpus"} <= params} == {"data synth"}
+    assert {name for name, params in reads.items() if not {"corpora", "corpus"} <= params} == {
+        "data synth"
+    }
     without = {name for name, params in reads.items() if "allow_missing" not in params}
     assert without == {*WHOLE_BY_NATURE, "data synth"}
 
 
-def test_doctor_takes_its_root_either_way_and_tolerates_missing_clips_if_asked(tmp_path, wav, monkeypatch):
+def test_doctor_takes_its_root_either_way_and_tolerates_missing_clips_if_asked(
+    tmp_path, wav, monkeypatch
+):
     wav(tmp_path / "TESS/OAF_angry/OAF_back_angry.wav", rate=24414)
-    codes = [run_main(monkeypatch, ["data", "doctor", *words])[0] for words in ([tmp_path], ["--corpora", tmp_path])]
+    codes = [
+        run_main(monkeypatch, ["data", "doctor", *words])[0]
+        for words in ([tmp_path], ["--corpora", tmp_path])
+    ]
     assert codes == [1, 1]
-    code, shown, _ = run_main(monkeypatch, ["data", "doctor", "--corpora", tmp_path, "--allow-missing"])
+    code, shown, _ = run_main(
+        monkeypatch, ["data", "doctor", "--corpora", tmp_path, "--allow-missing"]
+    )
     assert code == 0
     assert "2799 missing" in shown
-    code, _, said = run_main(monkeypatch, ["data", "doctor", tmp_path, "--corpora", tmp_path / "other"])
+    code, _, said = run_main(
+        monkeypatch, ["data", "doctor", tmp_path, "--corpora", tmp_path / "other"]
+    )
     assert code == 2
     assert "expected one ROOT" in said
 
@@ -198,11 +246,15 @@ def bimotion_process(*words, **options) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_every_command_runs_on_a_terminal_of_any_encoding(encoding, monkeypatch, tmp_path, synth_root):
+def test_every_command_runs_on_a_terminal_of_any_encoding(
+    encoding, monkeypatch, tmp_path, synth_root
+):
     monkeypatch.chdir(tmp_path)
     corpora, run = ["--corpora", synth_root, "--only", "tess,csed"], ["--practice"]
     main = partial(run_main, monkeypatch, encoding=encoding)
-    evaluated = main(["evaluate", "-m", "bimotion/majority", *corpora, "--protocol", "in-group", "-o", "out"])
+    evaluated = main(
+        ["evaluate", "-m", "bimotion/majority", *corpora, "--protocol", "in-group", "-o", "out"]
+    )
     assert evaluated[0] == 0, evaluated
     [folder] = Path("out").glob("bimotion__majority/*")
     packed = main(["submit", folder, *run, "-o", "sent", "--contact", "Zo\u00eb \u2014 \u60c5"])
@@ -225,7 +277,10 @@ def test_every_command_runs_on_a_terminal_of_any_encoding(encoding, monkeypatch,
         "leaderboard hub-results": (["org/name", "--submissions", "sent"], 0),
         "leaderboard serve": (["nowhere\u2014"], 2),
         "leaderboard verify": ([sent, "--baseline", *corpora, *run], 0),
-        "project": (["-m", "bimotion/prosody", "--train", "eng_\u00e9ld", "--test", "eng_eld", *corpora], 2),
+        "project": (
+            ["-m", "bimotion/prosody", "--train", "eng_\u00e9ld", "--test", "eng_eld", *corpora],
+            2,
+        ),
         "publish": (["bimotion", "--to", "org/name", "--dry-run", *corpora], 0),
         "report": ([folder], 0),
         "score": ([folder], 0),
@@ -247,7 +302,8 @@ def oddly_named(tmp_path, synth_root):
         pytest.skip("this file system takes UTF-8 names only")
     shutil.copytree(synth_root / "CSED", root / "corpora" / "CSED")
     first, *others = sorted((root / "corpora").rglob("*.wav"))
-    for path in others[::2]:  # equal samples: every reader of sound is called, also those that look at few clips
+    # equal samples: every reader of sound is called, also those that look at few clips
+    for path in others[::2]:
         path.write_bytes(first.read_bytes())
     return root
 
@@ -256,7 +312,8 @@ ONE_AFTER_THE_OTHER = """
 import sys
 from bimotion import cli
 for line in sys.stdin.buffer:
-    sys.argv = ["bimotion", *(word.decode(sys.getfilesystemencoding(), "surrogateescape") for word in line[:-1].split(b"\\0"))]
+    coding = (sys.getfilesystemencoding(), "surrogateescape")
+    sys.argv = ["bimotion", *(word.decode(*coding) for word in line[:-1].split(b"\\0"))]
     try:
         cli.main()
         code = 0
@@ -267,18 +324,39 @@ for line in sys.stdin.buffer:
 """Commands of standard input, in one process: to start one takes longer than most commands do."""
 
 
-def test_a_byte_that_is_not_utf8_in_a_path_and_a_terminal_that_knows_ascii_only(oddly_named, tmp_path):
-    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+def test_a_byte_that_is_not_utf8_in_a_path_and_a_terminal_that_knows_ascii_only(
+    oddly_named, tmp_path
+):
+    plain = {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONIOENCODING": "ascii",
+    }
     corpora, output = ["--corpora", oddly_named / "corpora"], tmp_path / "out"
     run = ["evaluate", "-m", "bimotion/majority", *corpora, "--only", "csed"]
-    key = bimotion.evaluate("bimotion/majority", data_dir=oddly_named / "corpora", only="csed", output=output).key
+    key = bimotion.evaluate(
+        "bimotion/majority", data_dir=oddly_named / "corpora", only="csed", output=output
+    ).key
     folder = output / "bimotion__majority" / key
     shutil.rmtree(output)
-    calls = [["data", "stats", *corpora], ["data", "audit", *corpora], ["data", "doctor", *corpora], [*run, "-o", output]]
-    calls += [["report", folder], ["score", folder], ["compare", folder], [*run, "-o", oddly_named / "out"]]
+    calls = [
+        ["data", "stats", *corpora],
+        ["data", "audit", *corpora],
+        ["data", "doctor", *corpora],
+        [*run, "-o", output],
+    ]
+    calls += [
+        ["report", folder],
+        ["score", folder],
+        ["compare", folder],
+        [*run, "-o", oddly_named / "out"],
+    ]
     given = b"".join(b"\0".join(map(os.fsencode, call)) + b"\n" for call in calls)
     process = [sys.executable, "-c", ONE_AFTER_THE_OTHER]
-    said = subprocess.run(process, input=given, capture_output=True, check=True, env=os.environ | plain).stderr.decode("ascii")
+    said = subprocess.run(
+        process, input=given, capture_output=True, check=True, env=os.environ | plain
+    ).stderr.decode("ascii")
     assert re.findall(r"^ended: (\d)$", said, re.MULTILINE) == ["0"] * 7 + ["2"], said
     assert "Traceback" not in said
     assert "expected a folder whose name is UTF-8 text" in said
@@ -287,7 +365,9 @@ def test_a_byte_that_is_not_utf8_in_a_path_and_a_terminal_that_knows_ascii_only(
 
 def test_version_module_and_completion(monkeypatch):
     assert bimotion_process("--version").stdout == f"bimotion {bimotion.__version__}\n"
-    shown = bimotion_process("--show-completion", env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
+    shown = bimotion_process(
+        "--show-completion", env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    )
     assert "Traceback" not in shown.stderr
     code, shown, _ = run_main(monkeypatch, ["--help"])
     assert code == 0
@@ -296,7 +376,11 @@ def test_version_module_and_completion(monkeypatch):
 
 def test_environment_variables_are_in_the_help_and_the_readme(monkeypatch):
     sources = Path(bimotion.__file__).parent.rglob("*.py")
-    used = {name for path in sources for name in re.findall(r"BIMOTION_[A-Z]+", path.read_text(encoding="utf-8"))}
+    used = {
+        name
+        for path in sources
+        for name in re.findall(r"BIMOTION_[A-Z]+", path.read_text(encoding="utf-8"))
+    }
     used -= {"BIMOTION_CELLS"}  # a constant of Python
     assert used == {"BIMOTION_CACHE", "BIMOTION_CORPORA"}
     _, shown, _ = run_main(monkeypatch, ["--help"])
@@ -311,7 +395,9 @@ def test_off_a_terminal_long_work_is_a_line_now_and_then(capsys):
             while number == 2 and not lines:  # until a line came, however slow the machine is
                 time.sleep(0.01)
                 lines = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"decoding: tess: 2 of 4 clips, \S+/s, \d+ s left; resampling: 0 s so far", lines[-1])
+    assert re.fullmatch(
+        r"decoding: tess: 2 of 4 clips, \S+/s, \d+ s left; resampling: 0 s so far", lines[-1]
+    )
     assert progress._thread is None
     time.sleep(0.1)
     assert capsys.readouterr().err == ""
@@ -370,20 +456,35 @@ def test_streams_that_are_closed_stop_nothing(closed, tmp_path):
 
     target = tmp_path / "made"
     command = [sys.executable, "-m", "bimotion", "data", "synth", target, "--only", "csed"]
-    env = os.environ | ({} if len(closed) == 3 else {"LOKY_MAX_CPU_COUNT": "1"})  # with workers once: they cost the most
-    done = subprocess.run(command, stderr=None if 2 in closed else subprocess.PIPE, check=False, preexec_fn=close, env=env)
+    # with workers once: they cost the most
+    env = os.environ | ({} if len(closed) == 3 else {"LOKY_MAX_CPU_COUNT": "1"})
+    done = subprocess.run(
+        command,
+        stderr=None if 2 in closed else subprocess.PIPE,
+        check=False,
+        preexec_fn=close,
+        env=env,
+    )
     assert (done.returncode, done.stderr or b"") == (0, b"")
     assert target.is_dir()
 
 
 def test_durations():
     assert [duration(s) for s in (0.2, 59.4, 60, 3599, 3600, 90_000)] == [
-        "0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "25 h 0 min",
-    ]  # fmt: skip
+        "0 s",
+        "59 s",
+        "1 min 0 s",
+        "59 min 59 s",
+        "1 h 0 min",
+        "25 h 0 min",
+    ]
 
 
 def test_on_a_terminal_there_is_a_bar():
-    code = "from bimotion.io.progress import default_progress; [0 for _ in default_progress().track('abc', 3, 'letters')]"
+    code = (
+        "from bimotion.io.progress import default_progress; [0 for _ in "
+        "default_progress().track('abc', 3, 'letters')]"
+    )
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     with subprocess.Popen([sys.executable, "-c", code], stderr=theirs):
@@ -398,7 +499,17 @@ def test_on_a_terminal_there_is_a_bar():
 
 
 def test_ctrl_c_says_that_the_run_goes_on_and_it_does(tmp_path, synth_root):
-    words = ["evaluate", "-m", "bimotion/prosody", "--corpora", synth_root, "--only", "tess,csed", "-o", tmp_path / "out"]
+    words = [
+        "evaluate",
+        "-m",
+        "bimotion/prosody",
+        "--corpora",
+        synth_root,
+        "--only",
+        "tess,csed",
+        "-o",
+        tmp_path / "out",
+    ]
     words += ["--limit", "20"]
     command = [sys.executable, "-m", "bimotion", *map(str, words)]
     with subprocess.Popen(
@@ -412,7 +523,10 @@ def test_ctrl_c_says_that_the_run_goes_on_and_it_does(tmp_path, synth_root):
         pytest.skip("the run ended before the signal came")
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert said.splitlines()[-1] == "bimotion: stopped by Ctrl-C; what is done is kept: the same command goes on from there"
+    assert (
+        said.splitlines()[-1]
+        == "bimotion: stopped by Ctrl-C; what is done is kept: the same command goes on from there"
+    )
     assert bimotion_process(*words).returncode == 0
 
 
@@ -422,10 +536,25 @@ def test_what_a_model_hears_of_clips_by_hand():
     assert heard_s(clips_s, 32_000, 16_000) == 2.0 + 2.0 + 4.0
 
 
-@pytest.mark.parametrize(("family", "is_filled_up"), [("whisper", True), ("ast", True), ("hubert", False)])
-def test_a_dry_run_counts_what_the_model_hears(family, is_filled_up, tmp_path, synth_root, monkeypatch):
+@pytest.mark.parametrize(
+    ("family", "is_filled_up"), [("whisper", True), ("ast", True), ("hubert", False)]
+)
+def test_a_dry_run_counts_what_the_model_hears(
+    family, is_filled_up, tmp_path, synth_root, monkeypatch
+):
     model = tiny_models.build(family, tmp_path / family)
-    words = ["evaluate", "-m", model, "--corpora", synth_root, "--only", "tess,csed", "--dry-run", "-o", tmp_path / "out"]
+    words = [
+        "evaluate",
+        "-m",
+        model,
+        "--corpora",
+        synth_root,
+        "--only",
+        "tess,csed",
+        "--dry-run",
+        "-o",
+        tmp_path / "out",
+    ]
     code, shown, said = run_main(monkeypatch, words)
     assert (code, "not known" in said) == (0, False), said
     assert ("the model hears" in shown) == is_filled_up

@@ -20,7 +20,8 @@ LITERAL = {  # path below the corpus's folder -> content
     "crema_d": {
         "AudioWAV/1001_DFA_ANG_XX.wav": "",
         "AudioWAV/1016_IEO_HAP_MD.wav": "",
-        "VideoDemographics.csv": '"ActorID","Age","Sex","Race","Ethnicity"\n1001,51,"Male","",""\n1016,61,"Male","",""\n',
+        "VideoDemographics.csv": '"ActorID","Age","Sex","Race","Ethnicity"\n'
+        '1001,51,"Male","",""\n1016,61,"Male","",""\n',
     },
     "csed": {
         "Training Data (wav)/Natural/Nat_Female-12.wav": "",
@@ -74,8 +75,9 @@ LITERAL = {  # path below the corpus's folder -> content
     },
     "yuemotion": {
         "data/14_m60_01_4.wav": "",
-        "train_metadata.csv": f"{'split,speaker_id,file_name,gender,age,sentence_id,label_id,label'}\n",
-        "validation_metadata.csv": f"{'split,speaker_id,file_name,gender,age,sentence_id,label_id,label'}\n",
+        "train_metadata.csv": "split,speaker_id,file_name,gender,age,sentence_id,label_id,label\n",
+        "validation_metadata.csv": "split,speaker_id,file_name,gender,age,"
+        "sentence_id,label_id,label\n",
         "test_metadata.csv": (
             "split,speaker_id,file_name,gender,age,sentence_id,label_id,label\n"
             "test,14,data/14_m60_01_4.wav,m,60,1,4,neutral\ntest,4,data/04_f28_01_1.wav,f,28,1,1,anger\n"
@@ -115,7 +117,12 @@ def test_corpora_in_alphabetical_order_and_a_literal_tree_of_each():
 
 def test_the_papers_corpora_are_seven_and_three_extend_them():
     assert PAPER_CORPORA == ("crema_d", "csed", "elderreact", "esd", "iemocap", "tess", "yuemotion")
-    assert EXTENSION_CORPORA == settings.EXTENSION_CORPORA == splits.UNPUBLISHED == ("emo_db", "shemo", "urdu")
+    assert (
+        EXTENSION_CORPORA
+        == settings.EXTENSION_CORPORA
+        == splits.UNPUBLISHED
+        == ("emo_db", "shemo", "urdu")
+    )
     assert set(PAPER_CORPORA) | set(EXTENSION_CORPORA) == set(CORPORA)
 
 
@@ -136,7 +143,9 @@ def test_docstring_shows_a_tree_and_the_format_of_labels(name):
     tree = [line for line in text.splitlines() if re.match(r" {4}\S.*\.(wav|txt|csv|mp4)\b", line)]
     assert tree, "no indented line with a file of the corpus"
     assert any("/" in line for line in tree)
-    assert re.search(r"<(emotion|label|class)>|\blabels?\b|" + "|".join(CORPORA[name].card.native_labels), text)
+    assert re.search(
+        r"<(emotion|label|class)>|\blabels?\b|" + "|".join(CORPORA[name].card.native_labels), text
+    )
 
 
 @each
@@ -162,7 +171,9 @@ def test_card_is_filled(name):
 def test_labels_and_cells_are_canonical(name):
     card = CORPORA[name].card
     assert set(card.cells) <= CELLS
-    assert card.emotions == tuple(emotion for emotion in EMOTIONS if emotion in card.emotions), "not in canonical order"
+    assert card.emotions == tuple(emotion for emotion in EMOTIONS if emotion in card.emotions), (
+        "not in canonical order"
+    )
     assert set(card.native_labels.values()) == set(card.emotions)
 
 
@@ -182,7 +193,10 @@ def test_splits_know_it(name):
     if name != "yuemotion":
         cut = {cell for corpus, cell in splits.PAPER_SIZES if corpus == name}
         assert cut == (set() if name in splits.UNPUBLISHED else set(card.cells))
-        assert sum(sum(sizes) for (corpus, _), sizes in splits.PAPER_SIZES.items() if corpus == name) <= card.n_utterances
+        assert (
+            sum(sum(sizes) for (corpus, _), sizes in splits.PAPER_SIZES.items() if corpus == name)
+            <= card.n_utterances
+        )
         assert len(rosters.load(name)) == card.n_utterances
         assert set(rosters.load(name)["cell"]) == set(card.cells)
     dealt = {cell for corpus, cell in splits.DISJOINT_SHARES if corpus == name}
@@ -235,7 +249,9 @@ def test_reading_of_its_own_tree_keeps_to_the_card(name, plant):
         assert utterance.speaker is not None or card.not_disjoint
         if name == "elderreact":
             flags = utterance.native_label.split()[: len(card.native_labels)]
-            codes = [code for code, flag in zip(card.native_labels, flags, strict=True) if flag == "1"]
+            codes = [
+                code for code, flag in zip(card.native_labels, flags, strict=True) if flag == "1"
+            ]
         else:
             codes = [utterance.native_label]
         assert {card.native_labels[code] for code in codes} == set(utterance.emotions)

@@ -1,4 +1,5 @@
-"""EMO-DB, ShEMO and URDU: what their true names mean, in every layout that is about, and the hostile twins of their files."""
+"""EMO-DB, ShEMO and URDU: what their true names mean, in every layout that is about, and the
+hostile twins of their files."""
 
 import pytest
 
@@ -67,10 +68,14 @@ def ids(found):
 
 def odd(found):
     """Findings but the thousands of `missing` that a small tree has: (kind, where, detail)."""
-    return [(finding.kind, finding.where, finding.detail) for finding in found.findings if finding.kind != "missing"]
+    return [
+        (finding.kind, finding.where, finding.detail)
+        for finding in found.findings
+        if finding.kind != "missing"
+    ]
 
 
-# --- layouts -----------------------------------------------------------------------------------------------------------
+# --- layouts ------------------------------------------------------------------------------------
 
 
 def test_emo_db_by_position(tmp_path, wav, index):
@@ -87,7 +92,9 @@ def test_emo_db_by_position(tmp_path, wav, index):
     assert odd(found) == []
 
 
-@pytest.mark.parametrize(("corpus", "facts", "language"), [("shemo", SHEMO, "fas"), ("urdu", URDU, "urd")])
+@pytest.mark.parametrize(
+    ("corpus", "facts", "language"), [("shemo", SHEMO, "fas"), ("urdu", URDU, "urd")]
+)
 def test_shemo_and_urdu_by_position(tmp_path, wav, index, corpus, facts, language):
     LAY[corpus](tmp_path, wav)
     found = index(tmp_path)
@@ -117,7 +124,10 @@ def test_folders_of_any_name_and_depth(tmp_path, wav, index, corpus):
 def test_all_clips_in_one_folder(tmp_path, wav, index, corpus):
     """Copies without the folders that repeat the name: it alone decides."""
     for stem in IDS[corpus]:
-        wav(tmp_path / "flat" / f"{stem.partition('/')[2]}.wav", rate=16000 if corpus == "emo_db" else 44100)
+        wav(
+            tmp_path / "flat" / f"{stem.partition('/')[2]}.wav",
+            rate=16000 if corpus == "emo_db" else 44100,
+        )
     found = index(tmp_path)
     assert ids(found) == IDS[corpus]
     assert odd(found) == []
@@ -137,7 +147,9 @@ def test_emo_db_in_other_case_and_with_its_label_files(tmp_path, wav, index):
     for kind in ("lablaut", "labsilb", "silb"):
         (folder / kind).mkdir()
         (folder / kind / f"08a02La.{kind}").write_text("header\n")
-    (folder / "erkennung.txt").write_bytes(b"Nr.\tSatz\terkannt\tnatuerlich\n1\xa0\t03a01Ab.wav\t65,00\xa0\n")
+    (folder / "erkennung.txt").write_bytes(
+        b"Nr.\tSatz\terkannt\tnatuerlich\n1\xa0\t03a01Ab.wav\t65,00\xa0\n"
+    )
     found = index(tmp_path)
     assert ids(found) == IDS["emo_db"]
     assert odd(found) == []
@@ -146,7 +158,14 @@ def test_emo_db_in_other_case_and_with_its_label_files(tmp_path, wav, index):
 def test_urdu_as_its_readme_writes_the_names(tmp_path, wav, index):
     """`F01` and `A12` there, `F1` and `A012` on disk: the same clips."""
     lay_urdu(tmp_path / "disk", wav)
-    for name in ("SM1_F01_A1", "SM1_F10_A10", "SM4_F48_A100", "SM3_F01_H53", "SM3_F01_N21", "SF10_F01_S001"):
+    for name in (
+        "SM1_F01_A1",
+        "SM1_F10_A10",
+        "SM4_F48_A100",
+        "SM3_F01_H53",
+        "SM3_F01_N21",
+        "SF10_F01_S001",
+    ):
         wav(tmp_path / "readme" / "URDU" / f"{name}.wav", rate=44100)
     assert ids(index(tmp_path / "readme")) == ids(index(tmp_path / "disk")) == IDS["urdu"]
 
@@ -157,7 +176,7 @@ def test_urdu_zero_is_no_padding(tmp_path, wav, index):
     assert {"urdu/SM1_F1_A01", "urdu/SM1_F10_A010", "urdu/SM4_F48_A0100"} <= ids(index(tmp_path))
 
 
-# --- hostile twins -----------------------------------------------------------------------------------------------------
+# --- hostile twins ------------------------------------------------------------------------------
 
 
 @each
@@ -196,10 +215,15 @@ def test_aiff_stereo_and_another_rate(tmp_path, wav, index):
     wav(folder / "wav" / "09a05Ed.wav", channels=2)
     found = index(tmp_path)
     assert ids(found) == IDS["emo_db"]
-    assert [(kind, where) for kind, where, _ in odd(found)] == [("aiff", "wav/03a01Wa.wav"), ("rate", "wav/08a02La.wav")]
+    assert [(kind, where) for kind, where, _ in odd(found)] == [
+        ("aiff", "wav/03a01Wa.wav"),
+        ("rate", "wav/08a02La.wav"),
+    ]
 
 
-@pytest.mark.parametrize("stem", ["04a01Wa", "17a01Wa", "03a03Wa", "03b04Wa", "03a01Xa", "03a01Wg", "03a01W", "003a01Wa"])
+@pytest.mark.parametrize(
+    "stem", ["04a01Wa", "17a01Wa", "03a03Wa", "03b04Wa", "03a01Xa", "03a01Wg", "03a01W", "003a01Wa"]
+)
 def test_emo_db_names_that_its_grammar_does_not_have(tmp_path, wav, index, stem):
     folder = lay_emo_db(tmp_path, wav)
     wav(folder / "wav" / f"{stem}.wav")
@@ -246,5 +270,8 @@ def test_two_different_clips_of_one_name(tmp_path, wav, index, corpus):
 
 def test_a_root_without_them_says_what_it_holds(tmp_path, wav):
     wav(tmp_path / "RAVDESS" / "03-01-01-01-01-01-01.wav")
-    with pytest.raises(CorpusNotFound, match=r"expected sub-folders that hold emo_db; recognised none of them .*\(RAVDESS\)"):
+    with pytest.raises(
+        CorpusNotFound,
+        match=r"expected sub-folders that hold emo_db; recognised none of them .*\(RAVDESS\)",
+    ):
         manifest.build(tmp_path, corpora=["emo_db"])

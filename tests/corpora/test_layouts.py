@@ -1,4 +1,5 @@
-"""Every layout of a corpus gives the same utterances; every hostile twin of a file is told, and nothing on disk changes."""
+"""Every layout of a corpus gives the same utterances; every hostile twin of a file is told, and
+nothing on disk changes."""
 
 import io
 import os
@@ -15,13 +16,29 @@ import pytest
 
 from bimotion.corpora.utterance import FINDINGS
 from bimotion.data import manifest, splits
-from bimotion.errors import AudioError, CorpusAmbiguous, CorpusError, CorpusIncomplete, CorpusMalformed, CorpusNotFound
+from bimotion.errors import (
+    AudioError,
+    CorpusAmbiguous,
+    CorpusError,
+    CorpusIncomplete,
+    CorpusMalformed,
+    CorpusNotFound,
+)
 from bimotion.io import audio, files
 
 CREMA_D = (
-    "1001_DFA_ANG_XX", "1001_IEO_SAD_LO", "1001_ITH_NEU_XX", "1002_DFA_DIS_XX", "1002_IEO_HAP_HI", "1016_IEO_FEA_MD",
-    "1016_DFA_SAD_XX", "1020_TIE_NEU_XX", "1034_WSI_HAP_XX", "1091_WSI_FEA_XX", "1091_MTI_ANG_XX",
-)  # fmt: skip
+    "1001_DFA_ANG_XX",
+    "1001_IEO_SAD_LO",
+    "1001_ITH_NEU_XX",
+    "1002_DFA_DIS_XX",
+    "1002_IEO_HAP_HI",
+    "1016_IEO_FEA_MD",
+    "1016_DFA_SAD_XX",
+    "1020_TIE_NEU_XX",
+    "1034_WSI_HAP_XX",
+    "1091_WSI_FEA_XX",
+    "1091_MTI_ANG_XX",
+)
 DEMOGRAPHICS = """"ActorID","Age","Sex","Race","Ethnicity"
 1001,51,"Male","x","x"
 1002,21,"Female","x","x"
@@ -31,43 +48,88 @@ DEMOGRAPHICS = """"ActorID","Age","Sex","Race","Ethnicity"
 1091,29,"Female","x","x"
 """
 CSED = (
-    "Natural/Nat_Female-1", "Natural/Nat_Female-12", "Natural/Nat_Male-1", "Natural/Nat_Male-2", "Negative/Neg-Male-3",
-    "Negative/Neg-Male-107", "Negative/Neg_Female-5", "Negative/Neg_Female-6", "Positive/Pos_female-2",
-    "Positive/Pos_female-100", "Positive/Pos_male-115",
-)  # fmt: skip
+    "Natural/Nat_Female-1",
+    "Natural/Nat_Female-12",
+    "Natural/Nat_Male-1",
+    "Natural/Nat_Male-2",
+    "Negative/Neg-Male-3",
+    "Negative/Neg-Male-107",
+    "Negative/Neg_Female-5",
+    "Negative/Neg_Female-6",
+    "Positive/Pos_female-2",
+    "Positive/Pos_female-100",
+    "Positive/Pos_male-115",
+)
 CSED_IDS = {
-    "csed/Nat_female_1", "csed/Nat_female_12", "csed/Nat_male_1", "csed/Nat_male_2", "csed/Neg_male_3", "csed/Neg_male_107",
-    "csed/Neg_female_5", "csed/Neg_female_6", "csed/Pos_female_2", "csed/Pos_female_100", "csed/Pos_male_115",
-}  # fmt: skip
+    "csed/Nat_female_1",
+    "csed/Nat_female_12",
+    "csed/Nat_male_1",
+    "csed/Nat_male_2",
+    "csed/Neg_male_3",
+    "csed/Neg_male_107",
+    "csed/Neg_female_5",
+    "csed/Neg_female_6",
+    "csed/Pos_female_2",
+    "csed/Pos_female_100",
+    "csed/Pos_male_115",
+}
 ELDERREACT = {
     "train": (
         "50_50_100.mp4 0 1 1 0 0 1 f 1.6666666666666667",
         "50_50_104.mp4 1 0 0 0 0 0 m 2.3333333333333335",
         "50_50_105.mp4 1 1 0 0 0 1 f 1.6666666666666667",
     ),
-    "dev": ("50_50_35.mp4 1 1 1 1 1 1 m 3.0", "50_50_43.mp4 0 0 0 1 0 1 m 6.0", "50_50_69.mp4 0 0 0 1 0 0 m 5.6"),
-    "test": ("50_50_17.mp4 0 0 0 1 0 0 f 5.6", "50_50_32.mp4 0 1 0 1 0 0 f 3.3", "50_50_42.mp4 0 0 0 0 0 0 f 4.0"),
+    "dev": (
+        "50_50_35.mp4 1 1 1 1 1 1 m 3.0",
+        "50_50_43.mp4 0 0 0 1 0 1 m 6.0",
+        "50_50_69.mp4 0 0 0 1 0 0 m 5.6",
+    ),
+    "test": (
+        "50_50_17.mp4 0 0 0 1 0 0 f 5.6",
+        "50_50_32.mp4 0 1 0 1 0 0 f 3.3",
+        "50_50_42.mp4 0 0 0 0 0 0 f 4.0",
+    ),
 }
 ELDERREACT_IDS = {f"elderreact/50_50_{n}" for n in (100, 104, 105, 35, 43, 69, 17, 32, 42)}
 ESD = (  # speaker, number, emotion, folder of the split layout
-    ("0001", 1, "Neutral", "evaluation"), ("0001", 351, "Angry", "evaluation"), ("0001", 400, "Angry", "test"),
-    ("0004", 730, "Happy", "test"), ("0004", 1050, "Happy", "train"), ("0010", 1101, "Sad", "train"),
-    ("0011", 1401, "Surprise", "evaluation"), ("0011", 21, "Neutral", "test"), ("0020", 1750, "Surprise", "train"),
+    ("0001", 1, "Neutral", "evaluation"),
+    ("0001", 351, "Angry", "evaluation"),
+    ("0001", 400, "Angry", "test"),
+    ("0004", 730, "Happy", "test"),
+    ("0004", 1050, "Happy", "train"),
+    ("0010", 1101, "Sad", "train"),
+    ("0011", 1401, "Surprise", "evaluation"),
+    ("0011", 21, "Neutral", "test"),
+    ("0020", 1750, "Surprise", "train"),
     ("0020", 350, "Neutral", "train"),
-)  # fmt: skip
+)
 IEMOCAP = {
-    "Ses01F_impro01": {"Ses01F_impro01_F000": "neu", "Ses01F_impro01_M011": "fru", "Ses01F_impro01_F001": "xxx"},
+    "Ses01F_impro01": {
+        "Ses01F_impro01_F000": "neu",
+        "Ses01F_impro01_M011": "fru",
+        "Ses01F_impro01_F001": "xxx",
+    },
     "Ses01M_script02_1": {"Ses01M_script02_1_F002": "ang", "Ses01M_script02_1_M003": "exc"},
     "Ses02F_script01_1": {"Ses02F_script01_1_F000": "sad", "Ses02F_script01_1_M000": "hap"},
     "Ses05M_script01_1b": {"Ses05M_script01_1b_F030": "sur", "Ses05M_script01_1b_M001": "oth"},
     "Ses05F_impro04": {"Ses05F_impro04_M017": "dis", "Ses05F_impro04_F005": "fea"},
 }
 TESS = (
-    "OAF_Fear/OAF_back_fear", "OAF_Fear/OAF_food_fear", "OAF_Pleasant_surprise/OAF_bar_ps", "OAF_Sad/OAF_base_sad",
-    "OAF_angry/OAF_back_angry", "OAF_neutral/OA_bite_neutral", "OAF_neutral/OAF_back_neutral", "YAF_angry/YAF_germ_angry",
-    "YAF_disgust/YAF_back_disgust", "YAF_fear/YAF_neat_fear", "YAF_happy/YAF_bite_happy", "YAF_neutral/YAF_bite_neutral",
-    "YAF_pleasant_surprised/YAF_bite_ps", "YAF_sad/YAF_back_sad",
-)  # fmt: skip
+    "OAF_Fear/OAF_back_fear",
+    "OAF_Fear/OAF_food_fear",
+    "OAF_Pleasant_surprise/OAF_bar_ps",
+    "OAF_Sad/OAF_base_sad",
+    "OAF_angry/OAF_back_angry",
+    "OAF_neutral/OA_bite_neutral",
+    "OAF_neutral/OAF_back_neutral",
+    "YAF_angry/YAF_germ_angry",
+    "YAF_disgust/YAF_back_disgust",
+    "YAF_fear/YAF_neat_fear",
+    "YAF_happy/YAF_bite_happy",
+    "YAF_neutral/YAF_bite_neutral",
+    "YAF_pleasant_surprised/YAF_bite_ps",
+    "YAF_sad/YAF_back_sad",
+)
 TESS_FOLDER = "TESS Toronto emotional speech set data"
 YUEMOTION_HEADER = "split,speaker_id,file_name,gender,age,sentence_id,label_id,label"
 YUEMOTION = {
@@ -133,12 +195,15 @@ def lay_iemocap(root, wav):
     for dialog, labels in IEMOCAP.items():
         session = release / f"Session{dialog[4]}"
         lines = [
-            f"[{n}.2901 - {n}.8357]\t{stem}\t{code}\t[2.5000, 2.5000, 2.5000]\nC-E1:\tNeutral;\t()\n"
+            f"[{n}.2901 - {n}.8357]\t{stem}\t{code}\t[2.5000, 2.5000, "
+            "2.5000]\nC-E1:\tNeutral;\t()\n"
             for n, (stem, code) in enumerate(labels.items())
         ]
         path = session / "dialog" / "EmoEvaluation" / f"{dialog}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n" + "\n".join(lines))
+        path.write_text(
+            "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n" + "\n".join(lines)
+        )
         wav(session / "dialog" / "wav" / f"{dialog}.wav")
         for stem in labels:
             wav(session / "sentences" / "wav" / dialog / f"{stem}.wav")
@@ -157,7 +222,9 @@ def lay_yuemotion_tables(root, **changed):
     folder.mkdir(parents=True, exist_ok=True)
     for part, lines in (YUEMOTION | changed).items():
         if lines is not None:
-            (folder / f"{part}_metadata.csv").write_text("\n".join((YUEMOTION_HEADER, *lines)) + "\n")
+            (folder / f"{part}_metadata.csv").write_text(
+                "\n".join((YUEMOTION_HEADER, *lines)) + "\n"
+            )
     return folder
 
 
@@ -194,8 +261,12 @@ def mp4(path, seconds=0.5, rate=44100, sound=True):
             container.mux(video.encode(frame))
         container.mux(video.encode())
         if sound:
-            tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(np.stack([tone, tone]), format="fltp", layout="stereo")
+            tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(
+                np.float32
+            )
+            frame = av.AudioFrame.from_ndarray(
+                np.stack([tone, tone]), format="fltp", layout="stereo"
+            )
             frame.sample_rate = rate
             for packet in (*stream.encode(frame), *stream.encode()):
                 container.mux(packet)
@@ -207,10 +278,15 @@ def ids(found):
 
 
 def odd(found):
-    """Findings but `missing`, of which a small tree has thousands, and other sound: (kind, where, detail)."""
+    """Findings but `missing`, of which a small tree has thousands, and other sound: (kind, where,
+    detail)."""
     assert all(finding.kind in FINDINGS for finding in found.findings)
     usual = ("missing", "unrecognised")
-    return [(finding.kind, finding.where, finding.detail) for finding in found.findings if finding.kind not in usual]
+    return [
+        (finding.kind, finding.where, finding.detail)
+        for finding in found.findings
+        if finding.kind not in usual
+    ]
 
 
 def unrecognised(found):
@@ -222,7 +298,8 @@ def missing(found):
 
 
 def indexed_or_refused(index, root):
-    """Manifest, or the message of CorpusMalformed, where a corpus may be read or refused but not end in anything else."""
+    """Manifest, or the message of CorpusMalformed, where a corpus may be read or refused but not
+    end in anything else."""
     try:
         return index(root)
     except CorpusMalformed as error:
@@ -234,7 +311,7 @@ def only(found):
     return finding
 
 
-# --- layouts -----------------------------------------------------------------------------------------------------------
+# --- layouts ------------------------------------------------------------------------------------
 
 
 def test_esd_split_and_flat_and_both_at_once_are_one_corpus(tmp_path, wav, index):
@@ -256,7 +333,8 @@ def test_esd_split_and_flat_and_both_at_once_are_one_corpus(tmp_path, wav, index
     copies = odd(variants["both"])
     assert {kind for kind, _, _ in copies} == {"copy"}
     assert len(copies) == len(ESD)
-    assert ("copy", "0001/Angry/test/0001_000400.wav", "of 0001/Angry/0001_000400.wav") in copies  # the flat one is used
+    # the flat one is used
+    assert ("copy", "0001/Angry/test/0001_000400.wav", "of 0001/Angry/0001_000400.wav") in copies
 
 
 def test_tess_twice_one_level_deeper_is_the_same_corpus(tmp_path, wav, index):
@@ -276,7 +354,8 @@ def test_tess_twice_one_level_deeper_is_the_same_corpus(tmp_path, wav, index):
 
 
 @pytest.mark.parametrize(
-    ("folder", "audio_folder"), [("CREMA-D", "AudioWAV"), ("my data 2", "sound"), ("情感", "."), ("x", "a/b/c")]
+    ("folder", "audio_folder"),
+    [("CREMA-D", "AudioWAV"), ("my data 2", "sound"), ("情感", "."), ("x", "a/b/c")],
 )
 def test_crema_d_in_folders_of_any_name(tmp_path, wav, index, folder, audio_folder):
     lay_crema_d(tmp_path / "plain", wav)
@@ -292,7 +371,9 @@ def test_crema_d_in_folders_of_any_name(tmp_path, wav, index, folder, audio_fold
 def test_crema_d_demographics_as_other_programs_save_them(tmp_path, wav, index):
     lay_crema_d(tmp_path / "plain", wav)
     folder = lay_crema_d(tmp_path / "windows", wav)
-    (folder / "VideoDemographics.csv").write_bytes(b"\xef\xbb\xbf" + DEMOGRAPHICS.replace("\n", "\r\n").encode())
+    (folder / "VideoDemographics.csv").write_bytes(
+        b"\xef\xbb\xbf" + DEMOGRAPHICS.replace("\n", "\r\n").encode()
+    )
     plain, windows = index(tmp_path / "plain"), index(tmp_path / "windows")
     assert windows.fingerprint == plain.fingerprint
     elders = windows.table[windows.table["age_group"] == "eld"]
@@ -350,7 +431,14 @@ def test_elderreact_rows_hold_none_one_or_all_emotions(tmp_path, wav, index):
     rows = index(tmp_path).table.set_index("id")
     assert list(rows.at["elderreact/50_50_42", "emotions"]) == []
     assert list(rows.at["elderreact/50_50_69", "emotions"]) == ["happiness"]
-    assert set(rows.at["elderreact/50_50_35", "emotions"]) == {"sadness", "fear", "angry", "happiness", "disgust", "surprise"}
+    assert set(rows.at["elderreact/50_50_35", "emotions"]) == {
+        "sadness",
+        "fear",
+        "angry",
+        "happiness",
+        "disgust",
+        "surprise",
+    }
     assert rows.at["elderreact/50_50_100", "native_label"].startswith("0 1 1 0 0 1 f 1.6")
     assert rows.at["elderreact/50_50_35", "official_split"] == "validation"
 
@@ -358,7 +446,9 @@ def test_elderreact_rows_hold_none_one_or_all_emotions(tmp_path, wav, index):
 def test_iemocap_takes_the_utterances_and_not_the_dialogs(tmp_path, wav, index):
     lay_iemocap(tmp_path, wav)
     found = index(tmp_path)
-    labels = {f"iemocap/{stem}": code for dialog in IEMOCAP.values() for stem, code in dialog.items()}
+    labels = {
+        f"iemocap/{stem}": code for dialog in IEMOCAP.values() for stem, code in dialog.items()
+    }
     assert dict(zip(found.table["id"], found.table["native_label"], strict=True)) == labels
     assert odd(found) == []
     rows = found.table.set_index("id")
@@ -379,7 +469,10 @@ def to_parquet(wav, scratch, path, lines, as_classes=False, columns=None):
         "split": [row["split"] for row in rows],
         "speaker_id": [int(row["speaker_id"]) if as_classes else row["speaker_id"] for row in rows],
         "file_name": [row["file_name"] for row in rows],
-        "gender": [{"m": "male", "f": "female"}[row["gender"]] if as_classes else row["gender"] for row in rows],
+        "gender": [
+            {"m": "male", "f": "female"}[row["gender"]] if as_classes else row["gender"]
+            for row in rows
+        ],
         "age": [int(row["age"]) for row in rows],
         "sentence_id": [int(row["sentence_id"]) for row in rows],
         "label_id": [int(row["label_id"]) for row in rows],
@@ -391,20 +484,33 @@ def to_parquet(wav, scratch, path, lines, as_classes=False, columns=None):
     pq.write_table(pa.table({name: table[name] for name in columns or table}), path)
 
 
-@pytest.mark.parametrize("layout", ["tar", "tar, no folder inside", "parquet", "parquet a part", "parquet of classes"])
+@pytest.mark.parametrize(
+    "layout", ["tar", "tar, no folder inside", "parquet", "parquet a part", "parquet of classes"]
+)
 def test_yuemotion_plain_and_packed_are_one_corpus(tmp_path, wav, index, layout):
     lay_yuemotion(tmp_path / "plain", wav)
     root, scratch = tmp_path / "packed", tmp_path / "scratch"
     lines = [line for part in YUEMOTION.values() for line in part]
     if layout.startswith("tar"):
         folder = "" if "no folder" in layout else "./data/"
-        members = [(f"{folder}{stem}.wav", clip_bytes(wav, scratch, stem)) for stem in YUEMOTION_STEMS]
-        pack(lay_yuemotion_tables(root) / "data.tar.bz2", [(f"{folder}notes.txt", b"not a clip"), *members])
+        members = [
+            (f"{folder}{stem}.wav", clip_bytes(wav, scratch, stem)) for stem in YUEMOTION_STEMS
+        ]
+        pack(
+            lay_yuemotion_tables(root) / "data.tar.bz2",
+            [(f"{folder}notes.txt", b"not a clip"), *members],
+        )
     elif layout == "parquet a part":
         for part, own in YUEMOTION.items():
             to_parquet(wav, scratch, root / "YueMotion/default" / part / "0000.parquet", own)
     else:
-        to_parquet(wav, scratch, root / "YueMotion" / "0000.parquet", lines[::-1], as_classes="classes" in layout)
+        to_parquet(
+            wav,
+            scratch,
+            root / "YueMotion" / "0000.parquet",
+            lines[::-1],
+            as_classes="classes" in layout,
+        )
     plain, packed = index(tmp_path / "plain"), index(root)
     assert ids(plain) == ids(packed) == {f"yuemotion/{stem}" for stem in YUEMOTION_STEMS}
     assert packed.fingerprint == plain.fingerprint
@@ -458,7 +564,7 @@ def test_all_corpora_beside_each_other_and_at_given_places(tmp_path, wav, index)
     assert ids(alone) == {identifier for identifier in ids(found) if identifier.startswith("esd/")}
 
 
-# --- hostile twins -----------------------------------------------------------------------------------------------------
+# --- hostile twins ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -471,8 +577,12 @@ VICTIM_ID = "csed/Nat_female_12"
 
 
 def test_files_of_the_finder_are_not_seen(csed, index):
-    for name in (".DS_Store", "Training Data (wav)/.DS_Store", "Training Data (wav)/Natural/._Nat_Female-1.wav",
-                 "Training Data (wav)/Natural/._Nat_Female-3.wav"):  # fmt: skip
+    for name in (
+        ".DS_Store",
+        "Training Data (wav)/.DS_Store",
+        "Training Data (wav)/Natural/._Nat_Female-1.wav",
+        "Training Data (wav)/Natural/._Nat_Female-3.wav",
+    ):
         (csed / name).write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ")
     (csed / "__MACOSX").mkdir()
     (csed / "__MACOSX" / "._Nat_Female-4.wav").write_bytes(b"\x00\x05\x16\x07")
@@ -483,7 +593,11 @@ def test_files_of_the_finder_are_not_seen(csed, index):
 
 def test_hidden_files_and_folders_are_not_seen_where_any_name_would_count(tmp_path, wav, index):
     junk = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "
-    elderreact, iemocap, csed = lay_elderreact(tmp_path, wav), lay_iemocap(tmp_path, wav), lay_csed(tmp_path, wav)
+    elderreact, iemocap, csed = (
+        lay_elderreact(tmp_path, wav),
+        lay_iemocap(tmp_path, wav),
+        lay_csed(tmp_path, wav),
+    )
     (elderreact / "ElderReact_dev" / "._50_50_35.wav").write_bytes(junk)
     (elderreact / "ElderReact-master" / "Annotations" / "._dev_labels.txt").write_bytes(junk)
     (iemocap / "Session1" / "dialog" / "EmoEvaluation" / "._Ses01F_impro01.txt").write_bytes(junk)
@@ -506,7 +620,10 @@ def test_git_lfs_pointer(tmp_path, wav, index):
     for stem in CREMA_D[:7]:
         (folder / "AudioWAV" / f"{stem}.wav").write_text(POINTER)
     found = index(tmp_path)
-    assert odd(found) == [("pointer", f"AudioWAV/{stem}.wav", f"{len(POINTER)} bytes of text") for stem in sorted(CREMA_D[:7])]
+    assert odd(found) == [
+        ("pointer", f"AudioWAV/{stem}.wav", f"{len(POINTER)} bytes of text")
+        for stem in sorted(CREMA_D[:7])
+    ]
     assert ids(found) == {f"crema_d/{stem}" for stem in CREMA_D[7:]}
     assert not missing(found) & {f"crema_d/{stem}" for stem in CREMA_D}
     with pytest.raises(CorpusIncomplete) as raised:
@@ -525,16 +642,26 @@ def test_aiff_named_wav_is_usable_and_told(tmp_path, wav, index):
     found = index(tmp_path)
     assert only(found) == ("aiff", f"{TESS_FOLDER}/YAF_angry/YAF_germ_angry.wav", "")
     row = found.table.set_index("id").loc["tess/YAF_germ_angry"]
-    assert (row["container"], row["sample_rate_hz"], row["n_frames"]) == ("AIFF", 24414, round(0.2 * 24414))
+    assert (row["container"], row["sample_rate_hz"], row["n_frames"]) == (
+        "AIFF",
+        24414,
+        round(0.2 * 24414),
+    )
     assert len(audio.decode(found.path("tess", row["path"]))) == pytest.approx(3200, abs=2)
-    assert found.unusable("tess") == [finding for finding in found.findings if finding.kind == "missing"]
+    assert found.unusable("tess") == [
+        finding for finding in found.findings if finding.kind == "missing"
+    ]
 
 
 def test_another_sampling_rate_is_usable_and_told(tmp_path, wav, index):
     folder = lay_tess(tmp_path, wav)
     wav(folder / TESS_FOLDER / "OAF_Fear" / "OAF_food_fear.wav", rate=96000)
     found = index(tmp_path)
-    assert only(found) == ("rate", f"{TESS_FOLDER}/OAF_Fear/OAF_food_fear.wav", "96000 Hz, expected 24414")
+    assert only(found) == (
+        "rate",
+        f"{TESS_FOLDER}/OAF_Fear/OAF_food_fear.wav",
+        "96000 Hz, expected 24414",
+    )
     row = found.table.set_index("id").loc["tess/OAF_food_fear"]
     assert row["duration_s"] == pytest.approx(0.2)
     assert len(audio.decode(found.path("tess", row["path"]))) == 3200
@@ -571,7 +698,16 @@ def text(content):
         (lambda content: b"\0" * 4000, "unreadable", r"\S+.*"),
         (lambda content: b"x", "unreadable", r"\S+.*"),
     ],
-    ids=["empty", "header only", "truncated", "header of a longer file", "half a header", "text", "zeros", "one byte"],
+    ids=[
+        "empty",
+        "header only",
+        "truncated",
+        "header of a longer file",
+        "half a header",
+        "text",
+        "zeros",
+        "one byte",
+    ],
 )
 def test_damaged_sound_is_told_and_never_used(csed, index, damage, kind, detail):
     path = csed / VICTIM
@@ -600,7 +736,9 @@ def test_streamed_wav_without_a_length_is_sound(csed, index):
     assert ids(found) == CSED_IDS
 
 
-@pytest.mark.parametrize(("sound", "content"), [(False, None), (True, b"not an mp4 at all" * 9), (True, b"")])
+@pytest.mark.parametrize(
+    ("sound", "content"), [(False, None), (True, b"not an mp4 at all" * 9), (True, b"")]
+)
 def test_damaged_video(tmp_path, wav, index, sound, content):
     folder = lay_elderreact(tmp_path, wav, media=False)
     path = mp4(folder / "videos" / "50_50_35.mp4", sound=sound)
@@ -711,7 +849,10 @@ def test_conflicting_copies_are_both_left_out(csed, wav, index):
     found = index(csed.parent)
     kind, where, detail = only(found)
     assert (kind, where) == ("conflict", VICTIM_ID)
-    assert re.fullmatch(rf"0\.300 s, [0-9a-f]{{8}}: old/{other.name}; 0\.200 s, [0-9a-f]{{8}}: {re.escape(VICTIM)}", detail)
+    assert re.fullmatch(
+        rf"0\.300 s, [0-9a-f]{{8}}: old/{other.name}; 0\.200 s, [0-9a-f]{{8}}: {re.escape(VICTIM)}",
+        detail,
+    )
     assert ids(found) == CSED_IDS - {VICTIM_ID}
     assert VICTIM_ID not in missing(found)
     with pytest.raises(CorpusIncomplete, match=f"1 conflict: {VICTIM_ID}"):
@@ -721,7 +862,11 @@ def test_conflicting_copies_are_both_left_out(csed, wav, index):
 def test_copies_of_equal_size_are_told_and_the_upper_one_used(csed, wav, index):
     wav(csed / "old" / "further down" / "even further" / "Nat_Female-12.wav", rate=44100)
     found = index(csed.parent)
-    assert only(found) == ("copy", "old/further down/even further/Nat_Female-12.wav", f"of {VICTIM}")
+    assert only(found) == (
+        "copy",
+        "old/further down/even further/Nat_Female-12.wav",
+        f"of {VICTIM}",
+    )
     assert ids(found) == CSED_IDS
 
 
@@ -730,8 +875,10 @@ def test_esd_clip_in_the_folder_of_another_emotion(tmp_path, wav, index):
     wav(folder / "0001" / "Sad" / "train" / "0001_000402.wav")
     found = index(tmp_path)
     assert only(found) == (
-        "contradiction", "0001/Sad/train/0001_000402.wav", "number 402 says Angry, folder says Sad",
-    )  # fmt: skip
+        "contradiction",
+        "0001/Sad/train/0001_000402.wav",
+        "number 402 says Angry, folder says Sad",
+    )
     assert "esd/0001_000402" not in ids(found)
     assert len(ids(found)) == len(ESD)
 
@@ -741,8 +888,10 @@ def test_esd_clip_with_a_number_that_does_not_exist(tmp_path, wav, index, number
     folder = lay_esd(tmp_path, wav, split=False)
     wav(folder / "0001" / "Angry" / f"0001_{number:06}.wav")
     assert only(index(tmp_path)) == (
-        "unlabelled", f"0001/Angry/0001_{number:06}.wav", f"number {number} is outside 1-1750",
-    )  # fmt: skip
+        "unlabelled",
+        f"0001/Angry/0001_{number:06}.wav",
+        f"number {number} is outside 1-1750",
+    )
 
 
 def test_unknown_iemocap_label(tmp_path, wav, index):
@@ -766,7 +915,9 @@ def test_iemocap_clip_without_a_label_and_release_without_label_files(tmp_path, 
     )
     for path in folder.rglob("*.txt"):
         path.unlink()
-    with pytest.raises(CorpusMalformed, match=r"expected label files .*EmoEvaluation.*found none") as raised:
+    with pytest.raises(
+        CorpusMalformed, match=r"expected label files .*EmoEvaluation.*found none"
+    ) as raised:
         index(tmp_path)
     assert str(folder) in str(raised.value)
 
@@ -783,7 +934,9 @@ def test_crema_d_actor_who_is_not_in_the_demographics(tmp_path, wav, index):
 
 def test_crema_d_without_demographics(tmp_path, wav, index):
     folder = lay_crema_d(tmp_path, wav, demographics=None)
-    with pytest.raises(CorpusMalformed, match=r"expected VideoDemographics\.csv .* found none") as raised:
+    with pytest.raises(
+        CorpusMalformed, match=r"expected VideoDemographics\.csv .* found none"
+    ) as raised:
         index(tmp_path)
     assert str(folder) in str(raised.value)
 
@@ -808,7 +961,9 @@ def test_crema_d_demographics_that_make_no_sense(tmp_path, wav, index, content):
 def test_text_file_that_is_binary(tmp_path, wav, index):
     folder = lay_crema_d(tmp_path, wav)
     (folder / "VideoDemographics.csv").write_bytes(b"PK\x03\x04\0\0\0\0")
-    with pytest.raises(CorpusMalformed, match=r"VideoDemographics\.csv: expected text, found binary data"):
+    with pytest.raises(
+        CorpusMalformed, match=r"VideoDemographics\.csv: expected text, found binary data"
+    ):
         index(tmp_path)
 
 
@@ -835,15 +990,22 @@ def test_malformed_elderreact_line(tmp_path, wav, index, line):
 def test_elderreact_without_a_label_file_and_with_a_clip_too_many(tmp_path, wav, index):
     folder = lay_elderreact(tmp_path, wav)
     wav(folder / "ElderReact_dev" / "50_50_999.wav")
-    assert only(index(tmp_path)) == ("unlabelled", "ElderReact_dev/50_50_999.wav", "in no label file")
+    assert only(index(tmp_path)) == (
+        "unlabelled",
+        "ElderReact_dev/50_50_999.wav",
+        "in no label file",
+    )
     (folder / "ElderReact-master/Annotations/dev_labels.txt").unlink()
-    with pytest.raises(CorpusMalformed, match=r"expected train_labels\.txt, .* missing dev_labels\.txt"):
+    with pytest.raises(
+        CorpusMalformed, match=r"expected train_labels\.txt, .* missing dev_labels\.txt"
+    ):
         index(tmp_path)
 
 
 def test_elderreact_clip_that_is_labelled_twice(tmp_path, wav, index):
     table = lay_elderreact(tmp_path, wav) / "ElderReact-master/Annotations/test_labels.txt"
-    table.write_text(table.read_text() + "50_50_100.mp4 1 0 0 0 0 0 f 2.0\n")  # in train too, with other emotions
+    # in train too, with other emotions
+    table.write_text(table.read_text() + "50_50_100.mp4 1 0 0 0 0 0 f 2.0\n")
     found = indexed_or_refused(index, tmp_path)
     said = found if isinstance(found, str) else " ".join(only(found)[:2])
     assert "50_50_100" in said
@@ -853,7 +1015,10 @@ def test_elderreact_clip_that_is_labelled_twice(tmp_path, wav, index):
 @pytest.mark.parametrize("corpus", ["elderreact", "yuemotion"])
 def test_clip_that_is_listed_twice_alike_counts_once(tmp_path, wav, index, corpus):
     if corpus == "elderreact":
-        table = lay_elderreact(tmp_path, wav, media=False) / "ElderReact-master/Annotations/test_labels.txt"
+        table = (
+            lay_elderreact(tmp_path, wav, media=False)
+            / "ElderReact-master/Annotations/test_labels.txt"
+        )
         table.write_text(table.read_text() * 2)
         expected = len(ELDERREACT_IDS)
     else:
@@ -867,15 +1032,39 @@ def test_clip_that_is_listed_twice_alike_counts_once(tmp_path, wav, index, corpu
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("test,14,data/14_m60_01_4.wav,m,59,1,4,neutral", r"'data/14_m60_01_4\.wav' and columns .*'59'.* disagree"),
-        ("test,13,data/14_m60_01_4.wav,m,60,1,4,neutral", r"'data/14_m60_01_4\.wav' and columns .*'13'.* disagree"),
-        ("test,14,data/14_m60_01_4.wav,f,60,1,4,neutral", r"'data/14_m60_01_4\.wav' and columns .*'f'.* disagree"),
-        ("test,14,data/14_m60_01_4.wav,m,60,2,4,neutral", r"'data/14_m60_01_4\.wav' and columns .*'02'.* disagree"),
-        ("test,14,data/14_m60_01_4.wav,m,60,1,4,fear", r"'data/14_m60_01_4\.wav' and columns .*'fear'.* disagree"),
-        ("dev,14,data/14_m60_01_4.wav,m,60,1,4,neutral", r"expected a split \(train, validation, test\).*found 'dev'"),
-        ("test,14,data/14_m60_01_7.wav,m,60,1,7,neutral", r"expected .* a file name .*found .*'data/14_m60_01_7\.wav'"),
+        (
+            "test,14,data/14_m60_01_4.wav,m,59,1,4,neutral",
+            r"'data/14_m60_01_4\.wav' and columns .*'59'.* disagree",
+        ),
+        (
+            "test,13,data/14_m60_01_4.wav,m,60,1,4,neutral",
+            r"'data/14_m60_01_4\.wav' and columns .*'13'.* disagree",
+        ),
+        (
+            "test,14,data/14_m60_01_4.wav,f,60,1,4,neutral",
+            r"'data/14_m60_01_4\.wav' and columns .*'f'.* disagree",
+        ),
+        (
+            "test,14,data/14_m60_01_4.wav,m,60,2,4,neutral",
+            r"'data/14_m60_01_4\.wav' and columns .*'02'.* disagree",
+        ),
+        (
+            "test,14,data/14_m60_01_4.wav,m,60,1,4,fear",
+            r"'data/14_m60_01_4\.wav' and columns .*'fear'.* disagree",
+        ),
+        (
+            "dev,14,data/14_m60_01_4.wav,m,60,1,4,neutral",
+            r"expected a split \(train, validation, test\).*found 'dev'",
+        ),
+        (
+            "test,14,data/14_m60_01_7.wav,m,60,1,7,neutral",
+            r"expected .* a file name .*found .*'data/14_m60_01_7\.wav'",
+        ),
         ("test,14,data/14_m60_01_4.wav,m,60,1,4,joy", r"a label \(anger, happy, .*'joy'"),
-        ("test,14,data/14_m60_01_4.wav", r"expected columns split,speaker_id,.*; missing gender, age, "),
+        (
+            "test,14,data/14_m60_01_4.wav",
+            r"expected columns split,speaker_id,.*; missing gender, age, ",
+        ),
     ],
 )
 def test_yuemotion_row_that_disagrees_with_its_file_name(tmp_path, wav, index, line, said):
@@ -891,7 +1080,10 @@ def test_yuemotion_without_one_table_and_with_a_clip_too_many(tmp_path, wav, ind
     wav(folder / "data" / "14_m60_02_2.wav")
     assert only(index(tmp_path)) == ("unlabelled", "data/14_m60_02_2.wav", "in no metadata table")
     (folder / "validation_metadata.csv").unlink()
-    with pytest.raises(CorpusMalformed, match=r"validation_metadata\.csv.*found test_metadata\.csv, train_metadata\.csv;"):
+    with pytest.raises(
+        CorpusMalformed,
+        match=r"validation_metadata\.csv.*found test_metadata\.csv, train_metadata\.csv;",
+    ):
         index(tmp_path)
 
 
@@ -904,10 +1096,18 @@ def test_yuemotion_says_how_many_clips_its_metadata_lacks(tmp_path, wav, index):
 
 
 @pytest.mark.parametrize(
-    "evil", ["../../evil.wav", "/evil.wav", "../../{stem}.wav", "{outside}/{stem}.wav", "data/../../{stem}.wav"]
+    "evil",
+    [
+        "../../evil.wav",
+        "/evil.wav",
+        "../../{stem}.wav",
+        "{outside}/{stem}.wav",
+        "data/../../{stem}.wav",
+    ],
 )
 def test_archive_that_wants_to_write_elsewhere(tmp_path, wav, index, evil):
-    """Clips are taken by their bare names; no folder of the archive is followed, no other file comes out of it."""
+    """Clips are taken by their bare names; no folder of the archive is followed, no other file
+    comes out of it."""
     folder, outside = lay_yuemotion_tables(tmp_path / "root"), tmp_path / "outside"
     outside.mkdir()
     first, *others = YUEMOTION_STEMS
@@ -916,24 +1116,35 @@ def test_archive_that_wants_to_write_elsewhere(tmp_path, wav, index, evil):
     pack(folder / "data.tar.bz2", [*members, (name, clip_bytes(wav, tmp_path / "scratch", first))])
     before = {path for path in tmp_path.rglob("*") if files.cache_dir() not in path.parents}
     found = index(tmp_path / "root")
-    assert ids(found) == {f"yuemotion/{stem}" for stem in (YUEMOTION_STEMS if "{stem}" in evil else others)}
+    assert ids(found) == {
+        f"yuemotion/{stem}" for stem in (YUEMOTION_STEMS if "{stem}" in evil else others)
+    }
     assert {path for path in tmp_path.rglob("*") if files.cache_dir() not in path.parents} == before
     assert not list(outside.iterdir())
     assert not Path("/evil.wav").exists()
     inside = found.roots["yuemotion"]
     assert inside.is_relative_to(files.cache_dir())
     assert {path.relative_to(inside).parts[0] for path in inside.rglob("*")} == {
-        "data", "train_metadata.csv", "validation_metadata.csv", "test_metadata.csv",
-    }  # fmt: skip
+        "data",
+        "train_metadata.csv",
+        "validation_metadata.csv",
+        "test_metadata.csv",
+    }
     assert not list(files.cache_dir().rglob("evil*"))
 
 
 def test_archive_with_links_instead_of_clips(tmp_path, wav, index):
     folder = lay_yuemotion_tables(tmp_path)
     first, second, *others = YUEMOTION_STEMS
-    pack(folder / "data.tar.bz2", [(f"data/{stem}.wav", clip_bytes(wav, tmp_path / "scratch", stem)) for stem in others])
+    pack(
+        folder / "data.tar.bz2",
+        [(f"data/{stem}.wav", clip_bytes(wav, tmp_path / "scratch", stem)) for stem in others],
+    )
     content = (folder / "data.tar.bz2").read_bytes()
-    with tarfile.open(fileobj=io.BytesIO(content)) as old, tarfile.open(folder / "data.tar.bz2", "w:bz2") as new:
+    with (
+        tarfile.open(fileobj=io.BytesIO(content)) as old,
+        tarfile.open(folder / "data.tar.bz2", "w:bz2") as new,
+    ):
         for member in old:
             new.addfile(member, old.extractfile(member))
         for stem, kind in ((first, tarfile.SYMTYPE), (second, tarfile.LNKTYPE)):
@@ -951,7 +1162,10 @@ def test_archive_with_too_many_or_too_large_clips(tmp_path, wav, index, monkeypa
     from bimotion.corpora import yuemotion
 
     folder = lay_yuemotion_tables(tmp_path / "root")
-    members = [(f"data/{stem}.wav", clip_bytes(wav, tmp_path / "scratch", stem)) for stem in YUEMOTION_STEMS]
+    members = [
+        (f"data/{stem}.wav", clip_bytes(wav, tmp_path / "scratch", stem))
+        for stem in YUEMOTION_STEMS
+    ]
     pack(folder / "data.tar.bz2", members)
     size = len(members[0][1])
     for name, value in (("MAX_CLIPS", len(members) - 1), ("MAX_BYTES", 2 * size)):
@@ -959,18 +1173,29 @@ def test_archive_with_too_many_or_too_large_clips(tmp_path, wav, index, monkeypa
             patch.setattr(yuemotion, name, value)
             patch.setenv("BIMOTION_CACHE", str(tmp_path / name))
             with pytest.raises(
-                CorpusMalformed, match=r"data\.tar\.bz2: expected at most .*found more at data/.*: not YueMotion's"
+                CorpusMalformed,
+                match=r"data\.tar\.bz2: expected at most .*found more at data/.*: not YueMotion's",
             ):
                 index(tmp_path / "root")
 
 
-@pytest.mark.parametrize("damage", [truncated, text, lambda content: b""], ids=["truncated", "text", "empty"])
+@pytest.mark.parametrize(
+    "damage", [truncated, text, lambda content: b""], ids=["truncated", "text", "empty"]
+)
 def test_damaged_archive(tmp_path, wav, index, damage):
     folder = lay_yuemotion_tables(tmp_path / "root")
     archive = folder / "data.tar.bz2"
-    pack(archive, [(f"data/{stem}.wav", clip_bytes(wav, tmp_path / "scratch", stem)) for stem in YUEMOTION_STEMS])
+    pack(
+        archive,
+        [
+            (f"data/{stem}.wav", clip_bytes(wav, tmp_path / "scratch", stem))
+            for stem in YUEMOTION_STEMS
+        ],
+    )
     archive.write_bytes(damage(archive.read_bytes()))
-    with pytest.raises(CorpusMalformed, match=r"(?s)expected a tar of wavs, found: .*download it again") as raised:
+    with pytest.raises(
+        CorpusMalformed, match=r"(?s)expected a tar of wavs, found: .*download it again"
+    ) as raised:
         index(tmp_path / "root")
     assert str(archive) in str(raised.value)
 
@@ -987,7 +1212,10 @@ def test_damaged_archive_says_the_same_when_tried_again(tmp_path, index, monkeyp
 def test_parquet_of_something_else_is_not_yuemotion(tmp_path, wav, index):
     lay_csed(tmp_path, wav)
     (tmp_path / "other").mkdir()
-    pq.write_table(pa.table({"audio": [1], "split": ["train"], "label": ["x"]}), tmp_path / "other" / "0000.parquet")
+    pq.write_table(
+        pa.table({"audio": [1], "split": ["train"], "label": ["x"]}),
+        tmp_path / "other" / "0000.parquet",
+    )
     (tmp_path / "other" / "broken.parquet").write_bytes(b"PAR1 not really")
     assert index(tmp_path).corpora == ("csed",)
 
@@ -996,19 +1224,25 @@ def test_yuemotion_parquet_without_bytes(tmp_path, wav, index):
     path = tmp_path / "root" / "YueMotion" / "0000.parquet"
     to_parquet(wav, tmp_path / "scratch", path, YUEMOTION["train"])
     table = pq.read_table(path)
-    paths_only = pa.array([{"bytes": None, "path": "a.wav"}] * len(table), table.schema.field("audio").type)
+    paths_only = pa.array(
+        [{"bytes": None, "path": "a.wav"}] * len(table), table.schema.field("audio").type
+    )
     pq.write_table(table.set_column(0, "audio", paths_only), path)
-    with pytest.raises(CorpusMalformed, match=r"0000\.parquet: expected the column audio to hold bytes, found none"):
+    with pytest.raises(
+        CorpusMalformed, match=r"0000\.parquet: expected the column audio to hold bytes, found none"
+    ):
         index(tmp_path / "root")
 
 
-# --- roots -------------------------------------------------------------------------------------------------------------
+# --- roots --------------------------------------------------------------------------------------
 
 
 def test_two_folders_of_one_corpus(tmp_path, wav, index):
     lay_crema_d(tmp_path, wav, "CREMA-D")
     lay_crema_d(tmp_path, wav, "CREMA-D copy")
-    with pytest.raises(CorpusAmbiguous, match=r"found two: CREMA-D and CREMA-D copy; say which: --corpus crema_d="):
+    with pytest.raises(
+        CorpusAmbiguous, match=r"found two: CREMA-D and CREMA-D copy; say which: --corpus crema_d="
+    ):
         index(tmp_path)
     found = index(tmp_path, locations={"crema_d": tmp_path / "CREMA-D copy"})
     assert found.roots["crema_d"].name == "CREMA-D copy"
@@ -1022,13 +1256,20 @@ def test_root_that_is_the_corpus_itself(tmp_path, wav, index):
     for name, root in {"yuemotion": folder, "crema_d": tmp_path / "flat"}.items():
         with pytest.raises(CorpusNotFound) as raised:
             index(root)
-        assert f"It looks like {name} itself: pass its parent folder, or --corpus {name}={root}" in str(raised.value)
+        assert (
+            f"It looks like {name} itself: pass its parent folder, or --corpus {name}={root}"
+            in str(raised.value)
+        )
 
 
 @pytest.mark.parametrize("corpus", ["crema_d", "esd", "iemocap", "yuemotion"])
 def test_root_that_is_a_corpus_with_sub_folders(tmp_path, wav, index, corpus):
-    lay = {"crema_d": lay_crema_d, "esd": lambda *of: lay_esd(*of, split=True), "iemocap": lay_iemocap,
-           "yuemotion": lay_yuemotion}  # fmt: skip
+    lay = {
+        "crema_d": lay_crema_d,
+        "esd": lambda *of: lay_esd(*of, split=True),
+        "iemocap": lay_iemocap,
+        "yuemotion": lay_yuemotion,
+    }
     folder = lay[corpus](tmp_path, wav)
     with pytest.raises(CorpusError, match=f"{corpus} itself"):
         index(folder)
@@ -1043,7 +1284,12 @@ def test_root_without_a_corpus(tmp_path, what):
         root.mkdir()
     if what == "other":
         (root / "holiday pictures").mkdir()
-    said = {"nothing": "found nothing at", "file": "found a file at", "empty": "it is empty", "other": "holiday pictures"}
+    said = {
+        "nothing": "found nothing at",
+        "file": "found a file at",
+        "empty": "it is empty",
+        "other": "holiday pictures",
+    }
     with pytest.raises(CorpusNotFound, match=said[what]) as raised:
         manifest.build(root)
     assert str(root) in str(raised.value)

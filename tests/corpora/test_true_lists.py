@@ -1,4 +1,5 @@
-"""All true file names of the corpora: the paper's tables to the clip, and the shipped rosters made again."""
+"""All true file names of the corpora: the paper's tables to the clip, and the shipped rosters made
+again."""
 
 import gzip
 
@@ -34,8 +35,14 @@ N_CLIPS = {
     "urdu": 400,
     "yuemotion": 1080,
 }
-CREMA_D_ELDERS = {"1016": (61, "m"), "1020": (61, "f"), "1034": (74, "m"), "1050": (62, "m"), "1067": (66, "m"),
-                  "1087": (62, "m")}  # fmt: skip
+CREMA_D_ELDERS = {
+    "1016": (61, "m"),
+    "1020": (61, "f"),
+    "1034": (74, "m"),
+    "1050": (62, "m"),
+    "1067": (66, "m"),
+    "1087": (62, "m"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +61,9 @@ def placed(true_manifest):
 def dealt(true_manifest):
     """Roster of each corpus, dealt anew from the true names."""
     return {
-        corpus: splits.deal_roster(corpus, true_manifest.table[true_manifest.table["corpus"] == corpus])
+        corpus: splits.deal_roster(
+            corpus, true_manifest.table[true_manifest.table["corpus"] == corpus]
+        )
         for corpus in splits.ROSTERED
     }
 
@@ -75,14 +84,20 @@ def test_every_true_name_is_read_without_a_finding(true_manifest):
 
 @pytest.mark.parametrize(("corpus", "cell"), TABLE_1)
 def test_table_1(true_manifest, corpus, cell):
-    (line,) = [line for line in counts.counts(true_manifest) if (line.table, line.corpus, line.cell) == (1, corpus, cell)]
+    (line,) = [
+        line
+        for line in counts.counts(true_manifest)
+        if (line.table, line.corpus, line.cell) == (1, corpus, cell)
+    ]
     assert line.found == line.paper == TABLE_1[corpus, cell]
     assert line.difference == (0, 0, 0)
 
 
 @pytest.mark.parametrize("gender", TABLE_2)
 def test_table_2(true_manifest, gender):
-    (line,) = [line for line in counts.counts(true_manifest) if (line.table, line.gender) == (2, gender)]
+    (line,) = [
+        line for line in counts.counts(true_manifest) if (line.table, line.gender) == (2, gender)
+    ]
     assert (line.corpus, line.cell) == ("yuemotion", "yue_adu")
     assert line.found == line.paper == TABLE_2[gender]
 
@@ -90,7 +105,10 @@ def test_table_2(true_manifest, gender):
 def test_the_tables_have_no_other_lines_and_say_so(true_manifest):
     lines = counts.counts(true_manifest)
     assert len(lines) == len(TABLE_1) + len(TABLE_2)
-    assert [table.notes for table in counts.as_tables(lines)] == [["equal to the paper"], ["equal to the paper"]]
+    assert [table.notes for table in counts.as_tables(lines)] == [
+        ["equal to the paper"],
+        ["equal to the paper"],
+    ]
     assert counts.counts(true_manifest, "disjoint") != lines
 
 
@@ -105,16 +123,22 @@ def test_shipped_roster_is_what_the_true_names_give(dealt, corpus):
     shipped = rosters.load(corpus)
     assert len(shipped) == N_CLIPS[corpus]
     made = dealt[corpus].sort_values("stem")
-    pd.testing.assert_frame_equal(made.reset_index(drop=True), shipped.reset_index(drop=True), check_dtype=False)
+    pd.testing.assert_frame_equal(
+        made.reset_index(drop=True), shipped.reset_index(drop=True), check_dtype=False
+    )
     assert list(made.index) == list(shipped.index)
 
 
 def test_saved_rosters_are_the_shipped_ones_byte_for_byte(dealt, tmp_path):
     for corpus, table in reversed(dealt.items()):  # in another order, and from shuffled rows
         rosters.save(corpus, table.sample(frac=1, random_state=1), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in rosters.FOLDER.iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        path.name for path in rosters.FOLDER.iterdir()
+    )
     for path in tmp_path.glob("*.gz"):
-        assert gzip.decompress(path.read_bytes()) == gzip.decompress((rosters.FOLDER / path.name).read_bytes()), path.name
+        assert gzip.decompress(path.read_bytes()) == gzip.decompress(
+            (rosters.FOLDER / path.name).read_bytes()
+        ), path.name
     assert (tmp_path / rosters.SUMS).read_text() == (rosters.FOLDER / rosters.SUMS).read_text()
 
 
@@ -127,34 +151,52 @@ def test_roster_ids_are_the_true_names(clips, corpus):
 def test_dealing_again_with_seed_0_changes_nothing(rule):
     for corpus in splits.ROSTERED:
         shipped = rosters.load(corpus)
-        # without CREMA-D's genders, which its roster does not hold, and with the paper's cells, as rosters have them
+        # without CREMA-D's genders, which its roster does not hold, and with the paper's cells, as
+        # rosters have them
         again = splits.deal(corpus, shipped, rule, seed=0)
         pd.testing.assert_series_equal(again, shipped[rule], check_names=False, check_dtype=False)
 
 
 @pytest.mark.parametrize("rule", splits.RULES)
 def test_another_seed_gives_other_parts_of_equal_sizes(true_manifest, placed, rule):
-    other = splits.split(true_manifest, rule, seed=3).table.join(true_manifest.table.set_index("id"))
+    other = splits.split(true_manifest, rule, seed=3).table.join(
+        true_manifest.table.set_index("id")
+    )
     units = ["corpus", "cell", "part"]
     by_clip = set(PAPER_CORPORA) if rule == "paper" else set()
-    clips, people = ([rows[rows["corpus"].isin(by_clip) == told] for rows in (other, placed[rule])] for told in (True, False))
+    clips, people = (
+        [rows[rows["corpus"].isin(by_clip) == told] for rows in (other, placed[rule])]
+        for told in (True, False)
+    )
     assert sizes(clips[0]).equals(sizes(clips[1]))
     # sizes are in speakers there, who have said more or less
-    with_speakers = [rows.dropna(subset="speaker").groupby(units)["speaker"].nunique() for rows in people]
+    with_speakers = [
+        rows.dropna(subset="speaker").groupby(units)["speaker"].nunique() for rows in people
+    ]
     assert with_speakers[0].equals(with_speakers[1])
-    moved = {corpus for corpus, rows in other.groupby("corpus") if (rows["part"] != placed[rule].loc[rows.index, "part"]).any()}
+    moved = {
+        corpus
+        for corpus, rows in other.groupby("corpus")
+        if (rows["part"] != placed[rule].loc[rows.index, "part"]).any()
+    }
     official = {"elderreact", "esd", "yuemotion"} if rule == "paper" else {"elderreact"}
     assert moved == set(CORPORA) - official
-    assert splits.split(true_manifest, rule, seed=3).table.equals(splits.split(true_manifest, rule, seed=3).table)
+    assert splits.split(true_manifest, rule, seed=3).table.equals(
+        splits.split(true_manifest, rule, seed=3).table
+    )
 
 
 def test_crema_d_has_six_elders(clips, placed):
     elders = clips[(clips["corpus"] == "crema_d") & (clips["age_group"] == "eld")]
     facts = {(row.speaker, row.age_years, row.gender) for row in elders.itertuples()}
-    assert facts == {(f"crema_d/{actor}", age, gender) for actor, (age, gender) in CREMA_D_ELDERS.items()}
+    assert facts == {
+        (f"crema_d/{actor}", age, gender) for actor, (age, gender) in CREMA_D_ELDERS.items()
+    }
     assert len(elders) == 492
     for rows in placed.values():
-        assert set(rows.index[(rows["corpus"] == "crema_d") & (rows["cell"] == "eng_eld")]) == set(elders.index)
+        assert set(rows.index[(rows["corpus"] == "crema_d") & (rows["cell"] == "eng_eld")]) == set(
+            elders.index
+        )
 
 
 def test_tess_oa_bite_is_the_elders_though_the_paper_counts_it_with_the_adults(clips, placed):
@@ -170,7 +212,9 @@ def test_cells_of_the_two_rules_differ_for_one_clip_and_one_speaker_of_59(true_m
     speakers = set(placed["paper"].loc[apart, "speaker"])
     assert speakers == {"tess/OAF", "yuemotion/14"}
     assert apart.sum() == 1 + 60
-    assert (placed["paper"].loc[placed["paper"]["speaker"] == "yuemotion/14", "age_years"] == 59).all()
+    assert (
+        placed["paper"].loc[placed["paper"]["speaker"] == "yuemotion/14", "age_years"] == 59
+    ).all()
     assert len(counts.ages_apart(true_manifest)) == 2
 
 
@@ -193,12 +237,19 @@ def test_esd_official_split_is_the_published_one(clips):
     assert dict(mine.groupby("native_label")["path"].count()) == dict.fromkeys(
         ("Angry", "Happy", "Neutral", "Sad", "Surprise"), 7000
     )
-    assert all(path.split("/")[1] == label for path, label in zip(mine["path"], mine["native_label"], strict=True))
+    assert all(
+        path.split("/")[1] == label
+        for path, label in zip(mine["path"], mine["native_label"], strict=True)
+    )
     assert list(mine["language"] == "zho") == list(mine["speaker"] <= "esd/0010")
-    assert set(mine.loc[mine["gender"] == "m", "speaker"]) == {f"esd/{n:04}" for n in (4, 5, 6, 8, 10, 11, 12, 13, 14, 20)}
+    assert set(mine.loc[mine["gender"] == "m", "speaker"]) == {
+        f"esd/{n:04}" for n in (4, 5, 6, 8, 10, 11, 12, 13, 14, 20)
+    }
 
 
-@pytest.mark.parametrize("corpus", [name for name, corpus in CORPORA.items() if corpus.card.not_disjoint is None])
+@pytest.mark.parametrize(
+    "corpus", [name for name, corpus in CORPORA.items() if corpus.card.not_disjoint is None]
+)
 @pytest.mark.parametrize("seed", [0, 3])
 def test_disjoint_puts_no_speaker_in_two_parts(true_manifest, corpus, seed):
     split = splits.split(true_manifest, "disjoint", seed)
@@ -220,7 +271,9 @@ def test_paper_shares_speakers_and_says_so(true_manifest, placed):
     assert set(splits.split(true_manifest, "paper").not_disjoint) == set(PAPER_CORPORA)
     disjoint = splits.split(true_manifest, "disjoint")
     assert set(disjoint.not_disjoint) == {"csed", "elderreact", "tess"}
-    assert not placed["disjoint"].loc[placed["disjoint"]["corpus"] == "tess", "speaker_disjoint"].any()
+    assert (
+        not placed["disjoint"].loc[placed["disjoint"]["corpus"] == "tess", "speaker_disjoint"].any()
+    )
 
 
 def test_iemocap_sessions_stay_together(placed):
@@ -236,7 +289,9 @@ def test_indexing_costs_little_more_than_opening_the_files_and_less_than_a_gigab
     assert true_indexing["peak_bytes"] < 1e9
 
 
-def test_a_second_indexing_costs_a_fraction_of_the_first_and_finds_the_same(true_tree, true_manifest, true_indexing):
+def test_a_second_indexing_costs_a_fraction_of_the_first_and_finds_the_same(
+    true_tree, true_manifest, true_indexing
+):
     assert true_indexing["second_s"] < true_indexing["first_s"] / 2  # a fifth of it
     again = manifest.build(true_tree)  # in another process
     assert again.fingerprint == true_manifest.fingerprint

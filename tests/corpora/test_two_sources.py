@@ -1,4 +1,5 @@
-"""Two sources for one fact are never resolved by order: neither is used, and what is said names both."""
+"""Two sources for one fact are never resolved by order: neither is used, and what is said names
+both."""
 
 import io
 import tarfile
@@ -20,10 +21,14 @@ YUEMOTION = "split,speaker_id,file_name,gender,age,sentence_id,label_id,label\n"
 EVALUATION = "Session1/dialog/EmoEvaluation"
 ANNOTATIONS = "ElderReact-master/Annotations"
 TESS = "TESS Toronto emotional speech set data"
-# corpus, case -> what is added to (or put in the place of) its literal tree, and what the line must name
+# corpus, case -> what is added to (or put in the place of) its literal tree, and what the line must
+# name
 CONTRADICTIONS = {
     ("crema_d", "an actor twice"): (
-        {"VideoDemographics.csv": '"ActorID","Age","Sex"\n1001,61,"Male"\n1016,61,"Male"\n1001,25,"Male"\n'},
+        {
+            "VideoDemographics.csv": '"ActorID","Age","Sex"\n1001,61,"Male"\n'
+            '1016,61,"Male"\n1001,25,"Male"\n'
+        },
         ("1001", "VideoDemographics.csv:2", "61", "VideoDemographics.csv:4", "25"),
     ),
     ("crema_d", "a second table"): (
@@ -39,7 +44,10 @@ CONTRADICTIONS = {
         ("Neg-Male-4", "name says Neg", "folder says Natural"),
     ),
     ("elderreact", "two label files"): (
-        {f"{ANNOTATIONS}/dev_labels.txt": "50_50_35.mp4 1 1 1 1 1 1 m 3.0\n50_50_100.mp4 0 1 1 0 0 1 f 1.6\n"},
+        {
+            f"{ANNOTATIONS}/dev_labels.txt": "50_50_35.mp4 1 1 1 1 1 1 m 3.0\n50_50_100.mp4 0 1 "
+            "1 0 0 1 f 1.6\n"
+        },
         ("50_50_100", "dev_labels.txt:2", "validation", "train_labels.txt:1", "train"),
     ),
     ("elderreact", "two copies of a label file"): (
@@ -63,12 +71,17 @@ CONTRADICTIONS = {
         ("0001_000403", "says train", "folder says test"),
     ),
     ("iemocap", "a label twice"): (
-        {f"{EVALUATION}/more.txt": "[6.2901 - 8.2357]\tSes01F_impro01_F000\tang\t[2.5000, 2.5000, 2.5000]\n"},
+        {
+            f"{EVALUATION}/more.txt": "[6.2901 - 8.2357]\tSes01F_impro01_F000\tang\t[2.5000, "
+            "2.5000, 2.5000]\n"
+        },
         ("Ses01F_impro01_F000", "Ses01F_impro01.txt:3", "'neu'", "more.txt:1", "'ang'"),
     ),
     ("iemocap", "folder"): (
-        {"Session2/sentences/wav/Ses01F_impro01/Ses01F_impro01_M011.wav": 7,
-         "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M011.wav": None},
+        {
+            "Session2/sentences/wav/Ses01F_impro01/Ses01F_impro01_M011.wav": 7,
+            "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M011.wav": None,
+        },
         ("Ses01F_impro01_M011", "name says Ses01F_impro01", "folder says Session2"),
     ),
     ("shemo", "folder"): ({"male/F03S03.wav": 7}, ("F03S03", "name says F", "folder says male")),
@@ -80,7 +93,10 @@ CONTRADICTIONS = {
         {f"{TESS}/OAF_Fear/YAF_bar_fear.wav": 7},
         ("YAF_bar_fear", "name says YAF and fear", "folder says OAF_Fear"),
     ),
-    ("urdu", "folder"): ({"Angry/SM1_F10_H011.wav": 7}, ("SM1_F10_H011", "name says H", "folder says Angry")),
+    ("urdu", "folder"): (
+        {"Angry/SM1_F10_H011.wav": 7},
+        ("SM1_F10_H011", "name says H", "folder says Angry"),
+    ),
     ("yuemotion", "table and name"): (
         {"train_metadata.csv": f"{YUEMOTION}train,14,data/14_m60_02_4.wav,m,59,2,4,neutral\n"},
         ("train_metadata.csv:2", "14_m60_02_4", "'59'"),
@@ -94,7 +110,10 @@ CONTRADICTIONS = {
         ("train_metadata.csv:2", "says validation"),
     ),
     ("crema_d", "an actor twice, with a blank"): (
-        {"VideoDemographics.csv": '"ActorID","Age","Sex"\n1001,61,"Male"\n1016,61,"Male"\n"1001 ",25,"Male"\n'},
+        {
+            "VideoDemographics.csv": '"ActorID","Age","Sex"\n1001,61,"Male"\n1016,61,"Male"\n"1001 '
+            '",25,"Male"\n'
+        },
         ("1001", "VideoDemographics.csv:2", "61", "VideoDemographics.csv:4", "25"),
     ),
     ("crema_d", "a quote that is never closed"): (
@@ -117,12 +136,18 @@ CONTRADICTIONS = {
         {"Test/0001/Angry/0001_000403.wav": 7},
         ("0001_000403", "says train", "folder says Test"),
     ),
-    ("shemo", "folder further up"): ({"MALE/more/F03S03.wav": 7}, ("F03S03", "name says F", "folder says MALE")),
+    ("shemo", "folder further up"): (
+        {"MALE/more/F03S03.wav": 7},
+        ("F03S03", "name says F", "folder says MALE"),
+    ),
     ("tess", "folder further up"): (
         {f"{TESS}/yaf_FEAR/more/OAF_bar_fear.wav": 7},
         ("OAF_bar_fear", "name says OAF and fear", "folder says yaf_FEAR"),
     ),
-    ("urdu", "folder further up"): ({"ANGRY/more/SM1_F10_H011.wav": 7}, ("SM1_F10_H011", "name says H", "says ANGRY")),
+    ("urdu", "folder further up"): (
+        {"ANGRY/more/SM1_F10_H011.wav": 7},
+        ("SM1_F10_H011", "name says H", "says ANGRY"),
+    ),
     ("yuemotion", "two ages of a speaker"): (
         {"train_metadata.csv": f"{YUEMOTION}train,14,data/14_m25_02_4.wav,m,25,2,4,neutral\n"},
         ("yuemotion/14", "60 (yuemotion/14_m60_01_4)", "25 (yuemotion/14_m25_02_4)"),
@@ -132,10 +157,13 @@ CONTRADICTIONS = {
         ("yuemotion/14", "14_m60_01_4 says 'm'", "14_f60_02_4 says 'f'"),
     ),
     ("yuemotion", "a table with semicolons"): (
-        {"old/test_metadata.csv": YUEMOTION.replace(",", ";") + "train;14;data/14_m60_01_4.wav;m;60;1;4;neutral\n"},
+        {
+            "old/test_metadata.csv": YUEMOTION.replace(",", ";")
+            + "train;14;data/14_m60_01_4.wav;m;60;1;4;neutral\n"
+        },
         ("old/test_metadata.csv:2", "expected columns split,speaker_id"),
     ),
-}  # fmt: skip
+}
 TWICE = {  # corpus -> a second place for the recording of its tree's first clip
     "crema_d": "old/1001_DFA_ANG_XX.wav",
     "csed": "old/Nat_Female-12.wav",
@@ -158,7 +186,8 @@ def sound(path: Path, seed: int) -> Path:
 
 
 def planted(root: Path, corpus: str, changes: dict) -> Path:
-    """The corpus's literal tree with sound in its clips, changed: path -> text, seed of other sound, None for no file."""
+    """The corpus's literal tree with sound in its clips, changed: path -> text, seed of other
+    sound, None for no file."""
     for path, content in (contracts.LITERAL[corpus] | changes).items():
         target = root / "corpus" / path
         if content is None:
@@ -172,7 +201,8 @@ def planted(root: Path, corpus: str, changes: dict) -> Path:
 
 
 def said(root: Path) -> str:
-    """What is said of a corpus in which something is wrong: by an error, or by findings after which the clip is not used."""
+    """What is said of a corpus in which something is wrong: by an error, or by findings after which
+    the clip is not used."""
     try:
         found = manifest.build(root)
     except CorpusMalformed as error:
@@ -184,7 +214,8 @@ def said(root: Path) -> str:
 
 
 def test_every_reader_is_tried():
-    assert {corpus for corpus, _ in CONTRADICTIONS} | {"emo_db"} == set(TWICE) == set(CORPORA)  # EMO-DB says all in its names
+    # EMO-DB says all in its names
+    assert {corpus for corpus, _ in CONTRADICTIONS} | {"emo_db"} == set(TWICE) == set(CORPORA)
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
@@ -211,18 +242,26 @@ def test_two_recordings_of_one_name(tmp_path, corpus, other):
     copies = [finding for finding in found.findings if finding.kind == "copy"]
     if other == 1:
         assert line == ""
-        assert [{finding.where, finding.detail.removeprefix("of ")} for finding in copies] == [{first, TWICE[corpus]}]
+        assert [{finding.where, finding.detail.removeprefix("of ")} for finding in copies] == [
+            {first, TWICE[corpus]}
+        ]
     else:
         assert first in line
         assert TWICE[corpus] in line
         assert copies == []
-        [found] = [one for one in doctor.diagnose(root, Progress(), listen=False) if one.corpus == corpus]
+        [found] = [
+            one for one in doctor.diagnose(root, Progress(), listen=False) if one.corpus == corpus
+        ]
         assert [finding.kind for finding in found.problems].count("conflict") == 1
 
 
 def test_the_same_samples_in_another_container_are_a_copy(tmp_path):
     root = planted(tmp_path, "csed", {"old/Nat_Female-12.flac": 1, "old/Neg-Male-3.flac": 2})
-    kinds = [(finding.kind, finding.where) for finding in manifest.build(root).findings if finding.kind != "missing"]
+    kinds = [
+        (finding.kind, finding.where)
+        for finding in manifest.build(root).findings
+        if finding.kind != "missing"
+    ]
     assert [kind for kind in kinds if kind[0] != "rate"] == [
         ("copy", "old/Nat_Female-12.flac"),
         ("conflict", "csed/Neg_male_3"),
@@ -230,9 +269,12 @@ def test_the_same_samples_in_another_container_are_a_copy(tmp_path):
 
 
 def test_tables_from_other_programs_say_the_same(tmp_path):
-    """Byte order mark, \\r\\n, blanks, quotes, empty lines; Latin-1 with its byte 0x85, which ends a line in Unicode."""
+    """Byte order mark, \\r\\n, blanks, quotes, empty lines; Latin-1 with its byte 0x85, which ends
+    a line in Unicode."""
     rows = ["ActorID , Age,Sex,Race", '"1001 ", 51 ,Male,"caf\xe9\x85"', "   ", "1016,61, Male ,"]
-    for number, content in enumerate(("\r\n".join(rows).encode("latin-1"), ("\ufeff" + "\r".join(rows)).encode())):
+    for number, content in enumerate(
+        ("\r\n".join(rows).encode("latin-1"), ("\ufeff" + "\r".join(rows)).encode())
+    ):
         root = planted(tmp_path / str(number), "crema_d", {})
         (root / "corpus/VideoDemographics.csv").write_bytes(content)
         assert manifest.build(root).table["age_years"].tolist() == [51, 61]
@@ -256,7 +298,8 @@ def test_two_archives_with_other_recordings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("label", "sad"), ("file_name", "data/14_m60_01_3.wav"), ("audio", "14_m60_01_3.wav")]
+    ("column", "value"),
+    [("label", "sad"), ("file_name", "data/14_m60_01_3.wav"), ("audio", "14_m60_01_3.wav")],
 )
 def test_a_row_of_parquet_that_contradicts_itself(tmp_path, column, value):
     import pyarrow as pa
@@ -265,9 +308,15 @@ def test_a_row_of_parquet_that_contradicts_itself(tmp_path, column, value):
     content = sound(tmp_path / "clip.wav", 1).read_bytes()
     row = {
         "audio": {"bytes": content, "path": "14_m60_01_4.wav"},
-        "split": "test", "speaker_id": "14", "file_name": "data/14_m60_01_4.wav", "gender": "m", "age": 60, "sentence_id": 1,
-        "label_id": 4, "label": "neutral",
-    }  # fmt: skip
+        "split": "test",
+        "speaker_id": "14",
+        "file_name": "data/14_m60_01_4.wav",
+        "gender": "m",
+        "age": 60,
+        "sentence_id": 1,
+        "label_id": 4,
+        "label": "neutral",
+    }
     (tmp_path / "root/Y").mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "root/Y/0.parquet")
     assert said(tmp_path / "root") == ""

@@ -1,4 +1,5 @@
-"""Stores: every row is made once, whoever asks, whoever is killed; a block that is damaged in any way is made again."""
+"""Stores: every row is made once, whoever asks, whoever is killed; a block that is damaged in any
+way is made again."""
 
 import os
 import pickle
@@ -29,7 +30,8 @@ import numpy as np
 from bimotion.io.progress import Progress
 from bimotion.data.cache import Row, Store
 
-folder, calls, pause_s, n_rows, n_numbers = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), *map(int, sys.argv[4:])
+folder, calls, pause_s = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+n_rows, n_numbers = map(int, sys.argv[4:])
 
 def make(places):
     for place in places:
@@ -38,7 +40,8 @@ def make(places):
         time.sleep(pause_s)
         yield Row(np.random.default_rng(place).normal(size=n_numbers), f"file {place}")
 
-Store(folder, "rows", [f"id{n}" for n in range(n_rows)], np.float32).fill(np.arange(n_rows)[::-1], make, Progress(), "rows")
+store = Store(folder, "rows", [f"id{n}" for n in range(n_rows)], np.float32)
+store.fill(np.arange(n_rows)[::-1], make, Progress(), "rows")
 """
 
 
@@ -96,7 +99,8 @@ def test_only_what_is_missing_is_made(tmp_path, whole):
     store.fill(np.array([3, 7]), make, Progress(), "rows")
     opened(tmp_path / "a").fill(np.array([7, 9, 3, 1]), make, Progress(), "rows")
     assert asked == [[3, 7, 70], [1, 9]]
-    assert store.row(9) == pytest.approx(next(made([9])).numbers, rel=1e-6)  # written by another, seen here
+    # written by another, seen here
+    assert store.row(9) == pytest.approx(next(made([9])).numbers, rel=1e-6)
     assert store.row(9, 10, 13).tolist() == store.row(9)[10:13].tolist()
     assert store.row(9).dtype == np.float32
     with pytest.raises(StorageError, match="expected id2 in it"):
@@ -107,7 +111,12 @@ def test_only_what_is_missing_is_made(tmp_path, whole):
 
 def test_rows_have_lengths_of_their_own(tmp_path):
     store = Store(tmp_path / "a", "rows", ["x", "y", "z"], np.int16)
-    store.fill(np.array([2, 0]), lambda places: [Row(np.full(place + 1, place), "") for place in places], Progress(), "rows")
+    store.fill(
+        np.array([2, 0]),
+        lambda places: [Row(np.full(place + 1, place), "") for place in places],
+        Progress(),
+        "rows",
+    )
     assert (store.row(0).tolist(), store.row(2).tolist()) == ([0], [2, 2, 2])
     assert store.lengths(np.arange(3)).tolist() == [1, 0, 3]
     with pytest.raises(ValueError, match="y: expected at least one number"):
@@ -117,7 +126,8 @@ def test_rows_have_lengths_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("together", [1, 3, 8, 100])
 def test_rows_are_made_in_the_same_groups_whatever_was_asked_first(tmp_path, together):
-    """A row that hangs on its neighbours, as in a batch, is the same after any history, and nothing far away is made."""
+    """A row that hangs on its neighbours, as in a batch, is the same after any history, and nothing
+    far away is made."""
     order = np.random.default_rng(0).permutation(N_ROWS)
     generator, seen = random.Random(0), set()
 
@@ -169,7 +179,8 @@ def test_a_killed_process_loses_a_block_at_most_and_leaves_nothing_wrong(tmp_pat
             assert (store.row(place) == row.numbers.astype(np.float32)).all()
     assert filling(tmp_path / "a", calls).wait() == 0
     assert contents(tmp_path / "a") == whole
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted([*whole, "lock"])  # nothing half-written stays
+    # nothing half-written stays
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted([*whole, "lock"])
 
 
 def test_two_processes_at_once_make_each_row_once(tmp_path, whole):
@@ -195,9 +206,15 @@ DAMAGE = {
     "another block": lambda content, other: other,
     "longer": lambda content, other: content + b"x",
     **{
-        f"byte {share}": lambda content, other, share=share: flipped(content, int(share * len(content))) for share in (0.2, 0.9)
+        f"byte {share}": lambda content, other, share=share: flipped(
+            content, int(share * len(content))
+        )
+        for share in (0.2, 0.9)
     },
-    **{f"byte {place}": lambda content, other, place=place: flipped(content, place) for place in (0, 7, 8, 30, 150, -1)},
+    **{
+        f"byte {place}": lambda content, other, place=place: flipped(content, place)
+        for place in (0, 7, 8, 30, 150, -1)
+    },
 }
 
 
@@ -235,7 +252,10 @@ def test_every_flipped_bit_of_a_block_is_noticed(tmp_path):
     for place in range(len(content)):
         path.write_bytes(flipped(content, place))
         found = Store(tmp_path / "a", "rows", ["x", "y"], np.float16)
-        if found.lengths(np.arange(2)).any() and [found.row(0).tolist(), found.row(1).tolist()] != expected:
+        if (
+            found.lengths(np.arange(2)).any()
+            and [found.row(0).tolist(), found.row(1).tolist()] != expected
+        ):
             missed.append(place)
     assert missed == []
 
@@ -245,9 +265,12 @@ def test_blocks_of_another_store_are_not_believed(tmp_path, change):
     asked = {"identity": "rows", "ids": ["x", "y", "z"], "dtype": np.float32}
     Store(tmp_path / "a", **asked).fill(np.arange(3), made, Progress(), "rows")
     other = {
-        "identity": {"identity": "others"}, "ids": {"ids": ["x", "y", "w"]}, "dtype": {"dtype": np.float16},
-        "together": {"together": 3}, "order": {"order": np.array([2, 1, 0])},
-    }[change]  # fmt: skip
+        "identity": {"identity": "others"},
+        "ids": {"ids": ["x", "y", "w"]},
+        "dtype": {"dtype": np.float16},
+        "together": {"together": 3},
+        "order": {"order": np.array([2, 1, 0])},
+    }[change]
     store, said = Store(tmp_path / "a", **(asked | other)), Said()
     assert not store.lengths(np.arange(3)).any()
     store.fill(np.arange(3), made, said, "rows")
@@ -290,7 +313,9 @@ def test_threads_read_right_rows_of_a_block_that_is_replaced_meanwhile(tmp_path)
     def read() -> None:
         try:
             while not is_over.is_set():
-                if store.row(5).tobytes() != expected or store.lengths(np.array([5])).tolist() != [N_NUMBERS]:
+                if store.row(5).tobytes() != expected or store.lengths(np.array([5])).tolist() != [
+                    N_NUMBERS
+                ]:
                     found.append("another row")
         except StorageError as error:
             found.append(str(error))
@@ -315,8 +340,12 @@ def test_threads_read_right_rows_of_a_block_that_is_replaced_meanwhile(tmp_path)
 def test_what_rows_were_made_from_is_remembered(tmp_path, monkeypatch):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
     for kind in ("features", "samples"):
-        opened(tmp_path / kind / "encoder" / "tess-state").fill(np.array([3, 40]), made, Progress(), "rows")
-    opened(tmp_path / "features" / "encoder" / "tess-other").fill(np.array([5]), made, Progress(), "rows")
+        opened(tmp_path / kind / "encoder" / "tess-state").fill(
+            np.array([3, 40]), made, Progress(), "rows"
+        )
+    opened(tmp_path / "features" / "encoder" / "tess-other").fill(
+        np.array([5]), made, Progress(), "rows"
+    )
     assert sources("tess", "state") == {"id3": {"file 3"}, "id40": {"file 40"}}
     next((tmp_path / "samples").rglob("00001.safetensors")).write_bytes(b"damaged")
     next((tmp_path / "features").rglob("00001.safetensors")).write_bytes(b"damaged")
@@ -362,7 +391,9 @@ def test_a_full_disk_is_told_with_the_cache(tmp_path, monkeypatch):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
-    assert str(error.value).startswith(f"{tmp_path}/a/00000.safetensors: expected to use it, found: {os.strerror(27)}")
+    assert str(error.value).startswith(
+        f"{tmp_path}/a/00000.safetensors: expected to use it, found: {os.strerror(27)}"
+    )
     assert "BIMOTION_CACHE" in str(error.value)
     assert store.missing(np.arange(3)).tolist() == [1, 2]
     assert not list(store.folder.glob(".*"))

@@ -1,4 +1,5 @@
-"""Whatever happens to a file that a command reads back, a run gives the same numbers, or says in one line what is wrong."""
+"""Whatever happens to a file that a command reads back, a run gives the same numbers, or says in
+one line what is wrong."""
 
 import hashlib
 import itertools
@@ -41,7 +42,8 @@ def _flipped(content: bytes, place: int) -> bytes:
 
 
 class Said(Progress):
-    """Keeps what is said; ends as by Ctrl-C where the second thing of a kind begins (`until`: how its label begins)."""
+    """Keeps what is said; ends as by Ctrl-C where the second thing of a kind begins (`until`: how
+    its label begins)."""
 
     def __init__(self, until: str | None = None):
         self.lines, self.until = [], until
@@ -51,7 +53,11 @@ class Said(Progress):
 
     def track(self, items, total, label, unit="clips"):
         for number, item in enumerate(items):
-            if self.until and label.startswith(self.until) and (number or label.startswith("epoch")):
+            if (
+                self.until
+                and label.startswith(self.until)
+                and (number or label.startswith("epoch"))
+            ):
                 raise KeyboardInterrupt
             yield item
 
@@ -65,8 +71,12 @@ def root(tmp_path_factory) -> Path:
         return clip.corpus, clip.part, clip.voice.age_years >= 60, clip.label
 
     clips = sorted(layouts.plan(corpora=["tess", "yuemotion"]), key=group)
-    layouts.lay(folder, [clip for _, found in itertools.groupby(clips, group) for clip in list(found)[:2]])
-    (wavs,) = {path.parent for path in folder.rglob("*.wav") if "_" in path.stem and path.stem[0].isdigit()}
+    layouts.lay(
+        folder, [clip for _, found in itertools.groupby(clips, group) for clip in list(found)[:2]]
+    )
+    (wavs,) = {
+        path.parent for path in folder.rglob("*.wav") if "_" in path.stem and path.stem[0].isdigit()
+    }
     with tarfile.open(wavs.parent / "data.tar.bz2", "w:bz2") as archive:
         archive.add(wavs, "data")
     shutil.rmtree(wavs)
@@ -97,7 +107,9 @@ def first(model, root, tmp_path_factory):
 
 def evaluated(model, root, output, progress=None, **options) -> bytes:
     """Predictions of a run."""
-    result = run.evaluate(str(model), data_dir=root, output=output, progress=progress or Said(), **(ASKED | options))
+    result = run.evaluate(
+        str(model), data_dir=root, output=output, progress=progress or Said(), **(ASKED | options)
+    )
     return (result.folder(output) / record.PREDICTIONS_FILE).read_bytes()
 
 
@@ -106,9 +118,16 @@ def used(model, root, output, progress) -> list[object]:
     found = manifest.build(root, progress=progress)
     clips = samples(found, found.table, progress)
     heard = [inspect(found, corpus, progress).to_csv() for corpus in found.corpora]
-    sound = hashlib.sha256(b"".join(clips.waveform(row).tobytes() for row in range(len(found.table)))).hexdigest()
+    sound = hashlib.sha256(
+        b"".join(clips.waveform(row).tobytes() for row in range(len(found.table)))
+    ).hexdigest()
     prosody = evaluated("bimotion/prosody", root, output, progress)
-    return [heard, sound, prosody, evaluated(model, root, output, progress, adapt="coral", schema="valence")]
+    return [
+        heard,
+        sound,
+        prosody,
+        evaluated(model, root, output, progress, adapt="coral", schema="valence"),
+    ]
 
 
 def kept(folder: Path) -> list[Path]:
@@ -137,7 +156,9 @@ def test_every_file_of_the_cache_is_checked(turn, model, root, first, cache, tmp
     assert all("\n" not in line for line in said.lines)
     for path in damaged:  # of the blocks of one store, and of what was unpacked, one line for all
         places = path, path.parent, path.parent.parent
-        assert any(str(place) in line for place in places if place.parent != cache for line in said.lines), path
+        assert any(
+            str(place) in line for place in places if place.parent != cache for line in said.lines
+        ), path
     manifest.build(root, progress=again)
     assert again.lines == []  # what was made again is whole
 
@@ -180,7 +201,9 @@ def test_every_file_of_a_run_that_was_broken_off_is_checked(root, cache, tmp_pat
         evaluated("bimotion/prosody", root, tmp_path / "out", Said(until="probe"))
     left = tmp_path / "left"
     shutil.move(tmp_path / "out", left)
-    (names,) = ([path.relative_to(left) for path in kept(folder)] for folder in left.rglob("unfinished"))
+    (names,) = (
+        [path.relative_to(left) for path in kept(folder)] for folder in left.rglob("unfinished")
+    )
     assert len(names) == 2  # one job, and of what they are
     for name, damage in in_turn(names, 0):
         shutil.copytree(left, tmp_path / "out")
@@ -204,11 +227,15 @@ def test_every_file_of_a_training_that_was_broken_off_is_checked(model, root, ca
         (output / name).write_bytes(DAMAGE[damage]((output / name).read_bytes()))
         said = Said()
         if name.name == "run.json":
-            with pytest.raises(BimotionError, match=r"^\S+run.json: damaged: remove \S+ and run again$"):
+            with pytest.raises(
+                BimotionError, match=r"^\S+run.json: damaged: remove \S+ and run again$"
+            ):
                 evaluated(model, root, output, said, **options)
         else:
             assert evaluated(model, root, output, said, **options) == expected, name
-            assert any(word in line for line in said.lines for word in ("from the start", "made again")), name
+            assert any(
+                word in line for line in said.lines for word in ("from the start", "made again")
+            ), name
         shutil.rmtree(output)
 
 
@@ -227,11 +254,15 @@ def test_a_damaged_checkpoint_is_trained_again(model, root, cache, tmp_path):
 
 def extracted(cache: Path) -> dict[Path, bytes]:
     """Blocks of features, by their place in the cache."""
-    return {path.relative_to(cache): path.read_bytes() for path in (cache / "features").rglob("*.safetensors")}
+    return {
+        path.relative_to(cache): path.read_bytes()
+        for path in (cache / "features").rglob("*.safetensors")
+    }
 
 
 def test_a_run_with_few_clips_first_changes_no_number(model, root, cache, tmp_path):
-    """Whatever clips were extracted before, by other runs or by this one before it was broken off."""
+    """Whatever clips were extracted before, by other runs or by this one before it was broken
+    off."""
     expected = evaluated(model, root, tmp_path / "whole")
     whole, states = extracted(cache), manifest.build(root).states
     n_clips = sum(len(store.sources(*corpus)) for corpus in states.items())
@@ -270,12 +301,20 @@ def test_a_cache_that_cannot_be_written_is_told(root, tmp_path, monkeypatch):
 def test_a_clip_replaced_by_another_of_the_same_size_and_time_is_found(root, cache, tmp_path):
     shutil.copytree(root, tmp_path / "root")
     clips = sorted((tmp_path / "root").rglob("OAF_*_*.wav"), key=lambda path: path.stat().st_size)
-    first, second = next(pair for pair in itertools.pairwise(clips) if pair[0].read_bytes()[44:] != pair[1].read_bytes()[44:])
+    first, second = next(
+        pair
+        for pair in itertools.pairwise(clips)
+        if pair[0].read_bytes()[44:] != pair[1].read_bytes()[44:]
+    )
     size = min(first.stat().st_size, second.stat().st_size)
 
     def replaced(*options) -> list[str]:
-        diagnoses = doctor.diagnose(tmp_path / "root", Said(), **dict.fromkeys(options, True), listen=False)
-        return [found.where for one in diagnoses for found in one.problems if found.kind == "replaced"]
+        diagnoses = doctor.diagnose(
+            tmp_path / "root", Said(), **dict.fromkeys(options, True), listen=False
+        )
+        return [
+            found.where for one in diagnoses for found in one.problems if found.kind == "replaced"
+        ]
 
     evaluated("bimotion/prosody", tmp_path / "root", tmp_path / "out", **ONE_TRAINING)
     assert replaced("deep") == []

@@ -1,4 +1,5 @@
-"""Shipped rosters by themselves, on any machine: sizes of the published tables, sessions and speakers, facts of the names."""
+"""Shipped rosters by themselves, on any machine: sizes of the published tables, sessions and
+speakers, facts of the names."""
 
 import re
 
@@ -38,27 +39,44 @@ def test_rosters_are_whole(corpus):
     assert set(rows["paper"]) == set(rows["disjoint"]) == set(PARTS)
 
 
-@pytest.mark.parametrize("corpus", [name for name in splits.ROSTERED if not CORPORA[name].card.not_disjoint])
+@pytest.mark.parametrize(
+    "corpus", [name for name in splits.ROSTERED if not CORPORA[name].card.not_disjoint]
+)
 def test_disjoint_keeps_speakers_and_conversations_together(corpus):
     rows = rosters.load(corpus)
     assert (rows.groupby("speaker")["disjoint"].nunique() == 1).all()
     n_parts = rows.groupby("speaker")["paper"].nunique()
     assert (n_parts == (1 if corpus in splits.UNPUBLISHED else 3)).all()
     if corpus == "iemocap":
-        assert (rows.groupby(rows["stem"].str[:5])["disjoint"].nunique() == 1).all()  # Ses01 ... Ses05
+        # Ses01 ... Ses05
+        assert (rows.groupby(rows["stem"].str[:5])["disjoint"].nunique() == 1).all()
 
 
 def test_iemocap_speakers_are_those_of_the_utterance():
     rows = rosters.load("iemocap")
     assert rows["speaker"].nunique() == 10
-    assert (rows["gender"].str.upper() == rows["stem"].str.extract(r"_([FM])\d{3}$")[0].to_numpy()).all()
+    assert (
+        rows["gender"].str.upper() == rows["stem"].str.extract(r"_([FM])\d{3}$")[0].to_numpy()
+    ).all()
     dialog = rows["stem"].str[5]
-    assert (dialog != rows["gender"].str.upper()).sum() == 4951  # what taking it from the dialog gets wrong
+    # what taking it from the dialog gets wrong
+    assert (dialog != rows["gender"].str.upper()).sum() == 4951
 
 
 def test_esd_facts():
     rows = rosters.load("esd")
-    assert {"0004", "0005", "0006", "0008", "0010", "0011", "0012", "0013", "0014", "0020"} == esd.MALE
+    assert {
+        "0004",
+        "0005",
+        "0006",
+        "0008",
+        "0010",
+        "0011",
+        "0012",
+        "0013",
+        "0014",
+        "0020",
+    } == esd.MALE
     assert {speaker[-4:] for speaker in rows.loc[rows["gender"] == "m", "speaker"]} == esd.MALE
     number = rows["stem"].str[5:].astype(int)
     place = (number - 1) % 350 + 1
@@ -69,14 +87,20 @@ def test_esd_facts():
 def test_crema_d_elders_are_the_six():
     rows = rosters.load("crema_d")
     elders = rows.loc[rows["cell"] == "eng_eld", "speaker"]
-    assert sorted(set(elders)) == [f"crema_d/{actor}" for actor in (1016, 1020, 1034, 1050, 1067, 1087)]
+    assert sorted(set(elders)) == [
+        f"crema_d/{actor}" for actor in (1016, 1020, 1034, 1050, 1067, 1087)
+    ]
     assert len(elders) == 492
     assert set(rows["gender"]) == {""}  # of its demographics nothing is passed on
 
 
 @pytest.mark.parametrize(
     ("corpus", "speakers", "clips"),
-    [("emo_db", (5, 2, 3), (270, 91, 174)), ("shemo", (44, 13, 30), (1255, 644, 1101)), ("urdu", (15, 4, 10), (256, 22, 122))],
+    [
+        ("emo_db", (5, 2, 3), (270, 91, 174)),
+        ("shemo", (44, 13, 30), (1255, 644, 1101)),
+        ("urdu", (15, 4, 10), (256, 22, 122)),
+    ],
 )
 def test_parts_of_corpora_outside_the_paper_are_the_same_under_both_rules(corpus, speakers, clips):
     rows = rosters.load(corpus)
@@ -86,14 +110,21 @@ def test_parts_of_corpora_outside_the_paper_are_the_same_under_both_rules(corpus
 
 
 def test_every_class_of_four_is_in_every_part_outside_the_paper():
-    """Speakers are dealt blindly: that no part lacks a class is luck, and settings rely on it (URDU's angry men are four)."""
+    """Speakers are dealt blindly: that no part lacks a class is luck, and settings rely on it
+    (URDU's angry men are four)."""
     letter = {"emo_db": 5, "shemo": 3}
     for corpus in splits.UNPUBLISHED:
         rows = rosters.load(corpus)
-        codes = rows["stem"].str.split("_").str[-1].str[0] if corpus == "urdu" else rows["stem"].str[letter[corpus]]
+        codes = (
+            rows["stem"].str.split("_").str[-1].str[0]
+            if corpus == "urdu"
+            else rows["stem"].str[letter[corpus]]
+        )
         emotions = codes.map(CORPORA[corpus].card.native_labels)
         found = emotions.groupby(rows["paper"]).agg(set)
-        assert all({"angry", "happiness", "neutral", "sadness"} <= classes for classes in found), corpus
+        assert all({"angry", "happiness", "neutral", "sadness"} <= classes for classes in found), (
+            corpus
+        )
 
 
 def test_dealing_again_gives_what_is_shipped():
@@ -108,4 +139,8 @@ def test_grammars_match_every_published_name():
         "crema_d": r"1\d{3}_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(XX|LO|MD|HI)",
         "esd": r"00[0-2]\d_\d{6}",
     }.items():
-        assert rosters.load(name)["stem"].map(lambda stem, grammar=module_grammar: bool(re.fullmatch(grammar, stem))).all()
+        assert (
+            rosters.load(name)["stem"]
+            .map(lambda stem, grammar=module_grammar: bool(re.fullmatch(grammar, stem)))
+            .all()
+        )

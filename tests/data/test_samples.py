@@ -1,4 +1,5 @@
-"""The cache of samples: what audio.decode gives to half a step of 16 bits, decoded once, and again where a file changed."""
+"""The cache of samples: what audio.decode gives to half a step of 16 bits, decoded once, and again
+where a file changed."""
 
 import os
 
@@ -16,9 +17,12 @@ from bimotion.io.progress import Progress
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """Synthetic TESS (24.4 kHz), CSED (44.1 kHz) and CREMA-D (16 kHz), six clips each, and a cache of its own."""
+    """Synthetic TESS (24.4 kHz), CSED (44.1 kHz) and CREMA-D (16 kHz), six clips each, and a cache
+    of its own."""
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
-    clips = [clip for name in ("tess", "csed", "crema_d") for clip in layouts.plan(corpora=[name])[:6]]
+    clips = [
+        clip for name in ("tess", "csed", "crema_d") for clip in layouts.plan(corpora=[name])[:6]
+    ]
     layouts.lay(tmp_path / "root", clips)
     return tmp_path / "root"
 
@@ -61,7 +65,9 @@ def test_many_clips_are_decoded_in_parallel_in_order(many):
 
 def test_features_of_many_clips_are_extracted_in_parallel_in_order(many):
     found = features("length", _length, many, many.table, Progress())
-    assert found[:, 0].tolist() == [len(audio.decode(many.path("crema_d", path))) for path in many.table["path"]]
+    assert found[:, 0].tolist() == [
+        len(audio.decode(many.path("crema_d", path))) for path in many.table["path"]
+    ]
 
 
 def _length(waveform):
@@ -89,8 +95,11 @@ def test_a_file_that_changed_is_decoded_again(root):
     after = everything(found)
     assert after.fingerprint != before.fingerprint
     assert after.waveform(row) == pytest.approx(np.full(30_000, 0.25), abs=1e-4)
-    assert len(before.waveform(row)) == before.n_samples[row]  # who is at work with the earlier state still has it
-    earlier, now = sorted((files.cache_dir() / "samples").glob("*/csed-*"), key=lambda path: path.stat().st_mtime)
+    # who is at work with the earlier state still has it
+    assert len(before.waveform(row)) == before.n_samples[row]
+    earlier, now = sorted(
+        (files.cache_dir() / "samples").glob("*/csed-*"), key=lambda path: path.stat().st_mtime
+    )
     os.utime(earlier, (0, 0))  # last opened long ago
     everything(found)
     assert list((files.cache_dir() / "samples").glob("*/csed-*")) == [now]
@@ -100,7 +109,12 @@ def test_the_sparse_files_of_earlier_versions_are_removed(root):
     found = manifest.build(root)
     folder = files.cache_dir() / "samples" / "1-1.2.2"
     folder.mkdir(parents=True)
-    for name in ("tess-0123-4.npy", "tess-0123-4.npy.filled.npy", "tess-0123-4.npy.lock", "tess-0123-4.npy.opening.lock"):
+    for name in (
+        "tess-0123-4.npy",
+        "tess-0123-4.npy.filled.npy",
+        "tess-0123-4.npy.lock",
+        "tess-0123-4.npy.opening.lock",
+    ):
         (folder / name).write_bytes(b"\x93NUMPY")
     everything(found)
     assert not list((files.cache_dir() / "samples").glob("**/*.npy*"))
@@ -110,7 +124,9 @@ def test_loud_samples_are_clipped_not_wrapped(root):
     import soundfile
 
     found = manifest.build(root)
-    path = found.path("crema_d", found.table.loc[found.table["corpus"] == "crema_d", "path"].iloc[0])
+    path = found.path(
+        "crema_d", found.table.loc[found.table["corpus"] == "crema_d", "path"].iloc[0]
+    )
     loud = np.array([0.0, 1.5, -1.5, 0.99999, -1.0] * 2000, np.float32)
     soundfile.write(path, loud, 16_000, subtype="FLOAT", format="WAV")
     found = manifest.build(root)
@@ -121,8 +137,12 @@ def test_loud_samples_are_clipped_not_wrapped(root):
 def test_more_sound_than_the_header_said_is_an_error(root):
     found = manifest.build(root)
     path = found.path("tess", found.table.loc[found.table["corpus"] == "tess", "path"].iloc[0])
-    audio.write_synthetic(path, np.zeros(16_000 * 30), 16_000)  # the manifest still believes the header of before
-    with pytest.raises(AudioError, match=rf"{path.name}: header and content differ: expected about \d\.\d\d s, found 30.00 s"):
+    # the manifest still believes the header of before
+    audio.write_synthetic(path, np.zeros(16_000 * 30), 16_000)
+    with pytest.raises(
+        AudioError,
+        match=rf"{path.name}: header and content differ: expected about \d\.\d\d s, found 30.00 s",
+    ):
         everything(found)
 
 

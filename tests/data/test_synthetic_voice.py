@@ -1,4 +1,5 @@
-"""The synthetic voice is repeatable, stays within bounds, and differs between emotions, ages, languages and speakers."""
+"""The synthetic voice is repeatable, stays within bounds, and differs between emotions, ages,
+languages and speakers."""
 
 import itertools
 from dataclasses import replace
@@ -29,9 +30,14 @@ def pitch_and_periodicity(clip: np.ndarray) -> tuple[float, float]:
     """Median pitch in Hz and mean height of the autocorrelation peak, for a 16 kHz clip."""
     frames = loud_frames(clip) * np.hanning(800)
     spectrum = np.abs(np.fft.rfft(frames, 2048)) ** 2
-    correlation = np.fft.irfft(spectrum)[:, :267] / np.fft.irfft(np.abs(np.fft.rfft(np.hanning(800), 2048)) ** 2)[:267]
+    correlation = (
+        np.fft.irfft(spectrum)[:, :267]
+        / np.fft.irfft(np.abs(np.fft.rfft(np.hanning(800), 2048)) ** 2)[:267]
+    )
     searched = correlation[:, 40:] / correlation[:, :1]
-    return float(np.median(16_000 / (40 + searched.argmax(axis=1)))), float(searched.max(axis=1).mean())
+    return float(np.median(16_000 / (40 + searched.argmax(axis=1)))), float(
+        searched.max(axis=1).mean()
+    )
 
 
 def rms(clip: np.ndarray) -> float:
@@ -40,15 +46,29 @@ def rms(clip: np.ndarray) -> float:
 
 def test_names_thirteen_emotions_once() -> None:
     expected = {
-        "sadness", "fear", "angry", "happiness", "disgust", "neutral", "surprise", "positive", "negative", "excitement",
-        "frustrated", "other", "unknown",
-    }  # fmt: skip
+        "sadness",
+        "fear",
+        "angry",
+        "happiness",
+        "disgust",
+        "neutral",
+        "surprise",
+        "positive",
+        "negative",
+        "excitement",
+        "frustrated",
+        "other",
+        "unknown",
+    }
     assert len(EMOTIONS_WITH_CUES) == 13
     assert set(EMOTIONS_WITH_CUES) == expected
 
 
 def test_same_arguments_give_the_same_bytes() -> None:
-    assert utter(ADULT, "fear", key="a").tobytes() == utter(replace(ADULT), ("fear",), key="a").tobytes()
+    assert (
+        utter(ADULT, "fear", key="a").tobytes()
+        == utter(replace(ADULT), ("fear",), key="a").tobytes()
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,18 +108,25 @@ def test_shouting_is_held_below_the_peak(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_prosody_does_not_depend_on_the_sample_rate() -> None:
-    low, high = (utter(ADULT, "happiness", key="a", sample_rate_hz=rate) for rate in (16_000, 44_100))
+    low, high = (
+        utter(ADULT, "happiness", key="a", sample_rate_hz=rate) for rate in (16_000, 44_100)
+    )
     assert low.size / 16_000 == pytest.approx(high.size / 44_100, abs=1e-4)
     assert rms(low) == pytest.approx(rms(high), rel=0.02)
 
 
 def test_unknown_emotion_says_what_is_expected() -> None:
-    with pytest.raises(ValueError, match=r"expected emotion to be one of sadness, .*unknown; found 'rage'"):
+    with pytest.raises(
+        ValueError, match=r"expected emotion to be one of sadness, .*unknown; found 'rage'"
+    ):
         utter(ADULT, ("angry", "rage"), key="a")
 
 
 def test_unknown_language_says_what_is_expected() -> None:
-    with pytest.raises(ValueError, match=r"expected language to be one of eng, yue, zho, deu, fas, urd; found 'fra'"):
+    with pytest.raises(
+        ValueError,
+        match=r"expected language to be one of eng, yue, zho, deu, fas, urd; found 'fra'",
+    ):
         Voice("s", "fra", 30, "f")
 
 
@@ -118,12 +145,17 @@ def test_no_emotion_sounds_neutral() -> None:
 
 
 def test_several_emotions_lie_between_them() -> None:
-    levels = [np.mean([rms(utter(ADULT, e, key=k)) for k in KEYS]) for e in ("sadness", ("sadness", "angry"), "angry")]
+    levels = [
+        np.mean([rms(utter(ADULT, e, key=k)) for k in KEYS])
+        for e in ("sadness", ("sadness", "angry"), "angry")
+    ]
     assert levels[0] < levels[1] < levels[2]
 
 
 def test_anger_is_louder_and_higher_than_sadness_in_english() -> None:
-    angry, sad = ([utter(ADULT, emotion, key=key) for key in KEYS] for emotion in ("angry", "sadness"))
+    angry, sad = (
+        [utter(ADULT, emotion, key=key) for key in KEYS] for emotion in ("angry", "sadness")
+    )
     assert np.mean([rms(clip) for clip in angry]) > 2 * np.mean([rms(clip) for clip in sad])
     pitch = [np.mean([pitch_and_periodicity(clip)[0] for clip in clips]) for clips in (angry, sad)]
     assert pitch[0] > 1.15 * pitch[1]
@@ -131,16 +163,26 @@ def test_anger_is_louder_and_higher_than_sadness_in_english() -> None:
 
 @pytest.mark.parametrize("language", ["eng", "zho", "yue", "deu", "fas", "urd"])
 def test_elders_speak_slower_and_less_regularly(language: str) -> None:
-    adult, elder = ([utter(replace(v, language=language), "neutral", key=key) for key in KEYS] for v in (ADULT, ELDER))
+    adult, elder = (
+        [utter(replace(v, language=language), "neutral", key=key) for key in KEYS]
+        for v in (ADULT, ELDER)
+    )
     assert np.mean([clip.size for clip in elder]) > 1.05 * np.mean([clip.size for clip in adult])
-    regular = [np.mean([pitch_and_periodicity(clip)[1] for clip in clips]) for clips in (adult, elder)]
+    regular = [
+        np.mean([pitch_and_periodicity(clip)[1] for clip in clips]) for clips in (adult, elder)
+    ]
     assert regular[0] > regular[1] + 0.01
 
 
 def test_women_sound_lower_and_men_higher_with_age() -> None:
     for gender, direction in (("f", -1), ("m", 1)):
         adult, elder = (
-            np.mean([pitch_and_periodicity(utter(replace(v, gender=gender), "neutral", key=key))[0] for key in KEYS])
+            np.mean(
+                [
+                    pitch_and_periodicity(utter(replace(v, gender=gender), "neutral", key=key))[0]
+                    for key in KEYS
+                ]
+            )
             for v in (ADULT, ELDER)
         )
         assert direction * (elder - adult) > 0
@@ -159,8 +201,15 @@ def test_english_adults_voice_the_cues_as_tabled_and_all_groups_only_turn_them()
 
 def test_languages_turn_the_cues_further_than_ages_do() -> None:
     turns = {group: module.cue_rotation(*group) for group in GROUPS}
-    between_ages = [angle_deg(turns[language, False], turns[language, True]) for language in ("eng", "yue", "zho")]
-    from_english = [angle_deg(turns["eng", old], turns[other, old]) for old in (False, True) for other in ("yue", "zho")]
+    between_ages = [
+        angle_deg(turns[language, False], turns[language, True])
+        for language in ("eng", "yue", "zho")
+    ]
+    from_english = [
+        angle_deg(turns["eng", old], turns[other, old])
+        for old in (False, True)
+        for other in ("yue", "zho")
+    ]
     assert min(from_english) > max(between_ages) + 10
     assert min(between_ages) > 10
 
@@ -172,10 +221,17 @@ def test_cantonese_lies_nearer_to_mandarin_than_to_english() -> None:
 
 def test_one_speaker_sounds_more_alike_than_two() -> None:
     speakers = [replace(ADULT, speaker=f"s{i}") for i in range(6)]
-    spectra = np.array([[mean_spectrum(utter(v, "neutral", key=f"{v.speaker}{k}")) for k in KEYS] for v in speakers])
+    spectra = np.array(
+        [
+            [mean_spectrum(utter(v, "neutral", key=f"{v.speaker}{k}")) for k in KEYS]
+            for v in speakers
+        ]
+    )
     enrolled, heard = spectra[:, ::2].mean(axis=1), spectra[:, 1::2]
     distance = np.linalg.norm(heard[:, :, None] - enrolled, axis=-1)
-    assert np.mean(distance.argmin(axis=-1) == np.arange(len(speakers))[:, None]) > 2 / len(speakers)
+    assert np.mean(distance.argmin(axis=-1) == np.arange(len(speakers))[:, None]) > 2 / len(
+        speakers
+    )
 
 
 def mean_spectrum(clip: np.ndarray) -> np.ndarray:

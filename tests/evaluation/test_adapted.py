@@ -1,4 +1,5 @@
-"""Adaptation end to end: every method over every setting, what it may see, what the record says, and what is refused."""
+"""Adaptation end to end: every method over every setting, what it may see, what the record says,
+and what is refused."""
 
 import dataclasses
 import subprocess
@@ -35,7 +36,9 @@ def evaluated(root, output, method, **options):
 
 def briefly(method, setting, schema):
     """The track of a method whose networks are trained for 20 steps."""
-    adapted = track("bimotion/prosody", "probe", schema, TrackOptions(adapt=method, adapt_setting=setting))
+    adapted = track(
+        "bimotion/prosody", "probe", schema, TrackOptions(adapt=method, adapt_setting=setting)
+    )
     if hasattr(adapted.method, "schedule"):
         adapted.method = dataclasses.replace(adapted.method, schedule=Schedule(20, 20))
     return adapted
@@ -52,7 +55,9 @@ def test_settings_of_the_paper_are_scored_as_any_run(method, synth_root, tmp_pat
     assert len({(score.transfer, tuple(score.train), score.test) for score in result.scores}) == 16
     assert result.adapt == AdaptUsed.of(METHODS[method], "transductive")
     assert ("reconstruction" in paper_tables(result)) == ("reconstruction" in METHODS[method].title)
-    assert {"weighted_f1", "uar", "accuracy", "macro_f1"} <= {score.metric for score in result.scores}
+    assert {"weighted_f1", "uar", "accuracy", "macro_f1"} <= {
+        score.metric for score in result.scores
+    }
     assert result.headline("in-group", "inference", "eng_adu") > 0.4
     recorded, again = rescoring.rescore(result.folder(tmp_path))
     assert recorded == again
@@ -60,26 +65,34 @@ def test_settings_of_the_paper_are_scored_as_any_run(method, synth_root, tmp_pat
 
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory):
-    """Plans of all settings, of the paper, into Cantonese, to the extension corpora: a dozen synthetic clips of each corpus,
-    cell and part."""
+    """Plans of all settings, of the paper, into Cantonese, to the extension corpora: a dozen
+    synthetic clips of each corpus, cell and part."""
     root = tmp_path_factory.mktemp("plans")
 
     def group(clip):
         return clip.corpus, clip.voice.language, clip.voice.age_years >= 60, clip.part
 
     clips = sorted(layouts.plan(corpora=CORPORA), key=group)
-    by_group = (sorted(found, key=lambda clip: zlib.crc32(clip.id.encode())) for _, found in groupby(clips, group))
+    by_group = (
+        sorted(found, key=lambda clip: zlib.crc32(clip.id.encode()))
+        for _, found in groupby(clips, group)
+    )
     layouts.lay(root, [clip for found in by_group for clip in found[:12]])
     asked = {"inference": "valence", "cantonese": "valence", "extension": "four"}
     return [
-        planning.plan(Request(root, name, schema=schema, allow_missing=True), Progress(), adapts="transductive")
+        planning.plan(
+            Request(root, name, schema=schema, allow_missing=True),
+            Progress(),
+            adapts="transductive",
+        )
         for name, schema in asked.items()
     ]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_runs_over_every_setting(method, plans, tmp_path):
-    """Without scores and with short trainings: classes of each target, finite, one distribution a clip."""
+    """Without scores and with short trainings: classes of each target, finite, one distribution a
+    clip."""
     n_settings = 0
     for labelled, plan in plans:
         adapted = briefly(method, "transductive", labelled.schema)
@@ -98,13 +111,16 @@ def test_every_method_runs_over_every_setting(method, plans, tmp_path):
 @pytest.fixture(scope="module")
 def labelled(synth_root):
     request = Request(synth_root, "inference", ("zho_eld",), schema="valence")
-    return {one: planning.plan(request, Progress(), adapts=one) for one in ("transductive", "inductive")}
+    return {
+        one: planning.plan(request, Progress(), adapts=one) for one in ("transductive", "inductive")
+    }
 
 
 @pytest.mark.parametrize("setting", ["transductive", "inductive"])
 @pytest.mark.parametrize("method", METHODS)
 def test_labels_of_the_test_cell_change_nothing(method, setting, labelled, tmp_path):
-    """All labels of the test cell, of every part of it, are turned round: what is predicted stays the same, to the bit."""
+    """All labels of the test cell, of every part of it, are turned round: what is predicted stays
+    the same, to the bit."""
     if setting == "inductive" and not METHODS[method].inductive:
         pytest.skip("transductive alone")
     found, plan = labelled[setting]
@@ -122,25 +138,36 @@ def test_labels_of_the_test_cell_change_nothing(method, setting, labelled, tmp_p
 
 
 def test_inductive_hears_the_train_part_and_transductive_the_whole_cell(labelled):
-    for setting, parts in (("transductive", {"train", "validation", "test"}), ("inductive", {"train"})):
+    for setting, parts in (
+        ("transductive", {"train", "validation", "test"}),
+        ("inductive", {"train"}),
+    ):
         found, plan = labelled[setting]
         for one in plan.training_sets:
             for target in one.targets:
                 assert set(found.table.loc[target.unlabelled, "part"]) == parts
                 assert (parts == {"train"}) == set(target.unlabelled).isdisjoint(target.test)
                 assert (
-                    set(found.table.loc[target.unlabelled, "cell"]) == {"zho_eld"} == set(found.table.loc[target.test, "cell"])
+                    set(found.table.loc[target.unlabelled, "cell"])
+                    == {"zho_eld"}
+                    == set(found.table.loc[target.test, "cell"])
                 )
-        assert set(plan.rows()) >= {row for one in plan.training_sets for target in one.targets for row in target.unlabelled}
+        assert set(plan.rows()) >= {
+            row for one in plan.training_sets for target in one.targets for row in target.unlabelled
+        }
 
 
 def test_none_is_the_floor_model_itself(synth_root, tmp_path):
     plain = evaluated(synth_root, tmp_path, None)
     adapted = evaluated(synth_root, tmp_path, "none")
     assert plain.key != adapted.key
-    ours, theirs = (predictions(one, tmp_path).set_index(["train", "id"]) for one in (adapted, plain))
+    ours, theirs = (
+        predictions(one, tmp_path).set_index(["train", "id"]) for one in (adapted, plain)
+    )
     np.testing.assert_allclose(
-        np.stack(ours["probabilities"].to_numpy()), np.stack(theirs.loc[ours.index, "probabilities"].to_numpy()), atol=1e-5
+        np.stack(ours["probabilities"].to_numpy()),
+        np.stack(theirs.loc[ours.index, "probabilities"].to_numpy()),
+        atol=1e-5,
     )
 
 
@@ -148,14 +175,24 @@ def test_seeds_move_what_is_seeded_and_nothing_else(synth_root, tmp_path):
     for method, moves in (("coral", False), ("mcc", True)):
         result = evaluated(synth_root, tmp_path, method, cells=["zho_eld"], seeds=[0, 1])
         rows = predictions(result, tmp_path)
-        one, other = (np.stack(rows.loc[rows["seed"] == seed, "probabilities"].to_numpy()) for seed in (0, 1))
+        one, other = (
+            np.stack(rows.loc[rows["seed"] == seed, "probabilities"].to_numpy()) for seed in (0, 1)
+        )
         assert (not np.array_equal(one, other)) == moves, method
 
 
 def test_the_layer_is_chosen_once_for_all_methods(synth_root, tmp_path):
     tiny = tiny_models.build("hubert", tmp_path / "tiny")
-    asked = {"data_dir": synth_root, "output": tmp_path / "out", "schema": "valence", "protocol": "inference"}
-    found = [run.evaluate(str(tiny), adapt=one, cells=["zho_eld"], **asked) for one in ("none", "corpus-norm")]
+    asked = {
+        "data_dir": synth_root,
+        "output": tmp_path / "out",
+        "schema": "valence",
+        "protocol": "inference",
+    }
+    found = [
+        run.evaluate(str(tiny), adapt=one, cells=["zho_eld"], **asked)
+        for one in ("none", "corpus-norm")
+    ]
     layers = [{fit.train: fit.facts["layer"] for fit in result.fits} for result in found]
     assert layers[0] == layers[1]
     plain = run.evaluate(str(tiny), head="logistic", cells=["zho_eld"], **asked)
@@ -169,7 +206,12 @@ def test_the_layer_is_chosen_anew_where_files_have_changed(synth_root, tmp_path,
     request = planning.Request(synth_root, "in-group", ("zho_eld",), schema="valence")
     labelled, plan = planning.plan(request, Progress(), adapts="transductive")
     (job,) = plan.jobs([0])
-    found = track(str(tiny_models.build("hubert", tmp_path / "tiny")), "probe", labelled.schema, TrackOptions(adapt="none"))
+    found = track(
+        str(tiny_models.build("hubert", tmp_path / "tiny")),
+        "probe",
+        labelled.schema,
+        TrackOptions(adapt="none"),
+    )
     found.open(labelled, plan.rows(), Progress())
     found.run(job, tmp_path)
     kept = tmp_path / "cache" / "layers"
@@ -186,37 +228,87 @@ def test_the_layer_is_chosen_anew_where_files_have_changed(synth_root, tmp_path,
     [
         ({"adapt": "nonsense"}, UnknownName, "adaptation method"),
         ({"adapt": "coral", "adapt_setting": "both"}, UnknownName, "adaptation setting"),
-        ({"adapt": "coral", "schema": "emotion"}, SettingError, "expected a schema of exclusive classes, such as valence"),
-        ({"adapt": "lame", "adapt_setting": "inductive"}, SettingError, "lame: expected the transductive setting"),
+        (
+            {"adapt": "coral", "schema": "emotion"},
+            SettingError,
+            "expected a schema of exclusive classes, such as valence",
+        ),
+        (
+            {"adapt": "lame", "adapt_setting": "inductive"},
+            SettingError,
+            "lame: expected the transductive setting",
+        ),
         ({"adapt": "coral", "head": "layers"}, SettingError, "head: expected none beside adapt"),
         ({"adapt_setting": "inductive"}, SettingError, "expected a method to adapt with"),
         ({"adapt": "coral", "track": "finetune"}, SettingError, "adapt: expected with track probe"),
-        ({"adapt": "coral", "model": "bimotion/random"}, SettingError, "expected a model with features"),
+        (
+            {"adapt": "coral", "model": "bimotion/random"},
+            SettingError,
+            "expected a model with features",
+        ),
     ],
 )
 def test_what_cannot_be_adapted_is_refused(options, error, message, synth_root, tmp_path):
     model = options.pop("model", "bimotion/prosody")
     with pytest.raises(error, match=message):
-        run.evaluate(model, data_dir=synth_root, output=tmp_path, **{"schema": "valence", **options})
+        run.evaluate(
+            model, data_dir=synth_root, output=tmp_path, **{"schema": "valence", **options}
+        )
 
 
 def test_the_command_line_shows_methods_side_by_side(synth_root, tmp_path):
     def bimotion(*arguments):
-        command = [sys.executable, "-m", "bimotion", "evaluate", "--model", "bimotion/prosody", *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "bimotion",
+            "evaluate",
+            "--model",
+            "bimotion/prosody",
+            *arguments,
+        ]
         return subprocess.run(command, capture_output=True, text=True)
 
-    asked = ["--corpora", str(synth_root), "--output", str(tmp_path), "--schema", "valence", "--protocol", "inference"]
-    shown = bimotion(*asked, "--cells", "zho_eld", "--adapt", "none, logit-adjust", "--seeds", "0,1")
+    asked = [
+        "--corpora",
+        str(synth_root),
+        "--output",
+        str(tmp_path),
+        "--schema",
+        "valence",
+        "--protocol",
+        "inference",
+    ]
+    shown = bimotion(
+        *asked, "--cells", "zho_eld", "--adapt", "none, logit-adjust", "--seeds", "0,1"
+    )
     assert shown.returncode == 0, shown.stderr
     lines = [line.split(" | ") for line in shown.stdout.splitlines() if line.startswith("| ")]
-    assert [line[0] for line in lines[1:4]] == ["| none", "| logit-adjust-uniform", "| logit-adjust-em"]
+    assert [line[0] for line in lines[1:4]] == [
+        "| none",
+        "| logit-adjust-uniform",
+        "| logit-adjust-em",
+    ]
     assert [line[2] for line in lines[:4]] == ["target audio", "not seen", "not seen", "seen"]
-    result = next(record.load(path) for path in tmp_path.glob("*/*/result.json") if '"method": "none"' in path.read_text())
+    result = next(
+        record.load(path)
+        for path in tmp_path.glob("*/*/result.json")
+        if '"method": "none"' in path.read_text()
+    )
     assert f"{100 * result.headline('cross-lingual', 'inference', 'zho_eld'):.2f}" in lines[1]
     assert "SYNTHETIC" in shown.stdout
-    four = bimotion(*asked[:4], "--schema", "four", "--protocol", "in-group", "--adapt", "none,corpus-norm")
-    assert "1 of 4 settings skipped: no test clips in zho_eld; no training clips in zho_eld" in four.stdout, four.stderr
-    for asked_for, said in {"magic": "unknown", "": "found an empty option ''", "all,none": "expected all alone"}.items():
+    four = bimotion(
+        *asked[:4], "--schema", "four", "--protocol", "in-group", "--adapt", "none,corpus-norm"
+    )
+    assert (
+        "1 of 4 settings skipped: no test clips in zho_eld; no training clips in zho_eld"
+        in four.stdout
+    ), four.stderr
+    for asked_for, said in {
+        "magic": "unknown",
+        "": "found an empty option ''",
+        "all,none": "expected all alone",
+    }.items():
         refused = bimotion(*asked, "--adapt", asked_for)
         assert refused.returncode == 2
         assert said in refused.stderr
@@ -227,8 +319,26 @@ def test_all_methods_inductively_are_those_that_have_such_a_form(synth_root, tmp
     """And a method without one is refused before the others have run, not after."""
 
     def bimotion(methods, *arguments):
-        command = [sys.executable, "-m", "bimotion", "evaluate", "--model", "bimotion/prosody", "--adapt", methods]
-        asked = ["--adapt-setting", "inductive", "--corpora", str(synth_root), "--schema", "valence", "--cells", "zho_eld"]
+        command = [
+            sys.executable,
+            "-m",
+            "bimotion",
+            "evaluate",
+            "--model",
+            "bimotion/prosody",
+            "--adapt",
+            methods,
+        ]
+        asked = [
+            "--adapt-setting",
+            "inductive",
+            "--corpora",
+            str(synth_root),
+            "--schema",
+            "valence",
+            "--cells",
+            "zho_eld",
+        ]
         asked += ["--protocol", "inference", "--output", str(tmp_path / "out")]
         return subprocess.run([*command, *asked, *arguments], capture_output=True, text=True)
 
@@ -238,25 +348,44 @@ def test_all_methods_inductively_are_those_that_have_such_a_form(synth_root, tmp
     assert f"then {4 * (len(METHODS) - 1)} heads" in planned.stdout
     refused = bimotion("none,lame")
     assert refused.returncode == 2
-    assert refused.stderr == "bimotion: lame: expected the transductive setting: it predicts clips from one another\n"
+    assert (
+        refused.stderr
+        == "bimotion: lame: expected the transductive setting: it predicts clips from one another\n"
+    )
     assert not (tmp_path / "out").exists()
 
 
 def test_an_adapted_run_is_submitted_and_what_it_says_of_itself_is_checked(synth_root, tmp_path):
     result = evaluated(synth_root, tmp_path, "nnpm-c", cells=["zho_eld"])
     reference = AnswerKey.of_corpora(synth_root, practice=True)
-    packed = submission.pack(result.folder(tmp_path), tmp_path / "submissions", contact=None, trained_on=[], practice=True)
+    packed = submission.pack(
+        result.folder(tmp_path),
+        tmp_path / "submissions",
+        contact=None,
+        trained_on=[],
+        practice=True,
+    )
     verdict = verify.verify(packed, reference, practice=True)
     assert verdict.problems == []
     assert verdict.result.adapt.target_seen
-    for change in ({"target_seen": False}, {"title": "NNPM"}, {"version": "0"}, {"method": "magic"}, {"setting": "oracle"}):
+    for change in (
+        {"target_seen": False},
+        {"title": "NNPM"},
+        {"version": "0"},
+        {"method": "magic"},
+        {"setting": "oracle"},
+    ):
         adapt = dataclasses.replace(result.adapt, **change)
         lying = dataclasses.replace(result, adapt=adapt)
         lying = dataclasses.replace(lying, key=lying.spec.key)
         folder = tmp_path / "lying" / "bimotion__prosody" / lying.key
         lying.save(folder)
-        (folder / "predictions.parquet").write_bytes((result.folder(tmp_path) / "predictions.parquet").read_bytes())
-        sent = submission.pack(folder, tmp_path / "sent", contact=None, trained_on=[], practice=True)
+        (folder / "predictions.parquet").write_bytes(
+            (result.folder(tmp_path) / "predictions.parquet").read_bytes()
+        )
+        sent = submission.pack(
+            folder, tmp_path / "sent", contact=None, trained_on=[], practice=True
+        )
         problems = verify.verify(sent, reference, practice=True).problems
         assert problems, change
         assert any("adapt" in problem for problem in problems), problems

@@ -1,4 +1,5 @@
-"""Protocols beyond the paper, end to end on synthetic corpora; and that nobody who runs the paper's ones notices them."""
+"""Protocols beyond the paper, end to end on synthetic corpora; and that nobody who runs the paper's
+ones notices them."""
 
 import json
 import shutil
@@ -47,10 +48,12 @@ def results(root, tmp_path_factory):
     """Folder of results, and those of prosody (rule paper, rule disjoint) under schema four."""
     output = tmp_path_factory.mktemp("results")
     asked = {"data_dir": root, "output": output, "protocol": "extension", "schema": "four"}
-    return output, [run.evaluate("bimotion/prosody", **asked, split_rule=rule) for rule in ("paper", "disjoint")]
+    return output, [
+        run.evaluate("bimotion/prosody", **asked, split_rule=rule) for rule in ("paper", "disjoint")
+    ]
 
 
-# --- the three corpora, made ------------------------------------------------------------------------------------------
+# --- the three corpora, made --------------------------------------------------------------------
 
 
 def test_synthetic_corpora_are_read_back_in_their_true_layouts(root):
@@ -71,7 +74,7 @@ def test_synthetic_corpora_without_a_name_are_the_papers():
     assert {clip.corpus for clip in layouts.plan(0.001, corpora=["urdu"])} == {"urdu"}
 
 
-# --- protocol extension -----------------------------------------------------------------------------------------------
+# --- protocol extension -------------------------------------------------------------------------
 
 
 def test_every_setting_has_its_own_scores(results):
@@ -83,7 +86,10 @@ def test_every_setting_has_its_own_scores(results):
         assert {s.corpus for s in result.scores if s.corpus} == set(EXTENSION_CORPORA)
         assert all(s.classes == ["angry", "happiness", "neutral", "sadness"] for s in headline)
         assert result.skipped == []
-        values = [result.headline("cross-lingual", "extension", "deu_adu", train=(source,)) for source in SOURCES]
+        values = [
+            result.headline("cross-lingual", "extension", "deu_adu", train=(source,))
+            for source in SOURCES
+        ]
         assert len(set(values)) == 3
         assert max(values) > 0.4  # four classes; the synthetic languages lie near each other
 
@@ -120,7 +126,15 @@ def test_scores_again_from_the_predictions(results):
 def test_the_table_and_nothing_of_the_paper(results):
     (table,) = paper_tables.transfer_tables(results[1][0])
     assert [row[0] for row in table.rows] == [*SOURCES, *TESTS]
-    assert table.header == ["bimotion/prosody", "deu_adu", "UAR", "fas_adu", "UAR", "urd_adu", "UAR"]
+    assert table.header == [
+        "bimotion/prosody",
+        "deu_adu",
+        "UAR",
+        "fas_adu",
+        "UAR",
+        "urd_adu",
+        "UAR",
+    ]
     assert "-" not in {value for row in table.rows[:3] for value in row}
     assert [row.count("-") for row in table.rows[3:]] == [4, 4, 4]
     notes = " ".join(table.notes)
@@ -142,32 +156,56 @@ def test_compare_submit_verify_and_page(results, root, tmp_path):
     shown = bimotion("compare", paper.folder(output))
     assert shown.returncode == 0, shown.stderr
     assert "eng_adu@iemocap+emo_db+shemo+urdu -> deu_adu" in " ".join(shown.stdout.split())
-    packed = bimotion("submit", paper.folder(output), "--output", tmp_path / "in", "--practice", "--trained-on", "EmoBox")
+    packed = bimotion(
+        "submit",
+        paper.folder(output),
+        "--output",
+        tmp_path / "in",
+        "--practice",
+        "--trained-on",
+        "EmoBox",
+    )
     assert packed.returncode == 0, packed.stderr
-    verified = bimotion("leaderboard", "verify", tmp_path / "in", "--corpora", root, "--practice", "--baseline")
+    verified = bimotion(
+        "leaderboard", "verify", tmp_path / "in", "--corpora", root, "--practice", "--baseline"
+    )
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "trained on emo_db before" in verified.stdout
     built = bimotion("leaderboard", "build", tmp_path / "in", "-o", tmp_path / "site", "--practice")
     assert built.returncode == 0, built.stderr
     (entry,) = json.loads((tmp_path / "site" / "board.json").read_text())["entries"]
-    assert {(*score["train"], score["test"]) for score in entry["scores"]} >= {(s, t) for s in SOURCES for t in TESTS}
+    assert {(*score["train"], score["test"]) for score in entry["scores"]} >= {
+        (s, t) for s in SOURCES for t in TESTS
+    }
 
 
 def test_a_missing_source_skips_its_own_settings_alone(root, tmp_path):
-    request = Request(root, "extension", schema="four", allow_missing=True, only=("crema_d", *EXTENSION_CORPORA))
+    request = Request(
+        root, "extension", schema="four", allow_missing=True, only=("crema_d", *EXTENSION_CORPORA)
+    )
     _, plan = planning.plan(request, Progress())
-    assert {(*skip.train, skip.test) for skip in plan.skipped} == {("eng_adu@iemocap", test) for test in TESTS}
-    assert {name for setting in plan.settings for name in setting.train_names} == {*SOURCES[1:], *TESTS}
+    assert {(*skip.train, skip.test) for skip in plan.skipped} == {
+        ("eng_adu@iemocap", test) for test in TESTS
+    }
+    assert {name for setting in plan.settings for name in setting.train_names} == {
+        *SOURCES[1:],
+        *TESTS,
+    }
     result = run.evaluate(
-        "bimotion/majority", data_dir=root, output=tmp_path, protocol="extension", schema="four",
-        allow_missing=True, only=["crema_d", *EXTENSION_CORPORA],
-    )  # fmt: skip
+        "bimotion/majority",
+        data_dir=root,
+        output=tmp_path,
+        protocol="extension",
+        schema="four",
+        allow_missing=True,
+        only=["crema_d", *EXTENSION_CORPORA],
+    )
     assert len(rescoring.settings_of(result)) == 12 - 3
     recorded, again = rescoring.rescore(result.folder(tmp_path))
     assert again.scores == recorded.scores
 
 
-# --- those who run the paper's protocols ------------------------------------------------------------------------------
+# --- those who run the paper's protocols --------------------------------------------------------
 
 
 def test_the_papers_protocols_ask_for_none_of_the_three(synth_root):
@@ -178,7 +216,9 @@ def test_the_papers_protocols_ask_for_none_of_the_three(synth_root):
 
 
 def test_the_protocol_says_which_of_the_three_is_missing(synth_root):
-    with pytest.raises(CorpusIncomplete, match=r"emo_db: not found .*\n.*shemo: not found .*\n.*urdu: not found"):
+    with pytest.raises(
+        CorpusIncomplete, match=r"emo_db: not found .*\n.*shemo: not found .*\n.*urdu: not found"
+    ):
         planning.plan(Request(synth_root, "extension"), Progress())
 
 
@@ -186,7 +226,14 @@ def test_features_of_the_datasets_name_the_papers_corpora_and_languages_alone():
     features = builder.features(decode=False)
     assert features["corpus"].names == list(PAPER_CORPORA)
     assert features["language"].names == ["eng", "zho", "yue"]
-    assert set(features["cell"].names) == {"eng_eld", "eng_adu", "zho_eld", "zho_adu", "yue_adu", "yue_eld"}
+    assert set(features["cell"].names) == {
+        "eng_eld",
+        "eng_adu",
+        "zho_eld",
+        "zho_adu",
+        "yue_adu",
+        "yue_eld",
+    }
 
 
 def test_data_list_says_what_is_optional():
@@ -196,14 +243,23 @@ def test_data_list_says_what_is_optional():
     assert "optional, for protocol extension alone: emo_db, shemo, urdu" in " ".join(shown.split())
 
 
-# --- protocol cantonese and schema four -------------------------------------------------------------------------------
+# --- protocol cantonese and schema four ---------------------------------------------------------
 
 
 def test_cantonese_has_a_full_matrix(synth_root, tmp_path):
-    result = run.evaluate("bimotion/majority", data_dir=synth_root, output=tmp_path, protocol="cantonese")
+    result = run.evaluate(
+        "bimotion/majority", data_dir=synth_root, output=tmp_path, protocol="cantonese"
+    )
     (table,) = paper_tables.transfer_tables(result)
     assert table.header == ["bimotion/majority", "yue_adu", "UAR", "yue_eld", "UAR"]
-    assert {row[0] for row in table.rows} == {"yue_adu", "yue_eld", "eng_adu", "eng_eld", "zho_adu", "zho_eld"}
+    assert {row[0] for row in table.rows} == {
+        "yue_adu",
+        "yue_eld",
+        "eng_adu",
+        "eng_eld",
+        "zho_adu",
+        "zho_eld",
+    }
     assert not any("-" in row[1:] for row in table.rows)
     recorded, again = rescoring.rescore(result.folder(tmp_path))
     assert again.scores == recorded.scores

@@ -1,4 +1,5 @@
-"""Label maps: published names mean what they say, files and built-ins come first, probabilities lose and invent nothing."""
+"""Label maps: published names mean what they say, files and built-ins come first, probabilities
+lose and invent nothing."""
 
 import json
 import subprocess
@@ -36,7 +37,12 @@ NATIVE = [
 ]
 
 PUBLISHED = {  # outputs as in each model's id2label or token list -> what they mean
-    "superb/wav2vec2-base-superb-er": {"neu": "neutral", "hap": "happiness", "ang": "angry", "sad": "sadness"},
+    "superb/wav2vec2-base-superb-er": {
+        "neu": "neutral",
+        "hap": "happiness",
+        "ang": "angry",
+        "sad": "sadness",
+    },
     "ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition": {
         "angry": "angry",
         "calm": "neutral",
@@ -115,12 +121,20 @@ PUBLISHED = {  # outputs as in each model's id2label or token list -> what they 
     },
     "valence": {"POSITIVE": "positive", "Neutral": "neutral", "neg": "negative"},
     "fine-tuned here, 13 emotions": {name: name for name in EMOTIONS},
-    "fine-tuned here, valence": {"positive": "positive", "neutral": "neutral", "negative": "negative"},
+    "fine-tuned here, valence": {
+        "positive": "positive",
+        "neutral": "neutral",
+        "negative": "negative",
+    },
 }
 
 
 def mapped(*emotions):
-    return LabelMap("synonyms", emotions, tuple(f"output {place}" for place, name in enumerate(emotions) if name is None))
+    return LabelMap(
+        "synonyms",
+        emotions,
+        tuple(f"output {place}" for place, name in enumerate(emotions) if name is None),
+    )
 
 
 @pytest.fixture
@@ -171,7 +185,10 @@ def test_native_labels_mean_what_their_corpus_says(corpus, code, emotion):
         ("neu neutral calm 中性 中立 平静", "neutral"),
         ("fear fearful fea afraid anxiety/fear 恐惧 恐懼 害怕", "fear"),
         ("disgust disgusted dis 厌恶 厭惡", "disgust"),
-        ("surprise surprised sur ps pleasant_surprise pleasant_surprised 惊讶 驚訝 吃惊", "surprise"),
+        (
+            "surprise surprised sur ps pleasant_surprise pleasant_surprised 惊讶 驚訝 吃惊",
+            "surprise",
+        ),
         ("fru frustrated frustration", "frustrated"),
         ("oth other 其他", "other"),
         ("unknown unk xxx <unk> 未知", "unknown"),
@@ -180,14 +197,41 @@ def test_native_labels_mean_what_their_corpus_says(corpus, code, emotion):
     ],
 )
 def test_names_of_published_models_and_corpora(names, emotion):
-    assert {name: emotion_of(name) for name in names.split()} == dict.fromkeys(names.split(), emotion)
+    assert {name: emotion_of(name) for name in names.split()} == dict.fromkeys(
+        names.split(), emotion
+    )
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        *("contempt", "boredom", "bored", "amused", "sleepy", "沮丧", "arousal", "dominance", "valence", "A", "S", "F", "none"),
-        *("noise", "not_happy", "not happy", "unhappy", "non-angry", "happy/sad", "anger+disgust", "LABEL_0", "0", "male"),
+        *(
+            "contempt",
+            "boredom",
+            "bored",
+            "amused",
+            "sleepy",
+            "沮丧",
+            "arousal",
+            "dominance",
+            "valence",
+            "A",
+            "S",
+            "F",
+            "none",
+        ),
+        *(
+            "noise",
+            "not_happy",
+            "not happy",
+            "unhappy",
+            "non-angry",
+            "happy/sad",
+            "anger+disgust",
+            "LABEL_0",
+            "0",
+            "male",
+        ),
         *("", " ", "/"),
     ],
 )
@@ -204,14 +248,22 @@ def test_other_names_are_not_guessed(name):
 )
 def test_case_and_separators_do_not_matter(name, case, separator, data):
     cut = data.draw(st.integers(1, len(name)))
-    assert emotion_of(f"{separator}{case(name[:cut])}{separator}{name[cut:]}{separator}") == SYNONYMS[name]
+    assert (
+        emotion_of(f"{separator}{case(name[:cut])}{separator}{name[cut:]}{separator}")
+        == SYNONYMS[name]
+    )
 
 
 @profile
 @given(first=st.sampled_from(sorted(SYNONYMS)), second=st.sampled_from(sorted(SYNONYMS)))
 def test_parts_of_a_double_name_must_agree(first, second):
     agreed = SYNONYMS[first] if SYNONYMS[first] == SYNONYMS[second] else None
-    for double in (f"{first}/{second}", f"{second} / {first}", f"{first} ({second})", f"{first}（{second}）"):
+    for double in (
+        f"{first}/{second}",
+        f"{second} / {first}",
+        f"{first} ({second})",
+        f"{first}（{second}）",
+    ):
         assert emotion_of(double) == agreed
     assert emotion_of(f"{first}/zzz") == SYNONYMS[first]
 
@@ -224,18 +276,23 @@ def test_published_models(model):
     found = label_map(model, list(PUBLISHED[model]))
     assert dict(zip(PUBLISHED[model], found.emotions, strict=True)) == PUBLISHED[model]
     assert found.source == "synonyms"
-    assert found.unmapped == tuple(name for name, emotion in PUBLISHED[model].items() if emotion is None)
+    assert found.unmapped == tuple(
+        name for name, emotion in PUBLISHED[model].items() if emotion is None
+    )
 
 
 def test_outputs_keep_their_order_and_repeats():
     found = label_map("m", ["sad", "bored", "happy", "sad", "bored"])
-    assert found == LabelMap("synonyms", ("sadness", None, "happiness", "sadness", None), ("bored", "bored"))
+    assert found == LabelMap(
+        "synonyms", ("sadness", None, "happiness", "sadness", None), ("bored", "bored")
+    )
 
 
 @pytest.mark.parametrize(
     "outputs",
     [
-        ["arousal", "dominance", "valence"],  # audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim: regression
+        # audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim: regression
+        ["arousal", "dominance", "valence"],
         ["yes", "no", "happy", "house", "_unknown_word_"],  # a keyword spotter
         ["happy", "joy", "bored"],
         ["LABEL_0", "angry"],
@@ -244,14 +301,18 @@ def test_outputs_keep_their_order_and_repeats():
 )
 def test_classifiers_without_two_emotions_are_refused(outputs):
     with pytest.raises(
-        SettingError, match=r"^some/model: expected outputs named after two emotions or more, found .*--label-map FILE$"
+        SettingError,
+        match=r"^some/model: expected outputs named after two emotions or more, found "
+        r".*--label-map FILE$",
     ):
         label_map("some/model", outputs)
 
 
 @pytest.mark.parametrize("outputs", [UNNAMED, UNNAMED[:1], ["label_0", "Label_1"], ["0", "1", "2"]])
 def test_unnamed_outputs_need_a_file(outputs):
-    with pytest.raises(SettingError, match=r"^some/model: expected outputs with names, found '.*--label-map FILE$") as caught:
+    with pytest.raises(
+        SettingError, match=r"^some/model: expected outputs with names, found '.*--label-map FILE$"
+    ) as caught:
         label_map("some/model", outputs)
     assert "\n" not in str(caught.value)
     assert f'{{"{outputs[0]}": "sadness"' in str(caught.value)
@@ -276,7 +337,9 @@ def test_built_in_maps_take_only_what_they_know():
         label_map(CAIRE_CHECKPOINTS[0], UNNAMED[:12])
     with pytest.raises(SettingError, match="expected outputs with names"):
         label_map(CAIRE_CHECKPOINTS[0], UNNAMED[::-1])
-    assert label_map(CAIRE_CHECKPOINTS[0], ["sad", "happy"]) == LabelMap("synonyms", ("sadness", "happiness"), ())
+    assert label_map(CAIRE_CHECKPOINTS[0], ["sad", "happy"]) == LabelMap(
+        "synonyms", ("sadness", "happiness"), ()
+    )
 
 
 # files
@@ -300,7 +363,11 @@ def test_a_file_may_name_a_single_emotion(map_file):
 
 
 def test_files_are_read_as_they_stand(map_file):
-    assert read_label_map(map_file({"b": None, "生气": "angry", "a": "fear"})) == {"b": None, "生气": "angry", "a": "fear"}
+    assert read_label_map(map_file({"b": None, "生气": "angry", "a": "fear"})) == {
+        "b": None,
+        "生气": "angry",
+        "a": "fear",
+    }
     assert read_label_map(map_file(b'\xef\xbb\xbf{"a": "fear"}')) == {"a": "fear"}
 
 
@@ -315,18 +382,25 @@ def test_outputs_that_a_file_leaves_out(map_file):
     file = map_file({"sad": "sadness"})
     with pytest.raises(SettingError) as caught:
         label_map("m", ["sad", "happy", "bored"], file)
-    assert str(caught.value).startswith(f"{file}: expected all outputs of the model, missing 'happy', 'bored'")
+    assert str(caught.value).startswith(
+        f"{file}: expected all outputs of the model, missing 'happy', 'bored'"
+    )
 
 
 def test_unknown_emotions_of_a_file(map_file):
     file = map_file({"LABEL_0": "anger"})
     with pytest.raises(UnknownName) as caught:
         read_label_map(file)
-    assert str(caught.value) == f"unknown emotion of 'LABEL_0' in {file}: 'anger': expected one of {', '.join(EMOTIONS)}, null"
+    assert str(caught.value) == (
+        f"unknown emotion of 'LABEL_0' in {file}: 'anger': expected one of {', '.join(EMOTIONS)}, "
+        "null"
+    )
 
 
 def test_a_file_that_maps_nothing(map_file):
-    with pytest.raises(SettingError, match="expected an emotion for at least one output, found null for all"):
+    with pytest.raises(
+        SettingError, match="expected an emotion for at least one output, found null for all"
+    ):
         label_map("m", ["a", "b"], map_file({"a": None, "b": None}))
 
 
@@ -359,7 +433,9 @@ def test_malformed_files(map_file, content, found):
 
 def test_the_largest_file_is_read(map_file):
     content = json.dumps({"a": "fear"})
-    assert read_label_map(map_file(content + " " * (MAX_LABEL_MAP_BYTES - len(content)))) == {"a": "fear"}
+    assert read_label_map(map_file(content + " " * (MAX_LABEL_MAP_BYTES - len(content)))) == {
+        "a": "fear"
+    }
 
 
 def test_files_that_are_not_there(tmp_path):
@@ -376,7 +452,8 @@ def test_files_that_are_not_there(tmp_path):
 
 
 ROWS = np.array([[0.5, 0.25, 0.125, 0.0625, 0.0625], [0.0, 0.5, 0.0, 0.25, 0.25]])
-SEVERAL = mapped("neutral", "angry", "neutral", None, "surprise")  # as neutral, angry, calm, bored, surprised
+# as neutral, angry, calm, bored, surprised
+SEVERAL = mapped("neutral", "angry", "neutral", None, "surprise")
 
 
 def test_softmax_outputs_of_a_class_add_up():
@@ -397,8 +474,11 @@ def test_of_sigmoid_outputs_the_most_probable_counts():
 
 def test_valence_of_emotions():
     rows = np.array([[0.125, 0.25, 0.0625, 0.5, 0.0625]])
-    mapping = mapped("angry", "sadness", "happiness", "excitement", "surprise")  # columns: positive, neutral, negative
-    assert class_probabilities(rows, mapping, VALENCE, softmax=True).tolist() == [[0.5625, 0.0, 0.375]]
+    # columns: positive, neutral, negative
+    mapping = mapped("angry", "sadness", "happiness", "excitement", "surprise")
+    assert class_probabilities(rows, mapping, VALENCE, softmax=True).tolist() == [
+        [0.5625, 0.0, 0.375]
+    ]
     assert class_probabilities(rows, mapping, VALENCE, softmax=False).tolist() == [[0.5, 0.0, 0.25]]
 
 
@@ -412,16 +492,22 @@ def test_a_valence_model_says_three_of_the_emotions():
 def test_sums_do_not_pass_one():
     rows = np.array([[0.1, 0.3, 0.6], [1.0, 0.0, 0.0]], dtype=np.float32)
     assert rows[0].astype(float).sum() > 1
-    assert class_probabilities(rows, mapped("angry", "fear", "sadness"), VALENCE, softmax=True)[:, 2].tolist() == [1.0, 1.0]
+    assert class_probabilities(rows, mapped("angry", "fear", "sadness"), VALENCE, softmax=True)[
+        :, 2
+    ].tolist() == [1.0, 1.0]
 
 
 def test_probabilities_that_are_no_numbers_stay_so():
-    found = class_probabilities(np.array([[np.nan, 0.5]]), mapped("angry", "neutral"), VALENCE, softmax=True)
+    found = class_probabilities(
+        np.array([[np.nan, 0.5]]), mapped("angry", "neutral"), VALENCE, softmax=True
+    )
     np.testing.assert_array_equal(found, [[0, 0.5, np.nan]])
 
 
 def test_no_clips():
-    assert class_probabilities(np.zeros((0, 2)), mapped("angry", "fear"), VALENCE, softmax=True).shape == (0, 3)
+    assert class_probabilities(
+        np.zeros((0, 2)), mapped("angry", "fear"), VALENCE, softmax=True
+    ).shape == (0, 3)
 
 
 @pytest.mark.parametrize("shape", [(2, 4), (2, 6), (5,), (1, 2, 5)])
@@ -443,7 +529,9 @@ def test_a_schema_without_any_of_the_emotions_is_refused(softmax):
         lambda: class_probabilities(np.zeros((1, 3)), mapping, VALENCE, softmax=softmax),
         lambda: mapping.classes(VALENCE),
     ):
-        with pytest.raises(SettingError, match=r"emotions \(surprise, other\) have no class of the schema valence$"):
+        with pytest.raises(
+            SettingError, match=r"emotions \(surprise, other\) have no class of the schema valence$"
+        ):
             use()
     assert mapping.classes(EMOTION) == ("surprise", "other", None)
 
@@ -453,7 +541,9 @@ def tables(draw):
     """Softmax rows and a map with at least one output that every schema has a class for."""
     emotions = draw(st.lists(st.sampled_from((*EMOTIONS, None)), min_size=1, max_size=14))
     emotions = draw(st.permutations([*emotions, "neutral"]))
-    logits = draw(arrays(np.float64, (draw(st.integers(1, 4)), len(emotions)), elements=st.floats(-8, 8)))
+    logits = draw(
+        arrays(np.float64, (draw(st.integers(1, 4)), len(emotions)), elements=st.floats(-8, 8))
+    )
     rows = np.exp(logits)
     return rows / rows.sum(axis=1, keepdims=True), mapped(*emotions)
 
@@ -499,6 +589,8 @@ def test_the_order_of_outputs_does_not_matter(table, data):
 
 def test_mapping_labels_loads_no_torch():
     code = "import bimotion.evaluation.tracks.label_map, sys; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert "bimotion.evaluation.tracks.label_map" in loaded
-    assert not {"torch", "transformers", "datasets", "pandas", "sklearn"}.intersection(loaded)
+    assert not {"torch", "transformers", "datasets", "sklearn"}.intersection(loaded)

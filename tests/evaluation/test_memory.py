@@ -14,13 +14,16 @@ from bimotion.io import audio
 from tests.support import tiny_models
 
 STATUS = Path("/proc/self/status")
-N_CLIPS, TIMES = 1_000, 6  # with features; a tenth of them have sound, which is more than is ever read ahead
+# with features; a tenth of them have sound, which is more than is ever read ahead
+N_CLIPS, TIMES = 1_000, 6
 CLIP_S = 3
 LAYERS, NUMBERS = 8, 2_688  # 42 kB a clip in float16, as of an encoder of 13 layers 768 wide
 BOUND_MB = 30  # a seventh of what the feature file grows by, a third of what the sound does
 
-# The child says of each of its parts by how much the most that it ever held exceeds what it held when the part began,
-# pages of mapped files included (all but shared memory: RssAnon + RssFile, asked every 5 ms). It begins with a small fit,
+# The child says of each of its parts by how much the most that it ever held exceeds what it held
+# when the part began,
+# pages of mapped files included (all but shared memory: RssAnon + RssFile, asked every 5 ms). It
+# begins with a small fit,
 # for what libraries load and keep when first used.
 CHILD = """
 import json, re, shutil, sys, threading, time
@@ -38,7 +41,8 @@ model, root, folder, n_clips, n_layers, n_numbers, budget = *sys.argv[1:4], *map
 torch.set_num_threads(1)
 
 def held():
-    return sum(map(int, re.findall(r"Rss(?:Anon|File):\\s+(\\d+) kB", Path("/proc/self/status").read_text()))) / 1024
+    status = Path("/proc/self/status").read_text()
+    return sum(map(int, re.findall(r"Rss(?:Anon|File):\\s+(\\d+) kB", status))) / 1024
 
 class Peak:
     def __enter__(self):
@@ -59,7 +63,8 @@ def table(n):
     block = np.random.default_rng(0).normal(size=(64, n_layers * n_numbers)).astype(np.float16)
     make = lambda places: (Row(np.roll(block[place % 64], place), "") for place in places)
     store.fill(np.arange(n), make, Progress(), "features")
-    return LayerTable((store,), np.zeros(n, np.int32), np.arange(n), (n_layers, n_numbers)), store.folder
+    table = LayerTable((store,), np.zeros(n, np.int32), np.arange(n), (n_layers, n_numbers))
+    return table, store.folder
 
 def fit(kind, table, n):
     head = PROBE_HEADS[kind]()
@@ -83,7 +88,8 @@ found["file"] = sum(path.stat().st_size for path in files.iterdir()) / 2**20
 
 corpora = manifest.build(root)
 encoder = encoders.load(weights.ModelSpec(model))
-first, clips = (corpora.table.iloc[part].reset_index(drop=True) for part in (slice(-32, None), slice(n_clips // 10)))
+parts = (slice(-32, None), slice(n_clips // 10))
+first, clips = (corpora.table.iloc[part].reset_index(drop=True) for part in parts)
 layer_features(encoder, corpora, first, Progress())
 with Peak() as peak:
     assert len(layer_features(encoder, corpora, clips, Progress()).rows(np.array([0]))) == 1
@@ -123,7 +129,13 @@ def child(folder: Path, model: Path, n_clips: int, budget_bytes: int = 0) -> sub
     numbers = n_clips, LAYERS, NUMBERS, budget_bytes
     command = [sys.executable, "-c", CHILD, model, folder / "root", folder / str(n_clips), *numbers]
     environment = os.environ | {"BIMOTION_CACHE": str(folder / str(n_clips) / "cache")}
-    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
 
 
 def test_the_files_differ(measured):

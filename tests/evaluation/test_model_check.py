@@ -16,7 +16,9 @@ from tests.support import tiny_families, tiny_models
 
 
 def bimotion(*words) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "bimotion", *map(str, words)], capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "bimotion", *map(str, words)], capture_output=True, text=True
+    )
 
 
 def test_a_model_is_described_as_json(tmp_path):
@@ -25,26 +27,41 @@ def test_a_model_is_described_as_json(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     expected = {
-        "model": "tiny", "revision": None, "family": "whisper", "part": "WhisperEncoder", "weights_format": "safetensors",
-        "trusted_remote_code": False, "device": "cpu", "sample_rate_hz": 16_000, "n_layers": 3, "dim": 16, "window_s": 2.0,
+        "model": "tiny",
+        "revision": None,
+        "family": "whisper",
+        "part": "WhisperEncoder",
+        "weights_format": "safetensors",
+        "trusted_remote_code": False,
+        "device": "cpu",
+        "sample_rate_hz": 16_000,
+        "n_layers": 3,
+        "dim": 16,
+        "window_s": 2.0,
         "clips": dict.fromkeys(("0.1 s", "2 s", "40 s", "silence"), "ok"),
-    }  # fmt: skip
+    }
     assert {name: found[name] for name in expected} == expected
     assert found["padding"].startswith("each clip fills a window of 2 s")
     assert found["largest_difference"] < 1e-4
     assert found["realtime_factor"] == pytest.approx(2 * found["clips_a_second"])
-    assert found["probe_hours"] == pytest.approx(found["protocol_clips"] / found["clips_a_second"] / 3600)
+    assert found["probe_hours"] == pytest.approx(
+        found["protocol_clips"] / found["clips_a_second"] / 3600
+    )
 
 
 @pytest.mark.parametrize(
-    ("family", "padding"), [("wav2vec2-group", "clips of any lengths share a batch"), ("sew", "only clips of one length")]
+    ("family", "padding"),
+    [("wav2vec2-group", "clips of any lengths share a batch"), ("sew", "only clips of one length")],
 )
 def test_padding_is_said(family, padding, tmp_path):
     found = check_model(ModelSpec(str(tiny_models.build(family, tmp_path / "m")), device="cpu"))
     assert found.padding.startswith(padding)
     assert set(found.clips.values()) == {"ok"}
     assert found.largest_difference < 1e-4
-    assert f"| clip of 40 s | {found.clips['40 s']} |" in paper_tables.model_check_table(found).markdown()
+    assert (
+        f"| clip of 40 s | {found.clips['40 s']} |"
+        in paper_tables.model_check_table(found).markdown()
+    )
 
 
 def test_a_model_that_makes_nan_of_silence_is_told_beforehand(tmp_path):
@@ -57,7 +74,11 @@ def test_a_model_that_makes_nan_of_silence_is_told_beforehand(tmp_path):
 @pytest.mark.parametrize("name", ["bimotion/prosody", "bimotion/majority", "bimotion/random"])
 def test_baselines_are_checked_too(name):
     found = check_model(ModelSpec(name))
-    assert (found.family, found.finetune_clip_visits, found.largest_difference) == ("baseline", None, 0)
+    assert (found.family, found.finetune_clip_visits, found.largest_difference) == (
+        "baseline",
+        None,
+        0,
+    )
     assert (found.dim > 0) == (name == "bimotion/prosody")
     assert paper_tables.model_check_table(found).title == name
 
@@ -74,8 +95,11 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_1(tmp_path):
 
 
 def test_the_cost_is_that_of_the_plan_over_whole_corpora(whole_tree):
-    _, plan = planning.plan(planning.Request(data_dir=whole_tree, protocol="all", allow_missing=True), Progress())
+    _, plan = planning.plan(
+        planning.Request(data_dir=whole_tree, protocol="all", allow_missing=True), Progress()
+    )
     n_clips, n_visits = protocol_cost()
     visits = EPOCHS * sum(len(one.train) + len(one.validation) for one in plan.training_sets)
-    assert len(plan.rows()) == pytest.approx(n_clips, rel=0.02)  # the published corpora lack some clips
+    # the published corpora lack some clips
+    assert len(plan.rows()) == pytest.approx(n_clips, rel=0.02)
     assert visits == pytest.approx(n_visits, rel=0.02)

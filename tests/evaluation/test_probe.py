@@ -1,4 +1,5 @@
-"""The probe track end to end: any transformers audio model, the whole protocol, on synthetic and on real clips."""
+"""The probe track end to end: any transformers audio model, the whole protocol, on synthetic and on
+real clips."""
 
 import json
 import os
@@ -24,7 +25,16 @@ from bimotion.results import record, rescoring
 from tests.support import tiny_models
 
 HANGS_S = 600  # never waited for, but where a process hangs
-FAMILIES = ("wav2vec2-layer", "wav2vec2-group", "hubert", "wavlm", "data2vec", "whisper", "w2v-bert", "ast")
+FAMILIES = (
+    "wav2vec2-layer",
+    "wav2vec2-group",
+    "hubert",
+    "wavlm",
+    "data2vec",
+    "whisper",
+    "w2v-bert",
+    "ast",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +63,20 @@ def evaluated(model, root, output, **options):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_probed(family, models, small, tmp_path):
-    """One over the whole protocol, the others in-group: what is trained on what does not hang on the family."""
+    """One over the whole protocol, the others in-group: what is trained on what does not hang on
+    the family."""
     protocol, n_settings, n_sets = ("all", 36, 13) if family == FAMILIES[0] else ("in-group", 4, 4)
     result, folder = evaluated(models(family), small, tmp_path, protocol=protocol)
     assert result.skipped == []
-    assert len({(score.method, score.transfer, score.test, tuple(score.train)) for score in result.scores}) == n_settings
+    assert (
+        len(
+            {
+                (score.method, score.transfer, score.test, tuple(score.train))
+                for score in result.scores
+            }
+        )
+        == n_settings
+    )
     assert result.track == "probe"
     assert result.model.options["head"] == "layers"
     assert result.model.options["trust_remote_code"] is False
@@ -69,7 +88,13 @@ def test_every_family_is_probed(family, models, small, tmp_path):
 
 
 def test_seeds_cells_limit_and_head_are_recorded(models, small, tmp_path):
-    options = {"seeds": [2, 0], "cells": ["eng_eld"], "limit": 3, "head": "logistic", "protocol": "inference"}
+    options = {
+        "seeds": [2, 0],
+        "cells": ["eng_eld"],
+        "limit": 3,
+        "head": "logistic",
+        "protocol": "inference",
+    }
     result, _ = evaluated(models("wav2vec2-layer"), small, tmp_path, **options)
     assert (result.seeds, result.limit, result.protocol.cells) == ([0, 2], 3, ["eng_eld"])
     assert {score.seed for score in result.scores} == {0, 2}
@@ -88,7 +113,9 @@ def test_features_are_extracted_once(models, small, tmp_path, monkeypatch):
 
     monkeypatch.setattr(encoders.Encoder, "encode", refuse)
     evaluated(model, small, tmp_path / "b", schema="valence", protocol="inference")
-    evaluated(model, small, tmp_path / "c", split_rule="disjoint", seeds=[1], protocol="augmentation")
+    evaluated(
+        model, small, tmp_path / "c", split_rule="disjoint", seeds=[1], protocol="augmentation"
+    )
 
 
 def test_a_limit_encodes_only_its_clips_and_the_rest_later(models, small, tmp_path, monkeypatch):
@@ -115,20 +142,38 @@ def test_stored_features_are_the_encoders(models, small):
     numbers = np.array([7, 0, 3])
     from bimotion.io import audio
 
-    waveforms = [audio.decode(found.path("tess", found.table["path"][number])) for number in numbers]
-    assert table.rows(numbers) == pytest.approx(encoder.encode(waveforms), rel=2e-3, abs=2e-3)  # float16 on disk
+    waveforms = [
+        audio.decode(found.path("tess", found.table["path"][number])) for number in numbers
+    ]
+    # float16 on disk
+    assert table.rows(numbers) == pytest.approx(encoder.encode(waveforms), rel=2e-3, abs=2e-3)
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
     model = models("wav2vec2-layer")
     _, whole = evaluated(model, small, tmp_path / "whole", protocol="inference")
-    command = [sys.executable, "-m", "bimotion", "evaluate", "-m", model, "--corpora", small, "--allow-missing"]
+    command = [
+        sys.executable,
+        "-m",
+        "bimotion",
+        "evaluate",
+        "-m",
+        model,
+        "--corpora",
+        small,
+        "--allow-missing",
+    ]
     command += ["--protocol", "inference"]
     process = subprocess.Popen(
-        [*map(str, command), "-o", str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [*map(str, command), "-o", str(tmp_path / "killed")],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + HANGS_S
-    while not (done := list((tmp_path / "killed").rglob("unfinished/[!.]*.part"))) and time.monotonic() < deadline:
+    while (
+        not (done := list((tmp_path / "killed").rglob("unfinished/[!.]*.part")))
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -137,7 +182,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(models, small, tmp_path):
     assert not (folder / "result.json").exists()
     _, resumed = evaluated(model, small, tmp_path / "killed", protocol="inference")
     assert resumed == folder
-    assert (resumed / "predictions.parquet").read_bytes() == (whole / "predictions.parquet").read_bytes()
+    assert (resumed / "predictions.parquet").read_bytes() == (
+        whole / "predictions.parquet"
+    ).read_bytes()
     assert record.load(resumed / "result.json").scores == record.load(whole / "result.json").scores
     assert not (folder / "unfinished").exists()
 
@@ -148,7 +195,10 @@ def test_two_processes_on_one_run_are_told(models, small, tmp_path):
     model = models("wav2vec2-layer")
     _, folder = evaluated(model, small, tmp_path, protocol="in-group")
     (folder / "result.json").unlink()
-    with FileLock(folder / ".lock"), pytest.raises(SettingError, match="another process is working on this very run"):
+    with (
+        FileLock(folder / ".lock"),
+        pytest.raises(SettingError, match="another process is working on this very run"),
+    ):
         evaluated(model, small, tmp_path, protocol="in-group")
 
 
@@ -157,7 +207,9 @@ def test_tampered_scores_are_found(models, small, tmp_path):
     content = json.loads((folder / "result.json").read_text())
     content["scores"][0]["value"] = 0.987654
     (folder / "result.json").write_text(json.dumps(content))
-    done = subprocess.run([sys.executable, "-m", "bimotion", "score", str(folder)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "bimotion", "score", str(folder)], capture_output=True, text=True
+    )
     assert done.returncode == 1
     assert "the recorded scores differ" in done.stderr
 

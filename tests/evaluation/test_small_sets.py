@@ -1,4 +1,5 @@
-"""What makes a number say little stands beside it: test clips heard in training, one class, few clips under a limit."""
+"""What makes a number say little stands beside it: test clips heard in training, one class, few
+clips under a limit."""
 
 import hashlib
 import json
@@ -37,7 +38,8 @@ def sound(seed: str) -> np.ndarray:
 
 
 def lay(root, contents: dict[str, np.ndarray | tuple]) -> None:
-    """CSED with all its names; `contents`: clip -> samples, and the arguments of soundfile.write where they are others."""
+    """CSED with all its names; `contents`: clip -> samples, and the arguments of soundfile.write
+    where they are others."""
     for clip in rosters.load("csed").index:
         stem = clip.removeprefix("csed/")
         samples, options = contents.get(stem, sound(stem)), {"subtype": "PCM_16", "format": "WAV"}
@@ -50,14 +52,18 @@ def lay(root, contents: dict[str, np.ndarray | tuple]) -> None:
 
 def stems(part: str, native: str) -> list[str]:
     parts = rosters.load("csed")["paper"]
-    return sorted(clip.removeprefix("csed/") for clip in parts.index[parts == part] if f"/{native}" in clip)
+    return sorted(
+        clip.removeprefix("csed/") for clip in parts.index[parts == part] if f"/{native}" in clip
+    )
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """CSED where seven test clips were heard in training, two of them under another label."""
     folder = tmp_path_factory.mktemp("corpora")
-    nat, neg, pos = ({part: stems(part, name) for part in ("train", "validation", "test")} for name in BLOCKS)
+    nat, neg, pos = (
+        {part: stems(part, name) for part in ("train", "validation", "test")} for name in BLOCKS
+    )
     seen = sound(nat["train"][0])
     same_middle = np.concatenate([-seen[:100], seen[100:]])
     stereo = np.stack([sound(neg["train"][2])] * 2, axis=1)
@@ -80,7 +86,13 @@ def root(tmp_path_factory):
 
 
 def evaluated(root, output, **options):
-    asked = {"data_dir": root, "only": ["csed"], "protocol": "in-group", "cells": ["zho_eld"], "allow_missing": True}
+    asked = {
+        "data_dir": root,
+        "only": ["csed"],
+        "protocol": "in-group",
+        "cells": ["zho_eld"],
+        "allow_missing": True,
+    }
     return runner.evaluate("bimotion/majority", output=output, **asked | options)
 
 
@@ -121,7 +133,9 @@ def test_what_was_seen_is_kept_and_damage_is_noticed(root, tmp_path, monkeypatch
 
 def test_real_clips_are_counted_as_by_decoding_all_of_them(shared_corpora, tmp_path):
     names = ["csed", "tess"]
-    result = evaluated(shared_corpora, tmp_path, only=names, protocol="all", cells=None, schema="valence")
+    result = evaluated(
+        shared_corpora, tmp_path, only=names, protocol="all", cells=None, schema="valence"
+    )
     cells = [Cell.parse(name) for name in ("zho_eld", "eng_eld", "eng_adu")]
     rows = select(shared_corpora, cells, corpora=names, allow_missing=True)
     of_clip = {}
@@ -133,7 +147,9 @@ def test_real_clips_are_counted_as_by_decoding_all_of_them(shared_corpora, tmp_p
     pairs = test.merge(heard, on="content")
     other = pairs[pairs["native_label_x"] != pairs["native_label_y"]]
     (found,) = [one for one in result.duplicates if (one.train, one.test) == ("zho_eld", "zho_eld")]
-    assert found == Duplicates("zho_eld", "zho_eld", "csed", len(test), pairs["id_x"].nunique(), other["id_x"].nunique())
+    assert found == Duplicates(
+        "zho_eld", "zho_eld", "csed", len(test), pairs["id_x"].nunique(), other["id_x"].nunique()
+    )
     assert found.n_duplicated > found.n_contradicting > 0
     if result.data.corpora["csed"].complete:
         assert (found.n_test, found.n_duplicated, found.n_contradicting) == (400, 24, 5)
@@ -159,7 +175,10 @@ def test_a_limit_takes_every_class_in_proportion_in_the_order_of_the_split(root)
             assert len(counts) == min(limit, 3)
             for name, n in counts.items():
                 assert abs(n - len(rows) * of[name] / len(everyone)) <= 1
-                mine = sorted(everyone["id"][everyone["native_label"] == name], key=lambda clip: splits.hash_of(clip, 0))
+                mine = sorted(
+                    everyone["id"][everyone["native_label"] == name],
+                    key=lambda clip: splits.hash_of(clip, 0),
+                )
                 assert set(rows["id"][rows["native_label"] == name]) == set(mine[:n])
         assert found.left_out["csed"][f"beyond the limit of {limit}"] == len(classes) - len(ids)
     assert set(limited(root, 7, seed=1).table["id"]) != set(limited(root, 7).table["id"])
@@ -169,13 +188,19 @@ def test_clips_without_a_class_use_up_no_place_of_a_limit(synth_root):
     chosen = select(synth_root, [Cell.parse("eng_adu")], corpora=["esd"])
     schema = labels.schema_named("valence")  # surprise has none
     whole, found = labelled.prepare(chosen, schema), labelled.prepare(chosen, schema, 5)
-    assert Counter(found.table["part"]) == {part: min(5, n) for part, n in Counter(whole.table["part"]).items()}
+    assert Counter(found.table["part"]) == {
+        part: min(5, n) for part, n in Counter(whole.table["part"]).items()
+    }
 
 
 def test_one_class_is_said_beside_its_number(root, tmp_path):
     result = evaluated(root, tmp_path, limit=1)
     (tested,) = {name for score in result.scores for name in score.classes}
-    (guessed,) = {name for fit in result.fits for name in (fit.note or "").partition("training: ")[2].split(";")[:1]}
+    (guessed,) = {
+        name
+        for fit in result.fits
+        for name in (fit.note or "").partition("training: ")[2].split(";")[:1]
+    }
     note = f"one class in the test set: {tested}; one class can be predicted: {guessed}"
     for score in result.scores:
         assert score.note == (f"csed: {note}" if score.pooling == "mean" else note)
@@ -189,16 +214,40 @@ def test_one_class_is_said_beside_its_number(root, tmp_path):
     several = evaluated(root, tmp_path, limit=3)
     assert {score.note for score in several.scores} | {fit.note for fit in several.fits} == {None}
     assert "one class" not in paper_tables(several)
-    command = [sys.executable, "-m", "bimotion", "evaluate", "--model", "bimotion/majority", "--limit", "1"]
-    command += ["--corpora", root, "--only", "csed", "--protocol", "in-group", "--cells", "zho_eld", "--output", tmp_path]
+    command = [
+        sys.executable,
+        "-m",
+        "bimotion",
+        "evaluate",
+        "--model",
+        "bimotion/majority",
+        "--limit",
+        "1",
+    ]
+    command += [
+        "--corpora",
+        root,
+        "--only",
+        "csed",
+        "--protocol",
+        "in-group",
+        "--cells",
+        "zho_eld",
+        "--output",
+        tmp_path,
+    ]
     shown = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True).stdout
     assert "(one class)" in " ".join(shown.split())
 
 
 def test_training_sets_differ_in_what_they_heard(root):
-    request = planning.Request(data_dir=root, only=("csed",), protocol="inference", allow_missing=True)
+    request = planning.Request(
+        data_dir=root, only=("csed",), protocol="inference", allow_missing=True
+    )
     found, plan = planning.plan(request, Progress())
     counted = equal_samples.counted(found, plan, Progress())
-    assert [(one.train, one.n_duplicated) for one in counted] == [(one.name, 7) for one in plan.training_sets]
+    assert [(one.train, one.n_duplicated) for one in counted] == [
+        (one.name, 7) for one in plan.training_sets
+    ]
     _, untrained = planning.plan(request, Progress(), trains=False)
     assert equal_samples.counted(found, untrained, Progress()) == []

@@ -1,4 +1,5 @@
-"""References: what a run takes from the disk, told again from corpora and from a labels file that names nobody."""
+"""References: what a run takes from the disk, told again from corpora and from a labels file that
+names nobody."""
 
 import gzip
 import json
@@ -42,15 +43,21 @@ PROTOCOLS = {"emotion": ("all", 36), "valence": ("all", 36), "four": ("extension
 """Schema -> protocol that is scored under it, and its settings."""
 
 
-@pytest.fixture(scope="module", params=[(rule, schema) for rule in ("paper", "disjoint") for schema in SCHEMAS], ids="-".join)
+@pytest.fixture(
+    scope="module",
+    params=[(rule, schema) for rule in ("paper", "disjoint") for schema in SCHEMAS],
+    ids="-".join,
+)
 def plan(request, true_tree):
     """Material and plan of a whole protocol, as a run makes them."""
     rule, schema = request.param
     protocol = PROTOCOLS[schema][0]
-    return planning.plan(Request(data_dir=true_tree, protocol=protocol, split_rule=rule, schema=schema), Progress())
+    return planning.plan(
+        Request(data_dir=true_tree, protocol=protocol, split_rule=rule, schema=schema), Progress()
+    )
 
 
-# --- the same as a run takes ------------------------------------------------------------------------------------------
+# --- the same as a run takes --------------------------------------------------------------------
 
 
 def test_test_clips_are_those_of_a_run(plan, known, read):
@@ -83,9 +90,13 @@ def test_counts_and_hashes_are_those_of_a_run(plan, known, read):
         assert deal.n == rows["part"].value_counts().to_dict()
         assert deal.age_source == rows["age_source"].value_counts().to_dict()
         positive = (labelled.reference[rows.index[rows["part"] == "train"]] == 1).any(axis=0)
-        assert deal.trained == [name for name, found in zip(labelled.schema.classes, positive, strict=True) if found]
+        assert deal.trained == [
+            name for name, found in zip(labelled.schema.classes, positive, strict=True) if found
+        ]
         test = rows.index[rows["part"] == "test"]
-        assert deal.marks == marks_hash(zip(table["id"][test], marks_text(labelled.reference[test]), strict=True))
+        assert deal.marks == marks_hash(
+            zip(table["id"][test], marks_text(labelled.reference[test]), strict=True)
+        )
 
 
 def test_fingerprint_is_that_of_a_run(plan, known, read):
@@ -102,7 +113,7 @@ def test_a_file_has_fingerprints_of_whole_protocols_only(known, read):
     assert read.fingerprint(*asked) is None
 
 
-# --- what a labels file tells -----------------------------------------------------------------------------------------
+# --- what a labels file tells -------------------------------------------------------------------
 
 
 def test_a_labels_file_names_no_speaker_and_no_withheld_label(file, known, true_manifest):
@@ -123,7 +134,11 @@ def test_speakers_still_go_together(read, true_manifest):
     speakers = true_manifest.table.set_index("id")["speaker"].dropna()
     hashes = read.table["speaker"].dropna()
     assert sorted(hashes.index) == sorted(speakers.index)
-    assert len(set(zip(hashes, speakers[hashes.index], strict=True))) == hashes.nunique() == speakers.nunique()
+    assert (
+        len(set(zip(hashes, speakers[hashes.index], strict=True)))
+        == hashes.nunique()
+        == speakers.nunique()
+    )
 
 
 def test_the_same_bytes_each_time(known, file, tmp_path):
@@ -142,10 +157,13 @@ def test_one_wrong_mark_or_clip_changes_the_hash(known):
     found = known.deals_of("paper", "valence", "zho_adu")["esd"].marks
     assert marks_hash(pairs) == marks_hash(pairs[::-1]) == found
     name, marks = pairs[0]
-    assert found not in {marks_hash(pairs[1:]), marks_hash([(name, marks[::-1]), *pairs[1:]])} or marks == marks[::-1]
+    assert (
+        found not in {marks_hash(pairs[1:]), marks_hash([(name, marks[::-1]), *pairs[1:]])}
+        or marks == marks[::-1]
+    )
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- what is refused ----------------------------------------------------------------------------
 
 
 def test_incomplete_corpora_are_refused_but_for_practice(shared_corpora, tmp_path):
@@ -184,27 +202,57 @@ def columns(change):
 
 
 BREACHES = {
-    "later version": (lambda c: c.update(reference_version=2), "expected reference_version 1, found 2"),
+    "later version": (
+        lambda c: c.update(reference_version=2),
+        "expected reference_version 1, found 2",
+    ),
     "other split": (lambda c: c.update(split_version="2"), "expected split and schema versions"),
-    "other schema": (lambda c: c["schema_versions"].update(valence="0"), "expected split and schema versions"),
+    "other schema": (
+        lambda c: c["schema_versions"].update(valence="0"),
+        "expected split and schema versions",
+    ),
     "field too many": (lambda c: c.update(note=""), r"missing or too many: \['note'\]"),
     "field missing": (lambda c: c.pop("manifest"), r"missing or too many: \['manifest'\]"),
     "no corpora": (lambda c: c.update(corpora={}), "found none or two of one id"),
-    "unknown corpus": (lambda c: c["corpora"].update(ravdess=c["corpora"]["csed"]), "unknown corpus 'ravdess'"),
+    "unknown corpus": (
+        lambda c: c["corpora"].update(ravdess=c["corpora"]["csed"]),
+        "unknown corpus 'ravdess'",
+    ),
     "column missing": (columns(lambda c: c.pop("speaker")), "csed.columns: expected id, speaker"),
-    "row too many": (columns(lambda c: c.update(speaker=c["speaker"] + "\n")), "expected as many values in each"),
+    "row too many": (
+        columns(lambda c: c.update(speaker=c["speaker"] + "\n")),
+        "expected as many values in each",
+    ),
     "id twice": (replaced("id", "csed/Nat_female_2\n", "csed/Nat_female_1\n"), "two of one id"),
     "id of another corpus": (replaced("id", "csed", "tess"), "ids that begin with csed/"),
-    "id with a path": (columns(lambda c: c.update(id="../" + c["id"])), "ids that begin with csed/, found '../csed"),
+    "id with a path": (
+        columns(lambda c: c.update(id="../" + c["id"])),
+        "ids that begin with csed/, found '../csed",
+    ),
     "unknown emotion": (replaced("emotions", "neutral", "calm"), "unknown emotion 'calm'"),
     "unknown cell": (replaced("cell_paper", "eld", "old"), "unknown cell 'zho_old'"),
     "unknown part": (replaced("part_paper", "test", "dev"), "unknown part 'dev'"),
-    "labels denied": (lambda c: c["corpora"]["csed"].update(labels=False), "expected no emotions where labels is false"),
-    "deal of nothing": (lambda c: c.update(deals={"a/b": c["deals"]["csed/paper/emotion/zho_eld"]}), "corpus/rule/schema/cell"),
-    "deal of no part": (lambda c: c["deals"]["csed/paper/emotion/zho_eld"]["n"].update(dev=1), "expected counts of parts"),
-    "negative count": (lambda c: c["deals"]["csed/paper/emotion/zho_eld"]["n"].update(test=-1), "expected counts of parts"),
-    "text for a count": (lambda c: c["deals"]["csed/paper/emotion/zho_eld"]["n"].update(test="1"), "expected int, found '1'"),
-}  # fmt: skip
+    "labels denied": (
+        lambda c: c["corpora"]["csed"].update(labels=False),
+        "expected no emotions where labels is false",
+    ),
+    "deal of nothing": (
+        lambda c: c.update(deals={"a/b": c["deals"]["csed/paper/emotion/zho_eld"]}),
+        "corpus/rule/schema/cell",
+    ),
+    "deal of no part": (
+        lambda c: c["deals"]["csed/paper/emotion/zho_eld"]["n"].update(dev=1),
+        "expected counts of parts",
+    ),
+    "negative count": (
+        lambda c: c["deals"]["csed/paper/emotion/zho_eld"]["n"].update(test=-1),
+        "expected counts of parts",
+    ),
+    "text for a count": (
+        lambda c: c["deals"]["csed/paper/emotion/zho_eld"]["n"].update(test="1"),
+        "expected int, found '1'",
+    ),
+}
 
 
 @pytest.mark.parametrize(("change", "message"), BREACHES.values(), ids=list(BREACHES))

@@ -1,4 +1,5 @@
-"""From results to a page by the commands alone, on synthetic corpora: for practice; the real board takes none of it."""
+"""From results to a page by the commands alone, on synthetic corpora: for practice; the real board
+takes none of it."""
 
 import json
 import shutil
@@ -13,7 +14,21 @@ from bimotion.leaderboard import entry as entries
 from bimotion.leaderboard import entry_cache
 from tests.support import tiny_models
 
-GOLDEN = [0.3833, 0.3311, 0.4383, 0.344, 0.2747, 0.4206, 0.2414, -0.0853, -0.1929, 0.0223, -0.094, 0.0985, 0.086]
+GOLDEN = [
+    0.3833,
+    0.3311,
+    0.4383,
+    0.344,
+    0.2747,
+    0.4206,
+    0.2414,
+    -0.0853,
+    -0.1929,
+    0.0223,
+    -0.094,
+    0.0985,
+    0.086,
+]
 """Of bimotion/random on the synthetic corpora: recorded, not worked out."""
 
 
@@ -24,16 +39,36 @@ def bimotion(*words) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def submissions(synth_root, tmp_path_factory) -> Path:
-    """Two floor rows and a tiny model, in-group under the valence schema, submitted for practice."""
+    """Two floor rows and a tiny model, in-group under the valence schema, submitted for
+    practice."""
     folder = tmp_path_factory.mktemp("practice")
     tiny = tiny_models.build("wav2vec2-group", folder / "tiny")
     for model in ("bimotion/prosody", "bimotion/random", str(tiny)):
-        result = run.evaluate(model, data_dir=synth_root, output=folder / "results", schema="valence", protocol="in-group")
-        more = ["--trained-on", "AudioSet,TESS", "--organisation", "lab"] if model == str(tiny) else []
+        result = run.evaluate(
+            model,
+            data_dir=synth_root,
+            output=folder / "results",
+            schema="valence",
+            protocol="in-group",
+        )
+        more = (
+            ["--trained-on", "AudioSet,TESS", "--organisation", "lab"] if model == str(tiny) else []
+        )
         place = result.folder(folder / "results")
-        done = bimotion("submit", place, "--output", folder / "submissions", "--contact", "me@lab.example", "--practice", *more)
+        done = bimotion(
+            "submit",
+            place,
+            "--output",
+            folder / "submissions",
+            "--contact",
+            "me@lab.example",
+            "--practice",
+            *more,
+        )
         assert done.returncode == 0, done.stderr
-        assert "marks of test clips of esd, iemocap, whose licences let nobody publish" in done.stderr
+        assert (
+            "marks of test clips of esd, iemocap, whose licences let nobody publish" in done.stderr
+        )
     refused = bimotion("submit", place, "--output", folder / "real", *more)
     assert refused.returncode == 2
     assert "synthetic" in refused.stderr
@@ -45,7 +80,9 @@ def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_pa
     assert refused.returncode == 1
     assert refused.stdout.count("bimotion/* is reserved for baselines that the receiver made") == 2
     for place in submissions.glob("bimotion__*/*"):
-        own = bimotion("leaderboard", "verify", place, "--corpora", synth_root, "--practice", "--baseline")
+        own = bimotion(
+            "leaderboard", "verify", place, "--corpora", synth_root, "--practice", "--baseline"
+        )
         assert own.returncode == 0, own.stdout + own.stderr
     verified = bimotion("leaderboard", "verify", submissions, "--corpora", synth_root, "--practice")
     assert verified.returncode == 0, verified.stdout + verified.stderr
@@ -64,7 +101,11 @@ def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_pa
     elsewhere = ["--practice", "--receipts", tmp_path / "none"]
     shown = bimotion("leaderboard", "export", submissions, "--format", "csv", *elsewhere)
     assert shown.stdout.count("not verified") == 3
-    assert {path.name for path in submissions.glob("*/*/*")} == {"predictions.parquet", "result.json", "submission.json"}
+    assert {path.name for path in submissions.glob("*/*/*")} == {
+        "predictions.parquet",
+        "result.json",
+        "submission.json",
+    }
     real = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "real")
     assert json.loads((tmp_path / "real" / "board.json").read_text())["entries"] == []
     assert real.stderr.count("synthetic data") == 3
@@ -74,13 +115,25 @@ def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_pa
     assert f"no submissions in {submissions.parent}: expected " in above.stderr
 
 
-def test_a_submission_is_named_by_its_folders_from_wherever_it_is_seen(submissions, synth_root, tmp_path):
+def test_a_submission_is_named_by_its_folders_from_wherever_it_is_seen(
+    submissions, synth_root, tmp_path
+):
     own = Path(shutil.copytree(submissions, tmp_path / "submissions"))
     (place,) = own.glob("lab__*/*")
     (place.parent / "other").mkdir()
     for asked, start in ((Path("."), place), (Path("..") / place.name, place.parent / "other")):
-        command = [sys.executable, "-m", "bimotion", "leaderboard", "verify", str(asked), "--practice"]
-        done = subprocess.run([*command, "--corpora", str(synth_root)], cwd=start, capture_output=True, text=True)
+        command = [
+            sys.executable,
+            "-m",
+            "bimotion",
+            "leaderboard",
+            "verify",
+            str(asked),
+            "--practice",
+        ]
+        done = subprocess.run(
+            [*command, "--corpora", str(synth_root)], cwd=start, capture_output=True, text=True
+        )
         assert (done.returncode, done.stdout.count(": verified")) == (0, 1), done.stdout
         assert [path.parts[-3:-1] for path in tmp_path.rglob("receipt.json")] == [place.parts[-2:]]
         shutil.rmtree(tmp_path / "receipts")
@@ -107,7 +160,9 @@ def test_a_submission_without_its_record_is_refused_with_the_others(submissions,
     bare.mkdir(parents=True)
     (bare / "predictions.parquet").write_bytes(b"PAR1")
     try:
-        refused = bimotion("leaderboard", "verify", submissions, "--corpora", synth_root, "--practice")
+        refused = bimotion(
+            "leaderboard", "verify", submissions, "--corpora", synth_root, "--practice"
+        )
     finally:
         shutil.rmtree(bare.parent)
     assert refused.returncode == 1
@@ -118,12 +173,26 @@ def test_a_submission_without_its_record_is_refused_with_the_others(submissions,
 def test_the_page_is_served_on_this_machine_alone(submissions, tmp_path):
     import urllib.request
 
-    command = [sys.executable, "-m", "bimotion", "leaderboard", "serve", str(submissions), "-o", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "bimotion",
+        "leaderboard",
+        "serve",
+        str(submissions),
+        "-o",
+        str(tmp_path),
+    ]
     server = subprocess.Popen(
-        [*command, "--port", "0", "--practice"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--port", "0", "--practice"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
-        address = next(line for line in server.stdout if line.startswith("http://127.0.0.1:")).split()[0]
+        address = next(
+            line for line in server.stdout if line.startswith("http://127.0.0.1:")
+        ).split()[0]
         with urllib.request.urlopen(f"{address}index.html", timeout=600) as answer:
             assert b"BiMotion leaderboard" in answer.read()
     finally:
@@ -132,10 +201,19 @@ def test_the_page_is_served_on_this_machine_alone(submissions, tmp_path):
 
 
 def test_numbers_of_an_entry_are_those_of_their_version(submissions):
-    """Where they move, `entry_cache.ENTRY_VERSION` must rise: files beside receipts hold those of before."""
+    """Where they move, `entry_cache.ENTRY_VERSION` must rise: files beside receipts hold those of
+    before."""
     (place,) = submissions.glob("bimotion__random/*")
     entry = entries.read(place, "bimotion__random/key").entry
     headline, cell, gap = entry.base, entry.scores[1], entry.gaps[0]
-    found = [headline.value, headline.low, headline.high, cell.value, cell.low, cell.high, cell.calibration_error]
+    found = [
+        headline.value,
+        headline.low,
+        headline.high,
+        cell.value,
+        cell.low,
+        cell.high,
+        cell.calibration_error,
+    ]
     found += [gap.value, gap.low, gap.high, gap.chance_low, gap.chance_high, gap.chance_p]
     assert (entry_cache.ENTRY_VERSION, found) == (4, pytest.approx(GOLDEN, abs=2e-4))

@@ -1,4 +1,5 @@
-"""The page in a real browser: sort, filter, search, open a model, go back; nothing else runs, nothing is asked for."""
+"""The page in a real browser: sort, filter, search, open a model, go back; nothing else runs,
+nothing is asked for."""
 
 import base64
 import dataclasses
@@ -14,7 +15,9 @@ from bimotion.leaderboard.entry import Number, Rank
 from bimotion.results.record import AdaptUsed
 from tests.support import browser, submissions
 
-needs_chromium = pytest.mark.skipif(browser.executable() is None, reason="no Chromium: apt-get install chromium")
+needs_chromium = pytest.mark.skipif(
+    browser.executable() is None, reason="no Chromium: apt-get install chromium"
+)
 
 HOSTILE = {
     "script": "</script><script>hit()</script>",
@@ -39,15 +42,36 @@ def hostile(built):
     made = []
     for text in HOSTILE.values():
         marks = dataclasses.replace(
-            tiny.marks, unverified=text, verified=False, contaminated={"eng_eld": [text]}, incomplete={text: text},
-            shared_speakers={text: text}, assumed_age={text: [text]}, same_predictions=[text],
-        )  # fmt: skip
-        scores = [dataclasses.replace(one, reason=text, corpora={text: 0.5}, untrained=[text]) for one in tiny.scores]
+            tiny.marks,
+            unverified=text,
+            verified=False,
+            contaminated={"eng_eld": [text]},
+            incomplete={text: text},
+            shared_speakers={text: text},
+            assumed_age={text: [text]},
+            same_predictions=[text],
+        )
+        scores = [
+            dataclasses.replace(one, reason=text, corpora={text: 0.5}, untrained=[text])
+            for one in tiny.scores
+        ]
         adapt = AdaptUsed(text, text, text, text, True)
-        told = {"adapt": adapt} | dict.fromkeys(("revision", "version", "device", "finished", "trained_on"), text)
-        made.append(dataclasses.replace(
-            tiny, id=f"{text}/k", model=text, key=text, options={text: text}, marks=marks, scores=scores, standing=None, **told,
-        ))  # fmt: skip
+        told = {"adapt": adapt} | dict.fromkeys(
+            ("revision", "version", "device", "finished", "trained_on"), text
+        )
+        made.append(
+            dataclasses.replace(
+                tiny,
+                id=f"{text}/k",
+                model=text,
+                key=text,
+                options={text: text},
+                marks=marks,
+                scores=scores,
+                standing=None,
+                **told,
+            )
+        )
     excluded = [board.Excluded(text, text) for text in HOSTILE.values()]
     return dataclasses.replace(built, entries=[*built.entries, *made], excluded=excluded)
 
@@ -60,11 +84,21 @@ def many(built):
     for number in range(1000):
         one = template[number % len(template)]
         value = round(rng.random(), 4)
-        headline = {**one.headline, "in-group/inference": Number(value, max(0, value - 0.03), min(1, value + 0.03), None)}
-        made.append(dataclasses.replace(
-            one, id=f"lab__m{number}/k{number}", key=f"k{number}", model=f"lab/m{number}", headline=headline,
-            n_parameters=1000 * (number + 1), standing=Rank(number + 1, number + 1, number + 5, number // 7 + 1, 1000),
-        ))  # fmt: skip
+        headline = {
+            **one.headline,
+            "in-group/inference": Number(value, max(0, value - 0.03), min(1, value + 0.03), None),
+        }
+        made.append(
+            dataclasses.replace(
+                one,
+                id=f"lab__m{number}/k{number}",
+                key=f"k{number}",
+                model=f"lab/m{number}",
+                headline=headline,
+                n_parameters=1000 * (number + 1),
+                standing=Rank(number + 1, number + 1, number + 5, number // 7 + 1, 1000),
+            )
+        )
     return dataclasses.replace(built, entries=made)
 
 
@@ -76,7 +110,8 @@ def page(built, tmp_path_factory):
 
 
 class _opened:
-    """Context: a browser on the page of a board, made anew; at the end nothing may have gone wrong in it."""
+    """Context: a browser on the page of a board, made anew; at the end nothing may have gone wrong
+    in it."""
 
     def __init__(self, found, folder):
         self.url = site.build(found, folder / "site").as_uri()
@@ -87,32 +122,52 @@ class _opened:
         self.browser.look(1280, 900)
         self.browser.open("about:blank")
         self.browser.run("window.hits = 0")
-        self.browser.call("Page.addScriptToEvaluateOnNewDocument", source="window.hits = 0; window.hit = () => { hits += 1 }")
+        self.browser.call(
+            "Page.addScriptToEvaluateOnNewDocument",
+            source="window.hits = 0; window.hit = () => { hits += 1 }",
+        )
         self.browser.open(self.url, "document.querySelector('#ranking tbody tr')")
         self.browser.url = self.url
         return self.browser
 
     def __exit__(self, *failure):
-        asked = [event["params"]["request"]["url"] for event in self.browser.said("Network.requestWillBeSent")]
-        wrong = self.browser.said("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
+        asked = [
+            event["params"]["request"]["url"]
+            for event in self.browser.said("Network.requestWillBeSent")
+        ]
+        wrong = self.browser.said(
+            "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"
+        )
         hits = None if failure[0] else self.browser.run("window.hits")
         self.browser.__exit__(*failure)
         if not failure[0]:
-            assert {url.partition("#")[0] for url in asked if not url.startswith("data:")} <= {self.url, "about:blank"}
+            assert {url.partition("#")[0] for url in asked if not url.startswith("data:")} <= {
+                self.url,
+                "about:blank",
+            }
             assert wrong == []
             assert hits == 0
 
 
 def models(page):
     return page.run(
-        "[...document.querySelectorAll('#ranking tbody tr')].map(row => row.querySelector('th').firstChild.textContent)"
+        "[...document.querySelectorAll('#ranking tbody tr')].map(row => "
+        "row.querySelector('th').firstChild.textContent)"
     )
 
 
 def column(page, name):
-    place = "[...document.querySelectorAll('#ranking thead th')].findIndex(one => one.dataset.column === '" + name + "')"
+    place = (
+        (
+            "[...document.querySelectorAll('#ranking thead th')].findIndex(one => "
+            "one.dataset.column === '"
+        )
+        + name
+        + "')"
+    )
     return page.run(
-        f"(place => [...document.querySelectorAll('#ranking tbody tr')].map(row => row.children[place].innerText))({place})"
+        "(place => [...document.querySelectorAll('#ranking tbody tr')].map(row => "
+        f"row.children[place].innerText))({place})"
     )
 
 
@@ -124,31 +179,45 @@ def fresh(page):
 
 def choose(page, name, value):
     page.run(
-        f"(field => {{ field.{'checked' if isinstance(value, bool) else 'value'} = {json.dumps(value)};"
+        f"(field => {{ field.{'checked' if isinstance(value, bool) else 'value'}"
+        f" = {json.dumps(value)};"
         " field.dispatchEvent(new Event('input', {bubbles: true})) })"
         f"(document.querySelector('#filters').elements['{name}'])"
     )
 
 
-# --- the file ---------------------------------------------------------------------------------------------------------
+# --- the file -----------------------------------------------------------------------------------
 
 
 def test_the_page_holds_the_board_and_nothing_of_it_as_text(hostile, tmp_path):
     text = site.build(hostile, tmp_path).read_text(encoding="utf-8")
     (packed,) = re.findall(r'<script type="text/plain" id="board">([^<]*)</script>', text)
-    assert json.loads(gzip.decompress(base64.b64decode(packed))) == json.loads((tmp_path / "board.json").read_text())
+    assert json.loads(gzip.decompress(base64.b64decode(packed))) == json.loads(
+        (tmp_path / "board.json").read_text()
+    )
     assert json.loads((tmp_path / "board.schema.json").read_text()) == board.json_schema()
     assert "hit()" not in text
     assert text.count("<script") == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["board.json", "board.schema.json", "index.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "board.json",
+        "board.schema.json",
+        "index.html",
+    ]
 
 
 def test_the_page_asks_for_nothing(built):
     text = site.page(built)
-    assert re.findall(r"""(?:src|href)=["'](?!data:|#)([^"']*)""", text) == ["https://arxiv.org/abs/2306.14517"]
-    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|innerHTML|insertAdjacentHTML|document\.write|eval\(", text)
+    assert re.findall(r"""(?:src|href)=["'](?!data:|#)([^"']*)""", text) == [
+        "https://arxiv.org/abs/2306.14517"
+    ]
+    assert not re.search(
+        r"@import|url\(|fetch\(|XMLHttpRequest|innerHTML|insertAdjacentHTML|document\.write|eval\(",
+        text,
+    )
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
-    assert policy.startswith("default-src 'none'; base-uri 'none'; form-action 'none'; script-src 'sha256-")
+    assert policy.startswith(
+        "default-src 'none'; base-uri 'none'; form-action 'none'; script-src 'sha256-"
+    )
     assert "unsafe" not in policy
 
 
@@ -156,7 +225,7 @@ def test_the_same_board_gives_the_same_page(built):
     assert site.page(built) == site.page(built)
 
 
-# --- in the browser ---------------------------------------------------------------------------------------------------
+# --- in the browser -----------------------------------------------------------------------------
 
 
 @needs_chromium
@@ -166,10 +235,16 @@ def test_it_opens_on_the_class_with_most_ranks_best_first(page, built):
     ranks = column(page, "rank")
     assert ranks[0] == "–"  # the best is not verified
     assert re.fullmatch(r"1\s+1(–\d)? · tie A", ranks[1])
-    assert page.run("document.querySelector('#status').textContent") == "8 of 8 entries, all comparable"
+    assert (
+        page.run("document.querySelector('#status').textContent")
+        == "8 of 8 entries, all comparable"
+    )
     assert page.run("document.querySelector('#filters').elements.split.value") == "disjoint"
     best = built.entries[0].headline["in-group/inference"]
-    assert column(page, "mean")[0].split() == [f"{100 * best.value:.1f}", f"{100 * best.low:.1f}–{100 * best.high:.1f}"]
+    assert column(page, "mean")[0].split() == [
+        f"{100 * best.value:.1f}",
+        f"{100 * best.low:.1f}–{100 * best.high:.1f}",
+    ]
     assert page.run("document.title") == "BiMotion leaderboard"
 
 
@@ -183,7 +258,9 @@ def test_it_sorts_by_any_column_both_ways(page, built):
             page.run(press)
             sort = page.run(f"document.querySelector('th[data-column={name}]').ariaSort")
             assert page.run("document.querySelectorAll('#ranking th[aria-sort]').length") == 1
-            values = [text.replace(" k", "k").replace(" M", "M").split()[0] for text in column(page, name)]
+            values = [
+                text.replace(" k", "k").replace(" M", "M").split()[0] for text in column(page, name)
+            ]
             known = [value for value in values if value != "–"]
             assert values[: len(known)] == known  # what is not known stands last
             keys = [_number(value) if name != "model" else value.lower() for value in known]
@@ -220,7 +297,9 @@ def test_filters_and_search_choose_rows(page, built):
     assert models(page) == ["XLSR-53 (the paper)"]
     assert column(page, "mean") == ["69.8"]  # 69.85, of which 0.6985 is a little less
     assert column(page, "zho_adu")[0].split() == ["97.0"]
-    assert "As printed in the paper" in page.run("document.querySelector('#ranking tbody .mark').title")
+    assert "As printed in the paper" in page.run(
+        "document.querySelector('#ranking tbody .mark').title"
+    )
 
 
 @needs_chromium
@@ -229,12 +308,20 @@ def test_what_heard_the_target_is_marked_and_can_be_left_out(built, tmp_path):
     title = "NNPM, reconstruction: variant C (classes)"
     for name, adapt in (
         ("lab/adapted", AdaptUsed("nnpm-c", "1", title, "inductive", True)),
-        ("lab/deaf", AdaptUsed("none", "1", "Source only (logistic regression)", "inductive", False)),
+        (
+            "lab/deaf",
+            AdaptUsed("none", "1", "Source only (logistic regression)", "inductive", False),
+        ),
     ):
-        made.append(dataclasses.replace(tiny, id=f"{name}/k", model=name, adapt=adapt, standing=None))
+        made.append(
+            dataclasses.replace(tiny, id=f"{name}/k", model=name, adapt=adapt, standing=None)
+        )
     adapted = dataclasses.replace(built, entries=[*built.entries, *made])
     with _opened(adapted, tmp_path) as page:
-        row = "[...document.querySelectorAll('#ranking tbody tr')].find(one => one.dataset.id === 'lab/adapted/k')"
+        row = (
+            "[...document.querySelectorAll('#ranking tbody tr')].find(one => one.dataset.id === "
+            "'lab/adapted/k')"
+        )
         assert f"{title}, inductive" in page.run(f"{row}.innerText")
         marks = page.run(f"[...{row}.querySelectorAll('.mark')].map(one => one.title)")
         assert any(one.startswith("Target audio seen: ") and title in one for one in marks)
@@ -247,7 +334,9 @@ def test_what_heard_the_target_is_marked_and_can_be_left_out(built, tmp_path):
         choose(page, "q", "reconstruction")
         page.run("document.querySelector('#ranking tbody a').click()")
         page.wait("!document.querySelector('#detail').hidden")
-        assert f"Adapted: {title}, inductive" in page.run("document.querySelector('#detail').innerText")
+        assert f"Adapted: {title}, inductive" in page.run(
+            "document.querySelector('#detail').innerText"
+        )
 
 
 @needs_chromium
@@ -274,7 +363,9 @@ def test_a_model_opens_and_back_leads_where_one_was(page, built):
         for row in cells
         for test, value in zip(("eng_eld", "eng_adu", "zho_eld", "zho_adu"), row[1:], strict=True)
     }
-    assert shown == {("+".join(one.train), one.test): f"{100 * one.value:.1f}" for one in entry.scores}
+    assert shown == {
+        ("+".join(one.train), one.test): f"{100 * one.value:.1f}" for one in entry.scores
+    }
     assert page.run("document.querySelectorAll('.matrix .diagonal').length") == 4
     assert page.run("document.querySelectorAll('#detail table.list').length") == 3
     page.run("history.back()")
@@ -287,7 +378,10 @@ def test_a_model_opens_and_back_leads_where_one_was(page, built):
 @needs_chromium
 def test_an_address_leads_to_a_model_and_a_wrong_one_to_the_board(page, built):
     entry = built.entries[2]
-    page.open(f"{page.url}#/run/{entry.id.replace('/', '%2F')}", "!document.querySelector('#detail').hidden")
+    page.open(
+        f"{page.url}#/run/{entry.id.replace('/', '%2F')}",
+        "!document.querySelector('#detail').hidden",
+    )
     assert page.run("document.querySelector('#detail h2').textContent") == entry.model
     for wrong in ("#/run/nobody", "#/run/%ZZ", "#/?sort=nothing&page=x&track=", "#nonsense"):
         page.run(f"location.hash = {json.dumps(wrong)}")
@@ -303,12 +397,22 @@ def test_the_keyboard_reaches_and_works_everything(page):
     for _ in range(24):
         page.key("Tab")
         seen.append(
-            page.run("[document.activeElement.name || document.activeElement.tagName, document.activeElement.textContent]")
+            page.run(
+                "[document.activeElement.name || document.activeElement.tagName, "
+                "document.activeElement.textContent]"
+            )
         )
     names = [name for name, _ in seen]
-    assert [name for name in names if name in ("track", "split", "schema", "protocol", "q", "verified")] == [
-        "track", "split", "schema", "protocol", "q", "verified",
-    ]  # fmt: skip
+    assert [
+        name for name in names if name in ("track", "split", "schema", "protocol", "q", "verified")
+    ] == [
+        "track",
+        "split",
+        "schema",
+        "protocol",
+        "q",
+        "verified",
+    ]
     assert ["BUTTON", "Model"] in seen
     assert ["A", "lab/unverified"] in seen
     assert page.run("getComputedStyle(document.activeElement).outlineStyle") != "none"
@@ -324,21 +428,31 @@ def test_the_keyboard_reaches_and_works_everything(page):
 def test_a_reader_of_screens_is_told_what_is_seen(page):
     fresh(page)
     assert page.run(
-        "[...document.querySelectorAll('select, input')].every(one => one.labels.length && one.labels[0].innerText.trim())"
+        "[...document.querySelectorAll('select, input')].every(one => one.labels.length && "
+        "one.labels[0].innerText.trim())"
     )
-    assert page.run("document.querySelector('#ranking caption').innerText").startswith("Weighted F1 in %")
-    assert page.run("[...document.querySelectorAll('#ranking tbody tr')].every(row => row.querySelector('th').scope === 'row')")
-    assert page.run(
-        "[...document.querySelectorAll('#ranking .mark')].every(one => one.title.length > 10 && one.innerText.length > 10)"
+    assert page.run("document.querySelector('#ranking caption').innerText").startswith(
+        "Weighted F1 in %"
     )
-    assert page.run("[...document.querySelectorAll('svg.whisker')].every(one => one.ariaHidden === 'true')")
     assert page.run(
-        "[...document.querySelectorAll('#cost a')].every(one => one.getAttribute('aria-label').includes('parameters'))"
+        "[...document.querySelectorAll('#ranking tbody tr')].every(row => "
+        "row.querySelector('th').scope === 'row')"
+    )
+    assert page.run(
+        "[...document.querySelectorAll('#ranking .mark')].every(one => one.title.length > 10 "
+        "&& one.innerText.length > 10)"
+    )
+    assert page.run(
+        "[...document.querySelectorAll('svg.whisker')].every(one => one.ariaHidden === 'true')"
+    )
+    assert page.run(
+        "[...document.querySelectorAll('#cost a')].every(one => "
+        "one.getAttribute('aria-label').includes('parameters'))"
     )
     assert page.run("document.querySelector('#status').getAttribute('role')") == "status"
     assert page.run(
-        "[...document.querySelectorAll('button, a, summary')].filter(one => !one.closest('[hidden]'))"
-        ".every(one => one.textContent.trim() || one.ariaLabel)"
+        "[...document.querySelectorAll('button, a, summary')].filter(one => "
+        "!one.closest('[hidden]')).every(one => one.textContent.trim() || one.ariaLabel)"
     )
 
 
@@ -361,22 +475,31 @@ def test_text_stands_out_from_its_ground(page, dark):
       const hot = of(heat).backgroundColor;
       const one = (node, layers) => [solid(layers), solid([...layers, of(node).color])];
       return [
-        ...["body", "h1 a", "#status", "caption", "thead th", "#ranking small", "#ranking tbody a", ".mark.good", ".mark.warn",
+        ...["body", "h1 a", "#status", "caption", "thead th", "#ranking small",
+        "#ranking tbody a", ".mark.good", ".mark.warn",
             ".mark.bad", "dd", "footer p", "footer a"]
           .map((name) => [name, ...one(document.querySelector(name), [ground])]),
-        ["heat", ...one(heat, [ground, hot])], ["heat small", ...one(heat.querySelector("small"), [ground, hot])],
+        ["heat", ...one(heat, [ground, hot])],
+        ["heat small", ...one(heat.querySelector("small"), [ground, hot])],
       ];
     })()""")
     page.look(1280, 900)
     assert len(colours) == 15
-    low = {name: round(ratio, 2) for name, ground, ink in colours if (ratio := _contrast(ground, ink)) < 4.5}
+    low = {
+        name: round(ratio, 2)
+        for name, ground, ink in colours
+        if (ratio := _contrast(ground, ink)) < 4.5
+    }
     assert low == {}
 
 
 def _contrast(*colours):
     def light(colour):
         parts = [value / 255 for value in colour]
-        linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in parts]
+        linear = [
+            value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+            for value in parts
+        ]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     low, high = sorted(map(light, colours))
@@ -412,32 +535,50 @@ def test_hostile_texts_are_shown_and_do_not_run(hostile, tmp_path):
             assert page.run("document.querySelector('#detail h2').textContent") == text
             page.run("history.back()")
             page.wait("!document.querySelector('#overview').hidden")
-        assert page.run("document.querySelectorAll('main img, main script, main iframe, svg[onload]').length") == 0
+        assert (
+            page.run(
+                "document.querySelectorAll('main img, main script, main iframe, "
+                "svg[onload]').length"
+            )
+            == 0
+        )
 
 
 @needs_chromium
 def test_the_policy_stops_what_might_slip_through(built, tmp_path):
-    """Were markup ever inserted, it would still not run: the page's own policy allows one script, by its hash."""
+    """Were markup ever inserted, it would still not run: the page's own policy allows one script,
+    by its hash."""
     found = _opened(built, tmp_path)
     page = found.browser
     with page:
-        page.call("Page.addScriptToEvaluateOnNewDocument", source="window.hits = 0; window.hit = () => { hits += 1 }")
+        page.call(
+            "Page.addScriptToEvaluateOnNewDocument",
+            source="window.hits = 0; window.hit = () => { hits += 1 }",
+        )
         page.open(found.url, "document.querySelector('#ranking tbody tr')")
         page.run(
             "document.querySelector('main').insertAdjacentHTML('beforeend',"
             " '<img src=x onerror=hit()><a onclick=hit() id=bait>x</a>')"
         )
         page.run("document.querySelector('#bait').click()")
-        page.run("(node => { node.textContent = 'hit()'; document.body.append(node) })(document.createElement('script'))")
+        page.run(
+            "(node => { node.textContent = 'hit()'; document.body.append(node) "
+            "})(document.createElement('script'))"
+        )
         assert page.run("new Promise(done => setTimeout(() => done(hits), 200))") == 0
 
 
 @needs_chromium
 def test_of_a_thousand_entries_a_page_is_drawn(many, tmp_path):
-    """Whatever is sorted or sought, a hundred rows at most are in the document: what it costs does not grow with the board."""
+    """Whatever is sorted or sought, a hundred rows at most are in the document: what it costs does
+    not grow with the board."""
     with _opened(many, tmp_path) as page:
         assert page.run("document.querySelectorAll('#ranking tbody tr').length") == 100
-        assert page.run("document.querySelector('#pager').innerText").split("\n")[0].startswith("Previous")
+        assert (
+            page.run("document.querySelector('#pager').innerText")
+            .split("\n")[0]
+            .startswith("Previous")
+        )
         page.run("document.querySelector('th[data-column=model] button').click()")
         assert page.run("document.querySelectorAll('#ranking tbody tr').length") == 100
         choose(page, "q", "m99")

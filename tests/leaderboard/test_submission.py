@@ -1,4 +1,5 @@
-"""A submission: what is packed of a result, what is said of the model, what is refused before anything is written."""
+"""A submission: what is packed of a result, what is said of the model, what is refused before
+anything is written."""
 
 import dataclasses
 import hashlib
@@ -27,8 +28,12 @@ def run(whole_tree, tmp_path_factory):
     """Folder of a finished run over one cell of the true tree."""
     output = tmp_path_factory.mktemp("results")
     return runner.evaluate(
-        "bimotion/random", data_dir=whole_tree, output=output, protocol="in-group", cells=["zho_eld"]
-    ).folder(output)  # fmt: skip
+        "bimotion/random",
+        data_dir=whole_tree,
+        output=output,
+        protocol="in-group",
+        cells=["zho_eld"],
+    ).folder(output)
 
 
 def copied(run, folder, **changes):
@@ -39,11 +44,16 @@ def copied(run, folder, **changes):
     return folder
 
 
-# --- what is packed ---------------------------------------------------------------------------------------------------
+# --- what is packed -----------------------------------------------------------------------------
 
 
 def test_a_result_is_packed_into_one_folder(run, tmp_path):
-    folder = submission.pack(run, tmp_path, contact="me@lab.example", trained_on=["LibriSpeech", " CSED (all) ", "LibriSpeech"])
+    folder = submission.pack(
+        run,
+        tmp_path,
+        contact="me@lab.example",
+        trained_on=["LibriSpeech", " CSED (all) ", "LibriSpeech"],
+    )
     result = record.load(run / "result.json")
     assert folder == tmp_path / "bimotion__random" / result.key
     assert sorted(path.name for path in folder.iterdir()) == NAMES
@@ -52,13 +62,21 @@ def test_a_result_is_packed_into_one_folder(run, tmp_path):
     assert json.loads((folder / "submission.json").read_text()) == {
         "organisation": "bimotion",
         "contact": "me@lab.example",
-        "model": {"name": "bimotion/random", "revision": None, "track": "probe", "n_parameters": None},
+        "model": {
+            "name": "bimotion/random",
+            "revision": None,
+            "track": "probe",
+            "n_parameters": None,
+        },
         "trained_on": ["LibriSpeech", "CSED (all)"],
         "contamination": {"zho_eld": ["csed"]},
         "fingerprints": hashes,
         "submission_version": 1,
     }
-    assert submission.load(folder / "submission.json").to_json() == (folder / "submission.json").read_text()
+    assert (
+        submission.load(folder / "submission.json").to_json()
+        == (folder / "submission.json").read_text()
+    )
 
 
 def test_packed_predictions_give_the_same_scores(run, tmp_path):
@@ -88,37 +106,54 @@ def test_a_dry_run_tells_all_and_writes_nothing(run, tmp_path, untouched):
     with untouched(tmp_path), untouched(run):
         content = submission.prepare(run, **DECLARED)
     folder = submission.pack(run, tmp_path, **DECLARED)
-    assert content == {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in sorted(folder.iterdir())}
+    assert content == {
+        path.relative_to(tmp_path).as_posix(): path.read_bytes()
+        for path in sorted(folder.iterdir())
+    }
 
 
 def test_packing_again_changes_nothing_and_overwrites_nothing(run, tmp_path, untouched):
     folder = submission.pack(run, tmp_path, **DECLARED)
     with untouched(tmp_path):
         assert submission.pack(run, tmp_path, **DECLARED) == folder
-        with pytest.raises(SettingError, match="expected nothing, found another submission of this run; remove it first"):
+        with pytest.raises(
+            SettingError,
+            match="expected nothing, found another submission of this run; remove it first",
+        ):
             submission.pack(run, tmp_path, contact="you", trained_on=["LibriSpeech"])
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- what is refused ----------------------------------------------------------------------------
 
 
 def incomplete(run):
     data = record.load(run / "result.json").data
     return record.DataUsed.of(
-        data.fingerprint, {"csed": dataclasses.replace(data.corpora["csed"], complete=False, n_found=600)}
+        data.fingerprint,
+        {"csed": dataclasses.replace(data.corpora["csed"], complete=False, n_found=600)},
     )
 
 
 def synthetic(run):
     data = record.load(run / "result.json").data
-    return record.DataUsed.of(data.fingerprint, {"csed": dataclasses.replace(data.corpora["csed"], synthetic=True)})
+    return record.DataUsed.of(
+        data.fingerprint, {"csed": dataclasses.replace(data.corpora["csed"], synthetic=True)}
+    )
 
 
-SKIPPED = [record.Skipped("cross-age", "inference", ["zho_adu"], "zho_eld", "no training clips in zho_adu")]
+SKIPPED = [
+    record.Skipped("cross-age", "inference", ["zho_adu"], "zho_eld", "no training clips in zho_adu")
+]
 REFUSED = {
     "limit": (lambda run: {"limit": 6}, r"expected all clips, found a run with limit 6"),
-    "synthetic": (lambda run: {"data": synthetic(run)}, "expected real corpora, found synthetic data"),
-    "incomplete": (lambda run: {"data": incomplete(run)}, r"expected complete corpora, found csed \(600 of 652 clips\)"),
+    "synthetic": (
+        lambda run: {"data": synthetic(run)},
+        "expected real corpora, found synthetic data",
+    ),
+    "incomplete": (
+        lambda run: {"data": incomplete(run)},
+        r"expected complete corpora, found csed \(600 of 652 clips\)",
+    ),
     "skipped": (lambda run: {"skipped": SKIPPED}, "found 1 skipped: no training clips in zho_adu"),
 }
 
@@ -148,12 +183,16 @@ def test_an_unfinished_run_is_not_packed(run, tmp_path):
         submission.pack(own, tmp_path / "out", **DECLARED)
     (own / runner.PARTS_FOLDER).rmdir()
     (own / "predictions.parquet").unlink()
-    with pytest.raises(RecordError, match=r"predictions\.parquet: expected predictions in Parquet, found"):
+    with pytest.raises(
+        RecordError, match=r"predictions\.parquet: expected predictions in Parquet, found"
+    ):
         submission.pack(own, tmp_path / "out", **DECLARED)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1PAR1PAR1", b"\x80\x04\x95 a pickle", b"PAR1" + b"\0" * 100 + b"PAR1"])
+@pytest.mark.parametrize(
+    "content", [b"", b"PAR1PAR1PAR1", b"\x80\x04\x95 a pickle", b"PAR1" + b"\0" * 100 + b"PAR1"]
+)
 def test_predictions_that_are_none_are_not_packed(content, run, tmp_path):
     own = copied(run, tmp_path / "run")
     (own / "predictions.parquet").write_bytes(content)
@@ -171,7 +210,10 @@ def test_predictions_that_are_none_are_not_packed(content, run, tmp_path):
         ({"trained_on": ["a\u202eb"]}, "trained_on: expected one line"),
         ({"trained_on": ["IEMO\u3164CAP"]}, "trained_on: expected one line"),
         ({"contact": "me\u034f"}, "contact: expected one line"),
-        ({"trained_on": [str(n) for n in range(1001)]}, "trained_on: expected at most 1000 names, found 1001"),
+        (
+            {"trained_on": [str(n) for n in range(1001)]},
+            "trained_on: expected at most 1000 names, found 1001",
+        ),
     ],
 )
 def test_texts_are_one_short_line(statement, message, run):
@@ -179,24 +221,43 @@ def test_texts_are_one_short_line(statement, message, run):
         submission.prepare(run, **{"contact": None, "trained_on": None, **statement})
 
 
-# --- whose it is ------------------------------------------------------------------------------------------------------
+# --- whose it is --------------------------------------------------------------------------------
 
 
 def test_a_model_without_an_organisation_is_given_one(run, tmp_path):
     own = copied(run, tmp_path / "run", model=ModelUsed("Loudness", "1"))
     with pytest.raises(SettingError, match="model Loudness names no organisation: say whose it is"):
         submission.prepare(own, **DECLARED)
-    assert next(iter(submission.prepare(own, organisation="lab", **DECLARED))).startswith("lab__Loudness/")
+    assert next(iter(submission.prepare(own, organisation="lab", **DECLARED))).startswith(
+        "lab__Loudness/"
+    )
 
 
 def test_an_organisation_does_not_contradict_the_name(run):
-    with pytest.raises(SettingError, match="organisation: expected bimotion, as the model's name says, found 'lab'"):
+    with pytest.raises(
+        SettingError, match="organisation: expected bimotion, as the model's name says, found 'lab'"
+    ):
         submission.prepare(run, organisation="lab", **DECLARED)
     assert submission.prepare(run, organisation="bimotion", **DECLARED)
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "..", "a/../b", "/etc", "a/b/c", "a b", "a\nb", "-rf", ".hidden", "a/", "", "a--b", "x" * 97]
+    "name",
+    [
+        "../../etc/passwd",
+        "..",
+        "a/../b",
+        "/etc",
+        "a/b/c",
+        "a b",
+        "a\nb",
+        "-rf",
+        ".hidden",
+        "a/",
+        "",
+        "a--b",
+        "x" * 97,
+    ],
 )
 def test_names_that_are_no_safe_folder_are_refused(name, run, tmp_path):
     own = copied(run, tmp_path / "run", model=ModelUsed(name, "1"))
@@ -222,33 +283,77 @@ def test_a_folder_names_one_organisation(run, tmp_path):
     assert next(iter(submission.prepare(own, **DECLARED))).startswith("a__b__c/")
 
 
-# --- contamination ----------------------------------------------------------------------------------------------------
+# --- contamination ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "corpora"),
     [
-        ("CREMA-D", ("crema_d",)), ("cremad", ("crema_d",)), ("crema_d", ("crema_d",)), ("user/crema-d-v2", ("crema_d",)),
-        ("Emotional Speech Dataset (English part)", ("esd",)), ("ESD", ("esd",)), ("ASVP-ESD", ()), ("asvp_esd", ()),
-        ("ASVP-ESD and ESD", ("esd",)), ("IEMOCAP 4-class", ("iemocap",)), ("iemocap,tess", ("iemocap", "tess")),
+        ("CREMA-D", ("crema_d",)),
+        ("cremad", ("crema_d",)),
+        ("crema_d", ("crema_d",)),
+        ("user/crema-d-v2", ("crema_d",)),
+        ("Emotional Speech Dataset (English part)", ("esd",)),
+        ("ESD", ("esd",)),
+        ("ASVP-ESD", ()),
+        ("asvp_esd", ()),
+        ("ASVP-ESD and ESD", ("esd",)),
+        ("IEMOCAP 4-class", ("iemocap",)),
+        ("iemocap,tess", ("iemocap", "tess")),
         ("EmoBox", ("crema_d", "emo_db", "esd", "iemocap", "shemo", "tess", "urdu")),
         ("Toronto Emotional Speech Set", ("tess",)),
-        ("Elder-React", ("elderreact",)), ("YueMotion", ("yuemotion",)), ("Chinese-Speech-Emotion-Datasets", ("csed",)),
-        ("MSP-Podcast", ()), ("RAVDESS", ()), ("LibriSpeech", ()), ("tessellation", ()), ("crema", ("crema_d",)),
-        ("", ()), ("情感", ()), ("CREMA–D", ("crema_d",)),
-        ("EmoDB", ("emo_db",)), ("EmoV-DB", ()), ("Berlin Database of Emotional Speech", ("emo_db",)),
-        ("user/ShEMO-16k", ("shemo",)), ("Sharif Emotional Speech Database", ("shemo",)),
-        ("IEM0CAP", ("iemocap",)), ("1EMOCAP", ("iemocap",)), ("ＩＥＭＯＣＡＰ", ("iemocap",)), ("ІЕМОСАР", ("iemocap",)),
-        ("ΙΕΜΟϹΑΡ", ("iemocap",)), ("іемосар", ("iemocap",)), ("ɪᴇᴍᴏᴄᴀᴘ", ("iemocap",)), ("🅸🅴🅼🅾🅲🅰🅿", ("iemocap",)),
-        ("𝐈𝐄𝐌𝐎𝐂𝐀𝐏", ("iemocap",)), ("Ｉ.Ｅ.Ｍ.Ｏ.Ｃ.Ａ.Ｐ", ("iemocap",)), ("IEMO☆CAP", ("iemocap",)),
-        ("IEMÒCÁP", ("iemocap",)), ("IEMOCAPdataset", ("iemocap",)), ("myIEMOCAPv2", ("iemocap",)),
-        ("cremad2", ("crema_d",)), ("CREMA-D v2", ("crema_d",)),
-        ("ＣＲＥＭＡ－Ｄ", ("crema_d",)), ("ESDdata", ("esd",)), ("ESDv1", ("esd",)), ("ЕЅD", ("esd",)), ("T3SS", ("tess",)),
-        ("tess2", ("tess",)), ("tesseract", ()), ("Cremona", ()), ("MESD", ()), ("Mexican Emotional Speech Database", ()),
-        ("emodbDE", ("emo_db",)), ("Emotional Speech Datasets", ("esd",)), ("ＵＲＤＵ", ("urdu",)), ("wav2vec 2.0", ()),
-        ("URDU", ("urdu",)), ("URDU-Dataset (400 clips)", ("urdu",)), ("Urdu", ()), ("Common Voice Urdu", ()),
+        ("Elder-React", ("elderreact",)),
+        ("YueMotion", ("yuemotion",)),
+        ("Chinese-Speech-Emotion-Datasets", ("csed",)),
+        ("MSP-Podcast", ()),
+        ("RAVDESS", ()),
+        ("LibriSpeech", ()),
+        ("tessellation", ()),
+        ("crema", ("crema_d",)),
+        ("", ()),
+        ("情感", ()),
+        ("CREMA–D", ("crema_d",)),
+        ("EmoDB", ("emo_db",)),
+        ("EmoV-DB", ()),
+        ("Berlin Database of Emotional Speech", ("emo_db",)),
+        ("user/ShEMO-16k", ("shemo",)),
+        ("Sharif Emotional Speech Database", ("shemo",)),
+        ("IEM0CAP", ("iemocap",)),
+        ("1EMOCAP", ("iemocap",)),
+        ("ＩＥＭＯＣＡＰ", ("iemocap",)),
+        ("ІЕМОСАР", ("iemocap",)),
+        ("ΙΕΜΟϹΑΡ", ("iemocap",)),
+        ("іемосар", ("iemocap",)),
+        ("ɪᴇᴍᴏᴄᴀᴘ", ("iemocap",)),
+        ("🅸🅴🅼🅾🅲🅰🅿", ("iemocap",)),
+        ("𝐈𝐄𝐌𝐎𝐂𝐀𝐏", ("iemocap",)),
+        ("Ｉ.Ｅ.Ｍ.Ｏ.Ｃ.Ａ.Ｐ", ("iemocap",)),
+        ("IEMO☆CAP", ("iemocap",)),
+        ("IEMÒCÁP", ("iemocap",)),
+        ("IEMOCAPdataset", ("iemocap",)),
+        ("myIEMOCAPv2", ("iemocap",)),
+        ("cremad2", ("crema_d",)),
+        ("CREMA-D v2", ("crema_d",)),
+        ("ＣＲＥＭＡ－Ｄ", ("crema_d",)),
+        ("ESDdata", ("esd",)),
+        ("ESDv1", ("esd",)),
+        ("ЕЅD", ("esd",)),
+        ("T3SS", ("tess",)),
+        ("tess2", ("tess",)),
+        ("tesseract", ()),
+        ("Cremona", ()),
+        ("MESD", ()),
+        ("Mexican Emotional Speech Database", ()),
+        ("emodbDE", ("emo_db",)),
+        ("Emotional Speech Datasets", ("esd",)),
+        ("ＵＲＤＵ", ("urdu",)),
+        ("wav2vec 2.0", ()),
+        ("URDU", ("urdu",)),
+        ("URDU-Dataset (400 clips)", ("urdu",)),
+        ("Urdu", ()),
+        ("Common Voice Urdu", ()),
     ],
-)  # fmt: skip
+)
 def test_corpora_are_known_by_the_names_that_people_write(name, corpora):
     assert corpora_meant(name) == corpora
 
@@ -257,7 +362,8 @@ def test_every_corpus_answers_to_its_name_and_title():
     for name, corpus in CORPORA.items():
         assert corpora_meant(name) == (name,)
         assert corpora_meant(corpus.card.title) == (name,)
-        assert name == "urdu" or corpora_meant(f"{corpus.card.title} (train)") == (name,)  # Urdu is a language too
+        # Urdu is a language too
+        assert name == "urdu" or corpora_meant(f"{corpus.card.title} (train)") == (name,)
     assert set(ALIASES) == set(CORPORA)
     assert {name for corpora in COLLECTIONS.values() for name in corpora} < set(CORPORA)
 
@@ -268,15 +374,23 @@ def test_contamination_is_told_for_every_test_cell():
     cells = ["eng_adu", "eng_eld", "yue_adu", "zho_adu", "zho_eld"]
     assert contamination([], settings) == {cell: [] for cell in cells}
     found = contamination(["cremad", "YueMotion", "MSP-Podcast"], settings)
-    assert found == {cell: [] for cell in cells} | {"eng_eld": ["crema_d"], "eng_adu": ["crema_d"], "yue_adu": ["yuemotion"]}
+    assert found == {cell: [] for cell in cells} | {
+        "eng_eld": ["crema_d"],
+        "eng_adu": ["crema_d"],
+        "yue_adu": ["yuemotion"],
+    }
 
 
 def test_contamination_counts_only_corpora_that_are_tested():
     settings = protocol.settings("distance")
-    assert contamination(["CREMA-D", "ESD"], settings) == {"eng_adu": ["esd"], "yue_adu": [], "zho_adu": ["esd"]}
+    assert contamination(["CREMA-D", "ESD"], settings) == {
+        "eng_adu": ["esd"],
+        "yue_adu": [],
+        "zho_adu": ["esd"],
+    }
 
 
-# --- there and back ---------------------------------------------------------------------------------------------------
+# --- there and back -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -287,7 +401,10 @@ def test_contamination_counts_only_corpora_that_are_tested():
         ({"trained_on": "LibriSpeech"}, "submission.trained_on: expected"),
         ({"contamination": {"zho_eld": "csed"}}, "submission.contamination.zho_eld: expected"),
         ({"model": None}, "submission.model: expected the fields name, revision"),
-        ({"fingerprints": {"result.json": 7}}, "submission.fingerprints.result.json: expected str, found 7"),
+        (
+            {"fingerprints": {"result.json": 7}},
+            "submission.fingerprints.result.json: expected str, found 7",
+        ),
     ],
 )
 def test_a_breach_is_refused_by_name(change, message, run, tmp_path):
@@ -297,7 +414,9 @@ def test_a_breach_is_refused_by_name(change, message, run, tmp_path):
         submission.load(tmp_path / "submission.json")
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b"{}" + b" " * 2**20])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b"{}" + b" " * 2**20]
+)
 def test_what_is_no_submission_is_refused(content, tmp_path):
     (tmp_path / "submission.json").write_bytes(content)
     with pytest.raises(RecordError, match=r"submission\.json: expected"):

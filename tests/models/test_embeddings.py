@@ -1,4 +1,5 @@
-"""Features before the last linear layer: put through that layer they give what the model predicts."""
+"""Features before the last linear layer: put through that layer they give what the model
+predicts."""
 
 from itertools import groupby
 from pathlib import Path
@@ -51,9 +52,12 @@ def softmax(logits):
 
 @pytest.mark.parametrize("family", sorted(tiny_models.FAMILIES))
 def test_of_every_classifier_the_last_layer_makes_logits_of_them(family, tmp_path):
-    classifier = Classifier(ModelSpec(str(tiny_models.build(family, tmp_path / family, n_labels=5))))
+    classifier = Classifier(
+        ModelSpec(str(tiny_models.build(family, tmp_path / family, n_labels=5)))
+    )
     rng = np.random.default_rng(0)
-    waveforms = [rng.normal(0, 0.1, n).astype(np.float32) for n in (9_000, 16_000, 50_000)]  # the last is cut by some models
+    # the last is cut by some models
+    waveforms = [rng.normal(0, 0.1, n).astype(np.float32) for n in (9_000, 16_000, 50_000)]
     clips = Clips(waveforms.__getitem__, np.array([len(one) for one in waveforms]))
     found = classifier.embeddings(clips)
     last = classifier._last_linear()
@@ -84,7 +88,9 @@ def test_of_the_logistic_head(model, few, tmp_path):
 
 def test_of_a_fine_tuned_model_they_are_its_checkpoints(few, tmp_path):
     options = FinetuneOptions(epochs=1, learning_rate=1e-3)
-    track, job = opened(few, tiny_models.build("wav2vec2-layer", tmp_path / "model"), "finetune", finetune=options)
+    track, job = opened(
+        few, tiny_models.build("wav2vec2-layer", tmp_path / "model"), "finetune", finetune=options
+    )
     probabilities = track.run(job, tmp_path / "kept").probabilities
     found = track.embeddings(job, job.test, tmp_path / "kept")
     last = Classifier(ModelSpec(str(tmp_path / "kept" / "best")))._last_linear()
@@ -93,13 +99,16 @@ def test_of_a_fine_tuned_model_they_are_its_checkpoints(few, tmp_path):
     best = tmp_path / "kept" / "best"
     assert np.array_equal(found, track.embeddings(job, job.test, tmp_path / "none", best))
     assert not (tmp_path / "none").exists()
-    assert np.array_equal(found, track.embeddings(job, job.test, tmp_path / "new"))  # trained there, as there
+    # trained there, as there
+    assert np.array_equal(found, track.embeddings(job, job.test, tmp_path / "new"))
     assert (tmp_path / "new" / "best").is_dir()
 
 
 def test_what_has_no_features_says_so(few, tmp_path):
     track, job = opened(few, "bimotion/majority", "probe")
-    with pytest.raises(SettingError, match="bimotion/majority, track probe: expected a model with features"):
+    with pytest.raises(
+        SettingError, match="bimotion/majority, track probe: expected a model with features"
+    ):
         track.embeddings(job, job.test, tmp_path)
 
 

@@ -1,4 +1,5 @@
-"""Encoders: every family from a saved folder with the Hub offline; no value hangs on its neighbours; bad input in one line."""
+"""Encoders: every family from a saved folder with the Hub offline; no value hangs on its
+neighbours; bad input in one line."""
 
 import json
 import logging
@@ -22,7 +23,8 @@ from tests.support import tiny_models
 
 FAMILIES = sorted(tiny_models.FAMILIES)
 PADDED = [family for family in FAMILIES if family not in ("sew", "whisper", "ast")]
-SAMPLES = (320, 16_000, 401, 4_000, 16_000, 23_456, 48_000, 31_999, 16_000, 7_001)  # 0.02 s to 3 s, some of them equal
+# 0.02 s to 3 s, some of them equal
+SAMPLES = (320, 16_000, 401, 4_000, 16_000, 23_456, 48_000, 31_999, 16_000, 7_001)
 
 
 def noise(n_samples, seed=0):
@@ -69,7 +71,8 @@ def copy(folder, tmp_path):
 
 
 def by_hand(folder, waveform, first=0, n_frames=None):
-    """Hidden states of one clip by plain transformers, shape (n_layers, frames, dim), last layer = the model's output."""
+    """Hidden states of one clip by plain transformers, shape (n_layers, frames, dim), last layer =
+    the model's output."""
     from transformers import AutoFeatureExtractor, AutoModel
 
     model = AutoModel.from_pretrained(folder).eval()
@@ -78,12 +81,16 @@ def by_hand(folder, waveform, first=0, n_frames=None):
     with torch.no_grad():
         output = model(
             **{
-                k: v for k, v in extractor(waveform, sampling_rate=16_000, return_tensors="pt").items() if k.startswith("input")
+                k: v
+                for k, v in extractor(waveform, sampling_rate=16_000, return_tensors="pt").items()
+                if k.startswith("input")
             },
             output_hidden_states=True,
         )
     states = [*output.hidden_states[:-1], output.last_hidden_state]
-    return np.stack([state[0].double().numpy() for state in states])[:, first : n_frames and first + n_frames]
+    return np.stack([state[0].double().numpy() for state in states])[
+        :, first : n_frames and first + n_frames
+    ]
 
 
 def statistics(states):
@@ -95,7 +102,11 @@ def test_every_family_gives_mean_and_deviation_of_every_hidden_state(family, enc
     features = encoder(family).encode(CLIPS)
     assert features.dtype == np.float32
     assert features.shape == (len(CLIPS), 3, 2 * 16)
-    assert (encoder(family).n_layers, encoder(family).dim, encoder(family).sample_rate_hz) == (3, 16, 16_000)
+    assert (encoder(family).n_layers, encoder(family).dim, encoder(family).sample_rate_hz) == (
+        3,
+        16,
+        16_000,
+    )
     assert np.isfinite(features).all()
     assert (features[..., 16:] >= 0).all()
     assert features[1:, -1].std(axis=0).max() > 1e-6  # clips differ
@@ -114,7 +125,11 @@ def test_no_value_depends_on_the_batch(family, encoder):
 def test_padded_families_do_pad(family, encoder, monkeypatch):
     batches = []
     statistics_of = encoder(family)._statistics
-    monkeypatch.setattr(encoder(family), "_statistics", lambda windows: batches.append(len(windows)) or statistics_of(windows))
+    monkeypatch.setattr(
+        encoder(family),
+        "_statistics",
+        lambda windows: batches.append(len(windows)) or statistics_of(windows),
+    )
     encoder(family).encode(CLIPS)
     assert batches == [len(CLIPS)]
 
@@ -132,7 +147,16 @@ def test_nothing_in_nothing_out(encoder):
 
 
 @pytest.mark.parametrize(
-    "family", ["wav2vec2-layer", "wav2vec2-group", "hubert", "wavlm", "data2vec", "unispeech-sat", "wav2vec2-conformer"]
+    "family",
+    [
+        "wav2vec2-layer",
+        "wav2vec2-group",
+        "hubert",
+        "wavlm",
+        "data2vec",
+        "unispeech-sat",
+        "wav2vec2-conformer",
+    ],
 )
 def test_statistics_are_those_of_plain_transformers(family, folder, encoder):
     clips = [CLIPS[1], CLIPS[5], CLIPS[6]]  # together, so that two of them are padded
@@ -141,16 +165,23 @@ def test_statistics_are_those_of_plain_transformers(family, folder, encoder):
 
 
 def test_w2v_bert_is_that_of_plain_transformers(folder, encoder):
-    expected = statistics(by_hand(folder("w2v-bert"), CLIPS[1]))  # 98 spectra: 49 frames, none of them padding
-    np.testing.assert_allclose(encoder("w2v-bert").encode([CLIPS[6], CLIPS[1]])[1], expected, atol=2e-5)
+    # 98 spectra: 49 frames, none of them padding
+    expected = statistics(by_hand(folder("w2v-bert"), CLIPS[1]))
+    np.testing.assert_allclose(
+        encoder("w2v-bert").encode([CLIPS[6], CLIPS[1]])[1], expected, atol=2e-5
+    )
 
 
 def test_mean_and_deviation_are_the_literal_ones(folder, encoder):
     states = by_hand(folder("wav2vec2-layer"), CLIPS[1])[1]
     mean = [sum(frame[unit] for frame in states) / len(states) for unit in range(16)]
-    variance = [sum((frame[unit] - mean[unit]) ** 2 for frame in states) / len(states) for unit in range(16)]
+    variance = [
+        sum((frame[unit] - mean[unit]) ** 2 for frame in states) / len(states) for unit in range(16)
+    ]
     expected = [*mean, *(value**0.5 for value in variance)]
-    np.testing.assert_allclose(encoder("wav2vec2-layer").encode([CLIPS[1]])[0, 1], expected, atol=1e-5)
+    np.testing.assert_allclose(
+        encoder("wav2vec2-layer").encode([CLIPS[1]])[0, 1], expected, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("n_samples", [1, 320, 16_000, 16_001, 32_000])
@@ -162,8 +193,10 @@ def test_silence_after_a_clip_is_left_out_of_whispers_statistics(n_samples, fold
 
 
 def test_silence_after_a_clip_and_class_tokens_are_left_out_of_asts_statistics(folder, encoder):
-    states = by_hand(folder("ast"), CLIPS[1])[:, 2:].reshape(3, 2, 19, 16)  # two rows of 19 patches, one a 0.1 s
-    true = [column for column in range(19) if column * 10 + 8 < 98]  # 98 spectra in 1 s; centres of patches 16 wide
+    # two rows of 19 patches, one a 0.1 s
+    states = by_hand(folder("ast"), CLIPS[1])[:, 2:].reshape(3, 2, 19, 16)
+    # 98 spectra in 1 s; centres of patches 16 wide
+    true = [column for column in range(19) if column * 10 + 8 < 98]
     expected = statistics(states[:, :, true].reshape(3, -1, 16))
     np.testing.assert_allclose(encoder("ast").encode([CLIPS[1]])[0], expected, atol=1e-5)
 
@@ -176,10 +209,16 @@ def test_long_clips_are_windowed_and_nothing_is_cut(family, encoder, monkeypatch
     clip = noise(2 * longest + 2 * 5_120)
     parts = np.array_split(clip, 3)
     seen, statistics_of = [], encoder(family)._statistics
-    monkeypatch.setattr(encoder(family), "_statistics", lambda windows: seen.append(statistics_of(windows)) or seen[-1])
+    monkeypatch.setattr(
+        encoder(family),
+        "_statistics",
+        lambda windows: seen.append(statistics_of(windows)) or seen[-1],
+    )
     for part in parts:
         encoder(family).encode([part])
-    counts, means, variances = (np.concatenate(column).astype(float) for column in zip(*seen, strict=True))
+    counts, means, variances = (
+        np.concatenate(column).astype(float) for column in zip(*seen, strict=True)
+    )
     mean = (counts * means).sum(axis=0) / counts.sum(axis=0)
     square = (counts * (variances + means**2)).sum(axis=0) / counts.sum(axis=0)
     expected = np.concatenate([mean, np.sqrt(square - mean**2)], axis=-1)
@@ -192,16 +231,28 @@ def test_long_clips_are_windowed_and_nothing_is_cut(family, encoder, monkeypatch
 def test_long_clips_pool_the_frames_of_all_windows(folder, encoder, monkeypatch):
     monkeypatch.setattr(encoder("wav2vec2-layer")._intake, "longest", 20_000)
     clip = noise(50_000)
-    states = np.concatenate([by_hand(folder("wav2vec2-layer"), part) for part in np.array_split(clip, 3)], axis=1)
-    np.testing.assert_allclose(encoder("wav2vec2-layer").encode([clip])[0], statistics(states), atol=1e-5)
+    states = np.concatenate(
+        [by_hand(folder("wav2vec2-layer"), part) for part in np.array_split(clip, 3)], axis=1
+    )
+    np.testing.assert_allclose(
+        encoder("wav2vec2-layer").encode([clip])[0], statistics(states), atol=1e-5
+    )
 
 
 def test_clips_too_short_for_a_frame_are_filled_with_zeros(encoder):
     for family in FAMILIES:
         short = encoder(family)._intake.shortest
-        pair = encoder(family).encode([noise(short)[: short // 2], np.pad(noise(short)[: short // 2], (0, short - short // 2))])
-        np.testing.assert_allclose(pair[0], pair[1], atol=1e-5)  # by rounding, however many threads there are
-        assert np.isfinite(encoder(family).encode([np.zeros(0, np.float32), np.zeros(16_000, np.float32)])).all()
+        pair = encoder(family).encode(
+            [
+                noise(short)[: short // 2],
+                np.pad(noise(short)[: short // 2], (0, short - short // 2)),
+            ]
+        )
+        # by rounding, however many threads there are
+        np.testing.assert_allclose(pair[0], pair[1], atol=1e-5)
+        assert np.isfinite(
+            encoder(family).encode([np.zeros(0, np.float32), np.zeros(16_000, np.float32)])
+        ).all()
 
 
 def test_another_sample_rate_of_the_model_is_resampled_to(copy, encoder):
@@ -213,7 +264,9 @@ def test_another_sample_rate_of_the_model_is_resampled_to(copy, encoder):
     at_8_khz = load(ModelSpec(str(changed), device="cpu"))
     assert at_8_khz.sample_rate_hz == 8_000
     half = soxr.resample(CLIPS[1], 16_000, 8_000, quality="HQ")
-    np.testing.assert_allclose(at_8_khz.encode([CLIPS[1]]), encoder("wav2vec2-layer").encode([half]), atol=1e-6)
+    np.testing.assert_allclose(
+        at_8_khz.encode([CLIPS[1]]), encoder("wav2vec2-layer").encode([half]), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -224,13 +277,19 @@ def test_classifiers_give_their_encoder(family, tmp_path):
 
 
 def test_hubert_with_a_batch_norm_before_its_positions_is_not_padded(tmp_path):
-    model = load(ModelSpec(str(tiny_models.build("hubert", tmp_path / "m", conv_pos_batch_norm=True)), device="cpu"))
+    model = load(
+        ModelSpec(
+            str(tiny_models.build("hubert", tmp_path / "m", conv_pos_batch_norm=True)), device="cpu"
+        )
+    )
     assert model.largest_difference(CLIPS) < 1e-5
     assert not model._intake.mixes_lengths
 
 
 def test_an_adapter_for_a_decoder_is_left_out(tmp_path):
-    model = tiny_models.build("wav2vec2-layer", tmp_path / "m", add_adapter=True, output_hidden_size=16)
+    model = tiny_models.build(
+        "wav2vec2-layer", tmp_path / "m", add_adapter=True, output_hidden_size=16
+    )
     assert load(ModelSpec(str(model), device="cpu")).largest_difference(CLIPS) < 1e-4
 
 
@@ -240,14 +299,19 @@ def test_fingerprint_changes_with_weights_and_preprocessing_and_not_with_the_fol
 
     reference = encoder("wav2vec2-layer").fingerprint
     assert fingerprint(copy(name="elsewhere")) == reference
-    assert load(ModelSpec(str(copy(name="b")), device="cpu", batch_seconds=1)).fingerprint == reference
+    assert (
+        load(ModelSpec(str(copy(name="b")), device="cpu", batch_seconds=1)).fingerprint == reference
+    )
     found = {reference}
     weights = copy(name="weights")
     tensors = load_file(weights / "model.safetensors")
     tensors["encoder.layer_norm.bias"] = tensors["encoder.layer_norm.bias"] + np.float32(1e-3)
     save_file(tensors, weights / "model.safetensors", metadata={"format": "pt"})
     found.add(fingerprint(weights))
-    for name, change in [("preprocessor_config.json", {"do_normalize": False}), ("config.json", {"layer_norm_eps": 1e-3})]:
+    for name, change in [
+        ("preprocessor_config.json", {"do_normalize": False}),
+        ("config.json", {"layer_norm_eps": 1e-3}),
+    ]:
         changed = copy(name=name)
         path = changed / name
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
@@ -259,16 +323,24 @@ def test_batches_are_packed_by_seconds_and_longest_first(folder, monkeypatch):
     model = load(ModelSpec(str(folder("wav2vec2-group")), device="cpu", batch_seconds=4))
     seen, statistics_of = [], model._statistics
     monkeypatch.setattr(
-        model, "_statistics", lambda windows: seen.append([w.n_samples for w in windows]) or statistics_of(windows)
+        model,
+        "_statistics",
+        lambda windows: seen.append([w.n_samples for w in windows]) or statistics_of(windows),
     )
     model.encode(CLIPS)
-    assert [length for batch in seen for length in batch] == sorted((max(400, n) for n in SAMPLES), reverse=True)
+    assert [length for batch in seen for length in batch] == sorted(
+        (max(400, n) for n in SAMPLES), reverse=True
+    )
     assert len(seen) > 3
     assert all(len(batch) * batch[0] <= 4 * 16_000 for batch in seen)
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("[...] DefaultCPUAllocator: can't allocate memory")]
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA"),
+        RuntimeError("[...] DefaultCPUAllocator: can't allocate memory"),
+    ],
 )
 def test_out_of_memory_halves_the_packing_and_goes_on(error, folder, encoder, monkeypatch, caplog):
     model = load(ModelSpec(str(folder("wav2vec2-group")), device="cpu"))
@@ -299,15 +371,29 @@ def test_a_clip_that_becomes_nan_is_blamed_and_not_the_weights(copy):
     folder = copy("wav2vec2-group")
     path = folder / "preprocessor_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"do_normalize": False}))
-    with pytest.raises(ClipError, match=r"copy: clip 2: expected finite hidden states, found NaN or infinity \(1.00 s"):
-        load(ModelSpec(str(folder), device="cpu")).encode([noise(48_000), noise(8_000), loud, noise(16_000)])
+    with pytest.raises(
+        ClipError,
+        match=r"copy: clip 2: expected finite hidden states, found NaN or infinity \(1.00 s",
+    ):
+        load(ModelSpec(str(folder), device="cpu")).encode(
+            [noise(48_000), noise(8_000), loud, noise(16_000)]
+        )
     head = tiny_models.build("wav2vec2-group", folder.parent / "head", n_labels=2)
     (head / "preprocessor_config.json").write_text(path.read_text())
-    with pytest.raises(ClipError, match=r"head: clip 1: expected finite logits, found NaN or infinity"):
-        Classifier(ModelSpec(str(head), device="cpu")).probabilities(clips_in_memory([noise(8_000), loud, noise(16_000)]))
+    with pytest.raises(
+        ClipError, match=r"head: clip 1: expected finite logits, found NaN or infinity"
+    ):
+        Classifier(ModelSpec(str(head), device="cpu")).probabilities(
+            clips_in_memory([noise(8_000), loud, noise(16_000)])
+        )
 
 
-TEXT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 16}
+TEXT = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "intermediate_size": 16,
+}
 
 
 def refused(model, *expected, **options):
@@ -360,7 +446,9 @@ def test_a_model_of_images_is_named(tmp_path):
     from transformers import ViTConfig, ViTModel
 
     ViTModel(ViTConfig(**TEXT)).save_pretrained(tmp_path)
-    (tmp_path / "preprocessor_config.json").write_text('{"image_processor_type": "ViTImageProcessor", "size": 224}')
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"image_processor_type": "ViTImageProcessor", "size": 224}'
+    )
     refused(tmp_path, "expected an audio model", "'vit'")
 
 
@@ -368,7 +456,11 @@ def test_missing_and_broken_weights_are_refused(copy):
     none = copy(name="none")
     (none / "model.safetensors").unlink()
     refused(none, "expected weights as model.safetensors or pytorch_model.bin, found none")
-    for name, content in [("cut", None), ("pointer", b"version https://git-lfs.github.com/spec/v1\n"), ("zero", b"")]:
+    for name, content in [
+        ("cut", None),
+        ("pointer", b"version https://git-lfs.github.com/spec/v1\n"),
+        ("zero", b""),
+    ]:
         path = copy(name=name) / "model.safetensors"
         path.write_bytes(path.read_bytes()[:-100] if content is None else content)
         refused(path.parent, str(path), "found a broken file")
@@ -385,7 +477,9 @@ def test_weights_of_another_shape_and_missing_weights_are_refused(copy):
     tensors, gone = {key: value for key, value in tensors.items() if key != name}, tensors[name]
     save_file(tensors, lacking / "model.safetensors", metadata={"format": "pt"})
     refused(lacking, "1 of ", f"such as {name}")
-    save_file(tensors | {name: gone * np.nan}, lacking / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        tensors | {name: gone * np.nan}, lacking / "model.safetensors", metadata={"format": "pt"}
+    )
     refused(lacking, "NaN or infinity")
 
 
@@ -406,7 +500,10 @@ def test_code_of_its_own_needs_permission(copy):
     assert trusted.largest_difference(CLIPS) < 1e-5
     with (model / "own.py").open("a") as stream:
         stream.write("# another version\n")
-    assert load(ModelSpec(str(model), trust_remote_code=True, device="cpu")).fingerprint != trusted.fingerprint
+    assert (
+        load(ModelSpec(str(model), trust_remote_code=True, device="cpu")).fingerprint
+        != trusted.fingerprint
+    )
 
 
 HUB = {
@@ -424,7 +521,8 @@ def test_what_the_hub_refuses_is_explained(kind, monkeypatch):
     from huggingface_hub import errors
 
     def refuse(*_, **__):
-        error = getattr(errors, kind).__new__(getattr(errors, kind))  # without the answer of a server
+        # without the answer of a server
+        error = getattr(errors, kind).__new__(getattr(errors, kind))
         Exception.__init__(error, "long\ntext")
         raise error
 
@@ -433,7 +531,8 @@ def test_what_the_hub_refuses_is_explained(kind, monkeypatch):
 
 
 def test_a_commit_on_the_hub_is_resolved_and_used(folder, monkeypatch, tmp_path):
-    """A cache as the Hub fills it, read offline: the revision becomes its commit, and that is the fingerprint's part."""
+    """A cache as the Hub fills it, read offline: the revision becomes its commit, and that is the
+    fingerprint's part."""
     import huggingface_hub.constants
 
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -441,16 +540,24 @@ def test_a_commit_on_the_hub_is_resolved_and_used(folder, monkeypatch, tmp_path)
     shutil.copytree(folder("hubert"), repository / "snapshots" / commit)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
-    for module in [module for name, module in sys.modules.items() if name.startswith(("huggingface_hub", "transformers"))]:
+    for module in [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith(("huggingface_hub", "transformers"))
+    ]:
         for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
             if isinstance(vars(module).get(name), str):
                 monkeypatch.setattr(module, name, str(tmp_path))
     assert str(tmp_path) == huggingface_hub.constants.HF_HUB_CACHE
     model = load(ModelSpec("some/model", device="cpu"))
     assert (model.name, model.revision) == ("some/model", commit)
-    assert load(ModelSpec("some/model", revision=commit, device="cpu")).fingerprint == model.fingerprint
+    assert (
+        load(ModelSpec("some/model", revision=commit, device="cpu")).fingerprint
+        == model.fingerprint
+    )
     np.testing.assert_array_equal(
-        model.encode(CLIPS[:2]), load(ModelSpec(str(folder("hubert")), device="cpu")).encode(CLIPS[:2])
+        model.encode(CLIPS[:2]),
+        load(ModelSpec(str(folder("hubert")), device="cpu")).encode(CLIPS[:2]),
     )
 
 
@@ -462,9 +569,14 @@ def test_settings_that_cannot_be_are_refused(folder):
 
 
 def test_import_loads_neither_torch_nor_transformers():
-    program = "import sys, bimotion.models.encoder; print({'torch', 'transformers', 'soundfile'} & set(sys.modules))"
+    program = (
+        "import sys, bimotion.models.encoder; print({'torch', 'transformers', 'soundfile'} & "
+        "set(sys.modules))"
+    )
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
     assert done.stdout.strip() == "set()"
 
 
@@ -479,7 +591,9 @@ def test_groups_give_what_each_gives_alone_and_errors_come_in_their_place(encode
 
 
 def test_loading_prints_nothing(folder, capfd, tmp_path):
-    load(ModelSpec(str(tiny_models.build("wavlm", tmp_path / "m", n_labels=2)), device="cpu")).encode(CLIPS)
+    load(
+        ModelSpec(str(tiny_models.build("wavlm", tmp_path / "m", n_labels=2)), device="cpu")
+    ).encode(CLIPS)
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,4 +1,5 @@
-"""Every family of the installed transformers that may hear: it runs, or it is refused in one right line."""
+"""Every family of the installed transformers that may hear: it runs, or it is refused in one right
+line."""
 
 import importlib.util
 
@@ -69,26 +70,40 @@ RUNS = {  # type of configuration -> class of the part that hears
     "wavlm": "WavLMModel",
     "whisper": "WhisperEncoder",
 }
-CODEC = r"expected a speech encoder, found \w+, a codec or vocoder: wrap it as an object with encode\("
+CODEC = (
+    r"expected a speech encoder, found \w+, a codec or vocoder: wrap it as an object with encode\("
+)
 DEAF = r"expected an audio model, found \w+, no part of which takes audio"
-WITHOUT_STATES = r"expected hidden states of every layer, \w+ gives none: wrap it as an object with encode\("
+WITHOUT_STATES = (
+    r"expected hidden states of every layer, \w+ gives none: wrap it as an object with encode\("
+)
 SIZES = r"expected hidden states of one size, \w+ gives .*: wrap it as an object with encode\("
-MULTIPLE = r"expected hidden states of a clip, found: The number of spectrogram frames \(\d+\) must be a multiple of"
-ARGUMENT = r"expected hidden states of a clip, found: Dots3NoteAudioModel.forward\(\) missing .* 'chunk_sample_lengths'"
-THINKER = r"expected the part of qwen2_5_omni that hears, found the whole: .*thinker.save_pretrained"
+MULTIPLE = (
+    r"expected hidden states of a clip, found: The number of spectrogram frames \(\d+\) must be a "
+    r"multiple of"
+)
+ARGUMENT = (
+    r"expected hidden states of a clip, found: Dots3NoteAudioModel.forward\(\) missing .* "
+    r"'chunk_sample_lengths'"
+)
+THINKER = (
+    r"expected the part of qwen2_5_omni that hears, found the whole: .*thinker.save_pretrained"
+)
 LIBRARIES = ("torchaudio", "timm", "essentia", "librosa")
 LIBRARY = rf"requires (the )?({'|'.join(LIBRARIES)}) library"
 BROKEN = r"expected a configuration of which a model can be made, found: "
 BEFORE_WEIGHTS = {  # refused by configuration and feature extractor
-    CODEC: "csm dac encodec mimi pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_encoder univnet vibevoice "
-    "vibevoice_acoustic_tokenizer vibevoice_acoustic_tokenizer_decoder vibevoice_acoustic_tokenizer_encoder xcodec",
-    DEAF: "clvp dia gemma4_unified gemma4_vision gradium_phonon_tts inkling_mm_model kyutai_speech_to_text mimi_decoder moshi "
-    "nemotron3_5_transcribe_word_timestamp nemotron_h_omni pocket_tts pocket_tts_audio_tokenizer_decoder vibevoice_asr",
+    CODEC: "csm dac encodec mimi pocket_tts_audio_tokenizer pocket_tts_audio_tokenizer_encoder "
+    "univnet vibevoice vibevoice_acoustic_tokenizer vibevoice_acoustic_tokenizer_decoder "
+    "vibevoice_acoustic_tokenizer_encoder xcodec",
+    DEAF: "clvp dia gemma4_unified gemma4_vision gradium_phonon_tts inkling_mm_model "
+    "kyutai_speech_to_text mimi_decoder moshi nemotron3_5_transcribe_word_timestamp "
+    "nemotron_h_omni pocket_tts pocket_tts_audio_tokenizer_decoder vibevoice_asr",
     THINKER: "qwen2_5_omni",
     BROKEN: "musicgen",  # by transformers itself
-    LIBRARY: "fun_asr_nano fun_asr_nano_encoder gemma3n granite_speech granite_speech5_ctc granite_speech5_encoder "
-    "granite_speech_plus higgs_audio_v2_tokenizer musicgen_melody neucodec pe_audio_video pe_audio_video_encoder pop2piano "
-    "xcodec2",
+    LIBRARY: "fun_asr_nano fun_asr_nano_encoder gemma3n granite_speech granite_speech5_ctc "
+    "granite_speech5_encoder granite_speech_plus higgs_audio_v2_tokenizer musicgen_melody "
+    "neucodec pe_audio_video pe_audio_video_encoder pop2piano xcodec2",
 }
 BY_A_CLIP = {  # refused by what a second of noise gives
     SIZES: "clap muse_spark muse_spark_audio",
@@ -96,7 +111,11 @@ BY_A_CLIP = {  # refused by what a second of noise gives
     ARGUMENT: "dots3_note",
     MULTIPLE: "nemo_speechlm nemotron3_5_transcribe_audio",
 }
-REFUSED = {family: reason for reason, names in (BEFORE_WEIGHTS | BY_A_CLIP).items() for family in names.split()}
+REFUSED = {
+    family: reason
+    for reason, names in (BEFORE_WEIGHTS | BY_A_CLIP).items()
+    for family in names.split()
+}
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +140,9 @@ def noise(n_samples, seed=0):
 
 def test_every_family_of_the_installed_transformers_is_in_one_list(hearing):
     assert not set(RUNS) & set(REFUSED)
-    assert sorted(hearing - {*RUNS, *REFUSED}) == [], "say of each whether it runs (RUNS) or why not (REFUSED)"
+    assert sorted(hearing - {*RUNS, *REFUSED}) == [], (
+        "say of each whether it runs (RUNS) or why not (REFUSED)"
+    )
 
 
 @pytest.mark.parametrize("family", RUNS)
@@ -137,8 +158,11 @@ def test_a_family_runs(family, hearing, tmp_path):
     np.testing.assert_allclose(encoder.encode(clips[:1])[0], features[0], atol=1e-4)
     assert np.abs(features[0] - features[1]).max() > 1e-6
     windows = [encoder._intake.windows(clip)[0] for clip in (clips[0], clips[2])]
-    short, long = (encoder._statistics(encoder._prepared([window]).features)[0][0] for window in windows)
-    assert (short < long).all()  # of a clip four times as long, more frames: padding to a window does not count
+    short, long = (
+        encoder._statistics(encoder._prepared([window]).features)[0][0] for window in windows
+    )
+    # of a clip four times as long, more frames: padding to a window does not count
+    assert (short < long).all()
     try:
         silence, said = encoder.encode([np.zeros(16_000, np.float32)]), "clip 0: all zeros"
     except ClipError as error:
@@ -152,7 +176,9 @@ def test_a_family_runs(family, hearing, tmp_path):
 def test_a_family_is_refused_in_one_right_line(family, hearing, tmp_path):
     if family not in hearing:
         pytest.skip("the installed transformers does not have it")
-    if REFUSED[family] == LIBRARY and (here := [name for name in LIBRARIES if importlib.util.find_spec(name)]):
+    if REFUSED[family] == LIBRARY and (
+        here := [name for name in LIBRARIES if importlib.util.find_spec(name)]
+    ):
         pytest.skip(f"not refused for a library: {', '.join(here)} is installed")
     late = any(family in names.split() for names in BY_A_CLIP.values())
     folder = (tiny_families.build if late else tiny_families.declare)(family, tmp_path / "model")

@@ -1,4 +1,5 @@
-"""Fine-tuning of tiny random models on tones whose pitch is their class. Run as a program, this file is the other process."""
+"""Fine-tuning of tiny random models on tones whose pitch is their class. Run as a program, this
+file is the other process."""
 
 import itertools
 import json
@@ -45,13 +46,19 @@ class Labelled:
         return Clips(self.waveform, self.n_samples)
 
 
-def tones(n: int, seed: int = 0, *, masks: bool = True, longest: int = 16_000, delay_s: float = 0.0) -> Labelled:
-    """Clip i is a noisy tone of class i % 3; with masks, every other clip leaves one of its absent classes unannotated."""
+def tones(
+    n: int, seed: int = 0, *, masks: bool = True, longest: int = 16_000, delay_s: float = 0.0
+) -> Labelled:
+    """Clip i is a noisy tone of class i % 3; with masks, every other clip leaves one of its absent
+    classes unannotated."""
     generator = np.random.default_rng(seed)
     n_samples = generator.integers(4_000, longest, n)
     truth = np.arange(n) % 3
     waveforms = [
-        (0.3 * np.sin(2 * np.pi * HERTZ[c] * np.arange(k) / 16_000) + 0.02 * generator.standard_normal(k)).astype(np.float32)
+        (
+            0.3 * np.sin(2 * np.pi * HERTZ[c] * np.arange(k) / 16_000)
+            + 0.02 * generator.standard_normal(k)
+        ).astype(np.float32)
         for c, k in zip(truth, n_samples, strict=True)
     ]
     reference = np.eye(3, dtype=np.int8)[truth]
@@ -67,13 +74,27 @@ def tones(n: int, seed: int = 0, *, masks: bool = True, longest: int = 16_000, d
 
 def subset(clips: Labelled, places) -> Labelled:
     places = list(places)
-    return Labelled(len(places), lambda k: clips.waveform(places[k]), clips.n_samples[places], clips.reference[places])
+    return Labelled(
+        len(places),
+        lambda k: clips.waveform(places[k]),
+        clips.n_samples[places],
+        clips.reference[places],
+    )
 
 
 def train(
-    model, folder, *, clips=None, validation=None, classes=CLASSES, exclusive=False, seed=0, options=QUICK, progress=None,
+    model,
+    folder,
+    *,
+    clips=None,
+    validation=None,
+    classes=CLASSES,
+    exclusive=False,
+    seed=0,
+    options=QUICK,
+    progress=None,
     device="cpu",
-):  # fmt: skip
+):
     """Fine-tune on some clips, watching others: the checkpoint."""
     parts = [part for part in (clips or tones(21), validation) if part is not None]
     n, total = parts[0].n, sum(part.n for part in parts)
@@ -84,9 +105,19 @@ def train(
     whole = Clips(waveform, np.concatenate([part.n_samples for part in parts]), "tones")
     reference = np.concatenate([part.reference for part in parts])
     return finetune(
-        ModelSpec(str(model), device=device), whole, reference, np.arange(n), np.arange(n, total), classes=classes,
-        exclusive=exclusive, seed=seed, options=options, folder=folder, ranks=Ranks(device), progress=progress or Progress(),
-    )  # fmt: skip
+        ModelSpec(str(model), device=device),
+        whole,
+        reference,
+        np.arange(n),
+        np.arange(n, total),
+        classes=classes,
+        exclusive=exclusive,
+        seed=seed,
+        options=options,
+        folder=folder,
+        ranks=Ranks(device),
+        progress=progress or Progress(),
+    )
 
 
 def predict(checkpoint, labelled, *, exclusive=None, batch_seconds=None) -> np.ndarray:
@@ -121,7 +152,9 @@ def models(tmp_path_factory):
     def of(family: str) -> Path:
         if family not in made:
             wider = "init_std" if family == "whisper" else "initializer_range"
-            made[family] = tiny_models.build(family, tmp_path_factory.mktemp(family), **{wider: 0.1})
+            made[family] = tiny_models.build(
+                family, tmp_path_factory.mktemp(family), **{wider: 0.1}
+            )
         return made[family]
 
     return of
@@ -132,7 +165,9 @@ def learned(models, tmp_path_factory):
     """A checkpoint (group norm in the encoder) that has learned the tones."""
     options = FinetuneOptions(epochs=4, learning_rate=1e-2)
     folder = tmp_path_factory.mktemp("learned")
-    return train(models("wav2vec2-group"), folder, clips=tones(90), validation=tones(15, 1), options=options)
+    return train(
+        models("wav2vec2-group"), folder, clips=tones(90), validation=tones(15, 1), options=options
+    )
 
 
 def test_learns_an_easy_task_with_masked_labels(learned):
@@ -149,31 +184,46 @@ def test_the_checkpoint_is_a_plain_one(learned):
     import torch
     from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
-    model, extractor = AutoModelForAudioClassification.from_pretrained(learned), AutoFeatureExtractor.from_pretrained(learned)
+    model, extractor = (
+        AutoModelForAudioClassification.from_pretrained(learned),
+        AutoFeatureExtractor.from_pretrained(learned),
+    )
     assert model.config.id2label == dict(enumerate(CLASSES))
     assert model.config.label2id == {name: place for place, name in enumerate(CLASSES)}
     assert model.config.problem_type == "multi_label_classification"
     test = tones(5, seed=3)
     with torch.inference_mode():
         alone = [
-            model.eval()(**extractor(test.waveform(i), sampling_rate=16_000, return_tensors="pt")).logits.sigmoid()[0].numpy()
+            model.eval()(**extractor(test.waveform(i), sampling_rate=16_000, return_tensors="pt"))
+            .logits.sigmoid()[0]
+            .numpy()
             for i in range(5)
         ]
     np.testing.assert_allclose(predict(learned, test), alone, atol=1e-6)
-    assert sorted(path.name for path in learned.parent.iterdir() if path.name != ".lock") == ["best", "run.json"]
-    assert not [path for path in learned.parent.rglob("*") if path.suffix in (".bin", ".pt", ".pth", ".pkl")]
+    assert sorted(path.name for path in learned.parent.iterdir() if path.name != ".lock") == [
+        "best",
+        "run.json",
+    ]
+    assert not [
+        path for path in learned.parent.rglob("*") if path.suffix in (".bin", ".pt", ".pth", ".pkl")
+    ]
 
 
 def test_exclusive_classes(models, tmp_path):
     clips = tones(60, masks=False, longest=9_000)
     options = FinetuneOptions(epochs=4, learning_rate=1e-2)
     best = train(models("wav2vec2-layer"), tmp_path, clips=clips, exclusive=True, options=options)
-    assert json.loads((best / "config.json").read_text())["problem_type"] == "single_label_classification"
+    assert (
+        json.loads((best / "config.json").read_text())["problem_type"]
+        == "single_label_classification"
+    )
     found = predict(best, tones(30, seed=2))
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     assert (found.argmax(axis=1) == np.arange(30) % 3).mean() > 0.9
     odds = (p := predict(best, tones(3), exclusive=False).astype(float)) / (1 - p)
-    np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), predict(best, tones(3)), atol=1e-4)
+    np.testing.assert_allclose(
+        odds / odds.sum(axis=1, keepdims=True), predict(best, tones(3)), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("exclusive", [False, True])
@@ -188,10 +238,14 @@ def test_loss_is_the_literal_one(exclusive):
     for row, labels in zip(logits, reference, strict=True):
         known = [k for k in range(5) if labels[k] != -1]
         if exclusive:
-            expected.append(-np.log(np.exp(row[labels == 1][0]) / sum(np.exp(row[k]) for k in known)))
+            expected.append(
+                -np.log(np.exp(row[labels == 1][0]) / sum(np.exp(row[k]) for k in known))
+            )
         else:
             p = 1 / (1 + np.exp(-row))
-            expected.append(-sum(np.log(p[k]) if labels[k] else np.log(1 - p[k]) for k in known) / len(known))
+            expected.append(
+                -sum(np.log(p[k]) if labels[k] else np.log(1 - p[k]) for k in known) / len(known)
+            )
     tensor = torch.tensor(logits, requires_grad=True)
     found = masked_loss(tensor, torch.tensor(reference), exclusive=exclusive)
     np.testing.assert_allclose(found.detach(), expected, rtol=1e-12)
@@ -211,12 +265,19 @@ def test_a_class_without_a_positive_training_clip_is_never_guessed(models, tmp_p
 @pytest.mark.parametrize("family", tiny_models.FAMILIES)
 def test_batches_change_no_value(family, models, tmp_path):
     """Of any family, after a single step of training."""
-    best = train(models(family), tmp_path, clips=tones(4, longest=8_000), options=FinetuneOptions(epochs=1, learning_rate=1e-2))
+    best = train(
+        models(family),
+        tmp_path,
+        clips=tones(4, longest=8_000),
+        options=FinetuneOptions(epochs=1, learning_rate=1e-2),
+    )
     test = tones(5, seed=4, longest=12_000)
     alone = np.concatenate([predict(best, subset(test, [i])) for i in range(5)])
     assert alone.std(axis=0).max() > 5e-4
     for batch_seconds in (1.6, 100.0):
-        np.testing.assert_allclose(predict(best, test, batch_seconds=batch_seconds), alone, atol=1e-6)
+        np.testing.assert_allclose(
+            predict(best, test, batch_seconds=batch_seconds), alone, atol=1e-6
+        )
 
 
 def test_clips_longer_than_the_window_are_not_cut(models, tmp_path):
@@ -237,9 +298,13 @@ def test_clips_longer_than_the_window_are_not_cut(models, tmp_path):
 
 def test_early_stopping_keeps_the_best_epoch(models, tmp_path):
     against = tones(9, 1)  # right labels in training, wrong ones here: the loss rises
-    against.reference[:] = np.where(against.reference == -1, -1, np.roll(np.eye(3, dtype=np.int8)[np.arange(9) % 3], 1, axis=1))
+    against.reference[:] = np.where(
+        against.reference == -1, -1, np.roll(np.eye(3, dtype=np.int8)[np.arange(9) % 3], 1, axis=1)
+    )
     options = FinetuneOptions(epochs=9, patience=2, learning_rate=1e-2)
-    best = train(models("wav2vec2-layer"), tmp_path, clips=tones(30), validation=against, options=options)
+    best = train(
+        models("wav2vec2-layer"), tmp_path, clips=tones(30), validation=against, options=options
+    )
     kept = json.loads((best / "training.json").read_text())
     losses = [entry["validation_loss"] for entry in kept["history"]]
     assert len(losses) == kept["best_epoch"] + 2 < 9
@@ -247,10 +312,14 @@ def test_early_stopping_keeps_the_best_epoch(models, tmp_path):
     p = predict(best, against).astype(float)
     cross = -np.where(against.reference == 1, np.log(p), np.log(1 - p))
     annotated = against.reference != -1
-    assert np.mean((cross * annotated).sum(axis=1) / annotated.sum(axis=1)) == pytest.approx(min(losses), abs=1e-5)
+    assert np.mean((cross * annotated).sum(axis=1) / annotated.sum(axis=1)) == pytest.approx(
+        min(losses), abs=1e-5
+    )
 
 
-def test_without_validation_the_last_epoch_is_kept_and_a_finished_folder_is_left_alone(models, tmp_path):
+def test_without_validation_the_last_epoch_is_kept_and_a_finished_folder_is_left_alone(
+    models, tmp_path
+):
     best = train(models("wav2vec2-layer"), tmp_path)
     kept = json.loads((best / "training.json").read_text())
     assert (kept["best_epoch"], kept["chosen_by"]) == (2, "last epoch: no validation clips")
@@ -260,12 +329,17 @@ def test_without_validation_the_last_epoch_is_kept_and_a_finished_folder_is_left
     silent = Labelled(21, lambda i: pytest.fail("read again"), clips.n_samples, clips.reference)
     assert train(models("wav2vec2-layer"), tmp_path, clips=silent) == best
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-    with pytest.raises(SettingError, match="holds another run, with another seed: choose another folder"):
+    with pytest.raises(
+        SettingError, match="holds another run, with another seed: choose another folder"
+    ):
         train(models("wav2vec2-layer"), tmp_path, seed=1)
 
 
 def test_same_seed_same_bytes_other_seed_other_bytes(models, tmp_path):
-    made = [train(models("wav2vec2-layer"), tmp_path / str(k), seed=seed) for k, seed in enumerate((0, 0, 1))]
+    made = [
+        train(models("wav2vec2-layer"), tmp_path / str(k), seed=seed)
+        for k, seed in enumerate((0, 0, 1))
+    ]
     assert weights(made[0]) == weights(made[1]) != weights(made[2])
 
 
@@ -276,12 +350,16 @@ def worker(*arguments: str, launcher: tuple[str, ...] = ()) -> list[str]:
 def started(command: list[str]) -> subprocess.Popen:
     root = str(Path(__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": root, "TOKENIZERS_PARALLELISM": "false"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def test_killed_and_run_again_is_bit_identical(models, tmp_path):
     options = FinetuneOptions(epochs=4, learning_rate=1e-3)
-    whole = train(models("wav2vec2-group"), tmp_path / "whole", validation=tones(6, 1), options=options)
+    whole = train(
+        models("wav2vec2-group"), tmp_path / "whole", validation=tones(6, 1), options=options
+    )
     killed = tmp_path / "killed"
     process = started(worker("slow", models("wav2vec2-group"), killed))
     try:
@@ -299,12 +377,17 @@ def test_killed_and_run_again_is_bit_identical(models, tmp_path):
     assert not (killed / "best").exists()
     (killed / ".state-0003.half").mkdir()
     heard = Heard()
-    resumed = train(models("wav2vec2-group"), killed, validation=tones(6, 1), options=options, progress=heard)
+    resumed = train(
+        models("wav2vec2-group"), killed, validation=tones(6, 1), options=options, progress=heard
+    )
     assert "going on after epoch 2" in heard.lines[0] or "going on after epoch 3" in heard.lines[0]
     assert weights(resumed) == weights(whole)
     assert (resumed / "training.json").read_text() == (whole / "training.json").read_text()
     assert predict(resumed, tones(6, 2)).tobytes() == predict(whole, tones(6, 2)).tobytes()
-    assert sorted(path.name for path in killed.iterdir() if path.name != ".lock") == ["best", "run.json"]
+    assert sorted(path.name for path in killed.iterdir() if path.name != ".lock") == [
+        "best",
+        "run.json",
+    ]
 
 
 def test_states_are_not_pickled_and_errors_leave_a_state_to_go_on_from(models, tmp_path):
@@ -318,15 +401,23 @@ def test_states_are_not_pickled_and_errors_leave_a_state_to_go_on_from(models, t
     broken = Labelled(21, waveform, clips.n_samples, clips.reference)
     with pytest.raises(RuntimeError, match="the disk is gone"):
         train(models("wav2vec2-layer"), tmp_path / "a", clips=broken)
-    suffixes = {path.suffix for path in (tmp_path / "a").rglob("*") if path.is_file() and path.name != ".lock"}
+    suffixes = {
+        path.suffix
+        for path in (tmp_path / "a").rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
     assert suffixes == {".json", ".safetensors", ""}  # SHA256SUMS has none
-    assert weights(train(models("wav2vec2-layer"), tmp_path / "a")) == weights(train(models("wav2vec2-layer"), tmp_path / "b"))
+    assert weights(train(models("wav2vec2-layer"), tmp_path / "a")) == weights(
+        train(models("wav2vec2-layer"), tmp_path / "b")
+    )
 
 
 def test_two_processes_compute_what_one_does(models, tmp_path):
-    """Dropout, layer drop and SpecAugment on; batches of 5 over 21 clips, so one step has a single clip.
+    """Dropout, layer drop and SpecAugment on; batches of 5 over 21 clips, so one step has a single
+    clip.
 
-    Attention ignores the bias of its keys: their gradient is rounding alone, which AdamW blows up to the learning rate.
+    Attention ignores the bias of its keys: their gradient is rounding alone, which AdamW blows up
+    to the learning rate.
     """
     from safetensors.numpy import load_file
 
@@ -334,28 +425,50 @@ def test_two_processes_compute_what_one_does(models, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # not `accelerate launch --num_processes 2 --cpu`: without MPI that starts one process, and says nothing
+    # not `accelerate launch --num_processes 2 --cpu`: without MPI that starts one process, and says
+    # nothing
     launcher = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port))
     sources = [models(family) for family in families]
     process = started(worker("both", tmp_path, *sources, launcher=launcher))
     output, _ = process.communicate(timeout=HANGS_S)
     assert process.returncode == 0, output
-    assert {path.name: path.read_text() for path in tmp_path.glob("of 2-*")} == {"of 2-0": "", "of 2-1": ""}  # threads left
+    # threads left
+    assert {path.name: path.read_text() for path in tmp_path.glob("of 2-*")} == {
+        "of 2-0": "",
+        "of 2-1": "",
+    }
     for source in sources:
         two, one = tmp_path / source.name / "best", both(source, tmp_path / "one" / source.name)
-        start, a, b = load_file(source / "model.safetensors"), *(load_file(f / "model.safetensors") for f in (one, two))
+        start, a, b = (
+            load_file(source / "model.safetensors"),
+            *(load_file(f / "model.safetensors") for f in (one, two)),
+        )
         differences = {name: np.abs(a[name] - b[name]).max() for name in a}
-        assert {name: d for name, d in differences.items() if d > 1e-5 and not name.endswith(("k_proj.bias", "key.bias"))} == {}
+        assert {
+            name: d
+            for name, d in differences.items()
+            if d > 1e-5 and not name.endswith(("k_proj.bias", "key.bias"))
+        } == {}
         assert max(differences.values()) < 1e-3
         np.testing.assert_allclose(predict(two, tones(4, 2)), predict(one, tones(4, 2)), atol=1e-5)
-        assert max(np.abs(a[name] - start[name.split(".", 1)[1]]).max() for name in a if name.split(".", 1)[1] in start) > 1e-3
+        assert (
+            max(
+                np.abs(a[name] - start[name.split(".", 1)[1]]).max()
+                for name in a
+                if name.split(".", 1)[1] in start
+            )
+            > 1e-3
+        )
         for x, y in zip(history(one), history(two), strict=True):
             assert x == pytest.approx(y, abs=1e-5)
 
 
 def test_loss_that_is_not_finite(models, tmp_path):
     source = tiny_models.overflowing(models("wav2vec2-layer"), tmp_path / "source")
-    with pytest.raises(SettingError, match=r"training loss is not finite in epoch 1, step \d: try a lower learning rate"):
+    with pytest.raises(
+        SettingError,
+        match=r"training loss is not finite in epoch 1, step \d: try a lower learning rate",
+    ):
         train(source, tmp_path / "run", options=FinetuneOptions(epochs=2))
     assert not list((tmp_path / "run").glob("state-*"))
 
@@ -369,7 +482,8 @@ def test_an_optimizer_that_does_not_fit_ends_in_a_line_with_advice(models, tmp_p
 
     monkeypatch.setattr(torch.optim.AdamW, "step", full)
     with pytest.raises(
-        SettingError, match=r"step 1: the optimizer does not fit into the memory of cpu: .*--lora-rank"
+        SettingError,
+        match=r"step 1: the optimizer does not fit into the memory of cpu: .*--lora-rank",
     ) as caught:
         train(models("ast"), tmp_path / "full")
     assert "\n" not in str(caught.value)
@@ -386,7 +500,9 @@ def test_a_model_that_does_not_fit_is_told_in_a_line(models, tmp_path, monkeypat
         lambda: encoder.load(ModelSpec(str(models("ast")), device="cpu")),
         lambda: train(models("ast"), tmp_path / "full"),
     ):
-        with pytest.raises(ModelError, match=r"expected room in the memory of cpu, found: CUDA out of memory$"):
+        with pytest.raises(
+            ModelError, match=r"expected room in the memory of cpu, found: CUDA out of memory$"
+        ):
             load()
 
 
@@ -410,7 +526,9 @@ def test_out_of_memory_halves_the_batch_and_goes_on(models, tmp_path, monkeypatc
     whole = train(still, tmp_path / "whole", validation=tones(6, 1), options=quiet)
     monkeypatch.setattr(Classifier, "logits", small)
     heard = Heard()
-    halved = train(still, tmp_path / "halved", validation=tones(6, 1), options=quiet, progress=heard)
+    halved = train(
+        still, tmp_path / "halved", validation=tones(6, 1), options=quiet, progress=heard
+    )
     said = [line for line in heard.lines if "out of memory" in line]
     assert [line for line in said if "going on with 4 clips at once" in line]
     assert [line for line in said if "going on with 2 clips at once" in line]
@@ -421,7 +539,9 @@ def test_out_of_memory_halves_the_batch_and_goes_on(models, tmp_path, monkeypatc
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Classifier, "logits", none)
-    with pytest.raises(SettingError, match="epoch 1, step 1: not even one clip fits into the memory of cpu"):
+    with pytest.raises(
+        SettingError, match="epoch 1, step 1: not even one clip fits into the memory of cpu"
+    ):
         train(still, tmp_path / "none", options=quiet)
 
 
@@ -450,9 +570,13 @@ def test_frozen_feature_encoder_and_lora(models, tmp_path):
 
     def changed(best):
         after = load_file(best / "model.safetensors")
-        return {name for name in before if not np.array_equal(before[name], after[f"wav2vec2.{name}"])}
+        return {
+            name for name in before if not np.array_equal(before[name], after[f"wav2vec2.{name}"])
+        }
 
-    frozen = train(source, tmp_path / "frozen", options=FinetuneOptions(epochs=1, freeze_feature_encoder=True))
+    frozen = train(
+        source, tmp_path / "frozen", options=FinetuneOptions(epochs=1, freeze_feature_encoder=True)
+    )
     assert changed(frozen)
     assert not any(name.startswith("feature_extractor") for name in changed(frozen))
     with pytest.raises(SettingError, match="no convolutional feature encoder to freeze"):
@@ -460,21 +584,34 @@ def test_frozen_feature_encoder_and_lora(models, tmp_path):
     pytest.importorskip("peft")
     options = FinetuneOptions(epochs=2, lora_rank=2, learning_rate=1e-2)
     low = train(source, tmp_path / "lora", options=options, validation=tones(6, 1))
-    assert type(AutoModelForAudioClassification.from_pretrained(low)).__name__ == "Wav2Vec2ForSequenceClassification"
+    assert (
+        type(AutoModelForAudioClassification.from_pretrained(low)).__name__
+        == "Wav2Vec2ForSequenceClassification"
+    )
     assert changed(low)
-    assert not any("conv" in name or "norm" in name or name.endswith("bias") for name in changed(low))
+    assert not any(
+        "conv" in name or "norm" in name or name.endswith("bias") for name in changed(low)
+    )
 
 
 def test_spec_augment_belongs_to_the_clip(models):
     """A clip's masks do not depend on its batch; evaluation has none."""
-    source = tiny_models.build("wav2vec2-layer", models("wav2vec2-layer").parent / "augmented", n_labels=3, mask_time_prob=0.5)
+    source = tiny_models.build(
+        "wav2vec2-layer",
+        models("wav2vec2-layer").parent / "augmented",
+        n_labels=3,
+        mask_time_prob=0.5,
+    )
     classifier = Classifier(ModelSpec(str(source), device="cpu"))
     body = classifier.model.wav2vec2
     import torch
 
     def now(lengths, seeds):
         features = [classifier.intake.features(np.ones(length, np.float32)) for length in lengths]
-        classifier.intake.now, classifier.spec_augment.seeds = classifier.intake.batch(features), seeds
+        classifier.intake.now, classifier.spec_augment.seeds = (
+            classifier.intake.batch(features),
+            seeds,
+        )
 
     now([16_000, 12_000], [(0, 1, 0, 0), (0, 1, 1, 0)])
     hidden = torch.ones(2, 49, 16)
@@ -494,10 +631,16 @@ def test_plan_takes_each_clip_once_and_similar_lengths_together():
     assert sorted(np.concatenate(plan).tolist()) == list(range(1001))
     assert max(map(len, plan)) == 8
     assert len(plan) == 126
-    filled = sum(n_samples[ids].sum() for ids in plan) / sum(n_samples[ids].max() * len(ids) for ids in plan)
+    filled = sum(n_samples[ids].sum() for ids in plan) / sum(
+        n_samples[ids].max() * len(ids) for ids in plan
+    )
     assert filled > 0.85
-    assert [ids.tolist() for ids in training.plan(n_samples, 8, 0, 1)] == [ids.tolist() for ids in plan]
-    assert [ids.tolist() for ids in training.plan(n_samples, 8, 0, 2)] != [ids.tolist() for ids in plan]
+    assert [ids.tolist() for ids in training.plan(n_samples, 8, 0, 1)] == [
+        ids.tolist() for ids in plan
+    ]
+    assert [ids.tolist() for ids in training.plan(n_samples, 8, 0, 2)] != [
+        ids.tolist() for ids in plan
+    ]
     buckets = {intakes.bucket(n) for n in range(8_000, 480_000, 100)}
     assert len(buckets) < 50
     assert all(n <= intakes.bucket(n) <= 1.1 * n for n in range(400, 50_000, 7))
@@ -511,30 +654,47 @@ def test_what_cannot_be_done_is_said_in_a_line(models, tmp_path):
     (tmp_path / "text" / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match="text"):
         train(tmp_path / "text", tmp_path / "b")
-    with pytest.raises(ModelError, match=r"expected a head that was trained in .*, found none for (projector|classifier)"):
+    with pytest.raises(
+        ModelError,
+        match=r"expected a head that was trained in .*, found none for (projector|classifier)",
+    ):
         predict(source, clips)
     with pytest.raises(SettingError, match="no training clips"):
         train(source, tmp_path / "c", clips=subset(clips, []))
     with pytest.raises(SettingError, match="expected a reference over 2 classes, found 3"):
         train(source, tmp_path / "d", clips=clips, classes=("a", "b"))
     nothing = Labelled(6, clips.waveform, clips.n_samples, np.full((6, 3), -1, np.int8))
-    with pytest.raises(SettingError, match=r"training clip 0: expected an annotated class, found none \(6 such clips\)"):
+    with pytest.raises(
+        SettingError,
+        match=r"training clip 0: expected an annotated class, found none \(6 such clips\)",
+    ):
         train(source, tmp_path / "e", clips=nothing)
     with pytest.raises(SettingError, match="device 'abacus' cannot be used"):
         train(source, tmp_path / "f", device="abacus")
-    with pytest.raises(SettingError, match="epochs: expected a whole number from 1 to 10000, found 0"):
+    with pytest.raises(
+        SettingError, match="epochs: expected a whole number from 1 to 10000, found 0"
+    ):
         train(source, tmp_path / "g", options=FinetuneOptions(epochs=0))
 
 
 def test_importing_it_loads_nothing_heavy():
-    code = "import sys, bimotion.models.finetune; print(*{'torch', 'transformers', 'accelerate', 'peft'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+    code = (
+        "import sys, bimotion.models.finetune; print(*{'torch', 'transformers', 'accelerate', "
+        "'peft'} & set(sys.modules))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == ""
+    )
 
 
 def both(source: Path, folder: Path) -> Path:
     """What one process and two must agree on."""
     options = FinetuneOptions(epochs=3, batch_size=5, learning_rate=1e-3)
-    return train(source, folder, validation=tones(60, 1), options=options)  # some batches: a share for each
+    # some batches: a share for each
+    return train(source, folder, validation=tones(60, 1), options=options)
 
 
 if __name__ == "__main__":

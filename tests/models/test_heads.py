@@ -13,7 +13,11 @@ from bimotion.models import heads
 from bimotion.models.baselines import BASELINES
 from bimotion.models.heads import Head, LogisticHead, MajorityHead, RandomHead
 
-HEADS = [kind for kind in vars(heads).values() if inspect.isclass(kind) and hasattr(kind, "fit") and kind is not Head]
+HEADS = [
+    kind
+    for kind in vars(heads).values()
+    if inspect.isclass(kind) and hasattr(kind, "fit") and kind is not Head
+]
 LEARNING = [kind for kind in HEADS if kind is not RandomHead]
 every_head = pytest.mark.parametrize("kind", HEADS)
 learning_head = pytest.mark.parametrize("kind", LEARNING)
@@ -32,9 +36,12 @@ def exclusive_case(n=90, n_classes=3, seed=0):
 
 
 def masked_case(n=90, seed=0):
-    """Two corpora of five classes: the first annotates 0 to 2, the second 2 to 4; several or no positives a row."""
+    """Two corpora of five classes: the first annotates 0 to 2, the second 2 to 4; several or no
+    positives a row."""
     features = features_of(n, seed=seed)
-    reference = (features @ features_of(4, 5, seed + 1) + 0.5 * features_of(n, 5, seed + 2) > 0.3).astype(np.int8)
+    reference = (
+        features @ features_of(4, 5, seed + 1) + 0.5 * features_of(n, 5, seed + 2) > 0.3
+    ).astype(np.int8)
     first = np.arange(n) % 2 == 0
     reference[np.ix_(first, [3, 4])] = -1
     reference[np.ix_(~first, [0, 1])] = -1
@@ -61,7 +68,9 @@ def test_contract_covers_all_heads():
 @pytest.mark.parametrize("n_test", [1, 7])
 def test_probabilities_of_the_right_shape(kind, exclusive, n_test):
     features, reference = case_of(exclusive)
-    probabilities = fitted(kind, features, reference, exclusive).predict(features_of(n_test, seed=9))
+    probabilities = fitted(kind, features, reference, exclusive).predict(
+        features_of(n_test, seed=9)
+    )
     assert probabilities.shape == (n_test, reference.shape[1])
     assert probabilities.dtype == np.float64
     assert np.isfinite(probabilities).all()
@@ -75,7 +84,10 @@ def test_probabilities_of_the_right_shape(kind, exclusive, n_test):
 @both_tasks
 def test_no_clips_no_probabilities(kind, exclusive):
     features, reference = case_of(exclusive)
-    assert fitted(kind, features, reference, exclusive).predict(features[:0]).shape == (0, reference.shape[1])
+    assert fitted(kind, features, reference, exclusive).predict(features[:0]).shape == (
+        0,
+        reference.shape[1],
+    )
 
 
 @every_head
@@ -89,9 +101,14 @@ def test_same_seed_same_probabilities(kind, exclusive):
 
 def test_random_head_depends_on_the_seed_and_on_nothing_that_it_was_shown():
     features, reference = exclusive_case()
-    of_seed = [fitted(RandomHead, features, reference, True, seed=seed).predict(features) for seed in (0, 1)]
+    of_seed = [
+        fitted(RandomHead, features, reference, True, seed=seed).predict(features)
+        for seed in (0, 1)
+    ]
     assert (of_seed[0] != of_seed[1]).all()
-    assert (fitted(RandomHead, features + 1, 1 - reference, True).predict(-features) == of_seed[0]).all()
+    assert (
+        fitted(RandomHead, features + 1, 1 - reference, True).predict(-features) == of_seed[0]
+    ).all()
     assert 0.4 < of_seed[0].mean() < 0.6
 
 
@@ -102,7 +119,9 @@ def test_training_leaves_its_data_alone_and_forgets_the_last_time(kind, exclusiv
     kept = features.copy(), reference.copy()
     used = fitted(kind, *case_of(not exclusive), not exclusive)
     used.fit(features, reference, exclusive=exclusive, seed=0)
-    assert (used.predict(features) == fitted(kind, features, reference, exclusive).predict(features)).all()
+    assert (
+        used.predict(features) == fitted(kind, features, reference, exclusive).predict(features)
+    ).all()
     assert (features == kept[0]).all()
     assert (reference == kept[1]).all()
 
@@ -112,7 +131,9 @@ def test_training_leaves_its_data_alone_and_forgets_the_last_time(kind, exclusiv
 def test_order_of_training_clips_is_irrelevant(kind, exclusive):
     features, reference = case_of(exclusive)
     order = np.random.default_rng(5).permutation(len(features))
-    straight, turned = (fitted(kind, features[o], reference[o], exclusive) for o in (slice(None), order))
+    straight, turned = (
+        fitted(kind, features[o], reference[o], exclusive) for o in (slice(None), order)
+    )
     assert np.abs(straight.predict(features) - turned.predict(features)).max() < 1e-6
 
 
@@ -127,12 +148,15 @@ def test_a_clip_is_predicted_alike_alone_and_in_a_batch(kind, exclusive):
 
 @every_head
 def test_clips_that_do_not_annotate_a_class_have_no_say_in_it(kind):
-    """What the second corpus marks among its own classes changes nothing in the classes that it does not annotate."""
+    """What the second corpus marks among its own classes changes nothing in the classes that it
+    does not annotate."""
     features, reference = masked_case()
     second = reference[:, 0] == -1
     changed = reference.copy()
     changed[np.ix_(second, [2, 3, 4])] = 1 - reference[np.ix_(second, [2, 3, 4])]
-    before, after = (fitted(kind, features, which, False).predict(features) for which in (reference, changed))
+    before, after = (
+        fitted(kind, features, which, False).predict(features) for which in (reference, changed)
+    )
     assert (before[:, :2] == after[:, :2]).all()
     if kind is not RandomHead:
         assert (before[:, 2:] != after[:, 2:]).any()
@@ -160,7 +184,9 @@ def test_class_that_no_clip_annotates_gets_nothing(kind):
 @learning_head
 def test_exclusive_rows_sum_to_one(kind):
     features, reference = exclusive_case()
-    assert fitted(kind, features, reference, True).predict(features).sum(axis=1) == pytest.approx(1.0, abs=1e-12)
+    assert fitted(kind, features, reference, True).predict(features).sum(axis=1) == pytest.approx(
+        1.0, abs=1e-12
+    )
 
 
 @learning_head
@@ -168,38 +194,52 @@ def test_training_on_a_single_class(kind):
     features = features_of(8)
     reference = np.tile(np.array([0, 1, 0], np.int8), (8, 1))
     for exclusive in (True, False):
-        assert (fitted(kind, features, reference, exclusive).predict(features) == [0.0, 1.0, 0.0]).all()
+        assert (
+            fitted(kind, features, reference, exclusive).predict(features) == [0.0, 1.0, 0.0]
+        ).all()
 
 
 @learning_head
 @both_tasks
 def test_training_on_a_single_clip(kind, exclusive):
-    probabilities = fitted(kind, features_of(1), np.array([[0, 1]], np.int8), exclusive).predict(features_of(3, seed=1))
+    probabilities = fitted(kind, features_of(1), np.array([[0, 1]], np.int8), exclusive).predict(
+        features_of(3, seed=1)
+    )
     assert (probabilities == [0.0, 1.0]).all()
 
 
 def test_majority_head_by_hand():
     reference = np.array([[1, 0, -1], [1, 0, 1], [0, 1, 0], [1, -1, -1]], np.int8)
     head = fitted(MajorityHead, np.zeros((4, 1)), reference, False)
-    assert head.predict(features_of(2)) == pytest.approx(np.array([[3 / 4, 1 / 3, 1 / 2]] * 2), abs=1e-15)
+    assert head.predict(features_of(2)) == pytest.approx(
+        np.array([[3 / 4, 1 / 3, 1 / 2]] * 2), abs=1e-15
+    )
 
 
 def test_majority_head_says_the_most_frequent_class():
     reference = np.eye(3, dtype=np.int8)[[2, 0, 2, 1, 2, 0]]
-    assert (fitted(MajorityHead, np.zeros((6, 1)), reference, True).predict(features_of(5)).argmax(axis=1) == 2).all()
+    assert (
+        fitted(MajorityHead, np.zeros((6, 1)), reference, True)
+        .predict(features_of(5))
+        .argmax(axis=1)
+        == 2
+    ).all()
 
 
 def test_logistic_head_separates_what_is_separable():
     centres = 6 * np.eye(3, 4)
     train, test = np.repeat([0, 1, 2], 30), np.repeat([2, 0, 1], 20)
-    head = fitted(LogisticHead, centres[train] + features_of(90), np.eye(3, dtype=np.int8)[train], True)
+    head = fitted(
+        LogisticHead, centres[train] + features_of(90), np.eye(3, dtype=np.int8)[train], True
+    )
     assert (head.predict(centres[test] + features_of(60, seed=7)).argmax(axis=1) == test).all()
 
 
 def test_logistic_head_separates_several_labels_at_once():
     features = features_of(600)
     reference = (features[:, :3] > 0).astype(np.int8)
-    reference[::3, 1] = reference[1::2, 2] = -1  # a third and a half of the clips say nothing of classes 1 and 2
+    # a third and a half of the clips say nothing of classes 1 and 2
+    reference[::3, 1] = reference[1::2, 2] = -1
     said = fitted(LogisticHead, features, reference, False).predict(features_of(200, seed=8)) > 0.5
     assert (said == (features_of(200, seed=8)[:, :3] > 0)).mean(axis=0).min() > 0.95
 
@@ -221,13 +261,16 @@ def test_exclusive_logistic_head_puts_classes_in_their_columns():
     features, pair = exclusive_case(n_classes=2)
     reference = np.zeros((len(pair), 5), np.int8)
     reference[:, [1, 3]] = pair
-    narrow, wide = (fitted(LogisticHead, features, which, True).predict(features) for which in (pair, reference))
+    narrow, wide = (
+        fitted(LogisticHead, features, which, True).predict(features) for which in (pair, reference)
+    )
     assert (wide[:, [1, 3]] == narrow).all()
     assert (wide[:, [0, 2, 4]] == 0).all()
 
 
 def test_each_clip_weighs_the_same_over_its_annotated_classes():
-    """A clip with one annotated class counts as two of clips with two: the same as standing twice in the data."""
+    """A clip with one annotated class counts as two of clips with two: the same as standing twice
+    in the data."""
     features = features_of(80).astype(np.float64)
     reference = (features[:, :2] + 0.8 * features_of(80, 2, seed=4) > 0).astype(np.int8)
     reference[:30, 1] = -1  # 30 clips annotate class 0 only, 50 both
@@ -235,7 +278,9 @@ def test_each_clip_weighs_the_same_over_its_annotated_classes():
 
     scaled = StandardScaler().fit_transform(features)
     twice = np.concatenate([np.arange(80), np.arange(30)])
-    oracle = LogisticRegression(C=0.1 * 80 / 110, max_iter=1000, tol=1e-8).fit(scaled[twice], reference[twice, 0])
+    oracle = LogisticRegression(C=0.1 * 80 / 110, max_iter=1000, tol=1e-8).fit(
+        scaled[twice], reference[twice, 0]
+    )
     plain = LogisticRegression(C=0.1, max_iter=1000, tol=1e-8).fit(scaled, reference[:, 0])
     assert np.abs(found - oracle.predict_proba(scaled)[:, 1]).max() < 1e-4
     assert np.abs(found - plain.predict_proba(scaled)[:, 1]).max() > 1e-2
@@ -246,13 +291,16 @@ def test_each_clip_weighs_the_same_over_its_annotated_classes():
 def test_constant_feature_changes_nothing(exclusive, value):
     features, reference = case_of(exclusive)
     with_constant = np.column_stack([features.astype(np.float64), np.full(len(features), value)])
-    plain = fitted(LogisticHead, features.astype(np.float64), reference, exclusive).predict(features)
+    plain = fitted(LogisticHead, features.astype(np.float64), reference, exclusive).predict(
+        features
+    )
     head = fitted(LogisticHead, with_constant, reference, exclusive)
     assert np.abs(head.predict(with_constant) - plain).max() < 1e-6
 
 
 def test_feature_that_is_constant_in_training_cannot_swamp_the_others():
-    """float32, as encoders give it: a clip that differs in such a feature must be predicted about as before."""
+    """float32, as encoders give it: a clip that differs in such a feature must be predicted about
+    as before."""
     features, reference = exclusive_case(n=3001, n_classes=2)
     features[:, 3] = 0.1
     head = fitted(LogisticHead, features, reference, True)

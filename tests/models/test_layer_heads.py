@@ -21,7 +21,10 @@ class Rows:
         return len(self.features)
 
     def rows(self, places: np.ndarray) -> np.ndarray:
-        self.n_read, self.most_at_once = self.n_read + len(places), max(self.most_at_once, len(places))
+        self.n_read, self.most_at_once = (
+            self.n_read + len(places),
+            max(self.most_at_once, len(places)),
+        )
         return self.features[places]
 
     def layer(self, layer: int) -> np.ndarray:
@@ -29,7 +32,8 @@ class Rows:
 
 
 def task(n: int, seed: int, exclusive: bool):
-    """Clips of three classes; layer 1 knows the class, the others are loud noise. Every third may mask class 2."""
+    """Clips of three classes; layer 1 knows the class, the others are loud noise. Every third may
+    mask class 2."""
     generator = np.random.default_rng(seed)
     targets = generator.integers(0, 3, n)
     features = generator.normal(0, 50, (n, N_LAYERS, N_FEATURES)).astype(np.float32)
@@ -46,7 +50,9 @@ def task(n: int, seed: int, exclusive: bool):
 def test_the_layer_that_knows_is_found(kind, exclusive):
     features, reference, _ = task(240, 0, exclusive)
     head = kind()
-    head.fit(features, reference, exclusive=exclusive, seed=0, validation=task(90, 1, exclusive)[:2])
+    head.fit(
+        features, reference, exclusive=exclusive, seed=0, validation=task(90, 1, exclusive)[:2]
+    )
     unseen, _, targets = task(150, 2, exclusive)
     probabilities = head.predict(unseen)
     assert probabilities.shape == (150, 3)
@@ -117,7 +123,12 @@ def test_what_does_not_fit_the_budget_is_read_anew_with_the_same_result(exclusiv
         features, reference, _ = task(210, 0, exclusive)
         validation = task(90, 1, exclusive)[:2] if validated else None
         head.fit(features, reference, exclusive=exclusive, seed=4, validation=validation)
-        found.append((*(part.numpy() for part in (head.weights, head.linear, head.bias)), head.predict(features)))
+        found.append(
+            (
+                *(part.numpy() for part in (head.weights, head.linear, head.bias)),
+                head.predict(features),
+            )
+        )
         read_often = features.n_read > 10 * len(features)
         assert read_often == (budget_bytes == 0)
     for kept, read in zip(*found, strict=True):
@@ -125,7 +136,8 @@ def test_what_does_not_fit_the_budget_is_read_anew_with_the_same_result(exclusiv
 
 
 def test_passes_over_everything_read_blocks(monkeypatch):
-    """Moments, validation and prediction: never more at once than BLOCK_BYTES, and the block's size changes no mean."""
+    """Moments, validation and prediction: never more at once than BLOCK_BYTES, and the block's size
+    changes no mean."""
     features, reference, _ = task(230, 0, True)
     validation = task(170, 1, True)[:2]
     whole = LayersHead()
@@ -148,10 +160,15 @@ def test_log_loss_is_scikit_learns():
     p = generator.dirichlet(np.ones(4), 50)
     targets = generator.integers(0, 4, 50)
     expected = sklearn_log_loss(targets, p, labels=range(4))
-    assert log_loss(p, np.eye(4, dtype=np.int8)[targets], exclusive=True) == pytest.approx(expected, abs=1e-9)
+    assert log_loss(p, np.eye(4, dtype=np.int8)[targets], exclusive=True) == pytest.approx(
+        expected, abs=1e-9
+    )
     reference = generator.integers(-1, 2, (50, 4)).astype(np.int8)
     by_hand = [
-        np.mean([-np.log(q if r == 1 else 1 - q) for q, r in zip(row, marks, strict=True) if r != -1] or [0.0])
+        np.mean(
+            [-np.log(q if r == 1 else 1 - q) for q, r in zip(row, marks, strict=True) if r != -1]
+            or [0.0]
+        )
         for row, marks in zip(p, reference, strict=True)
     ]
     assert log_loss(p, reference, exclusive=False) == pytest.approx(np.mean(by_hand), abs=1e-9)

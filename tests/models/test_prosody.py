@@ -1,4 +1,5 @@
-"""Prosodic functionals: finite on anything, right where the answer is known, moving in the right direction."""
+"""Prosodic functionals: finite on anything, right where the answer is known, moving in the right
+direction."""
 
 import doctest
 import json
@@ -29,7 +30,9 @@ def buzz(hz, seconds=1.0, tilt_db_per_octave=6.0):
     phase = 2 * np.pi * np.cumsum(hz) / SAMPLE_RATE_HZ
     orders = np.arange(1, int(7000 / hz.max()) + 1)
     weights = 10 ** (-tilt_db_per_octave * np.log2(orders) / 20)
-    sound = sum(weight * np.cos(order * phase) for order, weight in zip(orders, weights, strict=True))
+    sound = sum(
+        weight * np.cos(order * phase) for order, weight in zip(orders, weights, strict=True)
+    )
     return (0.3 * sound / np.abs(sound).max()).astype(np.float32)
 
 
@@ -83,7 +86,9 @@ def test_every_number_is_finite_on_hostile_input(waveform):
     result = functionals(waveform.astype(np.float32))
     assert result.shape == (len(FEATURE_NAMES),)
     assert result.dtype == np.float32
-    assert np.isfinite(result).all(), [n for n, v in zip(FEATURE_NAMES, result, strict=True) if not np.isfinite(v)]
+    assert np.isfinite(result).all(), [
+        n for n, v in zip(FEATURE_NAMES, result, strict=True) if not np.isfinite(v)
+    ]
 
 
 def test_mel_bands_and_a_weighting_are_those_of_librosa():
@@ -101,7 +106,9 @@ def test_mel_bands_and_a_weighting_are_those_of_librosa():
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_features_are_those_made_with_librosa(name):
-    np.testing.assert_allclose(functionals(SIGNALS[name]), GOLDEN["features"][name], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        functionals(SIGNALS[name]), GOLDEN["features"][name], rtol=1e-6, atol=1e-6
+    )
 
 
 def test_features_of_real_clips_are_those_made_with_librosa(shared_corpora):
@@ -150,7 +157,21 @@ def test_without_voice_f0_is_the_documented_neutral_value():
 
 def test_a_voicing_lasts_three_frames_at_least():
     mask = np.array([1, 1, 0, 1, 1, 1, 0, 1, 0, 1, 1, 1, 1], dtype=bool)
-    assert prosody._without_short_runs(mask).astype(int).tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1]
+    assert prosody._without_short_runs(mask).astype(int).tolist() == [
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+        1,
+    ]
 
 
 def test_pitch_slopes_are_in_semitones_a_second():
@@ -179,7 +200,9 @@ def test_faster_syllables_raise_the_rates_and_shorten_the_voicings():
 def test_loudness_peaks_are_counted(per_s):
     t = np.arange(2 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
     swells = buzz(200, 2.0) * np.sin(np.pi * per_s * t) ** 2
-    assert features(swells.astype(np.float32))["loudness_peaks_per_s"] == pytest.approx(per_s, abs=0.6)
+    assert features(swells.astype(np.float32))["loudness_peaks_per_s"] == pytest.approx(
+        per_s, abs=0.6
+    )
 
 
 def test_pauses_and_duration_are_measured():
@@ -193,7 +216,10 @@ def test_pauses_and_duration_are_measured():
 
 
 def test_steeper_spectrum_moves_the_balance_to_low_frequencies():
-    bright, dark = features(buzz(150, 1, 3) + 0.01 * noise()), features(buzz(150, 1, 12) + 0.01 * noise())
+    bright, dark = (
+        features(buzz(150, 1, 3) + 0.01 * noise()),
+        features(buzz(150, 1, 12) + 0.01 * noise()),
+    )
     for name in ("alpha_ratio_db", "hammarberg_db", "h1_h2_db", "h1_a3_db"):
         assert dark[f"{name}_mean"] > bright[f"{name}_mean"] + 3, name
     for name in ("centroid_khz", "bandwidth_khz"):
@@ -213,7 +239,9 @@ def test_noise_in_the_voice_lowers_the_harmonics_to_noise_ratio():
 
 def test_swelling_sound_is_louder_where_it_swells():
     ramp = np.linspace(0.05, 1, SAMPLE_RATE_HZ, dtype=np.float32)
-    swelling, fading, steady = (features(buzz(150) * shape) for shape in (ramp, ramp[::-1], np.ones_like(ramp)))
+    swelling, fading, steady = (
+        features(buzz(150) * shape) for shape in (ramp, ramp[::-1], np.ones_like(ramp))
+    )
     assert swelling["loudness_peak_position"] > 0.8 > 0.2 > fading["loudness_peak_position"]
     for name in ("loudness_range", "loudness_std", "level_db_std"):
         assert swelling[name] > 3 * steady[name], name
@@ -236,10 +264,19 @@ def test_no_feature_depends_on_gain():
 
 def test_offset_and_surrounding_digital_silence_do_not_count():
     reference = features(speech())
-    np.testing.assert_allclose(list(features(speech() + 0.2).values()), list(reference.values()), rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(
+        list(features(speech() + 0.2).values()), list(reference.values()), rtol=1e-2, atol=1e-2
+    )
     rim = np.zeros(2 * SAMPLE_RATE_HZ, dtype=np.float32)
     padded = features(np.concatenate([rim, speech(), rim]))
-    for name in ("f0_semitone_mean", "voiced_ratio", "loudness_mean", "level_db_mean", "log_duration", "mfcc1_mean"):
+    for name in (
+        "f0_semitone_mean",
+        "voiced_ratio",
+        "loudness_mean",
+        "level_db_mean",
+        "log_duration",
+        "mfcc1_mean",
+    ):
         assert padded[name] == pytest.approx(reference[name], rel=0.03, abs=0.03), name
 
 
@@ -261,26 +298,41 @@ def test_input_is_not_changed():
 def test_same_bytes_with_any_number_of_threads_in_a_new_process(threads):
     program = (
         "import sys, numpy as np; from bimotion.models.prosody import functionals; "
-        "sys.stdout.write(functionals(np.frombuffer(sys.stdin.buffer.read(), np.float32)).tobytes().hex())"
+        "sys.stdout.write(functionals(np.frombuffer(sys.stdin.buffer.read(), "
+        "np.float32)).tobytes().hex())"
     )
     variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), **dict.fromkeys(variables, threads)}
+    environment = {
+        "PYTHONPATH": ":".join(filter(None, sys.path)),
+        **dict.fromkeys(variables, threads),
+    }
     done = subprocess.run(
-        [sys.executable, "-c", program], input=speech().tobytes(), capture_output=True, check=True, env=environment
+        [sys.executable, "-c", program],
+        input=speech().tobytes(),
+        capture_output=True,
+        check=True,
+        env=environment,
     )
     assert bytes.fromhex(done.stdout.decode()) == functionals(speech()).tobytes()
 
 
-@pytest.mark.parametrize("waveform", [np.zeros((2, 100)), np.array(0.5), np.array([0, np.nan]), np.array([0, np.inf])])
+@pytest.mark.parametrize(
+    "waveform", [np.zeros((2, 100)), np.array(0.5), np.array([0, np.nan]), np.array([0, np.inf])]
+)
 def test_what_is_no_mono_clip_is_refused(waveform):
     with pytest.raises(ValueError, match="expected"):
         functionals(waveform.astype(np.float32))
 
 
 def test_import_loads_numpy_only():
-    program = "import sys, bimotion.models.prosody; print({'scipy', 'pandas', 'torch', 'transformers'} & set(sys.modules))"
+    program = (
+        "import sys, bimotion.models.prosody; print({'scipy', 'pandas', 'torch', 'transformers'} "
+        "& set(sys.modules))"
+    )
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
     assert done.stdout.strip() == "set()"
 
 

@@ -1,6 +1,8 @@
-"""Encoders with real weights on real clips: what tiny random models cannot show. Skipped where either is missing.
+"""Encoders with real weights on real clips: what tiny random models cannot show. Skipped where
+either is missing.
 
-Whisper hears 30 s whatever the clip, so each clip costs about half a second of one core: few clips, each for a reason.
+Whisper hears 30 s whatever the clip, so each clip costs about half a second of one core: few clips,
+each for a reason.
 """
 
 import json
@@ -47,11 +49,17 @@ def test_hidden_states_are_those_of_transformers(name, real_models, speech):
     clip = speech[0][0]
     encoder = load(ModelSpec(str(real_models / name), device="cpu"))
     model = AutoModel.from_pretrained(real_models / name, dtype=torch.float32).eval().encoder
-    made = WhisperFeatureExtractor.from_pretrained(real_models / name)(clip, sampling_rate=16_000, return_tensors="pt")
+    made = WhisperFeatureExtractor.from_pretrained(real_models / name)(
+        clip, sampling_rate=16_000, return_tensors="pt"
+    )
     with torch.no_grad():
         output = model(made["input_features"], output_hidden_states=True)
     n_frames = -(-len(clip) // 320)  # of 20 ms; the rest of the 1500 is silence
-    states = torch.stack([*output.hidden_states[:-1], output.last_hidden_state])[:, 0, :n_frames].double().numpy()
+    states = (
+        torch.stack([*output.hidden_states[:-1], output.last_hidden_state])[:, 0, :n_frames]
+        .double()
+        .numpy()
+    )
     expected = np.concatenate([states.mean(axis=1), states.std(axis=1)], axis=-1)
     assert expected.shape == (encoder.n_layers, encoder.n_features)
     np.testing.assert_allclose(encoder.encode([clip])[0], expected, rtol=1e-4, atol=1e-4)
@@ -69,37 +77,68 @@ def test_a_clip_is_the_same_alone_and_in_a_batch(real_models, speech):
 def test_a_probe_is_above_chance_and_above_prosody(real_models, shared_corpora, tmp_path):
     """Fixed clips, 40 to train on and 40 to test with: 0.48 against 0.27 and chance 1/3.
 
-    A regression check, not evidence that Whisper beats prosody: head and clips were chosen after several were tried on them.
+    A regression check, not evidence that Whisper beats prosody: head and clips were chosen after
+    several were tried on them.
     """
-    options = {"data_dir": shared_corpora, "only": ["csed"], "cells": ["zho_eld"], "protocol": "in-group", "limit": 40,
-               "allow_missing": True, "output": tmp_path, "progress": Progress()}  # fmt: skip
+    options = {
+        "data_dir": shared_corpora,
+        "only": ["csed"],
+        "cells": ["zho_eld"],
+        "protocol": "in-group",
+        "limit": 40,
+        "allow_missing": True,
+        "output": tmp_path,
+        "progress": Progress(),
+    }
     found = {
-        model: next(score.value for score in result.scores if score.metric == "uar" and score.corpus is None)
-        for model, head in ((str(real_models / "whisper-tiny.en"), "logistic"), ("bimotion/prosody", None))
-        for result in [bimotion.evaluate(model, head=head, device="cpu" if head else None, **options)]
+        model: next(
+            score.value for score in result.scores if score.metric == "uar" and score.corpus is None
+        )
+        for model, head in (
+            (str(real_models / "whisper-tiny.en"), "logistic"),
+            ("bimotion/prosody", None),
+        )
+        for result in [
+            bimotion.evaluate(model, head=head, device="cpu" if head else None, **options)
+        ]
     }
     whisper, prosody = found.values()
     assert whisper > 1 / 3 + 0.09
     assert whisper > prosody + 0.09
 
 
-def test_fine_tuning_lowers_the_loss_and_its_checkpoint_gives_the_same_numbers(real_models, speech, tmp_path):
+def test_fine_tuning_lowers_the_loss_and_its_checkpoint_gives_the_same_numbers(
+    real_models, speech, tmp_path
+):
     from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
     clips, reference = clips_in_memory(speech[0]), speech[1]
     best = finetune(
-        ModelSpec(str(real_models / "whisper-tiny.en"), device="cpu"), clips, reference, np.arange(6), np.arange(6, 9),
-        classes=EMOTIONS, exclusive=True, seed=0, folder=tmp_path / "run", ranks=Ranks("cpu"), progress=Progress(),
+        ModelSpec(str(real_models / "whisper-tiny.en"), device="cpu"),
+        clips,
+        reference,
+        np.arange(6),
+        np.arange(6, 9),
+        classes=EMOTIONS,
+        exclusive=True,
+        seed=0,
+        folder=tmp_path / "run",
+        ranks=Ranks("cpu"),
+        progress=Progress(),
         options=FinetuneOptions(epochs=2, batch_size=2, learning_rate=2e-4, patience=2, bf16=False),
-    )  # fmt: skip
+    )
     history = json.loads((best / TRAINING_FILE).read_text())["history"]
     losses = [entry["train_loss"] for entry in history]
     assert losses[-1] < losses[0]
-    probabilities = Classifier(ModelSpec(str(best), device="cpu")).probabilities(clips.take(np.arange(6, 9)))
+    probabilities = Classifier(ModelSpec(str(best), device="cpu")).probabilities(
+        clips.take(np.arange(6, 9))
+    )
     loss = -np.log(probabilities[reference[6:] == 1]).mean()
     assert min(entry["validation_loss"] for entry in history) == pytest.approx(loss, rel=1e-3)
     model = AutoModelForAudioClassification.from_pretrained(best).eval()
-    made = AutoFeatureExtractor.from_pretrained(best)(speech[0][6], sampling_rate=16_000, return_tensors="pt")
+    made = AutoFeatureExtractor.from_pretrained(best)(
+        speech[0][6], sampling_rate=16_000, return_tensors="pt"
+    )
     with torch.no_grad():
         expected = model(made["input_features"]).logits.softmax(dim=-1)[0].numpy()
     np.testing.assert_allclose(probabilities[0], expected, atol=1e-4)

@@ -1,4 +1,5 @@
-"""Weights as people have them: safetensors, pickled, in shards, in half precision, of other frameworks; and what a model is."""
+"""Weights as people have them: safetensors, pickled, in shards, in half precision, of other
+frameworks; and what a model is."""
 
 import json
 import os
@@ -26,7 +27,9 @@ CLIP = [(0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
     """A tiny classifier in safetensors; not to be changed."""
-    return tiny_models.build("wav2vec2-layer", tmp_path_factory.mktemp("plain") / "model", id2label=NAMES)
+    return tiny_models.build(
+        "wav2vec2-layer", tmp_path_factory.mktemp("plain") / "model", id2label=NAMES
+    )
 
 
 @pytest.fixture
@@ -38,7 +41,8 @@ def pickled(folder: Path, dtype=None) -> Path:
     """The folder with its weights as pytorch_model.bin instead."""
     tensors = load_file(folder / "model.safetensors")
     torch.save(
-        {name: tensor if dtype is None else tensor.to(dtype) for name, tensor in tensors.items()}, folder / "pytorch_model.bin"
+        {name: tensor if dtype is None else tensor.to(dtype) for name, tensor in tensors.items()},
+        folder / "pytorch_model.bin",
     )
     (folder / "model.safetensors").unlink()
     return folder
@@ -52,7 +56,11 @@ def sharded(folder: Path, form: str, *, rename=lambda name: name) -> Path:
     places = {}
     for number in (1, 2):
         name = f"{stem}-{number:05}-of-00002.{end}"
-        part = {key: tensor for place, (key, tensor) in enumerate(sorted(tensors.items())) if place % 2 == number - 1}
+        part = {
+            key: tensor
+            for place, (key, tensor) in enumerate(sorted(tensors.items()))
+            if place % 2 == number - 1
+        }
         if form == "safetensors":
             save_file(part, folder / name, metadata={"format": "pt"})
         else:
@@ -95,7 +103,12 @@ def test_weights_of_every_form_give_the_same_features(name, make, form, plain, c
     classifier = Classifier(spec(folder))
     assert classifier.weights_format == form
     if form == "pytorch":
-        refused(folder, "expected weights as safetensors", "--require-safetensors", require_safetensors=True)
+        refused(
+            folder,
+            "expected weights as safetensors",
+            "--require-safetensors",
+            require_safetensors=True,
+        )
     else:
         assert (features(folder, require_safetensors=True) == features(plain)).all()
 
@@ -103,7 +116,9 @@ def test_weights_of_every_form_give_the_same_features(name, make, form, plain, c
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_read_as_single(dtype, plain, copy):
     safe = copy("safe")
-    tensors = {name: tensor.to(dtype) for name, tensor in load_file(safe / "model.safetensors").items()}
+    tensors = {
+        name: tensor.to(dtype) for name, tensor in load_file(safe / "model.safetensors").items()
+    }
     save_file(tensors, safe / "model.safetensors", metadata={"format": "pt"})
     found = features(safe)
     assert found.dtype == np.float32
@@ -176,7 +191,12 @@ def test_pickled_weights_that_are_cut_short_are_told(legacy, copy):
     if legacy:
         torch.save(torch.load(path, weights_only=True), path, _use_new_zipfile_serialization=False)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    refused(folder, "expected" if legacy else "pytorch_model.bin: expected weights, found a file that is cut short")
+    refused(
+        folder,
+        "expected"
+        if legacy
+        else "pytorch_model.bin: expected weights, found a file that is cut short",
+    )
     path.write_bytes(bytes(1000))
     refused(folder, "pytorch_model.bin: expected weights, found neither a zip nor a pickle")
 
@@ -189,7 +209,15 @@ def test_an_index_names_no_files_elsewhere(form, rename, copy):
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", "{}", '{"weight_map": {}}', '{"weight_map": {"a": 1}}', "{" * 5000, '{"weight_map": {"a": "b.bin"}}']
+    "content",
+    [
+        "[]",
+        "{}",
+        '{"weight_map": {}}',
+        '{"weight_map": {"a": 1}}',
+        "{" * 5000,
+        '{"weight_map": {"a": "b.bin"}}',
+    ],
 )
 def test_an_index_that_is_none_is_one_line(content, copy):
     folder = sharded(copy(), "pytorch")
@@ -201,9 +229,13 @@ def test_weights_that_a_configuration_names_lie_beside_it(plain, copy):
     folder = copy()
     (folder / "model.safetensors").rename(folder / "mine.safetensors")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (folder / "config.json").write_text(json.dumps(config | {"transformers_weights": "mine.safetensors"}), encoding="utf-8")
+    (folder / "config.json").write_text(
+        json.dumps(config | {"transformers_weights": "mine.safetensors"}), encoding="utf-8"
+    )
     assert (features(folder) == features(plain)).all()
-    (folder / "config.json").write_text(json.dumps(config | {"transformers_weights": "../mine.safetensors"}), encoding="utf-8")
+    (folder / "config.json").write_text(
+        json.dumps(config | {"transformers_weights": "../mine.safetensors"}), encoding="utf-8"
+    )
     refused(folder, "transformers_weights: expected a *.safetensors beside it")
 
 
@@ -211,7 +243,10 @@ def test_weights_that_a_configuration_names_lie_beside_it(plain, copy):
     ("files", "reason"),
     [
         (["config.json", "model.onnx"], "an ONNX export"),
-        (["hyperparams.yaml", "embedding_model.ckpt"], "a SpeechBrain model: wrap it as an object with encode()"),
+        (
+            ["hyperparams.yaml", "embedding_model.ckpt"],
+            "a SpeechBrain model: wrap it as an object with encode()",
+        ),
         (["config.json", "hyperparams.yaml", "wav2vec2.ckpt"], "a SpeechBrain model"),
         (["config.json", "tf_model.h5"], "TensorFlow weights"),
         (["config.json", "flax_model.msgpack"], "Flax weights"),
@@ -222,7 +257,10 @@ def test_weights_that_a_configuration_names_lie_beside_it(plain, copy):
             "holds an adapter (adapter_config.json), not a whole model: merge it first",
         ),
         (["config.json", "adapter_config.json"], "merge it first"),
-        (["config.json", "README.md"], "expected weights as model.safetensors or pytorch_model.bin, found none among"),
+        (
+            ["config.json", "README.md"],
+            "expected weights as model.safetensors or pytorch_model.bin, found none among",
+        ),
         (["tokenizer.json"], "only a tokenizer"),
     ],
 )
@@ -243,7 +281,10 @@ def test_the_folder_above_a_model_says_where_the_model_is(plain, tmp_path):
 def hub(plain, tmp_path_factory):
     """Repositories of the forms above, served by HTTP."""
     root = tmp_path_factory.mktemp("hub")
-    copies = {name: Path(shutil.copytree(plain, root / name)) for name in ("safe", "bin", "both", "shards", "adapter", "onnx")}
+    copies = {
+        name: Path(shutil.copytree(plain, root / name))
+        for name in ("safe", "bin", "both", "shards", "adapter", "onnx")
+    }
     pickled(copies["bin"])
     (copies["both"] / "pytorch_model.bin").write_bytes(b"must not be fetched")
     sharded(copies["shards"], "pytorch")
@@ -264,25 +305,50 @@ clip = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float3
 for name in sys.argv[1:]:
     try:
         encoder = encoders.load(ModelSpec(name, device="cpu"))
-        print(name, encoder.weights_format, encoder.revision, encoder.encode([clip]).astype("<f4").tobytes().hex()[:4000])
+        features = encoder.encode([clip]).astype("<f4").tobytes().hex()[:4000]
+        print(name, encoder.weights_format, encoder.revision, features)
     except BimotionError as error:
         print(name, "REFUSED", error)
 """
 
 
 def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, tmp_path):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "DISABLE_SAFE"))}
-    environment |= {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HF_", "DISABLE_SAFE"))
+    }
+    environment |= {
+        "HF_HOME": str(tmp_path),
+        "HF_ENDPOINT": hub.url,
+        "HF_HUB_DISABLE_XET": "1",
+        "NO_PROXY": "127.0.0.1",
+    }
     names = [f"org/{name}" for name in ("safe", "bin", "both", "shards", "adapter", "onnx")]
-    done = subprocess.run([sys.executable, "-c", _LOAD, *names], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD, *names],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found = dict(line.split(" ", 1) for line in done.stdout.splitlines())
     expected = features(plain).astype("<f4").tobytes().hex()[:4000]
-    for name, form in [("safe", "safetensors"), ("bin", "pytorch"), ("both", "safetensors"), ("shards", "pytorch")]:
+    for name, form in [
+        ("safe", "safetensors"),
+        ("bin", "pytorch"),
+        ("both", "safetensors"),
+        ("shards", "pytorch"),
+    ]:
         assert found[f"org/{name}"] == f"{form} {hub.commit(f'org/{name}')} {expected}"
     assert "merge it first" in found["org/adapter"]
     assert "an ONNX export" in found["org/onnx"]
     assert not hub.asked_for("org/both/resolve/main/pytorch_model.bin")
-    assert {path for verb, path in hub.requests if verb == "GET" and path.endswith(".bin") and "both" in path} == set()
+    assert {
+        path
+        for verb, path in hub.requests
+        if verb == "GET" and path.endswith(".bin") and "both" in path
+    } == set()
     assert not hub.asked_for("discussions"), "nobody asked for a conversion to safetensors"
     assert not hub.asked_for("commits")
 
@@ -317,19 +383,27 @@ def furnished(copy):
     extractor = json.loads((folder / "kept").read_text(encoding="utf-8"))
     (folder / "kept").unlink()
     processor = {"processor_class": "Wav2Vec2Processor", "feature_extractor": extractor}
-    (folder / "processor_config.json").write_text(json.dumps(processor), encoding="utf-8")  # as transformers 5 writes it
+    # as transformers 5 writes it
+    (folder / "processor_config.json").write_text(json.dumps(processor), encoding="utf-8")
     for name, content in {
-        "generation_config.json": '{"max_length": 20}', "tokenizer_config.json": "{}", "vocab.json": '{"a": 0}',
-        "special_tokens_map.json": "{}", "trainer_state.json": "{}", "chat_template.jinja": "",
-        "preprocessing.yaml": "", "README.md": "",
-    }.items():  # fmt: skip
+        "generation_config.json": '{"max_length": 20}',
+        "tokenizer_config.json": "{}",
+        "vocab.json": '{"a": 0}',
+        "special_tokens_map.json": "{}",
+        "trainer_state.json": "{}",
+        "chat_template.jinja": "",
+        "preprocessing.yaml": "",
+        "README.md": "",
+    }.items():
         (folder / name).write_text(content, encoding="utf-8")
     return folder
 
 
 @pytest.mark.parametrize("kind", ["encoder", "classifier"])
 def test_whatever_loading_opens_is_part_of_what_a_model_is(kind, furnished):
-    done = subprocess.run([sys.executable, "-c", _WATCH, furnished, kind], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCH, furnished, kind], capture_output=True, text=True, check=True
+    )
     opened = json.loads(done.stdout.splitlines()[-1])
     assert {"config.json", "processor_config.json"} <= set(opened), "the watch sees nothing"
     before = located(spec(furnished)).fingerprint
@@ -338,7 +412,9 @@ def test_whatever_loading_opens_is_part_of_what_a_model_is(kind, furnished):
         path = furnished / name
         content = path.read_bytes()
         if name.endswith(".json"):
-            path.write_text(json.dumps(json.loads(content) | {"another_setting": 1}), encoding="utf-8")
+            path.write_text(
+                json.dumps(json.loads(content) | {"another_setting": 1}), encoding="utf-8"
+            )
         else:
             path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         assert located(spec(furnished)).fingerprint != before, name
@@ -350,7 +426,10 @@ def test_another_place_and_another_release_are_the_same_model(furnished, tmp_pat
     before = located(spec(furnished)).fingerprint
     moved = Path(shutil.move(furnished, tmp_path / "elsewhere"))
     config = json.loads((moved / "config.json").read_text(encoding="utf-8"))
-    changed = dict(reversed(config.items())) | {"transformers_version": "9", "_name_or_path": "/somebody/else"}
+    changed = dict(reversed(config.items())) | {
+        "transformers_version": "9",
+        "_name_or_path": "/somebody/else",
+    }
     (moved / "config.json").write_text(json.dumps(changed), encoding="utf-8")
     (moved / "README.md").write_text("more words", encoding="utf-8")
     assert located(spec(moved)).fingerprint == before
@@ -363,7 +442,9 @@ def test_another_sampling_rate_is_another_run(track, furnished):
     from bimotion.protocol.labels import schema_named
 
     def used():
-        return tracked(str(furnished), track, schema_named("emotion"), TrackOptions(), device="cpu").used
+        return tracked(
+            str(furnished), track, schema_named("emotion"), TrackOptions(), device="cpu"
+        ).used
 
     before = used()
     assert before.options["weights_format"] == "safetensors"
@@ -383,7 +464,10 @@ def reconfigured(folder: Path, **changes) -> Path:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"label2id": {"angry": 1, "happy": 0, "sad": 2}}, "id2label calls output 0 'angry', label2id says output 1"),
+        (
+            {"label2id": {"angry": 1, "happy": 0, "sad": 2}},
+            "id2label calls output 0 'angry', label2id says output 1",
+        ),
         (
             {"id2label": {"0": "angry", "1": "happy"}, "label2id": None},
             "expected as many names of outputs as outputs, found 2 names",
@@ -392,17 +476,29 @@ def reconfigured(folder: Path, **changes) -> Path:
             {"id2label": {"0": "angry", "2": "sad"}, "label2id": None},
             "id2label: expected names of outputs 0, 1, ..., found those of 0, 2",
         ),
-        ({"id2label": {"0": "angry"}, "label2id": None}, "expected a classifier of two classes or more, found 1 output"),
+        (
+            {"id2label": {"0": "angry"}, "label2id": None},
+            "expected a classifier of two classes or more, found 1 output",
+        ),
         (
             {"id2label": {"0": "sad", "1": "angry", "2": "sad"}, "label2id": None},
             "a name of its own for every output, found 'sad'",
         ),
-        ({"id2label": {"0": "sad", "1": " ", "2": "angry"}, "label2id": None}, "a name of its own for every output, found ' '"),
+        (
+            {"id2label": {"0": "sad", "1": " ", "2": "angry"}, "label2id": None},
+            "a name of its own for every output, found ' '",
+        ),
         ({"problem_type": "regression"}, "its outputs are numbers, not classes"),
-        ({"problem_type": ["regression"]}, "problem_type: expected single_label_classification or multi_label_classification"),
+        (
+            {"problem_type": ["regression"]},
+            "problem_type: expected single_label_classification or multi_label_classification",
+        ),
         ({"label2id": ["angry"]}, "label2id: expected names with numbers of outputs"),
         ({"label2id": {"angry": [0]}}, "label2id: expected names with numbers of outputs"),
-        ({"id2label": {"0": None, "1": "b", "2": "c"}, "label2id": None}, "id2label: expected names as text, found None"),
+        (
+            {"id2label": {"0": None, "1": "b", "2": "c"}, "label2id": None},
+            "id2label: expected names as text, found None",
+        ),
     ],
 )
 def test_a_classifier_that_contradicts_itself_is_refused(changes, reason, copy):
@@ -413,23 +509,39 @@ def test_a_classifier_that_contradicts_itself_is_refused(changes, reason, copy):
 
 
 def test_names_given_one_way_only_are_no_contradiction(copy):
-    classifier = Classifier(spec(reconfigured(copy(), label2id={"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2})))
+    classifier = Classifier(
+        spec(reconfigured(copy(), label2id={"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}))
+    )
     assert classifier.outputs == ("angry", "happy", "sad")
 
 
 def test_numbers_of_outputs_may_be_text_as_the_tutorial_of_transformers_writes_them(copy):
-    classifier = Classifier(spec(reconfigured(copy(), label2id={"angry": "0", "happy": "1", "sad": "2"})))
+    classifier = Classifier(
+        spec(reconfigured(copy(), label2id={"angry": "0", "happy": "1", "sad": "2"}))
+    )
     assert classifier.outputs == ("angry", "happy", "sad")
     with pytest.raises(ModelError, match="label2id says output 1"):
-        Classifier(spec(reconfigured(copy("other"), label2id={"angry": "1", "happy": "0", "sad": "2"})))
+        Classifier(
+            spec(reconfigured(copy("other"), label2id={"angry": "1", "happy": "0", "sad": "2"}))
+        )
 
 
 @pytest.mark.parametrize("named", ["somebody/kernel", {"": "somebody/kernel@main:function"}])
-@pytest.mark.parametrize("setting", ["attn_implementation", "_attn_implementation", "experts_implementation"])
+@pytest.mark.parametrize(
+    "setting", ["attn_implementation", "_attn_implementation", "experts_implementation"]
+)
 def test_a_configuration_names_no_code_of_the_hub(setting, named, copy):
-    """transformers would fetch a kernel of that name and run it, where the package `kernels` is installed."""
-    refused(reconfigured(copy(), **{setting: named}), f"{setting}", "expected an implementation of transformers itself")
-    refused(reconfigured(copy("below"), text_config={setting: named}), "expected an implementation of transformers itself")
+    """transformers would fetch a kernel of that name and run it, where the package `kernels` is
+    installed."""
+    refused(
+        reconfigured(copy(), **{setting: named}),
+        f"{setting}",
+        "expected an implementation of transformers itself",
+    )
+    refused(
+        reconfigured(copy("below"), text_config={setting: named}),
+        "expected an implementation of transformers itself",
+    )
 
 
 def test_the_environment_is_left_as_it_was(copy):
@@ -462,7 +574,8 @@ def test_whatever_lies_beside_a_model_does_not_stop_it(name, make, copy):
     folder = copy()
     make(folder / name)
     assert (
-        located(spec(folder, trust_remote_code=True)).fingerprint == located(spec(folder, trust_remote_code=True)).fingerprint
+        located(spec(folder, trust_remote_code=True)).fingerprint
+        == located(spec(folder, trust_remote_code=True)).fingerprint
     )
 
 
@@ -492,9 +605,13 @@ def test_code_of_another_repository_is_refused_and_trusted_code_makes_every_file
     folder = copy()
     (folder / "words").mkdir()
     (folder / "words" / "table.bin").write_bytes(b"1")
-    before = [located(spec(folder, trust_remote_code=trusted)).fingerprint for trusted in (False, True)]
+    before = [
+        located(spec(folder, trust_remote_code=trusted)).fingerprint for trusted in (False, True)
+    ]
     (folder / "words" / "table.bin").write_bytes(b"2")
-    after = [located(spec(folder, trust_remote_code=trusted)).fingerprint for trusted in (False, True)]
+    after = [
+        located(spec(folder, trust_remote_code=trusted)).fingerprint for trusted in (False, True)
+    ]
     assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
     reconfigured(folder, auto_map={"AutoModel": "somebody/else--own.Model"})
     refused(folder, "expected code that lies beside the model", trust_remote_code=True)
@@ -510,4 +627,6 @@ def test_a_new_head_is_the_same_whatever_is_examined_before(plain):
         state = torch.get_rng_state()
         torch.manual_seed(seed)
         Classifier(spec(plain))
-        assert torch.equal(torch.get_rng_state(), state), "random numbers were drawn, and what follows would move"
+        assert torch.equal(torch.get_rng_state(), state), (
+            "random numbers were drawn, and what follows would move"
+        )

@@ -1,4 +1,5 @@
-"""Labels: the paper's 13 outputs in order, and what every schema owes to the clips it takes and leaves out."""
+"""Labels: the paper's 13 outputs in order, and what every schema owes to the clips it takes and
+leaves out."""
 
 import numpy as np
 import pytest
@@ -7,7 +8,14 @@ from hypothesis import strategies as st
 
 from bimotion.corpora import CORPORA
 from bimotion.errors import UnknownName
-from bimotion.protocol.labels import EMOTIONS, SCHEMAS, VALENCE, check_emotions, multi_hot, schema_named
+from bimotion.protocol.labels import (
+    EMOTIONS,
+    SCHEMAS,
+    VALENCE,
+    check_emotions,
+    multi_hot,
+    schema_named,
+)
 
 profile = settings(derandomize=True, deadline=None, max_examples=100)
 subsets = st.lists(st.sampled_from(EMOTIONS), unique=True)
@@ -16,16 +24,36 @@ schemas = pytest.mark.parametrize("schema", SCHEMAS.values(), ids=list(SCHEMAS))
 LEFT_OUT = {
     "emotion": set(),
     "valence": {"surprise", "other", "unknown"},
-    "four": {"fear", "disgust", "surprise", "positive", "negative", "frustrated", "other", "unknown"},
+    "four": {
+        "fear",
+        "disgust",
+        "surprise",
+        "positive",
+        "negative",
+        "frustrated",
+        "other",
+        "unknown",
+    },
 }
 """Canonical emotions without a class, as each schema documents."""
 
 
 def test_emotions_stand_in_the_order_of_the_published_outputs():
     assert EMOTIONS == (
-        "sadness", "fear", "angry", "happiness", "disgust", "neutral", "surprise",
-        "positive", "negative", "excitement", "frustrated", "other", "unknown",
-    )  # fmt: skip
+        "sadness",
+        "fear",
+        "angry",
+        "happiness",
+        "disgust",
+        "neutral",
+        "surprise",
+        "positive",
+        "negative",
+        "excitement",
+        "frustrated",
+        "other",
+        "unknown",
+    )
 
 
 def test_check_emotions_orders_and_drops_repeats():
@@ -35,7 +63,10 @@ def test_check_emotions_orders_and_drops_repeats():
 
 
 def test_check_emotions_names_the_unknown_and_the_known():
-    with pytest.raises(UnknownName, match=r"^unknown emotion 'anger': expected one of sadness, fear, angry, .*, unknown$"):
+    with pytest.raises(
+        UnknownName,
+        match=r"^unknown emotion 'anger': expected one of sadness, fear, angry, .*, unknown$",
+    ):
         check_emotions(["fear", "anger"])
 
 
@@ -48,13 +79,22 @@ def test_multi_hot():
 
 
 def test_schema_named():
-    assert {name: schema_named(name).name for name in SCHEMAS} == {"emotion": "emotion", "valence": "valence", "four": "four"}
-    with pytest.raises(UnknownName, match=r"^unknown schema 'arousal': expected one of emotion, valence, four$"):
+    assert {name: schema_named(name).name for name in SCHEMAS} == {
+        "emotion": "emotion",
+        "valence": "valence",
+        "four": "four",
+    }
+    with pytest.raises(
+        UnknownName, match=r"^unknown schema 'arousal': expected one of emotion, valence, four$"
+    ):
         schema_named("arousal")
 
 
 def test_valence_of_each_emotion():
-    by_class = {name: {emotion for emotion in VALENCE if VALENCE[emotion] == name} for name in SCHEMAS["valence"].classes}
+    by_class = {
+        name: {emotion for emotion in VALENCE if VALENCE[emotion] == name}
+        for name in SCHEMAS["valence"].classes
+    }
     assert by_class == {
         "positive": {"happiness", "excitement", "positive"},
         "neutral": {"neutral"},
@@ -81,12 +121,18 @@ def test_class_of_four_of_each_emotion():
         (["excitement"], EMOTIONS, [0, 1, 0, 0]),
         (["happiness", "excitement"], EMOTIONS, [0, 1, 0, 0]),
         (["angry", "disgust"], EMOTIONS, [1, 0, 0, 0]),
-        (["sadness"], ("sadness", "fear", "angry", "happiness"), [0, 0, -1, 1]),  # ElderReact: no neutral
+        # ElderReact: no neutral
+        (["sadness"], ("sadness", "fear", "angry", "happiness"), [0, 0, -1, 1]),
         (["angry", "sadness"], EMOTIONS, "mixed: angry and sadness"),
         (["fear"], EMOTIONS, "no four in fear"),
         (["other"], EMOTIONS, "no four in other"),
         ([], EMOTIONS, "no emotion marked"),
-        (["neutral"], ("neutral", "positive", "negative"), "its corpus has one class alone: neutral"),  # CSED
+        # CSED
+        (
+            ["neutral"],
+            ("neutral", "positive", "negative"),
+            "its corpus has one class alone: neutral",
+        ),
         (["surprise"], ("surprise", "fear"), "its corpus has no class"),
     ],
 )
@@ -119,7 +165,9 @@ def test_mapping_is_total_but_for_what_is_documented(schema):
 @profile
 @given(emotions=subsets)
 def test_annotated_classes_stand_in_schema_order(schema, emotions):
-    assert schema.annotated(emotions) == tuple(c for c in schema.classes if c in {schema.mapping.get(e) for e in emotions})
+    assert schema.annotated(emotions) == tuple(
+        c for c in schema.classes if c in {schema.mapping.get(e) for e in emotions}
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +198,21 @@ def test_emotion_schema_leaves_nothing_out(emotions):
 def test_reference_of_an_elderreact_like_clip():
     annotated = ("sadness", "fear", "angry", "happiness", "disgust", "surprise")
     reference = SCHEMAS["emotion"].reference
-    assert reference(["fear", "surprise"], annotated).tolist() == [0, 1, 0, 0, 0, -1, 1, -1, -1, -1, -1, -1, -1]
+    assert reference(["fear", "surprise"], annotated).tolist() == [
+        0,
+        1,
+        0,
+        0,
+        0,
+        -1,
+        1,
+        -1,
+        -1,
+        -1,
+        -1,
+        -1,
+        -1,
+    ]
     assert reference([], annotated).tolist() == [0, 0, 0, 0, 0, -1, 0, -1, -1, -1, -1, -1, -1]
     assert reference(["fear"], annotated).dtype == np.int8
 
@@ -166,13 +228,17 @@ def test_reference_of_valence_masks_what_a_corpus_cannot_say():
 @profile
 @given(annotated=subsets, data=st.data())
 def test_reference_contract(schema, annotated, data):
-    emotions = data.draw(st.lists(st.sampled_from(annotated), unique=True) if annotated else st.just([]))
+    emotions = data.draw(
+        st.lists(st.sampled_from(annotated), unique=True) if annotated else st.just([])
+    )
     reference = schema.reference(emotions, annotated)
     allowed = multi_hot(schema.annotated(annotated), schema.classes) == 1
     assert reference.shape == (len(schema.classes),)
     assert set(reference.tolist()) <= {-1, 0, 1}
     assert ((reference != -1) == allowed).all()
-    assert {schema.classes[place] for place in np.flatnonzero(reference == 1)} == set(schema.annotated(emotions))
+    assert {schema.classes[place] for place in np.flatnonzero(reference == 1)} == set(
+        schema.annotated(emotions)
+    )
     if schema.exclusive and schema.left_out(emotions) is None:
         assert (reference == 1).sum() == 1
 
@@ -182,7 +248,9 @@ def test_reference_contract(schema, annotated, data):
 @given(emotions=subsets, annotated=subsets)
 def test_what_is_not_annotated_is_never_present(schema, emotions, annotated):
     reference = schema.reference(emotions, annotated)
-    assert set(np.flatnonzero(reference == 1)) <= {schema.classes.index(name) for name in schema.annotated(annotated)}
+    assert set(np.flatnonzero(reference == 1)) <= {
+        schema.classes.index(name) for name in schema.annotated(annotated)
+    }
 
 
 @schemas

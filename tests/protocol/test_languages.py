@@ -1,4 +1,5 @@
-"""Distances of languages: the committed table, and the same counts from URIEL's own data where lang2vec is installed."""
+"""Distances of languages: the committed table, and the same counts from URIEL's own data where
+lang2vec is installed."""
 
 import importlib.util
 import itertools
@@ -23,7 +24,8 @@ def test_every_pair_of_languages_is_in_the_table():
     assert set(ALL) == set(LANGUAGES)
     for one, other in itertools.combinations(LANGUAGES, 2):
         assert languages.distance(one, other, "syntax") is not None
-        assert (languages.distance(one, other) is None) == ("urd" in (one, other))  # WALS knows no phonology of Urdu
+        # WALS knows no phonology of Urdu
+        assert (languages.distance(one, other) is None) == ("urd" in (one, other))
 
 
 def test_cantonese_is_nearer_to_mandarin_than_to_english():
@@ -49,13 +51,24 @@ def test_the_table_is_what_uriel_says():
     found = importlib.util.find_spec("lang2vec")
     if found is None:
         pytest.skip("lang2vec, whose data are CC BY-SA 4.0, is not installed: pip install lang2vec")
-    data = np.load(Path(found.submodule_search_locations[0]) / "data" / "features.npz", allow_pickle=False)
+    data = np.load(
+        Path(found.submodule_search_locations[0]) / "data" / "features.npz", allow_pickle=False
+    )
     names, sources, codes, values = (data[name] for name in ("feats", "sources", "langs", "data"))
     codes, sources = codes.tolist(), sources.tolist()
-    kinds = {"phonology": ("P_", "WALS"), "syntax": ("S_", "WALS"), "inventory": ("INV_", "PHOIBLE_SPA")}
-    for (one, other), (kind, (start, source)) in itertools.product(itertools.combinations(ALL, 2), kinds.items()):
+    kinds = {
+        "phonology": ("P_", "WALS"),
+        "syntax": ("S_", "WALS"),
+        "inventory": ("INV_", "PHOIBLE_SPA"),
+    }
+    for (one, other), (kind, (start, source)) in itertools.product(
+        itertools.combinations(ALL, 2), kinds.items()
+    ):
         rows = [
-            values[codes.index({"zho": "cmn", "fas": "pes"}.get(code, code)), :, sources.index(source)] for code in (one, other)
+            values[
+                codes.index({"zho": "cmn", "fas": "pes"}.get(code, code)), :, sources.index(source)
+            ]
+            for code in (one, other)
         ]
         first, second = (row[np.char.startswith(names, start)] for row in rows)
         both = (first >= 0) & (second >= 0)

@@ -8,7 +8,7 @@ import pytest
 from bimotion.errors import BimotionError, UnknownName
 from bimotion.protocol import cells
 from bimotion.protocol.cells import BIMOTION_CELLS, Cell
-from bimotion.protocol.settings import (  # fmt: skip
+from bimotion.protocol.settings import (
     BY_TRAINING_SET,
     EXTENSION_CORPORA,
     METHODS,
@@ -63,11 +63,16 @@ EXPECTED = {
 
 
 def as_text(plan):
-    return {(str(setting.test), setting.transfer, setting.method): " ".join(setting.train_names) for setting in plan}
+    return {
+        (str(setting.test), setting.transfer, setting.method): " ".join(setting.train_names)
+        for setting in plan
+    }
 
 
 def test_all_settings_are_the_papers_definitions():
-    expected = {(cell, *which): train for cell, rows in EXPECTED.items() for which, train in rows.items()}
+    expected = {
+        (cell, *which): train for cell, rows in EXPECTED.items() for which, train in rows.items()
+    }
     assert as_text(tables_3_and_4()) == expected
 
 
@@ -76,8 +81,12 @@ def tables_3_and_4():
 
 
 def test_language_distance_is_table_5():
-    """Trained on Cantonese alone, with English, with Mandarin, with both; tested on each of those; ESD and YueMotion only."""
-    found = {(setting.training_set.partition("@")[0], str(setting.test)): setting.transfer for setting in settings("distance")}
+    """Trained on Cantonese alone, with English, with Mandarin, with both; tested on each of those;
+    ESD and YueMotion only."""
+    found = {
+        (setting.training_set.partition("@")[0], str(setting.test)): setting.transfer
+        for setting in settings("distance")
+    }
     assert found == {
         ("yue_adu", "yue_adu"): "in-group",
         ("yue_adu+eng_adu", "yue_adu"): "cross-lingual",
@@ -99,12 +108,16 @@ EXTENSION = {  # training set -> names in scores, transfer
 
 
 def test_extension_is_english_adults_to_three_languages_and_in_group():
-    found = [(s.training_set, *s.train_names, s.transfer, str(s.test)) for s in settings("extension")]
+    found = [
+        (s.training_set, *s.train_names, s.transfer, str(s.test)) for s in settings("extension")
+    ]
     tests = ("deu_adu", "fas_adu", "urd_adu")
     cross = [(name, *facts, test) for name, facts in EXTENSION.items() for test in tests]
     assert found == cross + [(test, test, "in-group", test) for test in tests]
     assert {setting.method for setting in settings("extension")} == {"extension"}
-    assert all(set(s.corpora or EXTENSION_CORPORA) >= set(EXTENSION_CORPORA) for s in settings("extension"))
+    assert all(
+        set(s.corpora or EXTENSION_CORPORA) >= set(EXTENSION_CORPORA) for s in settings("extension")
+    )
 
 
 CANTONESE = {
@@ -128,7 +141,10 @@ def test_cantonese_is_inference_into_both_cells_of_yuemotion():
     for setting in settings("cantonese"):
         found[str(setting.test)].setdefault(setting.transfer, []).extend(setting.train_names)
         assert (setting.method, setting.corpora, len(setting.train)) == ("cantonese", None, 1)
-    assert {cell: {name: " ".join(trains) for name, trains in rows.items()} for cell, rows in found.items()} == CANTONESE
+    assert {
+        cell: {name: " ".join(trains) for name, trains in rows.items()}
+        for cell, rows in found.items()
+    } == CANTONESE
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -145,7 +161,9 @@ def test_scores_of_settings_that_share_transfer_and_test_are_told_apart_by_train
     assert {method for (_, method, _), n in shared.items() if n > 1} <= set(BY_TRAINING_SET)
 
 
-@pytest.mark.parametrize(("name", "tests"), [("extension", "deu_adu fas_adu urd_adu"), ("cantonese", "yue_adu yue_eld")])
+@pytest.mark.parametrize(
+    ("name", "tests"), [("extension", "deu_adu fas_adu urd_adu"), ("cantonese", "yue_adu yue_eld")]
+)
 def test_a_model_that_is_used_as_it_is_takes_each_test_set_once(name, tests):
     plan = settings(name, trains=False)
     assert [(str(s.test), s.corpora) for s in plan] == [(test, None) for test in tests.split()]
@@ -153,7 +171,10 @@ def test_a_model_that_is_used_as_it_is_takes_each_test_set_once(name, tests):
 
 def test_all_is_the_papers_as_it_was():
     """By hash over every field, taken before the protocols beyond the paper were there."""
-    text = "\n".join(f"{s.transfer}|{s.method}|{s.training_set}|{s.train_names}|{s.test}|{s.corpora}" for s in settings("all"))
+    text = "\n".join(
+        f"{s.transfer}|{s.method}|{s.training_set}|{s.train_names}|{s.test}|{s.corpora}"
+        for s in settings("all")
+    )
     assert PROTOCOL_VERSION == "1"
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "650b921cd2fcfe58"
 
@@ -167,13 +188,22 @@ def test_all_has_28_settings_and_9_training_sets():
     plan = tables_3_and_4()
     assert len(plan) == len(set(plan)) == 28
     assert {" ".join(setting.train_names) for setting in plan} == {
-        "eng_eld", "eng_adu", "zho_eld", "zho_adu",
-        "eng_eld eng_adu", "zho_eld zho_adu", "eng_eld zho_eld", "eng_adu zho_adu",
+        "eng_eld",
+        "eng_adu",
+        "zho_eld",
+        "zho_adu",
+        "eng_eld eng_adu",
+        "zho_eld zho_adu",
+        "eng_eld zho_eld",
+        "eng_adu zho_adu",
         EVERYTHING,
-    }  # fmt: skip
+    }
 
 
-@pytest.mark.parametrize(("name", "baseline", "others"), [("in-group", 4, 0), ("inference", 4, 12), ("augmentation", 4, 12)])
+@pytest.mark.parametrize(
+    ("name", "baseline", "others"),
+    [("in-group", 4, 0), ("inference", 4, 12), ("augmentation", 4, 12)],
+)
 def test_each_table_has_its_baseline(name, baseline, others):
     transfers = [setting.transfer for setting in settings(name)]
     assert transfers.count("in-group") == baseline
@@ -192,7 +222,10 @@ def test_test_cell_is_never_trained_on_in_inference_and_always_in_augmentation()
 def test_transfers_are_what_their_names_say():
     for setting in settings("inference"):
         (source,) = setting.train
-        moved = (source.language != setting.test.language, source.age_group != setting.test.age_group)
+        moved = (
+            source.language != setting.test.language,
+            source.age_group != setting.test.age_group,
+        )
         assert (
             moved
             == {
@@ -227,7 +260,9 @@ def test_some_cells_only():
 
 
 def test_setting_names_its_cells():
-    assert Setting("cross-age", "inference", cells.union("eld"), Cell("zho", "adu")).train_names == ("eng_eld", "zho_eld")
+    assert Setting(
+        "cross-age", "inference", cells.union("eld"), Cell("zho", "adu")
+    ).train_names == ("eng_eld", "zho_eld")
 
 
 def test_unknown_protocol_names_the_known_ones():
@@ -235,6 +270,7 @@ def test_unknown_protocol_names_the_known_ones():
         settings("tables")
     assert (
         str(error.value)
-        == "unknown protocol 'tables': expected one of in-group, inference, augmentation, distance, extension, cantonese, all"
+        == "unknown protocol 'tables': expected one of in-group, inference, augmentation, "
+        "distance, extension, cantonese, all"
     )
     assert isinstance(error.value, BimotionError)

@@ -1,4 +1,5 @@
-"""The metric of Hugging Face `evaluate`: the numbers of scoring.py, in batches and in a process that may not reach the Hub."""
+"""The metric of Hugging Face `evaluate`: the numbers of scoring.py, in batches and in a process
+that may not reach the Hub."""
 
 import json
 import os
@@ -28,7 +29,8 @@ def metric():
 
 
 def random_table(schema, seed, n=60):
-    """Probabilities (a few rows all 0) and references of one corpus: multi-labels, none, columns not annotated."""
+    """Probabilities (a few rows all 0) and references of one corpus: multi-labels, none, columns
+    not annotated."""
     rng = np.random.default_rng(seed)
     classes = len(SCHEMAS[schema].classes)
     probabilities = rng.random((n, classes)) * (rng.random((n, 1)) > 0.05)
@@ -46,7 +48,11 @@ def by_scoring(probabilities, reference, schema):
     table = pd.DataFrame({"probabilities": list(probabilities), "reference": list(reference)})
     table = table.assign(train="eng_eld", seed=0, cell="eng_eld", corpus="elderreact", speaker=None)
     table = table.assign(id=table.index.astype(str), trained=[["neutral"]] * len(table))
-    return {row.metric: row.value for row in scores(table, [SETTING], SCHEMAS[schema]) if row.corpus == "elderreact"}
+    return {
+        row.metric: row.value
+        for row in scores(table, [SETTING], SCHEMAS[schema])
+        if row.corpus == "elderreact"
+    }
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -72,27 +78,80 @@ def test_batches_add_up(metric):
 
 def test_nothing_marked_leaves_the_papers_metric_alone(metric):
     found = metric.compute(predictions=[[0.9] + [0.1] * 12], references=[[0] * 12 + [-1]])
-    assert found == {"weighted_f1": 1.0, "weighted_f1_multi": None, "macro_f1": None, "uar": None, "accuracy": None}
+    assert found == {
+        "weighted_f1": 1.0,
+        "weighted_f1_multi": None,
+        "macro_f1": None,
+        "uar": None,
+        "accuracy": None,
+    }
 
 
 @pytest.mark.parametrize(
     ("predictions", "references", "schema", "error", "message"),
     [
-        ([[0.5, 0.5]], [[1, 0, 0]], "valence", ValueError, r"predictions\[0\]: expected 3 numbers \(schema valence\), found 2"),
-        ([[0.5] * 3], [[1, 0, 0]], "emotion", ValueError, r"predictions\[0\]: expected 13 numbers \(schema emotion\), found 3"),
-        ([[0.5] * 3] * 2, [[1, 0, 0], [1, 0]], "valence", ValueError, r"references\[1\]: expected 3 numbers"),
-        ([[0.5] * 3], [[1, 0, -100]], "valence", ValueError, "references: expected 1, 0 or -1 for each class, found -100"),
-        ([[0.5, -2.5, 0.1]], [[1, 0, 0]], "valence", ValueError, r"expected probabilities in \[0, 1\], found -2.5"),
-        ([[0.5, float("nan"), 0.1]], [[1, 0, 0]], "valence", ValueError, r"expected probabilities in \[0, 1\], found nan"),
+        (
+            [[0.5, 0.5]],
+            [[1, 0, 0]],
+            "valence",
+            ValueError,
+            r"predictions\[0\]: expected 3 numbers \(schema valence\), found 2",
+        ),
+        (
+            [[0.5] * 3],
+            [[1, 0, 0]],
+            "emotion",
+            ValueError,
+            r"predictions\[0\]: expected 13 numbers \(schema emotion\), found 3",
+        ),
+        (
+            [[0.5] * 3] * 2,
+            [[1, 0, 0], [1, 0]],
+            "valence",
+            ValueError,
+            r"references\[1\]: expected 3 numbers",
+        ),
+        (
+            [[0.5] * 3],
+            [[1, 0, -100]],
+            "valence",
+            ValueError,
+            "references: expected 1, 0 or -1 for each class, found -100",
+        ),
+        (
+            [[0.5, -2.5, 0.1]],
+            [[1, 0, 0]],
+            "valence",
+            ValueError,
+            r"expected probabilities in \[0, 1\], found -2.5",
+        ),
+        (
+            [[0.5, float("nan"), 0.1]],
+            [[1, 0, 0]],
+            "valence",
+            ValueError,
+            r"expected probabilities in \[0, 1\], found nan",
+        ),
         ([], [], "valence", ValueError, "predictions: expected at least one clip, found none"),
-        ([[0.5] * 3], [[1, 0, 0]], "valance", UnknownName, "unknown schema 'valance': expected one of emotion, valence"),
+        (
+            [[0.5] * 3],
+            [[1, 0, 0]],
+            "valance",
+            UnknownName,
+            "unknown schema 'valance': expected one of emotion, valence",
+        ),
     ],
 )
 def test_errors_say_what_was_expected(metric, predictions, references, schema, error, message):
     with pytest.raises(error, match=message) as caught:
         metric.compute(predictions=predictions, references=references, schema=schema)
     assert "\n" not in str(caught.value)
-    assert metric.compute(predictions=[[0.8, 0.1, 0.1]], references=[[1, 0, 0]], schema="valence")["accuracy"] == 1.0
+    assert (
+        metric.compute(predictions=[[0.8, 0.1, 0.1]], references=[[1, 0, 0]], schema="valence")[
+            "accuracy"
+        ]
+        == 1.0
+    )
 
 
 OFFLINE = """
@@ -112,9 +171,25 @@ print(json.dumps(metric.compute(**json.load(sys.stdin))))
 
 def test_loads_offline_in_a_fresh_process(tmp_path):
     probabilities, reference = random_table("valence", 3)
-    asked = {"predictions": probabilities.tolist(), "references": reference.tolist(), "schema": "valence"}
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    asked = {
+        "predictions": probabilities.tolist(),
+        "references": reference.tolist(),
+        "schema": "valence",
+    }
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_EVALUATE_OFFLINE": "1",
+        "HF_HOME": str(tmp_path),
+    }
     command = [sys.executable, "-c", OFFLINE]
-    run = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, env=environment, cwd=tmp_path)
+    run = subprocess.run(
+        command,
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    )
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == by_scoring(probabilities, reference, "valence")

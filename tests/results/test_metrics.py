@@ -1,4 +1,5 @@
-"""Metrics: scikit-learn is the oracle under the same class list; golden values by hand; what must not change them."""
+"""Metrics: scikit-learn is the oracle under the same class list; golden values by hand; what must
+not change them."""
 
 import numpy as np
 import pytest
@@ -24,7 +25,9 @@ POOLS = (tuple(range(6)), ("sadness", "fear", "angry", "happiness", "disgust", "
 def single(draw):
     """Targets, predictions and a class list in any order, from which both may stray."""
     pool = draw(st.sampled_from(POOLS))
-    pairs = draw(st.lists(st.tuples(st.sampled_from(pool), st.sampled_from(pool)), min_size=1, max_size=25))
+    pairs = draw(
+        st.lists(st.tuples(st.sampled_from(pool), st.sampled_from(pool)), min_size=1, max_size=25)
+    )
     classes = draw(st.lists(st.sampled_from(pool), min_size=1, unique=True))
     targets, predictions = map(list, zip(*pairs, strict=True))
     return targets, predictions, classes
@@ -33,7 +36,11 @@ def single(draw):
 @st.composite
 def multi(draw):
     shape = draw(st.tuples(st.integers(1, 15), st.integers(2, 5)))
-    bits = st.lists(st.lists(st.integers(0, 1), min_size=shape[1], max_size=shape[1]), min_size=shape[0], max_size=shape[0])
+    bits = st.lists(
+        st.lists(st.integers(0, 1), min_size=shape[1], max_size=shape[1]),
+        min_size=shape[0],
+        max_size=shape[0],
+    )
     return np.array(draw(bits)), np.array(draw(bits))
 
 
@@ -48,10 +55,13 @@ def test_metric_equals_scikit_learn(name, case):
     targets, predictions, classes = case
     value = METRICS[name](np.array(targets), np.array(predictions), classes)
     if name == "weighted_f1" and not set(targets) & set(classes):
-        assert value is None  # no weight anywhere: scikit-learn says 0, we say that there is nothing to say
+        # no weight anywhere: scikit-learn says 0, we say that there is nothing to say
+        assert value is None
     else:
         assert type(value) is float
-        assert value == pytest.approx(ORACLES[name](targets, predictions, labels=classes, zero_division=0), abs=1e-12)
+        assert value == pytest.approx(
+            ORACLES[name](targets, predictions, labels=classes, zero_division=0), abs=1e-12
+        )
 
 
 @profile
@@ -72,7 +82,9 @@ def test_multi_label_weighted_f1_equals_scikit_learn(case):
     if not targets.any():
         assert value is None
     else:
-        assert value == pytest.approx(f1_score(targets, predictions, average="weighted", zero_division=0), abs=1e-12)
+        assert value == pytest.approx(
+            f1_score(targets, predictions, average="weighted", zero_division=0), abs=1e-12
+        )
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -82,7 +94,10 @@ def test_order_of_clips_and_of_classes_is_irrelevant(name, case, data):
     targets, predictions, classes = case
     order = data.draw(st.permutations(range(len(targets))))
     value = METRICS[name](targets, predictions, classes)
-    assert METRICS[name]([targets[i] for i in order], [predictions[i] for i in order], classes) == value
+    assert (
+        METRICS[name]([targets[i] for i in order], [predictions[i] for i in order], classes)
+        == value
+    )
     turned = METRICS[name](targets, predictions, data.draw(st.permutations(classes)))
     assert turned == (None if value is None else pytest.approx(value, abs=1e-12))
 
@@ -92,7 +107,9 @@ def test_order_of_clips_and_of_classes_is_irrelevant(name, case, data):
 def test_multi_label_order_of_clips_is_irrelevant(case, data):
     targets, predictions = case
     order = data.draw(st.permutations(range(len(targets))))
-    assert weighted_f1_multi(targets[order], predictions[order]) == weighted_f1_multi(targets, predictions)
+    assert weighted_f1_multi(targets[order], predictions[order]) == weighted_f1_multi(
+        targets, predictions
+    )
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -119,21 +136,30 @@ GOLDEN = {"weighted_f1": 61 / 90, "macro_f1": 59 / 90, "uar": 13 / 18, "accuracy
 
 @pytest.mark.parametrize(("name", "value"), GOLDEN.items())
 def test_golden_value_by_hand(name, value):
-    assert METRICS[name](list("aaabbc"), list("aabbcc"), list("abc")) == pytest.approx(value, abs=1e-15)
+    assert METRICS[name](list("aaabbc"), list("aabbcc"), list("abc")) == pytest.approx(
+        value, abs=1e-15
+    )
 
 
 def test_golden_label_f1_by_hand():
-    assert label_f1(list("aaabbc"), list("aabbcc"), list("cabd")) == pytest.approx({"c": 2 / 3, "a": 4 / 5, "b": 1 / 2, "d": 0})
+    assert label_f1(list("aaabbc"), list("aabbcc"), list("cabd")) == pytest.approx(
+        {"c": 2 / 3, "a": 4 / 5, "b": 1 / 2, "d": 0}
+    )
 
 
 def test_golden_multi_label_by_hand():
-    # column 0: 1 right, said 2, true 1 -> 2/3; column 1: 1, 1, 2 -> 2/3; column 2: 0, 1, 0 -> weight 0; column 3: 0, 0, 1 -> 0
+    # column 0: 1 right, said 2, true 1 -> 2/3; column 1: 1, 1, 2 -> 2/3; column 2: 0, 1, 0 ->
+    # weight 0; column 3: 0, 0, 1 -> 0
     targets = [[1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]]
     predictions = [[1, 0, 0, 0], [0, 1, 1, 0], [1, 0, 0, 0]]
-    assert weighted_f1_multi(targets, predictions) == pytest.approx((1 * 2 / 3 + 2 * 2 / 3 + 1 * 0) / 4, abs=1e-15)
+    assert weighted_f1_multi(targets, predictions) == pytest.approx(
+        (1 * 2 / 3 + 2 * 2 / 3 + 1 * 0) / 4, abs=1e-15
+    )
 
 
-@pytest.mark.parametrize(("classes", "value"), [([0, 1], 0.75), ([0, 1, 2], 0.5), ([0, 1, 2, 3], 0.375)])
+@pytest.mark.parametrize(
+    ("classes", "value"), [([0, 1], 0.75), ([0, 1, 2], 0.5), ([0, 1, 2, 3], 0.375)]
+)
 def test_one_prediction_has_three_unweighted_recalls(classes, value):
     """scikit-learn#26892: over the classes present, over those of the data, over the schema's."""
     assert metrics.uar([0, 0, 1, 1], [0, 2, 1, 1], classes) == value
@@ -160,7 +186,8 @@ def test_multi_label_without_a_positive_is_none(empty):
 @profile
 @given(case=single())
 def test_confusion_equals_scikit_learn(case):
-    """Over all labels that occur: scikit-learn leaves out what is not in its list, we count it as none of the classes."""
+    """Over all labels that occur: scikit-learn leaves out what is not in its list, we count it as
+    none of the classes."""
     targets, predictions, classes = case
     found = metrics.confusion(np.array(targets), np.array(predictions), classes)
     others = sorted({*targets, *predictions} - set(classes), key=str)
@@ -170,6 +197,11 @@ def test_confusion_equals_scikit_learn(case):
 
 
 def test_confusion_by_hand():
-    """Rows are what is true: 0 taken for 0, 1 and none; 1 for 1; 2 for 0; a clip of no class is left out."""
+    """Rows are what is true: 0 taken for 0, 1 and none; 1 for 1; 2 for 0; a clip of no class is
+    left out."""
     targets, predictions = np.array([0, 0, 0, 1, 2, -1]), np.array([0, 1, -1, 1, 0, 2])
-    assert metrics.confusion(targets, predictions, [0, 1, 2]).tolist() == [[1, 1, 0, 1], [0, 1, 0, 0], [1, 0, 0, 0]]
+    assert metrics.confusion(targets, predictions, [0, 1, 2]).tolist() == [
+        [1, 1, 0, 1],
+        [0, 1, 0, 0],
+        [1, 0, 0, 0],
+    ]

@@ -1,4 +1,5 @@
-"""The record of a run: to JSON and back without loss, every breach refused by name; and the board made of records."""
+"""The record of a run: to JSON and back without loss, every breach refused by name; and the board
+made of records."""
 
 import dataclasses
 import hashlib
@@ -17,7 +18,7 @@ from bimotion.errors import RecordError
 from bimotion.results import overview
 from bimotion.results import record as results
 from bimotion.results.duplicates import Duplicates
-from bimotion.results.record import (  # fmt: skip
+from bimotion.results.record import (
     AdaptUsed,
     CorpusUsed,
     DataUsed,
@@ -44,16 +45,38 @@ SPEC = RunSpec(
     data_fingerprint="0123456789ab",
 )
 SCORE = Score(
-    "in-group", "inference", ["eng_eld"], "eng_eld", None, "mean", "weighted_f1", 0.5,
-    n_utterances=10, n_speakers=2, n_speaker_unknown=1, classes=["fear", "neutral"], untrained=["fear"], outside=0.5, seed=0,
-)  # fmt: skip
+    "in-group",
+    "inference",
+    ["eng_eld"],
+    "eng_eld",
+    None,
+    "mean",
+    "weighted_f1",
+    0.5,
+    n_utterances=10,
+    n_speakers=2,
+    n_speaker_unknown=1,
+    classes=["fear", "neutral"],
+    untrained=["fear"],
+    outside=0.5,
+    seed=0,
+)
 CREMA_D = CorpusUsed(7000, 7000, 7442, False, {"unreadable": 2}, None, {"measured": 7000}, False)
 
 
 WHOLE = {"crema_d": dataclasses.replace(CREMA_D, complete=True)}
 SYNTHETIC = {"crema_d": dataclasses.replace(CREMA_D, synthetic=True)}
 MADE = Provenance(
-    {"numpy": "2.4.6"}, "3.11.7", None, "test", "cpu", [0], {}, "2026-11-21T00:00:00+00:00", "2026-11-21T00:00:01+00:00", None
+    {"numpy": "2.4.6"},
+    "3.11.7",
+    None,
+    "test",
+    "cpu",
+    [0],
+    {},
+    "2026-11-21T00:00:00+00:00",
+    "2026-11-21T00:00:01+00:00",
+    None,
 )
 
 ASKED = ("key", "model", "track", "split", "schema", "protocol", "seeds", "limit", "adapt")
@@ -65,8 +88,14 @@ def result_of(scores=(SCORE,), spec=SPEC, **changes):
         "data": DataUsed.of(spec.data_fingerprint, {"crema_d": CREMA_D}),
         "provenance": MADE,
         "scores": list(scores),
-        "skipped": [Skipped("cross-age", "inference", ["eng_adu"], "eng_eld", "no training clips in eng_adu")],
-        "fits": [FitRecord("eng_eld", 0, 80, 10, 10, {"heaviest_layer": 3, "chosen_by": "validation"})],
+        "skipped": [
+            Skipped(
+                "cross-age", "inference", ["eng_adu"], "eng_eld", "no training clips in eng_adu"
+            )
+        ],
+        "fits": [
+            FitRecord("eng_eld", 0, 80, 10, 10, {"heaviest_layer": 3, "chosen_by": "validation"})
+        ],
         "n_parameters": 1000,
         "duplicates": [Duplicates("eng_eld", "eng_eld", "crema_d", 400, 24, 5)],
     }
@@ -79,7 +108,7 @@ def loaded(text, folder):
     return results.load(path)
 
 
-# --- there and back ---------------------------------------------------------------------------------------------------
+# --- there and back -----------------------------------------------------------------------------
 
 counts = st.integers(min_value=0)
 score_rows = st.builds(
@@ -92,7 +121,13 @@ score_rows = st.builds(
 )
 corpora = st.dictionaries(st.text(), st.builds(CorpusUsed), max_size=3)
 COUNTED = ("n_test", "n_duplicated", "n_contradicting")
-values = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
+values = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
 models = st.builds(ModelUsed, options=st.dictionaries(st.text(), values, max_size=3))
 result_records = st.builds(RunSpec, model=models, adapt=st.none() | st.builds(AdaptUsed)).flatmap(
     lambda spec: st.builds(
@@ -101,9 +136,14 @@ result_records = st.builds(RunSpec, model=models, adapt=st.none() | st.builds(Ad
         data=st.builds(DataUsed.of, st.just(spec.data_fingerprint), corpora),
         scores=st.lists(score_rows, max_size=3),
         provenance=st.builds(Provenance, largest_difference=st.none() | st.floats(0, 1)),
-        fits=st.lists(st.builds(FitRecord, facts=st.dictionaries(st.text(), values, max_size=3)), max_size=3),
+        fits=st.lists(
+            st.builds(FitRecord, facts=st.dictionaries(st.text(), values, max_size=3)), max_size=3
+        ),
         duplicates=st.lists(
-            st.builds(Duplicates, n_test=st.just(9), n_duplicated=st.just(8), n_contradicting=st.just(8)), max_size=3
+            st.builds(
+                Duplicates, n_test=st.just(9), n_duplicated=st.just(8), n_contradicting=st.just(8)
+            ),
+            max_size=3,
         ),
         schema_version=st.just(results.SCHEMA_VERSION),
     )
@@ -132,7 +172,13 @@ def test_json_is_plain_and_has_all_fields(record):
 def test_one_line_a_row():
     text = result_of([SCORE, dataclasses.replace(SCORE, test="zho_eld")]).to_json()
     lines = [json.loads(line.rstrip(",")) for line in text.splitlines() if line.startswith("  {")]
-    assert [line.get("test") for line in lines] == ["eng_eld", "zho_eld", "eng_eld", None, "eng_eld"]
+    assert [line.get("test") for line in lines] == [
+        "eng_eld",
+        "zho_eld",
+        "eng_eld",
+        None,
+        "eng_eld",
+    ]
     assert lines[2]["reason"] == "no training clips in eng_adu"
     assert lines[3]["n_train"] == 80
     assert text.endswith("}\n")
@@ -140,7 +186,9 @@ def test_one_line_a_row():
 
 def test_saving_replaces_and_leaves_nothing_behind(tmp_path):
     result_of().save(tmp_path / "new" / "folder")
-    result_of(track="finetune", key=dataclasses.replace(SPEC, track="finetune").key).save(tmp_path / "new" / "folder")
+    result_of(track="finetune", key=dataclasses.replace(SPEC, track="finetune").key).save(
+        tmp_path / "new" / "folder"
+    )
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["result.json"]
     assert results.load(tmp_path / "new" / "folder" / "result.json").track == "finetune"
 
@@ -148,8 +196,14 @@ def test_saving_replaces_and_leaves_nothing_behind(tmp_path):
 def test_a_result_is_read_from_its_folder_or_its_file(tmp_path):
     path = result_of().save(tmp_path / "runs" / "one")
     assert bimotion.read_result(str(path.parent)) == bimotion.read_result(path) == result_of()
-    for wrong, found in ((tmp_path / "runs", f"found runs in {path.parent}"), (tmp_path / "no", "found none")):
-        with pytest.raises(RecordError, match=f"{wrong}: expected the folder of a run, which holds result.json; {found}"):
+    for wrong, found in (
+        (tmp_path / "runs", f"found runs in {path.parent}"),
+        (tmp_path / "no", "found none"),
+    ):
+        with pytest.raises(
+            RecordError,
+            match=f"{wrong}: expected the folder of a run, which holds result.json; {found}",
+        ):
             bimotion.read_result(wrong)
     path.write_text("{")
     with pytest.raises(RecordError, match="expected a result in JSON"):
@@ -185,10 +239,15 @@ class Outline(html.parser.HTMLParser):
 
 
 def test_whole_number_is_a_value(tmp_path):
-    assert loaded(result_of().to_json().replace('"value": 0.5', '"value": 1'), tmp_path).scores[0].value == 1
+    assert (
+        loaded(result_of().to_json().replace('"value": 0.5', '"value": 1'), tmp_path)
+        .scores[0]
+        .value
+        == 1
+    )
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- what is refused ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -234,48 +293,109 @@ def changed(*path, to):
 REMOVED = object()
 BREACHES = {
     "text for a whole number": (changed("seeds", 0, to="0"), "seeds[0]: expected int, found '0'"),
-    "float for a whole number": (changed("split", "seed", to=0.0), "split.seed: expected int, found 0.0"),
-    "true for a whole number": (changed("scores", 0, "n_speakers", to=True), "scores[0].n_speakers: expected int, found True"),
-    "text for a number": (changed("scores", 0, "value", to="0.5"), "scores[0].value: expected float or null, found '0.5'"),
-    "true for a number": (changed("scores", 0, "value", to=True), "scores[0].value: expected float or null, found True"),
-    "null for text": (changed("scores", 0, "test", to=None), "scores[0].test: expected str, found None"),
-    "number for text or null": (changed("scores", 0, "corpus", to=3), "scores[0].corpus: expected str or null, found 3"),
+    "float for a whole number": (
+        changed("split", "seed", to=0.0),
+        "split.seed: expected int, found 0.0",
+    ),
+    "true for a whole number": (
+        changed("scores", 0, "n_speakers", to=True),
+        "scores[0].n_speakers: expected int, found True",
+    ),
+    "text for a number": (
+        changed("scores", 0, "value", to="0.5"),
+        "scores[0].value: expected float or null, found '0.5'",
+    ),
+    "true for a number": (
+        changed("scores", 0, "value", to=True),
+        "scores[0].value: expected float or null, found True",
+    ),
+    "null for text": (
+        changed("scores", 0, "test", to=None),
+        "scores[0].test: expected str, found None",
+    ),
+    "number for text or null": (
+        changed("scores", 0, "corpus", to=3),
+        "scores[0].corpus: expected str or null, found 3",
+    ),
     "0 for false": (changed("data", "synthetic", to=0), "data.synthetic: expected bool, found 0"),
-    "number in a list of text": (changed("scores", 0, "classes", 1, to=7), "scores[0].classes[1]: expected str, found 7"),
+    "number in a list of text": (
+        changed("scores", 0, "classes", 1, to=7),
+        "scores[0].classes[1]: expected str, found 7",
+    ),
     "object for a list": (changed("scores", to={}), "scores: expected"),
     "list for an object": (changed("data", to=[]), "data: expected"),
-    "text in a count": (changed("data", "corpora", "crema_d", "left_out", "unreadable", to="2"),
-                        "data.corpora.crema_d.left_out.unreadable: expected int, found '2'"),
-    "number as provenance": (changed("provenance", "versions", "numpy", to=2.4),
-                             "provenance.versions.numpy: expected str, found 2.4"),
-    "row that is no object": (changed("scores", 0, to=[1]), "scores[0]: expected the fields transfer, method"),
-    "model that is no object": (changed("model", to=None), "model: expected the fields name, version"),
+    "text in a count": (
+        changed("data", "corpora", "crema_d", "left_out", "unreadable", to="2"),
+        "data.corpora.crema_d.left_out.unreadable: expected int, found '2'",
+    ),
+    "number as provenance": (
+        changed("provenance", "versions", "numpy", to=2.4),
+        "provenance.versions.numpy: expected str, found 2.4",
+    ),
+    "row that is no object": (
+        changed("scores", 0, to=[1]),
+        "scores[0]: expected the fields transfer, method",
+    ),
+    "model that is no object": (
+        changed("model", to=None),
+        "model: expected the fields name, version",
+    ),
     "field missing": (changed("data", "complete", to=REMOVED), "missing or too many: ['complete']"),
     "field missing at the top": (changed("track", to=REMOVED), "missing or too many: ['track']"),
     "field too many": (changed("rank", to=1), "missing or too many: ['rank']"),
-    "field too many in a row": (changed("scores", 0, "remark", to=""), "missing or too many: ['remark']"),
-    "field missing in what was skipped": (changed("skipped", 0, "reason", to=REMOVED), "skipped[0]: expected the fields"),
-    "more duplicates than clips": (changed("duplicates", 0, "n_duplicated", to=401), "duplicates: expected counts from 0"),
-    "more contradictions than duplicates": (changed("duplicates", 0, "n_contradicting", to=25), "none above the one before it"),
+    "field too many in a row": (
+        changed("scores", 0, "remark", to=""),
+        "missing or too many: ['remark']",
+    ),
+    "field missing in what was skipped": (
+        changed("skipped", 0, "reason", to=REMOVED),
+        "skipped[0]: expected the fields",
+    ),
+    "more duplicates than clips": (
+        changed("duplicates", 0, "n_duplicated", to=401),
+        "duplicates: expected counts from 0",
+    ),
+    "more contradictions than duplicates": (
+        changed("duplicates", 0, "n_contradicting", to=25),
+        "none above the one before it",
+    ),
     "later schema": (changed("schema_version", to=5), "expected schema_version 4, found 5"),
     "schema as text": (changed("schema_version", to="1"), "expected schema_version 4, found '1'"),
-    "schema as float": (changed("schema_version", to=4.0), "schema_version: expected int, found 4.0"),
+    "schema as float": (
+        changed("schema_version", to=4.0),
+        "schema_version: expected int, found 4.0",
+    ),
     "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 4, found None"),
-    "tampered key": (changed("key", to="0" * 12), f"key: expected {SPEC.key} (the hash of its spec), found 000000000000"),
+    "tampered key": (
+        changed("key", to="0" * 12),
+        f"key: expected {SPEC.key} (the hash of its spec), found 000000000000",
+    ),
     "tampered spec": (changed("seeds", to=[1]), f"(the hash of its spec), found {SPEC.key}"),
-    "synthetic hidden": (changed("data", "corpora", "crema_d", "synthetic", to=True), "its corpora make it synthetic True"),
-    "incomplete hidden": (changed("data", "complete", to=True), "complete False; found synthetic False, complete True"),
+    "synthetic hidden": (
+        changed("data", "corpora", "crema_d", "synthetic", to=True),
+        "its corpora make it synthetic True",
+    ),
+    "incomplete hidden": (
+        changed("data", "complete", to=True),
+        "complete False; found synthetic False, complete True",
+    ),
     "a list": ([], "expected schema_version 4, found None"),
     "null": (None, "expected schema_version 4, found None"),
-}  # fmt: skip
+}
 
 
 WRONG_CONTAINERS = {
     "text for a list": (changed("scores", 0, "train", to="eng_eld"), "scores[0].train: expected"),
     "text for an object": (changed("provenance", to="numpy 2.4.6"), "provenance: expected"),
     "null for an object": (changed("provenance", to=None), "provenance: expected"),
-    "number for an object": (changed("data", "corpora", "crema_d", "left_out", to=2), "crema_d.left_out: expected"),
-    "text for an object of objects": (changed("data", "corpora", to="crema_d"), "data.corpora: expected"),
+    "number for an object": (
+        changed("data", "corpora", "crema_d", "left_out", to=2),
+        "crema_d.left_out: expected",
+    ),
+    "text for an object of objects": (
+        changed("data", "corpora", to="crema_d"),
+        "data.corpora: expected",
+    ),
 }
 
 
@@ -326,7 +446,9 @@ def test_what_is_no_json_is_refused(content, tmp_path):
 def test_nesting_that_json_just_bears_is_refused(tmp_path):
     for depth in (50, 500, 900, 950, 970, 980, 990):
         text = result_of().to_json().replace('"2.4.6"', "[" * depth + "]" * depth)
-        with pytest.raises(RecordError, match=r"result\.json: (result\.provenance\.versions\.numpy: )?expected"):
+        with pytest.raises(
+            RecordError, match=r"result\.json: (result\.provenance\.versions\.numpy: )?expected"
+        ):
             loaded(text, tmp_path)
 
 
@@ -349,24 +471,32 @@ def test_message_is_short_however_long_the_value(tmp_path):
     assert len(str(error.value)) < len(str(tmp_path)) + 200
 
 
-# --- the key ----------------------------------------------------------------------------------------------------------
+# --- the key ------------------------------------------------------------------------------------
 
 
 def test_adaptation_has_a_key_of_its_own_and_says_what_it_heard():
     adapted = AdaptUsed("coral", "1", "CORAL (Sun et al. 2016)", "inductive", True)
-    changes = {}, {"method": "mmd"}, {"version": "2"}, {"setting": "transductive"}, {"target_seen": False}
-    keys = {dataclasses.replace(SPEC, adapt=dataclasses.replace(adapted, **one)).key for one in changes}
+    changes = (
+        {},
+        {"method": "mmd"},
+        {"version": "2"},
+        {"setting": "transductive"},
+        {"target_seen": False},
+    )
+    keys = {
+        dataclasses.replace(SPEC, adapt=dataclasses.replace(adapted, **one)).key for one in changes
+    }
     assert len(keys | {SPEC.key}) == 6
     assert adapted.summary == "CORAL (Sun et al. 2016), inductive, target audio seen"
 
 
 def test_key_by_hand():
     text = (
-        '{"adapt": null, "data_fingerprint": "0123456789ab", "limit": null, '
-        '"model": {"name": "bimotion/test", "options": {}, "revision": null, "version": "1-1"}, '
-        '"protocol": {"cells": null, "name": "all", "version": "1"}, '
-        '"schema": {"classes": ["fear", "neutral"], "name": "emotion", "version": "1"}, "seeds": [0], '
-        '"split": {"rule": "paper", "seed": 0, "version": "1"}, "track": "probe"}'
+        '{"adapt": null, "data_fingerprint": "0123456789ab", "limit": null, "model": '
+        '{"name": "bimotion/test", "options": {}, "revision": null, "version": "1-1"}, '
+        '"protocol": {"cells": null, "name": "all", "version": "1"}, "schema": {"classes": '
+        '["fear", "neutral"], "name": "emotion", "version": "1"}, "seeds": [0], "split": '
+        '{"rule": "paper", "seed": 0, "version": "1"}, "track": "probe"}'
     )
     assert SPEC.key == hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -375,7 +505,11 @@ def leaves(value, path=()):
     """Paths to every field below a record."""
     if not dataclasses.is_dataclass(value):
         return [path]
-    return [leaf for field in dataclasses.fields(value) for leaf in leaves(getattr(value, field.name), (*path, field.name))]
+    return [
+        leaf
+        for field in dataclasses.fields(value)
+        for leaf in leaves(getattr(value, field.name), (*path, field.name))
+    ]
 
 
 @pytest.mark.parametrize("path", leaves(SPEC), ids=".".join)
@@ -385,12 +519,18 @@ def test_key_changes_with_any_field(path):
             return dataclasses.replace(value, **{path[0]: other(getattr(value, path[0]), path[1:])})
         if isinstance(value, dict):
             return value | {"x": 1}
-        return value + 1 if isinstance(value, int) else [*value, "x"] if isinstance(value, list) else f"{value}x"
+        return (
+            value + 1
+            if isinstance(value, int)
+            else [*value, "x"]
+            if isinstance(value, list)
+            else f"{value}x"
+        )
 
     assert other(SPEC, path).key != SPEC.key
 
 
-# --- reading a result -------------------------------------------------------------------------------------------------
+# --- reading a result ---------------------------------------------------------------------------
 
 
 def test_headline_is_the_mean_over_corpora():
@@ -423,19 +563,22 @@ def test_to_pandas():
 
 
 def test_to_pandas_without_scores_has_the_columns():
-    assert list(result_of([]).to_pandas().columns) == [field.name for field in dataclasses.fields(Score)]
+    assert list(result_of([]).to_pandas().columns) == [
+        field.name for field in dataclasses.fields(Score)
+    ]
 
 
-# --- the board --------------------------------------------------------------------------------------------------------
+# --- the board ----------------------------------------------------------------------------------
 
 
 def saved(folder, model, values, seed=0, corpora=None):
-    """A result of a model below a folder, with an in-group score for each cell; returns its spec."""
+    """A result of a model below a folder, with an in-group score for each cell; returns its
+    spec."""
     spec = dataclasses.replace(SPEC, model=ModelUsed(model, "1"), seeds=[seed])
     rows = [dataclasses.replace(SCORE, test=cell, value=value) for cell, value in values.items()]
-    result_of(rows, spec, data=DataUsed.of(spec.data_fingerprint, corpora or {"crema_d": CREMA_D})).save(
-        folder / model.replace("/", "__") / spec.key
-    )
+    result_of(
+        rows, spec, data=DataUsed.of(spec.data_fingerprint, corpora or {"crema_d": CREMA_D})
+    ).save(folder / model.replace("/", "__") / spec.key)
     return spec
 
 
@@ -451,31 +594,56 @@ def test_board_is_ordered_by_mean_in_group(tmp_path):
     saved(tmp_path, "d/none", {"eng_eld": None})
     board = board_of(tmp_path)
     found = [(entry["model"], entry["mean_in_group"]) for entry in board["entries"]]
-    assert found == [("b/high", pytest.approx(0.75)), ("a/low", 0.25), ("c/easy", None), ("d/none", None)]
-    assert (board["leaderboard_version"], board["metric"], board["excluded"]) == (3, "weighted_f1", [])
+    assert found == [
+        ("b/high", pytest.approx(0.75)),
+        ("a/low", 0.25),
+        ("c/easy", None),
+        ("d/none", None),
+    ]
+    assert (board["leaderboard_version"], board["metric"], board["excluded"]) == (
+        3,
+        "weighted_f1",
+        [],
+    )
 
 
 def test_only_comparable_entries_are_ordered_together(tmp_path):
-    for number, (rule, value) in enumerate([("paper", 0.2), ("disjoint", 0.1), ("paper", 0.9), ("disjoint", 0.3)]):
+    for number, (rule, value) in enumerate(
+        [("paper", 0.2), ("disjoint", 0.1), ("paper", 0.9), ("disjoint", 0.3)]
+    ):
         spec = dataclasses.replace(SPEC, split=SplitUsed(rule, 0, "1"), seeds=[number])
-        rows = [dataclasses.replace(SCORE, test=cell, value=value) for cell in ("eng_eld", "eng_adu", "zho_eld", "zho_adu")]
+        rows = [
+            dataclasses.replace(SCORE, test=cell, value=value)
+            for cell in ("eng_eld", "eng_adu", "zho_eld", "zho_adu")
+        ]
         result_of(rows, spec).save(tmp_path / "m" / spec.key)
-    found = [(entry["split_rule"], round(entry["mean_in_group"], 6)) for entry in board_of(tmp_path)["entries"]]
+    found = [
+        (entry["split_rule"], round(entry["mean_in_group"], 6))
+        for entry in board_of(tmp_path)["entries"]
+    ]
     assert found == [("disjoint", 0.3), ("disjoint", 0.1), ("paper", 0.9), ("paper", 0.2)]
 
 
 def test_scores_and_counts_out_of_range_are_refused(tmp_path):
     for change in ({"value": 97.0}, {"value": -0.5}, {"n_utterances": -1}, {"n_speakers": -1}):
-        with pytest.raises(RecordError, match=r"scores\[0\]: expected a value in \[0, 1\] and counts from 0"):
+        with pytest.raises(
+            RecordError, match=r"scores\[0\]: expected a value in \[0, 1\] and counts from 0"
+        ):
             loaded(result_of([dataclasses.replace(SCORE, **change)]).to_json(), tmp_path)
 
 
 def test_equal_entries_are_ordered_by_model_and_key(tmp_path):
-    specs = [dataclasses.replace(SPEC, model=ModelUsed(model, "1"), seeds=[seed]) for model in ("a", "b") for seed in (0, 1, 2)]
+    specs = [
+        dataclasses.replace(SPEC, model=ModelUsed(model, "1"), seeds=[seed])
+        for model in ("a", "b")
+        for seed in (0, 1, 2)
+    ]
     specs.sort(key=lambda spec: (spec.model.name, spec.key))
     for folder, spec in zip("fedcba", specs, strict=True):  # folders in the opposite order
         result_of(spec=spec).save(tmp_path / "any" / folder)
-    assert [(entry["model"], entry["key"]) for entry in board_of(tmp_path)["entries"]] == [(s.model.name, s.key) for s in specs]
+    assert [(entry["model"], entry["key"]) for entry in board_of(tmp_path)["entries"]] == [
+        (s.model.name, s.key) for s in specs
+    ]
 
 
 def test_entry_says_what_was_run(tmp_path):
@@ -505,9 +673,11 @@ def test_entry_has_every_setting_that_was_run(tmp_path):
     rows = [
         dataclasses.replace(SCORE, transfer=transfer, method=method, value=value)
         for transfer, method, value in [
-            ("in-group", "inference", 0.5), ("cross-age", "inference", 0.25), ("cross-all", "augmentation", 0.75),
+            ("in-group", "inference", 0.5),
+            ("cross-age", "inference", 0.25),
+            ("cross-all", "augmentation", 0.75),
         ]
-    ]  # fmt: skip
+    ]
     result_of(rows).save(tmp_path / "m" / "k")
     (entry,) = board_of(tmp_path)["entries"]
     assert entry["scores"] == {
@@ -521,9 +691,14 @@ def test_synthetic_results_are_excluded_with_the_reason(tmp_path):
     saved(tmp_path, "a/real", {"eng_eld": 0.1}, corpora=WHOLE)
     saved(tmp_path, "b/synthetic", {"eng_eld": 0.9}, corpora=SYNTHETIC)
     board = board_of(tmp_path)
-    assert [(entry["model"], entry["complete"], "reason" in entry) for entry in board["entries"]] == [("a/real", True, False)]
+    assert [
+        (entry["model"], entry["complete"], "reason" in entry) for entry in board["entries"]
+    ] == [("a/real", True, False)]
     (excluded,) = board["excluded"]
-    assert (excluded["model"], excluded["scores"]) == ("b/synthetic", {"in-group/inference": {"eng_eld": 0.9}})
+    assert (excluded["model"], excluded["scores"]) == (
+        "b/synthetic",
+        {"in-group/inference": {"eng_eld": 0.9}},
+    )
     assert excluded["reason"].startswith("synthetic data")
 
 
@@ -531,7 +706,12 @@ def test_board_has_the_same_bytes_each_time_and_in_any_order_of_arrival(tmp_path
     models = {"a": 0.3, "b": 0.7, "c": 0.7, "d": None}
     for name, order in (("one", list(models)), ("two", list(models)[::-1])):
         for model in order:
-            saved(tmp_path / name, model, {"eng_eld": models[model]}, corpora=SYNTHETIC if model == "a" else None)
+            saved(
+                tmp_path / name,
+                model,
+                {"eng_eld": models[model]},
+                corpora=SYNTHETIC if model == "a" else None,
+            )
     first = overview.collect(tmp_path / "one").read_bytes()
     assert overview.collect(tmp_path / "one").read_bytes() == first
     assert overview.collect(tmp_path / "two").read_bytes() == first

@@ -16,9 +16,17 @@ from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-pipe",
+)
 # the browser reads commands from descriptor 3 and answers on 4
 STARTER = """
 import fcntl, os, sys
@@ -35,7 +43,8 @@ def executable() -> str | None:
 
 
 class Browser:
-    """One page of one browser; a context manager. `events`: all that the page and its network said."""
+    """One page of one browser; a context manager. `events`: all that the page and its network
+    said."""
 
     def __init__(self, folder: Path):
         self.folder, self.events, self._numbers, self._buffer = folder, [], itertools.count(1), b""
@@ -44,14 +53,24 @@ class Browser:
         command_reader, self._writer = os.pipe()
         self._reader, answer_writer = os.pipe()
         ends = (command_reader, answer_writer)
-        command = [sys.executable, "-c", STARTER, *map(str, ends), executable(), *FLAGS, f"--user-data-dir={self.folder}"]
+        command = [
+            sys.executable,
+            "-c",
+            STARTER,
+            *map(str, ends),
+            executable(),
+            *FLAGS,
+            f"--user-data-dir={self.folder}",
+        ]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._process = subprocess.Popen([*command, "about:blank"], pass_fds=ends, **quiet)
         for end in ends:
             os.close(end)
         self._session = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
         return self
@@ -95,9 +114,14 @@ class Browser:
 
     def run(self, expression: str):
         """The value of a JavaScript expression, promises awaited; raises what it throws."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         if "exceptionDetails" in answer:
-            raise RuntimeError(f"{expression}: {answer['exceptionDetails'].get('exception', {}).get('description')}")
+            raise RuntimeError(
+                f"{expression}: "
+                f"{answer['exceptionDetails'].get('exception', {}).get('description')}"
+            )
         return answer["result"].get("value")
 
     def wait(self, expression: str) -> None:
@@ -113,11 +137,24 @@ class Browser:
         code = {"Tab": 9, "Enter": 13, "Space": 32}[name]
         text = {"text": "\r"} if name == "Enter" else {"text": " "} if name == "Space" else {}
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code, **text)
+            self.call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=name,
+                code=name,
+                windowsVirtualKeyCode=code,
+                **text,
+            )
 
     def look(self, width: int, height: int, *, dark: bool = False) -> None:
         """Size of the window and colours."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 

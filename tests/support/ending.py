@@ -1,8 +1,10 @@
-"""Runs a module as `python -m` does, and writes which threads of Python and torch.distributed are left at the very end:
+"""Runs a module as `python -m` does, and writes which threads of Python and torch.distributed are
+left at the very end:
 
     python ending.py FILE MODULE [ARGUMENTS]      (FILE: with `-RANK` behind it)
 
-A thread that waits for the interpreter after its end aborts the process, now and then, after right results.
+A thread that waits for the interpreter after its end aborts the process, now and then, after right
+results.
 """
 
 import atexit
@@ -17,8 +19,12 @@ TASKS = Path("/proc/self/task")
 
 def left() -> list[str]:
     """Names of threads: Python's but for the first, and (on Linux) those of torch.distributed."""
-    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    tasks = [(task / "comm").read_text().strip() for task in TASKS.iterdir()] if TASKS.exists() else []
+    names = [
+        thread.name for thread in threading.enumerate() if thread is not threading.main_thread()
+    ]
+    tasks = (
+        [(task / "comm").read_text().strip() for task in TASKS.iterdir()] if TASKS.exists() else []
+    )
     tasks = [name for name in tasks if not name.startswith("pt_autograd")]  # torch's own, one a GPU
     return sorted(names + [name for name in tasks if name.startswith(("gloo", "pt_"))])
 

@@ -1,8 +1,10 @@
-"""A stand-in for the Hub on this machine: the endpoints that `huggingface_hub` calls to publish, kept in memory.
+"""A stand-in for the Hub on this machine: the endpoints that `huggingface_hub` calls to publish,
+kept in memory.
 
-Written after the client's requests and the Hub's documented answers, not after our code. It notes every request, checks what
-the Hub checks (token, permission, SHA-256 of what arrives, objects named by a commit) and can be told to fail. `Client`
-is the other side: a process of its own, in which the Hub's client is online and knows this server only.
+Written after the client's requests and the Hub's documented answers, not after our code. It notes
+every request, checks what the Hub checks (token, permission, SHA-256 of what arrives, objects named
+by a commit) and can be told to fail. `Client` is the other side: a process of its own, in which the
+Hub's client is online and knows this server only.
 """
 
 import base64
@@ -21,7 +23,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 LFS_FROM_BYTES = 1000  # other than text
 PART_BYTES = 20_000  # larger objects come in parts
-ACCOUNTS = {"hf_writer": "ann", "hf_guest": "bob"}  # ann may write to org, bob only read and propose
+# ann may write to org, bob only read and propose
+ACCOUNTS = {"hf_writer": "ann", "hf_guest": "bob"}
 WRITERS = {"org": {"ann"}}
 
 
@@ -30,14 +33,17 @@ class Repository:
     """One dataset repository: revision -> path -> content."""
 
     private: bool
-    revisions: dict[str, dict[str, bytes]] = field(default_factory=lambda: {"main": {".gitattributes": b"*.parquet lfs"}})
+    revisions: dict[str, dict[str, bytes]] = field(
+        default_factory=lambda: {"main": {".gitattributes": b"*.parquet lfs"}}
+    )
     proposals: list[dict] = field(default_factory=list)
     commits: list[dict] = field(default_factory=list)
 
 
 @dataclass
 class Failure:
-    """What requests that match get instead of an answer: a status, or (None) half of them read and the line cut."""
+    """What requests that match get instead of an answer: a status, or (None) half of them read and
+    the line cut."""
 
     method: str
     path: str
@@ -64,7 +70,9 @@ class Hub:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_) -> None:
@@ -73,11 +81,17 @@ class Hub:
 
     def files(self, repo: str, revision: str = "main") -> dict[str, bytes]:
         """Published files, without the one that the Hub makes itself."""
-        return {path: data for path, data in self.repositories[repo].revisions[revision].items() if path != ".gitattributes"}
+        return {
+            path: data
+            for path, data in self.repositories[repo].revisions[revision].items()
+            if path != ".gitattributes"
+        }
 
     def asked(self, method: str, pattern: str) -> list[str]:
         """Paths of requests of a method whose path matches."""
-        return [path for verb, path, _ in self.requests if verb == method and re.search(pattern, path)]
+        return [
+            path for verb, path, _ in self.requests if verb == method and re.search(pattern, path)
+        ]
 
     def failure(self, method: str, path: str) -> Failure | None:
         """The failure due for a request, counted down."""
@@ -130,7 +144,11 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return None
-        self.body = self.rfile.read(length) if "chunked" not in self.headers.get("transfer-encoding", "") else self.chunks()
+        self.body = (
+            self.rfile.read(length)
+            if "chunked" not in self.headers.get("transfer-encoding", "")
+            else self.chunks()
+        )
         self.hub.requests.append((self.command, self.place, len(self.body)))
         if failure:
             return self.refuse(failure.status, failure.message)
@@ -158,7 +176,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.place == "/api/validate-yaml":
             content = json.loads(self.body)["content"]
             if "license: mine" in content:
-                return self.answer({"errors": [{"message": '"license" must be one of'}], "warnings": []}, 400)
+                return self.answer(
+                    {"errors": [{"message": '"license" must be one of'}], "warnings": []}, 400
+                )
             return self.answer({"errors": [], "warnings": []})
         if self.place == "/api/repos/create":
             return self.create()
@@ -167,7 +187,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(404, "no such endpoint")
         self.name, self.rest = match[1], match[3] or ""
         found = self.hub.repositories.get(self.name)
-        if found is None or self.name in self.hub.hidden or (found.private and not self.may_write()):
+        if (
+            found is None
+            or self.name in self.hub.hidden
+            or (found.private and not self.may_write())
+        ):
             return self.refuse(404 if self.account else 401, "Repository not found", "RepoNotFound")
         self.repository = found
         return self.in_repository()
@@ -180,8 +204,21 @@ class Handler(BaseHTTPRequestHandler):
         verb, _, rest = self.rest.partition("/")
         if verb in ("", "revision"):
             siblings = [{"rfilename": path} for path in self.repository.revisions["main"]]
-            facts = {"id": self.name, "sha": self.sha(), "private": self.repository.private, "siblings": siblings}
-            return self.answer(facts | {"lastModified": "2026-01-01T00:00:00.000Z", "tags": [], "downloads": 0, "likes": 0})
+            facts = {
+                "id": self.name,
+                "sha": self.sha(),
+                "private": self.repository.private,
+                "siblings": siblings,
+            }
+            return self.answer(
+                facts
+                | {
+                    "lastModified": "2026-01-01T00:00:00.000Z",
+                    "tags": [],
+                    "downloads": 0,
+                    "likes": 0,
+                }
+            )
         if verb == "tree":
             return self.tree(rest)
         if verb == "paths-info":
@@ -190,7 +227,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.resolve(rest)
         if verb == "discussions":
             author = self.query.get("author", [None])[0]
-            mine = [one for one in self.repository.proposals if author in (None, one["author"]["name"])]
+            mine = [
+                one for one in self.repository.proposals if author in (None, one["author"]["name"])
+            ]
             return self.answer({"discussions": mine, "count": len(mine), "start": 0})
         if verb == "preupload":
             return self.preupload(rest)
@@ -213,18 +252,22 @@ class Handler(BaseHTTPRequestHandler):
         if self.account is None:
             return self.refuse(401, "Invalid credentials in Authorization header")
         if not self.may_write():
-            return self.refuse(403, f"You don't have the rights to create a dataset under {wanted['organization']}")
+            return self.refuse(
+                403, f"You don't have the rights to create a dataset under {wanted['organization']}"
+            )
         assert wanted["type"] == "dataset"
         url = f"{self.hub.url}/datasets/{self.name}"
         if self.name in self.hub.repositories:
             self.hub.hidden.discard(self.name)
             return self.answer({"url": url, "error": "You already created this dataset repo"}, 409)
-        private = wanted.get("visibility") == "private" or wanted.get("private", False)  # newer and older clients
+        # newer and older clients
+        private = wanted.get("visibility") == "private" or wanted.get("private", False)
         self.hub.repositories[self.name] = Repository(private)
         return self.answer({"url": url, "name": self.name})
 
     def revision(self, text: str) -> tuple[dict[str, bytes] | None, str]:
-        """Files of the revision that a path begins with (a commit's name means main), and the rest of the path."""
+        """Files of the revision that a path begins with (a commit's name means main), and the rest
+        of the path."""
         for name, files in self.repository.revisions.items():
             if text == name or text.startswith(name + "/"):
                 return files, text[len(name) + 1 :]
@@ -234,26 +277,43 @@ class Handler(BaseHTTPRequestHandler):
     def entry(self, path: str, content: bytes) -> dict:
         entry = {"type": "file", "path": path, "size": len(content), "oid": git_hash(content)}
         if is_lfs(path, content):
-            entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
+            entry["lfs"] = {
+                "oid": hashlib.sha256(content).hexdigest(),
+                "size": len(content),
+                "pointerSize": 130,
+            }
         return entry
 
     def tree(self, rest: str) -> None:
         files, folder = self.revision(rest)
         if files is None:
             return self.refuse(404, "no such revision", "RevisionNotFound")
-        inside = {path: content for path, content in files.items() if path.startswith(folder + "/") or not folder}
+        inside = {
+            path: content
+            for path, content in files.items()
+            if path.startswith(folder + "/") or not folder
+        }
         if folder and not inside:
             return self.refuse(404, "no such folder", "EntryNotFound")
         folders = sorted({path.rpartition("/")[0] for path in inside} - {""})
-        entries = [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in folders]
-        return self.answer(entries + [self.entry(path, content) for path, content in inside.items()])
+        entries = [
+            {"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in folders
+        ]
+        return self.answer(
+            entries + [self.entry(path, content) for path, content in inside.items()]
+        )
 
     def paths_info(self, rest: str) -> None:
         files, _ = self.revision(rest)
         form = parse_qs(self.body.decode()) if self.body[:1] != b"{" else json.loads(self.body)
         entries = [self.entry(path, files[path]) for path in form["paths"] if path in files]
-        folders = [path for path in form["paths"] if any(name.startswith(path + "/") for name in files)]
-        return self.answer(entries + [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in folders])
+        folders = [
+            path for path in form["paths"] if any(name.startswith(path + "/") for name in files)
+        ]
+        return self.answer(
+            entries
+            + [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in folders]
+        )
 
     def resolve(self, rest: str) -> None:
         files, path = self.revision(rest)
@@ -276,15 +336,27 @@ class Handler(BaseHTTPRequestHandler):
 
     def preupload(self, rest: str) -> None:
         files, _ = self.revision(rest)
-        if not self.may_write() and "create_pr" not in self.query and not rest.startswith("refs/pr/"):
+        if (
+            not self.may_write()
+            and "create_pr" not in self.query
+            and not rest.startswith("refs/pr/")
+        ):
             return self.refuse(403, "Forbidden: you must have write access")
         answers = []
         for asked in json.loads(self.body)["files"]:
             sample = base64.b64decode(asked["sample"]).ljust(asked["size"], b"x")
             mode = "lfs" if is_lfs(asked["path"], sample) else "regular"
             there = files.get(asked["path"])
-            oid = there if there is None else hashlib.sha256(there).hexdigest() if mode == "lfs" else git_hash(there)
-            answers.append({"path": asked["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid})
+            oid = (
+                there
+                if there is None
+                else hashlib.sha256(there).hexdigest()
+                if mode == "lfs"
+                else git_hash(there)
+            )
+            answers.append(
+                {"path": asked["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
+            )
         return self.answer({"files": answers, "commitOid": self.sha()})
 
     def batch(self) -> None:
@@ -299,11 +371,19 @@ class Handler(BaseHTTPRequestHandler):
             base, header = f"{self.hub.url}/storage/{oid}", {}
             if size > PART_BYTES:
                 n_parts = -(-size // PART_BYTES)
-                parts = {f"{number:05}": f"{base}/{number}?X-Signature=geheim" for number in range(1, n_parts + 1)}
+                parts = {
+                    f"{number:05}": f"{base}/{number}?X-Signature=geheim"
+                    for number in range(1, n_parts + 1)
+                }
                 header = {"chunk_size": str(PART_BYTES), **parts}
-            upload = {"href": f"{base}{'/complete' if header else ''}?X-Signature=geheim", "header": header}
+            upload = {
+                "href": f"{base}{'/complete' if header else ''}?X-Signature=geheim",
+                "header": header,
+            }
             verify = {"href": f"{self.hub.url}/datasets/{self.name}.git/info/lfs/verify"}
-            objects.append({"oid": oid, "size": size, "actions": {"upload": upload, "verify": verify}})
+            objects.append(
+                {"oid": oid, "size": size, "actions": {"upload": upload, "verify": verify}}
+            )
         return self.answer({"transfer": "basic", "objects": objects})
 
     def store(self) -> None:
@@ -326,7 +406,10 @@ class Handler(BaseHTTPRequestHandler):
     def commit(self, rest: str) -> None:
         files, _ = self.revision(rest)
         proposing = "create_pr" in self.query
-        own_proposal = any(one["ref"] == rest and one["author"]["name"] == self.account for one in self.repository.proposals)
+        own_proposal = any(
+            one["ref"] == rest and one["author"]["name"] == self.account
+            for one in self.repository.proposals
+        )
         if not (self.may_write() or proposing or own_proposal):
             return self.refuse(403, "Forbidden: you must have write access")
         header, *lines = [json.loads(line) for line in self.body.splitlines()]
@@ -346,12 +429,23 @@ class Handler(BaseHTTPRequestHandler):
                     raise AssertionError(other)
         paths = [line["value"]["path"] for line in lines]
         self.repository.commits.append({"summary": header["value"]["summary"], "paths": paths})
-        answer = {"commitUrl": f"{self.hub.url}/datasets/{self.name}/commit/{self.sha()}", "commitOid": self.sha()}
+        answer = {
+            "commitUrl": f"{self.hub.url}/datasets/{self.name}/commit/{self.sha()}",
+            "commitOid": self.sha(),
+        }
         if proposing:
             number = len(self.repository.proposals) + 1
             rest = f"refs/pr/{number}"
-            proposal = {"title": header["value"]["summary"], "num": number, "author": {"name": self.account}, "status": "open"}
-            proposal |= {"createdAt": "2026-01-01T00:00:00.000Z", "repo": {"name": self.name, "type": "dataset"}}
+            proposal = {
+                "title": header["value"]["summary"],
+                "num": number,
+                "author": {"name": self.account},
+                "status": "open",
+            }
+            proposal |= {
+                "createdAt": "2026-01-01T00:00:00.000Z",
+                "repo": {"name": self.name, "type": "dataset"},
+            }
             self.repository.proposals.append(proposal | {"isPullRequest": True, "ref": rest})
             answer["pullRequestUrl"] = f"{self.hub.url}/datasets/{self.name}/discussions/{number}"
         self.repository.revisions[rest] = changed
@@ -361,10 +455,14 @@ class Handler(BaseHTTPRequestHandler):
         headers = {"x-error-message": message} | ({"x-error-code": code} if code else {})
         self.answer({"error": message}, status, headers)
 
-    def answer(self, content: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
+    def answer(
+        self, content: object, status: int = 200, headers: dict[str, str] | None = None
+    ) -> None:
         data = json.dumps(content).encode()
         self.send_response(status)
-        for name, value in ({"content-type": "application/json", "content-length": str(len(data))} | (headers or {})).items():
+        for name, value in (
+            {"content-type": "application/json", "content-length": str(len(data))} | (headers or {})
+        ).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -376,13 +474,14 @@ import importlib, json, os, sys, time
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from bimotion.errors import BimotionError
-time.sleep = lambda seconds: None  # the client waits for half a minute before it gives a connection up
+time.sleep = lambda seconds: None  # the client waits half a minute before it gives up
 for line in sys.stdin:
     call = json.loads(line)
     os.environ.pop("HF_TOKEN", None)
     os.environ |= call["environment"]
     try:
-        value = getattr(importlib.import_module(call["module"]), call["function"])(*call["args"], **call["options"])
+        function = getattr(importlib.import_module(call["module"]), call["function"])
+        value = function(*call["args"], **call["options"])
         answer = {"value": asdict(value) if is_dataclass(value) else value}
     except BimotionError as error:
         answer = {"error": str(error), "kind": type(error).__name__}
@@ -398,8 +497,15 @@ class Client:
     """A process in which our functions are called; `output` is all that it wrote."""
 
     def __init__(self, hub: Hub, home, **environment: str) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-        inherited |= {"HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_ENDPOINT": hub.url, "NO_PROXY": "127.0.0.1"}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("HF_")
+        }
+        inherited |= {
+            "HF_HOME": str(home),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_ENDPOINT": hub.url,
+            "NO_PROXY": "127.0.0.1",
+        }
         self.output: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-c", _CALLS],
@@ -410,10 +516,18 @@ class Client:
             env=inherited | environment,
         )
 
-    def ask(self, module: str, function: str, *args, token: str | None = "hf_writer", **options) -> None:
+    def ask(
+        self, module: str, function: str, *args, token: str | None = "hf_writer", **options
+    ) -> None:
         """Begin a call without waiting for its end."""
         environment = {"HF_TOKEN": token} if token else {}
-        asked = {"module": module, "function": function, "args": args, "options": options, "environment": environment}
+        asked = {
+            "module": module,
+            "function": function,
+            "args": args,
+            "options": options,
+            "environment": environment,
+        }
         self.process.stdin.write(json.dumps(asked, default=str) + "\n")
         self.process.stdin.flush()
 

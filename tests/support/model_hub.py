@@ -1,4 +1,5 @@
-"""A stand-in for the Hub that serves models to read, after the documented answers of its `resolve` and `api` endpoints."""
+"""A stand-in for the Hub that serves models to read, after the documented answers of its `resolve`
+and `api` endpoints."""
 
 import hashlib
 import json
@@ -9,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 
 class ModelHub:
-    """Serves folders as repositories, each at one commit, and notes the path of every request. A context manager."""
+    """Serves folders as repositories, each at one commit, and notes the path of every request. A
+    context manager."""
 
     def __init__(self, repositories: dict[str, Path]):
         self.repositories = repositories
@@ -52,9 +54,18 @@ class _Handler(BaseHTTPRequestHandler):
         commit = self.hub.commit(name)
         if words[0] == "api":
             files = sorted(folder.iterdir())
-            listed = {"id": name, "sha": commit, "siblings": [{"rfilename": file.name} for file in files]}
-            tree = [{"type": "file", "path": file.name, "size": file.stat().st_size, "oid": "0" * 40} for file in files]
-            return self.send(200, json.dumps(tree if "tree" in words else listed).encode(), {}, with_body)
+            listed = {
+                "id": name,
+                "sha": commit,
+                "siblings": [{"rfilename": file.name} for file in files],
+            }
+            tree = [
+                {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": "0" * 40}
+                for file in files
+            ]
+            return self.send(
+                200, json.dumps(tree if "tree" in words else listed).encode(), {}, with_body
+            )
         file = folder / "/".join(words[4:])
         headers = {"X-Repo-Commit": commit}
         if words[3] not in ("main", commit):
@@ -62,7 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not file.is_file():
             return self.send(404, b"", headers | {"X-Error-Code": "EntryNotFound"}, with_body)
         content = file.read_bytes()
-        return self.send(200, content, headers | {"ETag": f'"{hashlib.sha256(content).hexdigest()}"'}, with_body)
+        return self.send(
+            200, content, headers | {"ETag": f'"{hashlib.sha256(content).hexdigest()}"'}, with_body
+        )
 
     def send(self, status: int, content: bytes, headers: dict[str, str], with_body: bool) -> None:
         self.send_response(status)

@@ -1,4 +1,5 @@
-"""Submissions of made-up models: a finished run with other probabilities, on a part of its clips. No audio, no training.
+"""Submissions of made-up models: a finished run with other probabilities, on a part of its clips.
+No audio, no training.
 
 Tests and benchmarks/leaderboard.py load this file by its path (the tests' imports are by file).
 """
@@ -27,26 +28,51 @@ FILES = (record.RESULT_FILE, record.PREDICTIONS_FILE, "submission.json")
 class Source:
     """A finished run as the mould of many submissions.
 
-    `keep`: one clip in so many, by its id alone, so that all submissions are tested on the same ones.
+    `keep`: one clip in so many, by its id alone, so that all submissions are tested on the same
+    ones.
     """
 
     def __init__(self, run: Path, keep: int = 1):
         self.result, table = rescoring.read(run)
-        self.table = table[[zlib.crc32(name.encode()) % keep == 0 for name in table["id"]]].reset_index(drop=True)
+        self.table = table[
+            [zlib.crc32(name.encode()) % keep == 0 for name in table["id"]]
+        ].reset_index(drop=True)
         self.reference = np.stack(self.table["reference"])
-        self.means = [one for one in self.result.scores if (one.metric, one.pooling) == ("weighted_f1", "mean")]
+        self.means = [
+            one
+            for one in self.result.scores
+            if (one.metric, one.pooling) == ("weighted_f1", "mean")
+        ]
 
-    def write(self, into: Path, model: str, skill: float, seed: int = 0, *, statement=None, verified=True, **changes) -> Path:
-        """One submission whose model knows a share `skill` of the truth; `changes`: other fields of its result."""
+    def write(
+        self,
+        into: Path,
+        model: str,
+        skill: float,
+        seed: int = 0,
+        *,
+        statement=None,
+        verified=True,
+        **changes,
+    ) -> Path:
+        """One submission whose model knows a share `skill` of the truth; `changes`: other fields of
+        its result."""
         rng = np.random.default_rng(seed)
         noise = rng.random(self.reference.shape)
         probabilities = ((1 - skill) * noise + skill * (self.reference == 1)).astype(np.float32)
-        result = dataclasses.replace(self.result, scores=self.means, **{"model": ModelUsed(model, "1"), **changes})
+        result = dataclasses.replace(
+            self.result, scores=self.means, **{"model": ModelUsed(model, "1"), **changes}
+        )
         result = dataclasses.replace(result, key=result.spec.key)
         folder = into / model.replace("/", "__") / result.key
         result.save(folder)
-        table = pa.Table.from_pandas(self.table.assign(probabilities=list(probabilities)), preserve_index=False)
-        pq.write_table(table.select(predictions.SHAPE.names).cast(predictions.SHAPE), folder / record.PREDICTIONS_FILE)
+        table = pa.Table.from_pandas(
+            self.table.assign(probabilities=list(probabilities)), preserve_index=False
+        )
+        pq.write_table(
+            table.select(predictions.SHAPE.names).cast(predictions.SHAPE),
+            folder / record.PREDICTIONS_FILE,
+        )
         if statement is not None:
             (folder / "submission.json").write_text(json.dumps(statement))
         if verified:
@@ -55,10 +81,13 @@ class Source:
 
 
 def verify(folder: Path, **options) -> None:
-    """Write a receipt: that the receiver found a submission to be right; a baseline's where it is called so."""
+    """Write a receipt: that the receiver found a submission to be right; a baseline's where it is
+    called so."""
     organisation, _, _ = folder.parent.name.partition("__")
     options = {"baseline": submission.is_reserved(organisation)} | options
-    receipt.write(receipt.folder_for(folder.parents[1]), name_of(folder), digests(folder), **options)
+    receipt.write(
+        receipt.folder_for(folder.parents[1]), name_of(folder), digests(folder), **options
+    )
 
 
 def name_of(folder: Path) -> str:
@@ -87,7 +116,10 @@ MODELS = {  # name -> share of the truth that it knows, parameters
     "bimotion/majority": (0.01, None),
 }
 STATEMENTS = {
-    "lab/dirty": {"trained_on": ["IEMOCAP", "ESD"], "contamination": {"eng_adu": ["iemocap", "esd"], "zho_adu": ["esd"]}},
+    "lab/dirty": {
+        "trained_on": ["IEMOCAP", "ESD"],
+        "contamination": {"eng_adu": ["iemocap", "esd"], "zho_adu": ["esd"]},
+    },
     "lab/base": {"trained_on": [], "contamination": {"eng_adu": []}},
 }
 
@@ -97,15 +129,21 @@ def run_of(true_tree: Path, protocol: str = "inference") -> Path:
     from bimotion.evaluation import run as runner
 
     output = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "runs"
-    asked = {"data_dir": true_tree, "output": output, "protocol": protocol, "split_rule": "disjoint"}
+    asked = {
+        "data_dir": true_tree,
+        "output": output,
+        "protocol": protocol,
+        "split_rule": "disjoint",
+    }
     output.parent.mkdir(exist_ok=True, parents=True)
     with FileLock(f"{output}.lock"):
         return runner.evaluate("bimotion/random", **asked).folder(output)
 
 
 def few(true_tree: Path) -> Path:
-    """A folder of submissions, the same in every module of one test session: the whole run of bimotion/random, MODELS on one
-    clip in 12 of it, and a file that is no result; receipts beside it."""
+    """A folder of submissions, the same in every module of one test session: the whole run of
+    bimotion/random, MODELS on one clip in 12 of it, and a file that is no result; receipts beside
+    it."""
     board = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "board"
     run = run_of(true_tree)
     with FileLock(f"{board}.lock"):

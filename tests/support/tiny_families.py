@@ -1,7 +1,8 @@
-"""Tiny random models of every family that the installed transformers can load and that may hear, built by rule.
+"""Tiny random models of every family that the installed transformers can load and that may hear,
+built by rule.
 
-A default configuration is shrunk by the names of its numbers; only what the rules cannot know is said family by family.
-Tests load this file by its path (their imports are by file).
+A default configuration is shrunk by the names of its numbers; only what the rules cannot know is
+said family by family. Tests load this file by its path (their imports are by file).
 """
 
 import inspect
@@ -9,7 +10,8 @@ import json
 import re
 from pathlib import Path
 
-MAPPINGS = {  # classes of transformers that may load a model with an audio encoder -> its list of what each loads
+# classes of transformers that may load a model with an audio encoder -> its list of what each loads
+MAPPINGS = {
     "AutoModel": "MODEL_MAPPING_NAMES",
     "AutoModelForSpeechSeq2Seq": "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES",
     "AutoModelForMultimodalLM": "MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES",
@@ -25,8 +27,14 @@ RULES = (  # name of a number in a configuration -> the most it may be
     (r".*num_(global_)?key_value_heads|.*(attention_|_)heads|n_heads?", 2),
     (r".*head_dim|dim_head", 8),
     (r".*intermediate_(size|dim)|.*ffn_(dim|hidden_size)|d_ff|max_source_positions_text", 32),
-    (r"hidden_size|d_model|.*hidden_dim|output_dim|proj(ection)?_dim|decoder_hidden_size|(audio|projector)_hidden_size", 16),
-    (r"encoder_hidden_size|downsample_hidden_size|num_filters|\w*conv_channels|cross_attention_dim", 16),
+    (
+        r"hidden_size|d_model|.*hidden_dim|output_dim|proj(ection)?_dim|decoder_hidden_size|(audio|projector)_hidden_size",
+        16,
+    ),
+    (
+        r"encoder_hidden_size|downsample_hidden_size|num_filters|\w*conv_channels|cross_attention_dim",
+        16,
+    ),
     (r"upsample_initial_channel", 64),
     (r"max_source_positions", 50 * WINDOW_S),
     (r"num_(local_)?experts|n_routed_experts", 2),
@@ -48,7 +56,9 @@ def shrunk(content: dict) -> dict:
             value = [NARROWER[name]] * len(value)
         elif type(value) is int:
             most = next((most for pattern, most in RULES if re.fullmatch(pattern, name)), None)
-            value = min(value, most or value) if not name.endswith("_id") else value % (VOCABULARY - 1)
+            value = (
+                min(value, most or value) if not name.endswith("_id") else value % (VOCABULARY - 1)
+            )
         found[name] = None if name == "per_layer_config" else value
     return found
 
@@ -61,16 +71,26 @@ CHANGES = {  # what a family needs beside the rules; (name): the configuration o
     "embedding_gemma2": {"audio_config": "gemma4_audio"},
     "gemma4": {"audio_config": "gemma4_audio"},
     "moonshine_streaming": {"num_key_value_heads": 2, "num_attention_heads": 2},
-    "muse_spark": {"audio_config": {"num_hidden_layers": 4, "hidden_sizes": [8, 8, 16, 32], "out_hidden_size": 16}},
+    "muse_spark": {
+        "audio_config": {
+            "num_hidden_layers": 4,
+            "hidden_sizes": [8, 8, 16, 32],
+            "out_hidden_size": 16,
+        }
+    },
     "muse_spark_audio": {"num_hidden_layers": 4, "hidden_sizes": [8, 8, 16, 32]},
     "phi4_multimodal": {
-        "audio_config": dict.fromkeys(("nemo_conv_channels", "ext_pw_out_channel", "depthwise_separable_out_channel"), 16)
+        "audio_config": dict.fromkeys(
+            ("nemo_conv_channels", "ext_pw_out_channel", "depthwise_separable_out_channel"), 16
+        )
     },
     "pe_audio": {"audio_config": {"dac_config": {"encoder_hidden_size": 2}}},
     "pe_audio_encoder": {"dac_config": {"encoder_hidden_size": 2}},
     "qwen3_omni_moe": {"enable_audio_output": False},
 }
-EXTRACTORS = {  # beginning of a type without a list entry of its own, or whose entry is not what its checkpoints hold
+# beginning of a type without a list entry of its own, or whose entry is not what its checkpoints
+# hold
+EXTRACTORS = {
     "gemma3n": "Gemma3nAudio",
     "gemma4": "Gemma4Audio",
     "moonshine": "Wav2Vec2",
@@ -84,7 +104,8 @@ LOADED_BY = {"speecht5": "AutoModelForSpeechSeq2Seq"}
 
 
 def build(model_type: str, folder: Path, seed: int = 0) -> Path:
-    """Save a tiny random model of a type of configuration, with its feature extractor; returns its folder."""
+    """Save a tiny random model of a type of configuration, with its feature extractor; returns its
+    folder."""
     import torch
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -95,22 +116,34 @@ def build(model_type: str, folder: Path, seed: int = 0) -> Path:
         name: shrunk(CONFIG_MAPPING[value]().to_dict()) if isinstance(value, str) else value
         for name, value in CHANGES.get(model_type, {}).items()
     }
-    config = CONFIG_MAPPING[model_type].from_dict(merged(shrunk(CONFIG_MAPPING[model_type]().to_dict()), changes))
-    mapped = [name for name in MAPPINGS if type(config) in getattr(transformers, name)._model_mapping]
+    config = CONFIG_MAPPING[model_type].from_dict(
+        merged(shrunk(CONFIG_MAPPING[model_type]().to_dict()), changes)
+    )
+    mapped = [
+        name for name in MAPPINGS if type(config) in getattr(transformers, name)._model_mapping
+    ]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = getattr(transformers, LOADED_BY.get(model_type) or mapped[0]).from_config(config)
     model.save_pretrained(folder)
-    bins = re.search(r'"(?:num_mel_bins|input_feat_size|feat_size|mel_bins)": (\d+)', json.dumps(config.to_dict()))
+    bins = re.search(
+        r'"(?:num_mel_bins|input_feat_size|feat_size|mel_bins)": (\d+)',
+        json.dumps(config.to_dict()),
+    )
     kind = extractor_of(model_type)
-    options = {"feature_size": int(bins[1])} if bins and re.match(f"{WINDOWED}|Parakeet|Nemotron|Voxtral|Cohere", kind) else {}
+    options = (
+        {"feature_size": int(bins[1])}
+        if bins and re.match(f"{WINDOWED}|Parakeet|Nemotron|Voxtral|Cohere", kind)
+        else {}
+    )
     options |= {"chunk_length": WINDOW_S} if re.match(WINDOWED, kind) else {}
     getattr(transformers, kind)(**options | OPTIONS.get(model_type, {})).save_pretrained(folder)
     return Path(folder)
 
 
 def declare(model_type: str, folder: Path) -> Path:
-    """Save a type's default configuration with one number for all weights: what is refused before these are looked at."""
+    """Save a type's default configuration with one number for all weights: what is refused before
+    these are looked at."""
     import numpy as np
     from safetensors.numpy import save_file
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -124,7 +157,9 @@ def declare(model_type: str, folder: Path) -> Path:
 
 def extractor_of(model_type: str) -> str:
     """Class of a type's feature extractor."""
-    from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES as ENTRIES
+    from transformers.models.auto.feature_extraction_auto import (
+        FEATURE_EXTRACTOR_MAPPING_NAMES as ENTRIES,
+    )
 
     own = [name for beginning, name in EXTRACTORS.items() if model_type.startswith(beginning)]
     if model_type in ENTRIES and model_type not in EXTRACTORS:
@@ -136,13 +171,15 @@ def extractor_of(model_type: str) -> str:
 def merged(content: dict, changes: dict) -> dict:
     """The content with changes, dictionaries within merged alike."""
     nested = {
-        name: merged(content.get(name) or {}, value) if isinstance(value, dict) else value for name, value in changes.items()
+        name: merged(content.get(name) or {}, value) if isinstance(value, dict) else value
+        for name, value in changes.items()
     }
     return content | nested
 
 
 def hearing() -> list[str]:
-    """Types of configuration, in transformers' own lists, of models that take audio or have an extractor of its features."""
+    """Types of configuration, in transformers' own lists, of models that take audio or have an
+    extractor of its features."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
     from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES
 
@@ -154,21 +191,32 @@ def hearing() -> list[str]:
 
 
 def _classes(model_type: str) -> list[type]:
-    """What the Auto classes load for a type; nothing is imported whose source never speaks of audio."""
+    """What the Auto classes load for a type; nothing is imported whose source never speaks of
+    audio."""
     import transformers
     from transformers.models.auto import modeling_auto
     from transformers.models.auto.configuration_auto import model_type_to_module_name
 
     folder = Path(transformers.__file__).parent / "models" / model_type_to_module_name(model_type)
-    if not any("audio" in path.read_text(encoding="utf-8") for path in folder.glob("modeling_*.py")):
+    if not any(
+        "audio" in path.read_text(encoding="utf-8") for path in folder.glob("modeling_*.py")
+    ):
         return []
     entries = [getattr(modeling_auto, mapping).get(model_type) for mapping in MAPPINGS.values()]
-    names = [name for entry in entries for name in ((entry,) if isinstance(entry, str) else entry or ())]
+    names = [
+        name for entry in entries for name in ((entry,) if isinstance(entry, str) else entry or ())
+    ]
     return [getattr(transformers, name) for name in names if hasattr(transformers, name)]
 
 
 def _hears(model: type) -> bool:
-    declared = [getattr(model, name, None) or () for name in ("input_modalities", "main_input_name")]
+    declared = [
+        getattr(model, name, None) or () for name in ("input_modalities", "main_input_name")
+    ]
     words = {word for value in declared for word in ((value,) if isinstance(value, str) else value)}
-    takes = inspect.signature(model.forward).parameters if callable(getattr(model, "forward", None)) else {}
+    takes = (
+        inspect.signature(model.forward).parameters
+        if callable(getattr(model, "forward", None))
+        else {}
+    )
     return "audio" in words or bool(AUDIO_INPUTS & {*words, *takes})

@@ -1,6 +1,8 @@
-"""Raw corpora with the true names of every clip, from the lists in ../shared/corpora, each clip a tiny valid wav.
+"""Raw corpora with the true names of every clip, from the lists in ../shared/corpora, each clip a
+tiny valid wav.
 
-Nothing of those lists is copied into the repository: the trees are built in a temporary folder when the tests run.
+Nothing of those lists is copied into the repository: the trees are built in a temporary folder when
+the tests run.
 """
 
 import csv
@@ -18,13 +20,23 @@ import soundfile
 BESIDE = Path(os.environ.get("BIMOTION_SHARED") or Path(__file__).parents[3] / "shared")
 SHARED = Path(os.environ.get("BIMOTION_CORPORA") or BESIDE / "corpora")
 MODELS = Path(os.environ.get("BIMOTION_MODELS") or BESIDE / "models")
-YUEMOTION_SPEAKERS = [  # number, gender, age: the card's 7 + 4 adults and 5 + 2 elders, one of them 59 years old
+# number, gender, age: the card's 7 + 4 adults and 5 + 2 elders, one of them 59 years old
+YUEMOTION_SPEAKERS = [
     *((n, "f", 20 + 3 * n) for n in range(1, 8)),
     *((n, "m", 25 + n) for n in range(8, 12)),
     *((n, "f", 45 + n) for n in range(14, 19)),
     *((n, "m", 50 + n) for n in range(12, 14)),
 ]
-YUEMOTION_COLUMNS = ("split", "speaker_id", "file_name", "gender", "age", "sentence_id", "label_id", "label")
+YUEMOTION_COLUMNS = (
+    "split",
+    "speaker_id",
+    "file_name",
+    "gender",
+    "age",
+    "sentence_id",
+    "label_id",
+    "label",
+)
 YUEMOTION_LABELS = ("anger", "happy", "sad", "neutral", "fear", "disgust")
 
 
@@ -53,44 +65,83 @@ def rows(path: Path, delimiter: str = "\t") -> list[dict]:
 
 
 def crema_d(root: Path) -> None:
-    lay(root / "crema", (row["path"] for row in rows(SHARED / "CREMA-D/AudioWAV.manifest.tsv")), 16000)
+    lay(
+        root / "crema",
+        (row["path"] for row in rows(SHARED / "CREMA-D/AudioWAV.manifest.tsv")),
+        16000,
+    )
     shutil.copy(SHARED / "CREMA-D/VideoDemographics.csv", root / "crema")
 
 
 def csed(root: Path) -> None:
-    lay(root / "Chinese-Speech-Emotion-Datasets", (row["path"] for row in rows(SHARED / "CSED/manifest.tsv")), 44100)
+    lay(
+        root / "Chinese-Speech-Emotion-Datasets",
+        (row["path"] for row in rows(SHARED / "CSED/manifest.tsv")),
+        44100,
+    )
 
 
 def elderreact(root: Path) -> None:
     annotations = SHARED / "ElderReact/ElderReact-master/Annotations"
     shutil.copytree(annotations, root / "ElderReact/ElderReact-master/Annotations")
     for part in ("train", "dev", "test"):
-        names = [line.split()[0] for line in (annotations / f"{part}_labels.txt").read_text().splitlines()]
-        lay(root / f"ElderReact/ElderReact_{part}", (name.replace(".mp4", ".wav") for name in names), 44100)
+        names = [
+            line.split()[0]
+            for line in (annotations / f"{part}_labels.txt").read_text().splitlines()
+        ]
+        lay(
+            root / f"ElderReact/ElderReact_{part}",
+            (name.replace(".mp4", ".wav") for name in names),
+            44100,
+        )
 
 
 def esd(root: Path) -> None:
     listed = itertools.chain(
-        rows(SHARED / "ESD/file_names/esd_train.csv", ","), rows(SHARED / "ESD/file_names/esd_test.csv", ",")
+        rows(SHARED / "ESD/file_names/esd_train.csv", ","),
+        rows(SHARED / "ESD/file_names/esd_test.csv", ","),
     )
     lay(root, (row["file"].replace("ESD/", "Emotion Speech Dataset/", 1) for row in listed), 16000)
 
 
 def iemocap(root: Path) -> None:
-    """Names from EMO-SUPERB's table, codes from its soft labels (the true codes need the signed release)."""
+    """Names from EMO-SUPERB's table, codes from its soft labels (the true codes need the signed
+    release)."""
     table = rows(SHARED / "IEMOCAP/EMO-SUPERB/labels_consensus_1.csv", ",")
-    code = dict(zip(("frustrated", "angry", "sad", "disgust", "excited", "fear", "neutral", "surprise", "happy"),
-                    ("fru", "ang", "sad", "dis", "exc", "fea", "neu", "sur", "hap"), strict=True))  # fmt: skip
+    code = dict(
+        zip(
+            (
+                "frustrated",
+                "angry",
+                "sad",
+                "disgust",
+                "excited",
+                "fear",
+                "neutral",
+                "surprise",
+                "happy",
+            ),
+            ("fru", "ang", "sad", "dis", "exc", "fea", "neu", "sur", "hap"),
+            strict=True,
+        )
+    )
     dialogs: dict[str, list[str]] = {}
     for row in table:
         stem = row["FileName"].removesuffix(".wav")
         label = code[max(code, key=lambda name: float(row[name]))]
         lines = dialogs.setdefault(stem.rpartition("_")[0], [])
         lines.append(
-            f"[{len(lines)}.2901 - {len(lines)}.9357]\t{stem}\t{label}\t[2.5000, 2.5000, 2.5000]\nC-E2:\tNeutral;\t()\n"
+            f"[{len(lines)}.2901 - {len(lines)}.9357]\t{stem}\t{label}\t[2.5000, 2.5000, "
+            "2.5000]\nC-E2:\tNeutral;\t()\n"
         )
-    lay(root / "IEMOCAP_full_release", (f"Session{stem[4]}/sentences/wav/{stem.rpartition('_')[0]}/{stem}.wav"
-        for stem in (row["FileName"].removesuffix(".wav") for row in table)), 16000)  # fmt: skip
+    lay(
+        root / "IEMOCAP_full_release",
+        (
+            f"Session{stem[4]}/sentences/wav/{stem.rpartition('_')[0]}/{stem}.wav"
+            for stem in (row["FileName"].removesuffix(".wav") for row in table)
+        ),
+        16000,
+    )
     for dialog, lines in dialogs.items():
         folder = root / f"IEMOCAP_full_release/Session{dialog[4]}/dialog/EmoEvaluation"
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +174,8 @@ def urdu(root: Path) -> None:
 
 
 def yuemotion_rows() -> list[dict]:
-    """All 1080 entries by the corpus's naming: each speaker 30 / 9 / 21 clips of 10 sentences in 6 emotions."""
+    """All 1080 entries by the corpus's naming: each speaker 30 / 9 / 21 clips of 10 sentences in 6
+    emotions."""
     entries = []
     for number, gender, age in YUEMOTION_SPEAKERS:
         for place, (sentence, label) in enumerate(itertools.product(range(1, 11), range(1, 7))):
@@ -145,9 +197,17 @@ def yuemotion(root: Path) -> None:
 
 
 BUILDERS = {
-    "crema_d": crema_d, "csed": csed, "elderreact": elderreact, "emo_db": emo_db, "esd": esd, "iemocap": iemocap,
-    "shemo": shemo, "tess": tess, "urdu": urdu, "yuemotion": yuemotion,
-}  # fmt: skip
+    "crema_d": crema_d,
+    "csed": csed,
+    "elderreact": elderreact,
+    "emo_db": emo_db,
+    "esd": esd,
+    "iemocap": iemocap,
+    "shemo": shemo,
+    "tess": tess,
+    "urdu": urdu,
+    "yuemotion": yuemotion,
+}
 
 
 def build(root: Path) -> Path:

@@ -1,8 +1,9 @@
-"""How well training clips cover test clips in a feature space: numbers for what arXiv 2306.14517 shows in Figures 2 and 3.
+"""How well training clips cover test clips in a feature space: numbers for what arXiv 2306.14517
+shows in Figures 2 and 3.
 
-After Kynkäänniemi et al. 2019 (arXiv 1904.06991, equations 1 and 2: precision, recall) and Naeem et al. 2020 (arXiv 2002.09797,
-section 3: density, coverage). A clip's ball reaches to its k-th nearest neighbour of its own set. With N test clips (there:
-real) and M training clips (there: generated):
+After Kynkäänniemi et al. 2019 (arXiv 1904.06991, equations 1 and 2: precision, recall) and Naeem et
+al. 2020 (arXiv 2002.09797, section 3: density, coverage). A clip's ball reaches to its k-th nearest
+neighbour of its own set. With N test clips (there: real) and M training clips (there: generated):
 
 recall      share of test clips in the ball of some training clip
 precision   share of training clips in the ball of some test clip
@@ -11,9 +12,10 @@ coverage    share of test clips whose ball holds a training clip
 
 Balls are closed, so a clip that stands in both sets covers itself.
 
-Coverage rises with the number of training clips, to 1 where they are many. So training sets are compared at one size: coverage
-by `n_drawn` training clips, the mean over all draws of so many (exact, no random numbers: in a ball with c of the M training
-clips, all of a draw miss with probability C(M - c, n_drawn) / C(M, n_drawn)).
+Coverage rises with the number of training clips, to 1 where they are many. So training sets are
+compared at one size: coverage by `n_drawn` training clips, the mean over all draws of so many
+(exact, no random numbers: in a ball with c of the M training clips, all of a draw miss with
+probability C(M - c, n_drawn) / C(M, n_drawn)).
 """
 
 from collections.abc import Iterator
@@ -25,7 +27,8 @@ K = 5
 """Nearest neighbours, as Naeem et al. choose."""
 _BLOCK_BYTES = 2**26
 _SLACK = 1e-12
-"""Of the largest squared length: balls are wider by what rounding may do, else it parts copies of a clip and breaks ties."""
+"""Of the largest squared length: balls are wider by what rounding may do, else it parts copies of a
+clip and breaks ties."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Coverage:
     """Of test clips by training clips, each number in [0, 1] (density: from 0).
 
     n_train, n_test   clips; k: nearest neighbours
-    expected          coverage to be expected if both were drawn from one distribution, whichever it is
+    expected          coverage to be expected if both were drawn from one distribution, whichever it
+                      is
     n_drawn, drawn_coverage, drawn_expected   the same by so many of the training clips
     reason            why numbers are null: too few clips for a k-th neighbour
     """
@@ -52,8 +56,11 @@ class Coverage:
     reason: str | None = None
 
 
-def coverage(train: np.ndarray, test: np.ndarray, k: int = K, n_drawn: int | None = None) -> Coverage:
-    """Of features, shapes (n_train, dim) and (n_test, dim). `n_drawn`: at most n_train; None: the smaller of both numbers.
+def coverage(
+    train: np.ndarray, test: np.ndarray, k: int = K, n_drawn: int | None = None
+) -> Coverage:
+    """Of features, shapes (n_train, dim) and (n_test, dim). `n_drawn`: at most n_train; None: the
+    smaller of both numbers.
 
     >>> train, test = np.array([[0.0], [1], [2]]), np.array([[0.5], [1.5], [9]])
     >>> found = coverage(train, test, k=1)
@@ -79,14 +86,24 @@ def coverage(train: np.ndarray, test: np.ndarray, k: int = K, n_drawn: int | Non
             recalled[rows] = (squares <= reach_train).any(axis=1)
     recall = None if reach_train is None else float(recalled.mean())
     return Coverage(
-        n_train, n_test, k, float((held > 0).mean()), expected(n_train, n_test, k), float(held.sum() / (k * n_train)),
-        float(precise.mean()), recall, n_drawn, float(_met(held, n_train, n_drawn).mean()), expected(n_drawn, n_test, k),
+        n_train,
+        n_test,
+        k,
+        float((held > 0).mean()),
+        expected(n_train, n_test, k),
+        float(held.sum() / (k * n_train)),
+        float(precise.mean()),
+        recall,
+        n_drawn,
+        float(_met(held, n_train, n_drawn).mean()),
+        expected(n_drawn, n_test, k),
         f"no recall: {n_train} training clips, needs {k + 1}" if recall is None else None,
-    )  # fmt: skip
+    )
 
 
 def covered(train: np.ndarray, test: np.ndarray, k: int = K) -> np.ndarray:
-    """Whether the ball of each test clip holds a training clip: bool, shape (n_test,); all False with fewer than k + 1 of them.
+    """Whether the ball of each test clip holds a training clip: bool, shape (n_test,); all False
+    with fewer than k + 1 of them.
 
     >>> covered(np.array([[0.0]]), np.array([[0.0], [1], [5], [6]]), k=1).tolist()
     [True, True, False, False]
@@ -102,7 +119,8 @@ def covered(train: np.ndarray, test: np.ndarray, k: int = K) -> np.ndarray:
 
 
 def expected(n_train: int, n_test: int, k: int = K) -> float:
-    """Mean coverage where training and test clips are drawn from one distribution (Naeem et al. 2020, lemma 2).
+    """Mean coverage where training and test clips are drawn from one distribution (Naeem et al.
+    2020, lemma 2).
 
     Rises with the number of training clips, and with nothing else: read a coverage beside it.
 

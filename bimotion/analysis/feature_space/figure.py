@@ -1,5 +1,5 @@
-"""Panels as a figure in PNG and SVG, after Figures 2 and 3 of arXiv 2306.14517: coloured regions are training data, marks on
-them test clips."""
+"""Panels as a figure in PNG and SVG, after Figures 2 and 3 of arXiv 2306.14517: coloured regions
+are training data, marks on them test clips."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,8 @@ def draw(panels: Sequence[Panel], classes: Sequence[str], title: str, note: str)
 
     Example::
 
-        figures.save(figures.draw(panels, ["positive", "negative"], "model", ""), Path("projection"))
+        figures.save(figures.draw(panels, ["positive", "negative"], "model", ""),
+        Path("projection"))
     """
     from matplotlib.figure import Figure
 
@@ -30,10 +31,24 @@ def draw(panels: Sequence[Panel], classes: Sequence[str], title: str, note: str)
     width, height = max(columns * PANEL_INCHES, 5.5), rows * (PANEL_INCHES + 0.6) + 1.4
     figure = Figure(figsize=(width, height), facecolor="white")
     figure.subplots_adjust(
-        left=0.15 / width, right=1 - 0.15 / width, top=1 - 1.1 / height, bottom=0.98 / height, wspace=0.05, hspace=0.24
+        left=0.15 / width,
+        right=1 - 0.15 / width,
+        top=1 - 1.1 / height,
+        bottom=0.98 / height,
+        wspace=0.05,
+        hspace=0.24,
     )
     heading = "\n".join(wrap(title, int(width * 8)))  # names may hold $, which is no formula here
-    figure.text(0.15 / width, 1 - 0.2 / height, heading, fontsize=12, weight="bold", color=INK, va="top", parse_math=False)
+    figure.text(
+        0.15 / width,
+        1 - 0.2 / height,
+        heading,
+        fontsize=12,
+        weight="bold",
+        color=INK,
+        va="top",
+        parse_math=False,
+    )
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for place, one in zip(axes, panels, strict=False):
         _panel(place, one, classes)
@@ -41,11 +56,28 @@ def draw(panels: Sequence[Panel], classes: Sequence[str], title: str, note: str)
         place.axis("off")
     shown = [label for label in classes if any(label in set(one.clips["class"]) for one in panels)]
     figure.legend(
-        handles=[_handle(label, classes) for label in shown], loc="lower left", ncols=len(shown), frameon=False, fontsize=9,
-        bbox_to_anchor=(0.05 / width, 0.6 / height), handletextpad=0.3, columnspacing=1.4, borderaxespad=0, labelcolor=INK,
-    )  # fmt: skip
+        handles=[_handle(label, classes) for label in shown],
+        loc="lower left",
+        ncols=len(shown),
+        frameon=False,
+        fontsize=9,
+        bbox_to_anchor=(0.05 / width, 0.6 / height),
+        handletextpad=0.3,
+        columnspacing=1.4,
+        borderaxespad=0,
+        labelcolor=INK,
+    )
     lines = "\n".join(wrap(note, int(width * 17.5)))
-    figure.text(0.15 / width, 0.52 / height, lines, fontsize=7.5, color=MUTED, va="top", linespacing=1.4, parse_math=False)
+    figure.text(
+        0.15 / width,
+        0.52 / height,
+        lines,
+        fontsize=7.5,
+        color=MUTED,
+        va="top",
+        linespacing=1.4,
+        parse_math=False,
+    )
     return figure
 
 
@@ -70,18 +102,36 @@ def _panel(axes, panel: Panel, classes: Sequence[str]) -> None:
     for share, opacity in zip(SHARES, REGION_OPACITY, strict=True):
         for label, found in panel.densities.items():
             if rings := found.regions(share):
-                outline = Outline.make_compound_path(*(Outline(ring, closed=True) for ring in rings))
-                axes.add_patch(PathPatch(outline, facecolor=COLOURS[label], alpha=opacity, linewidth=0))
+                outline = Outline.make_compound_path(
+                    *(Outline(ring, closed=True) for ring in rings)
+                )
+                axes.add_patch(
+                    PathPatch(outline, facecolor=COLOURS[label], alpha=opacity, linewidth=0)
+                )
                 if share == SHARES[-1]:
-                    axes.add_patch(PathPatch(outline, facecolor="none", edgecolor=COLOURS[label], linewidth=0.6, alpha=0.8))
+                    axes.add_patch(
+                        PathPatch(
+                            outline,
+                            facecolor="none",
+                            edgecolor=COLOURS[label],
+                            linewidth=0.6,
+                            alpha=0.8,
+                        )
+                    )
     for place, label in enumerate(classes):
         of_class = panel.test[panel.test["class"] == label]
         for covered, fill in ((True, COLOURS[label]), (False, "white")):
             some = of_class[of_class["covered"].astype(bool) == covered]
             axes.scatter(
-                some["x"], some["y"], s=20, marker=MARKERS[SHAPES[place]], facecolor=fill, linewidth=0.7,
-                edgecolor="white" if covered else COLOURS[label], zorder=3 + covered,
-            )  # fmt: skip
+                some["x"],
+                some["y"],
+                s=20,
+                marker=MARKERS[SHAPES[place]],
+                facecolor=fill,
+                linewidth=0.7,
+                edgecolor="white" if covered else COLOURS[label],
+                zorder=3 + covered,
+            )
     for label, place in label_places(panel).items():
         halo = [withStroke(linewidth=2.5, foreground="white")]
         axes.text(
@@ -96,9 +146,18 @@ def _panel(axes, panel: Panel, classes: Sequence[str]) -> None:
             zorder=6,
         )
     left, bottom, side = panel.square
-    axes.set(xlim=(left, left + side), ylim=(bottom, bottom + side), xticks=[], yticks=[], aspect="equal")
+    axes.set(
+        xlim=(left, left + side), ylim=(bottom, bottom + side), xticks=[], yticks=[], aspect="equal"
+    )
     axes.spines[:].set_color(FRAME)
-    axes.set_title(panel.name, fontsize=10.5, loc="left", color=INK, parse_math=False, pad=18 + 11 * panel.note.count("\n"))
+    axes.set_title(
+        panel.name,
+        fontsize=10.5,
+        loc="left",
+        color=INK,
+        parse_math=False,
+        pad=18 + 11 * panel.note.count("\n"),
+    )
     axes.text(0, 1.025, panel.note, transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom")
 
 
@@ -106,4 +165,6 @@ def _handle(label: str, classes: Sequence[str]):
     from matplotlib.lines import Line2D
 
     marker = MARKERS[SHAPES[list(classes).index(label)]]
-    return Line2D([], [], linestyle="", marker=marker, markersize=6.5, color=COLOURS[label], label=label)
+    return Line2D(
+        [], [], linestyle="", marker=marker, markersize=6.5, color=COLOURS[label], label=label
+    )

@@ -1,8 +1,9 @@
-"""Whether training sets that cover a test set, or languages that are close to its own, go with better scores: over all settings
-of a finished run.
+"""Whether training sets that cover a test set, or languages that are close to its own, go with
+better scores: over all settings of a finished run.
 
-The gain of a setting is its headline (weighted F1) less that of the in-group baseline of the same test clips: training and test
-in that cell, with the same corpora. Section 6.3 of arXiv 2306.14517 argues by pictures and by which languages are close.
+The gain of a setting is its headline (weighted F1) less that of the in-group baseline of the same
+test clips: training and test in that cell, with the same corpora. Section 6.3 of arXiv 2306.14517
+argues by pictures and by which languages are close.
 """
 
 import contextlib
@@ -49,12 +50,14 @@ FACTS = {
     "syntax": "distance of languages: syntax",
     "inventory": "distance of languages: sounds",
 }
-"""Facts of a setting that may go with its gain. Coverages are divided by what they are if training and test clips are alike."""
+"""Facts of a setting that may go with its gain. Coverages are divided by what they are if training
+and test clips are alike."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One setting: its score, the baseline's, their difference (null: no baseline on the same corpora), coverage, facts."""
+    """One setting: its score, the baseline's, their difference (null: no baseline on the same
+    corpora), coverage, facts."""
 
     transfer: str
     method: str
@@ -69,7 +72,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Related:
-    """Rank correlation of a fact with the gain, over the settings of one method (`all`: of all but in-group)."""
+    """Rank correlation of a fact with the gain, over the settings of one method (`all`: of all but
+    in-group)."""
 
     fact: str
     method: str
@@ -78,8 +82,9 @@ class Related:
 
 @dataclass(frozen=True)
 class Gains:
-    """Of the run `key`, under one of its seeds, as gains.json. `adapt`: how the run was adapted, null: not; its scores are of
-    the adapted model, its coverage of the features before that. `synthetic`: some corpus is."""
+    """Of the run `key`, under one of its seeds, as gains.json. `adapt`: how the run was adapted,
+    null: not; its scores are of the adapted model, its coverage of the features before that.
+    `synthetic`: some corpus is."""
 
     key: str
     model: str
@@ -103,12 +108,14 @@ def gains(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> Gains:
-    """Coverage, language distance and gain of every setting of a finished run; written to `folder`/gains.json.
+    """Coverage, language distance and gain of every setting of a finished run; written to
+    `folder`/gains.json.
 
     model   where the run's model lies now (a folder), if its recorded name does not say
 
-    Features come from the cache (track `probe`) or from the checkpoints beside the result (`finetune`). The first seed is used.
-    Raises RecordError, SettingError where corpora, model or checkpoints are not those of the run.
+    Features come from the cache (track `probe`) or from the checkpoints beside the result
+    (`finetune`). The first seed is used. Raises RecordError, SettingError where corpora, model or
+    checkpoints are not those of the run.
 
     Example::
 
@@ -129,7 +136,17 @@ def gains(
         track.open(labelled, plan.rows(), progress)
         rows = _rows(result, track, labelled, plan, folder, k, progress)
     made = provenance(started, [seed], labelled.selection.manifest.states, track.device)
-    found = Gains(result.key, result.model.name, seed, k, rows, _related(rows), made, result.data.synthetic, result.adapt)
+    found = Gains(
+        result.key,
+        result.model.name,
+        seed,
+        k,
+        rows,
+        _related(rows),
+        made,
+        result.data.synthetic,
+        result.adapt,
+    )
     with files.written(folder / GAINS_FILE) as temporary:
         text = json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -141,22 +158,45 @@ def tables_of(found: Gains) -> list[Table]:
     title = found.model if found.adapt is None else f"{found.model} + {found.adapt.name}"
     settings = Table(
         f"{title}: gain over in-group training, weighted F1 in points, and coverage",
-        ["method", "train", "test", "score", "gain", "coverage", "if alike", "by any", "coverage", "if alike", "phonology"],
+        [
+            "method",
+            "train",
+            "test",
+            "score",
+            "gain",
+            "coverage",
+            "if alike",
+            "by any",
+            "coverage",
+            "if alike",
+            "phonology",
+        ],
     )
     if found.adapt is not None:
-        settings.notes.append(f"Scores: {found.adapt.summary}. Coverage: of the features before adaptation.")
+        settings.notes.append(
+            f"Scores: {found.adapt.summary}. Coverage: of the features before adaptation."
+        )
     settings.notes.append(record.legend(found.k))
     if found.synthetic:
         settings.notes.append(SYNTHETIC)
     for row in found.rows:
         one, gain = row.coverage, "–" if row.gain is None else f"{100 * row.gain:+.2f}"
-        values = [_number(value) for value in (one.coverage, one.expected, one.drawn_coverage, one.drawn_expected)]
+        values = [
+            _number(value)
+            for value in (one.coverage, one.expected, one.drawn_coverage, one.drawn_expected)
+        ]
         score = "–" if row.value is None else f"{100 * row.value:.2f}"
         kind, train = f"{row.transfer}, {row.method}", "+".join(row.train)
-        numbers = [*values[:2], str(one.n_drawn or "–"), *values[2:], _number(row.facts["phonology"])]
+        numbers = [
+            *values[:2],
+            str(one.n_drawn or "–"),
+            *values[2:],
+            _number(row.facts["phonology"]),
+        ]
         settings.rows.append([kind, train, row.test, score, gain, *numbers])
     related = Table(
-        "Spearman's rank correlation with the gain", ["fact", "settings", "n", "test cells", "rho", "by chance, 95 %", "p"]
+        "Spearman's rank correlation with the gain",
+        ["fact", "settings", "n", "test cells", "rho", "by chance, 95 %", "p"],
     )
     for one in found.correlations:
         rho = one.correlation
@@ -165,11 +205,13 @@ def tables_of(found: Gains) -> list[Table]:
             known = [f"{rho.rho:+.2f}", f"{rho.low:+.2f} to {rho.high:+.2f}", f"{rho.p:.4f}"]
         related.rows.append([FACTS[one.fact], one.method, str(rho.n), str(rho.n_cells), *known])
     related.notes += [
-        "Few settings, which share test clips and training sets: a description of this run, no proof. By chance: the fact "
-        "shuffled among the settings of a test cell. p is not corrected for the number of rows, and with few settings a cell "
-        "it cannot be small: there are few ways to shuffle them.",
-        "Distances: of cross-lingual settings, share of features that differ (languages.tsv), where they differ among "
-        "settings; closer languages gain more where rho is negative.",
+        "Few settings, which share test clips and training sets: a description of this run, "
+        "no proof. By chance: the fact shuffled among the settings of a test cell. p is not "
+        "corrected for the number of rows, and with few settings a cell it cannot be small: "
+        "there are few ways to shuffle them.",
+        "Distances: of cross-lingual settings, share of features that differ "
+        "(languages.tsv), where they differ among settings; closer languages gain more where "
+        "rho is negative.",
     ]
     return [settings, related]
 
@@ -179,34 +221,66 @@ def _number(value: float | None) -> str:
 
 
 def _track(result: Result, model: object, device: str | None) -> Track:
-    options, trusted = TrackOptions.recorded(result.track, result.model), bool(result.model.options.get("trust_remote_code"))
+    options, trusted = (
+        TrackOptions.recorded(result.track, result.model),
+        bool(result.model.options.get("trust_remote_code")),
+    )
     spec = {"revision": result.model.revision, "trust_remote_code": trusted, "device": device}
     track = tracked(model, result.track, schema_named(result.schema.name), options, **spec)
     if track.used != result.model:
-        raise SettingError(f"expected the run's model, {result.model.name} {result.model.version}, found {track.used}")
+        raise SettingError(
+            f"expected the run's model, {result.model.name} {result.model.version}, found "
+            f"{track.used}"
+        )
     return track
 
 
-def _planned(result: Result, data_dir, locations, progress: Progress) -> tuple[LabelledClips, RunPlan]:
+def _planned(
+    result: Result, data_dir, locations, progress: Progress
+) -> tuple[LabelledClips, RunPlan]:
     used = tuple(name for name, one in result.data.corpora.items() if one.n_utterances)
     cells = result.protocol.cells and tuple(result.protocol.cells)
     split, schema = result.split, result.schema.name
     request = Request(
-        data_dir, result.protocol.name, cells, split.rule, split.seed, schema, used, locations, result.limit, allow_missing=True
+        data_dir,
+        result.protocol.name,
+        cells,
+        split.rule,
+        split.seed,
+        schema,
+        used,
+        locations,
+        result.limit,
+        allow_missing=True,
     )
     labelled, plan = planning.plan(request, progress)
     if manifest.fingerprint(labelled.table) != result.data.fingerprint:
-        raise SettingError(f"expected the clips that run {result.key} used, found others: check --corpora")
+        raise SettingError(
+            f"expected the clips that run {result.key} used, found others: check --corpora"
+        )
     return labelled, plan
 
 
 def _rows(
-    result: Result, track: Track, labelled: LabelledClips, plan: RunPlan, folder: Path, k: int, progress: Progress
+    result: Result,
+    track: Track,
+    labelled: LabelledClips,
+    plan: RunPlan,
+    folder: Path,
+    k: int,
+    progress: Progress,
 ) -> list[Row]:
     marks, rows = labelled.reference == 1, {}
-    tests = {setting: _marked(labelled, [setting.test], "test", setting.corpora) for setting in plan.settings}
-    trains = {setting: _marked(labelled, setting.train, "train", setting.corpora) for setting in plan.settings}
-    n_drawn: dict[bytes, int] = {}  # of the clips that are tested: settings of `extension` name other corpora for the same
+    tests = {
+        setting: _marked(labelled, [setting.test], "test", setting.corpora)
+        for setting in plan.settings
+    }
+    trains = {
+        setting: _marked(labelled, setting.train, "train", setting.corpora)
+        for setting in plan.settings
+    }
+    # of the clips that are tested: settings of `extension` name other corpora for the same
+    n_drawn: dict[bytes, int] = {}
     for setting in plan.settings:
         test = tests[setting].tobytes()
         n_drawn[test] = min(n_drawn.get(test, len(tests[setting])), len(trains[setting]))
@@ -215,7 +289,9 @@ def _rows(
     for one, job in progress.track(pairs, len(pairs), "coverage", "settings"):
         kept = folder / run.CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}" / "best"
         if track.name == "finetune" and not kept.is_dir():
-            raise SettingError(f"{kept}: expected the checkpoint of the run, found none (--no-save-checkpoints?)")
+            raise SettingError(
+                f"{kept}: expected the checkpoint of the run, found none (--no-save-checkpoints?)"
+            )
         numbers = np.unique(np.concatenate([job.train, job.test]))
         features = track.embeddings(job, numbers, folder, kept)
         place = np.full(len(labelled.table), -1)
@@ -225,7 +301,11 @@ def _rows(
             drawn = n_drawn[test.tobytes()]
             found = covering.coverage(features[place[train]], features[place[test]], k, drawn)
             of_classes = [
-                covering.coverage(features[place[train[marks[train, c]]]], features[place[test[marks[test, c]]]], k)
+                covering.coverage(
+                    features[place[train[marks[train, c]]]],
+                    features[place[test[marks[test, c]]]],
+                    k,
+                )
                 for c in np.flatnonzero(marks[test].any(axis=0))
             ]
             rows[setting] = _row(result, setting, plan.settings, found, of_classes)
@@ -237,26 +317,69 @@ def _marked(labelled: LabelledClips, cells, part: str, corpora) -> np.ndarray:
     return places[(labelled.reference[places] == 1).any(axis=1)]
 
 
-def _row(result: Result, setting: Setting, settings: list[Setting], found: Coverage, of_classes: list[Coverage]) -> Row:
-    value, base = _headline(result, setting), next((s for s in settings if _is_baseline(s, setting, result)), None)
+def _row(
+    result: Result,
+    setting: Setting,
+    settings: list[Setting],
+    found: Coverage,
+    of_classes: list[Coverage],
+) -> Row:
+    value, base = (
+        _headline(result, setting),
+        next((s for s in settings if _is_baseline(s, setting, result)), None),
+    )
     baseline = None if base is None else _headline(result, base)
-    shares = [0.0 if one.n_train == 0 else one.coverage / one.expected for one in of_classes if one.coverage is not None]
+    shares = [
+        0.0 if one.n_train == 0 else one.coverage / one.expected
+        for one in of_classes
+        if one.coverage is not None
+    ]
     facts: dict[str, float | None] = {
         "coverage": found.coverage / found.expected if found.expected else found.coverage,
-        "drawn": found.drawn_coverage / found.drawn_expected if found.drawn_expected else found.drawn_coverage,
+        "drawn": found.drawn_coverage / found.drawn_expected
+        if found.drawn_expected
+        else found.drawn_coverage,
         "classes": sum(shares) / len(shares) if shares else None,
     }
-    facts |= {kind: languages.distance_from(setting.train, setting.test, kind) for kind in languages.KINDS}
+    facts |= {
+        kind: languages.distance_from(setting.train, setting.test, kind) for kind in languages.KINDS
+    }
     gain = None if value is None or baseline is None else value - baseline
     train = list(setting.train_names)
-    return Row(setting.transfer, setting.method, train, str(setting.test), value, baseline, gain, found, facts)
+    return Row(
+        setting.transfer,
+        setting.method,
+        train,
+        str(setting.test),
+        value,
+        baseline,
+        gain,
+        found,
+        facts,
+    )
 
 
 def _headline(result: Result, setting: Setting) -> float | None:
     """Mean over the cell's corpora, of the run's first seed."""
-    wanted = (setting.transfer, setting.method, list(setting.train_names), str(setting.test), METRIC, "mean", result.seeds[0])
+    wanted = (
+        setting.transfer,
+        setting.method,
+        list(setting.train_names),
+        str(setting.test),
+        METRIC,
+        "mean",
+        result.seeds[0],
+    )
     for score in result.scores:
-        if (score.transfer, score.method, score.train, score.test, score.metric, score.pooling, score.seed) == wanted:
+        if (
+            score.transfer,
+            score.method,
+            score.train,
+            score.test,
+            score.metric,
+            score.pooling,
+            score.seed,
+        ) == wanted:
             return score.value
     return None
 
@@ -266,7 +389,9 @@ def _is_baseline(candidate: Setting, setting: Setting, result: Result) -> bool:
     if candidate.transfer != "in-group" or candidate.test != setting.test:
         return False
     present = {name for name, one in result.data.corpora.items() if one.n_utterances}
-    used = [present & set(corpora_with([setting.test], one.corpora)) for one in (candidate, setting)]
+    used = [
+        present & set(corpora_with([setting.test], one.corpora)) for one in (candidate, setting)
+    ]
     return used[0] == used[1]
 
 
@@ -283,5 +408,11 @@ def _related(rows: list[Row]) -> list[Related]:
             values = [row.facts[fact] for row in some]
             if fact in languages.KINDS and len(set(values)) == 1:
                 continue  # Tables 3 and 4 know two languages, so one distance
-            found.append(Related(fact, method, correlation([row.gain for row in some], values, [row.test for row in some])))
+            found.append(
+                Related(
+                    fact,
+                    method,
+                    correlation([row.gain for row in some], values, [row.test for row in some]),
+                )
+            )
     return found

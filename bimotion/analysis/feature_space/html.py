@@ -1,4 +1,5 @@
-"""Panels as an interactive page (io/html.py): what figure.py draws, and each test clip by name, the same in every panel."""
+"""Panels as an interactive page (io/html.py): what figure.py draws, and each test clip by name, the
+same in every panel."""
 
 import html
 import json
@@ -18,16 +19,27 @@ SIDE = 1000
 """Units along a panel."""
 
 
-def write(panels: Sequence[Panel], classes: Sequence[str], title: str, note: str, numbers: Table, target: Path) -> None:
+def write(
+    panels: Sequence[Panel],
+    classes: Sequence[str],
+    title: str,
+    note: str,
+    numbers: Table,
+    target: Path,
+) -> None:
     """Write the page; `numbers`: the table below the panels. The same bytes for the same panels.
 
     Example::
 
-        projection_page.write(panels, ["positive", "negative"], "model", "", numbers, Path("projection.html"))
+        projection_page.write(panels, ["positive", "negative"], "model", "", numbers,
+        Path("projection.html"))
     """
     clips = panels[0].test[["id", "cell", "corpus", "class"]].sort_values("id")
     content = {
-        "classes": [{"name": name, "colour": COLOURS[name], "shape": SHAPES[place]} for place, name in enumerate(classes)],
+        "classes": [
+            {"name": name, "colour": COLOURS[name], "shape": SHAPES[place]}
+            for place, name in enumerate(classes)
+        ],
         "clips": clips.to_dict("list"),
         "panels": [_panel(panel, clips["id"].tolist()) for panel in panels],
         "numbers": asdict(numbers),
@@ -38,7 +50,10 @@ def write(panels: Sequence[Panel], classes: Sequence[str], title: str, note: str
     }
     style = "\n".join([pages.part("page/style.css"), pages.part("projection.css", __package__)])
     text = pages.filled(
-        pages.part("projection.html", __package__), contents, style=style, script=pages.part("projection.js", __package__)
+        pages.part("projection.html", __package__),
+        contents,
+        style=style,
+        script=pages.part("projection.js", __package__),
     )
     with files.written(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -53,7 +68,11 @@ def _panel(panel: Panel, ids: list[str]) -> dict:
         "points": _places(panel, test[["x", "y"]].to_numpy()),
         "covered": test["covered"].astype(int).tolist(),
         "regions": [
-            {"class": name, "rings": [_places(panel, ring) for ring in density.regions(share)], "inner": share == SHARES[-1]}
+            {
+                "class": name,
+                "rings": [_places(panel, ring) for ring in density.regions(share)],
+                "inner": share == SHARES[-1],
+            }
             for share in SHARES
             for name, density in panel.densities.items()
         ],

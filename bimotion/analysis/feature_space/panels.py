@@ -1,4 +1,5 @@
-"""What a picture of a feature space shows: one panel a training set, its clips on a map, the density of each class.
+"""What a picture of a feature space shows: one panel a training set, its clips on a map, the
+density of each class.
 
 Clips come as coordinates.parquet holds them: a panel can be drawn again from its files alone.
 """
@@ -12,14 +13,26 @@ import pandas as pd
 from bimotion.analysis.feature_space.umap import Density, density, square_around
 
 COLUMNS = ("panel", "id", "cell", "corpus", "part", "class", "covered", "x", "y")
-"""Of coordinates.parquet. `part`: train or test; `class`: the first of the classes shown that the clip has; `covered`: of test
-clips, whether a training clip lies in its ball (coverage.py), null for training clips."""
+"""Of coordinates.parquet. `part`: train or test; `class`: the first of the classes shown that the
+clip has; `covered`: of test clips, whether a training clip lies in its ball (coverage.py), null for
+training clips."""
 COLOURS = {
-    "sadness": "#0072b2", "fear": "#aa3377", "angry": "#cc3311", "happiness": "#e69f00", "disgust": "#117733",
-    "neutral": "#777777", "surprise": "#33a7d8", "positive": "#e69f00", "negative": "#0072b2", "excitement": "#b8a800",
-    "frustrated": "#7b4a12", "other": "#44aa99", "unknown": "#222222",
-}  # fmt: skip
-"""Class -> colour, the same in every picture; after the palettes of Okabe and Ito, and of Tol, which all eyes tell apart."""
+    "sadness": "#0072b2",
+    "fear": "#aa3377",
+    "angry": "#cc3311",
+    "happiness": "#e69f00",
+    "disgust": "#117733",
+    "neutral": "#777777",
+    "surprise": "#33a7d8",
+    "positive": "#e69f00",
+    "negative": "#0072b2",
+    "excitement": "#b8a800",
+    "frustrated": "#7b4a12",
+    "other": "#44aa99",
+    "unknown": "#222222",
+}
+"""Class -> colour, the same in every picture; after the palettes of Okabe and Ito, and of Tol,
+which all eyes tell apart."""
 SHAPES = ("circle", "triangle", "square", "diamond", "down", "cross", "plus", "star")
 """Of test clips, one a class: colour is never alone in telling classes apart."""
 MAX_CLASSES = len(SHAPES)
@@ -31,7 +44,8 @@ class Panel:
 
     name, note   title and the line below it
     clips        rows of coordinates.parquet, training clips first
-    square       left, bottom and side of what is shown;  densities: class -> of its training clips, where it has any
+    square       left, bottom and side of what is shown;  densities: class -> of its training clips,
+                 where it has any
     """
 
     name: str
@@ -51,11 +65,18 @@ def panel(name: str, note: str, clips: pd.DataFrame, classes: Sequence[str]) -> 
     square = square_around(clips[["x", "y"]].to_numpy())
     train = clips[clips["part"] == "train"]
     points = {label: train.loc[train["class"] == label, ["x", "y"]].to_numpy() for label in classes}
-    return Panel(name, note, clips, square, {label: density(found, square) for label, found in points.items() if len(found)})
+    return Panel(
+        name,
+        note,
+        clips,
+        square,
+        {label: density(found, square) for label, found in points.items() if len(found)},
+    )
 
 
 def label_places(panel: Panel) -> dict[str, np.ndarray]:
-    """Class -> where to write its name: where its density stands out most from all others; names lie apart."""
+    """Class -> where to write its name: where its density stands out most from all others; names
+    lie apart."""
     found: dict[str, np.ndarray] = {}
     left, bottom, side = panel.square
     low, high = (

@@ -17,7 +17,14 @@ from bimotion.io.records import parsed, typed
 from bimotion.io.tables import Table
 from bimotion.protocol.published import SYNTHETIC
 from bimotion.results import record
-from bimotion.results.record import ModelUsed, ProtocolUsed, Provenance, RunSpec, SchemaUsed, SplitUsed
+from bimotion.results.record import (
+    ModelUsed,
+    ProtocolUsed,
+    Provenance,
+    RunSpec,
+    SchemaUsed,
+    SplitUsed,
+)
 
 PROJECTION_VERSION = "1"
 """Changes whenever any coordinate or number moves."""
@@ -27,7 +34,8 @@ STEM, COORDINATES_FILE, COVERAGE_FILE = "projection", "coordinates.parquet", "co
 
 @dataclass(frozen=True)
 class Row:
-    """How a training set covers the test clips of one class (null: of all classes shown together): Coverage, by name."""
+    """How a training set covers the test clips of one class (null: of all classes shown together):
+    Coverage, by name."""
 
     panel: str
     class_name: str | None
@@ -66,11 +74,17 @@ class Projection:
 
     def of(self, panel: str, class_name: str | None = None) -> Coverage:
         """The numbers of one panel and class."""
-        return next(row.coverage for row in self.coverage if (row.panel, row.class_name) == (panel, class_name))
+        return next(
+            row.coverage
+            for row in self.coverage
+            if (row.panel, row.class_name) == (panel, class_name)
+        )
 
     def folder(self, output: str | os.PathLike) -> Path:
         """Where `project(output=output)` keeps it."""
-        spec = RunSpec(self.model, self.track, self.split, self.schema, ProtocolUsed("", ""), [], None, "")
+        spec = RunSpec(
+            self.model, self.track, self.split, self.schema, ProtocolUsed("", ""), [], None, ""
+        )
         return record.folder_of(Path(output), spec).with_name(f"projection-{self.key}")
 
 
@@ -79,13 +93,18 @@ def save(view: Projection, clips: pd.DataFrame, folder: Path) -> None:
     with files.written(folder / COORDINATES_FILE) as temporary:
         clips.to_parquet(temporary, index=False)
     drawn = panels_of(view, clips)
-    title = f"{view.model.name}: {' + '.join(view.test)} in the feature space of {len(drawn)} training sets"
+    title = (
+        f"{view.model.name}: {' + '.join(view.test)} in the feature space of {len(drawn)} "
+        "training sets"
+    )
     synthetic = "SYNTHETIC data. " if view.synthetic else ""
     note = (
-        f"{synthetic}Regions: the densest that hold 50 % and 90 % of a class's training data. Marks: test clips; hollow: no "
-        f"training clip is nearer than the k-th nearest test clip, k = {view.coverage[0].coverage.k}. Coverage: share of "
-        "filled marks; if alike: what it would be if training and test clips came from one distribution. All are measured in "
-        "the feature space, not on the map. Each panel is a UMAP of its own: positions in two panels cannot be compared."
+        f"{synthetic}Regions: the densest that hold 50 % and 90 % of a class's training data. "
+        "Marks: test clips; hollow: no training clip is nearer than the k-th nearest test "
+        f"clip, k = {view.coverage[0].coverage.k}. Coverage: share of filled marks; if alike: "
+        "what it would be if training and test clips came from one distribution. All are "
+        "measured in the feature space, not on the map. Each panel is a UMAP of its own: "
+        "positions in two panels cannot be compared."
     )
     figure.save(figure.draw(drawn, view.classes, title, note), folder / STEM)
     html.write(drawn, view.classes, title, note, table(view), folder / f"{STEM}.html")
@@ -126,7 +145,10 @@ def panels_of(view: Projection, clips: pd.DataFrame) -> list[Panel]:
     found = []
     for name in view.panels:
         all_classes = view.of(name)
-        note = f"coverage {_of_alike(all_classes.coverage, all_classes.expected)} by {all_classes.n_train} training clips"
+        note = (
+            f"coverage {_of_alike(all_classes.coverage, all_classes.expected)} by "
+            f"{all_classes.n_train} training clips"
+        )
         if all_classes.n_drawn < all_classes.n_train:
             drawn = _of_alike(all_classes.drawn_coverage, all_classes.drawn_expected)
             note += f"\ncoverage {drawn} by any {all_classes.n_drawn} of them"
@@ -136,17 +158,41 @@ def panels_of(view: Projection, clips: pd.DataFrame) -> list[Panel]:
 
 def table(view: Projection) -> Table:
     """The numbers of a view as text."""
-    header = ["training set", "class", "training", "test", "coverage", "if alike", "by any", "coverage", "if alike"]
+    header = [
+        "training set",
+        "class",
+        "training",
+        "test",
+        "coverage",
+        "if alike",
+        "by any",
+        "coverage",
+        "if alike",
+    ]
     found = Table(
-        f"Coverage of {' + '.join(view.test)} by training clips in the feature space of {view.model.name}",
+        f"Coverage of {' + '.join(view.test)} by training clips in the feature space of "
+        f"{view.model.name}",
         [*header, "density", "precision", "recall"],
     )
     for row in view.coverage:
         one = row.coverage
-        first = (one.coverage, one.expected), (one.drawn_coverage, one.drawn_expected, one.density, one.precision, one.recall)
+        first = (
+            (one.coverage, one.expected),
+            (one.drawn_coverage, one.drawn_expected, one.density, one.precision, one.recall),
+        )
         wide, narrow = ([_number(value) for value in values] for values in first)
         label = row.class_name or "all"
-        found.rows.append([row.panel, label, str(one.n_train), str(one.n_test), *wide, str(one.n_drawn or "–"), *narrow])
+        found.rows.append(
+            [
+                row.panel,
+                label,
+                str(one.n_train),
+                str(one.n_test),
+                *wide,
+                str(one.n_drawn or "–"),
+                *narrow,
+            ]
+        )
     found.notes.append(legend(view.coverage[0].coverage.k))
     found.notes += [
         f"{row.panel}, {row.class_name or 'all'}: no coverage: {row.coverage.reason}"
@@ -161,14 +207,17 @@ def table(view: Projection) -> Table:
 def legend(k: int) -> str:
     """What the columns of coverage mean."""
     return (
-        f"coverage: share of test clips with a training clip no farther than their k-th nearest test clip, k = {k}; by any n: "
-        "mean over all draws of so many training clips, the same number for all sets; if alike: expected if training and test "
-        "clips came from one distribution."
+        "coverage: share of test clips with a training clip no farther than their k-th "
+        f"nearest test clip, k = {k}; by any n: mean over all draws of so many training "
+        "clips, the same number for all sets; if alike: expected if training and test clips "
+        "came from one distribution."
     )
 
 
 def _of_alike(value: float | None, expected: float | None) -> str:
-    return "unknown" if value is None or expected is None else f"{value:.2f} (if alike {expected:.2f})"
+    return (
+        "unknown" if value is None or expected is None else f"{value:.2f} (if alike {expected:.2f})"
+    )
 
 
 def _number(value: float | None) -> str:

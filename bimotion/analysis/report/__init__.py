@@ -1,10 +1,13 @@
-"""A report of a finished run: which numbers a reader asks for, in which order, and what is said beside them.
+"""A report of a finished run: which numbers a reader asks for, in which order, and what is said
+beside them.
 
-Everything comes from result.json and predictions.parquet; no torch. Sections first, then how they are shown.
+Everything comes from result.json and predictions.parquet; no torch. Sections first, then how they
+are shown.
 
 document.py      what a report is made of: sections, tables, caveats, pictures; its Markdown
 scorebook.py     the scores of a run by setting, and whether the predictions bear them out
-scores.py        the paper's tables, heat maps;  classes.py: labels, confusions;  between.py: gaps between groups
+scores.py        the paper's tables, heat maps;  classes.py: labels, confusions;  between.py: gaps
+                 between groups
 caveats.py       what to know before believing a number;  provenance.py: how it was made
 html.py          the report as HTML
 """
@@ -52,7 +55,12 @@ def _asked(result: Result) -> str:
     seeds = f"seed{'s' * (len(result.seeds) > 1)} {', '.join(map(str, result.seeds))}"
     cells = f" in {', '.join(result.protocol.cells)}" if result.protocol.cells else ""
     words = [f"track {result.track}", f"split {result.split.rule}", f"schema {result.schema.name}"]
-    words += [f"protocol {result.protocol.name}{cells}", seeds, f"run {result.key}", f"finished {result.provenance.finished}"]
+    words += [
+        f"protocol {result.protocol.name}{cells}",
+        seeds,
+        f"run {result.key}",
+        f"finished {result.provenance.finished}",
+    ]
     if result.adapt is not None:
         words.insert(0, f"adapted: {result.adapt.summary}")
     return " · ".join(words)

@@ -1,4 +1,5 @@
-"""What a reader must know before believing a number of a run, in plain words, with the counts behind each."""
+"""What a reader must know before believing a number of a run, in plain words, with the counts
+behind each."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -26,7 +27,12 @@ def caveats(run: Run, book: Scorebook) -> tuple[Caveat, ...]:
         [run] = comparing.load([Path("results/bimotion__prosody/0123456789ab")])
         [caveat.name for caveat in caveats.caveats(run, scorebook.scorebook(run))]
     """
-    found = [*_of_data(run.result), *_of_record(book), *_of_speakers(run.result, book), *_of_labels(run, book)]
+    found = [
+        *_of_data(run.result),
+        *_of_record(book),
+        *_of_speakers(run.result, book),
+        *_of_labels(run, book),
+    ]
     return tuple(caveat for caveat in found if caveat is not None)
 
 
@@ -45,18 +51,28 @@ def _of_data(result: Result) -> Iterator[Caveat | None]:
         severe=True,
     )
     if result.limit is not None:
-        text = f"At most {result.limit} clips of each corpus, cell and part were used: for trying out alone."
+        text = (
+            f"At most {result.limit} clips of each corpus, cell and part were used: for trying "
+            "out alone."
+        )
         yield Caveat("LIMITED run", text, severe=True)
     if result.adapt is not None and result.adapt.target_seen:
         of = {
             "transductive": "all clips of each test cell, those that it is tested on among them",
             "inductive": "clips of the train part of each test cell",
         }
-        text = f"{result.adapt.title} adapted the model, without labels, to {of[result.adapt.setting]}."
-        yield Caveat("Target audio seen", f"{text} Compare with runs that were adapted alike, and with method none.")
+        text = (
+            f"{result.adapt.title} adapted the model, without labels, to "
+            f"{of[result.adapt.setting]}."
+        )
+        yield Caveat(
+            "Target audio seen",
+            f"{text} Compare with runs that were adapted alike, and with method none.",
+        )
     yield _listed(
         "INCOMPLETE corpora",
-        "Scores are comparable only with those of runs on the same clips. Usable clips, of all that are published:",
+        "Scores are comparable only with those of runs on the same clips. Usable clips, of "
+        "all that are published:",
         (
             f"{name}: {used.n_found} of {used.n_published}"
             for name, used in corpora.items()
@@ -76,23 +92,30 @@ def _of_data(result: Result) -> Iterator[Caveat | None]:
     )
     yield _listed(
         "Odd clips",
-        "They were used as they are, but for those whose facts or files disagree; `bimotion data doctor` names each:",
+        "They were used as they are, but for those whose facts or files disagree; `bimotion "
+        "data doctor` names each:",
         (
             f"{name}: {', '.join(f'{n} {kind}' for kind, n in used.oddities.items())}"
             for name, used in corpora.items()
             if used.oddities
         ),
     )
-    reasons = Counter(reason for skip in result.skipped for reason in dict.fromkeys(skip.reason.split("; ")))
+    reasons = Counter(
+        reason for skip in result.skipped for reason in dict.fromkeys(skip.reason.split("; "))
+    )
     yield _listed(
         "Settings not run",
-        f"{len(result.skipped)} settings of the protocol are missing here. What stood in the way, and of how many:",
+        f"{len(result.skipped)} settings of the protocol are missing here. What stood in the "
+        "way, and of how many:",
         (f"{reason}: {n}" for reason, n in sorted(reasons.items())),
     )
 
 
 def _of_record(book: Scorebook) -> Iterator[Caveat | None]:
-    text = "These numbers of result.json do not follow from predictions.parquet; bimotion score computes them again:"
+    text = (
+        "These numbers of result.json do not follow from predictions.parquet; bimotion score "
+        "computes them again:"
+    )
     yield _listed("DOUBTFUL record", text, book.doubtful, severe=True)
     undefined = (
         f"{name_of(setting)}: {metric} of {where}"
@@ -100,15 +123,24 @@ def _of_record(book: Scorebook) -> Iterator[Caveat | None]:
         for (where, metric), score in rows.items()
         if score.value is None
     )
-    yield _listed("Undefined scores", "No clip counts in them; shown as a dash, never as 0:", undefined)
+    yield _listed(
+        "Undefined scores", "No clip counts in them; shown as a dash, never as 0:", undefined
+    )
 
 
 def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
-    tests = {tested_on(setting): score for setting in book.settings if (score := book.score(setting))}
+    tests = {
+        tested_on(setting): score for setting in book.settings if (score := book.score(setting))
+    }
     yield _listed(
         "Few speakers",
-        f"Fewer than {FEW_SPEAKERS} known speakers: an interval from so few is rough, and other speakers may fare otherwise.",
-        (f"{name}: {_people(one)}" for name, one in tests.items() if 0 < one.n_speakers < FEW_SPEAKERS),
+        f"Fewer than {FEW_SPEAKERS} known speakers: an interval from so few is rough, and "
+        "other speakers may fare otherwise.",
+        (
+            f"{name}: {_people(one)}"
+            for name, one in tests.items()
+            if 0 < one.n_speakers < FEW_SPEAKERS
+        ),
     )
     of_corpora = {
         f"{tested_on(setting)}, {name}": score
@@ -118,9 +150,13 @@ def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
     }
     yield _listed(
         "One speaker",
-        "Nothing can be said of other speakers, so there is no interval; in that of a mean over several corpora or cells its "
-        "clips are drawn again instead.",
-        (f"{name}: {_people(one)}" for name, one in of_corpora.items() if (one.n_speakers, one.n_speaker_unknown) == (1, 0)),
+        "Nothing can be said of other speakers, so there is no interval; in that of a mean "
+        "over several corpora or cells its clips are drawn again instead.",
+        (
+            f"{name}: {_people(one)}"
+            for name, one in of_corpora.items()
+            if (one.n_speakers, one.n_speaker_unknown) == (1, 0)
+        ),
     )
     yield _listed(
         "Speakers unknown",
@@ -129,30 +165,40 @@ def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
     )
     yield _listed(
         "Speakers shared",
-        f"Under split {result.split.rule} speakers tested may be heard in training, which makes a test easier:",
+        f"Under split {result.split.rule} speakers tested may be heard in training, which "
+        "makes a test easier:",
         (f"{name}: {used.speakers_shared}" for name, used in _used(result) if used.speakers_shared),
     )
-    assumed = {name: used.age_source["assumed"] for name, used in _used(result) if used.age_source.get("assumed")}
+    assumed = {
+        name: used.age_source["assumed"]
+        for name, used in _used(result)
+        if used.age_source.get("assumed")
+    }
     total = sum(used.n_utterances for _, used in _used(result))
     yield _listed(
         "Ages assumed",
-        f"For {percent(sum(assumed.values()) / max(total, 1))} % of the clips nobody measured or stated the speaker's age: it "
-        "is assumed from how the corpus was made.",
-        (f"{name}: {n} of {result.data.corpora[name].n_utterances} clips" for name, n in assumed.items()),
+        f"For {percent(sum(assumed.values()) / max(total, 1))} % of the clips nobody measured "
+        "or stated the speaker's age: it is assumed from how the corpus was made.",
+        (
+            f"{name}: {n} of {result.data.corpora[name].n_utterances} clips"
+            for name, n in assumed.items()
+        ),
     )
 
 
 def _of_labels(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
     untrained = (
-        f"{name_of(setting)}, {name}: {', '.join(score.untrained)} ({percent(score.outside)} % of clips have no other class)"
+        f"{name_of(setting)}, {name}: {', '.join(score.untrained)} ({percent(score.outside)} "
+        "% of clips have no other class)"
         for setting in book.settings
         for name in book.corpora(setting)
         if (score := book.score(setting, name)) and score.untrained
     )
     yield _listed(
         "Classes never trained",
-        "Classes of the test clips that training had no clip of, or the model no output for: no prediction of them can be "
-        "right, so these scores measure how labels overlap as much as how speech is understood.",
+        "Classes of the test clips that training had no clip of, or the model no output for: "
+        "no prediction of them can be right, so these scores measure how labels overlap as "
+        "much as how speech is understood.",
         untrained,
     )
     of_one = [
@@ -163,14 +209,20 @@ def _of_labels(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
     ]
     yield _listed(
         "One class",
-        "Of one class in a test set any guess of it is right, and a model that knows one class guesses no other: such a number "
-        "says nothing about emotion. Of one class in validation, nothing can be chosen by it.",
-        [*of_one, *dict.fromkeys(f"training set {fit.train}: {fit.note}" for fit in run.result.fits if fit.note)],
+        "Of one class in a test set any guess of it is right, and a model that knows one "
+        "class guesses no other: such a number says nothing about emotion. Of one class in "
+        "validation, nothing can be chosen by it.",
+        [
+            *of_one,
+            *dict.fromkeys(
+                f"training set {fit.train}: {fit.note}" for fit in run.result.fits if fit.note
+            ),
+        ],
     )
     yield _listed(
         "Test clips heard in training",
-        "Their samples are those of a training or validation clip, to the bit: whoever knows that clip knows the answer or, "
-        "under another label, a wrong one:",
+        "Their samples are those of a training or validation clip, to the bit: whoever knows "
+        "that clip knows the answer or, under another label, a wrong one:",
         summary(run.result.duplicates),
     )
     clips = run.predictions.drop_duplicates("id")
@@ -178,14 +230,22 @@ def _of_labels(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
     of_corpora = clips["corpus"].value_counts()
     yield _listed(
         "Clips without a marked emotion",
-        "The paper's weighted F1 counts them as the corpus's first class, as its code does; all other numbers leave them out.",
-        (f"{name}: {n} of {of_corpora[name]} test clips" for name, n in unmarked["corpus"].value_counts().sort_index().items()),
+        "The paper's weighted F1 counts them as the corpus's first class, as its code does; "
+        "all other numbers leave them out.",
+        (
+            f"{name}: {n} of {of_corpora[name]} test clips"
+            for name, n in unmarked["corpus"].value_counts().sort_index().items()
+        ),
     )
 
 
 def _people(score: Score) -> str:
     """How many clips, of how many speakers."""
-    known = [f"{score.n_speakers} known speaker{'s' * (score.n_speakers != 1)}"] if score.n_speakers else []
+    known = (
+        [f"{score.n_speakers} known speaker{'s' * (score.n_speakers != 1)}"]
+        if score.n_speakers
+        else []
+    )
     if score.n_speaker_unknown:
         known.append(f"{score.n_speaker_unknown} clips of unknown speakers")
     return f"{score.n_utterances} clips, {' and '.join(known)}"

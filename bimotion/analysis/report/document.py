@@ -1,4 +1,5 @@
-"""What a report of a run is made of: sections of sentences, tables and pictures; plain data, without HTML. And its Markdown."""
+"""What a report of a run is made of: sections of sentences, tables and pictures; plain data,
+without HTML. And its Markdown."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -29,7 +30,11 @@ class Whisker:
     @classmethod
     def of(cls, interval: Interval, **scale) -> "Whisker | None":
         """Of an interval; None where its value is undefined."""
-        return None if interval.value is None else cls(interval.value, interval.low, interval.high, **scale)
+        return (
+            None
+            if interval.value is None
+            else cls(interval.value, interval.low, interval.high, **scale)
+        )
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ MISSING = Value("-", quiet=True)
 
 @dataclass(frozen=True)
 class Grid:
-    """A table. The first value of `head` and of each row names it; `notes` stand below; `folded`: opened on demand;
-    `prose`: texts to be read, not numbers to be compared."""
+    """A table. The first value of `head` and of each row names it; `notes` stand below; `folded`:
+    opened on demand; `prose`: texts to be read, not numbers to be compared."""
 
     title: str
     head: list[Value]
@@ -74,7 +79,9 @@ class Grid:
     def of(cls, table: Table, **options) -> "Grid":
         """A table of texts."""
         rows = [[Value(text) for text in row] for row in table.rows]
-        return cls(table.title, [Value(text) for text in table.header], rows, tuple(table.notes), **options)
+        return cls(
+            table.title, [Value(text) for text in table.header], rows, tuple(table.notes), **options
+        )
 
     @classmethod
     def facts(cls, title: str, content: object) -> "Grid":
@@ -120,7 +127,8 @@ class Caveat:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: `text` first, then caveats, tables and pictures. `name`: of its anchor."""
+    """A part of a report: `text` first, then caveats, tables and pictures. `name`: of its
+    anchor."""
 
     name: str
     title: str
@@ -147,7 +155,11 @@ class Report:
 
     def markdown(self, folder: Path) -> str:
         """GitHub-flavoured Markdown; pictures are named relative to `folder`."""
-        blocks = [f"# {_plain(self.title)}", *(f"**{_plain(stamp)}**" for stamp in self.stamps), _plain(self.asked)]
+        blocks = [
+            f"# {_plain(self.title)}",
+            *(f"**{_plain(stamp)}**" for stamp in self.stamps),
+            _plain(self.asked),
+        ]
         if self.lead:
             blocks.append(_plain(str(self.lead)))
         for section in self.sections:

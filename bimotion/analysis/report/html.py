@@ -1,4 +1,5 @@
-"""A report as one HTML page, without script: every text of the run goes in escaped, and the page's policy forbids the rest."""
+"""A report as one HTML page, without script: every text of the run goes in escaped, and the page's
+policy forbids the rest."""
 
 import html
 from importlib import metadata
@@ -17,7 +18,8 @@ class _Markup(str):
 
 
 def page(report: Report) -> str:
-    """The page as HTML; the same bytes for the same report. Raises OSError where a picture has gone."""
+    """The page as HTML; the same bytes for the same report. Raises OSError where a picture has
+    gone."""
     shares = "\n".join(f".s{step} {{ --share: {step / STEPS}; }}" for step in range(STEPS + 1))
     contents = {
         "title": html.escape(report.title),
@@ -31,9 +33,18 @@ def page(report: Report) -> str:
 
 def _tag(name: str, *children: str, **attributes: str | bool | None) -> _Markup:
     """An element; `class_` is written for class, attributes that are empty or None are left out."""
-    given = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value not in (None, "", False)}
-    said = "".join(f" {key}" if value is True else f' {key}="{html.escape(value)}"' for key, value in given.items())
-    inner = "".join(child if isinstance(child, _Markup) else html.escape(child) for child in children)
+    given = {
+        key.rstrip("_").replace("_", "-"): value
+        for key, value in attributes.items()
+        if value not in (None, "", False)
+    }
+    said = "".join(
+        f" {key}" if value is True else f' {key}="{html.escape(value)}"'
+        for key, value in given.items()
+    )
+    inner = "".join(
+        child if isinstance(child, _Markup) else html.escape(child) for child in children
+    )
     return _Markup(f"<{name}{said}>{inner}</{name}>")
 
 
@@ -48,14 +59,18 @@ def _header(report: Report) -> _Markup:
         "header",
         _tag("h1", _tag("small", "BiMotion report"), report.title),
         _tag("ul", *stamps, class_="stamps", aria_label="Read first") if stamps else "",
-        _tag("p", report.lead.text, _tag("small", report.lead.detail), class_="lead") if report.lead else "",
+        _tag("p", report.lead.text, _tag("small", report.lead.detail), class_="lead")
+        if report.lead
+        else "",
         _tag("p", report.asked),
         _tag("nav", *links, class_="contents", aria_label="Contents"),
     )
 
 
 def _section(section: Section) -> _Markup:
-    heated = any(value.share is not None for grid in section.grids for row in grid.rows for value in row)
+    heated = any(
+        value.share is not None for grid in section.grids for row in grid.rows for value in row
+    )
     return _tag(
         "section",
         _tag("h2", section.title),
@@ -74,7 +89,10 @@ def _grids(grids: list[Grid]) -> str:
 
 
 def _scale() -> _Markup:
-    marks = [_tag("li", str(percent), class_=f"s{round(percent / 100 * STEPS)}") for percent in (0, 25, 50, 75, 100)]
+    marks = [
+        _tag("li", str(percent), class_=f"s{round(percent / 100 * STEPS)}")
+        for percent in (0, 25, 50, 75, 100)
+    ]
     return _tag("ul", *marks, class_="scale", aria_label="Colour scale in %")
 
 
@@ -117,15 +135,30 @@ def _grid(grid: Grid) -> _Markup:
 
 
 def _head(value: Value, kind: str) -> _Markup:
-    return _tag("th", value.text, _tag("small", value.detail) if value.detail else "", scope="col", class_=kind)
+    return _tag(
+        "th",
+        value.text,
+        _tag("small", value.detail) if value.detail else "",
+        scope="col",
+        class_=kind,
+    )
 
 
 def _row(row: list[Value], others_below: bool) -> _Markup:
     first, *values = row
     name = _tag(
-        "th", first.text, _tag("small", first.detail) if first.detail else "", scope="row", class_=first.quiet and "quiet"
+        "th",
+        first.text,
+        _tag("small", first.detail) if first.detail else "",
+        scope="row",
+        class_=first.quiet and "quiet",
     )
-    return _tag("tr", name, *map(_cell, values), class_=_words(first.quiet and "of-others", others_below and "before-others"))
+    return _tag(
+        "tr",
+        name,
+        *map(_cell, values),
+        class_=_words(first.quiet and "of-others", others_below and "before-others"),
+    )
 
 
 def _cell(value: Value) -> _Markup:
@@ -134,7 +167,9 @@ def _cell(value: Value) -> _Markup:
         "td",
         _tag("span", value.text, class_="value"),
         _tag("div", _whisker(value.whisker), class_="drawn") if value.whisker else "",
-        _tag("small", value.detail, class_="span" if value.detail[:1].isdigit() else None) if value.detail else "",
+        _tag("small", value.detail, class_="span" if value.detail[:1].isdigit() else None)
+        if value.detail
+        else "",
         class_=_words(heat, value.ringed and "ringed", value.quiet and "quiet"),
     )
 
@@ -143,7 +178,8 @@ def _whisker(whisker: Whisker) -> _Markup:
     """The number as a mark on its scale, its interval as a line, chance as a band."""
 
     def x(value: float) -> str:
-        return f"{100 * (min(max(value, whisker.start), whisker.end) - whisker.start) / (whisker.end - whisker.start):.2f}"
+        inside = min(max(value, whisker.start), whisker.end)
+        return f"{100 * (inside - whisker.start) / (whisker.end - whisker.start):.2f}"
 
     def line(kind: str, left: str, right: str, top: str, bottom: str) -> _Markup:
         return _tag("line", class_=kind, x1=left, x2=right, y1=top, y2=bottom)
@@ -151,7 +187,16 @@ def _whisker(whisker: Whisker) -> _Markup:
     parts = []
     if whisker.chance:
         low, high = map(x, whisker.chance)
-        parts.append(_tag("rect", class_="chance", x=low, width=f"{float(high) - float(low):.2f}", y="0", height="9"))
+        parts.append(
+            _tag(
+                "rect",
+                class_="chance",
+                x=low,
+                width=f"{float(high) - float(low):.2f}",
+                y="0",
+                height="9",
+            )
+        )
     parts.append(line("axis", "0", "100", "8.5", "8.5"))
     if whisker.zero is not None:
         parts.append(line("zero", x(whisker.zero), x(whisker.zero), "0", "9"))
@@ -159,5 +204,6 @@ def _whisker(whisker: Whisker) -> _Markup:
         parts.append(line("range", x(whisker.low), x(whisker.high), "4.5", "4.5"))
     parts.append(line("point", x(whisker.value), x(whisker.value), "1", "8"))
     return _Markup(
-        f'<svg class="whisker" viewBox="0 0 100 9" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg>'
+        '<svg class="whisker" viewBox="0 0 100 9" preserveAspectRatio="none" '
+        f'aria-hidden="true">{"".join(parts)}</svg>'
     )

@@ -1,4 +1,5 @@
-"""How a run was made, all of it; and the pictures of its features, where `bimotion project` made some."""
+"""How a run was made, all of it; and the pictures of its features, where `bimotion project` made
+some."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -19,9 +20,22 @@ def provenance(result: Result) -> Section:
 def _provenance(result: Result) -> Iterable[Grid]:
     asked = {
         name: getattr(result, name)
-        for name in ("key", "model", "n_parameters", "track", "adapt", "split", "schema", "protocol")
+        for name in (
+            "key",
+            "model",
+            "n_parameters",
+            "track",
+            "adapt",
+            "split",
+            "schema",
+            "protocol",
+        )
     }
-    asked |= {"seeds": result.seeds, "limit": result.limit, "data fingerprint": result.data.fingerprint}
+    asked |= {
+        "seeds": result.seeds,
+        "limit": result.limit,
+        "data fingerprint": result.data.fingerprint,
+    }
     yield Grid.facts("What was asked", {name: _plain_data(value) for name, value in asked.items()})
     yield Grid.facts("Where and when", _plain_data(result.provenance))
     names = (
@@ -35,22 +49,51 @@ def _provenance(result: Result) -> Iterable[Grid]:
         "speakers in several parts",
     )
     rows = [
-        [Value(name), *map(Value, map(said, (
-            one.n_utterances, one.n_found, one.n_published, one.complete, one.synthetic, one.age_source, one.left_out,
-            one.speakers_shared,
-        )))]
+        [
+            Value(name),
+            *map(
+                Value,
+                map(
+                    said,
+                    (
+                        one.n_utterances,
+                        one.n_found,
+                        one.n_published,
+                        one.complete,
+                        one.synthetic,
+                        one.age_source,
+                        one.left_out,
+                        one.speakers_shared,
+                    ),
+                ),
+            ),
+        ]
         for name, one in result.data.corpora.items()
-    ]  # fmt: skip
+    ]
     yield Grid("Corpora", [Value("corpus"), *map(Value, names)], rows, prose=True)
     fits = [[Value(said(value)) for value in dataclasses.astuple(fit)] for fit in result.fits]
     title = f"{len(fits)} trainings" if result.track != "zero-shot" else "Predictions"
-    head = ["training set", "seed", "training clips", "validation clips", "test predictions", "facts", "note"]
+    head = [
+        "training set",
+        "seed",
+        "training clips",
+        "validation clips",
+        "test predictions",
+        "facts",
+        "note",
+    ]
     if fits:
         yield Grid(title, list(map(Value, head)), fits, folded=True, prose=True)
     skipped = [[Value(said(value)) for value in dataclasses.astuple(one)] for one in result.skipped]
     if skipped:
         head = ["transfer", "method", "trained on", "tested on", "reason"]
-        yield Grid(f"{len(skipped)} settings skipped", list(map(Value, head)), skipped, folded=True, prose=True)
+        yield Grid(
+            f"{len(skipped)} settings skipped",
+            list(map(Value, head)),
+            skipped,
+            folded=True,
+            prose=True,
+        )
 
 
 def _plain_data(value: object) -> object:
@@ -58,10 +101,13 @@ def _plain_data(value: object) -> object:
 
 
 def projections(result: Result, folder: Path) -> Iterable[Section]:
-    """Pictures and coverage that `bimotion project` left in `projection*/`, in the run's folder or, of the same model and kind
-    of data, beside it; no section where there are none. Raises RecordError."""
+    """Pictures and coverage that `bimotion project` left in `projection*/`, in the run's folder or,
+    of the same model and kind of data, beside it; no section where there are none. Raises
+    RecordError."""
     pictures, grids = [], []
-    for place in sorted([*folder.glob("projection*"), *folder.absolute().parent.glob("projection*")]):
+    for place in sorted(
+        [*folder.glob("projection*"), *folder.absolute().parent.glob("projection*")]
+    ):
         if not (place / record.COVERAGE_FILE).exists():
             continue
         try:
@@ -85,9 +131,24 @@ def projections(result: Result, folder: Path) -> Iterable[Section]:
 
 
 def _of_the_same(view: record.Projection, result: Result) -> bool:
-    """Whether a view shows the model and the kind of data that the run was made with: it may show other cells."""
-    ours = (result.track, result.split, result.schema, result.limit, result.model.name, result.model.revision)
-    if (view.track, view.split, view.schema, view.limit, view.model.name, view.model.revision) != ours:
+    """Whether a view shows the model and the kind of data that the run was made with: it may show
+    other cells."""
+    ours = (
+        result.track,
+        result.split,
+        result.schema,
+        result.limit,
+        result.model.name,
+        result.model.revision,
+    )
+    if (
+        view.track,
+        view.split,
+        view.schema,
+        view.limit,
+        view.model.name,
+        view.model.revision,
+    ) != ours:
         return False
     used = result.data.corpora
     return view.synthetic == result.data.synthetic and all(

@@ -1,4 +1,5 @@
-"""The scores of a run by setting: as recorded, of several seeds the mean; and whether the predictions bear them out."""
+"""The scores of a run by setting: as recorded, of several seeds the mean; and whether the
+predictions bear them out."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,7 +16,10 @@ from bimotion.results.statistics.estimate import Estimate, Interval, combined, m
 
 Place = tuple[str, str]
 """(corpus, or `mean`, or `pooled`; metric)."""
-UNIONS = {cells.union(name): name for name in (*map(str, cells.BIMOTION_CELLS), "eng", "zho", "eld", "adu", "all")}
+UNIONS = {
+    cells.union(name): name
+    for name in (*map(str, cells.BIMOTION_CELLS), "eng", "zho", "eld", "adu", "all")
+}
 """Cells -> the name of their union."""
 TOLERANCE = 1e-6
 """Between a recorded score and the one that the predictions give."""
@@ -25,9 +29,11 @@ TOLERANCE = 1e-6
 class Scorebook:
     """Scores by setting.
 
-    rows        setting -> place -> score; of several seeds the mean of those that are defined, with the interval of that mean
+    rows        setting -> place -> score; of several seeds the mean of those that are defined, with
+                the interval of that mean
     headlines   setting -> weighted F1, mean over corpora and seeds, as a statistic of its speakers
-    doubtful    what the record says otherwise than the predictions, or not at all: one line a number
+    doubtful    what the record says otherwise than the predictions, or not at all: one line a
+                number
     """
 
     rows: dict[Setting, dict[Place, Score]]
@@ -39,7 +45,9 @@ class Scorebook:
         """Those that have scores, in the order of the protocol."""
         return list(self.rows)
 
-    def score(self, setting: Setting | None, where: str = MEAN, metric: str = METRIC) -> Score | None:
+    def score(
+        self, setting: Setting | None, where: str = MEAN, metric: str = METRIC
+    ) -> Score | None:
         """One score; None where it was not computed."""
         return self.rows.get(setting, {}).get((where, metric))
 
@@ -48,7 +56,8 @@ class Scorebook:
         return sorted({score.corpus for score in self.rows[setting].values() if score.corpus})
 
     def mean(self, settings: Sequence[Setting | None]) -> Interval | None:
-        """Mean of the headlines of several settings; None where any is missing, so that means stay comparable."""
+        """Mean of the headlines of several settings; None where any is missing, so that means stay
+        comparable."""
         if any(setting not in self.headlines for setting in settings):
             return None
         return combined(mean_known, *(self.headlines[setting] for setting in settings)).interval()
@@ -66,35 +75,48 @@ def scorebook(run: Run) -> Scorebook:
     draws, tables = BootstrapDraws(), dict(list(run.predictions.groupby(["train", "cell", "seed"])))
     rows, headlines, doubtful = {}, {}, []
     for setting, by_place in _recorded(run).items():
-        of_seeds = {seed: tables.get((setting.training_set, str(setting.test), seed)) for seed in run.result.seeds}
+        of_seeds = {
+            seed: tables.get((setting.training_set, str(setting.test), seed))
+            for seed in run.result.seeds
+        }
         if missing := [seed for seed, table in of_seeds.items() if table is None]:
-            doubtful.append(f"{name_of(setting)}: no predictions of seed {', '.join(map(str, missing))}")
+            doubtful.append(
+                f"{name_of(setting)}: no predictions of seed {', '.join(map(str, missing))}"
+            )
             rows[setting] = {place: _average(scores, []) for place, scores in by_place.items()}
             continue
         again: dict[Place, list[float | None]] = {}
         for seed, table in of_seeds.items():
             for score in setting_scores(setting, table, run.schema, seed):
-                again.setdefault((score.corpus or score.pooling, score.metric), []).append(score.value)
+                again.setdefault((score.corpus or score.pooling, score.metric), []).append(
+                    score.value
+                )
         doubtful += [
             f"{name_of(setting)}: {place[1]} of {place[0]}"
             for place in dict.fromkeys([*by_place, *again])
             if not _agree([score.value for score in by_place.get(place, [])], again.get(place, []))
         ]
-        statistics = [_named(one, run.schema) for one in next(by_setting(run.predictions, [setting], run.schema, draws))]
+        statistics = [
+            _named(one, run.schema)
+            for one in next(by_setting(run.predictions, [setting], run.schema, draws))
+        ]
         rows[setting] = {
-            place: _average(scores, [one[place] for one in statistics if place in one]) for place, scores in by_place.items()
+            place: _average(scores, [one[place] for one in statistics if place in one])
+            for place, scores in by_place.items()
         }
         headlines[setting] = combined(mean_known, *(one[MEAN, METRIC] for one in statistics))
     return Scorebook(rows, headlines, doubtful)
 
 
 def _recorded(run: Run) -> dict[Setting, dict[Place, list[Score]]]:
-    """Setting -> place -> a score a seed. Zero-shot settings may differ in their corpora alone, which scores do not say: those
-    stand in the order of the protocol."""
+    """Setting -> place -> a score a seed. Zero-shot settings may differ in their corpora alone,
+    which scores do not say: those stand in the order of the protocol."""
     found = defaultdict(list)
     for score in run.result.scores:
         place = (score.corpus or score.pooling, score.metric)
-        found[score.transfer, score.method, tuple(score.train), score.test, score.seed, place].append(score)
+        found[
+            score.transfer, score.method, tuple(score.train), score.test, score.seed, place
+        ].append(score)
     places = list(dict.fromkeys(key[-1] for key in found))
     seen: Counter = Counter()
     recorded = {}
@@ -102,7 +124,11 @@ def _recorded(run: Run) -> dict[Setting, dict[Place, list[Score]]]:
         of = (setting.transfer, setting.method, setting.train_names, str(setting.test))
         nth, seen[of] = seen[of], seen[of] + 1
         scores = {
-            place: [rows[nth] for seed in run.result.seeds if len(rows := found.get((*of, seed, place), ())) > nth]
+            place: [
+                rows[nth]
+                for seed in run.result.seeds
+                if len(rows := found.get((*of, seed, place), ())) > nth
+            ]
             for place in places
         }
         if scores := {place: rows for place, rows in scores.items() if rows}:
@@ -122,10 +148,22 @@ def _average(scores: list[Score], statistics: list[Estimate]) -> Score:
     known = [score.value for score in scores if score.value is not None]
     value = sum(known) / len(known) if known else None
     if not statistics:
-        return replace(scores[0], value=value, low=None, high=None, standard_error=None, reason="no predictions")
+        return replace(
+            scores[0],
+            value=value,
+            low=None,
+            high=None,
+            standard_error=None,
+            reason="no predictions",
+        )
     found = combined(mean_known, *statistics).interval()
     return replace(
-        scores[0], value=value, low=found.low, high=found.high, standard_error=found.standard_error, reason=found.reason
+        scores[0],
+        value=value,
+        low=found.low,
+        high=found.high,
+        standard_error=found.standard_error,
+        reason=found.reason,
     )
 
 
@@ -144,7 +182,11 @@ def name_of(setting: Setting) -> str:
     >>> [name_of(setting) for setting in protocol.settings("augmentation")[4:7]]
     ['cross-age, eng → eng_eld', 'cross-lingual, eld → eng_eld', 'cross-all, all → eng_eld']
     """
-    return f"{setting.transfer}, {trained_on(setting)} → {tested_on(setting)}" if setting.train else tested_on(setting)
+    return (
+        f"{setting.transfer}, {trained_on(setting)} → {tested_on(setting)}"
+        if setting.train
+        else tested_on(setting)
+    )
 
 
 def trained_on(setting: Setting) -> str:
@@ -154,4 +196,6 @@ def trained_on(setting: Setting) -> str:
 
 def tested_on(setting: Setting) -> str:
     """Its test cell, and the corpora where these are not all."""
-    return f"{setting.test} of {', '.join(setting.corpora)}" if setting.corpora else str(setting.test)
+    return (
+        f"{setting.test} of {', '.join(setting.corpora)}" if setting.corpora else str(setting.test)
+    )

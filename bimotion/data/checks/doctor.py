@@ -1,4 +1,5 @@
-"""The corpus doctor: is each corpus there, whole and sound? Damage is told apart from defects of every true copy."""
+"""The corpus doctor: is each corpus there, whole and sound? Damage is told apart from defects of
+every true copy."""
 
 import os
 from collections import Counter, defaultdict
@@ -28,7 +29,8 @@ class Diagnosis:
 
     n_utterances   usable clips, of n_published
     problems       findings that make clips unusable, or that no true copy has
-    harmless       defects that every true copy has, second copies of a clip, sound files that are no clips
+    harmless       defects that every true copy has, second copies of a clip, sound files that are
+                   no clips
     """
 
     corpus: str
@@ -60,15 +62,19 @@ def diagnose(
     listen: bool = True,
     deep: bool = False,
 ) -> list[Diagnosis]:
-    """Diagnosis of every corpus of the registry. `listen`: decode all clips, to find silence, repeated and
-    broken sound, and implausible lengths.
-    `deep`: read all clips, to find those that were replaced by others of the same size and time since the cache was made.
+    """Diagnosis of every corpus of the registry. `listen`: decode all clips, to find silence,
+    repeated and broken sound, and implausible lengths.
+    `deep`: read all clips, to find those that were replaced by others of the same size and time
+    since the cache was made.
 
     Raises CorpusNotFound where no corpus at all is found below the root.
     """
     locations = {corpus_named(name).name: place for name, place in (locations or {}).items()}
     diagnoses = [
-        _diagnosis(name, root, {name: locations[name]} if name in locations else {}, progress, listen, deep) for name in CORPORA
+        _diagnosis(
+            name, root, {name: locations[name]} if name in locations else {}, progress, listen, deep
+        )
+        for name in CORPORA
     ]
     if all(diagnosis.folder is None for diagnosis in diagnoses):
         build(root, locations=locations)  # raises, saying what the folder holds instead
@@ -76,7 +82,12 @@ def diagnose(
 
 
 def _diagnosis(
-    name: str, root, locations: Mapping[str, str | os.PathLike], progress: Progress, listen: bool, deep: bool
+    name: str,
+    root,
+    locations: Mapping[str, str | os.PathLike],
+    progress: Progress,
+    listen: bool,
+    deep: bool,
 ) -> Diagnosis:
     card = CORPORA[name].card
     try:
@@ -87,11 +98,14 @@ def _diagnosis(
         return Diagnosis(name, None, 0, card.n_utterances, [], [])
     except (CorpusMalformed, CorpusAmbiguous, MissingExtra) as error:
         kind = "needs an extra" if isinstance(error, MissingExtra) else "malformed"
-        return Diagnosis(name, str(root), 0, card.n_utterances, [Finding(kind, name, card.title, str(error))], [])
+        return Diagnosis(
+            name, str(root), 0, card.n_utterances, [Finding(kind, name, card.title, str(error))], []
+        )
     rows = manifest.table
     clip_of = dict(zip(rows["path"], rows["id"], strict=True))
     findings = list(manifest.findings)
-    findings += replaced(manifest, name, progress) if deep else []  # first: what is heard next is remembered
+    # first: what is heard next is remembered
+    findings += replaced(manifest, name, progress) if deep else []
     findings += [*lengths(name, rows), *_heard(name, manifest, progress)] if listen else []
     harmless, problems = [], []
     for finding in findings:
@@ -109,13 +123,21 @@ def _diagnosis(
 
 def _is_harmless(finding: Finding, clip_of: dict[str, str], known: dict[str, str]) -> bool:
     clip = clip_of.get(finding.where, finding.where)
-    return finding.kind in ("copy", "unrecognised") or finding.kind in (known.get(clip), known.get("*"))
+    return finding.kind in ("copy", "unrecognised") or finding.kind in (
+        known.get(clip),
+        known.get("*"),
+    )
 
 
 def oddities(name: str, manifest: Manifest) -> dict[str, int]:
-    """Kind -> number of what is odd about the clips of a corpus that can be used, as far as it is known without listening; with
-    what listening tells where somebody has listened to these very files."""
-    findings = [one for one in manifest.findings if one.corpus == name and one.kind in ("contradiction", "conflict", "rate")]
+    """Kind -> number of what is odd about the clips of a corpus that can be used, as far as it is
+    known without listening; with what listening tells where somebody has listened to these very
+    files."""
+    findings = [
+        one
+        for one in manifest.findings
+        if one.corpus == name and one.kind in ("contradiction", "conflict", "rate")
+    ]
     findings += lengths(name, manifest.table[manifest.table["corpus"] == name])
     if inspected(manifest, name) is not None:
         findings += _heard(name, manifest, Progress())
@@ -125,8 +147,14 @@ def oddities(name: str, manifest: Manifest) -> dict[str, int]:
 def lengths(name: str, rows: pd.DataFrame) -> list[Finding]:
     """Clips of implausible length, and a corpus whose clips all have the same, by their headers."""
     findings = []
-    for kind, chosen in (("short", rows["duration_s"] < SHORT_S), ("long", rows["duration_s"] > LONG_S)):
-        findings += [Finding(kind, name, clip, f"{s:.3f} s") for clip, s in rows.loc[chosen, ["id", "duration_s"]].to_numpy()]
+    for kind, chosen in (
+        ("short", rows["duration_s"] < SHORT_S),
+        ("long", rows["duration_s"] > LONG_S),
+    ):
+        findings += [
+            Finding(kind, name, clip, f"{s:.3f} s")
+            for clip, s in rows.loc[chosen, ["id", "duration_s"]].to_numpy()
+        ]
     counts = rows["duration_s"].round(3).value_counts()
     if len(rows) >= FEW_CLIPS and counts.iloc[0] >= ONE_LENGTH_SHARE * len(rows):
         detail = f"{counts.iloc[0]} of {len(rows)} clips have {counts.index[0]:.3f} s"
@@ -136,21 +164,32 @@ def lengths(name: str, rows: pd.DataFrame) -> list[Finding]:
 
 def _heard(name: str, manifest: Manifest, progress: Progress) -> list[Finding]:
     heard = inspect(manifest, name, progress)
-    findings = [Finding("unreadable", name, clip, problem) for clip, problem in heard["problem"].dropna().items()]
+    findings = [
+        Finding("unreadable", name, clip, problem)
+        for clip, problem in heard["problem"].dropna().items()
+    ]
     quiet = heard.index[heard["peak"] < SILENCE_PEAK]
-    findings += [Finding("silent", name, clip, f"peak {heard.at[clip, 'peak']:.6f}") for clip in quiet]
+    findings += [
+        Finding("silent", name, clip, f"peak {heard.at[clip, 'peak']:.6f}") for clip in quiet
+    ]
     sounding = heard.dropna(subset="sha256").drop(index=quiet)
     constant = sounding.index[sounding["is_constant"].astype(bool)]
-    findings += [Finding("constant", name, clip, f"all {heard.at[clip, 'peak']:.6f}") for clip in constant]
+    findings += [
+        Finding("constant", name, clip, f"all {heard.at[clip, 'peak']:.6f}") for clip in constant
+    ]
     sounding = sounding.drop(index=constant)
     labels = manifest.table.set_index("id")["emotions"].map(tuple)
-    for first, *others in sorted(sorted(clips) for clips in sounding.groupby("sha256").groups.values()):
+    for first, *others in sorted(
+        sorted(clips) for clips in sounding.groupby("sha256").groups.values()
+    ):
         for clip in others:
             other = next((one for one in (first, *others) if labels[one] != labels[clip]), None)
             kind, of = ("duplicate", first) if other is None else ("contradicting", other)
             findings.append(Finding(kind, name, clip, f"of {of}"))
     alike: dict[str, Finding] = {}  # of several alike each but the first once, as of equal samples
-    for first, second, how in near_equal(manifest, name, sounding.sort_index().drop_duplicates("sha256")):
+    for first, second, how in near_equal(
+        manifest, name, sounding.sort_index().drop_duplicates("sha256")
+    ):
         alike.setdefault(second, Finding("near duplicate", name, second, f"of {first}: {how}"))
     return findings + list(alike.values())
 
@@ -171,9 +210,16 @@ def as_table(diagnoses: list[Diagnosis]) -> Table:
         for title, findings in (("", diagnosis.problems), ("harmless: ", diagnosis.harmless)):
             kinds: dict[str, list[str]] = defaultdict(list)
             for finding in findings:
-                kinds[finding.kind].append(f"{finding.where} ({finding.detail})" if finding.detail else finding.where)
+                kinds[finding.kind].append(
+                    f"{finding.where} ({finding.detail})" if finding.detail else finding.where
+                )
             for kind, names in kinds.items():
-                table.notes.append(f"{diagnosis.corpus}: {title}{len(names)} {kind} ({FINDINGS[kind]}): {some(names)}")
-    if absent := [diagnosis.corpus for diagnosis in diagnoses if diagnosis.state.startswith("optional")]:
+                table.notes.append(
+                    f"{diagnosis.corpus}: {title}{len(names)} {kind} ({FINDINGS[kind]}): "
+                    f"{some(names)}"
+                )
+    if absent := [
+        diagnosis.corpus for diagnosis in diagnoses if diagnosis.state.startswith("optional")
+    ]:
         table.notes.append(f"optional: {', '.join(absent)}: for protocol extension alone")
     return table

@@ -1,7 +1,9 @@
-"""A group of cells as a Hugging Face dataset: typed features, Arrow rows, and the builder behind `load_dataset`.
+"""A group of cells as a Hugging Face dataset: typed features, Arrow rows, and the builder behind
+`load_dataset`.
 
-Rows point at the sound files where they lie; nothing is copied. Where torchcodec can decode (it needs FFmpeg's libraries)
-the audio column decodes as usual on the Hub, mono at 16 kHz; elsewhere it is `{"path", "bytes"}`, for `bimotion.decode`.
+Rows point at the sound files where they lie; nothing is copied. Where torchcodec can decode (it
+needs FFmpeg's libraries) the audio column decodes as usual on the Hub, mono at 16 kHz; elsewhere it
+is `{"path", "bytes"}`, for `bimotion.decode`.
 """
 
 import hashlib
@@ -43,27 +45,33 @@ MOST_ROWS_A_SHARD = 2000
 CELLS = [str(cell) for cell in (*cells.BIMOTION_CELLS, *cells.YUEMOTION_CELLS)]
 LANGUAGES = list(dict.fromkeys(name.partition("_")[0] for name in CELLS))
 NO_LABEL = "none"
-"""Last class of `label` and `valence`: a clip without an emotion, without a valence. A class and not a null: training code
-takes numbers only."""
+"""Last class of `label` and `valence`: a clip without an emotion, without a valence. A class and
+not a null: training code takes numbers only."""
 SINGLE_LABELS = (*EMOTIONS, NO_LABEL)
 VALENCES = (*SCHEMAS["valence"].classes, NO_LABEL)
 
 
 @cache
 def torchcodec_works() -> bool:
-    """Whether `datasets` can decode sound with torchcodec here, tried on a made-up wav once a process.
+    """Whether `datasets` can decode sound with torchcodec here, tried on a made-up wav once a
+    process.
 
-    An import proves nothing: FFmpeg's libraries, or its match of torch, may be missed at the first decode only.
+    An import proves nothing: FFmpeg's libraries, or its match of torch, may be missed at the first
+    decode only.
     """
     if importlib.util.find_spec("torchcodec") is None:
         return False
     try:
-        samples = datasets.Audio(sampling_rate=SAMPLE_RATE_HZ, num_channels=1).decode_example(_tenth_of_a_second())
+        samples = datasets.Audio(sampling_rate=SAMPLE_RATE_HZ, num_channels=1).decode_example(
+            _tenth_of_a_second()
+        )
         return samples.get_all_samples().data.shape == (1, SAMPLE_RATE_HZ // 10)
-    except Exception as error:  # of the loader, torch or FFmpeg, by version: whatever it is, ours decodes
+    # of the loader, torch or FFmpeg, by version: whatever it is, ours decodes
+    except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         log.warning(
-            "torchcodec is installed but cannot decode (%s: %s): the audio column is {path, bytes}, for bimotion.decode",
+            "torchcodec is installed but cannot decode (%s: %s): the audio column is {path, "
+            "bytes}, for bimotion.decode",
             type(error).__name__,
             reason,
         )
@@ -74,12 +82,15 @@ def _tenth_of_a_second() -> dict:
     import soundfile
 
     wav = io.BytesIO()
-    soundfile.write(wav, np.zeros((SAMPLE_RATE_HZ // 10, 2), np.float32), SAMPLE_RATE_HZ, format="WAV")
+    soundfile.write(
+        wav, np.zeros((SAMPLE_RATE_HZ // 10, 2), np.float32), SAMPLE_RATE_HZ, format="WAV"
+    )
     return {"bytes": wav.getvalue(), "path": None}
 
 
 def features(decode: bool) -> datasets.Features:
-    """Columns of a row: every field of `utterance.Utterance`, what the audio header says, cell and split facts."""
+    """Columns of a row: every field of `utterance.Utterance`, what the audio header says, cell and
+    split facts."""
     text, emotion = datasets.Value("string"), datasets.ClassLabel(names=list(EMOTIONS))
     return datasets.Features(
         {
@@ -112,7 +123,8 @@ def features(decode: bool) -> datasets.Features:
 
 
 def arrow_rows(rows: pd.DataFrame, audio: Iterable[dict]) -> pa.Table:
-    """Rows of a Selection and their audio structs as an Arrow table with the schema of `features`."""
+    """Rows of a Selection and their audio structs as an Arrow table with the schema of
+    `features`."""
     schema = features(decode=False).arrow_schema
     annotated = {name: list(corpus.card.emotions) for name, corpus in CORPORA.items()}
     cards = {name: corpus.card for name, corpus in CORPORA.items()}
@@ -123,7 +135,9 @@ def arrow_rows(rows: pd.DataFrame, audio: Iterable[dict]) -> pa.Table:
         "labels": [multi_hot(names).tolist() for names in rows["emotions"]],
         "labels_mask": [multi_hot(annotated[name]).tolist() for name in rows["corpus"]],
         "valence": [_valence(names) for names in rows["emotions"]],
-        "annotated": [[EMOTIONS.index(name) for name in annotated[corpus]] for corpus in rows["corpus"]],
+        "annotated": [
+            [EMOTIONS.index(name) for name in annotated[corpus]] for corpus in rows["corpus"]
+        ],
         "speaker_unknown_because": [
             cards[corpus].speaker_note if pd.isna(speaker) else None
             for corpus, speaker in zip(rows["corpus"], rows["speaker"], strict=True)
@@ -143,11 +157,14 @@ def arrow_rows(rows: pd.DataFrame, audio: Iterable[dict]) -> pa.Table:
     for name in schema.names:
         if name not in columns:
             columns[name] = [None if pd.isna(value) else value for value in rows[name]]
-    return pa.table([pa.array(columns[name], schema.field(name).type) for name in schema.names], schema=schema)
+    return pa.table(
+        [pa.array(columns[name], schema.field(name).type) for name in schema.names], schema=schema
+    )
 
 
 def single_label(emotions: Iterable[str]) -> int:
-    """Place in SINGLE_LABELS of the first emotion in label order, as the reference of the paper's single form; or of NO_LABEL.
+    """Place in SINGLE_LABELS of the first emotion in label order, as the reference of the paper's
+    single form; or of NO_LABEL.
 
     >>> SINGLE_LABELS[single_label(["surprise", "happiness"])], SINGLE_LABELS[single_label([])]
     ('happiness', 'none')
@@ -161,7 +178,8 @@ def _valence(emotions: Iterable[str]) -> int:
 
 
 def cache_key(selection: Selection, facts: Iterable[object]) -> str:
-    """Changes with the corpora's folders and states, the options and the shape of the rows; 16 hex digits."""
+    """Changes with the corpora's folders and states, the options and the shape of the rows; 16 hex
+    digits."""
     versions = [
         DATASET_VERSION,
         splits.SPLIT_VERSION,
@@ -173,11 +191,19 @@ def cache_key(selection: Selection, facts: Iterable[object]) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
-OPTIONS = {"split_rule": "paper", "split_seed": 0, "only": None, "locations": None, "allow_missing": False}
+OPTIONS = {
+    "split_rule": "paper",
+    "split_seed": 0,
+    "only": None,
+    "locations": None,
+    "allow_missing": False,
+}
 """Options of a config and their defaults; see `selection.select`."""
 
 
-_BUILDER_OPTIONS = frozenset(inspect.signature(datasets.DatasetBuilder).parameters) - {"config_kwargs"}
+_BUILDER_OPTIONS = frozenset(inspect.signature(datasets.DatasetBuilder).parameters) - {
+    "config_kwargs"
+}
 
 
 @dataclass
@@ -201,52 +227,79 @@ class Builder(datasets.ArrowBasedBuilder):
     def __init__(self, *, config_name: str | None = None, data_dir: str | None = None, **options):
         if config_name not in CONFIGS[self.DATASET]:
             raise UnknownName(f"config of {self.DATASET}", config_name, CONFIGS[self.DATASET])
-        if not options.get("data_files"):  # an empty table of files comes with every call of `datasets`
+        # an empty table of files comes with every call of `datasets`
+        if not options.get("data_files"):
             options.pop("data_files", None)
-        asked = {name: value for name, value in options.items() if name in NOT_TAKEN or name not in _BUILDER_OPTIONS}
+        asked = {
+            name: value
+            for name, value in options.items()
+            if name in NOT_TAKEN or name not in _BUILDER_OPTIONS
+        }
         refuse_options(self.DATASET, asked, OPTIONS)
-        given = {name: value for name, value in options.items() if name in OPTIONS and value is not None}
+        given = {
+            name: value for name, value in options.items() if name in OPTIONS and value is not None
+        }
         chosen = OPTIONS | given
         asked = {"corpora" if name == "only" else name: value for name, value in chosen.items()}
         self.selection = select(data_dir, cells.union(config_name), **asked)
-        options["config_id"] = f"{config_name}-{cache_key(self.selection, [sorted(chosen.items())])}"
+        options["config_id"] = (
+            f"{config_name}-{cache_key(self.selection, [sorted(chosen.items())])}"
+        )
         super().__init__(config_name=config_name, data_dir=data_dir, **options)
 
     def _info(self) -> datasets.DatasetInfo:
         titles = [CORPORA[name].card for name in self.selection.manifest.corpora]
         return datasets.DatasetInfo(
-            description=f"{self.DATASET}, {self.config.name}: emotional speech from {', '.join(card.title for card in titles)}",
+            description=f"{self.DATASET}, {self.config.name}: emotional speech from "
+            f"{', '.join(card.title for card in titles)}",
             features=features(decode=torchcodec_works()),
             license="; ".join(f"{card.title}: {card.licence}" for card in titles),
             citation="\n".join(card.citation for card in titles),
         )
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
-        # `datasets` cannot read an empty split back: parts without a clip (of incomplete corpora) are not offered
+        # `datasets` cannot read an empty split back: parts without a clip (of incomplete corpora)
+        # are not offered
         return [
-            datasets.SplitGenerator(name=part, gen_kwargs={"part": part, "shards": _shards(int(n_rows))})
-            for part, n_rows in self.selection.rows["part"].value_counts().reindex(PARTS, fill_value=0).items()
+            datasets.SplitGenerator(
+                name=part, gen_kwargs={"part": part, "shards": _shards(int(n_rows))}
+            )
+            for part, n_rows in self.selection.rows["part"]
+            .value_counts()
+            .reindex(PARTS, fill_value=0)
+            .items()
             if n_rows
         ]
 
-    def _generate_tables(self, part: str, shards: list[tuple[int, int]]) -> Iterator[tuple[Key, pa.Table]]:
+    def _generate_tables(
+        self, part: str, shards: list[tuple[int, int]]
+    ) -> Iterator[tuple[Key, pa.Table]]:
         rows = self.selection.rows[self.selection.rows["part"] == part]
         for number, (start, stop) in enumerate(shards):
             block = rows.iloc[start:stop]
-            paths = (self.selection.manifest.path(*place) for place in zip(block["corpus"], block["path"], strict=True))
-            yield Key(number, 0), arrow_rows(block, ({"bytes": None, "path": str(path)} for path in paths))
+            paths = (
+                self.selection.manifest.path(*place)
+                for place in zip(block["corpus"], block["path"], strict=True)
+            )
+            yield (
+                Key(number, 0),
+                arrow_rows(block, ({"bytes": None, "path": str(path)} for path in paths)),
+            )
 
 
 def _shards(n_rows: int) -> list[tuple[int, int]]:
-    """Rows of each shard as (start, stop), in order. `datasets` deals out the items of a list to workers and processes."""
+    """Rows of each shard as (start, stop), in order. `datasets` deals out the items of a list to
+    workers and processes."""
     size = min(MOST_ROWS_A_SHARD, -(-n_rows // SHARDS))
     return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
 def decode(audio: dict | object) -> np.ndarray:
-    """Mono float32 waveform at 16 kHz, shape (n_samples,), of an `audio` value of a row, whether or not torchcodec is there.
+    """Mono float32 waveform at 16 kHz, shape (n_samples,), of an `audio` value of a row, whether or
+    not torchcodec is there.
 
-    Clips of other rates than 16 kHz differ a little between the two: torchcodec resamples with FFmpeg, we with soxr.
+    Clips of other rates than 16 kHz differ a little between the two: torchcodec resamples with
+    FFmpeg, we with soxr.
 
     Example::
 

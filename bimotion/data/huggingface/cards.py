@@ -3,8 +3,13 @@
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[2]
-FOLDER = next(folder for folder in (_PACKAGE / "loaders", _PACKAGE.parent / "loaders") if (folder / "bimotion.md").is_file())
-"""The top-level folder `loaders/` of a checkout; an installed copy has its files in `bimotion/loaders/` (setup.py)."""
+FOLDER = next(
+    folder
+    for folder in (_PACKAGE / "loaders", _PACKAGE.parent / "loaders")
+    if (folder / "bimotion.md").is_file()
+)
+"""The top-level folder `loaders/` of a checkout; an installed copy has its files in
+`bimotion/loaders/` (setup.py)."""
 
 
 def card(dataset: str) -> str:

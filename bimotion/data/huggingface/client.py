@@ -1,9 +1,11 @@
-"""The only talker to the Hugging Face Hub: a folder becomes a dataset repository, or a pull request.
+"""The only talker to the Hugging Face Hub: a folder becomes a dataset repository, or a pull
+request.
 
-A dataset goes file by file (`preupload_lfs_files`: Xet where it is installed, else LFS; both know content that they have),
-and one commit names all of them at the end: readers see the old state or the new one, never half of it, and after a
-failure the same call sends only what is not there. (`upload_folder` commits in between; `upload_large_folder` is gone from
-huggingface_hub 2.) `HF_ENDPOINT` and the token are read at each call; no token enters a message.
+A dataset goes file by file (`preupload_lfs_files`: Xet where it is installed, else LFS; both know
+content that they have), and one commit names all of them at the end: readers see the old state or
+the new one, never half of it, and after a failure the same call sends only what is not there.
+(`upload_folder` commits in between; `upload_large_folder` is gone from huggingface_hub 2.)
+`HF_ENDPOINT` and the token are read at each call; no token enters a message.
 """
 
 import hashlib
@@ -25,14 +27,20 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars, logging
+from huggingface_hub.utils import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+    logging,
+)
 
 from bimotion.errors import BimotionError, HubError, SettingError
 from bimotion.io.progress import Progress, default_progress
 
 
 def signed_in(repo: str) -> str:
-    """Name of the account that the token belongs to; raises HubError for a name other than `org/name` and without login.
+    """Name of the account that the token belongs to; raises HubError for a name other than
+    `org/name` and without login.
 
     Example::
 
@@ -42,13 +50,22 @@ def signed_in(repo: str) -> str:
         return _api(repo).whoami()["name"]
 
 
-def upload(folder: Path, repo: str, *, private: bool, replaces: Iterable[str] = (), progress: Progress | None = None) -> str:
-    """Send all files of a folder to a dataset repository, made if it is not there; returns its address.
+def upload(
+    folder: Path,
+    repo: str,
+    *,
+    private: bool,
+    replaces: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> str:
+    """Send all files of a folder to a dataset repository, made if it is not there; returns its
+    address.
 
-    replaces    patterns of files of an earlier upload: what matches on the Hub and is not in the folder is removed
+    replaces    patterns of files of an earlier upload: what matches on the Hub and is not in the
+                folder is removed
 
-    Files that the repository has with the same content are not sent. Raises HubError, which says how much arrived;
-    SettingError for an empty folder.
+    Files that the repository has with the same content are not sent. Raises HubError, which says
+    how much arrived; SettingError for an empty folder.
 
     Example::
 
@@ -61,31 +78,42 @@ def upload(folder: Path, repo: str, *, private: bool, replaces: Iterable[str] = 
         _ensure_repository(api, repo, private)
         there = _listed(api, repo)
         new = {path: file for path, file in files.items() if not _is_same(file, there.get(path))}
-        stale = [path for path in there if path not in files and any(fnmatchcase(path, pattern) for pattern in replaces)]
+        stale = [
+            path
+            for path in there
+            if path not in files and any(fnmatchcase(path, pattern) for pattern in replaces)
+        ]
         sending.n_files, sending.n_arrived = len(files), len(files) - len(new)
         if "README.md" in new:
-            DatasetCard.load(new["README.md"]).validate()  # the commit would find out, but after the last file
+            # the commit would find out, but after the last file
+            DatasetCard.load(new["README.md"]).validate()
         additions = [CommitOperationAdd(path, file) for path, file in new.items()]
         for addition in progress.track(additions, len(additions), f"sending to {repo}", "files"):
             api.preupload_lfs_files(repo, [addition], repo_type="dataset")
-            # small text travels with the commit; were this attribute to go, fewer would be claimed than arrived
+            # small text travels with the commit; were this attribute to go, fewer would be claimed
+            # than arrived
             sending.n_arrived += getattr(addition, "_is_uploaded", False)
         if new or stale:
             changes = [*additions, *map(CommitOperationDelete, stale)]
-            api.create_commit(repo, changes, commit_message="Upload by bimotion", repo_type="dataset")
+            api.create_commit(
+                repo, changes, commit_message="Upload by bimotion", repo_type="dataset"
+            )
         return f"{api.endpoint}/datasets/{repo}"
 
 
 def pull_request(folder: Path, repo: str, path_in_repo: str, title: str) -> str:
-    """Propose all files of a folder as `path_in_repo/...` of a dataset repository; returns the pull request's address.
+    """Propose all files of a folder as `path_in_repo/...` of a dataset repository; returns the pull
+    request's address.
 
-    Nothing is ever written to the main branch. An open pull request of the same account and title is brought up to date
-    instead of doubled; files that are in the repository already are left out, and where that is all of them, the address
-    is theirs. Raises HubError; SettingError for an empty folder or a path that leaves the repository.
+    Nothing is ever written to the main branch. An open pull request of the same account and title
+    is brought up to date instead of doubled; files that are in the repository already are left out,
+    and where that is all of them, the address is theirs. Raises HubError; SettingError for an empty
+    folder or a path that leaves the repository.
 
     Example::
 
-        pull_request(Path("entry"), "org/leaderboard", "submissions/org__model/0123", "org/model: run 0123")
+        pull_request(Path("entry"), "org/leaderboard", "submissions/org__model/0123", "org/model:
+        run 0123")
     """
     place = PurePosixPath(path_in_repo)
     if place.is_absolute() or ".." in place.parts or not place.parts:
@@ -95,13 +123,21 @@ def pull_request(folder: Path, repo: str, path_in_repo: str, title: str) -> str:
         api = _api(repo)
         mine = _open_pull_request(api, repo, title, api.whoami()["name"])
         there = _listed(api, repo, mine and mine.git_reference, str(place))
-        new = [CommitOperationAdd(path, file) for path, file in files.items() if not _is_same(file, there.get(path))]
+        new = [
+            CommitOperationAdd(path, file)
+            for path, file in files.items()
+            if not _is_same(file, there.get(path))
+        ]
         if mine is None and not new:
             return f"{api.endpoint}/datasets/{repo}/tree/main/{place}"
         if mine is None:
-            return api.create_commit(repo, new, commit_message=title, repo_type="dataset", create_pr=True).pr_url
+            return api.create_commit(
+                repo, new, commit_message=title, repo_type="dataset", create_pr=True
+            ).pr_url
         if new:
-            api.create_commit(repo, new, commit_message=title, repo_type="dataset", revision=mine.git_reference)
+            api.create_commit(
+                repo, new, commit_message=title, repo_type="dataset", revision=mine.git_reference
+            )
         return f"{api.endpoint}/datasets/{repo}/discussions/{mine.num}"
 
 
@@ -113,7 +149,11 @@ def _api(repo: str) -> HfApi:
 
 def _files(folder: Path) -> dict[str, Path]:
     """Path in the repository -> file. Links are refused: they would publish what lies elsewhere."""
-    found = {path.relative_to(folder).as_posix(): path for path in sorted(Path(folder).rglob("*")) if not path.is_dir()}
+    found = {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(Path(folder).rglob("*"))
+        if not path.is_dir()
+    }
     if links := sorted(str(path) for path in Path(folder).rglob("*") if path.is_symlink()):
         raise SettingError(f"expected plain files in {folder}, found a link: {links[0]}")
     if not found:
@@ -129,22 +169,27 @@ def _ensure_repository(api: HfApi, repo: str, private: bool) -> None:
         found = api.repo_info(repo, repo_type="dataset")
     if private and not found.private:
         raise HubError(
-            f"expected {repo} to be private, found it public; nothing was sent. Make it private in its settings on the Hub, "
-            "or name another repository"
+            f"expected {repo} to be private, found it public; nothing was sent. Make it "
+            "private in its settings on the Hub, or name another repository"
         )
 
 
-def _listed(api: HfApi, repo: str, revision: str | None = None, path: str | None = None) -> dict[str, RepoFile]:
+def _listed(
+    api: HfApi, repo: str, revision: str | None = None, path: str | None = None
+) -> dict[str, RepoFile]:
     """Files of a repository, or of a folder in it, by path; a folder that is not there has none."""
     try:
-        found = list(api.list_repo_tree(repo, path, recursive=True, revision=revision, repo_type="dataset"))
+        found = list(
+            api.list_repo_tree(repo, path, recursive=True, revision=revision, repo_type="dataset")
+        )
     except EntryNotFoundError:
         return {}
     return {entry.path: entry for entry in found if isinstance(entry, RepoFile)}
 
 
 def _is_same(file: Path, there: RepoFile | None) -> bool:
-    """Whether the Hub's file has this content: by SHA-256 where it is stored apart, by git's hash where it is in git."""
+    """Whether the Hub's file has this content: by SHA-256 where it is stored apart, by git's hash
+    where it is in git."""
     if there is None or there.size != file.stat().st_size:
         return False
     if there.lfs is None:
@@ -156,7 +201,11 @@ def _is_same(file: Path, there: RepoFile | None) -> bool:
 
 def _open_pull_request(api: HfApi, repo: str, title: str, author: str):
     found = api.get_repo_discussions(
-        repo, repo_type="dataset", author=author, discussion_type="pull_request", discussion_status="open"
+        repo,
+        repo_type="dataset",
+        author=author,
+        discussion_type="pull_request",
+        discussion_status="open",
     )
     return next((one for one in found if (one.title, one.author) == (title, author)), None)
 
@@ -171,20 +220,30 @@ class _Sending:
     def __str__(self) -> str:
         if not self.n_arrived:
             return "nothing was published"
-        return f"{self.n_arrived} of {self.n_files} files are on the Hub and will not be sent again: run the same command again"
+        return (
+            f"{self.n_arrived} of {self.n_files} files are on the Hub and will not be sent again: "
+            "run the same command again"
+        )
 
 
 @contextmanager
 def _told(repo: str) -> Iterator[_Sending]:
-    """Every failure of the client inside the block as one line of HubError; its own bars and log lines are kept away."""
-    sending, had_bars, verbosity = _Sending(), not are_progress_bars_disabled(), logging.get_verbosity()
+    """Every failure of the client inside the block as one line of HubError; its own bars and log
+    lines are kept away."""
+    sending, had_bars, verbosity = (
+        _Sending(),
+        not are_progress_bars_disabled(),
+        logging.get_verbosity(),
+    )
     disable_progress_bars()
-    logging.set_verbosity(logging.CRITICAL)  # the client logs whole addresses of uploads, which are signed
+    # the client logs whole addresses of uploads, which are signed
+    logging.set_verbosity(logging.CRITICAL)
     try:
         yield sending
     except BimotionError:
         raise
-    except (HTTPError, OSError, ValueError, RuntimeError) as error:  # Xet and LFS wrap theirs in RuntimeError
+    # Xet and LFS wrap theirs in RuntimeError
+    except (HTTPError, OSError, ValueError, RuntimeError) as error:
         line = f"{_reason(error, repo)}; {sending}"
         token = get_token()
         raise HubError(line.replace(token, "***") if token else line) from None
@@ -195,18 +254,32 @@ def _told(repo: str) -> Iterator[_Sending]:
 
 
 def _reason(error: BaseException, repo: str) -> str:
-    """What went wrong and what to do, in a line; no address in it has a query, where signatures stand."""
+    """What went wrong and what to do, in a line; no address in it has a query, where signatures
+    stand."""
     chain = [error]
     while cause := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(cause)
-    known = next((one for one in chain if isinstance(one, (HTTPError, OfflineModeIsEnabled, LocalTokenNotFoundError))), error)
+    known = next(
+        (
+            one
+            for one in chain
+            if isinstance(one, (HTTPError, OfflineModeIsEnabled, LocalTokenNotFoundError))
+        ),
+        error,
+    )
     match known:
         case LocalTokenNotFoundError():
-            return "expected to be logged in to the Hub, found no token: run `hf auth login` with a token that may write"
+            return (
+                "expected to be logged in to the Hub, found no token: run `hf auth login` with a "
+                "token that may write"
+            )
         case OfflineModeIsEnabled():
             return "expected the Hub to be within reach, found HF_HUB_OFFLINE set: unset it"
         case RepositoryNotFoundError():
-            return f"no dataset repository {repo} on the Hub, or one that this account may not see (`hf auth login` as another)"
+            return (
+                f"no dataset repository {repo} on the Hub, or one that this account may not see "
+                "(`hf auth login` as another)"
+            )
         case HfHubHTTPError():
             return _refusal(known, repo)
         case HTTPError():
@@ -222,7 +295,10 @@ def _refusal(error: HfHubHTTPError, repo: str) -> str:
         where = "HF_TOKEN holds it: unset it, or run" if os.environ.get("HF_TOKEN") else "run"
         return f"the Hub does not know this token: {where} `hf auth login --force`"
     if status == 403:
-        return f"no permission to write to {repo}{said}: run `hf auth login` with a token that may, or ask its owners"
+        return (
+            f"no permission to write to {repo}{said}: run `hf auth login` with a token that may, "
+            "or ask its owners"
+        )
     if status in (409, 412):
         return f"{repo} is being changed by somebody else{said}"
     if status == 429 or status >= 500:

@@ -31,14 +31,16 @@ def load_dataset(
     """A `DatasetDict` (or the `Dataset` of one split; iterable ones when streaming) of a config.
 
     path            bimotion or yuemotion
-    name            config: eng_eld, eng_adu, zho_eld, zho_adu, eng, zho, eld, adu, all; yue_adu, yue_eld, yue
+    name            config: eng_eld, eng_adu, zho_eld, zho_adu, eng, zho, eld, adu, all; yue_adu,
+                    yue_eld, yue
     data_dir        corpora root; None: BIMOTION_CORPORA
     split_rule      paper or disjoint (splits.py); split_seed deals again
     only            names of corpora to use; None: all that have clips in the config's cells
     locations       corpus -> its folder, where it does not lie below data_dir
     allow_missing   go on without corpora or clips that are not there
 
-    Options of `datasets.load_dataset` that would change nothing (data_files, revision, features) are refused.
+    Options of `datasets.load_dataset` that would change nothing (data_files, revision, features)
+    are refused.
 
     Raises UnknownName, CorpusNotFound, CorpusIncomplete, CorpusMalformed, SettingError.
 

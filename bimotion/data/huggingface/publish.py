@@ -1,14 +1,18 @@
-"""A dataset as a repository on the Hub: what of it may go there, made once, sent until all of it has arrived.
+"""A dataset as a repository on the Hub: what of it may go there, made once, sent until all of it
+has arrived.
 
 What licences allow, by `redistribution` and `licence` of a corpus's card:
 
     audio       goes anywhere
-    labels      sound to a private repository where the licence is a Creative Commons one: those let whoever has the work copy
-                and convert it, and forbid only to share that with the public. Sound had by request (ElderReact) was given to
-                one person, so it goes nowhere, the Hub's servers included. Without sound: anywhere
-    nothing     goes nowhere, not even its labels to a private repository: a signed form names who may hold them
+    labels      sound to a private repository where the licence is a Creative Commons one: those let
+                whoever has the work copy and convert it, and forbid only to share that with the
+                public. Sound had by request (ElderReact) was given to one person, so it goes
+                nowhere, the Hub's servers included. Without sound: anywhere
+    nothing     goes nowhere, not even its labels to a private repository: a signed form names who
+                may hold them
 
-A public repository never holds what may not be redistributed; no option changes that. Synthetic corpora are ours.
+A public repository never holds what may not be redistributed; no option changes that. Synthetic
+corpora are ours.
 """
 
 import hashlib
@@ -67,17 +71,20 @@ def publish(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Publication:
-    """Send all configs of a dataset, as `export` writes them, to the repository `to`, made if it is not there.
+    """Send all configs of a dataset, as `export` writes them, to the repository `to`, made if it is
+    not there.
 
-    The files are made in the cache, once for each state of the corpora, and stay there until all have arrived: after a
-    failure (or a dry run, which sends nothing and needs no login) the same call goes on from there.
+    The files are made in the cache, once for each state of the corpora, and stay there until all
+    have arrived: after a failure (or a dry run, which sends nothing and needs no login) the same
+    call goes on from there.
 
-    Raises UnknownName, LicenceError before anything is written, HubError (no login: before anything is written; else
-    saying how much arrived), and what `select` raises.
+    Raises UnknownName, LicenceError before anything is written, HubError (no login: before anything
+    is written; else saying how much arrived), and what `select` raises.
 
     Example::
 
-        publish("bimotion", "org/bimotion-labels", metadata_only=True, corpora=["crema_d", "csed", "tess"], dry_run=True)
+        publish("bimotion", "org/bimotion-labels", metadata_only=True, corpora=["crema_d", "csed",
+        "tess"], dry_run=True)
     """
     if name not in CONFIGS:
         raise UnknownName("dataset", name, CONFIGS)
@@ -94,7 +101,9 @@ def publish(
     _refuse(chosen, metadata_only, private)
     if not dry_run:
         client.signed_in(to)
-    asked, state = _keys(chosen, [name, metadata_only, chosen.split.rule, sorted(chosen.rows["corpus"].unique())])
+    asked, state = _keys(
+        chosen, [name, metadata_only, chosen.split.rule, sorted(chosen.rows["corpus"].unique())]
+    )
     folder = files.cache_dir() / "publish" / f"{asked}-{state}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{asked}.lock")):
@@ -103,15 +112,20 @@ def publish(
         else:
             if folder.is_dir():
                 progress.say(f"{folder}: damaged, made again")
-            for outdated in folder.parent.glob(f"{asked}-*"):  # of another state of the corpora, or damaged
+            # of another state of the corpora, or damaged
+            for outdated in folder.parent.glob(f"{asked}-*"):
                 files.remove_folder(outdated)
             export.write(folder, plan, chosen, progress)
         found = sorted(path for path in folder.rglob("*") if path.is_file())
-        listed = tuple(PublishedFile(path.relative_to(folder).as_posix(), path.stat().st_size) for path in found)
+        listed = tuple(
+            PublishedFile(path.relative_to(folder).as_posix(), path.stat().st_size)
+            for path in found
+        )
         sent = tuple(sorted(chosen.rows["corpus"].unique()))
         if dry_run:
             return Publication(None, folder, listed, sent)
-        # shards of an earlier upload must not stay beside the new ones: a part is all files that begin with its name
+        # shards of an earlier upload must not stay beside the new ones: a part is all files that
+        # begin with its name
         earlier = [f"{cell}/{part}-*-of-*.parquet" for cell in plan.cells for part in PARTS]
         address = client.upload(folder, to, private=private, replaces=earlier, progress=progress)
         files.remove_folder(folder)
@@ -119,13 +133,20 @@ def publish(
 
 
 def _keys(chosen: Selection, facts: list[object]) -> tuple[str, str]:
-    """16 hex digits each: of what is published from which folders, and of the state that these are in."""
-    asked = hashlib.sha256(repr([*facts, sorted(chosen.manifest.roots.items())]).encode()).hexdigest()[:16]
+    """16 hex digits each: of what is published from which folders, and of the state that these are
+    in."""
+    asked = hashlib.sha256(
+        repr([*facts, sorted(chosen.manifest.roots.items())]).encode()
+    ).hexdigest()[:16]
     return asked, cache_key(chosen, [*facts, len(chosen.rows)])
 
 
 def _refuse(chosen: Selection, metadata_only: bool, private: bool) -> None:
-    withheld = [card for card in export.not_free(chosen, metadata_only) if not (private and _may_be_copied(card))]
+    withheld = [
+        card
+        for card in export.not_free(chosen, metadata_only)
+        if not (private and _may_be_copied(card))
+    ]
     if not withheld:
         return
     free = sorted(set(chosen.rows["corpus"]) - {card.name for card in withheld})
@@ -137,9 +158,12 @@ def _refuse(chosen: Selection, metadata_only: bool, private: bool) -> None:
         ways.append(f"take a private repository (--private), for {copied} alone")
     place = "any server of others" if private else "a public repository"
     advice = f". {'; or '.join(ways)}" if ways else ""
-    raise LicenceError(f"licences keep these off {place}: {export.reasons(withheld)}; nothing was sent{advice}")
+    raise LicenceError(
+        f"licences keep these off {place}: {export.reasons(withheld)}; nothing was sent{advice}"
+    )
 
 
 def _may_be_copied(card: Card) -> bool:
-    """Whether its licence lets who has the sound keep a converted copy that the public does not see."""
+    """Whether its licence lets who has the sound keep a converted copy that the public does not
+    see."""
     return card.redistribution == "labels" and card.licence.startswith("CC-")

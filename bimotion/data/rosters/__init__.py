@@ -1,9 +1,12 @@
-"""Rosters: the published clips of each corpus with the part that every split rule gives them. Ids only, no data.
+"""Rosters: the published clips of each corpus with the part that every split rule gives them. Ids
+only, no data.
 
-One gzipped table a corpus in `bimotion/rosters/`, columns `stem cell speaker gender paper disjoint`: the clip's name, its
-cell by the paper's own ages, its speaker and gender (as far as the name, or a list in the corpus's module, tells them), and
-its part under the two rules (splits.py). They make an exact cut possible on an incomplete copy, and say what a complete
-copy is. Content is held against `SHA256SUMS`. Made again, from complete copies of the corpora, by
+One gzipped table a corpus in `bimotion/rosters/`, columns
+`stem cell speaker gender paper disjoint`: the clip's name, its cell by the paper's own ages, its
+speaker and gender (as far as the name, or a list in the corpus's module, tells them), and its part
+under the two rules (splits.py). They make an exact cut possible on an incomplete copy, and say what
+a complete copy is. Content is held against `SHA256SUMS`. Made again, from complete copies of the
+corpora, by
 
     python -m bimotion.data.splits CORPORA_ROOT [OUTPUT_FOLDER]
 
@@ -28,9 +31,11 @@ COLUMNS = ("stem", "cell", "speaker", "gender", "paper", "disjoint")
 
 @cache
 def load(corpus: str) -> pd.DataFrame | None:
-    """Roster of a corpus, indexed by utterance id, empty strings as None; None where it has none. Raises RecordError.
+    """Roster of a corpus, indexed by utterance id, empty strings as None; None where it has none.
+    Raises RecordError.
 
-    >>> load("tess").loc["tess/OAF_bite_neutral", "cell"]           # the paper's code took OA_bite for the adult
+    >>> load("tess").loc["tess/OAF_bite_neutral",
+    ...     "cell"]           # the paper's code took OA_bite for the adult
     'eng_adu'
     """
     path = FOLDER / f"{corpus}.tsv.gz"
@@ -41,7 +46,9 @@ def load(corpus: str) -> pd.DataFrame | None:
     except (OSError, EOFError, zlib.error):  # a checksum that is wrong says the same
         content = b""
     if hashlib.sha256(content).hexdigest() != _sums().get(path.name):
-        raise RecordError(f"{path}: content differs from its checksum in {SUMS}; reinstall bimotion")
+        raise RecordError(
+            f"{path}: content differs from its checksum in {SUMS}; reinstall bimotion"
+        )
     table = pd.read_csv(io.BytesIO(content), sep="\t", dtype=str, keep_default_na=False)
     table.index = pd.Index(corpus + "/" + table["stem"], name="id")
     return table
@@ -50,11 +57,18 @@ def load(corpus: str) -> pd.DataFrame | None:
 def save(corpus: str, table: pd.DataFrame, folder: Path) -> None:
     """Write a roster and its checksum; the same table gives the same content on every machine."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = table[list(COLUMNS)].sort_values("stem").to_csv(sep="\t", index=False, lineterminator="\n").encode()
+    content = (
+        table[list(COLUMNS)]
+        .sort_values("stem")
+        .to_csv(sep="\t", index=False, lineterminator="\n")
+        .encode()
+    )
     name = f"{corpus}.tsv.gz"
     (folder / name).write_bytes(gzip.compress(content, mtime=0))
     sums = _sums(folder) | {name: hashlib.sha256(content).hexdigest()}
-    (folder / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), encoding="utf-8")
+    (folder / SUMS).write_text(
+        "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), encoding="utf-8"
+    )
 
 
 def _sums(folder: Path = FOLDER) -> dict[str, str]:

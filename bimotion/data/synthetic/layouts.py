@@ -1,7 +1,9 @@
-"""Synthetic corpora: which clips, whose voices, which labels, and the raw layout of each corpus on disk.
+"""Synthetic corpora: which clips, whose voices, which labels, and the raw layout of each corpus on
+disk.
 
-Clip names are the true ones (from the rosters; YueMotion's by its grammar), so splits, readers and completeness work as on
-the real corpora. Speakers' ages and genders, and labels that the name does not tell, are invented from a hash.
+Clip names are the true ones (from the rosters; YueMotion's by its grammar), so splits, readers and
+completeness work as on the real corpora. Speakers' ages and genders, and labels that the name does
+not tell, are invented from a hash.
 """
 
 import csv
@@ -13,7 +15,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bimotion.corpora import CORPORA, PAPER_CORPORA, corpus_named, elderreact, esd, shemo, urdu, yuemotion
+from bimotion.corpora import (
+    CORPORA,
+    PAPER_CORPORA,
+    corpus_named,
+    elderreact,
+    esd,
+    shemo,
+    urdu,
+    yuemotion,
+)
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import rosters
 from bimotion.data.index import SYNTHETIC_MARK
@@ -26,7 +37,8 @@ from bimotion.io.bounds import MAX_SEED, real_number, whole_number
 from bimotion.io.progress import Progress, default_progress
 
 FEWEST_CLIPS = 60
-"""A (corpus, cell, part) is never smaller, where the true one is not: below, no score means anything."""
+"""A (corpus, cell, part) is never smaller, where the true one is not: below, no score means
+anything."""
 SAMPLE_RATES_HZ = {"csed": 44100, "shemo": 44100, "tess": 24414, "urdu": 44100}
 DEFAULT_RATE_HZ = 16000
 YUEMOTION_SPEAKERS = (
@@ -42,7 +54,8 @@ YUEMOTION_SPEAKERS = (
 class Clip:
     """One clip to make: its path and labels as its corpus writes them, and how it is to sound.
 
-    label     native label codes; `voiced`: emotions that are heard (the same, unless an experiment wants otherwise)
+    label     native label codes; `voiced`: emotions that are heard (the same, unless an experiment
+              wants otherwise)
     """
 
     corpus: str
@@ -58,15 +71,22 @@ class Clip:
 
 
 def plan(scale: float = 0.02, seed: int = 0, corpora: Iterable[str] | None = None) -> list[Clip]:
-    """Clips of corpora at a share of their true sizes (but no part smaller than FEWEST_CLIPS), sorted by id.
+    """Clips of corpora at a share of their true sizes (but no part smaller than FEWEST_CLIPS),
+    sorted by id.
 
     `corpora`: names; None: those of BiMotion and YueMotion.
     """
     real_number("scale", scale, 0, 1, above=True)
     whole_number("seed", seed, 0, MAX_SEED)
     clips = []
-    for corpus in PAPER_CORPORA if corpora is None else [corpus_named(name).name for name in corpora]:
-        clips += _plan_rostered(corpus, scale, seed) if corpus in ROSTERED else _plan_yuemotion(scale, seed)
+    for corpus in (
+        PAPER_CORPORA if corpora is None else [corpus_named(name).name for name in corpora]
+    ):
+        clips += (
+            _plan_rostered(corpus, scale, seed)
+            if corpus in ROSTERED
+            else _plan_yuemotion(scale, seed)
+        )
     return sorted(clips, key=lambda clip: clip.id)
 
 
@@ -77,7 +97,9 @@ def _share(names: Sequence[str], scale: float, seed: int) -> list[str]:
 
 def _draw(name: str, purpose: str) -> int:
     """A large number that is always the same for a name and a purpose."""
-    return int.from_bytes(hashlib.sha256(f"{SYNTH_VERSION}|{purpose}|{name}".encode()).digest()[:8], "big")
+    return int.from_bytes(
+        hashlib.sha256(f"{SYNTH_VERSION}|{purpose}|{name}".encode()).digest()[:8], "big"
+    )
 
 
 def _plan_rostered(corpus: str, scale: float, seed: int) -> list[Clip]:
@@ -88,10 +110,14 @@ def _plan_rostered(corpus: str, scale: float, seed: int) -> list[Clip]:
             language, age_group = cell.split("_")
             label = LABELS[corpus](row["stem"])
             voice = _voice(
-                row["speaker"] or f"{corpus}/{_draw(identifier, 'speaker') % 40}", language, age_group, row["gender"]
+                row["speaker"] or f"{corpus}/{_draw(identifier, 'speaker') % 40}",
+                language,
+                age_group,
+                row["gender"],
             )
             if corpus == "tess" and row["speaker"] == "tess/OAF":
-                voice = _voice(row["speaker"], "eng", "eld", "f")  # the roster has OA_bite where the paper put it
+                # the roster has OA_bite where the paper put it
+                voice = _voice(row["speaker"], "eng", "eld", "f")
             voiced = tuple(CORPORA[corpus].card.native_labels[code] for code in label)
             clips.append(Clip(corpus, row["stem"], part, voice, label, voiced))
     return clips
@@ -109,7 +135,9 @@ def _any_of(corpus: str) -> Callable[[str], tuple[str, ...]]:
 
 def _elderreact_labels(stem: str) -> tuple[str, ...]:
     """One label mostly, two for one clip in five, none for one in twenty."""
-    first, second = (elderreact.COLUMNS[_draw(stem, f"label {n}") % len(elderreact.COLUMNS)] for n in (1, 2))
+    first, second = (
+        elderreact.COLUMNS[_draw(stem, f"label {n}") % len(elderreact.COLUMNS)] for n in (1, 2)
+    )
     fate = _draw(stem, "number of labels") % 20
     return () if fate == 0 else (first, second) if fate < 5 and second != first else (first,)
 
@@ -130,14 +158,19 @@ LABELS: dict[str, Callable[[str], tuple[str, ...]]] = {
 
 def _plan_yuemotion(scale: float, seed: int) -> list[Clip]:
     by_part: dict[tuple[bool, str], list[str]] = {}
-    voices = {f"{n:02}": Voice(f"yuemotion/{n:02}", "yue", age, gender) for n, gender, age in YUEMOTION_SPEAKERS}
+    voices = {
+        f"{n:02}": Voice(f"yuemotion/{n:02}", "yue", age, gender)
+        for n, gender, age in YUEMOTION_SPEAKERS
+    }
     for number, voice in voices.items():
         stems = [
             f"{number}_{voice.gender}{voice.age_years}_{sentence:02}_{label}"
             for sentence, label in itertools.product(range(1, 11), range(1, 7))
         ]
         elderly = voice.age_years >= PAPER_YUEMOTION_ELDERLY_FROM_YEARS
-        for stem, part in zip(stems, cut(stems, ["" for _ in stems], (30, 9, 21), seed), strict=True):
+        for stem, part in zip(
+            stems, cut(stems, ["" for _ in stems], (30, 9, 21), seed), strict=True
+        ):
             by_part.setdefault((elderly, part), []).append(stem)
     clips = []
     for (_, part), stems in by_part.items():
@@ -166,7 +199,8 @@ def path_of(clip: Clip) -> str:
             folder = "evaluation" if clip.part == "validation" else clip.part
             return f"Emotion Speech Dataset/{stem[:4]}/{label}/{folder}/{stem}.wav"
         case "iemocap":
-            return f"IEMOCAP_full_release/Session{stem[4]}/sentences/wav/{stem.rpartition('_')[0]}/{stem}.wav"
+            session, dialog = stem[4], stem.rpartition("_")[0]
+            return f"IEMOCAP_full_release/Session{session}/sentences/wav/{dialog}/{stem}.wav"
         case "shemo":
             return f"ShEMO/{_SHEMO_FOLDERS[stem[0]]}/{stem}.wav"
         case "tess":
@@ -192,9 +226,13 @@ _TESS_FOLDERS = {
 def _crema_d_files(clips: Sequence[Clip]) -> dict[str, str]:
     voices = {clip.stem[:4]: clip.voice for clip in clips}
     rows = [
-        (int(actor), voice.age_years, {"m": "Male", "f": "Female"}[voice.gender]) for actor, voice in sorted(voices.items())
+        (int(actor), voice.age_years, {"m": "Male", "f": "Female"}[voice.gender])
+        for actor, voice in sorted(voices.items())
     ]
-    lines = ['"ActorID","Age","Sex","Race","Ethnicity"', *(f'{a},{b},"{c}","Synthetic","Synthetic"' for a, b, c in rows)]
+    lines = [
+        '"ActorID","Age","Sex","Race","Ethnicity"',
+        *(f'{a},{b},"{c}","Synthetic","Synthetic"' for a, b, c in rows),
+    ]
     return {"CREMA-D/VideoDemographics.csv": "\n".join(lines) + "\n"}
 
 
@@ -203,12 +241,19 @@ def _elderreact_files(clips: Sequence[Clip]) -> dict[str, str]:
     for part, name in _ELDERREACT_PARTS.items():
         lines = [
             " ".join(
-                [f"{clip.stem}.mp4", *("01"[column in clip.label] for column in elderreact.COLUMNS), clip.voice.gender, "4.0"]
+                [
+                    f"{clip.stem}.mp4",
+                    *("01"[column in clip.label] for column in elderreact.COLUMNS),
+                    clip.voice.gender,
+                    "4.0",
+                ]
             )
             for clip in clips
             if clip.part == part
         ]
-        texts[f"ElderReact/ElderReact-master/Annotations/{name}_labels.txt"] = "\n".join(lines) + "\n"
+        texts[f"ElderReact/ElderReact-master/Annotations/{name}_labels.txt"] = (
+            "\n".join(lines) + "\n"
+        )
     return texts
 
 
@@ -217,8 +262,13 @@ def _iemocap_files(clips: Sequence[Clip]) -> dict[str, str]:
     for number, clip in enumerate(clips):
         dialog = clip.stem.rpartition("_")[0]
         name = f"IEMOCAP_full_release/Session{clip.stem[4]}/dialog/EmoEvaluation/{dialog}.txt"
-        line = f"[{number}.0000 - {number + 1}.0000]\t{clip.stem}\t{clip.label[0]}\t[2.5000, 2.5000, 2.5000]\n"
-        texts[name] = texts.get(name, "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n") + line
+        line = (
+            f"[{number}.0000 - {number + 1}.0000]\t{clip.stem}\t{clip.label[0]}\t[2.5000, 2.5000, "
+            "2.5000]\n"
+        )
+        texts[name] = (
+            texts.get(name, "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n") + line
+        )
     return texts
 
 
@@ -258,9 +308,14 @@ TEXT_FILES: dict[str, Callable[[Sequence[Clip]], dict[str, str]]] = {
 
 
 def write(
-    root: Path, scale: float = 0.02, seed: int = 0, corpora: Iterable[str] | None = None, progress: Progress | None = None
+    root: Path,
+    scale: float = 0.02,
+    seed: int = 0,
+    corpora: Iterable[str] | None = None,
+    progress: Progress | None = None,
 ) -> int:
-    """Make synthetic corpora in a folder that does not exist yet, is empty or was made by this; returns the number of clips.
+    """Make synthetic corpora in a folder that does not exist yet, is empty or was made by this;
+    returns the number of clips.
 
     Raises SettingError for a folder with something else in it. Nothing half-written stays behind.
     """
@@ -275,10 +330,17 @@ def write(
     clips = plan(scale, seed, corpora)
     with files.folder_written(root) as temporary:
         lay(temporary, clips, seed, progress)
-        facts = {"synthetic": True, "made_by": "bimotion data synth", "version": SYNTH_VERSION, "scale": scale, "seed": seed}
+        facts = {
+            "synthetic": True,
+            "made_by": "bimotion data synth",
+            "version": SYNTH_VERSION,
+            "scale": scale,
+            "seed": seed,
+        }
         for folder in (temporary, *(path for path in temporary.iterdir() if path.is_dir())):
             (folder / SYNTHETIC_MARK).write_text(
-                json.dumps(facts | {"note": "not speech of people"}, indent=1) + "\n", encoding="utf-8"
+                json.dumps(facts | {"note": "not speech of people"}, indent=1) + "\n",
+                encoding="utf-8",
             )
         if root.exists():
             files.remove_folder(root)

@@ -1,14 +1,15 @@
 """Source-filter synthesis of speech-like clips whose emotional structure is known in advance.
 
-No recording and no text-to-speech is involved: a glottal pulse train and noise pass through formant resonators (the
-cascade synthesiser of Klatt 1980, JASA 67:971). Emotion is a point in a six-dimensional cue space (`CUES`). Language
-and age group turn that space by known angles (`cue_rotation`), so a classifier trained in one group meets the same
-emotions elsewhere in the space of another: far away across languages, nearby across ages.
+No recording and no text-to-speech is involved: a glottal pulse train and noise pass through formant
+resonators (the cascade synthesiser of Klatt 1980, JASA 67:971). Emotion is a point in a
+six-dimensional cue space (`CUES`). Language and age group turn that space by known angles
+(`cue_rotation`), so a classifier trained in one group meets the same emotions elsewhere in the
+space of another: far away across languages, nearby across ages.
 
-The directions of `EMOTION_CUES` follow the reviews of Juslin & Laukka 2003 (Psychol. Bull. 129:770) and Scherer 2003
-(Speech Commun. 40:227); "lip spread" follows Tartter 1980 (Percept. Psychophys. 27:24: smiling raises the formants).
-All sizes, angles, vowels and tones are round design values, not measurements: nothing learnt from these clips is a
-finding about people.
+The directions of `EMOTION_CUES` follow the reviews of Juslin & Laukka 2003 (Psychol. Bull. 129:770)
+and Scherer 2003 (Speech Commun. 40:227); "lip spread" follows Tartter 1980 (Percept. Psychophys.
+27:24: smiling raises the formants). All sizes, angles, vowels and tones are round design values,
+not measurements: nothing learnt from these clips is a finding about people.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ __all__ = ["EMOTIONS_WITH_CUES", "SYNTH_VERSION", "Voice", "utter"]
 SYNTH_VERSION = "1"
 
 CUES = ("pitch level", "pitch range", "energy", "tempo", "brightness", "lip spread")
-# Arousal drives the first five together; lip spread carries most of the valence. Anger: loud, bright, high, fast.
-# Fear: high and fast but narrow and weak. Happiness: high, wide, fast, smiling. Sadness: low, narrow, weak, slow, dull.
-# Disgust: low and slow. Coarse labels lie beside their fine ones ("negative" between angry and sadness).
+# Arousal drives the first five together; lip spread carries most of the valence. Anger: loud,
+# bright, high, fast.
+# Fear: high and fast but narrow and weak. Happiness: high, wide, fast, smiling. Sadness: low,
+# narrow, weak, slow, dull.
+# Disgust: low and slow. Coarse labels lie beside their fine ones ("negative" between angry and
+# sadness).
 EMOTION_CUES = {
     "sadness": (-1.0, -1.0, -1.3, -1.2, -1.2, -1.0),
     "fear": (1.4, -0.9, -0.3, 1.2, -0.5, -1.0),
@@ -45,12 +49,20 @@ EMOTION_CUES = {
 EMOTIONS_WITH_CUES = tuple(EMOTION_CUES)
 
 # What one unit of each cue does to the sound, in the order of CUES.
-PITCH_SEMITONES, RANGE_LOG, ENERGY_DB, TEMPO_LOG, BRIGHTNESS_OCTAVES, LIP_SPREAD_LOG = 3.0, 0.5, 4.5, 0.18, 1.0, 0.08
+PITCH_SEMITONES, RANGE_LOG, ENERGY_DB, TEMPO_LOG, BRIGHTNESS_OCTAVES, LIP_SPREAD_LOG = (
+    3.0,
+    0.5,
+    4.5,
+    0.18,
+    1.0,
+    0.08,
+)
 CUE_NOISE = 0.42  # sd of each cue between utterances of one emotion, in cue units
 INTENSITY_NOISE_LOG = 0.15  # sd of the log strength with which an emotion is expressed
 VAGUE_EMOTIONS, VAGUE_NOISE_FACTOR = ("other", "unknown"), 1.8
 
-# Pairs of cues turned into one another. Age and language use different pairs so that their angles do not cancel.
+# Pairs of cues turned into one another. Age and language use different pairs so that their angles
+# do not cancel.
 LANGUAGE_ANGLE_DEG = {"eng": 0.0, "yue": 50.0, "zho": 75.0, "deu": 25.0, "fas": 45.0, "urd": 55.0}
 LANGUAGE_PLANES = ((0, 3), (4, 1), (5, 2))
 ELDERLY_ANGLE_DEG, ELDERLY_PLANES = 36.0, ((0, 1), (2, 4), (3, 5))
@@ -59,25 +71,68 @@ ELDERLY_RATE, ELDERLY_JITTER, ELDERLY_BREATH, ELDERLY_EMOTION = 0.87, 2.5, 1.5, 
 ELDERLY_PITCH_SEMITONES = {"f": -1.5, "m": 0.7}
 
 BASE_PITCH_HZ, TRACT_SCALE = {"f": 200.0, "m": 118.0}, {"f": 1.14, "m": 1.0}
-SPEAKER_PITCH_SEMITONES, SPEAKER_TRACT_LOG, SPEAKER_RATE_LOG, SPEAKER_TILT_OCTAVES = 1.5, 0.03, 0.06, 0.3
-SPEAKER_COLOUR_LOG = 0.05  # sd of a personal shift of each of F3-F5, which carry identity more than vowel
+SPEAKER_PITCH_SEMITONES, SPEAKER_TRACT_LOG, SPEAKER_RATE_LOG, SPEAKER_TILT_OCTAVES = (
+    1.5,
+    0.03,
+    0.06,
+    0.3,
+)
+# sd of a personal shift of each of F3-F5, which carry identity more than vowel
+SPEAKER_COLOUR_LOG = 0.05
 SPEAKER_LEVEL_DB, SPEAKER_ROUGHNESS_LOG = 1.0, 0.2
 BASE_JITTER, SHIMMER_PER_JITTER, BASE_BREATH, BREATH_LOG_PER_BRIGHTNESS = 0.006, 5.0, 0.04, -0.3
 BASE_TILT_HZ, BASE_LEVEL_DB, OPEN_QUOTIENT = 1100.0, -27.0, 0.6
 
 # Vowel formants F1-F3 in Hz for a male tract; F4 and F5 are shared.
 VOWELS_HZ = {
-    "eng": ((300, 2250, 2950), (560, 1800, 2500), (700, 1650, 2400), (700, 1150, 2450), (480, 1150, 2400)),
-    "zho": ((290, 2300, 3100), (800, 1300, 2600), (350, 750, 2500), (290, 2000, 2400), (500, 1150, 2550)),
-    "yue": ((290, 2200, 3000), (780, 1250, 2550), (330, 780, 2450), (550, 1850, 2600), (560, 1450, 2400)),
-    "deu": ((280, 2250, 3050), (380, 2100, 2700), (750, 1300, 2500), (400, 800, 2500), (300, 1650, 2250)),
-    "fas": ((300, 2200, 2950), (470, 1900, 2600), (720, 1550, 2450), (620, 1050, 2450), (330, 850, 2400)),
-    "urd": ((290, 2300, 3000), (430, 2000, 2650), (700, 1250, 2500), (450, 900, 2450), (580, 1400, 2450)),
+    "eng": (
+        (300, 2250, 2950),
+        (560, 1800, 2500),
+        (700, 1650, 2400),
+        (700, 1150, 2450),
+        (480, 1150, 2400),
+    ),
+    "zho": (
+        (290, 2300, 3100),
+        (800, 1300, 2600),
+        (350, 750, 2500),
+        (290, 2000, 2400),
+        (500, 1150, 2550),
+    ),
+    "yue": (
+        (290, 2200, 3000),
+        (780, 1250, 2550),
+        (330, 780, 2450),
+        (550, 1850, 2600),
+        (560, 1450, 2400),
+    ),
+    "deu": (
+        (280, 2250, 3050),
+        (380, 2100, 2700),
+        (750, 1300, 2500),
+        (400, 800, 2500),
+        (300, 1650, 2250),
+    ),
+    "fas": (
+        (300, 2200, 2950),
+        (470, 1900, 2600),
+        (720, 1550, 2450),
+        (620, 1050, 2450),
+        (330, 850, 2400),
+    ),
+    "urd": (
+        (290, 2300, 3000),
+        (430, 2000, 2650),
+        (700, 1250, 2500),
+        (450, 900, 2450),
+        (580, 1400, 2450),
+    ),
 }
 UPPER_FORMANTS_HZ = (3500.0, 4400.0)
 BANDWIDTHS_HZ = np.array([80.0, 100.0, 140.0, 200.0, 260.0])
 FRICTION_HZ, FRICTION_BANDWIDTH_HZ, FRICTION = (2_500.0, 6_000.0), np.array([900.0]), 0.12
-# Semitones of one syllable at its start, middle and end: weak and stressed syllables of languages without tones, and the
+# Semitones of one syllable at its start, middle and end: weak and stressed syllables of languages
+# without tones, and the
 # lexical tones of Mandarin and Cantonese as Chao digits centred on 3.
 TUNES = {
     "eng": np.array([[0.0, 0.0, 0.0], [0.5, 3.0, 0.5]]),
@@ -98,7 +153,8 @@ PEAK, NOISE_FLOOR, LOWEST_RATE_HZ = 0.95, 3e-4, 16_000
 
 @dataclass(frozen=True)
 class Voice:
-    """One speaker. Pitch, tract length, rate, jitter and tilt follow from these fields and a hash of `speaker`.
+    """One speaker. Pitch, tract length, rate, jitter and tilt follow from these fields and a hash
+    of `speaker`.
 
     >>> Voice("1001", "eng", 51, "m").elderly
     False
@@ -135,7 +191,8 @@ class _Sound:
 
 @dataclass(frozen=True)
 class _Score:
-    """One row a syllable: start, vowel start and end in s (n, 3); pitch at start, middle and end of the vowel (n, 3)."""
+    """One row a syllable: start, vowel start and end in s (n, 3); pitch at start, middle and end of
+    the vowel (n, 3)."""
 
     times_s: np.ndarray
     semitones: np.ndarray
@@ -144,11 +201,19 @@ class _Score:
     loudness: np.ndarray
 
 
-def utter(voice: Voice, emotion: str | tuple[str, ...], *, key: str, sample_rate_hz: int = 16_000, seed: int = 0) -> np.ndarray:
+def utter(
+    voice: Voice,
+    emotion: str | tuple[str, ...],
+    *,
+    key: str,
+    sample_rate_hz: int = 16_000,
+    seed: int = 0,
+) -> np.ndarray:
     """Speak one utterance: mono float32, shape (samples,), within [-0.95, 0.95], 0.7 to 2.5 s.
 
-    Several emotions are averaged and none sounds neutral. All chance comes from sha256 of `SYNTH_VERSION`, `seed` and
-    `key`: equal arguments give equal clips, and one key in two emotions differs by the emotion alone.
+    Several emotions are averaged and none sounds neutral. All chance comes from sha256 of
+    `SYNTH_VERSION`, `seed` and `key`: equal arguments give equal clips, and one key in two emotions
+    differs by the emotion alone.
 
     >>> clip = utter(Voice("1001", "eng", 51, "m"), "angry", key="crema-d/1001_DFA_ANG_XX")
     >>> clip.dtype, 0.7 <= clip.size / 16_000 <= 2.5
@@ -158,7 +223,9 @@ def utter(voice: Voice, emotion: str | tuple[str, ...], *, key: str, sample_rate
     for name in emotions:
         _require("emotion", name, EMOTIONS_WITH_CUES)
     if sample_rate_hz < LOWEST_RATE_HZ:
-        raise ValueError(f"expected a sample rate of at least {LOWEST_RATE_HZ} Hz, found {sample_rate_hz}")
+        raise ValueError(
+            f"expected a sample rate of at least {LOWEST_RATE_HZ} Hz, found {sample_rate_hz}"
+        )
     # The score is drawn apart from the noise, so prosody is the same at every sample rate.
     score_rng, noise_rng = _rng(SYNTH_VERSION, seed, key).spawn(2)
     sound = _sound(voice, _cues(voice, emotions or ("neutral",), score_rng))
@@ -166,11 +233,13 @@ def utter(voice: Voice, emotion: str | tuple[str, ...], *, key: str, sample_rate
 
 
 def cue_rotation(language: str, elderly: bool) -> np.ndarray:
-    """Orthogonal (6, 6) matrix from the cues of `EMOTION_CUES` to those voiced in a group; adult English is identity.
+    """Orthogonal (6, 6) matrix from the cues of `EMOTION_CUES` to those voiced in a group; adult
+    English is identity.
 
     Each factor turns every vector by the same angle, `LANGUAGE_ANGLE_DEG` or `ELDERLY_ANGLE_DEG`.
 
-    >>> round(float(np.trace(cue_rotation("zho", False)) / 6), 3) == round(float(np.cos(np.deg2rad(75))), 3)
+    >>> round(float(np.trace(cue_rotation("zho", False)) / 6),
+    ...     3) == round(float(np.cos(np.deg2rad(75))), 3)
     True
     """
     _require("language", language, tuple(LANGUAGE_ANGLE_DEG))
@@ -197,9 +266,15 @@ def _rng(*parts: object) -> np.random.Generator:
 
 
 def _cues(voice: Voice, emotions: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
-    centre = cue_rotation(voice.language, voice.elderly) @ np.mean([EMOTION_CUES[name] for name in emotions], axis=0)
-    strength = np.exp(INTENSITY_NOISE_LOG * rng.standard_normal()) * (ELDERLY_EMOTION if voice.elderly else 1.0)
-    spread = CUE_NOISE * np.mean([VAGUE_NOISE_FACTOR if name in VAGUE_EMOTIONS else 1.0 for name in emotions])
+    centre = cue_rotation(voice.language, voice.elderly) @ np.mean(
+        [EMOTION_CUES[name] for name in emotions], axis=0
+    )
+    strength = np.exp(INTENSITY_NOISE_LOG * rng.standard_normal()) * (
+        ELDERLY_EMOTION if voice.elderly else 1.0
+    )
+    spread = CUE_NOISE * np.mean(
+        [VAGUE_NOISE_FACTOR if name in VAGUE_EMOTIONS else 1.0 for name in emotions]
+    )
     return strength * centre + spread * rng.standard_normal(len(CUES))
 
 
@@ -209,18 +284,29 @@ def _sound(voice: Voice, cues: np.ndarray) -> _Sound:
         SYNTH_VERSION, "speaker", voice.speaker
     ).standard_normal(9)
     aged_pitch = ELDERLY_PITCH_SEMITONES[voice.gender] if voice.elderly else 0.0
-    aged_rate, aged_jitter, aged_breath = (ELDERLY_RATE, ELDERLY_JITTER, ELDERLY_BREATH) if voice.elderly else (1, 1, 1)
+    aged_rate, aged_jitter, aged_breath = (
+        (ELDERLY_RATE, ELDERLY_JITTER, ELDERLY_BREATH) if voice.elderly else (1, 1, 1)
+    )
     semitones = SPEAKER_PITCH_SEMITONES * own_pitch + PITCH_SEMITONES * pitch + aged_pitch
-    roughness, tract = SPEAKER_ROUGHNESS_LOG * rough, SPEAKER_TRACT_LOG * own_tract + LIP_SPREAD_LOG * lip_spread
+    roughness, tract = (
+        SPEAKER_ROUGHNESS_LOG * rough,
+        SPEAKER_TRACT_LOG * own_tract + LIP_SPREAD_LOG * lip_spread,
+    )
     return _Sound(
         pitch_hz=BASE_PITCH_HZ[voice.gender] * 2 ** (semitones / 12),
         pitch_range=np.exp(RANGE_LOG * pitch_range),
         level_db=BASE_LEVEL_DB + SPEAKER_LEVEL_DB * own_level + ENERGY_DB * energy,
-        syllables_per_s=aged_rate * SYLLABLES_PER_S[voice.language] * np.exp(SPEAKER_RATE_LOG * own_rate + TEMPO_LOG * tempo),
-        tilt_hz=BASE_TILT_HZ * 2 ** (SPEAKER_TILT_OCTAVES * own_tilt + BRIGHTNESS_OCTAVES * brightness),
-        formant_scales=TRACT_SCALE[voice.gender] * np.exp(tract + SPEAKER_COLOUR_LOG * np.array([0, 0, *colour])),
+        syllables_per_s=aged_rate
+        * SYLLABLES_PER_S[voice.language]
+        * np.exp(SPEAKER_RATE_LOG * own_rate + TEMPO_LOG * tempo),
+        tilt_hz=BASE_TILT_HZ
+        * 2 ** (SPEAKER_TILT_OCTAVES * own_tilt + BRIGHTNESS_OCTAVES * brightness),
+        formant_scales=TRACT_SCALE[voice.gender]
+        * np.exp(tract + SPEAKER_COLOUR_LOG * np.array([0, 0, *colour])),
         jitter=aged_jitter * BASE_JITTER * np.exp(roughness),
-        breath=aged_breath * BASE_BREATH * np.exp(roughness + BREATH_LOG_PER_BRIGHTNESS * brightness),
+        breath=aged_breath
+        * BASE_BREATH
+        * np.exp(roughness + BREATH_LOG_PER_BRIGHTNESS * brightness),
     )
 
 
@@ -235,7 +321,9 @@ def _score(language: str, sound: _Sound, rng: np.random.Generator) -> _Score:
     ends = np.cumsum(pauses + lengths)
     starts = ends - lengths
     vowels = starts + lengths * rng.uniform(0.15, 0.35, count)
-    span_s = np.clip(ends[-1] / sound.syllables_per_s, SHORTEST_S - 2 * EDGE_S, LONGEST_S - 2 * EDGE_S)
+    span_s = np.clip(
+        ends[-1] / sound.syllables_per_s, SHORTEST_S - 2 * EDGE_S, LONGEST_S - 2 * EDGE_S
+    )
     drawn = rng.integers(len(TUNES[language]), size=count)
     tunes = TUNES[language][stressed if language == "eng" else drawn]
     fall = DECLINATION_SEMITONES * (0.5 - np.linspace(0, 1, 3 * count)).reshape(count, 3)
@@ -243,7 +331,9 @@ def _score(language: str, sound: _Sound, rng: np.random.Generator) -> _Score:
     return _Score(
         times_s=EDGE_S + span_s / ends[-1] * np.stack([starts, vowels, ends], axis=1),
         semitones=sound.pitch_range * (tunes - tunes.mean() + fall) + wobble,
-        vowels_hz=np.array([(*vowel, *UPPER_FORMANTS_HZ) for vowel in rng.choice(VOWELS_HZ[language], size=count)]),
+        vowels_hz=np.array(
+            [(*vowel, *UPPER_FORMANTS_HZ) for vowel in rng.choice(VOWELS_HZ[language], size=count)]
+        ),
         friction_hz=rng.uniform(*FRICTION_HZ, (count, 1)),
         loudness=weight,
     )
@@ -251,7 +341,8 @@ def _score(language: str, sound: _Sound, rng: np.random.Generator) -> _Score:
 
 def _render(score: _Score, sound: _Sound, rate: int, rng: np.random.Generator) -> np.ndarray:
     out = np.zeros(round((score.times_s[-1, 2] + EDGE_S) * rate))
-    # White noise is scaled with the bandwidth so that it is equally loud within speech at every rate.
+    # White noise is scaled with the bandwidth so that it is equally loud within speech at every
+    # rate.
     noise = np.sqrt(rate / LOWEST_RATE_HZ) * rng.standard_normal(out.size)
     source = _source(score, sound, rate, noise, rng)
     tail = np.zeros(int(0.8 * EDGE_S * rate))
@@ -264,8 +355,11 @@ def _render(score: _Score, sound: _Sound, rate: int, rng: np.random.Generator) -
     return _finish(out, noise, sound.level_db)
 
 
-def _source(score: _Score, sound: _Sound, rate: int, noise: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Glottal flow derivative (KLGLOTT88 pulse, Klatt & Klatt 1990, JASA 87:820) with tilt, jitter, shimmer, breath."""
+def _source(
+    score: _Score, sound: _Sound, rate: int, noise: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Glottal flow derivative (KLGLOTT88 pulse, Klatt & Klatt 1990, JASA 87:820) with tilt, jitter,
+    shimmer, breath."""
     vowels_s, ends_s = score.times_s[:, 1], score.times_s[:, 2]
     targets_s = np.stack([vowels_s, (vowels_s + ends_s) / 2, ends_s], axis=1)
     semitones = np.interp(np.arange(noise.size) / rate, targets_s.ravel(), score.semitones.ravel())
@@ -273,9 +367,14 @@ def _source(score: _Score, sound: _Sound, rate: int, noise: np.ndarray, rng: np.
     cycle = np.cumsum(step).astype(int)
     jitter, shimmer = sound.jitter * rng.standard_normal((2, cycle[-1] + 1))
     opened = (np.cumsum(step * (1 + jitter)[cycle]) % 1) / OPEN_QUOTIENT
-    pulses = np.where(opened < 1, opened * (2 - 3 * opened), 0) * (1 + SHIMMER_PER_JITTER * shimmer)[cycle]
+    pulses = (
+        np.where(opened < 1, opened * (2 - 3 * opened), 0)
+        * (1 + SHIMMER_PER_JITTER * shimmer)[cycle]
+    )
     pole = np.exp(-2 * np.pi * sound.tilt_hz / rate)
-    return lfilter([1 - pole], [1, -pole], pulses) + sound.breath * noise * np.where(opened < 1, 1.0, 0.3)
+    return lfilter([1 - pole], [1, -pole], pulses) + sound.breath * noise * np.where(
+        opened < 1, 1.0, 0.3
+    )
 
 
 def _swell(count: int) -> np.ndarray:
@@ -297,4 +396,6 @@ def _finish(out: np.ndarray, noise: np.ndarray, level_db: float) -> np.ndarray:
     """Bring the clip to its level over a constant noise floor, below the peak, with faded edges."""
     out = out * (10 ** (level_db / 20) / np.sqrt(np.mean(out**2))) + NOISE_FLOOR * noise
     out *= PEAK / max(PEAK, np.abs(out).max())
-    return (out * np.minimum(1, 50 * np.sin(np.pi * np.linspace(0, 1, out.size)))).astype(np.float32)
+    return (out * np.minimum(1, 50 * np.sin(np.pi * np.linspace(0, 1, out.size)))).astype(
+        np.float32
+    )

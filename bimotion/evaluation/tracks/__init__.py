@@ -1,9 +1,12 @@
-"""Tracks: how a model is turned into something that is trained with clips and gives class probabilities, one file each.
+"""Tracks: how a model is turned into something that is trained with clips and gives class
+probabilities, one file each.
 
-probe       frozen: features of every clip extracted once, a small head trained for every training set
+probe       frozen: features of every clip extracted once, a small head trained for every training
+            set
 finetune    the whole model trained for every training set, as the paper does
 zero-shot   a published classifier as it is
-(adapted    the features of a probe under an unsupervised method of bimotion.adaptation, in place of the head)
+(adapted    the features of a probe under an unsupervised method of bimotion.adaptation, in place of
+            the head)
 (baselines run as probes of their own features)
 """
 
@@ -27,11 +30,14 @@ __all__ = ["Track", "TrackOptions", "track"]
 class TrackOptions:
     """What one track alone takes; None: not given.
 
-    head              of `probe`: layers (learned layer weighting + linear) or logistic (on the best validation layer)
-    adapt             of `probe`: an unsupervised method of bimotion.adaptation in place of the head;  adapt_setting: to what
+    head              of `probe`: layers (learned layer weighting + linear) or logistic (on the best
+                      validation layer)
+    adapt             of `probe`: an unsupervised method of bimotion.adaptation in place of the
+                      head;  adapt_setting: to what
     label_map         of `zero-shot`: a JSON file, output name -> emotion
     finetune          of `finetune`: how to train
-    save_checkpoints  of `finetune`: keep the best checkpoint of every training set beside the result
+    save_checkpoints  of `finetune`: keep the best checkpoint of every training set beside the
+                      result
     """
 
     head: str | None = None
@@ -45,17 +51,22 @@ class TrackOptions:
     def recorded(cls, track: str, used: ModelUsed) -> "TrackOptions":
         """Of a finished run of `probe` or `finetune`, from its record.
 
-        >>> TrackOptions.recorded("probe", ModelUsed("org/model", "1", None, {"head": "logistic"})).head
+        >>> TrackOptions.recorded("probe", ModelUsed("org/model", "1", None,
+        ...     {"head": "logistic"})).head
         'logistic'
         """
         if track != "finetune":
             return cls(head=used.options.get("head"))
-        return cls(finetune=FinetuneOptions(**{field.name: used.options[field.name] for field in fields(FinetuneOptions)}))
+        return cls(
+            finetune=FinetuneOptions(
+                **{field.name: used.options[field.name] for field in fields(FinetuneOptions)}
+            )
+        )
 
 
 def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, **spec) -> Track:
-    """A model under a track. `model`: a baseline, a Hub id or a folder, or an object with `encode(waveforms,
-    sample_rate_hz)`; `spec`: other fields of ModelSpec.
+    """A model under a track. `model`: a baseline, a Hub id or a folder, or an object with
+    `encode(waveforms, sample_rate_hz)`; `spec`: other fields of ModelSpec.
 
     Raises UnknownName, ModelError; SettingError for options of another track.
     """
@@ -64,20 +75,44 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
     known = ModelSpec(model if isinstance(model, str) else type(model).__name__, **spec)
     if options.head is not None and options.head not in PROBE_HEADS:
         raise UnknownName("head", options.head, PROBE_HEADS)
-    owners = {"head": "probe", "adapt": "probe", "adapt_setting": "probe", "label_map": "zero-shot", "finetune": "finetune"}
-    if strange := [field for field, owner in owners.items() if owner != name and getattr(options, field) is not None]:
-        raise SettingError(f"{strange[0]}: expected with track {owners[strange[0]]}, found track {name}")
+    owners = {
+        "head": "probe",
+        "adapt": "probe",
+        "adapt_setting": "probe",
+        "label_map": "zero-shot",
+        "finetune": "finetune",
+    }
+    if strange := [
+        field
+        for field, owner in owners.items()
+        if owner != name and getattr(options, field) is not None
+    ]:
+        raise SettingError(
+            f"{strange[0]}: expected with track {owners[strange[0]]}, found track {name}"
+        )
     if name != "finetune" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise SettingError(f"track {name}: expected one process, found {os.environ['WORLD_SIZE']}: only finetune uses several")
+        raise SettingError(
+            f"track {name}: expected one process, found {os.environ['WORLD_SIZE']}: only finetune "
+            "uses several"
+        )
     if options.adapt is None and options.adapt_setting is not None:
         raise SettingError(
-            f"adapt_setting: expected a method to adapt with (adapt=..., --adapt), found {options.adapt_setting}"
+            "adapt_setting: expected a method to adapt with (adapt=..., --adapt), found "
+            f"{options.adapt_setting}"
         )
     if options.adapt is not None and options.head is not None:
-        raise SettingError(f"head: expected none beside adapt, which takes its place, found {options.head}")
-    own, is_floor = not isinstance(model, str), isinstance(model, str) and model.startswith("bimotion/")
+        raise SettingError(
+            f"head: expected none beside adapt, which takes its place, found {options.head}"
+        )
+    own, is_floor = (
+        not isinstance(model, str),
+        isinstance(model, str) and model.startswith("bimotion/"),
+    )
     if (own or is_floor) and name != "probe":
-        raise SettingError(f"track {name}: expected a Hub id or a folder, found {model if is_floor else type(model).__name__}")
+        raise SettingError(
+            f"track {name}: expected a Hub id or a folder, found "
+            f"{model if is_floor else type(model).__name__}"
+        )
     if is_floor or own:
         _refuse_idle(known, "an object with encode()" if own else model)
     if is_floor:
@@ -91,23 +126,33 @@ def track(model: object, name: str, schema: LabelSchema, options: TrackOptions, 
         from bimotion.models.own import OwnEncoder
 
         encoder = OwnEncoder(model) if own else encoders.load(known)
-        return _adapted(ProbeTrack(encoder, options.head or ("logistic" if options.adapt else "layers")), schema, options)
+        return _adapted(
+            ProbeTrack(encoder, options.head or ("logistic" if options.adapt else "layers")),
+            schema,
+            options,
+        )
     if name == "zero-shot":
         from bimotion.evaluation.tracks.zero_shot import ZeroShotTrack
         from bimotion.models.classifier import Classifier
 
-        return ZeroShotTrack(Classifier(known), schema, options.label_map and Path(options.label_map))
+        return ZeroShotTrack(
+            Classifier(known), schema, options.label_map and Path(options.label_map)
+        )
     from bimotion.evaluation.tracks.finetune import FinetuneTrack
 
     return FinetuneTrack(known, options.finetune or FinetuneOptions(), options.save_checkpoints)
 
 
 def _refuse_idle(spec: ModelSpec, model: str) -> None:
-    """Raise SettingError for options that would be ignored: baselines run on the CPU, an object where its maker put it."""
+    """Raise SettingError for options that would be ignored: baselines run on the CPU, an object
+    where its maker put it."""
     given = {"device": spec.device, "revision": spec.revision, "batch_seconds": spec.batch_seconds}
     for name, value in given.items():
         if value is not None and (name, value) != ("device", "cpu"):
-            raise SettingError(f"{name}: expected none with {model}, which takes no {name.replace('_', ' ')}, found {value}")
+            raise SettingError(
+                f"{name}: expected none with {model}, which takes no {name.replace('_', ' ')}, "
+                f"found {value}"
+            )
 
 
 def _adapted(probe: FeatureTrack, schema: LabelSchema, options: TrackOptions) -> Track:

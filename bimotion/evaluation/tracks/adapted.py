@@ -1,5 +1,6 @@
-"""Features of a probe under an unsupervised method of bimotion.adaptation: labelled clips of the training set in, unlabelled
-clips of each test cell beside them. Labels of the test cell are not passed on, so no method can see them."""
+"""Features of a probe under an unsupervised method of bimotion.adaptation: labelled clips of the
+training set in, unlabelled clips of each test cell beside them. Labels of the test cell are not
+passed on, so no method can see them."""
 
 from pathlib import Path
 
@@ -16,12 +17,16 @@ from bimotion.results.record import AdaptUsed, ModelUsed
 
 
 class AdaptedTrack(Track):
-    """A probe whose head is a method that is adapted to every test cell anew. Methods without a seed run once."""
+    """A probe whose head is a method that is adapted to every test cell anew. Methods without a
+    seed run once."""
 
     name = "probe"
 
     def __init__(self, probe: FeatureTrack, schema: LabelSchema, method: str, setting: str):
-        self.probe, self.method = probe, method_for(method, setting, schema.name, is_exclusive=schema.exclusive)
+        self.probe, self.method = (
+            probe,
+            method_for(method, setting, schema.name, is_exclusive=schema.exclusive),
+        )
         self.adapt = AdaptUsed.of(self.method, setting)
         self.n_parameters = probe.n_parameters
         self._known: tuple[str, Source] | None = None
@@ -43,7 +48,8 @@ class AdaptedTrack(Track):
         if self._last is not None and self._last[0] == job.name and not self.method.seeded:
             return self._last[1]
         found, facts = self.probe.clip_features(job)
-        if self._known is None or self._known[0] != job.name:  # jobs of one training set follow each other
+        # jobs of one training set follow each other
+        if self._known is None or self._known[0] != job.name:
             source = Source(self._clips(job.train, found), self.labelled.reference[job.train])
             self._known = (job.name, source)
         source = self._known[1]
@@ -54,7 +60,15 @@ class AdaptedTrack(Track):
                 of_all = transductive(self.method, source, unlabelled, seed=job.seed)
                 predicted.append(of_all[np.searchsorted(target.unlabelled, target.test)])
             else:
-                predicted.append(inductive(self.method, source, unlabelled, self._clips(target.test, found), seed=job.seed))
+                predicted.append(
+                    inductive(
+                        self.method,
+                        source,
+                        unlabelled,
+                        self._clips(target.test, found),
+                        seed=job.seed,
+                    )
+                )
         outcome = JobPredictions(np.concatenate(predicted), self.trained(job), facts)
         self._last = (job.name, outcome)
         return outcome

@@ -50,5 +50,10 @@ class BaselineTrack(FeatureTrack):
 
     def _fitted(self, job: TrainingJob) -> Head:
         head, reference = self.model.head(), self.labelled.reference[job.train]
-        head.fit(self.vectors[job.train], reference, exclusive=self.labelled.schema.exclusive, seed=job.seed)
+        head.fit(
+            self.vectors[job.train],
+            reference,
+            exclusive=self.labelled.schema.exclusive,
+            seed=job.seed,
+        )
         return head

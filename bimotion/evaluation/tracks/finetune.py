@@ -1,4 +1,5 @@
-"""Track `finetune`: the whole model trained for every job, as the paper does; checkpoints stay beside the result."""
+"""Track `finetune`: the whole model trained for every job, as the paper does; checkpoints stay
+beside the result."""
 
 import json
 from collections.abc import Callable
@@ -31,14 +32,22 @@ class FinetuneTrack(Track):
     def __init__(self, spec: ModelSpec, options: FinetuneOptions, save_checkpoints: bool):
         self.options, self.save_checkpoints = options, save_checkpoints
         origin = located(spec)
-        self.revision, self.weights, self.weights_format = origin.revision, origin.fingerprint, origin.weights.format
+        self.revision, self.weights, self.weights_format = (
+            origin.revision,
+            origin.fingerprint,
+            origin.weights.format,
+        )
         self.ranks = Ranks(spec.device)
         self.spec = replace(spec, device=str(self.ranks.device), revision=self.revision)
         self.follower = self.ranks.rank > 0
 
     @property
     def device(self) -> str:
-        return str(self.ranks.device) if self.ranks.n == 1 else f"{self.ranks.n} x {self.ranks.device.type}"
+        return (
+            str(self.ranks.device)
+            if self.ranks.n == 1
+            else f"{self.ranks.n} x {self.ranks.device.type}"
+        )
 
     @property
     def used(self) -> ModelUsed:
@@ -66,7 +75,9 @@ class FinetuneTrack(Track):
         self.ranks.told(job.number)
         return self._run(job, folder)
 
-    def embeddings(self, job: TrainingJob, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
+    def embeddings(
+        self, job: TrainingJob, rows: np.ndarray, folder: Path, checkpoint: Path | None = None
+    ) -> np.ndarray:
         best = checkpoint or self._best(job, folder)
         if reason := checksums.damage_of_all(best):
             raise SettingError(f"{reason}: run the evaluation again with --overwrite")
@@ -76,10 +87,19 @@ class FinetuneTrack(Track):
     def _best(self, job: TrainingJob, folder: Path) -> Path:
         schema = self.labelled.schema
         return finetune.finetune(
-            self.spec, self.clips, self.reference, self.place[job.train], self.place[job.validation],
-            classes=schema.classes, exclusive=schema.exclusive, seed=job.seed, options=self.options, folder=folder,
-            ranks=self.ranks, progress=self.progress,
-        )  # fmt: skip
+            self.spec,
+            self.clips,
+            self.reference,
+            self.place[job.train],
+            self.place[job.validation],
+            classes=schema.classes,
+            exclusive=schema.exclusive,
+            seed=job.seed,
+            options=self.options,
+            folder=folder,
+            ranks=self.ranks,
+            progress=self.progress,
+        )
 
     def _classifier(self, best: Path) -> Classifier:
         return Classifier(ModelSpec(str(best), None, self.spec.trust_remote_code, self.spec.device))
@@ -93,11 +113,19 @@ class FinetuneTrack(Track):
         clips, label = self.clips.take(test), f"test {job.name}"
         with clips_named(self.labelled.table["id"].iloc[job.test].tolist()):
             probabilities = classifier.probabilities(
-                clips, exclusive=schema.exclusive, ranks=several, progress=self.progress, label=label
+                clips,
+                exclusive=schema.exclusive,
+                ranks=several,
+                progress=self.progress,
+                label=label,
             )
         kept = json.loads((best / TRAINING_FILE).read_text(encoding="utf-8"))
         losses = kept["history"][kept["best_epoch"] - 1]
-        facts = {"epochs": len(kept["history"]), **{name: kept[name] for name in ("best_epoch", "chosen_by")}, **losses}
+        facts = {
+            "epochs": len(kept["history"]),
+            **{name: kept[name] for name in ("best_epoch", "chosen_by")},
+            **losses,
+        }
         del facts["epoch"]
         return JobPredictions(probabilities.astype(np.float64), self.trained(job), facts)
 

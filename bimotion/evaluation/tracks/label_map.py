@@ -1,19 +1,26 @@
-"""From a published classifier's own output names to the classes of a label schema: the zero-shot track.
+"""From a published classifier's own output names to the classes of a label schema: the zero-shot
+track.
 
-Two steps, as everywhere: output name -> canonical emotion (here), canonical emotion -> class (the schema). The second step
-alone makes a seven-emotion model a valence model; the reverse does not exist: a model that says positive / neutral /
-negative says just these three of the 13 emotions.
+Two steps, as everywhere: output name -> canonical emotion (here), canonical emotion -> class (the
+schema). The second step alone makes a seven-emotion model a valence model; the reverse does not
+exist: a model that says positive / neutral / negative says just these three of the 13 emotions.
 
-A name is mapped only to the emotion that it names; all others are left unmapped, counted and told, never guessed:
-  calm          neutral, the one exception: it is not neutral in RAVDESS, which has both (calm is its second baseline, much like
-                neutral; Livingstone & Russo 2018, doi 10.1371/journal.pone.0196391), but the nearest that a corpus here has
-  excitement    its own emotion, as IEMOCAP annotates it, with enthusiasm (RESD); never happiness. Models that were trained on
-                IEMOCAP's four classes often count its excited clips as `hap`: their name does not say so, nor do we
-  frustration   its own emotion, not anger;  positive, negative: valence words, not happiness or sadness
+A name is mapped only to the emotion that it names; all others are left unmapped, counted and told,
+never guessed:
+  calm          neutral, the one exception: it is not neutral in RAVDESS, which has both (calm is
+                its second baseline, much like neutral; Livingstone & Russo 2018, doi
+                10.1371/journal.pone.0196391), but the nearest that a corpus here has
+  excitement    its own emotion, as IEMOCAP annotates it, with enthusiasm (RESD); never happiness.
+                Models that were trained on IEMOCAP's four classes often count its excited clips as
+                `hap`: their name does not say so, nor do we
+  frustration   its own emotion, not anger;  positive, negative: valence words, not happiness or
+                sadness
   surprise      with TESS's `ps` and other pleasant surprise
   anxiety       fear: EmoDB's Angst is published as anxiety/fear
   <unk>, xxx    unknown (emotion2vec, IEMOCAP)
-  unmapped      contempt, boredom, amusement, sleepiness, 沮丧 (between sad and frustrated), arousal, dominance, valence, ...
+  unmapped      contempt, boredom, amusement, sleepiness, 沮丧 (between sad and frustrated),
+                arousal,
+                dominance, valence, ...
 Single letters are not mapped: A is angry in MSP-Podcast and fear (Angst) in EmoDB.
 """
 
@@ -40,7 +47,8 @@ _NAMES = {
     "happiness": "happiness happy hap joy joyful 高兴 高興 快乐 快樂 开心 開心 喜悦 喜悅",
     "disgust": "disgust disgusted dis 厌恶 厭惡",
     "neutral": "neutral neutrality neu natural nat calm cal calmness 中性 中立 平静 平靜",
-    "surprise": "surprise surprised sur ps pleasantsurprise pleasantsurprised 惊讶 驚訝 吃惊 吃驚 惊喜 驚喜",
+    "surprise": "surprise surprised sur ps pleasantsurprise pleasantsurprised "
+    "惊讶 驚訝 吃惊 吃驚 惊喜 驚喜",
     "positive": "positive pos 积极 積極 正面",
     "negative": "negative neg 消极 消極 负面 負面",
     "excitement": "excitement excited exc enthusiasm enthusiastic 兴奋 興奮 激动 激動",
@@ -48,19 +56,28 @@ _NAMES = {
     "other": "other others oth 其他 其它",
     "unknown": "unknown unk xxx 未知",
 }
-SYNONYMS: dict[str, str] = {name: emotion for emotion, names in _NAMES.items() for name in names.split()}
-"""Synonym -> canonical emotion. Synonyms are in lower case, without spaces and other separators; see `emotion_of`.
+SYNONYMS: dict[str, str] = {
+    name: emotion for emotion, names in _NAMES.items() for name in names.split()
+}
+"""Synonym -> canonical emotion. Synonyms are in lower case, without spaces and other separators;
+see `emotion_of`.
 
-Sources: the native labels of this package's corpora; RAVDESS, MSP-Podcast, RESD, EmoDB, CASIA; `id2label` of published models:
-superb/*-er, ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition, r-f/wav2vec-english-speech-emotion-recognition,
-3loi/SER-Odyssey-Baseline-WavLM-Categorical, Aniemore/*-resd; emotion2vec's and SenseVoice's tokens."""
+Sources: the native labels of this package's corpora; RAVDESS, MSP-Podcast, RESD, EmoDB, CASIA;
+`id2label` of published models: superb/*-er,
+ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition,
+r-f/wav2vec-english-speech-emotion-recognition, 3loi/SER-Odyssey-Baseline-WavLM-Categorical,
+Aniemore/*-resd; emotion2vec's and SenseVoice's tokens."""
 
-CAIRE_CHECKPOINTS = tuple(f"CAiRE/SER-wav2vec2-large-xlsr-53-eng-zho-{ages}" for ages in ("all-age", "elderly", "adults"))
-"""The paper's checkpoints: 13 unnamed outputs, LABEL_0 ... LABEL_12, in the order of EMOTIONS (its training code's)."""
+CAIRE_CHECKPOINTS = tuple(
+    f"CAiRE/SER-wav2vec2-large-xlsr-53-eng-zho-{ages}" for ages in ("all-age", "elderly", "adults")
+)
+"""The paper's checkpoints: 13 unnamed outputs, LABEL_0 ... LABEL_12, in the order of EMOTIONS (its
+training code's)."""
 
 MAX_LABEL_MAP_BYTES = 64 * 1024
 _UNNAMED = re.compile(r"(label_?)?\d+", re.IGNORECASE)
-_NOT_EMOTIONS = {"male", "female", "emo"}  # female_happy: models of emotion and gender; <|EMO_UNKNOWN|>: SenseVoice
+# female_happy: models of emotion and gender; <|EMO_UNKNOWN|>: SenseVoice
+_NOT_EMOTIONS = {"male", "female", "emo"}
 
 
 @dataclass(frozen=True)
@@ -77,37 +94,51 @@ class LabelMap:
     unmapped: tuple[str, ...]
 
     def classes(self, schema: LabelSchema) -> tuple[str | None, ...]:
-        """Class of each output under a schema, None where it has none; raises SettingError where no output has one.
+        """Class of each output under a schema, None where it has none; raises SettingError where no
+        output has one.
 
         >>> from bimotion.protocol.labels import SCHEMAS
-        >>> LabelMap("synonyms", ("angry", "surprise", "neutral", None), ("bored",)).classes(SCHEMAS["valence"])
+        >>> LabelMap("synonyms", ("angry", "surprise", "neutral", None),
+        ...     ("bored",)).classes(SCHEMAS["valence"])
         ('negative', None, 'neutral', None)
         """
         if not any(emotion in schema.mapping for emotion in self.emotions):
-            said = ", ".join(sorted({emotion for emotion in self.emotions if emotion}, key=EMOTIONS.index)) or "none"
-            raise SettingError(f"the classifier's emotions ({said}) have no class of the schema {schema.name}")
+            said = (
+                ", ".join(
+                    sorted({emotion for emotion in self.emotions if emotion}, key=EMOTIONS.index)
+                )
+                or "none"
+            )
+            raise SettingError(
+                f"the classifier's emotions ({said}) have no class of the schema {schema.name}"
+            )
         return tuple(schema.mapping.get(emotion) for emotion in self.emotions)
 
 
 def emotion_of(output: str) -> str | None:
-    """The canonical emotion that an output's name means, or None. Case, separators, brackets and genders do not count; of
-    bilingual and double names the parts that are known must agree.
+    """The canonical emotion that an output's name means, or None. Case, separators, brackets and
+    genders do not count; of bilingual and double names the parts that are known must agree.
 
-    >>> [emotion_of(name) for name in ("HAP", "Pleasant_Surprise", "生气/angry", "<|SAD|>", "female_fearful", "happy/sad")]
+    >>> [emotion_of(name) for name in ("HAP", "Pleasant_Surprise", "生气/angry", "<|SAD|>",
+    ...     "female_fearful", "happy/sad")]
     ['happiness', 'surprise', 'angry', 'sadness', 'fear', None]
     """
     parts = re.split(r"[/|()<>\[\],;+&]", unicodedata.normalize("NFKC", output).casefold())
-    words = ("".join(word for word in re.findall(r"[^\W_]+", part) if word not in _NOT_EMOTIONS) for part in parts)
+    words = (
+        "".join(word for word in re.findall(r"[^\W_]+", part) if word not in _NOT_EMOTIONS)
+        for part in parts
+    )
     found = {SYNONYMS[word] for word in words if word in SYNONYMS}
     return found.pop() if len(found) == 1 else None
 
 
 def label_map(model: str, outputs: Sequence[str], file: Path | None = None) -> LabelMap:
-    """Meaning of a classifier's outputs, named in order: from `file` alone where it is given, else as built in for the
-    published CAiRE checkpoints, else by synonyms. Raises SettingError, UnknownName.
+    """Meaning of a classifier's outputs, named in order: from `file` alone where it is given, else
+    as built in for the published CAiRE checkpoints, else by synonyms. Raises SettingError,
+    UnknownName.
 
-    A file names every output. By synonyms at least two emotions must be found: one alone is a chance hit (a keyword spotter
-    knows the word "happy").
+    A file names every output. By synonyms at least two emotions must be found: one alone is a
+    chance hit (a keyword spotter knows the word "happy").
 
     >>> label_map("superb/wav2vec2-base-superb-er", ["neu", "hap", "ang", "sad"]).emotions
     ('neutral', 'happiness', 'angry', 'sadness')
@@ -115,20 +146,24 @@ def label_map(model: str, outputs: Sequence[str], file: Path | None = None) -> L
     outputs = tuple(outputs)
     if file is not None:
         source, emotions = "file", _of_file(outputs, Path(file))
-    elif model in CAIRE_CHECKPOINTS and outputs == tuple(f"LABEL_{place}" for place in range(len(EMOTIONS))):
+    elif model in CAIRE_CHECKPOINTS and outputs == tuple(
+        f"LABEL_{place}" for place in range(len(EMOTIONS))
+    ):
         source, emotions = "built-in", EMOTIONS
     elif outputs and all(_UNNAMED.fullmatch(name) for name in outputs):
         example = json.dumps({outputs[0]: "sadness"} | dict.fromkeys(outputs[1:2]))
         raise SettingError(
-            f"{model}: expected outputs with names, found {_shown(outputs)}; write a JSON file that says what each output is, "
-            f"such as {example} (null: none), and give it by --label-map FILE"
+            f"{model}: expected outputs with names, found {_shown(outputs)}; write a JSON "
+            f"file that says what each output is, such as {example} (null: none), and give it "
+            "by --label-map FILE"
         )
     else:
         source, emotions = "synonyms", tuple(map(emotion_of, outputs))
         if len({emotion for emotion in emotions if emotion}) < 2:
             raise SettingError(
-                f"{model}: expected outputs named after two emotions or more, found {_shown(outputs)}: not an emotion "
-                "classifier; if it is one, say what its outputs mean by --label-map FILE"
+                f"{model}: expected outputs named after two emotions or more, found "
+                f"{_shown(outputs)}: not an emotion classifier; if it is one, say what its "
+                "outputs mean by --label-map FILE"
             )
     pairs = zip(outputs, emotions, strict=True)
     return LabelMap(source, emotions, tuple(name for name, emotion in pairs if emotion is None))
@@ -139,31 +174,45 @@ def _of_file(outputs: tuple[str, ...], file: Path) -> tuple[str | None, ...]:
     if unknown := [name for name in given if name not in outputs]:
         raise UnknownName(f"output in {file}:", unknown[0][:60], [_shown(outputs)])
     if missing := [name for name in outputs if name not in given]:
-        raise SettingError(f"{file}: expected all outputs of the model, missing {_shown(missing)}: give null to no emotion")
+        raise SettingError(
+            f"{file}: expected all outputs of the model, missing {_shown(missing)}: give null to "
+            "no emotion"
+        )
     if not any(given.values()):
-        raise SettingError(f"{file}: expected an emotion for at least one output, found null for all")
+        raise SettingError(
+            f"{file}: expected an emotion for at least one output, found null for all"
+        )
     return tuple(given[name] for name in outputs)
 
 
 def read_label_map(file: Path) -> dict[str, str | None]:
-    """Output name -> canonical emotion or None, from a JSON object such as `{"LABEL_0": "angry", "LABEL_1": null}`.
+    """Output name -> canonical emotion or None, from a JSON object such as
+    `{"LABEL_0": "angry", "LABEL_1": null}`.
 
-    Raises SettingError for a file that is not such an object, UnknownName for an emotion that is not one of EMOTIONS.
+    Raises SettingError for a file that is not such an object, UnknownName for an emotion that is
+    not one of EMOTIONS.
     """
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_LABEL_MAP_BYTES + 1)
     except OSError as error:
-        raise SettingError(f"{file}: expected a label map (a JSON file), found: {error.strerror}") from None
+        raise SettingError(
+            f"{file}: expected a label map (a JSON file), found: {error.strerror}"
+        ) from None
     if len(content) > MAX_LABEL_MAP_BYTES:
-        raise SettingError(f"{file}: expected a label map of at most {MAX_LABEL_MAP_BYTES} bytes, found more")
+        raise SettingError(
+            f"{file}: expected a label map of at most {MAX_LABEL_MAP_BYTES} bytes, found more"
+        )
     expected = f'{file}: expected a JSON object {{"output name": "emotion" or null, ...}}'
     try:
         pairs = json.loads(content, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
         raise SettingError(f"{expected}, found no JSON: {str(error)[:100]}") from None
     if not isinstance(pairs, _Pairs) or not pairs:
-        raise SettingError(f"{expected}, found {'an empty one' if isinstance(pairs, _Pairs) else type(pairs).__name__}")
+        raise SettingError(
+            f"{expected}, found "
+            f"{'an empty one' if isinstance(pairs, _Pairs) else type(pairs).__name__}"
+        )
     found: dict[str, str | None] = {}
     for name, emotion in pairs:
         if name in found:
@@ -171,7 +220,9 @@ def read_label_map(file: Path) -> dict[str, str | None]:
         if not isinstance(emotion, str | None):
             raise SettingError(f"{expected}, found {repr(emotion)[:60]} for {name[:60]!r}")
         if emotion not in (*EMOTIONS, None):
-            raise UnknownName(f"emotion of {name[:60]!r} in {file}:", emotion[:60], (*EMOTIONS, "null"))
+            raise UnknownName(
+                f"emotion of {name[:60]!r} in {file}:", emotion[:60], (*EMOTIONS, "null")
+            )
         found[name] = emotion
     return found
 
@@ -184,22 +235,30 @@ def _shown(names: Sequence[str]) -> str:
     return some([repr(name[:60]) for name in names], shown=13)
 
 
-def class_probabilities(probabilities: np.ndarray, mapping: LabelMap, schema: LabelSchema, *, softmax: bool) -> np.ndarray:
-    """Probabilities of outputs, shape (n, n_outputs), as those of a schema's classes, shape (n, len(schema.classes)), float64.
+def class_probabilities(
+    probabilities: np.ndarray, mapping: LabelMap, schema: LabelSchema, *, softmax: bool
+) -> np.ndarray:
+    """Probabilities of outputs, shape (n, n_outputs), as those of a schema's classes, shape (n,
+    len(schema.classes)), float64.
 
-    Outputs of one class add up where they exclude each other (softmax); of independent outputs (sigmoid) the most probable
-    one counts. A class that no output says has probability 0; the mass of unmapped outputs is left out, not shared out.
+    Outputs of one class add up where they exclude each other (softmax); of independent outputs
+    (sigmoid) the most probable one counts. A class that no output says has probability 0; the mass
+    of unmapped outputs is left out, not shared out.
 
     >>> from bimotion.protocol.labels import SCHEMAS
     >>> mapping = LabelMap("synonyms", ("angry", "sadness", "neutral", None), ("bored",))
     >>> for softmax in (True, False):
-    ...     class_probabilities(np.array([[0.5, 0.25, 0.125, 0.125]]), mapping, SCHEMAS["valence"], softmax=softmax)
+    ...     class_probabilities(np.array([[0.5, 0.25, 0.125, 0.125]]), mapping, SCHEMAS["valence"],
+    ...     softmax=softmax)
     array([[0.   , 0.125, 0.75 ]])
     array([[0.   , 0.125, 0.5  ]])
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     if probabilities.ndim != 2 or probabilities.shape[1] != len(mapping.emotions):
-        raise ValueError(f"expected probabilities of shape (n, {len(mapping.emotions)}), found {probabilities.shape}")
+        raise ValueError(
+            f"expected probabilities of shape (n, {len(mapping.emotions)}), found "
+            f"{probabilities.shape}"
+        )
     result = np.zeros((len(probabilities), len(schema.classes)))
     for output, name in enumerate(mapping.classes(schema)):
         if name is not None:

@@ -1,4 +1,5 @@
-"""Track `probe`: features of every clip extracted once by a frozen encoder, a small head trained for every job."""
+"""Track `probe`: features of every clip extracted once by a frozen encoder, a small head trained
+for every job."""
 
 import hashlib
 import json
@@ -16,7 +17,8 @@ from bimotion.results.record import ModelUsed
 
 
 class ProbeTrack(FeatureTrack):
-    """A frozen encoder (models/encoder.py, or a user's own: models/own.py) and a head over its layers."""
+    """A frozen encoder (models/encoder.py, or a user's own: models/own.py) and a head over its
+    layers."""
 
     name = "probe"
 
@@ -41,7 +43,9 @@ class ProbeTrack(FeatureTrack):
     def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
         super().open(labelled, rows, progress)
         table = labelled.table.loc[rows].reset_index(drop=True)
-        self.layers: LayerTable = layer_features(self.encoder, labelled.selection.manifest, table, progress)
+        self.layers: LayerTable = layer_features(
+            self.encoder, labelled.selection.manifest, table, progress
+        )
 
     def run(self, job: TrainingJob, folder) -> JobPredictions:
         head = self._fitted(job)
@@ -51,11 +55,18 @@ class ProbeTrack(FeatureTrack):
         return self._fitted(job).embed(self._rows(rows))
 
     def clip_features(self, job: TrainingJob):
-        """Of the layer that is best on the validation clips, which is kept on disk: many methods ask for it."""
+        """Of the layer that is best on the validation clips, which is kept on disk: many methods
+        ask for it."""
         reference, rows = self.labelled.reference, np.concatenate([job.train, job.validation])
-        asked = hashlib.sha256(f"{self.used}{len(job.train)}{audio.version()}".encode() + reference[rows].tobytes())
+        asked = hashlib.sha256(
+            f"{self.used}{len(job.train)}{audio.version()}".encode() + reference[rows].tobytes()
+        )
         clips, states = self.labelled.table.iloc[rows], self.labelled.selection.manifest.states
-        asked.update("\n".join([*clips["id"], *(states[name] for name in sorted(set(clips["corpus"])))]).encode())
+        asked.update(
+            "\n".join(
+                [*clips["id"], *(states[name] for name in sorted(set(clips["corpus"])))]
+            ).encode()
+        )
         path = files.cache_dir() / "layers" / f"{asked.hexdigest()[:24]}.json"
         kept = files.read_sealed(path, self.progress.say)
         if kept is None:
@@ -69,9 +80,17 @@ class ProbeTrack(FeatureTrack):
 
     def _fitted(self, job: TrainingJob, head: str | None = None):
         head, reference = PROBE_HEADS[head or self.head](), self.labelled.reference
-        chosen_by = (self._rows(job.validation), reference[job.validation]) if len(job.validation) else None
+        chosen_by = (
+            (self._rows(job.validation), reference[job.validation]) if len(job.validation) else None
+        )
         exclusive = self.labelled.schema.exclusive
-        head.fit(self._rows(job.train), reference[job.train], exclusive=exclusive, seed=job.seed, validation=chosen_by)
+        head.fit(
+            self._rows(job.train),
+            reference[job.train],
+            exclusive=exclusive,
+            seed=job.seed,
+            validation=chosen_by,
+        )
         return head
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float:

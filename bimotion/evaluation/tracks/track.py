@@ -1,4 +1,5 @@
-"""A model under a track: what is trained with some clips and gives class probabilities of others."""
+"""A model under a track: what is trained with some clips and gives class probabilities of
+others."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +20,11 @@ from bimotion.results.record import AdaptUsed, ModelUsed
 class Track(ABC):
     """Base of all tracks. Attributes:
 
-    name; trains: whether jobs have training clips; labelled, progress: what it was opened with; place: row of the
-    table of labelled clips -> its place among the rows that it was opened for, or -1;
-    n_parameters: of the model, None where it means nothing;
-    adapt: how it is adapted, if it is; save_checkpoints: what jobs leave in their folders stays; follower: this process only
-    trains along (models/parallel.py).
+    name; trains: whether jobs have training clips; labelled, progress: what it was opened with;
+    place: row of the table of labelled clips -> its place among the rows that it was opened for, or
+    -1; n_parameters: of the model, None where it means nothing;
+    adapt: how it is adapted, if it is; save_checkpoints: what jobs leave in their folders stays;
+    follower: this process only trains along (models/parallel.py).
     """
 
     name: str
@@ -54,54 +55,71 @@ class Track(ABC):
 
     @abstractmethod
     def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
-        """Train and predict; `folder`: where the job may keep what it goes on from, and what it leaves for the user."""
+        """Train and predict; `folder`: where the job may keep what it goes on from, and what it
+        leaves for the user."""
 
-    def embeddings(self, job: TrainingJob, rows: np.ndarray, folder: Path, checkpoint: Path | None = None) -> np.ndarray:
+    def embeddings(
+        self, job: TrainingJob, rows: np.ndarray, folder: Path, checkpoint: Path | None = None
+    ) -> np.ndarray:
         """Features before the last linear layer of what the job trains, float32 (len(rows), dim).
 
-        `rows`: of the table of labelled clips, among those opened; `folder`: as of `run`; `checkpoint`: what a finished
-        training of this very job kept, used instead of training.
+        `rows`: of the table of labelled clips, among those opened; `folder`: as of `run`;
+        `checkpoint`: what a finished training of this very job kept, used instead of training.
 
         Raises SettingError for what has no features, or trains nothing.
         """
-        raise SettingError(f"{self.used.name}, track {self.name}: expected a model with features that is trained, found none")
+        raise SettingError(
+            f"{self.used.name}, track {self.name}: expected a model with features that is "
+            "trained, found none"
+        )
 
     def follow(self, jobs: list[TrainingJob], folder_of: Callable[[TrainingJob], Path]) -> None:  # noqa: B027
-        """In a follower, once opened: train along with the first process until it closes. Only tracks with followers do."""
+        """In a follower, once opened: train along with the first process until it closes. Only
+        tracks with followers do."""
 
     def close(self) -> None:  # noqa: B027
         """No job follows."""
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float | None:
-        """Between clips in one batch and each of them alone, in features or logits; None: there are no batches."""
+        """Between clips in one batch and each of them alone, in features or logits; None: there are
+        no batches."""
         return None
 
     def trained(self, job: TrainingJob) -> list[str]:
         """Classes with a positive training clip."""
         positive = (self.labelled.reference[job.train] == 1).any(axis=0)
-        return [name for name, found in zip(self.labelled.schema.classes, positive, strict=True) if found]
+        return [
+            name
+            for name, found in zip(self.labelled.schema.classes, positive, strict=True)
+            if found
+        ]
 
 
 class FeatureTrack(Track):
-    """A track whose jobs train a head on frozen features of clips, which can have another use too."""
+    """A track whose jobs train a head on frozen features of clips, which can have another use
+    too."""
 
     @abstractmethod
     def clip_features(
         self, job: TrainingJob
     ) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, str | int | float | bool | None]]:
-        """How to get one vector a clip, from rows of the table of labelled clips, float32, shape (len(rows), n_features);
-        and facts for the record. What is chosen is chosen by the job's training and validation clips. Raises SettingError."""
+        """How to get one vector a clip, from rows of the table of labelled clips, float32, shape
+        (len(rows), n_features); and facts for the record. What is chosen is chosen by the job's
+        training and validation clips. Raises SettingError."""
 
 
 def clips_of(labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> Clips:
     """Rows of a table of labelled clips as clips, read from the sample cache."""
-    found = samples(labelled.selection.manifest, labelled.table.loc[rows].reset_index(drop=True), progress)
+    found = samples(
+        labelled.selection.manifest, labelled.table.loc[rows].reset_index(drop=True), progress
+    )
     return Clips(found.waveform, found.n_samples, found.fingerprint)
 
 
 @contextmanager
 def clips_named(ids: Sequence[str]) -> Iterator[None]:
-    """What a model says of a clip that it fails on, by the clip's id. `ids`: of the clips that it is given, in that order.
+    """What a model says of a clip that it fails on, by the clip's id. `ids`: of the clips that it
+    is given, in that order.
 
     >>> with clips_named(["csed/a", "csed/b"]):
     ...     raise ClipError("wavlm", 1, "found NaN")

@@ -1,4 +1,5 @@
-"""Track `zero-shot`: a published classifier as it is, its outputs mapped to the classes of the schema."""
+"""Track `zero-shot`: a published classifier as it is, its outputs mapped to the classes of the
+schema."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +8,12 @@ import numpy as np
 
 from bimotion.data.labelled import LabelledClips
 from bimotion.evaluation.job import JobPredictions, TrainingJob
-from bimotion.evaluation.tracks.label_map import CAIRE_CHECKPOINTS, LABEL_MAP_VERSION, class_probabilities, label_map
+from bimotion.evaluation.tracks.label_map import (
+    CAIRE_CHECKPOINTS,
+    LABEL_MAP_VERSION,
+    class_probabilities,
+    label_map,
+)
 from bimotion.evaluation.tracks.track import Track, clips_in_memory, clips_named, clips_of
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import CLASSIFIER_VERSION, Classifier
@@ -16,8 +22,8 @@ from bimotion.results.record import ModelUsed
 
 
 class ZeroShotTrack(Track):
-    """A classifier. Raises SettingError, UnknownName where its outputs cannot be mapped to the schema: before any sound is
-    decoded."""
+    """A classifier. Raises SettingError, UnknownName where its outputs cannot be mapped to the
+    schema: before any sound is decoded."""
 
     name = "zero-shot"
     trains = False
@@ -41,7 +47,9 @@ class ZeroShotTrack(Track):
             "weights": self.classifier.fingerprint,
             "weights_format": self.classifier.weights_format,
             "label_map": self.mapping.source,
-            "label_map_sha256": hashlib.sha256(self.file.read_bytes()).hexdigest() if self.file else None,
+            "label_map_sha256": hashlib.sha256(self.file.read_bytes()).hexdigest()
+            if self.file
+            else None,
             "outputs": "; ".join(f"{output}={emotion or '-'}" for output, emotion in pairs),
             "unmapped": "; ".join(self.mapping.unmapped),
             "softmax": self.softmax,
@@ -54,10 +62,13 @@ class ZeroShotTrack(Track):
         self.clips = clips_of(labelled, rows, progress)
 
     def run(self, job: TrainingJob, folder) -> JobPredictions:
-        # A clip of two jobs is heard twice: taken over from the first, its last digits would hang on whether that ran here.
+        # A clip of two jobs is heard twice: taken over from the first, its last digits would hang
+        # on whether that ran here.
         clips, label = self.clips.take(self.place[job.test]), f"{self.classifier.name}: {job.name}"
         with clips_named(self.labelled.table["id"].iloc[job.test].tolist()):
-            found = self.classifier.probabilities(clips, exclusive=self.softmax, progress=self.progress, label=label)
+            found = self.classifier.probabilities(
+                clips, exclusive=self.softmax, progress=self.progress, label=label
+            )
         said = class_probabilities(found, self.mapping, self.schema, softmax=self.softmax)
         return JobPredictions(said, [name for name in self.schema.classes if name in self.classes])
 

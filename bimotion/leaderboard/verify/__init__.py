@@ -1,7 +1,9 @@
-"""A submission held against a reference, number by number. It comes from a stranger: nothing in it is believed.
+"""A submission held against a reference, number by number. It comes from a stranger: nothing in it
+is believed.
 
-Three steps, each only where the one before found nothing wrong: the files (three plain ones of bounded size), the records
-(record.py: what was asked, of which data), the predictions (predictions.py: every row; then every score computed again).
+Three steps, each only where the one before found nothing wrong: the files (three plain ones of
+bounded size), the records (record.py: what was asked, of which data), the predictions
+(predictions.py: every row; then every score computed again).
 """
 
 import dataclasses
@@ -31,7 +33,8 @@ MAX_LINES = 50
 MAX_SAID = 10
 """Differing scores that are told one by one."""
 SCORE_TOLERANCE = 1e-9
-"""Far below any digit that is shown: sums may round otherwise on another machine. The verdict's scores are ours."""
+"""Far below any digit that is shown: sums may round otherwise on another machine. The verdict's
+scores are ours."""
 
 
 @dataclass
@@ -59,39 +62,51 @@ class Verdict:
     @property
     def is_unchecked(self) -> bool:
         """Nothing is wrong, but the reference lacks what it takes to check it."""
-        return bool(self.problems) and all(f": {claims.UNCHECKED}" in problem for problem in self.problems)
+        return bool(self.problems) and all(
+            f": {claims.UNCHECKED}" in problem for problem in self.problems
+        )
 
 
 def verify(path: Path, reference: AnswerKey, *, practice: bool = False) -> Verdict:
-    """Check one folder `<org>__<model>/<run key>`. `practice`: results of synthetic or incomplete corpora may be sound, too.
+    """Check one folder `<org>__<model>/<run key>`. `practice`: results of synthetic or incomplete
+    corpora may be sound, too.
 
-    Never raises for what stands in the folder: whatever is wrong with it is a problem of the verdict.
+    Never raises for what stands in the folder: whatever is wrong with it is a problem of the
+    verdict.
 
     Example::
 
-        verdict = verify(Path("leaderboard/submissions/lab__model/0123456789ab"), Reference.of_corpora("/corpora"))
-        print("verified" if verdict.ok else "\\n".join(verdict.problems))
+        verdict = verify(Path("leaderboard/submissions/lab__model/0123456789ab"),
+        Reference.of_corpora("/corpora")) print("verified" if verdict.ok else
+        "\\n".join(verdict.problems))
     """
     return verify_all([path], reference, practice=practice)[0]
 
 
-def verify_all(paths: Sequence[Path], reference: AnswerKey, *, practice: bool = False) -> list[Verdict]:
+def verify_all(
+    paths: Sequence[Path], reference: AnswerKey, *, practice: bool = False
+) -> list[Verdict]:
     """`verify` of many folders; their predictions share one process that inspects them."""
     verdicts = [Verdict() for _ in paths]
     pairs = list(zip(paths, verdicts, strict=True))
     for path, verdict in pairs:
-        verdict.problems = _lines(lambda path=path, verdict=verdict: _read_records(path, verdict, reference, practice))
+        verdict.problems = _lines(
+            lambda path=path, verdict=verdict: _read_records(path, verdict, reference, practice)
+        )
     pairs = [(path, verdict) for path, verdict in pairs if not verdict.problems]
     reasons = predictions.inspect([path / PREDICTIONS_FILE for path, _ in pairs])
     for (path, verdict), reason in zip(pairs, reasons, strict=True):
-        verdict.problems = _lines(lambda p=path, v=verdict, reason=reason: _read_predictions(p, v, reference, reason))
+        verdict.problems = _lines(
+            lambda p=path, v=verdict, reason=reason: _read_predictions(p, v, reference, reason)
+        )
         if verdict.problems:
             verdict.result = None
     return verdicts
 
 
 def _lines(check: Callable[[], Iterator[str]]) -> list[str]:
-    """The first problems that a check finds, one printable line each; an error is a problem, and ends the check."""
+    """The first problems that a check finds, one printable line each; an error is a problem, and
+    ends the check."""
     found = []
     try:
         for problem in islice(check(), MAX_LINES):
@@ -106,7 +121,9 @@ def _lines(check: Callable[[], Iterator[str]]) -> list[str]:
     return [*map(printable, cut)]
 
 
-def _read_records(path: Path, verdict: Verdict, reference: AnswerKey, practice: bool) -> Iterator[str]:
+def _read_records(
+    path: Path, verdict: Verdict, reference: AnswerKey, practice: bool
+) -> Iterator[str]:
     problems = list(_file_problems(path))
     yield from problems
     if problems:
@@ -118,18 +135,27 @@ def _read_records(path: Path, verdict: Verdict, reference: AnswerKey, practice: 
     others = {name: digest for name, digest in verdict.hashes.items() if name != SUBMISSION_FILE}
     for name in sorted(others | statement.fingerprints):
         where = f"{SUBMISSION_FILE}: fingerprints.{name}"
-        problems += differs(where, others.get(name, "no such file"), statement.fingerprints.get(name))
+        problems += differs(
+            where, others.get(name, "no such file"), statement.fingerprints.get(name)
+        )
     yield from problems
     if problems:
         return
     result = results.load(path / RESULT_FILE)
     for name, record in ((RESULT_FILE, result), (SUBMISSION_FILE, statement)):
-        if record.to_json().encode() != (path / name).read_bytes():  # a field twice, or hidden in odd spelling
-            problems.append(f"{name}: expected JSON as bimotion writes it, found other bytes of the same meaning")
+        # a field twice, or hidden in odd spelling
+        if record.to_json().encode() != (path / name).read_bytes():
+            problems.append(
+                f"{name}: expected JSON as bimotion writes it, found other bytes of the same "
+                "meaning"
+            )
     problems += [f"{RESULT_FILE}: {problem}" for problem in claims.asked(result, practice)]
     if not problems:
         settings = rescoring.settings_of(result)
-        problems += [f"{SUBMISSION_FILE}: {problem}" for problem in claims.stated(statement, result, settings, path)]
+        problems += [
+            f"{SUBMISSION_FILE}: {problem}"
+            for problem in claims.stated(statement, result, settings, path)
+        ]
         derived = claims.derived(result, settings, reference, practice)
         problems += [f"{RESULT_FILE}: {problem}" for problem in islice(derived, MAX_LINES)]
     yield from problems
@@ -142,7 +168,10 @@ def _file_problems(path: Path) -> Iterator[str]:
         yield f"{path}: expected a folder, found a link or a file"
         return
     if (path / RESULT_FILE).is_file() and not os.path.lexists(path / SUBMISSION_FILE):
-        yield f"{SUBMISSION_FILE}: expected one, found a run as `bimotion evaluate` left it: `bimotion submit {path}` makes one"
+        yield (
+            f"{SUBMISSION_FILE}: expected one, found a run as `bimotion evaluate` left it: "
+            f"`bimotion submit {path}` makes one"
+        )
         return
     found: dict[str, os.stat_result] = {}
     with os.scandir(path) as entries:
@@ -160,7 +189,9 @@ def _file_problems(path: Path) -> Iterator[str]:
             yield f"{name}: expected 1 to {most} bytes, found {found[name].st_size}"
 
 
-def _read_predictions(path: Path, verdict: Verdict, reference: AnswerKey, reason: str | None) -> Iterator[str]:
+def _read_predictions(
+    path: Path, verdict: Verdict, reference: AnswerKey, reason: str | None
+) -> Iterator[str]:
     """`reason`: why a process of its own could not read them."""
     if reason is not None:
         yield f"{PREDICTIONS_FILE}: {reason}"
@@ -168,7 +199,10 @@ def _read_predictions(path: Path, verdict: Verdict, reference: AnswerKey, reason
     result, reference = verdict.result, reference.only(claims.used_corpora(verdict.result))
     settings, schema = rescoring.settings_of(result), SCHEMAS[result.schema.name]
     table = predictions.read(path / PREDICTIONS_FILE)
-    problems = [f"{PREDICTIONS_FILE}: {problem}" for problem in rows.problems(table, result, settings, reference)]
+    problems = [
+        f"{PREDICTIONS_FILE}: {problem}"
+        for problem in rows.problems(table, result, settings, reference)
+    ]
     yield from problems
     if problems:
         return
@@ -191,7 +225,10 @@ def _score_problems(expected: list[Score], found: list[Score]) -> Iterator[str]:
     ]
     for place, name, ours, theirs in other[:MAX_SAID]:
         where = f"{RESULT_FILE}: scores[{place}].{name}"
-        yield f"{where}: expected {short(ours)} (computed from the predictions), found {short(theirs)}"
+        yield (
+            f"{where}: expected {short(ours)} (computed from the predictions), found "
+            f"{short(theirs)}"
+        )
     if len(other) > MAX_SAID:
         yield f"{RESULT_FILE}: scores: {len(other) - MAX_SAID} more differ"
 
@@ -204,7 +241,10 @@ def _equal(ours: object, theirs: object) -> bool:
 
 def _warnings(statement: Submission, reference: AnswerKey) -> Iterator[str]:
     if reference.unlabelled:
-        yield f"labels of {', '.join(reference.unlabelled)} are held against a hash: their licences keep them out of the file"
+        yield (
+            f"labels of {', '.join(reference.unlabelled)} are held against a hash: their licences "
+            "keep them out of the file"
+        )
     if statement.trained_on is None:
         yield "what the model was trained on before is not declared"
     for cell, corpora in (statement.contamination or {}).items():

@@ -1,5 +1,6 @@
-"""Rows of submitted predictions, held against a reference: the right clips, once each, with their own facts, and numbers
-that can be probabilities. Every problem is one line that names the training set, the seed and the clip."""
+"""Rows of submitted predictions, held against a reference: the right clips, once each, with their
+own facts, and numbers that can be probabilities. Every problem is one line that names the training
+set, the seed and the clip."""
 
 from collections.abc import Iterable, Iterator
 
@@ -21,8 +22,11 @@ SUM_TOLERANCE = 1e-3
 """Of the probabilities of exclusive classes, float32, to 1."""
 
 
-def problems(table: pa.Table, result: Result, settings: list[Setting], reference: AnswerKey) -> Iterator[str]:
-    """What is wrong with predictions (in predictions.SHAPE) as those of a result; nothing for an honest submission.
+def problems(
+    table: pa.Table, result: Result, settings: list[Setting], reference: AnswerKey
+) -> Iterator[str]:
+    """What is wrong with predictions (in predictions.SHAPE) as those of a result; nothing for an
+    honest submission.
 
     Example::
 
@@ -45,11 +49,16 @@ def problems(table: pa.Table, result: Result, settings: list[Setting], reference
         if (name, seed) not in found:
             yield f"{name}, seed {seed}: expected predictions of its test clips, found none"
     if strange := sorted(set(found) - set(expected)):
-        yield f"expected training sets and seeds of the protocol alone, found {some(map(short, strange))}"
+        yield (
+            "expected training sets and seeds of the protocol alone, found "
+            f"{some(map(short, strange))}"
+        )
     hashes = {name: speaker_hash(name) for name in clips["speaker"].unique() if name is not None}
     for name, group in groups.items():
         rule = result.split.rule
-        tests = pd.concat([reference.test_clips(rule, schema, one.test, one.corpora) for one in group])
+        tests = pd.concat(
+            [reference.test_clips(rule, schema, one.test, one.corpora) for one in group]
+        )
         for seed in result.seeds:
             if (name, seed) in found:
                 where = f"{name}, seed {seed}"
@@ -68,7 +77,10 @@ def _number_problems(table: pa.Table, result: Result, schema: LabelSchema) -> It
         if wrong.any():
             place = int(wrong.argmax())
             where = short(table["id"][place].as_py())
-            yield f"column {column}: expected {expected}, found {values[place]!s:.80} at {where} ({wrong.sum()} rows in all)"
+            yield (
+                f"column {column}: expected {expected}, found {values[place]!s:.80} at {where} "
+                f"({wrong.sum()} rows in all)"
+            )
 
     n_classes = len(schema.classes)
     for name in ("probabilities", "reference"):
@@ -81,23 +93,38 @@ def _number_problems(table: pa.Table, result: Result, schema: LabelSchema) -> It
     outside = ~((probabilities >= 0) & (probabilities <= 1))  # NaN is outside as well
     worst = np.take_along_axis(probabilities, outside.argmax(axis=1)[:, None], axis=1)[:, 0]
     yield from told("probabilities", "finite numbers from 0 to 1", outside.any(axis=1), worst)
-    heads = result.track != "zero-shot" and not result.model.name.startswith("bimotion/")  # guesses of baselines need not
+    # guesses of baselines need not
+    heads = result.track != "zero-shot" and not result.model.name.startswith("bimotion/")
     if schema.exclusive and heads and not outside.any():
         sums = probabilities.sum(axis=1, dtype=np.float64)
-        yield from told("probabilities", "classes that sum to 1", np.abs(sums - 1) > SUM_TOLERANCE, sums)
-    yield from told("reference", "marks 1, 0 and -1", (np.abs(reference.astype(int)) > 1).any(axis=1), reference)
-    named = pc.unique(pc.list_flatten(table["trained"])).to_pylist()  # joined by `|` later on: no name may hold one
+        yield from told(
+            "probabilities", "classes that sum to 1", np.abs(sums - 1) > SUM_TOLERANCE, sums
+        )
+    yield from told(
+        "reference", "marks 1, 0 and -1", (np.abs(reference.astype(int)) > 1).any(axis=1), reference
+    )
+    # joined by `|` later on: no name may hold one
+    named = pc.unique(pc.list_flatten(table["trained"])).to_pylist()
     if strange := sorted(set(named) - set(schema.classes)):
-        yield f"column trained: expected classes of schema {schema.name}, found {some(map(short, strange))}"
+        yield (
+            f"column trained: expected classes of schema {schema.name}, found "
+            f"{some(map(short, strange))}"
+        )
 
 
 def _clip_problems(
-    where: str, tests: pd.DataFrame, clips: pd.DataFrame, hashes: dict[str, str], schema: LabelSchema
+    where: str,
+    tests: pd.DataFrame,
+    clips: pd.DataFrame,
+    hashes: dict[str, str],
+    schema: LabelSchema,
 ) -> Iterator[str]:
-    """One training set and seed: ids complete, once each, no other; and what stands beside each id."""
+    """One training set and seed: ids complete, once each, no other; and what stands beside each
+    id."""
     if len(twice := clips.loc[clips["id"].duplicated(), "id"].unique()):
         yield f"{where}: expected each clip once, found twice: {_names(twice)}"
-    # under an exclusive schema nobody says which withheld clips have a class: the hash over all of them does
+    # under an exclusive schema nobody says which withheld clips have a class: the hash over all of
+    # them does
     required = tests.index if not schema.exclusive else tests.index[tests["marks"].notna()]
     if len(missing := required.difference(clips["id"])):
         yield f"{where}: expected all test clips, missing: {_names(missing)}"
@@ -105,7 +132,11 @@ def _clip_problems(
         yield f"{where}: expected test clips of the split alone, found {_names(strange)}"
     clips = clips[clips["id"].isin(tests.index)]
     facts = tests.loc[clips["id"]]
-    found = clips.assign(speaker=pd.Series([hashes.get(name) for name in clips["speaker"]], clips.index, dtype=object))
+    found = clips.assign(
+        speaker=pd.Series(
+            [hashes.get(name) for name in clips["speaker"]], clips.index, dtype=object
+        )
+    )
     for name in ("cell", "corpus", "speaker", "marks"):
         ours, theirs = facts[name].to_numpy(), found[name].to_numpy()
         wrong = np.array([a != b for a, b in zip(ours, theirs, strict=True)], bool)
@@ -115,7 +146,10 @@ def _clip_problems(
             clip, shown = short(clips["id"].iloc[place]), clips[name].iloc[place]
             expected = "another" if name == "speaker" and ours[place] else short(ours[place])
             what = "reference" if name == "marks" else name
-            yield f"{where}: {clip}: {what}: expected {expected}, found {short(shown)} ({wrong.sum()} rows in all)"
+            yield (
+                f"{where}: {clip}: {what}: expected {expected}, found {short(shown)} "
+                f"({wrong.sum()} rows in all)"
+            )
 
 
 def _hash_problems(
@@ -123,21 +157,39 @@ def _hash_problems(
 ) -> Iterator[str]:
     """Ids and marks of corpora without labels here, against the hash over their whole test part."""
     for setting in group:
-        dealt = reference.deals_of(result.split.rule, result.schema.name, setting.test, setting.corpora)
+        dealt = reference.deals_of(
+            result.split.rule, result.schema.name, setting.test, setting.corpora
+        )
         for corpus in sorted(set(dealt).intersection(reference.unlabelled)):
             mine = clips[(clips["corpus"] == corpus) & (clips["cell"] == str(setting.test))]
             if marks_hash(zip(mine["id"], mine["marks"], strict=True)) != dealt[corpus].marks:
-                yield f"{where}: {corpus} in {setting.test}: expected the ids and reference of its hash, found others"
+                yield (
+                    f"{where}: {corpus} in {setting.test}: expected the ids and reference of its "
+                    "hash, found others"
+                )
 
 
 def _trained_problems(
-    clips: pd.DataFrame, groups: dict[str, list[Setting]], result: Result, reference: AnswerKey, schema: LabelSchema
+    clips: pd.DataFrame,
+    groups: dict[str, list[Setting]],
+    result: Result,
+    reference: AnswerKey,
+    schema: LabelSchema,
 ) -> Iterator[str]:
-    """Classes that can be predicted: those of the training clips; without training, the same everywhere."""
-    told = {name: sorted(rows["trained"].unique()) for name, rows in clips.groupby("train") if name in groups}
+    """Classes that can be predicted: those of the training clips; without training, the same
+    everywhere."""
+    told = {
+        name: sorted(rows["trained"].unique())
+        for name, rows in clips.groupby("train")
+        if name in groups
+    }
     for name, found in told.items():
         if result.track != "zero-shot":
-            known = {label for deal in deals(reference, result, groups[name], "train") for label in deal.trained}
+            known = {
+                label
+                for deal in deals(reference, result, groups[name], "train")
+                for label in deal.trained
+            }
             expected = ["|".join(label for label in schema.classes if label in known)]
             if found != expected:
                 yield f"{name}: trained: expected {expected[0]}, found {some(map(short, found))}"
@@ -145,7 +197,10 @@ def _trained_problems(
         found = sorted({value for values in told.values() for value in values})
         names = found[0].split("|") if found else []
         if len(found) != 1 or names != [label for label in schema.classes if label in names]:
-            yield f"trained: expected the same classes in every row, in order, found {some(map(short, found))}"
+            yield (
+                "trained: expected the same classes in every row, in order, found "
+                f"{some(map(short, found))}"
+            )
 
 
 def _names(clips: Iterable[object]) -> str:

@@ -1,4 +1,5 @@
-"""How much an age gap hangs on the age from which a speaker counts as elderly, where ages were measured."""
+"""How much an age gap hangs on the age from which a speaker counts as elderly, where ages were
+measured."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,13 @@ import numpy as np
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
-from bimotion.results.statistics.bootstrap import MEAN, N_REPLICATES, BootstrapDraws, counts_of, statistics_of
+from bimotion.results.statistics.bootstrap import (
+    MEAN,
+    N_REPLICATES,
+    BootstrapDraws,
+    counts_of,
+    statistics_of,
+)
 from bimotion.results.statistics.estimate import Interval, combined, mean_known
 
 THRESHOLDS = (55, 60, 65)
@@ -42,13 +49,16 @@ def age_gaps(
     replicates: int = N_REPLICATES,
     seed: int = 0,
 ) -> list[AgeGap]:
-    """For each training set that was tested on both age groups of a language. `ages`: clip id -> years; clips without are left
-    out, since a threshold moves nobody whose age is not known.
+    """For each training set that was tested on both age groups of a language. `ages`: clip id ->
+    years; clips without are left out, since a threshold moves nobody whose age is not known.
 
-    Only corpora with clips on both sides of some threshold count: else corpora, not ages, would be compared.
+    Only corpora with clips on both sides of some threshold count: else corpora, not ages, would be
+    compared.
     """
     draws, found = BootstrapDraws(replicates, seed), []
-    known = predictions.assign(age=predictions["id"].map(ages), language=predictions["cell"].str[:3]).dropna(subset=["age"])
+    known = predictions.assign(
+        age=predictions["id"].map(ages), language=predictions["cell"].str[:3]
+    ).dropna(subset=["age"])
     for (training_set, language), rows in known.groupby(["train", "language"], sort=False):
         groups = predictions.loc[predictions["train"] == training_set, "cell"]
         if {f"{language}_eld", f"{language}_adu"} - set(groups):
@@ -58,7 +68,10 @@ def age_gaps(
         rows = rows[rows["corpus"].isin(wide)]
         for threshold in thresholds:
             elderly = rows["age"] >= threshold
-            sides = [rows[~elderly].assign(cell=f"{language}_adu"), rows[elderly].assign(cell=f"{language}_eld")]
+            sides = [
+                rows[~elderly].assign(cell=f"{language}_adu"),
+                rows[elderly].assign(cell=f"{language}_eld"),
+            ]
             sizes = [side["id"].nunique() for side in sides]
             speakers = tuple(side["speaker"].nunique() for side in sides)
             difference = _difference(sides, schema, draws, metric) if all(sizes) else None
@@ -66,11 +79,15 @@ def age_gaps(
     return found
 
 
-def _difference(sides: Sequence[pd.DataFrame], schema: LabelSchema, draws: BootstrapDraws, metric: str) -> Interval | None:
+def _difference(
+    sides: Sequence[pd.DataFrame], schema: LabelSchema, draws: BootstrapDraws, metric: str
+) -> Interval | None:
     """Of the first side less the second; None where the metric is undefined on one of them."""
     means = []
     for rows in sides:
-        of_seeds = [statistics_of(counts_of(table, schema), draws) for _, table in rows.groupby("seed")]
+        of_seeds = [
+            statistics_of(counts_of(table, schema), draws) for _, table in rows.groupby("seed")
+        ]
         of_seeds = [one[MEAN, metric] for one in of_seeds if (MEAN, metric) in one]
         if not of_seeds:
             return None

@@ -8,16 +8,19 @@ N_BINS = 15
 
 
 def expected_calibration_error(part: ClipPredictions, bins: int = N_BINS) -> float | None:
-    """Of the arg-max: |accuracy - mean confidence| over `bins` equal-width bins (low, high], weighted by clips.
+    """Of the arg-max: |accuracy - mean confidence| over `bins` equal-width bins (low, high],
+    weighted by clips.
 
-    Guo et al., ICML 2017, arXiv 1706.04599, equation 3. The confidence is the highest probability over the classes that the
-    clip's corpus annotates, divided by their sum: sigmoid outputs need not sum to 1, and what is not annotated is never
-    predicted. Clips without any positive class are left out; a clip for which every class has probability 0 has confidence 0.
-    In [0, 1]; None without clips.
+    Guo et al., ICML 2017, arXiv 1706.04599, equation 3. The confidence is the highest probability
+    over the classes that the clip's corpus annotates, divided by their sum: sigmoid outputs need
+    not sum to 1, and what is not annotated is never predicted. Clips without any positive class are
+    left out; a clip for which every class has probability 0 has confidence 0. In [0, 1]; None
+    without clips.
 
     >>> import pandas as pd
     >>> from bimotion.results.clip_predictions import test_set
-    >>> rows = {"probabilities": [[0.8, 0.2], [0.8, 0.2]], "reference": [[1, 0], [0, 1]], "speaker": [None, None]}
+    >>> rows = {"probabilities": [[0.8, 0.2], [0.8, 0.2]], "reference": [[1, 0], [0, 1]],
+    ...     "speaker": [None, None]}
     >>> round(expected_calibration_error(test_set(pd.DataFrame(rows), None)), 12)
     0.3
     """
@@ -29,5 +32,6 @@ def expected_calibration_error(part: ClipPredictions, bins: int = N_BINS) -> flo
     confidence = offered.max(axis=1) / np.where(total > 0, total, 1)
     right = (part.targets == part.predictions)[marked]
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(place, right - confidence, minlength=bins)  # n x (accuracy - confidence) of each bin
+    # n x (accuracy - confidence) of each bin
+    gaps = np.bincount(place, right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(right))

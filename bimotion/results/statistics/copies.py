@@ -1,12 +1,15 @@
-"""Which entries give the same predictions: equal ones, equal within rounding, or equal but for a little noise.
+"""Which entries give the same predictions: equal ones, equal within rounding, or equal but for a
+little noise.
 
-Two models that were made apart differ where they err. So what is compared of a test set is how each model departs from its own
-mean answer to clips of the same label: s = log(max(p, 0.03)), less the mean over the classes of a clip, less the mean over all
-clips with the same reference. Right answers that every good model gives fall out of it; a copy keeps the rest, also when it is
-rounded, sharpened (a temperature) or shaken a little.
+Two models that were made apart differ where they err. So what is compared of a test set is how each
+model departs from its own mean answer to clips of the same label: s = log(max(p, 0.03)), less the
+mean over the classes of a clip, less the mean over all clips with the same reference. Right answers
+that every good model gives fall out of it; a copy keeps the rest, also when it is rounded,
+sharpened (a temperature) or shaken a little.
 
-Of each test set a sketch of N_BUCKETS numbers is kept (count sketch: M. Charikar et al., ICALP 2002): every s goes with a
-fixed sign into a fixed bucket. It keeps lengths of differences to about 5 %, so a thousand entries are compared in a second.
+Of each test set a sketch of N_BUCKETS numbers is kept (count sketch: M. Charikar et al., ICALP
+2002): every s goes with a fixed sign into a fixed bucket. It keeps lengths of differences to about
+5 %, so a thousand entries are compared in a second.
 """
 
 import hashlib
@@ -20,10 +23,12 @@ N_BUCKETS = 1024
 LEAST = 0.03
 """Below it probabilities are not told apart: noise is largest in their logarithms."""
 ALIKE = 0.9
-"""Correlation from which two entries count as one. On real test clips Whisper tiny with two heads has 0.41, with two seeds of a
-head 0.46; a copy of it 0.94 or more: rounded to 2 digits 0.999, with noise of 0.01 0.99, with a temperature of 2 0.96."""
+"""Correlation from which two entries count as one. On real test clips Whisper tiny with two heads
+has 0.41, with two seeds of a head 0.46; a copy of it 0.94 or more: rounded to 2 digits 0.999, with
+noise of 0.01 0.99, with a temperature of 2 0.96."""
 SILENT = 1e-6
-"""Sum of squares up to which predictions are the same for all clips of a label: only equal ones are copies then."""
+"""Sum of squares up to which predictions are the same for all clips of a label: only equal ones are
+copies then."""
 BLOCK = 500
 
 
@@ -42,7 +47,8 @@ class Sketch:
 
 
 def sketch(parts: Sequence[pd.DataFrame]) -> Sketch:
-    """Of predictions, a table a test set: columns id, cell, seed, probabilities and reference; seeds are averaged."""
+    """Of predictions, a table a test set: columns id, cell, seed, probabilities and reference;
+    seeds are averaged."""
     found = [_of_one(part) for part in parts if len(part)]
     buckets = np.stack([one[2] for one in found]) if found else np.zeros((0, N_BUCKETS), np.float32)
     return Sketch([one[0] for one in found], [one[1] for one in found], buckets)
@@ -55,10 +61,19 @@ def _of_one(part: pd.DataFrame) -> tuple[str, str, np.ndarray]:
         n_seeds = 1
     clips = part.iloc[: len(part) // n_seeds]
     reference = np.stack(clips["reference"]).astype(np.int8)
-    probabilities = np.stack(part["probabilities"]).astype(np.float32).reshape(n_seeds, *reference.shape).mean(axis=0)
+    probabilities = (
+        np.stack(part["probabilities"])
+        .astype(np.float32)
+        .reshape(n_seeds, *reference.shape)
+        .mean(axis=0)
+    )
     names = "\n".join([str(part["cell"].iloc[0]), *map(str, clips["id"])]).encode(errors="replace")
     test = hashlib.sha256(names + reference.tobytes()).hexdigest()[:16]
-    return test, hashlib.sha256(probabilities.tobytes()).hexdigest()[:16], _bucketed(_departures(probabilities, reference))
+    return (
+        test,
+        hashlib.sha256(probabilities.tobytes()).hexdigest()[:16],
+        _bucketed(_departures(probabilities, reference)),
+    )
 
 
 def _departures(probabilities: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -79,11 +94,14 @@ def _bucketed(values: np.ndarray) -> np.ndarray:
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     mixed ^= mixed >> np.uint64(31)
     signed = np.where(mixed >> np.uint64(63), -1.0, 1.0) * values.ravel()
-    return np.bincount((mixed % np.uint64(N_BUCKETS)).astype(np.int64), signed, N_BUCKETS).astype(np.float32)
+    return np.bincount((mixed % np.uint64(N_BUCKETS)).astype(np.int64), signed, N_BUCKETS).astype(
+        np.float32
+    )
 
 
 def alike(sketches: Mapping[str, Sketch]) -> dict[str, list[str]]:
-    """Entry -> the other entries with the same predictions on all test sets that both have; only of entries that have such."""
+    """Entry -> the other entries with the same predictions on all test sets that both have; only of
+    entries that have such."""
     names = list(sketches)
     rows: dict[str, list[tuple[int, int]]] = {}
     for place, one in enumerate(sketches.values()):
@@ -96,7 +114,9 @@ def alike(sketches: Mapping[str, Sketch]) -> dict[str, list[str]]:
     return found
 
 
-def _alike_from(sketches: list[Sketch], rows: dict[str, list[tuple[int, int]]], start: int) -> list[tuple[int, int]]:
+def _alike_from(
+    sketches: list[Sketch], rows: dict[str, list[tuple[int, int]]], start: int
+) -> list[tuple[int, int]]:
     """Pairs that are alike, whose first is one of BLOCK entries."""
     shape = (min(BLOCK, len(sketches) - start), len(sketches))
     products, mine, theirs = (np.zeros(shape, np.float64) for _ in range(3))

@@ -1,7 +1,9 @@
-"""Rank correlation of two facts of some settings, and what chance gives, where settings share test cells.
+"""Rank correlation of two facts of some settings, and what chance gives, where settings share test
+cells.
 
-Chance: one fact is shuffled among the settings of the same test cell, which keeps whatever makes a cell easy. Its p is counted
-as Phipson and Smyth do (2010, doi 10.2202/1544-6115.1585), so it is never 0.
+Chance: one fact is shuffled among the settings of the same test cell, which keeps whatever makes a
+cell easy. Its p is counted as Phipson and Smyth do (2010, doi 10.2202/1544-6115.1585), so it is
+never 0.
 """
 
 from collections.abc import Sequence
@@ -15,9 +17,11 @@ LEAST = 4
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rho of n settings that test in n_cells cells; [low, high]: 95 % of what shuffles give; p: two-sided.
+    """Spearman's rho of n settings that test in n_cells cells; [low, high]: 95 % of what shuffles
+    give; p: two-sided.
 
-    reason   why there is no rho: too few settings, or a fact that is the same in all (of each cell: no shuffle could move it)
+    reason   why there is no rho: too few settings, or a fact that is the same in all (of each cell:
+             no shuffle could move it)
     """
 
     n: int
@@ -29,7 +33,9 @@ class Correlation:
     reason: str | None = None
 
 
-def correlation(first: Sequence[float], second: Sequence[float], cells: Sequence[str], seed: int = 0) -> Correlation:
+def correlation(
+    first: Sequence[float], second: Sequence[float], cells: Sequence[str], seed: int = 0
+) -> Correlation:
     """Spearman's rho, mean ranks for ties; `cells`: the test cell of each setting.
 
     >>> correlation([1, 2, 3, 4, 5], [10, 20, 30, 50, 40], ["yue_adu"] * 5).rho
@@ -46,7 +52,10 @@ def correlation(first: Sequence[float], second: Sequence[float], cells: Sequence
         return Correlation(n, len(places), reason=f"{n} settings: needs {LEAST}")
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return Correlation(n, len(places), reason="the same in all settings")
-    if any(all(np.ptp(np.asarray(fact)[group]) == 0 for group in places.values()) for fact in (first, second)):
+    if any(
+        all(np.ptp(np.asarray(fact)[group]) == 0 for group in places.values())
+        for fact in (first, second)
+    ):
         return Correlation(n, len(places), reason="the same in all settings of each test cell")
     one, other = (ranks - ranks.mean() for ranks in (rankdata(first), rankdata(second)))
     scale = np.sqrt((one @ one) * (other @ other))

@@ -1,8 +1,10 @@
-"""Counts of each speaker in one corpus's test set; every metric of metrics.py is a function of their sums.
+"""Counts of each speaker in one corpus's test set; every metric of metrics.py is a function of
+their sums.
 
-A clip counts in three forms, as in scoring.py: `all` (single-label, the paper's weighted F1), `marked` (the same over clips
-with a positive class, the other metrics) and `multi` (each class on its own). For each class with a clip: hits, clips
-predicted as it, clips that are it. Resampled test sets are scored as scoring.py would: over the classes present in them.
+A clip counts in three forms, as in scoring.py: `all` (single-label, the paper's weighted F1),
+`marked` (the same over clips with a positive class, the other metrics) and `multi` (each class on
+its own). For each class with a clip: hits, clips predicted as it, clips that are it. Resampled test
+sets are scored as scoring.py would: over the classes present in them.
 """
 
 from collections.abc import Iterable
@@ -27,10 +29,13 @@ FORMS = {
 class Stratum:
     """The clusters of one corpus's test set, which are drawn again together.
 
-    name          `<cell>/<corpus>`; the draws depend on it, on `n` and on the seed alone, so that models are compared in pairs
+    name          `<cell>/<corpus>`; the draws depend on it, on `n` and on the seed alone, so that
+                  models are compared in pairs
     n             clusters
-    clusters      `speaker`; `clip` where no speaker is known (each clip its own); `mixed` where some are
-    one_speaker   all clips are one speaker's: the clusters are its clips, and say nothing of other speakers
+    clusters      `speaker`; `clip` where no speaker is known (each clip its own); `mixed` where
+                  some are
+    one_speaker   all clips are one speaker's: the clusters are its clips, and say nothing of other
+                  speakers
     n_clips       all together
     """
 
@@ -47,8 +52,9 @@ class Counts:
 
     classes       form -> numbers of the classes with a clip
     tables        form -> hits, predicted and true clips, float32 (3, n_classes, n_clusters)
-    strays        form -> numbers of the other classes, and clips predicted as them, float32 (n_others, n_clusters): no matter
-                  to this corpus's metrics, but where corpora are pooled another may have clips of those classes
+    strays        form -> numbers of the other classes, and clips predicted as them, float32
+                  (n_others, n_clusters): no matter to this corpus's metrics, but where corpora are
+                  pooled another may have clips of those classes
     n_annotated   classes that can be predicted
     """
 
@@ -71,25 +77,36 @@ class Counts:
 
     @classmethod
     def of(cls, rows: pd.DataFrame, schema: LabelSchema) -> "Counts":
-        """From the predictions of one training set, seed, cell and corpus; clusters in the order of their names."""
+        """From the predictions of one training set, seed, cell and corpus; clusters in the order of
+        their names."""
         stratum, cluster = _clusters(rows)
         part = test_set(rows, None)
         marked = (part.reference == 1).any(axis=1)
-        forms = {"all": _single(part), "marked": tuple(of_class * marked[:, None] for of_class in _single(part))}
+        forms = {
+            "all": _single(part),
+            "marked": tuple(of_class * marked[:, None] for of_class in _single(part)),
+        }
         if not schema.exclusive:
-            forms["multi"] = (part.reference == 1, (part.probabilities > 0.5) & (part.reference != -1))
+            forms["multi"] = (
+                part.reference == 1,
+                (part.probabilities > 0.5) & (part.reference != -1),
+            )
         classes, tables, strays = {}, {}, {}
         for form, (true, said) in forms.items():
             classes[form] = np.flatnonzero(true.any(axis=0)).tolist()
             of_clips = np.stack([(true & said), said, true])[..., classes[form]].astype(np.float32)
             tables[form] = _summed(of_clips, cluster, stratum.n)
             others = np.flatnonzero(said.any(axis=0) & ~true.any(axis=0)).tolist()
-            strays[form] = others, _summed(said[None][..., others].astype(np.float32), cluster, stratum.n)[0]
+            strays[form] = (
+                others,
+                _summed(said[None][..., others].astype(np.float32), cluster, stratum.n)[0],
+            )
         return cls(stratum, classes, tables, strays, len(part.candidates))
 
 
 def _clusters(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:
-    """Clusters of some clips, and the number of each clip's: clips drawn by themselves, by id, before speakers, by name."""
+    """Clusters of some clips, and the number of each clip's: clips drawn by themselves, by id,
+    before speakers, by name."""
     ids, speakers = (rows[name].to_numpy(object) for name in ("id", "speaker"))
     known = ~pd.isna(speakers)
     one_speaker = bool(known.all()) and len(set(speakers)) == 1
@@ -113,14 +130,16 @@ def _summed(of_clips: np.ndarray, cluster: np.ndarray, n: int) -> np.ndarray:
     """Sums over the clips of each cluster; shape (..., n_clips) -> (..., n)."""
     order = np.argsort(cluster, kind="stable")
     starts = np.searchsorted(cluster[order], np.arange(n))
-    return np.ascontiguousarray(np.moveaxis(np.add.reduceat(of_clips[:, order], starts, axis=1), 1, 2))
+    return np.ascontiguousarray(
+        np.moveaxis(np.add.reduceat(of_clips[:, order], starts, axis=1), 1, 2)
+    )
 
 
 def metric_values(sums: np.ndarray) -> dict[str, np.ndarray]:
     """The single-label metrics of many test sets at once; also `f1`, of each class.
 
-    `sums`: hits, predicted and true clips, shape (3, n_classes, n). Returns metric -> shape (n,), `f1` -> (n_classes, n); nan
-    where a metric is undefined.
+    `sums`: hits, predicted and true clips, shape (3, n_classes, n). Returns metric -> shape (n,),
+    `f1` -> (n_classes, n); nan where a metric is undefined.
 
     >>> metric_values(np.array([[[1.0], [1.0]], [[1.0], [2.0]], [[2.0], [1.0]]]))["uar"].tolist()
     [0.75]
@@ -144,12 +163,16 @@ def ratio(parts: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def pooled(
-    classes: Iterable[list[int]], sums: Iterable[np.ndarray], strays: Iterable[tuple[list[int], np.ndarray]]
+    classes: Iterable[list[int]],
+    sums: Iterable[np.ndarray],
+    strays: Iterable[tuple[list[int], np.ndarray]],
 ) -> tuple[list[int], np.ndarray]:
-    """Sums of several corpora as one test set: classes of any, and their sums, shape (3, n_classes, n).
+    """Sums of several corpora as one test set: classes of any, and their sums, shape (3, n_classes,
+    n).
 
     >>> one, other = np.ones((3, 2, 1)), np.ones((3, 1, 1))
-    >>> pooled([[0, 2], [2]], [one, other], [([], np.ones((0, 1))), ([0, 5], np.ones((2, 1)))])[1][1].ravel().tolist()
+    >>> pooled([[0, 2], [2]], [one, other], [([], np.ones((0, 1))), ([0, 5], np.ones((2,
+    ...     1)))])[1][1].ravel().tolist()
     [2.0, 2.0]
     """
     classes, sums = list(classes), list(sums)

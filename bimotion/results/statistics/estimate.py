@@ -1,20 +1,22 @@
 """A number computed from speakers, with what is needed for its 95 % interval.
 
-The interval takes the standard error from the bootstrap over speakers and, for metrics in [0, 1], the shape from Wilson's
-score interval (for such samples: Dean and Pagano, J. Survey Statistics and Methodology 3 (2015) 484) at the effective number
-of clips n* = p (1 - p) / SE^2 with the t quantile (Korn and Graubard, Survey Methodology 24 (1998) 193). Why not
-percentiles: they are too narrow with few speakers (Hesterberg, arXiv 1411.5279, whose factor n / (n - 1) and t quantile are
-used here), and of an all-correct test set they leave [1, 1].
+The interval takes the standard error from the bootstrap over speakers and, for metrics in [0, 1],
+the shape from Wilson's score interval (for such samples: Dean and Pagano, J. Survey Statistics and
+Methodology 3 (2015) 484) at the effective number of clips n* = p (1 - p) / SE^2 with the t quantile
+(Korn and Graubard, Survey Methodology 24 (1998) 193). Why not percentiles: they are too narrow with
+few speakers (Hesterberg, arXiv 1411.5279, whose factor n / (n - 1) and t quantile are used here),
+and of an all-correct test set they leave [1, 1].
 
-Coverage (tests/results/statistics/): 94 to 97 % from 8 speakers on, but 92 to 93.5 % for scores above 0.9
-of 8 or 20 speakers who differ much; 94 to 99 % with 3 and 4, up to 99.6 % with 2, when the interval is too wide to say much.
+Coverage (tests/results/statistics/): 94 to 97 % from 8 speakers on, but 92 to 93.5 % for scores
+above 0.9 of 8 or 20 speakers who differ much; 94 to 99 % with 3 and 4, up to 99.6 % with 2, when
+the interval is too wide to say much.
 
-- No interval is narrower than Wilson's for as many independent decisions as there are clips (times classes, in the
-  multi-label form): speakers who happen to agree prove little.
-- At 0 and 1 nothing is known of how alike a speaker's clips are: n* is then the number of speakers, the cautious end (of
-  several corpora, the harmonic mean of theirs times the number of corpora).
-- The draws are within corpora: factor and degrees of freedom weigh the corpora by their shares of the jackknife variance
-  (Satterthwaite, Biometrics Bulletin 2 (1946) 110).
+- No interval is narrower than Wilson's for as many independent decisions as there are clips (times
+  classes, in the multi-label form): speakers who happen to agree prove little.
+- At 0 and 1 nothing is known of how alike a speaker's clips are: n* is then the number of speakers,
+  the cautious end (of several corpora, the harmonic mean of theirs times the number of corpora).
+- The draws are within corpora: factor and degrees of freedom weigh the corpora by their shares of
+  the jackknife variance (Satterthwaite, Biometrics Bulletin 2 (1946) 110).
 """
 
 from collections.abc import Callable
@@ -36,7 +38,8 @@ class Interval:
 
     value, low, high   null: undefined, or not estimable
     standard_error     over speakers
-    clusters           `speaker`; `clip`: no speaker is known and each clip is its own; `mixed`: both
+    clusters           `speaker`; `clip`: no speaker is known and each clip is its own; `mixed`:
+                       both
     n_clusters         drawn again
     reason             why there is no interval, or what it cannot say
     """
@@ -81,15 +84,22 @@ class Estimate:
     @cached_property
     def _shares(self) -> dict[Stratum, float]:
         """Stratum -> its share of the variance, by the jackknife; equal where nothing varies."""
-        variances = {one: (one.n - 1) / one.n * _squares(values) for one, values in self.without.items()}
+        variances = {
+            one: (one.n - 1) / one.n * _squares(values) for one, values in self.without.items()
+        }
         total = sum(variances.values())
-        return {one: variance / total if total else 1 / len(variances) for one, variance in variances.items()}
+        return {
+            one: variance / total if total else 1 / len(variances)
+            for one, variance in variances.items()
+        }
 
     @cached_property
     def standard_error(self) -> float:
         """Of the bootstrap, times n / (n - 1) for each stratum's variance."""
         known = self.replicates[~np.isnan(self.replicates)]
-        factor = sum(share * one.n / (one.n - 1) for one, share in self._shares.items() if one.n > 1)
+        factor = sum(
+            share * one.n / (one.n - 1) for one, share in self._shares.items() if one.n > 1
+        )
         return float(np.sqrt(known.var(ddof=1) * factor)) if len(known) > 1 else 0.0
 
     @property
@@ -105,7 +115,8 @@ class Estimate:
         return float(stdtrit(self.degrees_of_freedom, 0.975))
 
     def p_value(self) -> float:
-        """Two-sided, of the estimate being 0, by Student's t; 1 where nothing varies and the estimate is 0."""
+        """Two-sided, of the estimate being 0, by Student's t; 1 where nothing varies and the
+        estimate is 0."""
         if self.standard_error == 0:
             return 1.0 if self.estimate == 0 else 0.0
         return float(2 * stdtr(self.degrees_of_freedom, -abs(self.estimate) / self.standard_error))
@@ -121,8 +132,13 @@ class Estimate:
     def ratio_interval(self) -> Interval:
         """Of a ratio of two metrics given as its logarithm; the interval is of the ratio itself."""
         found = self._interval(lambda: (self.estimate - self._reach, self.estimate + self._reach))
-        value, low, high = (None if bound is None else float(np.exp(bound)) for bound in (found.value, found.low, found.high))
-        return Interval(value, low, high, found.standard_error, found.clusters, found.n_clusters, found.reason)
+        value, low, high = (
+            None if bound is None else float(np.exp(bound))
+            for bound in (found.value, found.low, found.high)
+        )
+        return Interval(
+            value, low, high, found.standard_error, found.clusters, found.n_clusters, found.reason
+        )
 
     @property
     def _reach(self) -> float:
@@ -134,7 +150,9 @@ class Estimate:
     def _score_bounds(self) -> tuple[float, float]:
         p, strata = self.estimate, list(self.without)
         if min(p, 1 - p) < 1e-12:
-            weight = self.quantile**2 / (self.carriers or len(strata) ** 2 / sum(1 / one.n for one in strata))
+            weight = self.quantile**2 / (
+                self.carriers or len(strata) ** 2 / sum(1 / one.n for one in strata)
+            )
         else:
             n_decisions = self.decisions * sum(one.n_clips for one in strata)
             weight = max(self._reach**2 / (p * (1 - p)), NORMAL**2 / n_decisions)
@@ -150,7 +168,9 @@ class Estimate:
         low, high = bounds()
         alone = [one.name for one in self.without if one.one_speaker]
         reason = f"{', '.join(alone)}: one speaker, whose clips were drawn again" if alone else None
-        return Interval(self.estimate, low, high, self.standard_error, self.clusters, self.n_clusters, reason)
+        return Interval(
+            self.estimate, low, high, self.standard_error, self.clusters, self.n_clusters, reason
+        )
 
     def _not_estimable(self) -> str | None:
         if np.isnan(self.estimate):
@@ -171,9 +191,11 @@ def _squares(values: np.ndarray) -> float:
 
 
 def combined(function: Callable[..., np.ndarray], *statistics: Estimate) -> Estimate:
-    """A function of several statistics, over the same draws where they share strata. Works on arrays, element by element.
+    """A function of several statistics, over the same draws where they share strata. Works on
+    arrays, element by element.
 
-    >>> one = Estimate(0.5, np.array([0.4, 0.6]), {Stratum("eng_eld/tess", 2, "speaker", False, 9): np.array([0.4, 0.6])})
+    >>> one = Estimate(0.5, np.array([0.4, 0.6]), {Stratum("eng_eld/tess", 2, "speaker", False,
+    ...     9): np.array([0.4, 0.6])})
     >>> combined(np.subtract, one, one).standard_error
     0.0
     """
@@ -183,7 +205,9 @@ def combined(function: Callable[..., np.ndarray], *statistics: Estimate) -> Esti
         estimate=float(function(*(np.float64(one.estimate) for one in statistics))),
         replicates=function(*(one.replicates for one in statistics)),
         without={
-            stratum: function(*(one.without.get(stratum, np.full(stratum.n, one.estimate)) for one in statistics))
+            stratum: function(
+                *(one.without.get(stratum, np.full(stratum.n, one.estimate)) for one in statistics)
+            )
             for stratum in strata
         },
         carriers=min(carriers) if carriers else None,
@@ -200,4 +224,6 @@ def mean_known(*values: np.ndarray) -> np.ndarray:
     found = np.stack(values)
     known = ~np.isnan(found)
     n_known = known.sum(axis=0)
-    return np.where(n_known > 0, np.where(known, found, 0).sum(axis=0) / np.maximum(n_known, 1), np.nan)
+    return np.where(
+        n_known > 0, np.where(known, found, 0).sum(axis=0) / np.maximum(n_known, 1), np.nan
+    )

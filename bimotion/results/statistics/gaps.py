@@ -1,10 +1,12 @@
-"""How far scores differ between ages and languages, the worst cell, what transfer keeps; and what chance alone gives.
+"""How far scores differ between ages and languages, the worst cell, what transfer keeps; and what
+chance alone gives.
 
-Chance is a group-blind model, as in audEERING's ser-tests: it recalls every class of every cell equally often, and is tested on
-the cells' real clips of their real speakers. Gaps as large as its own are no evidence of unfairness. Speakers differ
-in how often they are recognized (a beta distribution with the intraclass correlation observed, by analysis of variance: Ridout
-et al., Biometrics 55 (1999) 137); a miss is any other class that the corpus annotates, equally often. It is a model of one
-seed: where the gap is a mean over seeds, its band is somewhat too wide.
+Chance is a group-blind model, as in audEERING's ser-tests: it recalls every class of every cell
+equally often, and is tested on the cells' real clips of their real speakers. Gaps as large as its
+own are no evidence of unfairness. Speakers differ in how often they are recognized (a beta
+distribution with the intraclass correlation observed, by analysis of variance: Ridout et al.,
+Biometrics 55 (1999) 137); a miss is any other class that the corpus annotates, equally often. It is
+a model of one seed: where the gap is a mean over seeds, its band is somewhat too wide.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +19,14 @@ from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws, counts_of, headline, headlines, rows_of
+from bimotion.results.statistics.bootstrap import (
+    N_REPLICATES,
+    BootstrapDraws,
+    counts_of,
+    headline,
+    headlines,
+    rows_of,
+)
 from bimotion.results.statistics.counts import FORMS, Counts, metric_values
 from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
 
@@ -30,7 +39,8 @@ class Chance:
 
     low, high     95 % of simulated ones
     p             two-sided: how often chance is as far out
-    recall        of every class in every cell: the mean over the cells compared of what was observed
+    recall        of every class in every cell: the mean over the cells compared of what was
+                  observed
     correlation   of a speaker's clips, intraclass
     """
 
@@ -45,11 +55,12 @@ class Chance:
 class Gap:
     """A comparison of cells.
 
-    kind       `age`: adults less elderly; `language`: English less Mandarin; `worst`: the lowest cell; `transfer`: another
-               training set's score over that of in-group training
+    kind       `age`: adults less elderly; `language`: English less Mandarin; `worst`: the lowest
+               cell; `transfer`: another training set's score over that of in-group training
     of         what exactly
     interval   of the difference, the lowest score, or the ratio
-    chance     null for `transfer` and for the multi-label metric, which no simple blind model describes
+    chance     null for `transfer` and for the multi-label metric, which no simple blind model
+               describes
     """
 
     kind: str
@@ -68,20 +79,32 @@ def gaps(
     simulations: int = N_SIMULATIONS,
     seed: int = 0,
 ) -> list[Gap]:
-    """All that the settings over all corpora allow: between the cells of in-group (or zero-shot) settings, and of each
-    transfer to in-group.
+    """All that the settings over all corpora allow: between the cells of in-group (or zero-shot)
+    settings, and of each transfer to in-group.
 
-    Scores are headlines: means over corpora and seeds. Under schema `emotion` cells differ in their classes, which a gap then
-    mixes with age and language; under `valence` they do not. Of `worst`, the lowest of several noisy scores is too low.
+    Scores are headlines: means over corpora and seeds. Under schema `emotion` cells differ in their
+    classes, which a gap then mixes with age and language; under `valence` they do not. Of `worst`,
+    the lowest of several noisy scores is too low.
     """
     settings = [setting for setting in settings if setting.corpora is None]
     draws = BootstrapDraws(replicates, seed)
-    base = {setting.test: setting for setting in settings if setting.transfer in ("in-group", "zero-shot")}
+    base = {
+        setting.test: setting
+        for setting in settings
+        if setting.transfer in ("in-group", "zero-shot")
+    }
     blind = metric != "weighted_f1_multi"
     wanted = dict.fromkeys([metric, "uar"] if blind else [metric])
-    of_cells = {cell: headlines(predictions, setting, schema, draws, wanted) for cell, setting in base.items()}
+    of_cells = {
+        cell: headlines(predictions, setting, schema, draws, wanted)
+        for cell, setting in base.items()
+    }
     scores = {cell: of_metrics[metric] for cell, of_metrics in of_cells.items()}
-    tested = {cell: _first_seed(predictions, setting, schema) for cell, setting in base.items()} if blind else {}
+    tested = (
+        {cell: _first_seed(predictions, setting, schema) for cell, setting in base.items()}
+        if blind
+        else {}
+    )
     found = []
     for kind, of, cells, function in _differences(sorted(base)):
         statistic = combined(function, *(scores[cell] for cell in cells))
@@ -92,12 +115,21 @@ def gaps(
         if blind:
             recall = float(np.mean([of_cells[cell]["uar"].estimate for cell in cells]))
             by_chance = chance(
-                [tested[cell] for cell in cells], recall, function, statistic.estimate, metric, simulations, seed
+                [tested[cell] for cell in cells],
+                recall,
+                function,
+                statistic.estimate,
+                metric,
+                simulations,
+                seed,
             )
         found.append(Gap(kind, of, interval, by_chance))
     for setting in settings:
         if setting.test in base and setting.transfer not in ("in-group", "zero-shot"):
-            score, of = headline(predictions, setting, schema, draws, metric), f"{setting.training_set} -> {setting.test}"
+            score, of = (
+                headline(predictions, setting, schema, draws, metric),
+                f"{setting.training_set} -> {setting.test}",
+            )
             found.append(Gap("transfer", of, _ratio(score, scores[setting.test]), None))
     return found
 
@@ -105,17 +137,26 @@ def gaps(
 def _differences(cells: list[Cell]) -> list[tuple[str, str, list[Cell], Callable]]:
     """Kind, what of, the cells, and the function of their scores."""
     found = []
-    for kind, pairs in (("age", _pairs(cells, Cell.cross_age, "adu")), ("language", _pairs(cells, Cell.cross_lingual, "eng"))):
+    for kind, pairs in (
+        ("age", _pairs(cells, Cell.cross_age, "adu")),
+        ("language", _pairs(cells, Cell.cross_lingual, "eng")),
+    ):
         found += [(kind, f"{one} - {other}", [one, other], np.subtract) for one, other in pairs]
         if len(pairs) > 1:
-            found.append((kind, "mean", [cell for pair in pairs for cell in pair], _mean_difference))
+            found.append(
+                (kind, "mean", [cell for pair in pairs for cell in pair], _mean_difference)
+            )
     if len(cells) > 1:
         found.append(("worst", "", cells, lambda *scores: np.minimum.reduce(scores)))
     return found
 
 
 def _pairs(cells: list[Cell], cross: Callable[[Cell], Cell], first: str) -> list[tuple[Cell, Cell]]:
-    firsts = [cell for cell in cells if first in (cell.language, cell.age_group) and cell in groups.BIMOTION_CELLS]
+    firsts = [
+        cell
+        for cell in cells
+        if first in (cell.language, cell.age_group) and cell in groups.BIMOTION_CELLS
+    ]
     return [(cell, cross(cell)) for cell in firsts if cross(cell) in cells]
 
 
@@ -135,7 +176,9 @@ def _ratio(score: Estimate, in_group: Estimate) -> Interval:
 
 def _log_ratio(score: np.ndarray, in_group: np.ndarray) -> np.ndarray:
     defined = (score > 0) & (in_group > 0)
-    return np.where(defined, np.log(np.where(defined, score, 1) / np.where(defined, in_group, 1)), np.nan)
+    return np.where(
+        defined, np.log(np.where(defined, score, 1) / np.where(defined, in_group, 1)), np.nan
+    )
 
 
 def _first_seed(predictions: pd.DataFrame, setting: Setting, schema: LabelSchema) -> list[Counts]:
@@ -152,22 +195,32 @@ def chance(
     simulations: int = N_SIMULATIONS,
     seed: int = 0,
 ) -> Chance:
-    """What a group-blind model of some recall gives for a function of the cells' scores, at their real clips and speakers."""
+    """What a group-blind model of some recall gives for a function of the cells' scores, at their
+    real clips and speakers."""
     generator = np.random.default_rng([seed, 2])
     correlation = intraclass_correlation([one for counts in cells for one in counts])
     scores = []
     for counts in cells:
-        of_corpora = [_simulated(one, recall, correlation, metric, simulations, generator) for one in counts]
+        of_corpora = [
+            _simulated(one, recall, correlation, metric, simulations, generator) for one in counts
+        ]
         scores.append(mean_known(*of_corpora))
     found = function(*scores)
     found = found[~np.isnan(found)]
     low, high = np.quantile(found, [0.025, 0.975]).tolist()
     tail = min((found >= observed).sum(), (found <= observed).sum())
-    return Chance(low, high, min(1.0, float(2 * (tail + 1) / (len(found) + 1))), recall, correlation)
+    return Chance(
+        low, high, min(1.0, float(2 * (tail + 1) / (len(found) + 1))), recall, correlation
+    )
 
 
 def _simulated(
-    counts: Counts, recall: float, correlation: float, metric: str, simulations: int, generator: np.random.Generator
+    counts: Counts,
+    recall: float,
+    correlation: float,
+    metric: str,
+    simulations: int,
+    generator: np.random.Generator,
 ) -> np.ndarray:
     """A metric of the corpus's test set under the blind model, shape (simulations,)."""
     form, name = FORMS[metric]
@@ -175,7 +228,8 @@ def _simulated(
     stratum = counts.stratum
     if stratum.one_speaker or stratum.clusters == "clip":
         true = true.sum(axis=1, keepdims=True)
-    alike = correlation > 0 and (stratum.one_speaker or stratum.clusters != "clip")  # single clips: nothing to be alike
+    # single clips: nothing to be alike
+    alike = correlation > 0 and (stratum.one_speaker or stratum.clusters != "clip")
     rates = np.full((simulations, 1), recall)
     if alike and 0 < recall < 1:
         spread = 1 / correlation - 1
@@ -193,7 +247,8 @@ def _simulated(
 
 
 def intraclass_correlation(counts: Iterable[Counts]) -> float:
-    """How alike the clips of one speaker are in being recognized, within corpora; in [0, 1), 0 where it cannot be known."""
+    """How alike the clips of one speaker are in being recognized, within corpora; in [0, 1), 0
+    where it cannot be known."""
     between = within = spread = degrees_between = degrees_within = 0.0
     for one in counts:
         if one.stratum.clusters == "clip":
@@ -208,6 +263,10 @@ def intraclass_correlation(counts: Iterable[Counts]) -> float:
         degrees_within += total - n
     if not degrees_between or not degrees_within:
         return 0.0
-    size, mean_between, mean_within = spread / degrees_between, between / degrees_between, within / degrees_within
+    size, mean_between, mean_within = (
+        spread / degrees_between,
+        between / degrees_between,
+        within / degrees_within,
+    )
     total = mean_between + (size - 1) * mean_within
     return float(np.clip((mean_between - mean_within) / total, 0, 0.99)) if total > 0 else 0.0

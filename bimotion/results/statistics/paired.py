@@ -1,9 +1,10 @@
 """Two models on the same clips: the difference, its interval, and whether chance explains it.
 
-The interval draws the same speakers for both models. The p-value is of approximate randomization (Noreen 1989; Yeh, COLING
-2000, C00-2137) by speaker: were the models alike, each speaker's predictions could be swapped between them. Up to 12 speakers
-every swap is tried; otherwise random ones, counted as Phipson and Smyth do (2010, doi 10.2202/1544-6115.1585), so p is
-never 0. With n speakers p is at least 2 / 2^n: 5 speakers cannot reach 0.05.
+The interval draws the same speakers for both models. The p-value is of approximate randomization
+(Noreen 1989; Yeh, COLING 2000, C00-2137) by speaker: were the models alike, each speaker's
+predictions could be swapped between them. Up to 12 speakers every swap is tried; otherwise random
+ones, counted as Phipson and Smyth do (2010, doi 10.2202/1544-6115.1585), so p is never 0. With n
+speakers p is at least 2 / 2^n: 5 speakers cannot reach 0.05.
 """
 
 import itertools
@@ -18,7 +19,14 @@ import pandas as pd
 from bimotion.errors import SettingError
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws, counts_of, headline, rows_of, weighted_sums
+from bimotion.results.statistics.bootstrap import (
+    N_REPLICATES,
+    BootstrapDraws,
+    counts_of,
+    headline,
+    rows_of,
+    weighted_sums,
+)
 from bimotion.results.statistics.counts import FORMS, Counts, metric_values
 from bimotion.results.statistics.estimate import Interval, combined, mean_known
 
@@ -56,21 +64,29 @@ def compare(
 ) -> list[Comparison]:
     """One for each setting, from the predictions of two models.
 
-    Raises SettingError where a setting was not run, or not on the same clips of the same speakers with the same references.
+    Raises SettingError where a setting was not run, or not on the same clips of the same speakers
+    with the same references.
     """
     draws, found = BootstrapDraws(replicates, seed), []
     for setting in settings:
         tables = [_tables(predictions, setting) for predictions in (first, second)]
         _check_same(setting, *(of_seeds[0] for of_seeds in tables))
-        difference = combined(np.subtract, *(headline(one, setting, schema, draws, metric) for one in (first, second)))
+        difference = combined(
+            np.subtract, *(headline(one, setting, schema, draws, metric) for one in (first, second))
+        )
         p, n_swaps, exact = _swapped(*_paired(tables, schema), metric, replicates, seed)
-        found.append(Comparison(setting, metric, difference.difference_interval(), p, None, n_swaps, exact))
+        found.append(
+            Comparison(setting, metric, difference.difference_interval(), p, None, n_swaps, exact)
+        )
     corrected = holm([one.p for one in found])
-    return [Comparison(**{**vars(one), "p_holm": p}) for one, p in zip(found, corrected, strict=True)]
+    return [
+        Comparison(**{**vars(one), "p_holm": p}) for one, p in zip(found, corrected, strict=True)
+    ]
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """P-values corrected for their number (Holm 1979, Scandinavian J. Statistics 6: 65); None stays None and does not count.
+    """P-values corrected for their number (Holm 1979, Scandinavian J. Statistics 6: 65); None stays
+    None and does not count.
 
     >>> holm([0.01, 0.04, None, 0.03])
     [0.03, 0.06, None, 0.06]
@@ -91,7 +107,9 @@ def _tables(predictions: pd.DataFrame, setting: Setting) -> list[pd.DataFrame]:
 
 def _check_same(setting: Setting, first: pd.DataFrame, second: pd.DataFrame) -> None:
     def clips(table: pd.DataFrame) -> dict[str, tuple]:
-        columns = zip(table["id"], table["corpus"], table["speaker"], table["reference"], strict=True)
+        columns = zip(
+            table["id"], table["corpus"], table["speaker"], table["reference"], strict=True
+        )
         return {
             name: (corpus, None if pd.isna(speaker) else speaker, *np.asarray(reference).tolist())
             for name, corpus, speaker, reference in columns
@@ -102,12 +120,16 @@ def _check_same(setting: Setting, first: pd.DataFrame, second: pd.DataFrame) -> 
         apart = {*clips_of_first.items()} ^ {*clips_of_second.items()}
         name = min(name for name, _ in apart)
         raise SettingError(
-            f"{setting.training_set} on {setting.test}: expected the same clips, speakers and references, {name} differs"
+            f"{setting.training_set} on {setting.test}: expected the same clips, speakers and "
+            f"references, {name} differs"
         )
 
 
-def _paired(tables: list[list[pd.DataFrame]], schema: LabelSchema) -> tuple[list[list[Counts]], list[list[Counts]]]:
-    """Counts of both models by seed, seeds repeated until there are as many of each: the means stay what they are."""
+def _paired(
+    tables: list[list[pd.DataFrame]], schema: LabelSchema
+) -> tuple[list[list[Counts]], list[list[Counts]]]:
+    """Counts of both models by seed, seeds repeated until there are as many of each: the means stay
+    what they are."""
     first, second = ([counts_of(table, schema) for table in of_seeds] for of_seeds in tables)
     n = math.lcm(len(first), len(second))
     return first * (n // len(first)), second * (n // len(second))
@@ -116,7 +138,8 @@ def _paired(tables: list[list[pd.DataFrame]], schema: LabelSchema) -> tuple[list
 def _swapped(
     first: list[list[Counts]], second: list[list[Counts]], metric: str, replicates: int, seed: int
 ) -> tuple[float | None, int, bool]:
-    """P-value, number of swaps, whether these are all: speakers change sides, with their predictions under every seed."""
+    """P-value, number of swaps, whether these are all: speakers change sides, with their
+    predictions under every seed."""
     sizes = [one.stratum.n for one in first[0]]
     exact = sum(sizes) <= EXACT_UP_TO
     swaps = _all_swaps(sizes) if exact else _random_swaps(first[0], replicates, seed)
@@ -132,7 +155,8 @@ def _swapped(
     difference = mean_known(*(one - other for one, other in of_seeds))
     if np.isnan(difference[0]):
         return None, 0, exact
-    as_large = np.abs(difference) >= abs(difference[0]) - 1e-12  # the first swap is none: what was observed
+    # the first swap is none: what was observed
+    as_large = np.abs(difference) >= abs(difference[0]) - 1e-12
     return float(as_large.mean()), len(difference), exact
 
 
@@ -146,13 +170,17 @@ def _random_swaps(counts: list[Counts], replicates: int, seed: int) -> list[np.n
     swaps = []
     for one in counts:
         generator = np.random.default_rng([seed, 1, zlib.crc32(one.stratum.name.encode())])
-        swap = generator.integers(0, 2, (1 + replicates, one.stratum.n), dtype=np.int8).astype(np.float32)
+        swap = generator.integers(0, 2, (1 + replicates, one.stratum.n), dtype=np.int8).astype(
+            np.float32
+        )
         swap[0] = 0
         swaps.append(swap)
     return swaps
 
 
-def _differences(one: Counts, other: Counts, swap: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+def _differences(
+    one: Counts, other: Counts, swap: np.ndarray, metric: str
+) -> tuple[np.ndarray, np.ndarray] | None:
     """A metric of both models after each swap; None where the corpus does not have it."""
     form, name = FORMS[metric]
     if not one.classes.get(form):

@@ -1,7 +1,7 @@
 """Ranks of models with their uncertainty, and groups of models that cannot be told apart.
 
-All models are scored on the same drawn speakers. Replicates are spread by t / 1.96 and n / (n - 1), as the intervals are, since
-the plain bootstrap is too sure of ranks with few speakers.
+All models are scored on the same drawn speakers. Replicates are spread by t / 1.96 and n / (n - 1),
+as the intervals are, since the plain bootstrap is too sure of ranks with few speakers.
 """
 
 from collections.abc import Mapping
@@ -34,10 +34,12 @@ class RankInterval:
 
 
 def ranks(models: Mapping[str, Estimate]) -> list[RankInterval]:
-    """Best first. Statistics of the same metric, settings and draws (intervals.headline, or means of several of them).
+    """Best first. Statistics of the same metric, settings and draws (intervals.headline, or means
+    of several of them).
 
-    Groups: the best model opens the first; the next in order joins while its difference from the group's first one is
-    not significant at 0.05 after Holm's correction over all pairs; the first that is opens the next group.
+    Groups: the best model opens the first; the next in order joins while its difference from the
+    group's first one is not significant at 0.05 after Holm's correction over all pairs; the first
+    that is opens the next group.
     """
     if not models:
         return []
@@ -45,8 +47,14 @@ def ranks(models: Mapping[str, Estimate]) -> list[RankInterval]:
     values = np.stack([_spread(models[name]) for name in order])
     placed = np.sort(values, axis=0).T
     columns = list(zip(placed, values.T, strict=True))
-    best = 1 + len(order) - np.stack([np.searchsorted(all_, own, side="right") for all_, own in columns], axis=1)
-    worst = len(order) - np.stack([np.searchsorted(all_, own, side="left") for all_, own in columns], axis=1)
+    best = (
+        1
+        + len(order)
+        - np.stack([np.searchsorted(all_, own, side="right") for all_, own in columns], axis=1)
+    )
+    worst = len(order) - np.stack(
+        [np.searchsorted(all_, own, side="left") for all_, own in columns], axis=1
+    )
     apart = separable(models)
     found: list[RankInterval] = []
     first, group = order[0], 1
@@ -67,17 +75,21 @@ def separable(models: Mapping[str, Estimate]) -> dict[frozenset[str], float]:
     pairs = [(one, other) for place, one in enumerate(names) for other in names[:place]]
     matrix = _p_values(list(models.values()))
     if matrix is None:
-        p_values = [combined(np.subtract, models[one], models[other]).p_value() for one, other in pairs]
+        p_values = [
+            combined(np.subtract, models[one], models[other]).p_value() for one, other in pairs
+        ]
     else:
-        p_values = matrix[np.tril_indices(len(names), -1)].tolist()  # row by row: the order of the pairs
+        # row by row: the order of the pairs
+        p_values = matrix[np.tril_indices(len(names), -1)].tolist()
     return {frozenset(pair): p for pair, p in zip(pairs, holm(p_values), strict=True)}
 
 
 def _p_values(models: list[Estimate]) -> np.ndarray | None:
-    """`combined(np.subtract, one, other).p_value()` of all pairs at once, shape (n, n): a thousand models in seconds.
+    """`combined(np.subtract, one, other).p_value()` of all pairs at once, shape (n, n): a thousand
+    models in seconds.
 
-    A difference's sum of squares is G_ii + G_jj - 2 G_ij of the centred values' products G. None where statistics are not over
-    the same strata, or have values that are not defined.
+    A difference's sum of squares is G_ii + G_jj - 2 G_ij of the centred values' products G. None
+    where statistics are not over the same strata, or have values that are not defined.
     """
     strata = list(models[0].without) if models else []
     if not models or any(list(one.without) != strata or one.carriers is not None for one in models):
@@ -88,7 +100,9 @@ def _p_values(models: list[Estimate]) -> np.ndarray | None:
         return None
     variance = _squares(replicates) / (replicates.shape[1] - 1)
     sizes = np.array([stratum.n for stratum in strata], float)
-    parts = np.stack([(n - 1) / n * _squares(values) for n, values in zip(sizes, without, strict=True)])
+    parts = np.stack(
+        [(n - 1) / n * _squares(values) for n, values in zip(sizes, without, strict=True)]
+    )
     total = parts.sum(axis=0)
     shares = np.where(total > 0, parts / np.where(total > 0, total, 1), 1 / len(strata))
     many = sizes > 1
@@ -103,7 +117,8 @@ def _p_values(models: list[Estimate]) -> np.ndarray | None:
 
 
 def _squares(values: np.ndarray) -> np.ndarray:
-    """Sums of squared deviations of the differences of all rows, (n, m) -> (n, n); what rounding leaves of equal rows is 0."""
+    """Sums of squared deviations of the differences of all rows, (n, m) -> (n, n); what rounding
+    leaves of equal rows is 0."""
     centred = values - values.mean(axis=1, keepdims=True)
     products = centred @ centred.T
     own = np.diag(products)
@@ -115,4 +130,6 @@ def _spread(one: Estimate) -> np.ndarray:
     """Replicates around the estimate, as wide as the interval; nan counts as no change."""
     deviations = np.nan_to_num(one.replicates - one.estimate)
     width = deviations.std(ddof=1)
-    return one.estimate + deviations * (one.standard_error / width * one.quantile / NORMAL if width else 0)
+    return one.estimate + deviations * (
+        one.standard_error / width * one.quantile / NORMAL if width else 0
+    )

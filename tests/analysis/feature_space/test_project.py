@@ -1,4 +1,5 @@
-"""`bimotion project` and `bimotion coverage` on synthetic clips: files, numbers, refusals, the page in a browser."""
+"""`bimotion project` and `bimotion coverage` on synthetic clips: files, numbers, refusals, the page
+in a browser."""
 
 import dataclasses
 import importlib.util
@@ -24,11 +25,19 @@ from bimotion.models.training import FinetuneOptions
 from bimotion.protocol.labels import EMOTIONS, SCHEMAS
 from tests.support import browser, tiny_models
 
-if importlib.util.find_spec("umap") is None:  # not imported: every worker would wait for it at its start
-    pytest.skip("the extra `figures` is not installed: pip install 'bimotion[figures]'", allow_module_level=True)
+# not imported: every worker would wait for it at its start
+if importlib.util.find_spec("umap") is None:
+    pytest.skip(
+        "the extra `figures` is not installed: pip install 'bimotion[figures]'",
+        allow_module_level=True,
+    )
 
 
-SETS = {"train": ["yue_adu", "yue_adu+zho_adu", "zho_adu"], "test": "yue_adu", "corpora": ["esd", "yuemotion"]}
+SETS = {
+    "train": ["yue_adu", "yue_adu+zho_adu", "zho_adu"],
+    "test": "yue_adu",
+    "corpora": ["esd", "yuemotion"],
+}
 
 
 def few(n, corpora=None):
@@ -79,7 +88,10 @@ def test_every_clip_of_the_sets_is_on_the_map(made):
         assert train["covered"].isna().all()
         for label in view.classes:
             assert view.of(name, label).n_test == (test["class"] == label).sum()
-    tests = [clips.loc[(clips["panel"] == name) & (clips["part"] == "test"), "id"].tolist() for name in view.panels]
+    tests = [
+        clips.loc[(clips["panel"] == name) & (clips["part"] == "test"), "id"].tolist()
+        for name in view.panels
+    ]
     assert tests[0] == tests[1] == tests[2]
     assert np.isfinite(clips[["x", "y"]]).all(axis=None)
     assert view.synthetic
@@ -89,7 +101,9 @@ def test_every_clip_of_the_sets_is_on_the_map(made):
 def test_training_in_the_cell_covers_it_better_than_another_language(made):
     view, _ = made
     near, both, far = (view.of(name) for name in view.panels)
-    assert near.n_drawn == both.n_drawn == far.n_drawn == min(near.n_train, far.n_train, near.n_test)
+    assert (
+        near.n_drawn == both.n_drawn == far.n_drawn == min(near.n_train, far.n_train, near.n_test)
+    )
     assert near.drawn_coverage > both.drawn_coverage > far.drawn_coverage
     assert near.drawn_expected == expected(near.n_drawn, near.n_test)
 
@@ -105,12 +119,16 @@ def test_two_runs_give_the_same_bytes(made, small, tmp_path):
 
 
 def test_classes_can_be_chosen_and_what_is_not_shown_is_counted(small, tmp_path):
-    view = projected(small, tmp_path, schema="emotion", classes=["neutral", "happiness"], train=["yue_adu"])
+    view = projected(
+        small, tmp_path, schema="emotion", classes=["neutral", "happiness"], train=["yue_adu"]
+    )
     assert view.classes == ["happiness", "neutral"]
     shown, out = view.of("yue_adu"), view.left_out
     everything = projected(small, tmp_path, schema="emotion", train=["yue_adu"]).of("yue_adu")
     assert shown.n_test + out["test: none of the classes shown"] == everything.n_test
-    assert shown.n_train + out["training set yue_adu: none of the classes shown"] == everything.n_train
+    assert (
+        shown.n_train + out["training set yue_adu: none of the classes shown"] == everything.n_train
+    )
 
 
 def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
@@ -118,16 +136,29 @@ def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
     probe = projected(small, tmp_path, str(model), train=["yue_adu"])
     assert probe.model.options["head"] == "layers"
     options = FinetuneOptions(epochs=1)
-    asked = {"protocol": "distance", "cells": ["yue_adu"], "only": SETS["corpora"], "schema": "valence"}
+    asked = {
+        "protocol": "distance",
+        "cells": ["yue_adu"],
+        "only": SETS["corpora"],
+        "schema": "valence",
+    }
     result = run.evaluate(
-        str(model), track="finetune", data_dir=small, output=tmp_path, finetune=options, allow_missing=True, **asked
+        str(model),
+        track="finetune",
+        data_dir=small,
+        output=tmp_path,
+        finetune=options,
+        allow_missing=True,
+        **asked,
     )
     kept = TrackOptions.recorded("finetune", result.model)
     assert kept.finetune == options
     train = ["yue_adu", "yue_adu+zho_adu"]
     view = projected(small, tmp_path, str(model), train=train, track="finetune", options=kept)
     assert not (view.folder(tmp_path) / "checkpoints").exists()  # those of the run were used
-    alone = projected(small, tmp_path / "alone", str(model), train=train, track="finetune", options=kept)
+    alone = projected(
+        small, tmp_path / "alone", str(model), train=train, track="finetune", options=kept
+    )
     assert (alone.folder(tmp_path / "alone") / "checkpoints").is_dir()
     assert alone.coverage[0] == view.coverage[0]
     found = gains.gains(result.folder(tmp_path), str(model), data_dir=small)
@@ -150,7 +181,11 @@ def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
         ({"test": "fra_adu"}, UnknownName, "unknown group 'fra_adu'"),
         ({"corpora": ["esdd"]}, UnknownName, "unknown corpus 'esdd'"),
         ({"classes": ["joy"]}, UnknownName, "unknown class 'joy'"),
-        ({"schema": "emotion", "classes": ["surprise"]}, SettingError, "class surprise: expected test clips of it"),
+        (
+            {"schema": "emotion", "classes": ["surprise"]},
+            SettingError,
+            "class surprise: expected test clips of it",
+        ),
         ({"model": "bimotion/random"}, SettingError, "expected a model with features"),
         ({"k": 0}, SettingError, "k: expected a whole number from 1"),
     ],
@@ -168,36 +203,53 @@ def test_a_map_is_the_same_twice_and_keeps_groups_apart():
     assert np.array_equal(points, umap.project(features, seed=3))
     assert not np.array_equal(points, umap.project(features, seed=4))
     apart = np.linalg.norm(points[:30].mean(axis=0) - points[30:].mean(axis=0))
-    assert apart > 2 * max(np.linalg.norm(some - some.mean(axis=0), axis=1).mean() for some in (points[:30], points[30:]))
+    assert apart > 2 * max(
+        np.linalg.norm(some - some.mean(axis=0), axis=1).mean()
+        for some in (points[:30], points[30:])
+    )
     with pytest.raises(SettingError, match="at least 10 clips to draw a map of, found 9"):
         umap.project(features[:9])
 
 
 def test_every_class_has_a_colour_of_its_own_in_its_schema():
-    assert set(COLOURS) == set(EMOTIONS) == {name for schema in SCHEMAS.values() for name in schema.classes}
+    assert (
+        set(COLOURS)
+        == set(EMOTIONS)
+        == {name for schema in SCHEMAS.values() for name in schema.classes}
+    )
     alone = [COLOURS[name] for name in EMOTIONS if name not in ("positive", "negative")]
     assert len(set(alone)) == len(alone)
 
 
 def test_gains_are_score_less_baseline_and_facts_beside_them(small, tmp_path):
-    result = run.evaluate("bimotion/prosody", data_dir=small, output=tmp_path, schema="valence", allow_missing=True)
+    result = run.evaluate(
+        "bimotion/prosody", data_dir=small, output=tmp_path, schema="valence", allow_missing=True
+    )
     folder = result.folder(tmp_path)
     found = gains.gains(folder, data_dir=small)
     assert json.loads((folder / gains.GAINS_FILE).read_text())["key"] == result.key
     assert len(found.rows) == 36
     for row in found.rows:
-        assert row.value == result.headline(row.transfer, row.method, row.test, train=tuple(row.train))
+        assert row.value == result.headline(
+            row.transfer, row.method, row.test, train=tuple(row.train)
+        )
         if row.method != "distance":
             base = result.headline("in-group", "inference", row.test)
             assert row.gain == pytest.approx(row.value - base)
-            assert row.facts["phonology"] == (4 / 25 if row.transfer in ("cross-lingual", "cross-all") else None)
+            assert row.facts["phonology"] == (
+                4 / 25 if row.transfer in ("cross-lingual", "cross-all") else None
+            )
     by_set = {(tuple(row.train), row.test): row for row in found.rows if row.method == "distance"}
     of_esd_alone = by_set[("yue_adu", "eng_adu"), "eng_adu"]
-    assert of_esd_alone.gain is None  # the baseline of eng_adu was trained and tested on four corpora
-    assert by_set[("yue_adu", "zho_adu"), "zho_adu"].gain is not None  # ESD is all there is of zho_adu
+    # the baseline of eng_adu was trained and tested on four corpora
+    assert of_esd_alone.gain is None
+    # ESD is all there is of zho_adu
+    assert by_set[("yue_adu", "zho_adu"), "zho_adu"].gain is not None
     first = found.correlations[0]
     assert (first.fact, first.method) == ("coverage", "all")
-    assert first.correlation.n == sum(row.gain is not None and row.transfer != "in-group" for row in found.rows)
+    assert first.correlation.n == sum(
+        row.gain is not None and row.transfer != "in-group" for row in found.rows
+    )
     titles = [table.markdown() for table in gains.tables_of(found)]
     assert "a description of this run, no proof" in titles[1]
 
@@ -214,11 +266,20 @@ def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart
     }
     result = run.evaluate("bimotion/prosody", data_dir=root, output=tmp_path, **asked)
     found = gains.gains(result.folder(tmp_path), data_dir=root)
-    assert [row.train for row in found.rows] == [["eng_adu@iemocap"], ["eng_adu@crema_d"], ["eng_adu"], ["deu_adu"]]
+    assert [row.train for row in found.rows] == [
+        ["eng_adu@iemocap"],
+        ["eng_adu@crema_d"],
+        ["eng_adu"],
+        ["deu_adu"],
+    ]
     for row in found.rows:
-        assert row.value == result.headline(row.transfer, row.method, row.test, train=tuple(row.train))
+        assert row.value == result.headline(
+            row.transfer, row.method, row.test, train=tuple(row.train)
+        )
     fewest = min(row.coverage.n_train for row in found.rows)
-    assert {row.coverage.n_drawn for row in found.rows} == {min(fewest, found.rows[0].coverage.n_test)}
+    assert {row.coverage.n_drawn for row in found.rows} == {
+        min(fewest, found.rows[0].coverage.n_test)
+    }
     table = gains.tables_of(found)[0]
     assert table.title.startswith("bimotion/prosody + corpus-norm (transductive): gain")
     assert "target audio seen. Coverage: of the features before adaptation." in table.notes[0]
@@ -226,7 +287,12 @@ def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart
 
 def test_gains_refuse_other_clips_and_other_models(small, tmp_path):
     result = run.evaluate(
-        "bimotion/prosody", data_dir=small, output=tmp_path, protocol="in-group", cells=["zho_eld"], allow_missing=True
+        "bimotion/prosody",
+        data_dir=small,
+        output=tmp_path,
+        protocol="in-group",
+        cells=["zho_eld"],
+        allow_missing=True,
     )
     other = tmp_path / "other"
     layouts.lay(other, [clip for clip in layouts.plan() if clip.corpus == "csed"][:40])
@@ -238,17 +304,33 @@ def test_gains_refuse_other_clips_and_other_models(small, tmp_path):
 
 def test_the_command_prints_numbers_and_paths(small, tmp_path):
     command = ["project", "-m", "bimotion/prosody", "--train", "yue,zho_adu", "--test", "yue_adu"]
-    command += ["--schema", "valence", "--only", "esd,yuemotion", "--corpora", small, "--allow-missing", "-o", tmp_path]
-    done = CliRunner().invoke(cli.app, list(map(str, command)))  # in this process, whose numba has compiled UMAP
+    command += [
+        "--schema",
+        "valence",
+        "--only",
+        "esd,yuemotion",
+        "--corpora",
+        small,
+        "--allow-missing",
+        "-o",
+        tmp_path,
+    ]
+    # in this process, whose numba has compiled UMAP
+    done = CliRunner().invoke(cli.app, list(map(str, command)))
     assert done.exit_code == 0, done.stderr
     assert "| zho_adu | all |" in done.stdout
     paths = [Path(line) for line in done.stdout.splitlines() if line.startswith(str(tmp_path))]
     assert [path.suffix for path in paths] == [".png", ".svg", ".html", ".parquet", ".json"]
     assert all(path.stat().st_size for path in paths)
     started = [sys.executable, "-m", "bimotion", *map(str, command)]
-    done = subprocess.run([*started, "--like", "x", "--head", "layers"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*started, "--like", "x", "--head", "layers"], capture_output=True, text=True
+    )
     assert done.returncode == 2
-    assert done.stderr == "bimotion: --like: expected without --track and --head, which it says itself\n"
+    assert (
+        done.stderr
+        == "bimotion: --like: expected without --track and --head, which it says itself\n"
+    )
 
 
 HOSTILE = "</script><script>hit()</script><img src=x onerror=hit()> $_{$ & "
@@ -256,7 +338,8 @@ HOSTILE = "</script><script>hit()</script><img src=x onerror=hit()> $_{$ & "
 
 @pytest.fixture(scope="module")
 def page(made, tmp_path_factory):
-    """projection.html in a browser, of a model and clips with hostile names; in the end nothing may have gone wrong in it."""
+    """projection.html in a browser, of a model and clips with hostile names; in the end nothing may
+    have gone wrong in it."""
     if browser.executable() is None:
         pytest.skip("no Chromium: apt-get install chromium")
     view, clips = record.load(made[1])
@@ -267,22 +350,37 @@ def page(made, tmp_path_factory):
     record.save(view, clips, folder)
     with browser.Browser(folder / "profile") as opened:
         opened.look(1200, 900)
-        opened.call("Page.addScriptToEvaluateOnNewDocument", source="window.hits = 0; window.hit = () => { hits += 1 }")
+        opened.call(
+            "Page.addScriptToEvaluateOnNewDocument",
+            source="window.hits = 0; window.hit = () => { hits += 1 }",
+        )
         opened.url = (folder / "projection.html").as_uri()
         opened.open(opened.url, "document.querySelector('#numbers tbody tr')")
         yield opened
-        asked = {event["params"]["request"]["url"] for event in opened.said("Network.requestWillBeSent")}
+        asked = {
+            event["params"]["request"]["url"] for event in opened.said("Network.requestWillBeSent")
+        }
         assert {url for url in asked if not url.startswith("data:")} <= {opened.url, "about:blank"}
-        assert opened.said("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded") == []
+        assert (
+            opened.said("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
+            == []
+        )
         assert opened.run("hits") == 0
 
 
 def test_panels_points_and_numbers_are_those_of_the_view(page, made):
     view, _ = made
-    assert page.run("[...document.querySelectorAll('#panels h2')].map(one => one.textContent)") == list(view.panels)
+    assert page.run(
+        "[...document.querySelectorAll('#panels h2')].map(one => one.textContent)"
+    ) == list(view.panels)
     assert page.run("document.querySelectorAll('.point').length") == 3 * view.of("yue_adu").n_test
-    hollow = page.run("[...document.querySelectorAll('#panels svg')].map(one => one.querySelectorAll('.alone').length)")
-    assert hollow == [round((1 - view.of(name).coverage) * view.of(name).n_test) for name in view.panels]
+    hollow = page.run(
+        "[...document.querySelectorAll('#panels svg')].map(one => "
+        "one.querySelectorAll('.alone').length)"
+    )
+    assert hollow == [
+        round((1 - view.of(name).coverage) * view.of(name).n_test) for name in view.panels
+    ]
     assert page.run("document.querySelectorAll('#numbers tbody tr').length") == len(view.coverage)
     assert HOSTILE in page.run("document.querySelector('h1').textContent")
 
@@ -305,16 +403,27 @@ def test_the_keyboard_steps_through_clips_and_the_legend_hides_a_class(page):
     page.key("Enter")
     name = page.run("document.activeElement.textContent")
     assert page.run("document.activeElement.getAttribute('aria-pressed')") == "false"
-    shown = f"[...document.querySelectorAll('.point')].filter(one => one.dataset.class === '{name}' && one.checkVisibility())"
+    shown = (
+        f"[...document.querySelectorAll('.point')].filter(one => one.dataset.class === '{name}' "
+        "&& one.checkVisibility())"
+    )
     assert page.run(f"{shown}.length") == 0
     page.run("document.querySelector('#panels svg').focus()")
     seen = []
     for _ in range(200):
-        page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight", windowsVirtualKeyCode=39)
+        page.call(
+            "Input.dispatchKeyEvent",
+            type="keyDown",
+            key="ArrowRight",
+            code="ArrowRight",
+            windowsVirtualKeyCode=39,
+        )
         if (clip := page.run("chosen")) in seen:
             break
         seen.append(clip)
-    visible = "document.querySelector('#panels svg').querySelectorAll('.point:not([hidden])').length"
+    visible = (
+        "document.querySelector('#panels svg').querySelectorAll('.point:not([hidden])').length"
+    )
     assert len(seen) == page.run(visible) > 0
     page.run("document.querySelector('#legend button').focus()")
     page.key("Enter")

@@ -55,7 +55,11 @@ def test_alignment_moves_and_turns_but_keeps_distances(seed):
 @pytest.mark.parametrize("module", ["umap", "matplotlib", "contourpy"])
 def test_a_missing_package_is_told(module, monkeypatch):
     for name in ("umap", "matplotlib", "contourpy"):
-        monkeypatch.setitem(__import__("sys").modules, name, None if name == module else __import__("math"))
-    monkeypatch.setattr(__import__("math"), "__spec__", __import__("types").SimpleNamespace(), raising=False)
+        monkeypatch.setitem(
+            __import__("sys").modules, name, None if name == module else __import__("math")
+        )
+    monkeypatch.setattr(
+        __import__("math"), "__spec__", __import__("types").SimpleNamespace(), raising=False
+    )
     with pytest.raises(MissingExtra, match=r"pip install 'bimotion\[figures\]'"):
         umap.require_extra()

@@ -1,4 +1,5 @@
-"""load_dataset: through the Hub library's own function, through ours, streaming, with and without decoding."""
+"""load_dataset: through the Hub library's own function, through ours, streaming, with and without
+decoding."""
 
 import inspect
 import os
@@ -36,7 +37,9 @@ def test_every_config_loads_alike_by_both_doors(synth_root, name, config):
 def test_rows_carry_every_field_typed(synth_root):
     rows = bimotion.load_dataset("bimotion", "eng_eld", data_dir=synth_root)["test"]
     assert set(FIELDS) <= set(rows.features)
-    assert {type(rows.features[name]).__name__ for name in ("cell", "language", "gender", "age_source")} == {"ClassLabel"}
+    assert {
+        type(rows.features[name]).__name__ for name in ("cell", "language", "gender", "age_source")
+    } == {"ClassLabel"}
     for row in rows:
         names = [EMOTIONS[place] for place in row["emotions"]]
         assert [EMOTIONS[place] for place, one in enumerate(row["labels"]) if one] == names
@@ -75,7 +78,10 @@ def test_streaming_gives_the_same_rows_in_shards(synth_root):
     loaded = bimotion.load_dataset("yuemotion", "yue", data_dir=synth_root)
     assert set(streamed) == set(loaded)
     for part in loaded:
-        as_stored = [rows.cast_column("audio", datasets.Audio(decode=False)) for rows in (streamed[part], loaded[part])]
+        as_stored = [
+            rows.cast_column("audio", datasets.Audio(decode=False))
+            for rows in (streamed[part], loaded[part])
+        ]
         assert list(as_stored[0]) == list(as_stored[1])
         assert 1 < streamed[part].num_shards <= builder.SHARDS
 
@@ -91,7 +97,9 @@ def test_shards_hold_every_row_once_and_in_order(n_rows):
 def test_workers_of_a_loader_share_the_shards(synth_root):
     from torch.utils.data import DataLoader
 
-    rows = bimotion.load_dataset("yuemotion", "yue_eld", data_dir=synth_root, split="test", streaming=True)
+    rows = bimotion.load_dataset(
+        "yuemotion", "yue_eld", data_dir=synth_root, split="test", streaming=True
+    )
     loader = DataLoader(rows.select_columns(["id", "label"]), batch_size=None, num_workers=2)
     given = [row["id"] for row in loader]
     ids = [row["id"] for row in rows]
@@ -105,31 +113,47 @@ LOADERS = {"datasets": datasets.load_dataset, "bimotion": bimotion.load_dataset}
 @pytest.mark.parametrize("door", LOADERS)
 @pytest.mark.parametrize(
     "option",
-    [{"data_files": "a.csv"}, {"data_files": {"train": ["a.csv"]}}, {"revision": "main"}, {"features": datasets.Features()}],
+    [
+        {"data_files": "a.csv"},
+        {"data_files": {"train": ["a.csv"]}},
+        {"revision": "main"},
+        {"features": datasets.Features()},
+    ],
     ids=lambda option: " ".join(f"{name} {type(value).__name__}" for name, value in option.items()),
 )
 def test_options_that_would_change_nothing_are_refused(synth_root, door, option):
     (name,) = option
-    with pytest.raises(SettingError, match=rf"^load_dataset\('bimotion', \.\.\.\) takes no {name}, found .*: [^\n]*$"):
+    with pytest.raises(
+        SettingError,
+        match=rf"^load_dataset\('bimotion', \.\.\.\) takes no {name}, found .*: [^\n]*$",
+    ):
         LOADERS[door]("bimotion", "eng_eld", data_dir=str(synth_root), **option)
 
 
 @pytest.mark.parametrize("door", LOADERS)
 def test_an_option_that_nobody_knows_is_refused(synth_root, door):
-    with pytest.raises(UnknownName, match=r"unknown option of load_dataset.*'split_rul': expected one of .*split_rule"):
+    with pytest.raises(
+        UnknownName,
+        match=r"unknown option of load_dataset.*'split_rul': expected one of .*split_rule",
+    ):
         LOADERS[door]("bimotion", "eng_eld", data_dir=str(synth_root), split_rul="disjoint")
 
 
 def test_a_revision_of_other_datasets_is_not_our_business(tmp_path):
     (tmp_path / "a.csv").write_text("x\n1\n")
-    rows = datasets.load_dataset("csv", data_files=str(tmp_path / "a.csv"), split="train", revision="main")
+    rows = datasets.load_dataset(
+        "csv", data_files=str(tmp_path / "a.csv"), split="train", revision="main"
+    )
     assert rows["x"][:] == [1]
 
 
-BROKEN_TORCHCODEC = {  # where a torchcodec without FFmpeg's libraries, or beside another torch, finds that out
-    "at import": "raise RuntimeError('Could not load libtorchcodec. Likely causes:' + '\\nno libavutil.so' * 100)",
+# where a torchcodec without FFmpeg's libraries, or beside another torch, finds that out
+BROKEN_TORCHCODEC = {
+    "at import": "raise RuntimeError('Could not load libtorchcodec. Likely causes:' + '\\nno "
+    "libavutil.so' * 100)",
     "by its own kind of error": "class Fault(Exception): pass\nraise Fault('')",
-    "at the first clip": "class AudioDecoder:\n    def __init__(self, *a, **k): raise OSError('no libavutil.so' * 3)",
+    "at the first clip": "class AudioDecoder:\n    def __init__(self, *a, **k): raise "
+    "OSError('no libavutil.so' * 3)",
     "at the first sample": "class AudioDecoder:\n    def __init__(self, *a, **k): pass\n"
     "    def get_all_samples(self): raise RuntimeError('no\\n' * 100)",
 }
@@ -155,7 +179,9 @@ def test_a_torchcodec_that_cannot_decode_is_left_alone(synth_root, tmp_path, bro
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == ["True", "True"]
-    assert [line for line in run.stderr.splitlines() if "torchcodec" in line] == run.stderr.splitlines()
+    assert [
+        line for line in run.stderr.splitlines() if "torchcodec" in line
+    ] == run.stderr.splitlines()
     assert run.stderr.count("torchcodec is installed but cannot decode") == 1
 
 
@@ -170,11 +196,15 @@ def test_the_root_comes_from_the_environment(synth_root, monkeypatch):
 
 
 def test_split_rules_and_corpora_are_options(synth_root):
-    disjoint = datasets.load_dataset("bimotion", "eng_adu", data_dir=str(synth_root), split_rule="disjoint", only=["crema_d"])
+    disjoint = datasets.load_dataset(
+        "bimotion", "eng_adu", data_dir=str(synth_root), split_rule="disjoint", only=["crema_d"]
+    )
     speakers = {part: set(disjoint[part]["speaker"]) for part in disjoint}
     assert not speakers["train"] & speakers["test"]
     assert not speakers["train"] & speakers["validation"]
-    assert {disjoint["train"].features["corpus"].int2str(place) for place in disjoint["train"]["corpus"]} == {"crema_d"}
+    assert {
+        disjoint["train"].features["corpus"].int2str(place) for place in disjoint["train"]["corpus"]
+    } == {"crema_d"}
     paper = bimotion.load_dataset("bimotion", "eng_adu", data_dir=synth_root, only=["crema_d"])
     assert set(paper["train"]["speaker"]) & set(paper["test"]["speaker"])
     assert set(disjoint["train"]["speaker_disjoint"]) == {True}
@@ -195,7 +225,9 @@ def test_incomplete_corpora_are_refused_unless_allowed(tmp_path, wav):
     wav(tmp_path / "TESS/OAF_angry/OAF_back_angry.wav")
     with pytest.raises(CorpusIncomplete, match=r"tess .*2799 missing: .*\(2799 in all\)"):
         bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, only=["tess"])
-    rows = bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path, only=["tess"], allow_missing=True)
+    rows = bimotion.load_dataset(
+        "bimotion", "eng_eld", data_dir=tmp_path, only=["tess"], allow_missing=True
+    )
     assert sum(map(len, rows.values())) == 1
     with pytest.raises(CorpusIncomplete, match="crema_d: not found"):
         bimotion.load_dataset("bimotion", "eng_eld", data_dir=tmp_path)
@@ -212,7 +244,10 @@ def test_unknown_names_are_told_with_the_known_ones(synth_root):
 
 
 def test_a_second_call_on_the_full_corpora_is_quick(true_tree):
-    assert sum(map(len, bimotion.load_dataset("bimotion", "all", data_dir=true_tree).values())) == 57256
+    assert (
+        sum(map(len, bimotion.load_dataset("bimotion", "all", data_dir=true_tree).values()))
+        == 57256
+    )
     started = time.process_time()
     manifest.build(true_tree)
     indexed_s, started = time.process_time() - started, time.process_time()
@@ -222,19 +257,26 @@ def test_a_second_call_on_the_full_corpora_is_quick(true_tree):
 
 
 def test_the_private_names_of_datasets_are_still_there():
-    """When this fails, `datasets` has moved its table of packaged modules: mend registration.register alone."""
+    """When this fails, `datasets` has moved its table of packaged modules: mend
+    registration.register alone."""
     import datasets.load as load
 
     assert isinstance(load._PACKAGED_DATASETS_MODULES, dict)
     assert set(register.BUILDERS) <= set(load._PACKAGED_DATASETS_MODULES)
     assert callable(load.PackagedDatasetModuleFactory)
     assert {"module_path", "hash", "builder_kwargs"} <= set(load.DatasetModule.__dataclass_fields__)
-    assert list(inspect.signature(load.dataset_module_factory).parameters)[:2] == ["path", "revision"]
+    assert list(inspect.signature(load.dataset_module_factory).parameters)[:2] == [
+        "path",
+        "revision",
+    ]
 
 
 @pytest.mark.parametrize("order", ["import bimotion, datasets", "import datasets, bimotion"])
 def test_registration_works_in_either_order_of_imports(order, synth_root, tmp_path):
-    code = f"{order}\nprint(len(datasets.load_dataset('yuemotion', 'yue', data_dir={str(synth_root)!r})['test']))"
+    code = (
+        f"{order}\nprint(len(datasets.load_dataset('yuemotion', 'yue', "
+        f"data_dir={str(synth_root)!r})['test']))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert int(run.stdout) > 0
@@ -250,7 +292,9 @@ def test_our_door_does_not_need_the_registration(synth_root, monkeypatch):
 
 def test_other_packaged_modules_still_work(tmp_path):
     (tmp_path / "a.csv").write_text("x\n1\n")
-    assert datasets.load_dataset("csv", data_files=str(tmp_path / "a.csv"), split="train")["x"][:] == [1]
+    assert datasets.load_dataset("csv", data_files=str(tmp_path / "a.csv"), split="train")["x"][
+        :
+    ] == [1]
 
 
 def test_cards_name_every_config_and_column():

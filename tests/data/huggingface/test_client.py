@@ -1,4 +1,5 @@
-"""Uploads and pull requests by the Hub's own client, against a server on this machine that fails when told to."""
+"""Uploads and pull requests by the Hub's own client, against a server on this machine that fails
+when told to."""
 
 import random
 
@@ -32,7 +33,9 @@ def hub(running):
 @pytest.fixture
 def client(running, hub):
     """Calls functions of bimotion.data.huggingface.client in the other process."""
-    return lambda function, *args, **options: running[1].call("bimotion.data.huggingface.client", function, *args, **options)
+    return lambda function, *args, **options: running[1].call(
+        "bimotion.data.huggingface.client", function, *args, **options
+    )
 
 
 @pytest.fixture
@@ -48,7 +51,11 @@ def folder(tmp_path):
 
 
 def content(folder) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_every_byte_arrives_and_a_second_call_sends_nothing(hub, client, folder):
@@ -72,7 +79,11 @@ def test_only_what_changed_is_sent_and_what_was_replaced_goes(hub, client, folde
     client("upload", folder, "org/name", private=False, replaces=["*/*-of-*.parquet"])
     assert len(hub.asked("PUT", "/storage/")) == 1
     changed = hub.repositories["org/name"].commits[-1]["paths"]
-    assert sorted(changed) == ["README.md", "a/test-00000-of-00001.parquet", "a/test-00000-of-00002.parquet"]
+    assert sorted(changed) == [
+        "README.md",
+        "a/test-00000-of-00001.parquet",
+        "a/test-00000-of-00002.parquet",
+    ]
     assert hub.files("org/name") == content(folder) | {"notes.txt": b"theirs"}
 
 
@@ -84,8 +95,12 @@ def test_a_cut_line_is_tried_again(hub, client, folder):
 
 
 def test_after_a_failure_in_the_middle_nothing_is_sent_twice(hub, client, folder):
-    hub.failures.append(Failure("PUT", "/storage/", after=4))  # a/test, and the three parts of a/train, pass
-    with pytest.raises(Refused, match=r"the connection to the Hub broke \(.*\); 2 of 5 files are on the Hub and will not"):
+    # a/test, and the three parts of a/train, pass
+    hub.failures.append(Failure("PUT", "/storage/", after=4))
+    with pytest.raises(
+        Refused,
+        match=r"the connection to the Hub broke \(.*\); 2 of 5 files are on the Hub and will not",
+    ):
         client("upload", folder, "org/name", private=False)
     arrived = [path for path in hub.asked("PUT", "/storage/") if "CUT" not in path]
     assert len(arrived) == 4
@@ -119,7 +134,9 @@ def test_a_killed_process_is_taken_up_again(hub, client, folder, tmp_path):
 
 def test_a_commit_that_fails_leaves_all_files_there(hub, client, folder):
     hub.failures.append(Failure("POST", "/commit/", status=503, times=1))
-    with pytest.raises(Refused, match=r"the Hub answers 503 \(no\): try again later; 4 of 5 files are on the Hub"):
+    with pytest.raises(
+        Refused, match=r"the Hub answers 503 \(no\): try again later; 4 of 5 files are on the Hub"
+    ):
         client("upload", folder, "org/name", private=False)
     hub.requests.clear()
     client("upload", folder, "org/name", private=False)
@@ -132,7 +149,9 @@ def test_privacy_is_asked_for_and_never_assumed(hub, client, folder):
     assert hub.repositories["org/secret"].private
     hub.repositories["org/open"] = Repository(private=False)
     hub.requests.clear()
-    with pytest.raises(Refused, match="expected org/open to be private, found it public; nothing was sent"):
+    with pytest.raises(
+        Refused, match="expected org/open to be private, found it public; nothing was sent"
+    ):
         client("upload", folder, "org/open", private=True)
     assert hub.asked("PUT", "") == hub.asked("POST", "") == []
 
@@ -149,7 +168,11 @@ def test_a_repository_that_another_made_meanwhile_is_used(hub, client, folder):
     ("token", "message"),
     [
         (None, "expected to be logged in to the Hub, found no token: run `hf auth login`"),
-        ("hf_stolen", "the Hub does not know this token: HF_TOKEN holds it: unset it, or run `hf auth login --force`"),
+        (
+            "hf_stolen",
+            "the Hub does not know this token: HF_TOKEN holds it: unset it, or run `hf auth "
+            "login --force`",
+        ),
     ],
 )
 def test_without_a_good_token_nothing_begins(hub, client, folder, function, token, message):
@@ -170,12 +193,21 @@ def test_without_a_good_token_nothing_begins(hub, client, folder, function, toke
 
 
 def test_refusals_say_what_to_do(hub, client, folder):
-    with pytest.raises(Refused, match=r"no permission to write to org/name \(You don't have the rights .*hf auth login"):
+    with pytest.raises(
+        Refused,
+        match=r"no permission to write to org/name \(You don't have the rights .*hf auth login",
+    ):
         client("upload", folder, "org/name", private=False, token="hf_guest")
     hub.repositories["org/name"] = Repository(private=False)
-    with pytest.raises(Refused, match=r"no permission to write to org/name \(Forbidden: you must have write access\)"):
+    with pytest.raises(
+        Refused,
+        match=r"no permission to write to org/name \(Forbidden: you must have write access\)",
+    ):
         client("upload", folder, "org/name", private=False, token="hf_guest")
-    with pytest.raises(Refused, match=r"no dataset repository org/absent on the Hub, or one that this account may not see"):
+    with pytest.raises(
+        Refused,
+        match=r"no dataset repository org/absent on the Hub, or one that this account may not see",
+    ):
         client("pull_request", folder, "org/absent", "entry", "title")
     for wrong in ("name", "a/b/c", "org/", "org name/x"):
         with pytest.raises(Refused, match="expected a dataset repository as org/name"):
@@ -186,26 +218,34 @@ def test_refusals_say_what_to_do(hub, client, folder):
 
 def test_a_bad_card_is_found_before_anything_is_sent(hub, client, folder):
     (folder / "README.md").write_text("---\nlicense: mine\n---\n")
-    with pytest.raises(Refused, match=r'status 400 \("license" must be one of\); nothing was published'):
+    with pytest.raises(
+        Refused, match=r'status 400 \("license" must be one of\); nothing was published'
+    ):
         client("upload", folder, "org/name", private=False)
     assert hub.asked("PUT", "") == hub.asked("POST", "/preupload/") == []
 
 
 def test_no_token_is_told_even_where_the_server_repeats_it(hub, client, folder):
     hub.repositories["org/name"] = Repository(private=False)
-    hub.failures.append(Failure("POST", "/preupload/", status=403, message="token hf_writer may only read"))
+    hub.failures.append(
+        Failure("POST", "/preupload/", status=403, message="token hf_writer may only read")
+    )
     with pytest.raises(Refused, match=r"\(token \*\*\* may only read\)"):
         client("upload", folder, "org/name", private=False)
 
 
 def test_nothing_listens_and_offline(hub, folder, tmp_path):
     away = hub_server.Client(hub, tmp_path / "hf", HF_ENDPOINT="http://127.0.0.1:9")
-    with pytest.raises(Refused, match=r"the connection to the Hub broke \(ConnectError\); nothing was published"):
+    with pytest.raises(
+        Refused, match=r"the connection to the Hub broke \(ConnectError\); nothing was published"
+    ):
         away.call("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
     away.close()
     offline = hub_server.Client(hub, tmp_path / "hf", HF_HUB_OFFLINE="1")
     with pytest.raises(Refused, match="HF_HUB_OFFLINE set: unset it"):
-        offline.call("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
+        offline.call(
+            "bimotion.data.huggingface.client", "upload", folder, "org/name", private=False
+        )
     offline.close()
     assert hub.requests == []
 
@@ -224,10 +264,19 @@ def test_failures_of_xet_are_told_in_the_same_way(hub, folder, tmp_path):
 def test_a_pull_request_leaves_main_alone(hub, client, folder):
     hub.repositories["org/board"] = Repository(private=False)
     before = dict(hub.repositories["org/board"].revisions["main"])
-    address = client("pull_request", folder, "org/board", "submissions/bob__tiny/0123", "bob/tiny: run 0123", token="hf_guest")
+    address = client(
+        "pull_request",
+        folder,
+        "org/board",
+        "submissions/bob__tiny/0123",
+        "bob/tiny: run 0123",
+        token="hf_guest",
+    )
     assert address == f"{hub.url}/datasets/org/board/discussions/1"
     proposed = hub.files("org/board", "refs/pr/1")
-    assert proposed == {f"submissions/bob__tiny/0123/{path}": data for path, data in content(folder).items()}
+    assert proposed == {
+        f"submissions/bob__tiny/0123/{path}": data for path, data in content(folder).items()
+    }
     assert hub.repositories["org/board"].revisions["main"] == before
     assert hub.asked("POST", "/commit/") == ["/api/datasets/org/board/commit/main"]
     assert hub.repositories["org/board"].proposals[0]["title"] == "bob/tiny: run 0123"
@@ -245,7 +294,9 @@ def test_the_same_submission_again_updates_its_pull_request(hub, client, folder)
     assert hub.files("org/board", "refs/pr/1")["submissions/x/README.md"] == b"# Better\n"
     assert hub.files("org/board") == {}
     another = client(*propose, token="hf_writer")
-    assert another == first.replace("discussions/1", "discussions/2"), "another account's pull request is not ours"
+    assert another == first.replace("discussions/1", "discussions/2"), (
+        "another account's pull request is not ours"
+    )
 
 
 def test_what_is_merged_is_not_submitted_again(hub, client, folder):
@@ -262,9 +313,14 @@ def test_a_pull_request_stays_in_its_place(hub, client, folder, tmp_path):
             client("pull_request", folder, "org/board", path, "title")
     (tmp_path / "private").write_text("mine")
     (folder / "link").symlink_to(tmp_path / "private")
-    for function, rest in {"pull_request": ("org/board", "x", "title"), "upload": ("org/board",)}.items():
+    for function, rest in {
+        "pull_request": ("org/board", "x", "title"),
+        "upload": ("org/board",),
+    }.items():
         options = {"private": False} if function == "upload" else {}
-        with pytest.raises(Refused, match=r"SettingError: expected plain files in .*, found a link"):
+        with pytest.raises(
+            Refused, match=r"SettingError: expected plain files in .*, found a link"
+        ):
             client(function, folder, *rest, **options)
     (tmp_path / "empty").mkdir()
     with pytest.raises(Refused, match=r"SettingError: expected files in .*empty, found none"):

@@ -15,7 +15,8 @@ import sys, json
 from datasets import Audio, load_dataset
 folder, config, has_audio = sys.argv[1], sys.argv[2], sys.argv[3] == "True"
 loaded = load_dataset(folder, config)
-report = {"features": sorted(loaded["test"].features), "ids": {part: rows["id"][:] for part, rows in loaded.items()}}
+ids = {part: rows["id"][:] for part, rows in loaded.items()}
+report = {"features": sorted(loaded["test"].features), "ids": ids}
 report["names"] = loaded["test"].features["emotions"].feature.names
 if has_audio:
     report["rate"] = loaded["test"].features["audio"].sampling_rate
@@ -54,7 +55,11 @@ def test_exported_sound_is_the_clip_at_16_khz(synth_root, tmp_path, wav):
     import pyarrow.parquet as pq
 
     export.export(tmp_path / "copy", ["yue_eld"], data_dir=synth_root)
-    row = pq.read_table(next((tmp_path / "copy/yue_eld").glob("test-*.parquet"))).slice(0, 1).to_pylist()[0]
+    row = (
+        pq.read_table(next((tmp_path / "copy/yue_eld").glob("test-*.parquet")))
+        .slice(0, 1)
+        .to_pylist()[0]
+    )
     waveform = audio.decode(row["audio"]["bytes"])
     original = audio.decode(synth_root / "YueMotion" / row["path"])
     assert waveform.shape == original.shape
@@ -71,7 +76,9 @@ def test_metadata_only_has_no_sound(synth_root, tmp_path):
 def test_licences_are_walls(tmp_path, wav):
     wav(tmp_path / "corpora/TESS/OAF_angry/OAF_back_angry.wav")
     options = {"data_dir": tmp_path / "corpora", "corpora": ["tess"], "allow_missing": True}
-    with pytest.raises(LicenceError, match=r"tess \(CC-BY-NC-ND-4.0: labels only, no converted sound\)"):
+    with pytest.raises(
+        LicenceError, match=r"tess \(CC-BY-NC-ND-4.0: labels only, no converted sound\)"
+    ):
         export.export(tmp_path / "copy", ["eng_eld"], **options)
     assert not (tmp_path / "copy").exists()
     assert export.export(tmp_path / "labels", ["eng_eld"], metadata_only=True, **options)
@@ -80,7 +87,9 @@ def test_licences_are_walls(tmp_path, wav):
 
     wav(tmp_path / "corpora/esd/0011/Angry/0011_000351.wav")
     with pytest.raises(LicenceError, match=r"esd .*neither sound nor labels"):
-        export.export(tmp_path / "copy", ["eng_adu"], metadata_only=True, **(options | {"corpora": ["esd"]}))
+        export.export(
+            tmp_path / "copy", ["eng_adu"], metadata_only=True, **(options | {"corpora": ["esd"]})
+        )
 
 
 def test_bad_requests_leave_nothing_behind(synth_root, tmp_path):

@@ -1,6 +1,8 @@
-"""Killed at any moment, what writes a folder leaves the whole of it or nothing; the next run removes what is left over.
+"""Killed at any moment, what writes a folder leaves the whole of it or nothing; the next run
+removes what is left over.
 
-Each run is a process of its own that SIGKILL ends, after the n-th return of the code that writes or of a call to the system.
+Each run is a process of its own that SIGKILL ends, after the n-th return of the code that writes or
+of a call to the system.
 """
 
 import fcntl
@@ -24,22 +26,28 @@ import importlib, json, os, signal, sys
 module, name, args, options = json.loads(sys.argv[1])
 watched = json.loads(sys.argv[2])
 call = getattr(importlib.import_module(module), name)
-OURS = tuple(os.path.join("bimotion", f"{name}.py") for name in ("export", "files", "publishing"))
+OURS = tuple(
+    os.path.join(*name) for name in
+    (("huggingface", "export.py"), ("io", "files.py"), ("huggingface", "publish.py"))
+)
 SYSTEM = {os.rename, os.replace, os.mkdir, os.unlink, os.remove, os.rmdir, os.open, open}
 
 
 def run(last):
-    # The moments of a call: their number, and those right after a rename. Killed after moment `last`.
+    # The moments of a call: their number, and those right after a rename.
+    # Killed after moment `last`.
     moments, renames = 0, []
 
-    def is_ours(frame):  # called by the code that writes, without any other of bimotion's in between
-        while frame is not None and "bimotion" not in frame.f_code.co_filename.split(os.sep)[-3:-1]:
+    def is_ours(frame):  # called by the code that writes, and by no other of bimotion's
+        while frame is not None and "bimotion" not in frame.f_code.co_filename.split(os.sep)[-4:-1]:
             frame = frame.f_back
         return frame is not None and frame.f_code.co_filename.endswith(OURS)
 
     def count(frame, event, arg):
         nonlocal moments
-        mine = frame.f_code.co_filename.endswith(OURS) if event == "return" else event == "c_return" and arg in SYSTEM
+        mine = event == "c_return" and arg in SYSTEM
+        if event == "return":
+            mine = frame.f_code.co_filename.endswith(OURS)
         if mine and is_ours(frame):
             moments += 1
             if arg in (os.rename, os.replace):
@@ -95,10 +103,17 @@ class Killed:
     """A call in processes that are killed, and what stands in `watched` after each."""
 
     def __init__(self, watched: Path, module: str, name: str, *args, environment=None, **options):
-        command = [sys.executable, "-c", KILLED, json.dumps([module, name, args, options], default=str)]
+        command = [
+            sys.executable,
+            "-c",
+            KILLED,
+            json.dumps([module, name, args, options], default=str),
+        ]
         command.append(json.dumps([str(watched)]))
         env = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
-        self.process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def __enter__(self):
         return self
@@ -109,7 +124,8 @@ class Killed:
         self.process.stdout.close()
 
     def run(self, last: int = 0) -> tuple[list | None, int, dict[str, int]]:
-        """Moments of the call (None: killed), its exit status, files by then. `last`: killed after it; 0: not killed."""
+        """Moments of the call (None: killed), its exit status, files by then. `last`: killed after
+        it; 0: not killed."""
         self.process.stdin.write(f"{last}\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
@@ -122,10 +138,20 @@ def some_moments(n: int, renames: list[int]) -> list[int]:
 
 def test_a_killed_export_leaves_the_whole_or_nothing(synth_root, tmp_path):
     options = {"data_dir": synth_root, "metadata_only": True}
-    expected = {path.relative_to(tmp_path / "whole") for path in export.export(tmp_path / "whole", ["yue"], **options)}
+    expected = {
+        path.relative_to(tmp_path / "whole")
+        for path in export.export(tmp_path / "whole", ["yue"], **options)
+    }
     watched, outcomes = tmp_path / "exports", set()
     watched.mkdir()
-    with Killed(watched, "bimotion.data.huggingface.export", "export", str(watched / "copy"), ["yue"], **options) as killed:
+    with Killed(
+        watched,
+        "bimotion.data.huggingface.export",
+        "export",
+        str(watched / "copy"),
+        ["yue"],
+        **options,
+    ) as killed:
         (n, renames), status, made = killed.run()
         assert (status, set(map(Path, made))) == (0, {"copy" / path for path in expected})
         moments = some_moments(n, renames)
@@ -133,13 +159,21 @@ def test_a_killed_export_leaves_the_whole_or_nothing(synth_root, tmp_path):
             files.remove_folder(watched / "copy")
             said, status, left = killed.run(moment)
             assert (said, status) == (None, -9)
-            assert {path for path in left if not path.startswith(".")} in (set(), set(made)), f"half an export at {moment}"
+            assert {path for path in left if not path.startswith(".")} in (set(), set(made)), (
+                f"half an export at {moment}"
+            )
             _, status, again = killed.run()
-            assert status == 0, f"after a kill at moment {moment} of {n} the same export was refused"
+            assert status == 0, (
+                f"after a kill at moment {moment} of {n} the same export was refused"
+            )
             assert set(again) == set(made), f"left over from a kill at moment {moment} of {n}"
-            is_kept = {path: again[path] for path in made} == {path: left.get(path) for path in made}
+            is_kept = {path: again[path] for path in made} == {
+                path: left.get(path) for path in made
+            }
             outcomes.add((bool(left), is_kept))
-    assert outcomes == {(False, False), (True, False), (True, True)}, f"too few kinds of moments: {moments} of {n}"
+    assert outcomes == {(False, False), (True, False), (True, True)}, (
+        f"too few kinds of moments: {moments} of {n}"
+    )
     for path in expected:
         assert (watched / "copy" / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
 
@@ -148,8 +182,17 @@ def test_a_killed_publication_goes_on_and_nothing_stays(synth_root, tmp_path):
     cache = tmp_path / "cache"
     watched = cache / "publish"
     with hub_server.Hub() as hub:
-        environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_writer", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
-        environment |= {"HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1", "BIMOTION_CACHE": str(cache)}
+        environment = {
+            "HF_ENDPOINT": hub.url,
+            "HF_TOKEN": "hf_writer",
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_HUB_OFFLINE": "0",
+        }
+        environment |= {
+            "HF_HUB_DISABLE_XET": "1",
+            "NO_PROXY": "127.0.0.1",
+            "BIMOTION_CACHE": str(cache),
+        }
         call = ["bimotion.data.huggingface.publish", "publish", "yuemotion", "org/name"]
         options = {"data_dir": synth_root, "metadata_only": True, "environment": environment}
         with Killed(watched, *call, **options) as killed:
@@ -168,7 +211,9 @@ def test_a_killed_publication_goes_on_and_nothing_stays(synth_root, tmp_path):
                 assert hub.files("org/name") == whole
 
 
-def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(synth_root, tmp_path, monkeypatch, capsys):
+def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(
+    synth_root, tmp_path, monkeypatch, capsys
+):
     from bimotion.data.huggingface import publish
 
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
@@ -178,7 +223,11 @@ def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(synth_root, tmp_
     shard = folder / "yue_eld/test-00000-of-00001.parquet"
     content, half = whole[shard], len(whole[shard]) // 2
     earlier = folder.with_name(f"{folder.name.partition('-')[0]}-0123456789abcdef")
-    for damaged in (None, content[:-1], content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]):
+    for damaged in (
+        None,
+        content[:-1],
+        content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
+    ):
         shard.unlink() if damaged is None else shard.write_bytes(damaged)
         earlier.mkdir()
         capsys.readouterr()
@@ -194,14 +243,21 @@ def test_a_folder_of_anything_else_is_refused_and_stays(synth_root, tmp_path, un
     with untouched(tmp_path):
         assert export.export(tmp_path / "copy", ["yue"], **options)
         for other in (options | {"metadata_only": False}, options | {"split_rule": "disjoint"}):
-            with pytest.raises(SettingError, match="expected a new or empty folder, or this very export, finished"):
+            with pytest.raises(
+                SettingError, match="expected a new or empty folder, or this very export, finished"
+            ):
                 export.export(tmp_path / "copy", ["yue"], **other)
         with pytest.raises(SettingError, match="or this very export, finished"):
             export.export(tmp_path / "copy", ["yue_adu"], **options)
     (shard,) = (tmp_path / "copy/yue_eld").glob("test-*")
     content = shard.read_bytes()
     half = len(content) // 2
-    for damaged in (content[:-1], b"", content + b"x", content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]):
+    for damaged in (
+        content[:-1],
+        b"",
+        content + b"x",
+        content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
+    ):
         shard.write_bytes(damaged)
         with pytest.raises(SettingError, match="or this very export, finished"):
             export.export(tmp_path / "copy", ["yue"], **options)
@@ -216,14 +272,18 @@ def test_an_export_of_clips_that_were_replaced_since_is_none_of_these(synth_root
     other = clips[1].read_bytes()[: clips[0].stat().st_size]
     before, size = clips[0].stat(), clips[0].stat().st_size
     clips[0].write_bytes((clips[0].read_bytes()[:44] + other[44:]).ljust(size, b"\0"))
-    os.utime(clips[0], ns=(before.st_atime_ns, before.st_mtime_ns))  # as `cp -p` of an older file leaves it
+    # as `cp -p` of an older file leaves it
+    os.utime(clips[0], ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(SettingError, match="files that have changed since"):
         export.export(tmp_path / "copy", ["yue"], **options)
 
 
 def test_only_what_no_process_holds_is_removed(tmp_path):
     with files.folder_written(tmp_path / "a") as mine, files.written(tmp_path / "b.txt") as my_file:
-        strangers = [tmp_path / name for name in (".a.backup01", ".bimotion", ".a.bimotion-notes", "a.bimotion-abcd1234")]
+        strangers = [
+            tmp_path / name
+            for name in (".a.backup01", ".bimotion", ".a.bimotion-notes", "a.bimotion-abcd1234")
+        ]
         for path in strangers:
             path.mkdir()
         for name in (".a.bimotion-abcd1234", ".gone.bimotion-abcd1234"):
@@ -236,8 +296,14 @@ def test_only_what_no_process_holds_is_removed(tmp_path):
             with files.written(tmp_path / "c.txt"):
                 pass
             left = {path.name for path in tmp_path.iterdir()}
-        assert {mine.name, my_file.name, ".d.bimotion-abcd1234", "kept", "c.txt"} | {path.name for path in strangers} <= left
-        assert not left & {".a.bimotion-abcd1234", ".gone.bimotion-abcd1234", ".b.bimotion-abcd1234.txt"}
+        assert {mine.name, my_file.name, ".d.bimotion-abcd1234", "kept", "c.txt"} | {
+            path.name for path in strangers
+        } <= left
+        assert not left & {
+            ".a.bimotion-abcd1234",
+            ".gone.bimotion-abcd1234",
+            ".b.bimotion-abcd1234.txt",
+        }
 
 
 def test_names_may_be_as_long_as_the_system_lets_them(tmp_path):

@@ -1,4 +1,5 @@
-"""Datasets on their way to the Hub: what arrives is what was exported, `datasets` reads it from there, licences are walls."""
+"""Datasets on their way to the Hub: what arrives is what was exported, `datasets` reads it from
+there, licences are walls."""
 
 import hashlib
 import io
@@ -48,7 +49,12 @@ def publish(running, hub, synth_root):
     """publishing.publish of the synthetic corpora in the other process."""
 
     def call(*args, **options):
-        return running[1].call("bimotion.data.huggingface.publish", "publish", *args, **({"data_dir": synth_root} | options))
+        return running[1].call(
+            "bimotion.data.huggingface.publish",
+            "publish",
+            *args,
+            **({"data_dir": synth_root} | options),
+        )
 
     return call
 
@@ -57,9 +63,11 @@ READ_FROM_THE_HUB = """
 import json, sys
 from datasets import Audio, load_dataset
 loaded = load_dataset("org/yue", "yue_eld")
-rows = load_dataset("org/yue", "yue", split="test", streaming=True).cast_column("audio", Audio(decode=False))
+rows = load_dataset("org/yue", "yue", split="test", streaming=True)
+rows = rows.cast_column("audio", Audio(decode=False))
 ids = {part: rows["id"][:] for part, rows in loaded.items()}
-print(json.dumps({"ids": ids, "streamed": {row["id"]: row["audio"]["bytes"][:4].decode() for row in rows}}))
+streamed = {row["id"]: row["audio"]["bytes"][:4].decode() for row in rows}
+print(json.dumps({"ids": ids, "streamed": streamed}))
 assert "bimotion" not in sys.modules
 """
 
@@ -74,23 +82,35 @@ def test_what_is_exported_arrives_and_is_read_from_there(hub, publish, synth_roo
     assert not Path(planned["folder"]).exists(), "the files stay on this disk after they were sent"
 
     export.export(tmp_path / "copy", builder.CONFIGS["yuemotion"], data_dir=synth_root)
-    exported = {path.relative_to(tmp_path / "copy").as_posix(): path for path in (tmp_path / "copy").rglob("*.*")}
+    exported = {
+        path.relative_to(tmp_path / "copy").as_posix(): path
+        for path in (tmp_path / "copy").rglob("*.*")
+    }
     arrived = hub.files("org/yue")
     assert {path: hashlib.sha256(content).digest() for path, content in arrived.items()} == {
         path: hashlib.sha256(file.read_bytes()).digest() for path, file in exported.items()
     }
-    assert {file["path"]: file["n_bytes"] for file in published["files"]} == {path: len(arrived[path]) for path in arrived}
+    assert {file["path"]: file["n_bytes"] for file in published["files"]} == {
+        path: len(arrived[path]) for path in arrived
+    }
     assert len(hub.asked("PUT", r"/storage/\w+/\d+$")) > 1, "no file went in parts"
 
     online = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    online |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
+    online |= {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_DISABLE_XET": "1",
+        "NO_PROXY": "127.0.0.1",
+    }
     command = [sys.executable, "-P", "-c", READ_FROM_THE_HUB]
     run = subprocess.run(command, env=online, capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout.splitlines()[-1])
     rows = select(synth_root, cells.union("yue")).rows
     for part, ids in found["ids"].items():
-        assert sorted(ids) == sorted(rows.loc[(rows["cell"] == "yue_eld") & (rows["part"] == part), "id"])
+        assert sorted(ids) == sorted(
+            rows.loc[(rows["cell"] == "yue_eld") & (rows["part"] == part), "id"]
+        )
     assert sorted(found["streamed"]) == sorted(rows.loc[rows["part"] == "test", "id"])
     assert set(found["streamed"].values()) == {"fLaC"}
 
@@ -98,7 +118,9 @@ def test_what_is_exported_arrives_and_is_read_from_there(hub, publish, synth_roo
 def test_after_a_broken_line_the_same_call_goes_on(hub, publish):
     hub.failures.append(Failure("PUT", "/storage/", after=2))
     with pytest.raises(
-        Refused, match=r"HubError: the connection .* broke \(.*\); 2 of 7 files are on the Hub and will not be sent"
+        Refused,
+        match=r"HubError: the connection .* broke \(.*\); 2 of 7 files are on the Hub and will not "
+        r"be sent",
     ):
         publish("yuemotion", "org/labels", metadata_only=True)
     arrived = set(hub.objects)
@@ -110,14 +132,21 @@ def test_after_a_broken_line_the_same_call_goes_on(hub, publish):
     assert len(sent) == 4
     assert not [path for path in sent if path.split("/")[2] in arrived]
     assert sorted(hub.files("org/labels")) == [file["path"] for file in published["files"]]
-    table = pq.read_table(io.BytesIO(hub.files("org/labels")["yue_eld/test-00000-of-00001.parquet"]))
+    table = pq.read_table(
+        io.BytesIO(hub.files("org/labels")["yue_eld/test-00000-of-00001.parquet"])
+    )
     assert "audio" not in table.column_names
     assert all(name.startswith("yuemotion/") for name in table["id"].to_pylist())
     hub.requests.clear()
     publish("yuemotion", "org/labels", metadata_only=True)
-    assert hub.asked("PUT", "") == hub.asked("POST", "") == [], "made again, the files are the same and none is sent"
+    assert hub.asked("PUT", "") == hub.asked("POST", "") == [], (
+        "made again, the files are the same and none is sent"
+    )
     main = hub.repositories["org/labels"].revisions["main"]
-    main |= {"yue_eld/test-00000-of-00002.parquet": b"an older shard", "notes/test-0-of-1.parquet": b"theirs"}
+    main |= {
+        "yue_eld/test-00000-of-00002.parquet": b"an older shard",
+        "notes/test-0-of-1.parquet": b"theirs",
+    }
     publish("yuemotion", "org/labels", metadata_only=True)
     assert sorted(hub.files("org/labels")) == sorted(
         [*(file["path"] for file in published["files"]), "notes/test-0-of-1.parquet"]
@@ -140,13 +169,26 @@ def test_a_dry_run_lists_every_file_and_its_size(synth_root, monkeypatch, tmp_pa
     options = {"data_dir": synth_root, "metadata_only": True, "dry_run": True}
     planned = publishing.publish("bimotion", "org/name", **options)
     assert {file.path: file.n_bytes for file in planned.files} == {
-        path.relative_to(planned.folder).as_posix(): path.stat().st_size for path in planned.folder.rglob("*") if path.is_file()
+        path.relative_to(planned.folder).as_posix(): path.stat().st_size
+        for path in planned.folder.rglob("*")
+        if path.is_file()
     }
-    assert {file.path.split("/")[0] for file in planned.files} == {"README.md", "eng_eld", "eng_adu", "zho_eld", "zho_adu"}
+    assert {file.path.split("/")[0] for file in planned.files} == {
+        "README.md",
+        "eng_eld",
+        "eng_adu",
+        "zho_eld",
+        "zho_adu",
+    }
     first = (planned.folder / "eng_eld/test-00000-of-00001.parquet").stat().st_mtime_ns
     assert publishing.publish("bimotion", "org/name", **options).folder == planned.folder
-    assert (planned.folder / "eng_eld/test-00000-of-00001.parquet").stat().st_mtime_ns == first, "made again"
-    assert publishing.publish("bimotion", "org/name", **options, split_rule="disjoint").folder != planned.folder
+    assert (planned.folder / "eng_eld/test-00000-of-00001.parquet").stat().st_mtime_ns == first, (
+        "made again"
+    )
+    assert (
+        publishing.publish("bimotion", "org/name", **options, split_rule="disjoint").folder
+        != planned.folder
+    )
 
 
 def tess(root, wav):
@@ -171,7 +213,9 @@ def csed(root, wav):
 
 def crema_d(root, wav):
     (root / "CREMA-D").mkdir(parents=True)
-    (root / "CREMA-D/VideoDemographics.csv").write_text('"ActorID","Age","Sex","Race","Ethnicity"\n1001,51,Male,C,N\n')
+    (root / "CREMA-D/VideoDemographics.csv").write_text(
+        '"ActorID","Age","Sex","Race","Ethnicity"\n1001,51,Male,C,N\n'
+    )
     return wav(root / "CREMA-D/AudioWAV/1001_DFA_ANG_XX.wav")
 
 
@@ -186,20 +230,36 @@ def crema_d(root, wav):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_licences_are_walls(make, public, public_labels, private, private_labels, tmp_path, wav, monkeypatch):
+def test_licences_are_walls(
+    make, public, public_labels, private, private_labels, tmp_path, wav, monkeypatch
+):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
     make(tmp_path / "corpora", wav)
-    ways = {(False, False): public, (False, True): public_labels, (True, False): private, (True, True): private_labels}
+    ways = {
+        (False, False): public,
+        (False, True): public_labels,
+        (True, False): private,
+        (True, True): private_labels,
+    }
     for (is_private, metadata_only), allowed in ways.items():
-        options = {"private": is_private, "metadata_only": metadata_only, "dry_run": True, "allow_missing": True}
+        options = {
+            "private": is_private,
+            "metadata_only": metadata_only,
+            "dry_run": True,
+            "allow_missing": True,
+        }
         if allowed:
-            planned = publishing.publish("bimotion", "org/name", data_dir=tmp_path / "corpora", **options)
+            planned = publishing.publish(
+                "bimotion", "org/name", data_dir=tmp_path / "corpora", **options
+            )
             assert planned.corpora == (make.__name__,)
             card = (planned.folder / "README.md").read_text()
             assert ("For private use" in card) == (not public and is_private and not metadata_only)
             continue
         before = sorted((tmp_path / "cache/publish").rglob("*"))
-        with pytest.raises(LicenceError, match=f"licences keep these off .*: {make.__name__} .*nothing was sent"):
+        with pytest.raises(
+            LicenceError, match=f"licences keep these off .*: {make.__name__} .*nothing was sent"
+        ):
             publishing.publish("bimotion", "org/name", data_dir=tmp_path / "corpora", **options)
         assert sorted((tmp_path / "cache/publish").rglob("*")) == before
 
@@ -218,7 +278,9 @@ def test_a_refusal_names_the_ways_that_are_left(tmp_path, wav):
     with pytest.raises(LicenceError, match="keep these off any server of others: esd") as refused:
         publishing.publish("bimotion", "org/name", **options, private=True)
     assert "(--only csed --only tess)" in str(refused.value)
-    with pytest.raises(UnknownName, match="unknown dataset 'emodb': expected one of bimotion, yuemotion"):
+    with pytest.raises(
+        UnknownName, match="unknown dataset 'emodb': expected one of bimotion, yuemotion"
+    ):
         publishing.publish("emodb", "org/name", **options)
 
 
@@ -227,7 +289,13 @@ def card(synth_root, tmp_path_factory):
     """Folder and card of an export with five corpora, labels only."""
     folder = tmp_path_factory.mktemp("card") / "copy"
     corpora = ["crema_d", "csed", "elderreact", "tess", "esd"]
-    export.export(folder, builder.CONFIGS["bimotion"], data_dir=synth_root, corpora=corpora, metadata_only=True)
+    export.export(
+        folder,
+        builder.CONFIGS["bimotion"],
+        data_dir=synth_root,
+        corpora=corpora,
+        metadata_only=True,
+    )
     return folder, (folder / "README.md").read_text()
 
 
@@ -238,32 +306,64 @@ def test_the_cards_yaml_says_what_the_files_hold(card):
     assert facts["language"] == ["eng", "zho"]
     assert [one["config_name"] for one in facts["configs"]] == sorted(builder.CONFIGS["bimotion"])
     for one in facts["dataset_info"]:
-        assert [column["name"] for column in one["features"]] == list(export.exported_features(metadata_only=True))
-        listed = next(config["data_files"] for config in facts["configs"] if config["config_name"] == one["config_name"])
+        assert [column["name"] for column in one["features"]] == list(
+            export.exported_features(metadata_only=True)
+        )
+        listed = next(
+            config["data_files"]
+            for config in facts["configs"]
+            if config["config_name"] == one["config_name"]
+        )
         for part, files in zip(one["splits"], listed, strict=True):
             assert part["name"] == files["split"]
             paths = files["path"] if isinstance(files["path"], list) else [files["path"]]
-            n_rows = sum(pq.read_metadata(path).num_rows for pattern in paths for path in folder.glob(pattern))
+            n_rows = sum(
+                pq.read_metadata(path).num_rows
+                for pattern in paths
+                for path in folder.glob(pattern)
+            )
             assert part["num_examples"] == n_rows > 0
 
 
 def test_the_card_tells_sizes_ages_licences_and_limits(card):
     folder, text = card
     lines = text.splitlines()
-    tables = [pq.read_table(path, columns=["corpus", "cell", "age_source"]) for path in folder.rglob("*.parquet")]
+    tables = [
+        pq.read_table(path, columns=["corpus", "cell", "age_source"])
+        for path in folder.rglob("*.parquet")
+    ]
     rows = [row for table in tables for row in table.to_pylist()]
     names = export.exported_features(metadata_only=True)
     csed_clips = sum(names["corpus"].int2str(row["corpus"]) == "csed" for row in rows)
-    assert next(line for line in lines if line.startswith("| [CSED](")).split("|")[2].strip() == f"{csed_clips} of 652"
+    assert (
+        next(line for line in lines if line.startswith("| [CSED](")).split("|")[2].strip()
+        == f"{csed_clips} of 652"
+    )
     printed = next(line for line in lines if line.startswith("| csed | zho_eld |"))
-    assert sum(int(number) for number in re.findall(r"\| (\d+)(?: \([+-]\d+\))?(?= \|)", printed)) == csed_clips
+    assert (
+        sum(int(number) for number in re.findall(r"\| (\d+)(?: \([+-]\d+\))?(?= \|)", printed))
+        == csed_clips
+    )
     assert printed.endswith("| 200 / 52 / 400 |")
     for cell in ("eng_eld", "zho_adu"):
-        mine = [names["age_source"].int2str(row["age_source"]) for row in rows if names["cell"].int2str(row["cell"]) == cell]
+        mine = [
+            names["age_source"].int2str(row["age_source"])
+            for row in rows
+            if names["cell"].int2str(row["cell"]) == cell
+        ]
         counted = [str(mine.count(source)) for source in ("measured", "stated", "assumed")]
-        assert next(line for line in lines if line.startswith(f"| {cell} |")).split(" | ")[1:4] == counted
+        assert (
+            next(line for line in lines if line.startswith(f"| {cell} |")).split(" | ")[1:4]
+            == counted
+        )
     assert "Not in this copy, though the configs' cells have clips of them: [IEMOCAP]" in text
-    for said in ("CC-BY-NC-ND-4.0", "10.1109/TAFFC.2014.2336244", "2306.14517", "SYNTHETIC", "three valence classes"):
+    for said in (
+        "CC-BY-NC-ND-4.0",
+        "10.1109/TAFFC.2014.2336244",
+        "2306.14517",
+        "SYNTHETIC",
+        "three valence classes",
+    ):
         assert said in text
     for heading in ("Corpora and licences", "Sizes", "Ages", "Known limits", "Columns", "Citation"):
         assert lines.count(f"## {heading}") == 1
@@ -272,7 +372,12 @@ def test_the_card_tells_sizes_ages_licences_and_limits(card):
 
 def test_the_card_names_clips_whose_age_and_cell_disagree(tmp_path, wav):
     wav(tmp_path / "corpora/TESS/OAF_neutral/OA_bite_neutral.wav")
-    options = {"data_dir": tmp_path / "corpora", "corpora": ["tess"], "allow_missing": True, "metadata_only": True}
+    options = {
+        "data_dir": tmp_path / "corpora",
+        "corpora": ["tess"],
+        "allow_missing": True,
+        "metadata_only": True,
+    }
     export.export(tmp_path / "copy", ["eng"], **options)
     said = "- tess/OAF_bite_neutral (64 years): eng_adu in the paper, eng_eld by age - 1 clip"
     assert said in (tmp_path / "copy/README.md").read_text().splitlines()

@@ -1,4 +1,5 @@
-"""The audio classification tutorial of transformers, word for word on a config: https://huggingface.co/docs/transformers/tasks/audio_classification"""
+"""The audio classification tutorial of transformers, word for word on a config:
+https://huggingface.co/docs/transformers/tasks/audio_classification"""
 
 import numpy as np
 import pytest
@@ -15,24 +16,40 @@ def checkpoint(tmp_path_factory):
 
 
 def preprocessed(ds, feature_extractor):
-    """The tutorial's `preprocess_function`; where torchcodec cannot decode, `bimotion.decode(x)` stands for `x["array"]`."""
+    """The tutorial's `preprocess_function`; where torchcodec cannot decode, `bimotion.decode(x)`
+    stands for `x["array"]`."""
     if torchcodec_works():
         ds = ds.cast_column("audio", Audio(sampling_rate=16_000))
 
     def preprocess_function(examples):
-        audio_arrays = [x["array"] if torchcodec_works() else bimotion.decode(x) for x in examples["audio"]]
-        return feature_extractor(audio_arrays, sampling_rate=feature_extractor.sampling_rate, max_length=16000, truncation=True)
+        audio_arrays = [
+            x["array"] if torchcodec_works() else bimotion.decode(x) for x in examples["audio"]
+        ]
+        return feature_extractor(
+            audio_arrays,
+            sampling_rate=feature_extractor.sampling_rate,
+            max_length=16000,
+            truncation=True,
+        )
 
     return ds.map(preprocess_function, remove_columns="audio", batched=True)
 
 
 @pytest.mark.parametrize("column", ["label", "valence"])
 def test_the_tutorial_runs_on_a_config(synth_root, tmp_path, checkpoint, column):
-    from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, Trainer, TrainingArguments
+    from transformers import (
+        AutoFeatureExtractor,
+        AutoModelForAudioClassification,
+        Trainer,
+        TrainingArguments,
+    )
 
-    emotional = load_dataset("bimotion", "eng_eld", data_dir=str(synth_root), only=["elderreact", "tess"])
+    emotional = load_dataset(
+        "bimotion", "eng_eld", data_dir=str(synth_root), only=["elderreact", "tess"]
+    )
     emotional["train"] = emotional["train"].select(range(0, len(emotional["train"]), 8))
-    emotional["test"] = emotional["test"].sort("label", reverse=True).select(range(12))  # clips without a label among them
+    # clips without a label among them
+    emotional["test"] = emotional["test"].sort("label", reverse=True).select(range(12))
     if column != "label":
         emotional = emotional.remove_columns("label").rename_column(column, "label")
     labels = emotional["train"].features["label"].names
@@ -78,5 +95,6 @@ def test_the_tutorial_runs_on_a_config(synth_root, tmp_path, checkpoint, column)
     assert np.isfinite(trainer.train().training_loss)
     found = trainer.predict(encoded["test"])
     assert found.predictions.shape == (len(emotional["test"]), len(labels))
-    assert found.label_ids.tolist() == emotional["test"]["label"][:]  # not `labels`, which is in the rows too
+    # not `labels`, which is in the rows too
+    assert found.label_ids.tolist() == emotional["test"]["label"][:]
     assert labels.index("none") in found.label_ids

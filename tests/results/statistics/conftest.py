@@ -1,4 +1,5 @@
-"""Predictions tables for the statistics: several corpora, speakers known, unknown and alone, masks, clips with many labels."""
+"""Predictions tables for the statistics: several corpora, speakers known, unknown and alone, masks,
+clips with many labels."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ CORPORA = {  # cell -> corpus -> clips, speakers (None: not published), annotate
 
 
 def _table(seed=0, cells=CORPORA, train=None, skill=0.4, seeds=(0,), schema="emotion"):
-    """`skill`: how much of the truth is in the probabilities. The same clips and references for every seed and skill."""
+    """`skill`: how much of the truth is in the probabilities. The same clips and references for
+    every seed and skill."""
     clips, rng = np.random.default_rng(0), np.random.default_rng(seed)
     classes, blocks = SCHEMAS[schema].classes, []
     for cell, corpora in cells.items():
@@ -25,7 +27,8 @@ def _table(seed=0, cells=CORPORA, train=None, skill=0.4, seeds=(0,), schema="emo
             reference[:, :n_annotated] = 0
             reference[np.arange(n), clips.integers(0, n_annotated, n)] = 1
             if corpus == "elderreact" and schema == "emotion":
-                reference[:, :n_annotated] = clips.random((n, n_annotated)) < 0.25  # several classes, or none
+                # several classes, or none
+                reference[:, :n_annotated] = clips.random((n, n_annotated)) < 0.25
             who = clips.integers(0, n_speakers or 1, n)
             speakers = [None if n_speakers is None else f"{corpus}/{number}" for number in who]
             if corpus == "iemocap":
@@ -39,7 +42,11 @@ def _table(seed=0, cells=CORPORA, train=None, skill=0.4, seeds=(0,), schema="emo
                     "probabilities": list((1 - skill) * noise + skill * (reference == 1)),
                     "trained": [list(classes)] * n,
                 }
-                blocks.append(pd.DataFrame(block).assign(cell=cell, corpus=corpus, train=train or cell, seed=one_seed))
+                blocks.append(
+                    pd.DataFrame(block).assign(
+                        cell=cell, corpus=corpus, train=train or cell, seed=one_seed
+                    )
+                )
     return pd.concat(blocks, ignore_index=True)
 
 

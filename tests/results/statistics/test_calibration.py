@@ -1,4 +1,5 @@
-"""Expected calibration error: by hand, over annotated classes only, and none for a model that knows how much it knows."""
+"""Expected calibration error: by hand, over annotated classes only, and none for a model that knows
+how much it knows."""
 
 import numpy as np
 import pandas as pd
@@ -9,17 +10,25 @@ from bimotion.results.statistics.calibration import expected_calibration_error
 
 
 def error(probabilities, reference, **how):
-    rows = {"probabilities": list(probabilities), "reference": list(reference), "speaker": [None] * len(reference)}
+    rows = {
+        "probabilities": list(probabilities),
+        "reference": list(reference),
+        "speaker": [None] * len(reference),
+    }
     return expected_calibration_error(scored_set(pd.DataFrame(rows), None), **how)
 
 
 def test_by_hand():
-    # confidence 0.9 (right), 0.85 (wrong) and 0.5 (right): bins of 15 are (13/15, 14/15], (12/15, 13/15], (7/15, 8/15]
+    # confidence 0.9 (right), 0.85 (wrong) and 0.5 (right): bins of 15 are (13/15, 14/15], (12/15,
+    # 13/15], (7/15, 8/15]
     probabilities = [[0.9, 0.1, 0], [0.85, 0.15, 0], [0.5, 0.3, 0.2]]
     reference = [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
     assert error(probabilities, reference) == pytest.approx((0.1 + 0.85 + 0.5) / 3, abs=1e-12)
-    # two bins: (0.5, 1] holds the first two, half of them right at a confidence of 0.875; the third is at 0.5, in (0, 0.5]
-    assert error(probabilities, reference, bins=2) == pytest.approx((2 * (0.875 - 0.5) + 0.5) / 3, abs=1e-12)
+    # two bins: (0.5, 1] holds the first two, half of them right at a confidence of 0.875; the third
+    # is at 0.5, in (0, 0.5]
+    assert error(probabilities, reference, bins=2) == pytest.approx(
+        (2 * (0.875 - 0.5) + 0.5) / 3, abs=1e-12
+    )
 
 
 def test_confidence_is_over_the_annotated_classes():

@@ -1,4 +1,5 @@
-"""Rank correlation over settings: SciPy's own, and that what makes a test cell easy is no evidence."""
+"""Rank correlation over settings: SciPy's own, and that what makes a test cell easy is no
+evidence."""
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from bimotion.results.statistics.correlation import correlation
 def test_rho_is_scipys_with_ties():
     rng = np.random.default_rng(0)
     one, other = rng.integers(0, 5, 30), rng.integers(0, 5, 30)
-    assert correlation(one, other, ["a"] * 30).rho == pytest.approx(spearmanr(one, other).statistic, abs=1e-4)
+    assert correlation(one, other, ["a"] * 30).rho == pytest.approx(
+        spearmanr(one, other).statistic, abs=1e-4
+    )
 
 
 def test_one_cell_shuffles_freely():
@@ -21,7 +24,8 @@ def test_one_cell_shuffles_freely():
 
 
 def test_what_differs_between_cells_alone_is_no_evidence():
-    """Two cells, one easy and well covered, the other neither; within them nothing goes with anything."""
+    """Two cells, one easy and well covered, the other neither; within them nothing goes with
+    anything."""
     rng = np.random.default_rng(1)
     cells = ["easy"] * 15 + ["hard"] * 15
     shift = np.repeat([10.0, 0.0], 15)
@@ -32,8 +36,11 @@ def test_what_differs_between_cells_alone_is_no_evidence():
 
 
 def test_a_fact_that_differs_between_cells_alone_cannot_be_shuffled():
-    """One distance a test cell: whatever goes with it, no shuffle within cells could say that it is chance."""
-    found = correlation([3, 1, 2, 9, 8, 7], [0.2, 0.2, 0.2, 0.4, 0.4, 0.4], ["deu"] * 3 + ["urd"] * 3)
+    """One distance a test cell: whatever goes with it, no shuffle within cells could say that it is
+    chance."""
+    found = correlation(
+        [3, 1, 2, 9, 8, 7], [0.2, 0.2, 0.2, 0.4, 0.4, 0.4], ["deu"] * 3 + ["urd"] * 3
+    )
     assert found.rho is None
     assert found.reason == "the same in all settings of each test cell"
 
@@ -41,7 +48,10 @@ def test_a_fact_that_differs_between_cells_alone_cannot_be_shuffled():
 def test_p_is_uniform_without_a_relation():
     rng = np.random.default_rng(2)
     cells = ["a"] * 6 + ["b"] * 6
-    values = [correlation(rng.normal(size=12), rng.normal(size=12), cells, seed=number).p for number in range(200)]
+    values = [
+        correlation(rng.normal(size=12), rng.normal(size=12), cells, seed=number).p
+        for number in range(200)
+    ]
     assert 0.02 <= np.mean(np.array(values) <= 0.05) <= 0.09  # 200 trials: 5 % give or take 1.5
 
 

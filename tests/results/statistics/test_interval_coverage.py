@@ -1,9 +1,11 @@
-"""Do 95 % intervals cover 95 %? Simulated test sets of speakers who differ in how well they are recognized.
+"""Do 95 % intervals cover 95 %? Simulated test sets of speakers who differ in how well they are
+recognized.
 
-Truth: the metric over 100 000 speakers of the same kind. 1000 test sets of about 30 clips a speaker, 6 classes, 1000
-replicates, so that a coverage of 95 % is seen as 93.6 to 96.4 %. Speaker effect: standard deviation of a speaker's log-odds of
-being right, half as much again of each class's; 0.5 is mild (intraclass correlation about 0.05), 1.2 strong (0.2).
-Measured once over 3000 sets each, for weighted F1 / macro F1 / unweighted recall / accuracy:
+Truth: the metric over 100 000 speakers of the same kind. 1000 test sets of about 30 clips a
+speaker, 6 classes, 1000 replicates, so that a coverage of 95 % is seen as 93.6 to 96.4 %. Speaker
+effect: standard deviation of a speaker's log-odds of being right, half as much again of each
+class's; 0.5 is mild (intraclass correlation about 0.05), 1.2 strong (0.2). Measured once over 3000
+sets each, for weighted F1 / macro F1 / unweighted recall / accuracy:
 
 speakers  accuracy  effect  coverage, %                     width (weighted F1)
        2      0.44     0.5  98.6 / 98.5 / 98.8 / 98.1       0.781
@@ -43,8 +45,9 @@ speakers  accuracy  effect  coverage, %                     width (weighted F1)
       90      0.95     0.5  94.9 / 94.8 / 94.4 / 94.9       0.020
       90      0.92     1.2  94.5 / 95.1 / 95.2 / 94.6       0.043
 
-8 speakers and more: 94.2 to 96.9 %, but 92.0 to 93.5 % with 8 or 20 speakers who differ much around a score above 0.9, since
-the few who fail are often not among them. 3 and 4 speakers: 94.3 to 99.1 %; 2: 95.6 to 99.6 %, and so wide that it says little.
+8 speakers and more: 94.2 to 96.9 %, but 92.0 to 93.5 % with 8 or 20 speakers who differ much around
+a score above 0.9, since the few who fail are often not among them. 3 and 4 speakers: 94.3 to 99.1
+%; 2: 95.6 to 99.6 %, and so wide that it says little.
 """
 
 import numpy as np
@@ -64,14 +67,23 @@ MISSED_AS /= MISSED_AS.sum(axis=1, keepdims=True)
 def simulated(rng, n_speakers, log_odds, effect, clips=30):
     """Hits, predicted and true clips of each class and speaker, shape (3, 6, n_speakers)."""
     true = rng.multinomial(3 + rng.poisson(clips - 3, n_speakers), PRIOR)
-    skill = log_odds + EASE + rng.normal(0, effect, (n_speakers, 1)) + rng.normal(0, effect / 2, (n_speakers, 6))
+    skill = (
+        log_odds
+        + EASE
+        + rng.normal(0, effect, (n_speakers, 1))
+        + rng.normal(0, effect / 2, (n_speakers, 6))
+    )
     hits = rng.binomial(true, 1 / (1 + np.exp(-skill)))
-    missed = sum(rng.multinomial(true[:, place] - hits[:, place], MISSED_AS[place]) for place in range(6))
+    missed = sum(
+        rng.multinomial(true[:, place] - hits[:, place], MISSED_AS[place]) for place in range(6)
+    )
     return np.stack([hits, hits + missed, true]).transpose(0, 2, 1)
 
 
 def truth_of(log_odds, effect, clips=30):
-    sums = simulated(np.random.default_rng(9), 100_000, log_odds, effect, clips).sum(axis=2, keepdims=True)
+    sums = simulated(np.random.default_rng(9), 100_000, log_odds, effect, clips).sum(
+        axis=2, keepdims=True
+    )
     return {metric: float(metric_values(sums)[metric][0]) for metric in METRICS}
 
 
@@ -81,34 +93,51 @@ def counts_of(table, corpus):
     stratum = Stratum(f"eng_eld/{corpus}", table.shape[2], "speaker", False, int(table[2].sum()))
     shown = table[:, present].astype(np.float32)
     return Counts(
-        stratum, dict.fromkeys(forms, present), dict.fromkeys(forms, shown), dict.fromkeys(forms, ([], shown[0, :0])), 6
+        stratum,
+        dict.fromkeys(forms, present),
+        dict.fromkeys(forms, shown),
+        dict.fromkeys(forms, ([], shown[0, :0])),
+        6,
     )
 
 
 def covered(found, truth, where, of=lambda one: one.interval()):
     """Whether the interval of each metric holds the truth, and its width."""
-    bounds = np.array([(one.low, one.high) for one in (of(found[where, metric]) for metric in METRICS)])
+    bounds = np.array(
+        [(one.low, one.high) for one in (of(found[where, metric]) for metric in METRICS)]
+    )
     truths = np.array([truth[metric] for metric in METRICS])
     return (bounds[:, 0] <= truths) & (truths <= bounds[:, 1]), bounds[:, 1] - bounds[:, 0]
 
 
 def coverage(n_speakers, log_odds, effect, n_sets=1000, clips=30):
-    """Share of test sets whose interval holds the truth, for each metric; prints it with the mean width."""
-    rng, draws, truth = np.random.default_rng(1), BootstrapDraws(1000), truth_of(log_odds, effect, clips)
+    """Share of test sets whose interval holds the truth, for each metric; prints it with the mean
+    width."""
+    rng, draws, truth = (
+        np.random.default_rng(1),
+        BootstrapDraws(1000),
+        truth_of(log_odds, effect, clips),
+    )
     held, widths = [], []
     for _ in range(n_sets):
-        found = statistics_of([counts_of(simulated(rng, n_speakers, log_odds, effect, clips), "crema_d")], draws)
+        found = statistics_of(
+            [counts_of(simulated(rng, n_speakers, log_odds, effect, clips), "crema_d")], draws
+        )
         inside, width = covered(found, truth, "crema_d")
         held.append(inside)
         widths.append(width)
     shares = np.mean(held, axis=0)
     cells = " / ".join(f"{100 * share:.1f}" for share in shares)
-    print(f"{n_speakers:8d} {truth['accuracy']:8.2f} {effect:6.1f}   {cells}   {np.mean(widths, axis=0)[0]:.3f}")
+    print(
+        f"{n_speakers:8d} {truth['accuracy']:8.2f} {effect:6.1f}   {cells}   "
+        f"{np.mean(widths, axis=0)[0]:.3f}"
+    )
     return dict(zip(METRICS, shares, strict=True))
 
 
 @pytest.mark.parametrize(
-    ("n_speakers", "log_odds", "effect"), [(8, 0.85, 1.2), (8, 0.85, 0.5), (20, 0.85, 1.2), (90, 0.85, 0.5)]
+    ("n_speakers", "log_odds", "effect"),
+    [(8, 0.85, 1.2), (8, 0.85, 0.5), (20, 0.85, 1.2), (90, 0.85, 0.5)],
 )
 def test_intervals_cover(n_speakers, log_odds, effect):
     for metric, share in coverage(n_speakers, log_odds, effect).items():
@@ -116,15 +145,21 @@ def test_intervals_cover(n_speakers, log_odds, effect):
 
 
 def test_the_mean_of_two_corpora_is_covered():
-    """8 speakers of one corpus, 20 of a harder one: factor and degrees of freedom are weighed between them."""
+    """8 speakers of one corpus, 20 of a harder one: factor and degrees of freedom are weighed
+    between them."""
     rng, draws, held = np.random.default_rng(2), BootstrapDraws(500), []
     easy, hard = (1.5, 0.8), (0.2, 0.8)
     truths = [truth_of(*one) for one in (easy, hard)]
     truth = {metric: (truths[0][metric] + truths[1][metric]) / 2 for metric in METRICS}
     for _ in range(600):
-        parts = [counts_of(simulated(rng, 8, *easy), "crema_d"), counts_of(simulated(rng, 20, *hard), "esd")]
+        parts = [
+            counts_of(simulated(rng, 8, *easy), "crema_d"),
+            counts_of(simulated(rng, 20, *hard), "esd"),
+        ]
         held.append(covered(statistics_of(parts, draws), truth, MEAN)[0])
-    assert np.all((np.mean(held, axis=0) >= 0.93) & (np.mean(held, axis=0) <= 0.97)), np.mean(held, axis=0)
+    assert np.all((np.mean(held, axis=0) >= 0.93) & (np.mean(held, axis=0) <= 0.97)), np.mean(
+        held, axis=0
+    )
 
 
 def test_the_difference_of_two_models_is_covered():
@@ -138,7 +173,10 @@ def test_the_difference_of_two_models_is_covered():
         tables = []
         for skill in (0.3, 0.8):
             hits = shared.binomial(true, 1 / (1 + np.exp(-skill - EASE - speaker)))
-            missed = sum(shared.multinomial(true[:, place] - hits[:, place], MISSED_AS[place]) for place in range(6))
+            missed = sum(
+                shared.multinomial(true[:, place] - hits[:, place], MISSED_AS[place])
+                for place in range(6)
+            )
             tables.append(np.stack([hits, hits + missed, true]).transpose(0, 2, 1))
         return tables
 
@@ -148,5 +186,9 @@ def test_the_difference_of_two_models_is_covered():
     for _ in range(600):
         one, other = (statistics_of([counts_of(table, "crema_d")], draws) for table in pair(12))
         differences = {key: combined(np.subtract, other[key], one[key]) for key in one}
-        held.append(covered(differences, truth, "crema_d", lambda one: one.difference_interval())[0])
-    assert np.all((np.mean(held, axis=0) >= 0.93) & (np.mean(held, axis=0) <= 0.97)), np.mean(held, axis=0)
+        held.append(
+            covered(differences, truth, "crema_d", lambda one: one.difference_interval())[0]
+        )
+    assert np.all((np.mean(held, axis=0) >= 0.93) & (np.mean(held, axis=0) <= 0.97)), np.mean(
+        held, axis=0
+    )

@@ -1,4 +1,5 @@
-"""Intervals beside score rows: aligned, inside [0, 1], around the estimate, honest about who was drawn, and fast."""
+"""Intervals beside score rows: aligned, inside [0, 1], around the estimate, honest about who was
+drawn, and fast."""
 
 import time
 
@@ -24,7 +25,9 @@ ENG_ELD = [Setting("in-group", "inference", (Cell("eng", "eld"),), Cell("eng", "
 def of(rows, found, **which):
     """Intervals of the rows with these fields."""
     return [
-        one for row, one in zip(rows, found, strict=True) if all(getattr(row, name) == value for name, value in which.items())
+        one
+        for row, one in zip(rows, found, strict=True)
+        if all(getattr(row, name) == value for name, value in which.items())
     ]
 
 
@@ -48,23 +51,38 @@ def test_a_clip_without_a_name_is_drawn_too(table):
     predictions = table()
     nobody = predictions.index[predictions["speaker"].isna()][:1]
     predictions.loc[nobody, "id"] = None
-    rows, found = scores(predictions, BASELINE, EMOTION), intervals(predictions, BASELINE, EMOTION, replicates=200)
+    rows, found = (
+        scores(predictions, BASELINE, EMOTION),
+        intervals(predictions, BASELINE, EMOTION, replicates=200),
+    )
     for row, one in zip(rows, found, strict=True):
-        assert one.value == (None if row.value is None else pytest.approx(row.value, abs=1e-12)), row
+        assert one.value == (None if row.value is None else pytest.approx(row.value, abs=1e-12)), (
+            row
+        )
 
 
 def test_a_class_that_one_corpus_lacks_is_pooled_with_all_that_is_predicted_as_it(table):
-    """A limited or incomplete corpus may have no clip of a class that another corpus of the cell has."""
+    """A limited or incomplete corpus may have no clip of a class that another corpus of the cell
+    has."""
     predictions = table()
     fear = EMOTION.classes.index("fear")
     crema_d = predictions["corpus"] == "crema_d"
     lacks = crema_d & (np.stack(predictions["reference"].to_numpy())[:, fear] == 1)
     assert lacks.any()
-    assert (crema_d & ~lacks & (np.stack(predictions["probabilities"].to_numpy()).argmax(axis=1) == fear)).any()
+    assert (
+        crema_d
+        & ~lacks
+        & (np.stack(predictions["probabilities"].to_numpy()).argmax(axis=1) == fear)
+    ).any()
     predictions = predictions[~lacks]
-    rows, found = scores(predictions, BASELINE, EMOTION), intervals(predictions, BASELINE, EMOTION, replicates=200)
+    rows, found = (
+        scores(predictions, BASELINE, EMOTION),
+        intervals(predictions, BASELINE, EMOTION, replicates=200),
+    )
     for row, one in zip(rows, found, strict=True):
-        assert one.value == (None if row.value is None else pytest.approx(row.value, abs=1e-12)), row
+        assert one.value == (None if row.value is None else pytest.approx(row.value, abs=1e-12)), (
+            row
+        )
 
 
 def test_over_seeds_gives_one_for_each_row_of_a_seed(table):
@@ -87,16 +105,28 @@ def test_who_was_drawn_is_said(table):
     (iemocap,) = of(rows, found, corpus="iemocap", metric="weighted_f1")
     assert (iemocap.clusters, iemocap.n_clusters) == ("mixed", 4 + 7)
     for one in of(rows, found, corpus="tess"):
-        assert (one.low, one.high, one.clusters, one.n_clusters, one.reason) == (None, None, "speaker", 1, "one speaker")
+        assert (one.low, one.high, one.clusters, one.n_clusters, one.reason) == (
+            None,
+            None,
+            "speaker",
+            1,
+            "one speaker",
+        )
         assert one.value is not None
     (mean,) = of(rows, found, pooling="mean", metric="weighted_f1", test="eng_eld")
-    assert (mean.clusters, mean.reason) == ("mixed", "eng_eld/tess: one speaker, whose clips were drawn again")
+    assert (mean.clusters, mean.reason) == (
+        "mixed",
+        "eng_eld/tess: one speaker, whose clips were drawn again",
+    )
     assert mean.low < mean.value < mean.high
 
 
 def perfect(predictions, right):
     """Probability 1 for each class that is (or is not) present."""
-    said = [np.where(np.asarray(one) == -1, 0.0, (np.asarray(one) == 1) == right) for one in predictions["reference"]]
+    said = [
+        np.where(np.asarray(one) == -1, 0.0, (np.asarray(one) == 1) == right)
+        for one in predictions["reference"]
+    ]
     return predictions.assign(probabilities=said)
 
 
@@ -104,24 +134,35 @@ def perfect(predictions, right):
 def test_never_a_point_at_the_bounds(table, right, value):
     cells = {"eng_adu": {"crema_d": (80, 8, 6)}}
     predictions = perfect(table(cells=cells), right)
-    rows, found = scores(predictions, BASELINE, EMOTION), intervals(predictions, BASELINE, EMOTION, replicates=300)
+    rows, found = (
+        scores(predictions, BASELINE, EMOTION),
+        intervals(predictions, BASELINE, EMOTION, replicates=300),
+    )
     for row, one in zip(rows, found, strict=True):
         assert one.value == value
         far = one.low if right else 1 - one.high
         carriers = 8 if not row.metric.startswith("f1_") else n_carriers(predictions, row.metric)
-        assert far == pytest.approx(carriers / (carriers + stats.t.ppf(0.975, carriers - 1) ** 2), abs=1e-9)  # Wilson's at 1
+        # Wilson's at 1
+        assert far == pytest.approx(
+            carriers / (carriers + stats.t.ppf(0.975, carriers - 1) ** 2), abs=1e-9
+        )
         assert (one.high if right else one.low) == value
 
 
 def n_carriers(predictions, metric):
     """Speakers with a clip of the class."""
     place = EMOTION.classes.index(metric.removeprefix("f1_"))
-    return predictions[[reference[place] == 1 for reference in predictions["reference"]]]["speaker"].nunique()
+    return predictions[[reference[place] == 1 for reference in predictions["reference"]]][
+        "speaker"
+    ].nunique()
 
 
 def test_speakers_all_alike_do_not_give_a_point(table):
-    """Each of 4 speakers is right in exactly half of the clips: nothing varies, which 40 clips cannot prove."""
-    predictions = table(cells={"eng_adu": {"esd": (40, 4, 5)}}).assign(speaker=[f"esd/{place % 4}" for place in range(40)])
+    """Each of 4 speakers is right in exactly half of the clips: nothing varies, which 40 clips
+    cannot prove."""
+    predictions = table(cells={"eng_adu": {"esd": (40, 4, 5)}}).assign(
+        speaker=[f"esd/{place % 4}" for place in range(40)]
+    )
     reference = np.zeros((40, 13), np.int8)
     reference[np.arange(40), np.arange(40) // 4 % 2] = 1
     said = np.zeros((40, 13))
@@ -158,10 +199,14 @@ def test_any_table(table, n, n_speakers, skill, seed, known):
     cells = {"eng_eld": {"elderreact": (n, n_speakers, 6), "crema_d": (n + 2, 3, 6)}}
     predictions = table(seed=seed, cells=cells, skill=skill)
     if known != "all":
-        unknown = (predictions["corpus"] == "elderreact") & ((known == "none") | (predictions.index % 2 == 0))
+        unknown = (predictions["corpus"] == "elderreact") & (
+            (known == "none") | (predictions.index % 2 == 0)
+        )
         predictions.loc[unknown, "speaker"] = None
     found = intervals(predictions, ENG_ELD, EMOTION, replicates=50)
-    assert found == intervals(predictions.sample(frac=1, random_state=seed), ENG_ELD, EMOTION, replicates=50)
+    assert found == intervals(
+        predictions.sample(frac=1, random_state=seed), ENG_ELD, EMOTION, replicates=50
+    )
     assert len(found) == len(scores(predictions, ENG_ELD, EMOTION))
     for one in found:
         assert (one.low is None) == (one.high is None)
@@ -173,7 +218,12 @@ def test_any_table(table, n, n_speakers, skill, seed, known):
 
 FULL = {  # test clips and speakers of the paper's cells
     "eng_eld": {"crema_d": (300, 9, 6), "elderreact": (353, None, 6), "tess": (500, 1, 7)},
-    "eng_adu": {"crema_d": (1200, 82, 6), "esd": (1500, 10, 5), "iemocap": (1500, 10, 10), "tess": (500, 1, 7)},
+    "eng_adu": {
+        "crema_d": (1200, 82, 6),
+        "esd": (1500, 10, 5),
+        "iemocap": (1500, 10, 10),
+        "tess": (500, 1, 7),
+    },
     "zho_eld": {"csed": (400, None, 3)},
     "zho_adu": {"esd": (1500, 10, 5)},
     "yue_adu": {"yuemotion": (231, 11, 6)},
@@ -183,8 +233,12 @@ FULL = {  # test clips and speakers of the paper's cells
 def test_ten_thousand_replicates_of_a_full_result_cost_a_few_scorings(table):
     plan = settings.settings("all")
     blocks = []
-    for place, (train, test, corpora) in enumerate({(s.training_set, str(s.test), s.corpora) for s in plan}):
-        used = {corpus: size for corpus, size in FULL[test].items() if not corpora or corpus in corpora}
+    for place, (train, test, corpora) in enumerate(
+        {(s.training_set, str(s.test), s.corpora) for s in plan}
+    ):
+        used = {
+            corpus: size for corpus, size in FULL[test].items() if not corpora or corpus in corpora
+        }
         blocks.append(table(seed=place, cells={test: used}, train=train))
     predictions = pd.concat(blocks, ignore_index=True)
     assert len(predictions) > 50_000

@@ -1,4 +1,5 @@
-"""Two models on the same clips: differences, p-values by swapping speakers, Holm's correction, what cannot be compared."""
+"""Two models on the same clips: differences, p-values by swapping speakers, Holm's correction, what
+cannot be compared."""
 
 import itertools
 
@@ -28,23 +29,35 @@ def values(predictions):
     for row in scores(predictions, [SETTING], EMOTION):
         if row.pooling == "mean":
             found.setdefault(row.metric, []).append(row.value)
-    return {metric: sum(of_seeds) / len(of_seeds) for metric, of_seeds in found.items() if None not in of_seeds}
+    return {
+        metric: sum(of_seeds) / len(of_seeds)
+        for metric, of_seeds in found.items()
+        if None not in of_seeds
+    }
 
 
 def test_p_value_is_that_of_all_swaps_scored_one_by_one(table):
     six = {"eng_adu": {"crema_d": (40, 4, 6), "esd": (20, 2, 5)}}
-    first, second = (table(seed=seed, cells=six, skill=skill) for seed, skill in ((1, 0.55), (2, 0.4)))
+    first, second = (
+        table(seed=seed, cells=six, skill=skill) for seed, skill in ((1, 0.55), (2, 0.4))
+    )
     speakers = sorted(set(first["speaker"]))
     swapped = []
     for swap in itertools.product((False, True), repeat=len(speakers)):
-        moved = first["speaker"].isin([name for name, change in zip(speakers, swap, strict=True) if change])
-        swapped.append([values(one.where(~moved, other)) for one, other in ((first, second), (second, first))])
+        moved = first["speaker"].isin(
+            [name for name, change in zip(speakers, swap, strict=True) if change]
+        )
+        swapped.append(
+            [values(one.where(~moved, other)) for one, other in ((first, second), (second, first))]
+        )
     one, other = swapped[0]
     for metric in ("weighted_f1", "weighted_f1_multi", "uar"):
         (found,) = compare(first, second, [SETTING], EMOTION, metric=metric, replicates=200)
         difference = one[metric] - other[metric]
         assert found.difference.value == pytest.approx(difference, abs=1e-12)
-        as_large = [abs(left[metric] - right[metric]) >= abs(difference) - 1e-12 for left, right in swapped]
+        as_large = [
+            abs(left[metric] - right[metric]) >= abs(difference) - 1e-12 for left, right in swapped
+        ]
         assert (found.exact, found.n_swaps) == (True, 2**6)
         assert found.p == np.mean(as_large)
         assert found.p < 1
@@ -52,7 +65,10 @@ def test_p_value_is_that_of_all_swaps_scored_one_by_one(table):
 
 def test_the_better_model_is_found_and_the_order_only_turns_the_sign(table):
     first, second = (table(seed=seed, skill=skill) for seed, skill in ((1, 0.6), (2, 0.3)))
-    forth, back = (compare(*pair, BASELINE, EMOTION, replicates=500) for pair in ((first, second), (second, first)))
+    forth, back = (
+        compare(*pair, BASELINE, EMOTION, replicates=500)
+        for pair in ((first, second), (second, first))
+    )
     for one, other in zip(forth, back, strict=True):
         assert one.difference.value > 0
         assert one.difference.low == pytest.approx(-other.difference.high, abs=1e-12)
@@ -66,14 +82,22 @@ def test_the_better_model_is_found_and_the_order_only_turns_the_sign(table):
 
 def test_a_model_against_itself(table):
     for one in compare(table(), table(), BASELINE, EMOTION, replicates=50):
-        assert (one.difference.value, one.difference.low, one.difference.high, one.p, one.p_holm) == (0, 0, 0, 1, 1)
+        assert (
+            one.difference.value,
+            one.difference.low,
+            one.difference.high,
+            one.p,
+            one.p_holm,
+        ) == (0, 0, 0, 1, 1)
 
 
 def test_seeds_may_differ_in_number(table):
     first = table(seed=1, cells=ADULTS, seeds=(0, 1, 2))
     second = table(seed=2, cells=ADULTS, seeds=(5, 6))
     (found,) = compare(first, second, [SETTING], EMOTION, replicates=50)
-    assert found.difference.value == pytest.approx(values(first)["weighted_f1"] - values(second)["weighted_f1"], abs=1e-12)
+    assert found.difference.value == pytest.approx(
+        values(first)["weighted_f1"] - values(second)["weighted_f1"], abs=1e-12
+    )
     assert 0 < found.p <= 1
 
 
@@ -95,7 +119,10 @@ def test_other_clips_are_refused(table, change):
         second.at[0, "reference"] = np.roll(second.at[0, "reference"], 1)
     else:
         second.loc[0, "speaker"] = "crema_d/99"
-    with pytest.raises(SettingError, match=r"eng_adu on eng_adu: expected the same clips.*, crema_d/eng_adu/000 differs"):
+    with pytest.raises(
+        SettingError,
+        match=r"eng_adu on eng_adu: expected the same clips.*, crema_d/eng_adu/000 differs",
+    ):
         compare(first, second, [SETTING], EMOTION, replicates=10)
 
 
@@ -117,5 +144,8 @@ def test_holm_by_hand():
 @given(p_values=st.lists(st.floats(0, 1), max_size=8))
 def test_holm_never_lowers_and_keeps_the_order(p_values):
     corrected = holm(p_values)
-    assert all(p <= after <= min(1, p * len(p_values)) + 1e-15 for p, after in zip(p_values, corrected, strict=True))
+    assert all(
+        p <= after <= min(1, p * len(p_values)) + 1e-15
+        for p, after in zip(p_values, corrected, strict=True)
+    )
     assert [corrected[place] for place in np.argsort(p_values)] == sorted(corrected)

@@ -25,7 +25,8 @@ def models(means, noise, seed=0, shared=0.05):
     found = {}
     for name, mean in means.items():
         own = rng.normal(0, noise, 40)
-        speakers = mean + difficulty + own - own.mean()  # the estimate is the mean, but for what is shared
+        # the estimate is the mean, but for what is shared
+        speakers = mean + difficulty + own - own.mean()
         without = (speakers.sum() - speakers) / 39
         found[name] = Estimate(float(speakers.mean()), times @ speakers, {STRATUM: without})
     return found
@@ -34,8 +35,10 @@ def models(means, noise, seed=0, shared=0.05):
 def test_clear_order():
     found = ranks(models({"c": 0.5, "a": 0.9, "b": 0.7}, noise=0.02))
     assert [(one.name, one.rank, one.low, one.high, one.group) for one in found] == [
-        ("a", 1, 1, 1, 1), ("b", 2, 2, 2, 2), ("c", 3, 3, 3, 3),
-    ]  # fmt: skip
+        ("a", 1, 1, 1, 1),
+        ("b", 2, 2, 2, 2),
+        ("c", 3, 3, 3, 3),
+    ]
 
 
 def test_what_cannot_be_separated_shares_a_group_and_its_ranks_overlap():
@@ -48,7 +51,8 @@ def test_what_cannot_be_separated_shares_a_group_and_its_ranks_overlap():
 
 
 def test_groups_are_of_the_first_not_of_the_neighbour():
-    """a - b and b - c cannot be told apart, a - c can: c opens a group though it is b's neighbour."""
+    """a - b and b - c cannot be told apart, a - c can: c opens a group though it is b's
+    neighbour."""
     steps = models({"a": 0.8, "b": 0.787, "c": 0.774}, noise=0.03)
     apart = separable(steps)
     assert apart[frozenset("ac")] < 0.05 < min(apart[frozenset("ab")], apart[frozenset("bc")])
@@ -63,7 +67,9 @@ def test_pairs_are_corrected_together():
 
 
 def test_what_models_share_does_not_blur_ranks():
-    apart = [ranks(models({"a": 0.81, "b": 0.78}, noise=0.01, shared=shared)) for shared in (0.0, 0.3)]
+    apart = [
+        ranks(models({"a": 0.81, "b": 0.78}, noise=0.01, shared=shared)) for shared in (0.0, 0.3)
+    ]
     assert [one.high for one in apart[0]] == [one.high for one in apart[1]] == [1, 2]
 
 
@@ -71,8 +77,10 @@ def test_equal_models_share_the_better_rank():
     one = models({"a": 0.8}, noise=0.05)["a"]
     found = ranks({"x": one, "y": one, "z": models({"z": 0.3}, noise=0.05)["z"]})
     assert [(row.name, row.rank, row.low, row.high, row.group) for row in found] == [
-        ("x", 1, 1, 2, 1), ("y", 1, 1, 2, 1), ("z", 3, 3, 3, 2),
-    ]  # fmt: skip
+        ("x", 1, 1, 2, 1),
+        ("y", 1, 1, 2, 1),
+        ("z", 3, 3, 3, 2),
+    ]
 
 
 def test_nobody_and_one():
@@ -83,7 +91,10 @@ def test_nobody_and_one():
 
 def test_from_predictions(table):
     schema, draws = SCHEMAS["emotion"], BootstrapDraws(300)
-    tables = {f"skill {skill}": table(seed=place, skill=skill) for place, skill in enumerate((0.35, 0.8, 0.34))}
+    tables = {
+        f"skill {skill}": table(seed=place, skill=skill)
+        for place, skill in enumerate((0.35, 0.8, 0.34))
+    }
     found = ranks({name: headline(one, SETTING, schema, draws) for name, one in tables.items()})
     assert found[0].name == "skill 0.8"
     assert (found[0].low, found[0].high) == (1, 1)
