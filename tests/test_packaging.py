@@ -81,11 +81,7 @@ def test_a_wheel_and_a_source_distribution_hold_every_file_of_the_package(built)
     assert "bimotion/py.typed" in names
     assert "Classifier: Typing :: Typed" in metadata
     assert "Classifier: Operating System :: " in metadata
-    files = [
-        name
-        for name in tracked()
-        if name.startswith(("bimotion/", "loaders/")) and name not in NOT_SHIPPED
-    ]
+    files = [name for name in tracked() if name.startswith(("bimotion/", "loaders/"))]
     assert {
         name.replace("loaders/", "bimotion/loaders/") if name.startswith("loaders/") else name
         for name in files
@@ -94,9 +90,6 @@ def test_a_wheel_and_a_source_distribution_hold_every_file_of_the_package(built)
         name for name in names if name.startswith("bimotion-0.1.0.dist-info/")
     }
     assert {*files, "pyproject.toml", "setup.py"} <= sources
-
-
-NOT_SHIPPED = {"bimotion/adaptation/README.md"}  # for readers of the source
 
 
 def test_an_installed_wheel_loads_datasets(built, tmp_path, synth_root):

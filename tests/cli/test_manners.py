@@ -30,7 +30,7 @@ from bimotion.models.inputs import heard_s
 from bimotion.models.training import FinetuneOptions
 from tests.support import tiny_models
 
-README = Path(bimotion.__file__).parent.parent / "README.md"
+PAGE = Path(bimotion.__file__).parent.parent / "docs" / "command-line.md"
 
 
 def commands() -> dict[str, object]:
@@ -374,7 +374,7 @@ def test_version_module_and_completion(monkeypatch):
     assert "--install-completion" in shown
 
 
-def test_environment_variables_are_in_the_help_and_the_readme(monkeypatch):
+def test_environment_variables_are_in_the_help_and_the_docs(monkeypatch):
     sources = Path(bimotion.__file__).parent.rglob("*.py")
     used = {
         name
@@ -385,7 +385,7 @@ def test_environment_variables_are_in_the_help_and_the_readme(monkeypatch):
     assert used == {"BIMOTION_CACHE", "BIMOTION_CORPORA"}
     _, shown, _ = run_main(monkeypatch, ["--help"])
     assert {name for name in used if name not in shown} == set()
-    assert {name for name in used if name not in README.read_text(encoding="utf-8")} == set()
+    assert {name for name in used if name not in PAGE.read_text(encoding="utf-8")} == set()
 
 
 def test_off_a_terminal_long_work_is_a_line_now_and_then(capsys):
