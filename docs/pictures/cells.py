@@ -16,7 +16,7 @@ from bimotion.protocol.cells import AGE_GROUPS, BIMOTION_CELLS, LANGUAGES, YUEMO
 PICTURE = Path(__file__).with_name("cells.svg")
 TARGET = Cell("eng", "eld")
 AGES = {"eld": "elderly: 60 years and over", "adu": "adults: 20 to 59 years"}
-WIDTH, HEIGHT = 880, 430
+WIDTH, HEIGHT = 880, 440
 LEFT, TOP, CELL_WIDTH, CELL_HEIGHT, GAP_X, GAP_Y = 24, 66, 232, 112, 68, 62
 STYLE = """
 text { font: 14px system-ui, sans-serif; fill: #1f2933; }
