@@ -41,7 +41,8 @@ from pathlib import Path
 from bimotion.errors import BimotionError
 
 def model(folder):
-    from bimotion.models import encoders, weights
+    from bimotion.models import encoder as encoders
+    from bimotion.models import weights
     encoder = encoders.load(weights.ModelSpec(folder))
     import numpy as np
     encoder.encode([np.zeros(16_000, np.float32)])

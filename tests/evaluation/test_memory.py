@@ -31,7 +31,8 @@ from pathlib import Path
 import numpy as np, torch
 from bimotion.data import manifest
 from bimotion.data.features import LayerTable, layer_features
-from bimotion.models import encoders, weights
+from bimotion.models import encoder as encoders
+from bimotion.models import weights
 from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.io.progress import Progress
 from bimotion.data.samples import samples

@@ -1,0 +1,114 @@
+"""Accumulation, frozen layers, LoRA, SpecAugment and the order of clips."""
+
+import numpy as np
+import pytest
+
+from bimotion.errors import SettingError
+from bimotion.models import inputs as intakes
+from bimotion.models import training
+from bimotion.models.classifier import Classifier
+from bimotion.models.training import FinetuneOptions
+from bimotion.models.weights import ModelSpec
+from tests.support import tiny_models
+from tests.support.tone_training import history, predict, tones, train
+
+
+def test_gradient_accumulation_is_a_larger_batch(models, tmp_path):
+    made = [
+        train(
+            models("ast"),
+            tmp_path / f"{size}x{n}",
+            options=FinetuneOptions(1e-3, 0.0, 1, batch_size=size, gradient_accumulation=n),
+        )
+        for size, n in ((4, 2), (8, 1), (4, 1))
+    ]
+    losses = [history(folder)[0]["train_loss"] for folder in made]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+    a, b, c = (predict(folder, tones(6, 2)) for folder in made)
+    np.testing.assert_allclose(a, b, atol=1e-5)
+    assert np.abs(a - c).max() > 1e-3
+
+
+def test_frozen_feature_encoder_and_lora(models, tmp_path):
+    from safetensors.numpy import load_file
+    from transformers import AutoModelForAudioClassification
+
+    source = models("wav2vec2-layer")
+    before = load_file(source / "model.safetensors")
+
+    def changed(best):
+        after = load_file(best / "model.safetensors")
+        return {
+            name for name in before if not np.array_equal(before[name], after[f"wav2vec2.{name}"])
+        }
+
+    frozen = train(
+        source, tmp_path / "frozen", options=FinetuneOptions(epochs=1, freeze_feature_encoder=True)
+    )
+    assert changed(frozen)
+    assert not any(name.startswith("feature_extractor") for name in changed(frozen))
+    with pytest.raises(SettingError, match="no convolutional feature encoder to freeze"):
+        train(models("ast"), tmp_path / "ast", options=FinetuneOptions(freeze_feature_encoder=True))
+    pytest.importorskip("peft")
+    options = FinetuneOptions(epochs=2, lora_rank=2, learning_rate=1e-2)
+    low = train(source, tmp_path / "lora", options=options, validation=tones(6, 1))
+    assert (
+        type(AutoModelForAudioClassification.from_pretrained(low)).__name__
+        == "Wav2Vec2ForSequenceClassification"
+    )
+    assert changed(low)
+    assert not any(
+        "conv" in name or "norm" in name or name.endswith("bias") for name in changed(low)
+    )
+
+
+def test_spec_augment_belongs_to_the_clip(models):
+    """A clip's masks do not depend on its batch; evaluation has none."""
+    source = tiny_models.build(
+        "wav2vec2-layer",
+        models("wav2vec2-layer").parent / "augmented",
+        n_labels=3,
+        mask_time_prob=0.5,
+    )
+    classifier = Classifier(ModelSpec(str(source), device="cpu"))
+    body = classifier.model.wav2vec2
+    import torch
+
+    def now(lengths, seeds):
+        features = [classifier.intake.features(np.ones(length, np.float32)) for length in lengths]
+        classifier.intake.now, classifier.spec_augment.seeds = (
+            classifier.intake.batch(features),
+            seeds,
+        )
+
+    now([16_000, 12_000], [(0, 1, 0, 0), (0, 1, 1, 0)])
+    hidden = torch.ones(2, 49, 16)
+    assert body.eval()._mask_hidden_states(hidden) is hidden
+    classifier.model.train()
+    both = body._mask_hidden_states(hidden)
+    masked = (both != 1).all(dim=2)
+    assert 5 < masked.sum() < 80
+    assert not masked[1, 37:].any()
+    now([12_000], [(0, 1, 1, 0)])
+    assert torch.equal(body._mask_hidden_states(hidden[1:]), both[1:])
+
+
+def test_plan_takes_each_clip_once_and_similar_lengths_together():
+    n_samples = np.random.default_rng(0).integers(8_000, 96_000, 1001)
+    plan = training.plan(n_samples, 8, 0, 1)
+    assert sorted(np.concatenate(plan).tolist()) == list(range(1001))
+    assert max(map(len, plan)) == 8
+    assert len(plan) == 126
+    filled = sum(n_samples[ids].sum() for ids in plan) / sum(
+        n_samples[ids].max() * len(ids) for ids in plan
+    )
+    assert filled > 0.85
+    assert [ids.tolist() for ids in training.plan(n_samples, 8, 0, 1)] == [
+        ids.tolist() for ids in plan
+    ]
+    assert [ids.tolist() for ids in training.plan(n_samples, 8, 0, 2)] != [
+        ids.tolist() for ids in plan
+    ]
+    buckets = {intakes.bucket(n) for n in range(8_000, 480_000, 100)}
+    assert len(buckets) < 50
+    assert all(n <= intakes.bucket(n) <= 1.1 * n for n in range(400, 50_000, 7))

@@ -1,0 +1,88 @@
+"""Weights from the Hub: what it has is taken, and nothing more is asked for."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import model_hub
+from tests.support.weight_files import features, pickled, sharded
+
+
+@pytest.fixture(scope="module")
+def hub(plain, tmp_path_factory):
+    """Repositories of the forms above, served by HTTP."""
+    root = tmp_path_factory.mktemp("hub")
+    copies = {
+        name: Path(shutil.copytree(plain, root / name))
+        for name in ("safe", "bin", "both", "shards", "adapter", "onnx")
+    }
+    pickled(copies["bin"])
+    (copies["both"] / "pytorch_model.bin").write_bytes(b"must not be fetched")
+    sharded(copies["shards"], "pytorch")
+    for path in copies["adapter"].iterdir():
+        path.unlink()
+    (copies["adapter"] / "adapter_config.json").write_text("{}", encoding="utf-8")
+    (copies["onnx"] / "model.safetensors").rename(copies["onnx"] / "model.onnx")
+    with model_hub.ModelHub({f"org/{name}": folder for name, folder in copies.items()}) as served:
+        yield served
+
+
+_LOAD = """
+import sys, numpy as np
+from bimotion.errors import BimotionError
+from bimotion.models import encoder as encoders
+from bimotion.models.weights import ModelSpec
+clip = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
+for name in sys.argv[1:]:
+    try:
+        encoder = encoders.load(ModelSpec(name, device="cpu"))
+        features = encoder.encode([clip]).astype("<f4").tobytes().hex()[:4000]
+        print(name, encoder.weights_format, encoder.revision, features)
+    except BimotionError as error:
+        print(name, "REFUSED", error)
+"""
+
+
+def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, tmp_path):
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HF_", "DISABLE_SAFE"))
+    }
+    environment |= {
+        "HF_HOME": str(tmp_path),
+        "HF_ENDPOINT": hub.url,
+        "HF_HUB_DISABLE_XET": "1",
+        "NO_PROXY": "127.0.0.1",
+    }
+    names = [f"org/{name}" for name in ("safe", "bin", "both", "shards", "adapter", "onnx")]
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD, *names],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    expected = features(plain).astype("<f4").tobytes().hex()[:4000]
+    for name, form in [
+        ("safe", "safetensors"),
+        ("bin", "pytorch"),
+        ("both", "safetensors"),
+        ("shards", "pytorch"),
+    ]:
+        assert found[f"org/{name}"] == f"{form} {hub.commit(f'org/{name}')} {expected}"
+    assert "merge it first" in found["org/adapter"]
+    assert "an ONNX export" in found["org/onnx"]
+    assert not hub.asked_for("org/both/resolve/main/pytorch_model.bin")
+    assert {
+        path
+        for verb, path in hub.requests
+        if verb == "GET" and path.endswith(".bin") and "both" in path
+    } == set()
+    assert not hub.asked_for("discussions"), "nobody asked for a conversion to safetensors"
+    assert not hub.asked_for("commits")

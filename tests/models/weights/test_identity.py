@@ -1,0 +1,113 @@
+"""What a model is: every file that loading opens, wherever it lies."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bimotion.models.weights import located
+from tests.support.weight_files import spec
+
+_WATCH = """
+import json, os, sys
+folder, kind, opened = os.path.realpath(sys.argv[1]), sys.argv[2], set()
+def watch(event, args):
+    if event == "open" and isinstance(args[0], str):
+        path = os.path.realpath(args[0])
+        if path.startswith(folder + os.sep):
+            opened.add(os.path.relpath(path, folder))
+from bimotion.models import encoder as encoders
+from bimotion.models.classifier import Classifier
+from bimotion.models.weights import ModelSpec, located
+import torch, transformers
+origin = located(ModelSpec(folder))
+sys.addaudithook(watch)
+from bimotion.models import weights
+weights.located = lambda spec: origin  # what identity reads is not what loading opens
+spec = ModelSpec(folder, device="cpu")
+encoders.load(spec) if kind == "encoder" else Classifier(spec)
+print(json.dumps(sorted(opened)))
+"""
+
+
+@pytest.fixture
+def furnished(copy):
+    """A folder with all that may lie beside a model."""
+    folder = copy()
+    shutil.move(folder / "preprocessor_config.json", folder / "kept")
+    extractor = json.loads((folder / "kept").read_text(encoding="utf-8"))
+    (folder / "kept").unlink()
+    processor = {"processor_class": "Wav2Vec2Processor", "feature_extractor": extractor}
+    # as transformers 5 writes it
+    (folder / "processor_config.json").write_text(json.dumps(processor), encoding="utf-8")
+    for name, content in {
+        "generation_config.json": '{"max_length": 20}',
+        "tokenizer_config.json": "{}",
+        "vocab.json": '{"a": 0}',
+        "special_tokens_map.json": "{}",
+        "trainer_state.json": "{}",
+        "chat_template.jinja": "",
+        "preprocessing.yaml": "",
+        "README.md": "",
+    }.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["encoder", "classifier"])
+def test_whatever_loading_opens_is_part_of_what_a_model_is(kind, furnished):
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCH, furnished, kind], capture_output=True, text=True, check=True
+    )
+    opened = json.loads(done.stdout.splitlines()[-1])
+    assert {"config.json", "processor_config.json"} <= set(opened), "the watch sees nothing"
+    before = located(spec(furnished)).fingerprint
+    assert located(spec(furnished)).fingerprint == before
+    for name in {*opened, "model.safetensors"}:  # which safetensors opens below Python
+        path = furnished / name
+        content = path.read_bytes()
+        if name.endswith(".json"):
+            path.write_text(
+                json.dumps(json.loads(content) | {"another_setting": 1}), encoding="utf-8"
+            )
+        else:
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        assert located(spec(furnished)).fingerprint != before, name
+        path.write_bytes(content)
+    assert located(spec(furnished)).fingerprint == before
+
+
+def test_another_place_and_another_release_are_the_same_model(furnished, tmp_path):
+    before = located(spec(furnished)).fingerprint
+    moved = Path(shutil.move(furnished, tmp_path / "elsewhere"))
+    config = json.loads((moved / "config.json").read_text(encoding="utf-8"))
+    changed = dict(reversed(config.items())) | {
+        "transformers_version": "9",
+        "_name_or_path": "/somebody/else",
+    }
+    (moved / "config.json").write_text(json.dumps(changed), encoding="utf-8")
+    (moved / "README.md").write_text("more words", encoding="utf-8")
+    assert located(spec(moved)).fingerprint == before
+
+
+@pytest.mark.parametrize("track", ["probe", "zero-shot", "finetune"])
+def test_another_sampling_rate_is_another_run(track, furnished):
+    from bimotion.evaluation.tracks import TrackOptions
+    from bimotion.evaluation.tracks import track as tracked
+    from bimotion.protocol.labels import schema_named
+
+    def used():
+        return tracked(
+            str(furnished), track, schema_named("emotion"), TrackOptions(), device="cpu"
+        ).used
+
+    before = used()
+    assert before.options["weights_format"] == "safetensors"
+    path = furnished / "processor_config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["feature_extractor"]["sampling_rate"] = 8000
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert used() != before
