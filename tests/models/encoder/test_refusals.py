@@ -81,13 +81,9 @@ def test_missing_and_broken_weights_are_refused(copy):
     none = copy(name="none")
     (none / "model.safetensors").unlink()
     refused(none, "expected weights as model.safetensors or pytorch_model.bin, found none")
-    for name, content in [
-        ("cut", None),
-        ("zero", b""),
-    ]:
-        path = copy(name=name) / "model.safetensors"
-        path.write_bytes(path.read_bytes()[:-100] if content is None else content)
-        refused(path.parent, str(path), "found a broken file")
+    path = copy(name="cut") / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    refused(path.parent, str(path), "found a broken file")
 
 
 def test_weights_of_another_shape_and_missing_weights_are_refused(copy):
