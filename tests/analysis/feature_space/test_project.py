@@ -1,12 +1,9 @@
-"""`bimotion project` and `bimotion coverage` on synthetic clips: files, numbers, refusals, the page
-in a browser."""
+"""The map of clips in feature space: what is drawn, what is counted, what cannot be drawn."""
 
-import dataclasses
 import importlib.util
 import json
 import subprocess
 import sys
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bimotion import cli
-from bimotion.analysis.feature_space import gains, project, record, umap
+from bimotion.analysis.feature_space import gains, record, umap
 from bimotion.analysis.feature_space.coverage import expected
 from bimotion.analysis.feature_space.panels import COLOURS, COLUMNS
 from bimotion.data.synthetic import layouts
@@ -23,7 +20,8 @@ from bimotion.evaluation import run
 from bimotion.evaluation.tracks import TrackOptions
 from bimotion.models.training import FinetuneOptions
 from bimotion.protocol.labels import EMOTIONS, SCHEMAS
-from tests.support import browser, tiny_models
+from tests.support import tiny_models
+from tests.support.projections import SETS, few, projected
 
 # not imported: every worker would wait for it at its start
 if importlib.util.find_spec("umap") is None:
@@ -31,44 +29,6 @@ if importlib.util.find_spec("umap") is None:
         "the extra `figures` is not installed: pip install 'bimotion[figures]'",
         allow_module_level=True,
     )
-
-
-SETS = {
-    "train": ["yue_adu", "yue_adu+zho_adu", "zho_adu"],
-    "test": "yue_adu",
-    "corpora": ["esd", "yuemotion"],
-}
-
-
-def few(n, corpora=None):
-    """Synthetic clips, the first n of each corpus, cell and part."""
-
-    def group(clip):
-        return clip.corpus, clip.voice.language, clip.voice.age_years >= 60, clip.part
-
-    clips = sorted(layouts.plan(corpora=corpora), key=group)
-    return [clip for _, found in groupby(clips, group) for clip in list(found)[:n]]
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Path:
-    """Synthetic corpora, sixteen clips of each corpus, cell and part."""
-    root = tmp_path_factory.mktemp("small")
-    layouts.lay(root, few(16))
-    return root
-
-
-def projected(root, output, model="bimotion/prosody", **options):
-    options = SETS | {"schema": "valence", "allow_missing": True} | options
-    return project.project(model, data_dir=root, output=output, **options)
-
-
-@pytest.fixture(scope="module")
-def made(small, tmp_path_factory):
-    """A view and its folder."""
-    output = tmp_path_factory.mktemp("made")
-    view = projected(small, output)
-    return view, view.folder(output)
 
 
 def test_every_clip_of_the_sets_is_on_the_map(made):
@@ -331,107 +291,3 @@ def test_the_command_prints_numbers_and_paths(small, tmp_path):
         done.stderr
         == "bimotion: --like: expected without --track and --head, which it says itself\n"
     )
-
-
-HOSTILE = "</script><script>hit()</script><img src=x onerror=hit()> $_{$ & "
-
-
-@pytest.fixture(scope="module")
-def page(made, tmp_path_factory):
-    """projection.html in a browser, of a model and clips with hostile names; in the end nothing may
-    have gone wrong in it."""
-    if browser.executable() is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    view, clips = record.load(made[1])
-    view = dataclasses.replace(view, model=dataclasses.replace(view.model, name=HOSTILE))
-    clips["id"] = clips["id"] + HOSTILE
-    clips["corpus"] = HOSTILE
-    folder = tmp_path_factory.mktemp("page")
-    record.save(view, clips, folder)
-    with browser.Browser(folder / "profile") as opened:
-        opened.look(1200, 900)
-        opened.call(
-            "Page.addScriptToEvaluateOnNewDocument",
-            source="window.hits = 0; window.hit = () => { hits += 1 }",
-        )
-        opened.url = (folder / "projection.html").as_uri()
-        opened.open(opened.url, "document.querySelector('#numbers tbody tr')")
-        yield opened
-        asked = {
-            event["params"]["request"]["url"] for event in opened.said("Network.requestWillBeSent")
-        }
-        assert {url for url in asked if not url.startswith("data:")} <= {opened.url, "about:blank"}
-        assert (
-            opened.said("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
-            == []
-        )
-        assert opened.run("hits") == 0
-
-
-def test_panels_points_and_numbers_are_those_of_the_view(page, made):
-    view, _ = made
-    assert page.run(
-        "[...document.querySelectorAll('#panels h2')].map(one => one.textContent)"
-    ) == list(view.panels)
-    assert page.run("document.querySelectorAll('.point').length") == 3 * view.of("yue_adu").n_test
-    hollow = page.run(
-        "[...document.querySelectorAll('#panels svg')].map(one => "
-        "one.querySelectorAll('.alone').length)"
-    )
-    assert hollow == [
-        round((1 - view.of(name).coverage) * view.of(name).n_test) for name in view.panels
-    ]
-    assert page.run("document.querySelectorAll('#numbers tbody tr').length") == len(view.coverage)
-    assert HOSTILE in page.run("document.querySelector('h1').textContent")
-
-
-def test_pointing_at_a_clip_rings_it_in_every_panel(page):
-    spot = page.run(
-        "(() => { const spot = document.querySelector('[data-clip=\"3\"]').getBoundingClientRect();"
-        " return [spot.x + spot.width / 2, spot.y + spot.height / 2] })()"
-    )
-    page.run("choose(null)")
-    page.call("Input.dispatchMouseEvent", type="mouseMoved", x=spot[0], y=spot[1])
-    page.wait("document.querySelectorAll('.ring').length === 3")
-    said = page.run("document.querySelector('#status').textContent")
-    assert "Covered by training clips: yue_adu " in said
-    assert HOSTILE in said
-
-
-def test_the_keyboard_steps_through_clips_and_the_legend_hides_a_class(page):
-    page.run("choose(null); document.querySelector('#legend button').focus()")
-    page.key("Enter")
-    name = page.run("document.activeElement.textContent")
-    assert page.run("document.activeElement.getAttribute('aria-pressed')") == "false"
-    shown = (
-        f"[...document.querySelectorAll('.point')].filter(one => one.dataset.class === '{name}' "
-        "&& one.checkVisibility())"
-    )
-    assert page.run(f"{shown}.length") == 0
-    page.run("document.querySelector('#panels svg').focus()")
-    seen = []
-    for _ in range(200):
-        page.call(
-            "Input.dispatchKeyEvent",
-            type="keyDown",
-            key="ArrowRight",
-            code="ArrowRight",
-            windowsVirtualKeyCode=39,
-        )
-        if (clip := page.run("chosen")) in seen:
-            break
-        seen.append(clip)
-    visible = (
-        "document.querySelector('#panels svg').querySelectorAll('.point:not([hidden])').length"
-    )
-    assert len(seen) == page.run(visible) > 0
-    page.run("document.querySelector('#legend button').focus()")
-    page.key("Enter")
-    assert page.run(f"{shown}.length") > 0
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_on_a_phone_nothing_is_wider_than_the_window(page, dark):
-    page.look(390, 800, dark=dark)
-    assert page.run("document.documentElement.scrollWidth") <= 390
-    page.look(1200, 900)

@@ -8,7 +8,7 @@ import pytest
 from tests.support import tiny_models
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """Family -> folder of its tiny model; not to be changed."""
     root, built = tmp_path_factory.mktemp("models"), {}

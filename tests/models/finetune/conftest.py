@@ -7,7 +7,7 @@ import pytest
 from tests.support import tiny_models
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def models(tmp_path_factory):
     """Folder of a tiny encoder without a head, by family."""
     made: dict[str, Path] = {}

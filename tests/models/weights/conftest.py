@@ -9,7 +9,7 @@ from tests.support import tiny_models
 from tests.support.weight_files import NAMES
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def plain(tmp_path_factory) -> Path:
     """A tiny classifier in safetensors; not to be changed."""
     return tiny_models.build(

@@ -1,0 +1,45 @@
+"""A dry run counts what the model hears of the clips."""
+
+import numpy as np
+import pytest
+
+from bimotion.models.inputs import heard_s
+from tests.support import tiny_models
+from tests.support.command_line import run_main
+
+
+def test_what_a_model_hears_of_clips_by_hand():
+    clips_s = np.array([0.5, 2.0, 2.5])
+    assert heard_s(clips_s, None, 16_000) == 5.0
+    assert heard_s(clips_s, 32_000, 16_000) == 2.0 + 2.0 + 4.0
+
+
+@pytest.mark.parametrize(
+    ("family", "is_filled_up"), [("whisper", True), ("ast", True), ("hubert", False)]
+)
+def test_a_dry_run_counts_what_the_model_hears(
+    family, is_filled_up, tmp_path, synth_root, monkeypatch
+):
+    model = tiny_models.build(family, tmp_path / family)
+    words = [
+        "evaluate",
+        "-m",
+        model,
+        "--corpora",
+        synth_root,
+        "--only",
+        "tess,csed",
+        "--dry-run",
+        "-o",
+        tmp_path / "out",
+    ]
+    code, shown, said = run_main(monkeypatch, words)
+    assert (code, "not known" in said) == (0, False), said
+    assert ("the model hears" in shown) == is_filled_up
+    (model / "model.safetensors").unlink()  # a plan needs no weights
+    assert run_main(monkeypatch, words)[1] == shown
+    (model / "preprocessor_config.json").unlink()
+    code, _, said = run_main(monkeypatch, words)
+    assert code == 0
+    assert "what the model hears is not known" in said
+    assert not (tmp_path / "out").exists()

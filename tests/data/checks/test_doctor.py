@@ -1,0 +1,196 @@
+"""The doctor finds damaged, repeated and implausible clips, and no fault in a healthy corpus."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from bimotion.analysis import compare
+from bimotion.analysis.report.caveats import caveats
+from bimotion.analysis.report.scorebook import scorebook
+from bimotion.corpora import CORPORA
+from bimotion.data import manifest
+from bimotion.data.checks import doctor
+from bimotion.evaluation import run as runner
+from bimotion.io.progress import Progress
+from tests.support.healthy_corpus import (
+    FOLDER,
+    RATE_HZ,
+    TWIN,
+    VICTIM,
+    WHERE,
+    clip,
+    diagnosis,
+    facts,
+    noise,
+)
+
+
+def test_healthy_corpus(whole_csed, untouched, bimotion):
+    with untouched(whole_csed):
+        found = diagnosis(whole_csed)
+        code, shown, _ = bimotion("data", "doctor", whole_csed)
+    assert (found.state, found.n_utterances, found.n_published) == ("complete", 652, 652)
+    assert found.problems == found.harmless == []
+    assert found.folder == str((whole_csed / "CSED").resolve())
+    assert code == 0
+    assert "complete" in shown
+    others = [other for other in doctor.diagnose(whole_csed, Progress()) if other.corpus != "csed"]
+    optional = {other.corpus for other in others if other.state == "optional, not found"}
+    assert optional == {"emo_db", "shemo", "urdu"}
+    assert {other.state for other in others if other.corpus not in optional} == {"not found"}
+    assert "optional: emo_db, shemo, urdu: for protocol extension alone" in " ".join(shown.split())
+    assert {other.corpus for other in others} == set(CORPORA) - {"csed"}
+    assert all(CORPORA[other.corpus].card.url in shown for other in others)
+
+
+def test_all_true_names_are_complete(true_tree, true_manifest):
+    for found in doctor.diagnose(true_tree, Progress(), listen=False):
+        assert (found.corpus, found.state, found.n_utterances) == (
+            found.corpus,
+            "complete",
+            found.n_published,
+        )
+        assert found.problems == found.harmless == []
+
+
+def remove(path):
+    path.unlink()
+
+
+"""Of the 264 real clips, those with the samples of another one."""
+
+
+DAMAGE = {  # what is done to a clip -> kind, where, part of the detail; state of the corpus
+    "missing": (remove, f"csed/{VICTIM}", "", "incomplete"),
+    "empty": (lambda path: path.write_bytes(b""), WHERE, "0 bytes", "incomplete"),
+    "truncated": (
+        lambda path: path.write_bytes(path.read_bytes()[:900]),
+        WHERE,
+        "header announces 6044 bytes",
+        "incomplete",
+    ),
+    "pointer": (
+        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
+        WHERE,
+        "text",
+        "incomplete",
+    ),
+    "unreadable": (lambda path: path.write_text("<html>403</html>" * 9), WHERE, "", "incomplete"),
+    "conflict": (
+        lambda path: noise(path.parent / "old" / path.name, 1003, 4000),
+        f"csed/{VICTIM}",
+        "old/",
+        "incomplete",
+    ),
+    "rate": (lambda path: noise(path, 1005, rate=22050), WHERE, "22050 Hz, expected 44100", "odd"),
+    "aiff": (lambda path: noise(path, 1005, format="AIFF"), WHERE, "", "odd"),
+    "silent": (
+        lambda path: soundfile.write(path, np.zeros(1900), RATE_HZ),
+        f"csed/{VICTIM}",
+        "peak 0.000000",
+        "odd",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage(csed_root, untouched, bimotion, kind):
+    spoil, where, detail, state = DAMAGE[kind]
+    spoil(clip(csed_root, VICTIM))
+    with untouched(csed_root):
+        found = diagnosis(csed_root)
+        code, shown, _ = bimotion("data", "doctor", csed_root)
+    ((seen_kind, seen_where, seen_detail),) = facts(found.problems)
+    assert (seen_kind, seen_where) == (kind, where)
+    assert detail in seen_detail
+    assert found.harmless == []
+    assert found.state == state
+    assert found.n_utterances == (652 if state == "odd" else 651)
+    assert code == 1
+    assert f"csed: 1 {kind} (" in shown
+    assert where in shown
+
+
+CHANGED = {  # what is made of another clip -> part of the detail
+    "louder": (lambda samples: samples * 2, "gain +6.0 dB, shift +0.000 s"),
+    "softer, by far": (lambda samples: samples / 16, "gain -24.1 dB, shift +0.000 s"),
+    "upside down": (lambda samples: -samples, "gain +0.0 dB, shift +0.000 s"),
+    "later": (lambda samples: np.pad(samples, (RATE_HZ // 10, 0)), "gain +0.0 dB, shift +0.100 s"),
+    "earlier": (
+        lambda samples: np.pad(samples, (0, RATE_HZ // 10)),
+        "gain +0.0 dB, shift +0.000 s",
+    ),
+    "with an offset": (lambda samples: samples + 0.1, "gain +0.0 dB, shift +0.000 s"),
+    "softer, cut and later": (
+        lambda samples: np.pad(samples[300:] / 3, (4000, 900)),
+        "gain -9.6 dB, shift +0.084 s",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_one_recording_but_for_gain_or_shift(tmp_path, change):
+    folder = tmp_path / "CSED" / FOLDER
+    folder.mkdir(parents=True)
+    for seed in range(30):
+        noise(folder / f"Nat_male_{seed + 1}.wav", seed, n_samples=RATE_HZ // 2 + seed)
+    made, detail = CHANGED[change]
+    samples, _ = soundfile.read(folder / "Nat_male_7.wav")
+    soundfile.write(folder / "Nat_male_99.wav", made(samples), RATE_HZ, subtype="PCM_16")
+    found = [
+        finding for finding in facts(diagnosis(tmp_path).problems) if finding[0] == "near duplicate"
+    ]
+    assert found == [("near duplicate", "csed/Nat_male_99", f"of csed/Nat_male_7: {detail}")]
+
+
+def test_of_several_alike_each_but_the_first_counts_once(tmp_path):
+    for seed in (1, 2):
+        noise(tmp_path / "CSED" / FOLDER / f"Nat_male_{seed}.wav", seed, n_samples=RATE_HZ // 2)
+    samples, _ = soundfile.read(clip(tmp_path, "Nat_male_1"))
+    for number in (3, 4, 5):
+        soundfile.write(
+            clip(tmp_path, f"Nat_male_{number}"), samples / number, RATE_HZ, subtype="PCM_16"
+        )
+    diagnosis(tmp_path)
+    assert doctor.oddities("csed", manifest.build(tmp_path)) == {"near duplicate": 3}
+
+
+def test_implausible_clips_and_lengths_are_told_and_carried_by_a_result(csed_root, tmp_path):
+    soundfile.write(clip(csed_root, VICTIM), np.full(900, 0.25), RATE_HZ)
+    soundfile.write(clip(csed_root, TWIN), 0.1 * np.ones(100) * np.arange(100) / 100, RATE_HZ)
+    noise(clip(csed_root, "Nat_male_9"), 2000, n_samples=61 * RATE_HZ)
+    shutil.copy(clip(csed_root, "Nat_male_10"), clip(csed_root, "Neg_male_10"))
+    options = {"data_dir": csed_root, "only": ["csed"], "protocol": "in-group"}
+    before = runner.evaluate("bimotion/majority", output=tmp_path / "before", **options)
+    assert before.data.corpora["csed"].oddities == {"long": 1, "short": 2}
+    kinds = sorted((kind, where) for kind, where, _ in facts(diagnosis(csed_root).problems))
+    assert kinds == [
+        ("constant", f"csed/{VICTIM}"),
+        ("contradicting", "csed/Neg_male_10"),
+        ("long", "csed/Nat_male_9"),
+        ("short", f"csed/{VICTIM}"),
+        ("short", f"csed/{TWIN}"),
+    ]
+    after = runner.evaluate("bimotion/majority", output=tmp_path / "after", **options)
+    assert after.data.corpora["csed"].oddities == {
+        "constant": 1,
+        "contradicting": 1,
+        "long": 1,
+        "short": 2,
+    }
+    [run] = compare.load([after.folder(tmp_path / "after")])
+    [caveat] = [one for one in caveats(run, scorebook(run)) if one.name == "Odd clips"]
+    assert caveat.numbers == ("csed: 1 constant, 1 contradicting, 1 long, 2 short",)
+
+
+def test_a_corpus_of_one_length(tmp_path):
+    for number in range(1, 31):
+        noise(
+            tmp_path / "CSED" / FOLDER / f"Nat_male_{number}.wav",
+            number,
+            n_samples=RATE_HZ // (1 + (number == 1)),
+        )
+    found = [finding for finding in facts(diagnosis(tmp_path).problems) if finding[0] != "missing"]
+    assert found == [("one length", "CSED", "29 of 30 clips have 1.000 s")]

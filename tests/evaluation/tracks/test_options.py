@@ -1,0 +1,112 @@
+"""What all tracks share: options, bad clips, both split rules, real clips."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from bimotion.data import manifest
+from bimotion.errors import SettingError
+from bimotion.io import audio
+from bimotion.models.weights import ModelError
+from bimotion.results import record, rescoring
+from tests.support.small_runs import FOUR, ONE_EPOCH, evaluated
+
+
+def test_a_clip_that_becomes_nan_is_named(small, tmp_path):
+    class Picky:
+        def encode(self, waveforms, sample_rate_hz):
+            return np.array(
+                [[np.nan if np.array_equal(w, spoilt) else w.std()] * 2 for w in waveforms]
+            )
+
+    spoilt = None
+    found = manifest.build(small)
+    clip = found.table[found.table["corpus"] == "tess"].iloc[-1]
+    spoilt = audio.decode(found.path("tess", clip["path"]))
+    with pytest.raises(
+        ModelError,
+        match=rf"Picky.encode: {re.escape(clip['id'])}: expected finite features, found NaN",
+    ):
+        evaluated(Picky(), small, tmp_path, head="logistic")
+
+
+@pytest.mark.parametrize("track", ["probe", "finetune", "zero-shot"])
+def test_invariance_is_checked_and_recorded(track, models, small, tmp_path):
+    options = {"track": track, "protocol": "in-group", "cells": ["zho_eld"]}
+    options |= {"finetune": ONE_EPOCH} if track == "finetune" else {}
+    model = models("wav2vec2-group", FOUR)
+    result, folder = evaluated(model, small, tmp_path, **options)
+    assert result.provenance.largest_difference is None
+    checked, _ = evaluated(model, small, tmp_path, check_invariance=True, **options)
+    assert 0 <= checked.provenance.largest_difference < 1e-4
+    assert record.load(folder / "result.json") == checked
+    assert checked.scores == result.scores
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"track": "zero-shot", "seeds": [0, 1]},
+            "expected one seed, for nothing is random, found 2",
+        ),
+        (
+            {"track": "zero-shot", "head": "layers"},
+            "head: expected with track probe, found track zero-shot",
+        ),
+        (
+            {"track": "probe", "finetune": ONE_EPOCH},
+            "finetune: expected with track finetune, found track probe",
+        ),
+        ({"track": "finetune", "label_map": "x.json"}, "label_map: expected with track zero-shot"),
+        ({"track": "zero-shot", "label_map": "nowhere.json"}, "nowhere.json: expected a label map"),
+    ],
+)
+def test_options_of_another_track_are_refused(options, message, models, small, tmp_path):
+    with pytest.raises(SettingError, match=message):
+        evaluated(models("hubert", FOUR), small, tmp_path, **options)
+
+
+def test_both_split_rules_at_once(small, tmp_path):
+    arguments = [
+        "-m",
+        "bimotion",
+        "evaluate",
+        "-m",
+        "bimotion/majority",
+        "--corpora",
+        str(small),
+        "-o",
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        [
+            sys.executable,
+            *arguments,
+            "--allow-missing",
+            "--split-rule",
+            "both",
+            "--protocol",
+            "in-group",
+            "--json",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [result["split"]["rule"] for result in json.loads(done.stdout)] == ["paper", "disjoint"]
+    assert len(list(tmp_path.glob("*/*/result.json"))) == 2
+
+
+def test_real_clips_go_through_all_tracks(shared_corpora, models, tmp_path):
+    options = {"protocol": "in-group", "limit": 6}
+    for track, more in (("probe", {}), ("finetune", {"finetune": ONE_EPOCH}), ("zero-shot", {})):
+        result, folder = evaluated(
+            models("wav2vec2-layer", FOUR), shared_corpora, tmp_path, track=track, **options, **more
+        )
+        assert {score.corpus for score in result.scores if score.corpus} == {"tess", "csed"}
+        assert rescoring.rescore(folder) == (result, result)

@@ -1,0 +1,47 @@
+"""The command line, run in this process or in one of its own."""
+
+import io
+import subprocess
+import sys
+
+import typer
+
+from bimotion import cli
+
+
+def commands() -> dict[str, object]:
+    """Words of every command -> the command."""
+    found, todo = {}, [((), typer.main.get_command(cli.app))]
+    while todo:
+        words, command = todo.pop()
+        if hasattr(command, "commands"):
+            todo += [((*words, name), child) for name, child in command.commands.items()]
+        else:
+            found[" ".join(words)] = command
+    return dict(sorted(found.items()))
+
+
+COMMANDS = commands()
+
+
+def run_main(monkeypatch, words, encoding="utf-8") -> tuple[int, str, str]:
+    """Exit code, standard output and error of the command line, run here, with streams of an
+    encoding."""
+    streams = [
+        io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2)
+    ]
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "argv", ["bimotion", *map(str, words)])
+        patch.setattr(sys, "stdout", streams[0])
+        patch.setattr(sys, "stderr", streams[1])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code or 0
+    return code, *(stream.buffer.getvalue().decode(encoding) for stream in streams)
+
+
+def bimotion_process(*words, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "bimotion", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
