@@ -1,7 +1,7 @@
-"""Pages that need nothing else: no server, no network, no other file. What all of them share lies
-in page/.
+"""Pages that need nothing else: no server, no network, no other file.
 
-A page's own policy forbids every request, and lets only the style and script run whose hashes it
+Templates are Jinja2's; each fills the blocks of page/frame.html, and every value is escaped. A
+page's own policy forbids every request, and lets only the style and script run whose hashes it
 names.
 """
 
@@ -11,36 +11,50 @@ import hashlib
 from importlib import resources
 
 
-def part(name: str, room: str = "bimotion.io") -> str:
-    """The text of a file of a package, such as a template.
+def part(name: str, package: str = "bimotion.io") -> str:
+    """The text of a file of a package, such as a script.
 
     >>> part("page/icon.svg").startswith("<svg")
     True
     """
-    return resources.files(room).joinpath(name).read_text(encoding="utf-8")
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-def filled(
-    template: str, contents: dict[str, str], *, style: str, script: str | None = None
+def render(
+    package: str, template: str, *, style: str = "", script: str | None = None, **values: object
 ) -> str:
-    """The text of a template, its `{names}` filled and `{policy}`, `{icon}`, `{style}` and
-    `{script}` besides; each stands in it once, and nothing that is filled in is searched for names
-    again."""
+    """Fill a template, the same text for the same values.
+
+    Args:
+        package: The package that holds the template.
+        template: Name of the file, which extends `frame.html`.
+        style: CSS of this page, after page/style.css.
+        script: JavaScript of this page; None: nothing may run in it.
+        **values: What the template names. Text is escaped.
+
+    Raises:
+        jinja2.UndefinedError: The template names a value that is not given.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("bimotion.io", "page")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    style = f"{part('page/style.css')}\n{style}" if style else part("page/style.css")
     scripts = f"script-src '{_hash(script)}'; " if script is not None else ""
     allowed = f"{scripts}style-src '{_hash(style)}'; img-src data:"
-    contents = contents | {
-        "policy": f"default-src 'none'; base-uri 'none'; form-action 'none'; {allowed}",
-        "icon": data_address(part("page/icon.svg").encode(), "image/svg+xml"),
-        "style": style,
-    }
-    if script is not None:
-        contents["script"] = script
-    places = sorted(contents, key=lambda name: template.index(f"{{{name}}}"))
-    pieces, rest = [], template
-    for name in places:
-        head, rest = rest.split(f"{{{name}}}")
-        pieces += [head, contents[name]]
-    return "".join([*pieces, rest])
+    return environment.get_template(template).render(
+        values,
+        policy=f"default-src 'none'; base-uri 'none'; form-action 'none'; {allowed}",
+        icon=data_address(part("page/icon.svg").encode(), "image/svg+xml"),
+        style=style,
+        script=script,
+    )
 
 
 def packed(text: str) -> str:

@@ -1,6 +1,5 @@
-"""Tables of text, as Markdown and HTML, and numbers as the tables print them."""
+"""Tables of text, as Markdown, and numbers as the tables print them."""
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -32,21 +31,6 @@ class Table:
             *map(_line, self.rows),
         ]
         return "\n".join(lines + [f"\n{note}" for note in self.notes])
-
-    def html(self) -> str:
-        """One element of HTML, all text escaped.
-
-        >>> "<td>1 &lt; 2</td>" in Table("T", ["a"], [["1 < 2"]], ["note"]).html()
-        True
-        """
-
-        def row(cells: Sequence[str], tag: str) -> str:
-            return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
-
-        rows = row(self.header, "th") + "".join(row(cells, "td") for cells in self.rows)
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        caption = f"<figcaption>{html.escape(self.title)}</figcaption>"
-        return f"<figure>{caption}<table>{rows}</table>{notes}</figure>"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -24,10 +24,10 @@ def build(board: Board, output: Path) -> Path:
 
 def page(board: Board) -> str:
     """The page as HTML; the same bytes for the same board."""
-    contents = {"version": str(board.board_version), "data": html.packed(board.to_json())}
-    return html.filled(
-        html.part("page/template.html", "bimotion.leaderboard"),
-        contents,
-        style=html.part("page/style.css"),
+    return html.render(
+        "bimotion.leaderboard",
+        "page/template.html",
         script=html.part("page/page.js", "bimotion.leaderboard"),
+        version=board.board_version,
+        data=html.packed(board.to_json()),
     )

@@ -55,7 +55,7 @@ needs_chromium = pytest.mark.skipif(
 
 HOSTILE = (
     "</script><script>hit()</script><img src=x onerror=hit()>\"'|`[x](javascript:hit())*\n<svg "
-    "onload=hit()>"
+    "onload=hit()>{{ 7 * 7 }}{% include 'frame.html' %}"
 )
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"

@@ -1,7 +1,6 @@
 """Panels as an interactive page (io/html.py): what figure.py draws, and each test clip by name, the
 same in every panel."""
 
-import html
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,8 +10,7 @@ import numpy as np
 
 from bimotion.analysis.feature_space.panels import COLOURS, SHAPES, Panel, label_places
 from bimotion.analysis.feature_space.umap import SHARES
-from bimotion.io import files
-from bimotion.io import html as pages
+from bimotion.io import files, html
 from bimotion.io.tables import Table
 
 SIDE = 1000
@@ -44,16 +42,14 @@ def write(
         "panels": [_panel(panel, clips["id"].tolist()) for panel in panels],
         "numbers": asdict(numbers),
     }
-    texts = {"title": title, "heading": title, "note": note}
-    contents = {name: html.escape(text) for name, text in texts.items()} | {
-        "data": pages.packed(json.dumps(content, allow_nan=False))
-    }
-    style = "\n".join([pages.part("page/style.css"), pages.part("projection.css", __package__)])
-    text = pages.filled(
-        pages.part("projection.html", __package__),
-        contents,
-        style=style,
-        script=pages.part("projection.js", __package__),
+    text = html.render(
+        __package__,
+        "projection.html",
+        style=html.part("projection.css", __package__),
+        script=html.part("projection.js", __package__),
+        title=title,
+        note=note,
+        data=html.packed(json.dumps(content, allow_nan=False)),
     )
     with files.written(target) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -36,6 +36,15 @@ class Whisker:
             else cls(interval.value, interval.low, interval.high, **scale)
         )
 
+    def place(self, value: float) -> str:
+        """Where a value lies on the scale, in % of it; beyond an end: that end.
+
+        >>> Whisker(0.5, None, None, start=-1).place(0.5)
+        '75.00'
+        """
+        inside = min(max(value, self.start), self.end)
+        return f"{100 * (inside - self.start) / (self.end - self.start):.2f}"
+
 
 @dataclass(frozen=True)
 class Value:
@@ -96,6 +105,11 @@ class Grid:
         names = list(dict.fromkeys(name for record in flat for name in record))
         rows = [[Value(said(record.get(name))) for name in names] for record in flat]
         return cls(title, list(map(Value, names)), rows, prose=True, **options)
+
+    @property
+    def is_heated(self) -> bool:
+        """Whether any of its cells has a colour."""
+        return any(value.share is not None for row in self.rows for value in row)
 
     def table(self) -> Table:
         """Its texts alone, as Markdown can hold them."""

@@ -16,7 +16,7 @@ if importlib.util.find_spec("umap") is None:
     )
 
 
-HOSTILE = "</script><script>hit()</script><img src=x onerror=hit()> $_{$ & "
+HOSTILE = "</script><script>hit()</script><img src=x onerror=hit()> $_{$ & {{ 7 * 7 }}"
 
 
 @pytest.fixture(scope="module")
