@@ -33,8 +33,8 @@ POSIX_CALLS = {
     "register_at_fork",
 }
 ALLOWED = {  # file -> POSIX names behind a check of the system
-    "files.py": {"fcntl"},
-    "sandbox.py": {"resource", "fork", "setrlimit", "alarm"},
+    "io/files.py": {"fcntl"},
+    "io/sandbox.py": {"resource", "fork", "setrlimit", "alarm"},
 }
 
 

@@ -77,10 +77,15 @@ def read(path: Path) -> pa.Table:
     """
     with path.open("rb") as file:
         _check_ends(file)
-        opened = pq.ParquetFile(file, memory_map=False, pre_buffer=False)
-        _check_footer(opened)
-        table = opened.read(use_threads=False).replace_schema_metadata(None)
-    table.validate(full=True)  # invalid UTF-8, offsets that run backwards
+        try:
+            opened = pq.ParquetFile(file, memory_map=False, pre_buffer=False)
+            _check_footer(opened)
+            table = opened.read(use_threads=False).replace_schema_metadata(None)
+            table.validate(full=True)  # invalid UTF-8, offsets that run backwards
+        except MemoryError:  # Arrow's own is one of its exceptions too
+            raise
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise RecordError(f"cannot be read as Parquet: {error}") from None
     for name in SHAPE.names:
         _check_column(name, table[name])
     return table

@@ -244,7 +244,7 @@ def test_emo_db_recording_that_was_not_published(tmp_path, wav, index):
     ("corpus", "true", "false", "detail"),
     [
         ("shemo", "female/F03S02", "male/F03S02", "name says F, folder says male"),
-        ("urdu", "Sad/SF10_F1_S01", "Happy/SF10_F1_S01", "name says S, folder says happy"),
+        ("urdu", "Sad/SF10_F1_S01", "Happy/SF10_F1_S01", "name says S, folder says Happy"),
     ],
 )
 def test_clip_in_the_folder_of_another_class(tmp_path, wav, index, corpus, true, false, detail):

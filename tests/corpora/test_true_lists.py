@@ -133,7 +133,9 @@ def test_saved_rosters_are_the_shipped_ones_byte_for_byte(dealt, tmp_path):
     for corpus, table in reversed(dealt.items()):  # in another order, and from shuffled rows
         rosters.save(corpus, table.sample(frac=1, random_state=1), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        path.name for path in rosters.FOLDER.iterdir()
+        path.name
+        for path in rosters.FOLDER.iterdir()
+        if path.suffix == ".gz" or path.name == rosters.SUMS
     )
     for path in tmp_path.glob("*.gz"):
         assert gzip.decompress(path.read_bytes()) == gzip.decompress(

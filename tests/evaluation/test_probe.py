@@ -119,13 +119,14 @@ def test_features_are_extracted_once(models, small, tmp_path, monkeypatch):
 
 
 def test_a_limit_encodes_only_its_clips_and_the_rest_later(models, small, tmp_path, monkeypatch):
-    counted, encode = [], encoders.Encoder.encode
+    counted, encode_groups = [], encoders.Encoder.encode_groups
 
-    def counting(self, waveforms):
-        counted.extend(len(waveform) for waveform in waveforms)
-        return encode(self, waveforms)
+    def counting(self, groups):
+        groups = list(groups)
+        counted.extend(len(waveform) for waveforms in groups for waveform in waveforms)
+        return encode_groups(self, groups)
 
-    monkeypatch.setattr(encoders.Encoder, "encode", counting)
+    monkeypatch.setattr(encoders.Encoder, "encode_groups", counting)
     model = models("unispeech-sat")
     result, _ = evaluated(model, small, tmp_path / "limited", limit=2, protocol="in-group")
     n_limited = sum(corpus.n_utterances for corpus in result.data.corpora.values())
