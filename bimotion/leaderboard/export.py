@@ -6,9 +6,7 @@ whose `eval.yaml` names the tasks, and the older `model-index` of a model card. 
 scalar a task: here the mean of the four cells and each cell.
 """
 
-import csv
 import html
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,6 +212,17 @@ def write_hub_results(board: Board, dataset: str, output: Path) -> list[Path]:
 # --- tables -------------------------------------------------------------------------------------
 
 HEADER = ("rank", "model", "track", "split", "schema", "protocol", MEAN, "95 %", *CELLS, "marks")
+FACTS = (
+    "model",
+    "key",
+    "track",
+    "split_rule",
+    "schema",
+    "protocol",
+    "data_fingerprint",
+    "n_parameters",
+)
+"""Of an entry, in CSV."""
 
 
 def _rows(board: Board) -> Iterator[list[str]]:
@@ -297,70 +306,51 @@ def _plain(name: str) -> str:
     return re.sub(r"([\\`*\[\]~!])", r"\\\1", html.escape(name, quote=False))
 
 
-_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    letter: f"\\{letter}" for letter in "&%$#_{}"
-}
+_LATEX = str.maketrans(
+    {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {letter: f"\\{letter}" for letter in "&%$#_{}"}
+)
 
 
 def _latex(board: Board) -> str:
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        r"\begin{tabular}{ll" + "l" * 4 + "r" * 6 + "l}",
-        r"\toprule",
-    ]
-    for number, row in enumerate([list(HEADER), *_rows(board)]):
-        lines.append(
-            " & ".join("".join(_LATEX.get(letter, letter) for letter in cell) for cell in row)
-            + r" \\"
-        )
-        if number == 0:
-            lines.append(r"\midrule")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    import pandas as pd
+
+    header, *rows = [[cell.translate(_LATEX) for cell in row] for row in (HEADER, *_rows(board))]
+    table = pd.DataFrame(rows, columns=header)
+    columns = "ll" + "l" * 4 + "r" * 6 + "l"
+    return "% needs \\usepackage{booktabs}\n" + table.to_latex(index=False, column_format=columns)
 
 
 def _csv(board: Board) -> str:
     """One line an entry, scores in [0, 1]; empty: not known."""
-    file = io.StringIO()
+    import pandas as pd
+
+    rows = [*map(_csv_row, board.entries), *map(_published_csv_row, board.references)]
     spans = [f"{cell}_{what}" for cell in (MEAN, *CELLS) for what in ("value", "low", "high")]
-    asked = [
-        "model",
-        "key",
-        "track",
-        "split_rule",
-        "schema",
-        "protocol",
-        "data_fingerprint",
-        "n_parameters",
-    ]
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["rank", "rank_low", "rank_high", "tie_group", *asked, *spans, "marks"])
-    for entry in board.entries:
-        place = entry.standing
-        standing = (
-            [None] * 4 if place is None else [place.rank, place.low, place.high, place.tie_group]
-        )
-        scores = dict(_scalars(entry))
-        numbers = [
-            getattr(scores.get(cell), what, None)
-            for cell in (MEAN, *CELLS)
-            for what in ("value", "low", "high")
-        ]
-        facts = [
-            _cell(entry.full_name if name == "model" else getattr(entry, name)) for name in asked
-        ]
-        writer.writerow([*standing, *facts, *numbers, "; ".join(_marks(entry))])
-    for one in board.references:
-        values = [one.headline[BASE[0]], *_printed(one)]
-        facts = [one.model, None, one.track, one.split_rule, one.schema, None, None, None]
-        writer.writerow(
-            [
-                *[None] * 4,
-                *facts,
-                *(number for value in values for number in (value, None, None)),
-                PRINTED,
-            ]
-        )
-    return file.getvalue()
+    header = ["rank", "rank_low", "rank_high", "tie_group", *FACTS, *spans, "marks"]
+    # objects: among numbers that are missing, pandas would make 3 parameters 3.0
+    table = pd.DataFrame(rows, columns=header, dtype=object)
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def _csv_row(entry: Entry) -> dict:
+    scores = {
+        f"{cell}_{what}": getattr(score, what)
+        for cell, score in _scalars(entry)
+        for what in ("value", "low", "high")
+    }
+    facts = {name: _cell(getattr(entry, name)) for name in FACTS}
+    row = facts | {"model": _cell(entry.full_name), **scores, "marks": "; ".join(_marks(entry))}
+    if (rank := entry.standing) is not None:
+        row |= {"rank": rank.rank, "rank_low": rank.low, "rank_high": rank.high}
+        row["tie_group"] = rank.tie_group
+    return row
+
+
+def _published_csv_row(one: PublishedRow) -> dict:
+    values = zip((MEAN, *CELLS), (one.headline[BASE[0]], *_printed(one)), strict=True)
+    facts = {name: getattr(one, name) for name in ("model", "track", "split_rule", "schema")}
+    return facts | {f"{cell}_value": value for cell, value in values} | {"marks": PRINTED}
 
 
 def _cell(value: str | int | None) -> str | int | None:
