@@ -104,31 +104,27 @@ def esd(root: Path) -> None:
     lay(root, (row["file"].replace("ESD/", "Emotion Speech Dataset/", 1) for row in listed), 16000)
 
 
+IEMOCAP_CODES = {  # EMO-SUPERB's name -> code of the release
+    "frustrated": "fru",
+    "angry": "ang",
+    "sad": "sad",
+    "disgust": "dis",
+    "excited": "exc",
+    "fear": "fea",
+    "neutral": "neu",
+    "surprise": "sur",
+    "happy": "hap",
+}
+
+
 def iemocap(root: Path) -> None:
     """Names from EMO-SUPERB's table, codes from its soft labels (the true codes need the signed
     release)."""
     table = rows(SHARED / "IEMOCAP/EMO-SUPERB/labels_consensus_1.csv", ",")
-    code = dict(
-        zip(
-            (
-                "frustrated",
-                "angry",
-                "sad",
-                "disgust",
-                "excited",
-                "fear",
-                "neutral",
-                "surprise",
-                "happy",
-            ),
-            ("fru", "ang", "sad", "dis", "exc", "fea", "neu", "sur", "hap"),
-            strict=True,
-        )
-    )
     dialogs: dict[str, list[str]] = {}
     for row in table:
         stem = row["FileName"].removesuffix(".wav")
-        label = code[max(code, key=lambda name: float(row[name]))]
+        label = IEMOCAP_CODES[max(IEMOCAP_CODES, key=lambda name: float(row[name]))]
         lines = dialogs.setdefault(stem.rpartition("_")[0], [])
         lines.append(
             f"[{len(lines)}.2901 - {len(lines)}.9357]\t{stem}\t{label}\t[2.5000, 2.5000, "

@@ -5,16 +5,16 @@ import random
 
 import pytest
 
-from tests.support import hub_server
+from tests.support import hub_client, hub_server
 
-Failure, Refused, Repository = hub_server.Failure, hub_server.Refused, hub_server.Repository
+Failure, Refused, Repository = hub_server.Failure, hub_client.Refused, hub_server.Repository
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """One server and one client process for the tests of this file."""
     with hub_server.Hub() as hub:
-        client = hub_server.Client(hub, tmp_path_factory.mktemp("hf"))
+        client = hub_client.Client(hub, tmp_path_factory.mktemp("hf"))
         yield hub, client
         client.close()
     assert "hf_writer" not in "".join(client.output)
@@ -116,10 +116,10 @@ def test_after_a_failure_in_the_middle_nothing_is_sent_twice(hub, client, folder
 
 def test_a_killed_process_is_taken_up_again(hub, client, folder, tmp_path):
     hub.failures.append(Failure("PUT", "/storage/", status=503, after=4))
-    other = hub_server.Client(hub, tmp_path / "hf")
+    other = hub_client.Client(hub, tmp_path / "hf")
     try:
         other.ask("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
-        hub_server.wait_for(lambda: len(hub.asked("PUT", "/storage/")) > 4)
+        hub_client.wait_for(lambda: len(hub.asked("PUT", "/storage/")) > 4)
     finally:
         other.process.kill()
         other.process.wait()
@@ -235,13 +235,13 @@ def test_no_token_is_told_even_where_the_server_repeats_it(hub, client, folder):
 
 
 def test_nothing_listens_and_offline(hub, folder, tmp_path):
-    away = hub_server.Client(hub, tmp_path / "hf", HF_ENDPOINT="http://127.0.0.1:9")
+    away = hub_client.Client(hub, tmp_path / "hf", HF_ENDPOINT="http://127.0.0.1:9")
     with pytest.raises(
         Refused, match=r"the connection to the Hub broke \(ConnectError\); nothing was published"
     ):
         away.call("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
     away.close()
-    offline = hub_server.Client(hub, tmp_path / "hf", HF_HUB_OFFLINE="1")
+    offline = hub_client.Client(hub, tmp_path / "hf", HF_HUB_OFFLINE="1")
     with pytest.raises(Refused, match="HF_HUB_OFFLINE set: unset it"):
         offline.call(
             "bimotion.data.huggingface.client", "upload", folder, "org/name", private=False
@@ -252,7 +252,7 @@ def test_nothing_listens_and_offline(hub, folder, tmp_path):
 
 def test_failures_of_xet_are_told_in_the_same_way(hub, folder, tmp_path):
     pytest.importorskip("hf_xet")
-    client = hub_server.Client(hub, tmp_path / "hf", HF_HUB_DISABLE_XET="0")
+    client = hub_client.Client(hub, tmp_path / "hf", HF_HUB_DISABLE_XET="0")
     hub.repositories["org/name"] = Repository(private=False)
     with pytest.raises(Refused, match=r"HubError: .*; nothing was published"):
         client.call("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)

@@ -19,9 +19,9 @@ from bimotion.data.huggingface import publish as publishing
 from bimotion.data.selection import select
 from bimotion.errors import LicenceError, UnknownName
 from bimotion.protocol import cells
-from tests.support import hub_server
+from tests.support import hub_client, hub_server
 
-Failure, Refused = hub_server.Failure, hub_server.Refused
+Failure, Refused = hub_server.Failure, hub_client.Refused
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def running(tmp_path_factory):
     """One server and one client process for the tests of this file, and the client's cache."""
     cache = tmp_path_factory.mktemp("cache")
     with hub_server.Hub() as hub:
-        client = hub_server.Client(hub, tmp_path_factory.mktemp("hf"), BIMOTION_CACHE=str(cache))
+        client = hub_client.Client(hub, tmp_path_factory.mktemp("hf"), BIMOTION_CACHE=str(cache))
         yield hub, client, cache
         client.close()
     assert "hf_writer" not in "".join(client.output)
