@@ -2,7 +2,7 @@
 calibration."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bimotion.analysis import compare
 from bimotion.analysis.compare import Run
@@ -32,7 +32,13 @@ def between_groups(run: Run, book: Scorebook) -> Section:
 def _gap_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
     """Differences between cells and the worst one, then what transfer keeps."""
     found = gaps(run.predictions, list(book.headlines), run.schema)
-    between = [gap for gap in found if gap.kind != "transfer"]
+    if between := [gap for gap in found if gap.kind != "transfer"]:
+        yield _differences(run, between)
+    if kept := [gap for gap in found if gap.kind == "transfer"]:
+        yield _kept(run, kept)
+
+
+def _differences(run: Run, between: Sequence[Gap]) -> Grid:
     drawn = [gap for gap in between if gap.kind != "worst"]
     reach = max((abs(end) for gap in drawn for end in _ends(gap)), default=0.0) or 1.0
     rows, said = [], compare.IntervalNotes()
@@ -51,35 +57,23 @@ def _gap_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
             "schema valence they do not."
         )
     head = ["what", "value", "95 % interval", "group-blind model, 95 %", "p"]
-    if rows:
-        yield Grid(
-            "Differences in weighted F1, points",
-            list(map(Value, head)),
-            rows,
-            tuple(notes),
-            prose=True,
-        )
+    title = "Differences in weighted F1, points"
+    return Grid(title, list(map(Value, head)), rows, tuple(notes), prose=True)
+
+
+def _kept(run: Run, transfers: Sequence[Gap]) -> Grid:
     settings = {f"{one.training_set} -> {one.test}": one for one in run.settings}
-    kept, said = [], compare.IntervalNotes()
-    for gap in found:
-        if gap.kind == "transfer":
-            _, value, interval, *_ = map(Value, compare.gap_row(gap, said))
-            interval = dataclasses.replace(
-                interval, whisker=Whisker.of(gap.interval, end=1.5, zero=1.0)
-            )
-            setting = settings[gap.of]
-            kept.append([trained_for(setting), Value(str(setting.test)), value, interval])
-    if kept:
-        head = ["trained on", "tested on", "ratio", "95 % interval"]
-        notes = ("Drawn from 0 to 1.5, the line is 1: as good as in-group.", *said.found)
-        yield Grid(
-            "What transfer keeps of the in-group score",
-            list(map(Value, head)),
-            kept,
-            notes,
-            folded=True,
-            prose=True,
-        )
+    rows, said = [], compare.IntervalNotes()
+    for gap in transfers:
+        _, value, interval, *_ = map(Value, compare.gap_row(gap, said))
+        whisker = Whisker.of(gap.interval, end=1.5, zero=1.0)
+        interval = dataclasses.replace(interval, whisker=whisker)
+        setting = settings[gap.of]
+        rows.append([trained_for(setting), Value(str(setting.test)), value, interval])
+    head = ["trained on", "tested on", "ratio", "95 % interval"]
+    notes = ("Drawn from 0 to 1.5, the line is 1: as good as in-group.", *said.found)
+    title = "What transfer keeps of the in-group score"
+    return Grid(title, list(map(Value, head)), rows, notes, folded=True, prose=True)
 
 
 def _ends(gap: Gap) -> tuple[float, ...]:

@@ -28,10 +28,13 @@ def caveats(run: Run, book: Scorebook) -> tuple[Caveat, ...]:
         [caveat.name for caveat in caveats.caveats(run, scorebook.scorebook(run))]
     """
     found = [
+        *_of_options(run.result),
         *_of_data(run.result),
         *_of_record(book),
-        *_of_speakers(run.result, book),
-        *_of_labels(run, book),
+        *_of_few_speakers(book),
+        *_of_speaker_facts(run.result, book),
+        *_of_classes(run, book),
+        *_of_clips(run),
     ]
     return tuple(caveat for caveat in found if caveat is not None)
 
@@ -42,7 +45,8 @@ def _listed(name: str, text: str, numbers: Iterable[str], *, severe: bool = Fals
     return Caveat(name, text, numbers, severe) if numbers else None
 
 
-def _of_data(result: Result) -> Iterator[Caveat | None]:
+def _of_options(result: Result) -> Iterator[Caveat | None]:
+    """What was asked for."""
     corpora = result.data.corpora
     yield _listed(
         "SYNTHETIC data",
@@ -69,6 +73,11 @@ def _of_data(result: Result) -> Iterator[Caveat | None]:
             "Target audio seen",
             f"{text} Compare with runs that were adapted alike, and with method none.",
         )
+
+
+def _of_data(result: Result) -> Iterator[Caveat | None]:
+    """What of the corpora and of the protocol is not in the run, or is odd."""
+    corpora = result.data.corpora
     yield _listed(
         "INCOMPLETE corpora",
         "Scores are comparable only with those of runs on the same clips. Usable clips, of "
@@ -128,7 +137,7 @@ def _of_record(book: Scorebook) -> Iterator[Caveat | None]:
     )
 
 
-def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
+def _of_few_speakers(book: Scorebook) -> Iterator[Caveat | None]:
     tests = {
         tested_on(setting): score for setting in book.settings if (score := book.score(setting))
     }
@@ -142,26 +151,28 @@ def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
             if 0 < one.n_speakers < FEW_SPEAKERS
         ),
     )
-    of_corpora = {
-        f"{tested_on(setting)}, {name}": score
-        for setting in book.settings
-        for name in book.corpora(setting)
-        if (score := book.score(setting, name))
-    }
     yield _listed(
         "One speaker",
         "Nothing can be said of other speakers, so there is no interval; in that of a mean "
         "over several corpora or cells its clips are drawn again instead.",
         (
             f"{name}: {_people(one)}"
-            for name, one in of_corpora.items()
+            for name, one in _scores_of_corpora(book).items()
             if (one.n_speakers, one.n_speaker_unknown) == (1, 0)
         ),
     )
+
+
+def _of_speaker_facts(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
+    """What is unknown, shared or assumed of speakers."""
     yield _listed(
         "Speakers unknown",
         "Intervals draw clips instead, as if each were another speaker's: they are too narrow.",
-        (f"{name}: {_people(one)}" for name, one in of_corpora.items() if one.n_speaker_unknown),
+        (
+            f"{name}: {_people(one)}"
+            for name, one in _scores_of_corpora(book).items()
+            if one.n_speaker_unknown
+        ),
     )
     yield _listed(
         "Speakers shared",
@@ -186,7 +197,7 @@ def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
     )
 
 
-def _of_labels(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
+def _of_classes(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
     untrained = (
         f"{name_of(setting)}, {name}: {', '.join(score.untrained)} ({percent(score.outside)} "
         "% of clips have no other class)"
@@ -219,6 +230,10 @@ def _of_labels(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
             ),
         ],
     )
+
+
+def _of_clips(run: Run) -> Iterator[Caveat | None]:
+    """Test clips whose label a model may know, or nobody does."""
     yield _listed(
         "Test clips heard in training",
         "Their samples are those of a training or validation clip, to the bit: whoever knows "
@@ -237,6 +252,15 @@ def _of_labels(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
             for name, n in unmarked["corpus"].value_counts().sort_index().items()
         ),
     )
+
+
+def _scores_of_corpora(book: Scorebook) -> dict[str, Score]:
+    return {
+        f"{tested_on(setting)}, {name}": score
+        for setting in book.settings
+        for name in book.corpora(setting)
+        if (score := book.score(setting, name))
+    }
 
 
 def _people(score: Score) -> str:

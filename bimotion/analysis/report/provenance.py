@@ -2,7 +2,7 @@
 some."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bimotion.analysis.feature_space import record
@@ -14,86 +14,58 @@ from bimotion.results.record import Result
 
 def provenance(result: Result) -> Section:
     """What was asked, where and when it ran, corpora, trainings, settings skipped."""
-    return Section("provenance", "How it was made", grids=tuple(_provenance(result)))
+    grids = [*_facts(result), _corpora(result), *_trainings(result), *_skipped(result)]
+    return Section("provenance", "How it was made", grids=tuple(grids))
 
 
-def _provenance(result: Result) -> Iterable[Grid]:
-    asked = {
-        name: getattr(result, name)
-        for name in (
-            "key",
-            "model",
-            "n_parameters",
-            "track",
-            "adapt",
-            "split",
-            "schema",
-            "protocol",
-        )
-    }
-    asked |= {
-        "seeds": result.seeds,
-        "limit": result.limit,
-        "data fingerprint": result.data.fingerprint,
-    }
+ASKED = ("key", "model", "n_parameters", "track", "adapt", "split", "schema", "protocol")
+
+
+def _facts(result: Result) -> Iterable[Grid]:
+    asked = {name: getattr(result, name) for name in (*ASKED, "seeds", "limit")}
+    asked["data fingerprint"] = result.data.fingerprint
     yield Grid.facts("What was asked", {name: _plain_data(value) for name, value in asked.items()})
     yield Grid.facts("Where and when", _plain_data(result.provenance))
-    names = (
-        "clips used",
-        "usable",
-        "published",
-        "complete",
-        "synthetic",
-        "ages known by",
-        "left out",
-        "speakers in several parts",
-    )
+
+
+CORPUS_FACTS = {
+    "clips used": "n_utterances",
+    "usable": "n_found",
+    "published": "n_published",
+    "complete": "complete",
+    "synthetic": "synthetic",
+    "ages known by": "age_source",
+    "left out": "left_out",
+    "speakers in several parts": "speakers_shared",
+}
+"""Title of a column -> field of CorpusUsed."""
+
+
+def _corpora(result: Result) -> Grid:
     rows = [
-        [
-            Value(name),
-            *map(
-                Value,
-                map(
-                    said,
-                    (
-                        one.n_utterances,
-                        one.n_found,
-                        one.n_published,
-                        one.complete,
-                        one.synthetic,
-                        one.age_source,
-                        one.left_out,
-                        one.speakers_shared,
-                    ),
-                ),
-            ),
-        ]
-        for name, one in result.data.corpora.items()
+        [Value(name), *(Value(said(getattr(used, field))) for field in CORPUS_FACTS.values())]
+        for name, used in result.data.corpora.items()
     ]
-    yield Grid("Corpora", [Value("corpus"), *map(Value, names)], rows, prose=True)
-    fits = [[Value(said(value)) for value in dataclasses.astuple(fit)] for fit in result.fits]
-    title = f"{len(fits)} trainings" if result.track != "zero-shot" else "Predictions"
-    head = [
-        "training set",
-        "seed",
-        "training clips",
-        "validation clips",
-        "test predictions",
-        "facts",
-        "note",
-    ]
-    if fits:
-        yield Grid(title, list(map(Value, head)), fits, folded=True, prose=True)
-    skipped = [[Value(said(value)) for value in dataclasses.astuple(one)] for one in result.skipped]
-    if skipped:
-        head = ["transfer", "method", "trained on", "tested on", "reason"]
-        yield Grid(
-            f"{len(skipped)} settings skipped",
-            list(map(Value, head)),
-            skipped,
-            folded=True,
-            prose=True,
-        )
+    return Grid("Corpora", [Value("corpus"), *map(Value, CORPUS_FACTS)], rows, prose=True)
+
+
+def _trainings(result: Result) -> Iterable[Grid]:
+    title = f"{len(result.fits)} trainings" if result.track != "zero-shot" else "Predictions"
+    clips = ("training clips", "validation clips", "test predictions")
+    head = ("training set", "seed", *clips, "facts", "note")
+    return _records(title, head, result.fits)
+
+
+def _skipped(result: Result) -> Iterable[Grid]:
+    head = ("transfer", "method", "trained on", "tested on", "reason")
+    return _records(f"{len(result.skipped)} settings skipped", head, result.skipped)
+
+
+def _records(title: str, head: Sequence[str], records: Sequence) -> Iterable[Grid]:
+    """A folded table of dataclasses; none of no records."""
+    rows = [[Value(said(value)) for value in dataclasses.astuple(one)] for one in records]
+    if rows:
+        yield Grid(title, list(map(Value, head)), rows, folded=True, prose=True)
 
 
 def _plain_data(value: object) -> object:

@@ -5,6 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from bimotion.analysis.compare import METRIC, Run
 from bimotion.protocol import cells
 from bimotion.protocol.labels import LabelSchema
@@ -85,12 +87,7 @@ def scorebook(run: Run) -> Scorebook:
             )
             rows[setting] = {place: _average(scores, []) for place, scores in by_place.items()}
             continue
-        again: dict[Place, list[float | None]] = {}
-        for seed, table in of_seeds.items():
-            for score in setting_scores(setting, table, run.schema, seed):
-                again.setdefault((score.corpus or score.pooling, score.metric), []).append(
-                    score.value
-                )
+        again = _scored_again(run, setting, of_seeds)
         doubtful += [
             f"{name_of(setting)}: {place[1]} of {place[0]}"
             for place in dict.fromkeys([*by_place, *again])
@@ -106,6 +103,17 @@ def scorebook(run: Run) -> Scorebook:
         }
         headlines[setting] = combined(mean_known, *(one[MEAN, METRIC] for one in statistics))
     return Scorebook(rows, headlines, doubtful)
+
+
+def _scored_again(
+    run: Run, setting: Setting, of_seeds: dict[int, pd.DataFrame]
+) -> dict[Place, list[float | None]]:
+    """Place -> a value a seed, from the predictions."""
+    again = defaultdict(list)
+    for seed, table in of_seeds.items():
+        for score in setting_scores(setting, table, run.schema, seed):
+            again[score.corpus or score.pooling, score.metric].append(score.value)
+    return again
 
 
 def _recorded(run: Run) -> dict[Setting, dict[Place, list[Score]]]:
