@@ -158,41 +158,14 @@ def panels_of(view: Projection, clips: pd.DataFrame) -> list[Panel]:
 
 def table(view: Projection) -> Table:
     """The numbers of a view as text."""
-    header = [
-        "training set",
-        "class",
-        "training",
-        "test",
-        "coverage",
-        "if alike",
-        "by any",
-        "coverage",
-        "if alike",
-    ]
-    found = Table(
+    measured = ("coverage", "if alike")
+    drawn = ("by any", *measured, "density", "precision", "recall")
+    title = (
         f"Coverage of {' + '.join(view.test)} by training clips in the feature space of "
-        f"{view.model.name}",
-        [*header, "density", "precision", "recall"],
+        f"{view.model.name}"
     )
-    for row in view.coverage:
-        one = row.coverage
-        first = (
-            (one.coverage, one.expected),
-            (one.drawn_coverage, one.drawn_expected, one.density, one.precision, one.recall),
-        )
-        wide, narrow = ([_number(value) for value in values] for values in first)
-        label = row.class_name or "all"
-        found.rows.append(
-            [
-                row.panel,
-                label,
-                str(one.n_train),
-                str(one.n_test),
-                *wide,
-                str(one.n_drawn or "–"),
-                *narrow,
-            ]
-        )
+    found = Table(title, ["training set", "class", "training", "test", *measured, *drawn])
+    found.rows += map(_table_row, view.coverage)
     found.notes.append(legend(view.coverage[0].coverage.k))
     found.notes += [
         f"{row.panel}, {row.class_name or 'all'}: no coverage: {row.coverage.reason}"
@@ -202,6 +175,20 @@ def table(view: Projection) -> Table:
     if view.synthetic:
         found.notes.append(SYNTHETIC)
     return found
+
+
+def _table_row(row: Row) -> list[str]:
+    one = row.coverage
+    drawn = (one.drawn_coverage, one.drawn_expected, one.density, one.precision, one.recall)
+    return [
+        row.panel,
+        row.class_name or "all",
+        str(one.n_train),
+        str(one.n_test),
+        *map(_number, (one.coverage, one.expected)),
+        str(one.n_drawn or "–"),
+        *map(_number, drawn),
+    ]
 
 
 def legend(k: int) -> str:
