@@ -167,7 +167,7 @@ def coverage(
 ) -> None:
     """Whether coverage of the test by the training clips, or closeness of languages, goes with
     better scores in a run."""
-    from bimotion.analysis.feature_space import gains
+    from bimotion.analysis.feature_space import gains, gains_tables
 
     found = gains.gains(
         folder,
@@ -181,5 +181,5 @@ def coverage(
     if as_json:
         print(json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False))
         return
-    show(*gains.tables_of(found))
+    show(*gains_tables.tables_of(found))
     print(folder / gains.GAINS_FILE)

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from bimotion.analysis.feature_space import coverage as covering
-from bimotion.analysis.feature_space import record
 from bimotion.analysis.feature_space.coverage import Coverage
 from bimotion.corpora import corpora_with
 from bimotion.data import manifest
@@ -31,10 +30,8 @@ from bimotion.evaluation.tracks import track as tracked
 from bimotion.io import files
 from bimotion.io.bounds import MAX_COUNT, whole_number
 from bimotion.io.progress import Progress, default_progress
-from bimotion.io.tables import Table
 from bimotion.protocol import languages
 from bimotion.protocol.labels import schema_named
-from bimotion.protocol.published import SYNTHETIC
 from bimotion.protocol.settings import Setting
 from bimotion.results import rescoring
 from bimotion.results.record import AdaptUsed, Provenance, Result
@@ -151,73 +148,6 @@ def gains(
         text = json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
     return found
-
-
-def tables_of(found: Gains) -> list[Table]:
-    """Settings with their gains, and the correlations, as text."""
-    title = found.model if found.adapt is None else f"{found.model} + {found.adapt.name}"
-    settings = Table(
-        f"{title}: gain over in-group training, weighted F1 in points, and coverage",
-        [
-            "method",
-            "train",
-            "test",
-            "score",
-            "gain",
-            "coverage",
-            "if alike",
-            "by any",
-            "coverage",
-            "if alike",
-            "phonology",
-        ],
-    )
-    if found.adapt is not None:
-        settings.notes.append(
-            f"Scores: {found.adapt.summary}. Coverage: of the features before adaptation."
-        )
-    settings.notes.append(record.legend(found.k))
-    if found.synthetic:
-        settings.notes.append(SYNTHETIC)
-    for row in found.rows:
-        one, gain = row.coverage, "–" if row.gain is None else f"{100 * row.gain:+.2f}"
-        values = [
-            _number(value)
-            for value in (one.coverage, one.expected, one.drawn_coverage, one.drawn_expected)
-        ]
-        score = "–" if row.value is None else f"{100 * row.value:.2f}"
-        kind, train = f"{row.transfer}, {row.method}", "+".join(row.train)
-        numbers = [
-            *values[:2],
-            str(one.n_drawn or "–"),
-            *values[2:],
-            _number(row.facts["phonology"]),
-        ]
-        settings.rows.append([kind, train, row.test, score, gain, *numbers])
-    related = Table(
-        "Spearman's rank correlation with the gain",
-        ["fact", "settings", "n", "test cells", "rho", "by chance, 95 %", "p"],
-    )
-    for one in found.correlations:
-        rho = one.correlation
-        known = ["–", rho.reason, "–"]
-        if rho.rho is not None:
-            known = [f"{rho.rho:+.2f}", f"{rho.low:+.2f} to {rho.high:+.2f}", f"{rho.p:.4f}"]
-        related.rows.append([FACTS[one.fact], one.method, str(rho.n), str(rho.n_cells), *known])
-    related.notes += [
-        "Few settings, which share test clips and training sets: a description of this run, "
-        "no proof. By chance: the fact shuffled among the settings of a test cell. p is not "
-        "corrected for the number of rows, and with few settings a cell it cannot be small: "
-        "there are few ways to shuffle them.",
-        "Distances: of cross-lingual settings, share of features that differ "
-        "(languages.tsv), where they differ among settings; closer languages gain more where "
-        "rho is negative.",
-    ]
-    return [settings, related]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def _track(result: Result, model: object, device: str | None) -> Track:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bimotion import cli
-from bimotion.analysis.feature_space import gains, record, umap
+from bimotion.analysis.feature_space import gains, gains_tables, record, umap
 from bimotion.analysis.feature_space.coverage import expected
 from bimotion.analysis.feature_space.panels import COLOURS, COLUMNS
 from bimotion.data.synthetic import layouts
@@ -210,7 +210,7 @@ def test_gains_are_score_less_baseline_and_facts_beside_them(small, tmp_path):
     assert first.correlation.n == sum(
         row.gain is not None and row.transfer != "in-group" for row in found.rows
     )
-    titles = [table.markdown() for table in gains.tables_of(found)]
+    titles = [table.markdown() for table in gains_tables.tables_of(found)]
     assert "a description of this run, no proof" in titles[1]
 
 
@@ -240,7 +240,7 @@ def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart
     assert {row.coverage.n_drawn for row in found.rows} == {
         min(fewest, found.rows[0].coverage.n_test)
     }
-    table = gains.tables_of(found)[0]
+    table = gains_tables.tables_of(found)[0]
     assert table.title.startswith("bimotion/prosody + corpus-norm (transductive): gain")
     assert "target audio seen. Coverage: of the features before adaptation." in table.notes[0]
 
