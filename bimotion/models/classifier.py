@@ -15,10 +15,20 @@ from bimotion.errors import ClipError, some
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.io.prefetch import ahead
 from bimotion.io.progress import Progress
+from bimotion.models import weights
 from bimotion.models.inputs import BATCH_S, GPU_BATCH_S, Batch, Features, Intake
 from bimotion.models.parallel import Ranks
 from bimotion.models.spec_augment import SpecAugment
-from bimotion.models.weights import ModelError, ModelSpec, device_of, opened, out_of_memory, placed
+from bimotion.models.weights import (
+    ModelError,
+    ModelSpec,
+    Origin,
+    device_of,
+    examined_configuration,
+    opened,
+    out_of_memory,
+    placed,
+)
 
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification")
 CLASSIFIER_VERSION = "1"
@@ -98,6 +108,22 @@ class Clips:
         )
 
 
+PURPOSE = "a model for audio classification"
+
+
+def _classes(_config) -> list[str]:
+    return ["AutoModelForAudioClassification"]
+
+
+def located(spec: ModelSpec) -> Origin:
+    """Where a model lies that can be trained to classify; raises ModelError, of the Hub before the
+    weights of any other are fetched."""
+    return weights.located(
+        spec,
+        lambda path, revision: examined_configuration(spec, path, revision, _classes, PURPOSE),
+    )
+
+
 class Classifier:
     """A model with a head, on a device. Attributes:
 
@@ -125,8 +151,7 @@ class Classifier:
                 check_outputs(spec.model, config)
             change(config)
 
-        classes = ["AutoModelForAudioClassification"]
-        found = opened(spec, lambda config: classes, "a model for audio classification", checked)
+        found = opened(spec, _classes, PURPOSE, checked)
         self.model, self.extractor = found.model, found.extractor
         self.name, self.revision, self.spec = spec.name, found.origin.revision, spec
         self.weights_format = found.origin.weights.format

@@ -82,22 +82,15 @@ def check_files(place: str, revision: str | None) -> None:
             raise ModelError(f"{place}: {name}: {where}: expected {expected}, found {found}")
 
 
-def check_model(place: str, weights: Sequence[Path], config, auto_class) -> None:
+def check_weights(place: str, weights: Sequence[Path], model) -> None:
     """Raise ModelError where a model would be far larger than its weights, or than this machine's
-    memory, and where its convolutions leave too few or too many frames. `auto_class`: of
-    transformers, that will load it."""
-    import torch
-
-    _check_convolutions(place, config)
+    memory, and where a weight file declares more than it holds. `model`: without memory (on torch's
+    `meta` device); None for code of its own, which the user has trusted."""
     for path in weights:
         _check_container(path)
     n_bytes = sum(path.stat().st_size for path in weights)
-    # code of its own: the user has trusted it
-    if not n_bytes or type(config) not in auto_class._model_mapping:
+    if not n_bytes or model is None:
         return
-    # what is drawn after it must stay the same
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        model = auto_class.from_config(config)
     n_declared = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
     most = FREE_PARAMETERS + HELD_FOLD * n_bytes // BYTES_A_PARAMETER
     if n_declared > most:
@@ -149,8 +142,9 @@ def _beyond(content: object) -> Iterator[tuple[str, str, str]]:
                     yield where[-80:], f"{value!r:.40}", f"{least:,} to {most:,}"
 
 
-def _check_convolutions(place: str, config) -> None:
-    """Of models that hear waveforms through a stack of convolutions."""
+def check_convolutions(place: str, config) -> None:
+    """Raise ModelError where the convolutions through which a model hears waveforms leave too few
+    or too many frames."""
     kernels, strides = getattr(config, "conv_kernel", None), getattr(config, "conv_stride", None)
     if not isinstance(kernels, list | tuple) or not isinstance(strides, list | tuple):
         return

@@ -8,9 +8,10 @@ about it.
 
 import json
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bimotion.errors import ModelError, some
 from bimotion.io import files
@@ -82,18 +83,46 @@ class WeightFiles:
     index: Path | None = None
 
 
-Fetch = Callable[[str], Path | None]
-"""A file of a model by its name, or None where there is none."""
+@dataclass(frozen=True)
+class Choice:
+    """Which files weights are to be loaded from, by name, before any of them is fetched."""
+
+    format: str
+    names: tuple[str, ...]
+    index: Path | None = None
 
 
-def weight_files(
-    model: str, fetch: Fetch, present: Iterable[str], *, require_safetensors: bool = False
-) -> WeightFiles:
+class Source(Protocol):
+    """Where a model's files are."""
+
+    def fetch(self, name: str) -> Path | None:
+        """A file (of the Hub: downloaded), or None where there is none."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Files of a model in a folder."""
+
+    path: Path
+
+    def fetch(self, name: str) -> Path | None:
+        return self.path / name if self.has(name) else None
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+
+def chosen(
+    model: str, source: Source, present: Iterable[str], *, require_safetensors: bool = False
+) -> Choice:
     """Files that transformers would take the weights from, in its own order of preference.
 
     Args:
         model: Name for messages.
-        fetch: Gives a file of the model; of the Hub it downloads it.
+        source: Of it only settings and indexes are fetched.
         present: Names of files that are there, as far as known: for the reason of a refusal.
         require_safetensors: Refuse pickled weights, though no code of theirs would run.
 
@@ -101,30 +130,38 @@ def weight_files(
         ModelError: An adapter, no weights, weights of a form that is not loaded, an index that
         names files elsewhere.
     """
-    present = list(present)
-    if fetch(ADAPTER) is not None:
+    if source.fetch(ADAPTER) is not None:
         raise ModelError(f"{model}: holds an adapter ({ADAPTER}), not a whole model: {MERGE}")
-    explicit = _explicit(model, fetch("config.json"))
+    explicit = _explicit(model, source.fetch("config.json"))
     candidates = [(SAFETENSORS, explicit)] if explicit else list(NAMES.items())
     for form, name in candidates:
-        path, index = fetch(name), None
-        if path is None and not name.endswith(".index.json"):
-            index = fetch(f"{name}.index.json")
-        elif path is not None and name.endswith(".index.json"):
-            path, index = None, path
-        if path is None and index is None:
+        index_name = name if name.endswith(".index.json") else f"{name}.index.json"
+        is_whole = name != index_name and source.has(name)
+        index = None if is_whole else source.fetch(index_name)
+        if not is_whole and index is None:
             continue
         if form == PYTORCH and require_safetensors:
             raise ModelError(
                 f"{model}: expected weights as safetensors (--require-safetensors), found {name}"
             )
-        paths = (path,) if path else _shards(model, index, fetch)
-        for one in paths:
-            _check_kind(one, form)
-        return WeightFiles(form, paths, index)
+        return Choice(form, (name,) if is_whole else _shards(model, index), index)
     raise ModelError(
-        f"{model}: expected weights as {' or '.join(NAMES.values())}, found {foreign(present)}"
+        f"{model}: expected weights as {' or '.join(NAMES.values())}, found "
+        f"{foreign(list(present))}"
     )
+
+
+def fetched(model: str, source: Source, choice: Choice) -> WeightFiles:
+    """The files of a choice; raises ModelError for one that is missing, or is plainly something
+    else."""
+    paths = []
+    for name in choice.names:
+        if (path := source.fetch(name)) is None:
+            why = f"{choice.index.name} names {name}" if choice.index else f"expected {name}"
+            raise ModelError(f"{model}: {why}, which is missing")
+        _check_kind(path, choice.format)
+        paths.append(path)
+    return WeightFiles(choice.format, tuple(paths), choice.index)
 
 
 def foreign(present: Iterable[str]) -> str:
@@ -158,7 +195,7 @@ def _explicit(model: str, config: Path | None) -> str | None:
     return name
 
 
-def _shards(model: str, index: Path, fetch: Fetch) -> tuple[Path, ...]:
+def _shards(model: str, index: Path) -> tuple[str, ...]:
     if (n_bytes := index.stat().st_size) > MAX_INDEX_BYTES:
         raise ModelError(
             f"{model}: {index.name}: expected at most {MAX_INDEX_BYTES} bytes, found {n_bytes}"
@@ -175,17 +212,13 @@ def _shards(model: str, index: Path, fetch: Fetch) -> tuple[Path, ...]:
             f"{model}: {index.name}: expected 1 to {MAX_SHARDS} files, found {len(names)}"
         )
     end = index.name.removesuffix(".index.json").rpartition(".")[2]
-    paths = []
     for name in names:
         if not isinstance(name, str) or _is_elsewhere(name) or not name.endswith(f".{end}"):
             raise ModelError(
                 f"{model}: {index.name}: expected names of *.{end} files beside it, found "
                 f"{name!r:.80}"
             )
-        if (path := fetch(name)) is None:
-            raise ModelError(f"{model}: {index.name} names {name}, which is missing")
-        paths.append(path)
-    return tuple(paths)
+    return tuple(names)
 
 
 def _check_kind(path: Path, form: str) -> None:

@@ -105,11 +105,60 @@ def opened(
     Raises ModelError for what cannot be had, is no audio model, is broken or needs
     `trust_remote_code`, a line each.
     """
-    import torch
+    examined: Examined | None = None
+    skeleton = None
+
+    def look(path: str, revision: str | None) -> None:
+        nonlocal examined, skeleton
+        examined = examined_configuration(spec, path, revision, automatic, purpose)
+        change(examined.config)
+        skeleton = _skeleton(spec.model, examined)
+        if skeleton is not None:
+            with explained(spec.model, _FIT_FOR_A_MODEL):
+                examine(skeleton)
+
+    origin = located(spec, look)
+    config_bounds.check_weights(spec.model, origin.weights.paths, skeleton)
+    return _loaded(spec, origin, examined)
+
+
+_FIT_FOR_A_MODEL = "a configuration of which a model can be made"
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a model's settings say, before its weights are fetched.
+
+    rate        Hz that its feature extractor takes
+    auto_class  of transformers, that loads it
+    options     what `from_pretrained` is given beside
+    """
+
+    config: object
+    extractor: object
+    rate: int
+    auto_class: type
+    options: dict[str, object]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether transformers itself has the model, which needs no code of its own."""
+        return type(self.config) in self.auto_class._model_mapping
+
+
+def examined_configuration(
+    spec: ModelSpec,
+    path: str,
+    revision: str | None,
+    automatic: Callable[[object], Sequence[str]],
+    purpose: str,
+) -> Examined:
+    """Settings of a model at `path`, and the first of transformers' Auto classes that has it.
+
+    Raises ModelError for a model that no Auto class has, or that is no audio model.
+    """
     import transformers
 
-    origin = located(spec)
-    path, revision = origin.path, origin.revision
     options = {"revision": revision or "main", "trust_remote_code": spec.trust_remote_code}
     config, extractor, rate = _configured(spec.model, path, options)
     classes = [getattr(transformers, name) for name in automatic(config)]
@@ -119,22 +168,30 @@ def opened(
             f"{spec.model}: expected {purpose}, which transformers does not have for "
             f"{config.model_type!r}"
         )
-    change(config)
-    if type(config) in auto_class._model_mapping:  # else code of its own, which is run once only
+    return Examined(config, extractor, rate, auto_class, options)
+
+
+def _skeleton(model: str, examined: Examined):
+    """The model without its weights, on torch's `meta` device; None for code of its own, which is
+    run once only."""
+    import torch
+
+    if not examined.is_known:
+        return None
+    with explained(model, _FIT_FOR_A_MODEL):
+        config_bounds.check_convolutions(model, examined.config)
         # a model without memory draws random numbers too: those that are drawn for a new head must
         # stay the same
-        unchanged = torch.random.fork_rng(devices=[])
-        with (
-            explained(spec.model, "a configuration of which a model can be made"),
-            unchanged,
-            torch.device("meta"),
-        ):
-            examine(auto_class.from_config(config))
-    with explained(spec.model, "a configuration of which a model can be made"):
-        config_bounds.check_model(path, origin.weights.paths, config, auto_class)
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return examined.auto_class.from_config(examined.config)
+
+
+def _loaded(spec: ModelSpec, origin: "Origin", examined: Examined) -> Opened:
+    import torch
+
     only_safe = origin.weights.format == weight_files.SAFETENSORS or None
-    options |= {
-        "config": config,
+    options = examined.options | {
+        "config": examined.config,
         "use_safetensors": only_safe,
         "weights_only": True,
         "dtype": torch.float32,
@@ -143,8 +200,8 @@ def opened(
         explained(spec.model, "weights that can be read and that fit the configuration"),
         _no_conversion(),
     ):
-        model, report = auto_class.from_pretrained(
-            path, output_loading_info=True, ignore_mismatched_sizes=True, **options
+        model, report = examined.auto_class.from_pretrained(
+            origin.path, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
     mismatched = {
         name: (tuple(held), tuple(wanted)) for name, held, wanted in report["mismatched_keys"]
@@ -153,7 +210,14 @@ def opened(
     unset = frozenset(
         name for name in {*report["missing_keys"], *mismatched} if "masked_spec" not in name
     )
-    return Opened(model.eval(), extractor, rate, unset, mismatched, origin)
+    return Opened(
+        model=model.eval(),
+        extractor=examined.extractor,
+        rate=examined.rate,
+        unset=unset,
+        mismatched=mismatched,
+        origin=origin,
+    )
 
 
 def _configured(model: str, path: str, options: dict) -> tuple[object, object, int]:
@@ -240,21 +304,26 @@ def explained(model: str, expected: str) -> Iterator[None]:
         (library.enable_progress_bar if bars else library.disable_progress_bar)()
 
 
-def located(spec: ModelSpec) -> Origin:
-    """Where a model lies and what it is made of, before it is loaded (of the Hub: downloaded).
-    Raises ModelError."""
+Look = Callable[[str, str | None], None]
+"""Looks at a model's settings (path or id, commit on the Hub), and raises ModelError where its
+weights need not be fetched."""
+
+
+def located(spec: ModelSpec, look: Look = lambda path, revision: None) -> Origin:
+    """Where a model lies and what it is made of, before it is loaded (of the Hub: downloaded, but
+    only once `look` had nothing against it). Raises ModelError."""
     folder = Path(spec.model).expanduser()
     if spec.model and folder.is_dir():
-        return _of_folder(spec, folder)
+        return _of_folder(spec, folder, look)
     if not spec.model or spec.model.startswith((".", "~", "/")) or spec.model.count("/") > 1:
         raise ModelError(
             f"{spec.model!r}: expected a folder or an id on the Hugging Face Hub, found no such "
             "folder"
         )
-    return _of_hub(spec)
+    return _of_hub(spec, look)
 
 
-def _of_folder(spec: ModelSpec, folder: Path) -> Origin:
+def _of_folder(spec: ModelSpec, folder: Path, look: Look) -> Origin:
     from safetensors import SafetensorError, safe_open
 
     if spec.revision is not None:
@@ -267,13 +336,12 @@ def _of_folder(spec: ModelSpec, folder: Path) -> Origin:
             f"{spec.model}: expected config.json of a model, found {_instead(folder, present)}"
         )
 
-    def fetch(name: str) -> Path | None:
-        return folder / name if (folder / name).is_file() else None
-
     config_bounds.check_files(str(folder), None)
-    weights = weight_files.weight_files(
-        spec.model, fetch, present, require_safetensors=spec.require_safetensors
+    source = weight_files.Folder(folder)
+    choice = weight_files.chosen(
+        spec.model, source, present, require_safetensors=spec.require_safetensors
     )
+    weights = weight_files.fetched(spec.model, source, choice)
     for path in weights.paths if weights.format == weight_files.SAFETENSORS else ():
         try:
             safe_open(path, "np").keys()
@@ -281,6 +349,7 @@ def _of_folder(spec: ModelSpec, folder: Path) -> Origin:
             raise ModelError(
                 f"{path}: expected safetensors, found a broken file: {line(error)}"
             ) from error
+    look(str(folder), None)
     return Origin(
         path=str(folder),
         revision=None,
@@ -301,13 +370,25 @@ def _instead(folder: Path, present: list[str]) -> str:
     return (some(present) or "nothing") if kind.startswith("none") else kind
 
 
-def _of_hub(spec: ModelSpec) -> Origin:
+def _of_hub(spec: ModelSpec, look: Look) -> Origin:
+    commit = _commit(spec)
+    config_bounds.check_files(spec.model, commit)
+    source = _Repository(spec, commit)
+    choice = weight_files.chosen(
+        spec.model, source, _Listing(spec), require_safetensors=spec.require_safetensors
+    )
+    look(spec.model, commit)
+    weights = weight_files.fetched(spec.model, source, choice)
+    return Origin(spec.model, commit, _digest([spec.model, commit]), weights)
+
+
+def _commit(spec: ModelSpec) -> str:
+    """Commit of a repository at the revision asked for; raises ModelError where it holds no
+    model."""
     from huggingface_hub import errors, hf_hub_download
 
     try:
-        commit = Path(
-            hf_hub_download(spec.model, "config.json", revision=spec.revision)
-        ).parent.name
+        return Path(hf_hub_download(spec.model, "config.json", revision=spec.revision)).parent.name
     except errors.EntryNotFoundError as error:
         present = [] if isinstance(error, errors.LocalEntryNotFoundError) else _listed(spec)
         if weight_files.ADAPTER in present:
@@ -321,11 +402,28 @@ def _of_hub(spec: ModelSpec) -> Origin:
         raise ModelError(f"{spec.model}: {_why(spec, error)}") from error
     except Exception as error:
         raise ModelError(f"{spec.model}: {_why(spec, error)}") from error
-    config_bounds.check_files(spec.model, commit)
 
-    def fetch(name: str) -> Path | None:
+
+class _Repository:
+    """Files of a repository on the Hub, at one commit."""
+
+    def __init__(self, spec: ModelSpec, commit: str):
+        self.spec, self.commit = spec, commit
+
+    def fetch(self, name: str) -> Path | None:
+        """A file, downloaded; None where the repository lacks it."""
+        return self._asked(name, Path)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file, which is not downloaded."""
+        return self._asked(name, bool, dry_run=True) is not None
+
+    def _asked(self, name: str, as_what: Callable, **options):
+        from huggingface_hub import errors, hf_hub_download
+
+        spec = self.spec
         try:
-            return Path(hf_hub_download(spec.model, name, revision=commit))
+            return as_what(hf_hub_download(spec.model, name, revision=self.commit, **options))
         except errors.LocalEntryNotFoundError as error:
             if is_offline():  # what the cache does not have is not there
                 return None
@@ -334,11 +432,6 @@ def _of_hub(spec: ModelSpec) -> Origin:
             return None
         except Exception as error:
             raise ModelError(f"{spec.model}: {name}: {_why(spec, error)}") from error
-
-    weights = weight_files.weight_files(
-        spec.model, fetch, _Listing(spec), require_safetensors=spec.require_safetensors
-    )
-    return Origin(spec.model, commit, _digest([spec.model, commit]), weights)
 
 
 def is_offline() -> bool:

@@ -15,10 +15,10 @@ from bimotion.evaluation.tracks.track import Track, clips_in_memory, clips_named
 from bimotion.io import checksums
 from bimotion.io.progress import Progress
 from bimotion.models import finetune
-from bimotion.models.classifier import Classifier
+from bimotion.models.classifier import Classifier, located
 from bimotion.models.parallel import Ranks
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions
-from bimotion.models.weights import ModelSpec, located
+from bimotion.models.weights import ModelSpec
 from bimotion.results.record import ModelUsed
 
 _NONE = -1  # no job follows

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import transformers
 
-from tests.support import model_hub
+from tests.support import model_hub, tiny_families
 from tests.support.weight_files import features, pickled, sharded
 
 
@@ -27,6 +28,12 @@ def hub(plain, tmp_path_factory):
         path.unlink()
     (copies["adapter"] / "adapter_config.json").write_text("{}", encoding="utf-8")
     (copies["onnx"] / "model.safetensors").rename(copies["onnx"] / "model.onnx")
+    copies["codec"] = tiny_families.build("encodec", root / "codec")
+    copies["text"] = root / "text"
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    transformers.BertModel(
+        transformers.BertConfig(vocab_size=9, intermediate_size=8, **sizes)
+    ).save_pretrained(copies["text"])
     with model_hub.ModelHub({f"org/{name}": folder for name, folder in copies.items()}) as served:
         yield served
 
@@ -47,18 +54,23 @@ for name in sys.argv[1:]:
 """
 
 
-def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, tmp_path):
-    environment = {
+@pytest.fixture
+def environment(hub, tmp_path):
+    """Of a process that knows this Hub only, and has nothing in its cache."""
+    kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("HF_", "DISABLE_SAFE"))
     }
-    environment |= {
+    return kept | {
         "HF_HOME": str(tmp_path),
         "HF_ENDPOINT": hub.url,
         "HF_HUB_DISABLE_XET": "1",
         "NO_PROXY": "127.0.0.1",
     }
+
+
+def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, environment):
     names = [f"org/{name}" for name in ("safe", "bin", "both", "shards", "adapter", "onnx")]
     done = subprocess.run(
         [sys.executable, "-c", _LOAD, *names],
@@ -86,3 +98,37 @@ def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, tmp
     } == set()
     assert not hub.asked_for("discussions"), "nobody asked for a conversion to safetensors"
     assert not hub.asked_for("commits")
+
+
+_TRACKS = """
+import sys
+from bimotion.errors import BimotionError
+from bimotion.evaluation.tracks import TrackOptions, track
+from bimotion.protocol.labels import schema_named
+options = TrackOptions(None, None, None, None, None, False)
+for model in sys.argv[1:]:
+    for name in ("probe", "finetune", "zero-shot"):
+        try:
+            track(model, name, schema_named("emotion"), options, device="cpu").used
+            print(model, name, "taken")
+        except BimotionError as error:
+            print(model, name, "refused", error)
+"""
+
+
+def test_weights_of_what_is_refused_are_never_fetched(hub, environment):
+    names = {"org/codec": "wrap it as an object", "org/text": "expected an audio model"}
+    done = subprocess.run(
+        [sys.executable, "-c", _TRACKS, *names],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = done.stdout.splitlines()
+    assert [line.split()[2] for line in told] == ["refused"] * 6, told
+    for name, said in names.items():
+        assert said in next(line for line in told if line.startswith(name))
+        fetched = [path for verb, path in hub.requests if verb == "GET" and name in path]
+        assert any(path.endswith("/config.json") for path in fetched)
+        assert [path for path in fetched if path.endswith((".safetensors", ".bin"))] == []
