@@ -5,6 +5,7 @@ Tables of `bimotion compare`, from the predictions of finished runs; statistics/
 words it.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -31,6 +32,7 @@ from bimotion.results.statistics.paired import compare
 from bimotion.results.statistics.ranks import ranks
 
 METRIC = "weighted_f1"
+_log = logging.getLogger(__name__)
 MOST_PAIRED = 5
 
 
@@ -55,9 +57,10 @@ class Run:
         return rescoring.settings_of(self.result)
 
 
-def load(folders: Sequence[Path]) -> list[Run]:
-    """Runs of some folders; those of `bimotion project`, which lie beside runs, are passed over.
-    Raises RecordError."""
+def load(folders: Sequence[Path], say: Callable[[str], None] = _log.warning) -> list[Run]:
+    """Runs of some folders. Those of `bimotion project`, which lie beside runs, are passed over;
+    unfinished runs are too, and `say` gets a line about each. Raises RecordError, also where no
+    finished run is left."""
     runs = [
         Path(folder) for folder in folders if not (Path(folder) / record.COVERAGE_FILE).is_file()
     ]
@@ -66,7 +69,15 @@ def load(folders: Sequence[Path]) -> list[Run]:
             "expected folders of runs, found only drawings of `bimotion project`: "
             f"{some(map(str, folders))}"
         )
-    return [Run(*rescoring.read(folder)) for folder in runs]
+    unfinished = [folder for folder in runs if rescoring.is_unfinished(folder)]
+    if len(unfinished) == len(runs):
+        raise RecordError(
+            "expected folders of finished runs, found only unfinished ones: "
+            f"{some(map(str, unfinished))}; run the same command again, which goes on where it was"
+        )
+    for folder in unfinished:
+        say(f"{folder}: unfinished: run the same command again; passed over")
+    return [Run(*rescoring.read(folder)) for folder in runs if folder not in unfinished]
 
 
 def questions(runs: Sequence[Run]) -> list[list[Run]]:

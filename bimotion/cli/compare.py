@@ -15,7 +15,10 @@ from bimotion.errors import SettingError, some
 
 def compare(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Folders of finished runs: one or more.")
+        list[Path],
+        typer.Argument(
+            metavar="DIR...", help="Folders of runs: one or more; unfinished ones are passed over."
+        ),
     ],
     corpora: Root = None,
     corpus: Corpus = (),
@@ -39,7 +42,7 @@ def compare(
     added."""
     from bimotion.analysis import compare as comparing
 
-    runs = comparing.load(folders)
+    runs = comparing.load(folders, progress().say)
     known = None
     if ages:
         from bimotion.data import manifest

@@ -39,6 +39,7 @@ from bimotion.results import record as results
 from bimotion.results.predictions import save
 from bimotion.results.provenance import now, provenance
 from bimotion.results.record import (
+    PARTS_FOLDER,
     CorpusUsed,
     DataUsed,
     FitRecord,
@@ -53,8 +54,6 @@ CHECKPOINTS_FOLDER = "checkpoints"
 """Below a run's folder: one folder a training set and seed, with what the track leaves there."""
 KEPT_FILES = (results.RESULT_FILE, results.PREDICTIONS_FILE)
 """Of a finished run, which are read back."""
-PARTS_FOLDER = "unfinished"
-"""Below a run's folder, until it is finished: predictions of the jobs that are done."""
 _log = logging.getLogger(__name__)
 
 
@@ -288,7 +287,7 @@ class _Run:
         # scores are of the record, to its last digit
         predictions = pd.read_parquet(self.folder / results.PREDICTIONS_FILE)
         states = labelled.selection.manifest.states
-        corpora = {name: _corpus_used(name, labelled) for name in self.plan.corpora}
+        corpora = {name: _corpus_used(name, labelled, self.progress) for name in self.plan.corpora}
         result = Result(
             key=spec.key,
             model=spec.model,
@@ -401,7 +400,7 @@ def _table(labelled: LabelledClips, job: TrainingJob, outcome: JobPredictions) -
     return table
 
 
-def _corpus_used(name: str, labelled: LabelledClips) -> CorpusUsed:
+def _corpus_used(name: str, labelled: LabelledClips, progress: Progress) -> CorpusUsed:
     found, rows = labelled.selection.manifest, labelled.table[labelled.table["corpus"] == name]
     card, n_found = CORPORA[name].card, int((found.table["corpus"] == name).sum())
     return CorpusUsed(
@@ -415,5 +414,5 @@ def _corpus_used(name: str, labelled: LabelledClips) -> CorpusUsed:
             source: int(n) for source, n in rows["age_source"].value_counts().sort_index().items()
         },
         synthetic=name in found.synthetic,
-        oddities=doctor.oddities(name, found) if name in found.roots else {},
+        oddities=doctor.oddities(name, found, progress) if name in found.roots else {},
     )

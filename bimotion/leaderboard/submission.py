@@ -28,7 +28,7 @@ from bimotion.leaderboard import lookalikes
 from bimotion.leaderboard.contamination import contamination
 from bimotion.protocol.settings import TRACKS
 from bimotion.results import predictions, record, rescoring
-from bimotion.results.record import PREDICTIONS_FILE, RESULT_FILE, Result
+from bimotion.results.record import PARTS_FOLDER, PREDICTIONS_FILE, RESULT_FILE, Result
 
 SUBMISSION_VERSION = 1
 SUBMISSION_FILE = "submission.json"
@@ -43,7 +43,6 @@ RESERVED = "bimotion"
 """Organisation of the baselines, which nobody but the receiver enters."""
 BASELINES = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
 """Models of this package: any speech model should beat them."""
-_UNFINISHED = "unfinished"  # runner.PARTS_FOLDER, without all that a runner loads
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 """Of an organisation or a model, as the Hub takes them: nothing that a path or a shell reads
 otherwise."""
@@ -112,7 +111,7 @@ def prepare(
     result = record.load(result_dir / RESULT_FILE)
     if reason := why_not(result, practice):
         raise SettingError(f"{result_dir}: {reason}")
-    if (result_dir / _UNFINISHED).exists():
+    if (result_dir / PARTS_FOLDER).exists():
         raise SettingError(
             f"{result_dir}: the run is being done again and is not finished: run `bimotion "
             "evaluate` to its end"

@@ -52,7 +52,7 @@ class ClipPredictions:
         values = {"weighted_f1": metrics.weighted_f1(self.targets, self.predictions, self.scored)}
         if not schema.exclusive:
             present, said = self.reference == 1, (self.probabilities > 0.5) & (self.reference != -1)
-            values["weighted_f1_multi"] = metrics.weighted_f1_multi(
+            values[metrics.MULTI_LABEL_METRIC] = metrics.weighted_f1_multi(
                 present[:, self.candidates], said[:, self.candidates]
             )
         return values

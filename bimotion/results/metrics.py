@@ -132,3 +132,5 @@ OTHERS: dict[str, Callable[..., float | None]] = {
 METRICS = {"weighted_f1": weighted_f1} | OTHERS
 """Single-label metrics that every test set is scored with: the paper's weighted F1, and the
 others."""
+MULTI_LABEL_METRIC = "weighted_f1_multi"
+"""Of test sets whose clips can have several labels, too."""

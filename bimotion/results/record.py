@@ -12,14 +12,19 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bimotion.errors import RecordError, printable
+from bimotion.errors import RecordError, UnknownName, printable
 from bimotion.io import files
 from bimotion.io.records import parsed, typed
+from bimotion.protocol.cells import BIMOTION_CELLS, EXTENSION_CELLS, YUEMOTION_CELLS
+from bimotion.protocol.settings import METHODS, TRANSFERS
 from bimotion.results.duplicates import Duplicates
+from bimotion.results.metrics import METRICS, MULTI_LABEL_METRIC
 
 SCHEMA_VERSION = 4
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
+PARTS_FOLDER = "unfinished"
+"""Below a run's folder, until it is finished: predictions of the jobs that are done."""
 _SHOWN = ["transfer", "method", "train", "test", "seed", "value", "low", "high", "note"]
 """Columns of a score in a notebook."""
 MAX_RESULT_BYTES = 32 * 1024 * 1024
@@ -230,8 +235,8 @@ class CorpusUsed:
     left_out           reason -> clips that could not be used, or have no class under the schema
     speakers_shared    null, or why speakers of this corpus stand in several parts of the split
     age_source         how ages are known -> clips;  synthetic: made by `bimotion data synth`
-    oddities           kind (corpora/utterance.py) -> number, of all clips; silence and repetitions
-                       where the doctor listened
+    oddities           kind (corpora/utterance.py) -> number, of all clips, each of which was
+                       listened to
     """
 
     n_utterances: int
@@ -371,7 +376,7 @@ class Result:
     ) -> float | None:
         """Mean over the cell's corpora and over seeds, in [0, 1]; None where the setting was not
         run. `train`: its cells, where several settings share transfer, method and test
-        (protocol.BY_TRAINING_SET)."""
+        (protocol.BY_TRAINING_SET). Raises UnknownName for a name that no setting has."""
         wanted = (transfer, method, test, metric, "mean")
         found = [
             score.value
@@ -380,6 +385,8 @@ class Result:
             and score.value is not None
             if train is None or tuple(score.train) == tuple(train)
         ]
+        if not found:
+            _require_known(transfer, method, (test, *(train or ())), metric)
         return sum(found) / len(found) if found else None
 
     def to_json(self) -> str:
@@ -416,6 +423,19 @@ class Result:
             [dataclasses.asdict(score) for score in self.scores],
             columns=[field.name for field in dataclasses.fields(Score)],
         )
+
+
+def _require_known(transfer: str, method: str, cells: tuple[str, ...], metric: str) -> None:
+    """Raise UnknownName for what cannot be in any record."""
+    known_cells = [str(cell) for cell in (*BIMOTION_CELLS, *YUEMOTION_CELLS, *EXTENSION_CELLS)]
+    for kind, name, choices in (
+        ("transfer", transfer, TRANSFERS),
+        ("method", method, METHODS),
+        *(("cell", cell, known_cells) for cell in cells),
+        ("metric", metric, (*METRICS, MULTI_LABEL_METRIC)),
+    ):
+        if name not in choices:
+            raise UnknownName(kind, name, choices)
 
 
 def folder_of(output: Path, spec: RunSpec) -> Path:

@@ -44,6 +44,11 @@ def read_result(path: str | os.PathLike, *, checked: bool = True) -> Result:
     """
     path = Path(path)
     file = path if path.is_file() else path / record.RESULT_FILE
+    if is_unfinished(path):
+        raise RecordError(
+            f"{path}: expected a finished run, found an unfinished one: run the same command "
+            "again, which goes on where it was"
+        )
     if not file.exists():
         below = sorted(found.parent for found in path.glob(f"**/{record.RESULT_FILE}"))
         found = f"runs in {some(below)}" if below else "none"
@@ -52,6 +57,11 @@ def read_result(path: str | os.PathLike, *, checked: bool = True) -> Result:
         )
     _check(file, checked and file.name == record.RESULT_FILE)
     return record.load(file)
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder is that of a run that goes on, or was broken off before its end."""
+    return not (folder / record.RESULT_FILE).exists() and (folder / record.PARTS_FOLDER).is_dir()
 
 
 def _check(path: Path, checked: bool) -> None:

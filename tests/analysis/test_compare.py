@@ -8,10 +8,11 @@ import sys
 import pandas as pd
 import pytest
 
+from bimotion import cli
 from bimotion.analysis import compare
 from bimotion.analysis.feature_space import record
 from bimotion.data import manifest
-from bimotion.errors import RecordError, SettingError
+from bimotion.errors import ModelError, RecordError, SettingError
 from bimotion.evaluation import run as runner
 from bimotion.results.statistics.ages import age_gaps
 
@@ -246,3 +247,42 @@ def test_the_command_prints_tables_and_json(folders):
     missing = subprocess.run([*command[:4], "nowhere"], capture_output=True, text=True)
     assert missing.returncode == 2
     assert "Traceback" not in missing.stderr
+
+
+class Breaks:
+    """An encoder that works for the first clips only."""
+
+    def encode(self, waveforms, sample_rate_hz):
+        if len(waveforms) != 5:  # of the noise that it is tried with
+            raise RuntimeError("no more")
+        return [[1.0] for _ in waveforms]
+
+
+def test_unfinished_runs_are_passed_over_and_said(
+    synth_root, folders, tmp_path, capsys, monkeypatch
+):
+    def told(*words) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bimotion", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code or 0
+        return code, *capsys.readouterr()
+
+    with pytest.raises(ModelError, match="no more"):
+        runner.evaluate(Breaks(), data_dir=synth_root, output=tmp_path, protocol="in-group")
+    [broken] = tmp_path.glob("*/*/")
+    finished = [str(folders("prosody")), str(folders("random"))]
+
+    code, shown, said = told("compare", broken, *finished)
+    assert (code, said) == (
+        0,
+        f"{broken}: unfinished: run the same command again; passed over\n",
+    )
+    assert shown == told("compare", *finished)[1]
+    for command in ("compare", "report", "score"):
+        code, _, said = told(command, broken)
+        assert code == 2
+        assert "unfinished" in said
+        assert "run the same command again" in said

@@ -178,10 +178,10 @@ def test_an_unfinished_run_is_not_packed(run, tmp_path):
     with pytest.raises(RecordError, match=r"result\.json: expected a result in JSON"):
         submission.pack(tmp_path, tmp_path / "out", **DECLARED)
     own = copied(run, tmp_path / "run")
-    (own / runner.PARTS_FOLDER).mkdir()
+    (own / record.PARTS_FOLDER).mkdir()
     with pytest.raises(SettingError, match="is not finished"):
         submission.pack(own, tmp_path / "out", **DECLARED)
-    (own / runner.PARTS_FOLDER).rmdir()
+    (own / record.PARTS_FOLDER).rmdir()
     (own / "predictions.parquet").unlink()
     with pytest.raises(
         RecordError, match=r"predictions\.parquet: expected predictions in Parquet, found"

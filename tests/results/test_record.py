@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import html.parser
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bimotion
-from bimotion.errors import RecordError
+from bimotion.errors import RecordError, UnknownName
 from bimotion.results import record as results
 from bimotion.results.duplicates import Duplicates
 from bimotion.results.record import (
@@ -240,6 +241,26 @@ def test_headline_is_the_mean_over_corpora():
     assert headline("cross-age", "inference", "eng_eld") is None
     assert headline("cross-all", "inference", "eng_eld") is None
     assert result_of([]).headline("in-group", "inference", "eng_eld") is None
+    assert headline("cross-lingual", "extension", "deu_adu", train=("eng_adu",)) is None
+    assert headline("in-group", "inference", "eng_eld", "weighted_f1_multi") is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("crossage", "inference", "eng_eld"), "unknown transfer 'crossage': expected one of in-"),
+        (("in-group", "infer", "eng_eld"), "unknown method 'infer': expected one of inference"),
+        (("in-group", "inference", "eng_old"), "unknown cell 'eng_old': expected one of eng_eld"),
+        (("in-group", "inference", "eng_eld", "f1"), "unknown metric 'f1': expected one of weigh"),
+        (
+            ("cross-lingual", "extension", "deu_adu", "uar", ("english",)),
+            "unknown cell 'english': expected one of eng_eld",
+        ),
+    ],
+)
+def test_headline_of_a_name_that_no_setting_has(asked, said):
+    with pytest.raises(UnknownName, match=re.escape(said)):
+        result_of([SCORE]).headline(*asked)
 
 
 def test_to_pandas():

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bimotion.corpora import CORPORA, EXTENSION_CORPORA, corpus_named
 from bimotion.corpora.utterance import FINDINGS, UNUSABLE, Finding
-from bimotion.data.checks.inspection import inspect, inspected, near_equal
+from bimotion.data.checks.inspection import inspect, near_equal
 from bimotion.data.checks.replaced import replaced
 from bimotion.data.manifest import Manifest, build
 from bimotion.errors import CorpusAmbiguous, CorpusMalformed, CorpusNotFound, MissingExtra, some
@@ -129,18 +129,17 @@ def _is_harmless(finding: Finding, clip_of: dict[str, str], known: dict[str, str
     )
 
 
-def oddities(name: str, manifest: Manifest) -> dict[str, int]:
-    """Kind -> number of what is odd about the clips of a corpus that can be used, as far as it is
-    known without listening; with what listening tells where somebody has listened to these very
-    files."""
+def oddities(name: str, manifest: Manifest, progress: Progress) -> dict[str, int]:
+    """Kind -> number of what is odd about the clips of a corpus that can be used. Every clip is
+    listened to (once: what was heard is kept in the cache), so that the same files give the same
+    numbers on every machine."""
     findings = [
         one
         for one in manifest.findings
         if one.corpus == name and one.kind in ("contradiction", "conflict", "rate")
     ]
     findings += lengths(name, manifest.table[manifest.table["corpus"] == name])
-    if inspected(manifest, name) is not None:
-        findings += _heard(name, manifest, Progress())
+    findings += _heard(name, manifest, progress)
     return dict(sorted(Counter(one.kind for one in findings).items()))
 
 
@@ -188,7 +187,7 @@ def _heard(name: str, manifest: Manifest, progress: Progress) -> list[Finding]:
             findings.append(Finding(kind, name, clip, f"of {of}"))
     alike: dict[str, Finding] = {}  # of several alike each but the first once, as of equal samples
     for first, second, how in near_equal(
-        manifest, name, sounding.sort_index().drop_duplicates("sha256")
+        manifest, name, sounding.sort_index().drop_duplicates("sha256"), progress
     ):
         alike.setdefault(second, Finding("near duplicate", name, second, f"of {first}: {how}"))
     return findings + list(alike.values())

@@ -7,6 +7,7 @@ their samples then proves or not.
 """
 
 import io
+import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -106,12 +107,25 @@ def _shape(samples: np.ndarray, rate_hz: int) -> tuple[float | None, ...]:
     return float(spread), skewness, kurtosis, float((np.diff(samples) ** 2).sum() / total)
 
 
-def near_equal(manifest: Manifest, corpus: str, heard: pd.DataFrame) -> list[tuple[str, str, str]]:
+def near_equal(
+    manifest: Manifest, corpus: str, heard: pd.DataFrame, progress: Progress
+) -> list[tuple[str, str, str]]:
     """Pairs of clips that are one recording but for gain, an offset or a shift in time: both ids,
-    and how they differ.
+    and how they differ. Kept in the cache.
 
     `heard`: of `inspect`, without clips of equal samples (but one of each).
     """
+    target = _place(manifest, corpus).with_suffix(".pairs.kept")
+    content = files.read_sealed(target, progress.say)
+    if content is None:
+        content = json.dumps(_near_equal(manifest, corpus, heard, progress)).encode()
+        files.write_sealed(target, content)
+    return [tuple(pair) for pair in json.loads(content)]
+
+
+def _near_equal(
+    manifest: Manifest, corpus: str, heard: pd.DataFrame, progress: Progress
+) -> list[tuple[str, str, str]]:
     from scipy.spatial import cKDTree
 
     shapes = heard.dropna(subset=list(SHAPE))
@@ -140,7 +154,9 @@ def near_equal(manifest: Manifest, corpus: str, heard: pd.DataFrame) -> list[tup
     )[:MAX_CANDIDATES]
     rows = manifest.table.set_index("id")
     found = []
-    for first, second in sorted(tuple(sorted(shapes.index[pair])) for pair in pairs[nearest]):
+    candidates = sorted(tuple(sorted(shapes.index[pair])) for pair in pairs[nearest])
+    label = f"comparing clips of {corpus}"
+    for first, second in progress.track(candidates, len(candidates), label, unit="pairs"):
         if rows.at[first, "sample_rate_hz"] != rows.at[second, "sample_rate_hz"]:
             continue
         waves = [

@@ -153,8 +153,8 @@ def test_of_several_alike_each_but_the_first_counts_once(tmp_path):
         soundfile.write(
             clip(tmp_path, f"Nat_male_{number}"), samples / number, RATE_HZ, subtype="PCM_16"
         )
-    diagnosis(tmp_path)
-    assert doctor.oddities("csed", manifest.build(tmp_path)) == {"near duplicate": 3}
+    found = manifest.build(tmp_path)
+    assert doctor.oddities("csed", found, Progress()) == {"near duplicate": 3}
 
 
 def test_implausible_clips_and_lengths_are_told_and_carried_by_a_result(csed_root, tmp_path):
@@ -164,7 +164,6 @@ def test_implausible_clips_and_lengths_are_told_and_carried_by_a_result(csed_roo
     shutil.copy(clip(csed_root, "Nat_male_10"), clip(csed_root, "Neg_male_10"))
     options = {"data_dir": csed_root, "only": ["csed"], "protocol": "in-group"}
     before = runner.evaluate("bimotion/majority", output=tmp_path / "before", **options)
-    assert before.data.corpora["csed"].oddities == {"long": 1, "short": 2}
     kinds = sorted((kind, where) for kind, where, _ in facts(diagnosis(csed_root).problems))
     assert kinds == [
         ("constant", f"csed/{VICTIM}"),
@@ -173,7 +172,9 @@ def test_implausible_clips_and_lengths_are_told_and_carried_by_a_result(csed_roo
         ("short", f"csed/{VICTIM}"),
         ("short", f"csed/{TWIN}"),
     ]
+    # the doctor has listened meanwhile: nothing that this machine did before changes a result
     after = runner.evaluate("bimotion/majority", output=tmp_path / "after", **options)
+    assert before.data == after.data
     assert after.data.corpora["csed"].oddities == {
         "constant": 1,
         "contradicting": 1,
