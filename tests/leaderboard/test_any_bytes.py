@@ -1,0 +1,138 @@
+"""Whatever the bytes of a submission are, there is a verdict, and none takes long."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bimotion.errors import RecordError
+from bimotion.leaderboard import submission, verify
+from bimotion.leaderboard.submission import Submission
+from bimotion.results import predictions
+from tests.support.drafts import PREDICTIONS, RESULT, STATEMENT, Draft
+
+mutations = st.tuples(
+    st.sampled_from([RESULT, PREDICTIONS, STATEMENT]),
+    st.sampled_from(["flip", "cut", "insert", "splice", "repeat"]),
+    st.floats(0, 1, exclude_max=True),
+    st.floats(0, 1, exclude_max=True),
+    st.binary(min_size=1, max_size=8),
+    st.booleans(),
+)
+
+
+def mutated(data, how, first, second, with_):
+    start, end = sorted((int(first * len(data)), int(second * len(data))))
+    changes = {
+        "flip": lambda: (
+            data[:start]
+            + bytes(a ^ b for a, b in zip(data[start : start + len(with_)], with_, strict=False))
+            + data[start + len(with_) :]
+        ),
+        "cut": lambda: data[:start] + data[start + len(with_) :],
+        "insert": lambda: data[:start] + with_ + data[start:],
+        "splice": lambda: data[:start] + data[end:],
+        "repeat": lambda: data[:end] + data[start:],
+    }
+    return changes[how]()
+
+
+@pytest.fixture(scope="module")
+def small(evaluated):
+    """The draft of a small submission: 400 clips of one corpus."""
+    return Draft(evaluated(cells=["zho_eld"]))
+
+
+@settings(derandomize=True, deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
+@given(batch=st.lists(mutations, min_size=100, max_size=100))
+def test_whatever_the_bytes_there_is_a_verdict(batch, small, known, tmp_path_factory):
+    root = tmp_path_factory.mktemp("fuzz")
+    folders, whole = [], small.write(root / "whole")
+    content = {path.name: path.read_bytes() for path in whole.iterdir()}
+    for place, (name, how, first, second, with_, sealed) in enumerate(batch):
+        folder = root / str(place) / "bimotion__random" / small.result["key"]
+        folder.mkdir(parents=True)
+        for other, data in content.items():
+            (folder / other).write_bytes(
+                mutated(data, how, first, second, with_) if other == name else data
+            )
+        if sealed and name != STATEMENT:
+            small.seal(folder)
+        folders.append(folder)
+    started = time.perf_counter()
+    assert verify.verify(whole, known).ok
+    sound_s, started = time.perf_counter() - started, time.perf_counter()
+    for verdict in verify.verify_all(folders, known):
+        assert not [problem for problem in verdict.problems if problem.startswith("unexpected ")]
+        assert all(problem.isprintable() for problem in verdict.problems)
+        assert verdict.ok == (verdict.problems == [])
+    # none costs much more than a sound one
+    assert (time.perf_counter() - started) / len(folders) < 10 * sound_s
+
+
+def test_a_verdict_on_what_is_not_there(known, tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "nothing", tmp_path / "file", tmp_path):
+        assert not verify.verify(path, known).ok
+
+
+def test_predictions_are_read_as_they_were_written(run, tmp_path):
+    with (tmp_path / PREDICTIONS).open("wb") as file:
+        predictions.write(run / PREDICTIONS, file)
+    table = predictions.read(tmp_path / PREDICTIONS).to_pandas()
+    ours = pd.read_parquet(run / PREDICTIONS)
+    pd.testing.assert_frame_equal(table[ours.columns], ours, check_dtype=False)
+    assert predictions.inspect([tmp_path / PREDICTIONS] * 2) == [None, None]
+    assert predictions.inspect([]) == []
+
+
+def test_more_rows_than_any_run_are_refused_unread(tmp_path):
+    n = predictions.MAX_ROWS + 1
+    word = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array(["x"]))
+    lists = [
+        pa.ListArray.from_arrays(
+            pa.array(np.zeros(n + 1, np.int32)), pa.array([], field.type.value_type)
+        )
+        for field in predictions.SHAPE
+        if pa.types.is_list(field.type)
+    ]
+    table = pa.table(
+        [*[word] * 5, pa.array(np.zeros(n, np.int64)), *lists], names=predictions.SHAPE.names
+    )
+    pq.write_table(table, tmp_path / PREDICTIONS, store_schema=False)
+    with pytest.raises(RecordError, match="expected 1 to 2000000 rows, found 2000001"):
+        predictions.read(tmp_path / PREDICTIONS)
+
+
+def test_what_unpacks_to_more_than_any_run_is_refused_unread(tmp_path):
+    rows = pa.table(
+        {
+            field.name: pa.array(
+                [[]] * 64
+                if pa.types.is_list(field.type)
+                else [0] * 64
+                if field.name == "seed"
+                else ["x" * 2**20] * 64,
+                field.type,
+            )
+            for field in predictions.SHAPE
+        }
+    )
+    with pq.ParquetWriter(
+        tmp_path / PREDICTIONS, predictions.SHAPE, compression="zstd", use_dictionary=False
+    ) as file:
+        for _ in range(4):
+            file.write_table(rows)
+    assert (tmp_path / PREDICTIONS).stat().st_size < 2**20
+    with pytest.raises(RecordError, match="expected at most 1073741824 bytes unpacked, found 1342"):
+        predictions.read(tmp_path / PREDICTIONS)
+
+
+def test_the_statement_is_what_submission_py_loads(small, tmp_path):
+    folder = small.write(tmp_path)
+    assert isinstance(submission.load(folder / STATEMENT), Submission)

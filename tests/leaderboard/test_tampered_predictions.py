@@ -1,0 +1,286 @@
+"""Predictions that are changed, and scores that follow, are refused with their reason."""
+
+import os
+import pickle
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bimotion.results import predictions
+from tests.support.drafts import (
+    PREDICTIONS,
+    afterwards,
+    check_refused,
+    in_shape,
+    number,
+    oversize,
+    rewritten,
+    rows,
+    swapped_label,
+    verdicts_of,
+)
+
+
+def cell(column, place, value):
+    """Another value in one row of the predictions."""
+
+    def tamper(draft):
+        values = draft.table[column].tolist()
+        values[place] = value(values[place]) if callable(value) else value
+        draft.table[column] = values
+
+    return tamper
+
+
+def shaped(change):
+    """Predictions of another shape."""
+
+    def tamper(draft):
+        draft.table = change(in_shape(draft.table))
+
+    return tamper
+
+
+def swapped_probabilities(draft):
+    said = draft.table["probabilities"].tolist()
+    said[0], said[1] = said[1], said[0]
+    draft.table["probabilities"] = said
+
+
+def other_id(table):
+    table.loc[3, "id"] = "tess/OAF_none_neutral"
+    return table
+
+
+def labels_after_predictions(draft):
+    """Every label moved to where the model is right, and the scores made anew: all of a piece, and
+    all wrong."""
+    pairs = list(zip(draft.table["probabilities"], draft.table["reference"], strict=True))
+    best = [np.where(marks == -1, -1, said).argmax() for said, marks in pairs]
+    draft.table["reference"] = [
+        np.where(marks == -1, -1, np.arange(13) == place)
+        for place, (_, marks) in zip(best, pairs, strict=True)
+    ]
+    draft.rescored()
+    assert {
+        score["value"] for score in draft.result["scores"] if score["metric"] == "accuracy"
+    } == {1.0}
+
+
+def train_clip(table):
+    extra = table.iloc[[0]].assign(id="crema_d/1009_DFA_ANG_XX")
+    return pd.concat([table, extra], ignore_index=True)
+
+
+def seeds_promised(draft):
+    draft.result["seeds"] = [0, 1]
+    draft.result["fits"] = [fit | {"seed": seed} for fit in draft.result["fits"] for seed in (0, 1)]
+
+
+def footer_of(n_bytes):
+    return lambda data: data[:-8] + n_bytes.to_bytes(4, "little") + data[-4:]
+
+
+def bomb(folder):
+    """One text of 64 KiB for every row: a few KB of file, a good 6 GB of columns."""
+    n = 100_000
+    word = pa.array(["x" * 2**16])
+    columns = [pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), word)] * 5
+    numbers = pa.array(np.zeros(n, np.int64))
+    offsets = pa.array(np.zeros(n + 1, np.int32))
+    lists = [
+        pa.ListArray.from_arrays(offsets, pa.array([], field.type.value_type))
+        for field in predictions.SHAPE
+        if pa.types.is_list(field.type)
+    ]
+    table = pa.table([*columns, numbers, *lists], names=predictions.SHAPE.names)
+    pq.write_table(table, folder / PREDICTIONS, store_schema=False)
+
+
+def many_groups(folder):
+    table = pq.read_table(folder / PREDICTIONS)
+    pq.write_table(table, folder / PREDICTIONS, row_group_size=1)
+
+
+class Trap:
+    def __reduce__(self):
+        return os.system, ("touch /tmp/bimotion-was-here",)
+
+
+TAMPERED_PREDICTIONS = {
+    # predictions, with scores that follow where that helps
+    "probabilities of two clips exchanged": (swapped_probabilities, "scores["),
+    "label changed": (cell("reference", 0, swapped_label), "reference: expected"),
+    "labels after the predictions": (labels_after_predictions, "reference: expected"),
+    "label taken away": (
+        cell("reference", 0, lambda marks: np.minimum(marks, 0)),
+        "reference: expected",
+    ),
+    "class said to be not annotated": (
+        cell("reference", 0, lambda marks: np.full(13, -1)),
+        "reference: expected",
+    ),
+    "mark out of range": (
+        cell("reference", 0, lambda marks: np.full(13, 5)),
+        "expected marks 1, 0 and -1",
+    ),
+    "row dropped": (rows(lambda t: t.drop(index=7)), "expected all test clips, missing: 'crema_d/"),
+    "corpus dropped": (rows(lambda t: t[t["corpus"] != "elderreact"]), "missing: 'elderreact/"),
+    "row twice": (
+        rows(lambda t: pd.concat([t, t.iloc[[5]]])),
+        "expected each clip once, found twice: 'crema_d/",
+    ),
+    "training clip tested": (
+        rows(train_clip),
+        "expected test clips of the split alone, found 'crema_d/1009_DFA_ANG_XX'",
+    ),
+    "other id": (rows(other_id), "found 'tess/OAF_none_neutral'"),
+    "other corpus": (cell("corpus", 0, "tess"), "corpus: expected 'crema_d', found 'tess'"),
+    "other cell": (cell("cell", 0, "eng_adu"), "cell: expected 'eng_eld', found 'eng_adu'"),
+    "speakers merged": (
+        rows(
+            lambda t: t.assign(speaker=t["speaker"].where(t["corpus"] != "crema_d", "crema_d/1016"))
+        ),
+        "speaker: expected another, found 'crema_d/1016'",
+    ),
+    "speaker invented": (
+        cell("speaker", 450 - 1, "elderreact/1"),
+        "speaker: expected None, found 'elderreact/1'",
+    ),
+    "speaker hidden": (cell("speaker", 0, None), "speaker: expected another, found None"),
+    "NaN": (
+        cell("probabilities", 4, number(2, np.nan)),
+        "finite numbers from 0 to 1, found nan at",
+    ),
+    "infinity": (
+        cell("probabilities", 4, number(2, np.inf)),
+        "finite numbers from 0 to 1, found inf at",
+    ),
+    "beyond 1": (
+        cell("probabilities", 4, number(2, 1.5)),
+        "finite numbers from 0 to 1, found 1.5 at",
+    ),
+    "negative": (
+        cell("probabilities", 4, number(12, -0.25)),
+        "finite numbers from 0 to 1, found -0.25 at",
+    ),
+    "class too few": (
+        cell("probabilities", 4, lambda one: one[:-1]),
+        "one number for each of 13 classes, found 12",
+    ),
+    "class too many": (
+        cell("probabilities", 4, lambda one: [*one, 0.5]),
+        "one number for each of 13 classes, found 14",
+    ),
+    "no classes": (
+        cell("reference", 4, []),
+        "column reference: expected one number for each of 13 classes, found 0",
+    ),
+    "a thousand classes": (cell("probabilities", 4, [0.5] * 1000), "expected lists of at most 64"),
+    "null for a list": (cell("probabilities", 4, None), "found a null or a longer one"),
+    "null in a list": (
+        cell("trained", 4, ["angry", None]),
+        "column trained: expected a value in every row, found 1 nulls",
+    ),
+    "null for an id": (
+        cell("id", 4, None),
+        "column id: expected a value in every row, found 1 nulls",
+    ),
+    "long text": (cell("train", 4, "x" * 300), "column train: expected texts of at most 256 bytes"),
+    "seed that nobody asked for": (
+        rows(lambda t: pd.concat([t, t.assign(seed=1)])),
+        "alone, found ('eng_eld', 1)",
+    ),
+    "seed missing": (
+        seeds_promised,
+        "eng_eld, seed 1: expected predictions of its test clips, found none",
+    ),
+    "training set renamed": (
+        rows(lambda t: t.assign(train="all")),
+        "eng_eld, seed 0: expected predictions of its test",
+    ),
+    "trained on less": (
+        rows(lambda t: t.assign(trained=[["angry"]] * len(t))),
+        "eng_eld: trained: expected sadness|",
+    ),
+    "trained joined into one name": (
+        rows(lambda t: t.assign(trained=[["|".join(names)] for names in t["trained"]])),
+        "column trained: expected classes of schema emotion, found 'sadness|",
+    ),
+    "trained differs in a row": (
+        cell("trained", 9, ["angry"]),
+        "eng_eld: trained: expected sadness|",
+    ),
+    # shape of the predictions
+    "text for numbers": (
+        shaped(lambda t: t.set_column(5, "seed", t["seed"].cast(pa.string()))),
+        "other: seed: string",
+    ),
+    "double for float": (
+        shaped(
+            lambda t: t.set_column(
+                6, "probabilities", t["probabilities"].cast(pa.list_(pa.float64()))
+            )
+        ),
+        "other: probabilities: list",
+    ),
+    "column too many": (shaped(lambda t: t.append_column("note", t["id"])), "other: note"),
+    "column missing": (shaped(lambda t: t.drop_columns("speaker")), "other: speaker"),
+    "columns in another order": (shaped(lambda t: t.select(t.schema.names[::-1])), "other: order"),
+    "nested column": (
+        shaped(lambda t: t.set_column(8, "trained", pa.array([[["a"]]] * len(t)))),
+        "other: trained: list<",
+    ),
+    "no rows": (shaped(lambda t: t.slice(0, 0)), "expected 1 to 2000000 rows, found 0"),
+    "row groups of one row": (afterwards(many_groups), "expected 1 to 1000 row groups, found 1153"),
+    # bytes of the predictions
+    "truncated": (
+        afterwards(rewritten(PREDICTIONS, lambda data: data[:-100])),
+        "expected Parquet, found a file",
+    ),
+    "half": (
+        afterwards(rewritten(PREDICTIONS, lambda data: data[: len(data) // 2] + data[-8:])),
+        "cannot be read as Parquet",
+    ),
+    "pickle": (
+        afterwards(rewritten(PREDICTIONS, pickle.dumps(Trap()))),
+        "expected Parquet, found a file that begins with",
+    ),
+    "tiny": (afterwards(rewritten(PREDICTIONS, b"PAR1")), "expected Parquet, found 4 bytes"),
+    "footer of 4 GB": (
+        afterwards(rewritten(PREDICTIONS, footer_of(2**32 - 1))),
+        "expected a footer of at most",
+    ),
+    "footer of nothing": (
+        afterwards(rewritten(PREDICTIONS, footer_of(0))),
+        "predictions.parquet: cannot be read as Parquet",
+    ),
+    "zeros": (
+        afterwards(
+            rewritten(PREDICTIONS, lambda data: b"PAR1" + bytes(len(data) - 12) + data[-8:])
+        ),
+        "read as Parquet",
+    ),
+    "oversize predictions": (
+        afterwards(oversize(PREDICTIONS, predictions.MAX_BYTES + 1), seal=False),
+        "found 536870913",
+    ),
+    "bomb": (afterwards(bomb), "reading it takes more than 3 GiB of memory"),
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts_predictions(run, known, tmp_path_factory):
+    return verdicts_of(TAMPERED_PREDICTIONS, run, known, tmp_path_factory)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [(name, message) for name, (_, message) in TAMPERED_PREDICTIONS.items()],
+    ids=list(TAMPERED_PREDICTIONS),
+)
+def test_tampered_predictions_are_refused_with_their_reason(name, message, verdicts_predictions):
+    check_refused(verdicts_predictions[name], message)
