@@ -158,23 +158,23 @@ def _points(score: Number | CellScore) -> float:
 
 
 def _note(entry: Entry, score: Number | CellScore) -> str:
-    said = [
+    notes = [
         "no interval"
         if score.low is None
         else f"95% interval {percent(score.low)} to {percent(score.high)}"
     ]
     if isinstance(score, CellScore):
-        said.append(f"{score.n_utterances} clips, {score.n_speakers} known speakers")
+        notes.append(f"{score.n_utterances} clips, {score.n_speakers} known speakers")
         if score.test in entry.marks.contaminated:
-            said.append(f"trained on {', '.join(entry.marks.contaminated[score.test])} before")
+            notes.append(f"trained on {', '.join(entry.marks.contaminated[score.test])} before")
     elif entry.marks.contaminated:
-        said.append(f"trained before on corpora tested in {', '.join(entry.marks.contaminated)}")
+        notes.append(f"trained before on corpora tested in {', '.join(entry.marks.contaminated)}")
     if entry.marks.undeclared:
-        said.append("what it was trained on before is not declared")
+        notes.append("what it was trained on before is not declared")
     if entry.marks.same_predictions:
-        said.append(f"same predictions as {', '.join(entry.marks.same_predictions)}")
+        notes.append(f"same predictions as {', '.join(entry.marks.same_predictions)}")
     return "; ".join(
-        [*said, "verified" if entry.marks.verified else "not verified", f"run {entry.key}"]
+        [*notes, "verified" if entry.marks.verified else "not verified", f"run {entry.key}"]
     )
 
 
@@ -271,21 +271,21 @@ def _printed(one: PublishedRow) -> list[float | None]:
 
 def _marks(entry: Entry) -> list[str]:
     marks = entry.marks
-    said = {
+    flags = {
         "SYNTHETIC": marks.synthetic,
         "verified": marks.verified,
         "not verified": not marks.verified,
         "floor": marks.floor,
     }
-    said |= {
+    flags |= {
         "contaminated": marks.contaminated,
         "not declared": marks.undeclared,
         "incomplete": marks.incomplete,
     }
-    said |= {"assumed ages": marks.assumed_age, "shared speakers": marks.shared_speakers}
+    flags |= {"assumed ages": marks.assumed_age, "shared speakers": marks.shared_speakers}
     adapted = [] if entry.adapt is None else [f"adapted: {entry.adapt.summary}"]
     same = [f"same predictions as {name}" for name in marks.same_predictions]
-    return [name for name, applies in said.items() if applies] + same + adapted
+    return [name for name, applies in flags.items() if applies] + same + adapted
 
 
 def _markdown(board: Board) -> str:

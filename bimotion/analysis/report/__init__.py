@@ -47,8 +47,8 @@ def report_of(run: Run, folder: Path) -> Report:
         provenance(run.result),
     )
     stamps = tuple(caveat.name for caveat in warned if caveat.severe)
-    told = tuple(one for one in sections if one.caveats or one.grids or one.pictures)
-    return Report(run.result.title, _asked(run.result), lead(book, run.result), stamps, told)
+    kept = tuple(one for one in sections if one.caveats or one.grids or one.pictures)
+    return Report(run.result.title, _asked(run.result), lead(book, run.result), stamps, kept)
 
 
 def _asked(result: Result) -> str:

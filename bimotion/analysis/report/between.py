@@ -41,16 +41,16 @@ def _gap_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
 def _differences(run: Run, between: Sequence[Gap]) -> Grid:
     drawn = [gap for gap in between if gap.kind != "worst"]
     reach = max((abs(end) for gap in drawn for end in _ends(gap)), default=0.0) or 1.0
-    rows, said = [], compare.IntervalNotes()
+    rows, interval_notes = [], compare.IntervalNotes()
     for gap in between:
-        name, value, interval, *chance = map(Value, compare.gap_row(gap, said))
+        name, value, interval, *chance = map(Value, compare.gap_row(gap, interval_notes))
         whisker = _whisker(gap, reach) if gap in drawn else None
         rows.append([name, value, dataclasses.replace(interval, whisker=whisker), *chance])
     notes = [
         f"Drawn from {-100 * reach:+.0f} to {100 * reach:+.0f} points: the gap, its interval, "
         "and the group-blind model's band."
     ]
-    notes += said.found
+    notes += interval_notes.found
     if not run.schema.exclusive:
         notes.append(
             "Cells differ in their labels, which these gaps mix with age and language; under "
@@ -63,15 +63,15 @@ def _differences(run: Run, between: Sequence[Gap]) -> Grid:
 
 def _kept(run: Run, transfers: Sequence[Gap]) -> Grid:
     settings = {f"{one.training_set} -> {one.test}": one for one in run.settings}
-    rows, said = [], compare.IntervalNotes()
+    rows, interval_notes = [], compare.IntervalNotes()
     for gap in transfers:
-        _, value, interval, *_ = map(Value, compare.gap_row(gap, said))
+        _, value, interval, *_ = map(Value, compare.gap_row(gap, interval_notes))
         whisker = Whisker.of(gap.interval, end=1.5, zero=1.0)
         interval = dataclasses.replace(interval, whisker=whisker)
         setting = settings[gap.of]
         rows.append([trained_for(setting), Value(str(setting.test)), value, interval])
     head = ["trained on", "tested on", "ratio", "95 % interval"]
-    notes = ("Drawn from 0 to 1.5, the line is 1: as good as in-group.", *said.found)
+    notes = ("Drawn from 0 to 1.5, the line is 1: as good as in-group.", *interval_notes.found)
     title = "What transfer keeps of the in-group score"
     return Grid(title, list(map(Value, head)), rows, notes, folded=True, prose=True)
 

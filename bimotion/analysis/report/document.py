@@ -36,10 +36,10 @@ class Whisker:
             else cls(interval.value, interval.low, interval.high, **scale)
         )
 
-    def place(self, value: float) -> str:
+    def on_scale(self, value: float) -> str:
         """Where a value lies on the scale, in % of it; beyond an end: that end.
 
-        >>> Whisker(0.5, None, None, start=-1).place(0.5)
+        >>> Whisker(0.5, None, None, start=-1).on_scale(0.5)
         '75.00'
         """
         inside = min(max(value, self.start), self.end)
@@ -95,7 +95,7 @@ class Grid:
     @classmethod
     def facts(cls, title: str, content: object) -> "Grid":
         """Names and values of JSON, nested names with dots."""
-        rows = [[Value(name), Value(said(value))] for name, value in _flat("", content)]
+        rows = [[Value(name), Value(in_words(value))] for name, value in _flat("", content)]
         return cls(title, [Value("fact"), Value("value")], rows, prose=True)
 
     @classmethod
@@ -103,7 +103,7 @@ class Grid:
         """A row a record, a column each name in any of them, nested names with dots."""
         flat = [dict(_flat("", record)) for record in records]
         names = list(dict.fromkeys(name for record in flat for name in record))
-        rows = [[Value(said(record.get(name))) for name in names] for record in flat]
+        rows = [[Value(in_words(record.get(name))) for name in names] for record in flat]
         return cls(title, list(map(Value, names)), rows, prose=True, **options)
 
     @property
@@ -199,16 +199,16 @@ def _flat(name: str, content: object) -> Iterable[tuple[str, object]]:
         yield from _flat(f"{name}.{key}" if name else str(key), value)
 
 
-def said(value: object) -> str:
+def in_words(value: object) -> str:
     """A value of the record in words.
 
-    >>> said(None), said(True), said({"a": 1 / 3}), said(["x", "y"])
+    >>> in_words(None), in_words(True), in_words({"a": 1 / 3}), in_words(["x", "y"])
     ('-', 'yes', 'a 0.333333', 'x, y')
     """
     if isinstance(value, dict):
-        return ", ".join(f"{name} {said(one)}" for name, one in value.items()) or "-"
+        return ", ".join(f"{name} {in_words(one)}" for name, one in value.items()) or "-"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(said, value)) or "-"
+        return ", ".join(map(in_words, value)) or "-"
     if value is None or isinstance(value, bool):
         return {None: "-", True: "yes", False: "no"}[value]
     return f"{value:.6g}" if isinstance(value, float) else str(value)

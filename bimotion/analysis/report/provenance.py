@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bimotion.analysis.feature_space import record
-from bimotion.analysis.report.document import Grid, Picture, Section, Value, said
+from bimotion.analysis.report.document import Grid, Picture, Section, Value, in_words
 from bimotion.errors import RecordError
 from bimotion.protocol.published import SYNTHETIC
 from bimotion.results.record import Result
@@ -43,7 +43,7 @@ CORPUS_FACTS = {
 
 def _corpora(result: Result) -> Grid:
     rows = [
-        [Value(name), *(Value(said(getattr(used, field))) for field in CORPUS_FACTS.values())]
+        [Value(name), *(Value(in_words(getattr(used, field))) for field in CORPUS_FACTS.values())]
         for name, used in result.data.corpora.items()
     ]
     return Grid("Corpora", [Value("corpus"), *map(Value, CORPUS_FACTS)], rows, prose=True)
@@ -63,7 +63,7 @@ def _skipped(result: Result) -> Iterable[Grid]:
 
 def _records(title: str, head: Sequence[str], records: Sequence) -> Iterable[Grid]:
     """A folded table of dataclasses; none of no records."""
-    rows = [[Value(said(value)) for value in dataclasses.astuple(one)] for one in records]
+    rows = [[Value(in_words(value)) for value in dataclasses.astuple(one)] for one in records]
     if rows:
         yield Grid(title, list(map(Value, head)), rows, folded=True, prose=True)
 
