@@ -1,11 +1,15 @@
-"""A finished run of a baseline and the answer key of its corpora."""
+"""Finished runs of baselines, the answer key of their corpora, and a board of few submissions."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 from bimotion.evaluation import run as runner
+from bimotion.leaderboard import board
 from bimotion.leaderboard.answer_key import AnswerKey
+from tests.support import submissions
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +43,34 @@ def evaluated(whole_tree, tmp_path_factory):
 def run(evaluated):
     """A run over English elders: three corpora, speakers of one of them unknown."""
     return evaluated(cells=["eng_eld"])
+
+
+@pytest.fixture(scope="session")
+def folder(whole_tree):
+    return submissions.few(whole_tree)
+
+
+@pytest.fixture(scope="session")
+def built(folder):
+    return board.build(folder)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A folder for submissions; receipts lie beside it."""
+    (tmp_path / "submissions").mkdir()
+    return tmp_path / "submissions"
+
+
+@pytest.fixture
+def alone(folder, root):
+    """A folder with a copy of one verified submission, whose numbers are in the cache already, and
+    its receipt."""
+
+    def copy(model="org__tiny"):
+        (run,) = (folder / model).iterdir()
+        one = Path(shutil.copytree(run, root / model / run.name))
+        shutil.copytree(submissions.receipt_of(run).parent, submissions.receipt_of(one).parent)
+        return one
+
+    return copy
