@@ -109,10 +109,14 @@ def _of_data(result: Result) -> Iterator[Caveat | None]:
             if used.oddities
         ),
     )
+    yield _of_skipped(result)
+
+
+def _of_skipped(result: Result) -> Caveat | None:
     reasons = Counter(
         reason for skip in result.skipped for reason in dict.fromkeys(skip.reason.split("; "))
     )
-    yield _listed(
+    return _listed(
         "Settings not run",
         f"{len(result.skipped)} settings of the protocol are missing here. What stood in the "
         "way, and of how many:",
