@@ -24,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.io import audio
 from bimotion.models import prosody
 from bimotion.models.heads import LogisticHead
@@ -73,7 +74,7 @@ def across(features: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np
 def main(root: str | None = None) -> None:
     """Print one line an extractor and measurement."""
     warnings.simplefilter("ignore")
-    found = manifest.build(root, corpora=["tess", "csed"])
+    found = manifest.build(CorpusSource.of(root, only=["tess", "csed"]))
     table = found.table
     waveforms = [
         audio.decode(found.path(*place))

@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from bimotion.corpora import PAPER_CORPORA
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from tests.support import true_trees
 
@@ -164,7 +165,7 @@ def true_indexing(true_tree):
 @pytest.fixture(scope="session")
 def true_manifest(true_tree):
     """Manifest of the true tree."""
-    return manifest.build(true_tree)
+    return manifest.build(CorpusSource.of(true_tree))
 
 
 @pytest.fixture(scope="session")
@@ -229,6 +230,6 @@ def index(untouched):
 
     def build(root, **options):
         with untouched(root):
-            return manifest.build(root, **options)
+            return manifest.build(CorpusSource.of(root, **options))
 
     return build

@@ -15,6 +15,7 @@ import soundfile
 
 from bimotion.data import manifest
 from bimotion.data.index import SYNTHETIC_MARK
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import AudioError, CorpusMalformed, SettingError
 from bimotion.evaluation import run as runner
@@ -137,7 +138,7 @@ def test_archives_carry_the_synthetic_comment(tmp_path):
         shutil.copy(table, packed)
     with tarfile.open(packed / "data.tar.bz2", "w:bz2") as archive:
         archive.add(tmp_path / "made/YueMotion/data", "data")
-    assert manifest.build(tmp_path / "root").synthetic == {"yuemotion"}
+    assert manifest.build(CorpusSource.of(tmp_path / "root")).synthetic == {"yuemotion"}
 
 
 def test_an_archive_that_is_a_pointer_is_told_as_one(tmp_path):
@@ -147,7 +148,7 @@ def test_an_archive_that_is_a_pointer_is_told_as_one(tmp_path):
         "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     )
     with pytest.raises(CorpusMalformed, match="found a git-lfs pointer: run `git lfs pull`"):
-        manifest.build(tmp_path / "root")
+        manifest.build(CorpusSource.of(tmp_path / "root"))
 
 
 # --- changed and broken input -------------------------------------------------------------------
@@ -224,7 +225,7 @@ def test_unlisted_and_unrecognised_sound_is_told(tmp_path, wav, caplog):
         wav(folder / name, rate=24414)
     found = {
         (finding.kind, finding.where)
-        for finding in manifest.build(tmp_path).findings
+        for finding in manifest.build(CorpusSource.of(tmp_path)).findings
         if finding.kind != "missing"
     }
     assert found == {
@@ -244,7 +245,7 @@ def test_a_stray_file_with_a_common_name_is_no_corpus(tmp_path, wav):
     for name in ("train_labels.txt", "train_metadata.csv"):
         (tmp_path / "other").mkdir(exist_ok=True)
         (tmp_path / "other" / name).write_text("image,label\ncat.png,1\n")
-    assert manifest.build(tmp_path).corpora == ("tess",)
+    assert manifest.build(CorpusSource.of(tmp_path)).corpora == ("tess",)
 
 
 @pytest.mark.parametrize("where", ["export", "synth", "evaluate", "evaluate below"])
@@ -291,12 +292,12 @@ def test_a_csv_field_without_end(tmp_path, wav):
     with pytest.raises(
         CorpusMalformed, match=r"VideoDemographics\.csv:2: expected at most 10000 characters a line"
     ):
-        manifest.build(tmp_path)
+        manifest.build(CorpusSource.of(tmp_path))
 
 
 def test_a_location_for_a_corpus_that_is_not_asked_for(small):
     with pytest.raises(SettingError, match="csed: a folder was given for it, but it is not among"):
-        manifest.build(small, corpora=["tess"], locations={"csed": small / "CSED"})
+        manifest.build(CorpusSource.of(small, only=["tess"], locations={"csed": small / "CSED"}))
 
 
 def test_our_door_opens_even_when_the_private_names_of_datasets_are_gone(small):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bimotion.cli.options import AsJson, Corpus, Only, Root, locations, names
+from bimotion.cli.options import AsJson, Corpus, Only, Root, names, source
 from bimotion.cli.terminal import progress, show
 from bimotion.errors import SettingError, some
 
@@ -50,10 +50,7 @@ def compare(
         used = names(only) or sorted(
             {name for run in runs for name in run.predictions["corpus"].unique()}
         )
-        places = locations(corpus)
-        found = manifest.build(
-            corpora, corpora=used, locations=places, skip_malformed=True, progress=progress()
-        )
+        found = manifest.build(source(corpora, corpus, used, True), progress=progress())
         _require_clips(
             {clip for run in runs for clip in run.predictions["id"]} - set(found.table["id"]),
             allow_missing,

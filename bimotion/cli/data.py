@@ -16,8 +16,8 @@ from bimotion.cli.options import (
     Root,
     Rule,
     SplitRule,
-    locations,
     names,
+    source,
 )
 from bimotion.cli.terminal import progress, show
 from bimotion.errors import SettingError
@@ -73,10 +73,11 @@ def stats(
     where a corpus is malformed."""
     from dataclasses import asdict
 
+    from bimotion.data import manifest
     from bimotion.data.checks import counts as counting
 
     # one corpus does not silence the others
-    found = _manifest(corpora, corpus, only, skip_malformed=True)
+    found = manifest.build(source(corpora, corpus, only, True), progress=progress())
     lines = counting.counts(found, split_rule.value)
     if as_json:
         print(
@@ -105,11 +106,11 @@ def audit(
 ) -> None:
     """Speakers, sentences and audio that parts share; ages and their sources; clips, speakers and
     hours of each cell."""
+    from bimotion.data import manifest
     from bimotion.data.checks import audit as auditing
 
-    found = auditing.audit(
-        _manifest(corpora, corpus, only, allow_missing), split_rule.value, progress(), listen
-    )
+    made = manifest.build(source(corpora, corpus, only, allow_missing), progress=progress())
+    found = auditing.audit(made, split_rule.value, progress(), listen)
     if as_json:
         print(json.dumps(found.to_dict(), indent=1))
         return
@@ -149,8 +150,8 @@ def doctor(
 
     from bimotion.data.checks import doctor as doctoring
 
-    where, places = _one_root(root, corpora), locations(corpus)
-    diagnoses = doctoring.diagnose(where, progress(), locations=places, listen=listen, deep=deep)
+    asked = source(_one_root(root, corpora), corpus)
+    diagnoses = doctoring.diagnose(asked, progress(), listen=listen, deep=deep)
     if as_json:
         print(
             json.dumps(
@@ -219,30 +220,14 @@ def export(
     paths = exporting.export(
         folder,
         config,
-        data_dir=corpora,
-        corpora=names(only),
-        locations=locations(corpus),
+        source(corpora, corpus, only, allow_missing),
         split_rule=split_rule.value,
         metadata_only=metadata_only,
         private_use=private_use,
-        allow_missing=allow_missing,
         progress=progress(),
     )
     for path in paths:
         print(path)
-
-
-def _manifest(root, corpus: list[str], only: list[str], skip_malformed: bool):
-    from bimotion.data import manifest
-
-    places = locations(corpus)
-    return manifest.build(
-        root,
-        corpora=names(only),
-        locations=places,
-        skip_malformed=skip_malformed,
-        progress=progress(),
-    )
 
 
 def _one_root(positional: Path | None, option: Path | None) -> Path | None:

@@ -2,7 +2,9 @@
 
 import itertools
 import sys
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 import typer
@@ -27,6 +29,7 @@ from bimotion.cli.options import (
     locations,
     names,
     numbers,
+    source,
 )
 from bimotion.cli.terminal import leads, progress, show, verbose, warn_once
 from bimotion.errors import ModelError, SettingError
@@ -201,90 +204,75 @@ def evaluate(
 ) -> None:
     """Evaluate a model: in-group, cross-group inference, augmentation and language distance over
     all cells."""
-    from bimotion.evaluation import run
-    from bimotion.results import overview
-
+    asked = SimpleNamespace(**locals())
     if log:
         verbose()
-    asked = {
-        "data_dir": corpora,
-        "protocol": protocol.value,
-        "cells": names(cells),
-        "split_seed": split_seed,
-        "schema": schema.value,
-        "only": names(only),
-        "locations": locations(corpus),
-        "limit": limit,
-        "allow_missing": allow_missing,
-    }
-    trained = {
-        "learning_rate": learning_rate,
-        "dropout": dropout,
-        "epochs": epochs,
-        "patience": patience,
-        "batch_size": batch_size,
-        "gradient_accumulation": gradient_accumulation,
-        "freeze_feature_encoder": freeze_feature_encoder,
-        "lora_rank": lora_rank,
-        "bf16": bf16,
-        "warmup_steps": warmup_steps,
-        "weight_decay": weight_decay,
-        "max_gradient_norm": max_gradient_norm,
-    }
-    rules = ["paper", "disjoint"] if split_rule is SplitRules.both else [split_rule.value]
-    setting = adapt_setting and adapt_setting.value
-    methods = _methods(adapt, setting)
+    rules = ["paper", "disjoint"] if split_rule == "both" else [split_rule]
+    methods = _methods(adapt, adapt_setting)
     if dry_run:
-        adapts = (setting or "transductive") if adapt else None
-        plans = [asked | {"split_rule": rule} for rule in rules]
-        known = {"revision": revision, "trust_remote_code": trust_remote_code}
-        _show_plans(
-            model,
-            known,
-            plans,
-            track.value,
-            adapts,
-            len(set(numbers(seeds))) * len(methods),
-            epochs,
-        )
+        _show_plans(asked, rules, len(methods))
         return
     if len(rules) * len(methods) > 1:
         warn_once()
     found = []
     for rule, method in itertools.product(rules, methods):
-        found.append(
-            run.evaluate(
-                model,
-                track=track.value,
-                output=output,
-                seeds=numbers(seeds),
-                split_rule=rule,
-                head=head and head.value,
-                adapt=method,
-                adapt_setting=setting,
-                label_map=label_map,
-                finetune=_options(track, trained),
-                save_checkpoints=save_checkpoints,
-                revision=revision,
-                trust_remote_code=trust_remote_code,
-                require_safetensors=require_safetensors,
-                device=device,
-                batch_seconds=batch_seconds,
-                check_invariance=check_invariance,
-                overwrite=overwrite,
-                progress=progress(),
-                **asked,
-            )
-        )
+        found.append(_evaluated(asked, rule, method))
         if leads() and not as_json and len(methods) == 1:
             _report(found[-1], found[-1].folder(output))
-    if not leads():
-        return
+    if leads():
+        _print_all(found, rules, output, as_json=as_json)
+
+
+_AS_THEY_ARE = (
+    "track",
+    "output",
+    "protocol",
+    "split_seed",
+    "schema",
+    "head",
+    "adapt_setting",
+    "label_map",
+    "save_checkpoints",
+    "revision",
+    "trust_remote_code",
+    "require_safetensors",
+    "device",
+    "batch_seconds",
+    "limit",
+    "allow_missing",
+    "check_invariance",
+    "overwrite",
+)
+"""Options that are keywords of `bimotion.evaluate` of the same name."""
+
+
+def _evaluated(asked: SimpleNamespace, rule: str, method: str | None):
+    """The result of one split rule and adaptation method."""
+    from bimotion.evaluation import run
+
+    return run.evaluate(
+        asked.model,
+        data_dir=asked.corpora,
+        only=names(asked.only),
+        locations=locations(asked.corpus),
+        cells=names(asked.cells),
+        seeds=numbers(asked.seeds),
+        split_rule=rule,
+        adapt=method,
+        finetune=_training(asked),
+        progress=progress(),
+        **{name: getattr(asked, name) for name in _AS_THEY_ARE},
+    )
+
+
+def _print_all(found: list, rules: list[str], output: Path, *, as_json: bool) -> None:
+    from bimotion.results import overview
+
     if as_json:
         texts = [result.to_json() for result in found]
         print(texts[0] if len(texts) == 1 else f"[{','.join(texts)}]", end="")
         return
-    if len(methods) > 1:
+    if len(found) > len(rules):
         _report_methods(found, rules, output)
     print(output / overview.LEADERBOARD_FILE)
 
@@ -311,63 +299,67 @@ def _methods(adapt: list[str], setting: str | None) -> list[str | None]:
     return [method.name for method in found]
 
 
-def _options(track: TrackName, trained: dict):
+def _training(asked: SimpleNamespace):
     """FinetuneOptions of track `finetune`; for other tracks None, and an error where the user gave
     any."""
     from bimotion.models.training import FinetuneOptions
 
-    options = FinetuneOptions(**trained)
-    if track is TrackName.finetune:
+    given = {field.name: getattr(asked, field.name) for field in fields(FinetuneOptions)}
+    options, plain = FinetuneOptions(**given), FinetuneOptions()
+    if asked.track == "finetune":
         return options
-    plain = FinetuneOptions()
-    if changed := [name for name in trained if getattr(options, name) != getattr(plain, name)]:
-        raise SettingError(f"{changed[0]}: expected with track finetune, found track {track.value}")
+    changed = [name for name in given if getattr(options, name) != getattr(plain, name)]
+    if changed:
+        raise SettingError(f"{changed[0]}: expected with track finetune, found track {asked.track}")
     return None
 
 
-def _show_plans(
-    model: str,
-    known: dict,
-    asked: list[dict],
-    track: str,
-    adapts: str | None,
-    n_seeds: int,
-    epochs: int,
-) -> None:
+def _show_plans(asked: SimpleNamespace, rules: list[str], n_methods: int) -> None:
     from bimotion.analysis import paper_tables
     from bimotion.evaluation import plan as planning
+    from bimotion.evaluation.task import TaskSpec
+    from bimotion.evaluation.tracks import TRACKS
     from bimotion.models.inputs import heard_s
+    from bimotion.models.weights import ModelSpec
 
-    window, rate = _window(model, known)
-    for one in asked:
-        fields = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in one.items()
-        }
-        request = planning.Request(**fields)
-        labelled, plan = planning.plan(
-            request, progress(), trains=track != "zero-shot", adapts=adapts
+    adapts = (asked.adapt_setting or "transductive") if asked.adapt else None
+    trains = TRACKS[asked.track].trains
+    where = source(asked.corpora, asked.corpus, asked.only, asked.allow_missing)
+    window, rate = _window(ModelSpec(asked.model, asked.revision, asked.trust_remote_code))
+    for rule in rules:
+        task = TaskSpec.of(
+            protocol=asked.protocol,
+            cells=names(asked.cells),
+            split_rule=rule,
+            split_seed=asked.split_seed,
+            schema=asked.schema,
+            seeds=numbers(asked.seeds),
+            limit=asked.limit,
         )
+        labelled, plan = planning.plan(task, where, progress(), trains=trains, adapts=adapts)
         durations_s = labelled.table.loc[plan.rows(), "duration_s"].to_numpy()
         hours = float(durations_s.sum()) / 3600
-        heard_h = hours if window is None else heard_s(durations_s, window, rate) / 3600
-        visited, trains = epochs if track == "finetune" else None, track != "zero-shot"
-        show(
-            paper_tables.plan_table(
-                plan, hours, heard_h=heard_h, trains=trains, n_seeds=n_seeds, epochs=visited
-            )
+        table = paper_tables.plan_table(
+            plan,
+            hours,
+            heard_h=hours if window is None else heard_s(durations_s, window, rate) / 3600,
+            trains=trains,
+            n_seeds=len(task.seeds) * n_methods,
+            epochs=asked.epochs if asked.track == "finetune" else None,
         )
+        show(table)
 
 
-def _window(model: str, known: dict) -> tuple[int | None, int]:
+def _window(spec) -> tuple[int | None, int]:
     """Samples and rate of the one window that a model hears, whatever the clip; (None, 1): it hears
     the clip, or who knows."""
     from bimotion.models.inputs import fixed_window
-    from bimotion.models.weights import ModelSpec, configured
+    from bimotion.models.weights import configured
 
-    if model.startswith("bimotion/"):
+    if spec.is_baseline:
         return None, 1
     try:
-        config, extractor, rate = configured(ModelSpec(model, **known))
+        config, extractor, rate = configured(spec)
     except ModelError as error:
         print(
             f"what the model hears is not known ({error}): the plan counts the clips as they are",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bimotion.cli.options import Corpus, Only, Practice, Root, locations, names
+from bimotion.cli.options import Corpus, Only, Practice, Root, source
 from bimotion.cli.terminal import progress
 from bimotion.errors import SettingError, printable, some
 
@@ -76,11 +76,7 @@ def verify(
         known = answer_key.load(labels)
     else:
         known = answer_key.AnswerKey.of_corpora(
-            corpora,
-            corpora=names(only),
-            locations=locations(corpus),
-            practice=practice,
-            progress=progress(),
+            source(corpora, corpus, only, practice), progress=progress()
         )
     one = any((path / name).exists() for name in submission.FILES)
     folders = [path] if one else submission.folders(path)

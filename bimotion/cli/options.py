@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 
 
@@ -167,6 +168,13 @@ def names(only: list[str]) -> list[str] | None:
             f"expected a name, or several with commas, found an empty option {only[0]!r}"
         )
     return found or None
+
+
+def source(
+    corpora: Path | None, corpus: list[str], only: list[str] = (), allow_missing: bool = False
+) -> CorpusSource:
+    """Of the options --corpora, --corpus, --only and --allow-missing; raises SettingError."""
+    return CorpusSource.of(corpora, names(only), locations(corpus), allow_missing)
 
 
 def locations(corpus: list[str]) -> dict[str, str]:

@@ -23,8 +23,8 @@ from bimotion.cli.options import (
     SplitRule,
     TrackName,
     TrustRemoteCode,
-    locations,
     names,
+    source,
 )
 from bimotion.cli.terminal import progress, show
 from bimotion.errors import SettingError
@@ -106,42 +106,22 @@ def project(
     how these cover them."""
     from bimotion.analysis.feature_space import project as projecting
     from bimotion.analysis.feature_space import record
-    from bimotion.evaluation.tracks import TrackOptions
-    from bimotion.results import rescoring
+    from bimotion.evaluation.task import TaskSpec
+    from bimotion.models.weights import ModelSpec
 
-    name, options = track.value, TrackOptions(head=head and head.value)
-    if like is not None:
-        if head is not None or track is not TrackName.probe:
-            raise SettingError("--like: expected without --track and --head, which it says itself")
-        found = rescoring.read_result(like)
-        name, options = found.track, TrackOptions.recorded(found.track, found.model)
-        if found.adapt is not None:
-            print(
-                f"{like}: adapted ({found.adapt.name}); shown are the features before adaptation",
-                file=sys.stderr,
-            )
     view = projecting.project(
-        model,
-        train=names(train) or [],
-        test=test,
-        track=name,
-        data_dir=corpora,
+        ModelSpec(model, revision, trust_remote_code, device, None, require_safetensors),
+        projecting.ViewSpec(tuple(names(train) or ()), test, names(classes), neighbours),
+        TaskSpec.of(
+            split_rule=split_rule.value,
+            split_seed=split_seed,
+            schema=schema.value,
+            seeds=seed,
+            limit=limit,
+        ),
+        source(corpora, corpus, only, allow_missing),
+        track=_track(track, head, like),
         output=output,
-        classes=names(classes),
-        split_rule=split_rule.value,
-        split_seed=split_seed,
-        schema=schema.value,
-        seed=seed,
-        k=neighbours,
-        options=options,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        require_safetensors=require_safetensors,
-        device=device,
-        corpora=names(only),
-        locations=locations(corpus),
-        limit=limit,
-        allow_missing=allow_missing,
         progress=progress(),
     )
     if as_json:
@@ -152,6 +132,25 @@ def project(
         print(f"not shown: {n} clips of {reason}")
     for path in record.files_of(view, output):
         print(path)
+
+
+def _track(track: TrackName, head: HeadName | None, like: Path | None):
+    """The track with its options, or that of a finished run; raises SettingError where both are
+    given."""
+    from bimotion.evaluation.tracks import TRACKS, configured
+    from bimotion.results import rescoring
+
+    if like is None:
+        return configured(track.value, head=head and head.value)
+    if head is not None or track is not TrackName.probe:
+        raise SettingError("--like: expected without --track and --head, which it says itself")
+    found = rescoring.read_result(like)
+    if found.adapt is not None:
+        print(
+            f"{like}: adapted ({found.adapt.name}); shown are the features before adaptation",
+            file=sys.stderr,
+        )
+    return TRACKS[found.track].recorded(found.model)
 
 
 def coverage(
@@ -171,9 +170,8 @@ def coverage(
 
     found = gains.gains(
         folder,
-        model,
-        data_dir=corpora,
-        locations=locations(corpus),
+        source(corpora, corpus),
+        model=model,
         k=neighbours,
         device=device,
         progress=progress(),

@@ -15,8 +15,7 @@ from bimotion.cli.options import (
     Root,
     Rule,
     SplitRule,
-    locations,
-    names,
+    source,
 )
 from bimotion.cli.terminal import progress
 
@@ -59,13 +58,10 @@ def publish(
     made = publishing.publish(
         dataset.value,
         to,
-        data_dir=corpora,
-        corpora=names(only),
-        locations=locations(corpus),
+        source(corpora, corpus, only, allow_missing),
         split_rule=split_rule.value,
         private=private,
         metadata_only=metadata_only,
-        allow_missing=allow_missing,
         dry_run=dry_run,
         progress=progress(),
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bimotion.cli.options import Corpus, Only, Practice, Root, locations, names
+from bimotion.cli.options import Corpus, Only, Practice, Root, names, source
 from bimotion.cli.terminal import progress
 
 labels = typer.Typer(help="Reference labels, for verification without audio.", no_args_is_help=True)
@@ -113,9 +113,7 @@ def export_labels(
     licence allows it."""
     from bimotion.leaderboard import answer_key
 
-    found = answer_key.AnswerKey.of_corpora(
-        corpora, corpora=names(only), locations=locations(corpus), progress=progress()
-    )
+    found = answer_key.AnswerKey.of_corpora(source(corpora, corpus, only), progress=progress())
     print(answer_key.export(found, file))
     if found.withheld:
         print(f"without labels, which their licences keep: {', '.join(found.withheld)}")

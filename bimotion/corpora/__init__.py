@@ -1,19 +1,18 @@
 """The registry of corpora: every module of this folder that defines CORPUS. To add a corpus is to
 add one file here."""
 
-import importlib
-import pkgutil
 from collections.abc import Iterable
 
 from bimotion.corpora.card import Corpus
 from bimotion.errors import SettingError, UnknownName
+from bimotion.io.modules import modules_of
 from bimotion.protocol.cells import BIMOTION_CELLS, EXTENSION_CELLS, YUEMOTION_CELLS
 from bimotion.protocol.settings import Setting
 
 CORPORA: dict[str, Corpus] = {
     module.CORPUS.name: module.CORPUS
-    for name in sorted(found.name for found in pkgutil.iter_modules(__path__))
-    if hasattr(module := importlib.import_module(f"{__name__}.{name}"), "CORPUS")
+    for module in modules_of(__name__)
+    if hasattr(module, "CORPUS")
 }
 
 

@@ -2,12 +2,13 @@
 names."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from bimotion.corpora import CORPORA, corpus_named
 from bimotion.corpora.card import Corpus
 from bimotion.corpora.tree import Tree
+from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusMalformed, CorpusNotFound, SettingError, some
 
 
@@ -38,21 +39,43 @@ def usable(path: Path) -> Path:
         raise SettingError(f"expected a path, found {path}: {error}") from None
 
 
-def locate(
-    root: str | os.PathLike | None, names: Iterable[str], locations: Mapping[str, str | os.PathLike]
-) -> tuple[dict[str, Tree], dict[str, str]]:
+def locate(source: CorpusSource, names: list[str]) -> tuple[dict[str, Tree], dict[str, str]]:
     """Corpus -> scanned folder, by content, explicit locations first; corpus -> what to say, where
-    several folders look like it. Raises CorpusNotFound."""
-    names = list(names)
-    found: dict[str, Tree] = {}
+    several folders look like it. Raises CorpusNotFound, SettingError."""
+    found = _at_locations(source.locations, names)
     ambiguous: dict[str, str] = {}
-    for name, place in locations.items():
+    wanted = [name for name in names if name not in found]
+    if not wanted or (found and not source.root):
+        return found, ambiguous
+    folder = corpora_root(source.root)
+    for child in sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    ):
+        tree = Tree(child)
+        for name in [name for name in wanted if CORPORA[name].recognise(tree)]:
+            if name in found:
+                ambiguous[name] = (
+                    f"expected one folder of {name} in {folder}, found two: "
+                    f"{found[name].root.name} and {child.name}; say which: --corpus "
+                    f"{name}={child}. Or is the folder {name} itself? Then pass its "
+                    "parent"
+                )
+            found[name] = tree
+    return {
+        name: found[name] for name in names if name in found and name not in ambiguous
+    }, ambiguous
+
+
+def _at_locations(locations: Mapping[str, str | os.PathLike], names: list[str]) -> dict[str, Tree]:
+    """Corpora in the folders that the user names; each must be asked for, and be that corpus."""
+    found: dict[str, Tree] = {}
+    for name, location in locations.items():
         if name not in names:
             raise SettingError(
                 f"{name}: a folder was given for it, but it is not among the corpora asked "
                 f"for ({', '.join(names)})"
             )
-        path = usable(Path(place))
+        path = usable(Path(location))
         tree = Tree(path) if path.is_dir() else None
         if tree is None or not corpus_named(name).recognise(tree):
             raise CorpusNotFound(
@@ -60,26 +83,7 @@ def locate(
                 f"{'no file of it' if tree else 'no folder'}"
             )
         found[name] = tree
-    wanted = [name for name in names if name not in found]
-    if wanted and (root or not found):
-        folder = corpora_root(root)
-        for child in sorted(
-            path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-        ):
-            tree = Tree(child)
-            for name in wanted:
-                if CORPORA[name].recognise(tree):
-                    if name in found:
-                        ambiguous[name] = (
-                            f"expected one folder of {name} in {folder}, found two: "
-                            f"{found[name].root.name} and {child.name}; say which: --corpus "
-                            f"{name}={child}. Or is the folder {name} itself? Then pass its "
-                            "parent"
-                        )
-                    found[name] = tree
-    return {
-        name: found[name] for name in names if name in found and name not in ambiguous
-    }, ambiguous
+    return found
 
 
 def nothing_found(root: Path, names: list[str]) -> str:

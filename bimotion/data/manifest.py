@@ -7,8 +7,7 @@ becomes a Finding.
 """
 
 import hashlib
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +15,11 @@ from pathlib import Path
 import pandas as pd
 
 from bimotion.corpora import CORPORA, corpus_named
+from bimotion.corpora.tree import Tree
 from bimotion.corpora.utterance import UNUSABLE, Finding
 from bimotion.data import locate, rosters
-from bimotion.data.index import index
+from bimotion.data.index import Index, index
+from bimotion.data.source import CorpusSource
 from bimotion.errors import (
     CorpusAmbiguous,
     CorpusIncomplete,
@@ -137,58 +138,33 @@ def fingerprint(table: pd.DataFrame) -> str:
 
 
 def build(
-    root: str | os.PathLike | None,
-    *,
-    corpora: Iterable[str] | None = None,
-    locations: Mapping[str, str | os.PathLike] | None = None,
-    skip_malformed: bool = False,
-    otherwise: str = OTHERWISE,
-    progress: Progress | None = None,
+    source: CorpusSource, *, otherwise: str = OTHERWISE, progress: Progress | None = None
 ) -> Manifest:
-    """Manifest of the corpora below a root.
+    """Manifest of the corpora of a source.
 
-    root         folder with one sub-folder a corpus, any names; None: `BIMOTION_CORPORA`
-    corpora      names to read; None: all that are found
-    locations    corpus -> its folder, where it lies elsewhere or where two sub-folders look alike
-    otherwise    what to do where one of several corpora is malformed, as the last sentence of the
-                 message
+    `otherwise`: what to do where one of several corpora is malformed, as the last sentence of the
+    message.
 
     Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous (several folders),
-    CorpusMalformed (label files), MissingExtra; with `skip_malformed` such a corpus is left out,
+    CorpusMalformed (label files), MissingExtra; with `allow_missing` such a corpus is left out,
     with a Finding `malformed`, unless none is left.
     """
-    progress = progress or default_progress()
-    names = list(CORPORA) if corpora is None else [corpus_named(name).name for name in corpora]
-    trees, ambiguous = locate.locate(root, names, locations or {})
-    if ambiguous and not (skip_malformed and trees):
+    names = (
+        list(CORPORA)
+        if source.corpora is None
+        else [corpus_named(name).name for name in source.corpora]
+    )
+    trees, ambiguous = locate.locate(source, names)
+    if ambiguous and not (source.allow_missing and trees):
         raise CorpusAmbiguous(next(iter(ambiguous.values())))
     if not trees:
-        raise CorpusNotFound(locate.nothing_found(locate.corpora_root(root), names))
-    indexed = {}
+        raise CorpusNotFound(locate.nothing_found(locate.corpora_root(source.root), names))
     malformed = [
-        Finding("malformed", name, str(locate.corpora_root(root)), said)
-        for name, said in ambiguous.items()
+        Finding("malformed", name, str(locate.corpora_root(source.root)), message)
+        for name, message in ambiguous.items()
     ]
-    for name, tree in sorted(trees.items()):
-        try:
-            indexed[name] = index(CORPORA[name], tree, progress)
-        except (CorpusMalformed, MissingExtra) as error:
-            if isinstance(error, MissingExtra) and not skip_malformed:
-                raise
-            if name not in (locations or {}):
-                locate.refuse_corpus_as_root(root, {name: tree})
-            malformed.append(Finding("malformed", name, str(tree.root), str(error)))
-            if len(trees) > 1 and not skip_malformed:
-                raise CorpusMalformed(f"{error}. {otherwise}.") from None
-            if len(malformed) == len(trees) + len(ambiguous):
-                raise
-    listed = pd.concat([found.table for found in indexed.values()], ignore_index=True).sort_values(
-        "id", ignore_index=True
-    )
-    listed["duration_s"] = listed["n_frames"] / listed["sample_rate_hz"].where(
-        listed["sample_rate_hz"] > 0
-    )
-    listed["age_group"] = [cells.age_group(age) for age in listed["age_years"]]
+    indexed = _indexed(source, trees, malformed, otherwise, progress or default_progress())
+    listed = _listed(indexed.values())
     synthetic = frozenset(name for name, found in indexed.items() if found.synthetic)
     findings = malformed + [finding for found in indexed.values() for finding in found.findings]
     for name in indexed:
@@ -201,6 +177,42 @@ def build(
         states={name: found.state for name, found in indexed.items()},
         synthetic=synthetic,
     )
+
+
+def _indexed(
+    source: CorpusSource,
+    trees: dict[str, Tree],
+    malformed: list[Finding],
+    otherwise: str,
+    progress: Progress,
+) -> dict[str, Index]:
+    """Corpus -> its index; those that cannot be read are added to `malformed`, or raise."""
+    indexed = {}
+    n_corpora = len(trees) + len(malformed)
+    for name, tree in sorted(trees.items()):
+        try:
+            indexed[name] = index(CORPORA[name], tree, progress)
+        except (CorpusMalformed, MissingExtra) as error:
+            if isinstance(error, MissingExtra) and not source.allow_missing:
+                raise
+            if name not in source.locations:
+                locate.refuse_corpus_as_root(source.root, {name: tree})
+            malformed.append(Finding("malformed", name, str(tree.root), str(error)))
+            if len(trees) > 1 and not source.allow_missing:
+                raise CorpusMalformed(f"{error}. {otherwise}.") from None
+            if len(malformed) == n_corpora:
+                raise
+    return indexed
+
+
+def _listed(indexed: Iterable[Index]) -> pd.DataFrame:
+    """Utterances of several corpora, sorted by id, with their lengths and ages."""
+    listed = pd.concat([found.table for found in indexed], ignore_index=True)
+    listed = listed.sort_values("id", ignore_index=True)
+    rate = listed["sample_rate_hz"]
+    listed["duration_s"] = listed["n_frames"] / rate.where(rate > 0)
+    listed["age_group"] = [cells.age_group(age) for age in listed["age_years"]]
+    return listed
 
 
 def _against_the_published_list(

@@ -2,16 +2,16 @@
 test on."""
 
 import logging
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from bimotion.corpora import corpora_with
-from bimotion.corpora.utterance import NO_PART, UNUSABLE
+from bimotion.corpora.utterance import NO_PART, UNUSABLE, Finding
 from bimotion.data import manifest, splits
 from bimotion.data.manifest import summary
+from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.io.progress import Progress
 from bimotion.protocol.cells import Cell
@@ -35,33 +35,23 @@ class Selection:
 
 
 def select(
-    data_dir: str | os.PathLike | None,
+    source: CorpusSource,
     cells: Iterable[Cell],
     *,
     split_rule: str = "paper",
     split_seed: int = 0,
-    corpora: Iterable[str] | None = None,
-    locations: Mapping[str, str | os.PathLike] | None = None,
-    allow_missing: bool = False,
     progress: Progress | None = None,
 ) -> Selection:
-    """Clips of cells below a corpora root, of the named corpora (None: all that have clips in those
-    cells).
+    """Clips of cells, of the source's corpora (None: all that have clips in those cells).
 
     Raises UnknownName, SettingError, CorpusNotFound, CorpusMalformed, and CorpusIncomplete unless
     `allow_missing`.
     """
     cells = [str(cell) for cell in cells]
-    wanted = corpora_with(cells, corpora)
-    found = manifest.build(
-        data_dir,
-        corpora=wanted,
-        locations=locations,
-        skip_malformed=allow_missing,
-        progress=progress,
-    )
-    if not allow_missing:
-        found.require_complete(wanted)
+    source = source.of_corpora(corpora_with(cells, source.corpora))
+    found = manifest.build(source, progress=progress)
+    if not source.allow_missing:
+        found.require_complete(source.corpora)
     split = splits.split(found, split_rule, split_seed)
     rows = found.table.set_index("id", drop=False).join(split.table, how="inner").sort_index()
     rows = rows[rows["cell"].isin(cells)].reset_index(drop=True)
@@ -73,12 +63,17 @@ def select(
     if rows.empty:
         raise SettingError(
             f"expected clips of {', '.join(cells)}, found none that can be used: "
-            f"{summary(left_out) or wanted}"
+            f"{summary(left_out) or list(source.corpora)}"
         )
+    _warn(found, left_out)
+    return Selection(found, split, source.corpora, rows)
+
+
+def _warn(found: manifest.Manifest, left_out: list[Finding]) -> None:
+    """Log what is left out, a line a corpus."""
     for finding in left_out:
         if finding.kind == "malformed":
             log.warning("%s: left out: %s", finding.corpus, finding.detail)
     for name in found.corpora:
         if mine := [finding for finding in left_out if finding.corpus == name]:
             log.warning("%s: left out: %s", name, summary(mine))
-    return Selection(found, split, tuple(wanted), rows)

@@ -26,6 +26,7 @@ from bimotion.corpora import CORPORA
 from bimotion.corpora.utterance import PARTS, Finding
 from bimotion.data import rosters
 from bimotion.data.manifest import Manifest, build
+from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusIncomplete, CorpusMalformed, UnknownName, some
 from bimotion.io.bounds import MAX_SEED, whole_number
 from bimotion.protocol import cells as groups
@@ -321,7 +322,7 @@ def hash_of(name: str, seed: int) -> str:
 def main(root: str, folder: str = str(rosters.FOLDER)) -> None:
     """Make every roster again from complete corpora below `root`."""
     for corpus in ROSTERED:
-        listed = build(root, corpora=[corpus]).table
+        listed = build(CorpusSource.of(root, corpus)).table
         rosters.save(corpus, deal_roster(corpus, listed), Path(folder))
         print(f"{corpus}: {len(listed)} clips")
 

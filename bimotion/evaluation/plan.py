@@ -1,8 +1,7 @@
 """What a run would do: the settings of a protocol, the clips that they need, and each distinct
 training set once."""
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,39 +10,16 @@ from bimotion.corpora import corpora_of
 from bimotion.corpora.utterance import PARTS
 from bimotion.data.labelled import LabelledClips, prepare
 from bimotion.data.selection import select
+from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.evaluation.job import Target, TrainingJob
-from bimotion.io.bounds import MAX_COUNT, whole_number
+from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import schema_named
 from bimotion.protocol.settings import Setting
 from bimotion.results.record import Skipped
-
-
-@dataclass(frozen=True)
-class Request:
-    """Which settings over which clips.
-
-    data_dir, only, locations, allow_missing   which corpora and where they lie, as `load_dataset`
-    takes them
-    protocol, cells          settings of a protocol, of those that test in some cells (None: all)
-    split_rule, split_seed   how clips are dealt into parts
-    schema                   classes: `emotion`, `valence` or `four`
-    limit                    at most so many clips of each corpus, cell and part
-    """
-
-    data_dir: str | os.PathLike | None = None
-    protocol: str = "all"
-    cells: tuple[str, ...] | None = None
-    split_rule: str = "paper"
-    split_seed: int = 0
-    schema: str = "emotion"
-    only: tuple[str, ...] | None = None
-    locations: Mapping[str, str | os.PathLike] | None = None
-    limit: int | None = None
-    allow_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,43 +69,49 @@ class RunPlan:
 
 
 def plan(
-    request: Request, progress: Progress, *, trains: bool = True, adapts: str | None = None
+    task: TaskSpec,
+    source: CorpusSource,
+    progress: Progress,
+    *,
+    trains: bool = True,
+    adapts: str | None = None,
 ) -> tuple[LabelledClips, RunPlan]:
-    """The labelled clips and the plan of a request. `trains`: False for models that are only
-    tested; `adapts`: how a model is adapted to unlabelled clips of the test cell, one of
+    """The labelled clips and the plan of a task. `trains`: False for models that are only tested;
+    `adapts`: how a model is adapted to unlabelled clips of the test cell, one of
     adaptation.SETTINGS, or None where it is not.
 
     A setting is skipped where one of its training cells has no training clip, its test cell no test
     clip or, for adaptation, training and test have fewer than two classes in common, or the test
     cell no clips to adapt to. Raises UnknownName, CorpusNotFound, CorpusIncomplete, SettingError.
     """
-    cells = None if request.cells is None else [Cell.parse(name) for name in request.cells]
-    settings = protocol.settings(request.protocol, cells, trains=trains)
+    cells = None if task.cells is None else [Cell.parse(name) for name in task.cells]
+    settings = protocol.settings(task.protocol, cells, trains=trains)
     if not settings:
-        raise SettingError(
-            f"protocol {request.protocol} tests nothing in {', '.join(request.cells)}"
-        )
-    return planned(settings, request, progress, adapts=adapts)
+        raise SettingError(f"protocol {task.protocol} tests nothing in {', '.join(task.cells)}")
+    return planned(settings, task, source, progress, adapts=adapts)
 
 
 def planned(
-    settings: list[Setting], request: Request, progress: Progress, *, adapts: str | None = None
+    settings: list[Setting],
+    task: TaskSpec,
+    source: CorpusSource,
+    progress: Progress,
+    *,
+    adapts: str | None = None,
 ) -> tuple[LabelledClips, RunPlan]:
-    """As `plan`, of settings that are given; the request's protocol and cells play no part."""
-    schema = schema_named(request.schema)
-    if request.limit is not None:
-        whole_number("limit", request.limit, 1, MAX_COUNT)
+    """As `plan`, of settings that are given; the task's protocol and cells play no part."""
+    schema = schema_named(task.schema)
+    task.require_limit()
+    if source.corpora is None:
+        source = source.of_corpora(corpora_of(settings))
     selection = select(
-        request.data_dir,
+        source,
         sorted({cell for setting in settings for cell in (*setting.train, setting.test)}),
-        split_rule=request.split_rule,
-        split_seed=request.split_seed,
-        corpora=corpora_of(settings) if request.only is None else request.only,
-        locations=request.locations,
-        allow_missing=request.allow_missing,
+        split_rule=task.split_rule,
+        split_seed=task.split_seed,
         progress=progress,
     )
-    labelled = prepare(selection, schema, request.limit)
+    labelled = prepare(selection, schema, task.limit)
     runnable, skipped = [], []
     for setting in settings:
         if reason := _obstacle(setting, labelled, adapts):

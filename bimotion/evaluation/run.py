@@ -15,23 +15,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from bimotion.corpora import CORPORA
 from bimotion.data import manifest, splits
 from bimotion.data.checks import doctor
 from bimotion.data.labelled import LabelledClips
+from bimotion.data.source import CorpusSource
 from bimotion.errors import RecordError, SettingError
 from bimotion.evaluation import equal_samples
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation.job import JobPredictions, TrainingJob
-from bimotion.evaluation.plan import Request, RunPlan
-from bimotion.evaluation.tracks import Track, TrackOptions
-from bimotion.evaluation.tracks import track as tracked
-from bimotion.io import audio, checksums, files
-from bimotion.io.bounds import MAX_SEED, one_or_more, whole_number
+from bimotion.evaluation.plan import RunPlan
+from bimotion.evaluation.task import TaskSpec
+from bimotion.evaluation.tracks import Runner, Track, configured, runner_of
+from bimotion.evaluation.tracks.finetune import Finetune
+from bimotion.io import audio, files
 from bimotion.io.progress import Progress, default_progress
 from bimotion.models.training import FinetuneOptions
+from bimotion.models.weights import ModelSpec
 from bimotion.protocol.labels import schema_named
 from bimotion.protocol.settings import PROTOCOL_VERSION
 from bimotion.results import overview, scoring
@@ -39,7 +40,6 @@ from bimotion.results import record as results
 from bimotion.results.predictions import save
 from bimotion.results.provenance import now, provenance
 from bimotion.results.record import (
-    PARTS_FOLDER,
     CorpusUsed,
     DataUsed,
     FitRecord,
@@ -49,18 +49,15 @@ from bimotion.results.record import (
     SchemaUsed,
     SplitUsed,
 )
+from bimotion.results.run_folder import RunFolder
 
-CHECKPOINTS_FOLDER = "checkpoints"
-"""Below a run's folder: one folder a training set and seed, with what the track leaves there."""
-KEPT_FILES = (results.RESULT_FILE, results.PREDICTIONS_FILE)
-"""Of a finished run, which are read back."""
 _log = logging.getLogger(__name__)
 
 
 def evaluate(
     model: object,
     *,
-    track: str = "probe",
+    track: str | Track = "probe",
     data_dir: str | os.PathLike | None = None,
     output: str | os.PathLike = "results",
     protocol: str = "all",
@@ -95,7 +92,8 @@ def evaluate(
                       audio, or an object with `encode(waveforms, sample_rate_hz)` -> one vector a
                       clip (models/own.py)
     track             `probe`: frozen, a small head for every training set; `finetune`: trained
-                      whole; `zero-shot`: a classifier as it is
+                      whole; `zero-shot`: a classifier as it is; or one of them with its options,
+                      such as `Finetune(epochs=5)` of bimotion.evaluation.tracks.finetune
     data_dir          folder with one sub-folder a corpus; locations: corpus -> its folder, where it
                       lies elsewhere
     protocol          which settings to run;  cells: test only in these; None: all of the protocol
@@ -129,66 +127,75 @@ def evaluate(
     """
     if not_taken:
         raise SettingError(_why_not_taken(next(iter(not_taken))))
-    progress = progress or default_progress()
     files.require_writable(Path(output))
     overview.check(Path(output))
-    request = Request(
-        data_dir,
-        protocol,
-        None if cells is None else tuple(sorted(one_or_more(cells))),
-        split_rule,
-        split_seed,
-        schema,
-        None if only is None else tuple(one_or_more(only)),
-        locations,
-        limit,
-        allow_missing,
-    )
-    map_file = None if label_map is None else Path(label_map)
-    options = TrackOptions(head, adapt, adapt_setting, map_file, finetune, save_checkpoints)
-    known = {
-        "revision": revision,
-        "trust_remote_code": trust_remote_code,
-        "require_safetensors": require_safetensors,
-        "device": device,
-        "batch_seconds": batch_seconds,
+    options = {
+        "head": head,
+        "adapt": adapt,
+        "adapt_setting": adapt_setting,
+        "label_map": label_map,
+        "finetune": finetune,
     }
-    runner = tracked(model, track, schema_named(schema), options, **known)
-    seeds = sorted({whole_number("seeds", seed, 0, MAX_SEED) for seed in one_or_more(seeds)})
-    whole_number("number of seeds", len(seeds), 1, 1000)
-    if not runner.trains and len(seeds) > 1:
-        raise SettingError(
-            f"track {runner.name}: expected one seed, for nothing is random, found {len(seeds)}"
-        )
-    adapts = runner.adapt and runner.adapt.setting
-    labelled, plan = planning.plan(request, progress, trains=runner.trains, adapts=adapts)
-    spec = RunSpec(
-        model=runner.used,
-        track=runner.name,
-        split=SplitUsed(split_rule, split_seed, splits.SPLIT_VERSION),
-        schema=SchemaUsed(
-            labelled.schema.name, labelled.schema.version, list(labelled.schema.classes)
-        ),
-        protocol=ProtocolUsed(protocol, PROTOCOL_VERSION, request.cells and list(request.cells)),
+    if not save_checkpoints and (track == "finetune" or isinstance(track, Finetune)):
+        options["save_checkpoints"] = False
+    task = TaskSpec.of(
+        protocol=protocol,
+        cells=cells,
+        split_rule=split_rule,
+        split_seed=split_seed,
+        schema=schema,
         seeds=seeds,
         limit=limit,
-        data_fingerprint=manifest.fingerprint(labelled.table),
-        adapt=runner.adapt,
     )
+    run = _run_of(
+        configured(track, **options),
+        ModelSpec(model, revision, trust_remote_code, device, batch_seconds, require_safetensors),
+        task,
+        CorpusSource.of(data_dir, only, locations, allow_missing),
+        Path(output),
+        progress or default_progress(),
+    )
+    return run.evaluated(overwrite=overwrite, check_invariance=check_invariance)
+
+
+def _run_of(
+    track: Track,
+    model: ModelSpec,
+    task: TaskSpec,
+    source: CorpusSource,
+    output: Path,
+    progress: Progress,
+) -> "_Run":
+    """The run of a model under a track over a task, planned and not begun."""
+    runner = runner_of(track, model, schema_named(task.schema))
+    if not track.trains:
+        task.require_one_seed(track.name)
+    adapts = runner.adapt and runner.adapt.setting
+    labelled, plan = planning.plan(task, source, progress, trains=track.trains, adapts=adapts)
     if not plan.settings:
         reasons = "; ".join(sorted({skip.reason for skip in plan.skipped}))
         raise SettingError(
             f"expected at least one setting with clips to train and test on, found none: {reasons}"
         )
-    run = _Run(runner, spec, labelled, plan, results.folder_of(Path(output), spec), progress)
-    if runner.follower:
-        return run.follow()
-    with contextlib.closing(runner):
-        result = run.result(overwrite)
-    if check_invariance:
-        result = run.checked(result)
-    overview.collect(Path(output))
-    return result
+    spec = spec_of(runner, task, labelled)
+    folder = RunFolder(results.folder_of(output, spec))
+    return _Run(runner, spec, labelled, plan, folder, output, progress)
+
+
+def spec_of(runner: Runner, task: TaskSpec, labelled: LabelledClips) -> RunSpec:
+    """The question of a run, as its record has it."""
+    schema = labelled.schema
+    return RunSpec(
+        model=runner.used,
+        track=runner.name,
+        split=SplitUsed(task.split_rule, task.split_seed, splits.SPLIT_VERSION),
+        schema=SchemaUsed(schema.name, schema.version, list(schema.classes)),
+        protocol=ProtocolUsed(task.protocol, PROTOCOL_VERSION, task.cells and list(task.cells)),
+        seeds=list(task.seeds),
+        limit=task.limit,
+        data_fingerprint=manifest.fingerprint(labelled.table),
+        adapt=runner.adapt,
+    )
 
 
 def _why_not_taken(name: str) -> str:
@@ -206,35 +213,40 @@ def _why_not_taken(name: str) -> str:
 class _Run:
     """One model over one plan, in one folder."""
 
-    track: Track
+    runner: Runner
     spec: RunSpec
     labelled: LabelledClips
     plan: RunPlan
-    folder: Path
+    folder: RunFolder
+    output: Path
     progress: Progress
+
+    def evaluated(self, *, overwrite: bool, check_invariance: bool) -> Result:
+        """The result, written, and listed among those of the output folder."""
+        if self.runner.follower:
+            return self.follow()
+        with contextlib.closing(self.runner):
+            result = self.result(overwrite)
+        if check_invariance:
+            result = self.checked(result)
+        overview.collect(self.output)
+        return result
 
     def result(self, overwrite: bool) -> Result:
         """Read back if it is finished, else made from where it was broken off."""
         finished = None if overwrite else self._finished()
         if finished is not None:
             return finished
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.folder / ".lock", timeout=0):
-                return self._made(overwrite)
-        except Timeout:
-            raise SettingError(
-                f"{self.folder}: another process is working on this very run; wait for it, or "
-                "use another --output"
-            ) from None
+        with self.folder.locked():
+            return self._made(overwrite)
 
     def follow(self) -> Result:
         """Train along with the first process, then read what it wrote."""
-        self.track.open(self.labelled, self.plan.rows(), Progress())
-        self.track.follow(self.plan.jobs(self.spec.seeds), self._checkpoint)
-        if not (self.folder / results.RESULT_FILE).exists():
+        self.runner.open(self.labelled, self.plan.rows(), Progress())
+        self.runner.follow(self.plan.jobs(self.spec.seeds), self._checkpoint)
+        if not self.folder.result.exists():
             raise SettingError("the first process ended without a result: see its message")
-        return results.load(self.folder / results.RESULT_FILE)
+        return self.folder.load()
 
     def checked(self, result: Result) -> Result:
         """The result with the largest difference between clips alone and in a batch; recorded."""
@@ -248,7 +260,7 @@ class _Run:
             audio.decode(found.path(*place))
             for place in zip(rows["corpus"], rows["path"], strict=True)
         ]
-        difference = self.track.largest_difference(waveforms)
+        difference = self.runner.largest_difference(waveforms)
         said = "batches are no matter to it" if difference is None else f"{difference:.2g}"
         self.progress.say(
             f"largest difference between {len(rows)} clips in a batch and alone: {said}"
@@ -256,20 +268,20 @@ class _Run:
         result = dataclasses.replace(
             result, provenance=dataclasses.replace(result.provenance, largest_difference=difference)
         )
-        self._save(result)
+        self.folder.save_result(result)
         return result
 
     def _finished(self) -> Result | None:
         """The result of an earlier run of the same spec on the same files, or None."""
-        path = self.folder / results.RESULT_FILE
+        path = self.folder.result
         if not path.exists():
             return None
         try:
-            result = results.load(path)
+            result = self.folder.load()
         except RecordError as error:
             self.progress.say(f"running again: {error}")
             return None
-        if reason := checksums.damage(self.folder, KEPT_FILES):
+        if reason := self.folder.damage():
             self.progress.say(f"running again: {reason}")
             return None
         if result.provenance.inputs != self.labelled.selection.manifest.states:
@@ -281,11 +293,7 @@ class _Run:
     def _made(self, overwrite: bool) -> Result:
         started, spec, labelled = now(), self.spec, self.labelled
         predictions, fits = self._predictions(overwrite)
-        (self.folder / checksums.SUMS_FILE).unlink(missing_ok=True)
-        with files.written(self.folder / results.PREDICTIONS_FILE) as temporary:
-            save(predictions, temporary)
-        # scores are of the record, to its last digit
-        predictions = pd.read_parquet(self.folder / results.PREDICTIONS_FILE)
+        predictions = self.folder.save_predictions(predictions)
         states = labelled.selection.manifest.states
         corpora = {name: _corpus_used(name, labelled, self.progress) for name in self.plan.corpora}
         result = Result(
@@ -299,51 +307,34 @@ class _Run:
             limit=spec.limit,
             data=DataUsed.of(spec.data_fingerprint, corpora),
             provenance=provenance(
-                started, [*spec.seeds, spec.split.seed], states, self.track.device
+                started, [*spec.seeds, spec.split.seed], states, self.runner.device
             ),
             scores=scoring.scores(predictions, self.plan.settings, labelled.schema),
             skipped=self.plan.skipped,
             fits=fits,
-            n_parameters=self.track.n_parameters,
+            n_parameters=self.runner.n_parameters,
             adapt=spec.adapt,
             duplicates=equal_samples.counted(labelled, self.plan, self.progress),
         )
-        self._save(result)
-        files.remove_others(self.folder / PARTS_FOLDER, keep=())
-        (self.folder / PARTS_FOLDER).rmdir()
+        self.folder.save_result(result)
+        self.folder.finish()
         return result
-
-    def _save(self, result: Result) -> None:
-        (self.folder / checksums.SUMS_FILE).unlink(missing_ok=True)
-        result.save(self.folder)
-        checksums.write(self.folder, KEPT_FILES)
 
     def _predictions(self, overwrite: bool) -> tuple[pd.DataFrame, list[FitRecord]]:
         """Predictions of every job, each written when it is done, so that a run that was broken off
         goes on with the next."""
-        parts = self.folder / PARTS_FOLDER
-        parts.mkdir(exist_ok=True)
         state = "-".join(sorted(self.labelled.selection.manifest.states.values()))
         inputs = f"{self.spec.key}\n{state}\n".encode()
-        if overwrite or files.read_sealed(parts / "inputs", self.progress.say) != inputs:
-            files.remove_others(parts, keep=())  # of other files, or half a run that is not wanted
-            shutil.rmtree(self.folder / CHECKPOINTS_FOLDER, ignore_errors=True)
-            files.write_sealed(parts / "inputs", inputs)
+        self.folder.begin(inputs, overwrite=overwrite, say=self.progress.say)
         jobs = self.plan.jobs(self.spec.seeds)
         done = {job.number: self._done(job) for job in jobs}
         todo = [job for job in jobs if done[job.number] is None]
         if todo:
-            _log.info(
-                "%s: %d of %d jobs to do, on %s",
-                self.folder,
-                len(todo),
-                len(jobs),
-                self.track.device,
-            )
-            self.track.open(self.labelled, self.plan.rows(), self.progress)
-        for job in self.progress.track(
-            jobs, len(jobs), f"{self.track.name} {self.spec.model.name}", unit="trainings"
-        ):
+            counts = f"{len(todo)} of {len(jobs)} jobs to do"
+            _log.info("%s: %s, on %s", self.folder.path, counts, self.runner.device)
+            self.runner.open(self.labelled, self.plan.rows(), self.progress)
+        label = f"{self.runner.name} {self.spec.model.name}"
+        for job in self.progress.track(jobs, len(jobs), label, unit="trainings"):
             if done[job.number] is None:
                 _log.info("training set %s, seed %d: %d clips", job.name, job.seed, len(job.train))
                 done[job.number] = self._run(job)
@@ -353,14 +344,14 @@ class _Run:
 
     def _run(self, job: TrainingJob) -> tuple[pd.DataFrame, FitRecord]:
         """Predictions and record of a job, which is kept."""
-        outcome = self.track.run(job, self._checkpoint(job))
+        outcome = self.runner.run(job, self._checkpoint(job))
         n_clips = (len(job.train), len(job.validation), len(job.test))
         fit = FitRecord(job.name, job.seed, *n_clips, outcome.facts, note=_note(self.labelled, job))
         table = io.BytesIO()
         save(_table(self.labelled, job, outcome), table)
         record = json.dumps(dataclasses.asdict(fit)).encode()
         files.write_sealed(self._part(job), record + b"\n" + table.getvalue())
-        if not self.track.save_checkpoints:
+        if not self.runner.save_checkpoints:
             shutil.rmtree(self._checkpoint(job), ignore_errors=True)
         return self._done(job) or (_table(self.labelled, job, outcome), fit)
 
@@ -373,10 +364,10 @@ class _Run:
         return pd.read_parquet(io.BytesIO(table)), FitRecord(**json.loads(record))
 
     def _part(self, job: TrainingJob) -> Path:
-        return self.folder / PARTS_FOLDER / f"{job.name}-{job.seed}.part"
+        return self.folder.part(job.name, job.seed)
 
     def _checkpoint(self, job: TrainingJob) -> Path:
-        return self.folder / CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}"
+        return self.folder.checkpoint(job.name, job.seed)
 
 
 def _note(labelled: LabelledClips, job: TrainingJob) -> str | None:

@@ -13,9 +13,8 @@ import dataclasses
 import gzip
 import hashlib
 import json
-import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -26,6 +25,7 @@ import pandas as pd
 from bimotion.corpora import CORPORA, corpora_of
 from bimotion.corpora.utterance import AGE_SOURCES, PARTS
 from bimotion.data import manifest, splits
+from bimotion.data.source import CorpusSource
 from bimotion.data.splits import RULES, SPLIT_VERSION
 from bimotion.errors import BimotionError, CorpusError, RecordError, SettingError, UnknownName
 from bimotion.io import files
@@ -84,36 +84,26 @@ class AnswerKey:
     @classmethod
     def of_corpora(
         cls,
-        root: str | os.PathLike | None,
+        source: CorpusSource,
         *,
-        corpora: Iterable[str] | None = None,
-        locations: Mapping[str, str | os.PathLike] | None = None,
-        practice: bool = False,
         progress: Progress | None = None,
     ) -> "AnswerKey":
-        """Of the corpora below a root, each complete; `corpora`: only these, all of them; None:
-        those that are found.
+        """Of the corpora of a source, each complete and real: of all that it names; where it names
+        none, of those that are found.
 
-        `practice`: also synthetic and incomplete ones, for trying out. Raises what manifest.build
-        raises, CorpusIncomplete, SettingError.
+        With `allow_missing` it is for practice: also of synthetic and incomplete ones. Raises what
+        manifest.build raises, CorpusIncomplete, SettingError.
 
         Example::
 
-            reference = Reference.of_corpora("/corpora")
+            reference = AnswerKey.of_corpora(CorpusSource.of("/corpora"))
             verification.verify(Path("leaderboard/submissions/lab__model/0123456789ab"),
             reference).problems
         """
-        corpora = None if corpora is None else list(corpora)
-        found = manifest.build(
-            root,
-            corpora=corpora,
-            locations=locations,
-            skip_malformed=practice,
-            otherwise=_OTHERWISE,
-            progress=progress,
-        )
+        found = manifest.build(source, otherwise=_OTHERWISE, progress=progress)
+        practice = source.allow_missing
         if not practice:
-            found.require_complete(corpora or found.corpora, otherwise=_OTHERWISE)
+            found.require_complete(source.corpora or found.corpora, otherwise=_OTHERWISE)
             if found.synthetic:
                 raise SettingError(
                     "expected real corpora, found synthetic ones: "
@@ -341,7 +331,7 @@ def export(reference: AnswerKey, path: Path) -> Path:
 
     Example::
 
-        reference.export(Reference.of_corpora("/corpora"), Path("labels.json.gz"))
+        reference.export(AnswerKey.of_corpora(CorpusSource.of("/corpora")), Path("labels.json.gz"))
     """
     if reference.practice:
         raise SettingError(

@@ -38,7 +38,7 @@ def receive(
     Example::
 
         [verdict] = receive(Path("leaderboard/submissions"), ["lab__model/0123456789ab"],
-        Reference.of_corpora("/corpora"))
+        AnswerKey.of_corpora(CorpusSource.of("/corpora")))
     """
     place = receipt.folder_for(submissions, receipts)
     if baseline and len(names) != 1:

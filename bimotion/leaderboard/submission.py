@@ -28,7 +28,8 @@ from bimotion.leaderboard import lookalikes
 from bimotion.leaderboard.contamination import contamination
 from bimotion.protocol.settings import TRACKS
 from bimotion.results import predictions, record, rescoring
-from bimotion.results.record import PARTS_FOLDER, PREDICTIONS_FILE, RESULT_FILE, Result
+from bimotion.results.record import PREDICTIONS_FILE, RESULT_FILE, Result
+from bimotion.results.run_folder import RunFolder
 
 SUBMISSION_VERSION = 1
 SUBMISSION_FILE = "submission.json"
@@ -111,7 +112,7 @@ def prepare(
     result = record.load(result_dir / RESULT_FILE)
     if reason := why_not(result, practice):
         raise SettingError(f"{result_dir}: {reason}")
-    if (result_dir / PARTS_FOLDER).exists():
+    if RunFolder(result_dir).is_unfinished:
         raise SettingError(
             f"{result_dir}: the run is being done again and is not finished: run `bimotion "
             "evaluate` to its end"

@@ -12,6 +12,7 @@ from bimotion import cli
 from bimotion.analysis import compare
 from bimotion.analysis.feature_space import record
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.errors import ModelError, RecordError, SettingError
 from bimotion.evaluation import run as runner
 from bimotion.results.statistics.ages import age_gaps
@@ -196,7 +197,7 @@ def test_age_thresholds_by_hand(folders, synth_root):
     """At 60 years of measured ages, sides are the cells of the corpora whose ages are measured on
     both sides."""
     (run,) = compare.load([folders("prosody")])
-    found = manifest.build(synth_root)
+    found = manifest.build(CorpusSource.of(synth_root))
     measured = found.table[found.table["age_source"] == "measured"]
     ages = measured.set_index("id")["age_years"]
     gaps = {

@@ -5,6 +5,7 @@ import pytest
 
 from bimotion.corpora.utterance import UNUSABLE
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusNotFound
 
 EMO_DB = {  # stem -> native label, emotion, speaker, sentence, age, gender
@@ -274,4 +275,4 @@ def test_a_root_without_them_says_what_it_holds(tmp_path, wav):
         CorpusNotFound,
         match=r"expected sub-folders that hold emo_db; recognised none of them .*\(RAVDESS\)",
     ):
-        manifest.build(tmp_path, corpora=["emo_db"])
+        manifest.build(CorpusSource.of(tmp_path, only=["emo_db"]))

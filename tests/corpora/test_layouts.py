@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.io import audio, files
 from tests.support.raw_corpora import (
     CREMA_D,
@@ -235,10 +236,10 @@ def test_slow_files_are_opened_several_at_a_time(tmp_path, wav, monkeypatch):
     for place in ("quick", "slow"):
         lay_tess(tmp_path / place, wav)
         lay_crema_d(tmp_path / place, wav)
-    quick = manifest.build(tmp_path / "quick")
+    quick = manifest.build(CorpusSource.of(tmp_path / "quick"))
     monkeypatch.setattr("bimotion.data.index.N_TRIED", 2)
     monkeypatch.setattr("bimotion.data.index.SLOW_S", 0)
-    slow = manifest.build(tmp_path / "slow")
+    slow = manifest.build(CorpusSource.of(tmp_path / "slow"))
     assert slow.fingerprint == quick.fingerprint
     assert slow.table.equals(quick.table)
     assert odd(slow) == odd(quick) == []
@@ -256,6 +257,6 @@ def test_all_corpora_beside_each_other_and_at_given_places(tmp_path, wav, index)
     assert odd(found) == []
     assert found.roots["esd"] == place.resolve()
     assert list(found.table["id"]) == sorted(found.table["id"])
-    alone = manifest.build(None, corpora=["esd"], locations={"esd": place})
+    alone = manifest.build(CorpusSource.of(None, only=["esd"], locations={"esd": place}))
     assert alone.corpora == ("esd",)
     assert ids(alone) == {identifier for identifier in ids(found) if identifier.startswith("esd/")}

@@ -3,6 +3,7 @@
 import pytest
 
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.errors import (
     CorpusAmbiguous,
     CorpusError,
@@ -76,7 +77,7 @@ def test_root_without_a_corpus(tmp_path, what):
         "other": "holiday pictures",
     }
     with pytest.raises(CorpusNotFound, match=said[what]) as raised:
-        manifest.build(root)
+        manifest.build(CorpusSource.of(root))
     assert str(root) in str(raised.value)
 
 

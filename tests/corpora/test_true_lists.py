@@ -10,6 +10,7 @@ from bimotion.corpora import CORPORA, PAPER_CORPORA
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import manifest, rosters, splits
 from bimotion.data.checks import counts
+from bimotion.data.source import CorpusSource
 
 TABLE_1 = {  # arXiv 2306.14517, by hand
     ("crema_d", "eng_eld"): (150, 42, 300),
@@ -295,6 +296,6 @@ def test_a_second_indexing_costs_a_fraction_of_the_first_and_finds_the_same(
     true_tree, true_manifest, true_indexing
 ):
     assert true_indexing["second_s"] < true_indexing["first_s"] / 2  # a fifth of it
-    again = manifest.build(true_tree)  # in another process
+    again = manifest.build(CorpusSource.of(true_tree))  # in another process
     assert again.fingerprint == true_manifest.fingerprint
     assert again.states == true_manifest.states

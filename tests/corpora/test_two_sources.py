@@ -12,6 +12,7 @@ import soundfile
 from bimotion.corpora import CORPORA
 from bimotion.data import manifest
 from bimotion.data.checks import doctor
+from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusMalformed
 from bimotion.io.progress import Progress
 from tests.corpora import test_contract as contracts
@@ -204,7 +205,7 @@ def said(root: Path) -> str:
     """What is said of a corpus in which something is wrong: by an error, or by findings after which
     the clip is not used."""
     try:
-        found = manifest.build(root)
+        found = manifest.build(CorpusSource.of(root))
     except CorpusMalformed as error:
         return str(error)
     odd = [finding for finding in found.findings if finding.kind in ("contradiction", "conflict")]
@@ -238,7 +239,7 @@ def test_two_recordings_of_one_name(tmp_path, corpus, other):
     root = planted(tmp_path, corpus, {TWICE[corpus]: other})
     first = next(path for path, text in contracts.LITERAL[corpus].items() if path.endswith(".wav"))
     line = said(root)
-    found = manifest.build(root)
+    found = manifest.build(CorpusSource.of(root))
     copies = [finding for finding in found.findings if finding.kind == "copy"]
     if other == 1:
         assert line == ""
@@ -250,7 +251,9 @@ def test_two_recordings_of_one_name(tmp_path, corpus, other):
         assert TWICE[corpus] in line
         assert copies == []
         [found] = [
-            one for one in doctor.diagnose(root, Progress(), listen=False) if one.corpus == corpus
+            one
+            for one in doctor.diagnose(CorpusSource.of(root), Progress(), listen=False)
+            if one.corpus == corpus
         ]
         assert [finding.kind for finding in found.problems].count("conflict") == 1
 
@@ -259,7 +262,7 @@ def test_the_same_samples_in_another_container_are_a_copy(tmp_path):
     root = planted(tmp_path, "csed", {"old/Nat_Female-12.flac": 1, "old/Neg-Male-3.flac": 2})
     kinds = [
         (finding.kind, finding.where)
-        for finding in manifest.build(root).findings
+        for finding in manifest.build(CorpusSource.of(root)).findings
         if finding.kind != "missing"
     ]
     assert [kind for kind in kinds if kind[0] != "rate"] == [
@@ -277,12 +280,12 @@ def test_tables_from_other_programs_say_the_same(tmp_path):
     ):
         root = planted(tmp_path / str(number), "crema_d", {})
         (root / "corpus/VideoDemographics.csv").write_bytes(content)
-        assert manifest.build(root).table["age_years"].tolist() == [51, 61]
+        assert manifest.build(CorpusSource.of(root)).table["age_years"].tolist() == [51, 61]
 
 
 def test_statements_that_are_made_twice_alike_are_fine(tmp_path):
     tables = {"old/VideoDemographics.csv": contracts.LITERAL["crema_d"]["VideoDemographics.csv"]}
-    assert len(manifest.build(planted(tmp_path, "crema_d", tables)).table) == 2
+    assert len(manifest.build(CorpusSource.of(planted(tmp_path, "crema_d", tables))).table) == 2
 
 
 def test_two_archives_with_other_recordings(tmp_path):

@@ -16,6 +16,7 @@ from bimotion.data import manifest
 from bimotion.data.checks import doctor
 from bimotion.data.checks.inspection import inspect
 from bimotion.data.samples import samples
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import BimotionError, RecordError
 from bimotion.evaluation import run
@@ -115,7 +116,7 @@ def evaluated(model, root, output, progress=None, **options) -> bytes:
 
 def used(model, root, output, progress) -> list[object]:
     """Everything that is derived from clips and kept in the cache."""
-    found = manifest.build(root, progress=progress)
+    found = manifest.build(CorpusSource.of(root), progress=progress)
     clips = samples(found, found.table, progress)
     heard = [inspect(found, corpus, progress).to_csv() for corpus in found.corpora]
     sound = hashlib.sha256(
@@ -159,7 +160,7 @@ def test_every_file_of_the_cache_is_checked(turn, model, root, first, cache, tmp
         assert any(
             str(place) in line for place in places if place.parent != cache for line in said.lines
         ), path
-    manifest.build(root, progress=again)
+    manifest.build(CorpusSource.of(root), progress=again)
     assert again.lines == []  # what was made again is whole
 
 
@@ -264,7 +265,7 @@ def test_a_run_with_few_clips_first_changes_no_number(model, root, cache, tmp_pa
     """Whatever clips were extracted before, by other runs or by this one before it was broken
     off."""
     expected = evaluated(model, root, tmp_path / "whole")
-    whole, states = extracted(cache), manifest.build(root).states
+    whole, states = extracted(cache), manifest.build(CorpusSource.of(root)).states
     n_clips = sum(len(store.sources(*corpus)) for corpus in states.items())
     shutil.rmtree(cache)
     evaluated(model, root, tmp_path / "few", limit=3)
@@ -310,7 +311,7 @@ def test_a_clip_replaced_by_another_of_the_same_size_and_time_is_found(root, cac
 
     def replaced(*options) -> list[str]:
         diagnoses = doctor.diagnose(
-            tmp_path / "root", Said(), **dict.fromkeys(options, True), listen=False
+            CorpusSource.of(tmp_path / "root"), Said(), **dict.fromkeys(options, True), listen=False
         )
         return [
             found.where for one in diagnoses for found in one.problems if found.kind == "replaced"

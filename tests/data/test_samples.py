@@ -9,6 +9,7 @@ import pytest
 from bimotion.data import manifest
 from bimotion.data.features import features
 from bimotion.data.samples import FULL_SCALE, samples
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import AudioError
 from bimotion.io import audio, files
@@ -32,7 +33,7 @@ def everything(found: manifest.Manifest):
 
 
 def test_samples_are_the_decoders_to_half_a_step(root):
-    found = manifest.build(root)
+    found = manifest.build(CorpusSource.of(root))
     assert set(found.table["sample_rate_hz"]) == {16000, 24414, 44100}
     shuffled = found.table.sample(frac=1, random_state=0).reset_index(drop=True)
     cached = samples(found, shuffled, Progress())
@@ -51,7 +52,7 @@ def many(tmp_path, monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
     layouts.write(tmp_path / "root", scale=0.014, corpora=["crema_d"])
-    found = manifest.build(tmp_path / "root")
+    found = manifest.build(CorpusSource.of(tmp_path / "root"))
     assert len(found.table) > 3 * 32
     return found
 
@@ -75,7 +76,7 @@ def _length(waveform):
 
 
 def test_what_is_cached_is_not_decoded_again(root):
-    found = manifest.build(root)
+    found = manifest.build(CorpusSource.of(root))
     first_half = samples(found, found.table[::2].reset_index(drop=True), Progress())
     for corpus, path in found.table[["corpus", "path"]][::2].itertuples(index=False):
         found.path(corpus, path).unlink()  # whoever decodes these again fails
@@ -86,12 +87,12 @@ def test_what_is_cached_is_not_decoded_again(root):
 
 
 def test_a_file_that_changed_is_decoded_again(root):
-    found = manifest.build(root)
+    found = manifest.build(CorpusSource.of(root))
     before = everything(found)
     row = int(np.flatnonzero(found.table["corpus"] == "csed")[0])
     path = found.path("csed", found.table["path"][row])
     audio.write_synthetic(path, np.full(30_000, 0.25), 16_000)
-    found = manifest.build(root)
+    found = manifest.build(CorpusSource.of(root))
     after = everything(found)
     assert after.fingerprint != before.fingerprint
     assert after.waveform(row) == pytest.approx(np.full(30_000, 0.25), abs=1e-4)
@@ -106,7 +107,7 @@ def test_a_file_that_changed_is_decoded_again(root):
 
 
 def test_the_sparse_files_of_earlier_versions_are_removed(root):
-    found = manifest.build(root)
+    found = manifest.build(CorpusSource.of(root))
     folder = files.cache_dir() / "samples" / "1-1.2.2"
     folder.mkdir(parents=True)
     for name in (
@@ -123,19 +124,19 @@ def test_the_sparse_files_of_earlier_versions_are_removed(root):
 def test_loud_samples_are_clipped_not_wrapped(root):
     import soundfile
 
-    found = manifest.build(root)
+    found = manifest.build(CorpusSource.of(root))
     path = found.path(
         "crema_d", found.table.loc[found.table["corpus"] == "crema_d", "path"].iloc[0]
     )
     loud = np.array([0.0, 1.5, -1.5, 0.99999, -1.0] * 2000, np.float32)
     soundfile.write(path, loud, 16_000, subtype="FLOAT", format="WAV")
-    found = manifest.build(root)
+    found = manifest.build(CorpusSource.of(root))
     row = int(np.flatnonzero(found.table["corpus"] == "crema_d")[0])
     assert everything(found).waveform(row)[:5] == pytest.approx([0, 1, -1, 1, -1], abs=1e-4)
 
 
 def test_more_sound_than_the_header_said_is_an_error(root):
-    found = manifest.build(root)
+    found = manifest.build(CorpusSource.of(root))
     path = found.path("tess", found.table.loc[found.table["corpus"] == "tess", "path"].iloc[0])
     # the manifest still believes the header of before
     audio.write_synthetic(path, np.zeros(16_000 * 30), 16_000)
@@ -147,7 +148,7 @@ def test_more_sound_than_the_header_said_is_an_error(root):
 
 
 def test_a_file_that_cannot_be_decoded_is_named(root):
-    found = manifest.build(root)
+    found = manifest.build(CorpusSource.of(root))
     path = found.path("tess", found.table.loc[found.table["corpus"] == "tess", "path"].iloc[-1])
     path.write_bytes(b"no sound")
     with pytest.raises(AudioError, match=path.name):

@@ -15,15 +15,18 @@ from bimotion.adaptation import METHODS
 from bimotion.adaptation.network import Schedule
 from bimotion.analysis.paper_tables import paper_tables
 from bimotion.corpora import CORPORA
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError, UnknownName
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation import run
-from bimotion.evaluation.plan import Request
-from bimotion.evaluation.tracks import TrackOptions, track
+from bimotion.evaluation.task import TaskSpec
+from bimotion.evaluation.tracks import runner_of
+from bimotion.evaluation.tracks.probe import Probe
 from bimotion.io.progress import Progress
 from bimotion.leaderboard import submission, verify
 from bimotion.leaderboard.answer_key import AnswerKey
+from bimotion.models.weights import ModelSpec
 from bimotion.results import record, rescoring
 from bimotion.results.record import AdaptUsed
 from tests.support import tiny_models
@@ -36,9 +39,8 @@ def evaluated(root, output, method, **options):
 
 def briefly(method, setting, schema):
     """The track of a method whose networks are trained for 20 steps."""
-    adapted = track(
-        "bimotion/prosody", "probe", schema, TrackOptions(adapt=method, adapt_setting=setting)
-    )
+    track = Probe(adapt=method, adapt_setting=setting)
+    adapted = runner_of(track, ModelSpec("bimotion/prosody"), schema)
     if hasattr(adapted.method, "schedule"):
         adapted.method = dataclasses.replace(adapted.method, schedule=Schedule(20, 20))
     return adapted
@@ -81,7 +83,8 @@ def plans(tmp_path_factory):
     asked = {"inference": "valence", "cantonese": "valence", "extension": "four"}
     return [
         planning.plan(
-            Request(root, name, schema=schema, allow_missing=True),
+            TaskSpec.of(protocol=name, schema=schema),
+            CorpusSource.of(root, allow_missing=True),
             Progress(),
             adapts="transductive",
         )
@@ -110,9 +113,13 @@ def test_every_method_runs_over_every_setting(method, plans, tmp_path):
 
 @pytest.fixture(scope="module")
 def labelled(synth_root):
-    request = Request(synth_root, "inference", ("zho_eld",), schema="valence")
+    request = (
+        TaskSpec.of(protocol="inference", cells=("zho_eld",), schema="valence"),
+        CorpusSource.of(synth_root),
+    )
     return {
-        one: planning.plan(request, Progress(), adapts=one) for one in ("transductive", "inductive")
+        one: planning.plan(*request, Progress(), adapts=one)
+        for one in ("transductive", "inductive")
     }
 
 
@@ -203,15 +210,14 @@ def test_the_layer_is_chosen_once_for_all_methods(synth_root, tmp_path):
 
 def test_the_layer_is_chosen_anew_where_files_have_changed(synth_root, tmp_path, monkeypatch):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
-    request = planning.Request(synth_root, "in-group", ("zho_eld",), schema="valence")
-    labelled, plan = planning.plan(request, Progress(), adapts="transductive")
-    (job,) = plan.jobs([0])
-    found = track(
-        str(tiny_models.build("hubert", tmp_path / "tiny")),
-        "probe",
-        labelled.schema,
-        TrackOptions(adapt="none"),
+    request = (
+        TaskSpec.of(protocol="in-group", cells=("zho_eld",), schema="valence"),
+        CorpusSource.of(synth_root),
     )
+    labelled, plan = planning.plan(*request, Progress(), adapts="transductive")
+    (job,) = plan.jobs([0])
+    spec = ModelSpec(str(tiny_models.build("hubert", tmp_path / "tiny")))
+    found = runner_of(Probe(adapt="none"), spec, labelled.schema)
     found.open(labelled, plan.rows(), Progress())
     found.run(job, tmp_path)
     kept = tmp_path / "cache" / "layers"
@@ -357,7 +363,7 @@ def test_all_methods_inductively_are_those_that_have_such_a_form(synth_root, tmp
 
 def test_an_adapted_run_is_submitted_and_what_it_says_of_itself_is_checked(synth_root, tmp_path):
     result = evaluated(synth_root, tmp_path, "nnpm-c", cells=["zho_eld"])
-    reference = AnswerKey.of_corpora(synth_root, practice=True)
+    reference = AnswerKey.of_corpora(CorpusSource.of(synth_root, allow_missing=True))
     packed = submission.pack(
         result.folder(tmp_path),
         tmp_path / "submissions",

@@ -15,11 +15,12 @@ from bimotion.corpora import EXTENSION_CORPORA, PAPER_CORPORA
 from bimotion.corpora.urdu import GRAMMAR
 from bimotion.data import manifest
 from bimotion.data.huggingface import builder
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import CorpusIncomplete
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation import run
-from bimotion.evaluation.plan import Request
+from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
 from bimotion.results import overview, rescoring
 
@@ -57,7 +58,7 @@ def results(root, tmp_path_factory):
 
 
 def test_synthetic_corpora_are_read_back_in_their_true_layouts(root):
-    found = manifest.build(root, corpora=EXTENSION_CORPORA)
+    found = manifest.build(CorpusSource.of(root, only=EXTENSION_CORPORA))
     assert found.findings == ()
     assert found.synthetic == frozenset(EXTENSION_CORPORA)
     assert set(found.table["language"]) == {"deu", "fas", "urd"}
@@ -180,10 +181,11 @@ def test_compare_submit_verify_and_page(results, root, tmp_path):
 
 
 def test_a_missing_source_skips_its_own_settings_alone(root, tmp_path):
-    request = Request(
-        root, "extension", schema="four", allow_missing=True, only=("crema_d", *EXTENSION_CORPORA)
+    request = (
+        TaskSpec.of(protocol="extension", schema="four"),
+        CorpusSource.of(root, allow_missing=True, only=("crema_d", *EXTENSION_CORPORA)),
     )
-    _, plan = planning.plan(request, Progress())
+    _, plan = planning.plan(*request, Progress())
     assert {(*skip.train, skip.test) for skip in plan.skipped} == {
         ("eng_adu@iemocap", test) for test in TESTS
     }
@@ -209,7 +211,7 @@ def test_a_missing_source_skips_its_own_settings_alone(root, tmp_path):
 
 
 def test_the_papers_protocols_ask_for_none_of_the_three(synth_root):
-    labelled, plan = planning.plan(Request(synth_root), Progress())
+    labelled, plan = planning.plan(TaskSpec.of(), CorpusSource.of(synth_root), Progress())
     assert plan.corpora == list(PAPER_CORPORA)
     assert plan.skipped == []
     assert not set(EXTENSION_CORPORA) & set(labelled.table["corpus"])
@@ -219,7 +221,7 @@ def test_the_protocol_says_which_of_the_three_is_missing(synth_root):
     with pytest.raises(
         CorpusIncomplete, match=r"emo_db: not found .*\n.*shemo: not found .*\n.*urdu: not found"
     ):
-        planning.plan(Request(synth_root, "extension"), Progress())
+        planning.plan(TaskSpec.of(protocol="extension"), CorpusSource.of(synth_root), Progress())
 
 
 def test_features_of_the_datasets_name_the_papers_corpora_and_languages_alone():
@@ -266,7 +268,9 @@ def test_cantonese_has_a_full_matrix(synth_root, tmp_path):
 
 
 def test_under_four_csed_is_left_out_and_its_cell_skipped(synth_root):
-    labelled, plan = planning.plan(Request(synth_root, "in-group", schema="four"), Progress())
+    labelled, plan = planning.plan(
+        TaskSpec.of(protocol="in-group", schema="four"), CorpusSource.of(synth_root), Progress()
+    )
     assert "csed" not in set(labelled.table["corpus"])
     n_csed = sum(1 for clip in layouts.plan() if clip.corpus == "csed")
     assert labelled.left_out["csed"] == {"its corpus has one class alone: neutral": n_csed}

@@ -7,9 +7,11 @@ import sys
 import pytest
 
 from bimotion.analysis import paper_tables
+from bimotion.data.source import CorpusSource
 from bimotion.errors import ModelError, UnknownName
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation.model_check import EPOCHS, check_model, protocol_cost
+from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
 from bimotion.models.weights import ModelSpec
 from tests.support import tiny_families, tiny_models
@@ -96,7 +98,7 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_1(tmp_path):
 
 def test_the_cost_is_that_of_the_plan_over_whole_corpora(whole_tree):
     _, plan = planning.plan(
-        planning.Request(data_dir=whole_tree, protocol="all", allow_missing=True), Progress()
+        TaskSpec.of(protocol="all"), CorpusSource.of(whole_tree, allow_missing=True), Progress()
     )
     n_clips, n_visits = protocol_cost()
     visits = EPOCHS * sum(len(one.train) + len(one.validation) for one in plan.training_sets)

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from bimotion.data import features, manifest
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError, UnknownName
 from bimotion.evaluation import run
@@ -138,7 +139,7 @@ def test_a_limit_encodes_only_its_clips_and_the_rest_later(models, small, tmp_pa
 
 def test_stored_features_are_the_encoders(models, small):
     encoder = encoders.load(weights.ModelSpec(str(models("wavlm"))))
-    found = manifest.build(small, corpora=["tess"])
+    found = manifest.build(CorpusSource.of(small, only=["tess"]))
     table = features.layer_features(encoder, found, found.table, Progress())
     numbers = np.array([7, 0, 3])
     from bimotion.io import audio

@@ -16,9 +16,11 @@ from bimotion.analysis import report as reporting
 from bimotion.analysis.paper_tables import paper_tables
 from bimotion.data import labelled, rosters, splits
 from bimotion.data.selection import select
+from bimotion.data.source import CorpusSource
 from bimotion.evaluation import equal_samples
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation import run as runner
+from bimotion.evaluation.task import TaskSpec
 from bimotion.io import files
 from bimotion.io.progress import Progress
 from bimotion.protocol import labels
@@ -114,7 +116,7 @@ def test_test_clips_heard_in_training_are_counted_and_told(root, tmp_path):
 
 def test_what_was_seen_is_kept_and_damage_is_noticed(root, tmp_path, monkeypatch):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
-    chosen = select(root, [ZHO_ELD], corpora=["csed"])
+    chosen = select(CorpusSource.of(root, only=["csed"]), [ZHO_ELD])
     expected = equal_samples.equal_samples(chosen.manifest, chosen.rows, Progress())
     assert len(np.unique(expected)) == 1 + 6
     kept = sorted((tmp_path / "duplicates").glob("*.json"))
@@ -137,7 +139,7 @@ def test_real_clips_are_counted_as_by_decoding_all_of_them(shared_corpora, tmp_p
         shared_corpora, tmp_path, only=names, protocol="all", cells=None, schema="valence"
     )
     cells = [Cell.parse(name) for name in ("zho_eld", "eng_eld", "eng_adu")]
-    rows = select(shared_corpora, cells, corpora=names, allow_missing=True)
+    rows = select(CorpusSource.of(shared_corpora, only=names, allow_missing=True), cells)
     of_clip = {}
     for corpus, clip, path in rows.rows[["corpus", "id", "path"]].itertuples(index=False):
         samples, _ = soundfile.read(rows.manifest.path(corpus, path), dtype="int16")
@@ -156,7 +158,7 @@ def test_real_clips_are_counted_as_by_decoding_all_of_them(shared_corpora, tmp_p
 
 
 def limited(root, limit, seed=0):
-    chosen = select(root, [ZHO_ELD], corpora=["csed"], split_seed=seed)
+    chosen = select(CorpusSource.of(root, only=["csed"]), [ZHO_ELD], split_seed=seed)
     return labelled.prepare(chosen, labels.schema_named("emotion"), limit)
 
 
@@ -185,7 +187,7 @@ def test_a_limit_takes_every_class_in_proportion_in_the_order_of_the_split(root)
 
 
 def test_clips_without_a_class_use_up_no_place_of_a_limit(synth_root):
-    chosen = select(synth_root, [Cell.parse("eng_adu")], corpora=["esd"])
+    chosen = select(CorpusSource.of(synth_root, only=["esd"]), [Cell.parse("eng_adu")])
     schema = labels.schema_named("valence")  # surprise has none
     whole, found = labelled.prepare(chosen, schema), labelled.prepare(chosen, schema, 5)
     assert Counter(found.table["part"]) == {
@@ -241,13 +243,14 @@ def test_one_class_is_said_beside_its_number(root, tmp_path):
 
 
 def test_training_sets_differ_in_what_they_heard(root):
-    request = planning.Request(
-        data_dir=root, only=("csed",), protocol="inference", allow_missing=True
+    request = (
+        TaskSpec.of(protocol="inference"),
+        CorpusSource.of(root, only=("csed",), allow_missing=True),
     )
-    found, plan = planning.plan(request, Progress())
+    found, plan = planning.plan(*request, Progress())
     counted = equal_samples.counted(found, plan, Progress())
     assert [(one.train, one.n_duplicated) for one in counted] == [
         (one.name, 7) for one in plan.training_sets
     ]
-    _, untrained = planning.plan(request, Progress(), trains=False)
+    _, untrained = planning.plan(*request, Progress(), trains=False)
     assert equal_samples.counted(found, untrained, Progress()) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bimotion.data.source import CorpusSource
 from bimotion.evaluation import run as runner
 from bimotion.leaderboard import board
 from bimotion.leaderboard.answer_key import AnswerKey
@@ -15,7 +16,7 @@ from tests.support import submissions
 @pytest.fixture(scope="session")
 def known(whole_tree):
     """Reference of the true tree."""
-    return AnswerKey.of_corpora(whole_tree)
+    return AnswerKey.of_corpora(CorpusSource.of(whole_tree))
 
 
 @pytest.fixture(scope="session")

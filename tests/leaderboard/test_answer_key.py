@@ -9,10 +9,11 @@ import pytest
 
 from bimotion.corpora import CORPORA
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import CorpusIncomplete, RecordError, SettingError
 from bimotion.evaluation import plan as planning
-from bimotion.evaluation.plan import Request
+from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
 from bimotion.leaderboard import answer_key
 from bimotion.leaderboard.answer_key import AnswerKey, marks_hash, marks_text, speaker_hash
@@ -24,7 +25,7 @@ WITHHELD = ["emo_db", "esd", "iemocap", "shemo", "urdu"]
 @pytest.fixture(scope="module")
 def known(true_tree):
     """Of all corpora of the true tree."""
-    return AnswerKey.of_corpora(true_tree)
+    return AnswerKey.of_corpora(CorpusSource.of(true_tree))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,9 @@ def plan(request, true_tree):
     rule, schema = request.param
     protocol = PROTOCOLS[schema][0]
     return planning.plan(
-        Request(data_dir=true_tree, protocol=protocol, split_rule=rule, schema=schema), Progress()
+        TaskSpec.of(protocol=protocol, split_rule=rule, schema=schema),
+        CorpusSource.of(true_tree),
+        Progress(),
     )
 
 
@@ -168,10 +171,12 @@ def test_one_wrong_mark_or_clip_changes_the_hash(known):
 
 def test_incomplete_corpora_are_refused_but_for_practice(shared_corpora, tmp_path):
     with pytest.raises(CorpusIncomplete, match="expected complete corpora") as raised:
-        AnswerKey.of_corpora(shared_corpora, corpora=["tess", "csed"])
+        AnswerKey.of_corpora(CorpusSource.of(shared_corpora, only=["tess", "csed"]))
     assert "--only" in str(raised.value)
     assert "--allow-missing" not in str(raised.value)  # no option of theirs
-    practice = AnswerKey.of_corpora(shared_corpora, corpora=["tess", "csed"], practice=True)
+    practice = AnswerKey.of_corpora(
+        CorpusSource.of(shared_corpora, only=["tess", "csed"], allow_missing=True)
+    )
     assert 0 < len(practice.test_clips("paper", SCHEMAS["emotion"], "zho_eld")) < 400
     with pytest.raises(SettingError, match="real and complete corpora, found one for practice"):
         answer_key.export(practice, tmp_path / "labels.json.gz")
@@ -181,8 +186,8 @@ def test_incomplete_corpora_are_refused_but_for_practice(shared_corpora, tmp_pat
 def test_synthetic_corpora_are_refused_but_for_practice(tmp_path):
     layouts.write(tmp_path, scale=0.02, seed=0, corpora=["csed"])
     with pytest.raises(SettingError, match="expected real corpora, found synthetic ones: csed"):
-        AnswerKey.of_corpora(tmp_path)
-    assert AnswerKey.of_corpora(tmp_path, practice=True).practice
+        AnswerKey.of_corpora(CorpusSource.of(tmp_path))
+    assert AnswerKey.of_corpora(CorpusSource.of(tmp_path, allow_missing=True)).practice
 
 
 def content_of(file, change):

@@ -7,6 +7,7 @@ import json
 import pandas as pd
 import pytest
 
+from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.evaluation import run as runner
 from bimotion.leaderboard import answer_key as reference
@@ -161,7 +162,7 @@ def test_practice_is_another_thing(shared_corpora, known, tmp_path):
     folder = submission.pack(
         result.folder(output), tmp_path, contact=None, trained_on=None, practice=True
     )
-    practice = AnswerKey.of_corpora(shared_corpora, practice=True)
+    practice = AnswerKey.of_corpora(CorpusSource.of(shared_corpora, allow_missing=True))
     assert verify.verify(folder, practice, practice=True).problems == []
     assert "expected complete corpora" in verify.verify(folder, practice).problems[0]
     assert not verify.verify(folder, known, practice=True).ok

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError
 from bimotion.evaluation import plan as planning
-from bimotion.evaluation.plan import Request
-from bimotion.evaluation.tracks import TrackOptions
-from bimotion.evaluation.tracks import track as tracked
+from bimotion.evaluation.task import TaskSpec
+from bimotion.evaluation.tracks import configured, runner_of
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.layer_heads import PROBE_HEADS
@@ -37,9 +37,12 @@ def few(tmp_path_factory) -> Path:
 
 def opened(root, model, track, **options):
     """A track on the in-group setting of zho_eld, and its only job."""
-    request = Request(root, "in-group", ("zho_eld",), schema="valence", allow_missing=True)
-    labelled, plan = planning.plan(request, Progress())
-    found = tracked(str(model), track, schema_named("valence"), TrackOptions(**options))
+    request = (
+        TaskSpec.of(protocol="in-group", cells=("zho_eld",), schema="valence"),
+        CorpusSource.of(root, allow_missing=True),
+    )
+    labelled, plan = planning.plan(*request, Progress())
+    found = runner_of(configured(track, **options), ModelSpec(str(model)), schema_named("valence"))
     found.open(labelled, plan.rows(), Progress())
     (job,) = plan.jobs([0])
     return found, job

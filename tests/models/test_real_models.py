@@ -13,6 +13,7 @@ import torch
 
 import bimotion
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.evaluation.tracks.track import clips_in_memory
 from bimotion.io import audio
 from bimotion.io.progress import Progress
@@ -30,7 +31,7 @@ EMOTIONS = ("negative", "neutral", "positive")
 @pytest.fixture(scope="module")
 def csed(shared_corpora):
     """Manifest of the real clips of CSED."""
-    return manifest.build(shared_corpora, corpora=["csed"])
+    return manifest.build(CorpusSource.of(shared_corpora, only=["csed"]))
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import soundfile
 
 from bimotion.data import rosters
 from bimotion.data.checks import doctor
+from bimotion.data.source import CorpusSource
 from bimotion.io.progress import Progress
 
 FOLDER = "Training Data (wav)"
@@ -34,9 +35,10 @@ def clip(root, stem):
     return root / "CSED" / FOLDER / f"{stem}.wav"
 
 
-def diagnosis(root, corpus="csed", **options):
+def diagnosis(root, corpus="csed", locations=None, **options):
+    source = CorpusSource.of(root, locations=locations)
     (found,) = [
-        found for found in doctor.diagnose(root, Progress(), **options) if found.corpus == corpus
+        found for found in doctor.diagnose(source, Progress(), **options) if found.corpus == corpus
     ]
     return found
 

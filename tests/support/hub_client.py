@@ -12,6 +12,7 @@ _CALLS = """
 import importlib, json, os, sys, time
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from bimotion.data.source import CorpusSource
 from bimotion.errors import BimotionError
 time.sleep = lambda seconds: None  # the client waits half a minute before it gives up
 for line in sys.stdin:
@@ -20,6 +21,8 @@ for line in sys.stdin:
     os.environ |= call["environment"]
     try:
         function = getattr(importlib.import_module(call["module"]), call["function"])
+        if "source" in call["options"]:  # of CorpusSource, the root
+            call["options"]["source"] = CorpusSource.of(call["options"]["source"])
         value = function(*call["args"], **call["options"])
         answer = {"value": asdict(value) if is_dataclass(value) else value}
     except BimotionError as error:
@@ -60,6 +63,8 @@ class Client:
     ) -> None:
         """Begin a call without waiting for its end."""
         environment = {"HF_TOKEN": token} if token else {}
+        if "source" in options:
+            options["source"] = options["source"].root
         asked = {
             "module": module,
             "function": function,

@@ -3,7 +3,10 @@
 from itertools import groupby
 
 from bimotion.analysis.feature_space import project
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
+from bimotion.evaluation.task import TaskSpec
+from bimotion.models.weights import ModelSpec
 
 SETS = {
     "train": ["yue_adu", "yue_adu+zho_adu", "zho_adu"],
@@ -23,5 +26,15 @@ def few(n, corpora=None):
 
 
 def projected(root, output, model="bimotion/prosody", **options):
-    options = SETS | {"schema": "valence", "allow_missing": True} | options
-    return project.project(model, data_dir=root, output=output, **options)
+    plain = {"schema": "valence", "seed": 0, "k": 5, "classes": None, "track": None}
+    asked = SETS | plain | options
+    names = asked["classes"]
+    view = project.ViewSpec(tuple(asked["train"]), asked["test"], names, asked["k"])
+    return project.project(
+        ModelSpec(model),
+        view,
+        TaskSpec.of(schema=asked["schema"], seeds=asked["seed"]),
+        CorpusSource.of(root, asked["corpora"], allow_missing=True),
+        track=asked["track"],
+        output=output,
+    )

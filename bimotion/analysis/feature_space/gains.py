@@ -9,8 +9,6 @@ argues by pictures and by which languages are close.
 import contextlib
 import dataclasses
 import json
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,20 +19,22 @@ from bimotion.analysis.feature_space.coverage import Coverage
 from bimotion.corpora import corpora_with
 from bimotion.data import manifest
 from bimotion.data.labelled import LabelledClips
+from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.evaluation import plan as planning
-from bimotion.evaluation import run
-from bimotion.evaluation.plan import Request, RunPlan
-from bimotion.evaluation.tracks import Track, TrackOptions
-from bimotion.evaluation.tracks import track as tracked
+from bimotion.evaluation.plan import RunPlan
+from bimotion.evaluation.task import TaskSpec
+from bimotion.evaluation.tracks import TRACKS, Runner, runner_of
 from bimotion.io import files
 from bimotion.io.bounds import MAX_COUNT, whole_number
 from bimotion.io.progress import Progress, default_progress
+from bimotion.models.weights import ModelSpec
 from bimotion.protocol import languages
 from bimotion.protocol.labels import schema_named
 from bimotion.protocol.settings import Setting
 from bimotion.results import rescoring
 from bimotion.results.record import AdaptUsed, Provenance, Result
+from bimotion.results.run_folder import RunFolder
 from bimotion.results.statistics.correlation import Correlation, correlation
 
 GAINS_FILE, GAINS_VERSION = "gains.json", "2"
@@ -97,10 +97,9 @@ class Gains:
 
 def gains(
     folder: Path,
-    model: object = None,
+    source: CorpusSource,
     *,
-    data_dir: str | os.PathLike | None = None,
-    locations: Mapping[str, str | os.PathLike] | None = None,
+    model: object = None,
     k: int = covering.K,
     device: str | None = None,
     progress: Progress | None = None,
@@ -108,6 +107,7 @@ def gains(
     """Coverage, language distance and gain of every setting of a finished run; written to
     `folder`/gains.json.
 
+    source  where the run's corpora lie; which they are its record says
     model   where the run's model lies now (a folder), if its recorded name does not say
 
     Features come from the cache (track `probe`) or from the checkpoints beside the result
@@ -116,7 +116,8 @@ def gains(
 
     Example::
 
-        found = gains.gains(Path("results/bimotion__prosody/0123456789ab"), data_dir="/corpora")
+        folder = Path("results/bimotion__prosody/0123456789ab")
+        found = gains.gains(folder, CorpusSource("/corpora"))
         found.correlations[0].correlation.rho
     """
     from bimotion.results.provenance import now, provenance
@@ -124,10 +125,10 @@ def gains(
     whole_number("k", k, 1, MAX_COUNT)
     folder, progress, started = Path(folder), progress or default_progress(), now()
     result = rescoring.read_result(folder)
-    if result.track == "zero-shot":
-        raise SettingError(f"{folder}: expected a run that trains, found track zero-shot")
-    track = _track(result, result.model.name if model is None else model, device)
-    labelled, plan = _planned(result, data_dir, locations, progress)
+    if not TRACKS[result.track].trains:
+        raise SettingError(f"{folder}: expected a run that trains, found track {result.track}")
+    track = _runner(result, result.model.name if model is None else model, device)
+    labelled, plan = _planned(result, source, progress)
     seed = result.seeds[0]
     with contextlib.closing(track):
         track.open(labelled, plan.rows(), progress)
@@ -150,40 +151,37 @@ def gains(
     return found
 
 
-def _track(result: Result, model: object, device: str | None) -> Track:
-    options, trusted = (
-        TrackOptions.recorded(result.track, result.model),
+def _runner(result: Result, model: object, device: str | None) -> Runner:
+    spec = ModelSpec(
+        model,
+        result.model.revision,
         bool(result.model.options.get("trust_remote_code")),
+        device,
     )
-    spec = {"revision": result.model.revision, "trust_remote_code": trusted, "device": device}
-    track = tracked(model, result.track, schema_named(result.schema.name), options, **spec)
-    if track.used != result.model:
+    track = TRACKS[result.track].recorded(result.model)
+    runner = runner_of(track, spec, schema_named(result.schema.name))
+    if runner.used != result.model:
         raise SettingError(
             f"expected the run's model, {result.model.name} {result.model.version}, found "
-            f"{track.used}"
+            f"{runner.used}"
         )
-    return track
+    return runner
 
 
 def _planned(
-    result: Result, data_dir, locations, progress: Progress
+    result: Result, source: CorpusSource, progress: Progress
 ) -> tuple[LabelledClips, RunPlan]:
-    used = tuple(name for name, one in result.data.corpora.items() if one.n_utterances)
-    cells = result.protocol.cells and tuple(result.protocol.cells)
-    split, schema = result.split, result.schema.name
-    request = Request(
-        data_dir,
-        result.protocol.name,
-        cells,
-        split.rule,
-        split.seed,
-        schema,
-        used,
-        locations,
-        result.limit,
-        allow_missing=True,
+    task = TaskSpec.of(
+        protocol=result.protocol.name,
+        cells=result.protocol.cells,
+        split_rule=result.split.rule,
+        split_seed=result.split.seed,
+        schema=result.schema.name,
+        limit=result.limit,
     )
-    labelled, plan = planning.plan(request, progress)
+    used = [name for name, one in result.data.corpora.items() if one.n_utterances]
+    source = dataclasses.replace(source.of_corpora(used), allow_missing=True)
+    labelled, plan = planning.plan(task, source, progress)
     if manifest.fingerprint(labelled.table) != result.data.fingerprint:
         raise SettingError(
             f"expected the clips that run {result.key} used, found others: check --corpora"
@@ -193,7 +191,7 @@ def _planned(
 
 def _rows(
     result: Result,
-    track: Track,
+    track: Runner,
     labelled: LabelledClips,
     plan: RunPlan,
     folder: Path,
@@ -217,7 +215,7 @@ def _rows(
     jobs = {job.name: job for job in plan.jobs(result.seeds[:1])}
     pairs = [(one, jobs[one.name]) for one in plan.training_sets]
     for one, job in progress.track(pairs, len(pairs), "coverage", "settings"):
-        kept = folder / run.CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}" / "best"
+        kept = RunFolder(folder).best_checkpoint(job.name, job.seed)
         if track.name == "finetune" and not kept.is_dir():
             raise SettingError(
                 f"{kept}: expected the checkpoint of the run, found none (--no-save-checkpoints?)"

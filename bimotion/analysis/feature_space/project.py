@@ -13,7 +13,8 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -26,64 +27,64 @@ from bimotion.analysis.feature_space import record as views
 from bimotion.analysis.feature_space.panels import MAX_CLASSES
 from bimotion.analysis.feature_space.record import PROJECTION_VERSION, Projection, Row
 from bimotion.corpora import CORPORA, corpus_named
-from bimotion.data import manifest, splits
 from bimotion.data.labelled import LabelledClips
+from bimotion.data.source import CorpusSource
 from bimotion.errors import RecordError, SettingError, UnknownName
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation.job import TrainingJob
-from bimotion.evaluation.plan import Request
-from bimotion.evaluation.run import CHECKPOINTS_FOLDER
-from bimotion.evaluation.tracks import Track, TrackOptions
-from bimotion.evaluation.tracks import track as tracked
+from bimotion.evaluation.plan import RunPlan
+from bimotion.evaluation.run import spec_of
+from bimotion.evaluation.task import TaskSpec
+from bimotion.evaluation.tracks import Runner, Track, configured, runner_of
 from bimotion.io import files
-from bimotion.io.bounds import MAX_COUNT, MAX_SEED, one_or_more, whole_number
+from bimotion.io.bounds import MAX_COUNT, one_or_more, whole_number
 from bimotion.io.progress import Progress, default_progress
+from bimotion.models.weights import ModelSpec
 from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema, schema_named
 from bimotion.protocol.settings import Setting
 from bimotion.results import record
 from bimotion.results.provenance import now, provenance
-from bimotion.results.record import ProtocolUsed, RunSpec, SchemaUsed, SplitUsed
+from bimotion.results.record import FitRecord, ProtocolUsed, Result, RunSpec
+from bimotion.results.run_folder import RunFolder
 
 CELLS = (*groups.BIMOTION_CELLS, *groups.YUEMOTION_CELLS, *groups.EXTENSION_CELLS)
 
 
-def project(
-    model: object,
-    *,
-    train: Iterable[str],
-    test: str,
-    track: str = "probe",
-    data_dir: str | os.PathLike | None = None,
-    output: str | os.PathLike = "results",
-    classes: Iterable[str] | None = None,
-    split_rule: str = "paper",
-    split_seed: int = 0,
-    schema: str = "emotion",
-    seed: int = 0,
-    k: int = covering.K,
-    options: TrackOptions | None = None,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-    require_safetensors: bool = False,
-    device: str | None = None,
-    corpora: Iterable[str] | None = None,
-    locations: Mapping[str, str | os.PathLike] | None = None,
-    limit: int | None = None,
-    allow_missing: bool = False,
-    progress: Progress | None = None,
-) -> Projection:
-    """Draw and measure how training sets cover a test set in a model's feature space.
+@dataclass(frozen=True)
+class ViewSpec:
+    """What is drawn and measured.
 
     train     names of training sets: cells or unions joined by +, such as `yue+zho`; a union's
               cells without clips in the corpora that are used are left out
     test      a cell or a union
     classes   of the schema, at most 8; None: all that test clips have
     k         nearest neighbours that coverage looks at
-    options   head or training options; None: those of `bimotion.evaluate`
-    others    as of `bimotion.evaluate`; the checkpoints of its finished runs below `output` are
-              used again
+    """
+
+    train: tuple[str, ...]
+    test: str
+    classes: tuple[str, ...] | None = None
+    k: int = covering.K
+
+
+def project(
+    model: ModelSpec,
+    view: ViewSpec,
+    task: TaskSpec,
+    source: CorpusSource,
+    *,
+    track: Track | None = None,
+    output: str | os.PathLike = "results",
+    progress: Progress | None = None,
+) -> Projection:
+    """Draw and measure how training sets cover a test set in a model's feature space.
+
+    task      its protocol and cells play no part; its first seed is that of the training and the
+              map
+    track     None: Probe()
+    output    the checkpoints of finished runs below it are used again
 
     Writes OUTPUT/<model>/projection-<key>/: projection.png, .svg and .html, coordinates.parquet,
     coverage.json.
@@ -92,83 +93,106 @@ def project(
 
     Example::
 
-        view = projecting.project("bimotion/prosody", train=["yue", "yue+zho", "yue+eng"],
-        test="yue_adu", data_dir="/corpora")
-        view.of("yue+zho").coverage     # in [0, 1]
+        view = ViewSpec(("yue", "yue+zho", "yue+eng"), "yue_adu")
+        found = project(ModelSpec("bimotion/prosody"), view, TaskSpec(), CorpusSource("/corpora"))
+        found.of("yue+zho").coverage     # in [0, 1]
     """
     umap.require_extra()
     files.require_writable(Path(output))
     started, progress = now(), progress or default_progress()
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise SettingError(f"project: expected one process, found {os.environ['WORLD_SIZE']}")
-    whole_number("k", k, 1, MAX_COUNT)
-    whole_number("seed", seed, 0, MAX_SEED)
-    wanted = schema_named(schema)
-    known = {
-        "revision": revision,
-        "trust_remote_code": trust_remote_code,
-        "require_safetensors": require_safetensors,
-        "device": device,
-    }
-    corpora = None if corpora is None else tuple(one_or_more(corpora))
-    sets, tests = _training_sets(one_or_more(train), corpora), groups.union(test)
-    settings = [
+    whole_number("k", view.k, 1, MAX_COUNT)
+    schema = schema_named(task.schema)
+    sets, tests = _training_sets(view.train, source.corpora), groups.union(view.test)
+    runner = runner_of(track or configured("probe"), model, schema)
+    labelled, plan = planning.planned(_settings(sets, tests), task, source, progress)
+    if plan.skipped:
+        raise SettingError("; ".join(sorted({skip.reason for skip in plan.skipped})))
+    jobs = {job.name: job for job in plan.jobs(task.seeds[:1])}
+    jobs = {name: jobs["+".join(map(str, cells))] for name, cells in sets.items()}
+    shown = _classes(view.classes, schema, labelled, next(iter(jobs.values())))
+    made = _Made(runner, labelled, plan, jobs, shown, _spec(runner, view, task, labelled))
+    named = {name: [str(cell) for cell in cells] for name, cells in sets.items()}
+    key = _key(made.spec, named, shown, view.k)
+    folder = record.folder_of(Path(output), made.spec).with_name(f"projection-{key}")
+    with contextlib.closing(runner):
+        runner.open(labelled, plan.rows(), progress)
+        clips, rows = _clips_and_rows(made, view.k, RunFolder(folder), progress)
+    found = _record(made, key, named, [str(cell) for cell in tests], rows, started)
+    views.save(found, clips, folder)
+    return found
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What the steps of one view share: training set -> job; classes that are shown."""
+
+    runner: Runner
+    labelled: LabelledClips
+    plan: RunPlan
+    jobs: dict[str, TrainingJob]
+    shown: list[str]
+    spec: RunSpec
+
+
+def _settings(sets: dict[str, tuple[Cell, ...]], tests: Iterable[Cell]) -> list[Setting]:
+    return [
         Setting("", "projection", cells, cell)
         for cells in dict.fromkeys(sets.values())
         for cell in tests
     ]
-    request = Request(
-        data_dir, "", None, split_rule, split_seed, schema, corpora, locations, limit, allow_missing
+
+
+def _spec(runner: Runner, view: ViewSpec, task: TaskSpec, labelled: LabelledClips) -> RunSpec:
+    return dataclasses.replace(
+        spec_of(runner, task, labelled),
+        protocol=ProtocolUsed("projection", PROJECTION_VERSION, [view.test]),
+        seeds=list(task.seeds[:1]),
+        adapt=None,
     )
-    runner = tracked(model, track, wanted, options or TrackOptions(), **known)
-    labelled, plan = planning.planned(settings, request, progress)
-    if plan.skipped:
-        raise SettingError("; ".join(sorted({skip.reason for skip in plan.skipped})))
-    jobs = {job.name: job for job in plan.jobs([seed])}
-    jobs = {name: jobs["+".join(map(str, cells))] for name, cells in sets.items()}
-    shown = _classes(classes, wanted, labelled, next(iter(jobs.values())))
-    spec = RunSpec(
-        runner.used,
-        runner.name,
-        SplitUsed(split_rule, split_seed, splits.SPLIT_VERSION),
-        SchemaUsed(wanted.name, wanted.version, list(wanted.classes)),
-        ProtocolUsed("projection", PROJECTION_VERSION, [test]),
-        [seed],
-        limit,
-        manifest.fingerprint(labelled.table),
-    )
-    named = {name: [str(cell) for cell in cells] for name, cells in sets.items()}
-    key = hashlib.sha256(json.dumps([spec.key, named, shown, k]).encode()).hexdigest()[:12]
-    folder = record.folder_of(Path(output), spec).with_name(f"projection-{key}")
-    with contextlib.closing(runner):
-        runner.open(labelled, plan.rows(), progress)
-        clips, rows = _clips_and_rows(runner, labelled, jobs, shown, k, folder, progress)
-    used = labelled.table.loc[plan.rows()]
-    made = provenance(
-        started, [seed, split_seed], labelled.selection.manifest.states, runner.device
-    )
+
+
+def _key(spec: RunSpec, named: dict[str, list[str]], shown: list[str], k: int) -> str:
+    return hashlib.sha256(json.dumps([spec.key, named, shown, k]).encode()).hexdigest()[:12]
+
+
+def _record(
+    made: _Made,
+    key: str,
+    named: dict[str, list[str]],
+    tests: list[str],
+    rows: list[Row],
+    started: str,
+) -> Projection:
+    spec, [seed] = made.spec, made.spec.seeds
+    used = made.labelled.table.loc[made.plan.rows()]
+    states = made.labelled.selection.manifest.states
+    origin = provenance(started, [seed, spec.split.seed], states, made.runner.device)
     packages = {name: metadata.version(name) for name in ("umap-learn", "matplotlib")}
-    found = Projection(
-        key,
-        runner.used,
-        runner.name,
-        spec.split,
-        spec.schema,
-        seed,
-        limit,
-        named,
-        [str(cell) for cell in tests],
-        shown,
-        rows,
-        _left_out(labelled, jobs, shown),
-        {name: int(n) for name, n in used["corpus"].value_counts().sort_index().items()},
-        bool(used["synthetic"].any()),
-        spec.data_fingerprint,
-        {"n_neighbors": umap.N_NEIGHBOURS, "min_dist": umap.MIN_DISTANCE, "random_state": seed},
-        dataclasses.replace(made, versions=made.versions | packages),
+    return Projection(
+        key=key,
+        model=spec.model,
+        track=spec.track,
+        split=spec.split,
+        schema=spec.schema,
+        seed=seed,
+        limit=spec.limit,
+        panels=named,
+        test=tests,
+        classes=made.shown,
+        coverage=rows,
+        left_out=_left_out(made.labelled, made.jobs, made.shown),
+        corpora={name: int(n) for name, n in used["corpus"].value_counts().sort_index().items()},
+        synthetic=bool(used["synthetic"].any()),
+        data_fingerprint=spec.data_fingerprint,
+        umap={
+            "n_neighbors": umap.N_NEIGHBOURS,
+            "min_dist": umap.MIN_DISTANCE,
+            "random_state": seed,
+        },
+        provenance=dataclasses.replace(origin, versions=origin.versions | packages),
     )
-    views.save(found, clips, folder)
-    return found
 
 
 def _training_sets(
@@ -231,31 +255,24 @@ def _classes(
 
 
 def _clips_and_rows(
-    runner: Track,
-    labelled: LabelledClips,
-    jobs: dict[str, TrainingJob],
-    shown: list[str],
-    k: int,
-    folder: Path,
-    progress: Progress,
+    made: _Made, k: int, folder: RunFolder, progress: Progress
 ) -> tuple[pd.DataFrame, list[Row]]:
     """Coordinates of the clips of all panels, and how each panel covers the test clips."""
+    labelled, shown = made.labelled, made.shown
     marks = labelled.reference[:, [labelled.schema.classes.index(name) for name in shown]] == 1
-    sizes = [_sizes(marks[rows]) for job in jobs.values() for rows in (job.train, job.test)]
+    sizes = [_sizes(marks[rows]) for job in made.jobs.values() for rows in (job.train, job.test)]
     n_drawn = np.min(sizes, axis=0).tolist()  # the same for all training sets
     tables, rows, first = [], [], None
-    for name, job in jobs.items():
+    for name, job in made.jobs.items():
         train, test = (part[marks[part].any(axis=1)] for part in (job.train, job.test))
         numbers = np.concatenate([train, test])
-        own = folder / CHECKPOINTS_FOLDER / f"{job.name}-{job.seed}"
-        features = runner.embeddings(job, numbers, own, _kept(runner, labelled, job, folder))
+        own, kept = folder.checkpoint(job.name, job.seed), _kept(made, job, folder.path)
+        features = made.runner.embeddings(job, numbers, own, kept)
         of_train, of_test = features[: len(train)], features[len(train) :]
         rows.append(Row(name, None, covering.coverage(of_train, of_test, k, n_drawn[-1])))
         for place, label in enumerate(shown):
-            found = covering.coverage(
-                of_train[marks[train, place]], of_test[marks[test, place]], k, n_drawn[place]
-            )
-            rows.append(Row(name, label, found))
+            of_class = (of_train[marks[train, place]], of_test[marks[test, place]])
+            rows.append(Row(name, label, covering.coverage(*of_class, k, n_drawn[place])))
         with progress.task(f"map of {name}: {len(numbers)} clips"):
             points = umap.project(features, job.seed)
         first = points[len(train) :] if first is None else first
@@ -275,50 +292,48 @@ def _sizes(marks: np.ndarray) -> list[int]:
     return [*marks.sum(axis=0).tolist(), int(marks.any(axis=1).sum())]
 
 
-def _kept(runner: Track, labelled: LabelledClips, job: TrainingJob, folder: Path) -> Path | None:
+def _kept(made: _Made, job: TrainingJob, folder: Path) -> Path | None:
     """Checkpoint that a finished run beside `folder` kept, of the same model, options, clips and
     seed."""
-    if not runner.save_checkpoints:
+    if not made.runner.save_checkpoints:
         return None
-    states, selection = labelled.selection.manifest.states, labelled.selection
-    corpora = set(labelled.table.loc[job.train, "corpus"])
     for path in sorted(folder.parent.glob(f"*/{record.RESULT_FILE}")):
         try:
             result = record.load(path)
         except RecordError:
             continue
-        same = (result.model, result.track, result.schema.name) == (
-            runner.used,
-            runner.name,
-            labelled.schema.name,
-        )
+        same = (result.model, result.track) == (made.spec.model, made.spec.track)
+        same &= result.schema.name == made.spec.schema.name
         same &= (result.split.rule, result.split.seed) == (
-            selection.split.rule,
-            selection.split.seed,
+            made.spec.split.rule,
+            made.spec.split.seed,
         )
         for fit in result.fits if same else ():
-            cells, _, only = fit.train.partition("@")
-            named = (
-                only.split("+")
-                if only
-                else [name for name, one in result.data.corpora.items() if one.n_utterances]
-            )
-            trained = {
-                name
-                for name in named
-                if set(cells.split("+")).intersection(CORPORA[name].card.cells)
-            }
-            alike = (
-                set(cells.split("+")) == set(job.name.split("+"))
-                and trained == corpora
-                and fit.seed == job.seed
-            )
-            alike &= (fit.n_train, fit.n_validation) == (len(job.train), len(job.validation))
-            alike &= all(result.provenance.inputs.get(name) == states[name] for name in corpora)
-            kept = path.parent / CHECKPOINTS_FOLDER / f"{fit.train}-{fit.seed}" / "best"
-            if alike and kept.is_dir():
+            kept = RunFolder(path.parent).best_checkpoint(fit.train, fit.seed)
+            if _is_same_training(made.labelled, job, result, fit) and kept.is_dir():
                 return kept
     return None
+
+
+def _is_same_training(
+    labelled: LabelledClips, job: TrainingJob, result: Result, fit: FitRecord
+) -> bool:
+    """Whether a training of a finished run had the clips and the seed of a job."""
+    states = labelled.selection.manifest.states
+    corpora = set(labelled.table.loc[job.train, "corpus"])
+    cells, _, only = fit.train.partition("@")
+    used = [name for name, one in result.data.corpora.items() if one.n_utterances]
+    named = only.split("+") if only else used
+    trained = {
+        name for name in named if set(cells.split("+")).intersection(CORPORA[name].card.cells)
+    }
+    return (
+        set(cells.split("+")) == set(job.name.split("+"))
+        and trained == corpora
+        and fit.seed == job.seed
+        and (fit.n_train, fit.n_validation) == (len(job.train), len(job.validation))
+        and all(result.provenance.inputs.get(name) == states[name] for name in corpora)
+    )
 
 
 def _left_out(

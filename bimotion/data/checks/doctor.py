@@ -1,9 +1,7 @@
 """The corpus doctor: is each corpus there, whole and sound? Damage is told apart from defects of
 every true copy."""
 
-import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,6 +11,7 @@ from bimotion.corpora.utterance import FINDINGS, UNUSABLE, Finding
 from bimotion.data.checks.inspection import inspect, near_equal
 from bimotion.data.checks.replaced import replaced
 from bimotion.data.manifest import Manifest, build
+from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusAmbiguous, CorpusMalformed, CorpusNotFound, MissingExtra, some
 from bimotion.io.audio import SILENCE_PEAK
 from bimotion.io.progress import Progress
@@ -55,12 +54,7 @@ class Diagnosis:
 
 
 def diagnose(
-    root: str | os.PathLike | None,
-    progress: Progress,
-    *,
-    locations: Mapping[str, str | os.PathLike] | None = None,
-    listen: bool = True,
-    deep: bool = False,
+    source: CorpusSource, progress: Progress, *, listen: bool = True, deep: bool = False
 ) -> list[Diagnosis]:
     """Diagnosis of every corpus of the registry. `listen`: decode all clips, to find silence,
     repeated and broken sound, and implausible lengths.
@@ -69,37 +63,35 @@ def diagnose(
 
     Raises CorpusNotFound where no corpus at all is found below the root.
     """
-    locations = {corpus_named(name).name: place for name, place in (locations or {}).items()}
+    for name in source.locations:
+        corpus_named(name)
     diagnoses = [
-        _diagnosis(
-            name, root, {name: locations[name]} if name in locations else {}, progress, listen, deep
-        )
-        for name in CORPORA
+        _diagnosis(name, source.only(name), progress, listen=listen, deep=deep) for name in CORPORA
     ]
     if all(diagnosis.folder is None for diagnosis in diagnoses):
-        build(root, locations=locations)  # raises, saying what the folder holds instead
+        build(source)  # raises, saying what the folder holds instead
     return diagnoses
 
 
 def _diagnosis(
-    name: str,
-    root,
-    locations: Mapping[str, str | os.PathLike],
-    progress: Progress,
-    listen: bool,
-    deep: bool,
+    name: str, source: CorpusSource, progress: Progress, *, listen: bool, deep: bool
 ) -> Diagnosis:
     card = CORPORA[name].card
     try:
-        manifest = build(root, corpora=[name], locations=locations, progress=progress)
+        manifest = build(source, progress=progress)
     except CorpusNotFound:
-        if locations:
+        if source.locations:
             raise  # a folder that the user named is not an absent corpus
         return Diagnosis(name, None, 0, card.n_utterances, [], [])
     except (CorpusMalformed, CorpusAmbiguous, MissingExtra) as error:
         kind = "needs an extra" if isinstance(error, MissingExtra) else "malformed"
         return Diagnosis(
-            name, str(root), 0, card.n_utterances, [Finding(kind, name, card.title, str(error))], []
+            name,
+            str(source.root),
+            0,
+            card.n_utterances,
+            [Finding(kind, name, card.title, str(error))],
+            [],
         )
     rows = manifest.table
     clip_of = dict(zip(rows["path"], rows["id"], strict=True))

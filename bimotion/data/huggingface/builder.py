@@ -27,6 +27,7 @@ from bimotion.corpora.utterance import AGE_SOURCES, GENDERS, PARTS
 from bimotion.data import splits
 from bimotion.data.huggingface.register import NOT_TAKEN, refuse_options
 from bimotion.data.selection import Selection, select
+from bimotion.data.source import CorpusSource
 from bimotion.errors import UnknownName
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.protocol import cells
@@ -240,8 +241,13 @@ class Builder(datasets.ArrowBasedBuilder):
             name: value for name, value in options.items() if name in OPTIONS and value is not None
         }
         chosen = OPTIONS | given
-        asked = {"corpora" if name == "only" else name: value for name, value in chosen.items()}
-        self.selection = select(data_dir, cells.union(config_name), **asked)
+        places = {name: chosen[name] for name in ("only", "locations", "allow_missing")}
+        self.selection = select(
+            CorpusSource.of(data_dir, **places),
+            cells.union(config_name),
+            split_rule=chosen["split_rule"],
+            split_seed=chosen["split_seed"],
+        )
         options["config_id"] = (
             f"{config_name}-{cache_key(self.selection, [sorted(chosen.items())])}"
         )

@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from bimotion.data.checks import counts
 from bimotion.data.huggingface import cards as written
 from bimotion.data.huggingface.builder import CONFIGS, arrow_rows, features
 from bimotion.data.selection import Selection, select
+from bimotion.data.source import CorpusSource
 from bimotion.errors import LicenceError, SettingError, UnknownName
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress, default_progress
@@ -51,14 +52,11 @@ class ExportPlan:
 def export(
     folder: str | os.PathLike,
     configs: Iterable[str],
+    source: CorpusSource,
     *,
-    data_dir: str | os.PathLike | None = None,
-    corpora: Iterable[str] | None = None,
-    locations: Mapping[str, str | os.PathLike] | None = None,
     split_rule: str = "paper",
     metadata_only: bool = False,
     private_use: bool = False,
-    allow_missing: bool = False,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Write configs to a new or empty folder, whole or not at all; returns the paths.
@@ -70,7 +68,7 @@ def export(
 
     Example::
 
-        export("copy", ["yue"], data_dir="/corpora")
+        export("copy", ["yue"], CorpusSource.of("/corpora"))
         datasets.load_dataset("copy", "yue", split="test")       # needs no bimotion
     """
     folder, progress = Path(folder), progress or default_progress()
@@ -82,15 +80,7 @@ def export(
             f"{'holds files' if folder.is_dir() else 'is a file'}"
         )
     plan = planned(configs, metadata_only)
-    chosen = select(
-        data_dir,
-        plan.cells,
-        split_rule=split_rule,
-        corpora=corpora,
-        locations=locations,
-        allow_missing=allow_missing,
-        progress=progress,
-    )
+    chosen = select(source, plan.cells, split_rule=split_rule, progress=progress)
     if not private_use and (withheld := not_free(chosen, metadata_only)):
         raise LicenceError(
             f"licences forbid to pass these on: {reasons(withheld)}. Leave them out (--only "

@@ -16,8 +16,6 @@ corpora are ours.
 """
 
 import hashlib
-import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from bimotion.corpora.utterance import PARTS
 from bimotion.data.huggingface import client, export
 from bimotion.data.huggingface.builder import CONFIGS, cache_key
 from bimotion.data.selection import Selection, select
+from bimotion.data.source import CorpusSource
 from bimotion.errors import LicenceError, UnknownName
 from bimotion.io import files
 from bimotion.io.progress import Progress, default_progress
@@ -60,14 +59,11 @@ class Publication:
 def publish(
     name: str,
     to: str,
+    source: CorpusSource,
     *,
-    data_dir: str | os.PathLike | None = None,
-    corpora: Iterable[str] | None = None,
-    locations: Mapping[str, str | os.PathLike] | None = None,
     split_rule: str = "paper",
     private: bool = False,
     metadata_only: bool = False,
-    allow_missing: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Publication:
@@ -83,21 +79,13 @@ def publish(
 
     Example::
 
-        publish("bimotion", "org/bimotion-labels", metadata_only=True, corpora=["crema_d", "csed",
-        "tess"], dry_run=True)
+        source = CorpusSource.of("/corpora", only=["crema_d", "csed", "tess"])
+        publish("bimotion", "org/bimotion-labels", source, metadata_only=True, dry_run=True)
     """
     if name not in CONFIGS:
         raise UnknownName("dataset", name, CONFIGS)
     progress, plan = progress or default_progress(), export.planned(CONFIGS[name], metadata_only)
-    chosen = select(
-        data_dir,
-        plan.cells,
-        split_rule=split_rule,
-        corpora=corpora,
-        locations=locations,
-        allow_missing=allow_missing,
-        progress=progress,
-    )
+    chosen = select(source, plan.cells, split_rule=split_rule, progress=progress)
     _refuse(chosen, metadata_only, private)
     if not dry_run:
         client.signed_in(to)

@@ -10,19 +10,19 @@ from bimotion.adaptation import method_for
 from bimotion.adaptation.method import Clips, Source, inductive, transductive
 from bimotion.data.labelled import LabelledClips
 from bimotion.evaluation.job import JobPredictions, TrainingJob
-from bimotion.evaluation.tracks.track import FeatureTrack, Track
+from bimotion.evaluation.tracks.track import FeatureRunner, Runner
 from bimotion.io.progress import Progress
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import AdaptUsed, ModelUsed
 
 
-class AdaptedTrack(Track):
+class AdaptedRunner(Runner):
     """A probe whose head is a method that is adapted to every test cell anew. Methods without a
     seed run once."""
 
     name = "probe"
 
-    def __init__(self, probe: FeatureTrack, schema: LabelSchema, method: str, setting: str):
+    def __init__(self, probe: FeatureRunner, schema: LabelSchema, method: str, setting: str):
         self.probe, self.method = (
             probe,
             method_for(method, setting, schema.name, is_exclusive=schema.exclusive),

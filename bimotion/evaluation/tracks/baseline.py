@@ -6,14 +6,14 @@ from bimotion.data.features import features
 from bimotion.data.labelled import LabelledClips
 from bimotion.errors import SettingError
 from bimotion.evaluation.job import JobPredictions, TrainingJob
-from bimotion.evaluation.tracks.track import FeatureTrack
+from bimotion.evaluation.tracks.track import FeatureRunner
 from bimotion.io.progress import Progress
 from bimotion.models.baselines import BaselineModel
 from bimotion.models.heads import Head
 from bimotion.results.record import ModelUsed
 
 
-class BaselineTrack(FeatureTrack):
+class BaselineRunner(FeatureRunner):
     """A baseline: features of its own (or none) and its head."""
 
     name = "probe"

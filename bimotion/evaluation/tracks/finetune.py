@@ -3,7 +3,7 @@ beside the result."""
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from bimotion.data.labelled import LabelledClips
 from bimotion.errors import SettingError
 from bimotion.evaluation.job import JobPredictions, TrainingJob
-from bimotion.evaluation.tracks.track import Track, clips_in_memory, clips_named, clips_of
+from bimotion.evaluation.tracks.track import Runner, Track, clips_in_memory, clips_named, clips_of
 from bimotion.io import checksums
 from bimotion.io.progress import Progress
 from bimotion.models import finetune
@@ -19,12 +19,51 @@ from bimotion.models.classifier import Classifier, located
 from bimotion.models.parallel import Ranks
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions
 from bimotion.models.weights import ModelSpec
+from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
 
 _NONE = -1  # no job follows
 
 
-class FinetuneTrack(Track):
+@dataclass(frozen=True)
+class Finetune(FinetuneOptions, Track):
+    """The whole model trained, as its options say (models/training.py).
+
+    save_checkpoints   keep the best checkpoint of every training set beside the result
+    """
+
+    name = "finetune"
+    keywords = ("finetune",)
+    takes_several_processes = True
+
+    save_checkpoints: bool = True
+
+    @classmethod
+    def of(
+        cls, finetune: FinetuneOptions | None = None, save_checkpoints: bool = True
+    ) -> "Finetune":
+        """Made of the keywords of `bimotion.evaluate`."""
+        if not isinstance(finetune, FinetuneOptions | None):
+            raise SettingError(f"finetune: expected FinetuneOptions, found {finetune!r:.80}")
+        return cls(**asdict(finetune or FinetuneOptions()), save_checkpoints=save_checkpoints)
+
+    @classmethod
+    def recorded(cls, used: ModelUsed) -> "Finetune":
+        """Trained as a finished run was."""
+        return cls(**{field.name: used.options[field.name] for field in fields(FinetuneOptions)})
+
+    @property
+    def options(self) -> FinetuneOptions:
+        """How to train, as the record has it."""
+        return FinetuneOptions(
+            **{field.name: getattr(self, field.name) for field in fields(FinetuneOptions)}
+        )
+
+    def runner(self, spec: ModelSpec, schema: LabelSchema) -> Runner:
+        return FinetuneRunner(spec, self.options, self.save_checkpoints)
+
+
+class FinetuneRunner(Runner):
     """A model to train, by one process or by several that run the same jobs at the same time."""
 
     name = "finetune"

@@ -3,20 +3,99 @@ for every job."""
 
 import hashlib
 import json
+from dataclasses import dataclass
 
 import numpy as np
 
 from bimotion.data.features import LayerTable, layer_features
 from bimotion.data.labelled import LabelledClips
+from bimotion.errors import SettingError, UnknownName
 from bimotion.evaluation.job import JobPredictions, TrainingJob
-from bimotion.evaluation.tracks.track import FeatureTrack
+from bimotion.evaluation.tracks.adapted import AdaptedRunner
+from bimotion.evaluation.tracks.baseline import BaselineRunner
+from bimotion.evaluation.tracks.track import FeatureRunner, Runner, Track
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress
 from bimotion.models.layer_heads import PROBE_HEADS
+from bimotion.models.weights import ModelSpec
+from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
 
 
-class ProbeTrack(FeatureTrack):
+@dataclass(frozen=True)
+class Probe(Track):
+    """A frozen model and a small head.
+
+    head            layers (learned layer weighting + linear, the default) or logistic (on the best
+                    validation layer)
+    adapt           an unsupervised method of bimotion.adaptation, in place of the head
+    adapt_setting   what it is adapted to: transductive (the default) or inductive
+    """
+
+    name = "probe"
+    keywords = ("head", "adapt", "adapt_setting")
+    takes_any_encoder = True
+
+    head: str | None = None
+    adapt: str | None = None
+    adapt_setting: str | None = None
+
+    def __post_init__(self):
+        if self.head is not None and self.head not in PROBE_HEADS:
+            raise UnknownName("head", self.head, PROBE_HEADS)
+        if self.adapt is None and self.adapt_setting is not None:
+            raise SettingError(
+                "adapt_setting: expected a method to adapt with (adapt=..., --adapt), found "
+                f"{self.adapt_setting}"
+            )
+        if self.adapt is not None and self.head is not None:
+            raise SettingError(
+                f"head: expected none beside adapt, which takes its place, found {self.head}"
+            )
+
+    @classmethod
+    def recorded(cls, used: ModelUsed) -> "Probe":
+        """With the head of a finished run; how it was adapted plays no part.
+
+        >>> Probe.recorded(ModelUsed("org/model", "1", None, {"head": "logistic"})).head
+        'logistic'
+        """
+        return cls(head=used.options.get("head"))
+
+    def runner(self, spec: ModelSpec, schema: LabelSchema) -> Runner:
+        features = self._features(spec)
+        if self.adapt is None:
+            return features
+        return AdaptedRunner(features, schema, self.adapt, self.adapt_setting or "transductive")
+
+    def _features(self, spec: ModelSpec) -> FeatureRunner:
+        if spec.is_baseline or spec.is_own:
+            _refuse_idle(spec)
+        if spec.is_baseline:
+            from bimotion.models.baselines import baseline_model
+
+            return BaselineRunner(baseline_model(spec.model))
+        from bimotion.models import encoder as encoders
+        from bimotion.models.own import OwnEncoder
+
+        encoder = OwnEncoder(spec.model) if spec.is_own else encoders.load(spec)
+        return ProbeRunner(encoder, self.head or ("logistic" if self.adapt else "layers"))
+
+
+def _refuse_idle(spec: ModelSpec) -> None:
+    """Raise SettingError for options that would be ignored: baselines run on the CPU, an object
+    where its maker put it."""
+    model = "an object with encode()" if spec.is_own else spec.model
+    given = {"device": spec.device, "revision": spec.revision, "batch_seconds": spec.batch_seconds}
+    for name, value in given.items():
+        if value is not None and (name, value) != ("device", "cpu"):
+            raise SettingError(
+                f"{name}: expected none with {model}, which takes no {name.replace('_', ' ')}, "
+                f"found {value}"
+            )
+
+
+class ProbeRunner(FeatureRunner):
     """A frozen encoder (models/encoder.py, or a user's own: models/own.py) and a head over its
     layers."""
 

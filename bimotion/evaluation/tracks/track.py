@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,11 +15,44 @@ from bimotion.errors import ClipError, SettingError
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import Clips
+from bimotion.models.weights import ModelSpec
+from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import AdaptUsed, ModelUsed
 
 
 class Track(ABC):
-    """Base of all tracks. Attributes:
+    """How a model is used, with the options of that use: base of one frozen dataclass a file.
+
+    name                      as the record has it
+    keywords                  of `bimotion.evaluate` that it takes, and no other track
+    trains                    whether jobs have training clips
+    takes_any_encoder         also baselines and objects of the user's
+    takes_several_processes   can be run by several processes at a time
+    """
+
+    name: ClassVar[str]
+    keywords: ClassVar[tuple[str, ...]] = ()
+    trains: ClassVar[bool] = True
+    takes_any_encoder: ClassVar[bool] = False
+    takes_several_processes: ClassVar[bool] = False
+
+    @classmethod
+    def of(cls, **keywords: object) -> "Track":
+        """Made of the keywords of `bimotion.evaluate`."""
+        return cls(**keywords)
+
+    @classmethod
+    def recorded(cls, used: ModelUsed) -> "Track":
+        """With the options of a finished run, from its record."""
+        raise SettingError(f"expected a run that trains, found track {cls.name}")
+
+    @abstractmethod
+    def runner(self, spec: ModelSpec, schema: LabelSchema) -> "Runner":
+        """A model under this track. Raises UnknownName, ModelError, SettingError."""
+
+
+class Runner(ABC):
+    """A model under a track. Attributes:
 
     name; trains: whether jobs have training clips; labelled, progress: what it was opened with;
     place: row of the table of labelled clips -> its place among the rows that it was opened for, or
@@ -95,8 +129,8 @@ class Track(ABC):
         ]
 
 
-class FeatureTrack(Track):
-    """A track whose jobs train a head on frozen features of clips, which can have another use
+class FeatureRunner(Runner):
+    """A runner whose jobs train a head on frozen features of clips, which can have another use
     too."""
 
     @abstractmethod

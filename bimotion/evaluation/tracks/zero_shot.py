@@ -2,6 +2,8 @@
 schema."""
 
 import hashlib
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,33 @@ from bimotion.evaluation.tracks.label_map import (
     class_probabilities,
     label_map,
 )
-from bimotion.evaluation.tracks.track import Track, clips_in_memory, clips_named, clips_of
+from bimotion.evaluation.tracks.track import Runner, Track, clips_in_memory, clips_named, clips_of
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import CLASSIFIER_VERSION, Classifier
+from bimotion.models.weights import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
 
 
-class ZeroShotTrack(Track):
+@dataclass(frozen=True)
+class ZeroShot(Track):
+    """A classifier as it is.
+
+    label_map   JSON file, output name -> emotion; None: by the names of the outputs
+    """
+
+    name = "zero-shot"
+    keywords = ("label_map",)
+    trains = False
+
+    label_map: str | os.PathLike | None = None
+
+    def runner(self, spec: ModelSpec, schema: LabelSchema) -> Runner:
+        file = None if self.label_map is None else Path(self.label_map)
+        return ZeroShotRunner(Classifier(spec), schema, file)
+
+
+class ZeroShotRunner(Runner):
     """A classifier. Raises SettingError, UnknownName where its outputs cannot be mapped to the
     schema: before any sound is decoded."""
 

@@ -76,9 +76,9 @@ def verify(path: Path, reference: AnswerKey, *, practice: bool = False) -> Verdi
 
     Example::
 
-        verdict = verify(Path("leaderboard/submissions/lab__model/0123456789ab"),
-        Reference.of_corpora("/corpora")) print("verified" if verdict.ok else
-        "\\n".join(verdict.problems))
+        reference = AnswerKey.of_corpora(CorpusSource.of("/corpora"))
+        verdict = verify(Path("leaderboard/submissions/lab__model/0123456789ab"), reference)
+        print("verified" if verdict.ok else "\\n".join(verdict.problems))
     """
     return verify_all([path], reference, practice=practice)[0]
 

@@ -14,10 +14,11 @@ from bimotion import cli
 from bimotion.analysis.feature_space import gains, gains_tables, record, umap
 from bimotion.analysis.feature_space.coverage import expected
 from bimotion.analysis.feature_space.panels import COLOURS, COLUMNS
+from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError, UnknownName
 from bimotion.evaluation import run
-from bimotion.evaluation.tracks import TrackOptions
+from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.models.training import FinetuneOptions
 from bimotion.protocol.labels import EMOTIONS, SCHEMAS
 from tests.support import tiny_models
@@ -111,17 +112,15 @@ def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
         allow_missing=True,
         **asked,
     )
-    kept = TrackOptions.recorded("finetune", result.model)
-    assert kept.finetune == options
+    kept = Finetune.recorded(result.model)
+    assert kept.options == options
     train = ["yue_adu", "yue_adu+zho_adu"]
-    view = projected(small, tmp_path, str(model), train=train, track="finetune", options=kept)
+    view = projected(small, tmp_path, str(model), train=train, track=kept)
     assert not (view.folder(tmp_path) / "checkpoints").exists()  # those of the run were used
-    alone = projected(
-        small, tmp_path / "alone", str(model), train=train, track="finetune", options=kept
-    )
+    alone = projected(small, tmp_path / "alone", str(model), train=train, track=kept)
     assert (alone.folder(tmp_path / "alone") / "checkpoints").is_dir()
     assert alone.coverage[0] == view.coverage[0]
-    found = gains.gains(result.folder(tmp_path), str(model), data_dir=small)
+    found = gains.gains(result.folder(tmp_path), CorpusSource.of(small), model=str(model))
     assert found.rows[0].coverage.n_test == view.of("yue_adu").n_test
     assert found.rows[0].coverage.coverage == pytest.approx(view.of("yue_adu").coverage)
 
@@ -186,7 +185,7 @@ def test_gains_are_score_less_baseline_and_facts_beside_them(small, tmp_path):
         "bimotion/prosody", data_dir=small, output=tmp_path, schema="valence", allow_missing=True
     )
     folder = result.folder(tmp_path)
-    found = gains.gains(folder, data_dir=small)
+    found = gains.gains(folder, CorpusSource.of(small))
     assert json.loads((folder / gains.GAINS_FILE).read_text())["key"] == result.key
     assert len(found.rows) == 36
     for row in found.rows:
@@ -225,7 +224,7 @@ def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart
         "allow_missing": True,
     }
     result = run.evaluate("bimotion/prosody", data_dir=root, output=tmp_path, **asked)
-    found = gains.gains(result.folder(tmp_path), data_dir=root)
+    found = gains.gains(result.folder(tmp_path), CorpusSource.of(root))
     assert [row.train for row in found.rows] == [
         ["eng_adu@iemocap"],
         ["eng_adu@crema_d"],
@@ -257,9 +256,9 @@ def test_gains_refuse_other_clips_and_other_models(small, tmp_path):
     other = tmp_path / "other"
     layouts.lay(other, [clip for clip in layouts.plan() if clip.corpus == "csed"][:40])
     with pytest.raises(SettingError, match="expected the clips that run"):
-        gains.gains(result.folder(tmp_path), data_dir=other)
+        gains.gains(result.folder(tmp_path), CorpusSource.of(other))
     with pytest.raises(SettingError, match="expected the run's model"):
-        gains.gains(result.folder(tmp_path), "bimotion/random", data_dir=small)
+        gains.gains(result.folder(tmp_path), CorpusSource.of(small), model="bimotion/random")
 
 
 def test_the_command_prints_numbers_and_paths(small, tmp_path):

@@ -9,6 +9,7 @@ import soundfile
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import manifest, rosters, splits
 from bimotion.data.checks.audit import Shared, audit
+from bimotion.data.source import CorpusSource
 from bimotion.io.progress import Progress
 from tests.support.healthy_corpus import RATE_HZ, clip
 
@@ -28,10 +29,13 @@ def test_audit_finds_equal_audio_in_two_parts(csed_root, untouched, pair):
     first, second = two_of(*pair)
     shutil.copy(clip(csed_root, first), clip(csed_root, second))
     with untouched(csed_root):
-        found = audit(manifest.build(csed_root), "paper", Progress())
+        found = audit(manifest.build(CorpusSource.of(csed_root)), "paper", Progress())
     equal = " = ".join(sorted((f"csed/{first}", f"csed/{second}")))
     assert found.shared == [Shared("csed", "audio", pair, [equal])]
-    assert audit(manifest.build(csed_root), "paper", Progress(), listen=False).shared == []
+    assert (
+        audit(manifest.build(CorpusSource.of(csed_root)), "paper", Progress(), listen=False).shared
+        == []
+    )
 
 
 def test_audit_knows_equal_audio_in_another_container(csed_root):
@@ -39,7 +43,7 @@ def test_audit_knows_equal_audio_in_another_container(csed_root):
     samples, rate = soundfile.read(clip(csed_root, first), dtype="int16")
     clip(csed_root, second).unlink()
     soundfile.write(clip(csed_root, second).with_suffix(".flac"), samples, rate)
-    (shared,) = audit(manifest.build(csed_root), "paper", Progress()).shared
+    (shared,) = audit(manifest.build(CorpusSource.of(csed_root)), "paper", Progress()).shared
     assert (shared.what, shared.parts) == ("audio", ("train", "test"))
 
 
@@ -47,11 +51,11 @@ def test_audit_does_not_mind_equal_audio_within_a_part(csed_root):
     parts = rosters.load("csed")["paper"]
     first, second = (name.partition("/")[2] for name in parts.index[parts == "train"][:2])
     shutil.copy(clip(csed_root, first), clip(csed_root, second))
-    assert audit(manifest.build(csed_root), "paper", Progress()).shared == []
+    assert audit(manifest.build(CorpusSource.of(csed_root)), "paper", Progress()).shared == []
 
 
 def test_audit_counts_every_clip_once(whole_csed):
-    found = audit(manifest.build(whole_csed), "paper", Progress(), listen=False)
+    found = audit(manifest.build(CorpusSource.of(whole_csed)), "paper", Progress(), listen=False)
     assert [(count.part, count.cell, count.n_utterances) for count in found.cells] == [
         (part, "zho_eld", size)
         for part, size in zip(PARTS, splits.PAPER_SIZES["csed", "zho_eld"], strict=True)

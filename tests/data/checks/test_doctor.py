@@ -12,6 +12,7 @@ from bimotion.analysis.report.scorebook import scorebook
 from bimotion.corpora import CORPORA
 from bimotion.data import manifest
 from bimotion.data.checks import doctor
+from bimotion.data.source import CorpusSource
 from bimotion.evaluation import run as runner
 from bimotion.io.progress import Progress
 from tests.support.healthy_corpus import (
@@ -36,7 +37,11 @@ def test_healthy_corpus(whole_csed, untouched, bimotion):
     assert found.folder == str((whole_csed / "CSED").resolve())
     assert code == 0
     assert "complete" in shown
-    others = [other for other in doctor.diagnose(whole_csed, Progress()) if other.corpus != "csed"]
+    others = [
+        other
+        for other in doctor.diagnose(CorpusSource.of(whole_csed), Progress())
+        if other.corpus != "csed"
+    ]
     optional = {other.corpus for other in others if other.state == "optional, not found"}
     assert optional == {"emo_db", "shemo", "urdu"}
     assert {other.state for other in others if other.corpus not in optional} == {"not found"}
@@ -46,7 +51,7 @@ def test_healthy_corpus(whole_csed, untouched, bimotion):
 
 
 def test_all_true_names_are_complete(true_tree, true_manifest):
-    for found in doctor.diagnose(true_tree, Progress(), listen=False):
+    for found in doctor.diagnose(CorpusSource.of(true_tree), Progress(), listen=False):
         assert (found.corpus, found.state, found.n_utterances) == (
             found.corpus,
             "complete",
@@ -153,7 +158,7 @@ def test_of_several_alike_each_but_the_first_counts_once(tmp_path):
         soundfile.write(
             clip(tmp_path, f"Nat_male_{number}"), samples / number, RATE_HZ, subtype="PCM_16"
         )
-    found = manifest.build(tmp_path)
+    found = manifest.build(CorpusSource.of(tmp_path))
     assert doctor.oddities("csed", found, Progress()) == {"near duplicate": 3}
 
 

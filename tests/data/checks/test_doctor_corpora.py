@@ -14,6 +14,7 @@ import soundfile
 
 from bimotion.corpora import CORPORA
 from bimotion.data.checks import doctor
+from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusNotFound
 from bimotion.io.progress import Progress
 from tests.support.healthy_corpus import VICTIM, WHERE, clip, diagnosis, facts, noise
@@ -188,7 +189,10 @@ def test_corpus_that_cannot_be_read_is_malformed_and_the_others_are_still_seen(c
     noise(csed_root / "CREMA-D" / "AudioWAV" / "1001_DFA_ANG_XX.wav", 0, rate=16000)
     for name in ("TESS", "TESS copy"):
         noise(csed_root / name / "OAF_back_angry.wav", 0, rate=24414)
-    found = {found.corpus: found for found in doctor.diagnose(csed_root, Progress(), listen=False)}
+    found = {
+        found.corpus: found
+        for found in doctor.diagnose(CorpusSource.of(csed_root), Progress(), listen=False)
+    }
     assert {name: found[name].state for name in ("crema_d", "csed", "tess")} == {
         "crema_d": "malformed",
         "csed": "complete",
@@ -207,7 +211,7 @@ def test_corpus_that_cannot_be_read_is_malformed_and_the_others_are_still_seen(c
 
 def test_wrong_root(tmp_path, bimotion):
     with pytest.raises(CorpusNotFound):
-        doctor.diagnose(tmp_path / "nowhere", Progress())
+        doctor.diagnose(CorpusSource.of(tmp_path / "nowhere"), Progress())
     for root, said in {tmp_path: "it is empty", tmp_path / "nowhere": "found nothing at"}.items():
         code, shown, complaint = bimotion("data", "doctor", root)
         assert (code, shown) == (2, "")
@@ -255,7 +259,10 @@ def test_corpus_that_does_not_exist(whole_csed, tmp_path, bimotion):
 
 def test_doctor_on_the_real_corpora(shared_corpora, untouched):
     with untouched(shared_corpora):
-        found = {found.corpus: found for found in doctor.diagnose(shared_corpora, Progress())}
+        found = {
+            found.corpus: found
+            for found in doctor.diagnose(CorpusSource.of(shared_corpora), Progress())
+        }
     assert {
         name: one.n_utterances for name, one in found.items() if name in ("crema_d", "csed", "tess")
     } == {

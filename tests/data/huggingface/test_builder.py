@@ -16,6 +16,7 @@ import bimotion
 from bimotion.corpora.utterance import FIELDS
 from bimotion.data import manifest
 from bimotion.data.huggingface import builder, cards, register
+from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusIncomplete, CorpusNotFound, SettingError, UnknownName
 from bimotion.protocol import cells as groups
 from bimotion.protocol.labels import EMOTIONS, VALENCE
@@ -249,7 +250,7 @@ def test_a_second_call_on_the_full_corpora_is_quick(true_tree):
         == 57256
     )
     started = time.process_time()
-    manifest.build(true_tree)
+    manifest.build(CorpusSource.of(true_tree))
     indexed_s, started = time.process_time() - started, time.process_time()
     rows = datasets.load_dataset("bimotion", "all", data_dir=str(true_tree))
     assert rows["test"][0]["id"]

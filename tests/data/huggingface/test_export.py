@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from bimotion.data.huggingface import builder, export
+from bimotion.data.source import CorpusSource
 from bimotion.errors import LicenceError, SettingError, UnknownName
 from bimotion.io import audio
 
@@ -35,7 +36,9 @@ def read_back(folder, config: str, has_audio: bool, cwd) -> dict:
 
 
 def test_an_export_reads_back_without_bimotion(synth_root, tmp_path):
-    paths = export.export(tmp_path / "copy", ["zho_eld", "zho_adu", "zho"], data_dir=synth_root)
+    paths = export.export(
+        tmp_path / "copy", ["zho_eld", "zho_adu", "zho"], CorpusSource.of(synth_root)
+    )
     assert all(path.is_file() for path in paths)
     original = builder.Builder(config_name="zho", data_dir=str(synth_root)).selection.rows
     for config in ("zho_eld", "zho"):
@@ -54,7 +57,7 @@ def test_an_export_reads_back_without_bimotion(synth_root, tmp_path):
 def test_exported_sound_is_the_clip_at_16_khz(synth_root, tmp_path, wav):
     import pyarrow.parquet as pq
 
-    export.export(tmp_path / "copy", ["yue_eld"], data_dir=synth_root)
+    export.export(tmp_path / "copy", ["yue_eld"], CorpusSource.of(synth_root))
     row = (
         pq.read_table(next((tmp_path / "copy/yue_eld").glob("test-*.parquet")))
         .slice(0, 1)
@@ -67,7 +70,7 @@ def test_exported_sound_is_the_clip_at_16_khz(synth_root, tmp_path, wav):
 
 
 def test_metadata_only_has_no_sound(synth_root, tmp_path):
-    export.export(tmp_path / "copy", ["yue"], data_dir=synth_root, metadata_only=True)
+    export.export(tmp_path / "copy", ["yue"], CorpusSource.of(synth_root), metadata_only=True)
     found = read_back(tmp_path / "copy", "yue", False, tmp_path)
     assert "audio" not in found["features"]
     assert all(found["ids"].values())
@@ -75,7 +78,7 @@ def test_metadata_only_has_no_sound(synth_root, tmp_path):
 
 def test_licences_are_walls(tmp_path, wav):
     wav(tmp_path / "corpora/TESS/OAF_angry/OAF_back_angry.wav")
-    options = {"data_dir": tmp_path / "corpora", "corpora": ["tess"], "allow_missing": True}
+    options = {"source": CorpusSource.of(tmp_path / "corpora", ["tess"], None, True)}
     with pytest.raises(
         LicenceError, match=r"tess \(CC-BY-NC-ND-4.0: labels only, no converted sound\)"
     ):
@@ -86,19 +89,18 @@ def test_licences_are_walls(tmp_path, wav):
     assert "private use" in (tmp_path / "mine/README.md").read_text()
 
     wav(tmp_path / "corpora/esd/0011/Angry/0011_000351.wav")
+    esd = CorpusSource.of(tmp_path / "corpora", ["esd"], None, True)
     with pytest.raises(LicenceError, match=r"esd .*neither sound nor labels"):
-        export.export(
-            tmp_path / "copy", ["eng_adu"], metadata_only=True, **(options | {"corpora": ["esd"]})
-        )
+        export.export(tmp_path / "copy", ["eng_adu"], esd, metadata_only=True)
 
 
 def test_bad_requests_leave_nothing_behind(synth_root, tmp_path):
     (tmp_path / "used").mkdir()
     (tmp_path / "used/file").touch()
     with pytest.raises(SettingError, match="expected a new or empty folder"):
-        export.export(tmp_path / "used", ["yue"], data_dir=synth_root)
+        export.export(tmp_path / "used", ["yue"], CorpusSource.of(synth_root))
     with pytest.raises(UnknownName, match="unknown config"):
-        export.export(tmp_path / "copy", ["yu"], data_dir=synth_root)
+        export.export(tmp_path / "copy", ["yu"], CorpusSource.of(synth_root))
     with pytest.raises(SettingError, match="configs of one dataset"):
-        export.export(tmp_path / "copy", ["yue", "eng"], data_dir=synth_root)
+        export.export(tmp_path / "copy", ["yue", "eng"], CorpusSource.of(synth_root))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["used"]

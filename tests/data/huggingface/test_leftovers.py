@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from bimotion.data.huggingface import export
+from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.io import files
 from tests.support import hub_server
@@ -26,6 +27,8 @@ import importlib, json, os, signal, sys
 module, name, args, options = json.loads(sys.argv[1])
 watched = json.loads(sys.argv[2])
 call = getattr(importlib.import_module(module), name)
+source = importlib.import_module("bimotion.data.source").CorpusSource
+options["source"] = source.of(options["source"])
 OURS = tuple(
     os.path.join(*name) for name in
     (("huggingface", "export.py"), ("io", "files.py"), ("huggingface", "publish.py"))
@@ -103,6 +106,7 @@ class Killed:
     """A call in processes that are killed, and what stands in `watched` after each."""
 
     def __init__(self, watched: Path, module: str, name: str, *args, environment=None, **options):
+        options["source"] = options["source"].root
         command = [
             sys.executable,
             "-c",
@@ -137,7 +141,7 @@ def some_moments(n: int, renames: list[int]) -> list[int]:
 
 
 def test_a_killed_export_leaves_the_whole_or_nothing(synth_root, tmp_path):
-    options = {"data_dir": synth_root, "metadata_only": True}
+    options = {"source": CorpusSource.of(synth_root), "metadata_only": True}
     expected = {
         path.relative_to(tmp_path / "whole")
         for path in export.export(tmp_path / "whole", ["yue"], **options)
@@ -194,7 +198,11 @@ def test_a_killed_publication_goes_on_and_nothing_stays(synth_root, tmp_path):
             "BIMOTION_CACHE": str(cache),
         }
         call = ["bimotion.data.huggingface.publish", "publish", "yuemotion", "org/name"]
-        options = {"data_dir": synth_root, "metadata_only": True, "environment": environment}
+        options = {
+            "source": CorpusSource.of(synth_root),
+            "metadata_only": True,
+            "environment": environment,
+        }
         with Killed(watched, *call, **options) as killed:
             killed.run()  # indexes the corpora, which later runs need not
             (n, renames), status, left = killed.run()
@@ -217,7 +225,7 @@ def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(
     from bimotion.data.huggingface import publish
 
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
-    options = {"data_dir": synth_root, "metadata_only": True, "dry_run": True}
+    options = {"source": CorpusSource.of(synth_root), "metadata_only": True, "dry_run": True}
     folder = publish.publish("yuemotion", "org/name", **options).folder
     whole = {path: path.read_bytes() for path in folder.rglob("*.*")}
     shard = folder / "yue_eld/test-00000-of-00001.parquet"
@@ -238,7 +246,7 @@ def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(
 
 
 def test_a_folder_of_anything_else_is_refused_and_stays(synth_root, tmp_path, untouched):
-    options = {"data_dir": synth_root, "metadata_only": True}
+    options = {"source": CorpusSource.of(synth_root), "metadata_only": True}
     export.export(tmp_path / "copy", ["yue"], **options)
     with untouched(tmp_path):
         assert export.export(tmp_path / "copy", ["yue"], **options)
@@ -265,7 +273,7 @@ def test_a_folder_of_anything_else_is_refused_and_stays(synth_root, tmp_path, un
 
 def test_an_export_of_clips_that_were_replaced_since_is_none_of_these(synth_root, tmp_path):
     shutil.copytree(synth_root / "YueMotion", tmp_path / "root/YueMotion")
-    options = {"data_dir": tmp_path / "root", "metadata_only": True}
+    options = {"source": CorpusSource.of(tmp_path / "root"), "metadata_only": True}
     export.export(tmp_path / "copy", ["yue"], **options)
     assert export.export(tmp_path / "copy", ["yue"], **options)
     clips = sorted((tmp_path / "root").rglob("*.wav"))

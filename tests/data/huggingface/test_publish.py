@@ -17,6 +17,7 @@ import yaml
 from bimotion.data.huggingface import builder, export
 from bimotion.data.huggingface import publish as publishing
 from bimotion.data.selection import select
+from bimotion.data.source import CorpusSource
 from bimotion.errors import LicenceError, UnknownName
 from bimotion.protocol import cells
 from tests.support import hub_client, hub_server
@@ -53,7 +54,7 @@ def publish(running, hub, synth_root):
             "bimotion.data.huggingface.publish",
             "publish",
             *args,
-            **({"data_dir": synth_root} | options),
+            **({"source": CorpusSource.of(synth_root)} | options),
         )
 
     return call
@@ -81,7 +82,7 @@ def test_what_is_exported_arrives_and_is_read_from_there(hub, publish, synth_roo
     assert published["files"] == planned["files"]
     assert not Path(planned["folder"]).exists(), "the files stay on this disk after they were sent"
 
-    export.export(tmp_path / "copy", builder.CONFIGS["yuemotion"], data_dir=synth_root)
+    export.export(tmp_path / "copy", builder.CONFIGS["yuemotion"], CorpusSource.of(synth_root))
     exported = {
         path.relative_to(tmp_path / "copy").as_posix(): path
         for path in (tmp_path / "copy").rglob("*.*")
@@ -106,7 +107,7 @@ def test_what_is_exported_arrives_and_is_read_from_there(hub, publish, synth_roo
     run = subprocess.run(command, env=online, capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout.splitlines()[-1])
-    rows = select(synth_root, cells.union("yue")).rows
+    rows = select(CorpusSource.of(synth_root), cells.union("yue")).rows
     for part, ids in found["ids"].items():
         assert sorted(ids) == sorted(
             rows.loc[(rows["cell"] == "yue_eld") & (rows["part"] == part), "id"]
@@ -166,7 +167,7 @@ def test_without_login_no_file_is_made(hub, publish, running):
 
 def test_a_dry_run_lists_every_file_and_its_size(synth_root, monkeypatch, tmp_path):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
-    options = {"data_dir": synth_root, "metadata_only": True, "dry_run": True}
+    options = {"source": CorpusSource.of(synth_root), "metadata_only": True, "dry_run": True}
     planned = publishing.publish("bimotion", "org/name", **options)
     assert {file.path: file.n_bytes for file in planned.files} == {
         path.relative_to(planned.folder).as_posix(): path.stat().st_size
@@ -246,12 +247,10 @@ def test_licences_are_walls(
             "private": is_private,
             "metadata_only": metadata_only,
             "dry_run": True,
-            "allow_missing": True,
         }
+        corpora = CorpusSource.of(tmp_path / "corpora", allow_missing=True)
         if allowed:
-            planned = publishing.publish(
-                "bimotion", "org/name", data_dir=tmp_path / "corpora", **options
-            )
+            planned = publishing.publish("bimotion", "org/name", corpora, **options)
             assert planned.corpora == (make.__name__,)
             card = (planned.folder / "README.md").read_text()
             assert ("For private use" in card) == (not public and is_private and not metadata_only)
@@ -260,21 +259,22 @@ def test_licences_are_walls(
         with pytest.raises(
             LicenceError, match=f"licences keep these off .*: {make.__name__} .*nothing was sent"
         ):
-            publishing.publish("bimotion", "org/name", data_dir=tmp_path / "corpora", **options)
+            publishing.publish("bimotion", "org/name", corpora, **options)
         assert sorted((tmp_path / "cache/publish").rglob("*")) == before
 
 
 def test_a_refusal_names_the_ways_that_are_left(tmp_path, wav):
     for make in (tess, csed, esd):
         make(tmp_path, wav)
-    options = {"data_dir": tmp_path, "allow_missing": True}
+    options = {"source": CorpusSource.of(tmp_path, allow_missing=True)}
     with pytest.raises(LicenceError) as refused:
         publishing.publish("bimotion", "org/name", **options)
     assert "(--only csed)" in str(refused.value)
     assert "--metadata-only" not in str(refused.value), "ESD's labels may not be passed on either"
     assert "(--private), for tess alone" in str(refused.value)
+    tess_only = CorpusSource.of(tmp_path, only=["tess"], allow_missing=True)
     with pytest.raises(LicenceError, match=r"leave the sound out \(--metadata-only\)"):
-        publishing.publish("bimotion", "org/name", **options, corpora=["tess"])
+        publishing.publish("bimotion", "org/name", tess_only)
     with pytest.raises(LicenceError, match="keep these off any server of others: esd") as refused:
         publishing.publish("bimotion", "org/name", **options, private=True)
     assert "(--only csed --only tess)" in str(refused.value)
@@ -292,8 +292,7 @@ def card(synth_root, tmp_path_factory):
     export.export(
         folder,
         builder.CONFIGS["bimotion"],
-        data_dir=synth_root,
-        corpora=corpora,
+        CorpusSource.of(synth_root, only=corpora),
         metadata_only=True,
     )
     return folder, (folder / "README.md").read_text()
@@ -373,9 +372,7 @@ def test_the_card_tells_sizes_ages_licences_and_limits(card):
 def test_the_card_names_clips_whose_age_and_cell_disagree(tmp_path, wav):
     wav(tmp_path / "corpora/TESS/OAF_neutral/OA_bite_neutral.wav")
     options = {
-        "data_dir": tmp_path / "corpora",
-        "corpora": ["tess"],
-        "allow_missing": True,
+        "source": CorpusSource.of(tmp_path / "corpora", ["tess"], None, True),
         "metadata_only": True,
     }
     export.export(tmp_path / "copy", ["eng"], **options)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.io import audio
 from bimotion.models.weights import ModelError
@@ -24,7 +25,7 @@ def test_a_clip_that_becomes_nan_is_named(small, tmp_path):
             )
 
     spoilt = None
-    found = manifest.build(small)
+    found = manifest.build(CorpusSource.of(small))
     clip = found.table[found.table["corpus"] == "tess"].iloc[-1]
     spoilt = audio.decode(found.path("tess", clip["path"]))
     with pytest.raises(

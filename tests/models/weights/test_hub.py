@@ -103,7 +103,9 @@ def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, env
 _TRACKS = """
 import sys
 from bimotion.errors import BimotionError
-from bimotion.evaluation.tracks import TrackOptions, track
+from bimotion.evaluation.tracks import runner_of
+from bimotion.evaluation.tracks.probe import Probe
+from bimotion.models.weights import ModelSpec
 from bimotion.protocol.labels import schema_named
 options = TrackOptions(None, None, None, None, None, False)
 for model in sys.argv[1:]:

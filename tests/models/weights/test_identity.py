@@ -98,14 +98,13 @@ def test_another_place_and_another_release_are_the_same_model(furnished, tmp_pat
 
 @pytest.mark.parametrize("track", ["probe", "zero-shot", "finetune"])
 def test_another_sampling_rate_is_another_run(track, furnished):
-    from bimotion.evaluation.tracks import TrackOptions
-    from bimotion.evaluation.tracks import track as tracked
+    from bimotion.evaluation.tracks import configured, runner_of
+    from bimotion.models.weights import ModelSpec
     from bimotion.protocol.labels import schema_named
 
     def used():
-        return tracked(
-            str(furnished), track, schema_named("emotion"), TrackOptions(), device="cpu"
-        ).used
+        spec = ModelSpec(str(furnished), device="cpu")
+        return runner_of(configured(track), spec, schema_named("emotion")).used
 
     before = used()
     assert before.options["weights_format"] == "safetensors"
