@@ -20,7 +20,7 @@ import torch
 from transformers import AutoFeatureExtractor, AutoModel
 
 from bimotion.models import encoder as encoders
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 
 
 def papers(folder: str, clips: list[np.ndarray], device: str) -> float:

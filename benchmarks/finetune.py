@@ -33,8 +33,8 @@ from bimotion.models import training
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.finetune import finetune
 from bimotion.models.parallel import Ranks
+from bimotion.models.spec import ModelSpec
 from bimotion.models.training import FinetuneOptions, masked_loss
-from bimotion.models.weights import ModelSpec
 
 
 def papers(

@@ -27,7 +27,7 @@ def check_model(
     """Load a model, send made-up clips through it, say what it hears and what a run costs; exit
     code 1 if it cannot be used."""
     from bimotion.evaluation.model_check import check_model as check
-    from bimotion.models.weights import ModelSpec
+    from bimotion.models.spec import ModelSpec
 
     spec = ModelSpec(
         model,

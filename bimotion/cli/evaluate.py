@@ -320,7 +320,7 @@ def _show_plans(asked: SimpleNamespace, rules: list[str], n_methods: int) -> Non
     from bimotion.evaluation.task import TaskSpec
     from bimotion.evaluation.tracks import TRACKS
     from bimotion.models.inputs import heard_s
-    from bimotion.models.weights import ModelSpec
+    from bimotion.models.spec import ModelSpec
 
     adapts = (asked.adapt_setting or "transductive") if asked.adapt else None
     trains = TRACKS[asked.track].trains

@@ -107,7 +107,7 @@ def project(
     from bimotion.analysis.feature_space import project as projecting
     from bimotion.analysis.feature_space import record
     from bimotion.evaluation.task import TaskSpec
-    from bimotion.models.weights import ModelSpec
+    from bimotion.models.spec import ModelSpec
 
     view = projecting.project(
         ModelSpec(model, revision, trust_remote_code, device, None, require_safetensors),

@@ -10,8 +10,8 @@ import numpy as np
 from bimotion.data.splits import PAPER_SIZES, YUEMOTION_PAPER_SIZES
 from bimotion.errors import ModelError
 from bimotion.io.audio import SAMPLE_RATE_HZ
+from bimotion.models.spec import ModelSpec
 from bimotion.models.training import FinetuneOptions
-from bimotion.models.weights import ModelSpec
 from bimotion.protocol import settings
 
 CLIPS_S = {"0.1 s": 0.1, "2 s": 2.0, "40 s": 40.0, "silence": 2.0}

@@ -31,8 +31,8 @@ from bimotion.evaluation.tracks import Runner, Track, configured, runner_of
 from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress, default_progress
+from bimotion.models.spec import ModelSpec
 from bimotion.models.training import FinetuneOptions
-from bimotion.models.weights import ModelSpec
 from bimotion.protocol.labels import schema_named
 from bimotion.protocol.settings import PROTOCOL_VERSION
 from bimotion.results import overview, scoring

@@ -30,8 +30,8 @@ from bimotion.io import checksums, files
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import Clips
 from bimotion.models.parallel import Ranks
+from bimotion.models.spec import ModelSpec
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions, Training, learnable
-from bimotion.models.weights import ModelSpec
 
 FINETUNE_VERSION = "1"
 

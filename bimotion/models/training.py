@@ -17,7 +17,8 @@ from bimotion.models import epoch_state
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.inputs import Batch
 from bimotion.models.parallel import Ranks, whole_batch_dropout
-from bimotion.models.weights import ModelSpec, explained, out_of_memory, placed
+from bimotion.models.spec import ModelSpec
+from bimotion.models.weights import explained, out_of_memory, placed
 
 TRAINING_FILE = "training.json"
 NEVER = -30.0  # logit of a class without a positive training clip: it is never guessed

@@ -26,7 +26,7 @@ from bimotion.evaluation.tracks.probe import Probe
 from bimotion.io.progress import Progress
 from bimotion.leaderboard import submission, verify
 from bimotion.leaderboard.answer_key import AnswerKey
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from bimotion.results import record, rescoring
 from bimotion.results.record import AdaptUsed
 from tests.support import tiny_models

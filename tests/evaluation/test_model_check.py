@@ -13,7 +13,7 @@ from bimotion.evaluation import plan as planning
 from bimotion.evaluation.model_check import EPOCHS, check_model, protocol_cost
 from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from tests.support import tiny_families, tiny_models
 
 

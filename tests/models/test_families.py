@@ -8,7 +8,7 @@ import pytest
 
 from bimotion.errors import ClipError, ModelError
 from bimotion.models.encoder import load
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from tests.support import tiny_families
 
 RUNS = {  # type of configuration -> class of the part that hears

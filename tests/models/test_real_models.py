@@ -21,8 +21,8 @@ from bimotion.models.classifier import Classifier
 from bimotion.models.encoder import load
 from bimotion.models.finetune import finetune
 from bimotion.models.parallel import Ranks
+from bimotion.models.spec import ModelSpec
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions
-from bimotion.models.weights import ModelSpec
 
 NAMES = ("whisper-tiny.en", "whisper-base-encoder")
 EMOTIONS = ("negative", "neutral", "positive")

@@ -6,7 +6,7 @@ from bimotion.analysis.feature_space import project
 from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.evaluation.task import TaskSpec
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 
 SETS = {
     "train": ["yue_adu", "yue_adu+zho_adu", "zho_adu"],

@@ -16,8 +16,8 @@ from bimotion.io.progress import Progress
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.finetune import finetune
 from bimotion.models.parallel import Ranks
+from bimotion.models.spec import ModelSpec
 from bimotion.models.training import FinetuneOptions
-from bimotion.models.weights import ModelSpec
 from tests.support import ending
 
 CLASSES = ("low", "middle", "high")

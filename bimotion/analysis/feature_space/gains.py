@@ -28,7 +28,7 @@ from bimotion.evaluation.tracks import TRACKS, Runner, runner_of
 from bimotion.io import files
 from bimotion.io.bounds import MAX_COUNT, whole_number
 from bimotion.io.progress import Progress, default_progress
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from bimotion.protocol import languages
 from bimotion.protocol.labels import schema_named
 from bimotion.protocol.settings import Setting

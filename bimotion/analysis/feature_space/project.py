@@ -39,7 +39,7 @@ from bimotion.evaluation.tracks import Runner, Track, configured, runner_of
 from bimotion.io import files
 from bimotion.io.bounds import MAX_COUNT, one_or_more, whole_number
 from bimotion.io.progress import Progress, default_progress
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema, schema_named

@@ -15,7 +15,7 @@ import os
 from bimotion.errors import SettingError, UnknownName
 from bimotion.evaluation.tracks.track import Runner, Track
 from bimotion.io.modules import modules_of
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 
 __all__ = ["TRACKS", "Runner", "Track", "configured", "runner_of"]

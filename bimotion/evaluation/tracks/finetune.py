@@ -17,8 +17,8 @@ from bimotion.io.progress import Progress
 from bimotion.models import finetune
 from bimotion.models.classifier import Classifier, located
 from bimotion.models.parallel import Ranks
+from bimotion.models.spec import ModelSpec
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions
-from bimotion.models.weights import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
 

@@ -17,7 +17,7 @@ from bimotion.evaluation.tracks.track import FeatureRunner, Runner, Track
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress
 from bimotion.models.layer_heads import PROBE_HEADS
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
 

@@ -15,7 +15,7 @@ from bimotion.errors import ClipError, SettingError
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import Clips
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import AdaptUsed, ModelUsed
 

@@ -19,7 +19,7 @@ from bimotion.evaluation.tracks.label_map import (
 from bimotion.evaluation.tracks.track import Runner, Track, clips_in_memory, clips_named, clips_of
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import CLASSIFIER_VERSION, Classifier
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
 

@@ -16,7 +16,7 @@ from bimotion.evaluation.tracks.track import clips_in_memory
 from bimotion.models import encoder as encoders
 from bimotion.models.classifier import Classifier
 from bimotion.models.encoder import ModelError, load
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from tests.support import tiny_models
 from tests.support.short_clips import CLIPS, SAMPLES, noise
 

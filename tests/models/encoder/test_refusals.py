@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from bimotion.errors import SettingError
 from bimotion.models.encoder import ModelError, load
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from tests.support.short_clips import CLIPS
 
 TEXT = {

@@ -7,8 +7,8 @@ from bimotion.errors import SettingError
 from bimotion.models import inputs as intakes
 from bimotion.models import training
 from bimotion.models.classifier import Classifier
+from bimotion.models.spec import ModelSpec
 from bimotion.models.training import FinetuneOptions
-from bimotion.models.weights import ModelSpec
 from tests.support import tiny_models
 from tests.support.tone_training import history, predict, tones, train
 

@@ -42,7 +42,7 @@ _LOAD = """
 import sys, numpy as np
 from bimotion.errors import BimotionError
 from bimotion.models import encoder as encoders
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 clip = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
 for name in sys.argv[1:]:
     try:
@@ -105,7 +105,7 @@ import sys
 from bimotion.errors import BimotionError
 from bimotion.evaluation.tracks import runner_of
 from bimotion.evaluation.tracks.probe import Probe
-from bimotion.models.weights import ModelSpec
+from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import schema_named
 options = TrackOptions(None, None, None, None, None, False)
 for model in sys.argv[1:]:

@@ -99,7 +99,7 @@ def test_another_place_and_another_release_are_the_same_model(furnished, tmp_pat
 @pytest.mark.parametrize("track", ["probe", "zero-shot", "finetune"])
 def test_another_sampling_rate_is_another_run(track, furnished):
     from bimotion.evaluation.tracks import configured, runner_of
-    from bimotion.models.weights import ModelSpec
+    from bimotion.models.spec import ModelSpec
     from bimotion.protocol.labels import schema_named
 
     def used():

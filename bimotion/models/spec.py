@@ -1,0 +1,52 @@
+"""Which model, and how to run it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bimotion.io.bounds import real_number
+
+MAX_BATCH_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which model, and how to run it.
+
+    model: a local folder or an id on the Hugging Face Hub, a baseline `bimotion/...`, or a user's
+    own object with `encode` (models/own.py); revision: on the Hub: branch, tag or commit;
+    device: cuda if there is one, else cpu; batch_seconds: audio in one batch, padding included
+    (None: 80 on a CPU, 800 on a GPU); require_safetensors: refuse pickled weights, which are
+    otherwise read by torch's `weights_only` loader.
+
+    >>> ModelSpec("microsoft/wavlm-large", revision="main").trust_remote_code
+    False
+    """
+
+    model: str | object
+    revision: str | None = None
+    trust_remote_code: bool = False
+    device: str | None = None
+    batch_seconds: float | None = None
+    require_safetensors: bool = False
+
+    def __post_init__(self):
+        if self.batch_seconds is not None:
+            real_number("batch_seconds", self.batch_seconds, 0, MAX_BATCH_S, above=True)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the model is an object of the user's."""
+        return not isinstance(self.model, str)
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is one of the baselines of this package."""
+        return isinstance(self.model, str) and self.model.startswith("bimotion/")
+
+    @property
+    def name(self) -> str:
+        """Hub id or folder name: where a folder lies is nobody's business."""
+        if self.is_own:
+            return type(self.model).__name__
+        folder = Path(self.model).expanduser()
+        return folder.resolve().name if folder.is_dir() else self.model
