@@ -229,3 +229,42 @@ def test_every_package_is_installed():
         "bimotion.models.prosody",
         "bimotion.data.synthetic.layouts",
     } <= found
+
+
+# Longer than the rule allows, and how long: these numbers may only shrink.
+LONG_TEST_FILES = {
+    "leaderboard/test_site.py": 589,
+}
+LONG_TEST_FUNCTIONS = {
+    "test_command.py: test_pictures_of_the_same_question_are_shown_and_others_are_not": 50,
+    "test_command.py: test_mistakes_are_one_line": 42,
+    "test_numbers.py: test_every_number_is_the_records": 56,
+    "test_terminals.py: test_every_command_runs_on_a_terminal_of_any_encoding": 44,
+    "test_publish.py: test_what_is_exported_arrives_and_is_read_from_there": 41,
+    "test_publish.py: test_the_card_tells_sizes_ages_licences_and_limits": 43,
+    "test_tutorial.py: test_the_tutorial_runs_on_a_config": 62,
+    "test_adapted.py: test_the_command_line_shows_methods_side_by_side": 57,
+    "test_small_sets.py: test_one_class_is_said_beside_its_number": 45,
+    "test_finetune.py: test_killed_in_an_epoch_it_goes_on_to_the_same_bytes": 43,
+    "test_finetune.py: test_two_processes_give_the_numbers_of_one": 45,
+    "test_zero_shot.py: test_the_papers_own_checkpoints_are_read": 50,
+    "test_resume.py: test_two_processes_compute_what_one_does": 49,
+    "test_scoring.py: test_values_by_hand": 42,
+    "reports.py: made": 74,
+}
+
+
+def test_test_files_and_their_functions_stay_small():
+    """At most 400 lines a file and 40 a function; the tables above list the last exceptions."""
+    tests = Path(__file__).parent
+    files, functions = {}, {}
+    for path in sorted(tests.rglob("*.py")):
+        name, text = str(path.relative_to(tests)), path.read_text(encoding="utf-8")
+        if (n_lines := len(text.splitlines())) > 400:
+            files[name] = n_lines
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= 40:
+                functions[f"{path.name}: {node.name}"] = node.end_lineno - node.lineno + 1
+    for found, known in ((files, LONG_TEST_FILES), (functions, LONG_TEST_FUNCTIONS)):
+        assert {name: n for name, n in found.items() if n > known.get(name, 0)} == {}
+        assert set(known) <= set(found), "remove from the table what is short now"
