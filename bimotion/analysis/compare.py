@@ -19,7 +19,7 @@ from bimotion.analysis.paper_tables import warnings
 from bimotion.errors import RecordError, SettingError, some
 from bimotion.io.tables import Table, percent, points, ratio
 from bimotion.protocol.labels import LabelSchema, schema_named
-from bimotion.protocol.settings import CROSS, Setting
+from bimotion.protocol.settings import CROSS, Setting, SettingId
 from bimotion.results import rescoring
 from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import Result
@@ -366,16 +366,7 @@ def _leakage_table(paper: Run, disjoint: Run) -> Table:
 
 
 def _place(score) -> tuple:
-    return (
-        score.transfer,
-        score.method,
-        tuple(score.train),
-        score.test,
-        score.corpus,
-        score.pooling,
-        score.metric,
-        score.seed,
-    )
+    return SettingId.of(score), score.corpus, score.pooling, score.metric, score.seed
 
 
 @dataclass

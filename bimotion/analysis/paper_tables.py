@@ -16,6 +16,7 @@ from bimotion.protocol.published import (
     PUBLISHED_DISTANCE,
     SYNTHETIC,
 )
+from bimotion.protocol.settings import SettingId
 from bimotion.results.duplicates import summary
 
 ONE_CLASS = " (one class)"
@@ -271,10 +272,7 @@ def adaptation_tables(results: Sequence) -> list[Table]:
     """Results of one question under several adaptation methods, a row each: means over the settings
     of each kind of transfer (in the protocols beyond the paper, on each test cell), of weighted F1
     and of unweighted average recall. Empty where no two of them are of the same settings."""
-    settings = [
-        {(s.transfer, s.method, tuple(s.train), s.test): None for s in result.scores}
-        for result in results
-    ]
+    settings = [dict.fromkeys(SettingId.of(score) for score in result.scores) for result in results]
     if len(results) < 2 or any(one != settings[0] for one in settings):
         return []
     columns: dict[str, list[tuple]] = {}

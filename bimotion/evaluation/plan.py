@@ -115,8 +115,8 @@ def planned(
     runnable, skipped = [], []
     for setting in settings:
         if reason := _obstacle(setting, labelled, adapts):
-            names = (setting.transfer, setting.method, list(setting.train_names), str(setting.test))
-            skipped.append(Skipped(*names, reason=reason))
+            of = setting.id
+            skipped.append(Skipped(of.transfer, of.method, list(of.train), of.test, reason=reason))
         else:
             runnable.append(setting)
     return labelled, RunPlan(

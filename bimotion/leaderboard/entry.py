@@ -28,7 +28,7 @@ from bimotion.leaderboard import lookalikes, submission
 from bimotion.leaderboard.contamination import contamination
 from bimotion.protocol import cells as groups
 from bimotion.protocol.labels import LabelSchema, schema_named
-from bimotion.protocol.settings import Setting
+from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import rescoring
 from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import AdaptUsed, Result
@@ -366,9 +366,7 @@ def _scores(
     draws, rows, of_cells = BootstrapDraws(REPLICATES), [], {}
     tables = dict(list(table.groupby(["train", "cell"])))
     untrained = {
-        (one.transfer, one.method, tuple(one.train), one.test): [
-            name for name in schema.classes if name in one.untrained
-        ]
+        SettingId.of(one): [name for name in schema.classes if name in one.untrained]
         for one in result.scores
         if (one.metric, one.pooling) == (METRIC, "mean")
     }
@@ -385,14 +383,13 @@ def _scores(
             and statistic.estimate == statistic.estimate
         ):
             of_cells.setdefault(name, {})[setting.test] = statistic
-        asked = (setting.transfer, setting.method, setting.train_names, str(setting.test))
         rows.append(
             _row(
                 setting,
                 part,
                 of_seeds,
                 statistic.interval(),
-                untrained.get(asked, []),
+                untrained.get(setting.id, []),
                 name in BASE,
             )
         )

@@ -7,6 +7,7 @@ needs it: over BiMotion nine sets (4 cells, 2 languages, 2 ages, everything) ser
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bimotion.errors import UnknownName
 from bimotion.protocol import cells as groups
@@ -21,6 +22,21 @@ BY_TRAINING_SET = ("distance", "extension", "cantonese")
 apart."""
 CROSS = ("cross-age", "cross-lingual", "cross-all")
 TRANSFERS = ("in-group", *CROSS, "zero-shot")
+
+
+class SettingId(NamedTuple):
+    """What names a setting in a record: how it transfers, by which method, from which training
+    cells (`Setting.train_names`) to which test cell."""
+
+    transfer: str
+    method: str
+    train: tuple[str, ...]
+    test: str
+
+    @classmethod
+    def of(cls, row: object) -> "SettingId":
+        """Of a row of a record that has these four fields: a score, a skipped setting."""
+        return cls(row.transfer, row.method, tuple(row.train), row.test)
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,21 @@ class Setting:
             sources = "+".join(name for name in self.corpora if name not in EXTENSION_CORPORA)
             return tuple(f"{cell}@{sources}" for cell in self.train)
         return tuple(map(str, self.train))
+
+    @property
+    def id(self) -> SettingId:
+        """What names it in a record."""
+        return SettingId(self.transfer, self.method, self.train_names, str(self.test))
+
+
+def training_set_parts(name: str) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """Cells and corpora (None: all) of a `Setting.training_set`.
+
+    >>> training_set_parts("yue_adu+eng_adu@esd+yuemotion")
+    (('yue_adu', 'eng_adu'), ('esd', 'yuemotion'))
+    """
+    cells, _, corpora = name.partition("@")
+    return tuple(cells.split("+")), tuple(corpora.split("+")) if corpora else None
 
 
 def in_group(cells: Iterable[Cell]) -> list[Setting]:

@@ -16,7 +16,7 @@ from bimotion.errors import RecordError, UnknownName, printable
 from bimotion.io import files
 from bimotion.io.records import parsed, typed
 from bimotion.protocol.cells import BIMOTION_CELLS, EXTENSION_CELLS, YUEMOTION_CELLS
-from bimotion.protocol.settings import METHODS, TRANSFERS
+from bimotion.protocol.settings import METHODS, TRANSFERS, SettingId
 from bimotion.results.duplicates import Duplicates
 from bimotion.results.metrics import METRICS, MULTI_LABEL_METRIC
 
@@ -331,7 +331,7 @@ class Result:
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def __repr__(self) -> str:
-        settings = {(one.transfer, one.method, tuple(one.train), one.test) for one in self.scores}
+        settings = {SettingId.of(score) for score in self.scores}
         asked = f"protocol {self.protocol.name}, split {self.split.rule}, schema {self.schema.name}"
         skipped = f" ({len(self.skipped)} skipped)" if self.skipped else ""
         return printable(

@@ -15,7 +15,7 @@ from bimotion.io import checksums
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import schema_named
-from bimotion.protocol.settings import Setting
+from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import record, scoring
 from bimotion.results.predictions import SHAPE
 from bimotion.results.record import Result
@@ -101,15 +101,12 @@ def settings_of(result: Result) -> list[Setting]:
     """Settings that a run was asked for, but for those that it skipped."""
     cells = result.protocol.cells and [Cell.parse(name) for name in result.protocol.cells]
     settings = protocol.settings(result.protocol.name, cells, trains=result.track != "zero-shot")
-    skipped = Counter(
-        (skip.transfer, skip.method, tuple(skip.train), skip.test) for skip in result.skipped
-    )
+    skipped = Counter(map(SettingId.of, result.skipped))
     found = []
     # of two that differ in corpora alone, the later has fewer: it is skipped first
     for setting in reversed(settings):
-        place = (setting.transfer, setting.method, setting.train_names, str(setting.test))
-        if skipped[place]:
-            skipped[place] -= 1
+        if skipped[setting.id]:
+            skipped[setting.id] -= 1
         else:
             found.append(setting)
     return found[::-1]

@@ -31,7 +31,7 @@ from bimotion.io.progress import Progress, default_progress
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol import languages
 from bimotion.protocol.labels import schema_named
-from bimotion.protocol.settings import Setting
+from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import rescoring
 from bimotion.results.record import AdaptUsed, Provenance, Result
 from bimotion.results.run_folder import RunFolder
@@ -289,25 +289,9 @@ def _row(
 
 def _headline(result: Result, setting: Setting) -> float | None:
     """Mean over the cell's corpora, of the run's first seed."""
-    wanted = (
-        setting.transfer,
-        setting.method,
-        list(setting.train_names),
-        str(setting.test),
-        METRIC,
-        "mean",
-        result.seeds[0],
-    )
+    wanted = (setting.id, METRIC, "mean", result.seeds[0])
     for score in result.scores:
-        if (
-            score.transfer,
-            score.method,
-            score.train,
-            score.test,
-            score.metric,
-            score.pooling,
-            score.seed,
-        ) == wanted:
+        if (SettingId.of(score), score.metric, score.pooling, score.seed) == wanted:
             return score.value
     return None
 

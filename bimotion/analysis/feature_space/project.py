@@ -43,7 +43,7 @@ from bimotion.models.spec import ModelSpec
 from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema, schema_named
-from bimotion.protocol.settings import Setting
+from bimotion.protocol.settings import Setting, training_set_parts
 from bimotion.results import record
 from bimotion.results.provenance import now, provenance
 from bimotion.results.record import FitRecord, ProtocolUsed, Result, RunSpec
@@ -321,14 +321,11 @@ def _is_same_training(
     """Whether a training of a finished run had the clips and the seed of a job."""
     states = labelled.selection.manifest.states
     corpora = set(labelled.table.loc[job.train, "corpus"])
-    cells, _, only = fit.train.partition("@")
+    cells, named = training_set_parts(fit.train)
     used = [name for name, one in result.data.corpora.items() if one.n_utterances]
-    named = only.split("+") if only else used
-    trained = {
-        name for name in named if set(cells.split("+")).intersection(CORPORA[name].card.cells)
-    }
+    trained = {name for name in named or used if set(cells).intersection(CORPORA[name].card.cells)}
     return (
-        set(cells.split("+")) == set(job.name.split("+"))
+        set(cells) == set(training_set_parts(job.name)[0])
         and trained == corpora
         and fit.seed == job.seed
         and (fit.n_train, fit.n_validation) == (len(job.train), len(job.validation))

@@ -10,7 +10,7 @@ import pandas as pd
 from bimotion.analysis.compare import METRIC, Run
 from bimotion.protocol import cells
 from bimotion.protocol.labels import LabelSchema
-from bimotion.protocol.settings import Setting
+from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.record import Score
 from bimotion.results.scoring import setting_scores
 from bimotion.results.statistics.bootstrap import MEAN, BootstrapDraws, by_setting
@@ -122,20 +122,17 @@ def _recorded(run: Run) -> dict[Setting, dict[Place, list[Score]]]:
     found = defaultdict(list)
     for score in run.result.scores:
         place = (score.corpus or score.pooling, score.metric)
-        found[
-            score.transfer, score.method, tuple(score.train), score.test, score.seed, place
-        ].append(score)
+        found[SettingId.of(score), score.seed, place].append(score)
     places = list(dict.fromkeys(key[-1] for key in found))
     seen: Counter = Counter()
     recorded = {}
     for setting in run.settings:
-        of = (setting.transfer, setting.method, setting.train_names, str(setting.test))
-        nth, seen[of] = seen[of], seen[of] + 1
+        nth, seen[setting.id] = seen[setting.id], seen[setting.id] + 1
         scores = {
             place: [
                 rows[nth]
                 for seed in run.result.seeds
-                if len(rows := found.get((*of, seed, place), ())) > nth
+                if len(rows := found.get((setting.id, seed, place), ())) > nth
             ]
             for place in places
         }

@@ -1,0 +1,72 @@
+"""Tracks register themselves, and hold their own options only."""
+
+import itertools
+
+import pytest
+
+from bimotion.adaptation.method import SETTINGS
+from bimotion.cli import options
+from bimotion.data.splits import RULES
+from bimotion.errors import SettingError
+from bimotion.evaluation import run
+from bimotion.evaluation.tracks import TRACKS, configured
+from bimotion.evaluation.tracks.finetune import Finetune
+from bimotion.evaluation.tracks.probe import Probe
+from bimotion.evaluation.tracks.zero_shot import ZeroShot
+from bimotion.models.layer_heads import PROBE_HEADS
+from bimotion.models.training import FinetuneOptions
+from bimotion.protocol import settings
+from bimotion.protocol.labels import SCHEMAS
+
+GIVEN = {
+    "head": "logistic",
+    "adapt": "coral",
+    "adapt_setting": "inductive",
+    "label_map": "map.json",
+    "finetune": FinetuneOptions(epochs=5),
+}
+
+
+def test_records_know_the_tracks_that_there_are():
+    assert tuple(TRACKS) == settings.TRACKS
+
+
+def test_keywords_make_the_track_that_an_object_is():
+    assert configured("probe", head="logistic") == Probe(head="logistic")
+    assert configured("probe", adapt="coral") == configured(Probe(adapt="coral"))
+    assert configured("finetune", finetune=FinetuneOptions(epochs=5)) == Finetune(epochs=5)
+    assert configured("zero-shot", label_map="map.json") == ZeroShot(label_map="map.json")
+    assert Finetune(epochs=5, save_checkpoints=False).options == FinetuneOptions(epochs=5)
+
+
+@pytest.mark.parametrize(("name", "option"), itertools.product(settings.TRACKS, GIVEN))
+def test_no_track_takes_an_option_of_another(name, option):
+    kind = TRACKS[name]
+    if option in kind.keywords:
+        with pytest.raises(SettingError, match=f"{option}: expected inside the track"):
+            configured(kind(), **{option: GIVEN[option]})
+        return
+    with pytest.raises(SettingError, match=f"{option}: expected with track .*, found track {name}"):
+        configured(name, **{option: GIVEN[option]})
+    with pytest.raises(TypeError):
+        kind(**{option: GIVEN[option]})
+
+
+def test_choices_of_the_command_line_are_what_is_registered():
+    assert [one.value for one in options.TrackName] == list(TRACKS)
+    assert {one.value for one in options.ProtocolName} == set(settings.PROTOCOLS)
+    assert {one.value for one in options.SchemaName} == set(SCHEMAS)
+    assert {one.value for one in options.SplitRule} == set(RULES)
+    assert {one.value for one in options.SplitRules} == {*RULES, "both"}
+    assert {one.value for one in options.HeadName} == set(PROBE_HEADS)
+    assert {one.value for one in options.AdaptSetting} == set(SETTINGS)
+
+
+def test_a_run_of_an_object_is_the_run_of_its_keywords(small, tmp_path):
+    asked = {"data_dir": small, "output": tmp_path, "protocol": "in-group", "allow_missing": True}
+    asked["schema"] = "valence"
+    by_name = run.evaluate("bimotion/prosody", adapt="coral", **asked)
+    by_object = run.evaluate("bimotion/prosody", track=Probe(adapt="coral"), **asked)
+    assert by_object == by_name
+    with pytest.raises(SettingError, match="head: expected none beside adapt"):
+        Probe(head="layers", adapt="coral")
