@@ -34,7 +34,6 @@ from bimotion.cli.options import (
 from bimotion.cli.terminal import leads, progress, show, verbose, warn_once
 from bimotion.errors import ModelError, SettingError
 from bimotion.io.bounds import MAX_COUNT, MAX_SEED
-from bimotion.protocol.settings import SettingId
 
 MODEL = (
     "Hub id or folder of a transformers audio model, or bimotion/prosody, bimotion/majority, "
@@ -383,7 +382,7 @@ def _report(result, folder: Path) -> None:
 def _report_skipped(result) -> None:
     if result.skipped:
         reasons = sorted({reason for skip in result.skipped for reason in skip.reason.split("; ")})
-        n_run = len({SettingId.of(score) for score in result.scores})
+        n_run = len(result.setting_ids)
         print(
             f"{len(result.skipped)} of {len(result.skipped) + n_run} settings skipped: "
             f"{'; '.join(reasons)}"

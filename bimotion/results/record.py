@@ -331,12 +331,11 @@ class Result:
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def __repr__(self) -> str:
-        settings = {SettingId.of(score) for score in self.scores}
         asked = f"protocol {self.protocol.name}, split {self.split.rule}, schema {self.schema.name}"
         skipped = f" ({len(self.skipped)} skipped)" if self.skipped else ""
         return printable(
-            f"<Result {self.key} of {self.title:.80}: {self.track}, {asked}, {len(settings)} "
-            f"settings{skipped}>"
+            f"<Result {self.key} of {self.title:.80}: {self.track}, {asked}, "
+            f"{len(self.setting_ids)} settings{skipped}>"
         )
 
     def _repr_html_(self) -> str:
@@ -345,6 +344,11 @@ class Result:
         scores = self.to_pandas()
         shown = scores[(scores["metric"] == "weighted_f1") & (scores["pooling"] == "mean")]
         return f"<p>{html.escape(repr(self))}</p>" + shown[_SHOWN].to_html(index=False)
+
+    @property
+    def setting_ids(self) -> set[SettingId]:
+        """Settings that were run."""
+        return {SettingId.of(score) for score in self.scores}
 
     @property
     def spec(self) -> RunSpec:
