@@ -249,10 +249,15 @@ def test_a_verified_entry_gives_way_to_none(alone, root):
     assert found.excluded == []
 
 
-def test_of_names_that_look_alike_the_verified_stands(folder, root, whole_tree):
+@pytest.fixture(scope="module")
+def source(whole_tree):
+    """The mould of many submissions: one clip in 60 of a finished run."""
+    return submissions.Source(submissions.run_of(whole_tree), keep=60)
+
+
+def test_of_names_that_look_alike_the_verified_stands(root, source):
     """Case, other letters, digits: in folders and in records; where none is verified, or two are,
     the owner has to choose."""
-    source = submissions.Source(submissions.run_of(whole_tree), keep=60)
     cells = {"protocol": ProtocolUsed("in-group", "1", ["eng_eld"])}
     first = source.write(root, "lab/x1", 0.3, 1, **cells)
     for number, name in enumerate(("Lab/x1", "lab/xl", "l\u0430b/x1", "lab/x-1")):
@@ -281,8 +286,7 @@ def test_of_names_that_look_alike_the_verified_stands(folder, root, whole_tree):
         "lab/bimotion/x",
     ],
 )
-def test_a_reserved_name_stands_for_the_receivers_own_only(name, root, whole_tree):
-    source = submissions.Source(submissions.run_of(whole_tree), keep=60)
+def test_a_reserved_name_stands_for_the_receivers_own_only(name, root, source):
     one = source.write(
         root, name, 0.3, 1, verified=False, protocol=ProtocolUsed("in-group", "1", ["eng_eld"])
     )

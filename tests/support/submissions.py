@@ -5,6 +5,7 @@ Tests and benchmarks/leaderboard.py load this file by its path (the tests' impor
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -124,6 +125,7 @@ STATEMENTS = {
 }
 
 
+@functools.cache  # even to see that a run is finished, all corpora are looked at
 def run_of(true_tree: Path, protocol: str = "inference") -> Path:
     """A finished run of bimotion/random under split `disjoint`, made once a test session."""
     from bimotion.evaluation import run as runner
