@@ -390,7 +390,7 @@ class Result:
             if train is None or tuple(score.train) == tuple(train)
         ]
         if not found:
-            _require_known(transfer, method, (test, *(train or ())), metric)
+            _require_known(transfer, method, (test, *(name.partition("@")[0] for name in train or ())), metric)
         return sum(found) / len(found) if found else None
 
     def to_json(self) -> str:
