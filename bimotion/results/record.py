@@ -390,7 +390,8 @@ class Result:
             if train is None or tuple(score.train) == tuple(train)
         ]
         if not found:
-            _require_known(transfer, method, (test, *(name.partition("@")[0] for name in train or ())), metric)
+            cells = (name.partition("@")[0] for name in (test, *(train or ())))
+            _require_known(transfer, method, tuple(cells), metric)
         return sum(found) / len(found) if found else None
 
     def to_json(self) -> str:
