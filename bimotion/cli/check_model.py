@@ -8,7 +8,7 @@ import typer
 
 from bimotion.cli.options import AsJson, Device, RequireSafetensors, Revision, TrustRemoteCode
 from bimotion.cli.terminal import show
-from bimotion.errors import BimotionError
+from bimotion.errors import BimotionError, SettingError
 
 
 def check_model(
@@ -25,7 +25,7 @@ def check_model(
     as_json: AsJson = False,
 ) -> None:
     """Load a model, send made-up clips through it, say what it hears and what a run costs; exit
-    code 1 if it cannot be used."""
+    code 1 if it cannot be used, or not with every clip."""
     from bimotion.evaluation.model_check import check_model as check
     from bimotion.models.spec import ModelSpec
 
@@ -38,6 +38,8 @@ def check_model(
     )
     try:
         found = check(spec)
+    except SettingError:  # says nothing of the model
+        raise
     except BimotionError as error:
         print(f"bimotion: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
@@ -49,3 +51,4 @@ def check_model(
         show(model_check_table(found))
     if any(text != "ok" for text in found.clips.values()):
         print(f"bimotion: {found.model}: not every made-up clip went through", file=sys.stderr)
+        raise typer.Exit(1)

@@ -72,16 +72,18 @@ def verify(
     """
     from bimotion.leaderboard import answer_key, receiving, submission
 
+    one = any((path / name).exists() for name in submission.FILES)
+    folders = [path] if one else submission.folders(path)
+    if not folders:
+        raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/, found none")
+    if not practice and all(map(submission.is_for_practice, folders)):
+        raise SettingError(f"{path}: {submission.PRACTICE}")
     if labels is not None:
         known = answer_key.load(labels)
     else:
         known = answer_key.AnswerKey.of_corpora(
             source(corpora, corpus, only, practice), progress=progress()
         )
-    one = any((path / name).exists() for name in submission.FILES)
-    folders = [path] if one else submission.folders(path)
-    if not folders:
-        raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/, found none")
     root = Path(os.path.abspath(path)).parents[1] if one else path
     # no `.` or `..` names one
     identities = ["/".join(Path(os.path.abspath(folder)).parts[-2:]) for folder in folders]
@@ -126,8 +128,9 @@ def build(
         )
 
 
-def _tell_excluded(made: "Board", submissions: Path) -> None:
-    """Say what does not stand on a board, and why."""
+def _tell_excluded(made: "Board", submissions: Path, *, has_practice: bool = True) -> None:
+    """Say what does not stand on a board, and why; `has_practice`: the command takes
+    --practice."""
     from bimotion.leaderboard import submission
 
     for one in made.excluded:
@@ -139,9 +142,15 @@ def _tell_excluded(made: "Board", submissions: Path) -> None:
             f"{some(printable(str(one)) for one in others)}",
             file=sys.stderr,
         )
+    if made.is_for_practice and has_practice:
+        print(
+            "the board is empty: all submissions are for practice, --practice shows them",
+            file=sys.stderr,
+        )
     if not made.entries and not made.excluded:
         print(
-            f"no submissions in {where}: expected {where}/<org>__<model>/<run key>/ with {names}",
+            f"the board is empty: no submissions in {where}: expected "
+            f"{where}/<org>__<model>/<run key>/ with {names}",
             file=sys.stderr,
         )
 
@@ -206,4 +215,4 @@ def hub_results(
     made = board.build(submissions, receipts=receipts)
     for path in exports.write_hub_results(made, dataset, output):
         print(path)
-    _tell_excluded(made, submissions)
+    _tell_excluded(made, submissions, has_practice=False)

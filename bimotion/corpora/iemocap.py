@@ -13,7 +13,7 @@ sad sur, xxx (no agreement). 16 kHz mono. Age 30 is assumed.
 
 import re
 
-from bimotion.corpora.card import Card, Corpus, Reading, Statements, counter, sounds
+from bimotion.corpora.card import Card, Corpus, Reading, Statements, contradicted, counter, sounds
 from bimotion.corpora.tree import Tree
 from bimotion.corpora.utterance import Finding, Utterance
 from bimotion.errors import CorpusMalformed
@@ -60,8 +60,8 @@ CARD = Card(
 )
 GRAMMAR = re.compile(r"(Ses0([1-5])[FM]_(?:impro|script)\w*)_([FM])(\d{3})")
 LABEL_LINE = re.compile(r"\[\d+\.\d+ - \d+\.\d+\]\t(\w+)\t(\w+)\t\[.*\]")
-DIALOG = re.compile(r"Ses0[1-5][FM]_(?:impro|script)\w*")
-SESSION = re.compile(r"Session([1-5])")
+DIALOG = re.compile(r"ses0[1-5][fm]_(?:impro|script)\w*")  # of a folder, in lower case
+SESSION = re.compile(r"session([1-5])")
 LABEL_FOLDER = "EmoEvaluation"
 ASSUMED_AGE_YEARS = 30
 
@@ -77,8 +77,11 @@ def read(tree: Tree) -> Reading:
                 Finding("unlabelled", CARD.name, file.path, f"not in {LABEL_FOLDER}/{match[1]}.txt")
             )
             continue
-        if stated := [folder for folder in file.path.split("/") if _contradicts(folder, match)]:
-            detail = f"name says {match[1]}, folder says {', '.join(stated)}"
+        dialog, session = match[1].lower(), match[2]
+        if folder := contradicted(file.path, _session, session) or contradicted(
+            file.path, _dialog, dialog
+        ):
+            detail = f"name says {match[1]}, folder says {folder}"
             reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
             continue
         reading.utterances.append(
@@ -99,10 +102,12 @@ def read(tree: Tree) -> Reading:
     return reading
 
 
-def _contradicts(folder: str, clip: re.Match) -> bool:
-    """Whether a folder is another session's, or another dialog's, than a clip's name."""
-    session, dialog = SESSION.fullmatch(folder), DIALOG.fullmatch(folder)
-    return bool((session and session[1] != clip[2]) or (dialog and folder != clip[1]))
+def _session(folder: str) -> str | None:
+    return match[1] if (match := SESSION.fullmatch(folder)) else None
+
+
+def _dialog(folder: str) -> str | None:
+    return folder if DIALOG.fullmatch(folder) else None
 
 
 def _labels(tree: Tree) -> Statements:

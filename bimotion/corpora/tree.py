@@ -81,11 +81,12 @@ class Tree:
         """Lines of a text file; raises CorpusMalformed as `text` does, and for more or longer ones
         than any corpus has."""
         where, text = self.root / file.path, self.text(file)
-        # before each becomes an object; \r\n is two
-        if (n_lines := text.count("\n") + text.count("\r")) > 2 * MAX_LINES:
+        # before each becomes an object
+        n_ends = text.count("\n") + text.count("\r") - text.count("\r\n")
+        if (n_lines := n_ends + (text[-1:] not in ("", "\n", "\r"))) > MAX_LINES:
             raise CorpusMalformed(
-                f"{where}: expected at most {MAX_LINES} lines, found about {n_lines}; is it the "
-                "right file?"
+                f"{where}: expected at most {MAX_LINES} lines, found {n_lines}; is it the right "
+                "file?"
             )
         # splitlines() ends lines at a Latin-1 byte 0x85 too
         found = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

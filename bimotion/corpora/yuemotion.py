@@ -85,6 +85,9 @@ def read(tree: Tree) -> Reading:
     or malformed."""
     tables = _tables(tree)
     if len(tables) != len(PARTS):
+        for file in tree.files:
+            if METADATA.fullmatch(file.name):
+                tree.text(file)  # one that is no text is why it is missing: this says so
         raise CorpusMalformed(
             f"{tree.root}: expected train_metadata.csv, validation_metadata.csv and "
             f"test_metadata.csv, found {', '.join(sorted(tables)) or 'none'}; they stand "

@@ -9,6 +9,8 @@ import numpy as np
 
 from bimotion.data.splits import PAPER_SIZES, YUEMOTION_PAPER_SIZES
 from bimotion.errors import ModelError
+from bimotion.evaluation.tracks.probe import refuse_idle
+from bimotion.evaluation.tracks.track import clips_named
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.models.spec import ModelSpec
 from bimotion.models.training import FinetuneOptions
@@ -75,7 +77,10 @@ def check_model(spec: ModelSpec) -> ModelCheck:
 
     Raises ModelError, UnknownName, SettingError for a model that cannot be used for track `probe`.
     """
-    encoder = _baseline(spec.model) if spec.model.startswith("bimotion/") else _encoder(spec)
+    is_baseline = spec.model.startswith("bimotion/")
+    if is_baseline:
+        refuse_idle(spec)
+    encoder = _baseline(spec.model) if is_baseline else _encoder(spec)
     clips = _clips()
     said, alone = {}, {}
     for name, clip in clips.items():
@@ -90,7 +95,8 @@ def check_model(spec: ModelSpec) -> ModelCheck:
             f"{next(iter(said.values()))}"
         )
     good = [name for name, text in said.items() if text == "ok"]
-    together = encoder.encode([clips[name] for name in good])
+    with clips_named(good):
+        together = encoder.encode([clips[name] for name in good])
     differences = [
         float(np.abs(alone[name] - row).max(initial=0))
         for name, row in zip(good, together, strict=True)

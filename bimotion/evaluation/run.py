@@ -29,6 +29,7 @@ from bimotion.evaluation.plan import RunPlan
 from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import Runner, Track, configured, runner_of
 from bimotion.evaluation.tracks.finetune import Finetune
+from bimotion.evaluation.tracks.track import clips_named
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress, default_progress
 from bimotion.models.spec import ModelSpec
@@ -260,7 +261,8 @@ class _Run:
             audio.decode(found.path(*place))
             for place in zip(rows["corpus"], rows["path"], strict=True)
         ]
-        difference = self.runner.largest_difference(waveforms)
+        with clips_named(rows["id"].tolist()):
+            difference = self.runner.largest_difference(waveforms)
         said = "batches are no matter to it" if difference is None else f"{difference:.2g}"
         self.progress.say(
             f"largest difference between {len(rows)} clips in a batch and alone: {said}"

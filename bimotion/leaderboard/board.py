@@ -34,6 +34,8 @@ BOARD_FILE = "board.json"
 VERSION_FIELD = "board_version"
 SCHEMA_FILE = "board.schema.json"
 MAX_REASON = 500
+SYNTHETIC, INCOMPLETE = "synthetic data", "incomplete corpora"
+"""How the reasons begin for which only a board for practice has an entry."""
 PAPER = "arXiv 2306.14517, Tables 3, 4 and 5"
 
 
@@ -123,6 +125,12 @@ class Board:
     excluded: list[Excluded]
     metric: str = field(default=entries.METRIC)
     board_version: int = field(default=BOARD_VERSION)
+
+    @property
+    def is_for_practice(self) -> bool:
+        """Whether all that was submitted stands on a board for practice only."""
+        reasons = [one.reason for one in self.excluded]
+        return bool(reasons) and not self.entries and all(map(_is_practice, reasons))
 
     def to_json(self) -> str:
         """JSON text, ASCII, one line an entry; the same bytes for the same submissions."""
@@ -255,13 +263,17 @@ def _same_predictions(
     return same
 
 
+def _is_practice(reason: str) -> bool:
+    return reason.startswith((SYNTHETIC, INCOMPLETE))
+
+
 def _for_practice(entry: Entry) -> str | None:
     """Why an entry stands only on a board for practice; None where it stands on any."""
     if entry.marks.synthetic:
-        return "synthetic data: made by `bimotion data synth`, says nothing about people"
+        return f"{SYNTHETIC}: made by `bimotion data synth`, says nothing about people"
     if entry.marks.incomplete:
         lacking = ", ".join(f"{name} ({n} clips)" for name, n in entry.marks.incomplete.items())
-        return f"incomplete corpora: {lacking}"
+        return f"{INCOMPLETE}: {lacking}"
     organisations = (
         entry.id.partition("/")[0].partition("__")[0],
         *lookalikes.skeleton(entry.model).split("/")[:-1],

@@ -237,6 +237,8 @@ def _rows(board: Board) -> Iterator[list[str]]:
         values = [cells[cell].value if cell in cells else None for cell in CELLS]
         asked = [entry.track, entry.split_rule, entry.schema, entry.protocol]
         mean = percent(entry.base.value if entry.base else None)
+        if entry.base and len(cells) < len(CELLS):
+            mean += f" (over {', '.join(cell for cell in CELLS if cell in cells)})"
         yield [
             rank,
             entry.full_name,

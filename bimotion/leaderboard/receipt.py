@@ -75,13 +75,15 @@ class Receipt:
 
 def folder_for(submissions: Path, receipts: Path | None = None) -> Path:
     """Where the receipts of a folder of submissions lie: as given, else beside it. SettingError for
-    a place inside it."""
+    a place inside it, and for a file."""
     found = submissions.absolute().parent / RECEIPTS_FOLDER if receipts is None else Path(receipts)
     if found.resolve().is_relative_to(submissions.resolve()):
         raise SettingError(
             f"{found}: expected a folder for receipts outside of the submissions, found one in "
             f"{submissions}"
         )
+    if found.exists() and not found.is_dir():
+        raise SettingError(f"{found}: expected a folder for receipts, found a file")
     return found
 
 
@@ -107,8 +109,7 @@ def digests(folder: Path) -> dict[str, str]:
             raise RecordError(
                 f"{name}: expected at most {MAX_SUBMITTED_BYTES[name]} bytes, found {size}"
             )
-        with path.open("rb") as file:
-            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        hashes[name] = files.digest(path)
     return hashes
 
 

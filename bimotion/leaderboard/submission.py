@@ -269,6 +269,22 @@ def declared(folder: Path) -> list[str] | None:
     return names
 
 
+PRACTICE = "made with --practice: verify with --practice"
+
+
+def is_for_practice(path: Path) -> bool:
+    """Whether a submission, or a run, is one that only --practice takes; False where its record
+    cannot be read, which `verify` tells."""
+    file = path / RESULT_FILE
+    try:
+        if file.is_symlink() or not file.is_file():
+            return False
+        result = record.load(file)
+    except (OSError, RecordError):
+        return False
+    return why_not(result) is not None and why_not(result, practice=True) is None
+
+
 def why_not(result: Result, practice: bool = False) -> str | None:
     """Why no leaderboard takes a result; None where one would. `practice`: one for trying out, of
     any corpora."""

@@ -17,6 +17,7 @@ from bimotion.io.prefetch import ahead
 from bimotion.io.progress import Progress
 from bimotion.models import weights
 from bimotion.models.inputs import BATCH_S, GPU_BATCH_S, Batch, Features, Intake
+from bimotion.models.invariance import largest_difference
 from bimotion.models.parallel import Ranks
 from bimotion.models.spec_augment import SpecAugment
 from bimotion.models.weights import (
@@ -322,10 +323,10 @@ class Classifier:
     def largest_difference(self, clips: Clips) -> float:
         """Largest absolute difference between the logits of clips in one batch and of each of them
         alone."""
-        together = self.table(clips)
-        alone = (self.table(clips.take(np.array([i])))[0] for i in range(len(clips)))
-        return max(
-            (float((a - b).abs().max()) for a, b in zip(alone, together, strict=True)), default=0.0
+        return largest_difference(
+            self.name,
+            self.table(clips).numpy(),
+            lambda place: self.table(clips.take(np.array([place]))).numpy(),
         )
 
     def _pieces(self, clips: Clips) -> Iterator["_Piece"]:

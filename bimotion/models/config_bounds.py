@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bimotion.errors import ModelError
+from bimotion.models import legacy_pickle
 
 FILES = (
     "config.json",
@@ -178,7 +179,9 @@ def _check_container(path: Path) -> None:
                 f"{path}: expected safetensors with a header of at most {most} bytes, found "
                 f"{length}"
             )
-    elif zipfile.is_zipfile(path):
+    elif not zipfile.is_zipfile(path):
+        legacy_pickle.check(path)
+    else:
         try:
             with zipfile.ZipFile(path) as archive:
                 n_unpacked = sum(member.file_size for member in archive.infolist())

@@ -21,6 +21,7 @@ from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.io.prefetch import ahead
 from bimotion.models.audio_part import WRAP, audio_part
 from bimotion.models.inputs import BATCH_S, GPU_BATCH_S, Features, Intake
+from bimotion.models.invariance import largest_difference
 from bimotion.models.weights import (
     ModelError,
     ModelSpec,
@@ -289,9 +290,8 @@ class Encoder:
         """Largest absolute difference between the features of clips encoded together and each of
         them alone."""
         together = self.encode(waveforms)
-        alone = (self.encode([waveform])[0] for waveform in waveforms)
-        return max(
-            (float(np.abs(a - b).max()) for a, b in zip(alone, together, strict=True)), default=0.0
+        return largest_difference(
+            self.name, together, lambda place: self.encode([waveforms[place]])
         )
 
     def _statistics(self, features: Sequence[Features]) -> tuple[np.ndarray, ...]:

@@ -64,8 +64,7 @@ def resume(training) -> None:
 
     ranks, folder = training.ranks, training.folder
     if ranks.rank == 0:
-        for pattern in (".state-*", ".best*"):  # half-written
-            files.remove_others(folder, [], pattern)
+        files.remove_leftovers(folder)
     ranks.any(False)
     if not (states := sorted(folder.glob("state-*"))):
         return

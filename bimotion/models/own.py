@@ -8,6 +8,7 @@ import numpy as np
 from bimotion.errors import ClipError
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.io.bounds import whole_number
+from bimotion.models.invariance import largest_difference
 from bimotion.models.weights import ModelError, line
 
 OWN_VERSION = "2"
@@ -107,8 +108,6 @@ class OwnEncoder:
     def largest_difference(self, waveforms: Sequence[np.ndarray]) -> float:
         """Largest absolute difference between the features of clips encoded together and each of
         them alone."""
-        together = self.encode(waveforms)
-        return max(
-            float(np.abs(self.encode([one])[0] - row).max())
-            for one, row in zip(waveforms, together, strict=True)
+        return largest_difference(
+            self.name, self.encode(waveforms), lambda place: self.encode([waveforms[place]])
         )

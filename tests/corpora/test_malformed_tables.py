@@ -2,6 +2,7 @@
 
 import pytest
 
+from bimotion.corpora import tree as trees
 from bimotion.errors import (
     CorpusMalformed,
 )
@@ -223,3 +224,35 @@ def test_yuemotion_says_how_many_clips_its_metadata_lacks(tmp_path, wav, index):
     found = index(tmp_path)
     assert missing(found) == {"yuemotion/04_f28_09_5", f"{1080 - len(YUEMOTION_STEMS)} more"}
     assert odd(found) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "binary"])
+@pytest.mark.parametrize(
+    ("lay", "name"),
+    [
+        (lay_yuemotion, "train_metadata.csv"),
+        (lay_elderreact, "ElderReact-master/Annotations/dev_labels.txt"),
+    ],
+)
+def test_a_table_that_is_no_text_is_told_and_not_missed(tmp_path, wav, index, lay, name, encoding):
+    table = lay(tmp_path, wav) / name
+    text = table.read_text()
+    table.write_bytes(
+        text.encode("utf-16") if encoding == "utf-16" else b"PK\3\4\0" + text.encode()
+    )
+    with pytest.raises(CorpusMalformed) as raised:
+        index(tmp_path)
+    assert f"{table}: expected text, found binary data" in str(raised.value)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_as_many_lines_as_are_said(tmp_path, end, monkeypatch):
+    monkeypatch.setattr(trees, "MAX_LINES", 50)
+    for n_lines in (50, 51):
+        (tmp_path / "table.txt").write_bytes(f"a{end}".encode() * n_lines)
+        tree = trees.Tree(tmp_path)
+        if n_lines == 50:
+            assert tree.lines(tree.files[0])[:50] == ["a"] * 50
+        else:
+            with pytest.raises(CorpusMalformed, match="expected at most 50 lines, found 51"):
+                tree.lines(tree.files[0])

@@ -85,6 +85,20 @@ CONTRADICTIONS = {
         },
         ("Ses01F_impro01_M011", "name says Ses01F_impro01", "folder says Session2"),
     ),
+    ("iemocap", "folder in lower case"): (
+        {
+            "session2/sentences/wav/Ses01F_impro01/Ses01F_impro01_M011.wav": 7,
+            "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M011.wav": None,
+        },
+        ("Ses01F_impro01_M011", "name says Ses01F_impro01", "folder says session2"),
+    ),
+    ("iemocap", "dialog in lower case"): (
+        {
+            "Session1/sentences/wav/ses01f_impro02/Ses01F_impro01_M011.wav": 7,
+            "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M011.wav": None,
+        },
+        ("Ses01F_impro01_M011", "name says Ses01F_impro01", "folder says ses01f_impro02"),
+    ),
     ("shemo", "folder"): ({"male/F03S03.wav": 7}, ("F03S03", "name says F", "folder says male")),
     ("tess", "emotion of the folder"): (
         {f"{TESS}/OAF_Fear/OAF_bar_sad.wav": 7},

@@ -8,7 +8,7 @@ import pytest
 
 from bimotion.analysis import paper_tables
 from bimotion.data.source import CorpusSource
-from bimotion.errors import ModelError, UnknownName
+from bimotion.errors import ModelError, SettingError, UnknownName
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation.model_check import EPOCHS, check_model, protocol_cost
 from bimotion.evaluation.task import TaskSpec
@@ -94,6 +94,25 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_1(tmp_path):
         check_model(ModelSpec("bimotion/nothing"))
     with pytest.raises(ModelError, match="no such folder"):
         check_model(ModelSpec(str(tmp_path / "nothing")))
+
+
+def test_a_clip_that_fails_is_exit_code_1(tmp_path):
+    folder = tiny_models.build("sew", tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    # what is the same everywhere becomes NaN
+    (folder / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 0.0}))
+    done = bimotion("check-model", folder, "--device", "cpu", "--json")
+    clips = json.loads(done.stdout)["clips"]
+    assert {name for name, text in clips.items() if text != "ok"} == {"silence"}
+    assert done.returncode == 1
+    assert "not every made-up clip went through" in done.stderr
+
+
+def test_a_device_that_a_baseline_would_ignore_is_refused_as_by_evaluate():
+    with pytest.raises(SettingError, match="device: expected none with bimotion/prosody"):
+        check_model(ModelSpec("bimotion/prosody", device="cuda"))
+    with pytest.raises(SettingError, match="revision: expected none with bimotion/prosody"):
+        check_model(ModelSpec("bimotion/prosody", revision="main"))
 
 
 def test_the_cost_is_that_of_the_plan_over_whole_corpora(whole_tree):

@@ -69,6 +69,21 @@ def test_markdown_holds_every_entry_and_the_published_row(built):
     ]
 
 
+def without(entry, cell: str):
+    """As of a run on corpora that have no clips of a cell."""
+    return dataclasses.replace(entry, scores=[one for one in entry.scores if one.test != cell])
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex"])
+def test_a_mean_says_which_cells_it_is_over_where_one_is_missing(built, form):
+    entry = of(built, "org/tiny")
+    both = [entry, without(entry, "zho_eld")]
+    shown = export.export(dataclasses.replace(built, entries=both, references=[]), form)
+    rows = [line for line in shown.splitlines() if "org/tiny" in line]
+    over = ["(over eng_eld, eng_adu, zho_adu)" in row.replace("\\", "") for row in rows]
+    assert over == [False, True], rows
+
+
 def test_a_copy_names_the_other_in_tables_and_notes(built):
     entry = of(built, "org/tiny")
     copied = dataclasses.replace(

@@ -109,10 +109,13 @@ def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_pa
     real = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "real")
     assert json.loads((tmp_path / "real" / "board.json").read_text())["entries"] == []
     assert real.stderr.count("synthetic data") == 3
+    assert "all submissions are for practice, --practice shows them" in real.stderr
     table = bimotion("leaderboard", "export", submissions)
     assert table.stderr.count("not on the board: ") == 3
+    assert "all submissions are for practice, --practice shows them" in table.stderr
     above = bimotion("leaderboard", "export", submissions.parent)
-    assert f"no submissions in {submissions.parent}: expected " in above.stderr
+    empty = f"the board is empty: no submissions in {submissions.parent}: expected "
+    assert empty in above.stderr
 
 
 def test_a_submission_is_named_by_its_folders_from_wherever_it_is_seen(
@@ -137,6 +140,23 @@ def test_a_submission_is_named_by_its_folders_from_wherever_it_is_seen(
         assert (done.returncode, done.stdout.count(": verified")) == (0, 1), done.stdout
         assert [path.parts[-3:-1] for path in tmp_path.rglob("receipt.json")] == [place.parts[-2:]]
         shutil.rmtree(tmp_path / "receipts")
+
+
+def test_what_is_for_practice_is_said_before_corpora_are_looked_for(submissions, tmp_path):
+    for place in (submissions, next(submissions.glob("lab__*/*"))):
+        refused = bimotion("leaderboard", "verify", place, "--corpora", tmp_path)
+        assert refused.returncode == 2
+        assert "made with --practice: verify with --practice" in refused.stderr
+        assert "corpora" not in refused.stderr
+
+
+def test_a_file_is_no_place_for_receipts(submissions, tmp_path):
+    (tmp_path / "file").touch()
+    command = ["leaderboard", "build", submissions, "-o", tmp_path / "site", "--practice"]
+    refused = bimotion(*command, "--receipts", tmp_path / "file")
+    assert refused.returncode == 2
+    assert "expected a folder for receipts, found a file" in refused.stderr
+    assert not (tmp_path / "site").exists()
 
 
 def test_what_was_changed_afterwards_is_refused(submissions, synth_root):

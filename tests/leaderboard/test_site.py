@@ -587,3 +587,17 @@ def test_of_a_thousand_entries_a_page_is_drawn(many, tmp_path):
         page.run("[...document.querySelectorAll('#pager button')].at(-1).click()")
         assert "Page 2 of 10" in page.run("document.querySelector('#pager').innerText")
         assert page.run("document.querySelectorAll('#ranking tbody tr').length") <= 100
+
+
+def test_a_mean_of_fewer_cells_says_which(built, tmp_path):
+    entry = built.entries[1]
+    lacks = dataclasses.replace(
+        entry, scores=[one for one in entry.scores if one.test != "zho_eld"]
+    )
+    entries = [entry, dataclasses.replace(lacks, id="lab__lacks/k", model="lab/lacks")]
+    with _opened(dataclasses.replace(built, entries=entries), tmp_path) as page:
+        shown = dict(zip(models(page), column(page, "mean"), strict=True))
+        assert "over eng_eld, eng_adu, zho_adu" in shown["lab/lacks"]
+        assert "over" not in shown[entry.model]
+        page.open(f"{page.url}#/run/lab__lacks%2Fk", "document.querySelector('#detail .lead')")
+        assert "3 cells (over eng_eld" in page.run("document.querySelector('.lead').innerText")

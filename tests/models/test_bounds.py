@@ -7,6 +7,7 @@ import pickle
 import shutil
 from pathlib import Path
 
+import pytest
 import torch
 from torch.serialization import MAGIC_NUMBER, PROTOCOL_VERSION
 
@@ -212,7 +213,42 @@ def test_pickled_weights_that_declare_too_much(tmp_path):
             (folder / "model.safetensors").unlink()
             (folder / "pytorch_model.bin").write_bytes(lying(names, *lie, zipped=zipped))
             twins.append(("model", folder))
-    assert all("weights" in line for line in told(twins))
+    said = dict(zip([folder.name for _, folder in twins], told(twins), strict=True))
+    assert all("weights" in line for line in said.values())
+    # before torch takes the memory
+    assert "pytorch_model.bin: expected weights of 439804" in said["storage, legacy"]
+
+
+def test_many_storages_together_are_bounded_too(tmp_path):
+    from bimotion.errors import ModelError
+    from bimotion.models import legacy_pickle
+
+    tensors = {str(number): torch.zeros(50) for number in range(20)}
+    tensors["tied"] = tensors["0"]
+    path = tmp_path / "pytorch_model.bin"
+    torch.save(tensors, path, _use_new_zipfile_serialization=False)
+    legacy_pickle.check(path)
+    content = path.read_bytes()
+    for end in (len(content) - 1, len(content) // 2, 300, 30):
+        path.write_bytes(content[:end])
+        with pytest.raises(ModelError, match=r"pytorch_model\.bin: expected weights.*cut short"):
+            legacy_pickle.check(path)
+    # each a size that the file has, all together far more
+    path.write_bytes(content.replace(b"K2N", b"M\x00\x08N"))
+    with pytest.raises(ModelError, match="as it declares"):
+        legacy_pickle.check(path)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "int64", "bool", "complex64"])
+def test_whole_weights_of_the_old_form_pass(dtype, tmp_path):
+    from bimotion.models import legacy_pickle
+
+    path = tmp_path / "pytorch_model.bin"
+    found = torch.ones(7, 1000, dtype=getattr(torch, dtype))
+    state = collections.OrderedDict(a=found, b=found[2:], c=torch.nn.Parameter(torch.ones(3)))
+    state._metadata = {"": {"version": 2}}
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    legacy_pickle.check(path)
 
 
 def test_every_configuration_of_transformers_is_within_the_bounds():

@@ -70,7 +70,7 @@ class Probe(Track):
 
     def _features(self, spec: ModelSpec) -> FeatureRunner:
         if spec.is_baseline or spec.is_own:
-            _refuse_idle(spec)
+            refuse_idle(spec)
         if spec.is_baseline:
             from bimotion.models.baselines import baseline_model
 
@@ -82,7 +82,7 @@ class Probe(Track):
         return ProbeRunner(encoder, self.head or ("logistic" if self.adapt else "layers"))
 
 
-def _refuse_idle(spec: ModelSpec) -> None:
+def refuse_idle(spec: ModelSpec) -> None:
     """Raise SettingError for options that would be ignored: baselines run on the CPU, an object
     where its maker put it."""
     model = "an object with encode()" if spec.is_own else spec.model

@@ -138,7 +138,7 @@ function printedRow(reference) {
 const COLUMNS = [
   { id: "rank", label: "Rank", text: true, first: "ascending", key: (row) => row.entry?.standing?.rank },
   { id: "model", label: "Model", text: true, first: "ascending", key: (row) => row.model.toLowerCase() },
-  { id: "mean", label: "Mean of cells", title: "Mean over the four cells of BiMotion; in practice with incomplete corpora over those that can be run", first: "descending", key: (row) => row.mean?.value },
+  { id: "mean", label: "Mean of cells", title: "Mean over the four cells of BiMotion; in practice, with incomplete corpora, over those that it names", first: "descending", key: (row) => row.mean?.value },
   ...CELLS.map((cell) => ({
     id: cell, label: cell, title: words(cell), first: "descending", key: (row) => row.tested[cell]?.value, kind: "second",
   })),
@@ -213,6 +213,12 @@ function scoreCell(row, cell, told) {
   return heated(node, score.value);
 }
 
+/** Which cells a mean is over, where it is not all of them. */
+function over(row) {
+  const cells = CELLS.filter((cell) => row.tested[cell]);
+  return cells.length < CELLS.length ? `over ${cells.join(", ")}` : null;
+}
+
 function rankingRow(row, start, several, told) {
   const { entry } = row;
   const standing = entry?.standing;
@@ -230,7 +236,7 @@ function rankingRow(row, start, several, told) {
       h("span", { class: "marks" }, entry ? marksOf(entry).map(([kind, detail]) => mark(kind, detail)) : mark("printed", `(${row.reference.source})`)),
       asked, extra),
     h("td", { class: "mean" }, h("span", { class: "value" }, percent(row.mean?.value)),
-      entry && [whisker(row.mean), row.mean && h("small", {}, interval(row.mean))]),
+      entry && [whisker(row.mean), row.mean && h("small", {}, interval(row.mean)), row.mean && h("small", { class: "over" }, over(row))]),
     CELLS.map((cell) => scoreCell(row, cell, told[cell])),
     h("td", { class: "third" }, signed(row.gap?.value), known(row.gap?.low) && h("small", {}, `${signed(row.gap.low)} to ${signed(row.gap.high)}`)),
     h("td", { class: "third" }, percent(row.cross?.value), known(row.cross?.low) && h("small", {}, interval(row.cross))),
@@ -393,7 +399,7 @@ function detail(entry) {
     entry.adapt && h("p", { class: "small" }, `Adapted: ${adaptation(entry)}`),
     h("p", { class: "small" }, `${entry.track} · ${entry.split_rule} split · schema ${entry.schema} · protocol ${entry.protocol} · run ${entry.key}`),
     h("p", { class: "lead" }, percent(row.mean?.value), h("small", {},
-      row.mean ? `mean of ${Object.keys(row.tested).length} cells, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
+      row.mean ? `mean of ${over(row) ? `${Object.keys(row.tested).length} cells (${over(row)})` : "the four cells"}, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
       standing ? `; rank ${standing.rank} of ${standing.of} (${standing.low} to ${standing.high}), tie group ${letter(standing.tie_group)}` : "; not ranked")),
     h("ul", { class: "notes" }, marksOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${MARKS[kind][1]}`, "aria-hidden": "true" }, MARKS[kind][0]), h("span", {}, `${MARKS[kind][2]} ${more ?? ""}`)))),
     facts([
@@ -460,7 +466,7 @@ function furnish() {
     overview();
   });
   $("#filters").addEventListener("submit", (event) => event.preventDefault());
-  const tie = [["1–3 · tie A", "95 % interval of a rank; models of one tie group cannot be told apart from its first (differences by speakers, corrected over all pairs)."],
+  const tie = [["1–3 · tie A", "95 % interval of a rank, then its tie group. A rank can be “4, 4–4” in tie group A: the model comes fourth whenever speakers are drawn again, and still its distance from the first is too small for so few speakers to be significant (t-test by speakers, corrected over all pairs)."],
     ["speakers", "A number that rests on few speakers says little, however many clips there are. “+ unknown”: clips whose speaker is not published."], ["†", "The ages of some speakers of this cell are assumed."]];
   $("#legend dl").append(...Object.keys(MARKS).flatMap((kind) => [h("dt", {}, h("span", { class: `mark ${MARKS[kind][1]}` }, MARKS[kind][0])), h("dd", {}, MARKS[kind][2])]),
     ...tie.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));

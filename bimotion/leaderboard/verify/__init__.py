@@ -7,7 +7,6 @@ bounded size), the records (record.py: what was asked, of which data), the predi
 """
 
 import dataclasses
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from bimotion.errors import BimotionError, printable
+from bimotion.io import files
 from bimotion.leaderboard import receipt, submission
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.receipt import MAX_SUBMITTED_BYTES
@@ -130,8 +130,7 @@ def _read_records(
         return
     verdict.submission = statement = submission.load(path / SUBMISSION_FILE)
     for name in MAX_SUBMITTED_BYTES:
-        with (path / name).open("rb") as file:
-            verdict.hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        verdict.hashes[name] = files.digest(path / name)
     others = {name: digest for name, digest in verdict.hashes.items() if name != SUBMISSION_FILE}
     for name in sorted(others | statement.fingerprints):
         where = f"{SUBMISSION_FILE}: fingerprints.{name}"

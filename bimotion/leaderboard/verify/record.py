@@ -49,7 +49,8 @@ def asked(result: Result, practice: bool) -> Iterator[str]:
     """What was run must be what the leaderboard ranks, in our versions, and whole (or for
     practice)."""
     if reason := submission.why_not(result, practice):
-        yield reason
+        is_practice = submission.why_not(result, practice=True) is None
+        yield f"{submission.PRACTICE}: {reason}" if is_practice else reason
     names = {
         "track": TRACKS,
         "split.rule": splits.RULES,

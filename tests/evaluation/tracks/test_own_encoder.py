@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import bimotion
+from bimotion.data import manifest
 from bimotion.errors import SettingError
+from bimotion.io import audio
 from bimotion.models.weights import ModelError
 from bimotion.results import rescoring
 from tests.support.small_runs import evaluated
@@ -89,3 +91,32 @@ def test_how_many_clips_an_own_encoder_takes_is_bounded(together, small, tmp_pat
         SettingError, match="clips_together: expected a whole number from 1 to 4096"
     ):
         evaluated(own, small, tmp_path)
+
+
+class Moody:
+    """Features that become NaN for a clip by itself: of whichever is the third, once told to."""
+
+    def __init__(self):
+        self.is_moody, self.n_alone, self.spoilt = False, 0, None
+
+    def encode(self, waveforms, sample_rate_hz):
+        rows = np.array([[w.std(), np.abs(w).mean()] for w in waveforms])
+        if self.is_moody and len(waveforms) == 1:
+            self.n_alone += 1
+            if self.n_alone == 3:
+                self.spoilt, rows[:] = waveforms[0], np.nan
+        return rows
+
+
+def test_a_clip_that_becomes_nan_alone_is_named_by_its_id(small, tmp_path):
+    encoder = Moody()
+    asked = {"head": "logistic", "protocol": "in-group"}
+    evaluated(encoder, small, tmp_path, **asked)
+    encoder.is_moody = True
+    with pytest.raises(ModelError, match=r"Moody\.encode: .*: alone: expected finite") as raised:
+        evaluated(encoder, small, tmp_path, check_invariance=True, **asked)
+    found = manifest.build(small)
+    rows = found.table.set_index("id")
+    named = str(raised.value).split(": ")[1]
+    row = rows.loc[named]
+    assert np.array_equal(audio.decode(found.path(row["corpus"], row["path"])), encoder.spoilt)

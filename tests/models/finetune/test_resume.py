@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bimotion.errors import SettingError
+from bimotion.io import files
 from bimotion.models.training import FinetuneOptions
 from tests.support.tone_training import (
     Heard,
@@ -45,7 +46,7 @@ def test_killed_and_run_again_is_bit_identical(models, tmp_path):
         process.kill()
         process.wait()
     assert not (killed / "best").exists()
-    (killed / ".state-0003.half").mkdir()
+    (killed / f".state-0003{files._MARK}abcdefgh").mkdir()  # of a process that was killed
     heard = Heard()
     resumed = train(
         models("wav2vec2-group"), killed, validation=tones(6, 1), options=options, progress=heard
