@@ -1,8 +1,8 @@
 """What weights in torch's old form (no zip: pickles, then numbers) declare, read without running
 anything: torch would take the memory before it looks at the file's size."""
 
-import pickletools
 from pathlib import Path
+from pickletools import genops
 from typing import NamedTuple
 
 from bimotion.errors import ModelError
@@ -55,9 +55,9 @@ def _declared_bytes(path: Path) -> int:
     with path.open("rb") as stream:
         left = MAX_OPCODES
         for _ in range(_HEADS):
-            left -= sum(1 for _ in zip(range(left), pickletools.genops(stream), strict=False))
+            left -= sum(1 for _ in zip(range(left), genops(stream), strict=False))
         storages = _storages(stream, left)
-        sum(1 for _ in zip(range(left), pickletools.genops(stream), strict=False))  # their names
+        sum(1 for _ in zip(range(left), genops(stream), strict=False))  # their names
         n_pickled = stream.tell()
     return n_pickled + sum(_SIZE_BYTES + _n_bytes(storage) for storage in storages)
 
@@ -67,7 +67,7 @@ def _storages(stream, most: int) -> set[tuple]:
     frames: list[list] = [[]]
     memo: dict[int, object] = {}
     found = set()
-    for number, (operation, argument, _) in enumerate(pickletools.genops(stream)):
+    for number, (operation, argument, _) in enumerate(genops(stream)):
         if number > most:
             raise ValueError("too many")
         name = operation.name

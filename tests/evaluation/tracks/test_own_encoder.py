@@ -5,6 +5,7 @@ import pytest
 
 import bimotion
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.io import audio
 from bimotion.models.weights import ModelError
@@ -115,7 +116,7 @@ def test_a_clip_that_becomes_nan_alone_is_named_by_its_id(small, tmp_path):
     encoder.is_moody = True
     with pytest.raises(ModelError, match=r"Moody\.encode: .*: alone: expected finite") as raised:
         evaluated(encoder, small, tmp_path, check_invariance=True, **asked)
-    found = manifest.build(small)
+    found = manifest.build(CorpusSource(small))
     rows = found.table.set_index("id")
     named = str(raised.value).split(": ")[1]
     row = rows.loc[named]

@@ -103,15 +103,14 @@ def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, env
 _TRACKS = """
 import sys
 from bimotion.errors import BimotionError
-from bimotion.evaluation.tracks import runner_of
-from bimotion.evaluation.tracks.probe import Probe
+from bimotion.evaluation.tracks import configured, runner_of
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import schema_named
-options = TrackOptions(None, None, None, None, None, False)
 for model in sys.argv[1:]:
     for name in ("probe", "finetune", "zero-shot"):
         try:
-            track(model, name, schema_named("emotion"), options, device="cpu").used
+            spec = ModelSpec(model, device="cpu")
+            runner_of(configured(name), spec, schema_named("emotion")).used
             print(model, name, "taken")
         except BimotionError as error:
             print(model, name, "refused", error)
