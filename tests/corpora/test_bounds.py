@@ -135,6 +135,22 @@ SOUNDS = {
 }
 
 
+RATE, LENGTH = "expected a rate of 1000 to 384000 Hz, found ", "expected a clip of at most 1200 s"
+SAID = {  # name in SOUNDS -> part of the line
+    "wav rate": f"{RATE}2147483647",
+    "wav rate of 0": "SF_INFO",  # libsndfile's own words
+    "wav rate of 1": f"{RATE}1",
+    "wav channels": "no samples",
+    "wav channels of 0": "Channel count",
+    "FLAC samples": f"{LENGTH}, found one that says 1558265 s",
+    "FLAC samples, an hour": f"{LENGTH}, found one that says 3600 s",
+    "FLAC samples, a minute": "flac: expected sound, found",
+    "FLAC rate of 1": f"{RATE}1",
+    "AIFF rate": f"{RATE}800000000",
+    "AIFF channels": "channel count",
+}
+
+
 def archive(
     path: Path,
     *members: tuple[str, int],
@@ -162,7 +178,7 @@ def hostile_sounds(root: Path) -> dict[Path, str]:
         clip = root / name / "CSED" / f"{STEM}.{'flac' if name.startswith('FLAC') else 'wav'}"
         clip.parent.mkdir(parents=True)
         clip.write_bytes(content)
-        twins[root / name] = ""
+        twins[root / name] = SAID[name]
     return twins
 
 

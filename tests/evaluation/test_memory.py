@@ -30,6 +30,7 @@ import json, re, shutil, sys, threading, time
 from pathlib import Path
 import numpy as np, torch
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 from bimotion.data.features import LayerTable, layer_features
 from bimotion.models import encoder as encoders
 from bimotion.models import weights
@@ -87,7 +88,7 @@ with Peak() as peak:
 found["fitting"] = peak.grown_mb
 found["file"] = sum(path.stat().st_size for path in files.iterdir()) / 2**20
 
-corpora = manifest.build(root)
+corpora = manifest.build(CorpusSource.of(root))
 encoder = encoders.load(weights.ModelSpec(model))
 parts = (slice(-32, None), slice(n_clips // 10))
 first, clips = (corpora.table.iloc[part].reset_index(drop=True) for part in parts)

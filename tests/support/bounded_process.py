@@ -38,7 +38,8 @@ def corpus(root):
     from bimotion.data import manifest; from bimotion.data import samples
     from bimotion.errors import AudioError
     from bimotion.io.progress import Progress
-    found = manifest.build(root)
+    from bimotion.data.source import CorpusSource
+    found = manifest.build(CorpusSource.of(root))
     bad = ("unreadable", "empty", "truncated")
     if broken := [finding.detail for finding in found.findings if finding.kind in bad]:
         raise AudioError(broken[0])
