@@ -1,6 +1,7 @@
 """Progress: a bar on a terminal, a line now and then elsewhere."""
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -102,3 +103,36 @@ def test_on_a_terminal_there_is_a_bar():
     os.close(ours)
     assert "letters" in shown
     assert "0/3" in shown
+
+
+def test_a_notebook_shows_a_bar(tmp_path, monkeypatch):
+    """In a real kernel, whose standard error is no terminal."""
+    client = pytest.importorskip("jupyter_client")
+    spec = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "this Python",
+        "language": "python",
+    }
+    folder = tmp_path / "kernels" / "this"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    code = (
+        "from bimotion.io.progress import default_progress; "
+        "print([letter for letter in default_progress().track('abc', 3, 'letters')])"
+    )
+    shown: list[str] = []
+
+    def show(message):
+        shown.append(str(message["content"].get("text") or message["content"].get("data") or ""))
+
+    manager, kernel = client.manager.start_new_kernel(kernel_name="this")
+    try:
+        reply = kernel.execute_interactive(code, output_hook=show, timeout=600)
+    finally:
+        kernel.stop_channels()
+        manager.shutdown_kernel(now=True)
+    text = "".join(shown)
+    assert reply["content"]["status"] == "ok", text
+    assert "['a', 'b', 'c']" in text
+    assert re.search(r"letters: +\d+%.*/3", text), text

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -20,11 +21,13 @@ from bimotion.data.source import CorpusSource
 from bimotion.evaluation import equal_samples
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation import run as runner
+from bimotion.evaluation.job import Target
 from bimotion.evaluation.task import TaskSpec
 from bimotion.io import files
 from bimotion.io.progress import Progress
 from bimotion.protocol import labels
 from bimotion.protocol.cells import Cell
+from bimotion.protocol.settings import Setting
 from bimotion.results import record, rescoring
 from bimotion.results.duplicates import Duplicates
 
@@ -254,3 +257,28 @@ def test_training_sets_differ_in_what_they_heard(root):
     ]
     _, untrained = planning.plan(*request, Progress(), trains=False)
     assert equal_samples.counted(found, untrained, Progress()) == []
+
+
+@pytest.mark.parametrize(
+    ("tested", "heard", "contradicts"),
+    [
+        ([1, 0, 0], [1, 1, 0], True),  # the test clip has fewer labels
+        ([1, 1, 0], [1, 0, 0], True),  # or more
+        ([1, 0, -1], [1, 0, 1], False),  # a class that one of the corpora does not annotate
+        ([1, -1, 0], [1, 0, 0], False),
+        ([1, 1, 0], [1, 1, 0], False),
+    ],
+)
+def test_equal_samples_contradict_where_a_class_differs_that_both_annotate(
+    tested, heard, contradicts
+):
+    table = pd.DataFrame({"corpus": ["elderreact", "elderreact"]})
+    clips = labelled.LabelledClips(
+        None, labels.SCHEMAS["valence"], table, np.array([tested, heard], np.int8), {}
+    )
+    setting = Setting("in-group", "inference", (Cell.parse("eng_eld"),), Cell.parse("eng_eld"))
+    training = planning.TrainingSet(
+        "eng_eld", [setting], np.array([1]), np.zeros(0, int), (Target(np.array([0]), None),)
+    )
+    [found] = equal_samples._of_training_set(training, clips, np.array([5, 5]))
+    assert (found.n_test, found.n_duplicated, found.n_contradicting) == (1, 1, int(contradicts))
