@@ -120,6 +120,7 @@ def _of_rosters(root: Path) -> None:
 _INDEXING = """
 import json, os, pathlib, re, resource, sys, time
 from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
 
 def cpu_s(do):
     started = time.process_time()
@@ -133,8 +134,9 @@ def read():
 
 read()
 _, reading_s = cpu_s(read)
-found, first_s = cpu_s(lambda: manifest.build(sys.argv[1]))
-again, second_s = cpu_s(lambda: manifest.build(sys.argv[1]))
+source = CorpusSource.of(sys.argv[1])
+found, first_s = cpu_s(lambda: manifest.build(source))
+again, second_s = cpu_s(lambda: manifest.build(source))
 assert again.fingerprint == found.fingerprint and again.states == found.states
 status = pathlib.Path("/proc/self/status")
 if status.exists():

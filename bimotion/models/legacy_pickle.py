@@ -8,6 +8,7 @@ from typing import NamedTuple
 from bimotion.errors import ModelError
 
 MAX_OPCODES = 5_000_000  # a model of a thousand tensors has about 30,000
+_MAGIC = 0x1950A86A20F9469CFC6C
 _HEADS = 3  # pickles before that of the tensors: magic number, protocol, system
 _SIZE_BYTES = 8  # before the numbers of each storage
 _BYTES = {  # of one number of a storage
@@ -54,7 +55,10 @@ def _declared_bytes(path: Path) -> int:
     """Of all storages together, and of the pickles before them."""
     with path.open("rb") as stream:
         left = MAX_OPCODES
-        for _ in range(_HEADS):
+        first = [argument for _, (_, argument, _) in zip(range(9), genops(stream), strict=False)]
+        if _MAGIC not in first:
+            return 0  # a pickle, but not of torch: refused by what it holds
+        for _ in range(_HEADS - 1):
             left -= sum(1 for _ in zip(range(left), genops(stream), strict=False))
         storages = _storages(stream, left)
         sum(1 for _ in zip(range(left), genops(stream), strict=False))  # their names

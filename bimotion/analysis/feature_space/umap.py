@@ -20,6 +20,7 @@ GRID = 160
 """Squares along each side of a density's grid."""
 SHARES = (0.9, 0.5)
 """Regions that are drawn hold so much of a class's density."""
+_LEAST_SIDE = 1e-30
 _MARGIN = 0.12
 _WIDEST = 1 / 25
 """Kernel, of a map's side: regions stay within the margin."""
@@ -110,7 +111,9 @@ def square_around(points: np.ndarray) -> tuple[float, float, float]:
     """Left, bottom and side of the smallest square with a margin that holds the points, in their
     middle."""
     low, high = points.min(axis=0), points.max(axis=0)
-    side = float((high - low).max()) * (1 + 2 * _MARGIN) or 1.0
+    side = float((high - low).max()) * (1 + 2 * _MARGIN)
+    if side < _LEAST_SIDE:  # one point, but for rounding
+        side = 1.0
     left, bottom = (low + high - side) / 2
     return float(left), float(bottom), side
 

@@ -33,7 +33,7 @@ class Finetune(FinetuneOptions, Track):
     """
 
     name = "finetune"
-    keywords = ("finetune",)
+    keywords = ("finetune", "save_checkpoints")
     takes_several_processes = True
 
     save_checkpoints: bool = True

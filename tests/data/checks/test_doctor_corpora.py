@@ -101,6 +101,8 @@ def test_what_to_do_about_a_malformed_corpus_is_said(csed_root, bimotion):
         assert code == 2
         assert "expected VideoDemographics.csv" in complaint
         assert [way for way in ("--allow-missing", "--only") if way in complaint] == ways, command
+    (csed_root / "lab__model" / "0123456789ab").mkdir(parents=True)
+    (csed_root / "lab__model" / "0123456789ab" / "submission.json").touch()
     assert bimotion("leaderboard", "verify", csed_root, "--labels", "nowhere.json.gz") == (
         2,
         "",

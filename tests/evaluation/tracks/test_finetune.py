@@ -160,7 +160,7 @@ def test_two_processes_give_the_numbers_of_one(models, small, tmp_path):
         "--master_port",
         str(port),
     ]
-    ending = Path(__file__).parents[1] / "support" / "ending.py"
+    ending = Path(__file__).parents[2] / "support" / "ending.py"
     _, *asked = command(model, small, tmp_path / "two", "--num-train-epochs", "2")
     done = subprocess.run(
         [*launcher, ending, tmp_path / "left", *asked],
