@@ -5,7 +5,9 @@ UMAP: McInnes, Healy and Melville 2018 (arXiv 1802.03426), its defaults. Distanc
 such a map are not those of the feature space: coverage.py has the numbers.
 """
 
+import sys
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise
@@ -58,10 +60,23 @@ def project(features: np.ndarray, seed: int = 0) -> np.ndarray:
     mapper = umap.UMAP(
         n_neighbors=neighbours, min_dist=MIN_DISTANCE, n_components=2, random_state=seed, n_jobs=1
     )
-    with warnings.catch_warnings():
+    with _torch_threads_kept(), warnings.catch_warnings():
         # of spectral starts that failed, for which it takes random ones
         warnings.simplefilter("ignore")
         return mapper.fit_transform(np.asarray(features, np.float32)).astype(np.float64)
+
+
+@contextmanager
+def _torch_threads_kept():
+    """numba sets OpenMP's number of threads for the whole process: a model that is trained later
+    would give numbers that differ in their last digits."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
 
 
 def aligned(points: np.ndarray, anchors: np.ndarray, goals: np.ndarray) -> np.ndarray:

@@ -63,3 +63,15 @@ def test_a_missing_package_is_told(module, monkeypatch):
     )
     with pytest.raises(MissingExtra, match=r"pip install 'bimotion\[figures\]'"):
         umap.require_extra()
+
+
+def test_a_map_leaves_the_number_of_threads_of_torch_as_it_was():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("umap")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        umap.project(np.random.default_rng(0).random((30, 4)))
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
