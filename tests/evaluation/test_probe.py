@@ -112,7 +112,7 @@ def test_features_are_extracted_once(models, small, tmp_path, monkeypatch):
     def refuse(*args):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(encoders.Encoder, "encode", refuse)
+    monkeypatch.setattr(encoders.Encoder, "encode_groups", refuse)
     evaluated(model, small, tmp_path / "b", schema="valence", protocol="inference")
     evaluated(
         model, small, tmp_path / "c", split_rule="disjoint", seeds=[1], protocol="augmentation"
