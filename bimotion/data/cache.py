@@ -22,8 +22,8 @@ from bimotion.data.manifest import Manifest
 from bimotion.errors import StorageError
 from bimotion.io import files
 from bimotion.io.progress import Progress
+from bimotion.io.versions import CACHE_VERSION
 
-STORE_VERSION = "2"
 BLOCK_ROWS = 32
 UNUSED_S = 24 * 3600
 """An earlier state of a corpus stays so long after it was last opened: another run may be at work
@@ -378,7 +378,7 @@ def corpus_stores(
         order = (
             None if together == 1 else np.argsort(-clips["duration_s"].to_numpy(), kind="stable")
         )
-        identity = f"{STORE_VERSION} {kind} {of} {corpus} {state}"
+        identity = f"{CACHE_VERSION} {kind} {of} {corpus} {state}"
         store = Store(folder, identity, clips["id"].tolist(), dtype, together=together, order=order)
         # of the corpus's folder: copies elsewhere keep what is theirs
         place = state.partition("-")[0]

@@ -24,7 +24,6 @@ from bimotion.errors import AudioError, CorpusMalformed, some
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress
 
-INDEX_VERSION = 3
 SYNTHETIC_MARK = "SYNTHETIC.json"
 """File that `bimotion data synth` leaves in each folder it makes; each of its clips says so in its
 header too."""
@@ -69,7 +68,7 @@ def index(corpus: Corpus, tree: Tree, progress: Progress) -> Index:
     CorpusMalformed."""
     place = hashlib.sha256(os.fspath(tree.root).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder = files.cache_dir() / "index" / f"{corpus.name}-{place}"
-    state = f"{INDEX_VERSION}.{corpus.version}.{audio.version()}-{tree.signature}"
+    state = f"{corpus.version}.{audio.version()}-{tree.signature}"
     found = _whole(corpus, tree, folder, state, lambda line: None)
     if found is None:
         with files.locked(folder.with_suffix(".lock")):

@@ -17,7 +17,6 @@ from bimotion.io import audio, files
 from bimotion.io.prefetch import cancelled_quietly
 from bimotion.io.progress import Progress
 
-SAMPLES_VERSION = "1"
 FULL_SCALE = 32767
 CLIPS_A_TASK = 8  # a minute of sound is 2 MB, and some tasks' wait in memory
 SLACK, SLACK_S = 1.1, 0.5  # codecs and resamplers add a little to what headers say
@@ -51,7 +50,7 @@ def samples(manifest: Manifest, table: pd.DataFrame, progress: Progress) -> Samp
     Raises AudioError for a file that cannot be decoded, or that holds more than its header says;
     what was decoded before stays.
     """
-    version = f"{SAMPLES_VERSION}-{audio.version()}"
+    version = audio.version()
     stores, store_of, place_of = [], np.empty(len(table), np.int32), np.empty(len(table), np.int64)
     n_samples = np.empty(len(table), np.int64)
     digest = hashlib.sha256(f"{version}\n".encode())

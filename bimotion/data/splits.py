@@ -29,9 +29,9 @@ from bimotion.data.manifest import Manifest, build
 from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusIncomplete, CorpusMalformed, UnknownName, some
 from bimotion.io.bounds import MAX_SEED, whole_number
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import cells as groups
 
-SPLIT_VERSION = "1"
 RULES = ("paper", "disjoint")
 OFFICIAL = ("elderreact", "esd", "yuemotion")
 """Corpora with a split of their own, which the paper uses."""
@@ -127,7 +127,7 @@ def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
     return Split(
         rule=rule,
         seed=seed,
-        version=SPLIT_VERSION,
+        version=NUMBERS_VERSION,
         table=pd.DataFrame(placed).dropna().sort_index(),
         not_disjoint=reasons,
         findings=tuple(findings),
@@ -316,7 +316,7 @@ def rounded(shares: Sequence[float], total: int) -> tuple[int, ...]:
 
 def hash_of(name: str, seed: int) -> str:
     """What names are ordered by: of a clip (its id) or a speaker."""
-    return hashlib.sha256(f"{SPLIT_VERSION}|{seed}|{name}".encode()).hexdigest()
+    return hashlib.sha256(f"1|{seed}|{name}".encode()).hexdigest()
 
 
 def main(root: str, folder: str = str(rosters.FOLDER)) -> None:

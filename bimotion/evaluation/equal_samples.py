@@ -22,7 +22,6 @@ from bimotion.io import audio, files
 from bimotion.io.progress import Progress
 from bimotion.results.duplicates import Duplicates
 
-DUPLICATES_VERSION = "1"
 GLANCE_FRAMES = 256
 UNREADABLE = ""
 """In the place of a hash: such a clip is equal to none."""
@@ -114,11 +113,7 @@ def _looked_at(
 ) -> dict[str, str]:
     """Clip -> what `look` makes of its file, kept in the cache a corpus at a time."""
     state = manifest.states[corpus]
-    target = (
-        files.cache_dir()
-        / "duplicates"
-        / f"{DUPLICATES_VERSION}-{audio.version()}-{corpus}-{state}.{kind}.json"
-    )
+    target = files.cache_dir() / "duplicates" / f"{audio.version()}-{corpus}-{state}.{kind}.json"
     kept = files.read_sealed(target, progress.say)
     known = {} if kept is None else json.loads(kept)
     todo = rows[~rows["id"].isin(known)]

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bimotion.corpora import CORPORA
-from bimotion.data import manifest, splits
+from bimotion.data import manifest
 from bimotion.data.checks import doctor
 from bimotion.data.labelled import LabelledClips
 from bimotion.data.source import CorpusSource
@@ -32,10 +32,10 @@ from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.evaluation.tracks.track import clips_named
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress, default_progress
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.spec import ModelSpec
 from bimotion.models.training import FinetuneOptions
 from bimotion.protocol.labels import schema_named
-from bimotion.protocol.settings import PROTOCOL_VERSION
 from bimotion.results import overview, scoring
 from bimotion.results import record as results
 from bimotion.results.predictions import save
@@ -189,9 +189,9 @@ def spec_of(runner: Runner, task: TaskSpec, labelled: LabelledClips) -> RunSpec:
     return RunSpec(
         model=runner.used,
         track=runner.name,
-        split=SplitUsed(task.split_rule, task.split_seed, splits.SPLIT_VERSION),
+        split=SplitUsed(task.split_rule, task.split_seed, NUMBERS_VERSION),
         schema=SchemaUsed(schema.name, schema.version, list(schema.classes)),
-        protocol=ProtocolUsed(task.protocol, PROTOCOL_VERSION, task.cells and list(task.cells)),
+        protocol=ProtocolUsed(task.protocol, NUMBERS_VERSION, task.cells and list(task.cells)),
         seeds=list(task.seeds),
         limit=task.limit,
         data_fingerprint=manifest.fingerprint(labelled.table),

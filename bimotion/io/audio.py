@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from bimotion.errors import AudioError, MissingExtra
+from bimotion.io.versions import CACHE_VERSION
 
-AUDIO_VERSION = "1"  # of decoding and resampling; with libsndfile's own in every cache key
 SAMPLE_RATE_HZ = 16_000
 SYNTHETIC_COMMENT = "SYNTHETIC: made by formulas, not speech of people"
 SILENCE_PEAK = 1e-4  # -80 dB of full scale
@@ -254,7 +254,7 @@ def version() -> str:
     """What decoded samples depend on: this module and the decoder library."""
     import soundfile
 
-    return f"{AUDIO_VERSION}-{soundfile.__libsndfile_version__}"
+    return f"{CACHE_VERSION}-{soundfile.__libsndfile_version__}"
 
 
 def write_synthetic(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:

@@ -26,11 +26,12 @@ from bimotion.corpora import CORPORA, corpora_of
 from bimotion.corpora.utterance import AGE_SOURCES, PARTS
 from bimotion.data import manifest, splits
 from bimotion.data.source import CorpusSource
-from bimotion.data.splits import RULES, SPLIT_VERSION
+from bimotion.data.splits import RULES
 from bimotion.errors import BimotionError, CorpusError, RecordError, SettingError, UnknownName
 from bimotion.io import files
 from bimotion.io.progress import Progress
 from bimotion.io.records import parsed, typed
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS, LabelSchema, check_emotions
@@ -360,7 +361,7 @@ def export(reference: AnswerKey, path: Path) -> Path:
         blocks[corpus] = _Clips(labels, columns)
     content = _File(
         REFERENCE_VERSION,
-        SPLIT_VERSION,
+        NUMBERS_VERSION,
         _schema_versions(),
         reference.manifest,
         blocks,
@@ -404,7 +405,10 @@ def load(path: Path) -> AnswerKey:
 
 
 def _checked(found: _File) -> AnswerKey:
-    ours, theirs = (SPLIT_VERSION, _schema_versions()), (found.split_version, found.schema_versions)
+    ours, theirs = (
+        (NUMBERS_VERSION, _schema_versions()),
+        (found.split_version, found.schema_versions),
+    )
     if ours != theirs:
         raise RecordError(
             f"expected split and schema versions {ours}, found {theirs}: export it again with "

@@ -20,6 +20,7 @@ import numpy as np
 from bimotion.errors import RecordError
 from bimotion.io import files
 from bimotion.io.records import no_constant
+from bimotion.io.versions import CACHE_VERSION
 from bimotion.leaderboard import contamination, receipt
 from bimotion.leaderboard import entry as entries
 from bimotion.leaderboard.entry import CellScore, Entry, EntryFlags, GroupGap, Number
@@ -29,7 +30,6 @@ from bimotion.results.statistics.copies import N_BUCKETS, Sketch
 from bimotion.results.statistics.counts import Stratum
 from bimotion.results.statistics.estimate import Estimate
 
-ENTRY_VERSION = 4
 """Rises when an entry's numbers or marks move though its submission does not."""
 PARALLEL_FROM = 8
 
@@ -134,7 +134,7 @@ def _key(hashes: Mapping[str, str]) -> str:
         list(map(str, BIMOTION_CELLS)),
         contamination.NAMES,
     ]
-    spec = json.dumps([ENTRY_VERSION, records, rules, dict(hashes)], sort_keys=True)
+    spec = json.dumps([CACHE_VERSION, records, rules, dict(hashes)], sort_keys=True)
     return hashlib.sha256(spec.encode()).hexdigest()[:24]
 
 

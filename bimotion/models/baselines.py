@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bimotion.errors import UnknownName
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models import prosody
 from bimotion.models.heads import Head, LogisticHead, MajorityHead, RandomHead
 
@@ -36,7 +37,7 @@ class BaselineModel:
 BASELINES = {
     model.name: model
     for model in (
-        BaselineModel("bimotion/prosody", LogisticHead, prosody.functionals, prosody.VERSION),
+        BaselineModel("bimotion/prosody", LogisticHead, prosody.functionals, NUMBERS_VERSION),
         BaselineModel("bimotion/majority", MajorityHead),
         BaselineModel("bimotion/random", RandomHead),
     )

@@ -32,7 +32,6 @@ from bimotion.models.weights import (
 )
 
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification")
-CLASSIFIER_VERSION = "1"
 """Changes whenever any logit moves."""
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from bimotion.errors import ClipError, some
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.io.prefetch import ahead
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.audio_part import WRAP, audio_part
 from bimotion.models.inputs import BATCH_S, GPU_BATCH_S, Features, Intake
 from bimotion.models.invariance import largest_difference
@@ -33,7 +34,6 @@ from bimotion.models.weights import (
     placed,
 )
 
-ENCODER_VERSION = "2"
 """Changes whenever any number moves, so that cached features are not mixed."""
 
 CLIPS_ON_A_GPU = 128
@@ -105,7 +105,7 @@ class Encoder:
 
     name: Hub id or folder name; revision: commit on the Hub, None for a folder; fingerprint:
     changes whenever a feature could (weights, configuration, preprocessing, precision,
-    ENCODER_VERSION), not with the name of a folder; n_layers: hidden states, the first layer's
+    NUMBERS_VERSION), not with the name of a folder; n_layers: hidden states, the first layer's
     input included; dim: size of each; sample_rate_hz: what the model hears (waveforms always come
     at 16 kHz); n_parameters; trusted_remote_code: whether code from the model's repository was
     allowed to run; device.
@@ -118,7 +118,7 @@ class Encoder:
             spec.trust_remote_code,
         )
         self.weights_format = found.origin.weights.format
-        self.version, self._module, self.device = ENCODER_VERSION, module, module.device
+        self.version, self._module, self.device = NUMBERS_VERSION, module, module.device
         self._intake = Intake(module, module, found.extractor, found.rate)
         self.sample_rate_hz, self._on_gpu = found.rate, module.device.type == "cuda"
         self._batch_seconds = spec.batch_seconds or (GPU_BATCH_S if self._on_gpu else BATCH_S)
@@ -126,7 +126,7 @@ class Encoder:
         config = module.config.to_dict() | {"_name_or_path": "", "transformers_version": ""}
         kind = type(found.extractor).__name__
         parts = (
-            ENCODER_VERSION,
+            NUMBERS_VERSION,
             found.origin.fingerprint,
             config,
             kind,

@@ -28,12 +28,11 @@ import numpy as np
 from bimotion.errors import SettingError
 from bimotion.io import checksums, files
 from bimotion.io.progress import Progress
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.classifier import Clips
 from bimotion.models.parallel import Ranks
 from bimotion.models.spec import ModelSpec
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions, Training, learnable
-
-FINETUNE_VERSION = "1"
 
 
 def finetune(
@@ -85,7 +84,7 @@ def finetune(
     ):
         digest.update(np.ascontiguousarray(array, kind).tobytes())
     record = {
-        "finetune_version": FINETUNE_VERSION,
+        "finetune_version": NUMBERS_VERSION,
         "model": spec.name,
         "revision": spec.revision,
         "trust_remote_code": spec.trust_remote_code,

@@ -8,10 +8,10 @@ import numpy as np
 from bimotion.errors import ClipError
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.io.bounds import whole_number
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.invariance import largest_difference
 from bimotion.models.weights import ModelError, line
 
-OWN_VERSION = "2"
 CLIPS_TOGETHER, MAX_TOGETHER = 8, 4096
 
 
@@ -38,7 +38,7 @@ class OwnEncoder:
     """
 
     version, revision, trusted_remote_code, device, weights_format = (
-        OWN_VERSION,
+        NUMBERS_VERSION,
         None,
         True,
         "its own",
@@ -66,7 +66,7 @@ class OwnEncoder:
         made = hashlib.sha256(np.ascontiguousarray(found)).hexdigest()
         given = getattr(encoder, "fingerprint", None)
         self.fingerprint = hashlib.sha256(
-            f"{OWN_VERSION} {self.name} {given or made} {self.together}".encode()
+            f"{NUMBERS_VERSION} {self.name} {given or made} {self.together}".encode()
         ).hexdigest()[:32]
 
     @property

@@ -30,7 +30,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-VERSION = "1"
 """Changes whenever any number moves, so that cached features are not mixed."""
 
 SAMPLE_RATE_HZ = 16_000

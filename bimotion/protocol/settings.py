@@ -13,7 +13,6 @@ from bimotion.errors import UnknownName
 from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 
-PROTOCOL_VERSION = "1"
 TRACKS = ("probe", "finetune", "zero-shot")
 """How a model is used."""
 METHODS = ("inference", "augmentation", "distance", "extension", "cantonese", "zero-shot")

@@ -6,13 +6,13 @@ from collections import Counter
 import pytest
 
 from bimotion.errors import BimotionError, UnknownName
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import cells
 from bimotion.protocol.cells import BIMOTION_CELLS, Cell
 from bimotion.protocol.settings import (
     BY_TRAINING_SET,
     EXTENSION_CORPORA,
     METHODS,
-    PROTOCOL_VERSION,
     PROTOCOLS,
     TRANSFERS,
     Setting,
@@ -175,7 +175,7 @@ def test_all_is_the_papers_as_it_was():
         f"{s.transfer}|{s.method}|{s.training_set}|{s.train_names}|{s.test}|{s.corpora}"
         for s in settings("all")
     )
-    assert PROTOCOL_VERSION == "1"
+    assert NUMBERS_VERSION == "1"
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "650b921cd2fcfe58"
 
 

@@ -22,7 +22,6 @@ from bimotion.io import audio, files
 from bimotion.io.progress import Progress
 
 log = logging.getLogger(__name__)
-INSPECTION_VERSION = "3"
 SHAPE = ("spread_s", "skewness", "kurtosis", "brightness")
 # of each number of a shape: 16-bit numbers at a fortieth of the gain move them by less than 0.01
 TOLERANCE = 0.02
@@ -64,7 +63,7 @@ def inspected(manifest: Manifest, corpus: str) -> pd.DataFrame | None:
 
 
 def _place(manifest: Manifest, corpus: str) -> Path:
-    name = f"{INSPECTION_VERSION}-{audio.version()}-{corpus}-{manifest.states[corpus]}.kept"
+    name = f"{audio.version()}-{corpus}-{manifest.states[corpus]}.kept"
     return files.cache_dir() / "inspection" / name
 
 

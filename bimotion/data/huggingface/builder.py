@@ -24,12 +24,12 @@ from datasets.builder import Key
 
 from bimotion.corpora import CORPORA, PAPER_CORPORA
 from bimotion.corpora.utterance import AGE_SOURCES, GENDERS, PARTS
-from bimotion.data import splits
 from bimotion.data.huggingface.register import NOT_TAKEN, refuse_options
 from bimotion.data.selection import Selection, select
 from bimotion.data.source import CorpusSource
 from bimotion.errors import UnknownName
 from bimotion.io.audio import SAMPLE_RATE_HZ
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import cells
 from bimotion.protocol.labels import EMOTIONS, SCHEMAS, multi_hot
 
@@ -183,7 +183,7 @@ def cache_key(selection: Selection, facts: Iterable[object]) -> str:
     digits."""
     versions = [
         DATASET_VERSION,
-        splits.SPLIT_VERSION,
+        NUMBERS_VERSION,
         torchcodec_works(),
         *(SCHEMAS[name].version for name in ("emotion", "valence")),
     ]

@@ -21,7 +21,7 @@ from huggingface_hub import DatasetCardData
 from bimotion.corpora import CORPORA, corpora_with
 from bimotion.corpora.card import Card
 from bimotion.corpora.utterance import AGE_SOURCES, PARTS
-from bimotion.data import manifest, splits
+from bimotion.data import manifest
 from bimotion.data.checks import counts
 from bimotion.data.huggingface import cards as written
 from bimotion.data.huggingface.builder import CONFIGS, arrow_rows, features
@@ -31,6 +31,7 @@ from bimotion.errors import LicenceError, SettingError, UnknownName
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress, default_progress
 from bimotion.io.tables import Table
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 
@@ -254,7 +255,7 @@ def _card(folder: Path, plan: ExportPlan, chosen: Selection) -> str:
         "arXiv 2306.14517; made from raw",
         "corpora by `bimotion`, "
         f"{'without sound' if plan.metadata_only else 'sound as mono FLAC at 16 kHz'}.",
-        f"Split rule `{chosen.split.rule}`, version {splits.SPLIT_VERSION}, seed "
+        f"Split rule `{chosen.split.rule}`, version {NUMBERS_VERSION}, seed "
         f"{chosen.split.seed}; fingerprint of the clips "
         f"`{manifest.fingerprint(chosen.rows)}`, of the files "
         f"`{_digest(folder, plan, chosen)}`.",

@@ -30,11 +30,12 @@ from bimotion.data import rosters
 from bimotion.data.index import SYNTHETIC_MARK
 from bimotion.data.locate import usable
 from bimotion.data.splits import PAPER_YUEMOTION_ELDERLY_FROM_YEARS, ROSTERED, cut
-from bimotion.data.synthetic.voice import SYNTH_VERSION, Voice, utter
+from bimotion.data.synthetic.voice import SALT, Voice, utter
 from bimotion.errors import SettingError, some
 from bimotion.io import audio, files
 from bimotion.io.bounds import MAX_SEED, real_number, whole_number
 from bimotion.io.progress import Progress, default_progress
+from bimotion.io.versions import NUMBERS_VERSION
 
 FEWEST_CLIPS = 60
 """A (corpus, cell, part) is never smaller, where the true one is not: below, no score means
@@ -97,9 +98,7 @@ def _share(names: Sequence[str], scale: float, seed: int) -> list[str]:
 
 def _draw(name: str, purpose: str) -> int:
     """A large number that is always the same for a name and a purpose."""
-    return int.from_bytes(
-        hashlib.sha256(f"{SYNTH_VERSION}|{purpose}|{name}".encode()).digest()[:8], "big"
-    )
+    return int.from_bytes(hashlib.sha256(f"{SALT}|{purpose}|{name}".encode()).digest()[:8], "big")
 
 
 def _plan_rostered(corpus: str, scale: float, seed: int) -> list[Clip]:
@@ -333,7 +332,7 @@ def write(
         facts = {
             "synthetic": True,
             "made_by": "bimotion data synth",
-            "version": SYNTH_VERSION,
+            "version": NUMBERS_VERSION,
             "scale": scale,
             "seed": seed,
         }

@@ -20,10 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter, sosfilt
 
-__all__ = ["EMOTIONS_WITH_CUES", "SYNTH_VERSION", "Voice", "utter"]
+__all__ = ["EMOTIONS_WITH_CUES", "SALT", "Voice", "utter"]
 
-SYNTH_VERSION = "1"
-
+SALT = "1"  # of every random draw: with another one all clips are others
 CUES = ("pitch level", "pitch range", "energy", "tempo", "brightness", "lip spread")
 # Arousal drives the first five together; lip spread carries most of the valence. Anger: loud,
 # bright, high, fast.
@@ -212,7 +211,7 @@ def utter(
     """Speak one utterance: mono float32, shape (samples,), within [-0.95, 0.95], 0.7 to 2.5 s.
 
     Several emotions are averaged and none sounds neutral. All chance comes from sha256 of
-    `SYNTH_VERSION`, `seed` and `key`: equal arguments give equal clips, and one key in two emotions
+    `SALT`, `seed` and `key`: equal arguments give equal clips, and one key in two emotions
     differs by the emotion alone.
 
     >>> clip = utter(Voice("1001", "eng", 51, "m"), "angry", key="crema-d/1001_DFA_ANG_XX")
@@ -227,7 +226,7 @@ def utter(
             f"expected a sample rate of at least {LOWEST_RATE_HZ} Hz, found {sample_rate_hz}"
         )
     # The score is drawn apart from the noise, so prosody is the same at every sample rate.
-    score_rng, noise_rng = _rng(SYNTH_VERSION, seed, key).spawn(2)
+    score_rng, noise_rng = _rng(SALT, seed, key).spawn(2)
     sound = _sound(voice, _cues(voice, emotions or ("neutral",), score_rng))
     return _render(_score(voice.language, sound, score_rng), sound, sample_rate_hz, noise_rng)
 
@@ -281,7 +280,7 @@ def _cues(voice: Voice, emotions: tuple[str, ...], rng: np.random.Generator) -> 
 def _sound(voice: Voice, cues: np.ndarray) -> _Sound:
     pitch, pitch_range, energy, tempo, brightness, lip_spread = cues
     own_pitch, own_tract, own_rate, own_tilt, own_level, rough, *colour = _rng(
-        SYNTH_VERSION, "speaker", voice.speaker
+        SALT, "speaker", voice.speaker
     ).standard_normal(9)
     aged_pitch = ELDERLY_PITCH_SEMITONES[voice.gender] if voice.elderly else 0.0
     aged_rate, aged_jitter, aged_breath = (

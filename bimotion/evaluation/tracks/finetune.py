@@ -14,6 +14,7 @@ from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.track import Runner, Track, clips_in_memory, clips_named, clips_of
 from bimotion.io import checksums
 from bimotion.io.progress import Progress
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models import finetune
 from bimotion.models.classifier import Classifier, located
 from bimotion.models.parallel import Ranks
@@ -96,7 +97,7 @@ class FinetuneRunner(Runner):
             "weights_format": self.weights_format,
             **asdict(self.options),
         }
-        return ModelUsed(self.spec.name, finetune.FINETUNE_VERSION, self.revision, options)
+        return ModelUsed(self.spec.name, NUMBERS_VERSION, self.revision, options)
 
     def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
         super().open(labelled, rows, progress)

@@ -37,9 +37,6 @@ import numpy as np
 from bimotion.errors import SettingError, UnknownName, some
 from bimotion.protocol.labels import EMOTIONS, LabelSchema
 
-LABEL_MAP_VERSION = "1"
-"""Raise it when a name's emotion changes: zero-shot scores of two versions are not comparable."""
-
 _NAMES = {
     "sadness": "sadness sad 悲伤 悲傷 难过 難過 伤心 傷心",
     "fear": "fear fea fearful afraid scared anxiety anxious 恐惧 恐懼 害怕",

@@ -12,13 +12,13 @@ from bimotion.data.labelled import LabelledClips
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.label_map import (
     CAIRE_CHECKPOINTS,
-    LABEL_MAP_VERSION,
     class_probabilities,
     label_map,
 )
 from bimotion.evaluation.tracks.track import Runner, Track, clips_in_memory, clips_named, clips_of
 from bimotion.io.progress import Progress
-from bimotion.models.classifier import CLASSIFIER_VERSION, Classifier
+from bimotion.io.versions import NUMBERS_VERSION
+from bimotion.models.classifier import Classifier
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
@@ -75,7 +75,7 @@ class ZeroShotRunner(Runner):
             "unmapped": "; ".join(self.mapping.unmapped),
             "softmax": self.softmax,
         }
-        version = f"{LABEL_MAP_VERSION}-{CLASSIFIER_VERSION}"
+        version = NUMBERS_VERSION
         return ModelUsed(self.classifier.name, version, self.classifier.revision, options)
 
     def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:

@@ -12,6 +12,7 @@ from bimotion.corpora import CORPORA, corpora_of
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import splits
 from bimotion.errors import BimotionError
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.leaderboard import submission
 from bimotion.leaderboard.answer_key import AnswerKey, Deal
 from bimotion.leaderboard.contamination import contamination
@@ -65,10 +66,10 @@ def asked(result: Result, practice: bool) -> Iterator[str]:
     ]
     for where, known, name in unknown:
         yield f"{where}: expected one of {', '.join(known)}, found {short(name)}"
-    yield from differs("split.version", splits.SPLIT_VERSION, result.split.version)
+    yield from differs("split.version", NUMBERS_VERSION, result.split.version)
     # one deal for all, or ranks compare different clips
     yield from differs("split.seed", 0, result.split.seed)
-    yield from differs("protocol.version", protocol.PROTOCOL_VERSION, result.protocol.version)
+    yield from differs("protocol.version", NUMBERS_VERSION, result.protocol.version)
     if schema := SCHEMAS.get(result.schema.name):
         yield from differs("schema.version", schema.version, result.schema.version)
         yield from differs("schema.classes", list(schema.classes), result.schema.classes)
