@@ -45,18 +45,13 @@ def methods_named(names: Iterable[str]) -> list[Method]:
     >>> [method.name for method in methods_named(["coral", "logit-adjust"])]
     ['coral', 'logit-adjust-uniform', 'logit-adjust-em']
     """
-    found: dict[str, Method] = {}
+    chosen: dict[str, Method] = {}
     for name in names:
-        members = (
-            [METHODS[name]]
-            if name in METHODS
-            else [method for method in METHODS.values() if method.family == name]
-        )
+        members = {m.name: m for m in METHODS.values() if name in (m.name, m.family)}
+        if name in METHODS:
+            members = {name: METHODS[name]}
         if not members:
-            raise UnknownName(
-                "adaptation method",
-                name,
-                dict.fromkeys((*METHODS, *(m.family for m in METHODS.values()))),
-            )
-        found |= {method.name: method for method in members}
-    return list(found.values())
+            families = [method.family for method in METHODS.values()]
+            raise UnknownName("adaptation method", name, dict.fromkeys((*METHODS, *families)))
+        chosen |= members
+    return list(chosen.values())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
-from bimotion.adaptation.standardising import moments
+from bimotion.adaptation.standardising import Moments
 
 
 def covariance(features: np.ndarray) -> np.ndarray:
@@ -40,14 +40,13 @@ class Coral(Method):
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
         # shrinkage towards one variance needs features of one scale
-        scaled = moments(source.clips.features)
-        known, unlabelled = scaled.applied(source.clips.features), scaled.applied(target.features)
+        moments = Moments.of(source.clips.features)
+        labelled = moments.applied(source.clips.features)
+        unlabelled = moments.applied(target.features)
         mean = unlabelled.mean(axis=0, dtype=np.float64)
-        recolour = power(covariance(known), -0.5) @ power(covariance(unlabelled), 0.5)
-        head = source.fitted(
-            (known @ recolour.astype(np.float32) + mean.astype(np.float32)).astype(np.float32)
-        )
-        return lambda clips: head.predict(scaled.applied(clips.features))
+        recolour = power(covariance(labelled), -0.5) @ power(covariance(unlabelled), 0.5)
+        head = source.fitted(labelled @ recolour.astype(np.float32) + mean.astype(np.float32))
+        return lambda clips: head.predict(moments.applied(clips.features))
 
 
 METHODS = (Coral("coral", "CORAL (Sun et al. 2016)", "coral"),)

@@ -4,12 +4,15 @@ scale_corpus.
 Source: Schuller et al., "Cross-corpus acoustic emotion recognition: variances and strategies", IEEE
 Trans. Affective Computing 1 (2010) (corpus normalisation). Exact for a shift of mean and scale a
 feature; a target with other shares of the classes than the source is shifted by that, too.
+`corpus-norm-network` is the network of the trained methods on such features: what shot and nnpm
+begin with.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
-from bimotion.adaptation.network import DEFAULT, Schedule, aligned
+from bimotion.adaptation.network import NetworkMethod
 from bimotion.adaptation.standardising import GroupMoments
 
 
@@ -21,28 +24,17 @@ class GroupNorm(Method):
     among them has the next larger group's: its corpus's, or those of all of the target.
     """
 
-    speakers: bool = False
+    by: Literal["corpus", "speaker"] = "corpus"
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        head = source.fitted(GroupMoments(source.clips, speakers=self.speakers)(source.clips))
-        standardised = GroupMoments(target, speakers=self.speakers)
+        head = source.fitted(GroupMoments(source.clips, self.by)(source.clips))
+        standardised = GroupMoments(target, self.by)
         return lambda clips: head.predict(standardised(clips))
-
-
-@dataclass(frozen=True)
-class CorpusNormNetwork(Method):
-    """The network of the trained methods on features standardised by corpus: what shot and nnpm
-    begin with."""
-
-    schedule: Schedule = DEFAULT
-
-    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        return aligned(source, target, None, self.schedule, seed, by_corpus=True)
 
 
 METHODS = (
     GroupNorm("corpus-norm", "Corpus z-normalisation (Schuller et al. 2010)", "corpus-norm"),
-    CorpusNormNetwork(
-        "corpus-norm-network", "Corpus z-normalisation (network)", "corpus-norm", seeded=True
+    NetworkMethod(
+        "corpus-norm-network", "Corpus z-normalisation (network)", "corpus-norm", by_corpus=True
     ),
 )

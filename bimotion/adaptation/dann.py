@@ -12,45 +12,39 @@ class shares in the target it aligns the wrong clips.
 
 from dataclasses import dataclass
 
-from bimotion.adaptation.method import Clips, Method, Predictor, Source
-from bimotion.adaptation.network import DEFAULT, WIDTH, Schedule, aligned, ramp
+from bimotion.adaptation.network import WIDTH, Network, NetworkMethod, ramp
 
 
 @dataclass(frozen=True)
-class Dann(Method):
-    """`weight`: of the reversed gradient at the end of its rise. `by_corpus`: features standardised
-    by corpus beforehand."""
+class Dann(NetworkMethod):
+    """The network with a discriminator of domains, whose gradient reaches the encoder reversed."""
 
     weight: float = 1.0
+    """Of the reversed gradient at the end of its rise."""
     by_corpus: bool = True
-    schedule: Schedule = DEFAULT
+    order_free: bool = False
 
-    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
+    def network(self, dim: int, n_classes: int, seed: int) -> Network:
         import torch
 
+        network = super().network(dim, n_classes, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)
-            discriminator = torch.nn.Sequential(
+            network.discriminator = torch.nn.Sequential(
                 torch.nn.Linear(WIDTH, 128), torch.nn.ReLU(), torch.nn.Linear(128, 1)
             )
+        return network
 
-        def loss(progress, fs, ft, logits):
-            both, strength = torch.cat([fs, ft]), self.weight * ramp(progress)
-            # the same value, the gradient times -strength
-            reversed_ = both.detach() * (1 + strength) - both * strength
-            said = discriminator(reversed_ * WIDTH**0.5).squeeze(1)  # of unit variance a feature
-            truth = torch.cat([torch.ones(len(fs)), torch.zeros(len(ft))])
-            return torch.nn.functional.binary_cross_entropy_with_logits(said, truth)
+    def target_loss(self, network, progress, of_source, of_target):
+        import torch
 
-        return aligned(
-            source,
-            target,
-            loss,
-            self.schedule,
-            seed,
-            by_corpus=self.by_corpus,
-            extra=list(discriminator.parameters()),
-        )
+        both, strength = torch.cat([of_source, of_target]), self.weight * ramp(progress)
+        # the same value, the gradient times -strength
+        reversed_ = both.detach() * (1 + strength) - both * strength
+        # of unit variance a feature
+        logits = network.discriminator(reversed_ * WIDTH**0.5).squeeze(1)
+        is_source = torch.cat([torch.ones(len(of_source)), torch.zeros(len(of_target))])
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, is_source)
 
 
-METHODS = (Dann("dann", "DANN (Ganin and Lempitsky 2015)", "dann", seeded=True, order_free=False),)
+METHODS = (Dann("dann", "DANN (Ganin and Lempitsky 2015)", "dann"),)

@@ -13,54 +13,48 @@ becomes entirely wrong.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import softmax
 
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
 from bimotion.adaptation.neighbours import nearest
-from bimotion.adaptation.standardising import moments
+from bimotion.adaptation.standardising import Moments
 
 ITERATIONS, TOLERANCE = 100, 1e-6
 
 
 def agreed(posteriors: np.ndarray, affinity) -> np.ndarray:
-    """The update until it stands still. `posteriors`: (n, n_classes); `affinity`: sparse,
-    symmetric, (n, n).
+    """The posteriors, (n, n_classes), when the update stands still; `affinity`: sparse, symmetric,
+    (n, n).
 
     >>> from scipy.sparse import csr_array
-    >>> agreed(np.array([[0.9, 0.1], [0.4, 0.6]]), csr_array([[0, 1], [1,
-    ...     0]])).argmax(axis=1).tolist()
+    >>> posteriors = np.array([[0.9, 0.1], [0.4, 0.6]])
+    >>> agreed(posteriors, csr_array([[0, 1], [1, 0]])).argmax(axis=1).tolist()
     [0, 0]
     """
     unary = np.log(np.maximum(posteriors, 1e-12))
-    found = posteriors
     for _ in range(ITERATIONS):
-        before = found
-        logits = unary + affinity @ found
-        found = np.exp(logits - logits.max(axis=1, keepdims=True))
-        found /= found.sum(axis=1, keepdims=True)
-        if np.abs(found - before).max() < TOLERANCE:
+        before, posteriors = posteriors, softmax(unary + affinity @ posteriors, axis=1)
+        if np.abs(posteriors - before).max() < TOLERANCE:
             break
-    return found
+    return posteriors
 
 
 @dataclass(frozen=True)
 class Lame(Method):
-    """`k`: neighbours of a clip."""
+    """The source's posteriors after that update."""
 
     k: int = 5
+    """Neighbours of a clip."""
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        scaled = moments(source.clips.features)
+        moments = Moments.of(source.clips.features)
 
         def predict(clips: Clips) -> np.ndarray:
-            from scipy.sparse import csr_array
-
-            n, beside = len(clips), nearest(scaled.applied(clips.features), self.k)
-            ends = (
-                np.arange(0, beside.size + 1, beside.shape[1])
-                if beside.size
-                else np.zeros(n + 1, int)
-            )
-            directed = csr_array((np.ones(beside.size), beside.ravel(), ends), shape=(n, n))
+            neighbours = nearest(moments.applied(clips.features), self.k)
+            n, k = neighbours.shape
+            rows = np.repeat(np.arange(n), k)
+            directed = csr_array((np.ones(n * k), (rows, neighbours.ravel())), shape=(n, n))
             return agreed(source.head.predict(clips.features), (directed + directed.T) / 2)
 
         return predict

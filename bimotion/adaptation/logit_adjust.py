@@ -42,9 +42,10 @@ def adjusted(posteriors: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class LogitAdjustment(Method):
-    """`em`: target shares by EM; otherwise equal."""
+    """The source's posteriors, corrected for the target's shares of the classes."""
 
     em: bool = True
+    """Target shares by EM; otherwise equal."""
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
         shares = np.full(source.n_trained, 1 / source.n_trained)

@@ -8,8 +8,7 @@ It aligns nothing: like all that trust the source's predictions, it needs them t
 
 from dataclasses import dataclass
 
-from bimotion.adaptation.method import Clips, Method, Predictor, Source
-from bimotion.adaptation.network import DEFAULT, Schedule, aligned
+from bimotion.adaptation.network import NetworkMethod
 
 
 def confusion(logits, temperature: float = 2.5):
@@ -30,17 +29,15 @@ def confusion(logits, temperature: float = 2.5):
 
 
 @dataclass(frozen=True)
-class Mcc(Method):
-    """`weight`: of the confusion beside the cross-entropy (the paper's mu)."""
+class Mcc(NetworkMethod):
+    """The network with the confusion beside the cross-entropy."""
 
     weight: float = 1.0
-    schedule: Schedule = DEFAULT
+    """Of the confusion (the paper's mu)."""
+    order_free: bool = False
 
-    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        def loss(progress, fs, ft, logits):
-            return self.weight * confusion(logits)
-
-        return aligned(source, target, loss, self.schedule, seed)
+    def target_loss(self, network, progress, of_source, of_target):
+        return self.weight * confusion(network.logits(of_target))
 
 
-METHODS = (Mcc("mcc", "MCC (Jin et al. 2020)", "mcc", seeded=True, order_free=False),)
+METHODS = (Mcc("mcc", "MCC (Jin et al. 2020)", "mcc"),)

@@ -23,37 +23,35 @@ from bimotion.models.heads import LogisticHead
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clips:
-    """Unlabelled clips. `features`: float32, shape (n, dim). `corpora`, `speakers`: shape (n,),
-    names; a speaker may be None.
+    """Unlabelled clips. Raises SettingError for features that are no such array.
 
-    Raises SettingError.
-
-    >>> Clips(np.zeros((2, 3), np.float32), ["tess", "tess"], ["tess/OAF",
-    ...     None]).take([1]).speakers.tolist()
+    >>> features = np.zeros((2, 3), np.float32)
+    >>> Clips(features, ["tess", "tess"], ["tess/OAF", None]).take([1]).speakers.tolist()
     [None]
     """
 
     features: np.ndarray
+    """float32, shape (n, dim)."""
     corpora: np.ndarray
+    """Names, shape (n,)."""
     speakers: np.ndarray
+    """Names, shape (n,); None where a speaker is not known."""
 
     def __post_init__(self):
         for name in ("corpora", "speakers"):
             object.__setattr__(self, name, np.array(list(getattr(self, name)), dtype=object))
-        features = self.features
-        if (
-            not isinstance(features, np.ndarray)
-            or features.dtype != np.float32
-            or features.ndim != 2
-        ):
-            found = (
-                f"{getattr(features, 'dtype', type(features).__name__)} of shape "
-                f"{np.shape(features)}"
+        given, features = self.features, np.asarray(self.features)
+        if given is not features or features.dtype != np.float32 or features.ndim != 2:
+            raise SettingError(
+                "features: expected an array of float32 of shape (n, dim), found "
+                f"{type(given).__name__} of {features.dtype} of shape {features.shape}"
             )
-            raise SettingError(f"features: expected float32 of shape (n, dim), found {found}")
-        if not len(features) == len(self.corpora) == len(self.speakers):
-            found = f"{len(features)}, {len(self.corpora)} and {len(self.speakers)}"
-            raise SettingError(f"expected as many features as corpora and speakers, found {found}")
+        lengths = len(features), len(self.corpora), len(self.speakers)
+        if len(set(lengths)) > 1:
+            raise SettingError(
+                "expected as many features as corpora and speakers, found "
+                f"{lengths[0]}, {lengths[1]} and {lengths[2]}"
+            )
         if not np.isfinite(features.sum(axis=1, dtype=np.float64)).all():
             raise SettingError("features: expected finite numbers, found nan or inf")
 
@@ -67,8 +65,8 @@ class Clips:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Labelled clips. `reference`: int8, shape (n, n_classes), one 1 a row (see above). Raises
-    SettingError.
+    """Labelled clips. Raises SettingError for clips of several classes or of none, and for a source
+    of fewer than two classes.
 
     >>> clips = Clips(np.eye(3, dtype=np.float32), ["tess"] * 3, [None] * 3)
     >>> source = Source(clips, np.array([[1, 0, 0], [0, -1, 1], [0, 0, 1]], np.int8))
@@ -78,6 +76,7 @@ class Source:
 
     clips: Clips
     reference: np.ndarray
+    """int8, shape (n, n_classes), one 1 a row (see above)."""
 
     def __post_init__(self):
         if len(self.reference) != len(self.clips):
@@ -98,13 +97,12 @@ class Source:
 
     @cached_property
     def trained(self) -> np.ndarray:
-        """Bool (n_classes,): classes with a positive clip. Methods number these from 0, in
-        order."""
+        """Classes with a positive clip, bool (n_classes,). Methods number them from 0, in order."""
         return (self.reference == 1).any(axis=0)
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """int64 (n,): the class of each clip, numbered among the trained ones."""
+        """The class of each clip, int64 (n,), numbered among the trained ones."""
         return (self.reference[:, self.trained] == 1).argmax(axis=1)
 
     @property
@@ -114,7 +112,7 @@ class Source:
 
     @property
     def shares(self) -> np.ndarray:
-        """float64 (n_trained,): each trained class's share of the clips."""
+        """Each trained class's share of the clips, float64 (n_trained,)."""
         return np.bincount(self.labels, minlength=self.n_trained) / len(self.labels)
 
     @cached_property
@@ -123,8 +121,8 @@ class Source:
         return self.fitted(self.clips.features)
 
     @cached_property
-    def made(self) -> dict[object, object]:
-        """What methods make of the source alone, kept for other methods and seeds."""
+    def standardised(self) -> dict[object, object]:
+        """A cache of the networks' inputs of this source, for other methods and seeds."""
         return {}
 
     def fitted(self, features: np.ndarray) -> LogisticHead:
@@ -145,22 +143,23 @@ Predictor = Callable[[Clips], np.ndarray]
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """One method, as it is listed. Subclasses define `adapt` and add their settings as fields.
-
-    `title`: for people; says "reconstruction" where it is one. `family`: what else it may be asked
-    for by, with its relatives. `target_seen`: unlabelled target audio is used. `inductive`: clips
-    may be predicted that were not adapted to; where False, a prediction depends on the other clips
-    that are predicted with it. `seeded`: results depend on the seed. `order_free`: the order of
-    target rows is irrelevant; where False, minibatches of target clips are drawn by row number.
-    """
+    """One method, as it is listed. Subclasses define `adapt` and add their options as fields."""
 
     name: str
     title: str
+    """For people; says "reconstruction" where it is one."""
     family: str
+    """What else it may be asked for by, with its relatives."""
     target_seen: bool = True
+    """Unlabelled target audio is used."""
     inductive: bool = True
+    """Clips may be predicted that were not adapted to; where False, a prediction depends on the
+    other clips that are predicted with it."""
     seeded: bool = False
+    """Results depend on the seed."""
     order_free: bool = True
+    """The order of target rows is irrelevant; where False, minibatches of target clips are drawn by
+    row number."""
     version: str = "1"
 
     def require(self, setting: str) -> None:
@@ -199,15 +198,16 @@ def inductive(
 
 
 def _predicted(method: Method, source: Source, target: Clips, test: Clips, seed: int) -> np.ndarray:
+    dim = source.clips.features.shape[1]
     for clips in (target, test):
         if type(clips) is not Clips:
             raise SettingError(
                 f"target: expected Clips, which have no labels, found {type(clips).__name__}"
             )
-        if clips.features.shape[1] != source.clips.features.shape[1]:
-            found = f"{source.clips.features.shape[1]} and {clips.features.shape[1]}"
+        if clips.features.shape[1] != dim:
             raise SettingError(
-                f"expected source and target features of one dimension, found {found}"
+                "expected source and target features of one dimension, found "
+                f"{dim} and {clips.features.shape[1]}"
             )
     if not len(target):
         raise SettingError("no target clips to adapt to")

@@ -9,14 +9,13 @@ it must tear classes apart.
 
 from dataclasses import dataclass
 
-from bimotion.adaptation.method import Clips, Method, Predictor, Source
-from bimotion.adaptation.network import DEFAULT, Schedule, aligned, ramp
+from bimotion.adaptation.network import NetworkMethod, ramp
 
 WIDEST, N_WIDTHS = 4.0, 5
 
 
-def discrepancy(fs, ft):
-    """Squared MMD of two tensors, (n, d) and (m, d).
+def discrepancy(of_source, of_target):
+    """The squared MMD of two tensors, (n, d) and (m, d).
 
     >>> import torch
     >>> float(discrepancy(torch.eye(3), torch.eye(3)))
@@ -24,8 +23,9 @@ def discrepancy(fs, ft):
     """
     import torch
 
-    both = torch.cat([fs, ft])
-    distances = _squared(both)
+    both = torch.cat([of_source, of_target])
+    lengths = both.square().sum(dim=1)
+    distances = (lengths[:, None] + lengths - 2 * both @ both.T).clamp(min=0)
     typical = distances.detach().mean().clamp(min=1e-12)
     widest = (-distances / (WIDEST * typical)).exp()
     kernel, power = widest, widest
@@ -33,27 +33,20 @@ def discrepancy(fs, ft):
         power = power * power  # half the width is the square: one exponential for all
         kernel = kernel + power
     kernel = kernel / N_WIDTHS
-    n = len(fs)
+    n = len(of_source)
     return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
 
 
-def _squared(rows):
-    lengths = rows.square().sum(dim=1)
-    return (lengths[:, None] + lengths - 2 * rows @ rows.T).clamp(min=0)
-
-
 @dataclass(frozen=True)
-class Mmd(Method):
-    """`weight`: of the discrepancy beside the cross-entropy, ramped up over the training."""
+class Mmd(NetworkMethod):
+    """The network with the discrepancy beside the cross-entropy, ramped up over the training."""
 
     weight: float = 1.0
-    schedule: Schedule = DEFAULT
+    """Of the discrepancy at the end of its rise."""
+    order_free: bool = False
 
-    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        def loss(progress, fs, ft, logits):
-            return self.weight * ramp(progress) * discrepancy(fs, ft)
-
-        return aligned(source, target, loss, self.schedule, seed)
+    def target_loss(self, network, progress, of_source, of_target):
+        return self.weight * ramp(progress) * discrepancy(of_source, of_target)
 
 
-METHODS = (Mmd("mmd", "MMD (Long et al. 2015)", "mmd", seeded=True, order_free=False),)
+METHODS = (Mmd("mmd", "MMD (Long et al. 2015)", "mmd"),)

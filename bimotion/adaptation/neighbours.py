@@ -16,10 +16,10 @@ def nearest(features: np.ndarray, k: int) -> np.ndarray:
     import torch
 
     unit = torch.nn.functional.normalize(torch.from_numpy(features), dim=1)
-    found = torch.empty(len(unit), min(k, len(unit) - 1), dtype=torch.int64)
+    neighbours = torch.empty(len(unit), min(k, len(unit) - 1), dtype=torch.int64)
     for start in range(0, len(unit), BLOCK_ROWS):
         cosines = unit[start : start + BLOCK_ROWS] @ unit.T
         # not its own neighbour
         cosines[torch.arange(len(cosines)), start + torch.arange(len(cosines))] = -2.0
-        found[start : start + BLOCK_ROWS] = cosines.topk(found.shape[1], dim=1).indices
-    return found.numpy()
+        neighbours[start : start + BLOCK_ROWS] = cosines.topk(neighbours.shape[1], dim=1).indices
+    return neighbours.numpy()

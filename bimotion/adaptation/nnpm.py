@@ -23,36 +23,38 @@ Limits: it trusts neighbours, so classes must already lie near their like after 
 corpus; a wrong vote confirms itself.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from bimotion.adaptation.memory import Memory, Neighbours, slots
-from bimotion.adaptation.method import Clips, Method, Predictor, Source
-from bimotion.adaptation.network import DEFAULT, Inputs, Network, Schedule, minibatches, one_thread
+from bimotion.adaptation.memory import Memory, Neighbours
+from bimotion.adaptation.network import Inputs, Network, NetworkMethod, minimise
 
 EPOCHS, WARM_UP = 20, 5
-LARGEST_WEIGHT, SUREST, MEMBER = 0.3, 0.5, 1.5
-HARDEST = 0.05
+MAX_WEIGHT = 0.3  # of the target loss
+MIN_VOTE = 0.5  # of the first class, for a clip to count
+MEMBER = 1.5  # times an equal share of the votes makes a class one of the multilabel's
+HARDEST = 0.05  # share of the other classes' slots that are pushed away
+VOTING_ROWS = 512
 
 
 def multilabels(votes, *, several: bool):
-    """Which classes a clip is given, bool (n, n_classes), and which clips are given any, bool (n,),
-    from votes (n, n_classes).
+    """The classes that a clip is given, bool (n, n_classes), and the clips that are given any, bool
+    (n,), from votes (n, n_classes).
 
     >>> import torch
-    >>> [part.tolist() for part in multilabels(torch.tensor([[0.5, 0.5, 0.0], [0.4, 0.3, 0.3]]),
-    ...     several=True)]
+    >>> votes = torch.tensor([[0.5, 0.5, 0.0], [0.4, 0.3, 0.3]])
+    >>> [part.tolist() for part in multilabels(votes, several=True)]
     [[[True, True, False], [False, False, False]], [True, False]]
     """
     from torch.nn.functional import one_hot
 
     n_classes = votes.shape[1]
-    chosen = (
-        votes >= MEMBER / n_classes if several else one_hot(votes.argmax(dim=1), n_classes).bool()
-    )
-    kept = (votes.max(dim=1).values >= SUREST) & chosen.any(dim=1)
+    first = one_hot(votes.argmax(dim=1), n_classes).bool()
+    chosen = votes >= MEMBER / n_classes if several else first
+    kept = (votes.max(dim=1).values >= MIN_VOTE) & chosen.any(dim=1)
     return chosen & kept[:, None], kept
 
 
@@ -63,128 +65,96 @@ def class_loss(logits, chosen):
     return -(wanted * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
-def slot_loss(found: Neighbours, chosen, labels):
+def slot_loss(neighbours: Neighbours, chosen, labels):
     """Variant H: pull candidates of the chosen classes, push the hardest slots of the others;
     scalar, of clips that have any."""
     import torch
 
-    s = found.similarities
-    with torch.no_grad():  # which slots count; the loss looks at those alone, a tenth of the memory
-        positive = found.within & chosen.gather(1, labels[found.places])
+    s, candidates = neighbours.similarities, neighbours.slots
+    with torch.no_grad():  # which slots count; the loss looks at those only, a tenth of the memory
+        positive = neighbours.within & chosen.gather(1, labels[candidates])
         belongs = chosen[:, labels]
         n_hard = (HARDEST * (~belongs).sum(dim=1)).int().clamp(min=1)
         hardest = s.masked_fill(belongs, -1.0).topk(int(n_hard.max()), dim=1).indices
         hard = (torch.arange(hardest.shape[1]) < n_hard[:, None]) & ~belongs.gather(1, hardest)
-    pull = ((1 - s.gather(1, found.places)).square() * positive).sum(dim=1) / positive.sum(
-        dim=1
-    ).clamp(min=1)
+        n_positive = positive.sum(dim=1).clamp(min=1)
+    pull = ((1 - s.gather(1, candidates)).square() * positive).sum(dim=1) / n_positive
     push = ((1 + s.gather(1, hardest)).square() * hard).sum(dim=1) / n_hard
     return (5 * pull + push).mean()
 
 
 @dataclass(frozen=True)
-class Nnpm(Method):
-    """A variant or ablation of the reconstruction.
-
-    `variant`: C or H. `prior_correction`: votes are divided by the memory's class shares.
-    `several`: multilabels, not the top class alone. `memory_update`: the memory follows the
-    encoder, keeping 0.5 * epoch / epochs of itself. `training`: with a target loss; otherwise the
-    votes of the warmed-up memory are the predictions. `by_corpus`: statistics of each domain, not
-    the source's.
-    """
+class Nnpm(NetworkMethod):
+    """A variant or ablation of the reconstruction."""
 
     variant: Literal["C", "H"] = "C"
     prior_correction: bool = True
+    """Votes are divided by the memory's class shares."""
     several: bool = True
+    """Multilabels, not the first class only."""
     memory_update: bool = True
+    """The memory follows the encoder, keeping 0.5 * epoch / epochs of itself."""
     training: bool = True
+    """With a target loss; otherwise the votes of the warmed-up memory are the predictions."""
     by_corpus: bool = True
-    schedule: Schedule = DEFAULT
+    order_free: bool = False
 
-    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        inputs = Inputs.of(source, target, by_corpus=self.by_corpus)
-        network = Network(inputs.source.shape[1], source.n_trained, seed)
-        memory = self._train(network, inputs, source, seed)
+    def trained(self, network: Network, inputs: Inputs, seed: int):
+        memory = Memory(inputs.labels, network.classifier.out_features, seed)
+        losses = self.memory_losses(network, inputs, memory, seed)
+        minimise(losses, network.parameters(), self.schedule)
         if self.training:
-            return lambda clips: network.probabilities(inputs.of_clips(clips))
+            return network.probabilities
+        memory.fill(network.embedded(inputs.source[memory.rows]))
 
-        @one_thread()
-        def vote(clips: Clips) -> np.ndarray:
-            blocks = network.embedded(inputs.of_clips(clips)).split(512)
-            votes = [
-                memory.neighbours(block, prior_correction=self.prior_correction)
-                .votes.double()
-                .numpy()
-                for block in blocks
-            ]
+        def voted(inputs) -> np.ndarray:
+            blocks = network.embedded(inputs).split(VOTING_ROWS)
+            votes = [self._neighbours(memory, block).votes.double().numpy() for block in blocks]
             return np.concatenate([block / block.sum(axis=1, keepdims=True) for block in votes])
 
-        return vote
+        return voted
 
-    @one_thread()
-    def _train(self, network: Network, inputs: Inputs, source: Source, seed: int) -> Memory:
-        """Train in place; the memory as it is at the end."""
-        import torch
+    def memory_losses(
+        self, network: Network, inputs: Inputs, memory: Memory, seed: int
+    ) -> Iterator:
+        """The loss of each step; without `training` those of the warm-up only."""
+        from torch.nn.functional import cross_entropy
 
-        generator, schedule = torch.Generator().manual_seed(seed), self.schedule
-        xs, xt, ys = (
-            torch.from_numpy(array) for array in (inputs.source, inputs.target, source.labels)
-        )
-        optimizer = torch.optim.AdamW(
-            network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-        )
-        of_source = minibatches(len(xs), schedule.batch_size, generator)
-        of_target = minibatches(len(xt), schedule.batch_size, generator)
-        for epoch in range(EPOCHS):
+        source_rows, target_rows = inputs.minibatches(self.schedule.batch_size, seed)
+        for epoch in range(EPOCHS if self.training else WARM_UP):
+            weight = MAX_WEIGHT * max(0, epoch + 1 - WARM_UP) / (EPOCHS - WARM_UP)
             if epoch == WARM_UP:
-                rows = slots(source.labels, source.n_trained, seed)
-                memory = Memory(
-                    network.embedded(inputs.source[rows]), ys[rows], rows, len(xs), source.n_trained
-                )
-                if not self.training:
-                    memory.estimate()
-                    break
-            if epoch >= WARM_UP:
+                memory.fill(network.embedded(inputs.source[memory.rows]))
+            elif epoch > WARM_UP:
                 memory.estimate()
-            weight = LARGEST_WEIGHT * max(0, epoch + 1 - WARM_UP) / (EPOCHS - WARM_UP)
-            for _ in range(schedule.steps(len(xs)) // EPOCHS):
-                rows = next(of_source)
-                fs = network.embed(xs[rows])
-                loss = (1 - weight) * torch.nn.functional.cross_entropy(
-                    network.logits(fs), ys[rows]
-                )
+            for _ in range(self.schedule.steps(len(inputs.source)) // EPOCHS):
+                rows = next(source_rows)
+                embedded = network.embed(inputs.source[rows])
+                loss = (1 - weight) * cross_entropy(network.logits(embedded), inputs.labels[rows])
                 if weight:
-                    loss = loss + weight * self._target_loss(
-                        network, memory, network.embed(xt[next(of_target)])
-                    )
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                    target = network.embed(inputs.target[next(target_rows)])
+                    loss = loss + weight * self.memory_loss(network, memory, target)
+                yield loss
                 if weight and self.memory_update:
-                    memory.update(rows, fs, keep=0.5 * epoch / EPOCHS)
-        return memory
+                    memory.update(rows, embedded, keep=0.5 * epoch / EPOCHS)
 
-    def _target_loss(self, network: Network, memory: Memory, embedded):
-        found = memory.neighbours(embedded, prior_correction=self.prior_correction)
-        chosen, kept = multilabels(found.votes, several=self.several)
+    def memory_loss(self, network: Network, memory: Memory, embedded):
+        """The loss of a target minibatch, f (b, WIDTH), of clips that the memory gives a class."""
+        neighbours = self._neighbours(memory, embedded)
+        chosen, kept = multilabels(neighbours.votes, several=self.several)
         if not kept.any():
             return embedded.sum() * 0.0
         if self.variant == "C":
             return class_loss(network.logits(embedded[kept]), chosen[kept])
-        return slot_loss(
-            Neighbours(*(part[kept] for part in vars(found).values())), chosen[kept], memory.labels
-        )
+        of_kept = Neighbours(*(part[kept] for part in neighbours))
+        return slot_loss(of_kept, chosen[kept], memory.labels)
+
+    def _neighbours(self, memory: Memory, embedded) -> Neighbours:
+        return memory.neighbours(embedded, prior_correction=self.prior_correction)
 
 
-def _method(name: str, what: str, *, order_free: bool = False, **settings) -> Nnpm:
-    return Nnpm(
-        name,
-        f"NNPM, reconstruction: {what}",
-        "nnpm",
-        seeded=True,
-        order_free=order_free,
-        **settings,
-    )
+def _method(name: str, what: str, **options) -> Nnpm:
+    return Nnpm(name, f"NNPM, reconstruction: {what}", "nnpm", **options)
 
 
 METHODS = (

@@ -1,4 +1,4 @@
-"""No adaptation: the floor under all methods.
+"""No adaptation: the baseline of all methods.
 
 `none` is logistic regression on the source, the head of the probe track (models/heads.py), and the
 start of logit-adjust, lame and speaker-clusters. `none-network` is the network that all trained
@@ -9,7 +9,7 @@ network's. (dann, shot and nnpm standardise by corpus: their control is corpus-n
 from dataclasses import dataclass
 
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
-from bimotion.adaptation.network import DEFAULT, Schedule, aligned
+from bimotion.adaptation.network import NetworkMethod
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,7 @@ class NoAdaptation(Method):
         return lambda clips: source.head.predict(clips.features)
 
 
-@dataclass(frozen=True)
-class NoAdaptationNetwork(Method):
-    """The source's network, whatever the target."""
-
-    schedule: Schedule = DEFAULT
-
-    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        return aligned(source, target, None, self.schedule, seed)
-
-
 METHODS = (
     NoAdaptation("none", "Source only (logistic regression)", "none", target_seen=False),
-    NoAdaptationNetwork(
-        "none-network", "Source only (network)", "none", target_seen=False, seeded=True
-    ),
+    NetworkMethod("none-network", "Source only (network)", "none", target_seen=False),
 )

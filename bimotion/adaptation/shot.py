@@ -8,83 +8,67 @@ once more, weighted 0.3. Its batch normalisation is re-estimated on the target: 
 corpus. The large entropy of the mean assumes a target with balanced classes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bimotion.adaptation.method import Clips, Method, Predictor, Source
-from bimotion.adaptation.network import (
-    DEFAULT,
-    Inputs,
-    Network,
-    Schedule,
-    minibatches,
-    one_thread,
-    trained,
-)
+from bimotion.adaptation.network import Inputs, Network, NetworkMethod, minimise
 
 STEPS_A_ROUND = 30  # between two estimates of the pseudo labels
-SMOOTHING = 0.1
 
 
 def pseudo_labels(embedded, probabilities):
-    """Class of the nearest centroid, int64 tensor (n,), from unit features (n, d) and probabilities
-    (n, n_classes)."""
+    """The class of the nearest centroid, int64 tensor (n,), from unit features (n, d) and
+    probabilities (n, n_classes)."""
     from torch.nn.functional import normalize, one_hot
 
     weights = probabilities
     for _ in range(2):
         centroids = normalize(weights.T @ embedded, dim=1)
-        found = (embedded @ centroids.T).argmax(dim=1)
-        weights = one_hot(found, probabilities.shape[1]).to(embedded.dtype)
-    return found
+        labels = (embedded @ centroids.T).argmax(dim=1)
+        weights = one_hot(labels, probabilities.shape[1]).to(embedded.dtype)
+    return labels
 
 
 def information(logits):
-    """Mean entropy of predictions less the entropy of their mean, a scalar."""
+    """The mean entropy of predictions less the entropy of their mean, a scalar."""
     p = logits.softmax(dim=1)
     mean = p.mean(dim=0)
-    return (mean * mean.clamp(min=1e-8).log()).sum() - (p * p.clamp(min=1e-8).log()).sum(
-        dim=1
-    ).mean()
+    entropies = (p * p.clamp(min=1e-8).log()).sum(dim=1)
+    return (mean * mean.clamp(min=1e-8).log()).sum() - entropies.mean()
 
 
 @dataclass(frozen=True)
-class Shot(Method):
-    """`pseudo_weight`: of the cross-entropy against pseudo labels (the paper's beta)."""
+class Shot(NetworkMethod):
+    """The network of a smoothed source, whose encoder is then trained on the target."""
 
     pseudo_weight: float = 0.3
-    schedule: Schedule = DEFAULT
+    """Of the cross-entropy against pseudo labels (the paper's beta)."""
     slower: float = 0.3
     """Learning rate on the target over that on the source."""
+    smoothing: float = 0.1
+    by_corpus: bool = True
+    order_free: bool = False
 
-    @one_thread()
-    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
+    def trained(self, network: Network, inputs: Inputs, seed: int):
+        probabilities = super().trained(network, inputs, seed)
+        losses = self.target_losses(network, inputs, seed + 1)
+        minimise(losses, network.encoder.parameters(), self.schedule, rate=self.slower)
+        return probabilities
+
+    def target_losses(self, network: Network, inputs: Inputs, seed: int) -> Iterator:
+        """The loss of each step on the target."""
         import torch
 
-        inputs = Inputs.of(source, target, by_corpus=True)
-        network = Network(inputs.source.shape[1], source.n_trained, seed)
-        trained(network, inputs, source.labels, self.schedule, seed, smoothing=SMOOTHING)
-        generator = torch.Generator().manual_seed(seed + 1)
-        optimizer = torch.optim.AdamW(
-            network.encoder.parameters(),
-            lr=self.slower * self.schedule.learning_rate,
-            weight_decay=self.schedule.weight_decay,
-        )
-        xt = torch.from_numpy(inputs.target)
-        batches = minibatches(len(xt), self.schedule.batch_size, generator)
-        for step in range(self.schedule.steps(len(xt)) // 2):
+        _, target_rows = inputs.minibatches(self.schedule.batch_size, seed)
+        for step in range(self.schedule.steps(len(inputs.target)) // 2):
             if step % STEPS_A_ROUND == 0:
                 embedded = network.embedded(inputs.target)
                 with torch.no_grad():
                     pseudo = pseudo_labels(embedded, network.logits(embedded).softmax(dim=1))
-            rows = next(batches)
-            logits = network.logits(network.embed(xt[rows]))
-            loss = information(logits) + self.pseudo_weight * torch.nn.functional.cross_entropy(
-                logits, pseudo[rows]
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        return lambda clips: network.probabilities(inputs.of_clips(clips))
+            rows = next(target_rows)
+            logits = network.logits(network.embed(inputs.target[rows]))
+            fit = torch.nn.functional.cross_entropy(logits, pseudo[rows])
+            yield information(logits) + self.pseudo_weight * fit
 
 
-METHODS = (Shot("shot", "SHOT (Liang et al. 2020)", "shot", seeded=True, order_free=False),)
+METHODS = (Shot("shot", "SHOT (Liang et al. 2020)", "shot"),)

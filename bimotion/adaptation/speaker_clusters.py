@@ -15,54 +15,55 @@ the source's posteriors.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.special import softmax
 
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
 from bimotion.adaptation.standardising import groups
 
-ITERATIONS, CLIPS_A_CLASS = 50, 4
+ITERATIONS, TOLERANCE = 50, 1e-6
+CLIPS_A_CLASS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """One speaker's clusters: `centroids` (n_classes, n_classes), `variance`, `shares`
-    (n_classes,)."""
+    """One speaker's clusters, one a class."""
 
     centroids: np.ndarray
+    """(n_classes, n_classes), in centred log-posteriors."""
     variance: float
     shares: np.ndarray
+    """(n_classes,)."""
 
-    def responsibilities(self, places: np.ndarray) -> np.ndarray:
+    def responsibilities(self, points: np.ndarray) -> np.ndarray:
         """Probability of each cluster, (n, n_classes), for centred log-posteriors of that shape."""
-        distances = ((places[:, None, :] - self.centroids) ** 2).sum(axis=2)
-        logits = np.log(self.shares) - distances / (2 * self.variance)
-        found = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return found / found.sum(axis=1, keepdims=True)
+        distances = cdist(points, self.centroids, "sqeuclidean")
+        return softmax(np.log(self.shares) - distances / (2 * self.variance), axis=1)
 
 
 def centred(posteriors: np.ndarray) -> np.ndarray:
-    """Log-posteriors less their mean over the classes: what a linear classifier says before the
+    """Log-posteriors less their mean over the classes: a linear classifier's output before the
     softmax."""
     logs = np.log(np.maximum(posteriors, 1e-12))
     return logs - logs.mean(axis=1, keepdims=True)
 
 
 def mixture(posteriors: np.ndarray) -> Mixture:
-    """Fitted to one speaker's posteriors, (n, n_classes)."""
-    places, n_classes = centred(posteriors), posteriors.shape[1]
+    """The mixture fitted to one speaker's posteriors, (n, n_classes)."""
+    points, n_classes = centred(posteriors), posteriors.shape[1]
     weights = np.maximum(posteriors, 1e-12)
     # a class that the source hardly sees still begins with a centroid
     weights = weights / weights.sum(axis=0)
     weights = weights / weights.sum(axis=1, keepdims=True)
     for _ in range(ITERATIONS):
         mass = weights.sum(axis=0) + 1e-9
-        centroids = weights.T @ places / mass[:, None]
-        distances = ((places[:, None, :] - centroids) ** 2).sum(axis=2)
-        variance = max(float((weights * distances).mean()), 1e-9)
-        found = Mixture(centroids, variance, (mass / mass.sum() + 1 / n_classes) / 2)
-        before, weights = weights, found.responsibilities(places)
-        if np.abs(weights - before).max() < 1e-6:
+        centroids = weights.T @ points / mass[:, None]
+        variance = max(float((weights * cdist(points, centroids, "sqeuclidean")).mean()), 1e-9)
+        fitted = Mixture(centroids, variance, (mass / mass.sum() + 1 / n_classes) / 2)
+        before, weights = weights, fitted.responsibilities(points)
+        if np.abs(weights - before).max() < TOLERANCE:
             break
-    return found
+    return fitted
 
 
 @dataclass(frozen=True)
@@ -71,19 +72,20 @@ class SpeakerClusters(Method):
     posteriors."""
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        posteriors, fewest = source.head.predict(target.features), CLIPS_A_CLASS * source.n_trained
-        known = {
-            (corpus, speaker): mixture(posteriors[rows])
-            for corpus, speaker, rows in groups(target, speakers=True)
-            if speaker is not None and len(rows) >= fewest
+        posteriors = source.head.predict(target.features)
+        mixtures = {
+            group: mixture(posteriors[rows])
+            for group, rows in groups(target, "speaker").items()
+            if group[1] is not None and len(rows) >= CLIPS_A_CLASS * source.n_trained
         }
 
         def predict(clips: Clips) -> np.ndarray:
-            found = source.head.predict(clips.features)
-            for corpus, speaker, rows in groups(clips, speakers=True):
-                if (corpus, speaker) in known:
-                    found[rows] = known[corpus, speaker].responsibilities(centred(found[rows]))
-            return found
+            predicted = source.head.predict(clips.features)
+            for group, rows in groups(clips, "speaker").items():
+                if group in mixtures:
+                    points = centred(predicted[rows])
+                    predicted[rows] = mixtures[group].responsibilities(points)
+            return predicted
 
         return predict
 

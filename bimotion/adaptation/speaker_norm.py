@@ -15,6 +15,6 @@ METHODS = (
         "speaker-norm",
         "Speaker z-normalisation (Schuller et al. 2010)",
         "speaker-norm",
-        speakers=True,
+        by="speaker",
     ),
 )

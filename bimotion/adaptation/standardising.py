@@ -2,94 +2,91 @@
 of a speaker."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from bimotion.adaptation.method import Clips
 
 BLOCK_ROWS = 4096
-FEW_CLIPS = 8
+MIN_CLIPS = 8
 """A corpus or speaker with fewer clips has no statistics of its own: their error would be as large
 as the shift."""
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """`mean`, `scale`: float64, shape (dim,); the scale of a constant feature is 1."""
+    """Mean and scale of each feature, float64, shape (dim,); the scale of a constant feature is 1.
+
+    >>> moments = Moments.of(np.array([[1, 5], [3, 5]], np.float32))
+    >>> moments.mean.tolist(), moments.scale.tolist()
+    ([2.0, 5.0], [1.0, 1.0])
+    """
 
     mean: np.ndarray
     scale: np.ndarray
 
+    @classmethod
+    def of(cls, features: np.ndarray) -> "Moments":
+        """The moments of float32 features, shape (n, dim), n > 0; sums in float64."""
+        mean = features.mean(axis=0, dtype=np.float64)
+        squares = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(features))
+        scale = np.sqrt(squares / len(features))
+        return cls(mean, np.where(scale <= 1e-6 * np.maximum(np.abs(mean), 1e-30), 1.0, scale))
+
     def applied(self, features: np.ndarray) -> np.ndarray:
         """Standardised features, float32, shape (n, dim)."""
-        found = np.empty_like(features)
-        for start in range(0, len(features), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
-            found[block] = (features[block] - self.mean) / self.scale
-        return found
-
-    def of_clips(self, clips: Clips) -> np.ndarray:
-        """The same, of clips."""
-        return self.applied(clips.features)
+        standardised = np.empty_like(features)
+        for block, result in zip(_blocks(features), _blocks(standardised), strict=True):
+            result[:] = (block - self.mean) / self.scale
+        return standardised
 
 
-def moments(features: np.ndarray) -> Moments:
-    """Of float32 features, shape (n, dim), n > 0; sums in float64.
+def _blocks(features: np.ndarray) -> list[np.ndarray]:
+    """Views of some rows each, so that float64 copies stay small."""
+    return [features[row : row + BLOCK_ROWS] for row in range(0, len(features), BLOCK_ROWS)]
 
-    >>> found = moments(np.array([[1, 5], [3, 5]], np.float32))
-    >>> found.mean.tolist(), found.scale.tolist()
-    ([2.0, 5.0], [1.0, 1.0])
-    """
-    mean = features.mean(axis=0, dtype=np.float64)
-    blocks = (
-        features[start : start + BLOCK_ROWS] - mean for start in range(0, len(features), BLOCK_ROWS)
-    )
-    scale = np.sqrt(sum((block**2).sum(axis=0) for block in blocks) / len(features))
-    return Moments(mean, np.where(scale <= 1e-6 * np.maximum(np.abs(mean), 1e-30), 1.0, scale))
+
+Level = Literal["corpus", "speaker"] | None
 
 
 class GroupMoments:
-    """Moments of each corpus of some clips and, if asked for, of each speaker; calling it
-    standardises clips with them.
+    """Moments of each corpus of some clips or of each speaker; calling it standardises clips.
 
-    A clip is standardised with its speaker's moments if they are known, else its corpus's, else
-    those of all the clips.
+    A clip is standardised with its speaker's moments if they are known (and `by` is "speaker"),
+    else its corpus's, else those of all the clips.
 
     >>> clips = Clips(np.arange(16, dtype=np.float32)[:, None], ["a"] * 8 + ["b"] * 8, [None] * 16)
-    >>> found = GroupMoments(clips, speakers=False)(clips)
-    >>> bool(np.abs(found[:8] - found[8:]).max() < 1e-6)
+    >>> standardised = GroupMoments(clips, "corpus")(clips)
+    >>> bool(np.abs(standardised[:8] - standardised[8:]).max() < 1e-6)
     True
     """
 
-    def __init__(self, clips: Clips, *, speakers: bool):
-        self.pooled, self.known = moments(clips.features), {}
-        of_speakers = (
-            [group for group in groups(clips, speakers=True) if group[1] is not None]
-            if speakers
-            else []
-        )
-        for corpus, speaker, rows in of_speakers + groups(clips, speakers=False):
-            if len(rows) >= FEW_CLIPS:
-                self.known[corpus, speaker] = moments(clips.features[rows])
-        self.speakers = speakers
+    def __init__(self, clips: Clips, by: Level):
+        self.by = by
+        self.known = {(None, None): Moments.of(clips.features)}
+        for level in {"speaker": ("corpus", "speaker"), "corpus": ("corpus",), None: ()}[by]:
+            for group, rows in groups(clips, level).items():
+                if len(rows) >= MIN_CLIPS:
+                    self.known[group] = Moments.of(clips.features[rows])
 
     def __call__(self, clips: Clips) -> np.ndarray:
-        """float32, shape (n, dim)."""
-        found = np.empty_like(clips.features)
-        for corpus, speaker, rows in groups(clips, speakers=self.speakers):
-            key = next(
-                (key for key in ((corpus, speaker), (corpus, None)) if key in self.known), None
-            )
-            found[rows] = (self.known[key] if key else self.pooled).applied(clips.features[rows])
-        return found
+        """Standardised features, float32, shape (n, dim)."""
+        standardised = np.empty_like(clips.features)
+        for (corpus, speaker), rows in groups(clips, self.by).items():
+            larger = ((corpus, speaker), (corpus, None), (None, None))
+            moments = next(self.known[group] for group in larger if group in self.known)
+            standardised[rows] = moments.applied(clips.features[rows])
+        return standardised
 
 
-def groups(clips: Clips, *, speakers: bool) -> list[tuple[str, str | None, np.ndarray]]:
-    """(corpus, speaker, row numbers), by first appearance; without `speakers`, or where it is not
-    known, the speaker is None."""
-    found: dict[tuple, list[int]] = {}
-    for row, key in enumerate(
-        zip(clips.corpora, clips.speakers if speakers else [None] * len(clips), strict=True)
-    ):
-        found.setdefault(key, []).append(row)
-    return [(*key, np.array(rows)) for key, rows in found.items()]
+def groups(clips: Clips, by: Level) -> dict[tuple[str | None, str | None], np.ndarray]:
+    """(corpus, speaker) -> row numbers, by first appearance; a speaker is None where it is not
+    known or corpora are asked for, both where nothing is."""
+    nobody = [None] * len(clips)
+    corpora = nobody if by is None else clips.corpora
+    speakers = clips.speakers if by == "speaker" else nobody
+    rows: dict[tuple[str | None, str | None], list[int]] = {}
+    for row, group in enumerate(zip(corpora, speakers, strict=True)):
+        rows.setdefault(group, []).append(row)
+    return {group: np.array(numbers) for group, numbers in rows.items()}

@@ -15,59 +15,51 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bimotion.adaptation.method import Clips, Method, Predictor, Source
-from bimotion.adaptation.network import (
-    DEFAULT,
-    LOGIT_SCALE,
-    Inputs,
-    Network,
-    Schedule,
-    one_thread,
-    trained,
-)
+from bimotion.adaptation.network import LOGIT_SCALE, Inputs, Network, NetworkMethod
 
 
 def templates(weights, embedded, logits, kept: int):
-    """Unit vectors, tensor (n_classes, d), from the classifier's weights of that shape and target
-    features (n, d), logits (n, n_classes)."""
+    """The unit vectors of the classes, tensor (n_classes, d).
+
+    Args:
+        weights: of the classifier, tensor (n_classes, d).
+        embedded: target features, tensor (n, d).
+        logits: of the target, tensor (n, n_classes).
+        kept: supports of a class, its weight vector among them.
+    """
     import torch
     from torch.nn.functional import normalize
 
     entropy = torch.distributions.Categorical(logits=logits).entropy()
-    given, found = logits.argmax(dim=1), []
-    for place, weight in enumerate(normalize(weights, dim=1)):
-        own = (given == place).nonzero().squeeze(1)
+    predicted, means = logits.argmax(dim=1), []
+    for index, weight in enumerate(normalize(weights, dim=1)):
+        own = (predicted == index).nonzero().squeeze(1)
         surest = own[entropy[own].argsort(stable=True)[: kept - 1]]
-        found.append(torch.cat([weight[None], embedded[surest]]).mean(dim=0))
-    return normalize(torch.stack(found), dim=1)
+        means.append(torch.cat([weight[None], embedded[surest]]).mean(dim=0))
+    return normalize(torch.stack(means), dim=1)
 
 
 @dataclass(frozen=True)
-class T3a(Method):
-    """`kept`: supports a class, its weight vector among them (the paper's M)."""
+class T3a(NetworkMethod):
+    """The source's network with templates in place of its classifier."""
 
     kept: int = 20
-    schedule: Schedule = DEFAULT
+    """Supports of a class, its weight vector among them (the paper's M)."""
 
-    @one_thread()
-    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
+    def trained(self, network: Network, inputs: Inputs, seed: int):
         import torch
 
-        inputs = Inputs.of(source, target, by_corpus=False)
-        network = Network(inputs.source.shape[1], source.n_trained, seed)
-        trained(network, inputs, source.labels, self.schedule, seed)
+        super().trained(network, inputs, seed)
         with torch.no_grad():
             embedded = network.embedded(inputs.target)
-            found = templates(
-                network.classifier.weight, embedded, network.logits(embedded).double(), self.kept
-            )
+            logits = network.logits(embedded).double()
+            of_classes = templates(network.classifier.weight, embedded, logits, self.kept)
 
-        @one_thread()
-        def predict(clips: Clips) -> np.ndarray:
-            logits = LOGIT_SCALE * network.embedded(inputs.of_clips(clips)) @ found.T
+        def probabilities(inputs) -> np.ndarray:
+            logits = LOGIT_SCALE * network.embedded(inputs) @ of_classes.T
             return logits.double().softmax(dim=1).numpy()
 
-        return predict
+        return probabilities
 
 
-METHODS = (T3a("t3a", "T3A (Iwasawa and Matsuo 2021)", "t3a", seeded=True),)
+METHODS = (T3a("t3a", "T3A (Iwasawa and Matsuo 2021)", "t3a"),)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from bimotion.adaptation.coral import power
 from bimotion.adaptation.method import Clips, Source
 from bimotion.results.metrics import uar
 
@@ -20,18 +21,21 @@ class Domains:
     target: Clips
     truth: np.ndarray
 
-    def uar(self, probabilities, rows=slice(None)):
+    def uar(self, probabilities):
         """Unweighted average recall of the target."""
-        return uar(self.truth[rows], probabilities.argmax(axis=1), range(N_CLASSES))
+        return uar(self.truth, probabilities.argmax(axis=1), range(N_CLASSES))
 
-
-def power(matrix, exponent):
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * values**exponent) @ vectors.T
+    def swapped(self) -> "Domains":
+        """Source and target changed over."""
+        return Domains(
+            Source(self.target, np.eye(N_CLASSES, dtype=np.int8)[self.truth]),
+            self.source.clips,
+            self.source.labels,
+        )
 
 
 def _clips(features, corpus, speakers):
-    names = [None if one is None else f"{corpus}/{one}" for one in speakers]
+    names = [f"{corpus}/{speaker}" for speaker in speakers]
     return Clips(features.astype(np.float32), [corpus] * len(features), names)
 
 
@@ -43,9 +47,8 @@ def _domains(shift, seed=0, n=480, n_speakers=6):
     centres = np.zeros((N_CLASSES, DIM))
     centres[:, :N_CLASSES] = 2.4 * np.eye(N_CLASSES)
     centres = centres @ np.linalg.qr(rng.normal(size=(DIM, DIM)))[0]
-    shares = (
-        np.array([0.7, 0.1, 0.1, 0.1]) if shift == "shares" else np.full(N_CLASSES, 1 / N_CLASSES)
-    )
+    equal = np.full(N_CLASSES, 1 / N_CLASSES)
+    shares = np.array([0.7, 0.1, 0.1, 0.1]) if shift == "shares" else equal
     known, truth = rng.integers(0, N_CLASSES, n), rng.choice(N_CLASSES, n, p=shares)
     source = centres[known] + rng.normal(size=(n, DIM))
     target = centres[truth] + rng.normal(size=(n, DIM))
@@ -57,18 +60,14 @@ def _domains(shift, seed=0, n=480, n_speakers=6):
         target = target * rng.uniform(0.4, 2.5, DIM) + rng.normal(0, 1.5, DIM)
     if shift == "covariance":
         factors = rng.normal(size=(DIM, DIM))
-        whiten = power(np.cov(target.T), -0.5)
-        target = (
-            target
-            @ power(np.cov(target.T), 0.5)
-            @ whiten
-            @ power(factors @ factors.T / DIM + 0.05 * np.eye(DIM), 0.5)
-        )
+        target = target @ power(factors @ factors.T / DIM + 0.05 * np.eye(DIM), 0.5)
     if shift == "speaker":
         target += rng.normal(0, 1.5, (n_speakers, DIM))[speakers]
-    reference = np.eye(N_CLASSES, dtype=np.int8)[known]
     return Domains(
-        Source(_clips(source, "eng", rng.integers(0, n_speakers, n)), reference),
+        Source(
+            _clips(source, "eng", rng.integers(0, n_speakers, n)),
+            np.eye(N_CLASSES, dtype=np.int8)[known],
+        ),
         _clips(target, "zho", speakers),
         truth,
     )
