@@ -33,8 +33,8 @@ def corpora_with(cells: Iterable[object], names: Iterable[str] | None = None) ->
     cells = [str(cell) for cell in cells]
     names = [names] if isinstance(names, str) else names
     named = list(CORPORA) if names is None else [corpus_named(name).name for name in names]
-    if found := [name for name in named if set(cells).intersection(CORPORA[name].card.cells)]:
-        return found
+    if with_clips := [name for name in named if set(cells) & set(CORPORA[name].card.cells)]:
+        return with_clips
     raise SettingError(
         f"expected a corpus with clips in {', '.join(cells)}; {', '.join(named) or 'no corpus'} "
         "has none"
@@ -44,7 +44,7 @@ def corpora_with(cells: Iterable[object], names: Iterable[str] | None = None) ->
 PAPER_CORPORA = tuple(corpora_with(BIMOTION_CELLS + YUEMOTION_CELLS))
 """Those of BiMotion and YueMotion."""
 EXTENSION_CORPORA = tuple(corpora_with(EXTENSION_CELLS))
-"""Targets of protocol `extension` alone: nobody misses them elsewhere."""
+"""Targets of protocol `extension` only: nobody misses them elsewhere."""
 
 
 def corpora_of(settings: Iterable[Setting]) -> list[str]:

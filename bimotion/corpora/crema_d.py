@@ -21,7 +21,6 @@ CARD = Card(
     name="crema_d",
     title="CREMA-D",
     cells=("eng_eld", "eng_adu"),
-    emotions=("sadness", "fear", "angry", "happiness", "disgust", "neutral"),
     native_labels={
         "ANG": "angry",
         "DIS": "disgust",
@@ -38,6 +37,7 @@ CARD = Card(
     obtain="git clone with git-lfs installed (folder AudioWAV and the file VideoDemographics.csv)",
     citation="Cao et al. 2014, CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset, doi "
     "10.1109/TAFFC.2014.2336244",
+    age_source="measured",
     age_note="recorded per actor in VideoDemographics.csv",
     known={"crema_d/1076_MTI_SAD_XX": "silent"},
 )
@@ -54,56 +54,45 @@ def read(tree: Tree) -> Reading:
     """Utterances of a CREMA-D folder; raises CorpusMalformed without a usable
     VideoDemographics.csv."""
     actors = _actors(tree)
-    reading = Reading([], [])
-    for file, match in sounds(tree, GRAMMAR):
-        actor, sentence, code, level = (part.upper() for part in match.groups())
-        if actor not in actors:
-            reading.findings.append(
-                Finding(
-                    "unlabelled", CARD.name, file.path, f"actor {actor} is not in {DEMOGRAPHICS}"
-                )
-            )
-            continue
-        age, gender = actors[actor]
-        reading.utterances.append(
-            Utterance(
-                id=f"crema_d/{actor}_{sentence}_{code}_{'XX' if level == 'X' else level}",
-                corpus=CARD.name,
-                path=file.path,
-                speaker=f"crema_d/{actor}",
-                sentence=f"crema_d/{sentence}",
-                language="eng",
-                age_years=age,
-                age_source="measured",
-                gender=gender,
-                emotions=(CARD.native_labels[code],),
-                native_label=code,
-            )
-        )
-    return reading
+    return Reading.of(_clip(file.path, match, actors) for file, match in sounds(tree, GRAMMAR))
+
+
+def _clip(path: str, match: re.Match, actors: Statements) -> Utterance | Finding:
+    actor, sentence, code, level = (part.upper() for part in match.groups())
+    if actor not in actors:
+        return CARD.finding("unlabelled", path, f"actor {actor} is not in {DEMOGRAPHICS}")
+    age_years, gender = actors[actor]
+    return CARD.utterance(
+        f"{actor}_{sentence}_{code}_{'XX' if level == 'X' else level}",
+        path,
+        [code],
+        speaker=actor,
+        sentence=sentence,
+        language="eng",
+        age_years=age_years,
+        gender=gender,
+    )
 
 
 def _actors(tree: Tree) -> Statements:
     """Actor -> (age in years, gender), by every copy of the table."""
-    tables = [file for file in tree.files if file.name.lower() == DEMOGRAPHICS.lower()]
+    tables = tree.named(re.compile(re.escape(DEMOGRAPHICS), re.IGNORECASE))
     if not tables:
         raise CorpusMalformed(
             f"{tree.root}: expected {DEMOGRAPHICS} (ages and sexes of the actors) in the "
             f"CREMA-D folder, found none; it stands beside AudioWAV in {CARD.url}"
         )
     actors = Statements("actor")
-    for table in tables:
-        for number, row in tree.csv_rows(table):
-            where = f"{tree.root / table.path}:{number}"
+    for table in tables[DEMOGRAPHICS.lower()]:
+        for where, row in tree.csv_rows(table):
             facts = {column: row.get(column) for column in ACTOR_FACTS}
             if not all(
                 grammar.fullmatch(facts[column] or "") for column, grammar in ACTOR_FACTS.items()
             ):
+                stated = ", ".join(f"{column} {text!r:.40}" for column, text in facts.items())
                 raise CorpusMalformed(
-                    f"{where}: expected columns ActorID, Age, Sex (such as 1001, 51, Male), "
-                    "found "
-                    f"{', '.join(f'{column} {text!r:.40}' for column, text in facts.items())}; "
-                    "download it again"
+                    f"{where}: expected columns ActorID, Age, Sex (such as 1001, 51, Male), found "
+                    f"{stated}; download it again"
                 )
             actor, age, sex = facts.values()
             actors.add(actor, (checked_age(float(age), where), sex[0].lower()), where)

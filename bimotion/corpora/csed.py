@@ -16,15 +16,13 @@ speech is an assumption of the BiMotion paper (age 65 in its code).
 
 import re
 
-from bimotion.corpora.card import Card, Corpus, Reading, contradicted, counter, sounds
-from bimotion.corpora.tree import Tree
+from bimotion.corpora.card import Card, contradicted, named_corpus
 from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
     name="csed",
     title="CSED",
     cells=("zho_eld",),
-    emotions=("neutral", "positive", "negative"),
     native_labels={"Nat": "neutral", "Neg": "negative", "Pos": "positive"},
     n_utterances=652,
     sample_rates_hz=(44100,),
@@ -34,6 +32,8 @@ CARD = Card(
     obtain="git clone",
     citation="AkishinoShiame 2017, Chinese Speech Emotion Datasets; used in doi "
     "10.1145/3083187.3083220",
+    age_source="assumed",
+    age_years=65,
     age_note="assumed 65 by the BiMotion paper; the corpus's README speaks of school friends and "
     "video clips",
     speaker_note="the corpus publishes no speaker ids",
@@ -42,36 +42,21 @@ CARD = Card(
 )
 GRAMMAR = re.compile(r"(nat|neg|pos)[-_ ](female|male)[-_ ](\d+)", re.IGNORECASE)
 FOLDERS = {"natural": "Nat", "negative": "Neg", "positive": "Pos"}
-ASSUMED_AGE_YEARS = 65
 
 
-def read(tree: Tree) -> Reading:
-    """Utterances of a CSED folder. A clip in another class's folder is a finding."""
-    reading = Reading([], [])
-    for file, match in sounds(tree, GRAMMAR):
-        if folder := contradicted(file.path, FOLDERS.get, match[1].capitalize()):
-            detail = f"name says {match[1]}, folder says {folder}"
-            reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
-            continue
-        reading.utterances.append(_utterance(file.path, match))
-    return reading
-
-
-def _utterance(path: str, match: re.Match) -> Utterance:
+def _clip(path: str, match: re.Match) -> Utterance | Finding:
     code, gender, number = match[1].capitalize(), match[2].lower(), int(match[3])
-    return Utterance(
-        id=f"csed/{code}_{gender}_{number}",
-        corpus=CARD.name,
-        path=path,
-        speaker=None,
-        sentence=None,
+    if folder := contradicted(path, FOLDERS.get, code):
+        detail = f"name says {match[1]}, folder says {folder}"
+        return CARD.finding("contradiction", path, detail)
+    return CARD.utterance(
+        f"{code}_{gender}_{number}",
+        path,
+        [code],
         language="zho",
-        age_years=ASSUMED_AGE_YEARS,
-        age_source="assumed",
         gender=gender[0],
-        emotions=(CARD.native_labels[code],),
         native_label=match[1],
     )
 
 
-CORPUS = Corpus(CARD, counter(GRAMMAR), read)
+CORPUS = named_corpus(CARD, GRAMMAR, _clip)

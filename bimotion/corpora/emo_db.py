@@ -16,15 +16,13 @@ natural) holds for 493; 42 others are there too, and `14b09Tb` passes it but is 
 
 import re
 
-from bimotion.corpora.card import Card, Corpus, Reading, counter, sounds
-from bimotion.corpora.tree import Tree
+from bimotion.corpora.card import Card, named_corpus
 from bimotion.corpora.utterance import Utterance
 
 CARD = Card(
     name="emo_db",
     title="EMO-DB",
     cells=("deu_adu",),
-    emotions=("sadness", "fear", "angry", "happiness", "disgust", "neutral", "other"),
     native_labels={
         "W": "angry",
         "L": "other",
@@ -42,6 +40,7 @@ CARD = Card(
     obtain="download.zip from emodb.bilderbar.info (the paper names the place)",
     citation="Burkhardt et al. 2005, A Database of German Emotional Speech, doi "
     "10.21437/Interspeech.2005-446",
+    age_source="stated",
     age_note="21 to 35 years, stated for each speaker in the corpus's description",
 )
 GRAMMAR = re.compile(r"(03|08|09|1[0-6])(a0[12457]|b0[1239]|b10)([WLEAFTN])([a-f])", re.IGNORECASE)
@@ -60,32 +59,20 @@ SPEAKERS = {
 """Number -> age in years, gender."""
 
 
-def read(tree: Tree) -> Reading:
-    """Utterances of an EMO-DB folder."""
-    return Reading([_utterance(file.path, match) for file, match in sounds(tree, GRAMMAR)], [])
-
-
-def _utterance(path: str, match: re.Match) -> Utterance:
-    speaker, sentence, code, version = (
-        match[1],
-        match[2].lower(),
-        match[3].upper(),
-        match[4].lower(),
-    )
-    age, gender = SPEAKERS[speaker]
-    return Utterance(
-        id=f"emo_db/{speaker}{sentence}{code}{version}",
-        corpus=CARD.name,
-        path=path,
-        speaker=f"emo_db/{speaker}",
-        sentence=f"emo_db/{sentence}",
+def _clip(path: str, match: re.Match) -> Utterance:
+    speaker, sentence, version = match[1], match[2].lower(), match[4].lower()
+    code = match[3].upper()
+    age_years, gender = SPEAKERS[speaker]
+    return CARD.utterance(
+        f"{speaker}{sentence}{code}{version}",
+        path,
+        [code],
+        speaker=speaker,
+        sentence=sentence,
         language="deu",
-        age_years=age,
-        age_source="stated",
+        age_years=age_years,
         gender=gender,
-        emotions=(CARD.native_labels[code],),
-        native_label=code,
     )
 
 
-CORPUS = Corpus(CARD, counter(GRAMMAR), read)
+CORPUS = named_corpus(CARD, GRAMMAR, _clip)

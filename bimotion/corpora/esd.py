@@ -13,15 +13,13 @@ is assumed.
 
 import re
 
-from bimotion.corpora.card import Card, Corpus, Reading, contradicted, counter, sounds
-from bimotion.corpora.tree import Tree
+from bimotion.corpora.card import Card, contradicted, named_corpus
 from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
     name="esd",
     title="ESD",
     cells=("zho_adu", "eng_adu"),
-    emotions=("sadness", "angry", "happiness", "neutral", "surprise"),
     native_labels={
         "Neutral": "neutral",
         "Angry": "angry",
@@ -37,12 +35,13 @@ CARD = Card(
     obtain="sign and send the licence form named there; the authors answer with a link",
     citation="Zhou et al. 2021, Seen and Unseen Emotional Style Transfer for Voice Conversion, "
     "arXiv 2010.14794",
+    age_source="assumed",
+    age_years=30,
     age_note="assumed 30 by the BiMotion paper; the corpus says adults",
 )
 GRAMMAR = re.compile(r"(00(?:0[1-9]|1\d|20))_(\d{6})")
 SPEAKER = re.compile(r"00(?:0[1-9]|1\d|20)")
 SPLIT_FOLDERS = {"evaluation": "validation", "test": "test", "train": "train"}
-ASSUMED_AGE_YEARS = 30
 MALE = frozenset({"0004", "0005", "0006", "0008", "0010", "0011", "0012", "0013", "0014", "0020"})
 SENTENCES = 350
 BLOCKS = ("Neutral", "Angry", "Happy", "Sad", "Surprise")
@@ -50,59 +49,36 @@ LABEL_FOLDERS = {label.lower(): label for label in BLOCKS}
 LAST_SENTENCE = {"validation": 20, "test": 50, "train": 350}
 
 
-def read(tree: Tree) -> Reading:
-    """Utterances of an ESD folder, split or flat."""
-    reading = Reading([], [])
-    for file, match in sounds(tree, GRAMMAR):
-        speaker, number = match[1], int(match[2])
-        if not 1 <= number <= SENTENCES * len(BLOCKS):
-            reading.findings.append(
-                Finding("unlabelled", CARD.name, file.path, f"number {number} is outside 1-1750")
-            )
-            continue
-        label = BLOCKS[(number - 1) // SENTENCES]
-        if detail := _contradiction(file.path, speaker, number, label):
-            reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
-            continue
-        reading.utterances.append(_utterance(file.path, speaker, number, label))
-    return reading
-
-
-def _contradiction(path: str, speaker: str, number: int, label: str) -> str | None:
-    """How the folders of a clip contradict its name; None where they do not."""
-    if folder := contradicted(path, LABEL_FOLDERS.get, label):
-        return f"number {number} says {label}, folder says {folder}"
-    if folder := contradicted(
-        path, lambda name: name if SPEAKER.fullmatch(name) else None, speaker
-    ):
-        return f"name says speaker {speaker}, folder says {folder}"
-    if folder := contradicted(path, SPLIT_FOLDERS.get, _part(number)):
-        return f"number {number} says {_part(number)}, folder says {folder}"
-    return None
-
-
-def _part(number: int) -> str:
-    sentence = (number - 1) % SENTENCES + 1
-    return next(part for part, last in LAST_SENTENCE.items() if sentence <= last)
-
-
-def _utterance(path: str, speaker: str, number: int, label: str) -> Utterance:
+def _clip(path: str, match: re.Match) -> Utterance | Finding:
+    speaker, number = match[1], int(match[2])
+    if not 1 <= number <= SENTENCES * len(BLOCKS):
+        return CARD.finding("unlabelled", path, f"number {number} is outside 1-1750")
+    block, offset = divmod(number - 1, SENTENCES)
+    label, sentence = BLOCKS[block], offset + 1
+    part = next(part for part, last in LAST_SENTENCE.items() if sentence <= last)
     language = "zho" if speaker <= "0010" else "eng"
-    sentence = (number - 1) % SENTENCES + 1
-    return Utterance(
-        id=f"esd/{speaker}_{number:06}",
-        corpus=CARD.name,
-        path=path,
-        speaker=f"esd/{speaker}",
-        sentence=f"esd/{language}_{sentence:03}",
+    by_name = {
+        f"number {number} says {label}": contradicted(path, LABEL_FOLDERS.get, label),
+        f"name says speaker {speaker}": contradicted(path, _speaker, speaker),
+        f"number {number} says {part}": contradicted(path, SPLIT_FOLDERS.get, part),
+    }
+    for statement, folder in by_name.items():
+        if folder:
+            return CARD.finding("contradiction", path, f"{statement}, folder says {folder}")
+    return CARD.utterance(
+        f"{speaker}_{number:06}",
+        path,
+        [label],
+        speaker=speaker,
+        sentence=f"{language}_{sentence:03}",
         language=language,
-        age_years=ASSUMED_AGE_YEARS,
-        age_source="assumed",
         gender="m" if speaker in MALE else "f",
-        emotions=(CARD.native_labels[label],),
-        native_label=label,
-        official_split=_part(number),
+        official_split=part,
     )
 
 
-CORPUS = Corpus(CARD, counter(GRAMMAR), read)
+def _speaker(folder: str) -> str | None:
+    return folder if SPEAKER.fullmatch(folder) else None
+
+
+CORPUS = named_corpus(CARD, GRAMMAR, _clip)

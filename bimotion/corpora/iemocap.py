@@ -22,19 +22,6 @@ CARD = Card(
     name="iemocap",
     title="IEMOCAP",
     cells=("eng_adu",),
-    emotions=(
-        "sadness",
-        "fear",
-        "angry",
-        "happiness",
-        "disgust",
-        "neutral",
-        "surprise",
-        "excitement",
-        "frustrated",
-        "other",
-        "unknown",
-    ),
     native_labels={
         "ang": "angry",
         "dis": "disgust",
@@ -56,6 +43,8 @@ CARD = Card(
     obtain="sign and send the release form named there",
     citation="Busso et al. 2008, IEMOCAP: interactive emotional dyadic motion capture database, "
     "doi 10.1007/s10579-008-9076-6",
+    age_source="assumed",
+    age_years=30,
     age_note="assumed 30 by the BiMotion paper; the corpus gives no ages",
 )
 GRAMMAR = re.compile(r"(Ses0([1-5])[FM]_(?:impro|script)\w*)_([FM])(\d{3})")
@@ -63,43 +52,34 @@ LABEL_LINE = re.compile(r"\[\d+\.\d+ - \d+\.\d+\]\t(\w+)\t(\w+)\t\[.*\]")
 DIALOG = re.compile(r"ses0[1-5][fm]_(?:impro|script)\w*")  # of a folder, in lower case
 SESSION = re.compile(r"session([1-5])")
 LABEL_FOLDER = "EmoEvaluation"
-ASSUMED_AGE_YEARS = 30
+LABEL_FILE = re.compile(rf"(^|/){LABEL_FOLDER}/[^/]*\.(?i:txt)$")
 
 
 def read(tree: Tree) -> Reading:
     """Utterances of an IEMOCAP folder; raises CorpusMalformed for an unknown label code or no label
     file at all."""
     labels = _labels(tree)
-    reading = Reading([], [])
-    for file, match in sounds(tree, GRAMMAR):
-        if file.stem not in labels:
-            reading.findings.append(
-                Finding("unlabelled", CARD.name, file.path, f"not in {LABEL_FOLDER}/{match[1]}.txt")
-            )
-            continue
-        dialog, session = match[1].lower(), match[2]
-        if folder := contradicted(file.path, _session, session) or contradicted(
-            file.path, _dialog, dialog
-        ):
-            detail = f"name says {match[1]}, folder says {folder}"
-            reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
-            continue
-        reading.utterances.append(
-            Utterance(
-                id=f"iemocap/{file.stem}",
-                corpus=CARD.name,
-                path=file.path,
-                speaker=f"iemocap/{match[2]}{match[3]}",
-                sentence=None,
-                language="eng",
-                age_years=ASSUMED_AGE_YEARS,
-                age_source="assumed",
-                gender=match[3].lower(),
-                emotions=(CARD.native_labels[labels[file.stem]],),
-                native_label=labels[file.stem],
-            )
-        )
-    return reading
+    return Reading.of(
+        _clip(file.path, file.stem, match, labels) for file, match in sounds(tree, GRAMMAR)
+    )
+
+
+def _clip(path: str, stem: str, match: re.Match, labels: Statements) -> Utterance | Finding:
+    dialog, session, gender, _ = match.groups()
+    if stem not in labels:
+        return CARD.finding("unlabelled", path, f"not in {LABEL_FOLDER}/{dialog}.txt")
+    if folder := contradicted(path, _session, session) or contradicted(
+        path, _dialog, dialog.lower()
+    ):
+        return CARD.finding("contradiction", path, f"name says {dialog}, folder says {folder}")
+    return CARD.utterance(
+        stem,
+        path,
+        [labels[stem]],
+        speaker=f"{session}{gender}",
+        language="eng",
+        gender=gender.lower(),
+    )
 
 
 def _session(folder: str) -> str | None:
@@ -113,26 +93,22 @@ def _dialog(folder: str) -> str | None:
 def _labels(tree: Tree) -> Statements:
     """Utterance name -> label code, from the consensus lines of all dialogs."""
     labels = Statements("utterance")
-    tables = [
-        file
-        for file in tree.files
-        if file.suffix == ".txt" and file.path.split("/")[-2:-1] == [LABEL_FOLDER]
-    ]
+    tables = [file for file in tree.files if LABEL_FILE.search(file.path)]
     if not tables:
         raise CorpusMalformed(
             f"{tree.root}: expected label files Session*/dialog/{LABEL_FOLDER}/<dialog>.txt, "
             "found none; copy them from the release"
         )
     for table in tables:
-        for number, line in enumerate(tree.lines(table), start=1):
+        for where, line in tree.lines(table):
             if not (match := LABEL_LINE.fullmatch(line.rstrip())):
                 continue
             if match[2] not in CARD.native_labels:
                 raise CorpusMalformed(
-                    f"{tree.root / table.path}:{number}: unknown label {match[2]!r}: "
-                    f"expected one of {', '.join(CARD.native_labels)}"
+                    f"{where}: unknown label {match[2]!r}: expected one of "
+                    f"{', '.join(CARD.native_labels)}"
                 )
-            labels.add(match[1], match[2], f"{tree.root / table.path}:{number}")
+            labels.add(match[1], match[2], where)
     return labels
 
 

@@ -16,15 +16,13 @@ clips and do not say why. The README allows academic use; a copy of it on the Hu
 
 import re
 
-from bimotion.corpora.card import Card, Corpus, Reading, contradicted, counter, sounds
-from bimotion.corpora.tree import Tree
+from bimotion.corpora.card import Card, contradicted, named_corpus
 from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
     name="shemo",
     title="ShEMO",
     cells=("fas_adu",),
-    emotions=("sadness", "fear", "angry", "happiness", "neutral", "surprise"),
     native_labels={
         "A": "angry",
         "F": "fear",
@@ -41,38 +39,26 @@ CARD = Card(
     obtain="download female.zip and male.zip, named in its README, and unpack both into one folder",
     citation="Mohamad Nezami et al. 2019, ShEMO: a large-scale validated database for Persian "
     "speech emotion detection, doi 10.1007/s10579-018-9427-x",
+    age_source="assumed",
+    age_years=30,
     age_note="assumed 30 by this package; the corpus gives none",
 )
 GRAMMAR = re.compile(r"([FM])(\d{2})([AFHNSW])(\d{2})", re.IGNORECASE)
 FOLDERS = {"female": "F", "male": "M"}
-ASSUMED_AGE_YEARS = 30
 
 
-def read(tree: Tree) -> Reading:
-    """Utterances of a ShEMO folder. A clip in the other gender's folder is a finding."""
-    reading = Reading([], [])
-    for file, match in sounds(tree, GRAMMAR):
-        gender, speaker, code, number = (part.upper() for part in match.groups())
-        if folder := contradicted(file.path, FOLDERS.get, gender):
-            detail = f"name says {gender}, folder says {folder}"
-            reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
-            continue
-        reading.utterances.append(
-            Utterance(
-                id=f"shemo/{gender}{speaker}{code}{number}",
-                corpus=CARD.name,
-                path=file.path,
-                speaker=f"shemo/{gender}{speaker}",
-                sentence=None,
-                language="fas",
-                age_years=ASSUMED_AGE_YEARS,
-                age_source="assumed",
-                gender=gender.lower(),
-                emotions=(CARD.native_labels[code],),
-                native_label=code,
-            )
-        )
-    return reading
+def _clip(path: str, match: re.Match) -> Utterance | Finding:
+    gender, speaker, code, number = (part.upper() for part in match.groups())
+    if folder := contradicted(path, FOLDERS.get, gender):
+        return CARD.finding("contradiction", path, f"name says {gender}, folder says {folder}")
+    return CARD.utterance(
+        f"{gender}{speaker}{code}{number}",
+        path,
+        [code],
+        speaker=f"{gender}{speaker}",
+        language="fas",
+        gender=gender.lower(),
+    )
 
 
-CORPUS = Corpus(CARD, counter(GRAMMAR), read)
+CORPUS = named_corpus(CARD, GRAMMAR, _clip)

@@ -13,15 +13,13 @@ it as the younger woman's, so its tables say 1399 / 1401); two are AIFF data nam
 
 import re
 
-from bimotion.corpora.card import Card, Corpus, Reading, contradicted, counter, sounds
-from bimotion.corpora.tree import Tree
+from bimotion.corpora.card import Card, contradicted, named_corpus
 from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
     name="tess",
     title="TESS",
     cells=("eng_eld", "eng_adu"),
-    emotions=("sadness", "fear", "angry", "happiness", "disgust", "neutral", "surprise"),
     native_labels={
         "angry": "angry",
         "disgust": "disgust",
@@ -39,6 +37,7 @@ CARD = Card(
     obtain="download from the University of Toronto's Dataverse",
     citation="Pichora-Fuller & Dupuis 2020, Toronto emotional speech set (TESS), doi "
     "10.5683/SP2/E8H2MF",
+    age_source="stated",
     age_note="64 and 26 years, stated in the corpus's description",
     not_disjoint="one speaker in each age group",
     known={
@@ -56,19 +55,6 @@ FOLDER = re.compile(
 AGE_YEARS = {"OAF": 64, "YAF": 26}
 
 
-def read(tree: Tree) -> Reading:
-    """Utterances of a TESS folder, however deep. A clip in the folder of another speaker or emotion
-    is a finding."""
-    reading = Reading([], [])
-    for file, match in sounds(tree, GRAMMAR):
-        if folder := contradicted(file.path, _stated, (_speaker(match[1]), match[3].lower())):
-            detail = f"name says {match[1]} and {match[3]}, folder says {folder}"
-            reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
-            continue
-        reading.utterances.append(_utterance(file.path, match))
-    return reading
-
-
 def _speaker(prefix: str) -> str:
     return "YAF" if prefix.upper() == "YAF" else "OAF"
 
@@ -79,22 +65,22 @@ def _stated(folder: str) -> tuple[str, str] | None:
     return match and (_speaker(match[1]), "ps" if match[2].startswith("pleasant") else match[2])
 
 
-def _utterance(path: str, match: re.Match) -> Utterance:
-    speaker = _speaker(match[1])
-    word, label = match[2].lower(), match[3].lower()
-    return Utterance(
-        id=f"tess/{speaker}_{word}_{label}",
-        corpus=CARD.name,
-        path=path,
-        speaker=f"tess/{speaker}",
-        sentence=f"tess/{word}",
+def _clip(path: str, match: re.Match) -> Utterance | Finding:
+    speaker, word, code = _speaker(match[1]), match[2].lower(), match[3].lower()
+    if folder := contradicted(path, _stated, (speaker, code)):
+        detail = f"name says {match[1]} and {match[3]}, folder says {folder}"
+        return CARD.finding("contradiction", path, detail)
+    return CARD.utterance(
+        f"{speaker}_{word}_{code}",
+        path,
+        [code],
+        speaker=speaker,
+        sentence=word,
         language="eng",
         age_years=AGE_YEARS[speaker],
-        age_source="stated",
         gender="f",
-        emotions=(CARD.native_labels[label],),
         native_label=match[3],
     )
 
 
-CORPUS = Corpus(CARD, counter(GRAMMAR), read)
+CORPUS = named_corpus(CARD, GRAMMAR, _clip)

@@ -4,6 +4,7 @@ always."""
 import csv
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from functools import cached_property
@@ -19,13 +20,14 @@ MAX_FIELDS = 100  # of a line of CSV
 
 
 class File(NamedTuple):
-    """One file: POSIX path below the tree's root, bare name, name without extension, extension in
-    lower case with its dot."""
+    """One file of a tree."""
 
     path: str
+    """POSIX path below the tree's root."""
     name: str
     stem: str
     suffix: str
+    """Extension in lower case, with its dot."""
     n_bytes: int
     mtime_ns: int
 
@@ -56,13 +58,21 @@ class Tree:
             )
         return digest.hexdigest()[:16]
 
+    def named(self, grammar: re.Pattern[str]) -> dict[str, list[File]]:
+        """Name in lower case -> every file of that name, of a grammar."""
+        files: dict[str, list[File]] = {}
+        for file in self.files:
+            if grammar.fullmatch(file.name):
+                files.setdefault(file.name.lower(), []).append(file)
+        return files
+
     def text(self, file: File) -> str:
         """Content of a text file of the tree; raises CorpusMalformed when it cannot be read, or is
         no text of sane size."""
         where = self.root / file.path
         if file.n_bytes > MAX_TEXT_BYTES:
             raise CorpusMalformed(
-                f"{where}: expected a text file, found {file.n_bytes} bytes; is it the right file?"
+                f"{where}: expected a text file, found {file.n_bytes} bytes: another file?"
             )
         try:
             content = where.read_bytes()
@@ -77,35 +87,38 @@ class Tree:
         except UnicodeDecodeError:
             return content.decode("latin-1")
 
-    def lines(self, file: File) -> list[str]:
-        """Lines of a text file; raises CorpusMalformed as `text` does, and for more or longer ones
-        than any corpus has."""
-        where, text = self.root / file.path, self.text(file)
-        # before each becomes an object
-        n_ends = text.count("\n") + text.count("\r") - text.count("\r\n")
-        if (n_lines := n_ends + (text[-1:] not in ("", "\n", "\r"))) > MAX_LINES:
-            raise CorpusMalformed(
-                f"{where}: expected at most {MAX_LINES} lines, found {n_lines}; is it the right "
-                "file?"
-            )
-        # splitlines() ends lines at a Latin-1 byte 0x85 too
-        found = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        if long := next(
-            (number for number, line in enumerate(found, start=1) if len(line) > MAX_LINE_LENGTH),
-            None,
-        ):
-            raise CorpusMalformed(
-                f"{where}:{long}: expected at most {MAX_LINE_LENGTH} characters a line, found "
-                f"{len(found[long - 1])}; copy the file again"
-            )
-        return found
+    def text_if_any(self, file: File) -> str:
+        """The content of a file that may be of any corpus; empty where it is no text."""
+        try:
+            return self.text(file)
+        except CorpusMalformed:
+            return ""
 
-    def csv_rows(self, file: File) -> list[tuple[int, dict[str, str]]]:
-        """Rows of a CSV file with a header line, without blanks around fields, each with the number
-        of its line; raises CorpusMalformed."""
+    def lines(self, file: File) -> Iterator[tuple[str, str]]:
+        """Lines of a text file, each with where it stands (path and number, for messages); raises
+        CorpusMalformed as `text` does, and for more or longer ones than any corpus has."""
         where = self.root / file.path
-        # else a quote that is never closed takes in all lines below it
-        reader = csv.reader(self.lines(file), strict=True)
+        # splitlines() ends lines at a Latin-1 byte 0x85 too
+        text = self.text(file).replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+        # before each becomes an object
+        if (n_lines := text.count("\n") + 1) > MAX_LINES:
+            raise CorpusMalformed(
+                f"{where}: expected at most {MAX_LINES} lines, found {n_lines}: another file?"
+            )
+        for number, line in enumerate(text.split("\n"), start=1):
+            if len(line) > MAX_LINE_LENGTH:
+                raise CorpusMalformed(
+                    f"{where}:{number}: expected at most {MAX_LINE_LENGTH} characters a line, "
+                    f"found {len(line)}; copy the file again"
+                )
+            yield f"{where}:{number}", line
+
+    def csv_rows(self, file: File) -> Iterator[tuple[str, dict[str, str]]]:
+        """Rows of a CSV file with a header line, without blanks around fields, each with where it
+        ends; raises CorpusMalformed."""
+        where = self.root / file.path
+        # strict: else a quote that is never closed takes in all lines below it
+        reader = csv.reader((line for _, line in self.lines(file)), strict=True)
         try:
             header = [field.strip() for field in next(reader, [])]
             if len(header) > MAX_FIELDS or len(set(header)) < len(header):
@@ -113,16 +126,15 @@ class Tree:
                     f"{where}:1: expected at most {MAX_FIELDS} columns, each once, found "
                     f"{some(header)}"
                 )
-            rows = []
-            for fields in reader:
+            for row in reader:
+                fields = [field.strip() for field in row]
                 if len(fields) > max(len(header), 1):
                     raise CorpusMalformed(
                         f"{where}:{reader.line_num}: expected {len(header)} fields, found "
                         f"{len(fields)}; copy the file again"
                     )
-                if any(fields := [field.strip() for field in fields]):
-                    rows.append((reader.line_num, dict(zip(header, fields, strict=False))))
-            return rows
+                if any(fields):
+                    yield f"{where}:{reader.line_num}", dict(zip(header, fields, strict=False))
         except csv.Error as error:
             raise CorpusMalformed(
                 f"{where}: expected a CSV file, found: {error}; copy it again"
@@ -130,38 +142,33 @@ class Tree:
 
 
 def _scan(root: Path) -> Iterator[File]:
-    above = [os.stat(folder) for folder in root.resolve().parents]
-    pending, seen = [("", os.fspath(root))], {(status.st_dev, status.st_ino) for status in above}
-    while pending:
-        prefix, folder = pending.pop()
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
+    seen = {_identity(folder) for folder in root.resolve().parents}
+    for folder, subfolders, names in os.walk(root, onerror=_refuse, followlinks=True):
+        if _identity(folder) in seen:
+            subfolders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
-        try:
-            entries = os.scandir(folder)
-        except OSError as error:
-            raise CorpusMalformed(
-                f"{folder}: expected a folder that can be read, found: {error.strerror}"
-            ) from None
-        with entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                try:
-                    status = entry.stat()
-                # a link to nowhere or to itself: not a file, so its clip will be missing
-                except OSError:
-                    continue
-                if stat.S_ISDIR(status.st_mode):
-                    pending.append((f"{prefix}{entry.name}/", entry.path))
-                elif stat.S_ISREG(status.st_mode):
-                    stem, extension = os.path.splitext(entry.name)
-                    yield File(
-                        prefix + entry.name,
-                        entry.name,
-                        stem,
-                        extension.lower(),
-                        status.st_size,
-                        status.st_mtime_ns,
-                    )
+        seen.add(_identity(folder))
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        prefix = (
+            "" if folder == os.fspath(root) else f"{Path(folder).relative_to(root).as_posix()}/"
+        )
+        for name in names:
+            try:
+                status = os.stat(os.path.join(folder, name))
+            except OSError:  # a link to nowhere or to itself: no file, so its clip will be missing
+                continue
+            if stat.S_ISREG(status.st_mode) and not name.startswith("."):
+                stem, suffix = os.path.splitext(name)
+                size, changed = status.st_size, status.st_mtime_ns
+                yield File(prefix + name, name, stem, suffix.lower(), size, changed)
+
+
+def _identity(folder: str | Path) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _refuse(error: OSError) -> None:
+    raise CorpusMalformed(
+        f"{error.filename}: expected a folder that can be read, found: {error.strerror}"
+    )

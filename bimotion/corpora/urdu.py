@@ -21,15 +21,13 @@ No sentence ids, no ages: 30 is an assumption of ours.
 
 import re
 
-from bimotion.corpora.card import Card, Corpus, Reading, contradicted, counter, sounds
-from bimotion.corpora.tree import Tree
+from bimotion.corpora.card import Card, contradicted, named_corpus
 from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
     name="urdu",
     title="URDU",
     cells=("urd_adu",),
-    emotions=("sadness", "angry", "happiness", "neutral"),
     native_labels={"A": "angry", "H": "happiness", "N": "neutral", "S": "sadness"},
     n_utterances=400,
     sample_rates_hz=(),
@@ -39,39 +37,27 @@ CARD = Card(
     obtain="git clone",
     citation="Latif et al. 2018, Cross Lingual Speech Emotion Recognition: Urdu vs. Western "
     "Languages, arXiv 1812.10411",
+    age_source="assumed",
+    age_years=30,
     age_note="assumed 30 by this package; the corpus gives none",
 )
 GRAMMAR = re.compile(r"S([MF])(\d{1,2})_F(\d{1,2})_([AHNS])(\d{1,4})", re.IGNORECASE)
 FOLDERS = {"angry": "A", "happy": "H", "neutral": "N", "sad": "S"}
-ASSUMED_AGE_YEARS = 30
 
 
-def read(tree: Tree) -> Reading:
-    """Utterances of a URDU folder. A clip in another emotion's folder is a finding."""
-    reading = Reading([], [])
-    for file, match in sounds(tree, GRAMMAR):
-        gender, code = match[1].upper(), match[4].upper()
-        speaker, number, place = int(match[2]), int(match[3]), int(match[5])
-        if folder := contradicted(file.path, FOLDERS.get, code):
-            detail = f"name says {code}, folder says {folder}"
-            reading.findings.append(Finding("contradiction", CARD.name, file.path, detail))
-            continue
-        reading.utterances.append(
-            Utterance(
-                id=f"urdu/S{gender}{speaker}_F{number}_{code}0{place}",
-                corpus=CARD.name,
-                path=file.path,
-                speaker=f"urdu/S{gender}{speaker}",
-                sentence=None,
-                language="urd",
-                age_years=ASSUMED_AGE_YEARS,
-                age_source="assumed",
-                gender=gender.lower(),
-                emotions=(CARD.native_labels[code],),
-                native_label=code,
-            )
-        )
-    return reading
+def _clip(path: str, match: re.Match) -> Utterance | Finding:
+    gender, code = match[1].upper(), match[4].upper()
+    speaker, file_number, clip_number = (int(match[group]) for group in (2, 3, 5))
+    if folder := contradicted(path, FOLDERS.get, code):
+        return CARD.finding("contradiction", path, f"name says {code}, folder says {folder}")
+    return CARD.utterance(
+        f"S{gender}{speaker}_F{file_number}_{code}0{clip_number}",
+        path,
+        [code],
+        speaker=f"S{gender}{speaker}",
+        language="urd",
+        gender=gender.lower(),
+    )
 
 
-CORPUS = Corpus(CARD, counter(GRAMMAR), read)
+CORPUS = named_corpus(CARD, GRAMMAR, _clip)

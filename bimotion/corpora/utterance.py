@@ -18,34 +18,32 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What a corpus says of one clip, before any sound is read.
-
-    id               stable name, `<corpus>/<stem>`, the same in every layout: `tess/OAF_back_angry`
-    corpus           name of the corpus, `tess`
-    path             POSIX path below the corpus's folder; None: the corpus lists the clip, the file
-                     is not there
-    speaker          corpus-prefixed, `tess/OAF`; None: not published (the corpus's card says why)
-    sentence         corpus-prefixed id of the spoken text, where known
-    language         ISO 639-3
-    age_years        age of the speaker; `age_source` says how it is known
-    gender           f or m
-    emotions         canonical names; several or none for multi-label corpora
-    native_label     label as the corpus writes it
-    official_split   train / validation / test where the corpus publishes a split
-    """
+    """One clip as its corpus describes it, before any sound is read."""
 
     id: str
+    """Stable name, `<corpus>/<stem>`, the same in every layout: `tess/OAF_back_angry`."""
     corpus: str
+    """Name of the corpus, `tess`."""
     path: str | None
+    """POSIX path below the corpus's folder; None: the corpus lists the clip, the file is
+    missing."""
     speaker: str | None
+    """Corpus-prefixed, `tess/OAF`; None: not published (the corpus's card says why)."""
     sentence: str | None
+    """Corpus-prefixed id of the spoken text, where known."""
     language: str
+    """ISO 639-3."""
     age_years: float
+    """Age of the speaker; `age_source` says how it is known."""
     age_source: AgeSource
     gender: str
+    """f or m."""
     emotions: tuple[str, ...]
+    """Canonical names; several or none for multi-label corpora."""
     native_label: str
+    """Label as the corpus writes it."""
     official_split: str | None = None
+    """train / validation / test where the corpus publishes a split."""
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Utterance))
@@ -53,18 +51,16 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Utterance))
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a file that a user must be told; nothing is left out without one.
-
-    kind       what was found, a key of FINDINGS
-    corpus     name of the corpus
-    where      path below the corpus's folder, or utterance id where there is no file
-    detail     what exactly, in a few words
-    """
+    """Something about a file that a user must know; nothing is left out without one."""
 
     kind: str
+    """A key of FINDINGS."""
     corpus: str
+    """Name of the corpus."""
     where: str
+    """Path below the corpus's folder, or utterance id where there is no file."""
     detail: str = ""
+    """What exactly, in a few words."""
 
 
 FINDINGS: dict[str, str] = {

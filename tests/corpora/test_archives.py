@@ -92,7 +92,7 @@ def test_archive_with_links_instead_of_clips(tmp_path, wav, index):
 
 
 def test_archive_with_too_many_or_too_large_clips(tmp_path, wav, index, monkeypatch):
-    from bimotion.corpora import yuemotion
+    from bimotion.corpora import archives
 
     folder = lay_yuemotion_tables(tmp_path / "root")
     members = [
@@ -103,11 +103,11 @@ def test_archive_with_too_many_or_too_large_clips(tmp_path, wav, index, monkeypa
     size = len(members[0][1])
     for name, value in (("MAX_CLIPS", len(members) - 1), ("MAX_BYTES", 2 * size)):
         with monkeypatch.context() as patch:
-            patch.setattr(yuemotion, name, value)
+            patch.setattr(archives, name, value)
             patch.setenv("BIMOTION_CACHE", str(tmp_path / name))
             with pytest.raises(
                 CorpusMalformed,
-                match=r"data\.tar\.bz2: expected at most .*found more at data/.*: not YueMotion's",
+                match=r"data\.tar\.bz2: expected at most .*found more at data/.*: not the corpus",
             ):
                 index(tmp_path / "root")
 
