@@ -201,7 +201,7 @@ def _zero_shot_table(result) -> Table:
     found = [s for s in result.scores if (s.metric, s.pooling) == ("weighted_f1", "mean")]
     names = {
         "weighted F1": [percent(score.value) + ONE_CLASS * bool(score.note) for score in found],
-        "clips outside its classes": [percent(score.outside) for score in found],
+        "clips outside its classes": [percent(score.out_of_label_space) for score in found],
     }
     table = Table(
         "Zero-shot: %, mean over each cell's corpora", [result.title, *_test_names(result, found)]

@@ -1,101 +1,154 @@
-"""JSON as the data classes of our records, checked all the way down: every field, no other, each of
-its type."""
+"""Records: data classes that are written as JSON and read back through pydantic, also from files
+of strangers.
 
-import dataclasses
+Before a text is parsed its bytes, objects, lists and fields are counted; a container of records is
+checked up to its first fault, so that a million faulty rows cost no more than one.
+"""
+
 import json
-import sys
+import re
 import typing
 from functools import cache
 from pathlib import Path
-from types import UnionType
 
-from bimotion.errors import RecordError, SettingError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator
+
+from bimotion.errors import RecordError, SettingError, printable
+
+MAX_PARTS = 2_000_000
+"""Objects, lists and fields of one JSON text: `[],` is three bytes of text and sixty of memory."""
+MAX_SHOWN = 80
+"""Characters of a value in a message."""
+MAX_FAULTS = 100
+UNION_MEMBERS = re.compile(r"str|int|float|bool|(list|dict)\[.*\]")
+"""Last step to a fault in a value of several types; no field has such a name."""
+T = typing.TypeVar("T")
+Scalar = str | int | float | bool | None
 
 
-def typed(kind: typing.Any, value: typing.Any, where: str) -> typing.Any:
-    """`value`, from JSON, as `kind` (a data class, a container or a scalar); `where`: its place,
-    for messages. Raises RecordError naming the first thing that is otherwise.
+class Record:
+    """The base of our records, frozen data classes: in JSON every field, no other, each of its
+    type; numbers are finite. A string under a field is its docstring, also in the JSON Schema."""
 
-    >>> typed(list[int], [1, 2], "seeds")
-    [1, 2]
-    """
-    origin, arguments, types = _parts(kind)
-    if types is not None:
-        if not isinstance(value, dict) or set(value) != set(types):
-            found = (
-                sorted(set(types) ^ set(value)) if isinstance(value, dict) else type(value).__name__
-            )
-            raise RecordError(
-                f"{where}: expected the fields {', '.join(types)}; missing or too many: {found}"
-            )
-        return kind(**{name: typed(types[name], value[name], f"{where}.{name}") for name in types})
-    if origin is list and isinstance(value, list):
-        return [typed(arguments[0], item, f"{where}[{place}]") for place, item in enumerate(value)]
-    if origin is dict and isinstance(value, dict):
-        return {name: typed(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
-    for one in arguments if origin is UnionType else ():
-        if isinstance(value, dict if _parts(one).types is not None else _parts(one).origin or ()):
-            return typed(one, value, where)
-    scalars = (origin,) if origin in (list, dict) else arguments or (kind,)
-    if origin not in (list, dict) and (
-        type(value) in scalars or (float in scalars and type(value) is int)
-    ):
-        if (
-            type(value) in (int, float)
-            and float in scalars
-            and not abs(value) <= sys.float_info.max
-        ):
-            raise RecordError(f"{where}: expected a finite number, found {value!r:.80}")
-        return value
-    names = " or ".join(
-        "null" if scalar is type(None) else getattr(scalar, "__name__", str(scalar))
-        for scalar in scalars
+    __pydantic_config__ = ConfigDict(
+        strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
-    raise RecordError(f"{where}: expected {names}, found {value!r:.80}")
 
 
-class _Parts(typing.NamedTuple):
-    origin: typing.Any
-    arguments: tuple
-    types: dict[str, typing.Any] | None
+def read_record(kind: type[T], path: Path, max_bytes: int, name: str) -> T:
+    """The record in a JSON file.
+
+    Args:
+        name: what the file holds, for messages: `result`.
+    Raises:
+        RecordError: in one line, with the path: no plain file, a longer one, or as `from_json`.
+    """
+    return from_json(kind, read_bytes(path, max_bytes), name, f"{path}: ")
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """The content of a plain file of at most so many bytes; raises RecordError."""
+    if not path.is_file():
+        kind = "something else" if path.exists() else "none"
+        raise RecordError(f"{path}: expected a file, found {kind}")
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise RecordError(
+            f"{path}: expected at most {max_bytes} bytes, found {path.stat().st_size}"
+        )
+    return content
+
+
+def from_json(kind: type[T], text: str | bytes, name: str, where: str = "") -> T:
+    """A record, or a container of such, from JSON text.
+
+    Args:
+        name: of the outermost object, for messages.
+        where: begins every message.
+    Raises:
+        RecordError: the field, what was expected there and what was found.
+
+    >>> from_json(list[int], "[1, 2]", "seeds")
+    [1, 2]
+    >>> from_json(list[int], '[1, "2"]', "seeds")
+    Traceback (most recent call last):
+    bimotion.errors.RecordError: seeds[1]: expected a valid integer, found '2'
+    """
+    if (n_parts := _n_parts(text)) > MAX_PARTS:
+        raise RecordError(
+            f"{where}expected at most {MAX_PARTS} objects, lists and fields, found {n_parts}"
+        )
+    try:
+        return _validator(kind).validate_json(text)
+    except ValidationError as error:
+        raise RecordError(where + _reason(error, name)) from None
+
+
+def json_schema(kind: type, title: str) -> dict:
+    """The JSON Schema (2020-12) of a record as it is written."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return dialect | TypeAdapter(kind).json_schema(mode="serialization") | {"title": title}
+
+
+def _n_parts(text: str | bytes) -> int:
+    """Objects, lists and fields of a JSON text, at most."""
+    marks = (b"[", b"{", b":") if isinstance(text, bytes) else ("[", "{", ":")
+    return sum(map(text.count, marks))
 
 
 @cache
-def _parts(kind: typing.Any) -> _Parts:
-    """What `list` and `int` are to list[int]; of a data class, the types of its fields. Asked for
-    once a row, hence kept."""
-    types = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else None
-    return _Parts(typing.get_origin(kind), typing.get_args(kind), types)
+def _validator(kind: typing.Any) -> SchemaValidator:
+    return SchemaValidator(_for_reading(TypeAdapter(kind).core_schema))
 
 
-def no_constant(name: str) -> float:
-    """For `parse_constant` of json.loads: NaN and infinities are an error."""
-    raise ValueError(f"{name} is no number in JSON")
+def _for_reading(schema: typing.Any) -> typing.Any:
+    """The same schema of pydantic-core, but that a field may not be missing because it has a
+    default, and that a container is not read on after a faulty item."""
+    if isinstance(schema, list):
+        return [_for_reading(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "default":
+        return _for_reading(schema["schema"])
+    stops = {"fail_fast": True} if schema.get("type") in ("list", "dict") else {}
+    return {name: _for_reading(part) for name, part in schema.items()} | stops
 
 
-MAX_PARTS = 1_000_000
-"""Objects and lists in one JSON text: `[],` is three bytes of text and takes sixty of memory."""
+def _reason(error: ValidationError, name: str) -> str:
+    """One line about the first fault, or about a wrong version, which explains the others."""
+    if (n_faults := error.error_count()) > MAX_FAULTS:
+        return f"expected {name}, found an object with {n_faults} unexpected fields"
+    faults = error.errors(include_url=False)
+    fault = min(faults, key=lambda fault: not str(*fault["loc"][-1:]).endswith("_version"))
+    steps, value = fault["loc"], fault["input"]
+    if fault["type"] == "json_invalid":
+        return f"expected a {name} in JSON, found: {fault['ctx']['error']}"
+    if fault["type"] == "missing":
+        return f"{name}{_path(steps)}: expected this field, found none"
+    if fault["type"] == "unexpected_keyword_argument":
+        return f"{name}{_path(steps)}: unexpected field, remove it"
+    if fault["type"] == "value_error":  # raised by a record's own check
+        return f"{name}{_path(steps)}: {fault['ctx']['error']}"
+    expected = fault["msg"].removeprefix("Input should be ")
+    if UNION_MEMBERS.fullmatch(str(*steps[-1:])):
+        steps = steps[:-1]
+        members = [other["msg"] for other in faults if other["loc"][:-1] == steps]
+        expected = " or ".join(message.removeprefix("Input should be ") for message in members)
+    return f"{name}{_path(steps)}: expected {expected}, found {value!r:.{MAX_SHOWN}}"
 
 
-def parsed(text: str | bytes, most_parts: int = MAX_PARTS) -> typing.Any:
-    """What a JSON text holds, NaN and infinities excepted. Raises ValueError, also for one that is
-    deeper, or of more objects and lists, than any record is; how long it is its reader bounds.
-
-    >>> parsed('{"a": [1, 2]}')
-    {'a': [1, 2]}
-    """
-    opening = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
-    if (n_parts := sum(map(text.count, opening))) > most_parts:
-        raise ValueError(f"{n_parts} objects and lists, expected at most {most_parts}")
-    try:
-        return json.loads(text, parse_constant=no_constant)
-    except RecursionError:
-        raise ValueError("objects and lists within each other, too deep to be read") from None
+def _path(steps: tuple[str | int, ...]) -> str:
+    """`.scores[0].value` of a place in a record."""
+    return printable(
+        "".join(f"[{step}]" if isinstance(step, int) else f".{step:.80}" for step in steps)
+    )
 
 
 def names_version(path: Path, field: str) -> bool:
-    """Whether a file's first kilobytes are those of a JSON object with the field: how our records
-    say what they are."""
+    """Return whether a file's first kilobytes are those of a JSON object with the field: how our
+    records say what they are."""
     try:
         with path.open("rb") as file:
             start = file.read(4096)
@@ -116,8 +169,36 @@ def refuse_others(path: Path, field: str) -> None:
         )
 
 
+# --- until nothing uses them --------------------------------------------------------------------
+
+
+def typed(kind: typing.Any, value: typing.Any, name: str) -> typing.Any:
+    """`from_json` of what was parsed before."""
+    return from_json(kind, json.dumps(value), name)
+
+
+def no_constant(name: str) -> float:
+    """For `parse_constant` of json.loads: NaN and infinities are an error."""
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def parsed(text: str | bytes) -> typing.Any:
+    """The content of a JSON text, NaN and infinities excepted. Raises ValueError, also for one
+    that is deeper, or of more parts, than any record is.
+
+    >>> parsed('{"a": [1, 2]}')
+    {'a': [1, 2]}
+    """
+    if (n_parts := _n_parts(text)) > MAX_PARTS:
+        raise ValueError(f"{n_parts} objects, lists and fields, expected at most {MAX_PARTS}")
+    try:
+        return json.loads(text, parse_constant=no_constant)
+    except RecursionError:
+        raise ValueError("objects and lists within each other, too deep to be read") from None
+
+
 def json_object(path: Path, most_bytes: int) -> dict:
-    """What a small file holds, a JSON object; raises RecordError."""
+    """The content of a small file, a JSON object; raises RecordError."""
     if path.is_symlink() or not path.is_file() or path.stat().st_size > most_bytes:
         raise RecordError(f"{path.name}: expected a plain file of at most {most_bytes} bytes")
     try:

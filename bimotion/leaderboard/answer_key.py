@@ -30,7 +30,7 @@ from bimotion.data.splits import RULES
 from bimotion.errors import BimotionError, CorpusError, RecordError, SettingError, UnknownName
 from bimotion.io import files
 from bimotion.io.progress import Progress
-from bimotion.io.records import parsed, typed
+from bimotion.io.records import Record, parsed, typed
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
@@ -46,7 +46,7 @@ _SYMBOLS = np.frombuffer(b"-01", "S1")  # of the marks -1, 0, 1
 
 
 @dataclass(frozen=True)
-class Deal:
+class Deal(Record):
     """Clips of one corpus and cell under a split rule and schema: those that have a class.
 
     n            part -> clips
@@ -296,7 +296,7 @@ def _deal(rows: pd.DataFrame, part: str, schema: LabelSchema) -> Deal:
 
 
 @dataclass(frozen=True)
-class _Clips:
+class _Clips(Record):
     """One corpus in a labels file. columns: name -> values joined by line breaks, an empty one for
     None."""
 
@@ -305,7 +305,7 @@ class _Clips:
 
 
 @dataclass(frozen=True)
-class _File:
+class _File(Record):
     """A labels file: Reference as JSON."""
 
     reference_version: int

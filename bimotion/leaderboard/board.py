@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bimotion.errors import RecordError, printable
-from bimotion.io import files
-from bimotion.io.records import refuse_others
+from bimotion.io import files, records
+from bimotion.io.records import Record, refuse_others
 from bimotion.leaderboard import entry as entries
 from bimotion.leaderboard import entry_cache, lookalikes, receipt, submission
 from bimotion.leaderboard.entry import MAX_SAME, Entry, Rank
 from bimotion.leaderboard.entry_cache import CachedEntry
-from bimotion.leaderboard.json_schema import schema_of
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.published import CELLS, DISTANCE_TESTS, PUBLISHED, PUBLISHED_DISTANCE
 from bimotion.results import predictions, record
@@ -40,7 +39,7 @@ PAPER = "arXiv 2306.14517, Tables 3, 4 and 5"
 
 
 @dataclass(frozen=True)
-class RankingClass:
+class RankingClass(Record):
     """A class: entries that answered the same question about the same clips, and may be compared.
 
     Classes stand in this order, and the page opens on the first: the most ranked entries, then the
@@ -67,7 +66,7 @@ class RankingClass:
 
 
 @dataclass(frozen=True)
-class Printed:
+class Printed(Record):
     """A published score of one setting (transfer, method, train, test): its value, in [0, 1]; no
     interval was printed."""
 
@@ -79,7 +78,7 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class PublishedRow:
+class PublishedRow(Record):
     """Published rows, as printed: other code, other splits of the same sizes, no interval; so never
     ranked.
 
@@ -100,7 +99,7 @@ class PublishedRow:
 
 
 @dataclass(frozen=True)
-class Excluded:
+class Excluded(Record):
     """A submission that is no entry: its place (id), and the reason."""
 
     id: str
@@ -108,7 +107,7 @@ class Excluded:
 
 
 @dataclass(frozen=True)
-class Board:
+class Board(Record):
     """What board.json holds; its JSON Schema is `json_schema()`.
 
     metric       of all scores
@@ -311,10 +310,10 @@ def references() -> list[PublishedRow]:
 def json_schema() -> dict:
     """JSON Schema (2020-12) of board.json.
 
-    >>> json_schema()["$defs"]["Rank"]["properties"]["rank"]
-    {'type': 'integer'}
+    >>> json_schema()["$defs"]["Rank"]["properties"]["rank"]["type"]
+    'integer'
     """
-    return schema_of(Board, BOARD_FILE)
+    return records.json_schema(Board, BOARD_FILE)
 
 
 # --- what is read of each submission, once ------------------------------------------------------

@@ -24,6 +24,7 @@ import pandas as pd
 from bimotion.corpora import CORPORA
 from bimotion.data import splits
 from bimotion.errors import RecordError
+from bimotion.io.records import Record
 from bimotion.leaderboard import lookalikes, submission
 from bimotion.leaderboard.contamination import contamination
 from bimotion.protocol import cells as groups
@@ -49,7 +50,7 @@ DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Number:
+class Number(Record):
     """A score: its value in [0, 1], low and high of its 95 % interval by speakers; null: undefined,
     or not estimable.
 
@@ -63,7 +64,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class CellScore:
+class CellScore(Record):
     """One setting: weighted F1, mean over the cell's corpora and over seeds.
 
     transfer, method, train, test   of the setting;  value, low, high, reason: as in Number
@@ -96,7 +97,7 @@ class CellScore:
 
 
 @dataclass(frozen=True)
-class GroupGap:
+class GroupGap(Record):
     """A comparison of cells (statistics/gaps.py).
 
     kind   age (adults less elderly), language (English less Mandarin), worst (the lowest cell),
@@ -117,7 +118,7 @@ class GroupGap:
 
 
 @dataclass(frozen=True)
-class EntryFlags:
+class EntryFlags(Record):
     """What a reader must know before believing a row.
 
     verified          the receiver computed its scores from its own references, and no file has
@@ -148,7 +149,7 @@ class EntryFlags:
 
 
 @dataclass(frozen=True)
-class Rank:
+class Rank(Record):
     """Where an entry stands among the `of` verified ones of its class (statistics/ranks.py).
 
     rank, low, high   1 is best; 95 % interval
@@ -163,7 +164,7 @@ class Rank:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Record):
     """A submission on the board.
 
     id               place of its folder below the submissions: `<org>__<model>/<run key>`

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bimotion.errors import RecordError, SettingError
 from bimotion.io import files
-from bimotion.io.records import json_object, typed
+from bimotion.io.records import Record, json_object, typed
 from bimotion.leaderboard.submission import MAX_SUBMISSION_BYTES, SUBMISSION_FILE
 from bimotion.results import predictions, record
 
@@ -39,7 +39,7 @@ OF_RECEIVERS = (RECEIPT_FILE, ENTRY_FILE, "verified.json", "derived.npz")
 
 
 @dataclass(frozen=True)
-class Receipt:
+class Receipt(Record):
     """What stands in receipt.json.
 
     submission      which it speaks of: `<organisation>__<model>/<run key>`

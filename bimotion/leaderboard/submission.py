@@ -23,7 +23,7 @@ from bimotion.corpora import CORPORA
 from bimotion.data import splits
 from bimotion.errors import RecordError, SettingError
 from bimotion.io import files
-from bimotion.io.records import json_object, parsed, typed
+from bimotion.io.records import Record, json_object, parsed, typed
 from bimotion.leaderboard import lookalikes
 from bimotion.leaderboard.contamination import contamination
 from bimotion.protocol.settings import TRACKS
@@ -50,7 +50,7 @@ otherwise."""
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class ModelFacts(Record):
     """What a result knows of its model; fields as in Result."""
 
     name: str
@@ -60,7 +60,7 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
-class Submission:
+class Submission(Record):
     """What stands in submission.json.
 
     organisation    whose model it is: before the `/` of the model's name, else as given

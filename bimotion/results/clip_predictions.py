@@ -34,7 +34,7 @@ class ClipPredictions:
     reference: np.ndarray
     probabilities: np.ndarray
 
-    def outside(self, trained: Iterable[int]) -> float:
+    def out_of_label_space(self, trained: Iterable[int]) -> float:
         """Share of the clips none of whose positive classes was trained: no prediction of theirs
         can be right. Clips without any positive class count among all clips, not among these."""
         present = self.reference == 1

@@ -1,334 +1,198 @@
 """The record of a run: what was asked (RunSpec), what came out (Score rows), how it was done; to
-JSON and back.
-
-`key` is the hash of the RunSpec's JSON: the same question about the same data has the same key on
-every machine.
-"""
+JSON and back."""
 
 import dataclasses
-import hashlib
-import html
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
 
 from bimotion.errors import RecordError, UnknownName, printable
 from bimotion.io import files
-from bimotion.io.records import parsed, typed
+from bimotion.io.records import Record, Scalar, read_record
 from bimotion.protocol.cells import BIMOTION_CELLS, EXTENSION_CELLS, YUEMOTION_CELLS
 from bimotion.protocol.settings import METHODS, TRANSFERS, SettingId
 from bimotion.results.duplicates import Duplicates
 from bimotion.results.metrics import METRICS, MULTI_LABEL_METRIC
+from bimotion.results.run_spec import (
+    AdaptUsed,
+    ModelUsed,
+    ProtocolUsed,
+    RunSpec,
+    SchemaUsed,
+    SplitUsed,
+)
+from bimotion.results.score import Score
 
-SCHEMA_VERSION = 4
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
 PARTS_FOLDER = "unfinished"
 """Below a run's folder, until it is finished: predictions of the jobs that are done."""
-_SHOWN = ["transfer", "method", "train", "test", "seed", "value", "low", "high", "note"]
-"""Columns of a score in a notebook."""
 MAX_RESULT_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class ModelUsed:
-    """A model: its name (Hub id, baseline, or folder name), the version of our code that ran it,
-    the revision or fingerprint of its weights (null for baselines), and the options that its
-    numbers depend on."""
-
-    name: str
-    version: str
-    revision: str | None = None
-    options: dict[str, str | int | float | bool | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class SplitUsed:
-    """How utterances were dealt into parts: rule, seed and version of data/splits.py."""
-
-    rule: str
-    seed: int
-    version: str
-
-
-@dataclass(frozen=True)
-class SchemaUsed:
-    """A label schema of protocol/labels.py; `classes` in the order of the predictions' columns."""
-
-    name: str
-    version: str
-    classes: list[str]
-
-
-@dataclass(frozen=True)
-class ProtocolUsed:
-    """A named list of settings, version of protocol/settings.py; `cells`: the only test cells that
-    were run, null: all."""
-
-    name: str
-    version: str
-    cells: list[str] | None = None
-
-
-@dataclass(frozen=True)
-class AdaptUsed:
-    """An unsupervised method in place of the head (bimotion.adaptation): its name, version and
-    title.
-
-    setting       transductive: adapted to all clips of the test cell; inductive: to its train part;
-                  never to a label of it
-    target_seen   whether it hears unlabelled clips of the test cell at all
-    """
-
-    method: str
-    version: str
-    title: str
-    setting: str
-    target_seen: bool
-
-    @classmethod
-    def of(cls, method, setting: str) -> "AdaptUsed":
-        """The record of a method (adaptation.method.Method) under a setting."""
-        return cls(method.name, method.version, method.title, setting, method.target_seen)
-
-    @property
-    def name(self) -> str:
-        """Method and setting, and whether the method is a reconstruction, which its title says.
-
-        >>> AdaptUsed("nnpm-c", "1", "NNPM, reconstruction: variant C (classes)", "transductive",
-        ...     True).name
-        'nnpm-c (reconstruction, transductive)'
-        """
-        made = "reconstruction, " if "reconstruction" in self.title else ""
-        return f"{self.method} ({made}{self.setting})"
-
-    @property
-    def summary(self) -> str:
-        """In a few words, for tables."""
-        return (
-            f"{self.title}, {self.setting}, target audio "
-            f"{'seen' if self.target_seen else 'not seen'}"
-        )
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """Everything that numbers depend on.
-
-    track               probe / finetune / zero-shot;  adapt: in place of the probe's head, null:
-                        none
-    seeds               of the head or the training, one run each
-    limit               at most so many clips of each corpus, cell and part; null: all (else it
-                        cannot be submitted)
-    data_fingerprint    hash of the utterances used (data/manifest.py)
-    """
-
-    model: ModelUsed
-    track: str
-    split: SplitUsed
-    schema: SchemaUsed
-    protocol: ProtocolUsed
-    seeds: list[int]
-    limit: int | None
-    data_fingerprint: str
-    adapt: AdaptUsed | None = None
-
-    @property
-    def key(self) -> str:
-        """12 hex digits."""
-        return hashlib.sha256(
-            json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
-        ).hexdigest()[:12]
-
-
-@dataclass(frozen=True)
-class Score:
-    """One number and what it is of.
-
-    transfer, method     how train and test cells relate; the in-group baseline of both tables has
-                         method `inference`
-    train, test          cells (Setting.train_names); nothing is trained in track `zero-shot`
-    corpus               null: the whole cell, combined as `pooling` says
-    pooling              `mean`: unweighted mean over the cell's corpora (the headline); `pooled`:
-                         all clips scored at once
-    metric, value        value null where the metric is undefined
-    n_utterances         test clips scored
-    n_speakers           known speakers among them
-    n_speaker_unknown    clips whose speaker is not published
-    classes              that the metric runs over: annotated by the corpus and present in the test
-                         part
-    untrained            those of `classes` without a positive training clip (or an output of a
-                         zero-shot model): no prediction of them can be right; the others are the
-                         overlap of training and test
-    outside              share of the clips that have classes, none of which was trained
-    seed                 of the run
-    low, high            95 % interval by speakers (statistics/estimate.py), null: not estimable;
-                         standard_error, over speakers
-    clusters             what was drawn again: `speaker`; `clip`, where no speaker is known;
-                         `mixed`;  n_clusters: how many
-    reason               why there is no interval, or what it leaves out
-    note                 what makes the value say little: one class in the test set, or that can be
-                         predicted; null: nothing
-    """
-
-    transfer: str
-    method: str
-    train: list[str]
-    test: str
-    corpus: str | None
-    pooling: str | None
-    metric: str
-    value: float | None
-    n_utterances: int
-    n_speakers: int
-    n_speaker_unknown: int
-    classes: list[str]
-    untrained: list[str]
-    outside: float
-    seed: int
-    low: float | None = None
-    high: float | None = None
-    standard_error: float | None = None
-    clusters: str | None = None
-    n_clusters: int = 0
-    reason: str | None = None
-    note: str | None = None
-
-
-@dataclass(frozen=True)
-class FitRecord:
-    """One training, or what was predicted without any.
-
-    train                      training set (Setting.training_set), seed
-    n_train, n_validation, n_test   clips
-    facts                      of the track, such as the layer or the epoch that validation chose
-    note                       one class in its training or validation clips; null: several
-    """
+class FitRecord(Record):
+    """One training, or what was predicted without any."""
 
     train: str
+    """Training set (Setting.training_set)."""
     seed: int
+    """Of the head or the training."""
     n_train: int
+    """Training clips."""
     n_validation: int
+    """Validation clips."""
     n_test: int
-    facts: dict[str, str | int | float | bool | None]
+    """Test clips."""
+    facts: dict[str, Scalar]
+    """Of the track, such as the layer or the epoch that validation chose."""
     note: str | None = None
+    """One class in its training or validation clips; null: several."""
 
 
 @dataclass(frozen=True)
-class Skipped:
+class Skipped(Record):
     """A setting that could not be run, and why."""
 
     transfer: str
+    """As in Score, like the next three."""
     method: str
+    """How the training set is made."""
     train: list[str]
+    """Training cells."""
     test: str
+    """Test cell."""
     reason: str
+    """Why it could not be run."""
 
 
 @dataclass(frozen=True)
-class CorpusUsed:
-    """A corpus as it went into a run.
-
-    n_utterances       clips of the run: in its cells and parts, with a class under its schema
-    n_found            usable clips on the disk; n_published: clips of a complete copy; complete:
-                       none is missing
-    left_out           reason -> clips that could not be used, or have no class under the schema
-    speakers_shared    null, or why speakers of this corpus stand in several parts of the split
-    age_source         how ages are known -> clips;  synthetic: made by `bimotion data synth`
-    oddities           kind (corpora/utterance.py) -> number, of all clips, each of which was
-                       listened to
-    """
+class CorpusUsed(Record):
+    """A corpus as it went into a run."""
 
     n_utterances: int
+    """Clips of the run: in its cells and parts, with a class under its schema."""
     n_found: int
+    """Usable clips on the disk."""
     n_published: int
+    """Clips of a complete copy."""
     complete: bool
+    """None is missing."""
     left_out: dict[str, int]
+    """Reason -> clips that could not be used, or have no class under the schema."""
     speakers_shared: str | None
+    """null, or why speakers of this corpus stand in several parts of the split."""
     age_source: dict[str, int]
+    """How ages are known -> clips."""
     synthetic: bool
+    """Made by `bimotion data synth`."""
     oddities: dict[str, int] = field(default_factory=dict)
+    """Kind (corpora/utterance.py) -> number, of all clips, each of which was listened to."""
 
 
 @dataclass(frozen=True)
-class DataUsed:
-    """What a run was trained and tested on.
-
-    fingerprint   of the utterances used; the same for every layout and folder
-    synthetic     some corpus is synthetic: no leaderboard takes it
-    complete      every corpus with clips in the protocol's cells was used, and complete
-    corpora       name -> how it went in, absent ones too
-    """
+class DataUsed(Record):
+    """What a run was trained and tested on."""
 
     fingerprint: str
+    """Hash of the utterances used; the same for every layout and folder."""
     synthetic: bool
+    """Some corpus is synthetic: no leaderboard takes it."""
     complete: bool
+    """Every corpus with clips in the protocol's cells was used, and complete."""
     corpora: dict[str, CorpusUsed]
+    """Name -> how it went in, absent ones too."""
 
     @classmethod
     def of(cls, fingerprint: str, corpora: dict[str, CorpusUsed]) -> "DataUsed":
         """The record of some corpora: synthetic if any is, complete if all are."""
-        used = corpora.values()
         return cls(
             fingerprint,
-            any(one.synthetic for one in used),
-            all(one.complete for one in used),
+            any(corpus.synthetic for corpus in corpora.values()),
+            all(corpus.complete for corpus in corpora.values()),
             corpora,
         )
 
+    @model_validator(mode="after")
+    def _follows_from_its_corpora(self) -> "DataUsed":
+        expected = DataUsed.of(self.fingerprint, self.corpora)
+        if self != expected:
+            raise ValueError(
+                f"expected synthetic {expected.synthetic}, complete {expected.complete}, as its "
+                f"corpora are; found synthetic {self.synthetic}, complete {self.complete}"
+            )
+        return self
+
 
 @dataclass(frozen=True)
-class Provenance:
-    """How a run was made; differs from machine to machine.
-
-    versions        package -> version
-    git_revision    of the checkout that bimotion ran from; null in an installed copy
-    seeds           all that were used;  started, finished: ISO 8601, UTC
-    inputs          corpus -> hash of its folder's place and state on this machine
-    largest_difference  in features or logits between clips in one batch and each of them alone;
-                        null: not checked
-    """
+class Provenance(Record):
+    """How a run was made; differs from machine to machine."""
 
     versions: dict[str, str]
+    """Package -> version."""
     python: str
+    """Its version."""
     git_revision: str | None
+    """Of the checkout that bimotion ran from; null in an installed copy."""
     platform: str
+    """Operating system and processor."""
     device: str
+    """What the model ran on."""
     seeds: list[int]
+    """All that were used."""
     inputs: dict[str, str]
+    """Corpus -> hash of its folder's place and state on this machine."""
     started: str
+    """ISO 8601, UTC."""
     finished: str
+    """ISO 8601, UTC."""
     largest_difference: float | None
+    """In features or logits between clips in one batch and each of them by itself; null: not
+    checked."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """A finished run, as `result.json`.
-
-    key       hash of the spec: of model, track, split, schema, protocol, seeds, limit, the data's
-              fingerprint and adapt
-    n_parameters   of the model, null where that means nothing
-    scores    rows; skipped: settings that could not be run; fits: trainings; duplicates: a row a
-              training set and test set
-    """
+class Result(Record):
+    """A finished run, as `result.json`."""
 
     key: str
+    """Hash of the spec: of model, track, split, schema, protocol, seeds, limit, the data's
+    fingerprint and adapt."""
     model: ModelUsed
+    """As in RunSpec, like the next six."""
     track: str
+    """How the model was used."""
     split: SplitUsed
+    """Which utterances train and which test."""
     schema: SchemaUsed
+    """The classes."""
     protocol: ProtocolUsed
+    """The settings asked for."""
     seeds: list[int]
+    """Of the head or the training."""
     limit: int | None
+    """Clips of each corpus, cell and part at most."""
     data: DataUsed
+    """What it was trained and tested on."""
     provenance: Provenance
+    """How it was made."""
     scores: list[Score]
+    """What came out."""
     skipped: list[Skipped]
+    """Settings that could not be run."""
     fits: list[FitRecord]
+    """Trainings."""
     n_parameters: int | None
+    """Of the model, null where that means nothing."""
     adapt: AdaptUsed | None = None
+    """Adaptation method in place of the head; null: none."""
     duplicates: list[Duplicates] = field(default_factory=list)
-    schema_version: int = field(default=SCHEMA_VERSION)
+    """A row a training set and test set."""
+    schema_version: Literal[4] = 4
+    """Of this format."""
 
     def __repr__(self) -> str:
         asked = f"protocol {self.protocol.name}, split {self.split.rule}, schema {self.schema.name}"
@@ -338,13 +202,6 @@ class Result:
             f"{len(self.setting_ids)} settings{skipped}>"
         )
 
-    def _repr_html_(self) -> str:
-        """What notebooks show: the headline scores; `bimotion.paper_tables` makes the tables of the
-        paper."""
-        scores = self.to_pandas()
-        shown = scores[(scores["metric"] == "weighted_f1") & (scores["pooling"] == "mean")]
-        return f"<p>{html.escape(repr(self))}</p>" + shown[_SHOWN].to_html(index=False)
-
     @property
     def setting_ids(self) -> set[SettingId]:
         """Settings that were run."""
@@ -353,17 +210,9 @@ class Result:
     @property
     def spec(self) -> RunSpec:
         """The question that this answers."""
-        return RunSpec(
-            self.model,
-            self.track,
-            self.split,
-            self.schema,
-            self.protocol,
-            self.seeds,
-            self.limit,
-            self.data.fingerprint,
-            self.adapt,
-        )
+        names = {asked.name for asked in dataclasses.fields(RunSpec)} - {"data_fingerprint"}
+        shared = {name: getattr(self, name) for name in names}
+        return RunSpec(**shared, data_fingerprint=self.data.fingerprint)
 
     @property
     def title(self) -> str:
@@ -378,21 +227,27 @@ class Result:
         metric: str = "weighted_f1",
         train: tuple[str, ...] | None = None,
     ) -> float | None:
-        """Mean over the cell's corpora and over seeds, in [0, 1]; None where the setting was not
-        run. `train`: its cells, where several settings share transfer, method and test
-        (protocol.BY_TRAINING_SET). Raises UnknownName for a name that no setting has."""
+        """The mean over the cell's corpora and over seeds, in [0, 1]; None where the setting was
+        not run.
+
+        Args:
+            train: Its cells, where several settings share transfer, method and test
+                (protocol.BY_TRAINING_SET).
+        Raises:
+            UnknownName: for a name that no setting has.
+        """
         wanted = (transfer, method, test, metric, "mean")
-        found = [
+        values = [
             score.value
             for score in self.scores
             if (score.transfer, score.method, score.test, score.metric, score.pooling) == wanted
             and score.value is not None
-            if train is None or tuple(score.train) == tuple(train)
+            and (train is None or tuple(score.train) == tuple(train))
         ]
-        if not found:
+        if not values:
             cells = (name.partition("@")[0] for name in (test, *(train or ())))
             _require_known(transfer, method, tuple(cells), metric)
-        return sum(found) / len(found) if found else None
+        return sum(values) / len(values) if values else None
 
     def to_json(self) -> str:
         """JSON text, keys in the order of the fields, one line a row of scores; NaN is an error."""
@@ -405,13 +260,12 @@ class Result:
             lines = ",\n  ".join(
                 json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items
             )
-            text = text.replace(
-                f'"{name}": []', f'"{name}": [\n  {lines}\n ]' if items else f'"{name}": []'
-            )
+            if items:
+                text = text.replace(f'"{name}": []', f'"{name}": [\n  {lines}\n ]')
         return text + "\n"
 
     def folder(self, output: Path) -> Path:
-        """Where `bimotion.evaluate(output=output)` keeps this result."""
+        """The folder where `bimotion.evaluate(output=output)` keeps this result."""
         return folder_of(output, self.spec)
 
     def save(self, folder: Path) -> Path:
@@ -424,10 +278,8 @@ class Result:
         """Scores as a data frame, one row a score."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [dataclasses.asdict(score) for score in self.scores],
-            columns=[field.name for field in dataclasses.fields(Score)],
-        )
+        names = [score_field.name for score_field in dataclasses.fields(Score)]
+        return pd.DataFrame(map(dataclasses.asdict, self.scores), columns=names)
 
 
 def _require_known(transfer: str, method: str, cells: tuple[str, ...], metric: str) -> None:
@@ -444,55 +296,18 @@ def _require_known(transfer: str, method: str, cells: tuple[str, ...], metric: s
 
 
 def folder_of(output: Path, spec: RunSpec) -> Path:
-    """Where the run of a spec lies below a folder of results."""
-    return (
-        Path(output)
-        / (spec.model.name.strip("/").replace("/", "__").lstrip(".") or "model")
-        / spec.key
-    )
+    """The folder of the run of a spec below a folder of results."""
+    name = spec.model.name.strip("/").replace("/", "__").lstrip(".") or "model"
+    return Path(output) / name / spec.key
 
 
 def load(path: Path) -> Result:
-    """Result from a `result.json`; raises RecordError naming the first field that breaks the
+    """The result in a `result.json`; raises RecordError naming the first field that breaks the
     schema."""
-    try:
-        if path.stat().st_size > MAX_RESULT_BYTES:
-            raise RecordError(
-                f"{path}: expected at most {MAX_RESULT_BYTES} bytes, found {path.stat().st_size}"
-            )
-        content = parsed(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: expected a result in JSON, found: {error}") from None
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise RecordError(f"{path}: expected schema_version {SCHEMA_VERSION}, found {version!r}")
-    try:
-        result = typed(Result, content, "result")
-    except RecordError as error:
-        raise RecordError(f"{path}: {error}") from None
-    for place, score in enumerate(result.scores):
-        if (
-            not 0 <= (score.value or 0) <= 1
-            or not 0 <= score.outside <= 1
-            or min(score.n_utterances, score.n_speakers, score.n_speaker_unknown) < 0
-        ):
-            raise RecordError(
-                f"{path}: result.scores[{place}]: expected a value in [0, 1] and counts from 0, "
-                f"found {score}"
-            )
-    if wrong := [one for one in result.duplicates if not one.is_possible]:
-        raise RecordError(
-            f"{path}: duplicates: expected counts from 0, none above the one before it, found "
-            f"{wrong[0]}"
-        )
+    result = read_record(Result, path, MAX_RESULT_BYTES, "result")
     if result.key != result.spec.key:
         raise RecordError(
-            f"{path}: key: expected {result.spec.key} (the hash of its spec), found {result.key}"
-        )
-    if result.data != (derived := DataUsed.of(result.data.fingerprint, result.data.corpora)):
-        found = f"synthetic {result.data.synthetic}, complete {result.data.complete}"
-        raise RecordError(
-            f"{path}: data: its corpora make it synthetic {derived.synthetic}, complete "
-            f"{derived.complete}; found {found}"
+            f"{path}: key: expected {result.spec.key} (the hash of its spec), found "
+            f"{result.key:.80}"
         )
     return result

@@ -91,7 +91,7 @@ def setting_scores(
                 n_speaker_unknown=part.n_speaker_unknown,
                 classes=classes,
                 untrained=[name for name in classes if name not in trained],
-                outside=part.outside(places),
+                out_of_label_space=part.out_of_label_space(places),
                 seed=seed,
                 note=said,
             )

@@ -71,7 +71,7 @@ def score(
         n_speaker_unknown=0,
         classes=["fear", "neutral"],
         untrained=list(untrained),
-        outside=0.0,
+        out_of_label_space=0.0,
         seed=4,
     )
 

@@ -216,8 +216,8 @@ BREACHES = {
         lambda c: c["schema_versions"].update(valence="0"),
         "expected split and schema versions",
     ),
-    "field too many": (lambda c: c.update(note=""), r"missing or too many: \['note'\]"),
-    "field missing": (lambda c: c.pop("manifest"), r"missing or too many: \['manifest'\]"),
+    "field too many": (lambda c: c.update(note=""), "labels.note: unexpected field"),
+    "field missing": (lambda c: c.pop("manifest"), "labels.manifest: expected this field"),
     "no corpora": (lambda c: c.update(corpora={}), "found none or two of one id"),
     "unknown corpus": (
         lambda c: c["corpora"].update(ravdess=c["corpora"]["csed"]),
@@ -255,7 +255,7 @@ BREACHES = {
     ),
     "text for a count": (
         lambda c: c["deals"]["csed/paper/emotion/zho_eld"]["n"].update(test="1"),
-        "expected int, found '1'",
+        "expected a valid integer, found '1'",
     ),
 }
 

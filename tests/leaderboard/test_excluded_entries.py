@@ -36,7 +36,7 @@ REFUSED = {
     ),
     "lone surrogate": (
         lambda run: _surrogate(run),
-        "expected a name of 1 to 200 printable characters",
+        "expected a result in JSON, found: unexpected end of hex",
     ),
     "bidi override": (
         lambda run: rewrite(run, model=ModelUsed("a\u202eb", "1")),
@@ -115,7 +115,7 @@ REFUSED = {
     ),
     "no result": (
         lambda run: (run / "result.json").write_text("{}"),
-        "result.json: expected schema_version",
+        "result.json: result.schema_version: expected",
     ),
     "no predictions": (
         lambda run: (run / "predictions.parquet").unlink(),

@@ -59,7 +59,7 @@ UNVERIFIED = {
     ),
     "a word too many": (
         lambda run: _said(run, verified=True),
-        "receipt.json: expected the fields submission, sha256",
+        "receipt.json.verified: unexpected field",
     ),
     "a receipt that is no JSON": (
         lambda run: submissions.receipt_of(run).write_text("{"),

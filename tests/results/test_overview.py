@@ -81,9 +81,7 @@ def test_only_comparable_entries_are_ordered_together(tmp_path):
 
 def test_scores_and_counts_out_of_range_are_refused(tmp_path):
     for change in ({"value": 97.0}, {"value": -0.5}, {"n_utterances": -1}, {"n_speakers": -1}):
-        with pytest.raises(
-            RecordError, match=r"scores\[0\]: expected a value in \[0, 1\] and counts from 0"
-        ):
+        with pytest.raises(RecordError, match=r"scores\[0\]\..*: expected (less|greater) than or"):
             loaded(result_of([dataclasses.replace(SCORE, **change)]).to_json(), tmp_path)
 
 
@@ -191,4 +189,4 @@ def test_a_broken_result_is_excluded_with_the_reason(tmp_path):
     assert [entry["model"] for entry in board["entries"]] == ["a"]
     (excluded,) = board["excluded"]
     assert excluded["result"] == "b/key/result.json"
-    assert f"{broken}: expected schema_version 4" in excluded["reason"]
+    assert f"{broken}: result.schema_version: expected" in excluded["reason"]

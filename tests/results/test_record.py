@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import html.parser
 import json
 import re
 import tempfile
@@ -42,7 +41,7 @@ counts = st.integers(min_value=0)
 score_rows = st.builds(
     Score,
     value=st.none() | st.floats(0, 1),
-    outside=st.floats(0, 1),
+    out_of_label_space=st.floats(0, 1),
     n_utterances=counts,
     n_speakers=counts,
     n_speaker_unknown=counts,
@@ -65,7 +64,7 @@ result_records = st.builds(RunSpec, model=models, adapt=st.none() | st.builds(Ad
             ),
             max_size=3,
         ),
-        schema_version=st.just(results.SCHEMA_VERSION),
+        schema_version=st.just(4),
     )
 )
 
@@ -130,32 +129,17 @@ def test_a_result_is_read_from_its_folder_or_its_file(tmp_path):
         bimotion.read_result(path)
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=20)
 @given(record=result_records)
-def test_a_result_shows_itself_in_one_line_and_in_a_notebook(record):
+def test_a_result_shows_itself_in_one_line(record):
     assert repr(record).startswith(f"<Result {record.key} of ")
     assert repr(record).isprintable()
     assert len(repr(record)) < 1000
-    parser = Outline()
-    parser.feed(record._repr_html_())
-    parser.close()
-    assert parser.tags <= {"table", "thead", "tbody", "tr", "th", "td", "p"}
-    assert record.key in parser.said
 
 
-class Outline(html.parser.HTMLParser):
-    """Which tags there are, and the text between them."""
-
-    def __init__(self):
-        super().__init__()
-        self.tags, self.said = set(), ""
-
-    def handle_starttag(self, tag, attrs):
-        assert {name for name, _ in attrs} <= {"border", "class", "style"}
-        self.tags.add(tag)
-
-    def handle_data(self, data):
-        self.said += data
+def test_a_field_is_read_under_its_former_name(tmp_path):
+    text = result_of().to_json()
+    assert loaded(text.replace('"out_of_label_space"', '"outside"'), tmp_path) == result_of()
 
 
 def test_whole_number_is_a_value(tmp_path):

@@ -10,6 +10,8 @@ from bimotion.errors import RecordError
 from bimotion.results import record as results
 from tests.support.small_records import SCORE, SPEC, loaded, result_of
 
+REMOVED = object()
+
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_no_nan_or_infinity_goes_out(value, tmp_path):
@@ -18,206 +20,137 @@ def test_no_nan_or_infinity_goes_out(value, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("literal", "message"),
-    [
-        ("NaN", "NaN is no number in JSON"),
-        ("Infinity", "Infinity is no number"),
-        ("-Infinity", "-Infinity is no number"),
-        ("1e999", r"result\.scores\[0\]\.value: expected a finite number, found inf"),
-        ("-1e999", r"result\.scores\[0\]\.value: expected a finite number, found -inf"),
-        pytest.param(
-            "1" + "0" * 400,
-            r"result\.scores\[0\]\.value: expected",
-        ),
-    ],
-    ids=["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "401 digits"],
-)
-def test_no_nan_or_infinity_comes_in(literal, message, tmp_path):
-    with pytest.raises(RecordError, match=message):
-        loaded(result_of().to_json().replace('"value": 0.5', f'"value": {literal}'), tmp_path)
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 400])
+def test_no_nan_or_infinity_comes_in(literal, tmp_path):
+    text = result_of().to_json().replace('"value": 0.5', f'"value": {literal}')
+    with pytest.raises(RecordError, match=r"result\.scores\[0\]\.value: expected a finite number"):
+        loaded(text, tmp_path)
 
 
-def changed(*path, to):
-    """The content of a result with one place changed; `to` REMOVED takes it out."""
+def changed(path, value):
+    """The content of a result with one field changed; REMOVED takes it out."""
     content = json.loads(result_of().to_json())
     inner = content
-    for step in path[:-1]:
+    *steps, last = path
+    for step in steps:
         inner = inner[step]
-    if to is REMOVED:
-        del inner[path[-1]]
-    else:
-        inner[path[-1]] = to
+    inner[last] = value
+    if value is REMOVED:
+        del inner[last]
     return content
 
 
-REMOVED = object()
-
-
-BREACHES = {
-    "text for a whole number": (changed("seeds", 0, to="0"), "seeds[0]: expected int, found '0'"),
-    "float for a whole number": (
-        changed("split", "seed", to=0.0),
-        "split.seed: expected int, found 0.0",
-    ),
-    "true for a whole number": (
-        changed("scores", 0, "n_speakers", to=True),
-        "scores[0].n_speakers: expected int, found True",
-    ),
-    "text for a number": (
-        changed("scores", 0, "value", to="0.5"),
-        "scores[0].value: expected float or null, found '0.5'",
-    ),
-    "true for a number": (
-        changed("scores", 0, "value", to=True),
-        "scores[0].value: expected float or null, found True",
-    ),
-    "null for text": (
-        changed("scores", 0, "test", to=None),
-        "scores[0].test: expected str, found None",
-    ),
-    "number for text or null": (
-        changed("scores", 0, "corpus", to=3),
-        "scores[0].corpus: expected str or null, found 3",
-    ),
-    "0 for false": (changed("data", "synthetic", to=0), "data.synthetic: expected bool, found 0"),
-    "number in a list of text": (
-        changed("scores", 0, "classes", 1, to=7),
-        "scores[0].classes[1]: expected str, found 7",
-    ),
-    "object for a list": (changed("scores", to={}), "scores: expected"),
-    "list for an object": (changed("data", to=[]), "data: expected"),
-    "text in a count": (
-        changed("data", "corpora", "crema_d", "left_out", "unreadable", to="2"),
-        "data.corpora.crema_d.left_out.unreadable: expected int, found '2'",
-    ),
-    "number as provenance": (
-        changed("provenance", "versions", "numpy", to=2.4),
-        "provenance.versions.numpy: expected str, found 2.4",
-    ),
-    "row that is no object": (
-        changed("scores", 0, to=[1]),
-        "scores[0]: expected the fields transfer, method",
-    ),
-    "model that is no object": (
-        changed("model", to=None),
-        "model: expected the fields name, version",
-    ),
-    "field missing": (changed("data", "complete", to=REMOVED), "missing or too many: ['complete']"),
-    "field missing at the top": (changed("track", to=REMOVED), "missing or too many: ['track']"),
-    "field too many": (changed("rank", to=1), "missing or too many: ['rank']"),
-    "field too many in a row": (
-        changed("scores", 0, "remark", to=""),
-        "missing or too many: ['remark']",
-    ),
-    "field missing in what was skipped": (
-        changed("skipped", 0, "reason", to=REMOVED),
-        "skipped[0]: expected the fields",
-    ),
-    "more duplicates than clips": (
-        changed("duplicates", 0, "n_duplicated", to=401),
-        "duplicates: expected counts from 0",
-    ),
-    "more contradictions than duplicates": (
-        changed("duplicates", 0, "n_contradicting", to=25),
-        "none above the one before it",
-    ),
-    "later schema": (changed("schema_version", to=5), "expected schema_version 4, found 5"),
-    "schema as text": (changed("schema_version", to="1"), "expected schema_version 4, found '1'"),
-    "schema as float": (
-        changed("schema_version", to=4.0),
-        "schema_version: expected int, found 4.0",
-    ),
-    "no schema": (changed("schema_version", to=REMOVED), "expected schema_version 4, found None"),
-    "tampered key": (
-        changed("key", to="0" * 12),
-        f"key: expected {SPEC.key} (the hash of its spec), found 000000000000",
-    ),
-    "tampered spec": (changed("seeds", to=[1]), f"(the hash of its spec), found {SPEC.key}"),
-    "synthetic hidden": (
-        changed("data", "corpora", "crema_d", "synthetic", to=True),
-        "its corpora make it synthetic True",
-    ),
-    "incomplete hidden": (
-        changed("data", "complete", to=True),
-        "complete False; found synthetic False, complete True",
-    ),
-    "a list": ([], "expected schema_version 4, found None"),
-    "null": (None, "expected schema_version 4, found None"),
-}
-
-
-WRONG_CONTAINERS = {
-    "text for a list": (changed("scores", 0, "train", to="eng_eld"), "scores[0].train: expected"),
-    "text for an object": (changed("provenance", to="numpy 2.4.6"), "provenance: expected"),
-    "null for an object": (changed("provenance", to=None), "provenance: expected"),
-    "number for an object": (
-        changed("data", "corpora", "crema_d", "left_out", to=2),
-        "crema_d.left_out: expected",
-    ),
-    "text for an object of objects": (
-        changed("data", "corpora", to="crema_d"),
-        "data.corpora: expected",
-    ),
-}
-
-
-@pytest.mark.parametrize(("content", "message"), BREACHES.values(), ids=list(BREACHES))
-def test_breach_is_refused_by_name(content, message, tmp_path):
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("seeds", 0), "0", "seeds[0]: expected a valid integer, found '0'"),
+        (("split", "seed"), 0.0, "split.seed: expected a valid integer, found 0.0"),
+        (("scores", 0, "n_speakers"), True, "n_speakers: expected a valid integer, found True"),
+        (("scores", 0, "n_speakers"), -1, "expected greater than or equal to 0, found -1"),
+        (("scores", 0, "value"), "0.5", "scores[0].value: expected a valid number, found '0.5'"),
+        (("scores", 0, "value"), True, "scores[0].value: expected a valid number, found True"),
+        (("scores", 0, "value"), 1.01, "value: expected less than or equal to 1, found 1.01"),
+        (("scores", 0, "out_of_label_space"), -0.1, "out_of_label_space: expected greater than"),
+        (("scores", 0, "outside"), 0.5, "scores[0].outside: unexpected field"),
+        (("scores", 0, "test"), None, "scores[0].test: expected a valid string, found None"),
+        (("scores", 0, "corpus"), 3, "scores[0].corpus: expected a valid string, found 3"),
+        (("scores", 0, "train"), "eng_eld", "scores[0].train: expected a valid array"),
+        (("scores", 0, "classes", 1), 7, "scores[0].classes[1]: expected a valid string, found 7"),
+        (("scores", 0), [1], "scores[0]: expected an object, found [1]"),
+        (("scores", 0, "remark"), "", "scores[0].remark: unexpected field, remove it"),
+        (("scores",), {}, "scores: expected a valid array"),
+        (("data",), [], "data: expected an object"),
+        (("data", "synthetic"), 0, "data.synthetic: expected a valid boolean, found 0"),
+        (("data", "complete"), REMOVED, "data.complete: expected this field, found none"),
+        (("data", "complete"), True, "synthetic False, complete False, as its corpora are; found"),
+        (("data", "corpora"), "crema_d", "data.corpora: expected an object"),
+        (("data", "corpora", "crema_d", "synthetic"), True, "data: expected synthetic True"),
+        (("data", "corpora", "crema_d", "left_out"), 2, "crema_d.left_out: expected an object"),
+        (
+            ("data", "corpora", "crema_d", "left_out", "unreadable"),
+            "2",
+            "data.corpora.crema_d.left_out.unreadable: expected a valid integer, found '2'",
+        ),
+        (("provenance",), "numpy 2.4.6", "provenance: expected an object"),
+        (("provenance",), None, "provenance: expected an object"),
+        (
+            ("provenance", "versions", "numpy"),
+            2.4,
+            "provenance.versions.numpy: expected a valid string, found 2.4",
+        ),
+        (
+            ("model", "options", "layers"),
+            [1],
+            "options.layers: expected a valid string or a valid integer or a valid number or a "
+            "valid boolean, found [1]",
+        ),
+        (("model",), None, "model: expected an object, found None"),
+        (("adapt",), REMOVED, "result.adapt: expected this field, found none"),
+        (("track",), REMOVED, "result.track: expected this field, found none"),
+        (("rank",), 1, "result.rank: unexpected field, remove it"),
+        (("skipped", 0, "reason"), REMOVED, "skipped[0].reason: expected this field, found none"),
+        (("duplicates", 0, "n_duplicated"), 401, "duplicates[0]: expected counts"),
+        (("duplicates", 0, "n_contradicting"), 25, "none above the one before it"),
+        (("schema_version",), 5, "schema_version: expected 4, found 5"),
+        (("schema_version",), "1", "schema_version: expected 4, found '1'"),
+        (("schema_version",), REMOVED, "schema_version: expected this field, found none"),
+        (("key",), "0" * 12, f"key: expected {SPEC.key} (the hash of its spec), found 00000"),
+        (("seeds",), [1], f"(the hash of its spec), found {SPEC.key}"),
+    ],
+)
+def test_breach_is_refused_by_name(path, value, message, tmp_path):
     with pytest.raises(RecordError) as error:
-        loaded(json.dumps(content), tmp_path)
+        loaded(json.dumps(changed(path, value)), tmp_path)
     assert message in str(error.value)
     assert str(error.value).startswith(f"{tmp_path / 'result.json'}: ")
+    assert str(error.value).isprintable()
+
+
+def test_a_version_explains_all_other_faults(tmp_path):
+    content = json.loads(result_of().to_json()) | {"schema_version": 3, "rank": 1}
+    content["scores"] = [{}]
+    with pytest.raises(RecordError, match=r"result\.schema_version: expected 4, found 3"):
+        loaded(json.dumps(content), tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    "text",
     [
-        pytest.param(
-            *breach,
-            id=name,
-        )
-        for name, breach in WRONG_CONTAINERS.items()
+        b"",
+        result_of().to_json().encode()[:200],
+        b"bimotion",
+        b'{"schema_version": "\xff"}',
+        b'{"key": "\\ud800"}',
+        bytes(range(256)),
+        b"{}{}",
+        b"[" * 200_000,
+        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     ],
 )
-def test_item_is_not_taken_for_its_container(content, message, tmp_path):
-    with pytest.raises(RecordError) as error:
-        loaded(json.dumps(content), tmp_path)
-    assert message in str(error.value)
-
-
-NOT_JSON = {
-    "empty": b"",
-    "half": result_of().to_json().encode()[:200],
-    "text": b"bimotion",
-    "not UTF-8": b'{"schema_version": "\xff"}',
-    "binary": bytes(range(256)),
-    "two documents": b"{}{}",
-    "deeply nested list": b"[" * 200_000,
-    "deeply nested object": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
-    "number of 5000 digits": b"9" * 5000,
-}
-
-
-@pytest.mark.parametrize("content", NOT_JSON.values(), ids=list(NOT_JSON))
-def test_what_is_no_json_is_refused(content, tmp_path):
-    (tmp_path / "result.json").write_bytes(content)
+def test_what_is_no_json_is_refused(text, tmp_path):
+    (tmp_path / "result.json").write_bytes(text)
     with pytest.raises(RecordError, match=r"result\.json: expected a result in JSON, found: ."):
         results.load(tmp_path / "result.json")
 
 
-def test_nesting_that_json_just_bears_is_refused(tmp_path):
-    for depth in (50, 500, 900, 950, 970, 980, 990):
-        text = result_of().to_json().replace('"2.4.6"', "[" * depth + "]" * depth)
-        with pytest.raises(
-            RecordError, match=r"result\.json: (result\.provenance\.versions\.numpy: )?expected"
-        ):
-            loaded(text, tmp_path)
+@pytest.mark.parametrize("content", [[], None, 3, "result", "9" * 5000])
+def test_json_that_is_no_object_is_refused(content, tmp_path):
+    with pytest.raises(RecordError, match=r"result\.json: result: expected an object, found "):
+        loaded(json.dumps(content), tmp_path)
+
+
+@pytest.mark.parametrize("depth", [50, 500, 990])
+def test_nesting_that_json_just_bears_is_refused(depth, tmp_path):
+    text = result_of().to_json().replace('"2.4.6"', "[" * depth + "]" * depth)
+    with pytest.raises(
+        RecordError, match=r"result\.json: (result\.provenance\.versions\.numpy: )?expected"
+    ):
+        loaded(text, tmp_path)
 
 
 def test_no_file_and_no_regular_file_are_refused(tmp_path):
-    for path in (tmp_path / "nothing.json", tmp_path):
-        with pytest.raises(RecordError, match="expected a result in JSON, found: "):
+    for path, kind in ((tmp_path / "nothing.json", "none"), (tmp_path, "something else")):
+        with pytest.raises(RecordError, match=f"{path}: expected a file, found {kind}"):
             results.load(path)
 
 
@@ -228,7 +161,20 @@ def test_oversize_is_refused_unread(tmp_path):
         results.load(tmp_path / "result.json")
 
 
-def test_message_is_short_however_long_the_value(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"scores": [' + ",".join(["{}"] * 500_000) + "]}", "schema_version: expected this field"),
+        ("{" + ",".join(f'"{n}":0' for n in range(200_000)) + "}", "200017 unexpected fields"),
+        ("[" * 2_000_001, "expected at most 2000000 objects, lists and fields, found 2000001"),
+        (json.dumps(changed(("seeds",), "x" * 100_000)), "seeds: expected a valid array, found 'x"),
+        (json.dumps(changed(("x" * 100_000 + "\n",), 1)), "result.xxx"),
+    ],
+    ids=["faulty rows", "unknown fields", "parts", "long value", "long name"],
+)
+def test_a_message_is_short_however_much_is_wrong(text, message, tmp_path):
     with pytest.raises(RecordError) as error:
-        loaded(json.dumps(changed("seeds", to="x" * 100_000)), tmp_path)
+        loaded(text, tmp_path)
+    assert message in str(error.value)
     assert len(str(error.value)) < len(str(tmp_path)) + 200
+    assert str(error.value).isprintable()

@@ -47,7 +47,7 @@ SCORE = Score(
     n_speaker_unknown=1,
     classes=["fear", "neutral"],
     untrained=["fear"],
-    outside=0.5,
+    out_of_label_space=0.5,
     seed=0,
 )
 

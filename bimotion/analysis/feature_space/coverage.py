@@ -23,6 +23,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bimotion.io.records import Record
+
 K = 5
 """Nearest neighbours, as Naeem et al. choose."""
 _BLOCK_BYTES = 2**26
@@ -32,7 +34,7 @@ clip and breaks ties."""
 
 
 @dataclass(frozen=True)
-class Coverage:
+class Coverage(Record):
     """Of test clips by training clips, each number in [0, 1] (density: from 0).
 
     n_train, n_test   clips; k: nearest neighbours

@@ -13,7 +13,7 @@ from bimotion.analysis.feature_space.coverage import Coverage
 from bimotion.analysis.feature_space.panels import Panel
 from bimotion.errors import RecordError
 from bimotion.io import files
-from bimotion.io.records import parsed, typed
+from bimotion.io.records import Record, parsed, typed
 from bimotion.io.tables import Table
 from bimotion.protocol.published import SYNTHETIC
 from bimotion.results import record
@@ -33,7 +33,7 @@ STEM, COORDINATES_FILE, COVERAGE_FILE = "projection", "coordinates.parquet", "co
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Record):
     """How a training set covers the test clips of one class (null: of all classes shown together):
     Coverage, by name."""
 
@@ -43,7 +43,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Projection:
+class Projection(Record):
     """A finished view, as coverage.json.
 
     key         hash of all that its numbers depend on

@@ -203,8 +203,8 @@ def _of_speaker_facts(result: Result, book: Scorebook) -> Iterator[Caveat | None
 
 def _of_classes(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
     untrained = (
-        f"{name_of(setting)}, {name}: {', '.join(score.untrained)} ({percent(score.outside)} "
-        "% of clips have no other class)"
+        f"{name_of(setting)}, {name}: {', '.join(score.untrained)} "
+        f"({percent(score.out_of_label_space)} % of clips have no other class)"
         for setting in book.settings
         for name in book.corpora(setting)
         if (score := book.score(setting, name)) and score.untrained

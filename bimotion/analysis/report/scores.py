@@ -190,7 +190,7 @@ def _zero_shot_grid(book: Scorebook, result: Result) -> Grid:
     rows.append(
         [
             Value("clips outside its classes"),
-            *(Value(percent(one.outside)) if one else MISSING for one in scores),
+            *(Value(percent(one.out_of_label_space)) if one else MISSING for one in scores),
         ]
     )
     unmapped = result.model.options.get("unmapped")

@@ -81,5 +81,5 @@ def test_every_family_of_classifiers_is_tested_as_it_is(family, models, small, t
     mine = predictions[(predictions["corpus"] == "tess") & (predictions["cell"] == "eng_eld")]
     reference = np.stack(mine["reference"])
     sayable = reference[:, [EMOTIONS.index(name) for name in ("angry", "happiness", "neutral")]]
-    assert tess[0].outside == pytest.approx(1 - (sayable == 1).any(axis=1).mean())
+    assert tess[0].out_of_label_space == pytest.approx(1 - (sayable == 1).any(axis=1).mean())
     assert "Zero-shot" in paper_tables(result)

@@ -1,0 +1,132 @@
+"""The question that a run answers: everything that its numbers depend on.
+
+`RunSpec.key` is the hash of its JSON: the same question about the same data has the same key on
+every machine.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+from bimotion.io.records import Record, Scalar
+
+
+@dataclass(frozen=True)
+class ModelUsed(Record):
+    """A model, and how it was run."""
+
+    name: str
+    """Hub id, name of a baseline, or name of a folder."""
+    version: str
+    """Of our code that ran it."""
+    revision: str | None = None
+    """Revision or fingerprint of its weights; null for baselines."""
+    options: dict[str, Scalar] = field(default_factory=dict)
+    """Those that its numbers depend on."""
+
+
+@dataclass(frozen=True)
+class SplitUsed(Record):
+    """The assignment of utterances to train, validation and test."""
+
+    rule: str
+    """`paper` or `speaker`."""
+    seed: int
+    """Of the assignment."""
+    version: str
+    """Of data/splits.py."""
+
+
+@dataclass(frozen=True)
+class SchemaUsed(Record):
+    """A label schema of protocol/labels.py."""
+
+    name: str
+    """`emotion`, `valence` or `four`."""
+    version: str
+    """Of the schema."""
+    classes: list[str]
+    """In the order of the predictions' columns."""
+
+
+@dataclass(frozen=True)
+class ProtocolUsed(Record):
+    """A named list of settings (protocol/settings.py)."""
+
+    name: str
+    """Of the protocol."""
+    version: str
+    """Of protocol/settings.py."""
+    cells: list[str] | None = None
+    """The only test cells that were run; null: all."""
+
+
+@dataclass(frozen=True)
+class AdaptUsed(Record):
+    """An unsupervised adaptation method in place of the head (bimotion.adaptation)."""
+
+    method: str
+    """Its name."""
+    version: str
+    """Of its file."""
+    title: str
+    """What it is, with its source."""
+    setting: str
+    """`transductive`: adapted to all clips of the test cell; `inductive`: to its train part; never
+    to a label of it."""
+    target_seen: bool
+    """It hears unlabelled clips of the test cell."""
+
+    @classmethod
+    def of(cls, method, setting: str) -> "AdaptUsed":
+        """The record of a method (adaptation.method.Method) under a setting."""
+        return cls(method.name, method.version, method.title, setting, method.target_seen)
+
+    @property
+    def name(self) -> str:
+        """Method and setting, and whether the method is a reconstruction, which its title says.
+
+        >>> AdaptUsed("nnpm-c", "1", "NNPM, reconstruction: variant C (classes)", "transductive",
+        ...     True).name
+        'nnpm-c (reconstruction, transductive)'
+        """
+        made = "reconstruction, " if "reconstruction" in self.title else ""
+        return f"{self.method} ({made}{self.setting})"
+
+    @property
+    def summary(self) -> str:
+        """A few words for tables."""
+        seen = "seen" if self.target_seen else "not seen"
+        return f"{self.title}, {self.setting}, target audio {seen}"
+
+
+@dataclass(frozen=True)
+class RunSpec(Record):
+    """Everything that the numbers of a run depend on."""
+
+    model: ModelUsed
+    """The model."""
+    track: str
+    """`probe`, `finetune` or `zero-shot`."""
+    split: SplitUsed
+    """Which utterances train and which test."""
+    schema: SchemaUsed
+    """The classes."""
+    protocol: ProtocolUsed
+    """What is trained on what, and tested on what."""
+    seeds: list[int]
+    """Of the head or the training, one run each."""
+    limit: int | None
+    """At most so many clips of each corpus, cell and part; null: all, else it cannot be
+    submitted."""
+    data_fingerprint: str
+    """Hash of the utterances used (data/manifest.py)."""
+    adapt: AdaptUsed | None = None
+    """In place of the probe's head; null: none."""
+
+    @property
+    def key(self) -> str:
+        """12 hex digits."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
