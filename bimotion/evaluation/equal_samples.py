@@ -3,7 +3,7 @@ validation part.
 
 Equal samples have equal lengths, so only clips whose headers agree are looked at: first a few
 samples from the middle of each, then, where these agree too, all of them. Of most corpora few clips
-are decoded for it. What was seen is kept in the cache.
+are decoded for it. Digests are kept in the cache.
 """
 
 import hashlib
@@ -23,45 +23,48 @@ from bimotion.io.progress import Progress
 from bimotion.results.duplicates import Duplicates
 
 GLANCE_FRAMES = 256
-UNREADABLE = ""
-"""In the place of a hash: such a clip is equal to none."""
+UNREADABLE = ""  # in place of a hash: such a clip is equal to none
 
 
 def counted(labelled: LabelledClips, plan: RunPlan, progress: Progress) -> list[Duplicates]:
-    """For every training set and every (cell, corpus) that it is tested on: how many test clips it
-    heard, and how many of these under another label, which is where two clips differ in a class
-    that both corpora annotate."""
-    if not any(len(one.train) for one in plan.training_sets):
+    """Count, for every training set and every (cell, corpus) that it is tested on, the test clips
+    that it heard, and those of them that it heard under another label: where two clips differ in a
+    class that both corpora annotate."""
+    if not any(len(training.train) for training in plan.training_sets):
         return []
     rows = plan.rows()
     groups = np.full(len(labelled.table), -1)
     groups[rows] = equal_samples(labelled.selection.manifest, labelled.table.loc[rows], progress)
     return [
-        found for one in plan.training_sets for found in _of_training_set(one, labelled, groups)
+        duplicates
+        for training in plan.training_sets
+        for duplicates in _of_training_set(training, labelled, groups)
     ]
 
 
 def _of_training_set(
-    one: TrainingSet, labelled: LabelledClips, groups: np.ndarray
+    training: TrainingSet, labelled: LabelledClips, groups: np.ndarray
 ) -> Iterator[Duplicates]:
-    heard = np.concatenate([one.train, one.validation])
+    heard = np.concatenate([training.train, training.validation])
     heard = heard[groups[heard] >= 0]
-    known, place = np.unique(groups[heard], return_inverse=True)
-    marked = {mark: np.zeros((len(known), labelled.reference.shape[1]), bool) for mark in (0, 1)}
-    for mark, found in marked.items():
-        np.logical_or.at(found, place, labelled.reference[heard] == mark)
+    known, index = np.unique(groups[heard], return_inverse=True)
+    present, absent = np.zeros((2, len(known), labelled.reference.shape[1]), bool)
+    np.logical_or.at(present, index, labelled.reference[heard] == 1)
+    np.logical_or.at(absent, index, labelled.reference[heard] == 0)
     corpora = labelled.table["corpus"].to_numpy()
-    for setting, target in zip(one.settings, one.targets, strict=True):
+    for setting, target in zip(training.settings, training.targets, strict=True):
         for corpus in sorted(set(corpora[target.test])):
             test = target.test[corpora[target.test] == corpus]
             twins = test[np.isin(groups[test], known)]
-            place, reference = np.searchsorted(known, groups[twins]), labelled.reference[twins]
-            contradicts = ((reference == 1) & marked[0][place]) | (
-                (reference == 0) & marked[1][place]
-            )
-            n_contradicting = int(contradicts.any(axis=1).sum())
+            index, reference = np.searchsorted(known, groups[twins]), labelled.reference[twins]
+            contradicts = ((reference == 1) & absent[index]) | ((reference == 0) & present[index])
             yield Duplicates(
-                one.name, str(setting.test), corpus, len(test), len(twins), n_contradicting
+                train=training.name,
+                test=str(setting.test),
+                corpus=corpus,
+                n_test=len(test),
+                n_duplicated=len(twins),
+                n_contradicting=int(contradicts.any(axis=1).sum()),
             )
 
 
@@ -69,54 +72,42 @@ def equal_samples(manifest: Manifest, rows: pd.DataFrame, progress: Progress) ->
     """A number for each of some rows of manifest.table with their `part`, shape (len(rows),): the
     same for rows of equal samples (`audio.content`), of which some are tested and some are trained
     on; -1 for all others."""
-    found = rows[["id", "corpus", "path", "part"]].reset_index(drop=True)
-    found["key"] = [
-        f"{frames}@{rate}"
-        for frames, rate in zip(rows["n_frames"], rows["sample_rate_hz"], strict=True)
-    ]
-    for kind, look in (("glance", _glance), ("sha256", _sha256)):
-        found = found[_is_split(found)].copy()
-        if found.empty:
-            break
-        seen = {
-            name: _looked_at(manifest, name, mine, kind, look, progress)
-            for name, mine in found.groupby("corpus")
-        }
+    clips, key = rows.reset_index(drop=True), ["n_frames", "sample_rate_hz"]
+    for name, digest in (("glance", _glance), ("sha256", _sha256)):
+        clips = clips[_is_split(clips, key)]
+        if clips.empty:
+            return np.full(len(rows), -1)
         digests = [
-            seen[name][clip] for name, clip in zip(found["corpus"], found["id"], strict=True)
+            _digests(manifest, corpus, name, digest, of_corpus, progress)
+            for corpus, of_corpus in clips.groupby("corpus")
         ]
-        found["key"] = [
-            f"{key} {digest}" for key, digest in zip(found["key"], digests, strict=True)
-        ]
-        found = found[[digest != UNREADABLE for digest in digests]]
-    found = found[_is_split(found)]
+        clips = clips.assign(**{name: pd.concat(digests)})
+        clips, key = clips[clips[name] != UNREADABLE], [*key, name]
+    clips = clips[_is_split(clips, key)]
     numbers = np.full(len(rows), -1)
-    numbers[found.index] = pd.factorize(found["key"])[0]
+    numbers[clips.index] = clips.groupby(key).ngroup()
     return numbers
 
 
-def _is_split(found: pd.DataFrame) -> np.ndarray:
-    """Rows whose key stands both in a test part and in another."""
-    tested = found["part"] == "test"
-    return (
-        found["key"].isin(found["key"][tested]) & found["key"].isin(found["key"][~tested])
-    ).to_numpy()
+def _is_split(clips: pd.DataFrame, key: list[str]) -> pd.Series:
+    """The rows whose key stands both in a test part and in another."""
+    share = clips.assign(tested=clips["part"] == "test").groupby(key)["tested"].transform("mean")
+    return (share > 0) & (share < 1)
 
 
-def _looked_at(
+def _digests(
     manifest: Manifest,
     corpus: str,
-    rows: pd.DataFrame,
-    kind: str,
-    look: Callable[[Path], str],
+    name: str,
+    digest: Callable[[Path], str],
+    clips: pd.DataFrame,
     progress: Progress,
-) -> dict[str, str]:
-    """Clip -> what `look` makes of its file, kept in the cache a corpus at a time."""
+) -> pd.Series:
+    """The digests of some clips of a corpus, kept in the cache under a name."""
     state = manifest.states[corpus]
-    target = files.cache_dir() / "duplicates" / f"{audio.version()}-{corpus}-{state}.{kind}.json"
-    kept = files.read_sealed(target, progress.say)
-    known = {} if kept is None else json.loads(kept)
-    todo = rows[~rows["id"].isin(known)]
+    target = files.cache_dir() / "duplicates" / f"{audio.version()}-{corpus}-{state}.{name}.json"
+    known = json.loads(files.read_sealed(target, progress.say) or "{}")
+    todo = clips[~clips["id"].isin(known)]
     if len(todo):
         from concurrent.futures import ThreadPoolExecutor
 
@@ -127,24 +118,22 @@ def _looked_at(
         distinct = dict(zip(inodes, paths, strict=True))  # links to one file need one look
         with ThreadPoolExecutor(cpu_count()) as pool:
             label = f"looking for duplicates: {corpus}"
-            made = list(progress.track(pool.map(look, distinct.values()), len(distinct), label))
+            made = list(progress.track(pool.map(digest, distinct.values()), len(distinct), label))
         of_inode = dict(zip(distinct, made, strict=True))
         known |= {clip: of_inode[inode] for clip, inode in zip(todo["id"], inodes, strict=True)}
         files.write_sealed(target, json.dumps(known).encode())
         # of the corpus's folder: copies elsewhere keep what is theirs
-        place = state.partition("-")[0]
-        files.remove_others(
-            target.parent, keep=[target], pattern=f"*-{corpus}-{place}-*.{kind}.json"
-        )
-    return known
+        pattern = f"*-{corpus}-{state.partition('-')[0]}-*.{name}.json"
+        files.remove_others(target.parent, keep=[target], pattern=pattern)
+    return clips["id"].map(known)
 
 
 def _inode(path: Path) -> object:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return path
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _glance(path: Path) -> str:

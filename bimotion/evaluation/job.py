@@ -7,34 +7,31 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Target:
-    """What is predicted in one test cell: numbers of rows of the table of labelled clips.
-
-    test         test clips
-    unlabelled   clips of the cell whose sound, not whose labels, a model may adapt to, ascending:
-                 all of them, its train part, or none
-    """
+    """A test cell: row numbers of the table of labelled clips."""
 
     test: np.ndarray
+    """Test clips."""
     unlabelled: np.ndarray
+    """Clips of the cell whose sound, not whose labels, a model may adapt to, ascending: all of
+    them, its train part, or none."""
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training under one seed, and what is predicted with it: numbers of rows of the table of
-    labelled clips.
-
-    number    among the jobs of a run
-    name      of the training set (Setting.training_set); `validation` may be empty, `train` too
-              where nothing is trained
-    targets   one for each test cell
-    """
+    """One training under one seed, and what is predicted with it: row numbers of the table of
+    labelled clips."""
 
     number: int
+    """Among the jobs of a run."""
     name: str
+    """Of the training set (Setting.training_set)."""
     seed: int
     train: np.ndarray
+    """Empty where nothing is trained."""
     validation: np.ndarray
+    """May be empty."""
     targets: tuple[Target, ...]
+    """One for each test cell."""
 
     @property
     def test(self) -> np.ndarray:
@@ -44,9 +41,11 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class JobPredictions:
-    """Of a job: probabilities, float64 (len(job.test), n_classes); classes that can be predicted;
-    facts for the record."""
+    """The predictions of a job."""
 
     probabilities: np.ndarray
+    """float64 (len(job.test), n_classes)."""
     trained: list[str]
+    """Classes that can be predicted."""
     facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    """For the record."""

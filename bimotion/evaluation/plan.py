@@ -1,4 +1,4 @@
-"""What a run would do: the settings of a protocol, the clips that they need, and each distinct
+"""The plan of a run: the settings of a protocol, the clips that they need, and each distinct
 training set once."""
 
 from collections.abc import Iterable
@@ -21,51 +21,57 @@ from bimotion.protocol.labels import schema_named
 from bimotion.protocol.settings import Setting
 from bimotion.results.record import Skipped
 
+ADAPTED_TO = {"transductive": PARTS, "inductive": ("train",), None: ()}
+"""Setting of adaptation -> the parts of the test cell that a model may adapt to."""
+
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What is trained on, and all that is predicted with it: numbers of rows of the table of
-    labelled clips.
-
-    settings   that it serves, one for each test cell;  targets: theirs, in the same order
-    """
+    """A training set, and all that is predicted with it: row numbers of the table of labelled
+    clips."""
 
     name: str
     settings: list[Setting]
+    """Those that it serves, one for each test cell."""
     train: np.ndarray
     validation: np.ndarray
     targets: tuple[Target, ...]
-
-    @property
-    def test(self) -> np.ndarray:
-        """Test clips of all settings."""
-        return np.concatenate([target.test for target in self.targets])
+    """Those of the settings, in the same order."""
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Settings that can be run, those that cannot and why, the distinct training sets; `corpora`:
-    that any setting asks for."""
+    """Settings that can be run, those that cannot and why, and the distinct training sets."""
 
     settings: list[Setting]
     skipped: list[Skipped]
     training_sets: list[TrainingSet]
     corpora: list[str]
+    """Those that any setting asks for."""
 
     def jobs(self, seeds: Iterable[int]) -> list[TrainingJob]:
         """One for each training set and seed."""
-        pairs = [(one, seed) for one in self.training_sets for seed in seeds]
+        pairs = [(training, seed) for training in self.training_sets for seed in seeds]
         return [
-            TrainingJob(number, one.name, seed, one.train, one.validation, one.targets)
-            for number, (one, seed) in enumerate(pairs)
+            TrainingJob(
+                number=number,
+                name=training.name,
+                seed=seed,
+                train=training.train,
+                validation=training.validation,
+                targets=training.targets,
+            )
+            for number, (training, seed) in enumerate(pairs)
         ]
 
     def rows(self) -> np.ndarray:
         """Rows of the table of labelled clips that are used at all, sorted."""
-        parts = [rows for one in self.training_sets for rows in (one.train, one.validation)]
-        targets = [target for one in self.training_sets for target in one.targets]
-        parts += [rows for target in targets for rows in (target.test, target.unlabelled)]
-        return np.unique(np.concatenate(parts)) if parts else np.zeros(0, int)
+        parts = [np.zeros(0, int)]
+        for training in self.training_sets:
+            parts += [training.train, training.validation]
+            for target in training.targets:
+                parts += [target.test, target.unlabelled]
+        return np.unique(np.concatenate(parts))
 
 
 def plan(
@@ -76,13 +82,19 @@ def plan(
     trains: bool = True,
     adapts: str | None = None,
 ) -> tuple[LabelledClips, RunPlan]:
-    """The labelled clips and the plan of a task. `trains`: False for models that are only tested;
-    `adapts`: how a model is adapted to unlabelled clips of the test cell, one of
-    adaptation.SETTINGS, or None where it is not.
+    """The labelled clips and the plan of a task.
 
     A setting is skipped where one of its training cells has no training clip, its test cell no test
     clip or, for adaptation, training and test have fewer than two classes in common, or the test
-    cell no clips to adapt to. Raises UnknownName, CorpusNotFound, CorpusIncomplete, SettingError.
+    cell no clips to adapt to.
+
+    Args:
+        trains: False for models that are only tested.
+        adapts: how a model is adapted to unlabelled clips of the test cell, one of
+            adaptation.SETTINGS, or None where it is not.
+
+    Raises:
+        UnknownName, CorpusNotFound, CorpusIncomplete, SettingError
     """
     cells = None if task.cells is None else [Cell.parse(name) for name in task.cells]
     settings = protocol.settings(task.protocol, cells, trains=trains)
@@ -99,13 +111,11 @@ def planned(
     *,
     adapts: str | None = None,
 ) -> tuple[LabelledClips, RunPlan]:
-    """As `plan`, of settings that are given; the task's protocol and cells play no part."""
-    schema = schema_named(task.schema)
+    """The same as `plan`, of given settings; the task's protocol and cells play no part."""
+    schema, corpora = schema_named(task.schema), corpora_of(settings)
     task.require_limit()
-    if source.corpora is None:
-        source = source.of_corpora(corpora_of(settings))
     selection = select(
-        source,
+        source if source.corpora is not None else source.of_corpora(corpora),
         sorted({cell for setting in settings for cell in (*setting.train, setting.test)}),
         split_rule=task.split_rule,
         split_seed=task.split_seed,
@@ -119,18 +129,18 @@ def planned(
             skipped.append(Skipped(of.transfer, of.method, list(of.train), of.test, reason=reason))
         else:
             runnable.append(setting)
-    return labelled, RunPlan(
-        runnable, skipped, _training_sets(runnable, labelled, adapts), corpora_of(settings)
-    )
+    training_sets = _training_sets(runnable, labelled, adapts)
+    return labelled, RunPlan(runnable, skipped, training_sets, corpora)
 
 
 def _obstacle(setting: Setting, labelled: LabelledClips, adapts: str | None) -> str | None:
-    """Why a setting cannot be run."""
+    """The reason that a setting cannot be run, if there is one."""
     of = f" of {' and '.join(setting.corpora)}" if setting.corpora else ""
-    untrainable = [
-        cell for cell in setting.train if not len(labelled.places([cell], "train", setting.corpora))
-    ]
-    reasons = {f"no training clips in {cell}{of}" for cell in untrainable}
+    reasons = {
+        f"no training clips in {cell}{of}"
+        for cell in setting.train
+        if not len(labelled.places([cell], "train", setting.corpora))
+    }
     if not len(labelled.places([setting.test], "test", setting.corpora)):
         reasons.add(f"no test clips in {setting.test}{of}")
     if adapts and not reasons:
@@ -145,11 +155,9 @@ def _obstacle(setting: Setting, labelled: LabelledClips, adapts: str | None) -> 
 
 
 def _unlabelled(setting: Setting, labelled: LabelledClips, adapts: str | None) -> np.ndarray:
-    """Clips that a model may adapt to: transductively all of the test cell, inductively its train
-    part; else none."""
-    parts = {"transductive": PARTS, "inductive": ("train",), None: ()}[adapts]
-    found = [labelled.places([setting.test], part, setting.corpora) for part in parts]
-    return np.sort(np.concatenate([np.zeros(0, int), *found]))
+    """Clips that a model may adapt to, ascending."""
+    parts = [labelled.places([setting.test], part, setting.corpora) for part in ADAPTED_TO[adapts]]
+    return np.sort(np.concatenate([np.zeros(0, int), *parts]))
 
 
 def _shared(setting: Setting, labelled: LabelledClips) -> list[str]:
@@ -167,18 +175,19 @@ def _training_sets(
     groups: dict[str, dict[Cell, Setting]] = {}
     for setting in settings:
         groups.setdefault(setting.training_set, {}).setdefault(setting.test, setting)
-    found = []
-    for name, tests in groups.items():
-        group = [tests[cell] for cell in sorted(tests)]
+    training_sets = []
+    for name, of_cell in groups.items():
+        members = [of_cell[cell] for cell in sorted(of_cell)]
         train, validation = (
-            labelled.places(group[0].train, part, group[0].corpora)
+            labelled.places(members[0].train, part, members[0].corpora)
             for part in ("train", "validation")
         )
         targets = tuple(
             Target(
-                labelled.places([one.test], "test", one.corpora), _unlabelled(one, labelled, adapts)
+                labelled.places([setting.test], "test", setting.corpora),
+                _unlabelled(setting, labelled, adapts),
             )
-            for one in group
+            for setting in members
         )
-        found.append(TrainingSet(name, group, train, validation, targets))
-    return found
+        training_sets.append(TrainingSet(name, members, train, validation, targets))
+    return training_sets

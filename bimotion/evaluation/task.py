@@ -6,38 +6,38 @@ from dataclasses import dataclass
 from bimotion.errors import SettingError
 from bimotion.io.bounds import MAX_COUNT, MAX_SEED, one_or_more, whole_number
 
+MAX_SEEDS = 1000
+
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """Which settings over which clips, under which seeds.
-
-    protocol, cells          settings of a protocol, of those that test in some cells (None: all)
-    split_rule, split_seed   how clips are assigned to parts
-    schema                   classes: name of a label schema
-    seeds                    of the head or the training, ascending; one training each
-    limit                    at most so many clips of each corpus, cell and part
-    """
+    """The settings, the clips and the seeds of a run."""
 
     protocol: str = "all"
     cells: tuple[str, ...] | None = None
+    """Only the protocol's settings that test in these; None: all."""
     split_rule: str = "paper"
+    """How clips are assigned to parts."""
     split_seed: int = 0
     schema: str = "emotion"
+    """Name of the label schema."""
     seeds: tuple[int, ...] = (0,)
+    """Of the head or the training, ascending; one training each."""
     limit: int | None = None
+    """At most so many clips of each corpus, cell and part."""
 
     @classmethod
     def of(
         cls, *, cells: Iterable[str] | None = None, seeds: Iterable[int] = (0,), **fields: object
     ) -> "TaskSpec":
-        """Made of the keywords of `bimotion.evaluate`. Raises SettingError for seeds that are none,
-        or too many.
+        """The task of the keywords of `bimotion.evaluate`. Raises SettingError for seeds that are
+        none, or too many.
 
         >>> TaskSpec.of(cells="zho_eld", seeds=[2, 1], schema="valence").seeds
         (1, 2)
         """
         seeds = sorted({whole_number("seeds", seed, 0, MAX_SEED) for seed in one_or_more(seeds)})
-        whole_number("number of seeds", len(seeds), 1, 1000)
+        whole_number("number of seeds", len(seeds), 1, MAX_SEEDS)
         cells = None if cells is None else tuple(sorted(one_or_more(cells)))
         return cls(cells=cells, seeds=tuple(seeds), **fields)
 

@@ -4,6 +4,9 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
+from typing import TypeVar
+
+Kind = TypeVar("Kind", bound=type)
 
 
 def modules_of(package: str) -> Iterator[ModuleType]:
@@ -13,5 +16,18 @@ def modules_of(package: str) -> Iterator[ModuleType]:
     True
     """
     folder = importlib.import_module(package).__path__
-    for name in sorted(found.name for found in pkgutil.iter_modules(folder)):
+    for name in sorted(info.name for info in pkgutil.iter_modules(folder)):
         yield importlib.import_module(f"{package}.{name}")
+
+
+def discover(package: str, base: Kind, *, first: str) -> dict[str, Kind]:
+    """The classes below `base` that modules of a package define, by their `name`; one of them
+    before all others."""
+    kinds = [
+        kind
+        for module in modules_of(package)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, base) and kind.__module__ == module.__name__
+    ]
+    named = {kind.name: kind for kind in kinds if kind is not base}
+    return {first: named[first]} | dict(sorted(named.items()))

@@ -14,27 +14,13 @@ import os
 
 from bimotion.errors import SettingError, UnknownName
 from bimotion.evaluation.tracks.track import Runner, Track
-from bimotion.io.modules import modules_of
+from bimotion.io.modules import discover
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 
 __all__ = ["TRACKS", "Runner", "Track", "configured", "runner_of"]
 
-TRACKS: dict[str, type[Track]] = {
-    made.name: made
-    for made in sorted(
-        (
-            kind
-            for module in modules_of(__name__)
-            for kind in vars(module).values()
-            if isinstance(kind, type)
-            and issubclass(kind, Track)
-            and kind.__module__ == module.__name__
-            and kind is not Track
-        ),
-        key=lambda kind: (kind.name != "probe", kind.name),
-    )
-}
+TRACKS = discover("bimotion.evaluation.tracks", Track, first="probe")
 """Name -> track: every subclass of Track in a module of this folder; the default first."""
 
 
@@ -58,10 +44,9 @@ def configured(track: str | Track, **options: object) -> Track:
     if track not in TRACKS:
         raise UnknownName("track", track, TRACKS)
     owners = {name: kind.name for kind in TRACKS.values() for name in kind.keywords}
-    if others := [name for name in given if owners[name] != track]:
-        raise SettingError(
-            f"{others[0]}: expected with track {owners[others[0]]}, found track {track}"
-        )
+    for name in given:
+        if owners[name] != track:
+            raise SettingError(f"{name}: expected with track {owners[name]}, found track {track}")
     return TRACKS[track].of(**given)
 
 

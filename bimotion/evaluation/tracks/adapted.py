@@ -23,14 +23,12 @@ class AdaptedRunner(Runner):
     name = "probe"
 
     def __init__(self, probe: FeatureRunner, schema: LabelSchema, method: str, setting: str):
-        self.probe, self.method = (
-            probe,
-            method_for(method, setting, schema.name, is_exclusive=schema.exclusive),
-        )
+        self.probe, self.n_parameters = probe, probe.n_parameters
+        self.method = method_for(method, setting, schema.name, is_exclusive=schema.exclusive)
         self.adapt = AdaptUsed.of(self.method, setting)
-        self.n_parameters = probe.n_parameters
-        self._known: tuple[str, Source] | None = None
-        self._last: tuple[str, JobPredictions] | None = None
+        # of the last job: jobs of one training set follow each other
+        self._source: tuple[str, Source] | None = None
+        self._predictions: tuple[str, JobPredictions] | None = None
 
     @property
     def used(self) -> ModelUsed:
@@ -45,38 +43,32 @@ class AdaptedRunner(Runner):
         self.probe.open(labelled, rows, progress)
 
     def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
-        if self._last is not None and self._last[0] == job.name and not self.method.seeded:
-            return self._last[1]
-        found, facts = self.probe.clip_features(job)
-        # jobs of one training set follow each other
-        if self._known is None or self._known[0] != job.name:
-            source = Source(self._clips(job.train, found), self.labelled.reference[job.train])
-            self._known = (job.name, source)
-        source = self._known[1]
-        predicted = []
+        if self._predictions and self._predictions[0] == job.name and not self.method.seeded:
+            return self._predictions[1]
+        features, facts = self.probe.clip_features(job)
+
+        def clips(rows: np.ndarray) -> Clips:
+            table = self.labelled.table.iloc[rows]
+            speakers = table["speaker"].astype(object).where(table["speaker"].notna(), None)
+            return Clips(
+                np.ascontiguousarray(features(rows), np.float32), table["corpus"], speakers
+            )
+
+        if not (self._source and self._source[0] == job.name):
+            source = Source(clips(job.train), self.labelled.reference[job.train])
+            self._source = (job.name, source)
+        source, predicted = self._source[1], []
         for target in job.targets:
-            unlabelled = self._clips(target.unlabelled, found)
+            unlabelled = clips(target.unlabelled)
             if self.adapt.setting == "transductive":
                 of_all = transductive(self.method, source, unlabelled, seed=job.seed)
                 predicted.append(of_all[np.searchsorted(target.unlabelled, target.test)])
             else:
-                predicted.append(
-                    inductive(
-                        self.method,
-                        source,
-                        unlabelled,
-                        self._clips(target.test, found),
-                        seed=job.seed,
-                    )
-                )
-        outcome = JobPredictions(np.concatenate(predicted), self.trained(job), facts)
-        self._last = (job.name, outcome)
-        return outcome
-
-    def _clips(self, rows: np.ndarray, found) -> Clips:
-        table = self.labelled.table.iloc[rows]
-        speakers = table["speaker"].astype(object).where(table["speaker"].notna(), None)
-        return Clips(np.ascontiguousarray(found(rows), np.float32), table["corpus"], speakers)
+                test = clips(target.test)
+                predicted.append(inductive(self.method, source, unlabelled, test, seed=job.seed))
+        predictions = JobPredictions(np.concatenate(predicted), self.trained(job), facts)
+        self._predictions = (job.name, predictions)
+        return predictions
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float | None:
         return self.probe.largest_difference(waveforms)

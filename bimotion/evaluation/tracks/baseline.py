@@ -27,33 +27,31 @@ class BaselineRunner(FeatureRunner):
 
     def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
         super().open(labelled, rows, progress)
-        found = np.zeros((len(rows), 1), np.float32)
+        self.vectors = np.zeros((len(rows), 1), np.float32)
         if self.model.encode:
             key = f"{self.model.name}-{self.model.encoder_version}"
             table = labelled.table.loc[rows].reset_index(drop=True)
-            found = features(key, self.model.encode, labelled.selection.manifest, table, progress)
-        self.vectors = np.zeros((len(labelled.table), found.shape[1]), np.float32)
-        self.vectors[rows] = found
+            manifest = labelled.selection.manifest
+            self.vectors = features(key, self.model.encode, manifest, table, progress)
 
     def clip_features(self, job: TrainingJob):
         if self.model.encode is None:
             raise SettingError(f"adapt: expected a model with features, found {self.model.name}")
-        return self.vectors.__getitem__, {}
+        return self._rows, {}
 
     def run(self, job: TrainingJob, folder) -> JobPredictions:
-        return JobPredictions(self._fitted(job).predict(self.vectors[job.test]), self.trained(job))
+        return JobPredictions(self._fitted(job).predict(self._rows(job.test)), self.trained(job))
 
     def embeddings(self, job: TrainingJob, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
         if not self.model.encode:
             return super().embeddings(job, rows, folder)
-        return self._fitted(job).embed(self.vectors[rows])
+        return self._fitted(job).embed(self._rows(rows))
+
+    def _rows(self, rows: np.ndarray) -> np.ndarray:
+        return self.vectors[self.positions[rows]]
 
     def _fitted(self, job: TrainingJob) -> Head:
         head, reference = self.model.head(), self.labelled.reference[job.train]
-        head.fit(
-            self.vectors[job.train],
-            reference,
-            exclusive=self.labelled.schema.exclusive,
-            seed=job.seed,
-        )
+        exclusive = self.labelled.schema.exclusive
+        head.fit(self._rows(job.train), reference, exclusive=exclusive, seed=job.seed)
         return head

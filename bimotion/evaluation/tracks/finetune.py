@@ -55,7 +55,7 @@ class Finetune(FinetuneOptions, Track):
 
     @property
     def options(self) -> FinetuneOptions:
-        """How to train, as the record has it."""
+        """The options of the training, as the record has them."""
         return FinetuneOptions(
             **{field.name: getattr(self, field.name) for field in fields(FinetuneOptions)}
         )
@@ -121,7 +121,7 @@ class FinetuneRunner(Runner):
         best = checkpoint or self._best(job, folder)
         if reason := checksums.damage_of_all(best):
             raise SettingError(f"{reason}: run the evaluation again with --overwrite")
-        clips, label = self.clips.take(self.place[rows]), f"features {job.name}"
+        clips, label = self.clips.take(self.positions[rows]), f"features {job.name}"
         return self._classifier(best).embeddings(clips, progress=self.progress, label=label)
 
     def _best(self, job: TrainingJob, folder: Path) -> Path:
@@ -130,8 +130,8 @@ class FinetuneRunner(Runner):
             self.spec,
             self.clips,
             self.reference,
-            self.place[job.train],
-            self.place[job.validation],
+            self.positions[job.train],
+            self.positions[job.validation],
             classes=schema.classes,
             exclusive=schema.exclusive,
             seed=job.seed,
@@ -145,7 +145,7 @@ class FinetuneRunner(Runner):
         return Classifier(ModelSpec(str(best), None, self.spec.trust_remote_code, self.spec.device))
 
     def _run(self, job: TrainingJob, folder: Path) -> JobPredictions:
-        schema, ranks, test = self.labelled.schema, self.ranks, self.place[job.test]
+        schema, ranks, test = self.labelled.schema, self.ranks, self.positions[job.test]
         best = self._best(job, folder)
         classifier = self._classifier(best)
         self.n_parameters = classifier.n_parameters

@@ -68,8 +68,8 @@ Aniemore/*-resd; emotion2vec's and SenseVoice's tokens."""
 CAIRE_CHECKPOINTS = tuple(
     f"CAiRE/SER-wav2vec2-large-xlsr-53-eng-zho-{ages}" for ages in ("all-age", "elderly", "adults")
 )
-"""The paper's checkpoints: 13 unnamed outputs, LABEL_0 ... LABEL_12, in the order of EMOTIONS (its
-training code's)."""
+"""The paper's checkpoints: 13 unnamed outputs in the order of EMOTIONS (its training code's)."""
+UNNAMED_EMOTIONS = tuple(f"LABEL_{number}" for number in range(len(EMOTIONS)))
 
 MAX_LABEL_MAP_BYTES = 64 * 1024
 _UNNAMED = re.compile(r"(label_?)?\d+", re.IGNORECASE)
@@ -79,35 +79,29 @@ _NOT_EMOTIONS = {"male", "female", "emo"}
 
 @dataclass(frozen=True)
 class LabelMap:
-    """What a classifier's outputs mean.
-
-    source      where that is known from
-    emotions    of each output, in order: canonical emotion, or None where it has none
-    unmapped    names of the outputs that have none
-    """
+    """The meaning of a classifier's outputs."""
 
     source: Literal["synonyms", "built-in", "file"]
+    """Where it is known from."""
     emotions: tuple[str | None, ...]
+    """Canonical emotion of each output, in order, or None where it has none."""
     unmapped: tuple[str, ...]
+    """Names of the outputs that have none."""
 
     def classes(self, schema: LabelSchema) -> tuple[str | None, ...]:
         """Class of each output under a schema, None where it has none; raises SettingError where no
         output has one.
 
         >>> from bimotion.protocol.labels import SCHEMAS
-        >>> LabelMap("synonyms", ("angry", "surprise", "neutral", None),
-        ...     ("bored",)).classes(SCHEMAS["valence"])
+        >>> emotions = ("angry", "surprise", "neutral", None)
+        >>> LabelMap("synonyms", emotions, ("bored",)).classes(SCHEMAS["valence"])
         ('negative', None, 'neutral', None)
         """
         if not any(emotion in schema.mapping for emotion in self.emotions):
-            said = (
-                ", ".join(
-                    sorted({emotion for emotion in self.emotions if emotion}, key=EMOTIONS.index)
-                )
-                or "none"
-            )
+            known = [emotion for emotion in EMOTIONS if emotion in self.emotions]
             raise SettingError(
-                f"the classifier's emotions ({said}) have no class of the schema {schema.name}"
+                f"the classifier's emotions ({', '.join(known) or 'none'}) have no class of the "
+                f"schema {schema.name}"
             )
         return tuple(schema.mapping.get(emotion) for emotion in self.emotions)
 
@@ -116,25 +110,26 @@ def emotion_of(output: str) -> str | None:
     """The canonical emotion that an output's name means, or None. Case, separators, brackets and
     genders do not count; of bilingual and double names the parts that are known must agree.
 
-    >>> [emotion_of(name) for name in ("HAP", "Pleasant_Surprise", "生气/angry", "<|SAD|>",
-    ...     "female_fearful", "happy/sad")]
-    ['happiness', 'surprise', 'angry', 'sadness', 'fear', None]
+    >>> [emotion_of(name) for name in ("HAP", "Pleasant_Surprise", "生气/angry", "<|SAD|>")]
+    ['happiness', 'surprise', 'angry', 'sadness']
+    >>> emotion_of("female_fearful"), emotion_of("happy/sad")
+    ('fear', None)
     """
     parts = re.split(r"[/|()<>\[\],;+&]", unicodedata.normalize("NFKC", output).casefold())
     words = (
         "".join(word for word in re.findall(r"[^\W_]+", part) if word not in _NOT_EMOTIONS)
         for part in parts
     )
-    found = {SYNONYMS[word] for word in words if word in SYNONYMS}
-    return found.pop() if len(found) == 1 else None
+    emotions = {SYNONYMS[word] for word in words if word in SYNONYMS}
+    return emotions.pop() if len(emotions) == 1 else None
 
 
 def label_map(model: str, outputs: Sequence[str], file: Path | None = None) -> LabelMap:
-    """Meaning of a classifier's outputs, named in order: from `file` alone where it is given, else
-    as built in for the published CAiRE checkpoints, else by synonyms. Raises SettingError,
+    """The meaning of a classifier's outputs, named in order: from `file` only where it is given,
+    else as built in for the published CAiRE checkpoints, else by synonyms. Raises SettingError,
     UnknownName.
 
-    A file names every output. By synonyms at least two emotions must be found: one alone is a
+    A file names every output. By synonyms at least two emotions must be known: one alone is a
     chance hit (a keyword spotter knows the word "happy").
 
     >>> label_map("superb/wav2vec2-base-superb-er", ["neu", "hap", "ang", "sad"]).emotions
@@ -143,9 +138,7 @@ def label_map(model: str, outputs: Sequence[str], file: Path | None = None) -> L
     outputs = tuple(outputs)
     if file is not None:
         source, emotions = "file", _of_file(outputs, Path(file))
-    elif model in CAIRE_CHECKPOINTS and outputs == tuple(
-        f"LABEL_{place}" for place in range(len(EMOTIONS))
-    ):
+    elif model in CAIRE_CHECKPOINTS and outputs == UNNAMED_EMOTIONS:
         source, emotions = "built-in", EMOTIONS
     elif outputs and all(_UNNAMED.fullmatch(name) for name in outputs):
         example = json.dumps({outputs[0]: "sadness"} | dict.fromkeys(outputs[1:2]))
@@ -156,7 +149,7 @@ def label_map(model: str, outputs: Sequence[str], file: Path | None = None) -> L
         )
     else:
         source, emotions = "synonyms", tuple(map(emotion_of, outputs))
-        if len({emotion for emotion in emotions if emotion}) < 2:
+        if len({*emotions} - {None}) < 2:
             raise SettingError(
                 f"{model}: expected outputs named after two emotions or more, found "
                 f"{_shown(outputs)}: not an emotion classifier; if it is one, say what its "
@@ -202,17 +195,16 @@ def read_label_map(file: Path) -> dict[str, str | None]:
         )
     expected = f'{file}: expected a JSON object {{"output name": "emotion" or null, ...}}'
     try:
-        pairs = json.loads(content, object_pairs_hook=_Pairs)
+        pairs = json.loads(content, object_pairs_hook=tuple)  # a key given twice is seen
     except (ValueError, RecursionError) as error:
         raise SettingError(f"{expected}, found no JSON: {str(error)[:100]}") from None
-    if not isinstance(pairs, _Pairs) or not pairs:
-        raise SettingError(
-            f"{expected}, found "
-            f"{'an empty one' if isinstance(pairs, _Pairs) else type(pairs).__name__}"
-        )
-    found: dict[str, str | None] = {}
+    if not isinstance(pairs, tuple):
+        raise SettingError(f"{expected}, found {type(pairs).__name__}")
+    if not pairs:
+        raise SettingError(f"{expected}, found an empty one")
+    emotions: dict[str, str | None] = {}
     for name, emotion in pairs:
-        if name in found:
+        if name in emotions:
             raise SettingError(f"{file}: expected each output once, found {name[:60]!r} twice")
         if not isinstance(emotion, str | None):
             raise SettingError(f"{expected}, found {repr(emotion)[:60]} for {name[:60]!r}")
@@ -220,12 +212,8 @@ def read_label_map(file: Path) -> dict[str, str | None]:
             raise UnknownName(
                 f"emotion of {name[:60]!r} in {file}:", emotion[:60], (*EMOTIONS, "null")
             )
-        found[name] = emotion
-    return found
-
-
-class _Pairs(tuple):
-    """A JSON object as its (key, value) pairs, so that a key given twice is seen."""
+        emotions[name] = emotion
+    return emotions
 
 
 def _shown(names: Sequence[str]) -> str:
@@ -239,15 +227,15 @@ def class_probabilities(
     len(schema.classes)), float64.
 
     Outputs of one class add up where they exclude each other (softmax); of independent outputs
-    (sigmoid) the most probable one counts. A class that no output says has probability 0; the mass
+    (sigmoid) the most probable one counts. A class that no output means has probability 0; the mass
     of unmapped outputs is left out, not shared out.
 
     >>> from bimotion.protocol.labels import SCHEMAS
     >>> mapping = LabelMap("synonyms", ("angry", "sadness", "neutral", None), ("bored",))
-    >>> for softmax in (True, False):
-    ...     class_probabilities(np.array([[0.5, 0.25, 0.125, 0.125]]), mapping, SCHEMAS["valence"],
-    ...     softmax=softmax)
+    >>> rows, valence = np.array([[0.5, 0.25, 0.125, 0.125]]), SCHEMAS["valence"]
+    >>> class_probabilities(rows, mapping, valence, softmax=True)
     array([[0.   , 0.125, 0.75 ]])
+    >>> class_probabilities(rows, mapping, valence, softmax=False)
     array([[0.   , 0.125, 0.5  ]])
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)

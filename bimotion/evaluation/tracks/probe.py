@@ -24,21 +24,19 @@ from bimotion.results.record import ModelUsed
 
 @dataclass(frozen=True)
 class Probe(Track):
-    """A frozen model and a small head.
-
-    head            layers (learned layer weighting + linear, the default) or logistic (on the best
-                    validation layer)
-    adapt           an unsupervised method of bimotion.adaptation, in place of the head
-    adapt_setting   what it is adapted to: transductive (the default) or inductive
-    """
+    """A frozen model and a small head."""
 
     name = "probe"
     keywords = ("head", "adapt", "adapt_setting")
     takes_any_encoder = True
 
     head: str | None = None
+    """layers (learned layer weighting + linear, the default) or logistic (on the best validation
+    layer)."""
     adapt: str | None = None
+    """An unsupervised method of bimotion.adaptation, in place of the head."""
     adapt_setting: str | None = None
+    """What it is adapted to: transductive (the default) or inductive."""
 
     def __post_init__(self):
         if self.head is not None and self.head not in PROBE_HEADS:
@@ -55,7 +53,7 @@ class Probe(Track):
 
     @classmethod
     def recorded(cls, used: ModelUsed) -> "Probe":
-        """With the head of a finished run; how it was adapted plays no part.
+        """The probe with the head of a finished run; how it was adapted plays no part.
 
         >>> Probe.recorded(ModelUsed("org/model", "1", None, {"head": "logistic"})).head
         'logistic'
@@ -134,17 +132,15 @@ class ProbeRunner(FeatureRunner):
         return self._fitted(job).embed(self._rows(rows))
 
     def clip_features(self, job: TrainingJob):
-        """Of the layer that is best on the validation clips, which is kept on disk: many methods
-        ask for it."""
-        reference, rows = self.labelled.reference, np.concatenate([job.train, job.validation])
-        asked = hashlib.sha256(
-            f"{self.used}{len(job.train)}{audio.version()}".encode() + reference[rows].tobytes()
-        )
+        """The features of the layer that is best on the validation clips; its number is kept on
+        disk, for many methods ask for it."""
+        rows = np.concatenate([job.train, job.validation])
         clips, states = self.labelled.table.iloc[rows], self.labelled.selection.manifest.states
-        asked.update(
-            "\n".join(
-                [*clips["id"], *(states[name] for name in sorted(set(clips["corpus"])))]
-            ).encode()
+        names = [*clips["id"], *(states[corpus] for corpus in sorted(set(clips["corpus"])))]
+        asked = hashlib.sha256(
+            f"{self.used}{len(job.train)}{audio.version()}".encode()
+            + self.labelled.reference[rows].tobytes()
+            + "\n".join(names).encode()
         )
         path = files.cache_dir() / "layers" / f"{asked.hexdigest()[:24]}.json"
         kept = files.read_sealed(path, self.progress.say)
@@ -155,20 +151,17 @@ class ProbeRunner(FeatureRunner):
         return lambda rows: self._rows(rows).layer(layer), {"layer": layer}
 
     def _rows(self, rows: np.ndarray):
-        return self.layers.take(self.place[rows])
+        return self.layers.take(self.positions[rows])
 
-    def _fitted(self, job: TrainingJob, head: str | None = None):
-        head, reference = PROBE_HEADS[head or self.head](), self.labelled.reference
-        chosen_by = (
-            (self._rows(job.validation), reference[job.validation]) if len(job.validation) else None
-        )
-        exclusive = self.labelled.schema.exclusive
+    def _fitted(self, job: TrainingJob, kind: str | None = None):
+        head, reference = PROBE_HEADS[kind or self.head](), self.labelled.reference
+        held_out = (self._rows(job.validation), reference[job.validation])
         head.fit(
             self._rows(job.train),
             reference[job.train],
-            exclusive=exclusive,
+            exclusive=self.labelled.schema.exclusive,
             seed=job.seed,
-            validation=chosen_by,
+            validation=held_out if len(job.validation) else None,
         )
         return head
 

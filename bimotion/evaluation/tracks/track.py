@@ -21,29 +21,27 @@ from bimotion.results.record import AdaptUsed, ModelUsed
 
 
 class Track(ABC):
-    """How a model is used, with the options of that use: base of one frozen dataclass a file.
-
-    name                      as the record has it
-    keywords                  of `bimotion.evaluate` that it takes, and no other track
-    trains                    whether jobs have training clips
-    takes_any_encoder         also baselines and objects of the user's
-    takes_several_processes   can be run by several processes at a time
-    """
+    """The use of a model, with the options of that use: base of one frozen dataclass a file."""
 
     name: ClassVar[str]
+    """As the record has it."""
     keywords: ClassVar[tuple[str, ...]] = ()
+    """Those of `bimotion.evaluate` that it takes, and no other track."""
     trains: ClassVar[bool] = True
+    """Whether jobs have training clips."""
     takes_any_encoder: ClassVar[bool] = False
+    """Also baselines and objects of the user's."""
     takes_several_processes: ClassVar[bool] = False
+    """Several processes can run it at a time."""
 
     @classmethod
     def of(cls, **keywords: object) -> "Track":
-        """Made of the keywords of `bimotion.evaluate`."""
+        """The track of the keywords of `bimotion.evaluate`."""
         return cls(**keywords)
 
     @classmethod
     def recorded(cls, used: ModelUsed) -> "Track":
-        """With the options of a finished run, from its record."""
+        """The track with the options of a finished run, from its record."""
         raise SettingError(f"expected a run that trains, found track {cls.name}")
 
     @abstractmethod
@@ -52,40 +50,40 @@ class Track(ABC):
 
 
 class Runner(ABC):
-    """A model under a track. Attributes:
-
-    name; trains: whether jobs have training clips; labelled, progress: what it was opened with;
-    place: row of the table of labelled clips -> its place among the rows that it was opened for, or
-    -1; n_parameters: of the model, None where it means nothing;
-    adapt: how it is adapted, if it is; save_checkpoints: what jobs leave in their folders stays;
-    follower: this process only trains along (models/parallel.py).
-    """
+    """A model under a track."""
 
     name: str
     trains = True
+    """Whether jobs have training clips."""
     adapt: AdaptUsed | None = None
+    """How it is adapted, if it is."""
     n_parameters: int | None = None
+    """Of the model, None where it means nothing."""
     save_checkpoints = False
+    """What jobs leave in their folders stays."""
     follower = False
+    """This process only trains along (models/parallel.py)."""
     labelled: LabelledClips
     progress: Progress
-    place: np.ndarray
+    positions: np.ndarray
+    """Row of the table of labelled clips -> its number among the rows that it was opened for, or
+    -1."""
 
     @property
     @abstractmethod
     def used(self) -> ModelUsed:
-        """What the record says of the model."""
+        """The model as the record has it."""
 
     @property
     def device(self) -> str:
-        """Where it runs."""
+        """The device that it runs on."""
         return "cpu"
 
     def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
         """Make ready what all jobs share: `rows` are those that any of them names."""
         self.labelled, self.progress = labelled, progress
-        self.place = np.full(len(labelled.table), -1)
-        self.place[rows] = np.arange(len(rows))
+        self.positions = np.full(len(labelled.table), -1)
+        self.positions[rows] = np.arange(len(rows))
 
     @abstractmethod
     def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
@@ -123,9 +121,7 @@ class Runner(ABC):
         """Classes with a positive training clip."""
         positive = (self.labelled.reference[job.train] == 1).any(axis=0)
         return [
-            name
-            for name, found in zip(self.labelled.schema.classes, positive, strict=True)
-            if found
+            name for name, has in zip(self.labelled.schema.classes, positive, strict=True) if has
         ]
 
 
@@ -137,23 +133,22 @@ class FeatureRunner(Runner):
     def clip_features(
         self, job: TrainingJob
     ) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, str | int | float | bool | None]]:
-        """How to get one vector a clip, from rows of the table of labelled clips, float32, shape
+        """A function from rows of the table of labelled clips to one vector a clip, float32, shape
         (len(rows), n_features); and facts for the record. What is chosen is chosen by the job's
         training and validation clips. Raises SettingError."""
 
 
 def clips_of(labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> Clips:
     """Rows of a table of labelled clips as clips, read from the sample cache."""
-    found = samples(
-        labelled.selection.manifest, labelled.table.loc[rows].reset_index(drop=True), progress
-    )
-    return Clips(found.waveform, found.n_samples, found.fingerprint)
+    table = labelled.table.loc[rows].reset_index(drop=True)
+    stored = samples(labelled.selection.manifest, table, progress)
+    return Clips(stored.waveform, stored.n_samples, stored.fingerprint)
 
 
 @contextmanager
 def clips_named(ids: Sequence[str]) -> Iterator[None]:
-    """What a model says of a clip that it fails on, by the clip's id. `ids`: of the clips that it
-    is given, in that order.
+    """Name the clip that a model fails on by its id. `ids`: of the clips that it is given, in that
+    order.
 
     >>> with clips_named(["csed/a", "csed/b"]):
     ...     raise ClipError("wavlm", 1, "found NaN")

@@ -26,16 +26,14 @@ from bimotion.results.record import ModelUsed
 
 @dataclass(frozen=True)
 class ZeroShot(Track):
-    """A classifier as it is.
-
-    label_map   JSON file, output name -> emotion; None: by the names of the outputs
-    """
+    """A classifier as it is."""
 
     name = "zero-shot"
     keywords = ("label_map",)
     trains = False
 
     label_map: str | os.PathLike | None = None
+    """JSON file, output name -> emotion; None: by the names of the outputs."""
 
     def runner(self, spec: ModelSpec, schema: LabelSchema) -> Runner:
         file = None if self.label_map is None else Path(self.label_map)
@@ -85,13 +83,17 @@ class ZeroShotRunner(Runner):
     def run(self, job: TrainingJob, folder) -> JobPredictions:
         # A clip of two jobs is heard twice: taken over from the first, its last digits would hang
         # on whether that ran here.
-        clips, label = self.clips.take(self.place[job.test]), f"{self.classifier.name}: {job.name}"
+        clips, label = (
+            self.clips.take(self.positions[job.test]),
+            f"{self.classifier.name}: {job.name}",
+        )
         with clips_named(self.labelled.table["id"].iloc[job.test].tolist()):
-            found = self.classifier.probabilities(
+            of_outputs = self.classifier.probabilities(
                 clips, exclusive=self.softmax, progress=self.progress, label=label
             )
-        said = class_probabilities(found, self.mapping, self.schema, softmax=self.softmax)
-        return JobPredictions(said, [name for name in self.schema.classes if name in self.classes])
+        predicted = class_probabilities(of_outputs, self.mapping, self.schema, softmax=self.softmax)
+        trained = [name for name in self.schema.classes if name in self.classes]
+        return JobPredictions(predicted, trained)
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float:
         return self.classifier.largest_difference(clips_in_memory(waveforms))
