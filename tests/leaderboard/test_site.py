@@ -7,6 +7,7 @@ import gzip
 import json
 import random
 import re
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,10 +15,6 @@ from bimotion.leaderboard import board, site
 from bimotion.leaderboard.entry import Number, Rank
 from bimotion.results.record import AdaptUsed
 from tests.support import browser, submissions
-
-needs_chromium = pytest.mark.skipif(
-    browser.executable() is None, reason="no Chromium: apt-get install chromium"
-)
 
 HOSTILE = {
     "script": "</script><script>hit()</script>",
@@ -109,44 +106,13 @@ def page(built, tmp_path_factory):
         yield opened
 
 
-class _opened:
-    """Context: a browser on the page of a board, made anew; at the end nothing may have gone wrong
-    in it."""
-
-    def __init__(self, found, folder):
-        self.url = site.build(found, folder / "site").as_uri()
-        self.browser = browser.Browser(folder / "profile")
-
-    def __enter__(self):
-        self.browser.__enter__()
-        self.browser.look(1280, 900)
-        self.browser.open("about:blank")
-        self.browser.run("window.hits = 0")
-        self.browser.call(
-            "Page.addScriptToEvaluateOnNewDocument",
-            source="window.hits = 0; window.hit = () => { hits += 1 }",
-        )
-        self.browser.open(self.url, "document.querySelector('#ranking tbody tr')")
-        self.browser.url = self.url
-        return self.browser
-
-    def __exit__(self, *failure):
-        asked = [
-            event["params"]["request"]["url"]
-            for event in self.browser.said("Network.requestWillBeSent")
-        ]
-        wrong = self.browser.said(
-            "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"
-        )
-        hits = None if failure[0] else self.browser.run("window.hits")
-        self.browser.__exit__(*failure)
-        if not failure[0]:
-            assert {url.partition("#")[0] for url in asked if not url.startswith("data:")} <= {
-                self.url,
-                "about:blank",
-            }
-            assert wrong == []
-            assert hits == 0
+@contextmanager
+def _opened(found, folder):
+    """A browser on the page of a board, made anew, in which nothing may go wrong."""
+    url = site.build(found, folder / "site").as_uri()
+    with browser.opened(url, "document.querySelector('#ranking tbody tr')") as page:
+        page.url = url
+        yield page
 
 
 def models(page):
@@ -228,7 +194,7 @@ def test_the_same_board_gives_the_same_page(built):
 # --- in the browser -----------------------------------------------------------------------------
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_it_opens_on_the_class_with_most_ranks_best_first(page, built):
     fresh(page)
     assert models(page) == [entry.model for entry in built.entries]
@@ -248,7 +214,7 @@ def test_it_opens_on_the_class_with_most_ranks_best_first(page, built):
     assert page.run("document.title") == "BiMotion leaderboard"
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_it_sorts_by_any_column_both_ways(page, built):
     fresh(page)
     for name in ("model", "eng_eld", "zho_adu", "gap", "cross", "size", "rank", "mean"):
@@ -276,7 +242,7 @@ def _number(text):
     return scale * float(re.sub(r"[+†CkMB]", "", text.replace("−", "-")))
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_filters_and_search_choose_rows(page, built):
     fresh(page)
     choose(page, "q", "LARGE")
@@ -302,7 +268,7 @@ def test_filters_and_search_choose_rows(page, built):
     )
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_what_heard_the_target_is_marked_and_can_be_left_out(built, tmp_path):
     tiny, made = next(entry for entry in built.entries if entry.model == "org/tiny"), []
     title = "NNPM, reconstruction: variant C (classes)"
@@ -339,7 +305,7 @@ def test_what_heard_the_target_is_marked_and_can_be_left_out(built, tmp_path):
         )
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_a_model_opens_and_back_leads_where_one_was(page, built):
     fresh(page)
     choose(page, "q", "dirty")
@@ -375,7 +341,7 @@ def test_a_model_opens_and_back_leads_where_one_was(page, built):
     assert page.run("document.activeElement.textContent") == "lab/dirty"
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_an_address_leads_to_a_model_and_a_wrong_one_to_the_board(page, built):
     entry = built.entries[2]
     page.open(
@@ -389,7 +355,7 @@ def test_an_address_leads_to_a_model_and_a_wrong_one_to_the_board(page, built):
         assert len(models(page)) >= 1
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_the_keyboard_reaches_and_works_everything(page):
     fresh(page)
     page.run("document.activeElement.blur(); document.querySelector('.skip').focus()")
@@ -424,7 +390,7 @@ def test_the_keyboard_reaches_and_works_everything(page):
     page.wait("!document.querySelector('#detail').hidden")
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_a_reader_of_screens_is_told_what_is_seen(page):
     fresh(page)
     assert page.run(
@@ -456,7 +422,7 @@ def test_a_reader_of_screens_is_told_what_is_seen(page):
     )
 
 
-@needs_chromium
+@browser.needs_chromium
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_text_stands_out_from_its_ground(page, dark):
     """Contrast of WCAG AA, 4.5, for the colours of text on the page and on the strongest heat."""
@@ -506,7 +472,7 @@ def _contrast(*colours):
     return (high + 0.05) / (low + 0.05)
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_a_phone_needs_no_sideways_scrolling(page):
     fresh(page)
     page.look(390, 844)
@@ -519,7 +485,7 @@ def test_a_phone_needs_no_sideways_scrolling(page):
     page.look(1280, 900)
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_hostile_texts_are_shown_and_do_not_run(hostile, tmp_path):
     with _opened(hostile, tmp_path) as page:
         for name in ("track", "split", "schema", "protocol"):
@@ -544,18 +510,11 @@ def test_hostile_texts_are_shown_and_do_not_run(hostile, tmp_path):
         )
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_the_policy_stops_what_might_slip_through(built, tmp_path):
     """Were markup ever inserted, it would still not run: the page's own policy allows one script,
     by its hash."""
-    found = _opened(built, tmp_path)
-    page = found.browser
-    with page:
-        page.call(
-            "Page.addScriptToEvaluateOnNewDocument",
-            source="window.hits = 0; window.hit = () => { hits += 1 }",
-        )
-        page.open(found.url, "document.querySelector('#ranking tbody tr')")
+    with _opened(built, tmp_path) as page:
         page.run(
             "document.querySelector('main').insertAdjacentHTML('beforeend',"
             " '<img src=x onerror=hit()><a onclick=hit() id=bait>x</a>')"
@@ -566,9 +525,11 @@ def test_the_policy_stops_what_might_slip_through(built, tmp_path):
             "})(document.createElement('script'))"
         )
         assert page.run("new Promise(done => setTimeout(() => done(hits), 200))") == 0
+        assert page.console()  # what the browser stopped
+        assert page.requested() > {page.url}  # the picture
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_of_a_thousand_entries_a_page_is_drawn(many, tmp_path):
     """Whatever is sorted or sought, a hundred rows at most are in the document: what it costs does
     not grow with the board."""

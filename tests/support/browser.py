@@ -1,168 +1,115 @@
-"""Headless Chromium, driven by the DevTools protocol over a pipe with the standard library alone.
+"""Debian's headless Chromium, driven by Selenium: nothing is downloaded."""
 
-Tests load this file by its path (their imports are by file).
-"""
-
-import base64
-import itertools
 import json
-import os
-import select
 import shutil
-import subprocess
-import sys
-import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--hide-scrollbars",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--remote-debugging-pipe",
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import SessionNotCreatedException
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-# the browser reads commands from descriptor 3 and answers on 4
-STARTER = """
-import fcntl, os, sys
-ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 50) for end in sys.argv[1:3]]
-os.dup2(ends[0], 3), os.dup2(ends[1], 4)
-os.execvp(sys.argv[3], sys.argv[3:])
-"""
+DRIVER = shutil.which("chromedriver")
+FLAGS = ("headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars")
+KEYS = {"Tab": Keys.TAB, "Enter": Keys.ENTER, "ArrowRight": Keys.ARROW_RIGHT}
 TIMEOUT_S = 600
-
-
-def executable() -> str | None:
-    """Path of a Chromium on this machine; None where there is none."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
+needs_chromium = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER),
+    reason="no Chromium or no driver of it: apt-get install chromium chromium-driver",
+)
 
 
 class Browser:
-    """One page of one browser; a context manager. `events`: all that the page and its network
-    said."""
+    """One page of one browser."""
 
-    def __init__(self, folder: Path):
-        self.folder, self.events, self._numbers, self._buffer = folder, [], itertools.count(1), b""
-
-    def __enter__(self):
-        command_reader, self._writer = os.pipe()
-        self._reader, answer_writer = os.pipe()
-        ends = (command_reader, answer_writer)
-        command = [
-            sys.executable,
-            "-c",
-            STARTER,
-            *map(str, ends),
-            executable(),
-            *FLAGS,
-            f"--user-data-dir={self.folder}",
-        ]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen([*command, "about:blank"], pass_fds=ends, **quiet)
-        for end in ends:
-            os.close(end)
-        self._session = None
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
-            "sessionId"
-        ]
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self.call(f"{domain}.enable")
-        return self
-
-    def __exit__(self, *_):
-        self._process.terminate()
-        self._process.wait(TIMEOUT_S)
-        os.close(self._writer)
-        os.close(self._reader)
+    def __init__(self, driver: webdriver.Chrome):
+        self.driver = driver
 
     def call(self, method: str, **parameters) -> dict:
-        """The result of a command."""
-        number = next(self._numbers)
-        message = {"id": number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._writer, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._message()
-            if answer.get("id") == number:
-                if "error" in answer:
-                    raise RuntimeError(f"{method}: {answer['error']}")
-                return answer["result"]
-            self.events.append(answer)
-
-    def _message(self) -> dict:
-        while b"\0" not in self._buffer:
-            if not select.select([self._reader], [], [], TIMEOUT_S)[0]:
-                raise TimeoutError("the browser says nothing")
-            piece = os.read(self._reader, 1 << 20)
-            if not piece:
-                raise RuntimeError("the browser ended")
-            self._buffer += piece
-        message, _, self._buffer = self._buffer.partition(b"\0")
-        return json.loads(message)
+        """The result of a command of the DevTools protocol."""
+        return self.driver.execute_cdp_cmd(method, parameters)
 
     def open(self, url: str, until: str = "true") -> None:
         """Go to an address and wait until an expression holds."""
-        self.call("Page.navigate", url=url)
+        self.driver.get(url)
         self.wait(until)
 
     def run(self, expression: str):
-        """The value of a JavaScript expression, promises awaited; raises what it throws."""
+        """The value of a JavaScript expression, promises awaited; raises what it throws.
+
+        Selenium's `execute_script` takes function bodies only, and the policy of the pages forbids
+        `eval`.
+        """
         answer = self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
         if "exceptionDetails" in answer:
-            raise RuntimeError(
-                f"{expression}: "
-                f"{answer['exceptionDetails'].get('exception', {}).get('description')}"
-            )
+            raise RuntimeError(f"{expression}: {answer['exceptionDetails'].get('exception')}")
         return answer["result"].get("value")
 
     def wait(self, expression: str) -> None:
         """Until an expression holds."""
-        ends = time.monotonic() + TIMEOUT_S
-        while not self.run(f"Boolean({expression})"):
-            if time.monotonic() > ends:
-                raise TimeoutError(expression)
-            time.sleep(0.02)
+        holds = f"Boolean({expression})"
+        WebDriverWait(self, TIMEOUT_S, 0.02).until(lambda page: page.run(holds), expression)
 
     def key(self, name: str) -> None:
         """Press a key, such as Tab or Enter."""
-        code = {"Tab": 9, "Enter": 13, "Space": 32}[name]
-        text = {"text": "\r"} if name == "Enter" else {"text": " "} if name == "Space" else {}
-        for kind in ("keyDown", "keyUp"):
-            self.call(
-                "Input.dispatchKeyEvent",
-                type=kind,
-                key=name,
-                code=name,
-                windowsVirtualKeyCode=code,
-                **text,
-            )
+        ActionChains(self.driver, duration=0).send_keys(KEYS[name]).perform()
 
     def look(self, width: int, height: int, *, dark: bool = False) -> None:
         """Size of the window and colours."""
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=width < 600,
-        )
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
-    def screenshot(self, path: Path, *, whole: bool = False) -> None:
-        """A PNG of the window, or of the whole page."""
-        data = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
-        path.write_bytes(base64.b64decode(data))
+    def requested(self) -> set[str]:
+        """Addresses asked for since the last call, without the page's own data: and fragments."""
+        logged = [json.loads(entry["message"]) for entry in self.driver.get_log("performance")]
+        urls = [
+            entry["message"]["params"]["request"]["url"]
+            for entry in logged
+            if entry["message"]["method"] == "Network.requestWillBeSent"
+        ]
+        return {url.partition("#")[0] for url in urls if not url.startswith("data:")}
 
-    def said(self, *methods: str) -> list[dict]:
-        """Events of some kinds so far."""
-        return [event for event in self.events if event.get("method") in methods]
+    def console(self) -> list[str]:
+        """Lines of the console since the last call: what scripts wrote and threw, and what the
+        browser complains of."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+@contextmanager
+def opened(url: str, until: str = "document.readyState === 'complete'") -> Iterator[Browser]:
+    """A page in a browser.
+
+    In the end nothing else may have been asked for, nothing may stand in the console, and nobody
+    may have called `hit`, as the hostile names of the tests try to.
+    """
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in FLAGS:
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    try:
+        driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    except SessionNotCreatedException as error:
+        pytest.skip(f"{DRIVER} does not drive {CHROMIUM}: {error.msg}")
+    try:
+        page = Browser(driver)
+        page.look(1280, 900)
+        script = "window.hits = 0; window.hit = () => { hits += 1 }"
+        page.call("Page.addScriptToEvaluateOnNewDocument", source=script)
+        page.open(url, until)
+        yield page
+        assert page.requested() <= {url, "about:blank"}
+        assert page.console() == []
+        assert page.run("hits") == 0
+    finally:
+        driver.quit()

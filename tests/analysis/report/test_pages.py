@@ -28,11 +28,6 @@ from tests.support.reports import (
     view_of,
 )
 
-needs_chromium = pytest.mark.skipif(
-    browser.executable() is None, reason="no Chromium: apt-get install chromium"
-)
-
-
 HOSTILE = (
     "</script><script>hit()</script><img src=x onerror=hit()>\"'|`[x](javascript:hit())*\n<svg "
     "onload=hit()>{{ 7 * 7 }}{% include 'frame.html' %}"
@@ -158,44 +153,13 @@ def test_hostile_texts_are_no_markup(hostile, tmp_path):
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
 
 
-class opened:
-    """Context: a browser on the page of a report; at the end nothing may have gone wrong in it, or
-    been asked for."""
-
-    def __init__(self, report, folder):
-        (folder / "report.html").write_text(page(report), encoding="utf-8")
-        self.url = (folder / "report.html").as_uri()
-        self.browser = browser.Browser(folder / "profile")
-
-    def __enter__(self):
-        self.browser.__enter__()
-        self.browser.look(1280, 900)
-        self.browser.call(
-            "Page.addScriptToEvaluateOnNewDocument",
-            source="window.hits = 0; window.hit = () => { hits += 1 }",
-        )
-        self.browser.open(self.url, "document.readyState === 'complete'")
-        return self.browser
-
-    def __exit__(self, *failure):
-        asked = {
-            event["params"]["request"]["url"]
-            for event in self.browser.said("Network.requestWillBeSent")
-        }
-        wrong = self.browser.said(
-            "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"
-        )
-        hits = None if failure[0] else self.browser.run("window.hits")
-        self.browser.__exit__(*failure)
-        if not failure[0]:
-            assert {url for url in asked if not url.startswith("data:")} <= {
-                self.url,
-                "about:blank",
-            }
-            assert (wrong, hits) == ([], 0)
+def opened(report, folder):
+    """The page of a report in a browser, in which nothing may go wrong."""
+    (folder / "report.html").write_text(page(report), encoding="utf-8")
+    return browser.opened((folder / "report.html").as_uri())
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_it_reads_in_a_browser_light_dark_and_on_a_phone(folders, tmp_path):
     with opened(report_of(folders("emotion", (0, 1))), tmp_path) as shown:
         assert shown.run("document.title") == "bimotion/random · BiMotion report"
@@ -253,7 +217,7 @@ def contrasts(shown):
     )
 
 
-@needs_chromium
+@browser.needs_chromium
 def test_hostile_texts_are_shown_and_do_not_run(hostile, tmp_path):
     with opened(hostile, tmp_path) as shown:
         assert shown.run("document.querySelector('h1').lastChild.textContent") == HOSTILE
