@@ -15,6 +15,7 @@ from bimotion.cli.project import coverage, project
 from bimotion.cli.publish import publish
 from bimotion.cli.report import report
 from bimotion.cli.submit import labels, submit
+from bimotion.cli.terminal import note
 from bimotion.errors import BimotionError
 
 ENVIRONMENT = """Environment variables:
@@ -27,6 +28,8 @@ else ~/.cache/bimotion).
 HF_HOME, HF_TOKEN, HF_HUB_OFFLINE: as everywhere with the Hugging Face Hub."""
 GO_ON = ("evaluate", "project", "coverage", "publish")
 """Commands that keep what they have done and go on from there when they are called again."""
+KEPT = "what is done is kept: the same command goes on from there"
+NOTHING_HALF = "no half-written file is left"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -38,15 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(evaluate)
-app.command()(score)
-app.command()(check_model)
-app.command()(compare)
-app.command()(report)
-app.command()(project)
-app.command()(coverage)
-app.command()(submit)
-app.command()(publish)
+for command in (evaluate, score, check_model, compare, report, project, coverage, submit, publish):
+    app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(labels, name="labels")
 app.add_typer(leaderboard.app, name="leaderboard")
@@ -85,7 +81,7 @@ def main() -> None:
     try:
         app()
     except BimotionError as error:
-        _refuse(str(error))
+        _refuse(error)
     except OSError as error:  # a full disk, a folder without permission, a file that vanished
         _refuse(f"{error.filename or 'input or output'}: {error.strerror or error}")
     except UnicodeEncodeError as error:  # Parquet, Arrow and HTML hold UTF-8 only
@@ -95,7 +91,8 @@ def main() -> None:
         )
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            _say_interrupted()
+            goes_on = any(word in GO_ON for word in sys.argv[1:2])
+            note(f"bimotion: stopped by Ctrl-C; {KEPT if goes_on else NOTHING_HALF}")
         raise
 
 
@@ -111,16 +108,6 @@ def _nowhere(number: int) -> TextIO:
     return os.fdopen(number, "w", encoding="utf-8")
 
 
-def _say_interrupted() -> None:
-    goes_on = any(word in GO_ON for word in sys.argv[1:2])
-    kept = (
-        "what is done is kept: the same command goes on from there"
-        if goes_on
-        else "no half-written file is left"
-    )
-    print(f"bimotion: stopped by Ctrl-C; {kept}", file=sys.stderr)
-
-
-def _refuse(message: str) -> None:
-    print(f"bimotion: {message}", file=sys.stderr)
+def _refuse(message: object) -> None:
+    note(f"bimotion: {message}")
     sys.exit(2)

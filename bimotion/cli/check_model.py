@@ -1,54 +1,39 @@
 """`bimotion check-model`."""
 
-import json
-import sys
 from typing import Annotated
 
 import typer
 
-from bimotion.cli.options import AsJson, Device, RequireSafetensors, Revision, TrustRemoteCode
-from bimotion.cli.terminal import show
+from bimotion.cli import options
+from bimotion.cli.options import argument, spread
+from bimotion.cli.terminal import note, show, show_json
 from bimotion.errors import BimotionError, SettingError
 
 
+@spread
 def check_model(
     model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="Hub id or folder of an audio model, or bimotion/prosody."
-        ),
+        str, argument("MODEL", "Hub id or folder of an audio model, or bimotion/prosody.")
     ],
-    revision: Revision = None,
-    trust_remote_code: TrustRemoteCode = False,
-    require_safetensors: RequireSafetensors = False,
-    device: Device = None,
-    as_json: AsJson = False,
+    loading: options.Loading,
+    as_json: options.AsJson = False,
 ) -> None:
     """Load a model, send made-up clips through it, say what it hears and what a run costs; exit
     code 1 if it cannot be used, or not with every clip."""
-    from bimotion.evaluation.model_check import check_model as check
-    from bimotion.models.spec import ModelSpec
+    from bimotion.analysis.paper_tables import model_check_table
+    from bimotion.evaluation import model_check
 
-    spec = ModelSpec(
-        model,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        device=device,
-        require_safetensors=require_safetensors,
-    )
     try:
-        found = check(spec)
+        check = model_check.check_model(loading.spec(model))
     except SettingError:  # says nothing of the model
         raise
     except BimotionError as error:
-        print(f"bimotion: {error}", file=sys.stderr)
+        note(f"bimotion: {error}")
         raise typer.Exit(1) from None
     if as_json:
-        print(json.dumps(found.to_dict(), indent=1))
+        show_json(check.to_dict())
     else:
-        from bimotion.analysis.paper_tables import model_check_table
-
-        show(model_check_table(found))
-    if any(text != "ok" for text in found.clips.values()):
-        print(f"bimotion: {found.model}: not every made-up clip went through", file=sys.stderr)
+        show(model_check_table(check))
+    if any(text != "ok" for text in check.clips.values()):
+        note(f"bimotion: {check.model}: not every made-up clip went through")
         raise typer.Exit(1)

@@ -1,189 +1,143 @@
 """`bimotion data`: the corpora."""
 
-import json
-import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bimotion.cli.options import (
-    AllowMissing,
-    AsJson,
-    Corpus,
-    Listen,
-    Only,
-    Root,
-    Rule,
-    SplitRule,
-    names,
-    source,
-)
-from bimotion.cli.terminal import progress, show
+from bimotion.cli import options
+from bimotion.cli.options import argument, option, spread
+from bimotion.cli.terminal import note, progress, show, show_json
 from bimotion.errors import SettingError
 from bimotion.io.bounds import MAX_SEED
+from bimotion.io.tables import Table
 
 app = typer.Typer(
     help="The corpora: get, check, count, audit, export, synthesise.", no_args_is_help=True
 )
+Listen = Annotated[
+    bool, option("Decode every clip (finds silence and duplicates).", "--listen/--no-listen")
+]
+CARD_FIELDS = "name title cells n_utterances licence redistribution url obtain citation age_note"
 
 
 @app.command("list")
-def list_corpora(as_json: AsJson = False) -> None:
-    """Where and under which licence to get each corpus."""
+def list_corpora(as_json: options.AsJson = False) -> None:
+    """Say where and under which licence to get each corpus."""
     from bimotion.corpora import CORPORA, EXTENSION_CORPORA
-    from bimotion.io.tables import Table
 
     cards = [corpus.card for corpus in CORPORA.values()]
     if as_json:
-        keys = (
-            "name",
-            "title",
-            "cells",
-            "n_utterances",
-            "licence",
-            "redistribution",
-            "url",
-            "obtain",
-            "citation",
-            "age_note",
-        )
-        print(json.dumps([{key: getattr(card, key) for key in keys} for card in cards], indent=1))
+        show_json([{name: getattr(card, name) for name in CARD_FIELDS.split()} for card in cards])
         return
     table = Table("Corpora", ["corpus", "cells", "clips", "licence", "how to get it"])
     for card in cards:
         how = f"{card.obtain}: {card.url}"
-        table.rows.append(
-            [card.name, " ".join(card.cells), str(card.n_utterances), card.licence, how]
-        )
-    table.notes.append(f"optional, for protocol extension alone: {', '.join(EXTENSION_CORPORA)}")
+        cells = " ".join(card.cells)
+        table.rows.append([card.name, cells, str(card.n_utterances), card.licence, how])
+    table.notes.append(f"optional, only for protocol extension: {', '.join(EXTENSION_CORPORA)}")
     show(table)
 
 
 @app.command()
+@spread
 def stats(
-    corpora: Root = None,
-    corpus: Corpus = (),
-    only: Only = (),
-    split_rule: Rule = SplitRule.paper,
-    allow_missing: AllowMissing = False,
-    as_json: AsJson = False,
+    corpora: options.Corpora, split_rule: options.Rule = "paper", as_json: options.AsJson = False
 ) -> None:
-    """Tables 1 and 2 of the paper, counted on this disk, difference by difference. Exit code 1
-    where a corpus is malformed."""
-    from dataclasses import asdict
-
+    """Count Tables 1 and 2 of the paper on this disk, difference by difference. Exit code 1 where a
+    corpus is malformed."""
     from bimotion.data import manifest
     from bimotion.data.checks import counts as counting
 
     # one corpus does not silence the others
-    found = manifest.build(source(corpora, corpus, only, True), progress=progress())
-    lines = counting.counts(found, split_rule.value)
+    built = manifest.build(corpora.source(allow_missing=True), progress=progress())
+    lines = counting.counts(built, split_rule)
     if as_json:
-        print(
-            json.dumps([asdict(line) | {"difference": line.difference} for line in lines], indent=1)
-        )
+        show_json([asdict(line) | {"difference": line.difference} for line in lines])
     else:
         show(*counting.as_tables(lines))
-        for line in counting.ages_apart(found):
+        for line in counting.ages_apart(built):
             print(f"age: {line}")
-    malformed = [finding for finding in found.findings if finding.kind == "malformed"]
+    malformed = [finding for finding in built.findings if finding.kind == "malformed"]
     for finding in malformed:
-        print(f"{finding.corpus}: malformed, so not counted: {finding.detail}", file=sys.stderr)
-    if malformed and not allow_missing:
+        note(f"{finding.corpus}: malformed, so not counted: {finding.detail}")
+    if malformed and not corpora.allow_missing:
         raise typer.Exit(1)
 
 
 @app.command()
+@spread
 def audit(
-    corpora: Root = None,
-    corpus: Corpus = (),
-    only: Only = (),
-    split_rule: Rule = SplitRule.paper,
+    corpora: options.Corpora,
+    split_rule: options.Rule = "paper",
     listen: Listen = True,
-    allow_missing: AllowMissing = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Speakers, sentences and audio that parts share; ages and their sources; clips, speakers and
-    hours of each cell."""
+    """List speakers, sentences and audio that parts share; ages and their sources; clips, speakers
+    and hours of each cell."""
     from bimotion.data import manifest
     from bimotion.data.checks import audit as auditing
 
-    made = manifest.build(source(corpora, corpus, only, allow_missing), progress=progress())
-    found = auditing.audit(made, split_rule.value, progress(), listen)
+    built = manifest.build(corpora.source(), progress=progress())
+    report = auditing.audit(built, split_rule, progress(), listen)
     if as_json:
-        print(json.dumps(found.to_dict(), indent=1))
-        return
-    show(*auditing.as_tables(found))
+        show_json(report.to_dict())
+    else:
+        show(*auditing.as_tables(report))
 
 
 @app.command()
+@spread
 def doctor(
-    root: Annotated[
-        Path | None, typer.Argument(metavar="ROOT", help="As --corpora.", show_default=False)
-    ] = None,
-    corpora: Root = None,
-    corpus: Corpus = (),
+    root: Annotated[Path | None, argument("ROOT", "As --corpora.", show_default=False)] = None,
+    *,
+    corpora: options.Folders,
     listen: Listen = True,
     deep: Annotated[
-        bool,
-        typer.Option(
-            "--deep",
-            help="Read every file again: is it still the one that the cache was made from?",
-        ),
+        bool, option("Read every file again: is it still the one that the cache was made from?")
     ] = False,
     allow_missing: Annotated[
-        bool,
-        typer.Option(
-            "--allow-missing",
-            help="Missing clips and malformed corpora are listed, but leave exit code 0.",
-        ),
+        bool, option("Missing clips and malformed corpora are listed, but leave exit code 0.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Is each corpus there, whole and sound? Exit code 1 where one is not.
+    """Check that each corpus is there, whole and sound. Exit code 1 where one is not.
 
     Corpora that are absent do not count, nor do equal samples under two labels: those are the
     corpus's own fault.
     """
-    from dataclasses import asdict
-
     from bimotion.data.checks import doctor as doctoring
 
-    asked = source(_one_root(root, corpora), corpus)
-    diagnoses = doctoring.diagnose(asked, progress(), listen=listen, deep=deep)
+    given = corpora.corpora
+    if root is not None and given is not None and root != given:
+        raise SettingError(f"expected one ROOT, found {root} and --corpora {given}")
+    source = corpora.source(root=root or given)
+    diagnoses = doctoring.diagnose(source, progress(), listen=listen, deep=deep)
     if as_json:
-        print(
-            json.dumps(
-                [asdict(diagnosis) | {"state": diagnosis.state} for diagnosis in diagnoses],
-                indent=1,
-            )
-        )
+        show_json([asdict(diagnosis) | {"state": diagnosis.state} for diagnosis in diagnoses])
     else:
         show(doctoring.as_table(diagnoses))
     # every true copy of CSED has some
     tolerated = {"contradicting"} | ({"missing", "malformed"} if allow_missing else set())
-    if any(
-        finding.kind not in tolerated for diagnosis in diagnoses for finding in diagnosis.problems
-    ):
+    problems = [finding.kind for diagnosis in diagnoses for finding in diagnosis.problems]
+    if not tolerated.issuperset(problems):
         raise typer.Exit(1)
 
 
 @app.command()
 def synth(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
-    scale: Annotated[
-        float, typer.Option("--scale", help="Share of the true corpora's sizes.")
-    ] = 0.02,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED)] = 0,
-    only: Only = (),
+    folder: Annotated[Path, argument("DIR", "New or empty folder.")],
+    scale: Annotated[float, option("Share of the true corpora's sizes.")] = 0.02,
+    seed: Annotated[int, option(None, min=0, max=MAX_SEED)] = 0,
+    only: options.Only = (),
 ) -> None:
     """Make SYNTHETIC corpora in the true raw layouts: not speech of people, for trying things
     out."""
     from bimotion.data.synthetic import layouts
 
     n_clips = layouts.write(
-        folder, scale=scale, seed=seed, corpora=names(only), progress=progress()
+        folder, scale=scale, seed=seed, corpora=options.names(only), progress=progress()
     )
     print(
         f"{n_clips} SYNTHETIC clips in {folder}: made by formulas, not by people; results on them "
@@ -192,26 +146,16 @@ def synth(
 
 
 @app.command()
+@spread
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
-    config: Annotated[
-        list[str],
-        typer.Option("--config", help="eng_eld, eng, all, yue_adu, ...; may be repeated."),
-    ],
-    corpora: Root = None,
-    corpus: Corpus = (),
-    only: Only = (),
-    split_rule: Rule = SplitRule.paper,
-    metadata_only: Annotated[
-        bool, typer.Option("--metadata-only", help="Everything but the sound.")
-    ] = False,
+    folder: Annotated[Path, argument("DIR", "New or empty folder.")],
+    config: Annotated[list[str], option("eng_eld, eng, all, yue_adu, ...; may be repeated.")],
+    corpora: options.Corpora,
+    split_rule: options.Rule = "paper",
+    metadata_only: options.MetadataOnly = False,
     private_use: Annotated[
-        bool,
-        typer.Option(
-            "--private-use", help="Also what licences forbid to pass on; keep it to yourself."
-        ),
+        bool, option("Also what licences forbid to pass on; keep it to yourself.")
     ] = False,
-    allow_missing: AllowMissing = False,
 ) -> None:
     """Write a Hub-ready copy (Parquet with 16 kHz FLAC, and a dataset card) that plain load_dataset
     opens."""
@@ -220,19 +164,11 @@ def export(
     paths = exporting.export(
         folder,
         config,
-        source(corpora, corpus, only, allow_missing),
-        split_rule=split_rule.value,
+        corpora.source(),
+        split_rule=split_rule,
         metadata_only=metadata_only,
         private_use=private_use,
         progress=progress(),
     )
     for path in paths:
         print(path)
-
-
-def _one_root(positional: Path | None, option: Path | None) -> Path | None:
-    """The root, which may be given either way; raises SettingError where both are given and
-    differ."""
-    if positional is not None and option is not None and positional != option:
-        raise SettingError(f"expected one ROOT, found {positional} and --corpora {option}")
-    return positional or option

@@ -1,147 +1,288 @@
-"""Options that several commands take, and what their text means."""
+"""Options that several commands take, each declared once.
 
-from enum import StrEnum
+A data class of options stands for all of them in the signature of a command: `spread` makes the
+command line from its fields. Names of registries are written out here, so that `--help` loads none
+of them; a test keeps them equal.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 import typer
 
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
+from bimotion.evaluation.task import TaskSpec
+from bimotion.io.bounds import MAX_COUNT, MAX_SEED
+from bimotion.models.spec import ModelSpec
 
-
-class SplitRule(StrEnum):
-    """How clips are dealt into parts."""
-
-    paper = "paper"
-    disjoint = "disjoint"
-
-
-class SplitRules(StrEnum):
-    """One rule, or both side by side."""
-
-    paper = "paper"
-    disjoint = "disjoint"
-    both = "both"
-
-
-class SchemaName(StrEnum):
-    """Label schemas."""
-
-    emotion = "emotion"
-    valence = "valence"
-    four = "four"
-
-
-class TrackName(StrEnum):
-    """How a model is used."""
-
-    probe = "probe"
-    finetune = "finetune"
-    zero_shot = "zero-shot"
-
-
-class HeadName(StrEnum):
-    """Heads of a probe."""
-
-    layers = "layers"
-    logistic = "logistic"
-
-
-class AdaptSetting(StrEnum):
-    """What a method is adapted to."""
-
-    transductive = "transductive"
-    inductive = "inductive"
-
-
-class ProtocolName(StrEnum):
-    """Named lists of settings."""
-
-    all = "all"
-    distance = "distance"
-    in_group = "in-group"
-    inference = "inference"
-    augmentation = "augmentation"
-    extension = "extension"
-    cantonese = "cantonese"
-
-
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        "--corpora",
-        metavar="ROOT",
-        help="Folder with one sub-folder a corpus. (default: $BIMOTION_CORPORA)",
-    ),
+TrackName = Literal["probe", "finetune", "zero-shot"]
+HeadName = Literal["layers", "logistic"]
+AdaptSetting = Literal["transductive", "inductive"]
+ProtocolName = Literal[
+    "all", "distance", "in-group", "inference", "augmentation", "extension", "cantonese"
 ]
-Corpus = Annotated[
-    list[str],
-    typer.Option(
-        "--corpus",
-        metavar="NAME=PATH",
-        help="Where one corpus lies, if not below ROOT; may be repeated.",
-    ),
+SplitRule = Literal["paper", "disjoint"]
+SchemaName = Literal["emotion", "valence", "four"]
+# pairs of flags would cut the names of the others at 80 columns
+KEEPING = "Track finetune: precision and checkpoints"
+
+
+def option(text: str | None, *names: str, **settings: Any) -> typer.models.OptionInfo:
+    """An option with its help; without names it has that of its parameter."""
+    return typer.Option(*names, help=text, **settings)
+
+
+def argument(metavar: str | None, text: str, **settings: Any) -> typer.models.ArgumentInfo:
+    """A positional argument with its help."""
+    return typer.Argument(metavar=metavar, help=text, **settings)
+
+
+def spread(command: Callable) -> Callable:
+    """A command whose parameters of data classes become one option for each field; a boolean
+    without names is a flag that has no opposite."""
+    bundles, parameters = {}, []
+    for parameter in inspect.signature(command).parameters.values():
+        declared, panel = [parameter], None
+        if is_dataclass(parameter.annotation):
+            bundle = bundles[parameter.name] = parameter.annotation
+            panel = getattr(bundle, "panel", None)
+            declared = [
+                parameter.replace(name=field.name, default=field.default, annotation=field.type)
+                for field in fields(bundle)
+            ]
+        parameters += [_described(item, panel) for item in declared]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        made = {
+            name: bundle(**{field.name: given.pop(field.name) for field in fields(bundle)})
+            for name, bundle in bundles.items()
+        }
+        command(**given, **made)
+
+    run.__signature__ = inspect.Signature(parameters)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _described(parameter: inspect.Parameter, panel: str | None) -> inspect.Parameter:
+    """A parameter by keyword with its option, in a panel unless that names its own."""
+    kind, info = parameter.annotation, typer.Option()
+    if get_origin(kind) is Annotated:
+        kind, info = get_args(kind)
+    info = copy(info)
+    info.rich_help_panel = info.rich_help_panel or panel
+    if kind is bool and info.default is ...:  # in Annotated the first name stands there
+        info.param_decls = (f"--{parameter.name.replace('_', '-')}",)
+    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, info])
+
+
+RunFolder = Annotated[
+    Path, argument("DIR", "Folder of a run: result.json and predictions.parquet.")
 ]
+Output = Annotated[Path, option("Folder for results.", "--output", "-o")]
+AsJson = Annotated[bool, option("Print JSON.", "--json")]
+AllowMissing = Annotated[bool, option("Go on without corpora or clips that are missing.")]
+Practice = Annotated[
+    bool, option("Synthetic and incomplete data too, marked: only for trying out.")
+]
+MetadataOnly = Annotated[bool, option("Everything but the sound.")]
 Only = Annotated[
     list[str],
-    typer.Option(
-        "--only",
-        metavar="NAME",
-        help="Use these corpora alone, e.g. --only tess --only csed or tess,csed.",
+    option("Use only these corpora, e.g. --only tess --only csed or tess,csed.", metavar="NAME"),
+]
+Rule = Annotated[SplitRule, option("paper: the published sizes; disjoint: speakers kept apart.")]
+Head = Annotated[
+    HeadName | None,
+    option(
+        "layers: learned layer weighting + linear; logistic: regression on the best layer. "
+        "(default: layers)"
     ),
 ]
-Rule = Annotated[
-    SplitRule,
-    typer.Option("--split-rule", help="paper: the published sizes; disjoint: speakers kept apart."),
-]
-AllowMissing = Annotated[
-    bool, typer.Option("--allow-missing", help="Go on without corpora or clips that are not there.")
-]
-Practice = Annotated[
-    bool,
-    typer.Option(
-        "--practice", help="Synthetic and incomplete data too, marked: for trying out alone."
-    ),
-]
-MODEL_PANEL = "The model"
-Revision = Annotated[
-    str | None,
-    typer.Option(
-        "--revision",
-        rich_help_panel=MODEL_PANEL,
-        help="Branch, tag or commit of the model on the Hub.",
-    ),
-]
-TrustRemoteCode = Annotated[
-    bool,
-    typer.Option(
-        "--trust-remote-code",
-        rich_help_panel=MODEL_PANEL,
-        help="Run the model's own code (recorded).",
-    ),
-]
-RequireSafetensors = Annotated[
-    bool,
-    typer.Option(
-        "--require-safetensors",
-        rich_help_panel=MODEL_PANEL,
-        help="Refuse pickled weights, though no code of theirs would run.",
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(
-        "--device",
-        rich_help_panel=MODEL_PANEL,
-        help="cpu, cuda, cuda:1, ... (default: cuda if there is one)",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Listen = Annotated[
-    bool,
-    typer.Option("--listen/--no-listen", help="Decode every clip (finds silence and duplicates)."),
-]
+Device = Annotated[str | None, option("cpu, cuda, cuda:1, ... (default: cuda if there is one)")]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the corpora lie."""
+
+    only: ClassVar = ()
+    allow_missing: ClassVar = False
+
+    corpora: Annotated[
+        Path | None,
+        option("Folder with one sub-folder a corpus. (default: $BIMOTION_CORPORA)", metavar="ROOT"),
+    ] = None
+    corpus: Annotated[
+        list[str],
+        option("Where one corpus lies, if not below ROOT; may be repeated.", metavar="NAME=PATH"),
+    ] = ()
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """Keywords of the public calls; raises SettingError."""
+        return {
+            "data_dir": self.corpora,
+            "only": names(self.only),
+            "locations": locations(self.corpus),
+            "allow_missing": self.allow_missing,
+        }
+
+    def source(self, **changes: Any) -> CorpusSource:
+        """The corpora of these options; raises SettingError."""
+        return replace(CorpusSource.of(**self.keywords), **changes)
+
+
+@dataclass(frozen=True)
+class Chosen(Folders):
+    """Where the corpora lie, and which of them are used."""
+
+    only: Only = ()
+
+
+@dataclass(frozen=True)
+class Corpora(Chosen):
+    """Corpora of which some, or some clips, may be missing."""
+
+    allow_missing: AllowMissing = False
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a model is loaded."""
+
+    panel: ClassVar = "The model"
+
+    revision: Annotated[str | None, option("Branch, tag or commit of the model on the Hub.")] = None
+    trust_remote_code: Annotated[bool, option("Run the model's own code (recorded).")] = False
+    require_safetensors: Annotated[
+        bool, option("Refuse pickled weights, though no code of theirs would run.")
+    ] = False
+    device: Device = None
+
+    def spec(self, model: str) -> ModelSpec:
+        """The model of that name, loaded so."""
+        return ModelSpec(model, **vars(self))
+
+
+@dataclass(frozen=True)
+class BatchedLoading(Loading):
+    """How a model is loaded, and run over many clips."""
+
+    batch_seconds: Annotated[
+        float | None, option("Of audio in one batch. (default: 80 on a CPU, 800 on a GPU)")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a model."""
+
+    split_rule: Rule = "paper"
+    split_seed: Annotated[int, option("Deal clips or speakers again.", min=0, max=MAX_SEED)] = 0
+    schema: Annotated[
+        SchemaName, option("Classes: each corpus's emotions; valence; angry, happy, neutral, sad.")
+    ] = "emotion"
+    limit: Annotated[
+        int | None,
+        option(
+            "At most N clips of each corpus, cell and part; not submittable.", min=1, max=MAX_COUNT
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Task(Question):
+    """The question of a run, under one split rule or both."""
+
+    protocol: Annotated[ProtocolName, option("Which settings to run.")] = "all"
+    cells: Annotated[list[str], option("Test only in these cells, e.g. eng_eld,zho_eld.")] = ()
+    split_rule: Annotated[
+        Literal[SplitRule, "both"],
+        option("paper: the published sizes; disjoint: speakers kept apart; both."),
+    ] = "paper"
+    seeds: Annotated[str, option("Seeds of the head or the training, e.g. 0,1,2.")] = "0"
+
+    @property
+    def rules(self) -> list[str]:
+        """The split rules that are asked for."""
+        return ["paper", "disjoint"] if self.split_rule == "both" else [self.split_rule]
+
+    def keywords(self, split_rule: str) -> dict[str, Any]:
+        """Keywords of `bimotion.evaluate` under one split rule; raises SettingError."""
+        lists = {"cells": names(self.cells), "seeds": numbers(self.seeds)}
+        return vars(self) | lists | {"split_rule": split_rule}
+
+    def spec(self, split_rule: str) -> TaskSpec:
+        """The question under one split rule; raises SettingError."""
+        return TaskSpec.of(**self.keywords(split_rule))
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Options of track `probe`; the other tracks refuse them."""
+
+    panel: ClassVar = "Track probe"
+
+    head: Head = None
+    adapt: Annotated[
+        list[str],
+        option(
+            "Unsupervised methods in place of the head, e.g. none,coral,nnpm (nnpm: a "
+            "reconstruction); all of them: all. One result each.",
+            metavar="METHODS",
+        ),
+    ] = ()
+    adapt_setting: Annotated[
+        AdaptSetting | None,
+        option(
+            "Adapted to all clips of the test cell, or to its train part. (default: transductive)"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """Fields and defaults of FinetuneOptions, under the names that transformers gives them."""
+
+    panel: ClassVar = "Track finetune"
+
+    learning_rate: float = 5e-5
+    dropout: float = 0.1
+    epochs: Annotated[int, option(None, "--num-train-epochs")] = 20
+    patience: Annotated[
+        int, option("Epochs without a better loss.", "--early-stopping-patience")
+    ] = 5
+    batch_size: Annotated[int, option("Clips, over all processes.")] = 8
+    gradient_accumulation: Annotated[int, option(None, "--gradient-accumulation-steps")] = 1
+    warmup_steps: int = 0
+    weight_decay: float = 0.01
+    max_gradient_norm: Annotated[float, option(None, "--max-grad-norm")] = 1.0
+    freeze_feature_encoder: Annotated[bool, option(None)] = False
+    lora_rank: Annotated[int | None, option("Only low-rank updates (extra: peft).")] = None
+    bf16: Annotated[
+        bool | None, option("(default: on GPUs)", "--bf16/--no-bf16", rich_help_panel=KEEPING)
+    ] = None
+
+    def of_track(self, track: str):
+        """FinetuneOptions of track `finetune`, None for the others; raises SettingError where the
+        user gave any of them to another track."""
+        from bimotion.models.training import FinetuneOptions
+
+        options, plain = FinetuneOptions(**vars(self)), FinetuneOptions()
+        if track == "finetune":
+            return options
+        if changed := [
+            name for name in vars(self) if getattr(options, name) != getattr(plain, name)
+        ]:
+            raise SettingError(f"{changed[0]}: expected with track finetune, found track {track}")
+        return None
 
 
 def numbers(text: str) -> list[int]:
@@ -154,38 +295,36 @@ def numbers(text: str) -> list[int]:
     return [int(item) for item in items]
 
 
-def names(only: list[str]) -> list[str] | None:
-    """Names from an option that may be repeated and may hold several with commas; None where it was
-    not given. Raises SettingError where it was, without a name: a variable of the shell that is not
-    set must not mean everything.
+def names(given: list[str]) -> list[str] | None:
+    """Names from an option that may be repeated and may hold several with commas.
+
+    Returns:
+        The names; None where the option was not given.
+
+    Raises:
+        SettingError: It was given without a name: a variable of the shell that is not set must not
+            mean everything.
 
     >>> names(["a, b", "c"])
     ['a', 'b', 'c']
     """
-    found = [name.strip() for item in only for name in item.split(",") if name.strip()]
-    if only and not found:
+    parts = [name.strip() for item in given for name in item.split(",") if name.strip()]
+    if given and not parts:
         raise SettingError(
-            f"expected a name, or several with commas, found an empty option {only[0]!r}"
+            f"expected a name, or several with commas, found an empty option {given[0]!r}"
         )
-    return found or None
+    return parts or None
 
 
-def source(
-    corpora: Path | None, corpus: list[str], only: list[str] = (), allow_missing: bool = False
-) -> CorpusSource:
-    """Of the options --corpora, --corpus, --only and --allow-missing; raises SettingError."""
-    return CorpusSource.of(corpora, names(only), locations(corpus), allow_missing)
-
-
-def locations(corpus: list[str]) -> dict[str, str]:
+def locations(given: list[str]) -> dict[str, str]:
     """Corpus -> path, from NAME=PATH; raises SettingError."""
-    places: dict[str, str] = {}
-    for item in corpus:
+    paths: dict[str, str] = {}
+    for item in given:
         name, _, path = item.partition("=")
-        if not path or name in places:
+        if not path or name in paths:
             raise SettingError(
                 "--corpus: expected NAME=PATH once for a corpus, such as tess=/data/TESS, found "
                 f"{item!r}"
             )
-        places[name] = path
-    return places
+        paths[name] = path
+    return paths

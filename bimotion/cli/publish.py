@@ -1,73 +1,45 @@
 """`bimotion publish`."""
 
-import json
 from dataclasses import asdict
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
-import typer
-
-from bimotion.cli.options import (
-    AllowMissing,
-    AsJson,
-    Corpus,
-    Only,
-    Root,
-    Rule,
-    SplitRule,
-    source,
-)
-from bimotion.cli.terminal import progress
+from bimotion.cli import options
+from bimotion.cli.options import argument, option, spread
+from bimotion.cli.terminal import progress, show_json
 
 
-class Dataset(StrEnum):
-    """What can be published."""
-
-    bimotion = "bimotion"
-    yuemotion = "yuemotion"
-
-
+@spread
 def publish(
-    dataset: Annotated[Dataset, typer.Argument(help="Which builder's configs.")],
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to", metavar="ORG/NAME", help="Dataset repository; made if it is not there."
-        ),
+    dataset: Annotated[
+        Literal["bimotion", "yuemotion"], argument(None, "Which builder's configs.")
     ],
-    private: Annotated[
-        bool, typer.Option("--private", help="Make it a private repository.")
-    ] = False,
-    metadata_only: Annotated[
-        bool, typer.Option("--metadata-only", help="Everything but the sound.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List every file, send nothing.")
-    ] = False,
-    corpora: Root = None,
-    corpus: Corpus = (),
-    only: Only = (),
-    split_rule: Rule = SplitRule.paper,
-    allow_missing: AllowMissing = False,
-    as_json: AsJson = False,
+    to: Annotated[str, option("Dataset repository; made if missing.", metavar="ORG/NAME")],
+    private: Annotated[bool, option("Make it a private repository.")] = False,
+    metadata_only: options.MetadataOnly = False,
+    dry_run: Annotated[bool, option("List every file, send nothing.")] = False,
+    *,
+    corpora: options.Corpora,
+    split_rule: options.Rule = "paper",
+    as_json: options.AsJson = False,
 ) -> None:
     """Send Parquet and a dataset card to the Hub; refuses what licences forbid; goes on after a
     failure."""
     from bimotion.data.huggingface import publish as publishing
 
-    made = publishing.publish(
-        dataset.value,
+    published = publishing.publish(
+        dataset,
         to,
-        source(corpora, corpus, only, allow_missing),
-        split_rule=split_rule.value,
+        corpora.source(),
+        split_rule=split_rule,
         private=private,
         metadata_only=metadata_only,
         dry_run=dry_run,
         progress=progress(),
     )
+    folder = published.folder
     if as_json:
-        print(json.dumps(asdict(made) | {"folder": made.folder and str(made.folder)}, indent=1))
+        show_json(asdict(published) | {"folder": folder and str(folder)})
         return
-    for file in made.files:
+    for file in published.files:
         print(f"{file.path}\t{file.n_bytes} bytes")
-    print(made.address or f"dry run: nothing was sent; the files lie in {made.folder}")
+    print(published.address or f"dry run: nothing was sent; the files lie in {folder}")

@@ -1,119 +1,107 @@
 """`bimotion submit` and `bimotion labels export`."""
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bimotion.cli.options import Corpus, Only, Practice, Root, names, source
-from bimotion.cli.terminal import progress
+from bimotion.cli import options
+from bimotion.cli.options import argument, option, spread
+from bimotion.cli.terminal import note, progress
 
 labels = typer.Typer(help="Reference labels, for verification without audio.", no_args_is_help=True)
 SUBMISSIONS = Path("leaderboard/submissions")
 
 
+@spread
 def submit(
-    folder: Annotated[Path, typer.Argument(metavar="RESULT_DIR", help="Folder of a finished run.")],
-    contact: Annotated[str | None, typer.Option("--contact", help="Whom to ask about it.")] = None,
+    folder: Annotated[Path, argument("RESULT_DIR", "Folder of a finished run.")],
+    contact: Annotated[str | None, option("Whom to ask about it.")] = None,
     trained_on: Annotated[
         list[str] | None,
-        typer.Option(
-            "--trained-on",
-            metavar="NAMES",
-            help="Data that the model saw before this run, e.g. LibriSpeech,IEMOCAP; '' for none. "
+        option(
+            "Data that the model saw before this run, e.g. LibriSpeech,IEMOCAP; '' for none. "
             "Not given: not declared.",
+            metavar="NAMES",
         ),
     ] = None,
     organisation: Annotated[
-        str | None,
-        typer.Option("--organisation", help="Whose the model is, if its name does not say."),
+        str | None, option("Whose the model is, if its name does not say.")
     ] = None,
     to: Annotated[
         str | None,
-        typer.Option(
-            "--to",
-            metavar="ORG/REPO",
-            help="Open a pull request on this dataset repository of the Hub.",
-        ),
+        option("Open a pull request on this dataset repository of the Hub.", metavar="ORG/REPO"),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Without --to: folder of submissions.")
+        Path, option("Without --to: folder of submissions.", "--output", "-o")
     ] = SUBMISSIONS,
-    practice: Practice = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List what would be sent, and stop.")
-    ] = False,
+    practice: options.Practice = False,
+    dry_run: Annotated[bool, option("List what would be sent, and stop.")] = False,
 ) -> None:
     """Pack a result with its predictions and a statement of what the model was trained on; to a
     folder or the Hub."""
     from bimotion.leaderboard import submission
 
-    declared = None if trained_on is None else names([one for one in trained_on if one]) or []
-    _warn_of_names(folder, organisation)
-    options = {
+    declared = None if trained_on is None else options.names(list(filter(None, trained_on))) or []
+    statement = {
         "contact": contact,
         "trained_on": declared,
         "organisation": organisation,
         "practice": practice,
     }
-    if dry_run:
-        for path, content in submission.prepare(folder, **options).items():
-            print(f"{path}\t{len(content)} bytes")
-        _warn_of_licences(folder)
-    elif to is None:
-        print(submission.pack(folder, output, **options))
-        _warn_of_licences(folder)
-    else:
-        from bimotion.data.huggingface import client
+    _note_reserved_name(folder, organisation)
+    with tempfile.TemporaryDirectory() as temporary:
+        if dry_run:
+            content = submission.prepare(folder, **statement)
+            lines = [f"{path}\t{len(data)} bytes" for path, data in content.items()]
+        else:
+            packed = submission.pack(folder, Path(temporary) if to else output, **statement)
+            lines = [packed]
+        _note_licences(folder)
+        if to and not dry_run:
+            from bimotion.data.huggingface import client
 
-        with tempfile.TemporaryDirectory() as place:
-            packed = submission.pack(folder, Path(place), **options)
-            _warn_of_licences(folder)
-            name = packed.relative_to(place).as_posix()
-            print(client.pull_request(packed, to, f"submissions/{name}", f"Submission {name}"))
+            name = packed.relative_to(temporary).as_posix()
+            lines = [client.pull_request(packed, to, f"submissions/{name}", f"Submission {name}")]
+        print(*lines, sep="\n")
 
 
-def _warn_of_names(folder: Path, organisation: str | None) -> None:
+def _note_reserved_name(folder: Path, organisation: str | None) -> None:
     from bimotion.leaderboard import submission
     from bimotion.results import record
 
     model = record.load(folder / record.RESULT_FILE).model.name
     if submission.is_reserved(model.partition("/")[0] if "/" in model else organisation or ""):
-        print(
+        note(
             f"note: {submission.RESERVED}/* is reserved: only whoever keeps a board enters "
-            "baselines there (bimotion leaderboard verify --baseline)",
-            file=sys.stderr,
+            "baselines there (bimotion leaderboard verify --baseline)"
         )
 
 
-def _warn_of_licences(folder: Path) -> None:
+def _note_licences(folder: Path) -> None:
     from bimotion.leaderboard import submission
     from bimotion.results import record
 
     if closed := submission.restricted(record.load(folder / record.RESULT_FILE)):
-        print(
+        note(
             "note: the predictions hold reference marks of test clips of "
             f"{', '.join(closed)}, whose licences let nobody publish labels: send them only "
-            "where everybody who can read them has these corpora, such as a private "
-            "repository",
-            file=sys.stderr,
+            "where everybody who can read them has these corpora, such as a private repository"
         )
 
 
 @labels.command("export")
+@spread
 def export_labels(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="New file, e.g. labels.json.gz.")],
-    corpora: Root = None,
-    corpus: Corpus = (),
-    only: Only = (),
+    file: Annotated[Path, argument("FILE", "New file, e.g. labels.json.gz.")],
+    corpora: options.Chosen,
 ) -> None:
     """Write ids, labels and parts (speakers hashed) of complete corpora; labels only where their
     licence allows it."""
     from bimotion.leaderboard import answer_key
 
-    found = answer_key.AnswerKey.of_corpora(source(corpora, corpus, only), progress=progress())
-    print(answer_key.export(found, file))
-    if found.withheld:
-        print(f"without labels, which their licences keep: {', '.join(found.withheld)}")
+    key = answer_key.AnswerKey.of_corpora(corpora.source(), progress=progress())
+    print(answer_key.export(key, file))
+    if key.withheld:
+        print(f"without labels, which their licences keep: {', '.join(key.withheld)}")

@@ -1,5 +1,7 @@
-"""What commands print: tables, progress, log lines."""
+"""What commands print: tables, JSON, progress, log lines."""
 
+import dataclasses
+import json
 import logging
 import os
 import sys
@@ -8,12 +10,12 @@ from bimotion.io.progress import Progress, default_progress
 
 
 def progress() -> Progress:
-    """How this command shows long work; after `verbose()`, more often."""
+    """The way this command shows long work; after `verbose()`, more often."""
     return default_progress(verbose=logging.getLogger("bimotion").isEnabledFor(logging.INFO))
 
 
 def leads() -> bool:
-    """Whether this is the process that reports: the only one, or the first of several."""
+    """Tell the process that reports, the only one or the first of several, from the others."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -24,39 +26,47 @@ def verbose() -> None:
 
 
 def warn_once() -> None:
-    """Say what was said before no more: for a command that does one thing several times over the
-    same clips."""
-    said = set()
+    """Log no message twice: for a command that does one thing several times over the same clips."""
+    messages = set()
 
     def is_new(record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        new = message not in said
-        said.add(message)
+        new = message not in messages
+        messages.add(message)
         return new
 
     for handler in logging.root.handlers or [logging.lastResort]:
         handler.addFilter(is_new)
 
 
+def note(message: str) -> None:
+    """Print a line on standard error."""
+    print(message, file=sys.stderr)
+
+
+def show_json(value: object) -> None:
+    """Print JSON; data classes as objects."""
+    print(json.dumps(value, indent=1, default=dataclasses.asdict))
+
+
 def show(*tables) -> None:
-    """Tables in colour on a terminal; as Markdown where the output is piped, so that nothing is cut
-    to a width."""
+    """Print tables, in colour on a terminal; as Markdown where the output is piped, so that nothing
+    is cut to a width."""
     if not sys.stdout.isatty():
         print("\n\n".join(table.markdown() for table in tables))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console()
     for table in tables:
         shown = Table(
+            *(Column(name, overflow="fold") for name in table.header),
             title=table.title,
             title_justify="left",
             caption="\n".join(table.notes),
             caption_justify="left",
         )
-        for column in table.header:
-            shown.add_column(column, overflow="fold")
         for row in table.rows:
             shown.add_row(*row)
         console.print(shown)
