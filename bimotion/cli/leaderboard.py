@@ -33,7 +33,7 @@ Site = Annotated[Path, option("Folder of the page.", "--output", "-o")]
 
 @dataclass(frozen=True)
 class BoardOptions:
-    """What a board is made of."""
+    """The submissions and receipts that a board is made of."""
 
     submissions: Annotated[
         Path, argument("DIR", "Folder of submissions: <org>__<model>/<run key>/.")

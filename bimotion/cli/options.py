@@ -110,7 +110,7 @@ Device = Annotated[str | None, option("cpu, cuda, cuda:1, ... (default: cuda if 
 
 @dataclass(frozen=True)
 class Folders:
-    """Where the corpora lie."""
+    """The folders of the corpora."""
 
     only: ClassVar = ()
     allow_missing: ClassVar = False
@@ -141,7 +141,7 @@ class Folders:
 
 @dataclass(frozen=True)
 class Chosen(Folders):
-    """Where the corpora lie, and which of them are used."""
+    """The folders of the corpora, and which of them are used."""
 
     only: Only = ()
 
@@ -155,7 +155,7 @@ class Corpora(Chosen):
 
 @dataclass(frozen=True)
 class Loading:
-    """How a model is loaded."""
+    """The model of a command: how it is loaded."""
 
     panel: ClassVar = "The model"
 
@@ -173,7 +173,7 @@ class Loading:
 
 @dataclass(frozen=True)
 class BatchedLoading(Loading):
-    """How a model is loaded, and run over many clips."""
+    """The same of a model that is run over many clips."""
 
     batch_seconds: Annotated[
         float | None, option("Of audio in one batch. (default: 80 on a CPU, 800 on a GPU)")
@@ -182,7 +182,7 @@ class BatchedLoading(Loading):
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a model."""
+    """The question that a model is asked."""
 
     split_rule: Rule = "paper"
     split_seed: Annotated[int, option("Deal clips or speakers again.", min=0, max=MAX_SEED)] = 0
