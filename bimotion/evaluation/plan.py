@@ -38,6 +38,11 @@ class TrainingSet:
     targets: tuple[Target, ...]
     """Those of the settings, in the same order."""
 
+    @property
+    def test(self) -> np.ndarray:
+        """Test clips of all settings."""
+        return np.concatenate([target.test for target in self.targets])
+
 
 @dataclass(frozen=True)
 class RunPlan:
