@@ -6,8 +6,8 @@ words it.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -22,18 +22,19 @@ from bimotion.protocol.labels import LabelSchema, schema_named
 from bimotion.protocol.settings import CROSS, Setting, SettingId
 from bimotion.results import rescoring
 from bimotion.results.clip_predictions import test_set
-from bimotion.results.record import Result
+from bimotion.results.record import Result, Score
 from bimotion.results.statistics.ages import age_gaps
 from bimotion.results.statistics.bootstrap import BootstrapDraws, headline
 from bimotion.results.statistics.calibration import expected_calibration_error
-from bimotion.results.statistics.estimate import Interval, combined, mean_known
+from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
 from bimotion.results.statistics.gaps import Gap, gaps
 from bimotion.results.statistics.paired import compare
-from bimotion.results.statistics.ranks import ranks
+from bimotion.results.statistics.ranks import SEPARATE_BELOW, ranks
 
 METRIC = "weighted_f1"
 _log = logging.getLogger(__name__)
-MOST_PAIRED = 5
+MAX_PAIRED = 5
+"""Runs of which every pair is compared."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,12 @@ class Run:
 
     @property
     def schema(self) -> LabelSchema:
+        """The label schema of its predictions."""
         return schema_named(self.result.schema.name)
 
     @property
     def settings(self) -> list[Setting]:
+        """The settings that were run, in the order of the protocol."""
         return rescoring.settings_of(self.result)
 
 
@@ -62,7 +65,7 @@ def load(folders: Sequence[Path], say: Callable[[str], None] = _log.warning) -> 
     unfinished runs are too, and `say` gets a line about each. Raises RecordError, also where no
     finished run is left."""
     runs = [
-        Path(folder) for folder in folders if not (Path(folder) / record.COVERAGE_FILE).is_file()
+        folder for folder in map(Path, folders) if not (folder / record.COVERAGE_FILE).is_file()
     ]
     if not runs:
         raise RecordError(
@@ -83,231 +86,200 @@ def load(folders: Sequence[Path], say: Callable[[str], None] = _log.warning) -> 
 def questions(runs: Sequence[Run]) -> list[list[Run]]:
     """Runs that answer the same question together: of one split, schema and set of clips. Raises
     SettingError for a run that stands twice."""
-    found: dict[str, list[Run]] = {}
-    for one in runs:
-        asked = (one.result.split, one.result.schema, one.result.data.fingerprint)
-        found.setdefault(repr(asked), []).append(one)
-        if any(one.result.key == other.result.key for other in found[repr(asked)][:-1]):
-            raise SettingError(f"expected each run once, found {one.name} twice")
-    return list(found.values())
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        group = groups.setdefault(repr(_question(run)), [])
+        if any(run.result.key == other.result.key for other in group):
+            raise SettingError(f"expected each run once, found {run.name} twice")
+        group.append(run)
+    return list(groups.values())
+
+
+def _question(run: Run) -> dict[str, object]:
+    """What must be the same of runs that are compared."""
+    result = run.result
+    fingerprint = result.data.fingerprint
+    return {"split": result.split, "schema": result.schema, "data fingerprint": fingerprint}
 
 
 def comparison_tables(runs: Sequence[Run]) -> list[Table]:
     """Every pair on the same clips, Holm-corrected over its settings, and ranks where there are
-    several. Of more than MOST_PAIRED runs, the pairs with one alone: one that is not adapted, if
-    there is such. Raises SettingError where the runs are not of the same question."""
-    for one in runs[1:]:
-        _check_comparable(runs[0].result, one.result)
-    pairs = list(combinations(runs, 2))
-    if len(runs) > MOST_PAIRED:
-        first = min(
-            runs, key=lambda run: run.result.adapt is not None and run.result.adapt.method != "none"
-        )
-        pairs = [(other, first) for other in runs if other is not first]
-    tables = [_pair_table(one, other) for one, other in pairs]
-    if len(runs) > 1:
-        tables.append(_rank_table(runs))
-        if len(runs) > MOST_PAIRED:
-            tables[-1].notes.append(
-                f"pairs: with {pairs[0][1].name} alone; all of them for at most {MOST_PAIRED} runs"
-            )
-        tables[-1].notes += [
-            f"{one.result.title}: {adapt.summary}" for one in runs if (adapt := one.result.adapt)
+    several. Of more than MAX_PAIRED runs, only the pairs with one of them: one that is not adapted,
+    if there is such. Raises SettingError where the runs are not of the same question."""
+    for run in runs[1:]:
+        _require_same_question(runs[0], run)
+    if len(runs) < 2:
+        return []
+    pairs, notes = list(combinations(runs, 2)), []
+    if len(runs) > MAX_PAIRED:
+        plain = [
+            run for run in runs if (adapt := run.result.adapt) is None or adapt.method == "none"
         ]
-        tables[-1].notes += warnings(runs[0].result)
-    return tables
+        first = (plain or runs)[0]
+        pairs = [(run, first) for run in runs if run is not first]
+        notes = [f"pairs: with {first.name} alone; all of them for at most {MAX_PAIRED} runs"]
+    ranked = _rank_table(runs)
+    adapted = [run.result for run in runs if run.result.adapt]
+    notes += [f"{result.title}: {result.adapt.summary}" for result in adapted]
+    ranked.notes += notes + warnings(runs[0].result)
+    return [*(_pair_table(*pair) for pair in pairs), ranked]
 
 
-def _check_comparable(first: Result, other: Result) -> None:
-    for name, one, two in (
-        ("split", first.split, other.split),
-        ("schema", first.schema, other.schema),
-        ("data fingerprint", first.data.fingerprint, other.data.fingerprint),
-    ):
-        if one != two:
-            shown = [getattr(value, "rule", getattr(value, "name", value)) for value in (one, two)]
-            found = (
-                " and ".join(map(str, shown))
-                if shown[0] != shown[1]
-                else f"two versions of {shown[0]}"
+def _require_same_question(first: Run, other: Run) -> None:
+    questions_asked = zip(_question(first).items(), _question(other).values(), strict=True)
+    for (name, one_value), other_value in questions_asked:
+        if one_value != other_value:
+            names = [
+                str(getattr(value, "rule", getattr(value, "name", value)))
+                for value in (one_value, other_value)
+            ]
+            differing = (
+                " and ".join(names) if len(set(names)) > 1 else f"two versions of {names[0]}"
             )
             raise SettingError(
-                f"cannot compare {first.key} and {other.key}: expected the same {name}, found "
-                f"{found}"
+                f"cannot compare {first.result.key} and {other.result.key}: expected the same "
+                f"{name}, found {differing}"
             )
 
 
 def _shared(runs: Sequence[Run]) -> list[Setting]:
     """Settings that all runs have predictions of."""
-    shared = [
-        setting for setting in runs[0].settings if all(setting in one.settings for one in runs[1:])
-    ]
+    by_run = [run.settings for run in runs]
+    shared = [setting for setting in by_run[0] if all(setting in known for known in by_run)]
     if not shared:
         raise SettingError(
-            f"cannot compare {', '.join(one.name for one in runs)}: they share no setting"
+            f"cannot compare {', '.join(run.name for run in runs)}: they share no setting"
         )
     return shared
 
 
-def _pair_table(one: Run, other: Run) -> Table:
-    found = compare(one.predictions, other.predictions, _shared([one, other]), one.schema)
+def _pair_table(first: Run, second: Run) -> Table:
     table = Table(
-        f"{one.name} less {other.name}: weighted F1, points",
+        f"{first.name} less {second.name}: weighted F1, points",
         ["setting", "difference", "95 % interval", "p (Holm)", "verdict"],
     )
-    notes = IntervalNotes()
-    for row in found:
-        setting = (
-            f"{row.setting.transfer} {row.setting.method}: {row.setting.training_set} -> "
-            f"{row.setting.test}"
-        )
-        p = "-" if row.p_holm is None else f"{row.p_holm:.4f}"
-        table.rows.append(
-            [
-                setting,
-                points(row.difference.value),
-                notes.of(row.difference),
-                p,
-                _verdict(row, one, other),
-            ]
-        )
-    n_apart = sum(row.p_holm is not None and row.p_holm < 0.05 for row in found)
-    table.notes.append(
-        f"separated in {n_apart} of {len(found)} settings; speakers are the units, p "
-        "corrected over the settings"
-    )
-    table.notes += notes.found
+    settings, notes, n_apart = _shared([first, second]), IntervalNotes(), 0
+    for pair in compare(first.predictions, second.predictions, settings, first.schema):
+        setting, difference, p = pair.setting, pair.difference, pair.p_holm
+        name = f"{setting.transfer} {setting.method}: {setting.training_set} -> {setting.test}"
+        verdict = "cannot separate"
+        if p is not None and p < SEPARATE_BELOW:
+            n_apart += 1
+            better = first if difference.value > 0 else second
+            speaker = ", on this speaker" if difference.low is None else ""
+            verdict = f"{better.result.title} is better{speaker}"
+        values = [points(difference.value), notes.of(difference), "-" if p is None else f"{p:.4f}"]
+        table.rows.append([name, *values, verdict])
+    table.notes = [
+        f"separated in {n_apart} of {len(settings)} settings; speakers are the units, p "
+        "corrected over the settings",
+        *notes.notes,
+    ]
     return table
-
-
-def _verdict(row, one: Run, other: Run) -> str:
-    if row.p_holm is None or row.p_holm >= 0.05:
-        return "cannot separate"
-    better = (one if row.difference.value > 0 else other).result.title
-    return f"{better} is better{'' if row.difference.low is not None else ', on this speaker'}"
 
 
 def _rank_table(runs: Sequence[Run]) -> Table:
     """By the mean of the in-group (or zero-shot) settings over cells; of runs that are adapted, of
     those across groups, which is what adaptation is for."""
-    shared, adapted = _shared(runs), any(one.result.adapt for one in runs)
-    own = [
+    settings = _ranked_settings(_shared(runs), any(run.result.adapt for run in runs))
+    across = all(setting.transfer in CROSS for setting in settings)
+    subject = f"{len(settings)} settings across groups" if across else "cells"
+    table = Table(
+        f"Ranks by the mean over {subject} of weighted F1",
+        ["rank", "95 % interval", "group", "model", "mean"],
+    )
+    draws = BootstrapDraws()
+    for rank in ranks({run.name: _mean_over(run, settings, draws) for run in runs}):
+        span, mean = f"{rank.low} to {rank.high}", percent(rank.estimate)
+        table.rows.append([str(rank.rank), span, str(rank.group), rank.name, mean])
+    tested = dict.fromkeys(str(setting.test) for setting in settings)
+    table.notes.append(
+        "models of one group cannot be separated from its first; cells: " + ", ".join(tested)
+    )
+    return table
+
+
+def _ranked_settings(shared: list[Setting], adapted: bool) -> list[Setting]:
+    if adapted:
+        return [setting for setting in shared if setting.transfer != "in-group"] or shared
+    return [
         setting
         for setting in shared
         if setting.transfer in ("in-group", "zero-shot") and not setting.corpora
-    ]
-    settings = (
-        [setting for setting in shared if setting.transfer != "in-group"] if adapted else own
-    ) or shared
-    draws = BootstrapDraws()
-    means = {
-        one.name: combined(
-            mean_known,
-            *(
-                headline(one.predictions, setting, one.schema, draws, METRIC)
-                for setting in settings
-            ),
-        )
-        for one in runs
-    }
-    across = all(setting.transfer in CROSS for setting in settings)
-    of = f"{len(settings)} settings across groups" if across else "cells"
-    table = Table(
-        f"Ranks by the mean over {of} of weighted F1",
-        ["rank", "95 % interval", "group", "model", "mean"],
+    ] or shared
+
+
+def _mean_over(run: Run, settings: Iterable[Setting], draws: BootstrapDraws) -> Estimate:
+    headlines = (
+        headline(run.predictions, setting, run.schema, draws, METRIC) for setting in settings
     )
-    for rank in ranks(means):
-        table.rows.append(
-            [
-                str(rank.rank),
-                f"{rank.low} to {rank.high}",
-                str(rank.group),
-                rank.name,
-                percent(rank.estimate),
-            ]
-        )
-    table.notes.append(
-        "models of one group cannot be separated from its first; cells: "
-        + ", ".join(dict.fromkeys(str(s.test) for s in settings))
-    )
-    return table
+    return combined(mean_known, *headlines)
 
 
 def group_tables(run: Run, ages: pd.Series | None = None) -> list[Table]:
     """Gaps between ages and languages, the worst cell, what transfer keeps, calibration; `ages`:
     clip id -> measured years."""
-    name = run.name
-    table = Table(
-        f"Groups: {name}, weighted F1",
-        ["what", "value", "95 % interval", "a group-blind model gives", "p"],
-    )
     notes = IntervalNotes()
-    table.rows += [gap_row(gap, notes) for gap in gaps(run.predictions, run.settings, run.schema)]
-    table.notes += [*notes.found, *warnings(run.result)]
-    tables = [table, calibration_table(run)]
-    if ages is not None:
-        tables.append(_age_table(run, ages))
-    return tables
+    table = Table(
+        f"Groups: {run.name}, weighted F1",
+        ["what", "value", "95 % interval", "a group-blind model gives", "p"],
+        [gap_row(gap, notes) for gap in gaps(run.predictions, run.settings, run.schema)],
+    )
+    table.notes += [*notes.notes, *warnings(run.result)]
+    by_age = [] if ages is None else [_age_table(run, ages)]
+    return [table, calibration_table(run), *by_age]
 
 
 def gap_row(gap: Gap, notes: "IntervalNotes") -> list[str]:
-    """What it is of, value, interval, chance and p of a gap: ratios as they are, the worst cell in
-    %, differences in points."""
-    name = {"worst": f"worst cell: {gap.of}", "transfer": f"transfer ratio, {gap.of}"}.get(
-        gap.kind, f"{gap.kind} gap, {gap.of}"
-    )
-    text = {"transfer": ratio, "worst": percent}.get(gap.kind, points)
-    cells = [name, text(gap.interval.value), notes.of(gap.interval, text)]
-    if gap.chance is None:
-        return [*cells, "-", "-"]
-    return [*cells, f"{text(gap.chance.low)} to {text(gap.chance.high)}", f"{gap.chance.p:.3f}"]
+    """A gap as texts: what it is of, value, interval, chance and p. Ratios are as they are, the
+    worst cell in %, differences in points."""
+    name, text = {
+        "worst": (f"worst cell: {gap.of}", percent),
+        "transfer": (f"transfer ratio, {gap.of}", ratio),
+    }.get(gap.kind, (f"{gap.kind} gap, {gap.of}", points))
+    by_chance = ["-", "-"]
+    if gap.chance is not None:
+        span = f"{text(gap.chance.low)} to {text(gap.chance.high)}"
+        by_chance = [span, f"{gap.chance.p:.3f}"]
+    return [name, text(gap.interval.value), notes.of(gap.interval, text), *by_chance]
 
 
 def calibration_table(run: Run) -> Table:
     """Expected calibration error of every setting, mean over seeds."""
-    table = Table(
-        f"Calibration: {run.name}, expected calibration error of the arg-max",
-        ["setting", "ECE", "clips"],
-    )
+    title = f"Calibration: {run.name}, expected calibration error of the arg-max"
+    table = Table(title, ["setting", "ECE", "clips"])
     for setting in run.settings:
-        rows = run.predictions[
-            (run.predictions["train"] == setting.training_set)
-            & (run.predictions["cell"] == str(setting.test))
-        ]
-        errors = [
-            expected_calibration_error(test_set(part, None)) for _, part in rows.groupby("seed")
-        ]
-        known = [error for error in errors if error is not None]
-        shown = f"{np.mean(known):.3f}" if known else "-"
-        table.rows.append(
-            [f"{setting.training_set} -> {setting.test}", shown, str(rows["id"].nunique())]
+        of_setting = (run.predictions["train"] == setting.training_set) & (
+            run.predictions["cell"] == str(setting.test)
         )
+        rows = run.predictions[of_setting]
+        by_seed = (
+            expected_calibration_error(test_set(part, None)) for _, part in rows.groupby("seed")
+        )
+        known = [error for error in by_seed if error is not None]
+        mean, name = np.mean(known) if known else None, f"{setting.training_set} -> {setting.test}"
+        table.rows.append([name, "-" if mean is None else f"{mean:.3f}", str(rows["id"].nunique())])
     return table
 
 
 def _age_table(run: Run, ages: pd.Series) -> Table:
-    title = f"Age threshold: {run.name}, younger less elderly speakers of measured age"
     table = Table(
-        title,
+        f"Age threshold: {run.name}, younger less elderly speakers of measured age",
         ["training set", "language", "elderly from", "younger", "elderly", "gap", "95 % interval"],
     )
     notes = IntervalNotes()
     for row in age_gaps(run.predictions, ages, run.schema):
-        counts = [
-            f"{n} clips, {speakers} speakers"
-            for n, speakers in zip((row.n_younger, row.n_elderly), row.speakers, strict=True)
-        ]
-        found = (
-            [points(row.difference.value), notes.of(row.difference)]
-            if row.difference
-            else ["-", "one side is empty"]
-        )
-        table.rows.append([row.training_set, row.language, str(row.threshold), *counts, *found])
+        sides = zip((row.n_younger, row.n_elderly), row.speakers, strict=True)
+        counts = [f"{n} clips, {speakers} speakers" for n, speakers in sides]
+        gap = ["-", "one side is empty"]
+        if row.difference:
+            gap = [points(row.difference.value), notes.of(row.difference)]
+        table.rows.append([row.training_set, row.language, str(row.threshold), *counts, *gap])
     if not table.rows:
         table.notes.append(
             "no training set was tested on both ages of a language with measured ages on both sides"
         )
-    table.notes += notes.found
+    table.notes += notes.notes
     return table
 
 
@@ -315,15 +287,16 @@ def leakage_tables(runs: Sequence[Run]) -> list[Table]:
     """`paper` less `disjoint`, for every model of which both were run: what speakers that training
     shows add to a score."""
     tables = []
-    for one, other in combinations(runs, 2):
-        paper, disjoint = (one, other) if one.result.split.rule == "paper" else (other, one)
-        same = ("model", "track", "adapt", "schema", "seeds")
-        rules = (paper.result.split.rule, disjoint.result.split.rule)
-        if rules == ("paper", "disjoint") and all(
-            getattr(one.result, n) == getattr(other.result, n) for n in same
-        ):
-            tables.append(_leakage_table(paper, disjoint))
+    for first, second in combinations(runs, 2):
+        by_rule = {run.result.split.rule: run for run in (first, second)}
+        if set(by_rule) == {"paper", "disjoint"} and _model_of(first) == _model_of(second):
+            tables.append(_leakage_table(by_rule["paper"], by_rule["disjoint"]))
     return tables
+
+
+def _model_of(run: Run) -> list[object]:
+    names = ("model", "track", "adapt", "schema", "seeds")
+    return [getattr(run.result, name) for name in names]
 
 
 def _leakage_table(paper: Run, disjoint: Run) -> Table:
@@ -332,32 +305,24 @@ def _leakage_table(paper: Run, disjoint: Run) -> Table:
     Medicine 17 (1998) 873, method 10."""
     title = f"Leakage premium: {paper.result.title}, split paper less disjoint, weighted F1, points"
     table = Table(title, ["setting", "paper", "disjoint", "premium", "95 % interval"])
-    theirs = {_place(score): score for score in disjoint.result.scores}
+    of_disjoint = {_row_id(score): score for score in disjoint.result.scores}
     for score in paper.result.scores:
-        other = theirs.get(_place(score))
-        if (
-            score.metric != METRIC
-            or score.pooling != "mean"
-            or other is None
-            or None in (score.value, other.value)
-        ):
+        other = of_disjoint.get(_row_id(score))
+        if (score.metric, score.pooling) != (METRIC, "mean") or other is None:
             continue
-        shown = "-"
+        if None in (score.value, other.value):
+            continue
+        premium, span = score.value - other.value, "-"
         if None not in (score.low, other.low):
-            premium = score.value - other.value
             below = np.hypot(score.value - score.low, other.high - other.value)
             above = np.hypot(score.high - score.value, other.value - other.low)
-            shown = f"{points(premium - below)} to {points(premium + above)}"
-        setting = (
-            f"{score.transfer} {score.method}: {'+'.join(score.train) or 'nothing'} -> "
-            f"{score.test}, seed {score.seed}"
-        )
-        values = [percent(score.value), percent(other.value), points(score.value - other.value)]
-        table.rows.append([setting, *values, shown])
-    shared = sorted(
-        {name for name, used in disjoint.result.data.corpora.items() if used.speakers_shared}
-    )
-    if shared:
+            span = f"{points(premium - below)} to {points(premium + above)}"
+        train = "+".join(score.train) or "nothing"
+        name = f"{score.transfer} {score.method}: {train} -> {score.test}, seed {score.seed}"
+        values = [percent(score.value), percent(other.value), points(premium)]
+        table.rows.append([name, *values, span])
+    corpora = disjoint.result.data.corpora
+    if shared := sorted(name for name, used in corpora.items() if used.speakers_shared):
         table.notes.append(
             f"disjoint cannot keep speakers apart in {', '.join(shared)}: the premium is too "
             "small there"
@@ -365,29 +330,31 @@ def _leakage_table(paper: Run, disjoint: Run) -> Table:
     return table
 
 
-def _place(score) -> tuple:
+def _row_id(score: Score) -> tuple:
     return SettingId.of(score), score.corpus, score.pooling, score.metric, score.seed
 
 
-@dataclass
 class IntervalNotes:
-    """Intervals as text for one table, and below it what must be known of them."""
+    """Intervals as text for one table; `notes`, to stand below it: what must be known of them."""
 
-    found: list[str] = field(default_factory=list)
+    def __init__(self):
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """Each note once, in the order of its first interval."""
+        return list(self._notes)
 
     def of(self, interval: Interval, text: Callable[[float | None], str] = points) -> str:
         """Low to high, marked where clips are drawn, or why there is none."""
         if interval.low is None:
             return interval.reason or "-"
-        if interval.clusters != "speaker":
-            self._say(
+        mark = {"speaker": "", "clip": " (clips)", "mixed": " (mixed)"}[interval.clusters]
+        if mark:
+            note = (
                 "(clips): clips were drawn, for no speaker is known there; (mixed): in some corpora"
             )
+            self._notes[note] = None
         if interval.reason:
-            self._say(interval.reason)
-        mark = {"speaker": "", "clip": " (clips)", "mixed": " (mixed)"}[interval.clusters]
+            self._notes[interval.reason] = None
         return f"{text(interval.low)} to {text(interval.high)}{mark}"
-
-    def _say(self, note: str) -> None:
-        if note not in self.found:
-            self.found.append(note)

@@ -170,7 +170,7 @@ def test_what_intervals_cannot_say_is_said(folders):
 
 
 def test_of_many_runs_one_stands_in_every_pair(folders, monkeypatch):
-    monkeypatch.setattr(compare, "MOST_PAIRED", 2)
+    monkeypatch.setattr(compare, "MAX_PAIRED", 2)
     asked = {"protocol": "inference", "cells": ["zho_eld"]}
     runs = compare.load(
         [folders("prosody", **asked, adapt=name) for name in ("coral", "none", "corpus-norm")]

@@ -47,20 +47,15 @@ def report_of(run: Run, folder: Path) -> Report:
         provenance(run.result),
     )
     stamps = tuple(caveat.name for caveat in warned if caveat.severe)
-    kept = tuple(one for one in sections if one.caveats or one.grids or one.pictures)
+    kept = tuple(part for part in sections if part.caveats or part.grids or part.pictures)
     return Report(run.result.title, _asked(run.result), lead(book, run.result), stamps, kept)
 
 
 def _asked(result: Result) -> str:
-    seeds = f"seed{'s' * (len(result.seeds) > 1)} {', '.join(map(str, result.seeds))}"
     cells = f" in {', '.join(result.protocol.cells)}" if result.protocol.cells else ""
-    words = [f"track {result.track}", f"split {result.split.rule}", f"schema {result.schema.name}"]
-    words += [
-        f"protocol {result.protocol.name}{cells}",
-        seeds,
-        f"run {result.key}",
-        f"finished {result.provenance.finished}",
-    ]
-    if result.adapt is not None:
-        words.insert(0, f"adapted: {result.adapt.summary}")
+    words = [f"adapted: {result.adapt.summary}"] if result.adapt else []
+    words += [f"track {result.track}", f"split {result.split.rule}", f"schema {result.schema.name}"]
+    words.append(f"protocol {result.protocol.name}{cells}")
+    words.append(f"seed{'s' * (len(result.seeds) > 1)} {', '.join(map(str, result.seeds))}")
+    words += [f"run {result.key}", f"finished {result.provenance.finished}"]
     return " · ".join(words)

@@ -1,11 +1,11 @@
 """What a report says of groups: gaps between them beside what chance gives, what transfer keeps,
 calibration."""
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from bimotion.analysis import compare
-from bimotion.analysis.compare import Run
+from bimotion.analysis.compare import IntervalNotes, Run
 from bimotion.analysis.report.classes import trained_for
 from bimotion.analysis.report.document import Grid, Section, Value, Whisker
 from bimotion.analysis.report.scorebook import Scorebook
@@ -21,71 +21,57 @@ def between_groups(run: Run, book: Scorebook) -> Section:
         "is tested on the same clips and speakers: a gap inside its band is no evidence that "
         "the model treats groups differently."
     )
-    table = compare.calibration_table(run)
+    all_gaps = gaps(run.predictions, list(book.headlines), run.schema)
+    between = [gap for gap in all_gaps if gap.kind != "transfer"]
+    kept = [gap for gap in all_gaps if gap.kind == "transfer"]
+    grids = [_differences(run, between)] if between else []
+    grids += [_kept(run, kept)] if kept else []
     title = "Expected calibration error of the arg-max, in [0, 1]"
-    calibration = dataclasses.replace(Grid.of(table, folded=True), title=title)
-    return Section(
-        "groups", "Gaps between groups", (text,), grids=(*_gap_grids(run, book), calibration)
-    )
-
-
-def _gap_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
-    """Differences between cells and the worst one, then what transfer keeps."""
-    found = gaps(run.predictions, list(book.headlines), run.schema)
-    if between := [gap for gap in found if gap.kind != "transfer"]:
-        yield _differences(run, between)
-    if kept := [gap for gap in found if gap.kind == "transfer"]:
-        yield _kept(run, kept)
+    grids.append(replace(Grid.of(compare.calibration_table(run), folded=True), title=title))
+    return Section("groups", "Gaps between groups", (text,), grids=tuple(grids))
 
 
 def _differences(run: Run, between: Sequence[Gap]) -> Grid:
     drawn = [gap for gap in between if gap.kind != "worst"]
     reach = max((abs(end) for gap in drawn for end in _ends(gap)), default=0.0) or 1.0
-    rows, interval_notes = [], compare.IntervalNotes()
+    rows, notes = [], IntervalNotes()
     for gap in between:
-        name, value, interval, *chance = map(Value, compare.gap_row(gap, interval_notes))
-        whisker = _whisker(gap, reach) if gap in drawn else None
-        rows.append([name, value, dataclasses.replace(interval, whisker=whisker), *chance])
-    notes = [
+        name, value, interval, *by_chance = map(Value, compare.gap_row(gap, notes))
+        if gap in drawn:
+            band = (gap.chance.low, gap.chance.high) if gap.chance else None
+            scale = {"start": -reach, "end": reach, "zero": 0.0, "chance": band}
+            interval = replace(interval, whisker=Whisker.of(gap.interval, **scale))
+        rows.append([name, value, interval, *by_chance])
+    texts = [
         f"Drawn from {-100 * reach:+.0f} to {100 * reach:+.0f} points: the gap, its interval, "
-        "and the group-blind model's band."
+        "and the group-blind model's band.",
+        *notes.notes,
     ]
-    notes += interval_notes.found
     if not run.schema.exclusive:
-        notes.append(
+        texts.append(
             "Cells differ in their labels, which these gaps mix with age and language; under "
             "schema valence they do not."
         )
-    head = ["what", "value", "95 % interval", "group-blind model, 95 %", "p"]
-    title = "Differences in weighted F1, points"
-    return Grid(title, list(map(Value, head)), rows, tuple(notes), prose=True)
+    head = list(map(Value, ("what", "value", "95 % interval", "group-blind model, 95 %", "p")))
+    return Grid("Differences in weighted F1, points", head, rows, tuple(texts), prose=True)
 
 
 def _kept(run: Run, transfers: Sequence[Gap]) -> Grid:
-    settings = {f"{one.training_set} -> {one.test}": one for one in run.settings}
-    rows, interval_notes = [], compare.IntervalNotes()
+    settings = {f"{setting.training_set} -> {setting.test}": setting for setting in run.settings}
+    rows, notes = [], IntervalNotes()
     for gap in transfers:
-        _, value, interval, *_ = map(Value, compare.gap_row(gap, interval_notes))
-        whisker = Whisker.of(gap.interval, end=1.5, zero=1.0)
-        interval = dataclasses.replace(interval, whisker=whisker)
+        _, value, interval, *_ = map(Value, compare.gap_row(gap, notes))
+        interval = replace(interval, whisker=Whisker.of(gap.interval, end=1.5, zero=1.0))
         setting = settings[gap.of]
         rows.append([trained_for(setting), Value(str(setting.test)), value, interval])
-    head = ["trained on", "tested on", "ratio", "95 % interval"]
-    notes = ("Drawn from 0 to 1.5, the line is 1: as good as in-group.", *interval_notes.found)
+    head = list(map(Value, ("trained on", "tested on", "ratio", "95 % interval")))
+    texts = ("Drawn from 0 to 1.5, the line is 1: as good as in-group.", *notes.notes)
     title = "What transfer keeps of the in-group score"
-    return Grid(title, list(map(Value, head)), rows, notes, folded=True, prose=True)
+    return Grid(title, head, rows, texts, folded=True, prose=True)
 
 
-def _ends(gap: Gap) -> tuple[float, ...]:
+def _ends(gap: Gap) -> list[float]:
     """All that is to be drawn of a gap."""
     chance = (gap.chance.low, gap.chance.high) if gap.chance else ()
-    return tuple(
-        end
-        for end in (gap.interval.value, gap.interval.low, gap.interval.high, *chance)
-        if end is not None
-    )
-
-
-def _whisker(gap: Gap, reach: float) -> Whisker | None:
-    chance = (gap.chance.low, gap.chance.high) if gap.chance else None
-    return Whisker.of(gap.interval, start=-reach, end=reach, zero=0.0, chance=chance)
+    ends = (gap.interval.value, gap.interval.low, gap.interval.high, *chance)
+    return [end for end in ends if end is not None]

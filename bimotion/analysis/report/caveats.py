@@ -2,7 +2,7 @@
 behind each."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from bimotion.analysis.report.document import Caveat
 from bimotion.analysis.report.scorebook import Scorebook, name_of, tested_on
 from bimotion.io.tables import percent
 from bimotion.results.duplicates import summary
-from bimotion.results.record import Result, Score
+from bimotion.results.record import CorpusUsed, Result, Score
 
 ABSENT = ("missing", "not found")
 """Reasons for clips left out that incomplete corpora tell already."""
@@ -20,23 +20,22 @@ FEW_SPEAKERS = 8
 
 
 def caveats(run: Run, book: Scorebook) -> tuple[Caveat, ...]:
-    """Of a run, gravest first.
+    """The caveats of a run, gravest first.
 
     Example::
 
         [run] = comparing.load([Path("results/bimotion__prosody/0123456789ab")])
         [caveat.name for caveat in caveats.caveats(run, scorebook.scorebook(run))]
     """
-    found = [
+    possible = (
         *_of_options(run.result),
         *_of_data(run.result),
         *_of_record(book),
-        *_of_few_speakers(book),
-        *_of_speaker_facts(run.result, book),
+        *_of_speakers(run.result, book),
         *_of_classes(run, book),
         *_of_clips(run),
-    ]
-    return tuple(caveat for caveat in found if caveat is not None)
+    )
+    return tuple(caveat for caveat in possible if caveat is not None)
 
 
 def _listed(name: str, text: str, numbers: Iterable[str], *, severe: bool = False) -> Caveat | None:
@@ -45,78 +44,70 @@ def _listed(name: str, text: str, numbers: Iterable[str], *, severe: bool = Fals
     return Caveat(name, text, numbers, severe) if numbers else None
 
 
+def _by_corpus(result: Result, line: Callable[[CorpusUsed], object]) -> list[str]:
+    """A line a corpus of which there is something to say."""
+    corpora = result.data.corpora.items()
+    return [f"{name}: {text}" for name, used in corpora if (text := line(used))]
+
+
 def _of_options(result: Result) -> Iterator[Caveat | None]:
     """What was asked for."""
-    corpora = result.data.corpora
     yield _listed(
         "SYNTHETIC data",
         "Made by formulas, not people: these numbers say nothing about people.",
-        (f"{name}: {used.n_utterances} clips" for name, used in corpora.items() if used.synthetic),
+        _by_corpus(result, lambda used: used.synthetic and f"{used.n_utterances} clips"),
         severe=True,
     )
     if result.limit is not None:
-        text = (
-            f"At most {result.limit} clips of each corpus, cell and part were used: for trying "
-            "out alone."
-        )
-        yield Caveat("LIMITED run", text, severe=True)
+        text = f"At most {result.limit} clips of each corpus, cell and part were used: for trying "
+        yield Caveat("LIMITED run", f"{text}out alone.", severe=True)
     if result.adapt is not None and result.adapt.target_seen:
-        of = {
+        clips = {
             "transductive": "all clips of each test cell, those that it is tested on among them",
             "inductive": "clips of the train part of each test cell",
-        }
-        text = (
-            f"{result.adapt.title} adapted the model, without labels, to "
-            f"{of[result.adapt.setting]}."
-        )
+        }[result.adapt.setting]
         yield Caveat(
             "Target audio seen",
-            f"{text} Compare with runs that were adapted alike, and with method none.",
+            f"{result.adapt.title} adapted the model, without labels, to {clips}. Compare with "
+            "runs that were adapted alike, and with method none.",
         )
 
 
 def _of_data(result: Result) -> Iterator[Caveat | None]:
-    """What of the corpora and of the protocol is not in the run, or is odd."""
+    """What of the corpora and of the protocol is missing in the run, or is odd."""
     corpora = result.data.corpora
     yield _listed(
         "INCOMPLETE corpora",
         "Scores are comparable only with those of runs on the same clips. Usable clips, of "
         "all that are published:",
-        (
-            f"{name}: {used.n_found} of {used.n_published}"
-            for name, used in corpora.items()
-            if not used.complete and not used.synthetic
+        _by_corpus(
+            result,
+            lambda used: (
+                not (used.complete or used.synthetic) and f"{used.n_found} of {used.n_published}"
+            ),
         ),
         severe=True,
     )
-    yield _listed(
-        "Clips left out",
-        "They could not be used, or have no class under this schema:",
-        (
-            f"{name}: {n} {reason}"
-            for name, used in corpora.items()
-            for reason, n in used.left_out.items()
-            if reason not in ABSENT
-        ),
-    )
+    left_out = [
+        f"{name}: {n} {reason}"
+        for name, used in corpora.items()
+        for reason, n in used.left_out.items()
+        if reason not in ABSENT
+    ]
+    text = "They could not be used, or have no class under this schema:"
+    yield _listed("Clips left out", text, left_out)
     yield _listed(
         "Odd clips",
         "They were used as they are, but for those whose facts or files disagree; `bimotion "
         "data doctor` names each:",
-        (
-            f"{name}: {', '.join(f'{n} {kind}' for kind, n in used.oddities.items())}"
-            for name, used in corpora.items()
-            if used.oddities
+        _by_corpus(
+            result, lambda used: ", ".join(f"{n} {kind}" for kind, n in used.oddities.items())
         ),
     )
-    yield _of_skipped(result)
-
-
-def _of_skipped(result: Result) -> Caveat | None:
     reasons = Counter(
         reason for skip in result.skipped for reason in dict.fromkeys(skip.reason.split("; "))
     )
-    return _listed(
+    yield _listed(
         "Settings not run",
         f"{len(result.skipped)} settings of the protocol are missing here. What stood in the "
         "way, and of how many:",
@@ -130,109 +121,98 @@ def _of_record(book: Scorebook) -> Iterator[Caveat | None]:
         "computes them again:"
     )
     yield _listed("DOUBTFUL record", text, book.doubtful, severe=True)
-    undefined = (
+    undefined = [
         f"{name_of(setting)}: {metric} of {where}"
         for setting, rows in book.rows.items()
         for (where, metric), score in rows.items()
         if score.value is None
-    )
-    yield _listed(
-        "Undefined scores", "No clip counts in them; shown as a dash, never as 0:", undefined
-    )
+    ]
+    text = "No clip counts in them; shown as a dash, never as 0:"
+    yield _listed("Undefined scores", text, undefined)
 
 
-def _of_few_speakers(book: Scorebook) -> Iterator[Caveat | None]:
+def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
+    """How few speakers there are, and what is unknown, shared or assumed of them."""
     tests = {
         tested_on(setting): score for setting in book.settings if (score := book.score(setting))
+    }
+    of_corpora = {
+        f"{tested_on(setting)}, {corpus}": score for setting, corpus, score in book.by_corpus()
     }
     yield _listed(
         "Few speakers",
         f"Fewer than {FEW_SPEAKERS} known speakers: an interval from so few is rough, and "
         "other speakers may fare otherwise.",
-        (
-            f"{name}: {_people(one)}"
-            for name, one in tests.items()
-            if 0 < one.n_speakers < FEW_SPEAKERS
-        ),
+        _people(tests, lambda score: 0 < score.n_speakers < FEW_SPEAKERS),
     )
     yield _listed(
         "One speaker",
         "Nothing can be said of other speakers, so there is no interval; in that of a mean "
         "over several corpora or cells its clips are drawn again instead.",
-        (
-            f"{name}: {_people(one)}"
-            for name, one in _scores_of_corpora(book).items()
-            if (one.n_speakers, one.n_speaker_unknown) == (1, 0)
-        ),
+        _people(of_corpora, lambda score: (score.n_speakers, score.n_speaker_unknown) == (1, 0)),
     )
-
-
-def _of_speaker_facts(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
-    """What is unknown, shared or assumed of speakers."""
     yield _listed(
         "Speakers unknown",
         "Intervals draw clips instead, as if each were another speaker's: they are too narrow.",
-        (
-            f"{name}: {_people(one)}"
-            for name, one in _scores_of_corpora(book).items()
-            if one.n_speaker_unknown
-        ),
+        _people(of_corpora, lambda score: score.n_speaker_unknown),
     )
     yield _listed(
         "Speakers shared",
         f"Under split {result.split.rule} speakers tested may be heard in training, which "
         "makes a test easier:",
-        (f"{name}: {used.speakers_shared}" for name, used in _used(result) if used.speakers_shared),
+        _by_corpus(result, lambda used: used.n_utterances and used.speakers_shared),
     )
-    assumed = {
-        name: used.age_source["assumed"]
-        for name, used in _used(result)
-        if used.age_source.get("assumed")
-    }
-    total = sum(used.n_utterances for _, used in _used(result))
+    used = [corpus for corpus in result.data.corpora.values() if corpus.n_utterances]
+    n_assumed = sum(corpus.age_source.get("assumed", 0) for corpus in used)
+    share = n_assumed / max(sum(corpus.n_utterances for corpus in used), 1)
     yield _listed(
         "Ages assumed",
-        f"For {percent(sum(assumed.values()) / max(total, 1))} % of the clips nobody measured "
-        "or stated the speaker's age: it is assumed from how the corpus was made.",
-        (
-            f"{name}: {n} of {result.data.corpora[name].n_utterances} clips"
-            for name, n in assumed.items()
-        ),
+        f"For {percent(share)} % of the clips nobody measured or stated the speaker's age: it is "
+        "assumed from how the corpus was made.",
+        _by_corpus(result, _assumed_ages),
     )
+
+
+def _assumed_ages(used: CorpusUsed) -> str:
+    n = used.age_source.get("assumed")
+    return f"{n} of {used.n_utterances} clips" if n and used.n_utterances else ""
+
+
+def _people(scores: dict[str, Score], wanted: Callable[[Score], object]) -> Iterator[str]:
+    """How many clips of how many speakers stand behind the scores that are wanted, a line each."""
+    for name, score in scores.items():
+        n = score.n_speakers
+        groups = [f"{n} known speaker{'s' * (n != 1)}"] if n else []
+        if score.n_speaker_unknown:
+            groups.append(f"{score.n_speaker_unknown} clips of unknown speakers")
+        if wanted(score):
+            yield f"{name}: {score.n_utterances} clips, {' and '.join(groups)}"
 
 
 def _of_classes(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
-    untrained = (
-        f"{name_of(setting)}, {name}: {', '.join(score.untrained)} "
-        f"({percent(score.out_of_label_space)} % of clips have no other class)"
-        for setting in book.settings
-        for name in book.corpora(setting)
-        if (score := book.score(setting, name)) and score.untrained
-    )
+    scores = [
+        (f"{name_of(setting)}, {corpus}", score) for setting, corpus, score in book.by_corpus()
+    ]
     yield _listed(
         "Classes never trained",
         "Classes of the test clips that training had no clip of, or the model no output for: "
         "no prediction of them can be right, so these scores measure how labels overlap as "
         "much as how speech is understood.",
-        untrained,
+        (
+            f"{name}: {', '.join(score.untrained)} "
+            f"({percent(score.out_of_label_space)} % of clips have no other class)"
+            for name, score in scores
+            if score.untrained
+        ),
     )
-    of_one = [
-        f"{name_of(setting)}, {name}: {score.note}"
-        for setting in book.settings
-        for name in book.corpora(setting)
-        if (score := book.score(setting, name)) and score.note
-    ]
+    notes = [f"{name}: {score.note}" for name, score in scores if score.note]
+    of_training = [f"training set {fit.train}: {fit.note}" for fit in run.result.fits if fit.note]
     yield _listed(
         "One class",
         "Of one class in a test set any guess of it is right, and a model that knows one "
         "class guesses no other: such a number says nothing about emotion. Of one class in "
         "validation, nothing can be chosen by it.",
-        [
-            *of_one,
-            *dict.fromkeys(
-                f"training set {fit.train}: {fit.note}" for fit in run.result.fits if fit.note
-            ),
-        ],
+        notes + list(dict.fromkeys(of_training)),
     )
 
 
@@ -246,39 +226,13 @@ def _of_clips(run: Run) -> Iterator[Caveat | None]:
     )
     clips = run.predictions.drop_duplicates("id")
     unmarked = clips[[not (np.asarray(reference) == 1).any() for reference in clips["reference"]]]
-    of_corpora = clips["corpus"].value_counts()
+    n_clips, n_unmarked = clips["corpus"].value_counts(), unmarked["corpus"].value_counts()
     yield _listed(
         "Clips without a marked emotion",
         "The paper's weighted F1 counts them as the corpus's first class, as its code does; "
         "all other numbers leave them out.",
         (
-            f"{name}: {n} of {of_corpora[name]} test clips"
-            for name, n in unmarked["corpus"].value_counts().sort_index().items()
+            f"{name}: {n} of {n_clips[name]} test clips"
+            for name, n in n_unmarked.sort_index().items()
         ),
     )
-
-
-def _scores_of_corpora(book: Scorebook) -> dict[str, Score]:
-    return {
-        f"{tested_on(setting)}, {name}": score
-        for setting in book.settings
-        for name in book.corpora(setting)
-        if (score := book.score(setting, name))
-    }
-
-
-def _people(score: Score) -> str:
-    """How many clips, of how many speakers."""
-    known = (
-        [f"{score.n_speakers} known speaker{'s' * (score.n_speakers != 1)}"]
-        if score.n_speakers
-        else []
-    )
-    if score.n_speaker_unknown:
-        known.append(f"{score.n_speaker_unknown} clips of unknown speakers")
-    return f"{score.n_utterances} clips, {' and '.join(known)}"
-
-
-def _used(result: Result) -> list:
-    """Corpora with clips in the run."""
-    return [(name, used) for name, used in result.data.corpora.items() if used.n_utterances]

@@ -2,39 +2,46 @@
 without HTML. And its Markdown."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from bimotion.io.tables import Table
+from bimotion.results.record import Score
 from bimotion.results.statistics.estimate import Interval
+
+_MARKUP = str.maketrans(
+    {"\\": "\\\\", "&": "&amp;", "<": "&lt;", "[": "\\[", "`": "\\`", "*": "\\*"}
+)
+"""Character that Markdown reads as markup -> the same, shown as it is."""
 
 
 @dataclass(frozen=True)
 class Whisker:
-    """A value on a scale, to be drawn.
-
-    value, low, high   of the number and its interval; low and high null: no interval
-    start, end         of the scale;  zero: a line on it;  chance: low and high of a band
-    """
+    """A number and its interval on a scale, to be drawn."""
 
     value: float
+    """The number."""
     low: float | None
+    """Lower end of its interval; None: no interval."""
     high: float | None
+    """Upper end of its interval; None: no interval."""
     start: float = 0.0
+    """Lower end of the scale."""
     end: float = 1.0
+    """Upper end of the scale."""
     zero: float | None = None
+    """Where a line stands on the scale; None: nowhere."""
     chance: tuple[float, float] | None = None
+    """Low and high of the band that chance gives."""
 
     @classmethod
-    def of(cls, interval: Interval, **scale) -> "Whisker | None":
-        """Of an interval; None where its value is undefined."""
-        return (
-            None
-            if interval.value is None
-            else cls(interval.value, interval.low, interval.high, **scale)
-        )
+    def of(cls, interval: Interval | Score, **scale) -> "Whisker | None":
+        """An interval or a score, drawn; None where its value is undefined."""
+        if interval.value is None:
+            return None
+        return cls(interval.value, interval.low, interval.high, **scale)
 
     def on_scale(self, value: float) -> str:
         """Where a value lies on the scale, in % of it; beyond an end: that end.
@@ -48,63 +55,57 @@ class Whisker:
 
 @dataclass(frozen=True)
 class Value:
-    """A cell of a table.
-
-    text, detail   what is read first, and what is read after it
-    share          of the colour of a heat map, in [0, 1]; null: no colour
-    ringed         stands out: trained in the cell that is tested, or predicted right
-    quiet          stands back: the numbers of others
-    whisker        drawn beside the text
-    """
+    """A cell of a table."""
 
     text: str
+    """What is read first."""
     detail: str = ""
+    """What is read after it."""
     share: float | None = None
+    """Share of the colour of a heat map, in [0, 1]; None: no colour."""
     ringed: bool = False
+    """Whether it stands out: trained in the cell that is tested, or predicted right."""
     quiet: bool = False
+    """Whether it stands back: the numbers of others."""
     whisker: Whisker | None = None
+    """Drawn beside the text."""
 
     def __str__(self) -> str:
         return f"{self.text} ({self.detail})" if self.detail else self.text
 
 
 MISSING = Value("-", quiet=True)
-"""In the place of a number that there is not."""
+"""In place of a number that is missing."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table. The first value of `head` and of each row names it; `notes` stand below; `folded`:
-    opened on demand; `prose`: texts to be read, not numbers to be compared."""
+    """A table; the first value of `head` and of each row names it."""
 
     title: str
+    """What it shows."""
     head: list[Value]
+    """Names of the columns."""
     rows: list[list[Value]]
+    """Rows as wide as the head."""
     notes: tuple[str, ...] = ()
+    """Sentences below it."""
     folded: bool = False
+    """Whether it is opened on demand."""
     prose: bool = False
+    """Whether its cells are texts to be read, not numbers to be compared."""
 
     @classmethod
     def of(cls, table: Table, **options) -> "Grid":
-        """A table of texts."""
-        rows = [[Value(text) for text in row] for row in table.rows]
-        return cls(
-            table.title, [Value(text) for text in table.header], rows, tuple(table.notes), **options
-        )
+        """The grid of a table of texts."""
+        head, *rows = [list(map(Value, row)) for row in (table.header, *table.rows)]
+        return cls(table.title, head, rows, tuple(table.notes), **options)
 
     @classmethod
-    def facts(cls, title: str, content: object) -> "Grid":
+    def facts(cls, title: str, content: dict) -> "Grid":
         """Names and values of JSON, nested names with dots."""
         rows = [[Value(name), Value(in_words(value))] for name, value in _flat("", content)]
         return cls(title, [Value("fact"), Value("value")], rows, prose=True)
-
-    @classmethod
-    def records(cls, title: str, records: Sequence[dict], **options) -> "Grid":
-        """A row a record, a column each name in any of them, nested names with dots."""
-        flat = [dict(_flat("", record)) for record in records]
-        names = list(dict.fromkeys(name for record in flat for name in record))
-        rows = [[Value(in_words(record.get(name))) for name in names] for record in flat]
-        return cls(title, list(map(Value, names)), rows, prose=True, **options)
 
     @property
     def is_heated(self) -> bool:
@@ -112,7 +113,7 @@ class Grid:
         return any(value.share is not None for row in self.rows for value in row)
 
     def table(self) -> Table:
-        """Its texts alone, as Markdown can hold them."""
+        """Its texts, as Markdown can hold them."""
         head, *rows = [[_plain(str(value)) for value in row] for row in (self.head, *self.rows)]
         return Table(_plain(self.title), head, rows, [_plain(note) for note in self.notes])
 
@@ -122,72 +123,74 @@ class Picture:
     """A PNG file and what it shows."""
 
     path: Path
+    """The file."""
     caption: str
+    """What it shows."""
 
 
 @dataclass(frozen=True)
 class Caveat:
-    """What a reader must know before believing a number.
-
-    name      in a few words;  text: in a sentence or two;  numbers: behind it, one line each
-    severe    the numbers of this report say nothing about the model on the real task
-    """
+    """What a reader must know before believing a number."""
 
     name: str
+    """In a few words."""
     text: str
+    """In a sentence or two."""
     numbers: tuple[str, ...] = ()
+    """The numbers behind it, one line each."""
     severe: bool = False
+    """Whether the numbers of this report say nothing about the model on the real task."""
+
+    def markdown(self) -> str:
+        """A list item, its numbers below it."""
+        items = [f"**{_plain(self.name)}.** {_plain(self.text)}", *map(_plain, self.numbers)]
+        return "- " + "\n  - ".join(items)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: `text` first, then caveats, tables and pictures. `name`: of its
-    anchor."""
+    """A part of a report."""
 
     name: str
+    """The name of its anchor."""
     title: str
+    """Its heading."""
     text: tuple[str, ...] = ()
+    """Paragraphs, which come first."""
     caveats: tuple[Caveat, ...] = ()
+    """What comes after the text."""
     grids: tuple[Grid, ...] = ()
+    """Tables, after the caveats."""
     pictures: tuple[Picture, ...] = ()
+    """Pictures, which come last."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """A run as its reader meets it.
-
-    title      the model;  asked: what was run, in one line
-    lead       the one number, and what it is; null where not all four cells were run
-    stamps     what must be seen before any number, such as SYNTHETIC
-    """
+    """A run as its reader meets it."""
 
     title: str
+    """The model."""
     asked: str
+    """What was run, in one line."""
     lead: Value | None
+    """The one number, and what it is; None where not all four cells were run."""
     stamps: tuple[str, ...]
+    """What must be seen before any number, such as SYNTHETIC."""
     sections: tuple[Section, ...]
+    """Its parts, in order."""
 
     def markdown(self, folder: Path) -> str:
         """GitHub-flavoured Markdown; pictures are named relative to `folder`."""
-        blocks = [
-            f"# {_plain(self.title)}",
-            *(f"**{_plain(stamp)}**" for stamp in self.stamps),
-            _plain(self.asked),
-        ]
-        if self.lead:
-            blocks.append(_plain(str(self.lead)))
+        blocks = [f"# {_plain(self.title)}", *(f"**{_plain(stamp)}**" for stamp in self.stamps)]
+        blocks += [_plain(text) for text in (self.asked, str(self.lead or "")) if text]
         for section in self.sections:
             blocks += [f"## {section.title}", *map(_plain, section.text)]
-            for caveat in section.caveats:
-                lines = [
-                    f"- **{_plain(caveat.name)}.** {_plain(caveat.text)}",
-                    *(f"  - {_plain(one)}" for one in caveat.numbers),
-                ]
-                blocks.append("\n".join(lines))
+            blocks += [caveat.markdown() for caveat in section.caveats]
             blocks += [grid.table().markdown() for grid in section.grids]
             for picture in section.pictures:
-                place = quote(Path(os.path.relpath(picture.path, folder)).as_posix())
-                blocks.append(f"![{_plain(picture.caption)}]({place})")
+                address = quote(Path(os.path.relpath(picture.path, folder)).as_posix())
+                blocks.append(f"![{_plain(picture.caption)}]({address})")
         return "\n\n".join(blocks) + "\n"
 
 
@@ -206,7 +209,7 @@ def in_words(value: object) -> str:
     ('-', 'yes', 'a 0.333333', 'x, y')
     """
     if isinstance(value, dict):
-        return ", ".join(f"{name} {in_words(one)}" for name, one in value.items()) or "-"
+        return ", ".join(f"{name} {in_words(content)}" for name, content in value.items()) or "-"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(in_words, value)) or "-"
     if value is None or isinstance(value, bool):
@@ -220,7 +223,4 @@ def _plain(text: str) -> str:
     >>> print(_plain("a <b>\\n[c](d) `e`"))
     a &lt;b> \\[c](d) \\`e\\`
     """
-    line = " ".join(text.split()).replace("\\", "\\\\")
-    for mark, shown in {"&": "&amp;", "<": "&lt;", "[": "\\[", "`": "\\`", "*": "\\*"}.items():
-        line = line.replace(mark, shown)
-    return line
+    return " ".join(text.split()).translate(_MARKUP)

@@ -11,23 +11,7 @@ from bimotion.errors import RecordError
 from bimotion.protocol.published import SYNTHETIC
 from bimotion.results.record import Result
 
-
-def provenance(result: Result) -> Section:
-    """What was asked, where and when it ran, corpora, trainings, settings skipped."""
-    grids = [*_facts(result), _corpora(result), *_trainings(result), *_skipped(result)]
-    return Section("provenance", "How it was made", grids=tuple(grids))
-
-
 ASKED = ("key", "model", "n_parameters", "track", "adapt", "split", "schema", "protocol")
-
-
-def _facts(result: Result) -> Iterable[Grid]:
-    asked = {name: getattr(result, name) for name in (*ASKED, "seeds", "limit")}
-    asked["data fingerprint"] = result.data.fingerprint
-    yield Grid.facts("What was asked", {name: _plain_data(value) for name, value in asked.items()})
-    yield Grid.facts("Where and when", _plain_data(result.provenance))
-
-
 CORPUS_FACTS = {
     "clips used": "n_utterances",
     "usable": "n_found",
@@ -39,37 +23,40 @@ CORPUS_FACTS = {
     "speakers in several parts": "speakers_shared",
 }
 """Title of a column -> field of CorpusUsed."""
+FIT_HEAD = ("training set", "seed", "training clips", "validation clips", "test predictions")
+"""Titles of the fields of a FitRecord, up to its facts and note."""
+SKIPPED_HEAD = ("transfer", "method", "trained on", "tested on", "reason")
+"""Titles of the fields of a Skipped."""
+SAME = ("track", "split", "schema", "limit")
+"""Fields of a run that its pictures share, beside the model."""
 
 
-def _corpora(result: Result) -> Grid:
-    rows = [
+def provenance(result: Result) -> Section:
+    """What was asked, where and when it ran, corpora, trainings, settings skipped."""
+    content = dataclasses.asdict(result)
+    asked = {name: content[name] for name in (*ASKED, "seeds", "limit")}
+    asked["data fingerprint"] = result.data.fingerprint
+    corpora = [
         [Value(name), *(Value(in_words(getattr(used, field))) for field in CORPUS_FACTS.values())]
         for name, used in result.data.corpora.items()
     ]
-    return Grid("Corpora", [Value("corpus"), *map(Value, CORPUS_FACTS)], rows, prose=True)
+    trainings = "Predictions" if result.track == "zero-shot" else f"{len(result.fits)} trainings"
+    skipped = f"{len(result.skipped)} settings skipped"
+    grids = [
+        Grid.facts("What was asked", asked),
+        Grid.facts("Where and when", content["provenance"]),
+        Grid("Corpora", list(map(Value, ("corpus", *CORPUS_FACTS))), corpora, prose=True),
+        _records(trainings, (*FIT_HEAD, "facts", "note"), result.fits),
+        _records(skipped, SKIPPED_HEAD, result.skipped),
+    ]
+    kept = tuple(grid for grid in grids if grid.rows or not grid.folded)
+    return Section("provenance", "How it was made", grids=kept)
 
 
-def _trainings(result: Result) -> Iterable[Grid]:
-    title = f"{len(result.fits)} trainings" if result.track != "zero-shot" else "Predictions"
-    clips = ("training clips", "validation clips", "test predictions")
-    head = ("training set", "seed", *clips, "facts", "note")
-    return _records(title, head, result.fits)
-
-
-def _skipped(result: Result) -> Iterable[Grid]:
-    head = ("transfer", "method", "trained on", "tested on", "reason")
-    return _records(f"{len(result.skipped)} settings skipped", head, result.skipped)
-
-
-def _records(title: str, head: Sequence[str], records: Sequence) -> Iterable[Grid]:
-    """A folded table of dataclasses; none of no records."""
-    rows = [[Value(in_words(value)) for value in dataclasses.astuple(one)] for one in records]
-    if rows:
-        yield Grid(title, list(map(Value, head)), rows, folded=True, prose=True)
-
-
-def _plain_data(value: object) -> object:
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+def _records(title: str, head: Sequence[str], records: Sequence) -> Grid:
+    """A folded table, a row a record with all its fields."""
+    rows = [[Value(in_words(value)) for value in vars(row).values()] for row in records]
+    return Grid(title, list(map(Value, head)), rows, folded=True, prose=True)
 
 
 def projections(result: Result, folder: Path) -> Iterable[Section]:
@@ -77,52 +64,37 @@ def projections(result: Result, folder: Path) -> Iterable[Section]:
     of the same model and kind of data, beside it; no section where there are none. Raises
     RecordError."""
     pictures, grids = [], []
-    for place in sorted(
-        [*folder.glob("projection*"), *folder.absolute().parent.glob("projection*")]
-    ):
-        if not (place / record.COVERAGE_FILE).exists():
+    beside = folder.absolute().parent.glob("projection*")
+    for path in sorted([*folder.glob("projection*"), *beside]):
+        if not (path / record.COVERAGE_FILE).exists():
             continue
         try:
-            view = record.read(place)
+            view = record.read(path)
         except RecordError as error:
             raise RecordError(f"{error}; make it again or remove it") from None
-        if place.parent != folder and not _of_the_same(view, result):
+        if path.parent != folder and not _is_of_the_same(view, result):
             continue
         table = record.table(view)
-        of = f"trained on {'; '.join(view.panels)}, tested on {' + '.join(view.test)}"
+        caption = f"trained on {'; '.join(view.panels)}, tested on {' + '.join(view.test)}"
         if result.adapt is not None:
-            of += "; features before adaptation"
+            caption += "; features before adaptation"
             table.notes.append("Of the features before adaptation.")
         if view.synthetic:
-            of += f"; {SYNTHETIC}"
-        if (place / f"{record.STEM}.png").exists():
-            pictures.append(Picture(place / f"{record.STEM}.png", of))
+            caption += f"; {SYNTHETIC}"
+        if (picture := path / f"{record.STEM}.png").exists():
+            pictures.append(Picture(picture, caption))
         grids.append(Grid.of(table, folded=True))
-    if pictures or grids:
+    if grids:
         yield Section("projections", "Feature space", pictures=tuple(pictures), grids=tuple(grids))
 
 
-def _of_the_same(view: record.Projection, result: Result) -> bool:
+def _is_of_the_same(view: record.Projection, result: Result) -> bool:
     """Whether a view shows the model and the kind of data that the run was made with: it may show
     other cells."""
-    ours = (
-        result.track,
-        result.split,
-        result.schema,
-        result.limit,
-        result.model.name,
-        result.model.revision,
-    )
-    if (
-        view.track,
-        view.split,
-        view.schema,
-        view.limit,
-        view.model.name,
-        view.model.revision,
-    ) != ours:
-        return False
-    used = result.data.corpora
-    return view.synthetic == result.data.synthetic and all(
-        name in used and n <= used[name].n_utterances for name, n in view.corpora.items()
+    model, used = result.model, result.data.corpora
+    return (
+        all(getattr(view, name) == getattr(result, name) for name in SAME)
+        and (view.model.name, view.model.revision) == (model.name, model.revision)
+        and view.synthetic == result.data.synthetic
+        and all(name in used and n <= used[name].n_utterances for name, n in view.corpora.items())
     )

@@ -2,21 +2,20 @@
 predictions bear them out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from bimotion.analysis.compare import METRIC, Run
 from bimotion.protocol import cells
-from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.record import Score
 from bimotion.results.scoring import setting_scores
 from bimotion.results.statistics.bootstrap import MEAN, BootstrapDraws, by_setting
 from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
 
-Place = tuple[str, str]
+Row = tuple[str, str]
 """(corpus, or `mean`, or `pooled`; metric)."""
 UNIONS = {
     cells.union(name): name
@@ -29,18 +28,15 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Scorebook:
-    """Scores by setting.
+    """Scores by setting."""
 
-    rows        setting -> place -> score; of several seeds the mean of those that are defined, with
-                the interval of that mean
-    headlines   setting -> weighted F1, mean over corpora and seeds, as a statistic of its speakers
-    doubtful    what the record says otherwise than the predictions, or not at all: one line a
-                number
-    """
-
-    rows: dict[Setting, dict[Place, Score]]
+    rows: dict[Setting, dict[Row, Score]]
+    """The score of each row; of several seeds the mean of those that are defined, with the interval
+    of that mean."""
     headlines: dict[Setting, Estimate]
+    """Weighted F1, mean over corpora and seeds, as a statistic of its speakers."""
     doubtful: list[str]
+    """What the record says otherwise than the predictions, or not at all: one line a number."""
 
     @property
     def settings(self) -> list[Setting]:
@@ -56,6 +52,13 @@ class Scorebook:
     def corpora(self, setting: Setting) -> list[str]:
         """Corpora that a setting is tested on."""
         return sorted({score.corpus for score in self.rows[setting].values() if score.corpus})
+
+    def by_corpus(self) -> Iterator[tuple[Setting, str, Score]]:
+        """Every setting and corpus that it is tested on, with the score."""
+        for setting in self.settings:
+            for corpus in self.corpora(setting):
+                if score := self.score(setting, corpus):
+                    yield setting, corpus, score
 
     def mean(self, settings: Sequence[Setting | None]) -> Interval | None:
         """Mean of the headlines of several settings; None where any is missing, so that means stay
@@ -76,39 +79,39 @@ def scorebook(run: Run) -> Scorebook:
     """
     draws, tables = BootstrapDraws(), dict(list(run.predictions.groupby(["train", "cell", "seed"])))
     rows, headlines, doubtful = {}, {}, []
-    for setting, by_place in _recorded(run).items():
-        of_seeds = {
-            seed: tables.get((setting.training_set, str(setting.test), seed))
-            for seed in run.result.seeds
-        }
-        if missing := [seed for seed, table in of_seeds.items() if table is None]:
-            doubtful.append(
-                f"{name_of(setting)}: no predictions of seed {', '.join(map(str, missing))}"
-            )
-            rows[setting] = {place: _average(scores, []) for place, scores in by_place.items()}
-            continue
-        again = _scored_again(run, setting, of_seeds)
-        doubtful += [
-            f"{name_of(setting)}: {place[1]} of {place[0]}"
-            for place in dict.fromkeys([*by_place, *again])
-            if not _agree([score.value for score in by_place.get(place, [])], again.get(place, []))
-        ]
-        statistics = [
-            _named(one, run.schema)
-            for one in next(by_setting(run.predictions, [setting], run.schema, draws))
-        ]
-        rows[setting] = {
-            place: _average(scores, [one[place] for one in statistics if place in one])
-            for place, scores in by_place.items()
-        }
-        headlines[setting] = combined(mean_known, *(one[MEAN, METRIC] for one in statistics))
+    for setting, recorded in _recorded(run).items():
+        train, cell, name = setting.training_set, str(setting.test), name_of(setting)
+        of_seeds = {seed: tables.get((train, cell, seed)) for seed in run.result.seeds}
+        estimates: list[dict[Row, Estimate]] = []
+        if missing := [str(seed) for seed, table in of_seeds.items() if table is None]:
+            doubtful.append(f"{name}: no predictions of seed {', '.join(missing)}")
+        else:
+            again = _scored_again(run, setting, of_seeds)
+            doubtful += [
+                f"{name}: {row[1]} of {row[0]}"
+                for row in dict.fromkeys([*recorded, *again])
+                if not _agree([score.value for score in recorded.get(row, [])], again.get(row, []))
+            ]
+            estimates = next(by_setting(run.predictions, [setting], run.schema, draws))
+            headlines[setting] = combined(mean_known, *(known[MEAN, METRIC] for known in estimates))
+        rows[setting] = {}
+        for row, scores in recorded.items():
+            numbered = (row[0], _numbered(row[1], run.schema.classes))
+            known = [of_seed[numbered] for of_seed in estimates if numbered in of_seed]
+            rows[setting][row] = _average(scores, known)
     return Scorebook(rows, headlines, doubtful)
+
+
+def _numbered(metric: str, classes: Sequence[str]) -> str:
+    """A metric as statistics name it: F1 of a class by its number."""
+    name = metric.removeprefix("f1_")
+    return f"f1_{classes.index(name)}" if name != metric and name in classes else metric
 
 
 def _scored_again(
     run: Run, setting: Setting, of_seeds: dict[int, pd.DataFrame]
-) -> dict[Place, list[float | None]]:
-    """Place -> a value a seed, from the predictions."""
+) -> dict[Row, list[float | None]]:
+    """Row -> a value a seed, from the predictions."""
     again = defaultdict(list)
     for seed, table in of_seeds.items():
         for score in setting_scores(setting, table, run.schema, seed):
@@ -116,67 +119,41 @@ def _scored_again(
     return again
 
 
-def _recorded(run: Run) -> dict[Setting, dict[Place, list[Score]]]:
-    """Setting -> place -> a score a seed. Zero-shot settings may differ in their corpora alone,
-    which scores do not say: those stand in the order of the protocol."""
-    found = defaultdict(list)
+def _recorded(run: Run) -> dict[Setting, dict[Row, list[Score]]]:
+    """Setting -> row -> a score a seed. Zero-shot settings may differ in their corpora only, which
+    scores do not say: those stand in the order of the protocol."""
+    by_seed = defaultdict(list)
     for score in run.result.scores:
-        place = (score.corpus or score.pooling, score.metric)
-        found[SettingId.of(score), score.seed, place].append(score)
-    places = list(dict.fromkeys(key[-1] for key in found))
-    seen: Counter = Counter()
-    recorded = {}
+        row = (score.corpus or score.pooling, score.metric)
+        by_seed[SettingId.of(score), row, score.seed].append(score)
+    n_before: Counter = Counter()
+    recorded = defaultdict(dict)
     for setting in run.settings:
-        nth, seen[setting.id] = seen[setting.id], seen[setting.id] + 1
-        scores = {
-            place: [
-                rows[nth]
-                for seed in run.result.seeds
-                if len(rows := found.get((setting.id, seed, place), ())) > nth
-            ]
-            for place in places
-        }
-        if scores := {place: rows for place, rows in scores.items() if rows}:
-            recorded[setting] = scores
+        nth = n_before[setting.id]
+        n_before[setting.id] += 1
+        for row in dict.fromkeys(row for _, row, _ in by_seed):
+            keys = [(setting.id, row, seed) for seed in run.result.seeds]
+            if scores := [by_seed[key][nth] for key in keys if len(by_seed.get(key, ())) > nth]:
+                recorded[setting][row] = scores
     return recorded
 
 
-def _named(statistics: dict[Place, Estimate], schema: LabelSchema) -> dict[Place, Estimate]:
-    """F1 of a class by its name, as in scores, instead of its number."""
-    names = {f"f1_{number}": f"f1_{name}" for number, name in enumerate(schema.classes)}
-    return {(where, names.get(metric, metric)): one for (where, metric), one in statistics.items()}
-
-
-def _average(scores: list[Score], statistics: list[Estimate]) -> Score:
+def _average(scores: list[Score], estimates: list[Estimate]) -> Score:
     if len(scores) == 1:
         return scores[0]
     known = [score.value for score in scores if score.value is not None]
-    value = sum(known) / len(known) if known else None
-    if not statistics:
-        return replace(
-            scores[0],
-            value=value,
-            low=None,
-            high=None,
-            standard_error=None,
-            reason="no predictions",
-        )
-    found = combined(mean_known, *statistics).interval()
-    return replace(
-        scores[0],
-        value=value,
-        low=found.low,
-        high=found.high,
-        standard_error=found.standard_error,
-        reason=found.reason,
-    )
+    changes = {"low": None, "high": None, "standard_error": None, "reason": "no predictions"}
+    if estimates:
+        interval = combined(mean_known, *estimates).interval()
+        changes = {name: getattr(interval, name) for name in changes}
+    return replace(scores[0], value=sum(known) / len(known) if known else None, **changes)
 
 
 def _agree(recorded: list[float | None], again: list[float | None]) -> bool:
-    """Whether numbers, one a seed, are the same, and undefined in the same places."""
+    """Whether numbers, one a seed, are the same, and undefined in the same seeds."""
     pairs = zip(recorded, again, strict=False)
     return len(recorded) == len(again) and all(
-        one is two if None in (one, two) else abs(one - two) <= TOLERANCE for one, two in pairs
+        old is new if None in (old, new) else abs(old - new) <= TOLERANCE for old, new in pairs
     )
 
 
@@ -187,11 +164,9 @@ def name_of(setting: Setting) -> str:
     >>> [name_of(setting) for setting in protocol.settings("augmentation")[4:7]]
     ['cross-age, eng → eng_eld', 'cross-lingual, eld → eng_eld', 'cross-all, all → eng_eld']
     """
-    return (
-        f"{setting.transfer}, {trained_on(setting)} → {tested_on(setting)}"
-        if setting.train
-        else tested_on(setting)
-    )
+    if not setting.train:
+        return tested_on(setting)
+    return f"{setting.transfer}, {trained_on(setting)} → {tested_on(setting)}"
 
 
 def trained_on(setting: Setting) -> str:
@@ -201,6 +176,5 @@ def trained_on(setting: Setting) -> str:
 
 def tested_on(setting: Setting) -> str:
     """Its test cell, and the corpora where these are not all."""
-    return (
-        f"{setting.test} of {', '.join(setting.corpora)}" if setting.corpora else str(setting.test)
-    )
+    corpora = f" of {', '.join(setting.corpora)}" if setting.corpora else ""
+    return f"{setting.test}{corpora}"
