@@ -117,7 +117,7 @@ def test_mistakes_are_one_line(folders, tmp_path):
             "predictions.parquet: expected predictions in Parquet, found",
         ),
         ("result.json", "{", "result.json: expected a result in JSON, found"),
-        ("result.json", "[]", "result.json: expected schema_version"),
+        ("result.json", "[]", "result.json: result: expected an object, found ["),
     ):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         shutil.copytree(folders(), tmp_path / "run")
