@@ -3,7 +3,7 @@ of torch.distributed hardly get the processor, as on a busy machine.
 
     python benchmarks/exits.py [STARTS] [--held]      (100; Linux)
 
-`--held`: with the process group kept by something, as it was before `Ranks` imported
+`--held`: with the process group kept by something, as it was before `Processes` imported
 torch.distributed.nn.functional first: its threads live on into the end of the interpreter, and some
 processes abort ("terminate called without an active exception").
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import distributed, nn
 
-from bimotion.models.parallel import Ranks, whole_batch_dropout
+from bimotion.models.distributed import Processes
 
 TASKS = Path("/proc/self/task")
 
@@ -61,14 +61,13 @@ def main() -> None:
 
 def work(held: bool) -> None:
     """What a training run does with its processes, in small."""
-    ranks = Ranks("cpu")
+    processes = Processes("cpu")
     starve()
     network = nn.Sequential(nn.Linear(8, 8), nn.Dropout(), nn.Linear(8, 1))
     for _ in range(3):
-        with whole_batch_dropout(2, 2 * ranks.rank, 4):
-            network(torch.ones(2, 8)).sum().backward()
-        ranks.sum(torch.cat([part.grad.flatten() for part in network.parameters()]))
-        ranks.told(1)
+        network(torch.ones(2, 8)).sum().backward()
+        processes.sum(torch.cat([part.grad.flatten() for part in network.parameters()]))
+        processes.from_first(1)
     if held:
         main.group = distributed.group.WORLD
 

@@ -31,10 +31,12 @@ from transformers import (
 from bimotion.io.progress import Progress
 from bimotion.models import training
 from bimotion.models.classifier import Classifier, Clips
+from bimotion.models.distributed import Processes
 from bimotion.models.finetune import finetune
-from bimotion.models.parallel import Ranks
+from bimotion.models.losses import masked_loss
 from bimotion.models.spec import ModelSpec
-from bimotion.models.training import FinetuneOptions, masked_loss
+from bimotion.models.training import FinetuneOptions
+from bimotion.models.training_data import TrainingData
 
 
 def papers(
@@ -105,18 +107,21 @@ def ours(model: str, clips: list[np.ndarray], reference: np.ndarray, device: str
     table = Clips(clips.__getitem__, np.array([len(clip) for clip in clips]), "noise")
     try:
         with tempfile.TemporaryDirectory() as folder:
-            best = finetune(
-                ModelSpec(model, device=device),
+            data = TrainingData(
                 table,
                 reference,
-                np.arange(len(clips)),
-                np.arange(0),
-                classes=list("abcdefghijklm"),
+                train=np.arange(len(clips)),
+                validation=np.arange(0),
+                classes=tuple("abcdefghijklm"),
                 exclusive=False,
+            )
+            best = finetune(
+                ModelSpec(model, device=device),
+                data,
+                FinetuneOptions(epochs=epochs),
                 seed=0,
-                options=FinetuneOptions(epochs=epochs),
                 folder=Path(folder),
-                ranks=Ranks(device),
+                processes=Processes(device),
                 progress=Progress(),
             )
             history = json.loads((best / "training.json").read_text())["history"]

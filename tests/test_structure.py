@@ -175,10 +175,6 @@ LONG_BODIES = {  # functions that are still to be split; nothing is added here
     "bimotion.leaderboard.submission.why_not_shown",
     "bimotion.leaderboard.verify.record.asked",
     "bimotion.leaderboard.verify.record.derived",
-    "bimotion.models.finetune.finetune",
-    "bimotion.models.layer_heads.fit",
-    "bimotion.models.training.__init__",
-    "bimotion.models.training._gradients",
     "bimotion.results.record.load",
     "bimotion.results.scoring.setting_scores",
     "bimotion.results.statistics.gaps.gaps",
@@ -186,8 +182,6 @@ LONG_BODIES = {  # functions that are still to be split; nothing is added here
 MANY_PARAMETERS = {  # public calls, whose keywords are the interface; two that are to be bundled
     "bimotion.data.huggingface.loading.load_dataset",
     "bimotion.evaluation.run.evaluate",
-    "bimotion.models.finetune.finetune",
-    "bimotion.models.training.__init__",
 }
 
 

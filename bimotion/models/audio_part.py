@@ -1,4 +1,4 @@
-"""The part of a model that hears, found by what each of its parts takes: no list of models, no
+"""The part of a model that hears, known by what each of its parts takes: no list of models, no
 guess by their names.
 
 Of an encoder the model itself; of encoder-decoder models and audio language models the audio
@@ -53,7 +53,7 @@ def audio_part(model, name: str):
 
 
 def parameters(module) -> Mapping[str, inspect.Parameter]:
-    """What a module's forward takes, by name."""
+    """The parameters of a module's forward, by name."""
     return inspect.signature(module.forward).parameters
 
 
@@ -67,5 +67,5 @@ def _outermost_first(model) -> Iterator[object]:
 
 
 def _modalities(part) -> tuple[str, ...]:
-    found = getattr(part, "input_modalities", None) or ()
-    return (found,) if isinstance(found, str) else tuple(found)
+    modalities = getattr(part, "input_modalities", None) or ()
+    return (modalities,) if isinstance(modalities, str) else tuple(modalities)

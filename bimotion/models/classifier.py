@@ -5,98 +5,82 @@ Batch size changes no value (inputs.py); of a clip that is cut into windows the 
 windows are averaged.
 """
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from bimotion.errors import ClipError, some
+from bimotion.errors import ClipError, ModelError, some
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.io.prefetch import ahead
 from bimotion.io.progress import Progress
-from bimotion.models import weights
-from bimotion.models.inputs import BATCH_S, GPU_BATCH_S, Batch, Features, Intake
+from bimotion.models.distributed import Processes
+from bimotion.models.failures import first_sentence, out_of_memory
+from bimotion.models.inputs import Batch, Features, ModelInputs, batch_seconds
 from bimotion.models.invariance import largest_difference
-from bimotion.models.parallel import Ranks
-from bimotion.models.spec_augment import SpecAugment
-from bimotion.models.weights import (
-    ModelError,
-    ModelSpec,
-    Origin,
-    device_of,
-    examined_configuration,
-    opened,
-    out_of_memory,
-    placed,
-)
+from bimotion.models.spec import ModelSpec
+from bimotion.models.weights import ModelFiles, Opened, Origin, device_of, opened, placed
 
+PURPOSE = "a model for audio classification"
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification")
-"""Changes whenever any logit moves."""
+SILENT = Progress()
 
 
 def check_outputs(model: str, config) -> None:
     """Raise ModelError for a classifier whose outputs are no classes, or whose configuration names
     them in two ways."""
-    if config.problem_type == "regression":
-        raise ModelError(
-            f"{model}: expected a classifier, found problem_type regression: its outputs are "
-            "numbers, not classes"
-        )
-    if config.problem_type not in (None, *PROBLEM_TYPES):
-        raise ModelError(
-            f"{model}: problem_type: expected {' or '.join(PROBLEM_TYPES)}, found "
-            f"{config.problem_type!r:.80}: nobody can tell what its outputs are"
-        )
-    names = {int(place): name for place, name in config.id2label.items()}
-    if others := [name for name in names.values() if not isinstance(name, str)]:
-        raise ModelError(f"{model}: id2label: expected names as text, found {others[0]!r:.80}")
+    for complaint in _complaints(config):
+        raise ModelError(f"{model}: {complaint}")
+
+
+def _complaints(config) -> Iterator[str]:
+    """Yield reasons not to trust the outputs, each only where those before it do not hold."""
+    kind, nobody = config.problem_type, "nobody can tell"
+    if kind == "regression":
+        wanted = "expected a classifier, found problem_type regression"
+        yield f"{wanted}: its outputs are numbers, not classes"
+    if kind not in (None, *PROBLEM_TYPES):
+        expected = " or ".join(PROBLEM_TYPES)
+        outputs = f"{nobody} what its outputs are"
+        yield f"problem_type: expected {expected}, found {kind!r:.80}: {outputs}"
+    names = {int(output): name for output, name in config.id2label.items()}
+    labels = list(names.values())
+    if unnamed := [name for name in labels if not isinstance(name, str)]:
+        yield f"id2label: expected names as text, found {unnamed[0]!r:.80}"
     if sorted(names) != list(range(len(names))):
-        raise ModelError(
-            f"{model}: id2label: expected names of outputs 0, 1, ..., found those of "
-            f"{some(sorted(names))}"
-        )
-    if unclear := [
-        name for name in names.values() if not name.strip() or list(names.values()).count(name) > 1
-    ]:
-        raise ModelError(
-            f"{model}: id2label: expected a name of its own for every output, found "
-            f"{unclear[0]!r:.80} for some"
-        )
+        yield f"id2label: expected names of outputs 0, 1, ..., found those of {some(sorted(names))}"
+    if unclear := [name for name in labels if not name.strip() or labels.count(name) > 1]:
+        expected = "expected a name of its own for every output"
+        yield f"id2label: {expected}, found {unclear[0]!r:.80} for some"
     if len(names) < 2:
-        raise ModelError(
-            f"{model}: expected a classifier of two classes or more, found {len(names)} output"
-        )
-    for name, place in _numbers(model, config.label2id or {}).items():
-        if name in names.values() and names.get(place) != name:
-            ours = next(number for number, known in names.items() if known == name)
-            raise ModelError(
-                f"{model}: config.json: id2label calls output {ours} {name!r}, label2id says "
-                f"output {place}: nobody can tell which is right; mend a copy of the file"
-            )
-
-
-def _numbers(model: str, label2id: object) -> dict[str, int]:
-    """Number of each name's output, which the tutorial of transformers writes as text; raises
-    ModelError."""
-    try:
-        return {name: int(place) for name, place in label2id.items()}
+        yield f"expected a classifier of two classes or more, found {len(names)} output"
+    label2id = config.label2id or {}
+    try:  # the tutorial of transformers writes the numbers as text
+        numbers = {name: int(output) for name, output in label2id.items()}
     except (AttributeError, TypeError, ValueError, OverflowError):
-        raise ModelError(
-            f"{model}: config.json: label2id: expected names with numbers of outputs, found "
-            f"{label2id!r:.80}"
-        ) from None
+        expected = "expected names with numbers of outputs"
+        yield f"config.json: label2id: {expected}, found {label2id!r:.80}"
+    for name, output in numbers.items():
+        if name in labels and names.get(output) != name:
+            yield (
+                f"config.json: id2label calls output {labels.index(name)} {name!r}, label2id says "
+                f"output {output}: {nobody} which is right; mend a copy of the file"
+            )
 
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips without their samples in memory. `waveform(i)`: mono float32 at 16 kHz, shape
-    (n_samples[i],), called from one background thread. `fingerprint`: changes with any of them.
-    """
+    """Clips without their samples in memory."""
 
     waveform: Callable[[int], np.ndarray]
+    """Number of a clip -> mono float32 at 16 kHz, shape (n_samples[i],); called from one background
+    thread."""
     n_samples: np.ndarray
+    """Of each clip."""
     fingerprint: str = ""
+    """Changes with any of the clips."""
 
     def __len__(self) -> int:
         return len(self.n_samples)
@@ -108,29 +92,23 @@ class Clips:
         )
 
 
-PURPOSE = "a model for audio classification"
-
-
 def _classes(_config) -> list[str]:
     return ["AutoModelForAudioClassification"]
 
 
 def located(spec: ModelSpec) -> Origin:
-    """Where a model lies that can be trained to classify; raises ModelError, of the Hub before the
-    weights of any other are fetched."""
-    return weights.located(
-        spec,
-        lambda path, revision: examined_configuration(spec, path, revision, _classes, PURPOSE),
-    )
+    """The files of a model that can be trained to classify; raises ModelError, of the Hub before
+    the weights of any other are fetched."""
+    model_files = ModelFiles(spec)
+    model_files.settings(_classes, PURPOSE)
+    return model_files.origin()
 
 
 class Classifier:
     """A model with a head, on a device. Attributes:
 
-    name, revision: as of ModelSpec; outputs: names of its outputs in order; exclusive: whether they
-    exclude each other (softmax) or not (sigmoid), by its configuration; heads: names of the parts
-    that are not its encoder; n_parameters; fingerprint: of weights, configuration and
-    preprocessing.
+    name, revision: as of ModelSpec; heads: names of the parts that are not its encoder;
+    n_parameters; fingerprint: of weights, configuration and preprocessing; inputs: what it takes.
     """
 
     def __init__(
@@ -140,10 +118,16 @@ class Classifier:
         trained: bool = True,
         change: Callable[[object], None] = lambda config: None,
     ):
-        """`trained`: the head's weights must be there, as all others must anyway; `change`: alters
-        the configuration.
+        """Load it.
 
-        Raises ModelError, SettingError.
+        Args:
+            spec: The model.
+            trained: The head's weights must be there, as all others must anyway.
+            change: Alters the configuration.
+
+        Raises:
+            ModelError: Weights are missing, or do not fit the names of outputs; as of `opened`.
+            SettingError: A device that cannot be used.
         """
 
         def checked(config) -> None:
@@ -151,88 +135,79 @@ class Classifier:
                 check_outputs(spec.model, config)
             change(config)
 
-        found = opened(spec, _classes, PURPOSE, checked)
-        self.model, self.extractor = found.model, found.extractor
-        self.name, self.revision, self.spec = spec.name, found.origin.revision, spec
-        self.weights_format = found.origin.weights.format
+        loaded = opened(spec, _classes, PURPOSE, checked)
+        self.spec, self.name = spec, spec.name
+        self.model, self.extractor = loaded.model, loaded.extractor
+        self.revision, self.fingerprint = loaded.origin.revision, loaded.origin.fingerprint
+        self.weights_format = loaded.origin.weights_format
         body = getattr(self.model, self.model.base_model_prefix, None) or getattr(
             self.model, "encoder", None
         )
         self.heads = [name for name, child in self.model.named_children() if child is not body]
-        new = () if trained else (*self.heads, "layer_weights")
-        if lost := sorted(name for name in found.unset if name.split(".")[0] not in new):
-            in_head = [name for name in lost if name.split(".")[0] in self.heads]
-            for name in (name for name in in_head if name in found.mismatched):
-                held, wanted = found.mismatched[name]
-                raise ModelError(
-                    f"{spec.model}: expected as many names of outputs as outputs, found "
-                    f"{self.model.config.num_labels} names, and {name} of shape {held} in its "
-                    f"weights, not {wanted}"
-                )
-            kind = "a head that was trained" if in_head else "all weights"
-            raise ModelError(
-                f"{spec.model}: expected {kind} in {type(self.model).__name__}, found none for "
-                f"{lost[0]}"
-            )
-        self.fingerprint = found.origin.fingerprint
+        self._check_weights(loaded, () if trained else (*self.heads, "layer_weights"))
         self.n_parameters = sum(part.numel() for part in self.model.parameters())
-        self.intake = Intake(self.model, body, found.extractor, found.rate)
-        self.spec_augment = SpecAugment(self.model, self.intake)
+        self.inputs = ModelInputs(self.model, body, loaded.extractor, loaded.rate)
+        _spare_short_clips(self.model)
         placed(self.model, spec.model, device_of(spec.device))
+
+    def _check_weights(self, loaded: Opened, new: tuple[str, ...]) -> None:
+        """Raise ModelError for random weights in other parts than the `new` ones."""
+        model, config = self.spec.model, self.model.config
+        missing = sorted(name for name in loaded.unset if name.split(".")[0] not in new)
+        if not missing:
+            return
+        in_head = [name for name in missing if name.split(".")[0] in self.heads]
+        for name in in_head:
+            if name in loaded.mismatched:
+                held, wanted = loaded.mismatched[name]
+                raise ModelError(
+                    f"{model}: expected as many names of outputs as outputs, found "
+                    f"{config.num_labels} names, and {name} of shape {held} in its weights, not "
+                    f"{wanted}"
+                )
+        kind = "a head that was trained" if in_head else "all weights"
+        raise ModelError(
+            f"{model}: expected {kind} in {type(self.model).__name__}, found none for {missing[0]}"
+        )
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """Names of its outputs in order."""
         names = self.model.config.id2label
-        return tuple(str(names[place]) for place in range(self.model.config.num_labels))
+        return tuple(str(names[output]) for output in range(self.model.config.num_labels))
 
     @property
     def exclusive(self) -> bool:
+        """Its outputs exclude each other (softmax), by its configuration; else sigmoid."""
         config = self.model.config
-        kinds = (config.problem_type or "", *(config.architectures or ()))
-        return not any(
-            word in kind.lower() for kind in kinds for word in ("multi_label", "multilabel")
-        )
+        kinds = " ".join((config.problem_type or "", *(config.architectures or ()))).lower()
+        return "multi_label" not in kinds and "multilabel" not in kinds
 
     @property
     def device(self):
+        """The device of its weights."""
         return next(self.model.parameters()).device
 
-    def logits(self, batch: Batch, seeds: Sequence | None = None):
-        """Float32 tensor (n, n_outputs). `seeds`: of SpecAugment, one a clip, while training."""
-        self.intake.now, self.spec_augment.seeds = batch, seeds
-        with warnings.catch_warnings():
-            # WavLM's own affair
-            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
-            return self.model(**batch.to(self.device)).logits.float()
+    def logits(self, batch: Batch):
+        """Float32 tensor (n, n_outputs)."""
+        return self.inputs.run(self.model, batch, self.device).logits.float()
 
-    def table(
-        self,
-        clips: Clips,
-        *,
-        ranks: Ranks | None = None,
-        bf16: bool = False,
-        progress: Progress | None = None,
-        label: str = "",
-    ):
-        """Logits of all clips, tensor float64 (n, n_outputs): each clip computed once, by one of
-        the processes.
+    def table(self, clips: Clips, **options):
+        """Logits of all clips, tensor float64 (n, n_outputs); options as of `_mean_rows`.
 
         Raises ModelError where not one clip fits into memory.
         """
-        rows, width = self.logits, self.model.config.num_labels
-        return self._mean_rows(
-            clips, rows, width, ranks=ranks, bf16=bf16, progress=progress or Progress(), label=label
-        )
+        return self._mean_rows(clips, self.logits, self.model.config.num_labels, **options)
 
     def embeddings(
-        self, clips: Clips, *, progress: Progress | None = None, label: str = ""
+        self, clips: Clips, *, progress: Progress = SILENT, label: str = ""
     ) -> np.ndarray:
-        """What the last linear layer is given, float32 (n, dim): pooled and projected; of a clip in
+        """Inputs of the last linear layer, float32 (n, dim): pooled and projected; of a clip in
         windows their mean.
 
         Raises ModelError for a head that does not end in a linear layer.
         """
-        last, seen = self._last_linear(), []
+        last, seen = self.last_linear(), []
 
         def rows(batch: Batch):
             seen.clear()
@@ -241,61 +216,64 @@ class Classifier:
 
         hook = last.register_forward_pre_hook(lambda part, given: seen.append(given[0].detach()))
         try:
-            found = self._mean_rows(
-                clips, rows, last.in_features, progress=progress or Progress(), label=label
-            )
+            means = self._mean_rows(clips, rows, last.in_features, progress=progress, label=label)
         finally:
             hook.remove()
-        return found.float().numpy()
+        return means.float().numpy()
 
-    def _last_linear(self):
-        """The layer whose outputs are the logits."""
+    def last_linear(self):
+        """The layer whose outputs are the logits. Raises ModelError where there is none."""
         import torch
 
-        parts = [part for name in self.heads for part in getattr(self.model, name).modules()]
         width = self.model.config.num_labels
-        if found := [
-            part
-            for part in parts
-            if isinstance(part, torch.nn.Linear) and part.out_features == width
-        ]:
-            return found[-1]
+        for name in reversed(self.heads):
+            for part in reversed([*getattr(self.model, name).modules()]):
+                if isinstance(part, torch.nn.Linear) and part.out_features == width:
+                    return part
         raise ModelError(
             f"{self.name}: expected a head that ends in a linear layer of {width} outputs, found "
             "none"
         )
 
-    def _mean_rows(self, clips, rows, width, *, progress, ranks=None, bf16=False, label=""):
-        """Of all clips, tensor float64 (n, width): mean over a clip's windows of rows(batch)."""
+    def _mean_rows(
+        self,
+        clips: Clips,
+        rows: Callable[[Batch], object],
+        width: int,
+        *,
+        processes: Processes | None = None,
+        bf16: bool = False,
+        progress: Progress = SILENT,
+        label: str = "",
+    ):
+        """Mean over a clip's windows of rows(batch), of all clips, tensor float64 (n, width): each
+        clip computed once, by one of the processes."""
         import torch
 
-        device = self.device
         pieces = list(self._pieces(clips))
         batches = self._batches(pieces)
-        mine = batches[ranks.rank :: ranks.n] if ranks else batches
+        mine = batches[processes.rank :: processes.n] if processes else batches
 
-        def prepare(batch: list[int]) -> list[Features]:
-            chosen = [pieces[k] for k in batch]
-            cut = [
-                self.intake.windows(clips.waveform(piece.clip), piece.n_windows)[piece.window]
-                for piece in chosen
-            ]
-            return [self.intake.features(window) for window in cut]
+        def prepare(batch: list[int]) -> tuple[list[int], list[Features]]:
+            return batch, [self._features(clips, pieces[k]) for k in batch]
 
         total = torch.zeros(len(clips), width, dtype=torch.float64)
         self.model.eval()
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            done = ahead(lambda batch: (batch, prepare(batch)), mine)
-            for batch, features in progress.track(done, len(mine), label, "batches"):
-                for place, found in self._halved(features, rows, progress):
-                    for k, row in zip(batch[place:], found, strict=False):
+        prepared = progress.track(ahead(prepare, mine), len(mine), label, "batches")
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
+        with torch.inference_mode(), autocast:
+            for batch, features in prepared:
+                for start, means in self._halved(features, rows, progress):
+                    for k, row in zip(batch[start:], means, strict=False):
                         total[pieces[k].clip] += row
-        if ranks:
-            total = ranks.sum(total.to(device)).cpu()
-        n_windows = np.bincount(
-            np.array([piece.clip for piece in pieces], int), minlength=len(clips)
-        )
+        if processes:
+            total = processes.sum(total.to(self.device)).cpu()
+        n_windows = np.bincount([piece.clip for piece in pieces], minlength=len(clips))
         return total / torch.from_numpy(n_windows[:, None])
+
+    def _features(self, clips: Clips, piece: "_Piece") -> Features:
+        windows = self.inputs.windows(clips.waveform(piece.clip), piece.n_windows)
+        return self.inputs.features(windows[piece.window])
 
     def probabilities(
         self, clips: Clips, *, exclusive: bool | None = None, **options
@@ -305,17 +283,11 @@ class Classifier:
         not."""
         table = self.table(clips, **options)
         sound = table.isfinite().all(dim=1)
+        reason = "expected finite logits, found NaN or infinity"
         if len(sound) and not sound.any():
-            raise ModelError(
-                f"{self.name}: expected finite logits, found NaN or infinity: are its weights "
-                "broken?"
-            )
+            raise ModelError(f"{self.name}: {reason}: are its weights broken?")
         if not sound.all():
-            raise ClipError(
-                self.name,
-                int((~sound).nonzero()[0]),
-                "expected finite logits, found NaN or infinity",
-            )
+            raise ClipError(self.name, int((~sound).nonzero()[0]), reason)
         exclusive = self.exclusive if exclusive is None else exclusive
         return (table.softmax(dim=1) if exclusive else table.sigmoid()).float().numpy()
 
@@ -325,26 +297,24 @@ class Classifier:
         return largest_difference(
             self.name,
             self.table(clips).numpy(),
-            lambda place: self.table(clips.take(np.array([place]))).numpy(),
+            lambda i: self.table(clips.take(np.array([i]))).numpy(),
         )
 
     def _pieces(self, clips: Clips) -> Iterator["_Piece"]:
+        inputs = self.inputs
         for clip, n in enumerate(np.asarray(clips.n_samples).tolist()):
-            n_windows = self.intake.n_windows(n * self.intake.rate // SAMPLE_RATE_HZ)
-            size = self.intake.longest if self.intake.fixed else -(-n // n_windows)
+            n_windows = inputs.n_windows(n * inputs.rate // SAMPLE_RATE_HZ)
+            size = inputs.longest if inputs.fixed else -(-n // n_windows)
             yield from (_Piece(clip, window, n_windows, size) for window in range(n_windows))
 
     def _batches(self, pieces: list["_Piece"]) -> list[list[int]]:
-        """Places of pieces that go through the model together: alike in length, longest first,
+        """Numbers of pieces that go through the model together: alike in length, longest first,
         packed by seconds."""
-        seconds = self.spec.batch_seconds or (
-            GPU_BATCH_S if self.device.type == "cuda" else BATCH_S
-        )
-        room, batches = seconds * SAMPLE_RATE_HZ, []
+        room, batches = batch_seconds(self.spec, self.device) * SAMPLE_RATE_HZ, []
         for k in sorted(range(len(pieces)), key=lambda k: -pieces[k].n_samples):
             longest = pieces[batches[-1][0]].n_samples if batches else 0
             fits = batches and (len(batches[-1]) + 1) * longest <= room
-            if fits and (self.intake.mixes_lengths or pieces[k].n_samples == longest):
+            if fits and (self.inputs.mixes_lengths or pieces[k].n_samples == longest):
                 batches[-1].append(k)
             else:
                 batches.append([k])
@@ -353,35 +323,45 @@ class Classifier:
     def _halved(
         self, features: list[Features], rows, progress: Progress
     ) -> Iterator[tuple[int, object]]:
-        """Place of the first, and rows(batch) as float64, of all windows, in as many steps as
-        memory asks for."""
-        place, size = 0, len(features)
-        while place < len(features):
-            some = features[place : place + size]
-            found, full = None, False
+        """Yield the number of the first, and rows(batch) as float64, of all windows, in as many
+        steps as memory asks for."""
+        start, size = 0, len(features)
+        while start < len(features):
+            values = None
             try:
-                room = self.intake.room(some) if self.device.type == "cuda" else 0
-                found = rows(self.intake.batch(some, room)).cpu().double()
+                batch = self.inputs.batch_on(self.device, features[start : start + size])
+                values = rows(batch).cpu().double()
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
-                    raise ModelError(
-                        f"{self.name}: expected logits, found: {str(error).splitlines()[0]}"
-                    ) from error
-                full = True
-            if full:  # outside of the handler: a traceback holds on to memory
-                if size == 1:
-                    raise ModelError(
-                        f"{self.name}: not even one clip fits into the memory of {self.device}"
-                    )
+                    reason = f"expected logits, found: {first_sentence(error)}"
+                    raise ModelError(f"{self.name}: {reason}") from error
+            if values is not None:
+                yield start, values
+                start += len(values)
+            elif size == 1:  # outside of the handler: a traceback holds on to memory
+                raise ModelError(
+                    f"{self.name}: not even one clip fits into the memory of {self.device}"
+                )
+            else:
                 size = -(-size // 2)
                 progress.say(f"out of memory: going on with {size} clips at once")
-                continue
-            yield place, found
-            place += len(some)
 
 
-@dataclass(frozen=True)
-class _Piece:
+def _spare_short_clips(model) -> None:
+    """Leave clips unmasked that are shorter than a mask of SpecAugment, for which the layers of
+    transformers raise."""
+    for part in model.modules():
+        if hasattr(part, "_mask_hidden_states"):
+            part._mask_hidden_states = partial(_masked, part._mask_hidden_states, model.config)
+
+
+def _masked(mask: Callable, config, hidden, *arguments, **options):
+    spans = (getattr(config, f"mask_{axis}_length", 0) for axis in ("time", "feature"))
+    fits = all(size >= span for size, span in zip(hidden.shape[1:], spans, strict=True))
+    return mask(hidden, *arguments, **options) if fits else hidden
+
+
+class _Piece(NamedTuple):
     """One of the windows of a clip, and its samples at 16 kHz (of models that see windows of one
     size: of that)."""
 

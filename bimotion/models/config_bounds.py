@@ -10,12 +10,10 @@ import json
 import math
 import os
 import re
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bimotion.errors import ModelError
-from bimotion.models import legacy_pickle
 
 FILES = (
     "config.json",
@@ -26,7 +24,6 @@ FILES = (
 MAX_JSON_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 16  # the deepest of the installed transformers' own configurations has 6
 MAX_ITEMS = 20_000  # of one list or object: names of a classifier's outputs, tokens to suppress
-MAX_SAFETENSORS_HEADER_BYTES = 32 * 1024 * 1024
 MAX_RECEPTIVE_S = 30.0  # of one frame behind all convolutions
 MAX_FRAMES_A_SECOND = 1000.0  # attention costs their square
 FREE_PARAMETERS = 64_000_000  # a head or a decoder that the weights do not hold: 256 MB
@@ -34,81 +31,53 @@ FREE_PARAMETERS = 64_000_000  # a head or a decoder that the weights do not hold
 # has 2.4
 HELD_FOLD = 8
 BYTES_A_PARAMETER = 4
-RANGES: tuple[tuple[re.Pattern[str], float, float], ...] = (
-    (re.compile(r"sampl(e|ing)_rate"), 4_000, 192_000),
-    (
-        re.compile(
-            r"(\w+_)?(strides?|kernels?|kernel_sizes?|kernel_lengths?|hop_length|dilations?|patch_size|squeeze_factor)"
-        ),
-        1,
-        65_536,
-    ),
-    (re.compile(r"n_fft|fft_length|fft_window_size|frame_length|win_length"), 1, 65_536),
-    (re.compile(r"(\w*_)?(layers|blocks|depths?)|n_layer|num_hidden_groups"), 0, 512),
-    (re.compile(r"feature_size|num_mel_bins|n_mels|num_mels"), 1, 4_096),
-    (re.compile(r"chunk_length(_s)?|max_length_s"), 0, 600),
-    (re.compile(r"n_samples|nb_max_samples"), 0, 600 * 192_000),
-    (re.compile(r"nb_max_frames|max_frames"), 0, 1_000_000),
-    (re.compile(r"conv_dim|conv_bias|conv_kernel|conv_stride"), 0, 65_536),
-)
-"""Name of a setting, from its first letter to its last, and what its numbers may be. Lists: each of
-their numbers."""
-
-
+RANGES: dict[str, tuple[float, float]] = {
+    r"sampl(e|ing)_rate": (4_000, 192_000),
+    r"(\w+_)?(strides?|kernels?|kernel_sizes?|kernel_lengths?|hop_length|dilations?)": (1, 65_536),
+    r"(\w+_)?(patch_size|squeeze_factor)": (1, 65_536),
+    r"n_fft|fft_length|fft_window_size|frame_length|win_length": (1, 65_536),
+    r"(\w*_)?(layers|blocks|depths?)|n_layer|num_hidden_groups": (0, 512),
+    r"feature_size|num_mel_bins|n_mels|num_mels": (1, 4_096),
+    r"chunk_length(_s)?|max_length_s": (0, 600),
+    r"n_samples|nb_max_samples": (0, 600 * 192_000),
+    r"nb_max_frames|max_frames": (0, 1_000_000),
+    r"conv_dim|conv_bias|conv_kernel|conv_stride": (0, 65_536),
+}
+"""Name of a setting, from its first letter to its last, and the range of its numbers. Lists: of
+each of their numbers."""
 HUB_CODE = re.compile(r"(attn|experts)_implementation")
 """Settings that may name a repository of the Hub: where `kernels` is installed, transformers
 fetches its code and runs it."""
 
 
-def check_files(place: str, revision: str | None) -> None:
-    """Raise ModelError where the JSON files of a model (a folder, or an id on the Hub) are too
-    large or too deep, or declare a number beyond RANGES. Files that are missing or no JSON are left
-    to whoever reads them."""
+def check_files(model: str, fetch: Callable[[str], Path | None]) -> None:
+    """Raise ModelError where the JSON files of a model are too large or too deep, or declare a
+    number beyond RANGES.
+
+    Files that are missing or no JSON are left to whoever reads them. `fetch`: name of a file -> the
+    file, or None where it cannot be had.
+    """
     for name in FILES:
-        if (path := _file(place, name, revision)) is None:
+        if (path := fetch(name)) is None:
             continue
         if (n_bytes := path.stat().st_size) > MAX_JSON_BYTES:
             raise ModelError(
-                f"{place}: {name}: expected at most {MAX_JSON_BYTES} bytes, found {n_bytes}"
+                f"{model}: {name}: expected at most {MAX_JSON_BYTES} bytes, found {n_bytes}"
             )
         try:
             content = json.loads(path.read_bytes())
         except RecursionError:
             raise ModelError(
-                f"{place}: {name}: expected at most {MAX_DEPTH} levels, found more than can be read"
+                f"{model}: {name}: expected at most {MAX_DEPTH} levels, found more than can be read"
             ) from None
-        except ValueError:  # said where it is read
+        except ValueError:  # told where it is read
             continue
-        for where, found, expected in _beyond(content):
-            raise ModelError(f"{place}: {name}: {where}: expected {expected}, found {found}")
+        for where, value, expected in out_of_bounds(content):
+            raise ModelError(f"{model}: {name}: {where}: expected {expected}, found {value}")
 
 
-def check_weights(place: str, weights: Sequence[Path], model) -> None:
-    """Raise ModelError where a model would be far larger than its weights, or than this machine's
-    memory, and where a weight file declares more than it holds. `model`: without memory (on torch's
-    `meta` device); None for code of its own, which the user has trusted."""
-    for path in weights:
-        _check_container(path)
-    n_bytes = sum(path.stat().st_size for path in weights)
-    if not n_bytes or model is None:
-        return
-    n_declared = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
-    most = FREE_PARAMETERS + HELD_FOLD * n_bytes // BYTES_A_PARAMETER
-    if n_declared > most:
-        raise ModelError(
-            f"{place}: expected a configuration that fits its weights ({n_bytes} bytes), "
-            f"found one of {n_declared:,} numbers: the two are not of one model"
-        )
-    if n_declared * BYTES_A_PARAMETER > (memory := _memory_bytes()):
-        need = n_declared * BYTES_A_PARAMETER >> 30
-        raise ModelError(
-            f"{place}: needs {need} GiB of memory for its weights alone, this machine has "
-            f"{memory >> 30}"
-        )
-
-
-def _beyond(content: object) -> Iterator[tuple[str, str, str]]:
-    """Place, what is there and what was expected, of everything in JSON that is beyond its bounds;
+def out_of_bounds(content: object) -> Iterator[tuple[str, str, str]]:
+    """Yield path, value and what was expected, of everything in JSON that is beyond its bounds;
     never recursive."""
     pending: list[tuple[str, str, object, int]] = [("", "", content, 1)]
     while pending:
@@ -124,26 +93,42 @@ def _beyond(content: object) -> Iterator[tuple[str, str, str]]:
             pending += [
                 (f"{where}.{name}".lstrip("."), str(name), item, depth + 1) for name, item in named
             ]
-        elif isinstance(value, str):
-            if "/" in value and HUB_CODE.search(where):
-                yield (
-                    where[-80:],
-                    f"{value!r:.80}",
-                    "an implementation of transformers itself, not code of the Hub",
-                )
-            if "--" in value and where.startswith("auto_map"):  # its commit would be in no record
-                yield (
-                    where[-80:],
-                    f"{value!r:.80}",
-                    "code that lies beside the model, not in another repository",
-                )
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            for pattern, least, most in RANGES:
-                if pattern.fullmatch(key) and not least <= value <= most:
-                    yield where[-80:], f"{value!r:.40}", f"{least:,} to {most:,}"
+        elif expected := _expected(where, key, value):
+            yield where[-80:], f"{value!r:.80}", expected
 
 
-def check_convolutions(place: str, config) -> None:
+def _expected(where: str, key: str, value: object) -> str | None:
+    """The bound that a single value breaks, in words; None: it breaks none."""
+    if isinstance(value, str):
+        if "/" in value and HUB_CODE.search(where):
+            return "an implementation of transformers itself, not code of the Hub"
+        if "--" in value and where.startswith("auto_map"):  # its commit would be in no record
+            return "code that lies beside the model, not in another repository"
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        for pattern, (least, most) in RANGES.items():
+            if re.fullmatch(pattern, key) and not least <= value <= most:
+                return f"{least:,} to {most:,}"
+    return None
+
+
+def check_size(model: str, n_bytes: int, skeleton) -> None:
+    """Raise ModelError where a model would be far larger than its weights of `n_bytes`, or than
+    this machine's memory. `skeleton`: the model on torch's `meta` device."""
+    n_declared = sum(part.numel() for part in (*skeleton.parameters(), *skeleton.buffers()))
+    if n_declared > FREE_PARAMETERS + HELD_FOLD * n_bytes // BYTES_A_PARAMETER:
+        raise ModelError(
+            f"{model}: expected a configuration that fits its weights ({n_bytes} bytes), "
+            f"found one of {n_declared:,} numbers: the two are not of one model"
+        )
+    if n_declared * BYTES_A_PARAMETER > (memory := _memory_bytes()):
+        need = n_declared * BYTES_A_PARAMETER >> 30
+        raise ModelError(
+            f"{model}: needs {need} GiB of memory for its weights alone, this machine has "
+            f"{memory >> 30}"
+        )
+
+
+def check_convolutions(model: str, config) -> None:
     """Raise ModelError where the convolutions through which a model hears waveforms leave too few
     or too many frames."""
     kernels, strides = getattr(config, "conv_kernel", None), getattr(config, "conv_stride", None)
@@ -151,7 +136,7 @@ def check_convolutions(place: str, config) -> None:
         return
     if len(kernels) != len(strides) or not kernels:
         raise ModelError(
-            f"{place}: expected as many conv_kernel as conv_stride, found {len(kernels)} and "
+            f"{model}: expected as many conv_kernel as conv_stride, found {len(kernels)} and "
             f"{len(strides)}"
         )
     rate, n_samples = 16_000, 1
@@ -160,52 +145,10 @@ def check_convolutions(place: str, config) -> None:
     per_second = rate / math.prod(strides)
     if n_samples > MAX_RECEPTIVE_S * rate or per_second > MAX_FRAMES_A_SECOND:
         raise ModelError(
-            f"{place}: conv_kernel, conv_stride: expected a frame of at most "
+            f"{model}: conv_kernel, conv_stride: expected a frame of at most "
             f"{MAX_RECEPTIVE_S:g} s and at most {MAX_FRAMES_A_SECOND:g} a second, found "
             f"{n_samples / rate:.3g} s and {per_second:.3g}"
         )
-
-
-def _check_container(path: Path) -> None:
-    """A weight file's own declarations: the length of a safetensors header, what the members of a
-    zip unpack to."""
-    n_bytes = path.stat().st_size
-    if path.suffix == ".safetensors":
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-        if length > min(MAX_SAFETENSORS_HEADER_BYTES, n_bytes):
-            most = min(MAX_SAFETENSORS_HEADER_BYTES, n_bytes)
-            raise ModelError(
-                f"{path}: expected safetensors with a header of at most {most} bytes, found "
-                f"{length}"
-            )
-    elif not zipfile.is_zipfile(path):
-        legacy_pickle.check(path)
-    else:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                n_unpacked = sum(member.file_size for member in archive.infolist())
-        except zipfile.BadZipFile:  # said where it is read
-            return
-        if n_unpacked > n_bytes:  # torch stores, it never compresses
-            raise ModelError(
-                f"{path}: expected weights as torch stores them, found {n_unpacked} bytes packed "
-                f"into {n_bytes}"
-            )
-
-
-def _file(place: str, name: str, revision: str | None) -> Path | None:
-    """A file of a folder or of a repository on the Hub; None where it has none, or where it cannot
-    be had."""
-    if (folder := Path(place)).is_dir():
-        return folder / name if (folder / name).is_file() else None
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        return Path(hf_hub_download(place, name, revision=revision))
-    except (HfHubHTTPError, OSError, ValueError):  # said where it is read
-        return None
 
 
 def _memory_bytes() -> int:

@@ -27,58 +27,55 @@ def best_file(training) -> Path:
     return training.folder / f"best-{training.best_epoch:04d}.safetensors"
 
 
-def keep(training, epoch: int) -> None:
+def keep(training) -> None:
     """Write what the next epoch starts from, then remove what the last one did."""
     from safetensors.torch import save_file
 
-    weights = {
-        name: part.detach().cpu().clone().contiguous()
-        for name, part in training.model.state_dict().items()
-    }
+    weights = _on_cpu(training.model.state_dict())
+    epoch, best = len(training.history), best_file(training)
     if training.best_epoch == epoch:
-        with files.written(best_file(training)) as temporary:
+        with files.written(best) as temporary:
             save_file(weights, temporary)
     state = training.folder / f"state-{epoch:04d}"
     with files.folder_written(state) as temporary:
         save_file(weights, temporary / "model.safetensors")
         moments = {
-            f"{name}|{kind}": value.detach().cpu().clone()
+            f"{name}|{kind}": value
             for name, part in training.parameters.items()
             for kind, value in training.optimizer.state.get(part, {}).items()
         }
-        save_file(moments, temporary / "optimizer.safetensors")
-        kept = {
-            "history": training.history,
-            "micro": training.micro,
-            "best": files.digest(best_file(training)),
-        }
+        save_file(_on_cpu(moments), temporary / "optimizer.safetensors")
+        kept = {"history": training.history, "micro": training.micro, "best": files.digest(best)}
         (temporary / "state.json").write_text(json.dumps(kept), encoding="utf-8")
         checksums.write(temporary, checksums.listed(temporary))
     files.remove_others(training.folder, [state], "state-*")
-    files.remove_others(training.folder, [best_file(training)], "best-*")
+    files.remove_others(training.folder, [best], "best-*")
+
+
+def _on_cpu(tensors: dict) -> dict:
+    return {name: part.detach().cpu().clone().contiguous() for name, part in tensors.items()}
 
 
 def resume(training) -> None:
     """Take over what the last epoch left, if it is whole."""
     from safetensors.torch import load_file
 
-    ranks, folder = training.ranks, training.folder
-    if ranks.rank == 0:
+    processes, folder = training.processes, training.folder
+    if processes.is_first:
         files.remove_leftovers(folder)
-    ranks.any(False)
+    processes.wait()
     if not (states := sorted(folder.glob("state-*"))):
         return
     reason = _damage(states[-1])
-    if ranks.any(reason is not None):
-        training.progress.say(
-            f"{folder.name}: training from the start: {reason or 'another process found damage'}"
-        )
-        if ranks.rank == 0:
+    if processes.any(reason is not None):
+        reason = reason or "another process found damage"
+        training.progress.say(f"{folder.name}: training from the start: {reason}")
+        if processes.is_first:
             remove(folder)
-        ranks.any(False)
+        processes.wait()
         return
-    found = json.loads((states[-1] / "state.json").read_text(encoding="utf-8"))
-    training.history, training.micro = found["history"], found["micro"]
+    kept = json.loads((states[-1] / "state.json").read_text(encoding="utf-8"))
+    training.history, training.micro = kept["history"], kept["micro"]
     training.model.load_state_dict(load_file(states[-1] / "model.safetensors"))
     for key, value in load_file(states[-1] / "optimizer.safetensors").items():
         name, kind = key.rsplit("|", 1)
@@ -95,13 +92,10 @@ def remove(folder: Path) -> None:
 
 
 def _damage(state: Path) -> str | None:
-    """What is wrong with the files to go on from; None: nothing."""
+    """The damage of the files to go on from; None: there is none."""
     if reason := checksums.damage_of_all(state, required=True):
         return reason
-    found = json.loads((state / "state.json").read_text(encoding="utf-8"))
-    best = state.parent / f"best-{best_epoch(found['history']):04d}.safetensors"
-    return (
-        None
-        if best.exists() and found["best"] == files.digest(best)
-        else f"{best}: damaged or gone"
-    )
+    kept = json.loads((state / "state.json").read_text(encoding="utf-8"))
+    best = state.parent / f"best-{best_epoch(kept['history']):04d}.safetensors"
+    is_whole = best.exists() and kept["best"] == files.digest(best)
+    return None if is_whole else f"{best}: damaged or gone"

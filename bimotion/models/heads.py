@@ -12,23 +12,22 @@ import numpy as np
 
 
 class Head(Protocol):
-    """What can be fitted on features, shape (n, n_features), and references, and then predicts."""
+    """A classifier of features."""
 
     version: str
 
-    def fit(
-        self,
-        features: np.ndarray,
-        reference: np.ndarray,
-        *,
-        exclusive: bool,
-        seed: int,
-        validation=None,
-    ) -> None:
-        """Learn. `exclusive`: each row has exactly one class. `validation`: features and references
-        to choose by."""
+    def fit(self, features, reference, *, exclusive: bool, seed: int, validation=None) -> None:
+        """Learn.
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
+        Args:
+            features: Of the training clips, shape (n, n_features).
+            reference: Of the same clips, int8 (n, n_classes).
+            exclusive: Each row of `reference` has exactly one class.
+            seed: Of whatever is drawn at random.
+            validation: Features and reference to choose by, if there are any.
+        """
+
+    def predict(self, features) -> np.ndarray:
         """Probabilities, shape (n, n_classes)."""
 
 
@@ -44,15 +43,7 @@ class MajorityHead:
 
     version = "1"
 
-    def fit(
-        self,
-        features: np.ndarray,
-        reference: np.ndarray,
-        *,
-        exclusive: bool,
-        seed: int,
-        validation=None,
-    ) -> None:
+    def fit(self, features, reference, *, exclusive: bool, seed: int, validation=None) -> None:
         positive, annotated = (reference == 1).sum(axis=0), (reference != -1).sum(axis=0)
         self.shares = positive / np.maximum(annotated, 1)
 
@@ -66,22 +57,12 @@ class RandomHead:
 
     version = "2"
 
-    def fit(
-        self,
-        features: np.ndarray,
-        reference: np.ndarray,
-        *,
-        exclusive: bool,
-        seed: int,
-        validation=None,
-    ) -> None:
+    def fit(self, features, reference, *, exclusive: bool, seed: int, validation=None) -> None:
         self.possible, self.seed = (reference == 1).any(axis=0), (seed, len(reference))
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        return (
-            np.random.default_rng(self.seed).random((len(features), len(self.possible)))
-            * self.possible
-        )
+        shape = (len(features), len(self.possible))
+        return np.random.default_rng(self.seed).random(shape) * self.possible
 
 
 class LogisticHead:
@@ -96,35 +77,24 @@ class LogisticHead:
     strength = 0.1
     """scikit-learn's C."""
 
-    def fit(
-        self,
-        features: np.ndarray,
-        reference: np.ndarray,
-        *,
-        exclusive: bool,
-        seed: int,
-        validation=None,
-    ) -> None:
+    def fit(self, features, reference, *, exclusive: bool, seed: int, validation=None) -> None:
         features = features.astype(np.float64)  # sums of float32 make constants vary
         self.mean, self.scale = features.mean(axis=0), features.std(axis=0)
         self.scale[self.scale <= 1e-9 * np.maximum(np.abs(self.mean), 1.0)] = 1.0
         features = self._standardised(features)
         self.n_classes = reference.shape[1]
-        self.models: dict[int, object] = {}
+        self.multinomial, self.models = None, {}
         if exclusive:
             self.multinomial = self._fitted(features, (reference == 1).argmax(axis=1), None)
             return
-        self.multinomial = None
         weight = 1.0 / np.maximum((reference != -1).sum(axis=1), 1)
-        for place in range(self.n_classes):
-            rows = reference[:, place] != -1
-            if (reference[rows, place] == 1).any():
-                self.models[place] = self._fitted(
-                    features[rows], reference[rows, place], weight[rows]
-                )
+        for column, labels in enumerate(reference.T):
+            rows = labels != -1
+            if (labels == 1).any():
+                self.models[column] = self._fitted(features[rows], labels[rows], weight[rows])
 
     def embed(self, features: np.ndarray) -> np.ndarray:
-        """What the linear map is given: float32 (n, n_features), standardised as in training."""
+        """Input of the linear map: float32 (n, n_features), standardised as in training."""
         return self._standardised(features).astype(np.float32)
 
     def _standardised(self, features: np.ndarray) -> np.ndarray:
@@ -134,28 +104,24 @@ class LogisticHead:
         """A fitted model, or the only class there is."""
         from sklearn.linear_model import LogisticRegression
 
-        if len(found := np.unique(targets)) == 1:
-            return int(found[0])
+        if (targets == targets[0]).all():
+            return int(targets[0])
         if weight is not None:
             weight = weight / weight.mean()
-        return LogisticRegression(C=self.strength, max_iter=1000).fit(
-            features, targets, sample_weight=weight
-        )
+        model = LogisticRegression(C=self.strength, max_iter=1000)
+        return model.fit(features, targets, sample_weight=weight)
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         features = self._standardised(features)
         probabilities = np.zeros((len(features), self.n_classes))
         if not len(features):
             return probabilities
-        if self.multinomial is not None:
-            if isinstance(self.multinomial, int):
-                probabilities[:, self.multinomial] = 1.0
-            else:
-                probabilities[:, self.multinomial.classes_] = self.multinomial.predict_proba(
-                    features
-                )
-        for place, model in self.models.items():
-            probabilities[:, place] = (
-                model if isinstance(model, int) else model.predict_proba(features)[:, 1]
-            )
+        if isinstance(self.multinomial, int):
+            probabilities[:, self.multinomial] = 1.0
+        elif self.multinomial is not None:
+            classes = self.multinomial.classes_
+            probabilities[:, classes] = self.multinomial.predict_proba(features)
+        for column, model in self.models.items():
+            is_constant = isinstance(model, int)
+            probabilities[:, column] = model if is_constant else model.predict_proba(features)[:, 1]
         return probabilities

@@ -1,4 +1,4 @@
-"""What a speech model takes, and which of its frames are sound and not padding. Batch size changes
+"""Inputs of a speech model, and which of its frames are sound and not padding. Batch size changes
 no value.
 
 What padding does to a model is read from its configuration:
@@ -22,6 +22,7 @@ facebookresearch/fairseq#3227; Whisper's window, huggingface/transformers#25744.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,57 +32,48 @@ import numpy as np
 from bimotion.errors import AudioError
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.models.audio_part import VALUES, parameters
+from bimotion.models.spec import ModelSpec
 
 BATCH_S, GPU_BATCH_S = 80.0, 800.0
 """Audio in one batch where nothing is trained, seconds, padding included."""
 _WINDOW_S, _SHORTEST_S = 30.0, 0.1  # of models that do not say
 _FRAME_S, _HOP_S = 0.025, 0.01  # of Kaldi's spectrograms
-_PADDABLE = (
-    "wav2vec2",
-    "hubert",
-    "wavlm",
-    "unispeech",
-    "unispeech-sat",
-    "data2vec-audio",
-    "wav2vec2-conformer",
-    "wav2vec2-bert",
-)
-
-
-_MASKS = (
-    "attention_mask",
-    "input_features_mask",
-    "feature_attention_mask",
-    "audio_mel_mask",
-    "padding_mask",
-    "mask",
-)
+_PADDABLE = """
+wav2vec2 hubert wavlm unispeech unispeech-sat data2vec-audio wav2vec2-conformer wav2vec2-bert
+"""
+_MASKS = """
+attention_mask input_features_mask feature_attention_mask audio_mel_mask padding_mask mask
+"""
 
 
 @dataclass(frozen=True)
 class Features:
-    """One window as the model's own extractor makes it.
-
-    values: where lengths are mixed, time first; n: their steps in time as far as the extractor
-    says; n_true: those that are no padding of its own; n_samples: of the window.
-    """
+    """One window as the model's own extractor makes it."""
 
     values: np.ndarray
+    """Where lengths are mixed, time first."""
     n: int
+    """Steps in time of the values, as far as the extractor says."""
     n_true: int
+    """Those that are no padding of its own."""
     n_samples: int
+    """Of the window."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Arguments of the model by name, on the host, and the true lengths behind the padding to
-    `n`."""
+    """Windows that go through the model together, on the host."""
 
     inputs: dict
+    """Arguments of the model by name."""
     n_samples: object
+    """Of each window."""
     n_true: object
+    """Of each window, of `n`."""
     n: int
+    """Steps in time, with padding."""
     padded: bool
+    """True where there is padding."""
 
     def to(self, device) -> dict:
         """The arguments on a device, without waiting for it."""
@@ -90,6 +82,11 @@ class Batch:
             name: (value.pin_memory() if pinned else value).to(device, non_blocking=True)
             for name, value in self.inputs.items()
         }
+
+
+def batch_seconds(spec: ModelSpec, device) -> float:
+    """Audio in one batch, padding included."""
+    return spec.batch_seconds or (GPU_BATCH_S if device.type == "cuda" else BATCH_S)
 
 
 def fixed_window(config, extractor, rate: int) -> int | None:
@@ -102,11 +99,9 @@ def fixed_window(config, extractor, rate: int) -> int | None:
         return (config.max_length - 1) * round(_HOP_S * rate) + round(_FRAME_S * rate)
     if not hasattr(extractor, "nb_max_frames"):
         return None
-    made = [
-        _extracted(extractor, np.zeros(round(s * rate), np.float32), rate)
-        for s in (_SHORTEST_S, 2 * _SHORTEST_S)
-    ]
-    shapes = {one[_values_name(extractor, one)].shape for one in made}
+    silences = (np.zeros(round(s * rate), np.float32) for s in (_SHORTEST_S, 2 * _SHORTEST_S))
+    extracted = [_extracted(extractor, silence, rate) for silence in silences]
+    shapes = {made[_values_name(extractor, made)].shape for made in extracted}
     return int(extractor.n_samples) if len(shapes) == 1 else None
 
 
@@ -132,28 +127,24 @@ def _values_name(extractor, made: dict) -> str:
     return next((name for name in VALUES if name in made), extractor.model_input_names[0])
 
 
-class Intake:
-    """What a model takes. `module`: what is called; `body`: its encoder, with the configuration and
-    the layers that leak.
+class ModelInputs:
+    """The rules by which clips become inputs of a model. `module`: what is called; `body`: its
+    encoder, with the configuration and the layers that leak.
 
     longest, shortest: samples of a window, at `rate`; fixed: the model sees windows of one size;
-    mixes_lengths: whether windows of different lengths may share a batch; alone: only one window at
-    a time; now: the batch that the model is seeing, to be set before it is called.
+    mixes_lengths: windows of different lengths may share a batch; alone: only one window at a time;
+    now: the batch that the model is seeing.
     """
 
     def __init__(self, module, body, extractor, rate: int):
         config = body.config
         self.extractor, self.config, self.rate, self.now = extractor, config, rate, None
         taken = parameters(module)
-        self.input_name = next(
-            (name for name in (*VALUES, "hidden_states") if name in taken),
-            extractor.model_input_names[0],
-        )
-        self.mask_name = next((name for name in _MASKS if name in taken), None)
-        self.needs_mask = (
-            self.mask_name is not None
-            and taken[self.mask_name].default is taken[self.mask_name].empty
-        )
+        names = (name for name in (*VALUES, "hidden_states") if name in taken)
+        self.input_name = next(names, extractor.model_input_names[0])
+        self.mask_name = next((name for name in _MASKS.split() if name in taken), None)
+        mask = taken.get(self.mask_name)
+        self.needs_mask = mask is not None and mask.default is mask.empty
         self.takes_lengths = self.alone = "feature_lens" in taken
         self.frame, self.hop = round(_FRAME_S * rate), round(_HOP_S * rate)
         self.longest, self.shortest = round(_WINDOW_S * rate), round(_SHORTEST_S * rate)
@@ -171,18 +162,16 @@ class Intake:
             self.shortest = getattr(config, "squeeze_factor", 1)
             for kernel, stride in reversed(self.convolutions):
                 self.shortest = (self.shortest - 1) * stride + kernel
-        paddable = config.model_type in _PADDABLE and type(body).__module__.startswith(
-            "transformers.models."
-        )
-        self.mixes_lengths = self.fixed or (
-            paddable and not getattr(config, "conv_pos_batch_norm", False)
-        )
+        of_transformers = type(body).__module__.startswith("transformers.models.")
+        has_batch_norm = getattr(config, "conv_pos_batch_norm", False)
+        paddable = config.model_type in _PADDABLE.split() and of_transformers and not has_batch_norm
+        self.mixes_lengths = self.fixed or paddable
         if self.mixes_lengths and self.convolutions:
             _stop_leaks(body, self)
 
     @property
     def padding(self) -> str:
-        """How clips of several lengths share a batch, in words."""
+        """The way in which clips of several lengths share a batch, in words."""
         if self.fixed:
             rest = "one at a time" if self.alone else "of which the frames of the clip count"
             return f"each clip fills a window of {self.longest / self.rate:g} s, {rest}"
@@ -224,41 +213,28 @@ class Intake:
     def features(self, window: np.ndarray) -> Features:
         """One window, alone through the extractor: no neighbour can change it."""
         window = self._filled(window)
-        made = self._extracted(window)
-        values, mask = (
-            made[self._values_name(made)][0],
-            next((made[name][0] for name in _MASKS if name in made), None),
-        )
-        values = np.asarray(values, dtype=np.float32)
-        told = mask is not None and (
-            not self.fixed or self.takes_lengths or self.mask_name == "input_features_mask"
-        )
+        # a mask of a fixed window, where the model takes one
+        masks_window = self.takes_lengths or self.mask_name == "input_features_mask"
+        options = {"return_attention_mask": True} if masks_window else {}
+        made = _extracted(self.extractor, window, self.rate, **options)
+        values = np.asarray(made[_values_name(self.extractor, made)][0], dtype=np.float32)
+        mask = next((made[name][0] for name in _MASKS.split() if name in made), None)
+        is_known = mask is not None and (masks_window or not self.fixed)
         # a mask of samples beside spectra tells nothing
-        if not told or len(mask) > max(values.shape):
+        if not is_known or len(mask) > max(values.shape):
             return Features(values, len(values), len(values), len(window))
         return Features(values, len(mask), int(mask.sum()), len(window))
-
-    def _values_name(self, made: dict) -> str:
-        return _values_name(self.extractor, made)
-
-    def _extracted(self, window: np.ndarray) -> dict:
-        """What the extractor makes of a window, with the mask of a fixed window where the model
-        takes one."""
-        wanted = self.takes_lengths or self.mask_name == "input_features_mask"
-        return _extracted(
-            self.extractor, window, self.rate, **({"return_attention_mask": True} if wanted else {})
-        )
 
     def batch(self, features: Sequence[Features], room: int = 0) -> Batch:
         """Windows padded to `room`, or to the longest of them if that is more."""
         import torch
 
-        n = max(room, *(one.n for one in features))
-        longest = max(room, *(len(one.values) for one in features))
+        n = max(room, *(window.n for window in features))
+        longest = max(room, *(len(window.values) for window in features))
         values = np.zeros((len(features), longest, *features[0].values.shape[1:]), dtype=np.float32)
-        for row, one in zip(values, features, strict=True):
-            row[: len(one.values)] = one.values
-        true = torch.tensor([one.n_true for one in features])
+        for row, window in zip(values, features, strict=True):
+            row[: len(window.values)] = window.values
+        true = torch.tensor([window.n_true for window in features])
         padded = int(true.min()) < n
         inputs = {self.input_name: torch.from_numpy(values)}
         if self.takes_lengths:  # Qwen omni: spectra of all windows in a row, without a batch
@@ -270,12 +246,25 @@ class Intake:
             sound = first(true, n)
             # Gemma's: of padding
             inputs[self.mask_name] = ~sound if self.mask_name == "audio_mel_mask" else sound.long()
-        return Batch(inputs, torch.tensor([one.n_samples for one in features]), true, n, padded)
+        n_samples = torch.tensor([window.n_samples for window in features])
+        return Batch(inputs, n_samples, true, n, padded)
+
+    def batch_on(self, device, features: Sequence[Features]) -> Batch:
+        """Windows padded as the device likes it."""
+        return self.batch(features, self.room(features) if device.type == "cuda" else 0)
+
+    def run(self, module, batch: Batch, device, **options):
+        """The output of the model for a batch."""
+        self.now = batch
+        with warnings.catch_warnings():
+            # WavLM's own affair
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
+            return module(**batch.to(device), **options)
 
     def room(self, features: Sequence[Features]) -> int:
         """Length of a batch on a GPU, where each new length costs the set-up of its convolutions:
         one of few dozens."""
-        longest = max(len(one.values) for one in features)
+        longest = max(len(window.values) for window in features)
         return bucket(longest) if self.mixes_lengths and not self.fixed else longest
 
     def sound(self, state):
@@ -286,17 +275,13 @@ class Intake:
 
         n_frames, now = state.shape[1], self.now
         if self.patches:
-            n_columns = (
-                self.config.max_length - self.config.patch_size
-            ) // self.config.time_stride + 1
-            centres = (
-                torch.arange(n_columns) * self.config.time_stride + self.config.patch_size // 2
-            )
+            patch, stride = self.config.patch_size, self.config.time_stride
+            n_columns = (self.config.max_length - patch) // stride + 1
+            centres = torch.arange(n_columns) * stride + patch // 2
             spectra = 1 + (now.n_samples - self.frame) // self.hop
             columns = first((centres < spectra[:, None]).sum(1).clamp(min=1), n_columns)
-            return torch.nn.functional.pad(
-                columns.repeat(1, (n_frames - 2) // n_columns), (2, 0)
-            ).to(state.device)
+            patches = columns.repeat(1, (n_frames - 2) // n_columns)
+            return torch.nn.functional.pad(patches, (2, 0)).to(state.device)
         if self.alone:
             return state.new_ones(state.shape[:2], dtype=torch.bool)
         if self.fixed:
@@ -326,21 +311,19 @@ def bucket(length: int) -> int:
     return math.ceil(2 ** (math.ceil(8 * math.log2(length) - 1e-9) / 8) - 1e-6)
 
 
-def _stop_leaks(body, intake: Intake) -> None:
+def _stop_leaks(body, inputs: ModelInputs) -> None:
     """Keep padding out of layers that mix frames and take no mask; nothing changes for a clip
     without padding."""
 
     def silenced(state):
-        if not intake.now.padded:
+        if not inputs.now.padded:
             return state
-        return (
-            state
-            * first(intake.n_frames().to(state.device, non_blocking=True), state.shape[-1])[:, None]
-        )
+        counts = inputs.n_frames().to(state.device, non_blocking=True)
+        return state * first(counts, state.shape[-1])[:, None]
 
     norm = getattr(body.feature_extractor.conv_layers[0], "layer_norm", None)
     if type(norm).__name__ == "GroupNorm":
-        norm.forward = partial(_normed, norm, intake)
+        norm.forward = partial(_normed, norm, inputs)
     for part in body.modules():
         if type(part).__name__ == "Data2VecAudioPositionalConvLayer":
             part.register_forward_hook(lambda _, args, state: silenced(state))
@@ -348,16 +331,16 @@ def _stop_leaks(body, intake: Intake) -> None:
             part.depthwise_conv.register_forward_pre_hook(lambda _, args: (silenced(args[0]),))
 
 
-def _normed(norm, intake: Intake, state):
+def _normed(norm, inputs: ModelInputs, state):
     """A group norm of one channel a group, its moments over true frames only."""
     import torch
 
-    if not intake.now.padded:
+    if not inputs.now.padded:
         return torch.nn.functional.group_norm(
             state, norm.num_groups, norm.weight, norm.bias, norm.eps
         )
     state = state.float()
-    true = first(intake.n_frames(1).to(state.device, non_blocking=True), state.shape[-1])[:, None]
+    true = first(inputs.n_frames(1).to(state.device, non_blocking=True), state.shape[-1])[:, None]
     count = true.sum(-1, keepdim=True)
     centred = (state - (state * true).sum(-1, keepdim=True) / count) * true
     scale = (centred.square().sum(-1, keepdim=True) / count + norm.eps).rsqrt()

@@ -1,4 +1,4 @@
-"""Whether a model gives a clip the same features alone as in a batch."""
+"""Does a model give a clip the same features alone as in a batch?"""
 
 from collections.abc import Callable
 
@@ -15,20 +15,20 @@ def largest_difference(
     Args:
         model: Name, for errors.
         together: Features or logits of the batch, shape (n_clips, ...).
-        alone: Place of a clip -> what the model gives of it alone, shape (1, ...).
+        alone: Number of a clip -> what the model gives of it alone, shape (1, ...).
 
     Raises:
-        ClipError: NaN or infinity, with the clip's place in the batch.
+        ClipError: NaN or infinity, with the clip's number in the batch.
     """
     largest = 0.0
-    for place, row in enumerate(together):
+    for number, row in enumerate(together):
         try:
-            found = alone(place)[0]
+            single = alone(number)[0]
         except ClipError as error:
-            raise ClipError(error.model, place, f"alone: {error.reason}") from error
-        for how, values in (("in a batch", row), ("alone", found)):
+            raise ClipError(error.model, number, f"alone: {error.reason}") from error
+        for how, values in (("in a batch", row), ("alone", single)):
             if not np.isfinite(values).all():
                 reason = f"{how}: expected finite features or logits, found NaN or infinity"
-                raise ClipError(model, place, reason)
-        largest = max(largest, float(np.abs(found - row).max(initial=0)))
+                raise ClipError(model, number, reason)
+        largest = max(largest, float(np.abs(single - row).max(initial=0)))
     return largest

@@ -10,15 +10,17 @@ from typing import Protocol
 import numpy as np
 
 from bimotion.models.heads import LogisticHead
+from bimotion.models.losses import log_loss, masked_loss
 
 BLOCK_BYTES = 2**22
 """Of float32 features that are read at a time, where all are passed over."""
 
 
 class LayerRows(Protocol):
-    """Features of some clips, in memory or not; `shape`: (n, n_layers, n_features)."""
+    """Features of some clips, in memory or not."""
 
     shape: tuple[int, int, int]
+    """(n, n_layers, n_features)."""
 
     def __len__(self) -> int:
         """Clips."""
@@ -39,32 +41,17 @@ class BestLayerHead:
 
     version = f"best-{LogisticHead.version}"
 
-    def fit(
-        self,
-        features: LayerRows,
-        reference: np.ndarray,
-        *,
-        exclusive: bool,
-        seed: int,
-        validation=None,
-    ) -> None:
-        self.layer, self.head = features.shape[1] - 1, None
-        losses = []
-        for layer in range(features.shape[1]) if validation else ():
+    def fit(self, features, reference, *, exclusive: bool, seed: int, validation=None) -> None:
+        best, last = float("inf"), features.shape[1] - 1
+        for layer in range(last + 1) if validation else (last,):
             head = LogisticHead()
             head.fit(features.layer(layer), reference, exclusive=exclusive, seed=seed)
-            losses.append(
-                (
-                    log_loss(head.predict(validation[0].layer(layer)), validation[1], exclusive),
-                    layer,
-                    head,
-                )
-            )
-        if losses:
-            _, self.layer, self.head = min(losses, key=lambda found: found[:2])
-        else:
-            self.head = LogisticHead()
-            self.head.fit(features.layer(self.layer), reference, exclusive=exclusive, seed=seed)
+            loss = 0.0
+            if validation:
+                probabilities = head.predict(validation[0].layer(layer))
+                loss = log_loss(probabilities, validation[1], exclusive)
+            if loss < best:
+                best, self.layer, self.head = loss, layer, head
 
     @property
     def facts(self) -> dict[str, int]:
@@ -75,24 +62,9 @@ class BestLayerHead:
         return self.head.predict(features.layer(self.layer))
 
     def embed(self, features: LayerRows) -> np.ndarray:
-        """What the linear map is given: float32 (n, n_features), the layer, standardised as in
+        """Input of the linear map: float32 (n, n_features), the layer, standardised as in
         training."""
         return self.head.embed(features.layer(self.layer))
-
-
-def log_loss(probabilities: np.ndarray, reference: np.ndarray, exclusive: bool) -> float:
-    """Mean over clips of the negative log-likelihood: of the true class, or the mean over annotated
-    classes (the paper's masked binary cross-entropy, which weighs each clip the same).
-
-    >>> round(log_loss(np.array([[0.5, 0.9]]), np.array([[1, -1]]), exclusive=False), 4)
-    0.6931
-    """
-    p = np.clip(probabilities, 1e-7, 1 - 1e-7)
-    if exclusive:
-        return float(-np.log(p[np.arange(len(p)), (reference == 1).argmax(axis=1)]).mean())
-    annotated = reference != -1
-    losses = -np.where(reference == 1, np.log(p), np.log1p(-p)) * annotated
-    return float((losses.sum(axis=1) / np.maximum(annotated.sum(axis=1), 1)).mean())
 
 
 class LayersHead:
@@ -111,65 +83,58 @@ class LayersHead:
     # a dozen numbers behind a softmax: at the map's rate they would hardly move
     layer_learning_rate = 0.05
 
-    def fit(
-        self,
-        features: LayerRows,
-        reference: np.ndarray,
-        *,
-        exclusive: bool,
-        seed: int,
-        validation=None,
-    ) -> None:
+    def fit(self, features, reference, *, exclusive: bool, seed: int, validation=None) -> None:
         import torch
 
         self.mean, self.scale = _moments(features)
         self.scale[self.scale <= 1e-6 * np.maximum(np.abs(self.mean), 1)] = 1.0
         self.exclusive, self.trained = exclusive, (reference == 1).any(axis=0)
+        inputs, held = self._standardised(features, self.budget_bytes), None
+        if validation is not None:
+            held = self._standardised(validation[0], self.budget_bytes - inputs.kept_bytes)
         generator = torch.Generator().manual_seed(seed)
-        n_layers, n_features, n_classes = *features.shape[1:], reference.shape[1]
-        self.weights = torch.zeros(n_layers, requires_grad=True)
-        self.linear = (
-            torch.randn(n_features, n_classes, generator=generator) * n_features**-0.5
-        ).requires_grad_()
-        self.bias = torch.zeros(n_classes, requires_grad=True)
-        parameters = [self.weights, self.linear, self.bias]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": parameters[1:]},
-                {"params": parameters[:1], "lr": self.layer_learning_rate, "weight_decay": 0.0},
-            ],
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
-        inputs, marks = (
-            _Standardised(features, self.mean, self.scale, self.budget_bytes),
-            torch.from_numpy(reference),
-        )
-        left = self.budget_bytes - inputs.kept_bytes
-        held = (
-            None
-            if validation is None
-            else _Standardised(validation[0], self.mean, self.scale, left)
-        )
-        best, waited, kept = float("inf"), 0, [p.detach().clone() for p in parameters]
-        for _ in range(self.epochs):
-            for rows in torch.randperm(len(features), generator=generator).split(self.batch_size):
-                loss = self._loss(self._logits(inputs.rows(rows)), marks[rows])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-            if held is None:
-                kept = [p.detach().clone() for p in parameters]
-                continue
-            now = log_loss(self._probabilities(held), validation[1], exclusive)
-            best, waited, kept = (
-                (now, 0, [p.detach().clone() for p in parameters])
-                if now < best
-                else (best, waited + 1, kept)
-            )
+        optimizer = self._begin(*features.shape[1:], reference.shape[1], generator)
+        best, waited, kept = float("inf"), 0, self._copied()
+        for epoch in range(self.epochs):
+            self._train(inputs, torch.from_numpy(reference), optimizer, generator)
+            loss = -float(epoch)  # without validation clips the last epoch is the best
+            if held is not None:
+                loss = log_loss(self._probabilities(held), validation[1], exclusive)
+            waited += 1
+            if loss < best:
+                best, waited, kept = loss, 0, self._copied()
             if waited >= self.patience:
                 break
         self.weights, self.linear, self.bias = kept
+
+    def _standardised(self, features: LayerRows, budget_bytes: int = 0) -> "_Standardised":
+        return _Standardised(features, self.mean, self.scale, budget_bytes)
+
+    def _begin(self, n_layers: int, n_features: int, n_classes: int, generator):
+        """Make the parameters, and return their optimizer."""
+        import torch
+
+        linear = torch.randn(n_features, n_classes, generator=generator) * n_features**-0.5
+        self.weights = torch.zeros(n_layers, requires_grad=True)
+        self.linear = linear.requires_grad_()
+        self.bias = torch.zeros(n_classes, requires_grad=True)
+        layers = {"lr": self.layer_learning_rate, "weight_decay": 0.0}
+        groups = [{"params": [self.linear, self.bias]}, {"params": [self.weights], **layers}]
+        return torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay)
+
+    def _train(self, inputs: "_Standardised", reference, optimizer, generator) -> None:
+        """One epoch."""
+        import torch
+
+        for rows in torch.randperm(len(reference), generator=generator).split(self.batch_size):
+            logits = self._logits(inputs.rows(rows))
+            loss = masked_loss(logits, reference[rows], exclusive=self.exclusive).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    def _copied(self) -> list:
+        return [part.detach().clone() for part in (self.weights, self.linear, self.bias)]
 
     def _mixed(self, standardised):
         import torch
@@ -179,53 +144,35 @@ class LayersHead:
     def _logits(self, standardised):
         return self._mixed(standardised) @ self.linear + self.bias
 
-    def _loss(self, logits, reference):
-        import torch
-
-        annotated = (reference != -1).float()
-        if self.exclusive:
-            return torch.nn.functional.cross_entropy(
-                logits.masked_fill(annotated == 0, -1e4), (reference == 1).float().argmax(1)
-            )
-        target = (reference == 1).float()
-        losses = (
-            torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-            * annotated
-        )
-        return (losses.sum(1) / annotated.sum(1).clamp(min=1)).mean()
-
     @property
     def facts(self) -> dict[str, int]:
         """The layer that weighs most, from 0, the first layer's input."""
         return {"heaviest_layer": int(self.weights.argmax())}
 
     def predict(self, features: LayerRows) -> np.ndarray:
-        return self._probabilities(_Standardised(features, self.mean, self.scale, budget_bytes=0))
+        return self._probabilities(self._standardised(features))
 
     def embed(self, features: LayerRows) -> np.ndarray:
-        """What the linear map is given: float32 (n, n_features), the weighted mean of the
-        standardised layers."""
-        import torch
-
-        inputs = _Standardised(features, self.mean, self.scale, budget_bytes=0)
-        found = np.empty((len(features), features.shape[2]), np.float32)
-        with torch.no_grad():
-            for block in _blocks(features):
-                found[block] = self._mixed(inputs.rows(torch.from_numpy(block))).numpy()
-        return found
+        """Input of the linear map: float32 (n, n_features), the weighted mean of the standardised
+        layers."""
+        mixed = np.empty((len(features), features.shape[2]), np.float32)
+        for block, rows in self._standardised(features).blocks():
+            mixed[block] = self._mixed(rows).numpy()
+        return mixed
 
     def _probabilities(self, inputs: "_Standardised") -> np.ndarray:
         import torch
 
         # One array from the start: small ones that stay between large ones that go would keep the
         # heap from shrinking.
-        found = np.empty((len(inputs.features), len(self.trained)))
+        probabilities = np.empty((len(inputs.features), len(self.trained)))
         with torch.no_grad():
-            for block in _blocks(inputs.features):
-                logits = self._logits(inputs.rows(torch.from_numpy(block)))
+            for block, rows in inputs.blocks():
+                logits = self._logits(rows)
                 logits[:, ~torch.from_numpy(self.trained)] = -float("inf")
-                found[block] = (logits.softmax(1) if self.exclusive else logits.sigmoid()).numpy()
-        return found
+                scores = logits.softmax(1) if self.exclusive else logits.sigmoid()
+                probabilities[block] = scores.numpy()
+        return probabilities
 
 
 class _Standardised:
@@ -235,17 +182,13 @@ class _Standardised:
     def __init__(self, features: LayerRows, mean: np.ndarray, scale: np.ndarray, budget_bytes: int):
         import torch
 
-        self.features, self.mean, self.scale = (
-            features,
-            mean.astype(np.float32),
-            scale.astype(np.float32),
-        )
+        self.features, self.kept, self.kept_bytes = features, None, 0
+        self.mean, self.scale = mean.astype(np.float32), scale.astype(np.float32)
         n_bytes = int(np.prod(features.shape)) * 4
-        self.kept, self.kept_bytes = None, 0
         if n_bytes <= budget_bytes:
             kept = torch.empty(features.shape)
-            for block in _blocks(features):
-                kept[torch.from_numpy(block)] = self.rows(torch.from_numpy(block))
+            for block, rows in self.blocks():
+                kept[torch.from_numpy(block)] = rows
             self.kept, self.kept_bytes = kept, n_bytes
 
     def rows(self, places):
@@ -259,9 +202,15 @@ class _Standardised:
             (self.features.rows(places.numpy()) - self.mean) / self.scale
         ).clone()
 
+    def blocks(self) -> Iterator[tuple[np.ndarray, object]]:
+        """Places and rows of all clips, so many at a time as are BLOCK_BYTES."""
+        import torch
+
+        for block in _blocks(self.features):
+            yield block, self.rows(torch.from_numpy(block))
+
 
 def _blocks(features: LayerRows) -> Iterator[np.ndarray]:
-    """Places of all clips, so many at a time as are BLOCK_BYTES."""
     n, n_layers, n_features = features.shape
     size = max(1, BLOCK_BYTES // (4 * n_layers * n_features))
     for start in range(0, n, size):

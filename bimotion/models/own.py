@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bimotion.errors import ClipError
+from bimotion.errors import ClipError, ModelError
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.io.bounds import whole_number
 from bimotion.io.versions import NUMBERS_VERSION
+from bimotion.models.failures import first_sentence
 from bimotion.models.invariance import largest_difference
-from bimotion.models.weights import ModelError, line
 
 CLIPS_TOGETHER, MAX_TOGETHER = 8, 4096
 
@@ -21,7 +21,7 @@ class OwnEncoder:
     encode(waveforms, sample_rate_hz): list of mono float32 arrays, and 16000 -> one row a clip,
     shape (n_clips, dim) or (n_clips, n_layers, dim), an array or a tensor. The object's `name`
     (else its class) goes into the record. Features are kept on disk by its `fingerprint` if it has
-    one, else by what it makes of five clips of noise: an encoder that differs on other clips alone
+    one, else by what it makes of five clips of noise: an encoder that differs only on other clips
     needs a fingerprint of its own. `encode` is given as many clips of like length at once as the
     object's `clips_together` says (else 8), always the same ones together: a neighbour may move a
     clip's last digits.
@@ -37,37 +37,29 @@ class OwnEncoder:
     ('Energy', 1, [[[1.0]]])
     """
 
-    version, revision, trusted_remote_code, device, weights_format = (
-        NUMBERS_VERSION,
-        None,
-        True,
-        "its own",
-        "its own",
-    )
+    version, revision, trusted_remote_code = NUMBERS_VERSION, None, True
+    device = weights_format = "its own"
 
     def __init__(self, encoder: object):
         self.encoder = encoder
         self.name = str(getattr(encoder, "name", None) or type(encoder).__name__)
         parameters = getattr(encoder, "parameters", None)
-        self.n_parameters = (
-            sum(part.numel() for part in parameters()) if callable(parameters) else None
-        )
-        self.together = whole_number(
-            "clips_together", getattr(encoder, "clips_together", CLIPS_TOGETHER), 1, MAX_TOGETHER
-        )
+        has_parameters = callable(parameters)
+        self.n_parameters = sum(p.numel() for p in parameters()) if has_parameters else None
+        together = getattr(encoder, "clips_together", CLIPS_TOGETHER)
+        self.together = whole_number("clips_together", together, 1, MAX_TOGETHER)
         generator = np.random.default_rng(0)
         noise = [
             0.1 * generator.standard_normal(round(s * SAMPLE_RATE_HZ)).astype(np.float32)
             for s in (0.5, 1, 2, 4, 12)
         ]
         self.dim = self.n_layers = None
-        found = self.encode(noise)
-        self.n_layers, self.dim = found.shape[1:]
-        made = hashlib.sha256(np.ascontiguousarray(found)).hexdigest()
-        given = getattr(encoder, "fingerprint", None)
-        self.fingerprint = hashlib.sha256(
-            f"{NUMBERS_VERSION} {self.name} {given or made} {self.together}".encode()
-        ).hexdigest()[:32]
+        features = self.encode(noise)
+        self.n_layers, self.dim = features.shape[1:]
+        by_noise = hashlib.sha256(np.ascontiguousarray(features)).hexdigest()
+        known_by = getattr(encoder, "fingerprint", None) or by_noise
+        content = f"{NUMBERS_VERSION} {self.name} {known_by} {self.together}".encode()
+        self.fingerprint = hashlib.sha256(content).hexdigest()[:32]
 
     @property
     def n_features(self) -> int:
@@ -76,38 +68,29 @@ class OwnEncoder:
 
     def encode(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Float32, shape (n_clips, n_layers, dim)."""
+        where = f"{self.name}.encode"
         try:
-            found = self.encoder.encode(list(waveforms), SAMPLE_RATE_HZ)
-            if hasattr(found, "detach"):  # a tensor, of whatever precision: NumPy knows no bfloat16
-                found = found.detach().to("cpu").float()
-            found = np.asarray(found, dtype=np.float32)
+            rows = self.encoder.encode(list(waveforms), SAMPLE_RATE_HZ)
+            if hasattr(rows, "detach"):  # a tensor, of whatever precision: NumPy knows no bfloat16
+                rows = rows.detach().to("cpu").float()
+            rows = np.asarray(rows, dtype=np.float32)
         except Exception as error:  # whatever a user's code raises is about that code
-            raise ModelError(
-                f"{self.name}.encode: expected features, it raised {type(error).__name__}: "
-                f"{line(error)}"
-            ) from error
-        if found.ndim == 2:
-            found = found[:, None]
-        expected = (
-            (len(waveforms), self.n_layers or found.shape[1], self.dim or found.shape[-1])
-            if found.ndim == 3
-            else None
-        )
-        if found.shape != expected:
-            text = f"{len(waveforms)} finite rows of one size, found shape {found.shape}"
-            raise ModelError(f"{self.name}.encode: expected {text}")
-        sound = np.isfinite(found).all(axis=(1, 2))
+            reason = f"it raised {type(error).__name__}: {first_sentence(error)}"
+            raise ModelError(f"{where}: expected features, {reason}") from error
+        if rows.ndim == 2:
+            rows = rows[:, None]
+        known = zip((len(waveforms), self.n_layers, self.dim), rows.shape, strict=False)
+        if rows.ndim != 3 or any(n not in (None, size) for n, size in known):
+            text = f"{len(waveforms)} finite rows of one size, found shape {rows.shape}"
+            raise ModelError(f"{where}: expected {text}")
+        sound = np.isfinite(rows).all(axis=(1, 2))
         if not sound.all():
-            raise ClipError(
-                f"{self.name}.encode",
-                int(np.argmin(sound)),
-                "expected finite features, found NaN or infinity",
-            )
-        return found
+            reason = "expected finite features, found NaN or infinity"
+            raise ClipError(where, int(np.argmin(sound)), reason)
+        return rows
 
     def largest_difference(self, waveforms: Sequence[np.ndarray]) -> float:
         """Largest absolute difference between the features of clips encoded together and each of
         them alone."""
-        return largest_difference(
-            self.name, self.encode(waveforms), lambda place: self.encode([waveforms[place]])
-        )
+        together = self.encode(waveforms)
+        return largest_difference(self.name, together, lambda i: self.encode([waveforms[i]]))

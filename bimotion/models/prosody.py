@@ -30,8 +30,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-"""Changes whenever any number moves, so that cached features are not mixed."""
-
 SAMPLE_RATE_HZ = 16_000
 """The only sample rate that `functionals` understands."""
 

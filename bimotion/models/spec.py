@@ -1,4 +1,4 @@
-"""Which model, and how to run it."""
+"""A model, and the way to run it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,24 +10,25 @@ MAX_BATCH_S = 86_400.0
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model, and how to run it.
-
-    model: a local folder or an id on the Hugging Face Hub, a baseline `bimotion/...`, or a user's
-    own object with `encode` (models/own.py); revision: on the Hub: branch, tag or commit;
-    device: cuda if there is one, else cpu; batch_seconds: audio in one batch, padding included
-    (None: 80 on a CPU, 800 on a GPU); require_safetensors: refuse pickled weights, which are
-    otherwise read by torch's `weights_only` loader.
+    """A model, and the way to run it.
 
     >>> ModelSpec("microsoft/wavlm-large", revision="main").trust_remote_code
     False
     """
 
     model: str | object
+    """A local folder or an id on the Hugging Face Hub, a baseline `bimotion/...`, or a user's own
+    object with `encode` (models/own.py)."""
     revision: str | None = None
+    """On the Hub: branch, tag or commit."""
     trust_remote_code: bool = False
+    """Let code of the model's own run."""
     device: str | None = None
+    """None: cuda if there is one, else cpu."""
     batch_seconds: float | None = None
+    """Audio in one batch, padding included; None: 80 on a CPU, 800 on a GPU."""
     require_safetensors: bool = False
+    """Refuse pickled weights, which are otherwise read by torch's `weights_only` loader."""
 
     def __post_init__(self):
         if self.batch_seconds is not None:
@@ -35,12 +36,12 @@ class ModelSpec:
 
     @property
     def is_own(self) -> bool:
-        """Whether the model is an object of the user's."""
+        """True for an object of the user's."""
         return not isinstance(self.model, str)
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is one of the baselines of this package."""
+        """True for one of the baselines of this package."""
         return isinstance(self.model, str) and self.model.startswith("bimotion/")
 
     @property

@@ -1,5 +1,5 @@
-"""Which files a model is loaded from: weights as transformers would take them, and everything else
-that changes what it does.
+"""The files that a model is loaded from: weights as transformers would take them, and everything
+else that changes what it does.
 
 Safetensors come first; pickled weights (pytorch_model.bin) are read by torch's `weights_only`
 loader, which makes tensors and runs no code. Every other form is refused, with what can be done
@@ -7,6 +7,7 @@ about it.
 """
 
 import json
+import re
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from typing import Protocol
 from bimotion.errors import ModelError, some
 from bimotion.io import files
 from bimotion.io.audio import POINTER
+from bimotion.models import legacy_pickle
+from bimotion.models.failures import first_sentence
 
 SAFETENSORS, PYTORCH = "safetensors", "pytorch"
 NAMES = {SAFETENSORS: "model.safetensors", PYTORCH: "pytorch_model.bin"}
+MAX_SAFETENSORS_HEADER_BYTES = 32 * 1024 * 1024
 MAX_INDEX_BYTES = 16 * 1024 * 1024
 MAX_SHARDS = 2000
 ADAPTER = "adapter_config.json"
@@ -26,115 +30,77 @@ MERGE = (
     "merge it first: peft's "
     "AutoPeftModel.from_pretrained(...).merge_and_unload().save_pretrained(folder)"
 )
+_WRAP = "wrap it as an object with encode() (see the README)"
+_CONVERT = "convert them to PyTorch with a release of transformers before 5"
+_OUTSIDE = f"PyTorch weights outside of transformers: {_WRAP}"
 FOREIGN = {  # last part of a file's name -> what it is, what to do
-    ".onnx": ("an ONNX export", "give the model that it was exported from"),
-    "hyperparams.yaml": (
-        "a SpeechBrain model",
-        "wrap it as an object with encode() (see the README)",
-    ),
-    ".nemo": ("a NeMo model", "wrap it as an object with encode() (see the README)"),
-    ".ckpt": (
-        "a checkpoint of another framework",
-        "wrap it as an object with encode() (see the README)",
-    ),
-    ".gguf": ("quantised GGUF weights", "give the model that they were made from"),
-    ".h5": (
-        "TensorFlow weights",
-        "convert them to PyTorch with a release of transformers before 5",
-    ),
-    ".msgpack": ("Flax weights", "convert them to PyTorch with a release of transformers before 5"),
-    ".pth": (
-        "PyTorch weights outside of transformers",
-        "wrap the model as an object with encode() (see the README)",
-    ),
-    ".pt": (
-        "PyTorch weights outside of transformers",
-        "wrap the model as an object with encode() (see the README)",
-    ),
+    ".onnx": "an ONNX export: give the model that it was exported from",
+    "hyperparams.yaml": f"a SpeechBrain model: {_WRAP}",
+    ".nemo": f"a NeMo model: {_WRAP}",
+    ".ckpt": f"a checkpoint of another framework: {_WRAP}",
+    ".gguf": "quantised GGUF weights: give the model that they were made from",
+    ".h5": f"TensorFlow weights: {_CONVERT}",
+    ".msgpack": f"Flax weights: {_CONVERT}",
+    ".pth": _OUTSIDE,
+    ".pt": _OUTSIDE,
 }
-# JSON files beside a model that loading it for audio never opens (a test watches)
-NOT_LOADED = frozenset(
-    {
-        "added_tokens.json",
-        "all_results.json",
-        "eval_results.json",
-        "merges.json",
-        "normalizer.json",
-        "special_tokens_map.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "train_results.json",
-        "trainer_state.json",
-        "training.json",
-        "vocab.json",
-    }
-)
+NOT_LOADED = """
+added_tokens all_results eval_results merges normalizer special_tokens_map tokenizer
+tokenizer_config train_results trainer_state training vocab
+"""
+"""JSON files beside a model, without `.json`, that loading it for audio never opens (a test
+watches)."""
 # change with the place, and with the release that wrote a file
 NOT_CONTENT = ("_name_or_path", "transformers_version")
 
 
-@dataclass(frozen=True)
-class WeightFiles:
-    """Files that hold a model's weights; `format`: `safetensors` or `pytorch`; `index`: of shards,
-    or None."""
-
-    format: str
-    paths: tuple[Path, ...]
-    index: Path | None = None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which files weights are to be loaded from, by name, before any of them is fetched."""
-
-    format: str
-    names: tuple[str, ...]
-    index: Path | None = None
-
-
 class Source(Protocol):
-    """Where a model's files are."""
+    """The place where a model's files are (sources.py)."""
+
+    path: str
+    """Taken by `from_pretrained`."""
+    revision: str | None
+    """Commit on the Hub, None for a folder."""
+    names: Iterable[str]
+    """Files that are there, as far as known: for the reason of a refusal."""
 
     def fetch(self, name: str) -> Path | None:
         """A file (of the Hub: downloaded), or None where there is none."""
 
     def has(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """True where there is such a file."""
 
 
 @dataclass(frozen=True)
-class Folder:
-    """Files of a model in a folder."""
+class Choice:
+    """The files that weights are loaded from, before any of them is fetched."""
 
-    path: Path
+    format: str
+    """`safetensors` or `pytorch`."""
+    names: tuple[str, ...]
+    """File names."""
+    index: Path | None = None
+    """Of shards."""
 
-    def fetch(self, name: str) -> Path | None:
-        return self.path / name if self.has(name) else None
 
-    def has(self, name: str) -> bool:
-        return (self.path / name).is_file()
-
-
-def chosen(
-    model: str, source: Source, present: Iterable[str], *, require_safetensors: bool = False
-) -> Choice:
-    """Files that transformers would take the weights from, in its own order of preference.
+def chosen(model: str, source: Source, *, require_safetensors: bool = False) -> Choice:
+    """Choose the files that transformers would take the weights from, in its own order of
+    preference.
 
     Args:
         model: Name for messages.
         source: Of it only settings and indexes are fetched.
-        present: Names of files that are there, as far as known: for the reason of a refusal.
         require_safetensors: Refuse pickled weights, though no code of theirs would run.
 
     Raises:
         ModelError: An adapter, no weights, weights of a form that is not loaded, an index that
-        names files elsewhere.
+            names files elsewhere.
     """
     if source.fetch(ADAPTER) is not None:
         raise ModelError(f"{model}: holds an adapter ({ADAPTER}), not a whole model: {MERGE}")
     explicit = _explicit(model, source.fetch("config.json"))
-    candidates = [(SAFETENSORS, explicit)] if explicit else list(NAMES.items())
-    for form, name in candidates:
+    candidates = {SAFETENSORS: explicit} if explicit else NAMES
+    for form, name in candidates.items():
         index_name = name if name.endswith(".index.json") else f"{name}.index.json"
         is_whole = name != index_name and source.has(name)
         index = None if is_whole else source.fetch(index_name)
@@ -146,30 +112,29 @@ def chosen(
             )
         return Choice(form, (name,) if is_whole else _shards(model, index), index)
     raise ModelError(
-        f"{model}: expected weights as {' or '.join(NAMES.values())}, found "
-        f"{foreign(list(present))}"
+        f"{model}: expected weights as {' or '.join(NAMES.values())}, found {foreign(source.names)}"
     )
 
 
-def fetched(model: str, source: Source, choice: Choice) -> WeightFiles:
-    """The files of a choice; raises ModelError for one that is missing, or is plainly something
-    else."""
+def fetched(model: str, source: Source, choice: Choice) -> tuple[Path, ...]:
+    """The files of a choice; raises ModelError for one that is missing, or that does not hold what
+    it declares."""
     paths = []
     for name in choice.names:
         if (path := source.fetch(name)) is None:
             why = f"{choice.index.name} names {name}" if choice.index else f"expected {name}"
             raise ModelError(f"{model}: {why}, which is missing")
-        _check_kind(path, choice.format)
+        _check(path, choice.format)
         paths.append(path)
-    return WeightFiles(choice.format, tuple(paths), choice.index)
+    return tuple(paths)
 
 
 def foreign(present: Iterable[str]) -> str:
-    """What a model's files are, where they are not what can be loaded, and what to do."""
+    """The kind of a model's files, where they are not what can be loaded, and what to do."""
     present = sorted(present)
-    for end, (kind, advice) in FOREIGN.items():
+    for end, advice in FOREIGN.items():
         if any(name.lower().endswith(end) for name in present):
-            return f"{kind}: {advice}"
+            return advice
     return "none" + (f" among {some(present)}" if present else "")
 
 
@@ -178,16 +143,11 @@ def _explicit(model: str, config: Path | None) -> str | None:
     outside of the model."""
     try:
         content = json.loads(config.read_bytes()) if config else {}
-    except (OSError, ValueError):  # said where the configuration is read
+    except (OSError, ValueError):  # told where the configuration is read
         return None
     name = content.get("transformers_weights") if isinstance(content, dict) else None
-    if name is None:
-        return None
-    if (
-        not isinstance(name, str)
-        or _is_elsewhere(name)
-        or not name.endswith((".safetensors", ".safetensors.index.json"))
-    ):
+    ends = (".safetensors", ".safetensors.index.json")
+    if name is not None and not _is_beside(name, ends):
         raise ModelError(
             f"{model}: config.json: transformers_weights: expected a *.safetensors beside it, "
             f"found {name!r:.80}"
@@ -196,83 +156,112 @@ def _explicit(model: str, config: Path | None) -> str | None:
 
 
 def _shards(model: str, index: Path) -> tuple[str, ...]:
+    """Names of files that an index lists; raises ModelError for others than files beside it."""
+    where = f"{model}: {index.name}: expected"
     if (n_bytes := index.stat().st_size) > MAX_INDEX_BYTES:
-        raise ModelError(
-            f"{model}: {index.name}: expected at most {MAX_INDEX_BYTES} bytes, found {n_bytes}"
-        )
+        raise ModelError(f"{where} at most {MAX_INDEX_BYTES} bytes, found {n_bytes}")
     try:
         names = sorted({*json.loads(index.read_bytes())["weight_map"].values()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ModelError(
-            f"{model}: {index.name}: expected a weight_map of tensors to files, found something "
-            "else"
-        ) from None
+        reason = "a weight_map of tensors to files, found something else"
+        raise ModelError(f"{where} {reason}") from None
     if not 0 < len(names) <= MAX_SHARDS:
-        raise ModelError(
-            f"{model}: {index.name}: expected 1 to {MAX_SHARDS} files, found {len(names)}"
-        )
+        raise ModelError(f"{where} 1 to {MAX_SHARDS} files, found {len(names)}")
     end = index.name.removesuffix(".index.json").rpartition(".")[2]
-    for name in names:
-        if not isinstance(name, str) or _is_elsewhere(name) or not name.endswith(f".{end}"):
-            raise ModelError(
-                f"{model}: {index.name}: expected names of *.{end} files beside it, found "
-                f"{name!r:.80}"
-            )
+    if elsewhere := [name for name in names if not _is_beside(name, f".{end}")]:
+        raise ModelError(f"{where} names of *.{end} files beside it, found {elsewhere[0]!r:.80}")
     return tuple(names)
 
 
-def _check_kind(path: Path, form: str) -> None:
-    """Raise ModelError for what stands in the place of weights after a download that went wrong."""
+def _is_beside(name: object, ends: str | tuple[str, ...]) -> bool:
+    """True for the plain name of a file, with one of the ends."""
+    is_name = isinstance(name, str) and not any(mark in name for mark in "/\\\0:")
+    return is_name and name.endswith(ends)
+
+
+def _check(path: Path, form: str) -> None:
+    """Raise ModelError for a file of weights that holds something else (after a download that went
+    wrong), or less than it declares."""
     with path.open("rb") as stream:
         start = stream.read(512)
-    is_zip = start.startswith(b"PK\x03\x04")
-    found = None
+    reason = None
     if start.startswith(POINTER):
-        found = "a git-lfs pointer: run `git lfs pull` in its folder"
+        reason = "a git-lfs pointer: run `git lfs pull` in its folder"
     elif not start:
-        found = "an empty file: download it again"
-    elif start.lstrip().startswith(b"<"):
-        found = "a web page: download it again"
-    elif form == PYTORCH and is_zip and not zipfile.is_zipfile(path):
-        found = "a file that is cut short: download it again"
-    elif form == PYTORCH and not is_zip and not start.startswith(b"\x80"):  # a pickle
-        found = (
+        reason = "an empty file: download it again"
+    elif re.match(rb"\s*<[!?a-zA-Z]", start):
+        reason = "a web page: download it again"
+    elif form == SAFETENSORS:
+        _check_safetensors(path, int.from_bytes(start[:8], "little"))
+    elif zipfile.is_zipfile(path):
+        reason = _packed(path)
+    elif start.startswith(b"PK\x03\x04"):
+        reason = "a file that is cut short: download it again"
+    elif start.startswith(b"\x80"):
+        legacy_pickle.check(path)
+    else:
+        reason = (
             "neither a zip nor a pickle of torch: download it again, or ask its authors for "
             "safetensors"
         )
-    if found:
-        raise ModelError(f"{path}: expected weights, found {found}")
+    if reason:
+        raise ModelError(f"{path}: expected weights, found {reason}")
 
 
-def _is_elsewhere(name: str) -> bool:
-    return name in ("", ".", "..") or any(mark in name for mark in ("/", "\\", "\0", ":"))
+def _check_safetensors(path: Path, header_bytes: int) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    most = min(MAX_SAFETENSORS_HEADER_BYTES, path.stat().st_size)
+    if header_bytes > most:
+        raise ModelError(
+            f"{path}: expected safetensors with a header of at most {most} bytes, found a broken "
+            f"file, with {header_bytes}"
+        )
+    try:
+        safe_open(path, "np").keys()
+    except (SafetensorError, OSError) as error:
+        reason = f"expected safetensors, found a broken file: {first_sentence(error)}"
+        raise ModelError(f"{path}: {reason}") from error
 
 
-def content_hashes(folder: Path, weights: WeightFiles, *, with_code: bool) -> list[str]:
-    """What loading a folder can open, as hashes: weights and every JSON file but NOT_LOADED; where
-    code may run, all files.
+def _packed(path: Path) -> str | None:
+    """The reason to refuse a zip that unpacks to more than it holds: torch stores, it never
+    compresses."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            n_unpacked = sum(member.file_size for member in archive.infolist())
+    except zipfile.BadZipFile:  # told where it is read
+        return None
+    n_bytes = path.stat().st_size
+    return f"{n_unpacked} bytes packed into {n_bytes}" if n_unpacked > n_bytes else None
+
+
+def content_hashes(
+    folder: Path, choice: Choice, paths: tuple[Path, ...], *, with_code: bool
+) -> list[str]:
+    """Everything that loading a folder can open, as hashes: weights and every JSON file but
+    NOT_LOADED; where code may run, all files.
 
     A file that nobody thought of is in by default: a change there gives another identity, never a
     stale result.
     """
-    found = [files.digest(path) for path in weights.paths]
+    hashes = [files.digest(path) for path in paths]
     if with_code:  # which may open whatever lies there
-        others = sorted(
-            path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts
-        )
-        found += [
+        beside = sorted(path for path in folder.rglob("*") if path.is_file() and path not in paths)
+        hashes += [
             f"{path.relative_to(folder).as_posix()} {files.digest(path)}"
-            for path in others
-            if path not in weights.paths
+            for path in beside
+            if ".git" not in path.parts
         ]
-    others = {f"{name}.index.json" for name in NAMES.values()} - {
-        weights.index and weights.index.name
+    unused = {f"{name}.index.json" for name in NAMES.values()} - {
+        choice.index and choice.index.name
     }
     for path in sorted(folder.glob("*.json")):
         # a folder, a pipe or a broken link is never read
-        if path.name not in NOT_LOADED | others and path.is_file():
-            found.append(f"{path.name} {_settings(path)}")  # what a setting means hangs on its file
-    return found
+        if path.stem not in NOT_LOADED.split() and path.name not in unused and path.is_file():
+            # what a setting means hangs on its file
+            hashes.append(f"{path.name} {_settings(path)}")
+    return hashes
 
 
 def _settings(path: Path) -> str:

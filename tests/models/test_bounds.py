@@ -265,5 +265,7 @@ def test_every_configuration_of_transformers_is_within_the_bounds():
             continue
     assert len(made) > 200
     assert [
-        (kind, *found) for kind, content in made.items() for found in config_bounds._beyond(content)
+        (kind, *found)
+        for kind, content in made.items()
+        for found in config_bounds.out_of_bounds(content)
     ] == []

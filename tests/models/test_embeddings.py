@@ -63,7 +63,7 @@ def test_of_every_classifier_the_last_layer_makes_logits_of_them(family, tmp_pat
     waveforms = [rng.normal(0, 0.1, n).astype(np.float32) for n in (9_000, 16_000, 50_000)]
     clips = Clips(waveforms.__getitem__, np.array([len(one) for one in waveforms]))
     found = classifier.embeddings(clips)
-    last = classifier._last_linear()
+    last = classifier.last_linear()
     weight, bias = (part.detach().numpy() for part in (last.weight, last.bias))
     assert found.dtype == np.float32
     assert found @ weight.T + bias == pytest.approx(classifier.table(clips).numpy(), abs=1e-4)
@@ -96,7 +96,7 @@ def test_of_a_fine_tuned_model_they_are_its_checkpoints(few, tmp_path):
     )
     probabilities = track.run(job, tmp_path / "kept").probabilities
     found = track.embeddings(job, job.test, tmp_path / "kept")
-    last = Classifier(ModelSpec(str(tmp_path / "kept" / "best")))._last_linear()
+    last = Classifier(ModelSpec(str(tmp_path / "kept" / "best"))).last_linear()
     logits = found @ last.weight.detach().numpy().T + last.bias.detach().numpy()
     assert softmax(logits) == pytest.approx(probabilities, abs=1e-5)
     best = tmp_path / "kept" / "best"

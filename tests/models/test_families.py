@@ -157,7 +157,7 @@ def test_a_family_runs(family, hearing, tmp_path):
     assert np.isfinite(features).all()
     np.testing.assert_allclose(encoder.encode(clips[:1])[0], features[0], atol=1e-4)
     assert np.abs(features[0] - features[1]).max() > 1e-6
-    windows = [encoder._intake.windows(clip)[0] for clip in (clips[0], clips[2])]
+    windows = [encoder._inputs.windows(clip)[0] for clip in (clips[0], clips[2])]
     short, long = (
         encoder._statistics(encoder._prepared([window]).features)[0][0] for window in windows
     )

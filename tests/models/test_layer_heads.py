@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from bimotion.models import layer_heads
-from bimotion.models.layer_heads import PROBE_HEADS, LayersHead, log_loss
+from bimotion.models.layer_heads import PROBE_HEADS, LayersHead
+from bimotion.models.losses import log_loss
 
 heads = pytest.mark.parametrize("kind", PROBE_HEADS.values(), ids=list(PROBE_HEADS))
 N_LAYERS, N_FEATURES = 4, 6

@@ -18,11 +18,12 @@ from bimotion.evaluation.tracks.track import clips_in_memory
 from bimotion.io import audio
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import Classifier
+from bimotion.models.distributed import Processes
 from bimotion.models.encoder import load
 from bimotion.models.finetune import finetune
-from bimotion.models.parallel import Ranks
 from bimotion.models.spec import ModelSpec
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions
+from bimotion.models.training_data import TrainingData
 
 NAMES = ("whisper-tiny.en", "whisper-base-encoder")
 EMOTIONS = ("negative", "neutral", "positive")
@@ -116,17 +117,12 @@ def test_fine_tuning_lowers_the_loss_and_its_checkpoint_gives_the_same_numbers(
     clips, reference = clips_in_memory(speech[0]), speech[1]
     best = finetune(
         ModelSpec(str(real_models / "whisper-tiny.en"), device="cpu"),
-        clips,
-        reference,
-        np.arange(6),
-        np.arange(6, 9),
-        classes=EMOTIONS,
-        exclusive=True,
+        TrainingData(clips, reference, np.arange(6), np.arange(6, 9), EMOTIONS, exclusive=True),
+        FinetuneOptions(epochs=2, batch_size=2, learning_rate=2e-4, patience=2, bf16=False),
         seed=0,
         folder=tmp_path / "run",
-        ranks=Ranks("cpu"),
+        processes=Processes("cpu"),
         progress=Progress(),
-        options=FinetuneOptions(epochs=2, batch_size=2, learning_rate=2e-4, patience=2, bf16=False),
     )
     history = json.loads((best / TRAINING_FILE).read_text())["history"]
     losses = [entry["train_loss"] for entry in history]

@@ -29,8 +29,9 @@ from bimotion.errors import BimotionError
 
 def model(folder):
     from bimotion.models import encoder as encoders
+    from bimotion.models.spec import ModelSpec
     from bimotion.models import weights
-    encoder = encoders.load(weights.ModelSpec(folder))
+    encoder = encoders.load(ModelSpec(folder))
     import numpy as np
     encoder.encode([np.zeros(16_000, np.float32)])
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bimotion.errors import ModelError
 from bimotion.models import encoder
-from bimotion.models.weights import ModelError, ModelSpec
+from bimotion.models.spec import ModelSpec
+from bimotion.models.weights import ModelFiles, Origin
 
 NAMES = {0: "angry", 1: "happy", 2: "sad"}
 
@@ -53,6 +55,10 @@ def sharded(folder: Path, form: str, *, rename=lambda name: name) -> Path:
 
 def spec(folder, **options) -> ModelSpec:
     return ModelSpec(str(folder), device="cpu", **options)
+
+
+def located(folder: Path, **options) -> Origin:
+    return ModelFiles(spec(folder, **options)).origin()
 
 
 def features(folder, **options) -> np.ndarray:

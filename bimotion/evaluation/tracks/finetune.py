@@ -15,11 +15,12 @@ from bimotion.evaluation.tracks.track import Runner, Track, clips_in_memory, cli
 from bimotion.io import checksums
 from bimotion.io.progress import Progress
 from bimotion.io.versions import NUMBERS_VERSION
-from bimotion.models import finetune
 from bimotion.models.classifier import Classifier, located
-from bimotion.models.parallel import Ranks
+from bimotion.models.distributed import Processes
+from bimotion.models.finetune import finetune
 from bimotion.models.spec import ModelSpec
 from bimotion.models.training import TRAINING_FILE, FinetuneOptions
+from bimotion.models.training_data import TrainingData
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
 
@@ -72,22 +73,16 @@ class FinetuneRunner(Runner):
     def __init__(self, spec: ModelSpec, options: FinetuneOptions, save_checkpoints: bool):
         self.options, self.save_checkpoints = options, save_checkpoints
         origin = located(spec)
-        self.revision, self.weights, self.weights_format = (
-            origin.revision,
-            origin.fingerprint,
-            origin.weights.format,
-        )
-        self.ranks = Ranks(spec.device)
-        self.spec = replace(spec, device=str(self.ranks.device), revision=self.revision)
-        self.follower = self.ranks.rank > 0
+        self.revision, self.weights = origin.revision, origin.fingerprint
+        self.weights_format = origin.weights_format
+        self.processes = Processes(spec.device)
+        self.spec = replace(spec, device=str(self.processes.device), revision=self.revision)
+        self.follower = not self.processes.is_first
 
     @property
     def device(self) -> str:
-        return (
-            str(self.ranks.device)
-            if self.ranks.n == 1
-            else f"{self.ranks.n} x {self.ranks.device.type}"
-        )
+        n, device = self.processes.n, self.processes.device
+        return str(device) if n == 1 else f"{n} x {device.type}"
 
     @property
     def used(self) -> ModelUsed:
@@ -105,14 +100,14 @@ class FinetuneRunner(Runner):
         self.reference = labelled.reference[rows]
 
     def follow(self, jobs: list[TrainingJob], folder_of: Callable[[TrainingJob], Path]) -> None:
-        while (number := self.ranks.told(_NONE)) != _NONE:
+        while (number := self.processes.from_first(_NONE)) != _NONE:
             self._run(jobs[number], folder_of(jobs[number]))
 
     def close(self) -> None:
-        self.ranks.told(_NONE)
+        self.processes.from_first(_NONE)
 
     def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
-        self.ranks.told(job.number)
+        self.processes.from_first(job.number)
         return self._run(job, folder)
 
     def embeddings(
@@ -126,18 +121,21 @@ class FinetuneRunner(Runner):
 
     def _best(self, job: TrainingJob, folder: Path) -> Path:
         schema = self.labelled.schema
-        return finetune.finetune(
-            self.spec,
-            self.clips,
-            self.reference,
-            self.positions[job.train],
-            self.positions[job.validation],
+        data = TrainingData(
+            clips=self.clips,
+            reference=self.reference,
+            train=self.positions[job.train],
+            validation=self.positions[job.validation],
             classes=schema.classes,
             exclusive=schema.exclusive,
+        )
+        return finetune(
+            self.spec,
+            data,
+            self.options,
             seed=job.seed,
-            options=self.options,
             folder=folder,
-            ranks=self.ranks,
+            processes=self.processes,
             progress=self.progress,
         )
 
@@ -145,17 +143,16 @@ class FinetuneRunner(Runner):
         return Classifier(ModelSpec(str(best), None, self.spec.trust_remote_code, self.spec.device))
 
     def _run(self, job: TrainingJob, folder: Path) -> JobPredictions:
-        schema, ranks, test = self.labelled.schema, self.ranks, self.positions[job.test]
+        schema, test = self.labelled.schema, self.positions[job.test]
         best = self._best(job, folder)
         classifier = self._classifier(best)
         self.n_parameters = classifier.n_parameters
-        several = ranks if ranks.n > 1 else None
         clips, label = self.clips.take(test), f"test {job.name}"
         with clips_named(self.labelled.table["id"].iloc[job.test].tolist()):
             probabilities = classifier.probabilities(
                 clips,
                 exclusive=schema.exclusive,
-                ranks=several,
+                processes=self.processes,
                 progress=self.progress,
                 label=label,
             )

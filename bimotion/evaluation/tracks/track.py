@@ -62,7 +62,7 @@ class Runner(ABC):
     save_checkpoints = False
     """What jobs leave in their folders stays."""
     follower = False
-    """This process only trains along (models/parallel.py)."""
+    """This process only trains along (models/distributed.py)."""
     labelled: LabelledClips
     progress: Progress
     positions: np.ndarray

@@ -18,6 +18,7 @@ from bimotion.models.training import FinetuneOptions
 from bimotion.results import record
 from tests.support import tiny_models
 from tests.support.small_runs import command, evaluated
+from tests.support.tone_training import STILL
 
 HANGS_S = 600  # never waited for, but where a process hangs
 
@@ -139,13 +140,13 @@ def test_killed_in_an_epoch_it_goes_on_to_the_same_bytes(models, small, tmp_path
 
 
 def test_two_processes_give_the_numbers_of_one(models, small, tmp_path):
-    model = models("wav2vec2-layer")
+    model = models("wav2vec2-layer", **STILL)
     options = {"track": "finetune", "protocol": "in-group", "schema": "valence"}
     one, folder = evaluated(
         model,
         small,
         tmp_path / "one",
-        finetune=FinetuneOptions(epochs=2, learning_rate=1e-3),
+        finetune=FinetuneOptions(epochs=2, learning_rate=1e-3, dropout=0.0),
         **options,
     )
     with socket.socket() as free:
@@ -161,7 +162,7 @@ def test_two_processes_give_the_numbers_of_one(models, small, tmp_path):
         str(port),
     ]
     ending = Path(__file__).parents[2] / "support" / "ending.py"
-    _, *asked = command(model, small, tmp_path / "two", "--num-train-epochs", "2")
+    _, *asked = command(model, small, tmp_path / "two", "--num-train-epochs", "2", "--dropout", "0")
     done = subprocess.run(
         [*launcher, ending, tmp_path / "left", *asked],
         capture_output=True,

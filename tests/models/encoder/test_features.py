@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from bimotion.errors import AudioError, ClipError
+from bimotion.errors import AudioError, ClipError, ModelError
 from bimotion.evaluation.tracks.track import clips_in_memory
 from bimotion.models import encoder as encoders
 from bimotion.models.classifier import Classifier
-from bimotion.models.encoder import ModelError, load
+from bimotion.models.encoder import load
 from bimotion.models.spec import ModelSpec
 from tests.support import tiny_models
 from tests.support.short_clips import CLIPS, SAMPLES, noise
@@ -173,8 +173,8 @@ def test_silence_after_a_clip_and_class_tokens_are_left_out_of_asts_statistics(f
 @pytest.mark.parametrize("family", ["wav2vec2-group", "whisper", "ast", "w2v-bert"])
 def test_long_clips_are_windowed_and_nothing_is_cut(family, encoder, monkeypatch):
     if family in ("wav2vec2-group", "w2v-bert"):
-        monkeypatch.setattr(encoder(family)._intake, "longest", 32_000)
-    longest = encoder(family)._intake.longest
+        monkeypatch.setattr(encoder(family)._inputs, "longest", 32_000)
+    longest = encoder(family)._inputs.longest
     clip = noise(2 * longest + 2 * 5_120)
     parts = np.array_split(clip, 3)
     seen, statistics_of = [], encoder(family)._statistics
@@ -198,7 +198,7 @@ def test_long_clips_are_windowed_and_nothing_is_cut(family, encoder, monkeypatch
 
 
 def test_long_clips_pool_the_frames_of_all_windows(folder, encoder, monkeypatch):
-    monkeypatch.setattr(encoder("wav2vec2-layer")._intake, "longest", 20_000)
+    monkeypatch.setattr(encoder("wav2vec2-layer")._inputs, "longest", 20_000)
     clip = noise(50_000)
     states = np.concatenate(
         [by_hand(folder("wav2vec2-layer"), part) for part in np.array_split(clip, 3)], axis=1
@@ -210,7 +210,7 @@ def test_long_clips_pool_the_frames_of_all_windows(folder, encoder, monkeypatch)
 
 def test_clips_too_short_for_a_frame_are_filled_with_zeros(encoder):
     for family in FAMILIES:
-        short = encoder(family)._intake.shortest
+        short = encoder(family)._inputs.shortest
         pair = encoder(family).encode(
             [
                 noise(short)[: short // 2],
@@ -252,7 +252,7 @@ def test_hubert_with_a_batch_norm_before_its_positions_is_not_padded(tmp_path):
         )
     )
     assert model.largest_difference(CLIPS) < 1e-5
-    assert not model._intake.mixes_lengths
+    assert not model._inputs.mixes_lengths
 
 
 def test_an_adapter_for_a_decoder_is_left_out(tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from bimotion.errors import SettingError
-from bimotion.models.encoder import ModelError, load
+from bimotion.errors import ModelError, SettingError
+from bimotion.models.encoder import load
 from bimotion.models.spec import ModelSpec
 from tests.support.short_clips import CLIPS
 
@@ -116,7 +116,7 @@ def test_code_of_its_own_needs_permission(copy):
     refused(model, "has code of its own", "--trust-remote-code")
     trusted = load(ModelSpec(str(model), trust_remote_code=True, device="cpu"))
     assert trusted.trusted_remote_code
-    assert not trusted._intake.mixes_lengths  # what is not known is not padded
+    assert not trusted._inputs.mixes_lengths  # what is not known is not padded
     assert trusted.largest_difference(CLIPS) < 1e-5
     with (model / "own.py").open("a") as stream:
         stream.write("# another version\n")

@@ -6,11 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from bimotion.errors import SettingError
+from bimotion.errors import ModelError, SettingError
 from bimotion.models import encoder
 from bimotion.models.classifier import Classifier
+from bimotion.models.spec import ModelSpec
 from bimotion.models.training import FinetuneOptions
-from bimotion.models.weights import ModelError, ModelSpec
 from tests.support import tiny_models
 from tests.support.tone_training import Heard, Labelled, history, predict, subset, tones, train
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bimotion.errors import SettingError
-from bimotion.models.training import FinetuneOptions, masked_loss
+from bimotion.models.losses import masked_loss
+from bimotion.models.training import FinetuneOptions
 from tests.support import tiny_models
 from tests.support.tone_training import (
     CLASSES,

@@ -5,10 +5,10 @@ import pytest
 
 from bimotion.errors import SettingError
 from bimotion.models import inputs as intakes
-from bimotion.models import training
 from bimotion.models.classifier import Classifier
 from bimotion.models.spec import ModelSpec
 from bimotion.models.training import FinetuneOptions
+from bimotion.models.training_data import plan
 from tests.support import tiny_models
 from tests.support.tone_training import history, predict, tones, train
 
@@ -62,53 +62,31 @@ def test_frozen_feature_encoder_and_lora(models, tmp_path):
     )
 
 
-def test_spec_augment_belongs_to_the_clip(models):
-    """A clip's masks do not depend on its batch; evaluation has none."""
-    source = tiny_models.build(
-        "wav2vec2-layer",
-        models("wav2vec2-layer").parent / "augmented",
-        n_labels=3,
-        mask_time_prob=0.5,
-    )
-    classifier = Classifier(ModelSpec(str(source), device="cpu"))
-    body = classifier.model.wav2vec2
+def test_spec_augment_is_the_models_own_and_spares_short_clips(tmp_path):
     import torch
 
-    def now(lengths, seeds):
-        features = [classifier.intake.features(np.ones(length, np.float32)) for length in lengths]
-        classifier.intake.now, classifier.spec_augment.seeds = (
-            classifier.intake.batch(features),
-            seeds,
-        )
-
-    now([16_000, 12_000], [(0, 1, 0, 0), (0, 1, 1, 0)])
+    source = tiny_models.build("wav2vec2-layer", tmp_path, n_labels=3, mask_time_prob=0.5)
+    body = Classifier(ModelSpec(str(source), device="cpu")).model.wav2vec2
     hidden = torch.ones(2, 49, 16)
-    assert body.eval()._mask_hidden_states(hidden) is hidden
-    classifier.model.train()
-    both = body._mask_hidden_states(hidden)
-    masked = (both != 1).all(dim=2)
-    assert 5 < masked.sum() < 80
-    assert not masked[1, 37:].any()
-    now([12_000], [(0, 1, 1, 0)])
-    assert torch.equal(body._mask_hidden_states(hidden[1:]), both[1:])
+    assert torch.equal(body.eval()._mask_hidden_states(hidden.clone()), hidden)
+    body.train()
+    assert 5 < (body._mask_hidden_states(hidden.clone()) != 1).all(dim=2).sum() < 80
+    short = torch.ones(2, 9, 16)  # a mask is 10 frames long
+    assert torch.equal(body._mask_hidden_states(short.clone()), short)
 
 
 def test_plan_takes_each_clip_once_and_similar_lengths_together():
     n_samples = np.random.default_rng(0).integers(8_000, 96_000, 1001)
-    plan = training.plan(n_samples, 8, 0, 1)
-    assert sorted(np.concatenate(plan).tolist()) == list(range(1001))
-    assert max(map(len, plan)) == 8
-    assert len(plan) == 126
-    filled = sum(n_samples[ids].sum() for ids in plan) / sum(
-        n_samples[ids].max() * len(ids) for ids in plan
+    steps = plan(n_samples, 8, 0, 1)
+    assert sorted(np.concatenate(steps).tolist()) == list(range(1001))
+    assert max(map(len, steps)) == 8
+    assert len(steps) == 126
+    filled = sum(n_samples[ids].sum() for ids in steps) / sum(
+        n_samples[ids].max() * len(ids) for ids in steps
     )
     assert filled > 0.85
-    assert [ids.tolist() for ids in training.plan(n_samples, 8, 0, 1)] == [
-        ids.tolist() for ids in plan
-    ]
-    assert [ids.tolist() for ids in training.plan(n_samples, 8, 0, 2)] != [
-        ids.tolist() for ids in plan
-    ]
+    assert [ids.tolist() for ids in plan(n_samples, 8, 0, 1)] == [ids.tolist() for ids in steps]
+    assert [ids.tolist() for ids in plan(n_samples, 8, 0, 2)] != [ids.tolist() for ids in steps]
     buckets = {intakes.bucket(n) for n in range(8_000, 480_000, 100)}
     assert len(buckets) < 50
     assert all(n <= intakes.bucket(n) <= 1.1 * n for n in range(400, 50_000, 7))

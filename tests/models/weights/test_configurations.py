@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from bimotion.errors import ModelError
 from bimotion.models import encoder, weights
 from bimotion.models.classifier import Classifier
-from bimotion.models.weights import ModelError, located
-from tests.support.weight_files import pickled, refused, spec
+from tests.support.weight_files import located, pickled, refused, spec
 
 
 def reconfigured(folder: Path, **changes) -> Path:
@@ -133,8 +133,8 @@ def test_whatever_lies_beside_a_model_does_not_stop_it(name, make, copy):
     folder = copy()
     make(folder / name)
     assert (
-        located(spec(folder, trust_remote_code=True)).fingerprint
-        == located(spec(folder, trust_remote_code=True)).fingerprint
+        located(folder, trust_remote_code=True).fingerprint
+        == located(folder, trust_remote_code=True).fingerprint
     )
 
 
@@ -143,34 +143,30 @@ def test_settings_are_read_whole_only_where_they_are_of_a_size_for_settings(copy
     with (folder / "notes.json").open("wb") as stream:
         stream.truncate(2**27)
     tracemalloc.start()
-    before = located(spec(folder)).fingerprint
+    before = located(folder).fingerprint
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 2**26
     with (folder / "notes.json").open("r+b") as stream:
         stream.seek(2**26)
         stream.write(b"x")
-    assert located(spec(folder)).fingerprint != before
+    assert located(folder).fingerprint != before
 
 
 def test_the_same_settings_in_another_file_are_another_model(copy):
     folder = copy()
-    before = located(spec(folder)).fingerprint
+    before = located(folder).fingerprint
     (folder / "preprocessor_config.json").rename(folder / "processor_config.json")
-    assert located(spec(folder)).fingerprint != before
+    assert located(folder).fingerprint != before
 
 
 def test_code_of_another_repository_is_refused_and_trusted_code_makes_every_file_count(copy):
     folder = copy()
     (folder / "words").mkdir()
     (folder / "words" / "table.bin").write_bytes(b"1")
-    before = [
-        located(spec(folder, trust_remote_code=trusted)).fingerprint for trusted in (False, True)
-    ]
+    before = [located(folder, trust_remote_code=trusted).fingerprint for trusted in (False, True)]
     (folder / "words" / "table.bin").write_bytes(b"2")
-    after = [
-        located(spec(folder, trust_remote_code=trusted)).fingerprint for trusted in (False, True)
-    ]
+    after = [located(folder, trust_remote_code=trusted).fingerprint for trusted in (False, True)]
     assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
     reconfigured(folder, auto_map={"AutoModel": "somebody/else--own.Model"})
     refused(folder, "expected code that lies beside the model", trust_remote_code=True)

@@ -14,8 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from bimotion.models import encoder
 from bimotion.models.classifier import Classifier
-from bimotion.models.weights import located
-from tests.support.weight_files import features, pickled, refused, sharded, spec
+from tests.support.weight_files import features, located, pickled, refused, sharded, spec
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_safetensors_come_first(plain, copy):
     both = copy("both")
     (both / "pytorch_model.bin").write_bytes(b"not even a pickle")
     assert (features(both) == features(plain)).all()
-    assert located(spec(both)).fingerprint == located(spec(plain)).fingerprint
+    assert located(both).fingerprint == located(plain).fingerprint
 
 
 class Trap:

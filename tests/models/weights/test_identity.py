@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bimotion.models.weights import located
-from tests.support.weight_files import spec
+from tests.support.weight_files import located
 
 _WATCH = """
 import json, os, sys
@@ -21,15 +20,12 @@ def watch(event, args):
             opened.add(os.path.relpath(path, folder))
 from bimotion.models import encoder as encoders
 from bimotion.models.classifier import Classifier
-from bimotion.models.weights import ModelSpec, located
+from bimotion.models.spec import ModelSpec
+from bimotion.models.weights import ModelFiles
 import torch, transformers
-origin = located(ModelSpec(folder))
+origin = ModelFiles(ModelSpec(folder)).origin()
 sys.addaudithook(watch)
-from bimotion.models import weights
-def known(spec, look):  # what identity reads is not what loading opens
-    look(origin.path, origin.revision)
-    return origin
-weights.located = known
+ModelFiles.origin = lambda self: origin  # what identity reads is not what loading opens
 spec = ModelSpec(folder, device="cpu")
 encoders.load(spec) if kind == "encoder" else Classifier(spec)
 print(json.dumps(sorted(opened)))
@@ -67,8 +63,8 @@ def test_whatever_loading_opens_is_part_of_what_a_model_is(kind, furnished):
     )
     opened = json.loads(done.stdout.splitlines()[-1])
     assert {"config.json", "processor_config.json"} <= set(opened), "the watch sees nothing"
-    before = located(spec(furnished)).fingerprint
-    assert located(spec(furnished)).fingerprint == before
+    before = located(furnished).fingerprint
+    assert located(furnished).fingerprint == before
     for name in {*opened, "model.safetensors"}:  # which safetensors opens below Python
         path = furnished / name
         content = path.read_bytes()
@@ -78,13 +74,13 @@ def test_whatever_loading_opens_is_part_of_what_a_model_is(kind, furnished):
             )
         else:
             path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        assert located(spec(furnished)).fingerprint != before, name
+        assert located(furnished).fingerprint != before, name
         path.write_bytes(content)
-    assert located(spec(furnished)).fingerprint == before
+    assert located(furnished).fingerprint == before
 
 
 def test_another_place_and_another_release_are_the_same_model(furnished, tmp_path):
-    before = located(spec(furnished)).fingerprint
+    before = located(furnished).fingerprint
     moved = Path(shutil.move(furnished, tmp_path / "elsewhere"))
     config = json.loads((moved / "config.json").read_text(encoding="utf-8"))
     changed = dict(reversed(config.items())) | {
@@ -93,7 +89,7 @@ def test_another_place_and_another_release_are_the_same_model(furnished, tmp_pat
     }
     (moved / "config.json").write_text(json.dumps(changed), encoding="utf-8")
     (moved / "README.md").write_text("more words", encoding="utf-8")
-    assert located(spec(moved)).fingerprint == before
+    assert located(moved).fingerprint == before
 
 
 @pytest.mark.parametrize("track", ["probe", "zero-shot", "finetune"])

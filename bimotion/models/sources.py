@@ -1,0 +1,127 @@
+"""The places where a model's files are: a folder, or a repository of the Hugging Face Hub at one
+commit."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from bimotion.errors import ModelError, some
+from bimotion.models import weight_files
+from bimotion.models.failures import first_sentence
+from bimotion.models.spec import ModelSpec
+
+
+class Folder:
+    """Files of a model in a folder. Raises ModelError where it holds none."""
+
+    revision = None
+
+    def __init__(self, spec: ModelSpec):
+        self.path = str(folder := Path(spec.model).expanduser())
+        self.folder, self.names = folder, sorted(path.name for path in folder.iterdir())
+        if spec.revision is not None:
+            raise ModelError(
+                f"{spec.model}: is a folder, and revision {spec.revision!r} means nothing there"
+            )
+        if not {"config.json", weight_files.ADAPTER} & {*self.names}:
+            raise ModelError(
+                f"{spec.model}: expected config.json of a model, found {self._instead()}"
+            )
+
+    def fetch(self, name: str) -> Path | None:
+        """A file; None where there is none."""
+        return self.folder / name if self.has(name) else None
+
+    def has(self, name: str) -> bool:
+        """True where there is such a file."""
+        return (self.folder / name).is_file()
+
+    def _instead(self) -> str:
+        """The content of a folder without config.json, and the model in it, if there is one."""
+        inside = (name for name in self.names if (self.folder / name / "config.json").is_file())
+        if name := next(inside, None):
+            return f"one in {self.folder / name}: pass that folder"
+        if any(name.startswith(("tokenizer", "vocab")) for name in self.names):
+            return "only a tokenizer"
+        kind = weight_files.foreign(self.names)
+        return (some(self.names) or "nothing") if kind.startswith("none") else kind
+
+
+class Repository:
+    """Files of a repository on the Hub, at one commit. Raises ModelError where it cannot be had or
+    holds no model."""
+
+    def __init__(self, spec: ModelSpec):
+        from huggingface_hub import errors, hf_hub_download
+
+        self.path, self.asked = spec.model, spec.revision
+        try:
+            config = Path(hf_hub_download(spec.model, "config.json", revision=spec.revision))
+        except Exception as error:
+            reason, names = self._why(error), []
+            if isinstance(error, errors.EntryNotFoundError):
+                names = [] if isinstance(error, errors.LocalEntryNotFoundError) else [*self.names]
+            if weight_files.ADAPTER in names:
+                reason = f"holds an adapter, not a whole model: {weight_files.MERGE}"
+            elif not (kind := weight_files.foreign(names)).startswith("none"):
+                reason = f"expected config.json of a model, found {kind}"
+            raise ModelError(f"{spec.model}: {reason}") from error
+        self.revision = config.parent.name
+
+    @property
+    def names(self) -> Iterator[str]:
+        """Names of its files, asked for only where a message needs them."""
+        from huggingface_hub import list_repo_files
+
+        with suppress(Exception):  # the message is right without them
+            yield from list_repo_files(self.path, revision=self.asked)
+
+    def fetch(self, name: str) -> Path | None:
+        """A file, downloaded; None where the repository lacks it."""
+        return self._answer(name, Path)
+
+    def has(self, name: str) -> bool:
+        """True where there is such a file, which is not downloaded."""
+        return self._answer(name, bool, dry_run=True) is not None
+
+    def _answer(self, name: str, as_type: Callable, **options):
+        from huggingface_hub import constants, errors, hf_hub_download
+
+        try:
+            return as_type(hf_hub_download(self.path, name, revision=self.revision, **options))
+        except Exception as error:
+            is_local = isinstance(error, errors.LocalEntryNotFoundError)
+            is_missing = isinstance(error, errors.EntryNotFoundError) and not is_local
+            if is_missing or (is_local and constants.HF_HUB_OFFLINE):  # the cache is all there is
+                return None
+            raise ModelError(f"{self.path}: {name}: {self._why(error)}") from error
+
+    def _why(self, error: Exception) -> str:
+        """The reason why the Hub does not give a file, for a user."""
+        from huggingface_hub import errors
+
+        reasons = {  # the particular before the general
+            errors.GatedRepoError: "is gated: accept its terms on its page on the Hub, then `hf "
+            "auth login`",
+            errors.RepositoryNotFoundError: "no such folder, no such model on the Hub (a private "
+            "one: `hf auth login`)",
+            errors.RevisionNotFoundError: f"no revision {self.asked!r} on the Hub",
+            errors.LocalEntryNotFoundError: "no such folder, not in the cache, and no network to "
+            "the Hub (or HF_HUB_OFFLINE)",
+            errors.EntryNotFoundError: "expected config.json of a model, which its repository on "
+            "the Hub does not have",
+        }
+        texts = (text for kind, text in reasons.items() if isinstance(error, kind))
+        return next(texts, None) or first_sentence(error)
+
+
+def source_of(spec: ModelSpec) -> Folder | Repository:
+    """The place where a model's files are; raises ModelError where there is none."""
+    if spec.model and Path(spec.model).expanduser().is_dir():
+        return Folder(spec)
+    if not spec.model or spec.model.startswith((".", "~", "/")) or spec.model.count("/") > 1:
+        raise ModelError(
+            f"{spec.model!r}: expected a folder or an id on the Hugging Face Hub, found no such "
+            "folder"
+        )
+    return Repository(spec)
