@@ -81,7 +81,7 @@ def from_json(kind: type[T], text: str | bytes, name: str, where: str = "") -> T
             f"{where}expected at most {MAX_PARTS} objects, lists and fields, found {n_parts}"
         )
     try:
-        return _validator(kind).validate_json(text)
+        return _validator(kind).validate_json(text, strict=True)
     except ValidationError as error:
         raise RecordError(where + _reason(error, name)) from None
 

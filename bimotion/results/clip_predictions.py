@@ -18,21 +18,26 @@ from bimotion.results import metrics
 
 @dataclass(frozen=True)
 class ClipPredictions:
-    """Predictions for one (cell, corpus), or for all corpora of a cell, ready for the metrics.
-
-    targets, predictions       class numbers, shape (n,); prediction -1: none
-    reference, probabilities   of the predictions table, shape (n, n_classes)
-    """
+    """Predictions for one (cell, corpus), or for all corpora of a cell, ready for the metrics."""
 
     corpus: str | None
+    """None: all of the cell."""
     n_utterances: int
+    """Clips."""
     n_speakers: int
+    """Known ones."""
     n_speaker_unknown: int
+    """Clips of others."""
     candidates: list[int]
+    """Numbers of the classes that some corpus annotates."""
     targets: np.ndarray
+    """Class numbers, shape (n,)."""
     predictions: np.ndarray
+    """Class numbers, shape (n,); -1: none."""
     reference: np.ndarray
+    """As in the predictions table, shape (n, n_classes)."""
     probabilities: np.ndarray
+    """As in the predictions table, shape (n, n_classes)."""
 
     def out_of_label_space(self, trained: Iterable[int]) -> float:
         """Share of the clips none of whose positive classes was trained: no prediction of theirs
@@ -44,16 +49,21 @@ class ClipPredictions:
     @property
     def scored(self) -> list[int]:
         """Candidate classes with at least one clip: recall and F1 of others are undefined."""
-        return [place for place in self.candidates if (self.targets == place).any()]
+        return [number for number in self.candidates if (self.targets == number).any()]
+
+    @property
+    def multi_label(self) -> tuple[np.ndarray, np.ndarray]:
+        """Classes present and predicted, each on its own; bool, both of shape (n, n_classes)."""
+        return self.reference == 1, (self.probabilities > 0.5) & (self.reference != -1)
 
     def paper_metrics(self, schema: LabelSchema) -> dict[str, float | None]:
         """The paper's metric, over all clips: its single form and, where clips can have several
         labels, its multi form."""
         values = {"weighted_f1": metrics.weighted_f1(self.targets, self.predictions, self.scored)}
         if not schema.exclusive:
-            present, said = self.reference == 1, (self.probabilities > 0.5) & (self.reference != -1)
+            present, predicted = self.multi_label
             values[metrics.MULTI_LABEL_METRIC] = metrics.weighted_f1_multi(
-                present[:, self.candidates], said[:, self.candidates]
+                present[:, self.candidates], predicted[:, self.candidates]
             )
         return values
 
@@ -61,19 +71,21 @@ class ClipPredictions:
         """All other metrics over the whole test set."""
         return {
             name: metric(self.targets, self.predictions, self.scored)
-            for name, metric in metrics.OTHERS.items()
+            for name, metric in metrics.STANDARD_METRICS.items()
         }
 
     def by_label(self, schema: LabelSchema) -> dict[str, float | None]:
         """Binary F1 of each class."""
         values = metrics.label_f1(self.targets, self.predictions, self.scored)
-        return {f"f1_{schema.classes[place]}": value for place, value in values.items()}
+        return {f"f1_{schema.classes[number]}": value for number, value in values.items()}
 
     def confusion(self) -> np.ndarray:
         """Clips with a positive class by that class (rows, `candidates`) and by what was predicted
         (columns, `candidates`, then none); shape (n, n + 1)."""
-        marked = (self.reference == 1).any(axis=1)
-        return metrics.confusion(self.targets[marked], self.predictions[marked], self.candidates)
+        has_class = (self.reference == 1).any(axis=1)
+        return metrics.confusion(
+            self.targets[has_class], self.predictions[has_class], self.candidates
+        )
 
 
 def test_set(rows: pd.DataFrame, corpus: str | None) -> ClipPredictions:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema, schema_named
-from bimotion.results.metrics import OTHERS
+from bimotion.results.metrics import STANDARD_METRICS
 from bimotion.results.scoring import test_set
 
 _DESCRIPTION = """Weighted F1 of cross-age, cross-lingual speech emotion recognition (single and
@@ -80,7 +80,7 @@ def values(
     found = test_set(table, None).paper_metrics(schema)
     marked = table[(reference == 1).any(axis=1)]
     if marked.empty:
-        return found | dict.fromkeys(OTHERS)
+        return found | dict.fromkeys(STANDARD_METRICS)
     part = test_set(marked, None)
     return found | part.standard_metrics() | part.by_label(schema)
 

@@ -19,8 +19,8 @@ def _counts(
 ) -> tuple[np.ndarray, ...]:
     """True positives, predicted and true clips of each class; int64, shape (len(classes),)."""
     is_class = np.asarray(targets)[:, None] == np.asarray(classes)[None, :]
-    said_class = np.asarray(predictions)[:, None] == np.asarray(classes)[None, :]
-    return _binary_counts(is_class, said_class)
+    predicted_class = np.asarray(predictions)[:, None] == np.asarray(classes)[None, :]
+    return _binary_counts(is_class, predicted_class)
 
 
 def _binary_counts(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -28,10 +28,10 @@ def _binary_counts(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.nda
     return (targets & predictions).sum(axis=0), predictions.sum(axis=0), targets.sum(axis=0)
 
 
-def _f1(hits: np.ndarray, said: np.ndarray, true: np.ndarray) -> np.ndarray:
+def _f1(hits: np.ndarray, predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Binary F1 of each class, 2 TP / (2 TP + FP + FN); 0 where a class is neither there nor
     predicted."""
-    return 2 * hits / np.maximum(said + true, 1)
+    return 2 * hits / np.maximum(predicted + true, 1)
 
 
 def _weighted(values: np.ndarray, weights: np.ndarray) -> float | None:
@@ -47,8 +47,8 @@ def weighted_f1(
     >>> weighted_f1(["a", "a", "b"], ["a", "b", "b"], ["a", "b"])
     0.6666666666666666
     """
-    hits, said, true = _counts(targets, predictions, classes)
-    return _weighted(_f1(hits, said, true), true)
+    hits, predicted, true = _counts(targets, predictions, classes)
+    return _weighted(_f1(hits, predicted, true), true)
 
 
 def weighted_f1_multi(targets: np.ndarray, predictions: np.ndarray) -> float | None:
@@ -58,8 +58,8 @@ def weighted_f1_multi(targets: np.ndarray, predictions: np.ndarray) -> float | N
     >>> weighted_f1_multi([[1, 1], [0, 1]], [[1, 0], [0, 1]])
     0.7777777777777777
     """
-    hits, said, true = _binary_counts(targets, predictions)
-    return _weighted(_f1(hits, said, true), true)
+    hits, predicted, true = _binary_counts(targets, predictions)
+    return _weighted(_f1(hits, predicted, true), true)
 
 
 def macro_f1(
@@ -70,8 +70,8 @@ def macro_f1(
     >>> macro_f1([0, 0, 1], [0, 0, 0], [0, 1])
     0.4
     """
-    hits, said, true = _counts(targets, predictions, classes)
-    return float(_f1(hits, said, true).mean()) if len(classes) and len(targets) else None
+    hits, predicted, true = _counts(targets, predictions, classes)
+    return float(_f1(hits, predicted, true).mean()) if len(classes) and len(targets) else None
 
 
 def uar(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> float | None:
@@ -116,21 +116,21 @@ def confusion(
     >>> confusion(["a", "a", "b"], ["a", "b", None], ["a", "b"]).tolist()
     [[1, 1, 0], [0, 0, 1]]
     """
-    is_class, said_class = (
+    is_class, predicted_class = (
         np.asarray(given)[:, None] == np.asarray(classes)[None, :]
         for given in (targets, predictions)
     )
-    said = np.column_stack([said_class, ~said_class.any(axis=1)])
-    return is_class.T.astype(np.int64) @ said.astype(np.int64)
+    predicted = np.column_stack([predicted_class, ~predicted_class.any(axis=1)])
+    return is_class.T.astype(np.int64) @ predicted.astype(np.int64)
 
 
-OTHERS: dict[str, Callable[..., float | None]] = {
+STANDARD_METRICS: dict[str, Callable[..., float | None]] = {
     "macro_f1": macro_f1,
     "uar": uar,
     "accuracy": accuracy,
 }
-METRICS = {"weighted_f1": weighted_f1} | OTHERS
+METRICS = {"weighted_f1": weighted_f1} | STANDARD_METRICS
 """Single-label metrics that every test set is scored with: the paper's weighted F1, and the
-others."""
+standard ones."""
 MULTI_LABEL_METRIC = "weighted_f1_multi"
 """Of test sets whose clips can have several labels, too."""

@@ -10,7 +10,7 @@ Each (cell, corpus) test set is scored on its own, over its own corpus's classes
 code does (clip_predictions.py), and every number gets its interval (statistics/bootstrap.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -19,41 +19,51 @@ import pandas as pd
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
 from bimotion.results.clip_predictions import ClipPredictions, test_set
-from bimotion.results.record import Score
-from bimotion.results.statistics.bootstrap import intervals
-from bimotion.results.statistics.estimate import Interval
+from bimotion.results.score import Score
+from bimotion.results.statistics.bootstrap import (
+    N_REPLICATES,
+    BootstrapDraws,
+    counts_of,
+    statistics_of,
+    tables_by_seed,
+)
+from bimotion.results.statistics.estimate import Estimate
 
 
 def scores(
-    predictions: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema
+    predictions: pd.DataFrame,
+    settings: Iterable[Setting],
+    schema: LabelSchema,
+    *,
+    replicates: int = N_REPLICATES,
+    seed: int = 0,
 ) -> list[Score]:
     """Rows of every setting and seed whose training set stands in the predictions, each with its
-    interval."""
-    settings = list(settings)
+    interval.
+
+    Args:
+        replicates: Of the bootstrap.
+        seed: Of its draws.
+    """
+    draws = BootstrapDraws(replicates, seed)
     rows: list[Score] = []
-    tables = dict(list(predictions.groupby(["train", "cell", "seed"])))
-    seeds = sorted(predictions["seed"].unique().tolist())
-    for setting in settings:
-        for seed in seeds:
-            table = tables.get((setting.training_set, str(setting.test), seed))
-            if table is not None:
-                rows += setting_scores(setting, table, schema, seed)
-    found = intervals(predictions, settings, schema)
-    return [_with_interval(row, interval) for row, interval in zip(rows, found, strict=True)]
+    for setting, tables in tables_by_seed(predictions, settings):
+        for table in tables:
+            estimates = statistics_of(counts_of(table, schema), draws)
+            for row in setting_scores(setting, table, schema, int(table["seed"].iloc[0])):
+                metric = row.metric
+                if metric.startswith("f1_"):
+                    metric = f"f1_{schema.classes.index(metric[3:])}"
+                rows.append(_with_interval(row, estimates[row.corpus or row.pooling, metric]))
+    return rows
 
 
-def _with_interval(row: Score, interval: Interval) -> Score:
+def _with_interval(row: Score, estimate: Estimate) -> Score:
     """Rounded, so that machines whose last digits differ agree."""
-    low, high, error = (
-        None if number is None else round(number, 6)
-        for number in (interval.low, interval.high, interval.standard_error)
-    )
-    known = {
-        "clusters": interval.clusters,
-        "n_clusters": interval.n_clusters,
-        "reason": interval.reason,
-    }
-    return replace(row, low=low, high=high, standard_error=error, **known)
+    facts = vars(estimate.interval())
+    for name in ("low", "high", "standard_error"):
+        facts[name] = None if facts[name] is None else round(facts[name], 6)
+    return replace(row, **facts | {"value": row.value})
 
 
 def setting_scores(
@@ -61,22 +71,11 @@ def setting_scores(
 ) -> list[Score]:
     """Rows of one setting and seed, without intervals; `table`: its predictions."""
     trained = set(table["trained"].iloc[0])
-    places = [place for place, name in enumerate(schema.classes) if name in trained]
-
-    def note(part: ClipPredictions) -> str | None:
-        tested, predictable = (
-            [schema.classes[place] for place in found] for found in (part.scored, places)
-        )
-        return "; ".join(_notes(tested, predictable)) or None
-
-    def rows(
-        part: ClipPredictions,
-        pooling: str | None,
-        values: dict[str, float | None],
-        said: str | None,
-    ) -> list[Score]:
-        classes = [schema.classes[place] for place in part.scored]
-        return [
+    predictable = [number for number, name in enumerate(schema.classes) if name in trained]
+    rows: list[Score] = []
+    for part, pooling, values, note in _values(table, schema, predictable):
+        classes = [schema.classes[number] for number in part.scored]
+        rows += [
             Score(
                 transfer=setting.transfer,
                 method=setting.method,
@@ -91,56 +90,53 @@ def setting_scores(
                 n_speaker_unknown=part.n_speaker_unknown,
                 classes=classes,
                 untrained=[name for name in classes if name not in trained],
-                out_of_label_space=part.out_of_label_space(places),
+                out_of_label_space=part.out_of_label_space(predictable),
                 seed=seed,
-                note=said,
+                note=note,
             )
             for metric, value in values.items()
         ]
+    return rows
 
-    marked = table[[bool((np.asarray(reference) == 1).any()) for reference in table["reference"]]]
-    scored: list[Score] = []
-    for clips, evaluate in (
+
+def _values(
+    table: pd.DataFrame, schema: LabelSchema, predictable: list[int]
+) -> Iterator[tuple[ClipPredictions, str | None, dict[str, float | None], str | None]]:
+    """Test set, pooling, values by metric, and note, in the order of the rows: the paper's metrics
+    over all clips, then the others and each class over the clips with a positive class."""
+    has_class = (np.stack(table["reference"]) == 1).any(axis=1)
+    for clips, metrics_of in (
         (table, lambda part: part.paper_metrics(schema)),
-        (marked, ClipPredictions.standard_metrics),
+        (table[has_class], ClipPredictions.standard_metrics),
     ):
         if clips.empty:
             continue
-        parts = [test_set(one, corpus) for corpus, one in clips.groupby("corpus")]
-        whole, values = test_set(clips, None), [evaluate(part) for part in parts]
-        said = "; ".join(f"{part.corpus}: {note(part)}" for part in parts if note(part)) or None
-        scored += rows(
-            whole,
-            "mean",
-            {name: _mean(value[name] for value in values) for name in values[0]},
-            said,
-        )
-        scored += rows(whole, "pooled", evaluate(whole), note(whole))
-        scored += [
-            score
-            for part, value in zip(parts, values, strict=True)
-            for score in rows(part, None, value, note(part))
-        ]
-        if clips is marked:
-            scored += [
-                score
-                for part in (whole, *parts)
-                for score in rows(
-                    part, None if part.corpus else "pooled", part.by_label(schema), note(part)
-                )
-            ]
-    return scored
+        whole = test_set(clips, None)
+        parts = [test_set(rows, corpus) for corpus, rows in clips.groupby("corpus")]
+        notes = {part.corpus: _note(part, schema, predictable) for part in [whole, *parts]}
+        noted = [f"{part.corpus}: {notes[part.corpus]}" for part in parts if notes[part.corpus]]
+        values = [metrics_of(part) for part in parts]
+        means = {metric: _mean([row[metric] for row in values]) for metric in values[0]}
+        yield whole, "mean", means, "; ".join(noted) or None
+        yield whole, "pooled", metrics_of(whole), notes[None]
+        for part, row in zip(parts, values, strict=True):
+            yield part, None, row, notes[part.corpus]
+    if has_class.any():  # of which whole, parts and notes are the last
+        yield whole, "pooled", whole.by_label(schema), notes[None]
+        for part in parts:
+            yield part, None, part.by_label(schema), notes[part.corpus]
 
 
-def _notes(tested: Sequence[str], predictable: Sequence[str]) -> Iterable[str]:
-    """Of one class in a test set, which every guess of it gets right, or that can be predicted at
-    all."""
-    if len(tested) == 1:
-        yield f"one class in the test set: {tested[0]}"
-    if len(predictable) == 1:
-        yield f"one class can be predicted: {predictable[0]}"
+def _note(part: ClipPredictions, schema: LabelSchema, predictable: list[int]) -> str | None:
+    """What makes the values say little: one class, which every guess gets right."""
+    notes = [
+        f"one class {where}: {schema.classes[numbers[0]]}"
+        for where, numbers in (("in the test set", part.scored), ("can be predicted", predictable))
+        if len(numbers) == 1
+    ]
+    return "; ".join(notes) or None
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
+def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

@@ -7,6 +7,7 @@ seeds is for these seeds.
 """
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -15,39 +16,27 @@ import pandas as pd
 from bimotion.errors import SettingError, UnknownName
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.metrics import OTHERS
-from bimotion.results.statistics.counts import FORMS, Counts, Stratum, metric_values, pooled
-from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
+from bimotion.results.statistics.counts import FORMS, Counts, Stratum, metric_values
+from bimotion.results.statistics.estimate import Estimate, combined, mean_known
 
 N_REPLICATES = 10_000
 MEAN, POOLED = "mean", "pooled"
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Of a test set, of its replicates, and without each cluster: shape (3, n_classes, 1, n_replicates
-or n_clusters)."""
+"""Counts of a test set, of its replicates, and without each cluster: shape (3, n_classes, 1,
+n_replicates or n_clusters)."""
 
 
-def intervals(
-    predictions: pd.DataFrame,
-    settings: Iterable[Setting],
-    schema: LabelSchema,
-    *,
-    replicates: int = N_REPLICATES,
-    seed: int = 0,
-    over_seeds: bool = False,
-) -> list[Interval]:
-    """One for each row of `scoring.scores(predictions, settings, schema)`, in its order.
-
-    `over_seeds`: one for each row of one seed, of the mean over all seeds.
-    """
-    draws = BootstrapDraws(replicates, seed)
-    found: list[Interval] = []
-    for by_seed in by_setting(predictions, settings, schema, draws):
-        if over_seeds:
-            by_seed = [
-                {row: combined(mean_known, *(one[row] for one in by_seed)) for row in by_seed[0]}
-            ]
-        found += [of_seed[row].interval() for of_seed in by_seed for row in _rows(of_seed)]
-    return found
+def tables_by_seed(
+    predictions: pd.DataFrame, settings: Iterable[Setting]
+) -> Iterator[tuple[Setting, list[pd.DataFrame]]]:
+    """Every setting whose training set stands in the predictions, and its predictions, a table a
+    seed."""
+    tables = defaultdict(list)
+    for (train, cell, _), table in predictions.groupby(["train", "cell", "seed"]):
+        tables[train, cell].append(table)
+    for setting in settings:
+        if of_seeds := tables.get((setting.training_set, str(setting.test))):
+            yield setting, of_seeds
 
 
 def by_setting(
@@ -56,18 +45,10 @@ def by_setting(
     schema: LabelSchema,
     draws: "BootstrapDraws",
 ) -> Iterator[list[dict[tuple[str, str], Estimate]]]:
-    """Of every setting whose training set stands in the predictions, the statistics of each
+    """For every setting whose training set stands in the predictions, the statistics of each
     seed."""
-    tables = dict(list(predictions.groupby(["train", "cell", "seed"])))
-    seeds = sorted(predictions["seed"].unique().tolist())
-    for setting in settings:
-        of_seeds = [tables.get((setting.training_set, str(setting.test), seed)) for seed in seeds]
-        if of_seeds := [
-            statistics_of(counts_of(table, schema), draws)
-            for table in of_seeds
-            if table is not None
-        ]:
-            yield of_seeds
+    for _, tables in tables_by_seed(predictions, settings):
+        yield [statistics_of(counts_of(table, schema), draws) for table in tables]
 
 
 def headline(
@@ -91,11 +72,12 @@ def headlines(
 ) -> dict[str, Estimate]:
     """`headline` of several metrics, for hardly more than the price of one."""
     of_seeds = next(by_setting(rows_of(predictions, setting), [setting], schema, draws))
-    known = [name for where, name in of_seeds[0] if where == MEAN]
+    known = [metric for corpus, metric in of_seeds[0] if corpus == MEAN]
     if unknown := [metric for metric in metrics if metric not in known]:
         raise UnknownName("metric", unknown[0], known)
     return {
-        metric: combined(mean_known, *(one[MEAN, metric] for one in of_seeds)) for metric in metrics
+        metric: combined(mean_known, *(estimates[MEAN, metric] for estimates in of_seeds))
+        for metric in metrics
     }
 
 
@@ -110,42 +92,13 @@ def rows_of(predictions: pd.DataFrame, setting: Setting) -> pd.DataFrame:
 
 
 def counts_of(table: pd.DataFrame, schema: LabelSchema) -> list[Counts]:
-    """Of one training set, seed and cell: one for each corpus, by name."""
+    """The counts of one training set, seed and cell: one for each corpus, by name."""
     return [Counts.of(rows, schema) for _, rows in table.groupby("corpus")]
 
 
-def _rows(found: dict[tuple[str, str], Estimate]) -> list[tuple[str, str]]:
-    """Keys in the order of scoring.scores."""
-    places = [
-        MEAN,
-        POOLED,
-        *(
-            where
-            for where, metric in found
-            if metric == "weighted_f1" and where not in (MEAN, POOLED)
-        ),
-    ]
-    papers = [metric for metric in FORMS if metric not in OTHERS]
-    kinds = (papers, list(OTHERS))
-    rows = [
-        (where, metric)
-        for kind in kinds
-        for where in places
-        for metric in kind
-        if (where, metric) in found
-    ]
-    of_classes = [
-        (where, metric)
-        for place in places
-        for where, metric in found
-        if where == place and metric.startswith("f1_")
-    ]
-    return rows + of_classes
-
-
 class BootstrapDraws:
-    """How often each cluster of a stratum is drawn in each replicate: as many draws as clusters,
-    with replacement."""
+    """The number of times that each cluster of a stratum is drawn in each replicate: as many draws
+    as clusters, with replacement."""
 
     def __init__(self, replicates: int = N_REPLICATES, seed: int = 0):
         self.replicates, self.seed = replicates, seed
@@ -153,7 +106,7 @@ class BootstrapDraws:
 
     def of(self, stratum: Stratum) -> np.ndarray:
         """Float32 (n_replicates, n_clusters), rows sum to n_clusters; a function of seed, name and
-        size alone.
+        size only.
 
         >>> BootstrapDraws(2).of(Stratum("eng_eld/tess", 5, "speaker", False,
         ...     50)).sum(axis=1).tolist()
@@ -178,22 +131,27 @@ def statistics_of(
     """(corpus, or `mean`, or `pooled`; metric) -> statistic, of one cell; F1 of a class is (...,
     `f1_<number>`)."""
     counts = list(counts)
-    sums = [
-        {form: _sums(table, draws.of(one.stratum)) for form, table in one.tables.items()}
-        for one in counts
-    ]
-    found: dict[tuple[str, str], Estimate] = {}
-    for one, by_form in zip(counts, sums, strict=True):
-        vectors = {form: np.concatenate(parts, axis=-1) for form, parts in by_form.items()}
-        for metric, values in _metrics(one.classes, vectors).items():
-            found[one.corpus, metric] = _statistic(metric, values, draws.replicates, [one])
-    for metric in dict.fromkeys(metric for _, metric in found if not metric.startswith("f1_")):
-        known = [found[one.corpus, metric] for one in counts if (one.corpus, metric) in found]
-        known = [one for one in known if not np.isnan(one.estimate)] or known
-        found[MEAN, metric] = combined(mean_known, *known)
-    for metric, values in _pooled_metrics(counts, sums, draws).items():
-        found[POOLED, metric] = _statistic(metric, values, draws.replicates, counts)
-    return found
+    sums = {
+        form: [_sums(corpus.tables[form], draws.of(corpus.stratum)) for corpus in counts]
+        for form in counts[0].tables
+    }
+    estimates: dict[tuple[str, str], Estimate] = {}
+    for position, corpus in enumerate(counts):
+        parts = {form: np.concatenate(sums[form][position], axis=-1) for form in sums}
+        for metric, values in _metrics(parts).items():
+            estimates[corpus.corpus, metric] = _estimate(metric, values, draws.replicates, [corpus])
+    for metric in dict.fromkeys(metric for _, metric in estimates if metric in FORMS):
+        known = [
+            estimates[corpus.corpus, metric]
+            for corpus in counts
+            if (corpus.corpus, metric) in estimates
+        ]
+        known = [estimate for estimate in known if not np.isnan(estimate.estimate)] or known
+        estimates[MEAN, metric] = combined(mean_known, *known)
+    whole = {form: _pooled(of_corpora) for form, of_corpora in sums.items()}
+    for metric, values in _metrics(whole).items():
+        estimates[POOLED, metric] = _estimate(metric, values, draws.replicates, counts)
+    return estimates
 
 
 def _sums(table: np.ndarray, times: np.ndarray) -> Sums:
@@ -216,67 +174,42 @@ def weighted_sums(table: np.ndarray, times: np.ndarray) -> np.ndarray:
     return sums.T.reshape(*table.shape[:-1], len(times))
 
 
-def _metrics(
-    classes: dict[str, list[int]], vectors: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Metric -> its value of each test set in the vectors; metrics that count marked clips only if
-    there are any."""
-    by_form = {form: metric_values(vector) for form, vector in vectors.items()}
-    scored = {metric: (form, name) for metric, (form, name) in FORMS.items() if form in by_form}
-    found = {
-        metric: by_form[form][name]
-        for metric, (form, name) in scored.items()
-        if form != "marked" or classes[form]
-    }
-    return found | {
-        f"f1_{place}": by_form["marked"]["f1"][row] for row, place in enumerate(classes["marked"])
-    }
-
-
-def _pooled_metrics(
-    counts: list[Counts], sums: list[dict[str, Sums]], draws: BootstrapDraws
-) -> dict[str, np.ndarray]:
-    """The metrics of all corpora as one test set, which lacks one cluster of one corpus at a
-    time."""
-    classes, vectors = {}, {}
-    for form in counts[0].tables:
-        blocks = [
-            _lacking(one, by_form[form], counts) for one, by_form in zip(counts, sums, strict=True)
-        ]
-        strays = [
-            (
-                one.strays[form][0],
-                _lacking(one, _sums(one.strays[form][1], draws.of(one.stratum)), counts),
-            )
-            for one in counts
-        ]
-        classes[form], vectors[form] = pooled((one.classes[form] for one in counts), blocks, strays)
-    return _metrics(classes, vectors)
-
-
-def _lacking(one: Counts, sums: Sums, counts: list[Counts]) -> np.ndarray:
-    """A corpus's sums as a part of all corpora's: whole, replicates, without each cluster of each
-    corpus in turn."""
-    whole, replicates, without = sums
-    lacking = (
-        without if other is one else np.repeat(whole, other.stratum.n, axis=-1) for other in counts
-    )
+def _pooled(sums: list[Sums]) -> np.ndarray:
+    """Sums of all corpora as one test set: whole, replicates, without each cluster of each corpus
+    in turn."""
+    whole, replicates = (sum(parts) for parts in list(zip(*sums, strict=True))[:2])
+    lacking = [whole - own + without for own, _, without in sums]
     return np.concatenate([whole, replicates, *lacking], axis=-1)
 
 
-def _statistic(metric: str, values: np.ndarray, replicates: int, counts: list[Counts]) -> Estimate:
+def _metrics(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Metric -> its value of each test set, of which the first is the real one; metrics of clips
+    with a positive class only if there are any."""
+    present = np.flatnonzero(sums["marked"][2, :, 0])
+    by_form = {form: metric_values(of_form) for form, of_form in sums.items()}
+    values = {
+        metric: by_form[form][name]
+        for metric, (form, name) in FORMS.items()
+        if form in by_form and (form != "marked" or len(present))
+    }
+    return values | {f"f1_{number}": by_form["marked"]["f1"][number] for number in present}
+
+
+def _estimate(metric: str, values: np.ndarray, replicates: int, counts: list[Counts]) -> Estimate:
     """From a vector: the estimate, the replicates, the values without each cluster of each
     stratum."""
-    ends = np.cumsum([one.stratum.n for one in counts])[:-1]
+    ends = np.cumsum([corpus.stratum.n for corpus in counts])[:-1]
     pieces = np.split(values[1 + replicates :], ends)
+    carriers = None
+    if metric.startswith("f1_"):
+        carriers = sum(corpus.carriers(int(metric[3:])) for corpus in counts)
+    decisions = 1
+    if metric == "weighted_f1_multi":
+        decisions = max(corpus.n_present("multi") for corpus in counts)
     return Estimate(
         estimate=float(values[0]),
         replicates=values[1 : 1 + replicates],
-        without={one.stratum: piece for one, piece in zip(counts, pieces, strict=True)},
-        carriers=sum(one.carriers(int(metric[3:])) for one in counts)
-        if metric.startswith("f1_")
-        else None,
-        decisions=max(len(one.classes["multi"]) for one in counts)
-        if metric == "weighted_f1_multi"
-        else 1,
+        without={corpus.stratum: piece for corpus, piece in zip(counts, pieces, strict=True)},
+        carriers=carriers,
+        decisions=decisions,
     )

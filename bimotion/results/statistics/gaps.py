@@ -225,6 +225,7 @@ def _simulated(
     """A metric of the corpus's test set under the blind model, shape (simulations,)."""
     form, name = FORMS[metric]
     true = counts.tables[form][2].astype(np.int64)  # (n_classes, n_clusters)
+    true = true[true.any(axis=1)]
     stratum = counts.stratum
     if stratum.one_speaker or stratum.clusters == "clip":
         true = true.sum(axis=1, keepdims=True)

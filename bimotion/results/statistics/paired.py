@@ -183,7 +183,7 @@ def _differences(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """A metric of both models after each swap; None where the corpus does not have it."""
     form, name = FORMS[metric]
-    if not one.classes.get(form):
+    if form not in one.tables or not one.n_present(form):
         return None
     table, gain = one.tables[form], other.tables[form] - one.tables[form]
     moved = weighted_sums(gain, swap)
