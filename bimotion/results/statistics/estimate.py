@@ -20,13 +20,13 @@ the interval is too wide to say much.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from bimotion.results.statistics.counts import Stratum
+from bimotion.results.statistics.counts import Stratum, ratio
 
 NORMAL = 1.959963984540054
 """97.5 % point of the normal distribution."""
@@ -34,41 +34,38 @@ NORMAL = 1.959963984540054
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval.
-
-    value, low, high   null: undefined, or not estimable
-    standard_error     over speakers
-    clusters           `speaker`; `clip`: no speaker is known and each clip is its own; `mixed`:
-                       both
-    n_clusters         drawn again
-    reason             why there is no interval, or what it cannot say
-    """
+    """A 95 % interval."""
 
     value: float | None
+    """null: undefined."""
     low: float | None
+    """null: not estimable, like `high` and `standard_error`."""
     high: float | None
+    """Upper end."""
     standard_error: float | None
+    """Over speakers."""
     clusters: str
+    """`speaker`; `clip`: no speaker is known and each clip is its own; `mixed`: both."""
     n_clusters: int
+    """Drawn again."""
     reason: str | None
+    """Why there is no interval, or what it cannot say."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and how it moves with its speakers.
-
-    estimate     of the test set as it is; nan: undefined
-    replicates   of test sets drawn again, shape (n_replicates,), nan where undefined
-    without      stratum -> the number without each of its clusters in turn, shape (n,)
-    carriers     clusters that hold a clip that counts, where that is not all of them
-    decisions    yes-or-no decisions a clip: the number of classes in the multi-label form
-    """
+    """A number and how it moves with its speakers."""
 
     estimate: float
+    """Of the test set as it is; nan: undefined."""
     replicates: np.ndarray
+    """Of test sets drawn again, shape (n_replicates,), nan where undefined."""
     without: dict[Stratum, np.ndarray]
-    carriers: int | None = field(default=None)
-    decisions: int = field(default=1)
+    """Stratum -> the number without each of its clusters in turn, shape (n,)."""
+    carriers: int | None = None
+    """Clusters that hold a clip that counts, where that is not all of them."""
+    decisions: int = 1
+    """Yes-or-no decisions a clip: the number of classes in the multi-label form."""
 
     @property
     def n_clusters(self) -> int:
@@ -82,32 +79,29 @@ class Estimate:
         return kinds.pop() if len(kinds) == 1 else "mixed"
 
     @cached_property
-    def _shares(self) -> dict[Stratum, float]:
-        """Stratum -> its share of the variance, by the jackknife; equal where nothing varies."""
-        variances = {
-            one: (one.n - 1) / one.n * _squares(values) for one, values in self.without.items()
-        }
-        total = sum(variances.values())
-        return {
-            one: variance / total if total else 1 / len(variances)
-            for one, variance in variances.items()
-        }
+    def _shares(self) -> list[tuple[int, float]]:
+        """Clusters of each stratum, and its share of the variance by the jackknife; equal where
+        nothing varies."""
+        variances = [
+            (stratum.n, (stratum.n - 1) / stratum.n * _squares(values))
+            for stratum, values in self.without.items()
+        ]
+        total = sum(variance for _, variance in variances)
+        return [(n, variance / total if total else 1 / len(variances)) for n, variance in variances]
 
     @cached_property
     def standard_error(self) -> float:
-        """Of the bootstrap, times n / (n - 1) for each stratum's variance."""
+        """The bootstrap's, times n / (n - 1) for each stratum's variance."""
         known = self.replicates[~np.isnan(self.replicates)]
-        factor = sum(
-            share * one.n / (one.n - 1) for one, share in self._shares.items() if one.n > 1
-        )
+        factor = sum(share * n / (n - 1) for n, share in self._shares if n > 1)
         return float(np.sqrt(known.var(ddof=1) * factor)) if len(known) > 1 else 0.0
 
     @property
     def degrees_of_freedom(self) -> float:
         """At least 1."""
-        spent = sum(share**2 / (one.n - 1) for one, share in self._shares.items() if one.n > 1)
-        found = 1 / spent if spent else 1.0
-        return max(1.0, found if self.carriers is None else min(found, self.carriers - 1))
+        spent = sum(share**2 / (n - 1) for n, share in self._shares if n > 1)
+        freedom = 1 / spent if spent else 1.0
+        return max(1.0, freedom if self.carriers is None else min(freedom, self.carriers - 1))
 
     @property
     def quantile(self) -> float:
@@ -122,39 +116,35 @@ class Estimate:
         return float(2 * stdtr(self.degrees_of_freedom, -abs(self.estimate) / self.standard_error))
 
     def interval(self) -> Interval:
-        """Of a metric in [0, 1]: inside [0, 1], around the estimate, never a point."""
+        """The interval of a metric in [0, 1]: inside [0, 1], around the estimate, never a point."""
         return self._interval(self._score_bounds)
 
     def difference_interval(self) -> Interval:
-        """Of a difference of two metrics: estimate -+ t SE, inside [-1, 1]."""
-        return self._interval(self._symmetric_bounds)
+        """The interval of a difference of two metrics: estimate -+ t SE, inside [-1, 1]."""
+        low, high = self._symmetric_bounds()
+        return self._interval(lambda: (max(-1.0, low), min(1.0, high)))
 
     def ratio_interval(self) -> Interval:
-        """Of a ratio of two metrics given as its logarithm; the interval is of the ratio itself."""
-        found = self._interval(lambda: (self.estimate - self._reach, self.estimate + self._reach))
-        value, low, high = (
-            None if bound is None else float(np.exp(bound))
-            for bound in (found.value, found.low, found.high)
-        )
-        return Interval(
-            value, low, high, found.standard_error, found.clusters, found.n_clusters, found.reason
-        )
+        """The interval of a ratio of two metrics whose logarithm this is."""
+        interval = self._interval(self._symmetric_bounds)
+        bounds = {name: getattr(interval, name) for name in ("value", "low", "high")}
+        known = {name: float(np.exp(bound)) for name, bound in bounds.items() if bound is not None}
+        return replace(interval, **known)
 
     @property
     def _reach(self) -> float:
         return self.quantile * self.standard_error
 
     def _symmetric_bounds(self) -> tuple[float, float]:
-        return max(-1.0, self.estimate - self._reach), min(1.0, self.estimate + self._reach)
+        return self.estimate - self._reach, self.estimate + self._reach
 
     def _score_bounds(self) -> tuple[float, float]:
         p, strata = self.estimate, list(self.without)
         if min(p, 1 - p) < 1e-12:
-            weight = self.quantile**2 / (
-                self.carriers or len(strata) ** 2 / sum(1 / one.n for one in strata)
-            )
+            n_speakers = len(strata) ** 2 / sum(1 / stratum.n for stratum in strata)
+            weight = self.quantile**2 / (self.carriers or n_speakers)
         else:
-            n_decisions = self.decisions * sum(one.n_clips for one in strata)
+            n_decisions = self.decisions * sum(stratum.n_clips for stratum in strata)
             weight = max(self._reach**2 / (p * (1 - p)), NORMAL**2 / n_decisions)
         middle = (p + weight / 2) / (1 + weight)
         half = np.sqrt(weight * p * (1 - p) + weight**2 / 4) / (1 + weight)
@@ -165,21 +155,19 @@ class Estimate:
             value = None if np.isnan(self.estimate) else self.estimate
             drawn = ("speaker", 1) if reason == "one speaker" else (self.clusters, self.n_clusters)
             return Interval(value, None, None, None, *drawn, reason)
-        low, high = bounds()
-        alone = [one.name for one in self.without if one.one_speaker]
-        reason = f"{', '.join(alone)}: one speaker, whose clips were drawn again" if alone else None
-        return Interval(
-            self.estimate, low, high, self.standard_error, self.clusters, self.n_clusters, reason
-        )
+        single = ", ".join(stratum.name for stratum in self.without if stratum.one_speaker)
+        reason = f"{single}: one speaker, whose clips were drawn again" if single else None
+        drawn = (self.clusters, self.n_clusters)
+        return Interval(self.estimate, *bounds(), self.standard_error, *drawn, reason)
 
     def _not_estimable(self) -> str | None:
         if np.isnan(self.estimate):
             return "undefined"
-        if all(one.one_speaker for one in self.without):
+        if all(stratum.one_speaker for stratum in self.without):
             return "one speaker"
         if self.carriers is not None and self.carriers < 2:
             return f"one {self.clusters if self.clusters != 'mixed' else 'speaker'} with this class"
-        if all(one.n < 2 for one in self.without):
+        if all(stratum.n < 2 for stratum in self.without):
             return "one clip"
         return None
 
@@ -190,28 +178,31 @@ def _squares(values: np.ndarray) -> float:
     return float(((known - known.mean()) ** 2).sum()) if len(known) else 0.0
 
 
-def combined(function: Callable[..., np.ndarray], *statistics: Estimate) -> Estimate:
-    """A function of several statistics, over the same draws where they share strata. Works on
+def combined(function: Callable[..., np.ndarray], *estimates: Estimate) -> Estimate:
+    """A function of several estimates, over the same draws where they share strata. Works on
     arrays, element by element.
 
-    >>> one = Estimate(0.5, np.array([0.4, 0.6]), {Stratum("eng_eld/tess", 2, "speaker", False,
+    >>> half = Estimate(0.5, np.array([0.4, 0.6]), {Stratum("eng_eld/tess", 2, "speaker", False,
     ...     9): np.array([0.4, 0.6])})
-    >>> combined(np.subtract, one, one).standard_error
+    >>> combined(np.subtract, half, half).standard_error
     0.0
     """
-    strata = dict.fromkeys(stratum for one in statistics for stratum in one.without)
-    carriers = [one.carriers for one in statistics if one.carriers is not None]
+    strata = dict.fromkeys(stratum for estimate in estimates for stratum in estimate.without)
+    carriers = [estimate.carriers for estimate in estimates if estimate.carriers is not None]
     return Estimate(
-        estimate=float(function(*(np.float64(one.estimate) for one in statistics))),
-        replicates=function(*(one.replicates for one in statistics)),
+        estimate=float(function(*(np.float64(estimate.estimate) for estimate in estimates))),
+        replicates=function(*(estimate.replicates for estimate in estimates)),
         without={
             stratum: function(
-                *(one.without.get(stratum, np.full(stratum.n, one.estimate)) for one in statistics)
+                *(
+                    estimate.without.get(stratum, np.full(stratum.n, estimate.estimate))
+                    for estimate in estimates
+                )
             )
             for stratum in strata
         },
-        carriers=min(carriers) if carriers else None,
-        decisions=max(one.decisions for one in statistics),
+        carriers=min(carriers, default=None),
+        decisions=max(estimate.decisions for estimate in estimates),
     )
 
 
@@ -221,9 +212,6 @@ def mean_known(*values: np.ndarray) -> np.ndarray:
     >>> mean_known(np.array([0.5, np.nan]), np.array([1.0, 1.0])).tolist()
     [0.75, 1.0]
     """
-    found = np.stack(values)
-    known = ~np.isnan(found)
-    n_known = known.sum(axis=0)
-    return np.where(
-        n_known > 0, np.where(known, found, 0).sum(axis=0) / np.maximum(n_known, 1), np.nan
-    )
+    stacked = np.stack(values)
+    known = ~np.isnan(stacked)
+    return ratio(np.where(known, stacked, 0).sum(axis=0), known.sum(axis=0))

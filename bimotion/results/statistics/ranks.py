@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtr
+from scipy.stats import rankdata
 
 from bimotion.results.statistics.estimate import NORMAL, Estimate, combined
 from bimotion.results.statistics.paired import holm
@@ -18,24 +19,25 @@ SEPARATE_BELOW = 0.05
 
 @dataclass(frozen=True)
 class RankInterval:
-    """Where a model stands.
-
-    rank         1 is best; equal estimates share the better rank
-    low, high    95 % interval of the rank over replicates
-    group        1, 2, ...: models of a group are not separable from its first one
-    """
+    """The place of a model among others."""
 
     name: str
+    """Of the model."""
     estimate: float
+    """Its score."""
     rank: int
+    """1 is best; equal estimates share the better rank."""
     low: int
+    """Best rank of the 95 % interval over replicates."""
     high: int
+    """Worst rank."""
     group: int
+    """1, 2, ...: models of a group are not separable from its first one."""
 
 
 def ranks(models: Mapping[str, Estimate]) -> list[RankInterval]:
-    """Best first. Statistics of the same metric, settings and draws (intervals.headline, or means
-    of several of them).
+    """The models, best first, from estimates of the same metric, settings and draws
+    (bootstrap.headline, or means of several of them).
 
     Groups: the best model opens the first; the next in order joins while its difference from the
     group's first one is not significant at 0.05 after Holm's correction over all pairs; the first
@@ -44,42 +46,31 @@ def ranks(models: Mapping[str, Estimate]) -> list[RankInterval]:
     if not models:
         return []
     order = sorted(models, key=lambda name: (-models[name].estimate, name))
-    values = np.stack([_spread(models[name]) for name in order])
-    placed = np.sort(values, axis=0).T
-    columns = list(zip(placed, values.T, strict=True))
-    best = (
-        1
-        + len(order)
-        - np.stack([np.searchsorted(all_, own, side="right") for all_, own in columns], axis=1)
-    )
-    worst = len(order) - np.stack(
-        [np.searchsorted(all_, own, side="left") for all_, own in columns], axis=1
-    )
+    worse = -np.stack([_spread(models[name]) for name in order])
+    lows = np.quantile(rankdata(worse, "min", axis=0), 0.025, axis=1, method="lower")
+    highs = np.quantile(rankdata(worse, "max", axis=0), 0.975, axis=1, method="higher")
+    places = rankdata([-models[name].estimate for name in order], "min").astype(int).tolist()
     apart = separable(models)
-    found: list[RankInterval] = []
+    rows: list[RankInterval] = []
     first, group = order[0], 1
-    for place, name in enumerate(order):
+    for name, rank, low, high in zip(order, places, lows, highs, strict=True):
         if apart.get(frozenset((first, name)), 1.0) < SEPARATE_BELOW:
             first, group = name, group + 1
-        estimate = models[name].estimate
-        rank = 1 + sum(models[other].estimate > estimate for other in order)
-        low = int(np.quantile(best[place], 0.025, method="lower"))
-        high = int(np.quantile(worst[place], 0.975, method="higher"))
-        found.append(RankInterval(name, estimate, rank, min(low, rank), max(high, rank), group))
-    return found
+        interval = min(int(low), rank), max(int(high), rank)
+        rows.append(RankInterval(name, models[name].estimate, rank, *interval, group))
+    return rows
 
 
 def separable(models: Mapping[str, Estimate]) -> dict[frozenset[str], float]:
     """Pair of names -> p-value of their difference, after Holm's correction over all pairs."""
     names = list(models)
-    pairs = [(one, other) for place, one in enumerate(names) for other in names[:place]]
+    pairs = [(name, other) for row, name in enumerate(names) for other in names[:row]]
     matrix = _p_values(list(models.values()))
     if matrix is None:
         p_values = [
-            combined(np.subtract, models[one], models[other]).p_value() for one, other in pairs
+            combined(np.subtract, *(models[name] for name in pair)).p_value() for pair in pairs
         ]
-    else:
-        # row by row: the order of the pairs
+    else:  # row by row: the order of the pairs
         p_values = matrix[np.tril_indices(len(names), -1)].tolist()
     return {frozenset(pair): p for pair, p in zip(pairs, holm(p_values), strict=True)}
 
@@ -92,11 +83,11 @@ def _p_values(models: list[Estimate]) -> np.ndarray | None:
     where statistics are not over the same strata, or have values that are not defined.
     """
     strata = list(models[0].without) if models else []
-    if not models or any(list(one.without) != strata or one.carriers is not None for one in models):
+    if any(list(model.without) != strata or model.carriers is not None for model in models):
         return None
-    replicates = np.stack([one.replicates for one in models])
-    without = [np.stack([one.without[stratum] for one in models]) for stratum in strata]
-    if np.isnan(replicates).any() or any(np.isnan(values).any() for values in without):
+    replicates = np.stack([model.replicates for model in models])
+    without = [np.stack([model.without[stratum] for model in models]) for stratum in strata]
+    if any(np.isnan(values).any() for values in (replicates, *without)):
         return None
     variance = _squares(replicates) / (replicates.shape[1] - 1)
     sizes = np.array([stratum.n for stratum in strata], float)
@@ -110,7 +101,7 @@ def _p_values(models: list[Estimate]) -> np.ndarray | None:
     spent = np.tensordot(1 / (sizes[many] - 1), shares[many] ** 2, 1)
     freedom = np.maximum(1.0, np.where(spent > 0, 1 / np.where(spent > 0, spent, 1), 1.0))
     error = np.sqrt(variance * factor)
-    estimates = np.array([one.estimate for one in models])
+    estimates = np.array([model.estimate for model in models])
     difference = np.abs(estimates[:, None] - estimates)
     known = 2 * stdtr(freedom, -difference / np.where(error > 0, error, 1))
     return np.where(error > 0, known, np.where(difference > 0, 0.0, 1.0))
@@ -126,10 +117,9 @@ def _squares(values: np.ndarray) -> np.ndarray:
     return np.where(sums > 1e-12 * (own[:, None] + own), sums, 0.0)
 
 
-def _spread(one: Estimate) -> np.ndarray:
+def _spread(model: Estimate) -> np.ndarray:
     """Replicates around the estimate, as wide as the interval; nan counts as no change."""
-    deviations = np.nan_to_num(one.replicates - one.estimate)
+    deviations = np.nan_to_num(model.replicates - model.estimate)
     width = deviations.std(ddof=1)
-    return one.estimate + deviations * (
-        one.standard_error / width * one.quantile / NORMAL if width else 0
-    )
+    factor = model.standard_error / width * model.quantile / NORMAL if width else 0
+    return model.estimate + deviations * factor
