@@ -35,38 +35,42 @@ N_SIMULATIONS = 2000
 
 @dataclass(frozen=True)
 class Chance:
-    """The same number of a model that knows no groups.
-
-    low, high     95 % of simulated ones
-    p             two-sided: how often chance is as far out
-    recall        of every class in every cell: the mean over the cells compared of what was
-                  observed
-    correlation   of a speaker's clips, intraclass
-    """
+    """The same number of a model that knows no groups."""
 
     low: float
+    """Lower end of 95 % of simulated ones."""
     high: float
+    """Upper end."""
     p: float
+    """Two-sided: how often chance is as far out."""
     recall: float
+    """Of every class in every cell: the mean over the cells compared of what was observed."""
     correlation: float
+    """Of a speaker's clips, intraclass."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A comparison of cells.
-
-    kind       `age`: adults less elderly; `language`: English less Mandarin; `worst`: the lowest
-               cell; `transfer`: another training set's score over that of in-group training
-    of         what exactly
-    interval   of the difference, the lowest score, or the ratio
-    chance     null for `transfer` and for the multi-label metric, which no simple blind model
-               describes
-    """
+    """A comparison of cells."""
 
     kind: str
+    """`age`: adults less elderly; `language`: English less Mandarin; `worst`: the lowest cell;
+    `transfer`: another training set's score over that of in-group training."""
     of: str
+    """What exactly."""
     interval: Interval
+    """Of the difference, the lowest score, or the ratio."""
     chance: Chance | None
+    """null for `transfer` and for the multi-label metric, which no simple blind model describes."""
+
+
+@dataclass(frozen=True)
+class _Difference:
+    kind: str
+    of: str
+    cells: list[Cell]
+    function: Callable[..., np.ndarray]
+    """Of the cells' scores."""
 
 
 def gaps(
@@ -88,81 +92,64 @@ def gaps(
     """
     settings = [setting for setting in settings if setting.corpora is None]
     draws = BootstrapDraws(replicates, seed)
-    base = {
-        setting.test: setting
-        for setting in settings
-        if setting.transfer in ("in-group", "zero-shot")
-    }
-    blind = metric != "weighted_f1_multi"
-    wanted = dict.fromkeys([metric, "uar"] if blind else [metric])
-    of_cells = {
+    base = {s.test: s for s in settings if s.transfer in ("in-group", "zero-shot")}
+    is_blind = metric != "weighted_f1_multi"
+    wanted = dict.fromkeys([metric, "uar"] if is_blind else [metric])
+    scores = {
         cell: headlines(predictions, setting, schema, draws, wanted)
         for cell, setting in base.items()
     }
-    scores = {cell: of_metrics[metric] for cell, of_metrics in of_cells.items()}
-    tested = (
-        {cell: _first_seed(predictions, setting, schema) for cell, setting in base.items()}
-        if blind
-        else {}
-    )
-    found = []
-    for kind, of, cells, function in _differences(sorted(base)):
-        statistic = combined(function, *(scores[cell] for cell in cells))
-        interval = statistic.interval() if kind == "worst" else statistic.difference_interval()
-        if kind == "worst":
-            of = str(min(cells, key=lambda cell: scores[cell].estimate))
+    rows = []
+    for difference in _differences(sorted(base)):
+        of_cells = [scores[cell][metric] for cell in difference.cells]
+        estimate = combined(difference.function, *of_cells)
+        interval, of = estimate.difference_interval(), difference.of
+        if difference.kind == "worst":
+            interval = estimate.interval()
+            of = str(min(difference.cells, key=lambda cell: scores[cell][metric].estimate))
         by_chance = None
-        if blind:
-            recall = float(np.mean([of_cells[cell]["uar"].estimate for cell in cells]))
+        if is_blind:
+            recall = float(np.mean([scores[cell]["uar"].estimate for cell in difference.cells]))
+            counts = [_first_seed(predictions, base[cell], schema) for cell in difference.cells]
             by_chance = chance(
-                [tested[cell] for cell in cells],
-                recall,
-                function,
-                statistic.estimate,
-                metric,
-                simulations,
-                seed,
+                counts, recall, difference.function, estimate.estimate, metric, simulations, seed
             )
-        found.append(Gap(kind, of, interval, by_chance))
+        rows.append(Gap(difference.kind, of, interval, by_chance))
     for setting in settings:
-        if setting.test in base and setting.transfer not in ("in-group", "zero-shot"):
-            score, of = (
-                headline(predictions, setting, schema, draws, metric),
-                f"{setting.training_set} -> {setting.test}",
-            )
-            found.append(Gap("transfer", of, _ratio(score, scores[setting.test]), None))
-    return found
+        if setting.test in base and setting != base[setting.test]:
+            score = headline(predictions, setting, schema, draws, metric)
+            of = f"{setting.training_set} -> {setting.test}"
+            rows.append(Gap("transfer", of, _ratio(score, scores[setting.test][metric]), None))
+    return rows
 
 
-def _differences(cells: list[Cell]) -> list[tuple[str, str, list[Cell], Callable]]:
-    """Kind, what of, the cells, and the function of their scores."""
-    found = []
-    for kind, pairs in (
-        ("age", _pairs(cells, Cell.cross_age, "adu")),
-        ("language", _pairs(cells, Cell.cross_lingual, "eng")),
+def _differences(cells: list[Cell]) -> list[_Difference]:
+    differences = []
+    for kind, cross, first in (
+        ("age", Cell.cross_age, "adu"),
+        ("language", Cell.cross_lingual, "eng"),
     ):
-        found += [(kind, f"{one} - {other}", [one, other], np.subtract) for one, other in pairs]
+        firsts = [cell for cell in groups.BIMOTION_CELLS if first in str(cell).split("_")]
+        pairs = [(cell, cross(cell)) for cell in firsts if {cell, cross(cell)} <= set(cells)]
+        pairs.sort()
+        differences += [
+            _Difference(kind, f"{cell} - {other}", [cell, other], np.subtract)
+            for cell, other in pairs
+        ]
         if len(pairs) > 1:
-            found.append(
-                (kind, "mean", [cell for pair in pairs for cell in pair], _mean_difference)
-            )
+            paired_cells = [cell for pair in pairs for cell in pair]
+            differences.append(_Difference(kind, "mean", paired_cells, _mean_difference))
     if len(cells) > 1:
-        found.append(("worst", "", cells, lambda *scores: np.minimum.reduce(scores)))
-    return found
-
-
-def _pairs(cells: list[Cell], cross: Callable[[Cell], Cell], first: str) -> list[tuple[Cell, Cell]]:
-    firsts = [
-        cell
-        for cell in cells
-        if first in (cell.language, cell.age_group) and cell in groups.BIMOTION_CELLS
-    ]
-    return [(cell, cross(cell)) for cell in firsts if cross(cell) in cells]
+        differences.append(
+            _Difference("worst", "", cells, lambda *scores: np.minimum.reduce(scores))
+        )
+    return differences
 
 
 def _mean_difference(*scores: np.ndarray) -> np.ndarray:
     """Mean over pairs of the first less the second."""
-    return mean_known(*(one - other for one, other in zip(scores[::2], scores[1::2], strict=True)))
+    pairs = zip(scores[::2], scores[1::2], strict=True)
+    return mean_known(*(first - second for first, second in pairs))
 
 
 def _ratio(score: Estimate, in_group: Estimate) -> Interval:
@@ -195,23 +182,25 @@ def chance(
     simulations: int = N_SIMULATIONS,
     seed: int = 0,
 ) -> Chance:
-    """What a group-blind model of some recall gives for a function of the cells' scores, at their
-    real clips and speakers."""
+    """The same function of the cells' scores for a group-blind model of some recall, at their real
+    clips and speakers."""
     generator = np.random.default_rng([seed, 2])
-    correlation = intraclass_correlation([one for counts in cells for one in counts])
-    scores = []
-    for counts in cells:
-        of_corpora = [
-            _simulated(one, recall, correlation, metric, simulations, generator) for one in counts
-        ]
-        scores.append(mean_known(*of_corpora))
-    found = function(*scores)
-    found = found[~np.isnan(found)]
-    low, high = np.quantile(found, [0.025, 0.975]).tolist()
-    tail = min((found >= observed).sum(), (found <= observed).sum())
-    return Chance(
-        low, high, min(1.0, float(2 * (tail + 1) / (len(found) + 1))), recall, correlation
-    )
+    correlation = intraclass_correlation([corpus for counts in cells for corpus in counts])
+    scores = [
+        mean_known(
+            *(
+                _simulated(corpus, recall, correlation, metric, simulations, generator)
+                for corpus in counts
+            )
+        )
+        for counts in cells
+    ]
+    simulated = function(*scores)
+    simulated = simulated[~np.isnan(simulated)]
+    low, high = np.quantile(simulated, [0.025, 0.975]).tolist()
+    tail = min((simulated >= observed).sum(), (simulated <= observed).sum())
+    p = min(1.0, float(2 * (tail + 1) / (len(simulated) + 1)))
+    return Chance(low, high, p, recall, correlation)
 
 
 def _simulated(
@@ -235,26 +224,25 @@ def _simulated(
     if alike and 0 < recall < 1:
         spread = 1 / correlation - 1
         rates = generator.beta(recall * spread, (1 - recall) * spread, (simulations, true.shape[1]))
-    hits = np.stack([generator.binomial(of_class, rates).sum(axis=1) for of_class in true])
-    said = hits.copy()
-    elsewhere = max(counts.n_annotated - 1, 1)
-    for row, of_class in enumerate(true):
-        others = np.full(len(true) + 1, 1 / elsewhere)
-        others[row] = 0
-        others[-1] = max(0.0, 1 - others[:-1].sum())  # classes that no clip has, or none
-        said += generator.multinomial(of_class.sum() - hits[row], others)[:, :-1].T
-    sums = np.stack([hits, said, np.repeat(true.sum(axis=1, keepdims=True), simulations, axis=1)])
+    hits = np.stack([generator.binomial(clips, rates).sum(axis=1) for clips in true])
+    predicted, totals = hits.copy(), true.sum(axis=1)
+    for row, total in enumerate(totals):
+        odds = np.full(len(true) + 1, 1 / max(counts.n_annotated - 1, 1))
+        odds[row] = 0
+        odds[-1] = max(0.0, 1 - odds[:-1].sum())  # classes that no clip has, or none
+        predicted += generator.multinomial(total - hits[row], odds)[:, :-1].T
+    sums = np.stack([hits, predicted, np.broadcast_to(totals[:, None], hits.shape)])
     return metric_values(sums)[name]
 
 
 def intraclass_correlation(counts: Iterable[Counts]) -> float:
-    """How alike the clips of one speaker are in being recognized, within corpora; in [0, 1), 0
-    where it cannot be known."""
+    """The likeness of one speaker's clips in being recognized, within corpora; in [0, 1), 0 where
+    it cannot be known."""
     between = within = spread = degrees_between = degrees_within = 0.0
-    for one in counts:
-        if one.stratum.clusters == "clip":
+    for corpus in counts:
+        if corpus.stratum.clusters == "clip":
             continue
-        hits, _, true = one.tables["all"].sum(axis=1).astype(float)
+        hits, _, true = corpus.tables["all"].sum(axis=1).astype(float)
         total, n = true.sum(), len(true)
         rates = hits / true
         between += (true * (rates - hits.sum() / total) ** 2).sum()
@@ -264,10 +252,7 @@ def intraclass_correlation(counts: Iterable[Counts]) -> float:
         degrees_within += total - n
     if not degrees_between or not degrees_within:
         return 0.0
-    size, mean_between, mean_within = (
-        spread / degrees_between,
-        between / degrees_between,
-        within / degrees_within,
-    )
+    size, mean_between = spread / degrees_between, between / degrees_between
+    mean_within = within / degrees_within
     total = mean_between + (size - 1) * mean_within
     return float(np.clip((mean_between - mean_within) / total, 0, 0.99)) if total > 0 else 0.0

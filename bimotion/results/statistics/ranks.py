@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtr
-from scipy.stats import rankdata
 
 from bimotion.results.statistics.estimate import NORMAL, Estimate, combined
 from bimotion.results.statistics.paired import holm
@@ -43,6 +42,8 @@ def ranks(models: Mapping[str, Estimate]) -> list[RankInterval]:
     group's first one is not significant at 0.05 after Holm's correction over all pairs; the first
     that is opens the next group.
     """
+    from scipy.stats import rankdata  # takes half a second to import
+
     if not models:
         return []
     order = sorted(models, key=lambda name: (-models[name].estimate, name))
