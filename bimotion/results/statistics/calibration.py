@@ -8,8 +8,8 @@ N_BINS = 15
 
 
 def expected_calibration_error(part: ClipPredictions, bins: int = N_BINS) -> float | None:
-    """Of the arg-max: |accuracy - mean confidence| over `bins` equal-width bins (low, high],
-    weighted by clips.
+    """The error of the arg-max: |accuracy - mean confidence| over `bins` equal-width bins (low,
+    high], weighted by clips.
 
     Guo et al., ICML 2017, arXiv 1706.04599, equation 3. The confidence is the highest probability
     over the classes that the clip's corpus annotates, divided by their sum: sigmoid outputs need
@@ -24,14 +24,14 @@ def expected_calibration_error(part: ClipPredictions, bins: int = N_BINS) -> flo
     >>> round(expected_calibration_error(test_set(pd.DataFrame(rows), None)), 12)
     0.3
     """
-    marked = (part.reference == 1).any(axis=1)
-    if not marked.any():
+    has_class = (part.reference == 1).any(axis=1)
+    if not has_class.any():
         return None
-    offered = np.where(part.reference == -1, 0.0, part.probabilities)[marked].astype(float)
+    offered = np.where(part.reference == -1, 0.0, part.probabilities)[has_class].astype(float)
     total = offered.sum(axis=1)
     confidence = offered.max(axis=1) / np.where(total > 0, total, 1)
-    right = (part.targets == part.predictions)[marked]
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    right = (part.targets == part.predictions)[has_class]
+    bin_numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     # n x (accuracy - confidence) of each bin
-    gaps = np.bincount(place, right - confidence, minlength=bins)
+    gaps = np.bincount(bin_numbers, right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(right))

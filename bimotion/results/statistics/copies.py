@@ -34,57 +34,51 @@ BLOCK = 500
 
 @dataclass(frozen=True)
 class Sketch:
-    """Predictions of one entry in little. Arrays have a row a test set.
-
-    tests     cell and hash of ids and references: only equal ones are compared
-    exact     hash of the probabilities themselves
-    buckets   float32 (n_tests, N_BUCKETS)
-    """
+    """Predictions of one entry in little; a row a test set."""
 
     tests: list[str]
+    """Cell and hash of ids and references: only equal ones are compared."""
     exact: list[str]
+    """Hash of the probabilities themselves."""
     buckets: np.ndarray
+    """Float32 (n_tests, N_BUCKETS)."""
 
 
 def sketch(parts: Sequence[pd.DataFrame]) -> Sketch:
-    """Of predictions, a table a test set: columns id, cell, seed, probabilities and reference;
-    seeds are averaged."""
-    found = [_of_one(part) for part in parts if len(part)]
-    buckets = np.stack([one[2] for one in found]) if found else np.zeros((0, N_BUCKETS), np.float32)
-    return Sketch([one[0] for one in found], [one[1] for one in found], buckets)
+    """The sketch of predictions, a table a test set: columns id, cell, seed, probabilities and
+    reference; seeds are averaged."""
+    rows = [_sketched(part) for part in parts if len(part)]
+    buckets = np.array([row[2] for row in rows], np.float32).reshape(-1, N_BUCKETS)
+    return Sketch([row[0] for row in rows], [row[1] for row in rows], buckets)
 
 
-def _of_one(part: pd.DataFrame) -> tuple[str, str, np.ndarray]:
+def _sketched(part: pd.DataFrame) -> tuple[str, str, np.ndarray]:
+    """The test set, hash and buckets of one table."""
     part = part.sort_values(["seed", "id"], kind="stable")
     n_seeds = part["seed"].nunique()
     if len(part) % n_seeds:
         n_seeds = 1
     clips = part.iloc[: len(part) // n_seeds]
     reference = np.stack(clips["reference"]).astype(np.int8)
-    probabilities = (
-        np.stack(part["probabilities"])
-        .astype(np.float32)
-        .reshape(n_seeds, *reference.shape)
-        .mean(axis=0)
-    )
+    probabilities = np.stack(part["probabilities"]).astype(np.float32)
+    probabilities = probabilities.reshape(n_seeds, *reference.shape).mean(axis=0)
     names = "\n".join([str(part["cell"].iloc[0]), *map(str, clips["id"])]).encode(errors="replace")
-    test = hashlib.sha256(names + reference.tobytes()).hexdigest()[:16]
-    return (
-        test,
-        hashlib.sha256(probabilities.tobytes()).hexdigest()[:16],
-        _bucketed(_departures(probabilities, reference)),
+    test, exact = (
+        hashlib.sha256(content).hexdigest()[:16]
+        for content in (names + reference.tobytes(), probabilities.tobytes())
     )
+    return test, exact, _bucketed(_departures(probabilities, reference))
 
 
 def _departures(probabilities: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """s of every clip and class, (n, n_classes), as the module says."""
-    found = np.log(np.maximum(np.nan_to_num(probabilities.astype(np.float64)), LEAST))
-    found -= found.mean(axis=1, keepdims=True)
+    logs = np.log(np.maximum(np.nan_to_num(probabilities.astype(np.float64)), LEAST))
+    logs -= logs.mean(axis=1, keepdims=True)
     _, group = np.unique(reference, axis=0, return_inverse=True)
     group = group.reshape(-1)
-    sums = np.zeros((group.max() + 1, found.shape[1]))
-    np.add.at(sums, group, found)
-    return found - (sums / np.bincount(group)[:, None])[group]
+    sums = np.zeros((group.max() + 1, logs.shape[1]))
+    np.add.at(sums, group, logs)
+    return logs - (sums / np.bincount(group)[:, None])[group]
 
 
 def _bucketed(values: np.ndarray) -> np.ndarray:
@@ -94,48 +88,44 @@ def _bucketed(values: np.ndarray) -> np.ndarray:
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     mixed ^= mixed >> np.uint64(31)
     signed = np.where(mixed >> np.uint64(63), -1.0, 1.0) * values.ravel()
-    return np.bincount((mixed % np.uint64(N_BUCKETS)).astype(np.int64), signed, N_BUCKETS).astype(
-        np.float32
-    )
+    buckets = (mixed % np.uint64(N_BUCKETS)).astype(np.int64)
+    return np.bincount(buckets, signed, N_BUCKETS).astype(np.float32)
 
 
 def alike(sketches: Mapping[str, Sketch]) -> dict[str, list[str]]:
     """Entry -> the other entries with the same predictions on all test sets that both have; only of
     entries that have such."""
-    names = list(sketches)
+    names, entries = list(sketches), list(sketches.values())
     rows: dict[str, list[tuple[int, int]]] = {}
-    for place, one in enumerate(sketches.values()):
-        for row, test in enumerate(one.tests):
-            rows.setdefault(test, []).append((place, row))
-    found: dict[str, list[str]] = {}
+    for number, entry in enumerate(entries):
+        for row, test in enumerate(entry.tests):
+            rows.setdefault(test, []).append((number, row))
+    copies: dict[str, list[str]] = {}
     for start in range(0, len(names), BLOCK):
-        for first, second in _alike_from(list(sketches.values()), rows, start):
-            found.setdefault(names[first], []).append(names[second])
-    return found
+        for first, second in _alike_from(entries, rows, start):
+            copies.setdefault(names[first], []).append(names[second])
+    return copies
 
 
 def _alike_from(
-    sketches: list[Sketch], rows: dict[str, list[tuple[int, int]]], start: int
+    entries: list[Sketch], rows: dict[str, list[tuple[int, int]]], start: int
 ) -> list[tuple[int, int]]:
     """Pairs that are alike, whose first is one of BLOCK entries."""
-    shape = (min(BLOCK, len(sketches) - start), len(sketches))
-    products, mine, theirs = (np.zeros(shape, np.float64) for _ in range(3))
-    other = np.zeros(shape, bool)
-    shared = np.zeros(shape, bool)
+    shape = (min(BLOCK, len(entries) - start), len(entries))
+    products, own, theirs = (np.zeros(shape) for _ in range(3))
+    differs, shared = np.zeros(shape, bool), np.zeros(shape, bool)
     for members in rows.values():
-        places = np.array([place for place, _ in members])
-        first = (places >= start) & (places < start + shape[0])
-        if not first.any():
-            continue
-        buckets = np.stack([sketches[place].buckets[row] for place, row in members])
-        exact = np.array([sketches[place].exact[row] for place, row in members])
+        numbers = np.array([number for number, _ in members])
+        first = (numbers >= start) & (numbers < start + shape[0])
+        buckets = np.stack([entries[number].buckets[row] for number, row in members])
+        exact = np.array([entries[number].exact[row] for number, row in members])
         lengths = np.square(buckets, dtype=np.float64).sum(axis=1)
-        grid = np.ix_(places[first] - start, places)
+        grid = np.ix_(numbers[first] - start, numbers)
         products[grid] += buckets[first] @ buckets.T
-        mine[grid] += lengths[first][:, None]
+        own[grid] += lengths[first][:, None]
         theirs[grid] += lengths[None, :]
-        other[grid] |= exact[first][:, None] != exact[None, :]
+        differs[grid] |= exact[first][:, None] != exact[None, :]
         shared[grid] = True
-    close = (products >= ALIKE * np.sqrt(mine * theirs)) & (np.minimum(mine, theirs) > SILENT)
-    pairs = np.argwhere(shared & (close | ~other))
-    return [(int(first) + start, int(second)) for first, second in pairs if first + start != second]
+    close = (products >= ALIKE * np.sqrt(own * theirs)) & (np.minimum(own, theirs) > SILENT)
+    pairs = np.argwhere(shared & (close | ~differs)) + np.array([start, 0])
+    return [(first, second) for first, second in pairs.tolist() if first != second]

@@ -17,20 +17,23 @@ LEAST = 4
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rho of n settings that test in n_cells cells; [low, high]: 95 % of what shuffles
-    give; p: two-sided.
-
-    reason   why there is no rho: too few settings, or a fact that is the same in all (of each cell:
-             no shuffle could move it)
-    """
+    """Spearman's rho of two facts of settings."""
 
     n: int
+    """Settings."""
     n_cells: int
+    """Cells that they test in."""
     rho: float | None = None
+    """In [-1, 1]."""
     low: float | None = None
+    """Lower end of 95 % of what shuffles give."""
     high: float | None = None
+    """Upper end."""
     p: float | None = None
+    """Two-sided."""
     reason: str | None = None
+    """Why there is no rho: too few settings, or a fact that is the same in all (of each cell: no
+    shuffle could move it)."""
 
 
 def correlation(
@@ -45,26 +48,23 @@ def correlation(
     """
     from scipy.stats import rankdata
 
-    n, places = len(first), {}
-    for place, cell in enumerate(cells):
-        places.setdefault(cell, []).append(place)
-    if n < LEAST:
-        return Correlation(n, len(places), reason=f"{n} settings: needs {LEAST}")
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return Correlation(n, len(places), reason="the same in all settings")
-    if any(
-        all(np.ptp(np.asarray(fact)[group]) == 0 for group in places.values())
-        for fact in (first, second)
-    ):
-        return Correlation(n, len(places), reason="the same in all settings of each test cell")
-    one, other = (ranks - ranks.mean() for ranks in (rankdata(first), rankdata(second)))
-    scale = np.sqrt((one @ one) * (other @ other))
-    rho = one @ other / scale
+    facts, names = np.array([first, second], float), np.asarray(list(cells))
+    groups = [np.flatnonzero(names == cell) for cell in dict.fromkeys(cells)]
+    sizes = (len(first), len(groups))
+    if len(first) < LEAST:
+        return Correlation(*sizes, reason=f"{len(first)} settings: needs {LEAST}")
+    if not np.ptp(facts, axis=1).all():
+        return Correlation(*sizes, reason="the same in all settings")
+    if not np.any([np.ptp(facts[:, group], axis=1) for group in groups], axis=0).all():
+        return Correlation(*sizes, reason="the same in all settings of each test cell")
+    ranks, other = (rank - rank.mean() for rank in rankdata(facts, axis=1))
+    scale = np.sqrt((ranks @ ranks) * (other @ other))
+    rho = ranks @ other / scale
     shuffled, rng = np.tile(other, (N_SHUFFLES, 1)), np.random.default_rng(seed)
-    for group in places.values():
+    for group in groups:
         shuffled[:, group] = rng.permuted(shuffled[:, group], axis=1)
-    chance = shuffled @ one / scale
+    chance = shuffled @ ranks / scale
     low, high = np.quantile(chance, [0.025, 0.975])
     beyond = min((chance >= rho - 1e-9).sum(), (chance <= rho + 1e-9).sum())
     p = min(1.0, 2 * (1 + beyond) / (1 + N_SHUFFLES))
-    return Correlation(n, len(places), *(round(float(number), 4) for number in (rho, low, high, p)))
+    return Correlation(*sizes, *(round(float(number), 4) for number in (rho, low, high, p)))

@@ -129,9 +129,8 @@ def _differences(cells: list[Cell]) -> list[_Difference]:
         ("age", Cell.cross_age, "adu"),
         ("language", Cell.cross_lingual, "eng"),
     ):
-        firsts = [cell for cell in groups.BIMOTION_CELLS if first in str(cell).split("_")]
+        firsts = [cell for cell in sorted(groups.BIMOTION_CELLS) if first in str(cell).split("_")]
         pairs = [(cell, cross(cell)) for cell in firsts if {cell, cross(cell)} <= set(cells)]
-        pairs.sort()
         differences += [
             _Difference(kind, f"{cell} - {other}", [cell, other], np.subtract)
             for cell, other in pairs
