@@ -39,7 +39,7 @@ Args:
 Returns:
     metric -> value in [0, 1], or None where it is undefined (no clip with any class present).
     Of clips with none present,
-    weighted_f1 alone counts them, as the first class annotated, as the paper's code does.
+    only weighted_f1 counts them, as the first class annotated, as the paper's code does.
 """
 
 
@@ -48,12 +48,12 @@ def values(
 ) -> dict[str, float | None]:
     """All metrics of one test set; both arrays of shape (n, len(schema.classes)).
 
-    Raises ValueError for another shape, for a mark that is not 1, 0 or -1, and for what is no
+    Raises ValueError for another shape, for a label that is not 1, 0 or -1, and for what is no
     probability.
 
-    >>> found = values([[0.8, 0.1, 0.1], [0.3, 0.3, 0.4]], [[1, 0, 0], [0, 1, 0]],
+    >>> scores = values([[0.8, 0.1, 0.1], [0.3, 0.3, 0.4]], [[1, 0, 0], [0, 1, 0]],
     ...     schema_named("valence"))
-    >>> found["accuracy"], found["weighted_f1"], found["f1_neutral"]
+    >>> scores["accuracy"], scores["weighted_f1"], scores["f1_neutral"]
     (0.5, 0.5, 0.0)
     """
     probabilities = _rows("predictions", probabilities, schema)
@@ -77,27 +77,27 @@ def values(
             "speaker": None,
         }
     )
-    found = test_set(table, None).paper_metrics(schema)
-    marked = table[(reference == 1).any(axis=1)]
-    if marked.empty:
-        return found | dict.fromkeys(STANDARD_METRICS)
-    part = test_set(marked, None)
-    return found | part.standard_metrics() | part.by_label(schema)
+    scores = test_set(table, None).paper_metrics(schema)
+    with_class = table[(reference == 1).any(axis=1)]
+    if with_class.empty:
+        return scores | dict.fromkeys(STANDARD_METRICS)
+    part = test_set(with_class, None)
+    return scores | part.standard_metrics() | part.by_label(schema)
 
 
-def _rows(name: str, given: Sequence[Sequence[float]], schema: LabelSchema) -> np.ndarray:
+def _rows(name: str, rows: Sequence[Sequence[float]], schema: LabelSchema) -> np.ndarray:
     """Rows of one number a class, as an array; raises ValueError."""
-    if not len(given):
+    if not len(rows):
         raise ValueError(f"{name}: expected at least one clip, found none")
     expected = len(schema.classes)
-    for place, row in enumerate(given):
+    for number, row in enumerate(rows):
         if np.shape(row) != (expected,):
-            found = f"shape {np.shape(row)}" if np.ndim(row) != 1 else len(row)
+            shape = f"shape {np.shape(row)}" if np.ndim(row) != 1 else len(row)
             raise ValueError(
-                f"{name}[{place}]: expected {expected} numbers (schema {schema.name}), found "
-                f"{found}"
+                f"{name}[{number}]: expected {expected} numbers (schema {schema.name}), found "
+                f"{shape}"
             )
-    return np.asarray(given, dtype=float)
+    return np.asarray(rows, dtype=float)
 
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _INPUTS)

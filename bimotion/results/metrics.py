@@ -18,9 +18,15 @@ def _counts(
     targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
 ) -> tuple[np.ndarray, ...]:
     """True positives, predicted and true clips of each class; int64, shape (len(classes),)."""
-    is_class = np.asarray(targets)[:, None] == np.asarray(classes)[None, :]
-    predicted_class = np.asarray(predictions)[:, None] == np.asarray(classes)[None, :]
-    return _binary_counts(is_class, predicted_class)
+    return _binary_counts(*_by_class(targets, predictions, classes))
+
+
+def _by_class(
+    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
+) -> tuple[np.ndarray, ...]:
+    """True where a clip is, and is predicted as, a class; both of shape (n, len(classes))."""
+    classes = np.asarray(classes)
+    return np.asarray(targets)[:, None] == classes, np.asarray(predictions)[:, None] == classes
 
 
 def _binary_counts(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -116,11 +122,8 @@ def confusion(
     >>> confusion(["a", "a", "b"], ["a", "b", None], ["a", "b"]).tolist()
     [[1, 1, 0], [0, 0, 1]]
     """
-    is_class, predicted_class = (
-        np.asarray(given)[:, None] == np.asarray(classes)[None, :]
-        for given in (targets, predictions)
-    )
-    predicted = np.column_stack([predicted_class, ~predicted_class.any(axis=1)])
+    is_class, as_class = _by_class(targets, predictions, classes)
+    predicted = np.column_stack([as_class, ~as_class.any(axis=1)])
     return is_class.T.astype(np.int64) @ predicted.astype(np.int64)
 
 

@@ -13,6 +13,7 @@ from bimotion.results import record
 LEADERBOARD_VERSION = 3
 LEADERBOARD_FILE = "leaderboard.json"
 VERSION_FIELD = "leaderboard_version"
+SYNTHETIC = "synthetic data: made by `bimotion data synth`, says nothing about people"
 
 
 def collect(folder: Path) -> Path:
@@ -28,27 +29,20 @@ def collect(folder: Path) -> Path:
     check(folder)
     entries, excluded = [], []
     for path in sorted(folder.glob(f"*/*/{record.RESULT_FILE}")):
+        name = path.relative_to(folder).as_posix()
         try:
             result = record.load(path)
         except RecordError as error:
-            excluded.append({"result": path.relative_to(folder).as_posix(), "reason": str(error)})
+            excluded.append({"result": name, "reason": str(error)})
             continue
-        entry = _entry(result, path.relative_to(folder).as_posix())
         if result.data.synthetic:
-            excluded.append(
-                entry
-                | {
-                    "reason": "synthetic data: made by `bimotion data synth`, says nothing "
-                    "about people"
-                }
-            )
+            excluded.append(_entry(result, name) | {"reason": SYNTHETIC})
         else:
-            entries.append(entry)
-    entries.sort(key=_order)
+            entries.append(_entry(result, name))
     board = {
         VERSION_FIELD: LEADERBOARD_VERSION,
         "metric": "weighted_f1",
-        "entries": entries,
+        "entries": sorted(entries, key=_order),
         "excluded": excluded,
     }
     with files.written(folder / LEADERBOARD_FILE) as temporary:
@@ -73,15 +67,13 @@ def _entry(result: record.Result, path: str) -> dict:
     """One line of the board: weighted F1, mean over corpora, of every setting that was run."""
     headline: dict[str, dict[str, float]] = {}
     for score in result.scores:
-        train = tuple(score.train) if score.method in BY_TRAINING_SET else None
-        value = result.headline(score.transfer, score.method, score.test, train=train)
-        if score.pooling == "mean" and score.metric == "weighted_f1" and value is not None:
-            name = (
-                f"{score.transfer}/{score.method}"
-                if train is None
-                else f"{score.method}/{'+'.join(train)}"
-            )
-            headline.setdefault(name, {})[score.test] = value
+        name, train = f"{score.transfer}/{score.method}", None
+        if score.method in BY_TRAINING_SET:
+            name, train = f"{score.method}/{'+'.join(score.train)}", tuple(score.train)
+        if (score.pooling, score.metric) == ("mean", "weighted_f1"):
+            value = result.headline(score.transfer, score.method, score.test, train=train)
+            if value is not None:
+                headline.setdefault(name, {})[score.test] = value
     first = "zero-shot/zero-shot" if result.track == "zero-shot" else "in-group/inference"
     in_group = [headline.get(first, {}).get(str(cell)) for cell in BIMOTION_CELLS]
     return {

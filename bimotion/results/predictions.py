@@ -31,7 +31,7 @@ SHAPE = pa.schema(
         ("trained", pa.list_(pa.field("element", pa.string()))),
     ]
 )
-"""Columns of scoring.py, in this order; `speaker` alone may be null."""
+"""Columns of scoring.py, in this order; only `speaker` may be null."""
 MAX_BYTES = 512 * 1024 * 1024
 MAX_FOOTER_BYTES = 16 * 1024 * 1024
 MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
@@ -91,96 +91,87 @@ def read(path: Path) -> pa.Table:
     return table
 
 
+def _require(is_right: bool, expected: str, actual: object) -> None:
+    if not is_right:
+        raise RecordError(f"expected {expected}, found {actual}")
+
+
 def _check_ends(file: BinaryIO) -> None:
     n_bytes = file.seek(0, os.SEEK_END)
-    if n_bytes > MAX_BYTES:
-        raise RecordError(f"expected at most {MAX_BYTES} bytes, found {n_bytes}")
-    if n_bytes < 12:
-        raise RecordError(f"expected Parquet, found {n_bytes} bytes")
+    _require(n_bytes <= MAX_BYTES, f"at most {MAX_BYTES} bytes", n_bytes)
+    _require(n_bytes >= 12, "Parquet", f"{n_bytes} bytes")
     file.seek(0)
     first = file.read(4)
     file.seek(-8, os.SEEK_END)
     length, last = int.from_bytes(file.read(4), "little"), file.read(4)
     file.seek(0)
-    if first != _MAGIC or last != _MAGIC:
-        raise RecordError(
-            f"expected Parquet, found a file that begins with {first!r} and ends with {last!r}"
-        )
-    if length > min(MAX_FOOTER_BYTES, n_bytes - 12):
-        raise RecordError(
-            f"expected a footer of at most {min(MAX_FOOTER_BYTES, n_bytes - 12)} bytes, found "
-            f"{length}"
-        )
+    ends = f"a file that begins with {first!r} and ends with {last!r}"
+    _require(first == last == _MAGIC, "Parquet", ends)
+    largest = min(MAX_FOOTER_BYTES, n_bytes - 12)
+    _require(length <= largest, f"a footer of at most {largest} bytes", length)
 
 
 def _check_footer(opened: pq.ParquetFile) -> None:
     """Raise RecordError for other columns, and for more rows, groups or unpacked bytes than any run
     has."""
-    facts, found = opened.metadata, opened.schema_arrow.remove_metadata()
-    if not found.equals(SHAPE, check_metadata=False):
-        strange = sorted(set(found.names) ^ set(SHAPE.names)) or [
-            f"{name}: {found.field(name).type}"
+    facts, columns = opened.metadata, opened.schema_arrow.remove_metadata()
+    if not columns.equals(SHAPE, check_metadata=False):
+        wrong = sorted(set(columns.names) ^ set(SHAPE.names)) or [
+            f"{name}: {columns.field(name).type}"
             for name in SHAPE.names
-            if found.field(name).type != SHAPE.field(name).type
+            if columns.field(name).type != SHAPE.field(name).type
         ]
         raise RecordError(
             f"expected the columns {', '.join(SHAPE.names)} in their types; other: "
-            f"{', '.join(strange) or 'order'}"
+            f"{', '.join(wrong) or 'order'}"
         )
-    if not 1 <= facts.num_rows <= MAX_ROWS:
-        raise RecordError(f"expected 1 to {MAX_ROWS} rows, found {facts.num_rows}")
-    if not 1 <= facts.num_row_groups <= MAX_ROW_GROUPS:
-        raise RecordError(
-            f"expected 1 to {MAX_ROW_GROUPS} row groups, found {facts.num_row_groups}"
-        )
-    groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
-    if sum(group.num_rows for group in groups) != facts.num_rows:
-        raise RecordError(
-            f"expected {facts.num_rows} rows in all row groups, found "
-            f"{sum(group.num_rows for group in groups)}"
-        )
+    n_rows, n_groups = facts.num_rows, facts.num_row_groups
+    _require(1 <= n_rows <= MAX_ROWS, f"1 to {MAX_ROWS} rows", n_rows)
+    _require(1 <= n_groups <= MAX_ROW_GROUPS, f"1 to {MAX_ROW_GROUPS} row groups", n_groups)
+    groups = [facts.row_group(number) for number in range(n_groups)]
+    n_in_groups = sum(group.num_rows for group in groups)
+    _require(n_in_groups == n_rows, f"{n_rows} rows in all row groups", n_in_groups)
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    if elsewhere := [chunk.file_path for chunk in chunks if chunk.file_path]:
-        raise RecordError(
-            f"expected all data in this file, found a path to another: {elsewhere[0]!r:.80}"
-        )
+    elsewhere = "".join(chunk.file_path for chunk in chunks)
+    _require(not elsewhere, "all data in this file", f"a path to another: {elsewhere!r:.80}")
     sizes = [chunk.total_uncompressed_size for chunk in chunks]
-    if min(sizes) < 0 or sum(sizes) > MAX_UNPACKED_BYTES:
-        raise RecordError(
-            f"expected at most {MAX_UNPACKED_BYTES} bytes unpacked, found "
-            f"{max(sum(sizes), -min(sizes))}"
-        )
-    if (n_values := max(chunk.num_values for chunk in chunks)) > facts.num_rows * MAX_CLASSES:
-        raise RecordError(
-            f"expected at most {MAX_CLASSES} values a row, found {n_values} in {facts.num_rows} "
-            "rows"
-        )
+    unpacked = max(sum(sizes), -min(sizes))
+    _require(
+        min(sizes) >= 0 and unpacked <= MAX_UNPACKED_BYTES,
+        f"at most {MAX_UNPACKED_BYTES} bytes unpacked",
+        unpacked,
+    )
+    n_values = max(chunk.num_values for chunk in chunks)
+    _require(
+        n_values <= n_rows * MAX_CLASSES,
+        f"at most {MAX_CLASSES} values a row",
+        f"{n_values} in {n_rows} rows",
+    )
+
+
+def _longest(lengths: pa.ChunkedArray) -> int:
+    return pc.max(lengths).as_py() or 0
 
 
 def _check_column(name: str, column: pa.ChunkedArray) -> None:
+    where = f"column {name}: "
     if pa.types.is_list(column.type):
-        if column.null_count or (pc.max(pc.list_value_length(column)).as_py() or 0) > MAX_CLASSES:
+        if column.null_count or _longest(pc.list_value_length(column)) > MAX_CLASSES:
             raise RecordError(
-                f"column {name}: expected lists of at most {MAX_CLASSES}, found a null or a "
-                "longer one"
+                f"{where}expected lists of at most {MAX_CLASSES}, found a null or a longer one"
             )
         column = pc.list_flatten(column)
     if column.null_count and name != "speaker":
+        raise RecordError(f"{where}expected a value in every row, found {column.null_count} nulls")
+    if pa.types.is_string(column.type) and _longest(pc.binary_length(column)) > MAX_TEXT_BYTES:
         raise RecordError(
-            f"column {name}: expected a value in every row, found {column.null_count} nulls"
-        )
-    if (
-        pa.types.is_string(column.type)
-        and (pc.max(pc.binary_length(column)).as_py() or 0) > MAX_TEXT_BYTES
-    ):
-        raise RecordError(
-            f"column {name}: expected texts of at most {MAX_TEXT_BYTES} bytes, found a longer one"
+            f"{where}expected texts of at most {MAX_TEXT_BYTES} bytes, found a longer one"
         )
 
 
 def inspect(paths: Sequence[Path]) -> list[str | None]:
-    """Why each file cannot be read, None where it can: each is read in its own process (see
-    sandbox), of LIMITS.
+    """The reason why each file cannot be read, None where it can: each is read in its own process
+    (see sandbox), of LIMITS.
 
     Example::
 
@@ -188,10 +179,8 @@ def inspect(paths: Sequence[Path]) -> list[str | None]:
         table = predictions.read(folder / "predictions.parquet") if reason is None else None
     """
     arguments = [os.fspath(path.absolute()) for path in paths]
-    return [
-        ended.problem
-        for ended in sandbox.call("bimotion.results.predictions:check", arguments, LIMITS)
-    ]
+    ends = sandbox.call("bimotion.results.predictions:check", arguments, LIMITS)
+    return [ended.problem for ended in ends]
 
 
 def check(path: str) -> None:

@@ -10,28 +10,20 @@ from pathlib import Path
 from bimotion.results.record import Provenance
 
 PACKAGES = (
-    "bimotion",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "soundfile",
-    "soxr",
-    "pandas",
-    "pyarrow",
-    "torch",
-    "transformers",
+    *("bimotion", "numpy", "scipy", "scikit-learn", "soundfile", "soxr", "pandas", "pyarrow"),
+    *("torch", "transformers"),
 )
 
 
 def now() -> datetime.datetime:
-    """UTC."""
+    """The time, UTC."""
     return datetime.datetime.now(datetime.UTC)
 
 
 def provenance(
     started: datetime.datetime, seeds: list[int], inputs: dict[str, str], device: str
 ) -> Provenance:
-    """Of a run that ends now; `inputs`: corpus -> state of its folder."""
+    """The provenance of a run that ends now; `inputs`: corpus -> state of its folder."""
     return Provenance(
         versions={package: metadata.version(package) for package in PACKAGES},
         python=platform.python_version(),
@@ -52,22 +44,14 @@ def _git_revision() -> str | None:
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():
         return None
-    command = [
-        "git",
-        "-C",
-        str(checkout),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=40",
-        "--exclude=*",
-    ]
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
     try:
-        return (
-            subprocess.run(
-                command, capture_output=True, text=True, encoding="utf-8", check=False
-            ).stdout.strip()
-            or None
+        run = subprocess.run(
+            [*command, "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
         )
     except OSError:
         return None
+    return run.stdout.strip() or None

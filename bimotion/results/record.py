@@ -95,7 +95,7 @@ class CorpusUsed(Record):
 
 @dataclass(frozen=True)
 class DataUsed(Record):
-    """What a run was trained and tested on."""
+    """The data that a run was trained and tested on."""
 
     fingerprint: str
     """Hash of the utterances used; the same for every layout and folder."""
@@ -129,7 +129,7 @@ class DataUsed(Record):
 
 @dataclass(frozen=True)
 class Provenance(Record):
-    """How a run was made; differs from machine to machine."""
+    """The making of a run; differs from machine to machine."""
 
     versions: dict[str, str]
     """Package -> version."""

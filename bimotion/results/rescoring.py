@@ -25,16 +25,20 @@ def rescore(folder: Path) -> tuple[Result, Result]:
     """The result of a run as recorded, and with scores computed from predictions.parquet; equal for
     an honest record.
 
-    Raises RecordError for files that are not there or break their schema.
+    Raises RecordError for files that are missing or break their schema.
     """
-    result, predictions = read(folder, checked=False)  # what was edited is told by the scores
+    result, predictions = read(folder, checked=False)  # scores show what was edited
     scores = scoring.scores(predictions, settings_of(result), schema_named(result.schema.name))
     return result, dataclasses.replace(result, scores=scores)
 
 
 def read_result(path: str | os.PathLike, *, checked: bool = True) -> Result:
-    """The result of a finished run, from its folder or its result.json. Raises RecordError, where
-    it is `checked` also for one that is not what the run wrote (SHA256SUMS beside it).
+    """The result of a finished run, from its folder or its result.json.
+
+    Args:
+        checked: Refuse one that is not what the run wrote (SHA256SUMS beside it).
+    Raises:
+        RecordError: for no finished run, or a broken record.
 
     Example::
 
@@ -50,31 +54,32 @@ def read_result(path: str | os.PathLike, *, checked: bool = True) -> Result:
             "again, which goes on where it was"
         )
     if not file.exists():
-        below = sorted(found.parent for found in path.glob(f"**/{record.RESULT_FILE}"))
-        found = f"runs in {some(below)}" if below else "none"
+        below = sorted(run.parent for run in path.glob(f"**/{record.RESULT_FILE}"))
         raise RecordError(
-            f"{path}: expected the folder of a run, which holds {record.RESULT_FILE}; found {found}"
+            f"{path}: expected the folder of a run, which holds {record.RESULT_FILE}; found "
+            f"{f'runs in {some(below)}' if below else 'none'}"
         )
-    _check(file, checked and file.name == record.RESULT_FILE)
+    if checked and file.name == record.RESULT_FILE:
+        _check(file)
     return record.load(file)
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether a folder is that of a run that goes on, or was broken off before its end."""
+    """Return whether a folder is that of a run that goes on, or was broken off before its end."""
     return not (folder / record.RESULT_FILE).exists() and (folder / record.PARTS_FOLDER).is_dir()
 
 
-def _check(path: Path, checked: bool) -> None:
-    if checked and (reason := checksums.damage(path.parent, [path.name])):
+def _check(path: Path) -> None:
+    if reason := checksums.damage(path.parent, [path.name]):
         raise RecordError(f"{reason}: run it again, or see `bimotion score`")
 
 
 def read(folder: Path, *, checked: bool = True) -> tuple[Result, pd.DataFrame]:
     """The record and the predictions of a run, `checked` as in `read_result`; raises
     RecordError."""
-    result = read_result(folder, checked=checked)
-    _check(folder / record.PREDICTIONS_FILE, checked)
-    path = folder / record.PREDICTIONS_FILE
+    result, path = read_result(folder, checked=checked), folder / record.PREDICTIONS_FILE
+    if checked:
+        _check(path)
     try:
         columns = pq.ParquetFile(path).read()
         if missing := [name for name in SHAPE.names if columns.column_names.count(name) != 1]:
@@ -102,11 +107,11 @@ def settings_of(result: Result) -> list[Setting]:
     cells = result.protocol.cells and [Cell.parse(name) for name in result.protocol.cells]
     settings = protocol.settings(result.protocol.name, cells, trains=result.track != "zero-shot")
     skipped = Counter(map(SettingId.of, result.skipped))
-    found = []
-    # of two that differ in corpora alone, the later has fewer: it is skipped first
+    kept = []
+    # of two that differ only in corpora, the later has fewer: it is skipped first
     for setting in reversed(settings):
         if skipped[setting.id]:
             skipped[setting.id] -= 1
         else:
-            found.append(setting)
-    return found[::-1]
+            kept.append(setting)
+    return kept[::-1]

@@ -44,7 +44,7 @@ class RunFolder:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether a run was begun, or begun again, and did not come to its end."""
+        """A run was begun, or begun again, and did not come to its end."""
         return (self.path / PARTS_FOLDER).exists()
 
     def checkpoint(self, training_set: str, seed: int) -> Path:
@@ -88,7 +88,7 @@ class RunFolder:
         (self.path / PARTS_FOLDER).rmdir()
 
     def damage(self) -> str | None:
-        """Which file of a finished run is not what was written, in a few words; None: all are."""
+        """The file of a finished run that is not what was written, and why; None: all are."""
         return checksums.damage(self.path, KEPT_FILES)
 
     def load(self) -> Result:

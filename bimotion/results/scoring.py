@@ -128,7 +128,7 @@ def _values(
 
 
 def _note(part: ClipPredictions, schema: LabelSchema, predictable: list[int]) -> str | None:
-    """What makes the values say little: one class, which every guess gets right."""
+    """The reason why values say little: one class, which every guess gets right."""
     notes = [
         f"one class {where}: {schema.classes[numbers[0]]}"
         for where, numbers in (("in the test set", part.scored), ("can be predicted", predictable))
