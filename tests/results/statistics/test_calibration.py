@@ -31,21 +31,22 @@ def test_by_hand():
     )
 
 
-def test_confidence_is_over_the_annotated_classes():
-    """Sigmoid outputs that sum to 0.4 over what is annotated, and 0.99 for what is not."""
-    assert error([[0.3, 0.1, 0.99]], [[1, 0, -1]]) == pytest.approx(0.25, abs=1e-12)
-
-
-def test_clips_without_a_class_are_left_out():
-    some = error([[0.9, 0.1], [0.6, 0.4]], [[1, 0], [0, 0]])
-    assert some == pytest.approx(error([[0.9, 0.1]], [[1, 0]]), abs=1e-15)
-    assert error([[0.9, 0.1]], [[0, 0]]) is None
-
-
-def test_certain_and_right_certain_and_wrong_and_silent():
-    assert error([[1.0, 0.0]], [[1, 0]]) == 0
-    assert error([[1.0, 0.0]], [[0, 1]]) == 1
-    assert error([[0.0, 0.0]], [[1, 0]]) == 0
+@pytest.mark.parametrize(
+    ("probabilities", "reference", "expected"),
+    [
+        # sigmoid outputs that sum to 0.4 over what is annotated, and 0.99 for what is not
+        ([[0.3, 0.1, 0.99]], [[1, 0, -1]], 0.25),
+        # clips without a class are left out
+        ([[0.9, 0.1], [0.6, 0.4]], [[1, 0], [0, 0]], 0.1),
+        ([[0.9, 0.1]], [[0, 0]], None),
+        # certain and right, certain and wrong, silent
+        ([[1.0, 0.0]], [[1, 0]], 0),
+        ([[1.0, 0.0]], [[0, 1]], 1),
+        ([[0.0, 0.0]], [[1, 0]], 0),
+    ],
+)
+def test_which_clips_and_classes_count(probabilities, reference, expected):
+    assert error(probabilities, reference) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(("sharpen", "low", "high"), [(1.0, 0.0, 0.02), (3.0, 0.1, 0.5)])
@@ -53,5 +54,5 @@ def test_a_model_that_knows_how_much_it_knows(sharpen, low, high):
     rng = np.random.default_rng(0)
     known = rng.dirichlet(np.ones(4), 20_000)
     truth = (known.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
-    said = known**sharpen / (known**sharpen).sum(axis=1, keepdims=True)
-    assert low <= error(said, np.eye(4, dtype=np.int8)[truth]) < high
+    probabilities = known**sharpen / (known**sharpen).sum(axis=1, keepdims=True)
+    assert low <= error(probabilities, np.eye(4, dtype=np.int8)[truth]) < high

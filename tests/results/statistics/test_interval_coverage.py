@@ -54,8 +54,9 @@ import numpy as np
 import pytest
 
 from bimotion.results.statistics.bootstrap import MEAN, BootstrapDraws, statistics_of
-from bimotion.results.statistics.counts import Counts, Stratum, metric_values
+from bimotion.results.statistics.counts import metric_values
 from bimotion.results.statistics.estimate import combined
+from tests.support.speakers import counts_of_speakers
 
 METRICS = ("weighted_f1", "macro_f1", "uar", "accuracy")
 PRIOR = np.array([0.3, 0.2, 0.15, 0.15, 0.12, 0.08])
@@ -64,131 +65,91 @@ MISSED_AS = (0.7 * PRIOR + 0.3 / 6) * (1 - np.eye(6))
 MISSED_AS /= MISSED_AS.sum(axis=1, keepdims=True)
 
 
-def simulated(rng, n_speakers, log_odds, effect, clips=30):
-    """Hits, predicted and true clips of each class and speaker, shape (3, 6, n_speakers)."""
-    true = rng.multinomial(3 + rng.poisson(clips - 3, n_speakers), PRIOR)
-    skill = (
-        log_odds
-        + EASE
-        + rng.normal(0, effect, (n_speakers, 1))
-        + rng.normal(0, effect / 2, (n_speakers, 6))
-    )
-    hits = rng.binomial(true, 1 / (1 + np.exp(-skill)))
-    missed = sum(
-        rng.multinomial(true[:, place] - hits[:, place], MISSED_AS[place]) for place in range(6)
-    )
+def confused(rng, true, log_odds):
+    """Hits, predicted and true clips of each class and speaker, shape (3, 6, n_speakers); true and
+    log-odds of being right: (n_speakers, 6)."""
+    hits = rng.binomial(true, 1 / (1 + np.exp(-log_odds)))
+    missed = sum(rng.multinomial(true[:, n] - hits[:, n], MISSED_AS[n]) for n in range(6))
     return np.stack([hits, hits + missed, true]).transpose(0, 2, 1)
 
 
-def truth_of(log_odds, effect, clips=30):
-    sums = simulated(np.random.default_rng(9), 100_000, log_odds, effect, clips).sum(
-        axis=2, keepdims=True
-    )
-    return {metric: float(metric_values(sums)[metric][0]) for metric in METRICS}
-
-
-def counts_of(table, corpus):
-    present = np.flatnonzero(table[2].sum(axis=1)).tolist()
-    forms = ("all", "marked")
-    stratum = Stratum(f"eng_eld/{corpus}", table.shape[2], "speaker", False, int(table[2].sum()))
-    shown = table[:, present].astype(np.float32)
-    return Counts(
-        stratum,
-        dict.fromkeys(forms, present),
-        dict.fromkeys(forms, shown),
-        dict.fromkeys(forms, ([], shown[0, :0])),
-        6,
+def simulated(rng, n_speakers, log_odds, effect, clips=30):
+    """A test set of speakers."""
+    true = rng.multinomial(3 + rng.poisson(clips - 3, n_speakers), PRIOR)
+    speaker = rng.normal(0, effect, (n_speakers, 1))
+    return confused(
+        rng, true, log_odds + EASE + speaker + rng.normal(0, effect / 2, (n_speakers, 6))
     )
 
 
-def covered(found, truth, where, of=lambda one: one.interval()):
-    """Whether the interval of each metric holds the truth, and its width."""
-    bounds = np.array(
-        [(one.low, one.high) for one in (of(found[where, metric]) for metric in METRICS)]
-    )
-    truths = np.array([truth[metric] for metric in METRICS])
-    return (bounds[:, 0] <= truths) & (truths <= bounds[:, 1]), bounds[:, 1] - bounds[:, 0]
+def truth_of(table):
+    """Each metric over all speakers."""
+    values = metric_values(table.sum(axis=2, keepdims=True))
+    return np.array([values[metric][0] for metric in METRICS])
 
 
-def coverage(n_speakers, log_odds, effect, n_sets=1000, clips=30):
-    """Share of test sets whose interval holds the truth, for each metric; prints it with the mean
-    width."""
-    rng, draws, truth = (
-        np.random.default_rng(1),
-        BootstrapDraws(1000),
-        truth_of(log_odds, effect, clips),
-    )
-    held, widths = [], []
-    for _ in range(n_sets):
-        found = statistics_of(
-            [counts_of(simulated(rng, n_speakers, log_odds, effect, clips), "crema_d")], draws
-        )
-        inside, width = covered(found, truth, "crema_d")
-        held.append(inside)
-        widths.append(width)
-    shares = np.mean(held, axis=0)
-    cells = " / ".join(f"{100 * share:.1f}" for share in shares)
-    print(
-        f"{n_speakers:8d} {truth['accuracy']:8.2f} {effect:6.1f}   {cells}   "
-        f"{np.mean(widths, axis=0)[0]:.3f}"
-    )
-    return dict(zip(METRICS, shares, strict=True))
+def estimates_of(draws, *tables):
+    """Statistics of a cell with one corpus a table."""
+    counts = [
+        counts_of_speakers(table, f"eng_eld/{corpus}", 6)
+        for table, corpus in zip(tables, ("crema_d", "esd"), strict=False)
+    ]
+    return statistics_of(counts, draws)
+
+
+def check_coverage(bounds, truth, low=0.93, high=0.97):
+    """That intervals, a list of (low, high) of each metric, hold the truth often enough."""
+    lows, highs = np.array(bounds).transpose(2, 0, 1)
+    shares = ((lows <= truth) & (truth <= highs)).mean(axis=0)
+    print(" / ".join(f"{100 * share:.1f}" for share in shares), (highs - lows).mean(axis=0)[0])
+    assert ((low <= shares) & (shares <= high)).all(), shares
+
+
+def bounds_of(intervals):
+    return [(interval.low, interval.high) for interval in intervals]
 
 
 @pytest.mark.parametrize(
-    ("n_speakers", "log_odds", "effect"),
-    [(8, 0.85, 1.2), (8, 0.85, 0.5), (20, 0.85, 1.2), (90, 0.85, 0.5)],
+    ("n_speakers", "log_odds", "effect"), [(8, 0.85, 1.2), (20, 0.85, 1.2), (90, 0.85, 0.5)]
 )
 def test_intervals_cover(n_speakers, log_odds, effect):
-    for metric, share in coverage(n_speakers, log_odds, effect).items():
-        assert 0.93 <= share <= 0.97, metric
+    truth = truth_of(simulated(np.random.default_rng(9), 100_000, log_odds, effect))
+    rng, draws, bounds = np.random.default_rng(1), BootstrapDraws(1000), []
+    for _ in range(1000):
+        estimates = estimates_of(draws, simulated(rng, n_speakers, log_odds, effect))
+        bounds.append(bounds_of(estimates["crema_d", metric].interval() for metric in METRICS))
+    check_coverage(bounds, truth)
 
 
 def test_the_mean_of_two_corpora_is_covered():
     """8 speakers of one corpus, 20 of a harder one: factor and degrees of freedom are weighed
     between them."""
-    rng, draws, held = np.random.default_rng(2), BootstrapDraws(500), []
     easy, hard = (1.5, 0.8), (0.2, 0.8)
-    truths = [truth_of(*one) for one in (easy, hard)]
-    truth = {metric: (truths[0][metric] + truths[1][metric]) / 2 for metric in METRICS}
+    truths = [truth_of(simulated(np.random.default_rng(9), 100_000, *of)) for of in (easy, hard)]
+    rng, draws, bounds = np.random.default_rng(2), BootstrapDraws(500), []
     for _ in range(600):
-        parts = [
-            counts_of(simulated(rng, 8, *easy), "crema_d"),
-            counts_of(simulated(rng, 20, *hard), "esd"),
-        ]
-        held.append(covered(statistics_of(parts, draws), truth, MEAN)[0])
-    assert np.all((np.mean(held, axis=0) >= 0.93) & (np.mean(held, axis=0) <= 0.97)), np.mean(
-        held, axis=0
-    )
+        tables = simulated(rng, 8, *easy), simulated(rng, 20, *hard)
+        estimates = estimates_of(draws, *tables)
+        bounds.append(bounds_of(estimates[MEAN, metric].interval() for metric in METRICS))
+    check_coverage(bounds, (truths[0] + truths[1]) / 2)
 
 
 def test_the_difference_of_two_models_is_covered():
     """12 speakers, easy and hard for both models alike; the second model is better."""
-    rng, draws, held = np.random.default_rng(3), BootstrapDraws(500), []
+    rng, draws, bounds = np.random.default_rng(3), BootstrapDraws(500), []
 
     def pair(n_speakers):
         shared = np.random.default_rng(rng.integers(2**32))
         true = shared.multinomial(30, PRIOR, size=n_speakers)
         speaker = shared.normal(0, 1, (n_speakers, 1))
-        tables = []
-        for skill in (0.3, 0.8):
-            hits = shared.binomial(true, 1 / (1 + np.exp(-skill - EASE - speaker)))
-            missed = sum(
-                shared.multinomial(true[:, place] - hits[:, place], MISSED_AS[place])
-                for place in range(6)
-            )
-            tables.append(np.stack([hits, hits + missed, true]).transpose(0, 2, 1))
-        return tables
+        return [confused(shared, true, skill + EASE + speaker) for skill in (0.3, 0.8)]
 
-    sums = [table.sum(axis=2, keepdims=True) for table in pair(100_000)]
-    first, second = (metric_values(one) for one in sums)
-    truth = {metric: float(second[metric][0] - first[metric][0]) for metric in METRICS}
+    first, second = map(truth_of, pair(100_000))
     for _ in range(600):
-        one, other = (statistics_of([counts_of(table, "crema_d")], draws) for table in pair(12))
-        differences = {key: combined(np.subtract, other[key], one[key]) for key in one}
-        held.append(
-            covered(differences, truth, "crema_d", lambda one: one.difference_interval())[0]
-        )
-    assert np.all((np.mean(held, axis=0) >= 0.93) & (np.mean(held, axis=0) <= 0.97)), np.mean(
-        held, axis=0
-    )
+        models = [estimates_of(draws, table) for table in pair(12)]
+        differences = [
+            combined(np.subtract, models[1]["crema_d", metric], models[0]["crema_d", metric])
+            for metric in METRICS
+        ]
+        bounds.append(bounds_of(difference.difference_interval() for difference in differences))
+    check_coverage(bounds, second - first)

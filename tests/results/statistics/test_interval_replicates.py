@@ -9,7 +9,6 @@ from bimotion.errors import SettingError, UnknownName
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import Setting
-from bimotion.results.scoring import ClipPredictions as ScoredSet
 from bimotion.results.scoring import test_set as scored_set
 from bimotion.results.statistics.bootstrap import (
     MEAN,
@@ -22,6 +21,7 @@ from bimotion.results.statistics.bootstrap import (
 from bimotion.results.statistics.estimate import combined, mean_known
 
 CELLS = ("eng_eld", "eng_adu", "zho_eld")
+SETTING = Setting("in-group", "inference", (Cell("eng", "eld"),), Cell("eng", "eld"))
 
 
 def clusters(rows):
@@ -38,44 +38,39 @@ def clusters(rows):
     return [part for _, part in rows.groupby(names)]
 
 
+def values_of(rows, schema):
+    """Metric -> value of a test set as scoring.py computes it."""
+    if rows.empty:
+        return {}
+    has_class = rows[(np.stack(rows["reference"]) == 1).any(axis=1)]
+    values = scored_set(rows, None).paper_metrics(schema)
+    if not has_class.empty:
+        part = scored_set(has_class, None)
+        numbers = {f"f1_{name}": f"f1_{number}" for number, name in enumerate(schema.classes)}
+        values |= part.standard_metrics()
+        values |= {numbers[name]: value for name, value in part.by_label(schema).items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def literal(parts, schema):
-    """(where, metric) -> value of one cell as scoring.py computes it; parts: corpus -> rows."""
-
-    def values(rows):
-        if rows.empty:
-            return {}
-        marked = rows[[bool((np.asarray(reference) == 1).any()) for reference in rows["reference"]]]
-        found = scored_set(rows, None).paper_metrics(schema)
-        if not marked.empty:
-            part = scored_set(marked, None)
-            found |= ScoredSet.standard_metrics(part)
-            found |= {
-                f"f1_{schema.classes.index(name[3:])}": value
-                for name, value in part.by_label(schema).items()
-            }
-        return {name: value for name, value in found.items() if value is not None}
-
-    found = {
-        (corpus, name): value
-        for corpus, rows in parts.items()
-        for name, value in values(rows).items()
+    """(where, metric) -> value of one cell; parts: corpus -> rows."""
+    by_place = {corpus: values_of(rows, schema) for corpus, rows in parts.items()}
+    names = {name for values in by_place.values() for name in values if name[:3] != "f1_"}
+    means = {
+        name: np.mean([values[name] for values in by_place.values() if name in values])
+        for name in names
     }
-    found |= {
-        (POOLED, name): value for name, value in values(pd.concat(list(parts.values()))).items()
+    by_place |= {POOLED: values_of(pd.concat(list(parts.values())), schema), MEAN: means}
+    return {
+        (place, name): value for place, values in by_place.items() for name, value in values.items()
     }
-    for metric in {name for _, name in found if not name.startswith("f1_")}:
-        known = [found[corpus, metric] for corpus in parts if (corpus, metric) in found]
-        if known:
-            found[MEAN, metric] = sum(known) / len(known)
-    return found
 
 
-def check(statistics, read, expected):
-    """The number that `read` takes from each statistic is the literal one; nan where that is
-    undefined."""
-    assert set(expected) <= set(statistics)
-    for key, one in statistics.items():
-        assert read(one) == pytest.approx(expected.get(key, np.nan), abs=1e-12, nan_ok=True), key
+def check(numbers, expected):
+    """That all numbers are the literal ones; nan where that is undefined."""
+    assert set(expected) <= set(numbers)
+    complete = dict.fromkeys(numbers, np.nan) | expected
+    assert numbers == pytest.approx(complete, abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
@@ -83,24 +78,20 @@ def check(statistics, read, expected):
 def test_replicates_are_what_redrawn_clips_score(table, cell, schema):
     predictions, schema = table(schema=schema), SCHEMAS[schema]
     rows = predictions[predictions["cell"] == cell]
-    counts, draws = counts_of(rows, schema), BootstrapDraws(replicates=25, seed=3)
-    found = statistics_of(counts, draws)
+    counts, draws = counts_of(rows, schema), BootstrapDraws(replicates=8, seed=3)
+    estimates = statistics_of(counts, draws)
     pieces = {corpus: clusters(part) for corpus, part in rows.groupby("corpus")}
-    assert [one.stratum.n for one in counts] == [len(of_corpus) for of_corpus in pieces.values()]
-    check(found, lambda one: one.estimate, literal(dict(list(rows.groupby("corpus"))), schema))
+    parts = dict(list(rows.groupby("corpus")))
+    check({key: estimate.estimate for key, estimate in estimates.items()}, literal(parts, schema))
     for replicate in range(draws.replicates):
         redrawn = {}
-        for one, (corpus, of_corpus) in zip(counts, pieces.items(), strict=True):
-            times = draws.of(one.stratum)[replicate].astype(int)
-            assert times.sum() == len(of_corpus)
-            redrawn[corpus] = pd.concat(
-                [part for part, n in zip(of_corpus, times, strict=True) for _ in range(n)]
-            )
-        check(
-            found,
-            lambda one, replicate=replicate: one.replicates[replicate],
-            literal(redrawn, schema),
-        )
+        for corpus in counts:
+            times = draws.of(corpus.stratum)[replicate].astype(int)
+            assert times.sum() == len(times) == len(pieces[corpus.corpus])
+            drawn = np.repeat(np.arange(len(times)), times)
+            redrawn[corpus.corpus] = pd.concat([pieces[corpus.corpus][index] for index in drawn])
+        numbers = {key: estimate.replicates[replicate] for key, estimate in estimates.items()}
+        check(numbers, literal(redrawn, schema))
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -108,53 +99,46 @@ def test_without_a_cluster_is_what_the_other_clips_score(table, cell):
     predictions, schema = table(), SCHEMAS["emotion"]
     rows = predictions[predictions["cell"] == cell]
     counts = counts_of(rows, schema)
-    found = statistics_of(counts, BootstrapDraws(replicates=2))
+    estimates = statistics_of(counts, BootstrapDraws(replicates=2))
     parts = dict(list(rows.groupby("corpus")))
-    for one in counts:
-        pieces = clusters(parts[one.corpus])
-        for place in range(0, one.stratum.n, 3):
-            rest = parts | {one.corpus: pd.concat(pieces[:place] + pieces[place + 1 :])}
-            moved = {key: value for key, value in found.items() if one.stratum in value.without}
-            expected = {key: value for key, value in literal(rest, schema).items() if key in moved}
-            check(
-                moved,
-                lambda value, one=one, place=place: value.without[one.stratum][place],
-                expected,
-            )
+    for corpus in counts:
+        pieces = clusters(parts[corpus.corpus])
+        for index in range(0, corpus.stratum.n, 6):
+            rest = parts | {corpus.corpus: pd.concat(pieces[:index] + pieces[index + 1 :])}
+            numbers = {
+                key: estimate.without[corpus.stratum][index]
+                for key, estimate in estimates.items()
+                if corpus.stratum in estimate.without
+            }
+            expected = literal(rest, schema)
+            check(numbers, {key: expected[key] for key in numbers if key in expected})
 
 
 def test_draws_are_of_the_clips_not_of_the_model(table):
     draws, schema = BootstrapDraws(replicates=5), SCHEMAS["emotion"]
-    strata = [[one.stratum for one in counts_of(table(seed=seed), schema)] for seed in (1, 2)]
-    for one, other in zip(*strata, strict=True):
-        assert np.array_equal(draws.of(one), BootstrapDraws(replicates=5).of(other))
-        assert not np.array_equal(draws.of(one), BootstrapDraws(replicates=5, seed=1).of(one))
+    models = [counts_of(table(seed=seed), schema) for seed in (1, 2)]
+    for first, second in zip(*models, strict=True):
+        drawn = draws.of(first.stratum)
+        assert np.array_equal(drawn, BootstrapDraws(replicates=5).of(second.stratum))
+        assert not np.array_equal(drawn, BootstrapDraws(replicates=5, seed=1).of(first.stratum))
 
 
 def test_seeds_share_the_draws(table):
     """The replicates of the mean over seeds are the means of the seeds' replicates, draw by
     draw."""
-    cell, schema, draws = Cell("eng", "eld"), SCHEMAS["emotion"], BootstrapDraws(replicates=20)
-    setting = Setting("in-group", "inference", (cell,), cell)
-    both = table(seeds=(0, 1))
-    single = [headline(both[both["seed"] == seed], setting, schema, draws) for seed in (0, 1)]
-    mean = headline(both, setting, schema, draws)
-    assert mean.replicates == pytest.approx(
-        (single[0].replicates + single[1].replicates) / 2, abs=1e-15
-    )
-    assert mean.estimate == pytest.approx((single[0].estimate + single[1].estimate) / 2, abs=1e-15)
+    schema, draws, both = SCHEMAS["emotion"], BootstrapDraws(replicates=20), table(seeds=(0, 1))
+    single = [headline(both[both["seed"] == seed], SETTING, schema, draws) for seed in (0, 1)]
+    mean = headline(both, SETTING, schema, draws)
+    for name in ("replicates", "estimate"):
+        of_seeds = np.mean([getattr(estimate, name) for estimate in single], axis=0)
+        assert getattr(mean, name) == pytest.approx(of_seeds, abs=1e-15)
     assert combined(mean_known, *single).standard_error == mean.standard_error
 
 
 def test_what_was_not_run_or_is_no_metric(table):
-    cell = Cell("eng", "eld")
-    setting = Setting("in-group", "inference", (cell,), cell)
+    schema, draws = SCHEMAS["emotion"], BootstrapDraws(10)
+    other = Setting("cross-lingual", "inference", (Cell("zho", "eld"),), SETTING.test)
     with pytest.raises(UnknownName, match=r"unknown metric 'f1': expected one of .*weighted_f1"):
-        headline(table(), setting, SCHEMAS["emotion"], BootstrapDraws(10), "f1")
+        headline(table(), SETTING, schema, draws, "f1")
     with pytest.raises(SettingError, match="no predictions of zho_eld on eng_eld"):
-        headline(
-            table(),
-            Setting("cross-lingual", "inference", (Cell("zho", "eld"),), cell),
-            SCHEMAS["emotion"],
-            BootstrapDraws(10),
-        )
+        headline(table(), other, schema, draws)

@@ -1,0 +1,187 @@
+"""Intervals of score rows: inside [0, 1], around the estimate, honest about who was drawn, and
+fast."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from scipy import stats
+
+from bimotion.protocol import settings
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.protocol.settings import BASELINE
+from bimotion.results.scoring import scores
+from bimotion.results.statistics.bootstrap import BootstrapDraws, by_setting
+
+EMOTION = SCHEMAS["emotion"]
+
+
+def scored(predictions, schema=EMOTION, **which):
+    """Score rows with these fields."""
+    return [
+        row
+        for row in scores(predictions, BASELINE, schema, replicates=200)
+        if all(getattr(row, name) == value for name, value in which.items())
+    ]
+
+
+def check_estimates(predictions, schema=EMOTION):
+    """That the counts give every score that scoring computes of the clips."""
+    estimates = [
+        of_seed
+        for of_seeds in by_setting(predictions, BASELINE, schema, BootstrapDraws(2))
+        for of_seed in of_seeds
+    ]
+    places = dict.fromkeys((row.test, row.seed) for row in scored(predictions, schema))
+    for (test, seed), of_seed in zip(places, estimates, strict=True):
+        rows = scored(predictions, schema, test=test, seed=seed)
+        assert len(rows) == len(of_seed)
+        for row in rows:
+            metric = row.metric
+            if metric.startswith("f1_"):
+                metric = f"f1_{schema.classes.index(metric[3:])}"
+            value = of_seed[row.corpus or row.pooling, metric].estimate
+            assert row.value == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_every_row_has_an_interval_or_a_reason(table, schema):
+    predictions = table(schema=schema, seeds=(0, 1))
+    rows = scored(predictions, SCHEMAS[schema])
+    assert len(rows) > 100
+    for row in rows:
+        if row.low is None:
+            assert row.reason
+        else:
+            assert 0 <= row.low <= row.value <= row.high <= 1
+            assert row.low < row.high
+    check_estimates(predictions, SCHEMAS[schema])
+
+
+def test_a_clip_without_a_name_is_drawn_too(table):
+    predictions = table()
+    nobody = predictions.index[predictions["speaker"].isna()][:1]
+    predictions.loc[nobody, "id"] = None
+    check_estimates(predictions)
+
+
+def test_a_class_that_one_corpus_lacks_is_pooled_with_all_that_is_predicted_as_it(table):
+    """A limited or incomplete corpus may have no clip of a class that another corpus of the cell
+    has."""
+    predictions, fear = table(), EMOTION.classes.index("fear")
+    crema_d = predictions["corpus"] == "crema_d"
+    lacks = crema_d & (np.stack(predictions["reference"])[:, fear] == 1)
+    predicted = np.stack(predictions["probabilities"]).argmax(axis=1) == fear
+    assert lacks.any()
+    assert (crema_d & ~lacks & predicted).any()
+    check_estimates(predictions[~lacks])
+
+
+@pytest.mark.parametrize(
+    ("corpus", "drawn"),
+    [
+        ("crema_d", ("speaker", 5, None)),
+        ("elderreact", ("clip", 25, None)),
+        ("iemocap", ("mixed", 4 + 7, None)),
+        ("tess", ("speaker", 1, "one speaker")),
+        (None, ("mixed", 5 + 25 + 20, "eng_eld/tess: one speaker, whose clips were drawn again")),
+    ],
+)
+def test_who_was_drawn(table, corpus, drawn):
+    row = scored(table(), corpus=corpus, metric="weighted_f1")[0]
+    assert (row.clusters, row.n_clusters, row.reason) == drawn
+    assert row.value is not None
+    assert (row.low is None) == (corpus == "tess")
+
+
+@pytest.mark.parametrize(("right", "value"), [(True, 1.0), (False, 0.0)])
+def test_never_a_point_at_the_bounds(table, right, value):
+    predictions = table(cells={"eng_adu": {"crema_d": (80, 8, 6)}})
+    reference = np.stack(predictions["reference"])
+    probabilities = np.where(reference == -1, 0.0, (reference == 1) == right)
+    predictions = predictions.assign(probabilities=list(probabilities))
+    for row in scored(predictions):
+        speakers = predictions["speaker"]
+        if row.metric.startswith("f1_"):
+            speakers = speakers[reference[:, EMOTION.classes.index(row.metric[3:])] == 1]
+        n = speakers.nunique()
+        wilson = n / (n + stats.t.ppf(0.975, n - 1) ** 2)
+        assert row.value == value
+        assert [row.low, row.high] == pytest.approx(
+            [wilson, 1] if right else [0, 1 - wilson], abs=1e-6
+        )
+
+
+def test_speakers_all_alike_do_not_give_a_point(table):
+    """Each of 4 speakers is right in exactly half of the clips: nothing varies, which 40 clips
+    cannot prove."""
+    clips, classes = np.arange(40), np.eye(13)
+    predictions = table(cells={"eng_adu": {"esd": (40, 4, 5)}}).assign(
+        speaker=[f"esd/{number % 4}" for number in clips],
+        reference=list(classes[clips // 4 % 2].astype(np.int8)),
+        probabilities=list(classes[clips * 0]),
+    )
+    [row] = scored(predictions, metric="accuracy", corpus="esd")
+    assert (row.value, row.standard_error) == (0.5, 0)
+    assert row.high - row.low > 0.25
+
+
+def test_class_that_one_speaker_has_is_not_estimable(table):
+    predictions = table(cells={"eng_adu": {"esd": (40, 4, 5)}})
+    reference = np.zeros((40, 13), np.int8)
+    reference[:, 0] = 1
+    reference[np.flatnonzero(predictions["speaker"] == "esd/0")[:3], :2] = [0, 1]
+    [row] = scored(predictions.assign(reference=list(reference)), metric="f1_fear", corpus="esd")
+    assert (row.low, row.reason) == (None, "one speaker with this class")
+
+
+@profile(derandomize=True, deadline=None, max_examples=12)
+@given(
+    n=st.integers(1, 30),
+    n_speakers=st.integers(1, 6),
+    skill=st.sampled_from([0.0, 0.3, 1.0]),
+    seed=st.integers(0, 99),
+    unknown=st.sampled_from([1, 2, 99]),
+)
+def test_any_table_in_any_order(table, n, n_speakers, skill, seed, unknown):
+    cells = {"eng_eld": {"elderreact": (n, n_speakers, 6), "crema_d": (n + 2, 3, 6)}}
+    predictions = table(seed=seed, cells=cells, skill=skill)
+    nobody = (predictions["corpus"] == "elderreact") & (predictions.index % unknown == 0)
+    predictions.loc[nobody, "speaker"] = None
+    rows = scored(predictions)
+    assert rows == scored(predictions.sample(frac=1, random_state=seed))
+    for row in rows:
+        assert (row.low is None) == (row.high is None)
+        assert row.reason if row.low is None else 0 <= row.low <= row.value <= row.high <= 1
+
+
+FULL = {  # test clips and speakers of the paper's cells
+    "eng_eld": {"crema_d": (300, 9, 6), "elderreact": (353, None, 6), "tess": (500, 1, 7)},
+    "eng_adu": {
+        "crema_d": (1200, 82, 6),
+        "esd": (1500, 10, 5),
+        "iemocap": (1500, 10, 10),
+        "tess": (500, 1, 7),
+    },
+    "zho_eld": {"csed": (400, None, 3)},
+}
+
+
+def test_ten_thousand_replicates_of_a_full_result_cost_a_few_scorings(table):
+    plan = [setting for setting in settings.settings("inference") if str(setting.test) in FULL]
+    tests = dict.fromkeys((setting.training_set, str(setting.test)) for setting in plan)
+    blocks = [
+        table(seed=number, cells={test: FULL[test]}, train=train)
+        for number, (train, test) in enumerate(tests)
+    ]
+    predictions = pd.concat(blocks, ignore_index=True)
+    seconds = []
+    for replicates in (2, 10_000):
+        started = time.process_time()
+        scores(predictions, plan, EMOTION, replicates=replicates)
+        seconds.append(time.process_time() - started)
+    assert seconds[1] < 5 * seconds[0]
