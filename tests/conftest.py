@@ -9,20 +9,17 @@ import stat
 import subprocess
 import sys
 import tempfile
-import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from filelock import FileLock
 
 from bimotion.corpora import PAPER_CORPORA
 from bimotion.data import manifest
 from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
-from tests.support import true_trees
+from tests.support import raw_corpora, true_trees
 
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not WORKER:  # workers inherit it: what one of them has made, the others read
@@ -178,20 +175,8 @@ def synth_root():
 
 @pytest.fixture
 def wav():
-    """Writer of valid clips, a tone whose pitch hangs on the file's name: equal names sound equal,
-    others do not."""
-
-    def write(path, seconds=0.2, rate=16000, channels=1, format="WAV"):
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        hz = 100 + zlib.crc32(path.name.encode()) % 3000
-        tone = 0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
-        soundfile.write(
-            path, np.repeat(tone[:, None], channels, axis=1), rate, format=format, subtype="PCM_16"
-        )
-        return path
-
-    return write
+    """Writer of valid clips, tones."""
+    return raw_corpora.write_clip
 
 
 def snapshot(root: Path) -> dict[str, tuple]:

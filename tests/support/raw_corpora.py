@@ -1,261 +1,231 @@
-"""Small raw copies of the corpora, as their authors lay them out, and what indexing finds."""
+"""Small raw copies of the corpora, as their authors lay them out, and what indexing reports."""
 
 import io
+import re
 import tarfile
+import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+import soundfile
 
 from bimotion.corpora.utterance import FINDINGS
-from bimotion.errors import (
-    CorpusMalformed,
-)
 
-CREMA_D = (
-    "1001_DFA_ANG_XX",
-    "1001_IEO_SAD_LO",
-    "1001_ITH_NEU_XX",
-    "1002_DFA_DIS_XX",
-    "1002_IEO_HAP_HI",
-    "1016_IEO_FEA_MD",
-    "1016_DFA_SAD_XX",
-    "1020_TIE_NEU_XX",
-    "1034_WSI_HAP_XX",
-    "1091_WSI_FEA_XX",
-    "1091_MTI_ANG_XX",
-)
+
+class Clip(NamedTuple):
+    """A file of valid sound; `take` tells recordings of one name apart."""
+
+    seconds: float = 0.2
+    rate: int | None = None
+    """None: the corpus's own."""
+    channels: int = 1
+    format: str = "WAV"
+    take: int = 0
 
 
 DEMOGRAPHICS = """"ActorID","Age","Sex","Race","Ethnicity"
 1001,51,"Male","x","x"
 1002,21,"Female","x","x"
 1016,61,"Male","x","x"
-1020,61,"Female","x","x"
-1034,74,"Male","x","x"
 1091,29,"Female","x","x"
 """
-
-
-CSED = (
-    "Natural/Nat_Female-1",
-    "Natural/Nat_Female-12",
-    "Natural/Nat_Male-1",
-    "Natural/Nat_Male-2",
-    "Negative/Neg-Male-3",
-    "Negative/Neg-Male-107",
-    "Negative/Neg_Female-5",
-    "Negative/Neg_Female-6",
-    "Positive/Pos_female-2",
-    "Positive/Pos_female-100",
-    "Positive/Pos_male-115",
-)
-
-
-CSED_IDS = {
-    "csed/Nat_female_1",
-    "csed/Nat_female_12",
-    "csed/Nat_male_1",
-    "csed/Nat_male_2",
-    "csed/Neg_male_3",
-    "csed/Neg_male_107",
-    "csed/Neg_female_5",
-    "csed/Neg_female_6",
-    "csed/Pos_female_2",
-    "csed/Pos_female_100",
-    "csed/Pos_male_115",
-}
-
-
-ELDERREACT = {
-    "train": (
-        "50_50_100.mp4 0 1 1 0 0 1 f 1.6666666666666667",
-        "50_50_104.mp4 1 0 0 0 0 0 m 2.3333333333333335",
-        "50_50_105.mp4 1 1 0 0 0 1 f 1.6666666666666667",
-    ),
-    "dev": (
-        "50_50_35.mp4 1 1 1 1 1 1 m 3.0",
-        "50_50_43.mp4 0 0 0 1 0 1 m 6.0",
-        "50_50_69.mp4 0 0 0 1 0 0 m 5.6",
-    ),
-    "test": (
-        "50_50_17.mp4 0 0 0 1 0 0 f 5.6",
-        "50_50_32.mp4 0 1 0 1 0 0 f 3.3",
-        "50_50_42.mp4 0 0 0 0 0 0 f 4.0",
-    ),
-}
-
-
-ELDERREACT_IDS = {f"elderreact/50_50_{n}" for n in (100, 104, 105, 35, 43, 69, 17, 32, 42)}
-
-
-ESD = (  # speaker, number, emotion, folder of the split layout
-    ("0001", 1, "Neutral", "evaluation"),
-    ("0001", 351, "Angry", "evaluation"),
-    ("0001", 400, "Angry", "test"),
-    ("0004", 730, "Happy", "test"),
-    ("0004", 1050, "Happy", "train"),
-    ("0010", 1101, "Sad", "train"),
-    ("0011", 1401, "Surprise", "evaluation"),
-    ("0011", 21, "Neutral", "test"),
-    ("0020", 1750, "Surprise", "train"),
-    ("0020", 350, "Neutral", "train"),
-)
-
-
-IEMOCAP = {
-    "Ses01F_impro01": {
-        "Ses01F_impro01_F000": "neu",
-        "Ses01F_impro01_M011": "fru",
-        "Ses01F_impro01_F001": "xxx",
-    },
-    "Ses01M_script02_1": {"Ses01M_script02_1_F002": "ang", "Ses01M_script02_1_M003": "exc"},
-    "Ses02F_script01_1": {"Ses02F_script01_1_F000": "sad", "Ses02F_script01_1_M000": "hap"},
-    "Ses05M_script01_1b": {"Ses05M_script01_1b_F030": "sur", "Ses05M_script01_1b_M001": "oth"},
-    "Ses05F_impro04": {"Ses05F_impro04_M017": "dis", "Ses05F_impro04_F005": "fea"},
-}
-
-
-TESS = (
-    "OAF_Fear/OAF_back_fear",
-    "OAF_Fear/OAF_food_fear",
-    "OAF_Pleasant_surprise/OAF_bar_ps",
-    "OAF_Sad/OAF_base_sad",
-    "OAF_angry/OAF_back_angry",
-    "OAF_neutral/OA_bite_neutral",
-    "OAF_neutral/OAF_back_neutral",
-    "YAF_angry/YAF_germ_angry",
-    "YAF_disgust/YAF_back_disgust",
-    "YAF_fear/YAF_neat_fear",
-    "YAF_happy/YAF_bite_happy",
-    "YAF_neutral/YAF_bite_neutral",
-    "YAF_pleasant_surprised/YAF_bite_ps",
-    "YAF_sad/YAF_back_sad",
-)
-
-
-TESS_FOLDER = "TESS Toronto emotional speech set data"
-
-
-YUEMOTION_HEADER = "split,speaker_id,file_name,gender,age,sentence_id,label_id,label"
-
-
+ANNOTATIONS = "ElderReact-master/Annotations"
+TESS = "TESS Toronto emotional speech set data"
+YUEMOTION_HEADER = "split,speaker_id,file_name,gender,age,sentence_id,label_id,label\n"
 YUEMOTION = {
-    "train": (
-        "train,14,data/14_m60_08_1.wav,m,60,8,1,anger",
-        "train,14,data/14_m60_01_5.wav,m,60,1,5,fear",
-        "train,15,data/15_m62_05_4.wav,m,62,5,4,neutral",
-        "train,15,data/15_m62_07_3.wav,m,62,7,3,sad",
-        "train,4,data/04_f28_09_5.wav,f,28,9,5,fear",
-        "train,4,data/04_f28_04_4.wav,f,28,4,4,neutral",
+    "train": """\
+train,14,data/14_m60_08_1.wav,m,60,8,1,anger
+train,15,data/15_m62_05_4.wav,m,62,5,4,neutral
+train,4,data/04_f28_09_5.wav,f,28,9,5,fear
+""",
+    "validation": """\
+validation,15,data/15_m62_02_4.wav,m,62,2,4,neutral
+validation,15,data/15_m62_07_6.wav,m,62,7,6,disgust
+""",
+    "test": """\
+test,14,data/14_m60_01_4.wav,m,60,1,4,neutral
+test,14,data/14_m60_07_2.wav,m,60,7,2,happy
+test,15,data/15_m62_03_5.wav,m,62,3,5,fear
+""",
+}
+YUEMOTION_TABLES = {
+    f"{part}_metadata.csv": YUEMOTION_HEADER + lines for part, lines in YUEMOTION.items()
+}
+YUEMOTION_STEMS = re.findall(r"data/(\w+)\.wav", "".join(YUEMOTION.values()))
+IEMOCAP = """\
+% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
+
+[0.2901 - 0.8357]\tSes0{0}000\t{1}\t[2.5000, 2.5000, 2.5000]
+C-E1:\tNeutral;\t()
+
+[1.2901 - 1.8357]\tSes0{2}011\t{3}\t[2.5000, 2.5000, 2.5000]
+C-E1:\tNeutral;\t()
+"""
+RATES_HZ = {"csed": 44100, "elderreact": 44100, "shemo": 44100, "urdu": 44100, "tess": 24414}
+
+
+def clips(folder: str, *names: str) -> dict[str, Clip]:
+    """Path of each clip in a folder -> its sound."""
+    return {f"{folder}/{name}.wav": Clip() for name in names}
+
+
+TREES: dict[str, dict[str, object]] = {  # corpus -> path below its folder -> text or Clip
+    "crema_d": {
+        **clips("AudioWAV", "1001_DFA_ANG_XX", "1001_IEO_SAD_LO", "1002_IEO_HAP_HI"),
+        **clips("AudioWAV", "1016_IEO_FEA_MD", "1091_WSI_DIS_XX", "1091_MTI_NEU_XX"),
+        "VideoDemographics.csv": DEMOGRAPHICS,
+    },
+    "csed": {
+        **clips("Training Data (wav)/Natural", "Nat_Female-1", "Nat_Female-12", "Nat_Male-1"),
+        **clips("Training Data (wav)/Negative", "Neg-Male-3", "Neg_Female-5"),
+        **clips("Training Data (wav)/Positive", "Pos_female-100", "Pos_male-115"),
+        "Readme.md": "about",
+    },
+    "elderreact": {
+        f"{ANNOTATIONS}/train_labels.txt": "50_50_100.mp4 0 1 1 0 0 1 f 1.6666666666666667\n",
+        f"{ANNOTATIONS}/dev_labels.txt": "50_50_35.mp4 1 1 1 1 1 1 m 3.0\n"
+        "50_50_69.mp4 0 0 0 1 0 0 m 5.6\n",
+        f"{ANNOTATIONS}/test_labels.txt": "50_50_42.mp4 0 0 0 0 0 0 f 4.0\n",
+        **clips("ElderReact_train", "50_50_100"),
+        **clips("ElderReact_dev", "50_50_35", "50_50_69"),
+        **clips("ElderReact_test", "50_50_42"),
+    },
+    "emo_db": {
+        **clips("wav", "03a01Wa", "08a02La", "09a05Ed", "10a07Aa", "11b02Fd", "12b09Td"),
+        **clips("wav", "13b10Nc", "16b03Ta"),
+        "lablaut/03a01Wa.lablaut": "header\n",
+        "erkennung.txt": "Nr.\tSatz\terkannt\tnatuerlich\n1\xa0\t03a01Ab.wav\t65,00\xa0\n",
+    },
+    "esd": {
+        **clips("0001/Neutral/evaluation", "0001_000001"),
+        **clips("0001/Angry/test", "0001_000400"),
+        **clips("0001/Angry/train", "0001_000402"),
+        **clips("0004/Happy/test", "0004_000730"),
+        **clips("0010/Sad/train", "0010_001101"),
+        **clips("0011/Surprise/evaluation", "0011_001401"),
+        **clips("0020/Surprise/train", "0020_001750"),
+        "0001/0001.txt": "0001_000402\ttext\tAngry\n",
+    },
+    "iemocap": {
+        f"Session{dialog[0]}/{path}": content
+        for dialog, first, last in (
+            ("1F_impro01", "F neu", "M fru"),
+            ("1M_script02_1", "F ang", "M exc"),
+            ("2F_script01_1", "F sad", "M hap"),
+            ("5F_impro04", "M dis", "F xxx"),
+        )
+        for path, content in {
+            f"dialog/EmoEvaluation/Ses0{dialog}.txt": IEMOCAP.format(
+                f"{dialog}_{first[0]}", first[2:], f"{dialog}_{last[0]}", last[2:]
+            ),
+            f"sentences/wav/Ses0{dialog}/Ses0{dialog}_{first[0]}000.wav": Clip(),
+            f"sentences/wav/Ses0{dialog}/Ses0{dialog}_{last[0]}011.wav": Clip(),
+        }.items()
+    },
+    "shemo": {
+        **clips("female", "F03S02", "F21N23", "F10W01"),
+        **clips("male", "M21F01", "M28A43", "M12H01"),
+        "README.md": "about",
+    },
+    "tess": {
+        **clips(f"{TESS}/OAF_Fear", "OAF_back_fear", "OAF_food_fear"),
+        **clips(f"{TESS}/OAF_Pleasant_surprise", "OAF_bar_ps"),
+        **clips(f"{TESS}/OAF_neutral", "OA_bite_neutral", "OAF_back_neutral"),
+        **clips(f"{TESS}/YAF_disgust", "YAF_back_disgust"),
+        **clips(f"{TESS}/YAF_pleasant_surprised", "YAF_bite_ps"),
+    },
+    "urdu": {
+        **clips("Angry", "SM1_F1_A01", "SM1_F10_A010", "SM4_F48_A0100"),
+        **clips("Happy", "SM3_F1_H053"),
+        **clips("Neutral", "SM3_F1_N021"),
+        **clips("Sad", "SF10_F1_S01"),
+        "README.md": "about",
+    },
+    "yuemotion": {**clips("data", *YUEMOTION_STEMS), **YUEMOTION_TABLES},
+}
+FACTS = {  # id -> native label, emotions, speaker, sentence, language, age, gender, official split
+    "crema_d/1016_IEO_FEA_MD": ("FEA", "fear", "1016", "IEO", "eng", 61, "m", None),
+    "crema_d/1002_IEO_HAP_HI": ("HAP", "happiness", "1002", "IEO", "eng", 21, "f", None),
+    "csed/Nat_female_12": ("Nat", "neutral", None, None, "zho", 65, "f", None),
+    "csed/Pos_male_115": ("Pos", "positive", None, None, "zho", 65, "m", None),
+    "elderreact/50_50_42": ("0 0 0 0 0 0 f 4.0", "", None, None, "eng", 65, "f", "test"),
+    "elderreact/50_50_35": (
+        "1 1 1 1 1 1 m 3.0",
+        "sadness fear angry happiness disgust surprise",
+        *(None, None, "eng", 65, "m", "validation"),
     ),
-    "validation": (
-        "validation,15,data/15_m62_02_4.wav,m,62,2,4,neutral",
-        "validation,14,data/14_m60_09_5.wav,m,60,9,5,fear",
-        "validation,15,data/15_m62_07_6.wav,m,62,7,6,disgust",
-    ),
-    "test": (
-        "test,14,data/14_m60_01_4.wav,m,60,1,4,neutral",
-        "test,14,data/14_m60_07_2.wav,m,60,7,2,happy",
-        "test,15,data/15_m62_03_5.wav,m,62,3,5,fear",
-    ),
+    "emo_db/03a01Wa": ("W", "angry", "03", "a01", "deu", 31, "m", None),
+    "emo_db/08a02La": ("L", "other", "08", "a02", "deu", 34, "f", None),
+    "emo_db/09a05Ed": ("E", "disgust", "09", "a05", "deu", 21, "f", None),
+    "emo_db/10a07Aa": ("A", "fear", "10", "a07", "deu", 32, "m", None),
+    "emo_db/11b02Fd": ("F", "happiness", "11", "b02", "deu", 26, "m", None),
+    "emo_db/12b09Td": ("T", "sadness", "12", "b09", "deu", 30, "m", None),
+    "emo_db/13b10Nc": ("N", "neutral", "13", "b10", "deu", 32, "f", None),
+    "esd/0001_000001": ("Neutral", "neutral", "0001", "zho_001", "zho", 30, "f", "validation"),
+    "esd/0004_000730": ("Happy", "happiness", "0004", "zho_030", "zho", 30, "m", "test"),
+    "esd/0020_001750": ("Surprise", "surprise", "0020", "eng_350", "eng", 30, "m", "train"),
+    "iemocap/Ses01F_impro01_M011": ("fru", "frustrated", "1M", None, "eng", 30, "m", None),
+    "iemocap/Ses05F_impro04_F011": ("xxx", "unknown", "5F", None, "eng", 30, "f", None),
+    "shemo/F10W01": ("W", "surprise", "F10", None, "fas", 30, "f", None),
+    "shemo/M21F01": ("F", "fear", "M21", None, "fas", 30, "m", None),
+    "tess/OAF_bite_neutral": ("neutral", "neutral", "OAF", "bite", "eng", 64, "f", None),
+    "tess/YAF_bite_ps": ("ps", "surprise", "YAF", "bite", "eng", 26, "f", None),
+    "urdu/SM4_F48_A0100": ("A", "angry", "SM4", None, "urd", 30, "m", None),
+    "urdu/SF10_F1_S01": ("S", "sadness", "SF10", None, "urd", 30, "f", None),
+    "yuemotion/14_m60_07_2": ("happy", "happiness", "14", "07", "yue", 60, "m", "test"),
+    "yuemotion/04_f28_09_5": ("fear", "fear", "04", "09", "yue", 28, "f", "train"),
 }
 
 
-YUEMOTION_STEMS = [line.split(",")[2][5:-4] for lines in YUEMOTION.values() for line in lines]
+def write_clip(path: Path, seconds=0.2, rate=16000, channels=1, format="WAV", take=0) -> Path:
+    """A valid clip, a tone whose pitch hangs on the file's name: equal names sound equal, others do
+    not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hz = 100 + (zlib.crc32(path.stem.encode()) + 500 * take) % 3000
+    tone = 0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
+    samples = np.repeat((32767 * tone).astype(np.int16)[:, None], channels, axis=1)
+    soundfile.write(path, samples, rate, format=format, subtype="PCM_16")
+    return path
 
 
-def lay_crema_d(root, wav, folder="CREMA-D", audio_folder="AudioWAV", demographics=DEMOGRAPHICS):
-    for stem in CREMA_D:
-        wav(root / folder / audio_folder / f"{stem}.wav")
-    if demographics is not None:
-        (root / folder / "VideoDemographics.csv").write_text(demographics)
-    return root / folder
+def lay(root: Path, corpus: str, changes: dict | None = None, *, folder: str | None = None) -> Path:
+    """Write the tree of a corpus with changes (path -> text, bytes, Clip, None for no file) into a
+    folder below a root, and return that folder."""
+    return lay_tree(root / (folder or corpus), corpus, TREES[corpus] | (changes or {}))
 
 
-def lay_csed(root, wav):
-    for name in CSED:
-        wav(root / "CSED" / "Training Data (wav)" / f"{name}.wav", rate=44100)
-    return root / "CSED"
-
-
-def lay_elderreact(root, wav, media=True):
-    for part, lines in ELDERREACT.items():
-        path = root / f"ElderReact/ElderReact-master/Annotations/{part}_labels.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(lines) + "\n")
-        for line in lines if media else ():
-            wav(root / f"ElderReact/ElderReact_{part}/{line.partition('.')[0]}.wav", rate=44100)
-    return root / "ElderReact"
-
-
-def lay_esd(root, wav, split):
-    for speaker, number, emotion, part in ESD:
-        folder = root / "Emotion Speech Dataset" / speaker / emotion
-        wav((folder / part if split else folder) / f"{speaker}_{number:06}.wav")
-    return root / "Emotion Speech Dataset"
-
-
-def lay_iemocap(root, wav):
-    release = root / "IEMOCAP_full_release"
-    for dialog, labels in IEMOCAP.items():
-        session = release / f"Session{dialog[4]}"
-        lines = [
-            f"[{n}.2901 - {n}.8357]\t{stem}\t{code}\t[2.5000, 2.5000, "
-            "2.5000]\nC-E1:\tNeutral;\t()\n"
-            for n, (stem, code) in enumerate(labels.items())
-        ]
-        path = session / "dialog" / "EmoEvaluation" / f"{dialog}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n" + "\n".join(lines)
-        )
-        wav(session / "dialog" / "wav" / f"{dialog}.wav")
-        for stem in labels:
-            wav(session / "sentences" / "wav" / dialog / f"{stem}.wav")
-    return release
-
-
-def lay_tess(root, wav, above=f"TESS/{TESS_FOLDER}"):
-    for name in TESS:
-        wav(root / above / f"{name}.wav", rate=24414)
-    return root / "TESS"
-
-
-def lay_yuemotion_tables(root, **changed):
-    """Metadata tables; `changed`: part -> other lines, or None for no table."""
-    folder = root / "YueMotion"
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, lines in (YUEMOTION | changed).items():
-        if lines is not None:
-            (folder / f"{part}_metadata.csv").write_text(
-                "\n".join((YUEMOTION_HEADER, *lines)) + "\n"
-            )
+def lay_tree(folder: Path, corpus: str, tree: dict[str, object]) -> Path:
+    """Write a tree into a folder."""
+    for path, content in tree.items():
+        target = folder / path
+        if isinstance(content, Clip):
+            rate = content.rate or RATES_HZ.get(corpus, 16000)
+            write_clip(target, **content._replace(rate=rate)._asdict())
+        elif content is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content if isinstance(content, bytes) else content.encode())
     return folder
 
 
-def lay_yuemotion(root, wav):
-    for stem in YUEMOTION_STEMS:
-        wav(root / "YueMotion" / "data" / f"{stem}.wav")
-    return lay_yuemotion_tables(root)
+def recording(folder: Path, name: str = "clip.wav", **options) -> bytes:
+    """The content of a clip, made in a folder of scratch."""
+    return write_clip(folder / name, **options).read_bytes()
 
 
-def pack(path, members):
-    """Tar of (member name, content), as data.tar.bz2 is."""
-    with tarfile.open(path, "w:bz2") as archive:
-        for name, content in members:
+def pack(path: Path, members: dict[str, bytes], kind: str = "bz2") -> None:
+    """Tar of member name -> content, as data.tar.bz2 is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, f"w:{kind}") as archive:
+        for name, content in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
 
 
-def clip_bytes(wav, folder, stem):
-    return wav(folder / f"{stem}.wav").read_bytes()
-
-
-def mp4(path, seconds=0.5, rate=44100, sound=True):
+def mp4(path: Path, seconds=0.5, rate=44100, sound=True) -> Path:
     """A real MP4: one grey video stream, and a tone in AAC."""
     av = pytest.importorskip("av", reason="PyAV (extra `video`) is not installed")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -269,92 +239,30 @@ def mp4(path, seconds=0.5, rate=44100, sound=True):
             container.mux(video.encode(frame))
         container.mux(video.encode())
         if sound:
-            tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(
-                np.float32
-            )
-            frame = av.AudioFrame.from_ndarray(
-                np.stack([tone, tone]), format="fltp", layout="stereo"
-            )
+            tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)
+            stereo = np.stack([tone, tone]).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(stereo, format="fltp", layout="stereo")
             frame.sample_rate = rate
             for packet in (*stream.encode(frame), *stream.encode()):
                 container.mux(packet)
     return path
 
 
-def ids(found):
-    return set(found.table["id"])
+def ids(manifest) -> set[str]:
+    """Ids of the clips that can be used."""
+    return set(manifest.table["id"])
 
 
-def odd(found):
-    """Findings but `missing`, of which a small tree has thousands, and other sound: (kind, where,
-    detail)."""
-    assert all(finding.kind in FINDINGS for finding in found.findings)
-    usual = ("missing", "unrecognised")
+def findings(manifest) -> list[str]:
+    """Each finding as a line, but `missing`, of which a small tree has thousands."""
+    assert all(finding.kind in FINDINGS for finding in manifest.findings)
     return [
-        (finding.kind, finding.where, finding.detail)
-        for finding in found.findings
-        if finding.kind not in usual
+        f"{finding.kind} {finding.where}: {finding.detail}".removesuffix(": ")
+        for finding in manifest.findings
+        if finding.kind != "missing"
     ]
 
 
-def unrecognised(found):
-    return {finding.where for finding in found.findings if finding.kind == "unrecognised"}
-
-
-def missing(found):
-    return {finding.where for finding in found.findings if finding.kind == "missing"}
-
-
-def indexed_or_refused(index, root):
-    """Manifest, or the message of CorpusMalformed, where a corpus may be read or refused but not
-    end in anything else."""
-    try:
-        return index(root)
-    except CorpusMalformed as error:
-        return str(error)
-
-
-def only(found):
-    (finding,) = odd(found)
-    return finding
-
-
-def to_parquet(wav, scratch, path, lines, as_classes=False, columns=None):
-    """Parquet file as the Hub's conversion makes it: struct column `audio`, and the metadata."""
-    rows = [dict(zip(YUEMOTION_HEADER.split(","), line.split(","), strict=True)) for line in lines]
-    stems = [Path(row["file_name"]).stem for row in rows]
-    table = {
-        "audio": pa.array(
-            [{"bytes": clip_bytes(wav, scratch, stem), "path": f"{stem}.wav"} for stem in stems],
-            pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
-        ),
-        "split": [row["split"] for row in rows],
-        "speaker_id": [int(row["speaker_id"]) if as_classes else row["speaker_id"] for row in rows],
-        "file_name": [row["file_name"] for row in rows],
-        "gender": [
-            {"m": "male", "f": "female"}[row["gender"]] if as_classes else row["gender"]
-            for row in rows
-        ],
-        "age": [int(row["age"]) for row in rows],
-        "sentence_id": [int(row["sentence_id"]) for row in rows],
-        "label_id": [int(row["label_id"]) for row in rows],
-        "label": [row["label"] for row in rows],
-    }
-    if as_classes:
-        table["split"] = [("train", "validation", "test").index(row["split"]) for row in rows]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({name: table[name] for name in columns or table}), path)
-
-
-VICTIM = "Training Data (wav)/Natural/Nat_Female-12.wav"
-
-
-VICTIM_ID = "csed/Nat_female_12"
-
-
-def truncated(content):
-    return content[: len(content) // 2]
-
-
-def text(content):
-    return b"The owner of this server has moved the file you asked for.\n" * 40
+def missing(manifest) -> set[str]:
+    """Ids of clips that are listed and have no file."""
+    return {finding.where for finding in manifest.findings if finding.kind == "missing"}

@@ -1,0 +1,128 @@
+"""Roots that hold no corpus, two of one, or are a corpus themselves; links and odd names."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bimotion.data import manifest
+from bimotion.data.source import CorpusSource
+from bimotion.errors import CorpusAmbiguous, CorpusError, CorpusMalformed, CorpusNotFound
+from tests.support.raw_corpora import (
+    YUEMOTION_TABLES,
+    Clip,
+    findings,
+    ids,
+    lay,
+    lay_tree,
+    missing,
+    pack,
+    write_clip,
+)
+
+VICTIM, VICTIM_ID = "Training Data (wav)/Natural/Nat_Female-12.wav", "csed/Nat_female_12"
+
+
+def test_two_folders_of_one_corpus(tmp_path, index, plain):
+    for folder in ("CREMA-D", "CREMA-D copy"):
+        lay(tmp_path, "crema_d", folder=folder)
+    message = r"found two: CREMA-D and CREMA-D copy; say which: --corpus crema_d="
+    with pytest.raises(CorpusAmbiguous, match=message):
+        index(tmp_path)
+    named = index(tmp_path, locations={"crema_d": tmp_path / "CREMA-D copy"})
+    assert named.roots["crema_d"].name == "CREMA-D copy"
+    assert ids(named) == ids(plain["crema_d"])
+
+
+@pytest.mark.parametrize("corpus", ["crema_d", "esd", "iemocap", "shemo", "urdu", "yuemotion"])
+def test_root_that_is_the_corpus_itself(tmp_path, index, corpus):
+    with pytest.raises(CorpusError, match=f"{corpus} itself"):
+        index(lay(tmp_path, corpus))
+
+
+def test_root_that_is_a_packed_corpus_itself(tmp_path, index):
+    root = lay_tree(tmp_path / "packed", "yuemotion", YUEMOTION_TABLES)
+    pack(root / "data.tar.bz2", {})
+    message = f"looks like yuemotion itself: pass its parent folder, or --corpus yuemotion={root}"
+    with pytest.raises(CorpusNotFound, match=message):
+        index(root)
+
+
+@pytest.mark.parametrize(
+    ("root", "message"),
+    [
+        ("nothing", "found nothing at"),
+        ("file", "found a file at"),
+        ("empty", "it is empty"),
+        ("other", "holiday pictures"),
+    ],
+)
+def test_root_without_a_corpus(tmp_path, root, message):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other" / "holiday pictures").mkdir(parents=True)
+    with pytest.raises(CorpusNotFound, match=message) as raised:
+        manifest.build(CorpusSource.of(tmp_path / root))
+    assert str(tmp_path / root) in str(raised.value)
+
+
+def test_a_root_without_the_one_that_is_asked_for(tmp_path):
+    write_clip(tmp_path / "RAVDESS" / "03-01-01-01-01-01-01.wav")
+    message = r"expected sub-folders that hold emo_db; recognised none of them .*\(RAVDESS\)"
+    with pytest.raises(CorpusNotFound, match=message):
+        manifest.build(CorpusSource.of(tmp_path, only=["emo_db"]))
+
+
+def test_location_where_the_corpus_is_not(csed, index):
+    with pytest.raises(CorpusNotFound, match=r"expected TESS at .*csed, found no file of it"):
+        index(csed.parent, locations={"tess": csed})
+    with pytest.raises(CorpusNotFound, match="found no folder"):
+        index(csed.parent, locations={"tess": csed / "nowhere"})
+
+
+def test_a_change_on_disk_is_seen_at_once(csed, index):
+    first = index(csed.parent)
+    lay(csed.parent, "csed", {"Nat_Female-3.wav": Clip()})
+    second = index(csed.parent)
+    assert ids(second) == {*ids(first), "csed/Nat_female_3"}
+    assert second.states["csed"] != first.states["csed"]
+    (csed / VICTIM).write_bytes(b"")
+    assert ids(index(csed.parent)) == ids(second) - {VICTIM_ID}
+
+
+def test_symbolic_links_that_loop(csed, index, plain):
+    (csed / "Training Data (wav)" / "again").symlink_to("..")
+    (csed / "itself").symlink_to(".")
+    looping = index(csed.parent)
+    assert ids(looping) == ids(plain["csed"])
+    assert findings(looping) == []
+
+
+def test_linked_folders_and_files_are_followed(tmp_path, index, plain):
+    real = lay(tmp_path / "disk", "csed")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "corpus").symlink_to(real)
+    (tmp_path / "single" / "CSED").mkdir(parents=True)
+    (tmp_path / "single" / "CSED" / "Nat_Female-12.wav").symlink_to(real / VICTIM)
+    assert ids(index(tmp_path / "root")) == ids(plain["csed"])
+    assert ids(index(tmp_path / "single")) == {VICTIM_ID}
+
+
+@pytest.mark.parametrize("target", ["gone.wav", Path(VICTIM).name])
+def test_link_to_nowhere_or_to_itself_is_a_missing_clip(csed, index, plain, target):
+    (csed / VICTIM).unlink()
+    (csed / VICTIM).symlink_to(target)
+    linked = index(csed.parent)
+    assert ids(linked) == ids(plain["csed"]) - {VICTIM_ID}
+    assert VICTIM_ID in missing(linked)
+
+
+def test_folder_name_that_is_not_utf8(csed, index, plain):
+    folder = os.path.join(os.fsencode(csed), "语音".encode("gbk"))
+    os.mkdir(folder)
+    os.rename(os.fsencode(csed / VICTIM), os.path.join(folder, b"Nat_Female-12.wav"))
+    try:
+        read = index(csed.parent)
+    except CorpusMalformed as error:  # where the system takes no such name
+        read, message = None, str(error)
+    assert str(csed) in message if read is None else ids(read) == ids(plain["csed"])
