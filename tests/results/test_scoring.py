@@ -7,7 +7,7 @@ import pytest
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import EMOTIONS, SCHEMAS
 from bimotion.protocol.settings import Setting, settings
-from bimotion.results.metrics import METRICS, OTHERS
+from bimotion.results.metrics import METRICS, STANDARD_METRICS
 from bimotion.results.scoring import scores
 
 ENG_ELD, ZHO_ELD = Cell("eng", "eld"), Cell("zho", "eld")
@@ -124,7 +124,7 @@ def test_values_by_hand():
 def test_rows_say_what_they_are_of():
     rows = scored(hand_made(), seed=7)
     per_class = {"crema_d": 3, "tess": 2, "pooled": 5, "mean": 0}  # F1 of each class with clips
-    common = ["weighted_f1", "weighted_f1_multi", *OTHERS]
+    common = ["weighted_f1", "weighted_f1_multi", *STANDARD_METRICS]
     for name, n in per_class.items():
         metrics = [score.metric for score in rows if (score.corpus or score.pooling) == name]
         assert metrics[: len(common)] == common
@@ -316,7 +316,7 @@ def test_clips_without_any_positive_count_in_the_papers_metric_alone():
     rows = scored(table_of([*marked.drop(columns="id").to_dict("records"), nothing]))
     assert by_set(rows)["crema_d"].n_utterances == 5
     assert by_set(rows)["crema_d"].value < by_set(scored(marked))["crema_d"].value
-    for metric in (*OTHERS, "f1_fear"):
+    for metric in (*STANDARD_METRICS, "f1_fear"):
         with_it, without = (by_set(one, metric)["crema_d"] for one in (rows, scored(marked)))
         assert (with_it.value, with_it.n_utterances) == (without.value, without.n_utterances)
 
