@@ -50,21 +50,19 @@ def by_scoring(probabilities, reference, schema):
     table = table.assign(id=table.index.astype(str), trained=[["neutral"]] * len(table))
     return {
         row.metric: row.value
-        for row in scores(table, [SETTING], SCHEMAS[schema])
+        for row in scores(table, [SETTING], SCHEMAS[schema], replicates=2)
         if row.corpus == "elderreact"
     }
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_equals_scoring(metric, schema, seed):
-    probabilities, reference = random_table(schema, seed)
-    found = metric.compute(predictions=probabilities, references=reference, schema=schema)
-    expected = by_scoring(probabilities, reference, schema)
-    assert found == expected
-    assert {"weighted_f1", "uar", "accuracy", "macro_f1"} < set(found)
-    assert ("weighted_f1_multi" in found) == (schema == "emotion")
-    assert 0 < found["weighted_f1"] < 1
+def test_equals_scoring(metric, schema):
+    probabilities, reference = random_table(schema, 1)
+    values = metric.compute(predictions=probabilities, references=reference, schema=schema)
+    assert values == by_scoring(probabilities, reference, schema)
+    assert {"weighted_f1", "uar", "accuracy", "macro_f1"} < set(values)
+    assert ("weighted_f1_multi" in values) == (schema == "emotion")
+    assert 0 < values["weighted_f1"] < 1
 
 
 def test_batches_add_up(metric):
@@ -76,82 +74,39 @@ def test_batches_add_up(metric):
     assert metric.compute() == by_scoring(probabilities[twice], reference[twice], "emotion")
 
 
-def test_nothing_marked_leaves_the_papers_metric_alone(metric):
-    found = metric.compute(predictions=[[0.9] + [0.1] * 12], references=[[0] * 12 + [-1]])
-    assert found == {
-        "weighted_f1": 1.0,
-        "weighted_f1_multi": None,
-        "macro_f1": None,
-        "uar": None,
-        "accuracy": None,
-    }
+def test_nothing_marked_leaves_only_the_papers_metric(metric):
+    values = metric.compute(predictions=[[0.9] + [0.1] * 12], references=[[0] * 12 + [-1]])
+    undefined = ("weighted_f1_multi", "macro_f1", "uar", "accuracy")
+    assert values == {"weighted_f1": 1.0} | dict.fromkeys(undefined)
+
+
+HALVES, FIRST = [[0.5] * 3], [[1, 0, 0]]
 
 
 @pytest.mark.parametrize(
-    ("predictions", "references", "schema", "error", "message"),
+    ("predictions", "references", "schema", "message"),
     [
         (
             [[0.5, 0.5]],
-            [[1, 0, 0]],
+            FIRST,
             "valence",
-            ValueError,
-            r"predictions\[0\]: expected 3 numbers \(schema valence\), found 2",
+            r"\[0\]: expected 3 numbers \(schema valence\)",
         ),
-        (
-            [[0.5] * 3],
-            [[1, 0, 0]],
-            "emotion",
-            ValueError,
-            r"predictions\[0\]: expected 13 numbers \(schema emotion\), found 3",
-        ),
-        (
-            [[0.5] * 3] * 2,
-            [[1, 0, 0], [1, 0]],
-            "valence",
-            ValueError,
-            r"references\[1\]: expected 3 numbers",
-        ),
-        (
-            [[0.5] * 3],
-            [[1, 0, -100]],
-            "valence",
-            ValueError,
-            "references: expected 1, 0 or -1 for each class, found -100",
-        ),
-        (
-            [[0.5, -2.5, 0.1]],
-            [[1, 0, 0]],
-            "valence",
-            ValueError,
-            r"expected probabilities in \[0, 1\], found -2.5",
-        ),
-        (
-            [[0.5, float("nan"), 0.1]],
-            [[1, 0, 0]],
-            "valence",
-            ValueError,
-            r"expected probabilities in \[0, 1\], found nan",
-        ),
-        ([], [], "valence", ValueError, "predictions: expected at least one clip, found none"),
-        (
-            [[0.5] * 3],
-            [[1, 0, 0]],
-            "valance",
-            UnknownName,
-            "unknown schema 'valance': expected one of emotion, valence",
-        ),
+        (HALVES, FIRST, "emotion", r"predictions\[0\]: expected 13 numbers .*, found 3"),
+        (HALVES * 2, [[1, 0, 0], [1, 0]], "valence", r"references\[1\]: expected 3 numbers"),
+        (HALVES, [[1, 0, -100]], "valence", "expected 1, 0 or -1 for each class, found -100"),
+        ([[0.5, -2.5, 0.1]], FIRST, "valence", r"probabilities in \[0, 1\], found -2.5"),
+        ([[0.5, float("nan"), 0.1]], FIRST, "valence", r"probabilities in \[0, 1\], found nan"),
+        ([], [], "valence", "predictions: expected at least one clip, found none"),
+        (HALVES, FIRST, "valance", "unknown schema 'valance': expected one of emotion, valence"),
     ],
 )
-def test_errors_say_what_was_expected(metric, predictions, references, schema, error, message):
-    with pytest.raises(error, match=message) as caught:
+def test_errors_state_what_was_expected(metric, predictions, references, schema, message):
+    with pytest.raises((ValueError, UnknownName), match=message) as caught:
         metric.compute(predictions=predictions, references=references, schema=schema)
     assert "\n" not in str(caught.value)
-    assert (
-        metric.compute(predictions=[[0.8, 0.1, 0.1]], references=[[1, 0, 0]], schema="valence")[
-            "accuracy"
-        ]
-        == 1.0
-    )
+    values = metric.compute(predictions=[[0.8, 0.1, 0.1]], references=FIRST, schema="valence")
+    assert values["accuracy"] == 1.0
 
 
 OFFLINE = """
@@ -171,24 +126,14 @@ print(json.dumps(metric.compute(**json.load(sys.stdin))))
 
 def test_loads_offline_in_a_fresh_process(tmp_path):
     probabilities, reference = random_table("valence", 3)
-    asked = {
-        "predictions": probabilities.tolist(),
-        "references": reference.tolist(),
-        "schema": "valence",
-    }
-    environment = {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "HF_EVALUATE_OFFLINE": "1",
-        "HF_HOME": str(tmp_path),
-    }
-    command = [sys.executable, "-c", OFFLINE]
+    table = {"predictions": probabilities.tolist(), "references": reference.tolist()}
+    offline = {"HF_HUB_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     run = subprocess.run(
-        command,
-        input=json.dumps(asked),
+        [sys.executable, "-c", OFFLINE],
+        input=json.dumps(table | {"schema": "valence"}),
         capture_output=True,
         text=True,
-        env=environment,
+        env=os.environ | offline,
         cwd=tmp_path,
     )
     assert run.returncode == 0, run.stderr
