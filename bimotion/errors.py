@@ -35,8 +35,8 @@ class UnknownName(BimotionError):
     "unknown cell 'eng_old': expected one of eng_eld, eng_adu"
     """
 
-    def __init__(self, kind: str, found: object, expected: Iterable[str]):
-        super().__init__(f"unknown {kind} {found!r}: expected one of {', '.join(expected)}")
+    def __init__(self, kind: str, name: object, expected: Iterable[str]):
+        super().__init__(f"unknown {kind} {name!r}: expected one of {', '.join(expected)}")
 
 
 class CorpusError(BimotionError):
@@ -68,16 +68,16 @@ class ModelError(BimotionError):
 
 
 class ClipError(ModelError):
-    """A clip that a model fails on: `place` among those given to it; `named` says its id in place
-    of that number.
+    """A clip that a model fails on: `index` among those given to it; `named` says its id instead of
+    that number.
 
     >>> str(ClipError("wavlm", 3, "expected finite hidden states, found NaN").named("csed/f1/0007"))
     'wavlm: csed/f1/0007: expected finite hidden states, found NaN'
     """
 
-    def __init__(self, model: str, place: int, reason: str):
-        super().__init__(f"{model}: clip {place}: {reason}")
-        self.model, self.place, self.reason = model, place, reason
+    def __init__(self, model: str, index: int, reason: str):
+        super().__init__(f"{model}: clip {index}: {reason}")
+        self.model, self.index, self.reason = model, index, reason
 
     def named(self, clip_id: str) -> ModelError:
         """The same, about the clip of that id."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bimotion.cli import options
+import bimotion.cli.options as options
 from bimotion.cli.options import argument, spread
 from bimotion.cli.terminal import note, show, show_json
 from bimotion.errors import BimotionError, SettingError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bimotion.cli import options
+import bimotion.cli.options as options
 from bimotion.cli.options import argument, option, spread
 from bimotion.cli.submit import SUBMISSIONS
 from bimotion.cli.terminal import note, progress

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from bimotion.cli import options
+import bimotion.cli.options as options
 from bimotion.cli.options import argument, option, spread
 from bimotion.cli.terminal import note, progress, show, show_json
 from bimotion.errors import SettingError

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from bimotion.cli import options
+import bimotion.cli.options as options
 from bimotion.cli.options import option
 
 

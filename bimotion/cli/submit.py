@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bimotion.cli import options
+import bimotion.cli.options as options
 from bimotion.cli.options import argument, option, spread
 from bimotion.cli.terminal import note, progress
 

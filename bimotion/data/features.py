@@ -185,7 +185,7 @@ def _pooled(
             made = np.clip(made, -65504, 65504)
             yield from (Row(row, source) for row, (_, source) in zip(made, group, strict=True))
     except ClipError as error:
-        raise error.named(rows["id"].iloc[start + error.place]) from error
+        raise error.named(rows["id"].iloc[start + error.index]) from error
 
 
 def _decoded(path: Path) -> tuple[np.ndarray, str]:

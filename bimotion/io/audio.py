@@ -28,24 +28,23 @@ RATES_HZ = (1_000, 384_000)
 _BLOCK_FRAMES = 1 << 20
 # containers that say how many samples they hold
 _EXACT = frozenset({"WAV", "WAVEX", "AIFF", "FLAC"})
-_UNKNOWN_RIFF_SIZES = frozenset({0, 0xFFFFFFFF})  # written by programs that stream to a pipe
+_UNKNOWN_RIFF_SIZES = frozenset({8, 8 + 0xFFFFFFFF})  # written by programs that stream to a pipe
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a sound file says of itself. `problem`: a kind of Finding that makes it unusable, or
-    None. `synthetic`: it bears the comment that `write_synthetic` leaves.
-
-    n_frames (samples per channel), sample_rate_hz and n_channels are 0 where there is a problem.
-    """
+    """The facts that a sound file states of itself; numbers are 0 where there is a problem."""
 
     n_frames: int
+    """Samples per channel."""
     sample_rate_hz: int
     n_channels: int
     container: str
     problem: str | None = None
+    """A kind of Finding that makes it unusable."""
     detail: str = ""
     synthetic: bool = False
+    """It bears the comment that `write_synthetic` leaves."""
 
     @property
     def duration_s(self) -> float:
@@ -73,20 +72,16 @@ def header(path: Path) -> Header:
         return _broken("pointer", f"{n_bytes} bytes of text")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _video_header(path)
-    riff_bytes = int.from_bytes(start[4:8], "little")
-    if (
-        start[:4] == b"RIFF"
-        and riff_bytes not in _UNKNOWN_RIFF_SIZES
-        and riff_bytes + 8 > n_bytes + 1
-    ):
-        return _broken("truncated", f"header announces {riff_bytes + 8} bytes, found {n_bytes}")
+    n_stated = int.from_bytes(start[4:8], "little") + 8
+    if start[:4] == b"RIFF" and n_stated not in _UNKNOWN_RIFF_SIZES and n_stated > n_bytes + 1:
+        return _broken("truncated", f"header announces {n_stated} bytes, found {n_bytes}")
     import soundfile
 
     try:
         with soundfile.SoundFile(native(path)) as sound:
             if not sound.frames:
                 return _broken("empty", "no samples")
-            if reason := _beyond(sound.frames, sound.samplerate, sound.channels):
+            if reason := _implausible(sound.frames, sound.samplerate, sound.channels):
                 return _broken("unreadable", reason)
             synthetic = sound.comment == SYNTHETIC_COMMENT
             return Header(
@@ -106,8 +101,8 @@ def _broken(problem: str, detail: str) -> Header:
     return Header(0, 0, 0, "", problem, detail)
 
 
-def _beyond(n_frames: int, rate_hz: int, n_channels: int) -> str | None:
-    """What no clip of speech is, of what a file says of itself; None where all is plausible.
+def _implausible(n_frames: int, rate_hz: int, n_channels: int) -> str | None:
+    """The reason why a file that states these numbers is no clip of speech; None: it may be one.
     Whatever is made of a clip takes memory by these numbers."""
     if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
         return f"expected a rate of {RATES_HZ[0]} to {RATES_HZ[1]} Hz, found {rate_hz}"
@@ -139,7 +134,7 @@ def _video_header(path: Path) -> Header:
             n_frames = round(seconds * stream.rate)
             if n_frames <= 0:
                 return _broken("empty", "no samples")
-            if reason := _beyond(n_frames, stream.rate, stream.channels):
+            if reason := _implausible(n_frames, stream.rate, stream.channels):
                 return _broken("unreadable", reason)
             return Header(n_frames, stream.rate, stream.channels, "MP4")
     except AudioError as error:
@@ -175,10 +170,8 @@ def read(source: Path | bytes) -> tuple[np.ndarray, int]:
 
     Raises AudioError with the path and what was found.
     """
-    if isinstance(source, Path) and source.suffix.lower() in VIDEO_SUFFIXES:
-        samples, rate = _read_video(source)
-    else:
-        samples, rate = _read_sound(source)
+    is_video = isinstance(source, Path) and source.suffix.lower() in VIDEO_SUFFIXES
+    samples, rate = (_read_video if is_video else _read_sound)(source)
     if not len(samples):
         raise AudioError(f"{_name(source)}: expected sound, found no samples")
     if not np.isfinite(samples).all():
@@ -187,30 +180,31 @@ def read(source: Path | bytes) -> tuple[np.ndarray, int]:
 
 
 def _read_sound(source: Path | bytes) -> tuple[np.ndarray, int]:
-    """What libsndfile reads, mono, block by block: a header says more than a file may hold."""
+    """Samples as libsndfile reads them, mono, block by block: a header may state more than the file
+    holds."""
     import soundfile
 
     try:
-        with soundfile.SoundFile(
-            io.BytesIO(source) if isinstance(source, bytes) else native(source)
-        ) as sound:
-            if reason := _beyond(sound.frames, sound.samplerate, sound.channels):
+        file = io.BytesIO(source) if isinstance(source, bytes) else native(source)
+        with soundfile.SoundFile(file) as sound:
+            if reason := _implausible(sound.frames, sound.samplerate, sound.channels):
                 raise AudioError(f"{_name(source)}: {reason}")
-            blocks, n_said = [], sound.frames
-            while sum(map(len, blocks)) < n_said:
-                block = sound.read(min(_BLOCK_FRAMES, n_said), dtype="float32", always_2d=True)
+            blocks, n_read = [np.zeros(0, np.float32)], 0
+            # sound.blocks() would repeat old samples where a file ends early
+            while n_read < sound.frames:
+                block = sound.read(
+                    min(_BLOCK_FRAMES, sound.frames), dtype="float32", always_2d=True
+                )
                 if not len(block):
                     break
-                blocks.append(block.mean(axis=1) if block.shape[1] > 1 else block[:, 0])
-            n_found = sum(map(len, blocks))
-            if n_found < n_said and sound.format in _EXACT:
+                blocks.append(block.mean(axis=1))
+                n_read += len(block)
+            if n_read < sound.frames and sound.format in _EXACT:
                 raise AudioError(
-                    f"{_name(source)}: expected {n_said} samples, as its header says, found "
-                    f"{n_found}"
+                    f"{_name(source)}: expected {sound.frames} samples, as its header says, found "
+                    f"{n_read}"
                 )
-            return blocks[0] if len(blocks) == 1 else np.concatenate(
-                blocks or [np.zeros(0, np.float32)]
-            ), sound.samplerate
+            return np.concatenate(blocks), sound.samplerate
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         raise AudioError(f"{_name(source)}: expected sound, found: {error}") from None
 
@@ -222,16 +216,16 @@ def _name(source: Path | bytes) -> str:
 def _read_video(path: Path) -> tuple[np.ndarray, int]:
     with _opened(path) as (container, stream):
         rate = stream.rate
-        if reason := _beyond(0, rate, stream.channels):
+        if reason := _implausible(0, rate, stream.channels):
             raise AudioError(f"{path}: {reason}")
         resampler = _av().AudioResampler(format="flt", layout="mono", rate=rate)
-        blocks, n_frames = [], 0
+        blocks, n_frames = [np.zeros(0, np.float32)], 0
         for frame in itertools.chain(container.decode(audio=0), [None]):
             blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
             n_frames += frame.samples if frame else 0
-            if reason := _beyond(n_frames, rate, 1):
+            if reason := _implausible(n_frames, rate, 1):
                 raise AudioError(f"{path}: {reason}")
-    return np.concatenate(blocks or [np.zeros(0, np.float32)]), rate
+    return np.concatenate(blocks), rate
 
 
 def decode(source: Path | bytes) -> np.ndarray:
@@ -251,7 +245,7 @@ def decode(source: Path | bytes) -> np.ndarray:
 
 
 def version() -> str:
-    """What decoded samples depend on: this module and the decoder library."""
+    """The version of decoded samples: of this module and of the decoder library."""
     import soundfile
 
     return f"{CACHE_VERSION}-{soundfile.__libsndfile_version__}"
@@ -283,11 +277,12 @@ def flac_bytes(waveform: np.ndarray) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What only decoding can tell: peak in [0, 1], and a hash of the samples (16-bit) that ignores
-    container and header."""
+    """The facts of a clip that only decoding can tell."""
 
     peak: float
+    """In [0, 1]."""
     sha256: str
+    """Hash of the samples (16-bit): container and header do not count."""
 
 
 def content(path: Path) -> Content:

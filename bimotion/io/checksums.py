@@ -11,8 +11,8 @@ MAX_BYTES = 1024 * 1024  # some dozens of files are listed at the most
 
 
 def write(folder: Path, names: Iterable[str]) -> None:
-    """Say what some files of a folder hold now. Remove the file before any of them is written anew:
-    then a process that is killed leaves files that nothing is said of, never files that look
+    """Write SHA256SUMS of some files of a folder. Remove it before any of them is written anew:
+    then a process that is killed leaves files without a checksum, never files that look
     damaged."""
     lines = [f"{files.digest(folder / name)}  {name}\n" for name in names]
     with files.written(folder / SUMS_FILE) as temporary:
@@ -20,8 +20,8 @@ def write(folder: Path, names: Iterable[str]) -> None:
 
 
 def damage(folder: Path, names: Iterable[str]) -> str | None:
-    """Which of some files is not what was written, in a few words; None: all are, or nothing is
-    said of this folder.
+    """The first of some files that is not what was written, in a few words; None: all are, or the
+    folder has no SHA256SUMS.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -32,12 +32,12 @@ def damage(folder: Path, names: Iterable[str]) -> str | None:
     >>> damage(folder, ["a"]).rpartition("/")[2]
     'a: damaged or edited (its SHA-256 is not the one in SHA256SUMS)'
     """
-    if (said := _said(folder)) is None:
+    if (sums := _sums(folder)) is None:
         return None
     for name in names:
         if not (folder / name).is_file():
             return f"{folder / name}: expected it, found nothing"
-        if said.get(name) != files.digest(folder / name):
+        if sums.get(name) != files.digest(folder / name):
             return f"{folder / name}: damaged or edited (its SHA-256 is not the one in {SUMS_FILE})"
     return None
 
@@ -50,14 +50,14 @@ def listed(folder: Path) -> list[str]:
 
 
 def damage_of_all(folder: Path, *, required: bool = False) -> str | None:
-    """As `damage`, of every file that `SHA256SUMS` names or that is there. `required`: nothing said
-    is damage too."""
-    if (said := _said(folder)) is None:
+    """The damage of every file that `SHA256SUMS` names or that is there. `required`: a missing
+    SHA256SUMS is damage too."""
+    if (sums := _sums(folder)) is None:
         return f"{folder / SUMS_FILE}: expected it, found nothing" if required else None
-    return damage(folder, sorted(said.keys() | set(listed(folder))))
+    return damage(folder, sorted(sums.keys() | set(listed(folder))))
 
 
-def _said(folder: Path) -> dict[str, str] | None:
+def _sums(folder: Path) -> dict[str, str] | None:
     """File name -> SHA-256 in a folder's SHA256SUMS, of its first MAX_BYTES; None where it has
     none."""
     try:

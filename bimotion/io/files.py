@@ -6,7 +6,6 @@ ends with the process says whether they are still being written: whoever writes 
 removes those that nobody holds.
 """
 
-import errno
 import hashlib
 import os
 import re
@@ -16,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from errno import EACCES, EDQUOT, EEXIST, EFBIG, EIO, EISDIR, ENOSPC, ENOTDIR, EPERM, EROFS
 from pathlib import Path
 
 from bimotion.errors import SettingError, StorageError
@@ -31,22 +31,7 @@ _MAX_NAME = 50
 """Characters of the target that a temporary name repeats: with all of it, it could be longer than
 names may be."""
 _SEAL = b"bimotion sealed 1 sha256 "
-_REFUSED = {
-    getattr(errno, name)
-    for name in (
-        "ENOSPC",
-        "EDQUOT",
-        "EFBIG",
-        "EROFS",
-        "EACCES",
-        "EPERM",
-        "EEXIST",
-        "ENOTDIR",
-        "EISDIR",
-        "EIO",
-    )
-    if hasattr(errno, name)
-}
+_REFUSED = {ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, EEXIST, ENOTDIR, EISDIR, EIO}
 
 
 def cache_dir() -> Path:
@@ -62,19 +47,16 @@ def cache_dir() -> Path:
 
 @contextmanager
 def storing(target: Path) -> Iterator[None]:
-    """Where the disk is full or may not be written, StorageError naming `target` and what to do, in
-    one line."""
+    """Raise StorageError, naming `target` and what to do in one line, where the disk is full or may
+    not be written."""
     try:
         yield
     except OSError as error:
-        named = (
-            Path(os.fsdecode(error.filename)).absolute()
-            if isinstance(error.filename, str | bytes)
-            else None
-        )
-        elsewhere = named is not None and not named.is_relative_to(_existing(target.absolute()))
-        # a file that is read meanwhile, such as a clip
-        if error.errno not in _REFUSED or elsewhere:
+        is_elsewhere = False  # a file that is read meanwhile, such as a clip
+        if isinstance(error.filename, str | bytes):
+            named = Path(os.fsdecode(error.filename)).absolute()
+            is_elsewhere = not named.is_relative_to(_existing(target.absolute().parent))
+        if error.errno not in _REFUSED or is_elsewhere:
             raise
         in_cache = target.absolute().is_relative_to(cache_dir().absolute())
         advice = "set BIMOTION_CACHE to another folder" if in_cache else "choose another folder"
@@ -84,9 +66,9 @@ def storing(target: Path) -> Iterator[None]:
         ) from error
 
 
-def _existing(target: Path) -> Path:
-    """The nearest folder above a path that is there."""
-    return next((folder for folder in target.parents if folder.exists()), target.parent)
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    return next((part for part in (path, *path.parents) if part.exists()), path)
 
 
 def require_writable(folder: Path) -> None:
@@ -98,13 +80,9 @@ def require_writable(folder: Path) -> None:
         raise SettingError(
             f"expected a folder whose name is UTF-8 text, as Parquet files need, found {folder}"
         ) from None
-    for place in (folder, *folder.parents):
-        if place.exists():
-            if not place.is_dir() or not os.access(place, os.W_OK):
-                raise SettingError(
-                    f"expected a folder for results that can be written, found {place}"
-                )
-            return
+    nearest = _existing(folder)
+    if nearest.exists() and not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise SettingError(f"expected a folder for results that can be written, found {nearest}")
 
 
 @contextmanager
@@ -119,7 +97,7 @@ def written(target: Path) -> Iterator[Path]:
     >>> target.read_text(encoding="utf-8")
     'whole'
     """
-    with storing(target), _temporary(target, _new_file) as temporary:
+    with storing(target), _temporary(target) as temporary:
         yield temporary
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
         temporary.replace(target)
@@ -129,7 +107,7 @@ def written(target: Path) -> Iterator[Path]:
 def folder_written(target: Path) -> Iterator[Path]:
     """A new temporary folder beside `target`, which takes its name only if the block ends well and
     fills it. Raises StorageError."""
-    with storing(target), _temporary(target, _new_folder) as temporary:
+    with storing(target), _temporary(target, is_folder=True) as temporary:
         yield temporary
         if any(temporary.iterdir()):
             temporary.chmod(0o777 & ~_umask())
@@ -147,23 +125,23 @@ def remove_folder(folder: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files and folders in `folder` whose process was killed; those of a
     running process stay."""
-    found: list[Path] = []
-    with suppress(OSError), os.scandir(folder) as entries:
-        found += [Path(entry.path) for entry in entries if _LEFTOVER.fullmatch(entry.name)]
-    for path in found:
+    names: list[str] = []
+    with suppress(OSError):
+        names = [name for name in os.listdir(folder) if _LEFTOVER.fullmatch(name)]
+    for path in map(folder.joinpath, names):
         if (descriptor := _locked(path, wait=False)) is not None:
             _remove(path)
             os.close(descriptor)
 
 
 @contextmanager
-def _temporary(target: Path, make: Callable[[Path], Path]) -> Iterator[Path]:
+def _temporary(target: Path, *, is_folder: bool = False) -> Iterator[Path]:
     """A new file or folder beside `target`, locked inside the block and removed after it, if it
     still has this name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(target.parent)
     while True:
-        temporary = make(target)
+        temporary = _new(target, is_folder)
         descriptor = _locked(temporary, wait=True)
         if temporary.exists():
             break
@@ -177,14 +155,12 @@ def _temporary(target: Path, make: Callable[[Path], Path]) -> Iterator[Path]:
             os.close(descriptor)
 
 
-def _new_file(target: Path) -> Path:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target), suffix=target.suffix)
+def _new(target: Path, is_folder: bool) -> Path:
+    if is_folder:
+        return Path(tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target)))
+    handle, name = tempfile.mkstemp(target.suffix, _prefix(target), target.parent)
     os.close(handle)
     return Path(name)
-
-
-def _new_folder(target: Path) -> Path:
-    return Path(tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target)))
 
 
 def _prefix(target: Path) -> str:
@@ -223,14 +199,11 @@ def locked(path: Path) -> Iterator[None]:
     """A lock between processes, in a file that is made for it. Raises StorageError."""
     from filelock import FileLock
 
-    lock = FileLock(path)
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    try:
+        lock = FileLock(path).acquire()
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def write_sealed(target: Path, content: bytes) -> None:
@@ -242,8 +215,8 @@ def write_sealed(target: Path, content: bytes) -> None:
 
 
 def read_sealed(path: Path, say: Callable[[str], None]) -> bytes | None:
-    """What `write_sealed` wrote; None where there is nothing, or where it is damaged, which is said
-    in one line.
+    """The content that `write_sealed` wrote; None where there is nothing, or where it is damaged,
+    which `say` hears in one line.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a"

@@ -6,9 +6,8 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -44,20 +43,13 @@ class Bars(Progress):
     def track(
         self, items: Iterable[Item], total: int, label: str, unit: str = "clips"
     ) -> Iterable[Item]:
+        look = {"unit": f" {unit}", "leave": False, "dynamic_ncols": True}
         with warnings.catch_warnings():
             # a notebook without ipywidgets: the bar is text there, which is no fault
             warnings.simplefilter("ignore")
             from tqdm.auto import tqdm
 
-            bar = tqdm(
-                items,
-                total=total,
-                desc=label,
-                unit=f" {unit}",
-                leave=False,
-                file=sys.stderr,
-                dynamic_ncols=True,
-            )
+            bar = tqdm(items, label, total, file=sys.stderr, **look)
         yield from bar
 
     @contextmanager
@@ -72,83 +64,57 @@ class Bars(Progress):
 
 
 class Lines(Progress):
-    """One line on standard error every `every_s` seconds while work goes on: for logs of batch
-    jobs.
+    """A line on standard error every `every_s` seconds while a work goes on, from a thread of its
+    own: for logs of batch jobs.
 
     Work that ends within `every_s` seconds prints nothing.
     """
 
     def __init__(self, every_s: float = LINE_EVERY_S):
         self.every_s = every_s
-        self._works: list[_Work] = []
-        # of the two below: work may begin in one thread while it ends in another
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def track(
         self, items: Iterable[Item], total: int, label: str, unit: str = "clips"
     ) -> Iterable[Item]:
-        work = _Work(label, unit, total)
-        with self._shown(work):
+        n_done = 0
+
+        def state(elapsed_s: float) -> str:
+            text = f"{label}: {n_done} of {total} {unit}"
+            if not n_done:
+                return f"{text}, {duration(elapsed_s)} so far"
+            rate = n_done / elapsed_s
+            return f"{text}, {rate:.3g}/s, {duration((total - n_done) / rate)} left"
+
+        with self._lines(state):
             for item in items:
                 yield item
-                work.n_done += 1
+                n_done += 1
 
     @contextmanager
     def task(self, label: str) -> Iterator[None]:
-        with self._shown(_Work(label)):
+        with self._lines(lambda elapsed_s: f"{label}: {duration(elapsed_s)} so far"):
             yield
 
     def say(self, message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
     @contextmanager
-    def _shown(self, work: "_Work") -> Iterator[None]:
-        with self._lock:
-            self._works.append(work)
-            if self._thread is None:
-                self._ended = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._report, args=(self._ended,), daemon=True
-                )
-                self._thread.start()
+    def _lines(self, state: Callable[[float], str]) -> Iterator[None]:
+        """Print the state of a work, made from the seconds that it has taken, until the block
+        ends."""
+        started, ended = time.monotonic(), threading.Event()
+
+        def report() -> None:
+            while not ended.wait(self.every_s):
+                self.say(state(time.monotonic() - started))
+
+        thread = threading.Thread(target=report, daemon=True)
+        thread.start()
         try:
             yield
         finally:
-            ending = None
-            with self._lock:
-                self._works.remove(work)
-                if not self._works:
-                    ending, self._thread = self._thread, None
-                    self._ended.set()
-            if ending is not None:  # no thread is left to the exit of the interpreter
-                ending.join()
-
-    def _report(self, ended: threading.Event) -> None:
-        while not ended.wait(self.every_s):
-            self.say("; ".join(str(work) for work in list(self._works)))
-
-
-@dataclass(eq=False)
-class _Work:
-    """Something that goes on: how much of it is done since when."""
-
-    label: str
-    unit: str = ""
-    total: int | None = None
-    n_done: int = 0
-    started: float = field(default_factory=time.monotonic)
-
-    def __str__(self) -> str:
-        elapsed_s = time.monotonic() - self.started
-        if self.total is None:
-            return f"{self.label}: {duration(elapsed_s)} so far"
-        text = f"{self.label}: {self.n_done} of {self.total} {self.unit}"
-        if not self.n_done:
-            return f"{text}, {duration(elapsed_s)} so far"
-        rate = self.n_done / elapsed_s
-        return f"{text}, {rate:.3g}/s, {duration((self.total - self.n_done) / rate)} left"
+            ended.set()
+            thread.join()  # none is left to the exit of the interpreter
 
 
 def duration(seconds: float) -> str:
@@ -157,19 +123,17 @@ def duration(seconds: float) -> str:
     >>> duration(40), duration(400), duration(8000)
     ('40 s', '6 min 40 s', '2 h 13 min')
     """
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, seconds = divmod(seconds, 60)
-    if minutes < 60:
-        return f"{minutes} min {seconds} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes_of_hour = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_of_hour} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 def default_progress(verbose: bool = False) -> Progress:
-    """How this process shows long work: a bar in notebooks and on terminals, a line a minute
-    elsewhere (every 10 s when `verbose`), nothing in processes that only train along with the
-    first, or that have no standard error."""
+    """The progress of this process: a bar in notebooks and on terminals, a line a minute elsewhere
+    (every 10 s when `verbose`), nothing in processes that only train along with the first, or that
+    have no standard error."""
     if os.environ.get("RANK", "0") != "0" or sys.stderr is None:
         return Progress()
     if sys.stderr.isatty() or _in_notebook():

@@ -11,48 +11,48 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bimotion.errors import BimotionError, RecordError, SettingError
 
 _FOLDER = Path(__file__).parents[2]
-_SAID_BYTES = 4000
+_ANSWER_BYTES = 4000
 """A pipe holds as much without a reader (POSIX: at least 4096)."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a process: memory beyond what its libraries hold, and CPU time. macOS can only limit
-    time."""
+    """The bounds of a process."""
 
     memory_bytes: int
+    """Beyond what its libraries hold; macOS cannot limit it."""
     cpu_s: int
 
     def __str__(self):
         whole, rest = divmod(self.memory_bytes, 1 << 30)
-        return (
-            f"{whole} GiB of memory or {self.cpu_s} s"
-            if not rest
-            else f"{self.memory_bytes >> 20} MiB of memory or {self.cpu_s} s"
-        )
+        memory = f"{self.memory_bytes >> 20} MiB" if rest else f"{whole} GiB"
+        return f"{memory} of memory or {self.cpu_s} s"
 
 
 @dataclass(frozen=True)
 class Ended:
-    """What a function gave, and why it did not end well (None: it did; one line)."""
+    """The end of a call in a process."""
 
-    value: object
+    value: Any
+    """The value that the function returned."""
     problem: str | None
+    """Why it did not end well, in one line."""
 
 
 def is_available() -> bool:
-    """Whether this system has what is needed: Linux and macOS have, Windows does not."""
+    """Tell whether this system has what is needed: Linux and macOS have, Windows does not."""
     return hasattr(os, "fork")
 
 
-def call(function: str, arguments: Sequence[object], limits: Limits) -> list[Ended]:
+def call(function: str, arguments: Sequence[Any], limits: Limits) -> list[Ended]:
     """Call a function on each of some arguments, each in a process of its own, one after another.
 
     Args:
@@ -81,7 +81,7 @@ def call(function: str, arguments: Sequence[object], limits: Limits) -> list[End
     done = subprocess.run(
         # -P: no module is taken from the folder we stand in
         [sys.executable, "-P", "-m", "bimotion.io.sandbox"],
-        input=json.dumps([function, list(arguments), limits.memory_bytes, limits.cpu_s]),
+        input=json.dumps([function, list(arguments), asdict(limits)]),
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -92,18 +92,18 @@ def call(function: str, arguments: Sequence[object], limits: Limits) -> list[End
         raise RecordError(
             f"a process to read files in does not start: {' '.join(done.stderr.split())[-200:]}"
         )
-    return [Ended(*one) for one in json.loads(done.stdout)]
+    return [Ended(*ended) for ended in json.loads(done.stdout)]
 
 
 def main() -> None:
-    """What to call comes as JSON by standard input; what came of it goes out as JSON."""
-    name, arguments, memory_bytes, cpu_s = json.load(sys.stdin)
+    """Read from standard input, as JSON, what to call, and print what came of it."""
+    name, arguments, bounds = json.load(sys.stdin)
     module, _, function = name.partition(":")
-    called, limits = getattr(importlib.import_module(module), function), Limits(memory_bytes, cpu_s)
+    called, limits = getattr(importlib.import_module(module), function), Limits(**bounds)
     print(json.dumps([_in_a_process(called, argument, limits) for argument in arguments]))
 
 
-def _in_a_process(called, argument: object, limits: Limits) -> tuple[object, str | None]:
+def _in_a_process(called: Callable, argument: Any, limits: Limits) -> tuple[Any, str | None]:
     reader, writer = os.pipe()
     child = os.fork()  # this process has a single thread
     if child == 0:
@@ -111,20 +111,20 @@ def _in_a_process(called, argument: object, limits: Limits) -> tuple[object, str
         try:
             os.close(reader)
             _bound(limits)
-            said = json.dumps(_ended(called, argument, limits)).encode()
-            status = 0 if len(said) <= _SAID_BYTES and os.write(writer, said) else 1
+            answer = json.dumps(_ended(called, argument, limits)).encode()
+            status = 0 if len(answer) <= _ANSWER_BYTES and os.write(writer, answer) else 1
         finally:
             os._exit(status)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        said = pipe.read(_SAID_BYTES)
+        answer = pipe.read(_ANSWER_BYTES)
     _, status = os.waitpid(child, 0)
-    if status == 0 and said:
-        return json.loads(said)
+    if status == 0 and answer:
+        return json.loads(answer)
     return None, f"reading it takes more than {limits}, or breaks the reader (status {status})"
 
 
-def _ended(called, argument: object, limits: Limits) -> tuple[object, str | None]:
+def _ended(called: Callable, argument: Any, limits: Limits) -> tuple[Any, str | None]:
     try:
         return called(argument), None
     except BimotionError as error:
@@ -136,22 +136,19 @@ def _ended(called, argument: object, limits: Limits) -> tuple[object, str | None
 
 
 def _bound(limits: Limits) -> None:
+    """Limit this process; limits that are lower already stay."""
     import resource
 
+    bounds = {resource.RLIMIT_CPU: limits.cpu_s, resource.RLIMIT_CORE: 0}
     if sys.platform == "linux":
         n_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        _limit(resource, resource.RLIMIT_AS, n_pages * resource.getpagesize() + limits.memory_bytes)
-    _limit(resource, resource.RLIMIT_CPU, limits.cpu_s)
-    _limit(resource, resource.RLIMIT_CORE, 0)
+        bounds[resource.RLIMIT_AS] = n_pages * resource.getpagesize() + limits.memory_bytes
+    for kind, most in bounds.items():
+        _, hard = resource.getrlimit(kind)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (most, most))
     signal.alarm(4 * limits.cpu_s)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what C++ says when it dies
-
-
-def _limit(resource, kind: int, most: int) -> None:
-    """Set a limit, unless a lower one is set already."""
-    _, hard = resource.getrlimit(kind)
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(kind, (most, most))
 
 
 if __name__ == "__main__":

