@@ -12,34 +12,16 @@ import numpy as np
 from bimotion.errors import UnknownName
 
 EMOTIONS = (
-    "sadness",
-    "fear",
-    "angry",
-    "happiness",
-    "disgust",
-    "neutral",
-    "surprise",
-    "positive",
-    "negative",
-    "excitement",
-    "frustrated",
-    "other",
-    "unknown",
+    *("sadness", "fear", "angry", "happiness", "disgust", "neutral", "surprise"),
+    *("positive", "negative", "excitement", "frustrated", "other", "unknown"),
 )
 """Canonical emotions in the order of the paper's 13 outputs (arXiv 2306.14517 and its published
 code)."""
 
 VALENCE = {
-    "happiness": "positive",
-    "excitement": "positive",
-    "positive": "positive",
+    **dict.fromkeys(("happiness", "excitement", "positive"), "positive"),
     "neutral": "neutral",
-    "sadness": "negative",
-    "fear": "negative",
-    "angry": "negative",
-    "disgust": "negative",
-    "frustrated": "negative",
-    "negative": "negative",
+    **dict.fromkeys(("sadness", "fear", "angry", "disgust", "frustrated", "negative"), "negative"),
 }
 """Emotion -> valence, by the sign of pleasantness in Russell's circumplex (1980, doi
 10.1037/h0077714). Surprise has either sign, other and unknown have none: they are left out. CSED's
@@ -81,32 +63,34 @@ def multi_hot(names: Iterable[str], classes: Sequence[str] = EMOTIONS) -> np.nda
 
 @dataclass(frozen=True)
 class LabelSchema:
-    """The classes of a task and how canonical emotions become them.
-
-    `classes`: names in order. `mapping`: canonical emotion -> class; an emotion outside it is left
-    out. `exclusive`: a clip has one class or none; otherwise any number (0 to all) of the classes
-    its corpus annotates.
-    """
+    """The classes of a task and how canonical emotions become them."""
 
     name: str
+    """`emotion`, `valence` or `four`."""
     version: str
+    """Of its classes and mapping."""
     classes: tuple[str, ...]
+    """Names in order."""
     mapping: dict[str, str]
+    """Canonical emotion -> class; an emotion outside it is left out."""
     exclusive: bool
+    """A clip has one class or none; otherwise any number (0 to all) of the classes its corpus
+    annotates."""
 
     def annotated(self, emotions: Iterable[str]) -> tuple[str, ...]:
         """Classes that a corpus annotating these emotions can give, in schema order."""
-        found = {self.mapping[emotion] for emotion in emotions if emotion in self.mapping}
-        return tuple(name for name in self.classes if name in found)
+        names = {self.mapping.get(emotion) for emotion in emotions}
+        return tuple(name for name in self.classes if name in names)
 
     def left_out(
         self, emotions: Iterable[str], annotated: Iterable[str] | None = None
     ) -> str | None:
-        """Why a clip with these emotions has no reference under this schema, or None where it has
-        one.
+        """The reason why a clip with these emotions has no reference under this schema, or None
+        where it has one.
 
-        `annotated`: emotions of its corpus, which must give two classes: of one alone every
-        prediction would be right.
+        Args:
+            annotated: Emotions of its corpus, which must give two classes: of a single one every
+                prediction would be right.
 
         >>> SCHEMAS["valence"].left_out(["happiness", "fear"])
         'mixed: positive and negative'
@@ -118,18 +102,14 @@ class LabelSchema:
         if not self.exclusive:
             return None
         if annotated is not None and len(known := self.annotated(annotated)) < 2:
-            return (
-                f"its corpus has one class alone: {known[0]}"
-                if known
-                else "its corpus has no class"
-            )
+            return f"its corpus has {f'one class alone: {known[0]}' if known else 'no class'}"
         emotions = tuple(emotions)
         classes = self.annotated(emotions)
-        if len(classes) == 1:
-            return None
-        if classes:
+        if len(classes) > 1:
             return f"mixed: {' and '.join(classes)}"
-        return f"no {self.name} in {'+'.join(emotions)}" if emotions else "no emotion marked"
+        if not classes:
+            return f"no {self.name} in {'+'.join(emotions)}" if emotions else "no emotion marked"
+        return None
 
     def reference(self, emotions: Iterable[str], annotated: Iterable[str]) -> np.ndarray:
         """1 present, 0 absent, -1 not annotated by the corpus; int8, shape (len(classes),).
@@ -137,20 +117,19 @@ class LabelSchema:
         >>> SCHEMAS["emotion"].reference(["fear"], ["sadness", "fear"])[:3].tolist()
         [0, 1, -1]
         """
-        present = multi_hot(self.annotated(emotions), self.classes)
-        return np.where(
-            multi_hot(self.annotated(annotated), self.classes) == 1, present, -1
-        ).astype(np.int8)
+        present, possible = (
+            multi_hot(self.annotated(names), self.classes) for names in (emotions, annotated)
+        )
+        return np.where(possible == 1, present, -1).astype(np.int8)
 
 
+_FOUR_CLASSES = ("angry", "happiness", "neutral", "sadness")
 SCHEMAS = {
     schema.name: schema
     for schema in (
         LabelSchema("emotion", "1", EMOTIONS, {name: name for name in EMOTIONS}, exclusive=False),
         LabelSchema("valence", "1", ("positive", "neutral", "negative"), VALENCE, exclusive=True),
-        LabelSchema(
-            "four", "1", ("angry", "happiness", "neutral", "sadness"), FOUR, exclusive=True
-        ),
+        LabelSchema("four", "1", _FOUR_CLASSES, FOUR, exclusive=True),
     )
 }
 

@@ -21,50 +21,46 @@ KINDS = ("phonology", "syntax", "inventory")
 @cache
 def _table() -> dict[frozenset[str], dict[str, tuple[int, int]]]:
     """Two languages -> kind -> features that differ, features known."""
-    lines = (
-        (resources.files("bimotion.protocol") / "languages.tsv")
-        .read_text(encoding="utf-8")
-        .splitlines()
-    )
-    rows = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
+    text = (resources.files("bimotion.protocol") / "languages.tsv").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
     return {
         frozenset((row["one"], row["other"])): {
             kind: (int(row[f"{kind}_differ"]), int(row[f"{kind}_known"])) for kind in KINDS
         }
-        for row in rows
+        for row in csv.DictReader(lines, delimiter="\t")
     }
 
 
-def distance(one: str, other: str, kind: str = "phonology") -> float | None:
-    """In [0, 1], of languages by their ISO 639-3 codes; None where the sources know nothing of one.
-    Raises UnknownName.
+def distance(first: str, second: str, kind: str = "phonology") -> float | None:
+    """The distance in [0, 1] of languages by their ISO 639-3 codes; None where the sources know
+    nothing of one. Raises UnknownName.
 
     >>> distance("yue", "zho"), round(distance("yue", "eng"), 3), distance("eng",
     ...     "urd"), distance("eng", "eng")
     (0.12, 0.292, None, 0.0)
     """
     languages = sorted(set().union(*_table()))
-    for name, kind_of_name, known in (
-        (one, "language", languages),
-        (other, "language", languages),
-        (kind, "distance", KINDS),
+    for what, name, known in (
+        ("language", first, languages),
+        ("language", second, languages),
+        ("distance", kind, KINDS),
     ):
         if name not in known:
-            raise UnknownName(kind_of_name, name, known)
-    if one == other:
+            raise UnknownName(what, name, known)
+    if first == second:
         return 0.0
-    differ, n_known = _table()[frozenset((one, other))][kind]
+    differ, n_known = _table()[frozenset((first, second))][kind]
     return differ / n_known if n_known else None
 
 
 def distance_from(train: Iterable[Cell], test: Cell, kind: str = "phonology") -> float | None:
-    """Of a test cell's language from the other languages of a training set, their mean; None where
-    there are none.
+    """The mean distance of a test cell's language from the other languages of a training set; None
+    where there are none.
 
     >>> distance_from([Cell("yue", "adu"), Cell("zho", "adu"), Cell("zho", "eld")], Cell("yue",
     ...     "adu"))
     0.12
     """
-    others = sorted({cell.language for cell in train} - {test.language})
-    found = [distance(other, test.language, kind) for other in others]
-    return sum(found) / len(found) if found and None not in found else None
+    languages = sorted({cell.language for cell in train} - {test.language})
+    distances = [distance(language, test.language, kind) for language in languages]
+    return sum(distances) / len(distances) if distances and None not in distances else None

@@ -24,36 +24,39 @@ TRANSFERS = ("in-group", *CROSS, "zero-shot")
 
 
 class SettingId(NamedTuple):
-    """What names a setting in a record: how it transfers, by which method, from which training
-    cells (`Setting.train_names`) to which test cell."""
+    """The name of a setting in a record."""
 
     transfer: str
+    """How it transfers."""
     method: str
+    """By which method."""
     train: tuple[str, ...]
+    """From which training cells (`Setting.train_names`)."""
     test: str
+    """To which test cell."""
 
     @classmethod
     def of(cls, row: object) -> "SettingId":
-        """Of a row of a record that has these four fields: a score, a skipped setting."""
+        """The name in a row of a record that has these four fields: a score, a skipped setting."""
         return cls(row.transfer, row.method, tuple(row.train), row.test)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Train on the train parts of some cells, test on the test part of one.
-
-    transfer   how the training cells relate to the test cell
-    method     `inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4);
-               `distance`: Cantonese with other languages (Table 5); `extension`: English to German,
-               Persian, Urdu; `cantonese`: one cell to Cantonese; `zero-shot`: nothing is trained
-    corpora    the only corpora that it uses, for training and for testing; None: all
-    """
+    """Train on the train parts of some cells, test on the test part of one."""
 
     transfer: str
+    """How the training cells relate to the test cell."""
     method: str
+    """`inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4);
+    `distance`: Cantonese with other languages (Table 5); `extension`: English to German, Persian,
+    Urdu; `cantonese`: one cell to Cantonese; `zero-shot`: nothing is trained."""
     train: tuple[Cell, ...]
+    """Training cells."""
     test: Cell
+    """Test cell."""
     corpora: tuple[str, ...] | None = None
+    """The only corpora that it uses, for training and for testing; None: all."""
 
     @property
     def training_set(self) -> str:
@@ -72,7 +75,7 @@ class Setting:
 
     @property
     def id(self) -> SettingId:
-        """What names it in a record."""
+        """Its name in a record."""
         return SettingId(self.transfer, self.method, self.train_names, str(self.test))
 
 
@@ -100,8 +103,10 @@ def inference(cells: Iterable[Cell]) -> list[Setting]:
     return [
         Setting(transfer, "inference", (source,), cell)
         for cell in cells
-        for transfer, source in zip(
-            CROSS, (cell.cross_age(), cell.cross_lingual(), cell.cross_all()), strict=True
+        for transfer, source in (
+            ("cross-age", cell.cross_age()),
+            ("cross-lingual", cell.cross_lingual()),
+            ("cross-all", cell.cross_all()),
         )
     ]
 
@@ -113,12 +118,12 @@ def augmentation(cells: Iterable[Cell]) -> list[Setting]:
     [2, 2, 4]
     """
     return [
-        Setting(transfer, "augmentation", train, cell)
+        Setting(transfer, "augmentation", groups.union(name), cell)
         for cell in cells
-        for transfer, train in zip(
-            CROSS,
-            (groups.union(cell.language), groups.union(cell.age_group), groups.union("all")),
-            strict=True,
+        for transfer, name in (
+            ("cross-age", cell.language),
+            ("cross-lingual", cell.age_group),
+            ("cross-all", "all"),
         )
     ]
 
@@ -127,13 +132,13 @@ DISTANCE_CORPORA = ("esd", "yuemotion")
 
 
 def distance() -> list[Setting]:
-    """Table 5: Cantonese adults alone, with English, with Mandarin, with both; of English and
-    Mandarin, ESD only.
+    """Table 5: Cantonese adults by themselves, with English, with Mandarin, with both; of English
+    and Mandarin, ESD only.
 
     >>> [setting.training_set for setting in distance()][1]
     'yue_adu+eng_adu@esd+yuemotion'
     """
-    yue, eng, zho = Cell("yue", "adu"), Cell("eng", "adu"), Cell("zho", "adu")
+    yue, eng, zho = (Cell(language, "adu") for language in ("yue", "eng", "zho"))
     return [
         Setting(
             "in-group" if train == (test,) else "cross-lingual",
@@ -165,20 +170,13 @@ def extension() -> list[Setting]:
     ...     ("deu_adu",)}
     True
     """
-    cross = [
-        Setting(
-            "cross-lingual",
-            "extension",
-            (Cell("eng", "adu"),),
-            cell,
-            source and (*source, *EXTENSION_CORPORA),
-        )
-        for source in EXTENSION_SOURCES
+    corpora = [source and (*source, *EXTENSION_CORPORA) for source in EXTENSION_SOURCES]
+    english = (Cell("eng", "adu"),)
+    return [
+        Setting("cross-lingual", "extension", english, cell, used)
+        for used in corpora
         for cell in groups.EXTENSION_CELLS
-    ]
-    return cross + [
-        Setting("in-group", "extension", (cell,), cell) for cell in groups.EXTENSION_CELLS
-    ]
+    ] + [Setting("in-group", "extension", (cell,), cell) for cell in groups.EXTENSION_CELLS]
 
 
 def cantonese() -> list[Setting]:
@@ -188,30 +186,26 @@ def cantonese() -> list[Setting]:
     >>> [(setting.transfer, str(setting.train[0])) for setting in cantonese()][:3]
     [('in-group', 'yue_adu'), ('cross-age', 'yue_eld'), ('cross-lingual', 'eng_adu')]
     """
-    found = []
+    plan = []
     for cell in groups.YUEMOTION_CELLS:
-        sources = [("in-group", cell), ("cross-age", cell.cross_age())]
-        for transfer, age_group in (
-            ("cross-lingual", cell.age_group),
-            ("cross-all", cell.cross_age().age_group),
-        ):
-            sources += [(transfer, Cell(language, age_group)) for language in ("eng", "zho")]
-        found += [Setting(transfer, "cantonese", (source,), cell) for transfer, source in sources]
-    return found
+        other = cell.cross_age()
+        sources = [("in-group", cell), ("cross-age", other)]
+        sources += [("cross-lingual", Cell(name, cell.age_group)) for name in ("eng", "zho")]
+        sources += [("cross-all", Cell(name, other.age_group)) for name in ("eng", "zho")]
+        plan += [Setting(transfer, "cantonese", (source,), cell) for transfer, source in sources]
+    return plan
 
 
 BASELINE = in_group(groups.BIMOTION_CELLS)
+_TABLE_3, _TABLE_4 = inference(groups.BIMOTION_CELLS), augmentation(groups.BIMOTION_CELLS)
 PROTOCOLS = {
     "in-group": BASELINE,
-    "inference": BASELINE + inference(groups.BIMOTION_CELLS),
-    "augmentation": BASELINE + augmentation(groups.BIMOTION_CELLS),
+    "inference": BASELINE + _TABLE_3,
+    "augmentation": BASELINE + _TABLE_4,
     "distance": distance(),
     "extension": extension(),
     "cantonese": cantonese(),
-    "all": BASELINE
-    + inference(groups.BIMOTION_CELLS)
-    + augmentation(groups.BIMOTION_CELLS)
-    + distance(),
+    "all": BASELINE + _TABLE_3 + _TABLE_4 + distance(),
 }
 """Name -> settings. The baseline row of Tables 3 and 4 is part of each of theirs; `all` is the
 paper's, Tables 3 to 5."""
@@ -234,10 +228,12 @@ def settings(
     """
     if protocol not in PROTOCOLS:
         raise UnknownName("protocol", protocol, PROTOCOLS)
-    wanted = None if cells is None else set(cells)
-    found = [setting for setting in PROTOCOLS[protocol] if wanted is None or setting.test in wanted]
+    plan = PROTOCOLS[protocol]
+    if cells is not None:
+        wanted = set(cells)
+        plan = [setting for setting in plan if setting.test in wanted]
     if trains:
-        return found
+        return list(plan)
     # corpora of `extension` say what is trained on: the test set is the cell
-    tests = dict.fromkeys((s.test, None if s.method == "extension" else s.corpora) for s in found)
+    tests = dict.fromkeys((s.test, None if s.method == "extension" else s.corpora) for s in plan)
     return [Setting("zero-shot", "zero-shot", (), test, corpora) for test, corpora in tests]

@@ -13,23 +13,22 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
+Labels = np.ndarray | Sequence[Hashable]
+Counts = tuple[np.ndarray, ...]
 
-def _counts(
-    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
-) -> tuple[np.ndarray, ...]:
+
+def _counts(targets: Labels, predictions: Labels, classes: Labels) -> Counts:
     """True positives, predicted and true clips of each class; int64, shape (len(classes),)."""
     return _binary_counts(*_by_class(targets, predictions, classes))
 
 
-def _by_class(
-    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
-) -> tuple[np.ndarray, ...]:
+def _by_class(targets: Labels, predictions: Labels, classes: Labels) -> Counts:
     """True where a clip is, and is predicted as, a class; both of shape (n, len(classes))."""
     classes = np.asarray(classes)
     return np.asarray(targets)[:, None] == classes, np.asarray(predictions)[:, None] == classes
 
 
-def _binary_counts(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, ...]:
+def _binary_counts(targets: Labels, predictions: Labels) -> Counts:
     targets, predictions = np.asarray(targets, dtype=bool), np.asarray(predictions, dtype=bool)
     return (targets & predictions).sum(axis=0), predictions.sum(axis=0), targets.sum(axis=0)
 
@@ -44,9 +43,7 @@ def _weighted(values: np.ndarray, weights: np.ndarray) -> float | None:
     return float(values @ weights / weights.sum()) if weights.sum() else None
 
 
-def weighted_f1(
-    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
-) -> float | None:
+def weighted_f1(targets: Labels, predictions: Labels, classes: Labels) -> float | None:
     """Mean of the classes' binary F1 weighted by their clips: the paper's "single" form (arXiv
     2306.14517, section 4).
 
@@ -68,9 +65,7 @@ def weighted_f1_multi(targets: np.ndarray, predictions: np.ndarray) -> float | N
     return _weighted(_f1(hits, predicted, true), true)
 
 
-def macro_f1(
-    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
-) -> float | None:
+def macro_f1(targets: Labels, predictions: Labels, classes: Labels) -> float | None:
     """Unweighted mean of the classes' binary F1.
 
     >>> macro_f1([0, 0, 1], [0, 0, 0], [0, 1])
@@ -80,7 +75,7 @@ def macro_f1(
     return float(_f1(hits, predicted, true).mean()) if len(classes) and len(targets) else None
 
 
-def uar(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]) -> float | None:
+def uar(targets: Labels, predictions: Labels, classes: Labels) -> float | None:
     """Unweighted average recall over the classes; a class without clips counts 0, so leave such
     classes out.
 
@@ -91,9 +86,7 @@ def uar(targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable
     return float((hits / np.maximum(true, 1)).mean()) if len(classes) and len(targets) else None
 
 
-def accuracy(
-    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
-) -> float | None:
+def accuracy(targets: Labels, predictions: Labels, classes: Labels) -> float | None:
     """Share of clips predicted right; `classes` is not used (all metrics are called alike).
 
     >>> accuracy([0, 1], [0, 0], [0, 1])
@@ -102,9 +95,7 @@ def accuracy(
     return float((np.asarray(targets) == np.asarray(predictions)).mean()) if len(targets) else None
 
 
-def label_f1(
-    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
-) -> dict[Hashable, float]:
+def label_f1(targets: Labels, predictions: Labels, classes: Labels) -> dict[Hashable, float]:
     """Binary F1 of each class.
 
     >>> label_f1([0, 0, 1], [0, 0, 0], [0, 1])
@@ -113,9 +104,7 @@ def label_f1(
     return dict(zip(classes, _f1(*_counts(targets, predictions, classes)).tolist(), strict=True))
 
 
-def confusion(
-    targets: np.ndarray, predictions: np.ndarray, classes: Sequence[Hashable]
-) -> np.ndarray:
+def confusion(targets: Labels, predictions: Labels, classes: Labels) -> np.ndarray:
     """Clips of each class (rows) by what was predicted (columns); the last column: none of the
     classes. Clips of no class are left out. int64, shape (len(classes), len(classes) + 1).
 

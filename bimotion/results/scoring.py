@@ -20,13 +20,8 @@ from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
 from bimotion.results.clip_predictions import ClipPredictions, test_set
 from bimotion.results.score import Score
-from bimotion.results.statistics.bootstrap import (
-    N_REPLICATES,
-    BootstrapDraws,
-    counts_of,
-    statistics_of,
-    tables_by_seed,
-)
+from bimotion.results.statistics import bootstrap
+from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws
 from bimotion.results.statistics.estimate import Estimate
 
 
@@ -47,9 +42,9 @@ def scores(
     """
     draws = BootstrapDraws(replicates, seed)
     rows: list[Score] = []
-    for setting, tables in tables_by_seed(predictions, settings):
-        for table in tables:
-            estimates = statistics_of(counts_of(table, schema), draws)
+    for setting, tables in bootstrap.tables_by_seed(predictions, settings):
+        of_seeds = bootstrap.by_seed(tables, schema, draws)
+        for table, estimates in zip(tables, of_seeds, strict=True):
             for row in setting_scores(setting, table, schema, int(table["seed"].iloc[0])):
                 metric = row.metric
                 if metric.startswith("f1_"):

@@ -8,13 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
-from bimotion.results.statistics.bootstrap import (
-    MEAN,
-    N_REPLICATES,
-    BootstrapDraws,
-    counts_of,
-    statistics_of,
-)
+from bimotion.results.statistics.bootstrap import MEAN, N_REPLICATES, BootstrapDraws, by_seed
 from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
 
 THRESHOLDS = (55, 60, 65)
@@ -93,6 +87,6 @@ def _mean(
     rows: pd.DataFrame, schema: LabelSchema, draws: BootstrapDraws, metric: str
 ) -> Estimate | None:
     """Mean over corpora and seeds; None where the metric is undefined."""
-    of_seeds = [statistics_of(counts_of(table, schema), draws) for _, table in rows.groupby("seed")]
+    of_seeds = by_seed([table for _, table in rows.groupby("seed")], schema, draws)
     known = [estimates[MEAN, metric] for estimates in of_seeds if (MEAN, metric) in estimates]
     return combined(mean_known, *known) if known else None

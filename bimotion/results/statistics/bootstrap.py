@@ -39,6 +39,13 @@ def tables_by_seed(
             yield setting, of_seeds
 
 
+def by_seed(
+    tables: Iterable[pd.DataFrame], schema: LabelSchema, draws: "BootstrapDraws"
+) -> list[dict[tuple[str, str], Estimate]]:
+    """The statistics of one training set and cell, of a table a seed."""
+    return [statistics_of(counts_of(table, schema), draws) for table in tables]
+
+
 def by_setting(
     predictions: pd.DataFrame,
     settings: Iterable[Setting],
@@ -48,7 +55,7 @@ def by_setting(
     """For every setting whose training set stands in the predictions, the statistics of each
     seed."""
     for _, tables in tables_by_seed(predictions, settings):
-        yield [statistics_of(counts_of(table, schema), draws) for table in tables]
+        yield by_seed(tables, schema, draws)
 
 
 def headline(
@@ -71,7 +78,8 @@ def headlines(
     metrics: Iterable[str],
 ) -> dict[str, Estimate]:
     """`headline` of several metrics, for hardly more than the price of one."""
-    of_seeds = next(by_setting(rows_of(predictions, setting), [setting], schema, draws))
+    tables = [table for _, table in rows_of(predictions, setting).groupby("seed")]
+    of_seeds = by_seed(tables, schema, draws)
     known = [metric for corpus, metric in of_seeds[0] if corpus == MEAN]
     if unknown := [metric for metric in metrics if metric not in known]:
         raise UnknownName("metric", unknown[0], known)
@@ -140,14 +148,12 @@ def statistics_of(
         parts = {form: np.concatenate(sums[form][position], axis=-1) for form in sums}
         for metric, values in _metrics(parts).items():
             estimates[corpus.corpus, metric] = _estimate(metric, values, draws.replicates, [corpus])
-    for metric in dict.fromkeys(metric for _, metric in estimates if metric in FORMS):
-        known = [
-            estimates[corpus.corpus, metric]
-            for corpus in counts
-            if (corpus.corpus, metric) in estimates
-        ]
-        known = [estimate for estimate in known if not np.isnan(estimate.estimate)] or known
-        estimates[MEAN, metric] = combined(mean_known, *known)
+    for metric in FORMS:
+        places = [(corpus.corpus, metric) for corpus in counts]
+        known = [estimates[place] for place in places if place in estimates]
+        defined = [estimate for estimate in known if not np.isnan(estimate.estimate)] or known
+        if defined:
+            estimates[MEAN, metric] = combined(mean_known, *defined)
     whole = {form: _pooled(of_corpora) for form, of_corpora in sums.items()}
     for metric, values in _metrics(whole).items():
         estimates[POOLED, metric] = _estimate(metric, values, draws.replicates, counts)

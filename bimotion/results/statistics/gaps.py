@@ -19,14 +19,8 @@ from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.statistics.bootstrap import (
-    N_REPLICATES,
-    BootstrapDraws,
-    counts_of,
-    headline,
-    headlines,
-    rows_of,
-)
+from bimotion.results.statistics import bootstrap
+from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws
 from bimotion.results.statistics.counts import FORMS, Counts, metric_values
 from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
 
@@ -96,7 +90,7 @@ def gaps(
     is_blind = metric != "weighted_f1_multi"
     wanted = dict.fromkeys([metric, "uar"] if is_blind else [metric])
     scores = {
-        cell: headlines(predictions, setting, schema, draws, wanted)
+        cell: bootstrap.headlines(predictions, setting, schema, draws, wanted)
         for cell, setting in base.items()
     }
     rows = []
@@ -117,7 +111,7 @@ def gaps(
         rows.append(Gap(difference.kind, of, interval, by_chance))
     for setting in settings:
         if setting.test in base and setting != base[setting.test]:
-            score = headline(predictions, setting, schema, draws, metric)
+            score = bootstrap.headline(predictions, setting, schema, draws, metric)
             of = f"{setting.training_set} -> {setting.test}"
             rows.append(Gap("transfer", of, _ratio(score, scores[setting.test][metric]), None))
     return rows
@@ -168,8 +162,8 @@ def _log_ratio(score: np.ndarray, in_group: np.ndarray) -> np.ndarray:
 
 
 def _first_seed(predictions: pd.DataFrame, setting: Setting, schema: LabelSchema) -> list[Counts]:
-    rows = rows_of(predictions, setting)
-    return counts_of(rows[rows["seed"] == rows["seed"].min()], schema)
+    rows = bootstrap.rows_of(predictions, setting)
+    return bootstrap.counts_of(rows[rows["seed"] == rows["seed"].min()], schema)
 
 
 def chance(

@@ -19,14 +19,8 @@ import pandas as pd
 from bimotion.errors import SettingError
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.statistics.bootstrap import (
-    N_REPLICATES,
-    BootstrapDraws,
-    counts_of,
-    headline,
-    rows_of,
-    weighted_sums,
-)
+from bimotion.results.statistics import bootstrap
+from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws
 from bimotion.results.statistics.counts import FORMS, Counts, Stratum, metric_values
 from bimotion.results.statistics.estimate import Interval, combined, mean_known
 
@@ -71,11 +65,13 @@ def compare(
     draws, rows = BootstrapDraws(replicates, seed), []
     for setting in settings:
         tables = [
-            [table for _, table in rows_of(predictions, setting).groupby("seed")]
+            [table for _, table in bootstrap.rows_of(predictions, setting).groupby("seed")]
             for predictions in (first, second)
         ]
         _check_same(setting, *(_clips(of_seeds[0]) for of_seeds in tables))
-        headlines = [headline(model, setting, schema, draws, metric) for model in (first, second)]
+        headlines = [
+            bootstrap.headline(model, setting, schema, draws, metric) for model in (first, second)
+        ]
         difference = combined(np.subtract, *headlines).difference_interval()
         pairs = _by_seed(tables, schema)
         p, n_swaps, exact = _swapped(pairs, metric, replicates, seed)
@@ -121,7 +117,9 @@ def _by_seed(
 ) -> list[list[tuple[Counts, Counts]]]:
     """Counts of both models in each corpus, a list a seed; seeds are repeated until there are as
     many of each: the means stay what they are."""
-    first, second = ([counts_of(table, schema) for table in of_seeds] for of_seeds in tables)
+    first, second = (
+        [bootstrap.counts_of(table, schema) for table in of_seeds] for of_seeds in tables
+    )
     n = math.lcm(len(first), len(second))
     repeated = zip(first * (n // len(first)), second * (n // len(second)), strict=True)
     return [list(zip(*counts, strict=True)) for counts in repeated]
@@ -176,7 +174,7 @@ def _after_swaps(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A metric of both models after each swap."""
     form, name = FORMS[metric]
-    moved = weighted_sums(second.tables[form] - first.tables[form], swap)
+    moved = bootstrap.weighted_sums(second.tables[form] - first.tables[form], swap)
     wholes = (counts.tables[form].sum(axis=-1, keepdims=True) for counts in (first, second))
     return tuple(
         metric_values(whole + change)[name]
