@@ -11,48 +11,28 @@ from bimotion.errors import UnknownName
 from bimotion.protocol.labels import (
     EMOTIONS,
     SCHEMAS,
-    VALENCE,
     check_emotions,
     multi_hot,
     schema_named,
 )
 
-profile = settings(derandomize=True, deadline=None, max_examples=100)
+profile = settings(derandomize=True, deadline=None, max_examples=50)
 subsets = st.lists(st.sampled_from(EMOTIONS), unique=True)
 schemas = pytest.mark.parametrize("schema", SCHEMAS.values(), ids=list(SCHEMAS))
 
+_OF_FOUR = {"angry", "happiness", "excitement", "neutral", "sadness"}
 LEFT_OUT = {
     "emotion": set(),
     "valence": {"surprise", "other", "unknown"},
-    "four": {
-        "fear",
-        "disgust",
-        "surprise",
-        "positive",
-        "negative",
-        "frustrated",
-        "other",
-        "unknown",
-    },
+    "four": set(EMOTIONS) - _OF_FOUR,
 }
 """Canonical emotions without a class, as each schema documents."""
 
 
 def test_emotions_stand_in_the_order_of_the_published_outputs():
-    assert EMOTIONS == (
-        "sadness",
-        "fear",
-        "angry",
-        "happiness",
-        "disgust",
-        "neutral",
-        "surprise",
-        "positive",
-        "negative",
-        "excitement",
-        "frustrated",
-        "other",
-        "unknown",
+    assert " ".join(EMOTIONS) == (
+        "sadness fear angry happiness disgust neutral surprise positive negative excitement "
+        "frustrated other unknown"
     )
 
 
@@ -62,12 +42,11 @@ def test_check_emotions_orders_and_drops_repeats():
     assert check_emotions(reversed(EMOTIONS)) == EMOTIONS
 
 
-def test_check_emotions_names_the_unknown_and_the_known():
-    with pytest.raises(
-        UnknownName,
-        match=r"^unknown emotion 'anger': expected one of sadness, fear, angry, .*, unknown$",
-    ):
+def test_unknown_names_are_refused_with_the_known_ones():
+    with pytest.raises(UnknownName, match=r"^unknown emotion 'anger': expected one of sadness, f"):
         check_emotions(["fear", "anger"])
+    with pytest.raises(UnknownName, match=r"^unknown schema 'arousal': expected one of emotion, v"):
+        schema_named("arousal")
 
 
 def test_multi_hot():
@@ -78,41 +57,33 @@ def test_multi_hot():
     assert multi_hot(["fear"]).dtype == np.int8
 
 
-def test_schema_named():
-    assert {name: schema_named(name).name for name in SCHEMAS} == {
-        "emotion": "emotion",
-        "valence": "valence",
-        "four": "four",
+def test_classes_of_each_schema():
+    """The mappings, written out; every schema has its name and version 1."""
+    members = {
+        name: {
+            label: {emotion for emotion, of in schema.mapping.items() if of == label}
+            for label in schema.classes
+        }
+        for name, schema in SCHEMAS.items()
     }
-    with pytest.raises(
-        UnknownName, match=r"^unknown schema 'arousal': expected one of emotion, valence, four$"
-    ):
-        schema_named("arousal")
-
-
-def test_valence_of_each_emotion():
-    by_class = {
-        name: {emotion for emotion in VALENCE if VALENCE[emotion] == name}
-        for name in SCHEMAS["valence"].classes
+    assert members == {
+        "emotion": {name: {name} for name in EMOTIONS},
+        "valence": {
+            "positive": {"happiness", "excitement", "positive"},
+            "neutral": {"neutral"},
+            "negative": {"sadness", "fear", "angry", "disgust", "frustrated", "negative"},
+        },
+        "four": {
+            "angry": {"angry"},
+            "happiness": {"happiness", "excitement"},
+            "neutral": {"neutral"},
+            "sadness": {"sadness"},
+        },
     }
-    assert by_class == {
-        "positive": {"happiness", "excitement", "positive"},
-        "neutral": {"neutral"},
-        "negative": {"sadness", "fear", "angry", "disgust", "frustrated", "negative"},
-    }
-
-
-def test_class_of_four_of_each_emotion():
-    schema = SCHEMAS["four"]
-    assert schema.classes == ("angry", "happiness", "neutral", "sadness")
-    assert (schema.version, schema.exclusive) == ("1", True)
-    assert schema.mapping == {
-        "angry": "angry",
-        "happiness": "happiness",
-        "excitement": "happiness",
-        "neutral": "neutral",
-        "sadness": "sadness",
-    }
+    assert SCHEMAS["four"].classes == ("angry", "happiness", "neutral", "sadness")
+    assert {schema.version for schema in SCHEMAS.values()} == {"1"}
+    assert [name for name, schema in SCHEMAS.items() if schema.exclusive] == ["valence", "four"]
+    assert [schema_named(name).name for name in SCHEMAS] == ["emotion", "valence", "four"]
 
 
 @pytest.mark.parametrize(
@@ -128,11 +99,7 @@ def test_class_of_four_of_each_emotion():
         (["other"], EMOTIONS, "no four in other"),
         ([], EMOTIONS, "no emotion marked"),
         # CSED
-        (
-            ["neutral"],
-            ("neutral", "positive", "negative"),
-            "its corpus has one class alone: neutral",
-        ),
+        (["neutral"], ("neutral", "positive"), "its corpus has one class alone: neutral"),
         (["surprise"], ("surprise", "fear"), "its corpus has no class"),
     ],
 )
@@ -143,14 +110,6 @@ def test_reference_of_four_by_hand(emotions, annotated, expected):
     else:
         assert schema.left_out(emotions, annotated) is None
         assert schema.reference(emotions, annotated).tolist() == expected
-
-
-def test_emotion_schema_is_the_label_space_itself():
-    schema = SCHEMAS["emotion"]
-    assert schema.classes == EMOTIONS
-    assert schema.mapping == {name: name for name in EMOTIONS}
-    assert not schema.exclusive
-    assert SCHEMAS["valence"].exclusive
 
 
 @schemas
@@ -198,23 +157,10 @@ def test_emotion_schema_leaves_nothing_out(emotions):
 def test_reference_of_an_elderreact_like_clip():
     annotated = ("sadness", "fear", "angry", "happiness", "disgust", "surprise")
     reference = SCHEMAS["emotion"].reference
-    assert reference(["fear", "surprise"], annotated).tolist() == [
-        0,
-        1,
-        0,
-        0,
-        0,
-        -1,
-        1,
-        -1,
-        -1,
-        -1,
-        -1,
-        -1,
-        -1,
-    ]
+    marked = reference(["fear", "surprise"], annotated)
+    assert marked.tolist() == [0, 1, 0, 0, 0, -1, 1, -1, -1, -1, -1, -1, -1]
+    assert marked.dtype == np.int8
     assert reference([], annotated).tolist() == [0, 0, 0, 0, 0, -1, 0, -1, -1, -1, -1, -1, -1]
-    assert reference(["fear"], annotated).dtype == np.int8
 
 
 def test_reference_of_valence_masks_what_a_corpus_cannot_say():
@@ -226,31 +172,18 @@ def test_reference_of_valence_masks_what_a_corpus_cannot_say():
 
 @schemas
 @profile
-@given(annotated=subsets, data=st.data())
-def test_reference_contract(schema, annotated, data):
-    emotions = data.draw(
-        st.lists(st.sampled_from(annotated), unique=True) if annotated else st.just([])
-    )
-    reference = schema.reference(emotions, annotated)
-    allowed = multi_hot(schema.annotated(annotated), schema.classes) == 1
-    assert reference.shape == (len(schema.classes),)
-    assert set(reference.tolist()) <= {-1, 0, 1}
-    assert ((reference != -1) == allowed).all()
-    assert {schema.classes[place] for place in np.flatnonzero(reference == 1)} == set(
-        schema.annotated(emotions)
-    )
-    if schema.exclusive and schema.left_out(emotions) is None:
-        assert (reference == 1).sum() == 1
-
-
-@schemas
-@profile
 @given(emotions=subsets, annotated=subsets)
-def test_what_is_not_annotated_is_never_present(schema, emotions, annotated):
+def test_reference_contract(schema, emotions, annotated):
+    """Whatever a corpus annotates: only that is 0 or 1, and what is present is what is marked."""
     reference = schema.reference(emotions, annotated)
-    assert set(np.flatnonzero(reference == 1)) <= {
-        schema.classes.index(name) for name in schema.annotated(annotated)
-    }
+    assert reference.shape == (len(schema.classes),)
+    for label, value in zip(schema.classes, reference.tolist(), strict=True):
+        if label in schema.annotated(annotated):
+            assert value == (label in schema.annotated(emotions))
+        else:
+            assert value == -1
+    if schema.exclusive and schema.left_out(emotions) is None and set(emotions) <= set(annotated):
+        assert (reference == 1).sum() == 1
 
 
 @schemas
