@@ -96,10 +96,9 @@ def questions(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _question(run: Run) -> dict[str, object]:
-    """What must be the same of runs that are compared."""
-    result = run.result
-    fingerprint = result.data.fingerprint
-    return {"split": result.split, "schema": result.schema, "data fingerprint": fingerprint}
+    """The facts that are the same of runs that are compared."""
+    split, schema, data = run.result.split, run.result.schema, run.result.data
+    return {"split": split, "schema": schema, "data fingerprint": data.fingerprint}
 
 
 def comparison_tables(runs: Sequence[Run]) -> list[Table]:
@@ -112,10 +111,9 @@ def comparison_tables(runs: Sequence[Run]) -> list[Table]:
         return []
     pairs, notes = list(combinations(runs, 2)), []
     if len(runs) > MAX_PAIRED:
-        plain = [
-            run for run in runs if (adapt := run.result.adapt) is None or adapt.method == "none"
-        ]
-        first = (plain or runs)[0]
+        adapts = [run.result.adapt for run in runs]
+        plain = [adapt is None or adapt.method == "none" for adapt in adapts]
+        first = runs[plain.index(True) if any(plain) else 0]
         pairs = [(run, first) for run in runs if run is not first]
         notes = [f"pairs: with {first.name} alone; all of them for at most {MAX_PAIRED} runs"]
     ranked = _rank_table(runs)
@@ -126,12 +124,11 @@ def comparison_tables(runs: Sequence[Run]) -> list[Table]:
 
 
 def _require_same_question(first: Run, other: Run) -> None:
-    questions_asked = zip(_question(first).items(), _question(other).values(), strict=True)
-    for (name, one_value), other_value in questions_asked:
-        if one_value != other_value:
+    for name, value in _question(first).items():
+        if (other_value := _question(other)[name]) != value:
             names = [
-                str(getattr(value, "rule", getattr(value, "name", value)))
-                for value in (one_value, other_value)
+                str(getattr(fact, "rule", getattr(fact, "name", fact)))
+                for fact in (value, other_value)
             ]
             differing = (
                 " and ".join(names) if len(set(names)) > 1 else f"two versions of {names[0]}"
@@ -181,7 +178,13 @@ def _pair_table(first: Run, second: Run) -> Table:
 def _rank_table(runs: Sequence[Run]) -> Table:
     """By the mean of the in-group (or zero-shot) settings over cells; of runs that are adapted, of
     those across groups, which is what adaptation is for."""
-    settings = _ranked_settings(_shared(runs), any(run.result.adapt for run in runs))
+    shared = _shared(runs)
+    if any(run.result.adapt for run in runs):
+        settings = [setting for setting in shared if setting.transfer != "in-group"]
+    else:
+        own = [setting for setting in shared if setting.transfer in ("in-group", "zero-shot")]
+        settings = [setting for setting in own if not setting.corpora]
+    settings = settings or shared
     across = all(setting.transfer in CROSS for setting in settings)
     subject = f"{len(settings)} settings across groups" if across else "cells"
     table = Table(
@@ -197,16 +200,6 @@ def _rank_table(runs: Sequence[Run]) -> Table:
         "models of one group cannot be separated from its first; cells: " + ", ".join(tested)
     )
     return table
-
-
-def _ranked_settings(shared: list[Setting], adapted: bool) -> list[Setting]:
-    if adapted:
-        return [setting for setting in shared if setting.transfer != "in-group"] or shared
-    return [
-        setting
-        for setting in shared
-        if setting.transfer in ("in-group", "zero-shot") and not setting.corpora
-    ] or shared
 
 
 def _mean_over(run: Run, settings: Iterable[Setting], draws: BootstrapDraws) -> Estimate:
@@ -248,15 +241,13 @@ def calibration_table(run: Run) -> Table:
     """Expected calibration error of every setting, mean over seeds."""
     title = f"Calibration: {run.name}, expected calibration error of the arg-max"
     table = Table(title, ["setting", "ECE", "clips"])
+    predictions = run.predictions
     for setting in run.settings:
-        of_setting = (run.predictions["train"] == setting.training_set) & (
-            run.predictions["cell"] == str(setting.test)
-        )
-        rows = run.predictions[of_setting]
-        by_seed = (
-            expected_calibration_error(test_set(part, None)) for _, part in rows.groupby("seed")
-        )
-        known = [error for error in by_seed if error is not None]
+        cell, trained = str(setting.test), predictions["train"] == setting.training_set
+        rows = predictions[trained & (predictions["cell"] == cell)]
+        by_seed = [test_set(part, None) for _, part in rows.groupby("seed")]
+        errors = map(expected_calibration_error, by_seed)
+        known = [error for error in errors if error is not None]
         mean, name = np.mean(known) if known else None, f"{setting.training_set} -> {setting.test}"
         table.rows.append([name, "-" if mean is None else f"{mean:.3f}", str(rows["id"].nunique())])
     return table
@@ -275,11 +266,10 @@ def _age_table(run: Run, ages: pd.Series) -> Table:
         if row.difference:
             gap = [points(row.difference.value), notes.of(row.difference)]
         table.rows.append([row.training_set, row.language, str(row.threshold), *counts, *gap])
-    if not table.rows:
-        table.notes.append(
-            "no training set was tested on both ages of a language with measured ages on both sides"
-        )
-    table.notes += notes.notes
+    nobody = (
+        "no training set was tested on both ages of a language with measured ages on both sides"
+    )
+    table.notes = [*([] if table.rows else [nobody]), *notes.notes]
     return table
 
 

@@ -5,9 +5,10 @@ Results come as results.record.Result; a Table is plain data, which the command 
 take as Markdown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bimotion.io.tables import Table, percent
+from bimotion.protocol import settings as protocol
 from bimotion.protocol.published import (
     CELLS,
     DISTANCE_TESTS,
@@ -15,15 +16,22 @@ from bimotion.protocol.published import (
     PUBLISHED_DISTANCE,
     SYNTHETIC,
 )
-from bimotion.protocol.settings import SettingId
+from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.duplicates import summary
 
 ONE_CLASS = " (one class)"
 """Beside a number of a test set of one class, or of a model that can predict one; `warnings` say
 which."""
 ROWS = ("cross-all", "cross-age", "cross-lingual", "in-group")
-TRANSFER_TABLES = {"inference": 3, "augmentation": 4}
-"""Method -> number of the paper's table."""
+PAPERS_QUESTION = ("paper", "emotion", True)
+"""Split rule, schema and completeness of the results that printed numbers may stand beside."""
+MEANS = "weighted F1, %, mean over each cell's corpora"
+TABLES = {
+    "inference": f"Cross-group inference (Table 3): {MEANS}",
+    "augmentation": f"Cross-group augmentation (Table 4): {MEANS}",
+    "distance": "Language distance (Table 5): weighted F1, %",
+}
+"""Method -> title of its table in the paper."""
 BEYOND_THE_PAPER = {
     "extension": "English adults to German, Persian and Urdu (protocol extension)",
     "cantonese": "Into Cantonese (protocol cantonese)",
@@ -46,33 +54,50 @@ def transfer_tables(result) -> list[Table]:
     as far as they were run."""
     methods = {score.method for score in result.scores}
     crossing = {score.method for score in result.scores if score.transfer != "in-group"}
-    tables = [_transfer_table(result, name) for name in TRANSFER_TABLES if name in crossing]
+    crossing.discard("distance")
+    tables = [_paper_table(result, method) for method in TABLES if method in crossing]
     if result.track == "zero-shot":
         tables.append(_zero_shot_table(result))
     elif "distance" in methods:
-        tables.append(_distance_table(result))
+        tables.append(_paper_table(result, "distance"))
     tables += [_plain_table(result, method) for method in BEYOND_THE_PAPER if method in methods]
-    tables = tables or [_transfer_table(result, "inference")]
+    tables = tables or [_paper_table(result, "inference")]
     tables[-1].notes += warnings(result)
     return tables
 
 
-def _transfer_table(result, method: str) -> Table:
-    title = f"Cross-group {method} (Table {TRANSFER_TABLES[method]})"
-    table = Table(f"{title}: weighted F1, %, mean over each cell's corpora", [])
-    table.header = [result.title, *CELLS, "mean"]
-    printed_rows = []
+def paper_rows(method: str) -> Iterator[tuple[str, list[Setting | None], list[float | None]]]:
+    """The rows of Table 3, 4 or 5: a name, the setting of each column, what is printed there."""
+    known = protocol.PROTOCOLS[method]
+    if method == "distance":
+        by_sets = {(setting.training_set, str(setting.test)): setting for setting in known}
+        for train, printed in PUBLISHED_DISTANCE.items():
+            name = f"{train}@{'+'.join(protocol.DISTANCE_CORPORA)}"
+            yield train, [by_sets.get((name, test)) for test in DISTANCE_TESTS], list(printed)
+        return
+    by_transfer = {(setting.transfer, str(setting.test)): setting for setting in known}
     for transfer in ROWS:
-        baseline = transfer == "in-group"
-        name = "in-group (baseline)" if baseline else transfer
-        how = (transfer, "inference" if baseline else method)
-        texts = [_number(result, (*how, cell)) for cell in CELLS]
-        mean = _mean([result.headline(*how, cell) for cell in CELLS])
-        table.rows.append([name, *texts, percent(mean)])
-        printed = PUBLISHED[how]
-        printed_rows.append(_printed_row(name, [*printed, _mean(printed)]))
-    if _is_the_papers_question(result):
-        table.rows += printed_rows
+        printed = PUBLISHED[transfer, "inference" if transfer == "in-group" else method]
+        yield transfer, [by_transfer[transfer, cell] for cell in CELLS], list(printed)
+
+
+def _paper_table(result, method: str) -> Table:
+    """Table 3, 4 or 5; the printed rows stand below ours, in Table 5 each below its own."""
+    of_distance = method == "distance"
+    columns = DISTANCE_TESTS if of_distance else (*CELLS, "mean")
+    table, beside = Table(TABLES[method], [result.title, *columns]), []
+    for name, settings, printed in paper_rows(method):
+        name = f"{name} (baseline)" if name == "in-group" else name
+        texts = [_number(result, setting.id) if setting else "-" for setting in settings]
+        if not of_distance:
+            texts.append(percent(_mean([_headline(result, setting.id) for setting in settings])))
+            printed.append(_mean(printed))
+        table.rows.append([name, *texts])
+        known = ("-" if value is None else f"{value:.2f}" for value in printed)
+        beside.append([f"{name}, XLSR-53 as printed", *known])
+    if (result.split.rule, result.schema.name, result.data.complete) == PAPERS_QUESTION:
+        pairs = zip(table.rows, beside, strict=True)
+        table.rows = [row for pair in pairs for row in pair] if of_distance else table.rows + beside
     table.notes.append(_asked(result))
     untrained = sorted(
         f"{score.transfer} -> {score.test}/{score.corpus}: {', '.join(score.untrained)}"
@@ -80,22 +105,7 @@ def _transfer_table(result, method: str) -> Table:
         if score.untrained and score.corpus and score.metric == "weighted_f1"
         if score.method == method or score.transfer == "in-group"
     )
-    _note_untrained(table, untrained)
-    return table
-
-
-def _distance_table(result) -> Table:
-    """Table 5: a row a training set, a column a test language."""
-    table = Table("Language distance (Table 5): weighted F1, %", [result.title, *DISTANCE_TESTS])
-    for train, printed in PUBLISHED_DISTANCE.items():
-        cells, texts = tuple(train.split("+")), []
-        for test in DISTANCE_TESTS:
-            transfer = "in-group" if cells == (test,) else "cross-lingual"
-            texts.append(_number(result, (transfer, "distance", test), train=cells))
-        table.rows.append([train, *texts])
-        if _is_the_papers_question(result):
-            table.rows.append(_printed_row(train, printed))
-    table.notes.append(_asked(result))
+    _note_untrained(table, [] if of_distance else untrained)
     return table
 
 
@@ -113,9 +123,8 @@ def _plain_table(result, method: str) -> Table:
         texts = []
         for test in tests:
             score = scores.get((train, test))
-            setting = score and (score.transfer, method, test)
             for metric in ("weighted_f1", "uar"):
-                texts.append(_number(result, setting, metric, train) if setting else "-")
+                texts.append(_number(result, SettingId.of(score), metric) if score else "-")
         table.rows.append(["+".join(train), *texts])
     table.notes.append(_asked(result))
     settings = {
@@ -153,27 +162,14 @@ def _headlines(result) -> list:
     ]
 
 
-def _number(result, setting: tuple[str, str, str], metric="weighted_f1", train=None) -> str:
-    """A headline as text, marked where it says little; `setting`: transfer, method and test."""
-    text = percent(result.headline(*setting, metric, train))
-    says_little = any(
-        score.note
-        for score in _headlines(result)
-        if (score.transfer, score.method, score.test) == setting
-        if train is None or tuple(score.train) == train
-    )
-    return text + ONE_CLASS * says_little
+def _headline(result, setting: SettingId, metric: str = "weighted_f1") -> float | None:
+    return result.headline(setting.transfer, setting.method, setting.test, metric, setting.train)
 
 
-def _is_the_papers_question(result) -> bool:
-    """Whether the printed numbers may stand beside those of a result."""
-    asked = (result.split.rule, result.schema.name, result.data.complete)
-    return asked == ("paper", "emotion", True)
-
-
-def _printed_row(name: str, values: Sequence[float | None]) -> list[str]:
-    texts = ("-" if value is None else f"{value:.2f}" for value in values)
-    return [f"{name}, XLSR-53 as printed", *texts]
+def _number(result, setting: SettingId, metric: str = "weighted_f1") -> str:
+    """A headline as text, marked where it says little."""
+    notes = [score.note for score in _headlines(result) if SettingId.of(score) == setting]
+    return percent(_headline(result, setting, metric)) + ONE_CLASS * any(notes)
 
 
 def _note_untrained(table: Table, settings: Sequence[str]) -> None:
@@ -183,7 +179,7 @@ def _note_untrained(table: Table, settings: Sequence[str]) -> None:
 
 
 def _asked(result) -> str:
-    """What a table is of, in a line."""
+    """The question that a table answers, in a line."""
     words = [result.adapt.summary] if result.adapt else []
     words += [f"track {result.track}", f"split {result.split.rule}"]
     words.append(f"schema {result.schema.name}")
@@ -200,7 +196,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def warnings(result) -> list[str]:
-    """What a reader must know before believing any row."""
+    """The notes that a reader must know before believing any row."""
     corpora = result.data.corpora
     incomplete = [
         f"{name} {used.n_found} of {used.n_published}"
@@ -209,28 +205,24 @@ def warnings(result) -> list[str]:
     ]
     tested = {score.corpus for score in result.scores}
     shared = [name for name, used in corpora.items() if used.speakers_shared and name in tested]
-    of_one_class = {
-        f"{score.transfer} -> {score.test}, {score.note}": None
+    of_one_class = [
+        f"{score.transfer} -> {score.test}, {score.note}"
         for score in result.scores
         if score.note and score.pooling == "mean"
-    }
-    of_one_class |= {f"{fit.train}, {fit.note}": None for fit in result.fits if fit.note}
+    ]
+    of_one_class += [f"{fit.train}, {fit.note}" for fit in result.fits if fit.note]
     assumed = [name for name, used in corpora.items() if "assumed" in used.age_source]
-    notes = [SYNTHETIC] if result.data.synthetic else []
-    for text, names, separator in (
-        ("incomplete corpora (usable clips)", incomplete, ", "),
-        ("test speakers may be in training", shared, ", "),
-        ("one class, so these numbers say little", of_one_class, " | "),
-        (
-            "test clips with the samples of a training or validation clip",
-            summary(result.duplicates),
-            "; ",
-        ),
-        ("ages assumed, not known", assumed, ", "),
-    ):
-        if names:
-            notes.append(f"{text}: {separator.join(names)}")
-    return notes
+    heard = summary(result.duplicates)
+    notes = {
+        SYNTHETIC: result.data.synthetic,
+        f"incomplete corpora (usable clips): {', '.join(incomplete)}": incomplete,
+        f"test speakers may be in training: {', '.join(shared)}": shared,
+        "one class, so these numbers say little: "
+        f"{' | '.join(dict.fromkeys(of_one_class))}": of_one_class,
+        f"test clips with the samples of a training or validation clip: {'; '.join(heard)}": heard,
+        f"ages assumed, not known: {', '.join(assumed)}": assumed,
+    }
+    return [note for note, is_needed in notes.items() if is_needed]
 
 
 def adaptation_tables(results: Sequence) -> list[Table]:
@@ -238,7 +230,7 @@ def adaptation_tables(results: Sequence) -> list[Table]:
     of each kind of transfer (in the protocols beyond the paper, on each test cell), of weighted F1
     and of unweighted average recall. Empty where no two of them are of the same settings."""
     settings = [dict.fromkeys(SettingId.of(score) for score in result.scores) for result in results]
-    if len(results) < 2 or any(others != settings[0] for others in settings):
+    if len(results) < 2 or any(known != settings[0] for known in settings):
         return []
     columns: dict[str, list[SettingId]] = {}
     for setting in settings[0]:
@@ -271,17 +263,13 @@ def _adaptation_table(
         adapt = result.adapt
         row = [adapt.method, adapt.title, "seen" if adapt.target_seen else "not seen"]
         for same in columns.values():
-            values = [
-                result.headline(transfer, method, test, metric, train)
-                for transfer, method, train, test in same
-            ]
-            row.append(percent(_mean(values)))
+            row.append(percent(_mean([_headline(result, setting, metric) for setting in same])))
         table.rows.append(row)
     return table
 
 
 def model_check_table(check) -> Table:
-    """What `check-model` prints (model_check.ModelCheck)."""
+    """The table that `check-model` prints (model_check.ModelCheck)."""
     n, weights = check.n_parameters, "none"
     if check.weights_format is not None:
         number_format = "bfloat16" if check.device.startswith("cuda") else "float32"

@@ -35,89 +35,95 @@ clip and breaks ties."""
 
 @dataclass(frozen=True)
 class Coverage(Record):
-    """Of test clips by training clips, each number in [0, 1] (density: from 0).
-
-    n_train, n_test   clips; k: nearest neighbours
-    expected          coverage to be expected if both were drawn from one distribution, whichever it
-                      is
-    n_drawn, drawn_coverage, drawn_expected   the same by so many of the training clips
-    reason            why numbers are null: too few clips for a k-th neighbour
-    """
+    """The coverage of test clips by training clips, each number in [0, 1] (density: from 0)."""
 
     n_train: int
+    """Training clips."""
     n_test: int
+    """Test clips."""
     k: int
+    """Nearest neighbours that a ball reaches to."""
     coverage: float | None = None
+    """Share of test clips whose ball holds a training clip."""
     expected: float | None = None
+    """Coverage to be expected if both were drawn from one distribution, whichever it is."""
     density: float | None = None
+    """Test balls that a training clip lies in, mean, over k."""
     precision: float | None = None
+    """Share of training clips in the ball of some test clip."""
     recall: float | None = None
+    """Share of test clips in the ball of some training clip."""
     n_drawn: int = 0
+    """So many training clips are drawn for the next two numbers."""
     drawn_coverage: float | None = None
+    """Coverage by `n_drawn` of the training clips, the mean over all draws."""
     drawn_expected: float | None = None
+    """Coverage to be expected of `n_drawn` clips of the same distribution."""
     reason: str | None = None
+    """Why numbers are null: too few clips for a k-th neighbour."""
 
 
 def coverage(
     train: np.ndarray, test: np.ndarray, k: int = K, n_drawn: int | None = None
 ) -> Coverage:
-    """Of features, shapes (n_train, dim) and (n_test, dim). `n_drawn`: at most n_train; None: the
-    smaller of both numbers.
+    """Measure how training clips cover test clips.
+
+    Args:
+        train: Features, shape (n_train, dim).
+        test: Features, shape (n_test, dim).
+        k: Nearest neighbours.
+        n_drawn: At most n_train; None: the smaller of both numbers.
 
     >>> train, test = np.array([[0.0], [1], [2]]), np.array([[0.5], [1.5], [9]])
-    >>> found = coverage(train, test, k=1)
-    >>> found.coverage, found.recall, found.precision, round(found.density, 2)
+    >>> measured = coverage(train, test, k=1)
+    >>> measured.coverage, measured.recall, measured.precision, round(measured.density, 2)
     (1.0, 0.6666666666666666, 1.0, 1.67)
     """
     n_train, n_test = len(train), len(test)
     if n_test <= k:
         return Coverage(n_train, n_test, k, reason=f"{n_test} test clips: needs {k + 1}")
-    n_drawn = min(n_train, n_test) if n_drawn is None else n_drawn
     if not n_train:
         return Coverage(n_train, n_test, k, 0.0, 0.0, reason="no training clips")
+    n_drawn = min(n_train, n_test) if n_drawn is None else n_drawn
     train, test = _centred(train, test)
     slack = _slack(train, test)
-    reach = _reach(test, k) + slack
-    reach_train = _reach(train, k) + slack if n_train > k else None
+    reach, has_recall = _reach(test, k) + slack, n_train > k
+    reach_train = _reach(train, k) + slack if has_recall else np.full(n_train, -1.0)
     held, recalled, precise = np.zeros(n_test, int), np.zeros(n_test, bool), np.zeros(n_train, bool)
     for rows, squares in _squares(test, train):
         inside = squares <= reach[rows, None]
         held[rows] = inside.sum(axis=1)
         precise |= inside.any(axis=0)
-        if reach_train is not None:
-            recalled[rows] = (squares <= reach_train).any(axis=1)
-    recall = None if reach_train is None else float(recalled.mean())
+        recalled[rows] = (squares <= reach_train).any(axis=1)
     return Coverage(
-        n_train,
-        n_test,
-        k,
-        float((held > 0).mean()),
-        expected(n_train, n_test, k),
-        float(held.sum() / (k * n_train)),
-        float(precise.mean()),
-        recall,
-        n_drawn,
-        float(_met(held, n_train, n_drawn).mean()),
-        expected(n_drawn, n_test, k),
-        f"no recall: {n_train} training clips, needs {k + 1}" if recall is None else None,
+        n_train=n_train,
+        n_test=n_test,
+        k=k,
+        coverage=float((held > 0).mean()),
+        expected=expected(n_train, n_test, k),
+        density=float(held.sum() / (k * n_train)),
+        precision=float(precise.mean()),
+        recall=float(recalled.mean()) if has_recall else None,
+        n_drawn=n_drawn,
+        drawn_coverage=float(_met(held, n_train, n_drawn).mean()),
+        drawn_expected=expected(n_drawn, n_test, k),
+        reason=None if has_recall else f"no recall: {n_train} training clips, needs {k + 1}",
     )
 
 
 def covered(train: np.ndarray, test: np.ndarray, k: int = K) -> np.ndarray:
-    """Whether the ball of each test clip holds a training clip: bool, shape (n_test,); all False
-    with fewer than k + 1 of them.
+    """The test clips whose ball holds a training clip: bool, shape (n_test,); all False with fewer
+    than k + 1 of them.
 
     >>> covered(np.array([[0.0]]), np.array([[0.0], [1], [5], [6]]), k=1).tolist()
     [True, True, False, False]
     """
-    found = np.zeros(len(test), bool)
     if len(test) <= k or not len(train):
-        return found
+        return np.zeros(len(test), bool)
     train, test = _centred(train, test)
     reach = _reach(test, k) + _slack(train, test)
-    for rows, squares in _squares(test, train):
-        found[rows] = (squares <= reach[rows, None]).any(axis=1)
-    return found
+    blocks = [(squares <= reach[rows, None]).any(axis=1) for rows, squares in _squares(test, train)]
+    return np.concatenate(blocks)
 
 
 def expected(n_train: int, n_test: int, k: int = K) -> float:
@@ -129,8 +135,8 @@ def expected(n_train: int, n_test: int, k: int = K) -> float:
     >>> round(expected(10_000, 10_000), 3), round(expected(100, 10_000), 3)
     (0.969, 0.049)
     """
-    places = np.arange(1, k + 1)
-    return float(1 - np.prod((n_test - places) / (n_train + n_test - places)))
+    neighbours = np.arange(1, k + 1)
+    return float(1 - np.prod((n_test - neighbours) / (n_train + n_test - neighbours)))
 
 
 def _met(held: np.ndarray, n_train: int, n_drawn: int) -> np.ndarray:
@@ -154,18 +160,18 @@ def _slack(train: np.ndarray, test: np.ndarray) -> float:
     return _SLACK * max(float(np.square(points).sum(axis=1).max()) for points in (train, test))
 
 
-def _squares(ones: np.ndarray, others: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Squared distances of some `ones` at a time to all `others`."""
-    lengths, other_lengths = np.square(ones).sum(axis=1), np.square(others).sum(axis=1)
-    size = max(1, _BLOCK_BYTES // (8 * len(others)))
-    for start in range(0, len(ones), size):
-        rows = slice(start, min(start + size, len(ones)))
-        yield rows, lengths[rows, None] + other_lengths - 2 * ones[rows] @ others.T
+def _squares(points: np.ndarray, targets: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Squared distances of some points at a time to all targets."""
+    lengths, target_lengths = np.square(points).sum(axis=1), np.square(targets).sum(axis=1)
+    size = max(1, _BLOCK_BYTES // (8 * len(targets)))
+    for start in range(0, len(points), size):
+        rows = slice(start, min(start + size, len(points)))
+        yield rows, lengths[rows, None] + target_lengths - 2 * points[rows] @ targets.T
 
 
 def _reach(points: np.ndarray, k: int) -> np.ndarray:
     """Squared distance of each point to its k-th nearest neighbour, itself not counted."""
-    found = np.empty(len(points))
-    for rows, squares in _squares(points, points):
-        found[rows] = np.partition(squares, k, axis=1)[:, k]  # place 0 is the point itself
-    return found
+    blocks = [  # neighbour 0 is the point itself
+        np.partition(squares, k, axis=1)[:, k] for _, squares in _squares(points, points)
+    ]
+    return np.concatenate(blocks)

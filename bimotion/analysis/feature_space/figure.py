@@ -7,13 +7,14 @@ from textwrap import wrap
 
 import pandas as pd
 
-from bimotion.analysis.feature_space.panels import COLOURS, SHAPES, Panel, label_places
+from bimotion.analysis.feature_space.panels import COLOURS, SHAPES, Panel
 from bimotion.analysis.feature_space.umap import SHARES
 from bimotion.io import files
 
 MARKERS = dict(zip(SHAPES, "o^sDvXP*", strict=True))
 INK, MUTED, FRAME = "#1c1f22", "#62686d", "#d9d8d2"
 COLUMNS, PANEL_INCHES = 3, 3.7
+MARGIN_INCHES = 0.15
 REGION_OPACITY = (0.16, 0.30)
 """Of the regions of SHARES, outer and inner, which lie on each other."""
 
@@ -32,21 +33,16 @@ def draw(panels: Sequence[Panel], classes: Sequence[str], title: str, note: str)
     rows = -(-len(panels) // columns)
     width, height = max(columns * PANEL_INCHES, 5.5), rows * (PANEL_INCHES + 0.6) + 1.4
     figure = Figure(figsize=(width, height), facecolor="white")
-    figure.subplots_adjust(
-        left=0.15 / width,
-        right=1 - 0.15 / width,
-        top=1 - 1.1 / height,
-        bottom=0.98 / height,
-        wspace=0.05,
-        hspace=0.24,
-    )
+    left, top, bottom = MARGIN_INCHES / width, 1 - 1.1 / height, 0.98 / height
+    figure.subplots_adjust(left, bottom, 1 - left, top, wspace=0.05, hspace=0.24)
+    markers = {label: MARKERS[shape] for label, shape in zip(classes, SHAPES, strict=False)}
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for place, one in zip(axes, panels, strict=False):
-        _panel(place, one, classes)
-    for place in axes[len(panels) :]:
-        place.axis("off")
+    for axis, panel in zip(axes, panels, strict=False):
+        _panel(axis, panel, markers)
+    for axis in axes[len(panels) :]:
+        axis.axis("off")
     _write(figure, 1 - 0.2 / height, title, 8, fontsize=12, weight="bold", color=INK)
-    _legend(figure, panels, classes)
+    _legend(figure, panels, markers)
     _write(figure, 0.52 / height, note, 17.5, fontsize=7.5, color=MUTED, linespacing=1.4)
     return figure
 
@@ -55,23 +51,23 @@ def _write(figure, top: float, text: str, letters_per_inch: float, **style) -> N
     """Lines of text from the left margin; names may hold $, which is no formula here."""
     width = figure.get_figwidth()
     lines = "\n".join(wrap(text, int(width * letters_per_inch)))
-    figure.text(0.15 / width, top, lines, va="top", parse_math=False, **style)
+    figure.text(MARGIN_INCHES / width, top, lines, va="top", parse_math=False, **style)
 
 
-def _legend(figure, panels: Sequence[Panel], classes: Sequence[str]) -> None:
-    shown = [label for label in classes if any(label in set(one.clips["class"]) for one in panels)]
-    figure.legend(
-        handles=[_handle(label, classes) for label in shown],
-        loc="lower left",
-        ncols=len(shown),
-        frameon=False,
-        fontsize=9,
-        bbox_to_anchor=(0.05 / figure.get_figwidth(), 0.6 / figure.get_figheight()),
-        handletextpad=0.3,
-        columnspacing=1.4,
-        borderaxespad=0,
-        labelcolor=INK,
-    )
+def _legend(figure, panels: Sequence[Panel], markers: dict[str, str]) -> None:
+    from matplotlib.lines import Line2D
+
+    present = {label for panel in panels for label in panel.clips["class"]}
+    style = {"linestyle": "", "markersize": 6.5}
+    handles = [
+        Line2D([], [], marker=marker, color=COLOURS[label], label=label, **style)
+        for label, marker in markers.items()
+        if label in present
+    ]
+    corner = (0.05 / figure.get_figwidth(), 0.6 / figure.get_figheight())
+    spacing = {"handletextpad": 0.3, "columnspacing": 1.4, "borderaxespad": 0, "frameon": False}
+    look = {"ncols": len(handles), "fontsize": 9, "labelcolor": INK, **spacing}
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=corner, **look)
 
 
 def save(figure, stem: Path) -> list[Path]:
@@ -87,15 +83,13 @@ def save(figure, stem: Path) -> list[Path]:
     return targets
 
 
-def _panel(axes, panel: Panel, classes: Sequence[str]) -> None:
+def _panel(axes, panel: Panel, markers: dict[str, str]) -> None:
     _regions(axes, panel)
-    for place, label in enumerate(classes):
-        _marks(axes, panel.test[panel.test["class"] == label], label, MARKERS[SHAPES[place]])
-    _names(axes, panel)
+    for label, marker in markers.items():
+        _clips(axes, panel.test[panel.test["class"] == label], COLOURS[label], marker)
     left, bottom, side = panel.square
-    axes.set(
-        xlim=(left, left + side), ylim=(bottom, bottom + side), xticks=[], yticks=[], aspect="equal"
-    )
+    axes.set(xlim=(left, left + side), ylim=(bottom, bottom + side), aspect="equal")
+    axes.set(xticks=[], yticks=[])
     axes.spines[:].set_color(FRAME)
     below = 18 + 11 * panel.note.count("\n")
     axes.set_title(panel.name, fontsize=10.5, loc="left", color=INK, parse_math=False, pad=below)
@@ -108,48 +102,20 @@ def _regions(axes, panel: Panel) -> None:
     from matplotlib.path import Path as Outline
 
     for share, opacity in zip(SHARES, REGION_OPACITY, strict=True):
-        for label, found in panel.densities.items():
-            if not (rings := found.regions(share)):
-                continue
-            colour = COLOURS[label]
-            outline = Outline.make_compound_path(*(Outline(ring, closed=True) for ring in rings))
-            area = PathPatch(outline, facecolor=colour, alpha=opacity, linewidth=0)
-            axes.add_patch(area)
-            if share == SHARES[-1]:
+        for label, density in panel.densities.items():
+            rings = [Outline(ring, closed=True) for ring in density.regions(share)]
+            if rings:
+                outline, colour = Outline.make_compound_path(*rings), COLOURS[label]
+                axes.add_patch(PathPatch(outline, facecolor=colour, alpha=opacity, linewidth=0))
+            if rings and share == SHARES[-1]:
                 edge = {"facecolor": "none", "edgecolor": colour, "linewidth": 0.6, "alpha": 0.8}
                 axes.add_patch(PathPatch(outline, **edge))
 
 
-def _marks(axes, clips: pd.DataFrame, label: str, marker: str) -> None:
+def _clips(axes, clips: pd.DataFrame, colour: str, marker: str) -> None:
     """Test clips of a class: filled where they are covered, else hollow."""
-    for covered, fill in ((True, COLOURS[label]), (False, "white")):
-        some = clips[clips["covered"].astype(bool) == covered]
-        axes.scatter(
-            some["x"],
-            some["y"],
-            s=20,
-            marker=marker,
-            facecolor=fill,
-            linewidth=0.7,
-            edgecolor="white" if covered else COLOURS[label],
-            zorder=3 + covered,
-        )
-
-
-def _names(axes, panel: Panel) -> None:
-    """Each class's name on its region."""
-    from matplotlib.patheffects import withStroke
-
-    halo = [withStroke(linewidth=2.5, foreground="white")]
-    style = {"fontsize": 9, "weight": "bold", "ha": "center", "va": "center", "zorder": 6}
-    for label, place in label_places(panel).items():
-        axes.text(*place, label, color=COLOURS[label], path_effects=halo, **style)
-
-
-def _handle(label: str, classes: Sequence[str]):
-    from matplotlib.lines import Line2D
-
-    marker = MARKERS[SHAPES[list(classes).index(label)]]
-    return Line2D(
-        [], [], linestyle="", marker=marker, markersize=6.5, color=COLOURS[label], label=label
-    )
+    filled = {"facecolor": colour, "edgecolor": "white", "zorder": 4}
+    hollow = {"facecolor": "white", "edgecolor": colour, "zorder": 3}
+    for covered, style in ((True, filled), (False, hollow)):
+        shown = clips[clips["covered"].astype(bool) == covered]
+        axes.scatter(shown["x"], shown["y"], s=20, marker=marker, linewidth=0.7, **style)

@@ -9,6 +9,7 @@ argues by pictures and by which languages are close.
 import contextlib
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from bimotion.data.labelled import LabelledClips
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.evaluation import plan as planning
+from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.plan import RunPlan
 from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import TRACKS, Runner, runner_of
@@ -53,46 +55,65 @@ and test clips are alike."""
 
 @dataclass(frozen=True)
 class Row:
-    """One setting: its score, the baseline's, their difference (null: no baseline on the same
-    corpora), coverage, facts."""
+    """One setting."""
 
     transfer: str
+    """How the training cells relate to the test cell."""
     method: str
+    """Of protocol/settings.py."""
     train: list[str]
+    """Training cells (Setting.train_names)."""
     test: str
+    """Test cell."""
     value: float | None
+    """Its weighted F1, mean over the cell's corpora."""
     baseline: float | None
+    """That of in-group training; null: no baseline on the same corpora."""
     gain: float | None
+    """Their difference."""
     coverage: Coverage
+    """Of its test clips by its training clips."""
     facts: dict[str, float | None]
+    """Name in FACTS -> value."""
 
 
 @dataclass(frozen=True)
 class Related:
-    """Rank correlation of a fact with the gain, over the settings of one method (`all`: of all but
-    in-group)."""
+    """The rank correlation of a fact with the gain."""
 
     fact: str
+    """Name in FACTS."""
     method: str
+    """The method whose settings are correlated; `all`: of all but in-group."""
     correlation: Correlation
+    """Over those settings."""
 
 
 @dataclass(frozen=True)
 class Gains:
-    """Of the run `key`, under one of its seeds, as gains.json. `adapt`: how the run was adapted,
-    null: not; its scores are of the adapted model, its coverage of the features before that.
-    `synthetic`: some corpus is."""
+    """The gains of a run under one of its seeds, as gains.json."""
 
     key: str
+    """Of the run."""
     model: str
+    """Its name."""
     seed: int
+    """The run's first."""
     k: int
+    """Nearest neighbours that coverage looks at."""
     rows: list[Row]
+    """One for each setting."""
     correlations: list[Related]
+    """One for each fact and method."""
     provenance: Provenance
+    """How they were computed."""
     synthetic: bool
+    """Whether some corpus is."""
     adapt: AdaptUsed | None = None
+    """How the run was adapted; null: not. Scores are of the adapted model, coverage is of the
+    features before that."""
     gains_version: str = GAINS_VERSION
+    """Of this record."""
 
 
 def gains(
@@ -104,21 +125,29 @@ def gains(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> Gains:
-    """Coverage, language distance and gain of every setting of a finished run; written to
+    """Measure coverage, language distance and gain of every setting of a finished run; written to
     `folder`/gains.json.
 
-    source  where the run's corpora lie; which they are its record says
-    model   where the run's model lies now (a folder), if its recorded name does not say
-
     Features come from the cache (track `probe`) or from the checkpoints beside the result
-    (`finetune`). The first seed is used. Raises RecordError, SettingError where corpora, model or
-    checkpoints are not those of the run.
+    (`finetune`). The first seed is used.
+
+    Args:
+        folder: That of the run.
+        source: Where the run's corpora lie; which they are its record says.
+        model: Where the run's model lies now (a folder), if its recorded name does not say.
+        k: Nearest neighbours that coverage looks at.
+        device: Of torch; None: the best.
+        progress: Shows the work.
+
+    Raises:
+        RecordError: The folder holds no finished run.
+        SettingError: Corpora, model or checkpoints are not those of the run.
 
     Example::
 
         folder = Path("results/bimotion__prosody/0123456789ab")
-        found = gains.gains(folder, CorpusSource("/corpora"))
-        found.correlations[0].correlation.rho
+        measured = gains.gains(folder, CorpusSource("/corpora"))
+        measured.correlations[0].correlation.rho
     """
     from bimotion.results.provenance import now, provenance
 
@@ -127,38 +156,43 @@ def gains(
     result = rescoring.read_result(folder)
     if not TRACKS[result.track].trains:
         raise SettingError(f"{folder}: expected a run that trains, found track {result.track}")
-    track = _runner(result, result.model.name if model is None else model, device)
+    runner = _runner(result, result.model.name if model is None else model, device)
     labelled, plan = _planned(result, source, progress)
     seed = result.seeds[0]
-    with contextlib.closing(track):
-        track.open(labelled, plan.rows(), progress)
-        rows = _rows(result, track, labelled, plan, folder, k, progress)
-    made = provenance(started, [seed], labelled.selection.manifest.states, track.device)
-    found = Gains(
-        result.key,
-        result.model.name,
-        seed,
-        k,
-        rows,
-        _related(rows),
-        made,
-        result.data.synthetic,
-        result.adapt,
+    with contextlib.closing(runner):
+        runner.open(labelled, plan.rows(), progress)
+        jobs, run_folder, rows = plan.jobs([seed]), RunFolder(folder), {}
+        clips = {setting: _clips(labelled, setting) for setting in plan.settings}
+        for job in progress.track(jobs, len(jobs), "coverage", "settings"):
+            features_of = _features(runner, job, run_folder)
+            for setting in plan.settings:
+                if setting.training_set == job.name:
+                    has_class = labelled.reference == 1
+                    coverages = _coverages(features_of, clips, setting, has_class, k)
+                    rows[setting] = _row(result, setting, plan.settings, coverages)
+    rows = [rows[setting] for setting in plan.settings]
+    measured = Gains(
+        key=result.key,
+        model=result.model.name,
+        seed=seed,
+        k=k,
+        rows=rows,
+        correlations=_related(rows),
+        provenance=provenance(started, [seed], labelled.selection.manifest.states, runner.device),
+        synthetic=result.data.synthetic,
+        adapt=result.adapt,
     )
+    content = dataclasses.asdict(measured)
     with files.written(folder / GAINS_FILE) as temporary:
-        text = json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
-    return found
+    return measured
 
 
 def _runner(result: Result, model: object, device: str | None) -> Runner:
-    spec = ModelSpec(
-        model,
-        result.model.revision,
-        bool(result.model.options.get("trust_remote_code")),
-        device,
-    )
+    trust = bool(result.model.options.get("trust_remote_code"))
     track = TRACKS[result.track].recorded(result.model)
+    spec = ModelSpec(model, result.model.revision, trust, device)
     runner = runner_of(track, spec, schema_named(result.schema.name))
     if runner.used != result.model:
         raise SettingError(
@@ -179,8 +213,7 @@ def _planned(
         schema=result.schema.name,
         limit=result.limit,
     )
-    used = [name for name, one in result.data.corpora.items() if one.n_utterances]
-    source = dataclasses.replace(source.of_corpora(used), allow_missing=True)
+    source = dataclasses.replace(source.of_corpora(_used(result)), allow_missing=True)
     labelled, plan = planning.plan(task, source, progress)
     if manifest.fingerprint(labelled.table) != result.data.fingerprint:
         raise SettingError(
@@ -189,102 +222,87 @@ def _planned(
     return labelled, plan
 
 
-def _rows(
-    result: Result,
-    track: Runner,
-    labelled: LabelledClips,
-    plan: RunPlan,
-    folder: Path,
+def _used(result: Result) -> list[str]:
+    """Corpora with clips in a run."""
+    return [name for name, used in result.data.corpora.items() if used.n_utterances]
+
+
+def _clips(labelled: LabelledClips, setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+    """Training and test clips of a setting that have a class, as row numbers."""
+    train = labelled.places(setting.train, "train", setting.corpora)
+    test = labelled.places([setting.test], "test", setting.corpora)
+    has_class = (labelled.reference == 1).any(axis=1)
+    return train[has_class[train]], test[has_class[test]]
+
+
+def _features(
+    runner: Runner, job: TrainingJob, folder: RunFolder
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Row numbers of clips -> their features under what a job trained."""
+    kept = folder.best_checkpoint(job.name, job.seed)
+    if runner.name == "finetune" and not kept.is_dir():
+        raise SettingError(
+            f"{kept}: expected the checkpoint of the run, found none (--no-save-checkpoints?)"
+        )
+    numbers = np.unique(np.concatenate([job.train, job.test]))
+    features = runner.embeddings(job, numbers, folder.path, kept)
+    return lambda rows: features[np.searchsorted(numbers, rows)]
+
+
+def _coverages(
+    features_of: Callable[[np.ndarray], np.ndarray],
+    clips: dict[Setting, tuple[np.ndarray, np.ndarray]],
+    setting: Setting,
+    has_class: np.ndarray,
     k: int,
-    progress: Progress,
-) -> list[Row]:
-    marks, rows = labelled.reference == 1, {}
-    tests = {
-        setting: _marked(labelled, [setting.test], "test", setting.corpora)
-        for setting in plan.settings
-    }
-    trains = {
-        setting: _marked(labelled, setting.train, "train", setting.corpora)
-        for setting in plan.settings
-    }
+) -> list[Coverage]:
+    """The coverage by all training clips, then that of each class by its own."""
+    train, test = clips[setting]
     # of the clips that are tested: settings of `extension` name other corpora for the same
-    n_drawn: dict[bytes, int] = {}
-    for setting in plan.settings:
-        test = tests[setting].tobytes()
-        n_drawn[test] = min(n_drawn.get(test, len(tests[setting])), len(trains[setting]))
-    jobs = {job.name: job for job in plan.jobs(result.seeds[:1])}
-    pairs = [(one, jobs[one.name]) for one in plan.training_sets]
-    for one, job in progress.track(pairs, len(pairs), "coverage", "settings"):
-        kept = RunFolder(folder).best_checkpoint(job.name, job.seed)
-        if track.name == "finetune" and not kept.is_dir():
-            raise SettingError(
-                f"{kept}: expected the checkpoint of the run, found none (--no-save-checkpoints?)"
-            )
-        numbers = np.unique(np.concatenate([job.train, job.test]))
-        features = track.embeddings(job, numbers, folder, kept)
-        place = np.full(len(labelled.table), -1)
-        place[numbers] = np.arange(len(numbers))
-        for setting in (setting for setting in plan.settings if setting.training_set == one.name):
-            train, test = (chosen[setting] for chosen in (trains, tests))
-            drawn = n_drawn[test.tobytes()]
-            found = covering.coverage(features[place[train]], features[place[test]], k, drawn)
-            of_classes = [
-                covering.coverage(
-                    features[place[train[marks[train, c]]]],
-                    features[place[test[marks[test, c]]]],
-                    k,
-                )
-                for c in np.flatnonzero(marks[test].any(axis=0))
-            ]
-            rows[setting] = _row(result, setting, plan.settings, found, of_classes)
-    return [rows[setting] for setting in plan.settings]
-
-
-def _marked(labelled: LabelledClips, cells, part: str, corpora) -> np.ndarray:
-    places = labelled.places(cells, part, corpora)
-    return places[(labelled.reference[places] == 1).any(axis=1)]
+    same = [len(rows) for rows, tested in clips.values() if np.array_equal(tested, test)]
+    n_drawn = min(len(test), *same)
+    coverages = [covering.coverage(features_of(train), features_of(test), k, n_drawn)]
+    for label in np.flatnonzero(has_class[test].any(axis=0)):
+        of_class = (features_of(rows[has_class[rows, label]]) for rows in (train, test))
+        coverages.append(covering.coverage(*of_class, k))
+    return coverages
 
 
 def _row(
-    result: Result,
-    setting: Setting,
-    settings: list[Setting],
-    found: Coverage,
-    of_classes: list[Coverage],
+    result: Result, setting: Setting, settings: list[Setting], coverages: list[Coverage]
 ) -> Row:
-    value, base = (
-        _headline(result, setting),
-        next((s for s in settings if _is_baseline(s, setting, result)), None),
-    )
-    baseline = None if base is None else _headline(result, base)
+    value = _headline(result, setting)
+    baselines = [other for other in settings if _is_baseline(other, setting, result)]
+    baseline = _headline(result, baselines[0]) if baselines else None
+    whole, *of_classes = coverages
     shares = [
-        0.0 if one.n_train == 0 else one.coverage / one.expected
-        for one in of_classes
-        if one.coverage is not None
+        _of_expected(known.coverage, known.expected)
+        for known in of_classes
+        if known.coverage is not None
     ]
-    facts: dict[str, float | None] = {
-        "coverage": found.coverage / found.expected if found.expected else found.coverage,
-        "drawn": found.drawn_coverage / found.drawn_expected
-        if found.drawn_expected
-        else found.drawn_coverage,
+    facts = {
+        "coverage": _of_expected(whole.coverage, whole.expected),
+        "drawn": _of_expected(whole.drawn_coverage, whole.drawn_expected),
         "classes": sum(shares) / len(shares) if shares else None,
     }
-    facts |= {
-        kind: languages.distance_from(setting.train, setting.test, kind) for kind in languages.KINDS
-    }
-    gain = None if value is None or baseline is None else value - baseline
-    train = list(setting.train_names)
+    for kind in languages.KINDS:
+        facts[kind] = languages.distance_from(setting.train, setting.test, kind)
     return Row(
-        setting.transfer,
-        setting.method,
-        train,
-        str(setting.test),
-        value,
-        baseline,
-        gain,
-        found,
-        facts,
+        transfer=setting.transfer,
+        method=setting.method,
+        train=list(setting.train_names),
+        test=str(setting.test),
+        value=value,
+        baseline=baseline,
+        gain=None if None in (value, baseline) else value - baseline,
+        coverage=whole,
+        facts=facts,
     )
+
+
+def _of_expected(value: float | None, expected: float | None) -> float | None:
+    """A coverage over what it is if training and test clips are alike."""
+    return value / expected if expected else value
 
 
 def _headline(result: Result, setting: Setting) -> float | None:
@@ -297,34 +315,33 @@ def _headline(result: Result, setting: Setting) -> float | None:
 
 
 def _is_baseline(candidate: Setting, setting: Setting, result: Result) -> bool:
-    """Whether it trains and tests in the test cell of the other, with the same corpora."""
+    """Return whether it trains and tests in the test cell of the other, with the same corpora."""
     if candidate.transfer != "in-group" or candidate.test != setting.test:
         return False
-    present = {name for name, one in result.data.corpora.items() if one.n_utterances}
-    used = [
-        present & set(corpora_with([setting.test], one.corpora)) for one in (candidate, setting)
-    ]
-    return used[0] == used[1]
+    candidates, own = (
+        set(_used(result)) & set(corpora_with([setting.test], either.corpora))
+        for either in (candidate, setting)
+    )
+    return candidates == own
 
 
 def _related(rows: list[Row]) -> list[Related]:
-    found = []
+    related = []
     crossing = [row for row in rows if row.transfer != "in-group" and row.gain is not None]
     for fact in FACTS:
-        kept = [row for row in crossing if row.facts[fact] is not None]
-        if fact in languages.KINDS:
-            kept = [row for row in kept if row.transfer == "cross-lingual"]
-        methods = list(dict.fromkeys(row.method for row in kept))
+        of_languages = fact in languages.KINDS
+        known = [
+            row
+            for row in crossing
+            if row.facts[fact] is not None
+            if row.transfer == "cross-lingual" or not of_languages
+        ]
+        methods = list(dict.fromkeys(row.method for row in known))
         for method in methods if len(methods) == 1 else ("all", *methods):
-            some = [row for row in kept if method in ("all", row.method)]
-            values = [row.facts[fact] for row in some]
-            if fact in languages.KINDS and len(set(values)) == 1:
+            chosen = [row for row in known if method in ("all", row.method)]
+            values = [row.facts[fact] for row in chosen]
+            if of_languages and len(set(values)) == 1:
                 continue  # Tables 3 and 4 know two languages, so one distance
-            found.append(
-                Related(
-                    fact,
-                    method,
-                    correlation([row.gain for row in some], values, [row.test for row in some]),
-                )
-            )
-    return found
+            gains_, cells = [row.gain for row in chosen], [row.test for row in chosen]
+            related.append(Related(fact, method, correlation(gains_, values, cells)))
+    return related

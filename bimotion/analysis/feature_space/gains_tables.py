@@ -1,62 +1,54 @@
 """Gains of a run (gains.py) as tables of text."""
 
 from bimotion.analysis.feature_space import record
-from bimotion.analysis.feature_space.gains import FACTS, Gains, Related, Row
-from bimotion.io.tables import Table, percent, points, ratio
+from bimotion.analysis.feature_space.gains import FACTS, Gains, Related
+from bimotion.analysis.feature_space.record import number
+from bimotion.io.tables import Table, percent, points
 from bimotion.protocol.published import SYNTHETIC
 
 
-def tables_of(found: Gains) -> list[Table]:
+def tables_of(gains: Gains) -> list[Table]:
     """Settings with their gains, and the correlations."""
-    return [_settings(found), _correlations(found.correlations)]
+    return [_settings(gains), _correlations(gains.correlations)]
 
 
-def _settings(found: Gains) -> Table:
-    title = found.model if found.adapt is None else f"{found.model} + {found.adapt.name}"
+def _settings(gains: Gains) -> Table:
+    title = gains.model if gains.adapt is None else f"{gains.model} + {gains.adapt.name}"
     measured = ("coverage", "if alike")
     table = Table(
         f"{title}: gain over in-group training, weighted F1 in points, and coverage",
         ["method", "train", "test", "score", "gain", *measured, "by any", *measured, "phonology"],
-        [_setting(row) for row in found.rows],
     )
-    if found.adapt is not None:
-        table.notes.append(
-            f"Scores: {found.adapt.summary}. Coverage: of the features before adaptation."
-        )
-    table.notes.append(record.legend(found.k))
-    if found.synthetic:
+    for row in gains.rows:
+        known = row.coverage
+        by_any = (known.drawn_coverage, known.drawn_expected, row.facts["phonology"])
+        cells = [f"{row.transfer}, {row.method}", "+".join(row.train), row.test]
+        cells += [percent(row.value), points(row.gain)]
+        cells += [number(known.coverage), number(known.expected), str(known.n_drawn or "-")]
+        cells += map(number, by_any)
+        # a dash as in the tables of coverage
+        table.rows.append(["–" if cell == "-" else cell for cell in cells])
+    if gains.adapt is not None:
+        before = "Coverage: of the features before adaptation."
+        table.notes.append(f"Scores: {gains.adapt.summary}. {before}")
+    table.notes.append(record.legend(gains.k))
+    if gains.synthetic:
         table.notes.append(SYNTHETIC)
     return table
 
 
-def _setting(row: Row) -> list[str]:
-    one = row.coverage
-    cells = [
-        f"{row.transfer}, {row.method}",
-        "+".join(row.train),
-        row.test,
-        percent(row.value),
-        points(row.gain),
-        *map(ratio, (one.coverage, one.expected)),
-        str(one.n_drawn or "-"),
-        *map(ratio, (one.drawn_coverage, one.drawn_expected, row.facts["phonology"])),
-    ]
-    # a dash as in the tables of coverage
-    return ["–" if cell == "-" else cell for cell in cells]
-
-
 def _correlations(correlations: list[Related]) -> Table:
-    related = Table(
+    table = Table(
         "Spearman's rank correlation with the gain",
         ["fact", "settings", "n", "test cells", "rho", "by chance, 95 %", "p"],
     )
-    for one in correlations:
-        rho = one.correlation
+    for row in correlations:
+        rho = row.correlation
         known = ["–", rho.reason, "–"]
         if rho.rho is not None:
             known = [f"{rho.rho:+.2f}", f"{rho.low:+.2f} to {rho.high:+.2f}", f"{rho.p:.4f}"]
-        related.rows.append([FACTS[one.fact], one.method, str(rho.n), str(rho.n_cells), *known])
-    related.notes += [
+        table.rows.append([FACTS[row.fact], row.method, str(rho.n), str(rho.n_cells), *known])
+    table.notes += [
         "Few settings, which share test clips and training sets: a description of this run, "
         "no proof. By chance: the fact shuffled among the settings of a test cell. p is not "
         "corrected for the number of rows, and with few settings a cell it cannot be small: "
@@ -65,4 +57,4 @@ def _correlations(correlations: list[Related]) -> Table:
         "(languages.tsv), where they differ among settings; closer languages gain more where "
         "rho is negative.",
     ]
-    return related
+    return table

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion.analysis.feature_space.panels import COLOURS, SHAPES, Panel, label_places
+from bimotion.analysis.feature_space.panels import COLOURS, SHAPES, Panel
 from bimotion.analysis.feature_space.umap import SHARES
 from bimotion.io import files, html
 from bimotion.io.tables import Table
@@ -33,11 +33,10 @@ def write(
         Path("projection.html"))
     """
     clips = panels[0].test[["id", "cell", "corpus", "class"]].sort_values("id")
+    shapes = dict(zip(classes, SHAPES, strict=False))
+    styles = [{"name": name, "colour": COLOURS[name], "shape": shapes[name]} for name in classes]
     content = {
-        "classes": [
-            {"name": name, "colour": COLOURS[name], "shape": SHAPES[place]}
-            for place, name in enumerate(classes)
-        ],
+        "classes": styles,
         "clips": clips.to_dict("list"),
         "panels": [_panel(panel, clips["id"].tolist()) for panel in panels],
         "numbers": asdict(numbers),
@@ -57,27 +56,22 @@ def write(
 
 def _panel(panel: Panel, ids: list[str]) -> dict:
     test = panel.test.set_index("id").loc[ids]
-    labels = label_places(panel)
+    regions = []
+    for share in SHARES:
+        for name, density in panel.densities.items():
+            rings = [_on_page(panel, ring) for ring in density.regions(share)]
+            regions.append({"class": name, "rings": rings, "inner": share == SHARES[-1]})
     return {
         "name": panel.name,
         "note": panel.note,
-        "points": _places(panel, test[["x", "y"]].to_numpy()),
+        "points": _on_page(panel, test[["x", "y"]].to_numpy()),
         "covered": test["covered"].astype(int).tolist(),
-        "regions": [
-            {
-                "class": name,
-                "rings": [_places(panel, ring) for ring in density.regions(share)],
-                "inner": share == SHARES[-1],
-            }
-            for share in SHARES
-            for name, density in panel.densities.items()
-        ],
-        "labels": {name: _places(panel, place[None])[0] for name, place in labels.items()},
+        "regions": regions,
     }
 
 
-def _places(panel: Panel, points: np.ndarray) -> list[list[float]]:
-    """On the page, whose y grows downwards."""
+def _on_page(panel: Panel, points: np.ndarray) -> list[list[float]]:
+    """Points in units of the page, whose y grows downwards."""
     left, bottom, side = panel.square
-    found = (points - [left, bottom]) / side * SIDE
-    return np.round(np.column_stack([found[:, 0], SIDE - found[:, 1]]), 1).tolist()
+    right, up = ((points - [left, bottom]) / side * SIDE).T
+    return np.round(np.column_stack([right, SIDE - up]), 1).tolist()

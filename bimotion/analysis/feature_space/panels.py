@@ -7,7 +7,6 @@ Clips come as coordinates.parquet holds them: a panel can be drawn again from it
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from bimotion.analysis.feature_space.umap import Density, density, square_around
@@ -40,19 +39,18 @@ MAX_CLASSES = len(SHAPES)
 
 @dataclass(frozen=True)
 class Panel:
-    """One training set.
-
-    name, note   title and the line below it
-    clips        rows of coordinates.parquet, training clips first
-    square       left, bottom and side of what is shown;  densities: class -> of its training clips,
-                 where it has any
-    """
+    """One training set."""
 
     name: str
+    """Its title."""
     note: str
+    """The line below the title."""
     clips: pd.DataFrame
+    """Rows of coordinates.parquet, training clips first."""
     square: tuple[float, float, float]
+    """Left, bottom and side of what is shown."""
     densities: dict[str, Density]
+    """Class -> density of its training clips, where it has any."""
 
     @property
     def test(self) -> pd.DataFrame:
@@ -65,33 +63,5 @@ def panel(name: str, note: str, clips: pd.DataFrame, classes: Sequence[str]) -> 
     square = square_around(clips[["x", "y"]].to_numpy())
     train = clips[clips["part"] == "train"]
     points = {label: train.loc[train["class"] == label, ["x", "y"]].to_numpy() for label in classes}
-    return Panel(
-        name,
-        note,
-        clips,
-        square,
-        {label: density(found, square) for label, found in points.items() if len(found)},
-    )
-
-
-def label_places(panel: Panel) -> dict[str, np.ndarray]:
-    """Class -> where to write its name: where its density stands out most from all others; names
-    lie apart."""
-    found: dict[str, np.ndarray] = {}
-    left, bottom, side = panel.square
-    low, high = (
-        np.array([left, bottom]) + side * np.array([0.12, 0.04]),
-        np.array([left, bottom]) + side * np.array([0.88, 0.96]),
-    )
-    for label, own in panel.densities.items():
-        others = [other.values for name, other in panel.densities.items() if name != label]
-        ahead = own.values - np.max(others, axis=0) if others else own.values
-        row, column = np.unravel_index(ahead.argmax(), ahead.shape)
-        found[label] = np.clip([own.x[column], own.y[row]], low, high)
-    placed: list[np.ndarray] = []
-    for place in sorted(found.values(), key=lambda place: place[1]):
-        for other in placed:
-            if abs(place[0] - other[0]) < side / 4 and place[1] - other[1] < side / 20:
-                place[1] = other[1] + side / 20
-        placed.append(place)
-    return found
+    densities = {label: density(xy, square) for label, xy in points.items() if len(xy)}
+    return Panel(name, note, clips, square, densities)

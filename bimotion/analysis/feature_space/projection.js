@@ -50,7 +50,6 @@ function panelOf(panel, number) {
     mark.dataset.clip = clip;
     drawing.append(mark);
   });
-  for (const [name, [x, y]] of Object.entries(panel.labels)) drawing.append(coloured(s("text", { class: "name", x, y }, name), name));
   const at = (event) => event.target.dataset?.clip;
   drawing.addEventListener("pointerover", (event) => at(event) !== undefined && choose(Number(at(event))));
   drawing.addEventListener("click", (event) => at(event) !== undefined && choose(Number(at(event))));

@@ -13,18 +13,10 @@ from bimotion.analysis.feature_space.coverage import Coverage
 from bimotion.analysis.feature_space.panels import Panel
 from bimotion.errors import RecordError
 from bimotion.io import files
-from bimotion.io.records import Record, parsed, typed
+from bimotion.io.records import Record, read_record
 from bimotion.io.tables import Table
 from bimotion.protocol.published import SYNTHETIC
 from bimotion.results import record
-from bimotion.results.record import (
-    ModelUsed,
-    ProtocolUsed,
-    Provenance,
-    RunSpec,
-    SchemaUsed,
-    SplitUsed,
-)
 
 PROJECTION_VERSION = "1"
 """Changes whenever any coordinate or number moves."""
@@ -34,58 +26,68 @@ STEM, COORDINATES_FILE, COVERAGE_FILE = "projection", "coordinates.parquet", "co
 
 @dataclass(frozen=True)
 class Row(Record):
-    """How a training set covers the test clips of one class (null: of all classes shown together):
-    Coverage, by name."""
+    """The coverage of the test clips of one class by a training set."""
 
     panel: str
+    """Name of the training set."""
     class_name: str | None
+    """The class; null: all classes shown together."""
     coverage: Coverage
+    """The numbers."""
 
 
 @dataclass(frozen=True)
 class Projection(Record):
-    """A finished view, as coverage.json.
-
-    key         hash of all that its numbers depend on
-    panels      name -> training cells;  test: cells;  classes: that are shown
-    left_out    why clips of training or test sets are not shown -> how many
-    corpora     name -> clips used;  synthetic: some corpus is
-    umap        its parameters that are not the defaults of its version, and those that matter most
-    """
+    """A finished view, as coverage.json."""
 
     key: str
-    model: ModelUsed
+    """Hash of all that its numbers depend on."""
+    model: record.ModelUsed
+    """The model whose features are shown."""
     track: str
-    split: SplitUsed
-    schema: SchemaUsed
+    """The track that trained it."""
+    split: record.SplitUsed
+    """Which clips train and which test."""
+    schema: record.SchemaUsed
+    """The labels."""
     seed: int
+    """Of the training and the map."""
     limit: int | None
+    """At most so many clips of each corpus, cell and part; null: all."""
     panels: dict[str, list[str]]
+    """Name of a training set -> its cells."""
     test: list[str]
+    """The test cells."""
     classes: list[str]
+    """The classes that are shown."""
     coverage: list[Row]
+    """One for each panel and class, and for all classes of a panel."""
     left_out: dict[str, int]
+    """Why clips of training or test sets are not shown -> how many."""
     corpora: dict[str, int]
+    """Corpus -> clips used."""
     synthetic: bool
+    """Whether some corpus is synthetic."""
     data_fingerprint: str
+    """Hash of the utterances used."""
     umap: dict[str, float]
-    provenance: Provenance
+    """Parameters that are not the defaults of its version, and those that matter most."""
+    provenance: record.Provenance
+    """How it was made."""
     projection_version: str = PROJECTION_VERSION
+    """Of its numbers."""
 
     def of(self, panel: str, class_name: str | None = None) -> Coverage:
         """The numbers of one panel and class."""
-        return next(
-            row.coverage
-            for row in self.coverage
-            if (row.panel, row.class_name) == (panel, class_name)
-        )
+        wanted = (panel, class_name)
+        return next(row.coverage for row in self.coverage if (row.panel, row.class_name) == wanted)
 
     def folder(self, output: str | os.PathLike) -> Path:
-        """Where `project(output=output)` keeps it."""
-        spec = RunSpec(
-            self.model, self.track, self.split, self.schema, ProtocolUsed("", ""), [], None, ""
-        )
-        return record.folder_of(Path(output), spec).with_name(f"projection-{self.key}")
+        """The folder that `project(output=output)` writes."""
+        nothing = record.ProtocolUsed("", "")
+        asked = (self.model, self.track, self.split, self.schema, nothing, [], None, "")
+        of_run = record.folder_of(Path(output), record.RunSpec(*asked))
+        return of_run.with_name(f"projection-{self.key}")
 
 
 def save(view: Projection, clips: pd.DataFrame, folder: Path) -> None:
@@ -115,20 +117,13 @@ def save(view: Projection, clips: pd.DataFrame, folder: Path) -> None:
 
 def files_of(view: Projection, output: str | os.PathLike) -> list[Path]:
     """Paths of what `project(output=output)` wrote."""
-    folder = view.folder(output)
-    drawn = [folder / f"{STEM}{kind}" for kind in (".png", ".svg", ".html")]
-    return [*drawn, folder / COORDINATES_FILE, folder / COVERAGE_FILE]
+    drawn = [f"{STEM}{kind}" for kind in (".png", ".svg", ".html")]
+    return [view.folder(output) / name for name in (*drawn, COORDINATES_FILE, COVERAGE_FILE)]
 
 
 def read(folder: Path) -> Projection:
     """The record of a view, from its folder; raises RecordError."""
-    path = folder / COVERAGE_FILE
-    try:
-        if path.stat().st_size > MAX_RECORD_BYTES:
-            raise RecordError(f"more than {MAX_RECORD_BYTES} bytes")
-        return typed(Projection, parsed(path.read_text(encoding="utf-8")), "projection")
-    except (OSError, ValueError, RecordError) as error:
-        raise RecordError(f"{path}: expected JSON of `bimotion project`, found: {error}") from None
+    return read_record(Projection, folder / COVERAGE_FILE, MAX_RECORD_BYTES, "projection")
 
 
 def load(folder: Path) -> tuple[Projection, pd.DataFrame]:
@@ -141,58 +136,44 @@ def load(folder: Path) -> tuple[Projection, pd.DataFrame]:
 
 
 def panels_of(view: Projection, clips: pd.DataFrame) -> list[Panel]:
-    """What is drawn of a view: its panels in order."""
-    found = []
+    """The panels of a view, in order."""
+    drawn = []
     for name in view.panels:
-        all_classes = view.of(name)
-        note = (
-            f"coverage {_of_alike(all_classes.coverage, all_classes.expected)} by "
-            f"{all_classes.n_train} training clips"
-        )
-        if all_classes.n_drawn < all_classes.n_train:
-            drawn = _of_alike(all_classes.drawn_coverage, all_classes.drawn_expected)
-            note += f"\ncoverage {drawn} by any {all_classes.n_drawn} of them"
-        found.append(panels.panel(name, note, clips[clips["panel"] == name], view.classes))
-    return found
+        known = view.of(name)
+        all_clips = _beside_expected(known.coverage, known.expected)
+        note = f"coverage {all_clips} by {known.n_train} training clips"
+        if known.n_drawn < known.n_train:
+            some_clips = _beside_expected(known.drawn_coverage, known.drawn_expected)
+            note += f"\ncoverage {some_clips} by any {known.n_drawn} of them"
+        drawn.append(panels.panel(name, note, clips[clips["panel"] == name], view.classes))
+    return drawn
 
 
 def table(view: Projection) -> Table:
     """The numbers of a view as text."""
     measured = ("coverage", "if alike")
-    drawn = ("by any", *measured, "density", "precision", "recall")
-    title = (
-        f"Coverage of {' + '.join(view.test)} by training clips in the feature space of "
-        f"{view.model.name}"
-    )
-    found = Table(title, ["training set", "class", "training", "test", *measured, *drawn])
-    found.rows += map(_table_row, view.coverage)
-    found.notes.append(legend(view.coverage[0].coverage.k))
-    found.notes += [
-        f"{row.panel}, {row.class_name or 'all'}: no coverage: {row.coverage.reason}"
-        for row in view.coverage
-        if row.coverage.coverage is None and row.coverage.reason
-    ]
+    columns = ("training", "test", *measured, "by any", *measured, "density", "precision", "recall")
+    tested = f"Coverage of {' + '.join(view.test)} by training clips"
+    title = f"{tested} in the feature space of {view.model.name}"
+    numbers = Table(title, ["training set", "class", *columns])
+    numbers.notes = [legend(view.coverage[0].coverage.k)]
+    for row in view.coverage:
+        known, label = row.coverage, row.class_name or "all"
+        by_all = map(number, (known.coverage, known.expected))
+        by_any = (known.drawn_coverage, known.drawn_expected)
+        by_any = map(number, (*by_any, known.density, known.precision, known.recall))
+        sizes = [str(known.n_train), str(known.n_test)]
+        drawn = str(known.n_drawn or "–")
+        numbers.rows.append([row.panel, label, *sizes, *by_all, drawn, *by_any])
+        if known.coverage is None and known.reason:
+            numbers.notes.append(f"{row.panel}, {label}: no coverage: {known.reason}")
     if view.synthetic:
-        found.notes.append(SYNTHETIC)
-    return found
-
-
-def _table_row(row: Row) -> list[str]:
-    one = row.coverage
-    drawn = (one.drawn_coverage, one.drawn_expected, one.density, one.precision, one.recall)
-    return [
-        row.panel,
-        row.class_name or "all",
-        str(one.n_train),
-        str(one.n_test),
-        *map(_number, (one.coverage, one.expected)),
-        str(one.n_drawn or "–"),
-        *map(_number, drawn),
-    ]
+        numbers.notes.append(SYNTHETIC)
+    return numbers
 
 
 def legend(k: int) -> str:
-    """What the columns of coverage mean."""
+    """The meaning of the columns of coverage."""
     return (
         "coverage: share of test clips with a training clip no farther than their k-th "
         f"nearest test clip, k = {k}; by any n: mean over all draws of so many training "
@@ -201,11 +182,10 @@ def legend(k: int) -> str:
     )
 
 
-def _of_alike(value: float | None, expected: float | None) -> str:
-    return (
-        "unknown" if value is None or expected is None else f"{value:.2f} (if alike {expected:.2f})"
-    )
+def _beside_expected(value: float | None, expected: float | None) -> str:
+    return "unknown" if None in (value, expected) else f"{value:.2f} (if alike {expected:.2f})"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Two decimals, a dash for None."""
     return "–" if value is None else f"{value:.2f}"

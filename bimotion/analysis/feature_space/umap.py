@@ -16,6 +16,8 @@ import numpy as np
 
 from bimotion.errors import MissingExtra, SettingError
 
+EXTRA = {"umap": "umap-learn", "matplotlib": "matplotlib", "contourpy": "contourpy"}
+"""Modules that maps and figures need -> their packages."""
 N_NEIGHBOURS, MIN_DISTANCE = 15, 0.1
 LEAST_CLIPS = 10
 GRID = 160
@@ -30,11 +32,7 @@ _WIDEST = 1 / 25
 
 def require_extra() -> None:
     """Raise MissingExtra where a package that maps and figures need is not installed."""
-    for module, package in (
-        ("umap", "umap-learn"),
-        ("matplotlib", "matplotlib"),
-        ("contourpy", "contourpy"),
-    ):
+    for module, package in EXTRA.items():
         if find_spec(module) is None:
             raise MissingExtra(package, "figures", "drawing feature spaces")
 
@@ -95,12 +93,14 @@ def aligned(points: np.ndarray, anchors: np.ndarray, goals: np.ndarray) -> np.nd
 
 @dataclass(frozen=True)
 class Density:
-    """Of some points over a square of the plane, on a grid: `values[row, column]` at (x[column],
-    y[row]); its integral is 1."""
+    """The density of some points over a square of the plane; its integral is 1."""
 
     x: np.ndarray
+    """Columns of the grid."""
     y: np.ndarray
+    """Rows of the grid."""
     values: np.ndarray
+    """Density at (x[column], y[row]), shape (n_rows, n_columns)."""
 
     def level(self, share: float) -> float:
         """The height above which so much of the density lies."""

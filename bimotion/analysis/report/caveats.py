@@ -51,7 +51,7 @@ def _by_corpus(result: Result, line: Callable[[CorpusUsed], object]) -> list[str
 
 
 def _of_options(result: Result) -> Iterator[Caveat | None]:
-    """What was asked for."""
+    """Caveats of what was asked for."""
     yield _listed(
         "SYNTHETIC data",
         "Made by formulas, not people: these numbers say nothing about people.",
@@ -74,7 +74,7 @@ def _of_options(result: Result) -> Iterator[Caveat | None]:
 
 
 def _of_data(result: Result) -> Iterator[Caveat | None]:
-    """What of the corpora and of the protocol is missing in the run, or is odd."""
+    """Caveats of what of the corpora and of the protocol is missing in the run, or is odd."""
     corpora = result.data.corpora
     yield _listed(
         "INCOMPLETE corpora",
@@ -132,7 +132,7 @@ def _of_record(book: Scorebook) -> Iterator[Caveat | None]:
 
 
 def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
-    """How few speakers there are, and what is unknown, shared or assumed of them."""
+    """Caveats of how few speakers there are, and what is unknown, shared or assumed of them."""
     tests = {
         tested_on(setting): score for setting in book.settings if (score := book.score(setting))
     }
@@ -179,7 +179,7 @@ def _assumed_ages(used: CorpusUsed) -> str:
 
 
 def _people(scores: dict[str, Score], wanted: Callable[[Score], object]) -> Iterator[str]:
-    """How many clips of how many speakers stand behind the scores that are wanted, a line each."""
+    """A line for each score that is wanted: how many clips of how many speakers it is of."""
     for name, score in scores.items():
         n = score.n_speakers
         groups = [f"{n} known speaker{'s' * (n != 1)}"] if n else []

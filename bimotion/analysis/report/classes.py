@@ -73,7 +73,7 @@ def _label_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
 
 
 def trained_for(setting: Setting) -> Value:
-    """What was trained for a test set, and how it relates to it."""
+    """The training set of a setting, and how it relates to the test set."""
     plain = setting.method in ("inference", "zero-shot")
     relation = setting.transfer if plain else f"{setting.transfer}, {setting.method}"
     return Value(trained_on(setting), relation)

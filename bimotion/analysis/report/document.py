@@ -44,7 +44,7 @@ class Whisker:
         return cls(interval.value, interval.low, interval.high, **scale)
 
     def on_scale(self, value: float) -> str:
-        """Where a value lies on the scale, in % of it; beyond an end: that end.
+        """The place of a value on the scale, in % of it; beyond an end: that end.
 
         >>> Whisker(0.5, None, None, start=-1).on_scale(0.5)
         '75.00'
@@ -109,7 +109,7 @@ class Grid:
 
     @property
     def is_heated(self) -> bool:
-        """Whether any of its cells has a colour."""
+        """Return whether any of its cells has a colour."""
         return any(value.share is not None for row in self.rows for value in row)
 
     def table(self) -> Table:
@@ -130,7 +130,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Caveat:
-    """What a reader must know before believing a number."""
+    """A thing that a reader must know before believing a number."""
 
     name: str
     """In a few words."""

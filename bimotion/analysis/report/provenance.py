@@ -32,7 +32,8 @@ SAME = ("track", "split", "schema", "limit")
 
 
 def provenance(result: Result) -> Section:
-    """What was asked, where and when it ran, corpora, trainings, settings skipped."""
+    """The facts of a run: what was asked, where and when it ran, corpora, trainings, and settings
+    skipped."""
     content = dataclasses.asdict(result)
     asked = {name: content[name] for name in (*ASKED, "seeds", "limit")}
     asked["data fingerprint"] = result.data.fingerprint
@@ -89,8 +90,8 @@ def projections(result: Result, folder: Path) -> Iterable[Section]:
 
 
 def _is_of_the_same(view: record.Projection, result: Result) -> bool:
-    """Whether a view shows the model and the kind of data that the run was made with: it may show
-    other cells."""
+    """Return whether a view shows the model and the kind of data that the run was made with: it may
+    show other cells."""
     model, used = result.model, result.data.corpora
     return (
         all(getattr(view, name) == getattr(result, name) for name in SAME)

@@ -150,7 +150,7 @@ def _average(scores: list[Score], estimates: list[Estimate]) -> Score:
 
 
 def _agree(recorded: list[float | None], again: list[float | None]) -> bool:
-    """Whether numbers, one a seed, are the same, and undefined in the same seeds."""
+    """Return whether numbers, one a seed, are the same, and undefined in the same seeds."""
     pairs = zip(recorded, again, strict=False)
     return len(recorded) == len(again) and all(
         old is new if None in (old, new) else abs(old - new) <= TOLERANCE for old, new in pairs

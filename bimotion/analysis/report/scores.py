@@ -4,11 +4,11 @@ training set by test set."""
 from collections.abc import Iterable, Sequence
 
 from bimotion.analysis.compare import METRIC, Run
-from bimotion.analysis.paper_tables import ROWS
+from bimotion.analysis.paper_tables import paper_rows
 from bimotion.analysis.report.document import MISSING, Grid, Section, Value, Whisker
 from bimotion.analysis.report.scorebook import Scorebook, trained_on
 from bimotion.io.tables import percent
-from bimotion.protocol.published import CELLS, DISTANCE_TESTS, PUBLISHED, PUBLISHED_DISTANCE
+from bimotion.protocol.published import CELLS, DISTANCE_TESTS
 from bimotion.protocol.settings import Setting
 from bimotion.results.record import Result, Score
 from bimotion.results.statistics.estimate import Interval
@@ -16,6 +16,7 @@ from bimotion.results.statistics.estimate import Interval
 TABLE_TITLES = {
     "inference": "Table 3, cross-group inference: trained on another cell",
     "augmentation": "Table 4, cross-group augmentation: trained on the cell and others",
+    "distance": "Table 5, language distance: ESD and YueMotion alone",
 }
 TABLE_OF_METHOD = {
     "inference": "Tables 3 and 4",
@@ -85,53 +86,31 @@ def _headlines(book: Scorebook, result: Result) -> Iterable[Grid]:
     for method, settings in by_method.items():
         if method in TABLE_TITLES:
             crosses = any(setting.transfer != "in-group" for setting in settings)
-            if crosses or list(by_method) == ["inference"]:
-                yield _transfer_grid(book, result, method)
-        elif method == "distance":
-            yield _distance_grid(book, result)
+            if crosses or method == "distance" or list(by_method) == ["inference"]:
+                yield _paper_grid(book, result, method)
         elif method == "zero-shot":
             yield _zero_shot_grid(book, result, settings)
         else:
             yield _matrix(book, settings, METRIC, f"{method}: {HEADLINE}")
 
 
-def _transfer_grid(book: Scorebook, result: Result, method: str) -> Grid:
-    by_id = {
-        (setting.transfer, setting.method, str(setting.test)): setting for setting in book.settings
-    }
-    rows = []
-    for transfer in ROWS:
-        baseline = transfer == "in-group"
-        used = "inference" if baseline else method
-        settings = [by_id.get((transfer, used, cell)) for cell in CELLS]
+def _paper_grid(book: Scorebook, result: Result, method: str) -> Grid:
+    """Table 3, 4 or 5, the printed row below each of ours."""
+    rows, notes, of_distance = [], [_beside_the_paper(result)], method == "distance"
+    for name, settings, printed in paper_rows(method):
         values = [_score_value(book.score(setting)) for setting in settings]
-        name = Value(transfer, "baseline" if baseline else "")
-        rows.append([name, *values, _mean_value(book, settings)])
-        printed = PUBLISHED[transfer, used]
-        rows.append(_printed([*printed, sum(printed) / len(printed)]))
-    notes = [_beside_the_paper(result)]
+        if not of_distance:
+            values.append(_mean_value(book, settings))
+            printed.append(sum(printed) / len(printed))
+        first = Value(name.replace("+", " + "), "baseline" if name == "in-group" else "")
+        rows += [[first, *values], _printed(printed)]
     if method == "augmentation":
         notes.append(
             "All means are ours: the printed 57.34 of cross-lingual is not the mean of its row, "
             "69.84."
         )
-    head = list(map(Value, (result.title, *CELLS, "mean")))
-    return Grid(f"{TABLE_TITLES[method]}; {HEADLINE}", head, rows, tuple(notes))
-
-
-def _distance_grid(book: Scorebook, result: Result) -> Grid:
-    by_id = {
-        (setting.method, "+".join(setting.train_names), str(setting.test)): setting
-        for setting in book.settings
-    }
-    rows = []
-    for train, printed in PUBLISHED_DISTANCE.items():
-        settings = [by_id.get(("distance", train, test)) for test in DISTANCE_TESTS]
-        values = [_score_value(book.score(setting)) for setting in settings]
-        rows += [[Value(train.replace("+", " + ")), *values], _printed(printed)]
-    title = f"Table 5, language distance: ESD and YueMotion alone; {HEADLINE}"
-    head = list(map(Value, ("trained on", *DISTANCE_TESTS)))
-    return Grid(title, head, rows, (_beside_the_paper(result),))
+    head = ("trained on", *DISTANCE_TESTS) if of_distance else (result.title, *CELLS, "mean")
+    return Grid(f"{TABLE_TITLES[method]}; {HEADLINE}", list(map(Value, head)), rows, tuple(notes))
 
 
 def _printed(values: Sequence[float | None]) -> list[Value]:
@@ -140,7 +119,7 @@ def _printed(values: Sequence[float | None]) -> list[Value]:
 
 
 def _beside_the_paper(result: Result) -> str:
-    """Whether the paper's numbers may be held against ours."""
+    """A sentence on whether the paper's numbers may be held against ours."""
     differences = {
         f"split {result.split.rule} (the paper: by clip)": result.split.rule != "paper",
         f"schema {result.schema.name} (the paper: emotion)": result.schema.name != "emotion",
