@@ -68,19 +68,20 @@ def verify(
     A sound submission gets a receipt, outside of the submission, which holds for these very files,
     and is made ready for the board.
     """
-    from bimotion.leaderboard import answer_key, receiving, submission
+    from bimotion.leaderboard import admission, labels_file, receiving, submission
+    from bimotion.leaderboard.answer_key import AnswerKey
 
     is_single = any((path / name).exists() for name in submission.FILES)
     folders = [path] if is_single else submission.folders(path)
     if not folders:
         raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/, found none")
-    if not practice and all(map(submission.is_for_practice, folders)):
-        raise SettingError(f"{path}: {submission.PRACTICE}")
+    if not practice and all(map(admission.is_for_practice, folders)):
+        raise SettingError(f"{path}: {admission.PRACTICE}")
     if labels is not None:
-        key = answer_key.load(labels)
+        key = labels_file.load(labels)
     else:
         source = corpora.source(allow_missing=practice)
-        key = answer_key.AnswerKey.of_corpora(source, progress=progress())
+        key = AnswerKey.of_corpora(source, progress=progress())
     # no `.` or `..` names one
     parts = [Path(os.path.abspath(folder)).parts for folder in folders]
     root = Path(*parts[0][:-2]) if is_single else path

@@ -68,22 +68,22 @@ def submit(
 
 
 def _note_reserved_name(folder: Path, organisation: str | None) -> None:
-    from bimotion.leaderboard import submission
+    from bimotion.leaderboard import admission
     from bimotion.results import record
 
     model = record.load(folder / record.RESULT_FILE).model.name
-    if submission.is_reserved(model.partition("/")[0] if "/" in model else organisation or ""):
+    if admission.is_reserved(model.partition("/")[0] if "/" in model else organisation or ""):
         note(
-            f"note: {submission.RESERVED}/* is reserved: only whoever keeps a board enters "
+            f"note: {admission.RESERVED}/* is reserved: only whoever keeps a board enters "
             "baselines there (bimotion leaderboard verify --baseline)"
         )
 
 
 def _note_licences(folder: Path) -> None:
-    from bimotion.leaderboard import submission
+    from bimotion.leaderboard import admission
     from bimotion.results import record
 
-    if closed := submission.restricted(record.load(folder / record.RESULT_FILE)):
+    if closed := admission.restricted(record.load(folder / record.RESULT_FILE)):
         note(
             "note: the predictions hold reference marks of test clips of "
             f"{', '.join(closed)}, whose licences let nobody publish labels: send them only "
@@ -99,9 +99,10 @@ def export_labels(
 ) -> None:
     """Write ids, labels and parts (speakers hashed) of complete corpora; labels only where their
     licence allows it."""
-    from bimotion.leaderboard import answer_key
+    from bimotion.leaderboard import labels_file
+    from bimotion.leaderboard.answer_key import AnswerKey
 
-    key = answer_key.AnswerKey.of_corpora(corpora.source(), progress=progress())
-    print(answer_key.export(key, file))
-    if key.withheld:
-        print(f"without labels, which their licences keep: {', '.join(key.withheld)}")
+    key = AnswerKey.of_corpora(corpora.source(), progress=progress())
+    print(labels_file.export(key, file))
+    if withheld := labels_file.withheld(key):
+        print(f"without labels, which their licences keep: {', '.join(withheld)}")

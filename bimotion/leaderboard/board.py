@@ -1,7 +1,7 @@
 """The board: every submission below a folder as an entry, ranked among those that answer the same
 question.
 
-What one submission needs (entry_cache.py) is computed once, when it is verified, so a board of a
+What one submission needs is computed once, when it is verified (entry_cache.py), so a board of a
 thousand is made anew in seconds when one arrives. Ranks hold within a class: the same track, split,
 schema, protocol, test cells and clips. Only verified entries are ranked: nobody is pushed down by
 numbers that nobody checked. Which are verified is told by receipts outside of the submissions
@@ -10,301 +10,102 @@ numbers that nobody checked. Which are verified is told by receipts outside of t
 
 import dataclasses
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bimotion.errors import RecordError, printable
 from bimotion.io import files, records
 from bimotion.io.records import Record, refuse_others
-from bimotion.leaderboard import entry as entries
-from bimotion.leaderboard import entry_cache, lookalikes, receipt, submission
-from bimotion.leaderboard.entry import MAX_SAME, Entry, Rank
-from bimotion.leaderboard.entry_cache import CachedEntry
-from bimotion.protocol import settings as protocol
-from bimotion.protocol.published import CELLS, DISTANCE_TESTS, PUBLISHED, PUBLISHED_DISTANCE
-from bimotion.results import predictions, record
-from bimotion.results.statistics import copies
-from bimotion.results.statistics.estimate import Estimate
-from bimotion.results.statistics.ranks import ranks
+from bimotion.leaderboard import (
+    admission,
+    entry_cache,
+    lookalikes,
+    ranking,
+    receipt,
+    submission,
+)
+from bimotion.leaderboard.entry import METRIC, Entry
+from bimotion.leaderboard.published_rows import PublishedRow, published_rows
+from bimotion.leaderboard.ranking import RankingClass
+from bimotion.leaderboard.scored import ScoredSubmission
+from bimotion.results import predictions
+from bimotion.results.record import PREDICTIONS_FILE
 
-BOARD_VERSION = 2
+BOARD_VERSION = 3
 BOARD_FILE = "board.json"
 VERSION_FIELD = "board_version"
 SCHEMA_FILE = "board.schema.json"
 MAX_REASON = 500
+PARALLEL_FROM = 8
+"""Submissions to be computed, from which it is worth starting processes."""
 SYNTHETIC, INCOMPLETE = "synthetic data", "incomplete corpora"
 """How the reasons begin for which only a board for practice has an entry."""
-PAPER = "arXiv 2306.14517, Tables 3, 4 and 5"
-
-
-@dataclass(frozen=True)
-class RankingClass(Record):
-    """A class: entries that answered the same question about the same clips, and may be compared.
-
-    Classes stand in this order, and the page opens on the first: the most ranked entries, then the
-    most entries; equal ones by track, split rule, schema, protocol, cells (all, then the most, then
-    by name), split seed and data fingerprint.
-
-    id                   as in Entry
-    track, split_rule, split_seed, schema, protocol, cells, data_fingerprint   what its entries
-    share
-    n_entries, n_ranked  how many there are, and how many of them are verified and have all four
-                         cells
-    """
-
-    id: str
-    track: str
-    split_rule: str
-    split_seed: int
-    schema: str
-    protocol: str
-    cells: list[str] | None
-    data_fingerprint: str
-    n_entries: int
-    n_ranked: int
-
-
-@dataclass(frozen=True)
-class Printed(Record):
-    """A published score of one setting (transfer, method, train, test): its value, in [0, 1]; no
-    interval was printed."""
-
-    transfer: str
-    method: str
-    train: list[str]
-    test: str
-    value: float
-
-
-@dataclass(frozen=True)
-class PublishedRow(Record):
-    """Published rows, as printed: other code, other splits of the same sizes, no interval; so never
-    ranked.
-
-    model, source               who, and where it is printed
-    track, split_rule, schema   what comes nearest
-    headline                    `<transfer>/<method>` -> mean over the four cells, ours of the
-                                printed numbers
-    scores                      every printed number
-    """
-
-    model: str
-    source: str
-    track: str
-    split_rule: str
-    schema: str
-    headline: dict[str, float]
-    scores: list[Printed]
 
 
 @dataclass(frozen=True)
 class Excluded(Record):
-    """A submission that is no entry: its place (id), and the reason."""
+    """A submission that is no entry."""
 
     id: str
+    """Its folder below the submissions."""
     reason: str
+    """Why it is none."""
+
+    @property
+    def is_for_practice(self) -> bool:
+        """A board for practice would have it."""
+        return self.reason.startswith((SYNTHETIC, INCOMPLETE))
 
 
 @dataclass(frozen=True)
 class Board(Record):
-    """What board.json holds; its JSON Schema is `json_schema()`.
-
-    metric       of all scores
-    entries      class by class, in the order of `comparable`; in a class best first
-    comparable   the classes, in the order that Comparable states
-    references   published rows, as printed
-    excluded     submissions that are no entries
-    board_version   of this format
-    """
+    """The content of board.json."""
 
     entries: list[Entry]
+    """Class by class, in the order of `comparable`; in a class best first."""
     comparable: list[RankingClass]
+    """The classes, in the order that RankingClass states."""
     references: list[PublishedRow]
+    """Published rows, as printed."""
     excluded: list[Excluded]
-    metric: str = field(default=entries.METRIC)
+    """Submissions that are no entries."""
+    metric: str = field(default=METRIC)
+    """Of all scores."""
     board_version: int = field(default=BOARD_VERSION)
+    """Of this format."""
 
     @property
     def is_for_practice(self) -> bool:
-        """Whether all that was submitted stands on a board for practice only."""
-        reasons = [one.reason for one in self.excluded]
-        return bool(reasons) and not self.entries and all(map(_is_practice, reasons))
+        """All that was submitted stands only on a board for practice."""
+        return (
+            not self.entries
+            and bool(self.excluded)
+            and all(outcome.is_for_practice for outcome in self.excluded)
+        )
 
     def to_json(self) -> str:
         """JSON text, ASCII, one line an entry; the same bytes for the same submissions."""
-        content = dataclasses.asdict(self)
-        rows = {name: value for name, value in content.items() if isinstance(value, list)}
-        head = [
-            f"{json.dumps(name)}: {json.dumps(value)}"
-            for name, value in content.items()
-            if name not in rows
-        ]
-        for name, items in rows.items():
-            lines = ",\n  ".join(json.dumps(item, allow_nan=False) for item in items)
-            head.append(
-                f"{json.dumps(name)}: [\n  {lines}\n ]" if items else f"{json.dumps(name)}: []"
-            )
-        return "{\n " + ",\n ".join(head) + "\n}\n"
+        fields = []
+        for name, value in dataclasses.asdict(self).items():
+            text = json.dumps(value, allow_nan=False)
+            if isinstance(value, list) and value:
+                lines = ",\n  ".join(json.dumps(item, allow_nan=False) for item in value)
+                text = f"[\n  {lines}\n ]"
+            fields.append(f"{json.dumps(name)}: {text}")
+        return "{\n " + ",\n ".join(fields) + "\n}\n"
 
     def save(self, folder: Path) -> Path:
-        """Write board.json and its schema into a folder; returns the path of the first. Raises
-        SettingError where another file has its name."""
+        """Write board.json and its schema into a folder; return the path of the first.
+
+        Raises:
+            SettingError: where another file has its name.
+        """
         refuse_others(folder / BOARD_FILE, VERSION_FIELD)
-        for name, text in (
-            (BOARD_FILE, self.to_json()),
-            (SCHEMA_FILE, json.dumps(json_schema(), indent=1) + "\n"),
-        ):
+        schema = json.dumps(json_schema(), indent=1) + "\n"
+        for name, text in ((BOARD_FILE, self.to_json()), (SCHEMA_FILE, schema)):
             with files.written(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         return folder / BOARD_FILE
-
-
-def build(submissions: Path, *, receipts: Path | None = None, practice: bool = False) -> Board:
-    """The board of all `<org>__<model>/<run key>/` below a folder. `receipts`: their folder, None:
-    `receipts` beside it; `practice`: synthetic and incomplete data too, marked.
-
-    What cannot be an entry stands under `excluded` with the reason: synthetic or incomplete data, a
-    limited run, one that is there already, a name that is reserved or can be mistaken for another,
-    files that break their schema.
-
-    Example::
-
-        board = build(Path("leaderboard/submissions"))
-        board.save(Path("site"))
-    """
-    found, told, excluded = _read(Path(submissions), receipts, practice)
-    checked: dict[str, Entry] = {}
-    for identity, cached in found.items():
-        entry = _with_receipt(cached.entry, identity, told[identity])
-        if not practice and (reason := _for_practice(entry)):
-            excluded.append(Excluded(identity, reason))
-        else:
-            checked[identity] = entry
-    for why_not in (_mistaken, _again):
-        reasons = why_not(checked)
-        excluded += [Excluded(identity, reason) for identity, reason in reasons.items()]
-        checked = {
-            identity: entry for identity, entry in checked.items() if identity not in reasons
-        }
-    standings = _standings(
-        {identity: found[identity] for identity, entry in checked.items() if entry.marks.verified}
-    )
-    same = _same_predictions(checked, found)
-    ranked = [
-        dataclasses.replace(
-            entry,
-            standing=standings.get(identity),
-            marks=dataclasses.replace(entry.marks, same_predictions=same.get(identity, [])),
-        )
-        for identity, entry in checked.items()
-    ]
-    classes = _classes(ranked)
-    place_of = {one.id: place for place, one in enumerate(classes)}
-    ranked.sort(key=lambda entry: (place_of[entry.comparable], *_order(entry)))
-    return Board(ranked, classes, references(), sorted(excluded, key=lambda one: one.id))
-
-
-def _with_receipt(entry: Entry, identity: str, told: "_Told") -> Entry:
-    """An entry with its place, and what its receipt says of it."""
-    marks = dataclasses.replace(
-        entry.marks,
-        verified=told.unverified is None,
-        unverified=told.unverified,
-        floor=told.baseline,
-        undeclared=entry.marks.undeclared and not told.baseline,
-    )
-    return dataclasses.replace(entry, id=identity, marks=marks)
-
-
-def _mistaken(found: dict[str, Entry]) -> dict[str, str]:
-    """Entry -> why it cannot stand under its name beside the others: the spelling that is verified
-    stands, else none."""
-    reasons = {}
-    for names in (
-        {key: key.partition("/")[0] for key in found},
-        {key: entry.full_name for key, entry in found.items()},
-    ):
-        verified = {name for key, name in names.items() if found[key].marks.verified}
-        mistaken = lookalikes.mistaken(names.values())
-        for key, name in names.items():
-            others = mistaken.get(name, [])
-            if others and not (name in verified and verified.isdisjoint(others)):
-                told = ", ".join(others)[: entries.MAX_NAME]
-                reasons[key] = printable(
-                    f"its name, {name}, can be mistaken for {told}: one of them must go"
-                )
-    return reasons
-
-
-def _again(found: dict[str, Entry]) -> dict[str, str]:
-    """Entry -> which it is a copy of: no name that sorts before a verified entry's may take its
-    place."""
-    reasons: dict[str, str] = {}
-    first: dict[str, str] = {}
-    for identity in sorted(found, key=lambda name: (not found[name].marks.verified, name)):
-        same = first.setdefault(found[identity].key, identity)
-        if same != identity and not found[identity].marks.verified:
-            reasons[identity] = f"the same run as {same}"
-    return reasons
-
-
-def _same_predictions(
-    found: dict[str, Entry], cached: dict[str, CachedEntry]
-) -> dict[str, list[str]]:
-    """Entry -> other names under which its predictions stand, sorted, the first of them."""
-    same = {}
-    for identity, others in copies.alike(
-        {identity: cached[identity].sketch for identity in found}
-    ).items():
-        names = sorted({found[other].full_name for other in others} - {found[identity].full_name})
-        same[identity] = names[:MAX_SAME]
-    return same
-
-
-def _is_practice(reason: str) -> bool:
-    return reason.startswith((SYNTHETIC, INCOMPLETE))
-
-
-def _for_practice(entry: Entry) -> str | None:
-    """Why an entry stands only on a board for practice; None where it stands on any."""
-    if entry.marks.synthetic:
-        return f"{SYNTHETIC}: made by `bimotion data synth`, says nothing about people"
-    if entry.marks.incomplete:
-        lacking = ", ".join(f"{name} ({n} clips)" for name, n in entry.marks.incomplete.items())
-        return f"{INCOMPLETE}: {lacking}"
-    organisations = (
-        entry.id.partition("/")[0].partition("__")[0],
-        *lookalikes.skeleton(entry.model).split("/")[:-1],
-    )
-    if not entry.marks.floor and any(map(submission.is_reserved, organisations)):
-        told = f" ({entry.marks.unverified})" if entry.marks.unverified else ""
-        return (
-            f"{submission.RESERVED}/* is reserved for baselines that the receiver verified as "
-            f"such{told}"
-        )
-    return None
-
-
-def references() -> list[PublishedRow]:
-    """The rows that the paper prints, of XLSR-53 trained whole.
-
-    >>> references()[0].headline["in-group/inference"]
-    0.6985
-    """
-    scores, by_name = [], {}
-    for setting in protocol.settings("all"):
-        name, test = (setting.transfer, setting.method), str(setting.test)
-        if setting.method == "distance":
-            percent = PUBLISHED_DISTANCE["+".join(setting.train_names)][DISTANCE_TESTS.index(test)]
-        else:
-            percent = PUBLISHED[name][CELLS.index(test)]
-            by_name.setdefault("/".join(name), []).append(percent)
-        scores.append(Printed(*name, list(setting.train_names), test, round(percent / 100, 4)))
-    headline = {name: round(sum(values) / len(values) / 100, 4) for name, values in by_name.items()}
-    return [
-        PublishedRow("XLSR-53 (the paper)", PAPER, "finetune", "paper", "emotion", headline, scores)
-    ]
 
 
 def json_schema() -> dict:
@@ -316,77 +117,142 @@ def json_schema() -> dict:
     return records.json_schema(Board, BOARD_FILE)
 
 
-# --- what is read of each submission, once ------------------------------------------------------
+def build(submissions: Path, *, receipts: Path | None = None, practice: bool = False) -> Board:
+    """Make the board of all `<org>__<model>/<run key>/` below a folder.
+
+    What cannot be an entry stands under `excluded` with the reason: synthetic or incomplete data, a
+    limited run, one that is there already, a name that is reserved or can be mistaken for another,
+    files that break their schema.
+
+    Args:
+        submissions: their folder.
+        receipts: the folder of receipts; None: `receipts` beside that of the submissions.
+        practice: take synthetic and incomplete data too.
+
+    Example::
+
+        board = build(Path("leaderboard/submissions"))
+        board.save(Path("site"))
+    """
+    outcomes = _outcomes(Path(submissions), receipts, practice)
+    excluded = [outcome for outcome in outcomes if isinstance(outcome, Excluded)]
+    scored = {
+        outcome.entry.id: outcome for outcome in outcomes if isinstance(outcome, ScoredSubmission)
+    }
+    for why_not in (ranking.mistaken, ranking.again):
+        reasons = why_not({identity: submitted.entry for identity, submitted in scored.items()})
+        excluded += [Excluded(identity, reason) for identity, reason in reasons.items()]
+        scored = {name: submitted for name, submitted in scored.items() if name not in reasons}
+    entries, classes = ranking.ranked(scored)
+    return Board(
+        entries=entries,
+        comparable=classes,
+        references=published_rows(),
+        excluded=sorted(excluded, key=lambda outcome: outcome.id),
+    )
+
+
+# --- one submission -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What the receiver's receipts say of one submission. unverified: why it does not count as
-    verified, None: it does."""
+class _Candidate:
+    """A submission whose files are plain and of bounded size, and what its receipt says of it."""
 
+    folder: Path
+    id: str
     hashes: dict[str, str]
     unverified: str | None
-    baseline: bool
+    """Why it does not count as verified; None: it does."""
+    is_baseline: bool
     vouched: bytes | None
-
-    @classmethod
-    def by_receipt(cls, folder: Path, receipts: Path, identity: str, practice: bool) -> "_Told":
-        hashes, found = receipt.digests(folder), None
-        try:
-            found = receipt.load(receipts, identity)
-            reason = (
-                "not verified"
-                if found is None
-                else found.why_not(identity, hashes, practice=practice)
-            )
-        except RecordError as error:
-            reason = str(error)
-        holds = found is not None and reason is None
-        vouched = receipt.entry(receipts, identity, found) if holds else None
-        return cls(hashes, reason, holds and found.baseline, vouched)
+    """Content of entry.npz beside a receipt that holds."""
 
 
-def _read(
+def _outcomes(
     submissions: Path, receipts: Path | None, practice: bool
-) -> tuple[dict[str, CachedEntry], dict[str, _Told], list[Excluded]]:
-    """By place: what can be read, and what receipts say of it; and what cannot be an entry."""
-    place = receipt.folder_for(submissions, receipts)
-    told: dict[str, _Told] = {}
-    excluded = []
-    for folder in submission.folders(submissions):
-        identity = folder.relative_to(submissions).as_posix()
-        try:
-            if not lookalikes.is_plain(identity):
-                raise RecordError("expected a printable name")
-            told[identity] = _Told.by_receipt(folder, place, identity, practice)
-        except (OSError, RecordError) as error:
-            excluded.append(_excluded(identity, str(error)))
-    load = {identity: entry_cache.load(one.hashes, one.vouched) for identity, one in told.items()}
-    known = {identity: cached for identity, cached in load.items() if cached is not None}
-    todo = [identity for identity in told if identity not in known]
-    reasons = _uninspected(
-        submissions, [identity for identity in todo if told[identity].unverified is not None]
+) -> list[ScoredSubmission | Excluded]:
+    """Each submission as it stands by itself; those that are not kept are computed in parallel."""
+    receipts = receipt.folder_for(submissions, receipts)
+    candidates = [
+        _candidate(folder, receipts, practice) for folder in submission.folders(submissions)
+    ]
+    kept = [_kept(candidate) for candidate in candidates]
+    missing = [
+        candidate for candidate, known in zip(candidates, kept, strict=True) if known is None
+    ]
+    if len(missing) < PARALLEL_FROM:
+        computed = iter([_computed(candidate) for candidate in missing])
+    else:
+        from joblib import Parallel, delayed
+
+        computed = iter(Parallel(n_jobs=-1)(delayed(_computed)(candidate) for candidate in missing))
+    return [
+        _received(next(computed) if known is None else known, candidate, practice)
+        for candidate, known in zip(candidates, kept, strict=True)
+    ]
+
+
+def _candidate(folder: Path, receipts: Path, practice: bool) -> _Candidate | Excluded:
+    identity, held = "/".join(folder.parts[-2:]), None
+    try:
+        if not lookalikes.is_plain(identity):
+            raise RecordError("expected a printable name")
+        hashes = receipt.digests(folder)
+    except (OSError, RecordError) as error:
+        return _excluded(identity, str(error))
+    try:
+        held = receipt.load(receipts, identity)
+        unverified = (
+            "not verified" if held is None else held.why_not(identity, hashes, practice=practice)
+        )
+    except RecordError as error:
+        unverified = str(error)
+    return _Candidate(
+        folder=folder,
+        id=identity,
+        hashes=hashes,
+        unverified=unverified,
+        is_baseline=unverified is None and held.baseline,
+        vouched=receipt.entry(receipts, identity, held) if unverified is None else None,
     )
-    todo = [identity for identity in todo if identity not in reasons]
-    made = entry_cache.derive_all(
-        [(submissions / identity, told[identity].hashes) for identity in todo]
+
+
+def _kept(candidate: _Candidate | Excluded) -> ScoredSubmission | Excluded | None:
+    if isinstance(candidate, Excluded):
+        return candidate
+    return entry_cache.load(candidate.hashes, candidate.vouched)
+
+
+def _computed(candidate: _Candidate) -> ScoredSubmission | Excluded:
+    """The entry of one submission, or why it is none."""
+    try:
+        if candidate.unverified is not None:  # nobody has checked these files
+            [reason] = predictions.inspect([candidate.folder / PREDICTIONS_FILE])
+            if reason is not None:
+                raise RecordError(f"{PREDICTIONS_FILE}: {reason}")
+        return entry_cache.compute(candidate.folder, candidate.hashes)
+    except RecordError as error:
+        return _excluded(candidate.id, str(error))
+
+
+def _received(
+    outcome: ScoredSubmission | Excluded, candidate: _Candidate | Excluded, practice: bool
+) -> ScoredSubmission | Excluded:
+    """An entry with its id, and what its receipt says of it."""
+    if isinstance(outcome, Excluded):
+        return outcome
+    flags = dataclasses.replace(
+        outcome.entry.flags,
+        verified=candidate.unverified is None,
+        unverified=candidate.unverified,
+        baseline=candidate.is_baseline,
+        undeclared=outcome.entry.flags.undeclared and not candidate.is_baseline,
     )
-    reasons |= {
-        identity: reason for identity, reason in zip(todo, made, strict=True) if reason is not None
-    }
-    for identity in todo:
-        if (
-            identity not in reasons
-            and (cached := entry_cache.load(told[identity].hashes, told[identity].vouched))
-            is not None
-        ):
-            known[identity] = cached
-        else:
-            reasons.setdefault(
-                identity, "cannot be kept: its file in the cache cannot be read back"
-            )
-    excluded += [_excluded(identity, reason) for identity, reason in reasons.items()]
-    return {identity: known[identity] for identity in told if identity in known}, told, excluded
+    entry = dataclasses.replace(outcome.entry, id=candidate.id, flags=flags)
+    if not practice and (reason := _why_for_practice(entry)):
+        return Excluded(candidate.id, reason)
+    return outcome._replace(entry=entry)
 
 
 def _excluded(identity: str, reason: str) -> Excluded:
@@ -395,68 +261,21 @@ def _excluded(identity: str, reason: str) -> Excluded:
     return Excluded(printable(identity), printable(cut))
 
 
-def _uninspected(submissions: Path, identities: list[str]) -> dict[str, str]:
-    """Submission -> why its predictions cannot be read: nobody has checked these files."""
-    found = predictions.inspect(
-        [submissions / identity / record.PREDICTIONS_FILE for identity in identities]
+def _why_for_practice(entry: Entry) -> str | None:
+    """Say why an entry stands only on a board for practice; None where it stands on any."""
+    if entry.flags.synthetic:
+        return f"{SYNTHETIC}: made by `bimotion data synth`, says nothing about people"
+    if entry.flags.incomplete:
+        present = ", ".join(f"{name} ({n} clips)" for name, n in entry.flags.incomplete.items())
+        return f"{INCOMPLETE}: {present}"
+    organisations = (
+        entry.id.partition("/")[0].partition("__")[0],
+        *lookalikes.skeleton(entry.model).split("/")[:-1],
     )
-    return {
-        one: f"{record.PREDICTIONS_FILE}: {reason}"
-        for one, reason in zip(identities, found, strict=True)
-        if reason
-    }
-
-
-# --- order and rank -----------------------------------------------------------------------------
-
-
-def _standings(verified: dict[str, CachedEntry]) -> dict[str, Rank]:
-    by_class: dict[str, dict[str, Estimate]] = {}
-    for identity, cached in verified.items():
-        if cached.ranked is not None:
-            by_class.setdefault(cached.entry.comparable, {})[identity] = cached.ranked
-    return {
-        one.name: Rank(one.rank, one.low, one.high, one.group, len(models))
-        for models in by_class.values()
-        for one in ranks(models)
-    }
-
-
-def _order(entry: Entry) -> tuple:
-    """Best first; without a headline last."""
-    value = entry.base.value if entry.base else None
-    return (
-        value is None,
-        -(value or 0.0),
-        entry.standing.rank if entry.standing else 0,
-        entry.model,
-        entry.key,
-    )
-
-
-def _classes(found: Iterable[Entry]) -> list[RankingClass]:
-    by_class: dict[str, list[Entry]] = {}
-    for entry in found:
-        by_class.setdefault(entry.comparable, []).append(entry)
-    shared = [
-        one.name
-        for one in dataclasses.fields(RankingClass)
-        if one.name not in ("id", "n_entries", "n_ranked")
-    ]
-    classes = [
-        RankingClass(
-            identity,
-            **{name: getattr(group[0], name) for name in shared},
-            n_entries=len(group),
-            n_ranked=sum(one.standing is not None for one in group),
+    if not entry.flags.baseline and any(map(admission.is_reserved, organisations)):
+        why = f" ({entry.flags.unverified})" if entry.flags.unverified else ""
+        return (
+            f"{admission.RESERVED}/* is reserved for baselines that the receiver verified as "
+            f"such{why}"
         )
-        for identity, group in by_class.items()
-    ]
-    return sorted(classes, key=_class_order)
-
-
-def _class_order(one: RankingClass) -> tuple:
-    """As Comparable says."""
-    asked = (one.track, one.split_rule, one.schema, one.protocol)
-    cells = (one.cells is not None, -len(one.cells or ()), one.cells or ())
-    return (-one.n_ranked, -one.n_entries, *asked, *cells, one.split_seed, one.data_fingerprint)
+    return None

@@ -53,41 +53,13 @@ OTHERS = ("ASVP-ESD", "MESD", "Mexican Emotional Speech Database")
 DISTINCT = ("CREMA-D", "ElderReact", "EMO-DB", "IEMOCAP", "YueMotion")
 """Names that no other word holds: they are found anywhere in one (`myIEMOCAPv2`)."""
 ENDINGS = (
-    *(
-        "all",
-        "audio",
-        "clean",
-        "clips",
-        "corpora",
-        "corpus",
-        "data",
-        "db",
-        "dev",
-        "emotion",
-        "full",
-        "part",
-        "sample",
-        "set",
-    ),
-    *(
-        "speech",
-        "split",
-        "subset",
-        "test",
-        "train",
-        "wav",
-        "chinese",
-        "en",
-        "english",
-        "mandarin",
-        "ser",
-        "zh",
-    ),
+    "all|audio|clean|clips|corpora|corpus|data|db|dev|emotion|full|part|sample|set|speech|split"
+    "|subset|test|train|wav|chinese|en|english|mandarin|ser|zh"
 )
 """What may follow a name within its last word; so may a number or version: `tess2`, `esdv1`. Short
 names begin other words."""
 NAMES = (ALIASES, CASED, COLLECTIONS, OTHERS, DISTINCT, ENDINGS)
-_VERSION = re.compile(r"v?\d")
+_ENDING = re.compile(rf"s?$|v?\d|{ENDINGS}")
 _DRAWN_ALIKE = str.maketrans("01345i", "oleasl")
 """Digits and i as the letters that they stand for: IEM0CAP, T3SS."""
 
@@ -105,10 +77,8 @@ def _meanings() -> dict[str, tuple[str, ...]]:
     written = {
         alias: (name,) for name, aliases in ALIASES.items() for alias in aliases
     } | COLLECTIONS
-    others = {name: corpus for name, corpus in CORPORA.items() if name not in ALIASES}
-    written |= {
-        alias: (name,) for name, corpus in others.items() for alias in (name, corpus.card.title)
-    }
+    for name in CORPORA.keys() - ALIASES.keys():
+        written |= dict.fromkeys((name, CORPORA[name].card.title), (name,))
     meanings = {
         _run_together(alias): corpora for alias, corpora in written.items()
     } | dict.fromkeys(map(_run_together, OTHERS), ())
@@ -133,12 +103,12 @@ def corpora_meant(name: str) -> tuple[str, ...]:
     """
     if (whole := unicodedata.normalize("NFKC", name).strip()) in CASED:
         return (CASED[whole],)
-    words, found, start = _words(name), set(), 0
-    while start < len(words):
-        corpora, n_words = _reading(words[start : start + _LONGEST])
-        found.update(corpora)
-        start += n_words
-    return tuple(sorted(found))
+    words, meant = _words(name), set()
+    while words:
+        corpora, n_words = _reading(words[:_LONGEST])
+        meant.update(corpora)
+        words = words[n_words:]
+    return tuple(sorted(meant))
 
 
 def _reading(words: list[str]) -> tuple[tuple[str, ...], int]:
@@ -152,7 +122,7 @@ def _reading(words: list[str]) -> tuple[tuple[str, ...], int]:
                 end += len(words[n_words])
                 n_words += 1
             rest = written[len(alias) : end]
-            if rest in ("", "s") or _VERSION.match(rest) or rest.startswith(ENDINGS):
+            if _ENDING.match(rest):
                 return corpora, n_words
     first = words[0].translate(_DRAWN_ALIKE)
     return tuple(

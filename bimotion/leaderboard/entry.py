@@ -1,216 +1,191 @@
-"""One submission as a row of the board: its numbers computed anew from its predictions, and what a
-reader must know of it.
+"""The records of one row of the board."""
 
-A submission is a folder `<org>__<model>/<run key>/` with result.json and predictions.parquet, and
-beside them
-
-submission.json   what its sender declares: trained_on (text or a list of names); absent from local
-                  results
-
-It is not ours, so no number in it is believed: result.json says what was run, predictions.parquet
-gives every score, and which of our corpora trained_on names is worked out here. What the receiver
-says of it lies elsewhere (receipt.py).
-"""
-
-import hashlib
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
 
-import pandas as pd
-
-from bimotion.corpora import CORPORA
-from bimotion.data import splits
-from bimotion.errors import RecordError
-from bimotion.io.records import Record
-from bimotion.leaderboard import lookalikes, submission
-from bimotion.leaderboard.contamination import contamination
-from bimotion.protocol import cells as groups
-from bimotion.protocol.labels import LabelSchema, schema_named
-from bimotion.protocol.settings import Setting, SettingId
-from bimotion.results import rescoring
-from bimotion.results.clip_predictions import test_set
-from bimotion.results.record import AdaptUsed, Result
-from bimotion.results.statistics import copies
-from bimotion.results.statistics.bootstrap import BootstrapDraws, by_setting
-from bimotion.results.statistics.calibration import expected_calibration_error
-from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
-from bimotion.results.statistics.gaps import gaps
+from bimotion.io.records import Record, Scalar
+from bimotion.results.record import AdaptUsed
 
 METRIC = "weighted_f1"
 BASE = ("in-group/inference", "zero-shot/zero-shot")
 """Transfer/method of the settings that a model is ranked by: trained in the cell that it is tested
 in, or on nothing."""
-MAX_NAME, MAX_TEXT, MAX_SAME = 200, 1000, 10
-# of the bootstrap: intervals take a standard error from it, which 2000 give to within 2 %
-REPLICATES = 2000
-DIGITS = 4
 
 
 @dataclass(frozen=True)
 class Number(Record):
-    """A score: its value in [0, 1], low and high of its 95 % interval by speakers; null: undefined,
-    or not estimable.
-
-    reason   why there is no interval, or what it leaves out
-    """
+    """A score with its 95 % interval by speakers."""
 
     value: float | None
+    """In [0, 1]; null: undefined."""
     low: float | None
+    """Lower end of the interval; null: not estimable."""
     high: float | None
+    """Upper end of the interval; null: not estimable."""
     reason: str | None
+    """Why there is no interval, or what it leaves out."""
 
 
 @dataclass(frozen=True)
 class CellScore(Record):
-    """One setting: weighted F1, mean over the cell's corpora and over seeds.
-
-    transfer, method, train, test   of the setting;  value, low, high, reason: as in Number
-    clusters, n_clusters            what the interval draws again: `speaker`, `clip` (no speaker is
-                                    known) or `mixed`; how many
-    n_utterances                    test clips;  n_speakers: known ones;  n_speaker_unknown: clips
-                                    of others
-    corpora                         corpus -> its own score
-    untrained                       classes of the test set that training had no clip of
-    calibration_error               expected calibration error over all clips; null but for in-group
-                                    and zero-shot settings
-    """
+    """One setting: weighted F1, mean over the cell's corpora and over seeds."""
 
     transfer: str
+    """How the training cells relate to the test cell."""
     method: str
+    """How the training cells are used."""
     train: list[str]
+    """Training cells."""
     test: str
+    """Test cell."""
     value: float | None
+    """In [0, 1]; null: undefined."""
     low: float | None
+    """Lower end of its 95 % interval; null: not estimable."""
     high: float | None
+    """Upper end of the same."""
     reason: str | None
+    """Why there is no interval, or what it leaves out."""
     clusters: str
+    """What the interval draws again: `speaker`, `clip` (no speaker is known) or `mixed`."""
     n_clusters: int
+    """How many of them."""
     n_utterances: int
+    """Test clips."""
     n_speakers: int
+    """Known speakers of test clips."""
     n_speaker_unknown: int
+    """Test clips of unknown speakers."""
     corpora: dict[str, float | None]
+    """Corpus -> its own score."""
     untrained: list[str]
+    """Classes of the test set that training had no clip of."""
     calibration_error: float | None
+    """Expected calibration error over all clips; null but for in-group and zero-shot settings."""
 
 
 @dataclass(frozen=True)
 class GroupGap(Record):
-    """A comparison of cells (statistics/gaps.py).
-
-    kind   age (adults less elderly), language (English less Mandarin), worst (the lowest cell),
-           transfer (ratio to in-group)
-    of     what exactly;  value, low, high, reason: as in Number, but a difference or a ratio
-    chance_low, chance_high, chance_p   what a model that knows no groups gives; null for ratios
-    """
+    """A comparison of cells (statistics/gaps.py): a difference or a ratio in place of a score."""
 
     kind: str
+    """`age` (adults less elderly), `language` (English less Mandarin), `worst` (the lowest cell) or
+    `transfer` (ratio to in-group)."""
     of: str
+    """What exactly is compared."""
     value: float | None
+    """The difference or ratio; null: undefined."""
     low: float | None
+    """Lower end of its 95 % interval; null: not estimable."""
     high: float | None
+    """Upper end of the same."""
     reason: str | None
+    """Why there is no interval, or what it leaves out."""
     chance_low: float | None
+    """Lower end of what a model that knows no groups gives; null for ratios."""
     chance_high: float | None
+    """Upper end of the same."""
     chance_p: float | None
+    """Probability of such a gap from a model that knows no groups."""
 
 
 @dataclass(frozen=True)
 class EntryFlags(Record):
-    """What a reader must know before believing a row.
-
-    verified          the receiver computed its scores from its own references, and no file has
-                      changed since
-    unverified        why not, else null
-    contaminated      cell -> corpora tested there that the model was trained on before, as declared
-    undeclared        nothing is declared of what the model was trained on before: no word that it
-                      was on none of ours
-    same_predictions  other names under which the same predictions stand (statistics/copies.py); the
-                      first MAX_SAME of them
-    assumed_age       cell -> corpora tested there whose speakers' ages are assumed
-    shared_speakers   corpus -> why its test speakers may be in training
-    incomplete        corpus -> clips found, of all that are published
-    synthetic         made by `bimotion data synth`: on no board but one for practice
-    floor             a baseline that the receiver made: any speech model should beat it
-    """
+    """The facts that a reader must know before believing a row."""
 
     verified: bool
+    """The receiver computed its scores from an answer key, and no file has changed since."""
     unverified: str | None
+    """Why it does not count as verified, else null."""
     contaminated: dict[str, list[str]]
+    """Cell -> corpora tested there that the model was trained on before, as declared."""
     undeclared: bool
+    """Nothing is declared of what the model was trained on before."""
     same_predictions: list[str]
+    """Other names under which the same predictions stand (statistics/copies.py), the first few."""
     assumed_age: dict[str, list[str]]
+    """Cell -> corpora tested there whose speakers' ages are assumed."""
     shared_speakers: dict[str, str]
+    """Corpus -> why its test speakers may be in training."""
     incomplete: dict[str, str]
+    """Corpus -> clips present, of all that are published."""
     synthetic: bool
-    floor: bool
+    """Made by `bimotion data synth`: on no board but one for practice."""
+    baseline: bool
+    """The receiver made this run: any speech model should beat it."""
 
 
 @dataclass(frozen=True)
 class Rank(Record):
-    """Where an entry stands among the `of` verified ones of its class (statistics/ranks.py).
-
-    rank, low, high   1 is best; 95 % interval
-    tie_group         entries of one tie group cannot be told apart from its first
-    """
+    """The position of an entry among the verified ones of its class (statistics/ranks.py)."""
 
     rank: int
+    """1 is best."""
     low: int
+    """Best rank of the 95 % interval."""
     high: int
+    """Worst rank of the 95 % interval."""
     tie_group: int
+    """Entries of one tie group cannot be told apart from its first."""
     of: int
+    """Verified entries of the class."""
 
 
 @dataclass(frozen=True)
 class Entry(Record):
-    """A submission on the board.
-
-    id               place of its folder below the submissions: `<org>__<model>/<run key>`
-    model, revision, options, key   of the result;  version: of bimotion that made it;  device,
-                                    finished: of the run
-    comparable       id of its class: only entries of one class are compared
-    track, split_rule, split_seed, schema, protocol, cells, data_fingerprint   of the result: its
-    class
-    seeds            one run each; scores are means over them
-    adapt            unsupervised method in place of the probe's head, null: none
-                     (results.AdaptUsed)
-    n_parameters     of the model, null where that means nothing;  n_trainings: distinct training
-                     sets times seeds
-    trained_on       as declared, null: nothing was
-    headline         `<transfer>/<method>` -> mean over the four cells of BiMotion, where all four
-                     were run
-    scores, gaps, marks   a row a setting; comparisons of cells; what a reader must know
-    standing         null where it is not ranked: not verified, or without all four cells
-    """
+    """A submission on the board."""
 
     id: str
+    """Its folder below the submissions: `<org>__<model>/<run key>`."""
     model: str
+    """Name of the model."""
     revision: str | None
-    options: dict[str, str | int | float | bool | None]
+    """Revision or fingerprint of the model's weights."""
+    options: dict[str, Scalar]
+    """Options of the model that its numbers depend on."""
     key: str
+    """Of the run."""
     version: str | None
+    """Of the bimotion that made the run."""
     comparable: str
+    """Id of its class: only entries of one class are compared."""
     track: str
+    """How the model was used: `probe`, `finetune` or `zero-shot`."""
     split_rule: str
+    """How utterances were assigned to parts."""
     split_seed: int
+    """Of the assignment."""
     schema: str
+    """Label schema."""
     protocol: str
+    """Named list of settings."""
     cells: list[str] | None
+    """The only test cells that were run; null: all."""
     data_fingerprint: str
+    """Of the utterances used."""
     seeds: list[int]
+    """One run each; scores are means over them."""
     adapt: AdaptUsed | None
+    """Unsupervised method in place of the probe's head; null: none."""
     n_parameters: int | None
+    """Of the model; null where that means nothing."""
     n_trainings: int
+    """Distinct training sets times seeds."""
     device: str
+    """That the run used."""
     finished: str
+    """When the run was finished: ISO 8601."""
     trained_on: str | None
+    """Data that the model was trained on before, as declared; null: nothing was declared."""
     headline: dict[str, Number]
+    """`<transfer>/<method>` -> mean over the four cells of BiMotion, where all four were run."""
     scores: list[CellScore]
+    """A row a setting."""
     gaps: list[GroupGap]
-    marks: EntryFlags
-    standing: Rank | None = field(default=None)
+    """Comparisons of cells."""
+    flags: EntryFlags
+    """The facts that a reader must know."""
+    ranking: Rank | None = field(default=None)
+    """Null where it is not ranked: not verified, or without all four cells."""
 
     @property
     def base(self) -> Number | None:
@@ -219,274 +194,8 @@ class Entry(Record):
 
     @property
     def full_name(self) -> str:
-        """Of the model with its organisation: that of the folder, where the model's own name has
-        none."""
+        """The model's name with its organisation: that of the folder, where it has none."""
         organisation, _, named = self.id.partition("/")[0].partition("__")
-        return (
-            f"{organisation}/{self.model}"
-            if organisation and named and "/" not in self.model
-            else self.model
-        )
-
-
-class Read(NamedTuple):
-    """What is read of a submission: its entry, the statistic that ranks it (None without all four
-    cells), and a sketch of its predictions."""
-
-    entry: Entry
-    ranked: Estimate | None
-    sketch: copies.Sketch
-
-
-def read(folder: Path, identity: str) -> Read:
-    """A submission as an entry, not yet verified or ranked.
-
-    Raises RecordError for what cannot stand on a board; other errors where predictions are
-    malformed.
-    """
-    result, table = rescoring.read(folder)
-    if not lookalikes.is_plain(result.model.name) or not 0 < len(result.model.name) <= MAX_NAME:
-        raise RecordError(
-            f"model: expected a name of 1 to {MAX_NAME} printable characters, found "
-            f"{result.model.name!a:.80}"
-        )
-    if reason := submission.why_not_shown(result):
-        raise RecordError(reason)
-    if result.limit is not None:
-        raise RecordError(
-            f"limited to {result.limit} clips of each corpus, cell and part: a run for trying out"
-        )
-    if sorted(table["seed"].unique().tolist()) != result.seeds:
-        raise RecordError(f"expected predictions of seeds {result.seeds}, found others")
-    _check_size(table)
-    schema, settings = schema_named(result.schema.name), rescoring.settings_of(result)
-    declared = submission.declared(folder)
-    tested = {
-        cell: sorted(names) for cell, names in table.groupby("cell")["corpus"].unique().items()
-    }
-    data = result.data.corpora
-    used = [name for name, one in data.items() if one.n_utterances]
-    scores, headline, ranked = _scores(result, table, settings, schema)
-    found = gaps(table, settings, schema, replicates=REPLICATES)
-    entry = Entry(
-        id=identity,
-        model=result.model.name,
-        revision=result.model.revision,
-        options=result.model.options,
-        key=result.key,
-        version=result.provenance.versions.get("bimotion"),
-        comparable=comparable(result),
-        track=result.track,
-        split_rule=result.split.rule,
-        split_seed=result.split.seed,
-        schema=result.schema.name,
-        protocol=result.protocol.name,
-        cells=result.protocol.cells,
-        data_fingerprint=result.data.fingerprint,
-        seeds=result.seeds,
-        adapt=result.adapt,
-        n_parameters=result.n_parameters,
-        n_trainings=len(result.fits) if result.track != "zero-shot" else 0,
-        device=result.provenance.device,
-        finished=result.provenance.finished,
-        trained_on=_text(declared),
-        headline=headline,
-        scores=scores,
-        gaps=[_gap(one.kind, one.of, one.interval, one.chance) for one in found],
-        marks=EntryFlags(
-            verified=False,
-            unverified="not verified",
-            contaminated=_contaminated(declared, settings, tested),
-            undeclared=declared is None,
-            same_predictions=[],
-            assumed_age=_assumed(result, tested),
-            shared_speakers={
-                name: why
-                for name in used
-                if (why := splits.why_not_disjoint(name, result.split.rule))
-            },
-            incomplete={
-                name: f"{one.n_found} of {CORPORA[name].card.n_utterances}"
-                for name, one in data.items()
-                if not one.complete
-            },
-            synthetic=result.data.synthetic,
-            floor=False,
-        ),
-    )
-    return Read(entry, ranked, copies.sketch(_one_a_cell(table, settings)))
-
-
-def _one_a_cell(table: pd.DataFrame, settings: Iterable[Setting]) -> list[pd.DataFrame]:
-    """Predictions of every test cell, once: those that rank where there are, of all its corpora."""
-    chosen: dict[str, str] = {}
-    first = sorted(
-        settings,
-        key=lambda one: (f"{one.transfer}/{one.method}" not in BASE, one.corpora is not None),
-    )
-    for setting in first:
-        chosen.setdefault(str(setting.test), setting.training_set)
-    return [
-        table[(table["cell"] == cell) & (table["train"] == train)]
-        for cell, train in sorted(chosen.items())
-    ]
-
-
-def _check_size(table: pd.DataFrame) -> None:
-    """Raise RecordError for more test clips than a corpus has: a small file can name millions, and
-    every one that has no speaker is drawn again by itself."""
-    tested = ["train", "cell", "corpus", "seed"]
-    for name, n_clips in table.groupby(tested).size().groupby("corpus").max().items():
-        if name not in CORPORA:
-            raise RecordError(f"corpus: expected one of {', '.join(CORPORA)}, found {name!a:.80}")
-        if n_clips > (most := CORPORA[name].card.n_utterances):
-            raise RecordError(
-                f"expected at most {most} clips of {name} in a test set, found {n_clips}"
-            )
-    if n_double := int(table.duplicated([*tested, "id"]).sum()):
-        raise RecordError(f"expected every clip once in a test set, found {n_double} again")
-
-
-def comparable(result: Result) -> str:
-    """8 hex digits of all that two results must share to be compared: everything in their specs but
-    model, adaptation (marked where it heard target audio) and seeds."""
-    spec = [
-        result.track,
-        vars(result.split),
-        vars(result.schema),
-        vars(result.protocol),
-        result.data.fingerprint,
-    ]
-    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _scores(
-    result: Result, table: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema
-) -> tuple[list[CellScore], dict[str, Number], Estimate | None]:
-    """A row a setting, headlines, and the statistic of the first headline that ranks."""
-    draws, rows, of_cells = BootstrapDraws(REPLICATES), [], {}
-    tables = dict(list(table.groupby(["train", "cell"])))
-    untrained = {
-        SettingId.of(one): [name for name in schema.classes if name in one.untrained]
-        for one in result.scores
-        if (one.metric, one.pooling) == (METRIC, "mean")
-    }
-    for setting in settings:
-        part = tables.get((setting.training_set, str(setting.test)))
-        if part is None:
-            raise RecordError(f"no predictions of {setting.training_set} on {setting.test}")
-        of_seeds = next(by_setting(part, [setting], schema, draws))
-        statistic = combined(mean_known, *(one["mean", METRIC] for one in of_seeds))
-        name = f"{setting.transfer}/{setting.method}"
-        if (
-            setting.corpora is None
-            and setting.test in groups.BIMOTION_CELLS
-            and statistic.estimate == statistic.estimate
-        ):
-            of_cells.setdefault(name, {})[setting.test] = statistic
-        rows.append(
-            _row(
-                setting,
-                part,
-                of_seeds,
-                statistic.interval(),
-                untrained.get(setting.id, []),
-                name in BASE,
-            )
-        )
-    cells = groups.BIMOTION_CELLS
-    # it is compared with runs on the same clips alone, which lack the same cells
-    if not result.data.complete:
-        cells = [cell for cell in cells if any(setting.test == cell for setting in settings)]
-    whole = {
-        name: combined(mean_known, *(by_cell[cell] for cell in cells))
-        for name, by_cell in of_cells.items()
-        if cells and len(by_cell) == len(cells)
-    }
-    headline = {name: _number(statistic.interval()) for name, statistic in whole.items()}
-    return rows, headline, next((whole[name] for name in BASE if name in whole), None)
-
-
-def _row(
-    setting: Setting,
-    table: pd.DataFrame,
-    of_seeds: list[dict],
-    interval: Interval,
-    untrained: list[str],
-    calibrated: bool,
-) -> CellScore:
-    one_seed = table[table["seed"] == table["seed"].iloc[0]]
-    corpora = {
-        name: [one[name, METRIC].estimate for one in of_seeds]
-        for name in sorted(one_seed["corpus"].unique())
-    }
-    errors = (
-        [expected_calibration_error(test_set(part, None)) for _, part in table.groupby("seed")]
-        if calibrated
-        else []
-    )
-    known = [error for error in errors if error is not None]
-    return CellScore(
-        transfer=setting.transfer,
-        method=setting.method,
-        train=list(setting.train_names),
-        test=str(setting.test),
-        **vars(_number(interval)),
-        clusters=interval.clusters,
-        n_clusters=interval.n_clusters,
-        n_utterances=len(one_seed),
-        n_speakers=int(one_seed["speaker"].nunique()),
-        n_speaker_unknown=int(one_seed["speaker"].isna().sum()),
-        corpora={name: _rounded(sum(values) / len(values)) for name, values in corpora.items()},
-        untrained=untrained,
-        calibration_error=_rounded(sum(known) / len(known)) if known else None,
-    )
-
-
-def _number(interval: Interval) -> Number:
-    return Number(
-        *(_rounded(value) for value in (interval.value, interval.low, interval.high)),
-        reason=interval.reason,
-    )
-
-
-def _gap(kind: str, of: str, interval: Interval, chance) -> GroupGap:
-    blind = (None, None, None) if chance is None else (chance.low, chance.high, chance.p)
-    return GroupGap(
-        kind, of, **vars(_number(interval)), **dict(zip(_CHANCE, map(_rounded, blind), strict=True))
-    )
-
-
-_CHANCE = ("chance_low", "chance_high", "chance_p")
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None or value != value else round(float(value), DIGITS)
-
-
-def _text(declared: list[str] | None) -> str | None:
-    if declared is None:
-        return None
-    text = ", ".join(declared) or "nothing"
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 4]} ..."
-
-
-def _contaminated(
-    declared: list[str] | None, settings: Iterable[Setting], tested: dict[str, list[str]]
-) -> dict[str, list[str]]:
-    """Cell -> corpora that the statement names, of those tested."""
-    found = contamination(declared, settings) or {}
-    kept = {
-        cell: sorted(set(found.get(cell, ())) & set(corpora))
-        for cell, corpora in sorted(tested.items())
-    }
-    return {cell: names for cell, names in kept.items() if names}
-
-
-def _assumed(result: Result, tested: dict[str, list[str]]) -> dict[str, list[str]]:
-    assumed = {name for name, used in result.data.corpora.items() if used.age_source.get("assumed")}
-    found = {
-        cell: [name for name in corpora if name in assumed]
-        for cell, corpora in sorted(tested.items())
-    }
-    return {cell: names for cell, names in found.items() if names}
+        if organisation and named and "/" not in self.model:
+            return f"{organisation}/{self.model}"
+        return self.model

@@ -1,9 +1,10 @@
-"""What a board needs of one submission, computed once: its entry, the replicates of its headline, a
-sketch of its predictions.
+"""Entries are computed once: a file keeps an entry, the replicates of its headline and a sketch of
+its predictions, under the hashes of the submission's files.
 
-It is kept in the cache by the hashes of the submission's files. When a submission is verified it is
-also put beside its receipt, as entry.npz, whose hash the receipt lists: no other machine need
-compute it again. It is as much the receiver's word as that, and never taken from a submission.
+It lies in the cache, so that a board of unverified runs is not computed again (2 to 3 s each). When
+a submission is verified it is also put beside its receipt, as entry.npz, whose hash the receipt
+lists: no other machine need compute it. It is as much the receiver's word as that, and never taken
+from a submission.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,182 +20,158 @@ import numpy as np
 
 from bimotion.errors import RecordError
 from bimotion.io import files
-from bimotion.io.records import no_constant
+from bimotion.io.records import Record, from_json
 from bimotion.io.versions import CACHE_VERSION
-from bimotion.leaderboard import contamination, receipt
-from bimotion.leaderboard import entry as entries
-from bimotion.leaderboard.entry import CellScore, Entry, EntryFlags, GroupGap, Number
+from bimotion.leaderboard import contamination, receipt, scored
+from bimotion.leaderboard.entry import BASE, METRIC, Entry
+from bimotion.leaderboard.scored import DIGITS, REPLICATES, ScoredSubmission
 from bimotion.protocol.cells import BIMOTION_CELLS
-from bimotion.results.record import AdaptUsed, Result
+from bimotion.results.record import Result
 from bimotion.results.statistics.copies import N_BUCKETS, Sketch
 from bimotion.results.statistics.counts import Stratum
 from bimotion.results.statistics.estimate import Estimate
 
-"""Rises when an entry's numbers or marks move though its submission does not."""
-PARALLEL_FROM = 8
+
+@dataclass(frozen=True)
+class _Ranked(Record):
+    """An Estimate, but for its arrays."""
+
+    estimate: float
+    carriers: int | None
+    decisions: int
+    strata: list[Stratum]
 
 
 @dataclass(frozen=True)
-class CachedEntry:
-    """An entry with what orders and compares it.
+class _Facts(Record):
+    """All of a ScoredSubmission but its arrays; `key`: of the submission's files and our rules."""
 
-    ranked   the statistic that it is ranked by; None without all four cells
-    sketch   of its predictions (statistics/copies.py)
-    """
-
+    key: str
     entry: Entry
-    ranked: Estimate | None
-    sketch: Sketch
+    ranked: _Ranked | None
+    tests: list[str]
+    exact: list[str]
 
 
 def prepare(folder: Path, result: Result) -> bytes:
-    """Content of entry.npz, for `receipt.write`, of a submission that was found sound; about a
-    second for four cells.
+    """Make the content of entry.npz, for `receipt.write`, of a submission that was found sound;
+    about a second for four cells.
 
-    `result`: with the scores that were found (`verification.Verdict`), which the entry must show.
-    Raises RecordError where it cannot stand on a board.
+    Args:
+        folder: of the submission.
+        result: with the scores that were computed (`Verdict.result`), which the entry must show.
+
+    Raises:
+        RecordError: where it cannot stand on a board.
 
     Example::
 
-        receipt.write(receipts, "lab__model/0123456789ab", verdict.hashes, entry=prepare(folder,
-        verdict.result))
+        entry = prepare(folder, verdict.result)
+        receipt.write(receipts, "lab__model/0123456789ab", verdict.hashes, entry=entry)
     """
     hashes = receipt.digests(folder)
-    if reason := _derive(folder, hashes):
-        raise RecordError(reason)
-    if (kept := _cached(hashes)) is None:
-        raise RecordError(f"expected {_place(hashes)} to be read back, found it changed or gone")
-    for score in kept.entry.scores:
-        found = result.headline(
-            score.transfer, score.method, score.test, entries.METRIC, tuple(score.train)
-        )
-        if (found is None) != (score.value is None) or abs(
-            (found or 0.0) - (score.value or 0.0)
-        ) > 10**-entries.DIGITS:
-            asked = f"{score.transfer} {score.method} {'+'.join(score.train)} -> {score.test}"
-            raise RecordError(f"{asked}: verified as {found}, but a board would show {score.value}")
-    return _place(hashes).read_bytes()
+    computed = compute(folder, hashes)
+    for row in computed.entry.scores:
+        setting = f"{row.transfer} {row.method} {'+'.join(row.train)} -> {row.test}"
+        verified = result.headline(row.transfer, row.method, row.test, METRIC, tuple(row.train))
+        if (verified is None) != (row.value is None) or (
+            verified is not None and abs(verified - row.value) > 10**-DIGITS
+        ):
+            raise RecordError(
+                f"{setting}: verified as {verified}, but a board would show {row.value}"
+            )
+    return _packed(computed, hashes)
 
 
-def derive_all(submissions: Iterable[tuple[Path, Mapping[str, str]]]) -> list[str | None]:
-    """Each submission (folder, hashes of its files) computed into the cache; None, or why it could
-    not be."""
-    todo = list(submissions)
-    if len(todo) < PARALLEL_FROM:
-        return [_derive(*one) for one in todo]
-    from joblib import Parallel, delayed
+def compute(folder: Path, hashes: Mapping[str, str]) -> ScoredSubmission:
+    """Compute the entry of a submission with files of these hashes, and keep it in the cache.
 
-    return Parallel(n_jobs=-1)(delayed(_derive)(*one) for one in todo)
-
-
-def load(hashes: Mapping[str, str], vouched: bytes | None) -> CachedEntry | None:
-    """What was computed before from files of these hashes, here or (`vouched`) where their receipt
-    was written; None: none."""
-    found = _cached(hashes)
-    return found if found is not None or vouched is None else _parsed(vouched, hashes)
-
-
-def _derive(folder: Path, hashes: Mapping[str, str]) -> str | None:
+    Raises:
+        RecordError: where it cannot stand on a board.
+    """
     try:
-        entry, ranked, sketch = entries.read(folder, "/".join(folder.absolute().parts[-2:]))
-    # an untrusted file can break anything; whatever it is, the other submissions still stand
+        computed = scored.score(folder, "/".join(folder.absolute().parts[-2:]))
+    # a stranger's file can break anything; whatever it is, the other submissions still stand
     except Exception as error:
         reason = str(error).replace(f"{folder}/", "")
-        return (
-            reason
-            if isinstance(error, RecordError)
-            else f"cannot be scored: {type(error).__name__}: {reason:.200}"
-        )
-    strata = [] if ranked is None else [vars(stratum) for stratum in ranked.without]
-    facts = {"key": _key(hashes), "entry": dataclasses.asdict(entry), "strata": strata}
-    facts |= {"tests": sketch.tests, "exact": sketch.exact}
-    numbers = {"buckets": sketch.buckets}
-    if ranked is not None:
-        facts |= {
-            "estimate": ranked.estimate,
-            "carriers": ranked.carriers,
-            "decisions": ranked.decisions,
-        }
-        numbers |= {
-            "replicates": ranked.replicates,
-            "without": np.concatenate(list(ranked.without.values())),
-        }
-    with files.written(_place(hashes)) as temporary:
-        np.savez(temporary, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **numbers)
-    return None
+        if not isinstance(error, RecordError):
+            reason = f"cannot be scored: {type(error).__name__}: {reason:.200}"
+        raise RecordError(reason) from None
+    with files.written(_path(hashes)) as temporary:
+        temporary.write_bytes(_packed(computed, hashes))
+    return computed
+
+
+def load(hashes: Mapping[str, str], vouched: bytes | None) -> ScoredSubmission | None:
+    """The entry that was computed before from files of these hashes, here or (`vouched`) where
+    their receipt was written; None: none, or not whole."""
+    try:
+        kept = _unpacked(_path(hashes).read_bytes(), hashes)
+    except OSError:
+        kept = None
+    return kept or (None if vouched is None else _unpacked(vouched, hashes))
 
 
 def _key(hashes: Mapping[str, str]) -> str:
-    kept = (Entry, CellScore, GroupGap, EntryFlags, Number, AdaptUsed, Estimate, Stratum)
-    records = [[one.name for one in dataclasses.fields(record)] for record in kept]
-    rules = [
-        entries.REPLICATES,
-        entries.DIGITS,
-        entries.BASE,
-        list(map(str, BIMOTION_CELLS)),
-        contamination.NAMES,
-    ]
-    spec = json.dumps([CACHE_VERSION, records, rules, dict(hashes)], sort_keys=True)
+    rules = [REPLICATES, DIGITS, BASE, list(map(str, BIMOTION_CELLS)), contamination.NAMES]
+    spec = json.dumps([CACHE_VERSION, rules, dict(hashes)], sort_keys=True)
     return hashlib.sha256(spec.encode()).hexdigest()[:24]
 
 
-def _place(hashes: Mapping[str, str]) -> Path:
+def _path(hashes: Mapping[str, str]) -> Path:
     return files.cache_dir() / "board" / f"{_key(hashes)}.npz"
 
 
-def _cached(hashes: Mapping[str, str]) -> CachedEntry | None:
-    try:
-        return _parsed(_place(hashes).read_bytes(), hashes)
-    except OSError:
-        return None
-
-
-def _parsed(data: bytes, hashes: Mapping[str, str]) -> CachedEntry | None:
-    """None where it is not whole, or of other files or another version: it is computed again,
-    whatever is wrong with it."""
-    try:
-        return _unpacked(data, hashes)
-    except Exception:
-        return None
-
-
-def _unpacked(data: bytes, hashes: Mapping[str, str]) -> CachedEntry | None:
-    with np.load(io.BytesIO(data), allow_pickle=False) as content:
-        members = content.zip.infolist()
-        if any(one.compress_type != zipfile.ZIP_STORED for one in members) or sum(
-            one.file_size for one in members
-        ) > len(data):
-            return None  # never written so: it would unpack to any size
-        facts = json.loads(content["facts"].tobytes(), parse_constant=no_constant)
-        if facts["key"] != _key(hashes):
-            return None
-        numbers = {
-            name: content[name]
-            for name in ("replicates", "without", "buckets")
-            if name in content.files
-        }
-    entry = facts["entry"]
-    nested = {
-        "headline": {name: Number(**one) for name, one in entry["headline"].items()},
-        "scores": [CellScore(**one) for one in entry["scores"]],
-        "gaps": [GroupGap(**one) for one in entry["gaps"]],
-        "marks": EntryFlags(**entry["marks"]),
-    }
-    nested["adapt"] = entry["adapt"] and AdaptUsed(**entry["adapt"])
-    ranked, sketch = None, Sketch(facts["tests"], facts["exact"], numbers["buckets"])
-    if len(sketch.tests) != len(sketch.exact) or sketch.buckets.shape != (
-        len(sketch.tests),
-        N_BUCKETS,
-    ):
-        return None
-    if "replicates" in numbers:
-        strata = [Stratum(**one) for one in facts["strata"]]
-        without = np.split(numbers["without"], np.cumsum([stratum.n for stratum in strata])[:-1])
-        ranked = Estimate(
-            estimate=facts["estimate"],
-            replicates=numbers["replicates"],
-            without=dict(zip(strata, without, strict=True)),
-            carriers=facts["carriers"],
-            decisions=facts["decisions"],
+def _packed(computed: ScoredSubmission, hashes: Mapping[str, str]) -> bytes:
+    entry, estimate, sketch = computed
+    arrays, ranked = {"buckets": sketch.buckets}, None
+    if estimate is not None:
+        arrays["replicates"] = estimate.replicates
+        arrays["without"] = np.concatenate(list(estimate.without.values()))
+        ranked = _Ranked(
+            estimate=estimate.estimate,
+            carriers=estimate.carriers,
+            decisions=estimate.decisions,
+            strata=list(estimate.without),
         )
-    return CachedEntry(Entry(**entry | nested), ranked, sketch)
+    facts = _Facts(
+        key=_key(hashes), entry=entry, ranked=ranked, tests=sketch.tests, exact=sketch.exact
+    )
+    text = json.dumps(dataclasses.asdict(facts)).encode()
+    buffer = io.BytesIO()
+    np.savez(buffer, facts=np.frombuffer(text, np.uint8), **arrays)
+    return buffer.getvalue()
+
+
+def _unpacked(content: bytes, hashes: Mapping[str, str]) -> ScoredSubmission | None:
+    """None where it is not whole, or of other files or another version: it is computed again."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            is_stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+            if not is_stored or sum(member.file_size for member in members) > len(content):
+                return None  # never written so: it would unpack to any size
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = dict(archive)
+        facts = from_json(_Facts, arrays["facts"].tobytes(), "facts")
+        shape = (len(facts.tests), N_BUCKETS)
+        if facts.key != _key(hashes) or arrays["buckets"].shape != shape:
+            return None
+        sketch = Sketch(tests=facts.tests, exact=facts.exact, buckets=arrays["buckets"])
+        return ScoredSubmission(facts.entry, _estimate(facts.ranked, arrays), sketch)
+    except (RecordError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _estimate(ranked: _Ranked | None, arrays: Mapping[str, np.ndarray]) -> Estimate | None:
+    if ranked is None:
+        return None
+    ends = np.cumsum([stratum.n for stratum in ranked.strata])
+    without = np.split(arrays["without"], ends[:-1])
+    return Estimate(
+        estimate=ranked.estimate,
+        replicates=arrays["replicates"],
+        without=dict(zip(ranked.strata, without, strict=True)),
+        carriers=ranked.carriers,
+        decisions=ranked.decisions,
+    )

@@ -15,13 +15,13 @@ from bimotion.data import splits
 from bimotion.errors import SettingError, UnknownName
 from bimotion.io import files
 from bimotion.io.tables import Table, percent
-from bimotion.leaderboard.board import Board, PublishedRow
+from bimotion.leaderboard.board import Board
 from bimotion.leaderboard.entry import BASE, CellScore, Entry, Number
+from bimotion.leaderboard.published_rows import PublishedRow
 from bimotion.protocol import labels
 from bimotion.protocol.published import CELLS
 from bimotion.protocol.settings import TRACKS
 
-FORMATS = ("markdown", "latex", "csv")
 EVAL_RESULTS_FILE = ".eval_results/bimotion.yaml"
 EVAL_FILE = "eval.yaml"
 FRAMEWORK = "bimotion"
@@ -30,16 +30,18 @@ PRINTED = "as printed"
 
 
 def export(board: Board, form: str) -> str:
-    """The whole board as text in a format of FORMATS; raises UnknownName. Scores in %, but in [0,
-    1] in CSV.
+    """The whole board as text in a format of FORMATS: scores in %, but in [0, 1] in CSV.
+
+    Raises:
+        UnknownName: for another format.
 
     Example::
 
-        print(exports.export(board.build(Path("leaderboard/submissions")), "latex"))
+        print(export(board.build(Path("leaderboard/submissions")), "latex"))
     """
     if form not in FORMATS:
         raise UnknownName("format", form, FORMATS)
-    return {"markdown": _markdown, "latex": _latex, "csv": _csv}[form](board)
+    return FORMATS[form](board)
 
 
 def eval_results(
@@ -48,20 +50,24 @@ def eval_results(
     """YAML of EVAL_RESULTS_FILE for the model's repository: the mean and each cell, in %, with its
     evidence as a note.
 
-    dataset    Hub id of the benchmark, whose eval.yaml (`eval_tasks`) defines the tasks;  revision:
-               its commit
-    source     address of the board or of the predictions
-    Raises SettingError for a model that has no repository on the Hub by its name.
+    Args:
+        entry: of a model with a repository on the Hub.
+        dataset: Hub id of the benchmark, whose eval.yaml (`eval_tasks`) defines the tasks.
+        revision: commit of the benchmark.
+        source: address of the board or of the predictions.
+
+    Raises:
+        SettingError: for a model that has no repository on the Hub by its name.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.utils import yaml_dump
 
-    _repository(entry)
-    found = [
+    _require_repository(entry)
+    results = [
         EvalResultEntry(
             dataset_id=dataset,
             task_id=task_id(entry.schema, entry.split_rule, entry.track, name),
-            value=_points(score),
+            value=round(100 * score.value, 2),
             dataset_revision=revision,
             date=entry.finished or None,
             source_url=source,
@@ -70,7 +76,7 @@ def eval_results(
         )
         for name, score in _scalars(entry)
     ]
-    return yaml_dump(eval_result_entries_to_yaml(found), sort_keys=False)
+    return yaml_dump(eval_result_entries_to_yaml(results), sort_keys=False)
 
 
 def eval_tasks(name: str = "BiMotion") -> str:
@@ -103,12 +109,15 @@ def eval_tasks(name: str = "BiMotion") -> str:
 
 
 def model_index(entry: Entry, dataset: str) -> str:
-    """YAML for the head of a model card (`model-index`); raises SettingError as `eval_results`
-    does."""
+    """YAML for the head of a model card (`model-index`).
+
+    Raises:
+        SettingError: as `eval_results`.
+    """
     from huggingface_hub import EvalResult, ModelCardData
 
-    _repository(entry)
-    found = [
+    _require_repository(entry)
+    results = [
         EvalResult(
             task_type="audio-classification",
             task_name=f"Speech emotion recognition ({entry.track}, {entry.split_rule} split, "
@@ -119,16 +128,16 @@ def model_index(entry: Entry, dataset: str) -> str:
             dataset_split="test",
             metric_type="f1",
             metric_name="weighted F1, %",
-            metric_value=_points(score),
+            metric_value=round(100 * score.value, 2),
             metric_args={"average": "weighted"},
         )
         for name, score in _scalars(entry)
     ]
-    return ModelCardData(model_name=entry.model, eval_results=found).to_yaml() + "\n"
+    return ModelCardData(model_name=entry.model, eval_results=results).to_yaml() + "\n"
 
 
 def task_id(schema: str, rule: str, track: str, cell: str) -> str:
-    """Of a task in eval.yaml.
+    """The id of a task in eval.yaml.
 
     >>> task_id("emotion", "disjoint", "zero-shot", "eng_eld")
     'emotion_disjoint_zero_shot_eng_eld'
@@ -136,70 +145,14 @@ def task_id(schema: str, rule: str, track: str, cell: str) -> str:
     return "_".join((schema, rule, track, cell)).replace("-", "_")
 
 
-def _scalars(entry: Entry) -> Iterator[tuple[str, Number | CellScore]]:
-    """`mean` and cells that have a value."""
-    if entry.base is not None and entry.base.value is not None:
-        yield MEAN, entry.base
-    yield from ((cell, score) for cell, score in _cells(entry).items() if score.value is not None)
-
-
-def _cells(entry: Entry) -> dict[str, CellScore]:
-    found = {
-        score.test: score
-        # the first of a cell stands: later ones are of some corpora only
-        for score in reversed(entry.scores)
-        if f"{score.transfer}/{score.method}" in BASE
-    }
-    return {cell: found[cell] for cell in CELLS if cell in found}
-
-
-def _points(score: Number | CellScore) -> float:
-    return round(100 * score.value, 2)
-
-
-def _note(entry: Entry, score: Number | CellScore) -> str:
-    notes = [
-        "no interval"
-        if score.low is None
-        else f"95% interval {percent(score.low)} to {percent(score.high)}"
-    ]
-    if isinstance(score, CellScore):
-        notes.append(f"{score.n_utterances} clips, {score.n_speakers} known speakers")
-        if score.test in entry.marks.contaminated:
-            notes.append(f"trained on {', '.join(entry.marks.contaminated[score.test])} before")
-    elif entry.marks.contaminated:
-        notes.append(f"trained before on corpora tested in {', '.join(entry.marks.contaminated)}")
-    if entry.marks.undeclared:
-        notes.append("what it was trained on before is not declared")
-    if entry.marks.same_predictions:
-        notes.append(f"same predictions as {', '.join(entry.marks.same_predictions)}")
-    return "; ".join(
-        [*notes, "verified" if entry.marks.verified else "not verified", f"run {entry.key}"]
-    )
-
-
-def _repository(entry: Entry) -> None:
-    if not _has_repository(entry):
-        raise SettingError(f"expected a model of the Hub, organisation/name, found {entry.model!r}")
-    if entry.adapt is not None:
-        raise SettingError(
-            f"expected results of the model alone, found {entry.model} adapted by "
-            f"{entry.adapt.method}"
-        )
-
-
-def _has_repository(entry: Entry) -> bool:
-    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", entry.model)) and not entry.marks.floor
-
-
 def write_hub_results(board: Board, dataset: str, output: Path) -> list[Path]:
-    """For the Hub, below a folder: eval.yaml of the dataset repository, and of every verified model
-    that has a repository (and is not adapted) EVAL_RESULTS_FILE and model-index.yaml, in folders
-    named as the models are; returns their paths.
+    """Write, for the Hub, eval.yaml of the dataset repository, and of every verified model that has
+    a repository (and is not adapted) EVAL_RESULTS_FILE and model-index.yaml, in folders named as
+    the models are; return their paths.
     """
     content = {output / EVAL_FILE: eval_tasks()}
     for entry in board.entries:
-        if entry.marks.verified and _has_repository(entry) and entry.adapt is None:
+        if entry.flags.verified and _has_repository(entry) and entry.adapt is None:
             folder = output / entry.model.replace("/", "__") / entry.key
             content[folder / EVAL_RESULTS_FILE] = eval_results(entry, dataset)
             content[folder / "model-index.yaml"] = model_index(entry, dataset)
@@ -209,89 +162,124 @@ def write_hub_results(board: Board, dataset: str, output: Path) -> list[Path]:
     return list(content)
 
 
+def _scalars(entry: Entry) -> Iterator[tuple[str, Number | CellScore]]:
+    """`mean` and cells that have a value."""
+    if entry.base is not None and entry.base.value is not None:
+        yield MEAN, entry.base
+    by_cell: dict[str, CellScore] = {}
+    for score in entry.scores:
+        if f"{score.transfer}/{score.method}" in BASE:
+            by_cell.setdefault(score.test, score)  # later ones are of some corpora only
+    for cell in CELLS:
+        if cell in by_cell and by_cell[cell].value is not None:
+            yield cell, by_cell[cell]
+
+
+def _note(entry: Entry, score: Number | CellScore) -> str:
+    flags = entry.flags
+    interval = f"95% interval {percent(score.low)} to {percent(score.high)}"
+    notes = ["no interval" if score.low is None else interval]
+    if isinstance(score, CellScore):
+        notes.append(f"{score.n_utterances} clips, {score.n_speakers} known speakers")
+        if score.test in flags.contaminated:
+            notes.append(f"trained on {', '.join(flags.contaminated[score.test])} before")
+    elif flags.contaminated:
+        notes.append(f"trained before on corpora tested in {', '.join(flags.contaminated)}")
+    if flags.undeclared:
+        notes.append("what it was trained on before is not declared")
+    if flags.same_predictions:
+        notes.append(f"same predictions as {', '.join(flags.same_predictions)}")
+    return "; ".join([*notes, "verified" if flags.verified else "not verified", f"run {entry.key}"])
+
+
+def _require_repository(entry: Entry) -> None:
+    if not _has_repository(entry):
+        raise SettingError(f"expected a model of the Hub, organisation/name, found {entry.model!r}")
+    if entry.adapt is not None:
+        raise SettingError(
+            f"expected results of the model itself, found {entry.model} adapted by "
+            f"{entry.adapt.method}"
+        )
+
+
+def _has_repository(entry: Entry) -> bool:
+    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", entry.model)) and not entry.flags.baseline
+
+
 # --- tables -------------------------------------------------------------------------------------
 
-HEADER = ("rank", "model", "track", "split", "schema", "protocol", MEAN, "95 %", *CELLS, "marks")
-FACTS = (
-    "model",
-    "key",
-    "track",
-    "split_rule",
-    "schema",
-    "protocol",
-    "data_fingerprint",
-    "n_parameters",
+SPANS = [f"{name}_{end}" for name in (MEAN, *CELLS) for end in ("value", "low", "high")]
+QUESTION = ("track", "split_rule", "schema", "protocol")
+COLUMNS = (
+    *("rank", "rank_low", "rank_high", "tie_group", "model", "key", *QUESTION),
+    *("data_fingerprint", "n_parameters", *SPANS, "flags"),
 )
-"""Of an entry, in CSV."""
+"""Of the CSV."""
+HEADER = ("rank", "model", "track", "split", "schema", "protocol", MEAN, "95 %", *CELLS, "flags")
+"""Of the other tables."""
 
 
-def _rows(board: Board) -> Iterator[list[str]]:
-    for entry in board.entries:
-        cells, place = _cells(entry), entry.standing
-        rank = "-" if place is None else f"{place.rank} ({place.low}-{place.high})"
-        interval = (
-            "-"
-            if not entry.base or entry.base.low is None
-            else f"{percent(entry.base.low)}-{percent(entry.base.high)}"
-        )
-        values = [cells[cell].value if cell in cells else None for cell in CELLS]
-        asked = [entry.track, entry.split_rule, entry.schema, entry.protocol]
-        mean = percent(entry.base.value if entry.base else None)
-        if entry.base and len(cells) < len(CELLS):
-            mean += f" (over {', '.join(cell for cell in CELLS if cell in cells)})"
-        yield [
-            rank,
-            entry.full_name,
-            *asked,
-            mean,
-            interval,
-            *map(percent, values),
-            ", ".join(_marks(entry)),
-        ]
-    for one in board.references:
-        values = _printed(one)
-        asked = [one.track, one.split_rule, one.schema, "-"]
-        yield [
-            "-",
-            one.model,
-            *asked,
-            percent(one.headline[BASE[0]]),
-            "-",
-            *map(percent, values),
-            PRINTED,
-        ]
+def _rows(board: Board) -> list[dict]:
+    """The board as flat rows: column -> value; a column that is missing is not known."""
+    return [*map(_entry_row, board.entries), *map(_published_row, board.references)]
 
 
-def _printed(one: PublishedRow) -> list[float | None]:
-    found = {
+def _entry_row(entry: Entry) -> dict:
+    facts = {name: getattr(entry, name) for name in COLUMNS if hasattr(entry, name)}
+    row = facts | {"model": entry.full_name, "flags": _flags(entry)}
+    for name, score in _scalars(entry):
+        row |= {f"{name}_{end}": getattr(score, end) for end in ("value", "low", "high")}
+    if (ranking := entry.ranking) is not None:
+        row |= {"rank": ranking.rank, "rank_low": ranking.low, "rank_high": ranking.high}
+        row["tie_group"] = ranking.tie_group
+    return row
+
+
+def _published_row(published: PublishedRow) -> dict:
+    facts = {name: getattr(published, name) for name in ("model", "track", "split_rule", "schema")}
+    values = {MEAN: published.headline[BASE[0]]} | {
         score.test: score.value
-        for score in one.scores
+        for score in published.scores
         if f"{score.transfer}/{score.method}" == BASE[0]
     }
-    return [found.get(cell) for cell in CELLS]
+    return facts | {f"{name}_value": value for name, value in values.items()} | {"flags": [PRINTED]}
 
 
-def _marks(entry: Entry) -> list[str]:
-    marks = entry.marks
-    flags = {
-        "SYNTHETIC": marks.synthetic,
-        "verified": marks.verified,
-        "not verified": not marks.verified,
-        "floor": marks.floor,
+def _flags(entry: Entry) -> list[str]:
+    flags = entry.flags
+    names = {
+        "SYNTHETIC": flags.synthetic,
+        "verified": flags.verified,
+        "not verified": not flags.verified,
+        "baseline": flags.baseline,
+        "contaminated": flags.contaminated,
+        "not declared": flags.undeclared,
+        "incomplete": flags.incomplete,
+        "assumed ages": flags.assumed_age,
+        "shared speakers": flags.shared_speakers,
     }
-    flags |= {
-        "contaminated": marks.contaminated,
-        "not declared": marks.undeclared,
-        "incomplete": marks.incomplete,
-    }
-    flags |= {"assumed ages": marks.assumed_age, "shared speakers": marks.shared_speakers}
     adapted = [] if entry.adapt is None else [f"adapted: {entry.adapt.summary}"]
-    same = [f"same predictions as {name}" for name in marks.same_predictions]
-    return [name for name, applies in flags.items() if applies] + same + adapted
+    same = [f"same predictions as {name}" for name in flags.same_predictions]
+    return [name for name, applies in names.items() if applies] + same + adapted
+
+
+def _cells(row: dict) -> list[str]:
+    """A row as text under HEADER."""
+    rank = f"{row['rank']} ({row['rank_low']}-{row['rank_high']})" if "rank" in row else "-"
+    values = [row.get(f"{cell}_value") for cell in CELLS]
+    mean = percent(row.get("mean_value"))
+    if "mean_value" in row and None in values:
+        tested = (cell for cell, value in zip(CELLS, values, strict=True) if value is not None)
+        mean += f" (over {', '.join(tested)})"
+    ends = (row.get("mean_low"), row.get("mean_high"))
+    interval = "-" if ends[0] is None else "-".join(map(percent, ends))
+    question = [row.get(name, "-") for name in QUESTION]
+    shown = [mean, interval, *map(percent, values), ", ".join(row["flags"])]
+    return [rank, row["model"], *question, *shown]
 
 
 def _markdown(board: Board) -> str:
-    rows = [[row[0], _plain(row[1]), *row[2:-1], _plain(row[-1])] for row in _rows(board)]
+    rows = [[_plain(cell) for cell in _cells(row)] for row in _rows(board)]
     note = (
         "Ranks with 95 % intervals: among verified entries of one track, split, schema, protocol "
         "and clips. Weighted F1."
@@ -317,7 +305,8 @@ _LATEX = str.maketrans(
 def _latex(board: Board) -> str:
     import pandas as pd
 
-    header, *rows = [[cell.translate(_LATEX) for cell in row] for row in (HEADER, *_rows(board))]
+    rows = [HEADER, *map(_cells, _rows(board))]
+    header, *rows = [[cell.translate(_LATEX) for cell in row] for row in rows]
     table = pd.DataFrame(rows, columns=header)
     columns = "ll" + "l" * 4 + "r" * 6 + "l"
     return "% needs \\usepackage{booktabs}\n" + table.to_latex(index=False, column_format=columns)
@@ -327,34 +316,19 @@ def _csv(board: Board) -> str:
     """One line an entry, scores in [0, 1]; empty: not known."""
     import pandas as pd
 
-    rows = [*map(_csv_row, board.entries), *map(_published_csv_row, board.references)]
-    spans = [f"{cell}_{what}" for cell in (MEAN, *CELLS) for what in ("value", "low", "high")]
-    header = ["rank", "rank_low", "rank_high", "tie_group", *FACTS, *spans, "marks"]
+    rows = [
+        {name: _no_formula(value) for name, value in row.items()}
+        | {"flags": "; ".join(row["flags"])}
+        for row in _rows(board)
+    ]
     # objects: among numbers that are missing, pandas would make 3 parameters 3.0
-    table = pd.DataFrame(rows, columns=header, dtype=object)
+    table = pd.DataFrame(rows, columns=COLUMNS, dtype=object)
     return table.to_csv(index=False, lineterminator="\n")
 
 
-def _csv_row(entry: Entry) -> dict:
-    scores = {
-        f"{cell}_{what}": getattr(score, what)
-        for cell, score in _scalars(entry)
-        for what in ("value", "low", "high")
-    }
-    facts = {name: _cell(getattr(entry, name)) for name in FACTS}
-    row = facts | {"model": _cell(entry.full_name), **scores, "marks": "; ".join(_marks(entry))}
-    if (rank := entry.standing) is not None:
-        row |= {"rank": rank.rank, "rank_low": rank.low, "rank_high": rank.high}
-        row["tie_group"] = rank.tie_group
-    return row
-
-
-def _published_csv_row(one: PublishedRow) -> dict:
-    values = zip((MEAN, *CELLS), (one.headline[BASE[0]], *_printed(one)), strict=True)
-    facts = {name: getattr(one, name) for name in ("model", "track", "split_rule", "schema")}
-    return facts | {f"{cell}_value": value for cell, value in values} | {"marks": PRINTED}
-
-
-def _cell(value: str | int | None) -> str | int | None:
+def _no_formula(value: object) -> object:
     """A name that a spreadsheet does not take for a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+
+
+FORMATS = {"markdown": _markdown, "latex": _latex, "csv": _csv}

@@ -54,7 +54,7 @@ packages for it bring 10 000 rows and compare pairs of characters; none gives on
 normal forms (full-width, bold) or names of characters (small capitals, squared letters) tell is not
 listed, nor small letters whose capitals are (Cyrillic м, т).
 """
-_DRAWN = {other: letter for letter, others in _DRAWN_ALIKE.items() for other in others}
+_DRAWN = {other: letter for letter, drawn in _DRAWN_ALIKE.items() for other in drawn}
 _IGNORABLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u2800\u3164\uffa0"
 """Drawn as nothing, but no format characters: fillers, joiners, the empty Braille pattern."""
 _MISTAKEN = str.maketrans("01i|_.\u2044\u2215\u2571\u29f8\u3033", "olll--/////")
@@ -64,8 +64,8 @@ _LATIN = re.compile(r"(?:LETTER|CAPITAL)(?: [A-Z]+)*? ([A-Z])(?: WITH [A-Z -]+)?
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text holds only what is seen, where it stands: no control, no change of direction,
-    nothing invisible.
+    """Return whether a text holds only what is seen, where it stands: no control, no change of
+    direction, nothing invisible.
 
     >>> is_plain("lab/model"), is_plain("lab/mo\u202edel"), is_plain("lab/mo\u3164del")
     (True, False, False)
@@ -84,8 +84,8 @@ def folded(text: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """What all names that look alike share, as the Hub takes them: 0 and o, 1 and i and l, rn and
-    m, - and _ and .
+    """The text that all names share that look alike, as the Hub takes them: 0 and o, 1 and i and
+    l, rn and m, - and _ and .
 
     >>> skeleton("Lab/Mode1_0") == skeleton("lab/model-o")
     True
@@ -136,10 +136,6 @@ def _drawn(letter: str) -> str:
         if form in _DRAWN:
             return _DRAWN[form]
     name = unicodedata.name(letter, "")
-    if (
-        not letter.isascii()
-        and ("LATIN" in name or "SYMBOL LETTER" in name)
-        and (found := _LATIN.search(name))
-    ):
-        return found[1]
-    return letter
+    is_latin = not letter.isascii() and ("LATIN" in name or "SYMBOL LETTER" in name)
+    match = _LATIN.search(name) if is_latin else None
+    return match[1] if match else letter

@@ -6,8 +6,8 @@ the very files it lists.
     entry.npz      what a board needs of it (entry_cache.py), counted only under the hash that the
                    receipt lists
 
-A submission is a stranger's: whatever lies inside one is no receipt, and is refused. Without other
-word the receipts of `leaderboard/submissions` are `leaderboard/receipts`.
+A submission is a stranger's: whatever lies inside one is no receipt, and is refused. By default the
+receipts of `leaderboard/submissions` are `leaderboard/receipts`.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bimotion.errors import RecordError, SettingError
 from bimotion.io import files
-from bimotion.io.records import Record, json_object, typed
+from bimotion.io.records import Record, from_json
 from bimotion.leaderboard.submission import MAX_SUBMISSION_BYTES, SUBMISSION_FILE
 from bimotion.results import predictions, record
 
-RECEIPT_VERSION = 1
 RECEIPTS_FOLDER = "receipts"
 RECEIPT_FILE, ENTRY_FILE = "receipt.json", "entry.npz"
 MAX_RECEIPT_BYTES, MAX_ENTRY_BYTES = 2**16, 2**22
@@ -34,32 +34,30 @@ MAX_SUBMITTED_BYTES = {  # file of a submission -> largest size accepted
     record.PREDICTIONS_FILE: predictions.MAX_BYTES,
     SUBMISSION_FILE: MAX_SUBMISSION_BYTES,
 }
-# the latter: where earlier versions kept them
 OF_RECEIVERS = (RECEIPT_FILE, ENTRY_FILE, "verified.json", "derived.npz")
+"""The last two: where earlier versions kept them."""
 
 
 @dataclass(frozen=True)
 class Receipt(Record):
-    """What stands in receipt.json.
-
-    submission      which it speaks of: `<organisation>__<model>/<run key>`
-    sha256          file -> SHA-256, hex, of every file of that submission
-    entry_sha256    of entry.npz beside it; null: there is none
-    practice        found sound as one of synthetic or incomplete corpora, or against such; no real
-                    board takes it
-    baseline        the receiver made this run: the only kind that stands under the name of a
-                    baseline
-    """
+    """The content of receipt.json."""
 
     submission: str
+    """Which it speaks of: `<organisation>__<model>/<run key>`."""
     sha256: dict[str, str]
+    """File -> SHA-256, hex, of every file of that submission."""
     entry_sha256: str | None
+    """Of entry.npz beside it; null: there is none."""
     practice: bool
+    """Found sound as one of synthetic or incomplete corpora, or against such; no real board takes
+    it."""
     baseline: bool
-    receipt_version: int = RECEIPT_VERSION
+    """The receiver made this run: the only kind that stands under the name of a baseline."""
+    receipt_version: Literal[1] = 1
+    """Of this record."""
 
     def why_not(self, submission: str, hashes: Mapping[str, str], *, practice: bool) -> str | None:
-        """Why it does not make a submission of these files count as verified (`practice`: on a
+        """Say why it does not make a submission of these files count as verified (`practice`: on a
         board for practice); None: it does."""
         if self.submission != submission:
             return f"its receipt speaks of {self.submission!a:.200}"
@@ -74,47 +72,50 @@ class Receipt(Record):
 
 
 def folder_for(submissions: Path, receipts: Path | None = None) -> Path:
-    """Where the receipts of a folder of submissions lie: as given, else beside it. SettingError for
-    a place inside it, and for a file."""
-    found = submissions.absolute().parent / RECEIPTS_FOLDER if receipts is None else Path(receipts)
-    if found.resolve().is_relative_to(submissions.resolve()):
+    """The folder of the receipts of a folder of submissions: as given, else beside it.
+
+    Raises:
+        SettingError: for a folder inside the submissions, and for a file.
+    """
+    folder = submissions.absolute().parent / RECEIPTS_FOLDER if receipts is None else Path(receipts)
+    if folder.resolve().is_relative_to(submissions.resolve()):
         raise SettingError(
-            f"{found}: expected a folder for receipts outside of the submissions, found one in "
+            f"{folder}: expected a folder for receipts outside of the submissions, found one in "
             f"{submissions}"
         )
-    if found.exists() and not found.is_dir():
-        raise SettingError(f"{found}: expected a folder for receipts, found a file")
-    return found
+    if folder.exists() and not folder.is_dir():
+        raise SettingError(f"{folder}: expected a folder for receipts, found a file")
+    return folder
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """File name -> SHA-256, hex, of a submission's files; RecordError for any other file, and where
-    one is no plain file or too large. Without a statement it is a run as `bimotion evaluate` left
-    it, beside whose files others may lie, unread; but no receipt."""
-    with os.scandir(folder) as found:
-        names = sorted(entry.name for entry in found)
-    allowed = (
-        MAX_SUBMITTED_BYTES if SUBMISSION_FILE in names else set(names).difference(OF_RECEIVERS)
-    )
-    if unexpected := [name for name in names if name not in allowed]:
-        raise RecordError(why_unexpected(unexpected[0]))
+    """File name -> SHA-256, hex, of a submission's files. Without a statement it is a run as
+    `bimotion evaluate` left it, beside whose files others may lie, unread; but no receipt.
+
+    Raises:
+        RecordError: for any other file, and where one is no plain file or too large.
+    """
+    names = sorted(os.listdir(folder))
+    is_submission = SUBMISSION_FILE in names
+    unexpected = set(names) - MAX_SUBMITTED_BYTES.keys() if is_submission else OF_RECEIVERS
+    for name in names:
+        if name in unexpected:
+            raise RecordError(why_unexpected(name))
     hashes = {}
-    for name in MAX_SUBMITTED_BYTES:
+    for name, max_bytes in MAX_SUBMITTED_BYTES.items():
         path = folder / name
-        if name == SUBMISSION_FILE and name not in names:
+        if name == SUBMISSION_FILE and not is_submission:
             continue
         if path.is_symlink() or not path.is_file():
-            raise RecordError(f"{name}: expected a plain file, found none")
-        if (size := path.stat().st_size) > MAX_SUBMITTED_BYTES[name]:
-            raise RecordError(
-                f"{name}: expected at most {MAX_SUBMITTED_BYTES[name]} bytes, found {size}"
-            )
+            raise RecordError(f"{name}: expected a plain file, found none or a link")
+        if not 0 < (size := path.stat().st_size) <= max_bytes:
+            raise RecordError(f"{name}: expected 1 to {max_bytes} bytes, found {size}")
         hashes[name] = files.digest(path)
     return hashes
 
 
 def why_unexpected(name: str) -> str:
-    """Why a file must not lie in a submission."""
+    """Say why a file must not lie in a submission."""
     if name in OF_RECEIVERS:
         return (
             f"{name}: receipts are the receiver's and lie outside of submissions; this one is "
@@ -137,49 +138,59 @@ def write(
     if entry is not None:
         with files.written(folder / ENTRY_FILE) as temporary:
             temporary.write_bytes(entry)
-    known = None if entry is None else hashlib.sha256(entry).hexdigest()
-    found = Receipt(submission, dict(hashes), known, practice, baseline)
+    receipt = Receipt(
+        submission=submission,
+        sha256=dict(hashes),
+        entry_sha256=None if entry is None else hashlib.sha256(entry).hexdigest(),
+        practice=practice,
+        baseline=baseline,
+    )
+    text = json.dumps(dataclasses.asdict(receipt), indent=1) + "\n"
     with files.written(folder / RECEIPT_FILE) as temporary:
-        temporary.write_text(
-            json.dumps(dataclasses.asdict(found), indent=1) + "\n", encoding="utf-8"
-        )
+        temporary.write_text(text, encoding="utf-8")
 
 
 def withdraw(receipts: Path, submission: str) -> None:
     """Remove the receipt of a submission, if there is one."""
     for name in (RECEIPT_FILE, ENTRY_FILE):
-        place = receipts / submission / name
-        if place.is_symlink() or place.is_file():
-            place.unlink()
+        path = receipts / submission / name
+        if path.is_symlink() or path.is_file():
+            path.unlink()
     with suppress(OSError):  # other runs of the model have theirs
         (receipts / submission).rmdir()
         (receipts / submission).parent.rmdir()
 
 
 def load(receipts: Path, submission: str) -> Receipt | None:
-    """The receipt that lies where one of this submission belongs; None: none. RecordError where it
-    breaks its schema."""
+    """The receipt that lies where one of this submission belongs; None: none.
+
+    Raises:
+        RecordError: where it breaks its schema.
+    """
     path = receipts / submission / RECEIPT_FILE
     if not os.path.lexists(path):
         return None
-    content = json_object(path, MAX_RECEIPT_BYTES)
-    if content.get("receipt_version") != RECEIPT_VERSION:
-        found = content.get("receipt_version")
+    if (text := _plain_content(path, MAX_RECEIPT_BYTES)) is None:
         raise RecordError(
-            f"{RECEIPT_FILE}: expected receipt_version {RECEIPT_VERSION}, found {found!r:.80}: "
-            "verify it again"
+            f"{RECEIPT_FILE}: expected a plain file of at most {MAX_RECEIPT_BYTES} bytes"
         )
-    return typed(Receipt, content, RECEIPT_FILE)
+    return from_json(Receipt, text, RECEIPT_FILE)
 
 
-def entry(receipts: Path, submission: str, found: Receipt) -> bytes | None:
+def entry(receipts: Path, submission: str, receipt: Receipt) -> bytes | None:
     """The content of entry.npz, if its receipt lists its hash. Asked for where the receipt
     holds."""
-    path = receipts / submission / ENTRY_FILE
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_ENTRY_BYTES:
+    content = _plain_content(receipts / submission / ENTRY_FILE, MAX_ENTRY_BYTES)
+    if content is None or receipt.entry_sha256 != hashlib.sha256(content).hexdigest():
         return None
+    return content
+
+
+def _plain_content(path: Path, max_bytes: int) -> bytes | None:
+    """The content of a file; None for a link, a larger file, and where it cannot be read."""
     try:
-        data = path.read_bytes()
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > max_bytes:
+            return None
+        return path.read_bytes()
     except OSError:
         return None
-    return data if found.entry_sha256 == hashlib.sha256(data).hexdigest() else None

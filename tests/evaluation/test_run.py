@@ -125,7 +125,7 @@ def test_a_folder_of_runs_is_a_board_too_and_neither_list_replaces_the_other(
     assert built.returncode == 0, built.stderr
     assert (runs / overview.LEADERBOARD_FILE).read_bytes() == before
     board = json.loads((runs / "board.json").read_text())
-    assert [(entry["model"], entry["marks"]["verified"]) for entry in board["entries"]] == [
+    assert [(entry["model"], entry["flags"]["verified"]) for entry in board["entries"]] == [
         (result.model.name, False)
     ]
     assert board["excluded"] == []

@@ -10,12 +10,12 @@ from bimotion.data.source import CorpusSource
 from bimotion.evaluation import run as runner
 from bimotion.leaderboard import board
 from bimotion.leaderboard.answer_key import AnswerKey
-from tests.support import submissions
+from tests.support import board_pages, submissions
 
 
 @pytest.fixture(scope="session")
 def known(whole_tree):
-    """Reference of the true tree."""
+    """The answer key of the true tree."""
     return AnswerKey.of_corpora(CorpusSource.of(whole_tree))
 
 
@@ -23,18 +23,12 @@ def known(whole_tree):
 def evaluated(whole_tree, tmp_path_factory):
     """Folder of a finished in-group run of a baseline over the true tree."""
     output, made = tmp_path_factory.mktemp("results"), {}
+    asked = {"data_dir": whole_tree, "output": output, "protocol": "in-group"}
 
     def run(**options):
         key = json.dumps(options)
         if key not in made:
-            result = runner.evaluate(
-                "bimotion/random",
-                data_dir=whole_tree,
-                output=output,
-                protocol="in-group",
-                **options,
-            )
-            made[key] = result.folder(output)
+            made[key] = runner.evaluate("bimotion/random", **asked, **options).folder(output)
         return made[key]
 
     return run
@@ -56,6 +50,19 @@ def built(folder):
     return board.build(folder)
 
 
+@pytest.fixture(scope="session")
+def _opened(built, tmp_path_factory):
+    with board_pages.opened(built, tmp_path_factory.mktemp("site")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(_opened):
+    """A browser on the page of the board, as it opens."""
+    _opened.fresh()
+    return _opened
+
+
 @pytest.fixture
 def root(tmp_path):
     """A folder for submissions; receipts lie beside it."""
@@ -70,8 +77,8 @@ def alone(folder, root):
 
     def copy(model="org__tiny"):
         (run,) = (folder / model).iterdir()
-        one = Path(shutil.copytree(run, root / model / run.name))
-        shutil.copytree(submissions.receipt_of(run).parent, submissions.receipt_of(one).parent)
-        return one
+        copied = Path(shutil.copytree(run, root / model / run.name))
+        shutil.copytree(submissions.receipt_of(run).parent, submissions.receipt_of(copied).parent)
+        return copied
 
     return copy

@@ -10,213 +10,156 @@ import pandas as pd
 import pytest
 
 from bimotion.errors import SettingError
-from bimotion.leaderboard import board, submission
+from bimotion.leaderboard import admission, board, submission
 from bimotion.results import record as results
 from bimotion.results.record import CorpusUsed, DataUsed, ModelUsed, ProtocolUsed
 from tests.support import submissions
 from tests.support.boards import linked, only, rewrite, rewrite_table
 
+ENGLISH_ELDERS = ProtocolUsed("in-group", "1", ["eng_eld"])
 
-def provenance_of(folder):
-    return results.load(folder / "result.json").provenance
+
+def recorded(**changes):
+    """Other fields in result.json, under the key that follows."""
+    return lambda run: rewrite(run, **changes)
+
+
+def model(name="org/tiny", revision="1", **options):
+    return recorded(model=ModelUsed(name, "1", revision, options))
+
+
+def part(name, /, **changes):
+    """Other fields in one part of result.json."""
+
+    def change(run):
+        inner = getattr(results.load(run / "result.json"), name)
+        rewrite(run, **{name: dataclasses.replace(inner, **changes)})
+
+    return change
+
+
+def corpus(name, **changes):
+    """A corpus more in the record, or another account of one."""
+
+    def change(run):
+        data = results.load(run / "result.json").data
+        used = dataclasses.replace(data.corpora["tess"], **changes)
+        rewrite(run, data=DataUsed.of(data.fingerprint, data.corpora | {name: used}))
+
+    return change
+
+
+def patched(**changes):
+    """Other fields in result.json, whatever they are, under the old key."""
+
+    def change(run):
+        content = json.loads((run / "result.json").read_text()) | changes
+        (run / "result.json").write_text(json.dumps(content))
+
+    return change
+
+
+def table(change):
+    return lambda run: rewrite_table(run, change)
+
+
+def content(name, text):
+    """Another file, or another content of one."""
+    return lambda run: (run / name).write_text(text)
+
+
+def statement(trained_on):
+    return content("submission.json", json.dumps({"trained_on": trained_on}))
+
+
+def with_statement(make):
+    """Something else in a folder with a statement."""
+    return lambda run: (content("submission.json", "{}")(run), make(run))
+
+
+def many_of_one(table):
+    return table.loc[np.repeat(table.index[table["corpus"] == "csed"][:1], 653)]
 
 
 SYNTHETIC = CorpusUsed(7, 7, 7, True, {}, None, {"measured": 7}, synthetic=True)
-
-
+NAME = "expected a name of 1 to 200 printable characters"
+ESCAPE = "\x1b[2K"
+SURROGATE = {"name": "org/\ud800", "version": "1", "revision": None, "options": {}}
 REFUSED = {
-    "synthetic": (
-        lambda run: rewrite(run, data=DataUsed.of("0" * 16, {"tess": SYNTHETIC})),
-        "synthetic data",
-    ),
-    "limited": (lambda run: rewrite(run, limit=20), "limited to 20 clips"),
-    "no name": (
-        lambda run: rewrite(run, model=ModelUsed("", "1")),
-        "expected a name of 1 to 200 printable characters",
-    ),
-    "lone surrogate": (
-        lambda run: _surrogate(run),
-        "expected a result in JSON, found: unexpected end of hex",
-    ),
-    "bidi override": (
-        lambda run: rewrite(run, model=ModelUsed("a\u202eb", "1")),
-        "printable characters, found 'a\\u202eb'",
-    ),
-    "a long device": (
-        lambda run: rewrite(
-            run, provenance=dataclasses.replace(provenance_of(run), device="x" * 99999)
-        ),
-        "expected at most 50000 characters in revision, options, device and so on; found",
-    ),
-    "an option of two lines": (
-        lambda run: rewrite(run, model=ModelUsed("org/tiny", "1", options={"head": "a\nb"})),
-        "'model.options.head': expected one line of printable characters",
-    ),
+    "synthetic": (recorded(data=DataUsed.of("0" * 16, {"tess": SYNTHETIC})), "synthetic data"),
+    "limited": (recorded(limit=20), "limited to 20 clips"),
+    "no name": (model(""), NAME),
+    "lone surrogate": (patched(model=SURROGATE), "expected a result in JSON, found: unexpected en"),
+    "bidi override": (model("a\u202eb"), "printable characters, found 'a\\u202eb'"),
+    "invisible in a name": (model("org/ti\u3164ny"), NAME),
+    "invisible in a revision": (model(revision="ma\u3164in"), "'model.revision': expected one lin"),
+    "an option of two lines": (model(head="a\nb"), "'model.options.head': expected one line of"),
+    "a long device": (part("provenance", device="x" * 99999), "expected at most 50000 characters"),
     "more parameters than a chart ends at": (
-        lambda run: rewrite(run, n_parameters=10**400),
+        recorded(n_parameters=10**400),
         "n_parameters: expected null or a number from 0 to 1000000000000000, found 1000",
     ),
-    "a track that we lack": (
-        lambda run: rewrite(run, track="<b>"),
-        "track: expected one of probe, finetune, zero-shot",
-    ),
-    "a split rule that we lack": (
-        lambda run: rewrite(
-            run,
-            split=dataclasses.replace(
-                results.load(run / "result.json").split, rule="|\x1b[2K\n" * 9999
-            ),
-        ),
-        "split.rule: expected one of paper, disjoint, found '|\\x1b[2K",
-    ),
-    "a corpus that we lack": (
-        lambda run: _used(run, "<b>mine</b>"),
-        "data.corpora: expected one of crema_d, csed, ",
-    ),
-    "more clips than a number has": (
-        lambda run: _used(run, "tess", n_found=10**300),
-        "data.corpora.tess.n_found: expected 0 to 10000000, found 1000",
-    ),
-    "invisible in a revision": (
-        lambda run: rewrite(run, model=ModelUsed("org/tiny", "1", "ma\u3164in")),
-        "'model.revision': expected one line",
-    ),
-    "a key without end": (lambda run: _key(run, "\x1b[2K" * 99999), "key: expected "),
-    "a statement that turns round": (
-        lambda run: (run / "submission.json").write_text(
-            json.dumps({"trained_on": ["TESS \u202e"]})
-        ),
-        "submission.json: trained_on: expected printable names, found 'TESS \\u202e'",
-    ),
-    "other seeds": (lambda run: rewrite(run, seeds=[0, 1]), "expected predictions of seeds [0, 1]"),
-    "a clip again": (
-        lambda run: rewrite_table(run, lambda t: pd.concat([t, t[:3]])),
-        "expected every clip once in a test set, found 3 again",
-    ),
-    "more clips than the corpus has": (
-        lambda run: rewrite_table(
-            run, lambda t: t.loc[np.repeat(t.index[t["corpus"] == "csed"][:1], 653)]
-        ),
-        "expected at most 652 clips of csed in a test set, found 653",
-    ),
-    "another corpus": (
-        lambda run: rewrite_table(run, lambda t: t.assign(corpus="mine")),
-        "corpus: expected one of crema_d, csed, ",
-    ),
-    "unknown schema": (
-        lambda run: rewrite(
-            run, schema=dataclasses.replace(results.load(run / "result.json").schema, name="x")
-        ),
-        "unknown schema 'x'",
-    ),
+    "unknown track": (recorded(track="<b>"), "track: expected one of probe, finetune, zero-shot"),
+    "unknown split rule": (part("split", rule=f"|{ESCAPE}\n" * 9999), "split.rule: expected one o"),
+    "unknown corpus": (corpus("<b>mine</b>"), "data.corpora: expected one of crema_d, csed, "),
+    "more clips than a number has": (corpus("tess", n_found=10**300), "data.corpora.tess.n_found:"),
+    "a key without end": (patched(key=ESCAPE * 99999), "key: expected "),
+    "other seeds": (recorded(seeds=[0, 1]), "expected predictions of seeds [0, 1]"),
+    "unknown schema": (part("schema", name="x"), "unknown schema 'x'"),
     "more settings than predictions": (
-        lambda run: rewrite(run, protocol=ProtocolUsed("augmentation", "1")),
+        recorded(protocol=ProtocolUsed("augmentation", "1")),
         "no predictions of eng_eld+eng_adu on eng_eld",
     ),
-    "no result": (
-        lambda run: (run / "result.json").write_text("{}"),
-        "result.json: result.schema_version: expected",
-    ),
-    "no predictions": (
-        lambda run: (run / "predictions.parquet").unlink(),
-        "predictions.parquet: expected a plain file",
-    ),
-    "a link": (
-        lambda run: linked(run / "predictions.parquet"),
-        "predictions.parquet: expected a plain file",
-    ),
-    "no Parquet": (
-        lambda run: (run / "predictions.parquet").write_bytes(b"PAR1" * 9),
-        "predictions.parquet: ",
-    ),
-    "a broken statement": (
-        lambda run: (run / "submission.json").write_text("{"),
-        "submission.json: expected JSON",
-    ),
-    "a statement of no names": (
-        lambda run: (run / "submission.json").write_text('{"trained_on": {"eng_eld": "tess"}}'),
-        "trained_on: expected null, a text or a list of texts",
-    ),
-    "a statement of numbers": (
-        lambda run: (run / "submission.json").write_text('{"trained_on": [1]}'),
-        "trained_on: expected null, a text or a list",
-    ),
-    "a statement beyond any": (
-        lambda run: (run / "submission.json").write_text(json.dumps({"trained_on": "x" * 200_001})),
-        "at most 1000 names",
-    ),
-    "its own verified.json": (
-        lambda run: (run / "verified.json").write_text('{"verified": true, "practice": false}'),
-        "verified.json: receipts are the receiver's and lie outside of submissions; this one "
-        "is not believed: remove it and run `bimotion leaderboard verify`",
-    ),
-    "its own derived numbers": (
-        lambda run: (run / "derived.npz").touch(),
-        "derived.npz: receipts are the receiver's",
-    ),
+    "no result": (content("result.json", "{}"), "result.json: result.schema_version: expected"),
+    # predictions
+    "a clip again": (table(lambda t: pd.concat([t, t[:3]])), "in a test set, found 3 again"),
+    "more clips than the corpus has": (table(many_of_one), "at most 652 clips of csed in a test s"),
+    "another corpus": (table(lambda t: t.assign(corpus="mine")), "corpus: expected one of crema_d"),
+    "none": (lambda run: (run / "predictions.parquet").unlink(), "parquet: expected a plain file"),
+    "a link": (lambda run: linked(run / "predictions.parquet"), "parquet: expected a plain file"),
+    "no Parquet": (content("predictions.parquet", "PAR1" * 9), "predictions.parquet: "),
+    # statements
+    "turns round": (statement(["TESS \u202e"]), "expected printable names, found 'TESS \\u202e'"),
+    "broken": (content("submission.json", "{"), "expected a submission.json in JSON"),
+    "no names": (statement({"eng_eld": "tess"}), "trained_on: expected a valid string or a valid"),
+    "numbers": (statement([1]), "trained_on: expected a valid string, found [1]"),
+    "beyond any": (statement("x" * 200_001), "at most 1000 names"),
+    # other files
+    "another file": (with_statement(content("Result.json", "")), "only, found 'Result"),
+    "a folder": (with_statement(lambda run: (run / "receipts").mkdir()), "only, found 'receipts'"),
     "its own receipt": (
         lambda run: shutil.copy(submissions.receipt_of(run), run),
-        "receipt.json: receipts are the receiver's",
+        "receipt.json: receipts are the receiver's and lie outside of submissions; this one is not "
+        "believed: remove it and run `bimotion leaderboard verify`",
     ),
-    "its own entry": (
-        lambda run: (run / "entry.npz").symlink_to("/etc/hostname"),
-        "entry.npz: receipts are the receiver's",
-    ),
-    "another file": (
-        lambda run: ((run / "submission.json").write_text("{}"), (run / "Result.json").touch()),
-        "only, found 'Result",
-    ),
-    "a folder": (
-        lambda run: ((run / "submission.json").write_text("{}"), (run / "receipts").mkdir()),
-        "submission.json only, found 'receipts'",
-    ),
-    "invisible in a name": (
-        lambda run: rewrite(run, model=ModelUsed("org/ti\u3164ny", "1")),
-        "expected a name of 1 to 200 printable characters",
-    ),
+} | {
+    f"its own {name}": (
+        lambda run, name=name: (run / name).symlink_to("/etc/hostname"),
+        f"{name}: receipts are the receiver's",
+    )
+    for name in ("verified.json", "derived.npz", "entry.npz")
 }
 
 
-def _surrogate(run):
-    result = dataclasses.replace(
-        results.load(run / "result.json"), model=ModelUsed("org/\ud800", "1")
-    )
-    content = dataclasses.asdict(dataclasses.replace(result, key=result.spec.key))
-    (run / "result.json").write_text(json.dumps(content))
-
-
-def _used(run, name, **changes):
-    """A corpus more in the record, or another account of one."""
-    data = results.load(run / "result.json").data
-    one = dataclasses.replace(data.corpora["tess"], **changes)
-    rewrite(run, data=DataUsed.of(data.fingerprint, data.corpora | {name: one}))
-
-
-def _key(run, key):
-    content = json.loads((run / "result.json").read_text()) | {"key": key}
-    (run / "result.json").write_text(json.dumps(content))
-
-
 @pytest.mark.parametrize("verified", [False, True])
-@pytest.mark.parametrize(("change", "reason"), REFUSED.values(), ids=list(REFUSED))
-def test_what_is_no_entry_says_why(change, reason, verified, alone, root):
-    one = alone()
-    change(one)
-    if verified and (one / "predictions.parquet").exists():
-        submissions.verify(one)
-    found = only(root)
-    assert reason in found
-    assert str(root) not in found
-    assert found.isprintable()
-    assert len(found) <= board.MAX_REASON + 3
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_what_is_no_entry_says_why(name, verified, alone, root):
+    run, (change, expected) = alone(), REFUSED[name]
+    change(run)
+    if verified and (run / "predictions.parquet").exists():
+        submissions.verify(run)
+    reason = only(root)
+    assert expected in reason
+    assert str(root) not in reason
+    assert reason.isprintable()
+    assert len(reason) <= board.MAX_REASON + 3
 
 
-def test_synthetic_data_stand_on_a_board_for_practice_alone(alone, root):
-    one = alone()
-    REFUSED["synthetic"][0](one)
-    submissions.verify(one)
-    (entry,) = board.build(root, practice=True).entries
-    assert entry.marks.synthetic is True
+def test_synthetic_data_stand_on_a_board_for_practice_only(alone, root):
+    run = alone()
+    REFUSED["synthetic"][0](run)
+    submissions.verify(run)
+    assert only(root, practice=True).flags.synthetic is True
     assert "synthetic data" in only(root)
 
 
@@ -226,27 +169,18 @@ def test_the_others_stand(built):
     assert len(built.entries) == len(submissions.MODELS) + 1
 
 
-def test_one_run_stands_once(alone, root):
+def test_one_run_stands_once_unless_both_are_verified(alone, root):
+    """The verified one, though it sorts last. Models without an organisation in their name may be
+    sent by several, under one key."""
     first = alone()
-    shutil.copytree(first, root / "a__thief" / first.name)
-    found = board.build(root)
-    # the verified one, though it sorts last
-    assert [entry.id for entry in found.entries] == [f"org__tiny/{first.name}"]
-    assert [(one.id, one.reason) for one in found.excluded] == [
-        (f"a__thief/{first.name}", f"the same run as org__tiny/{first.name}")
-    ]
-
-
-def test_a_verified_entry_gives_way_to_none(alone, root):
-    """Models without an organisation in their name may be sent by several, under one key."""
-    first = alone()
-    submissions.verify(Path(shutil.copytree(first, root / "a__tiny" / first.name)))
-    found = board.build(root)
-    assert {entry.id for entry in found.entries} == {
-        f"a__tiny/{first.name}",
-        f"org__tiny/{first.name}",
-    }
-    assert found.excluded == []
+    thief = Path(shutil.copytree(first, root / "a__thief" / first.name))
+    made, mine = board.build(root), f"org__tiny/{first.name}"
+    assert [entry.id for entry in made.entries] == [mine]
+    assert made.excluded == [board.Excluded(f"a__thief/{first.name}", f"the same run as {mine}")]
+    submissions.verify(thief)
+    made = board.build(root)
+    assert {entry.id for entry in made.entries} == {f"a__thief/{first.name}", mine}
+    assert made.excluded == []
 
 
 @pytest.fixture(scope="module")
@@ -258,123 +192,109 @@ def source(whole_tree):
 def test_of_names_that_look_alike_the_verified_stands(root, source):
     """Case, other letters, digits: in folders and in records; where none is verified, or two are,
     the owner has to choose."""
-    cells = {"protocol": ProtocolUsed("in-group", "1", ["eng_eld"])}
-    first = source.write(root, "lab/x1", 0.3, 1, **cells)
+    first = source.write(root, "lab/x1", 0.3, 1, protocol=ENGLISH_ELDERS)
     for number, name in enumerate(("Lab/x1", "lab/xl", "l\u0430b/x1", "lab/x-1")):
-        source.write(root, name, 0.3, 10 + number, verified=False, **cells)
-    found = board.build(root)
-    assert {entry.model for entry in found.entries} == {"lab/x1", "lab/x-1"}
-    assert len(found.excluded) == 3
-    assert all(
-        "can be mistaken for" in one.reason and "lab/x1" in one.reason for one in found.excluded
-    )
+        source.write(root, name, 0.3, 10 + number, verified=False, protocol=ENGLISH_ELDERS)
+    made = board.build(root)
+    assert {entry.model for entry in made.entries} == {"lab/x1", "lab/x-1"}
+    reasons = [excluded.reason for excluded in made.excluded]
+    assert len(reasons) == 3
+    assert all("can be mistaken for" in reason and "lab/x1" in reason for reason in reasons)
     submissions.receipt_of(first).unlink()
     assert {entry.model for entry in board.build(root).entries} == {"lab/x-1"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "bimotion/prosody",
-        "BiMotion/prosody",
-        "b1motion/x",
-        "b\u0456motion/prosody",
-        "birnotion/random",
-        "bimotion\u2215prosody",
-        " bimotion/prosody",
-        "bimotion./x",
-        "lab/bimotion/x",
-    ],
-)
+RESERVED_NAMES = [
+    "bimotion/prosody",
+    "BiMotion/prosody",
+    "b1motion/x",
+    "b\u0456motion/prosody",
+    "birnotion/random",
+    "bimotion\u2215prosody",
+    " bimotion/prosody",
+    "bimotion./x",
+    "lab/bimotion/x",
+]
+
+
+@pytest.mark.parametrize("name", RESERVED_NAMES)
 def test_a_reserved_name_stands_for_the_receivers_own_only(name, root, source):
-    one = source.write(
-        root, name, 0.3, 1, verified=False, protocol=ProtocolUsed("in-group", "1", ["eng_eld"])
-    )
-    told = "bimotion/* is reserved for baselines that the receiver verified as such"
-    assert only(root) == f"{told} (not verified)"
-    submissions.verify(one, baseline=False)
-    assert only(root) == told
+    run = source.write(root, name, 0.3, 1, verified=False, protocol=ENGLISH_ELDERS)
+    reason = "bimotion/* is reserved for baselines that the receiver verified as such"
+    assert only(root) == f"{reason} (not verified)"
+    submissions.verify(run, baseline=False)
+    assert only(root) == reason
     entry = only(root, practice=True)
-    assert (entry.marks.floor, entry.marks.undeclared) == (False, True)
-    if submission.is_reserved(one.parent.name.partition("__")[0]):
-        submissions.verify(one)
-        assert only(root).marks.floor is True
+    assert (entry.flags.baseline, entry.flags.undeclared) == (False, True)
+    if admission.is_reserved(run.parent.name.partition("__")[0]):
+        submissions.verify(run)
+        assert only(root).flags.baseline is True
 
 
 def test_a_statement_taken_away_makes_it_unverified(alone, root):
-    one = alone()
-    (one / "submission.json").write_text('{"trained_on": ["TESS"], "contamination": {}}')
-    submissions.verify(one)
-    assert only(root).marks.contaminated == {"eng_eld": ["tess"], "eng_adu": ["tess"]}
-    (one / "submission.json").unlink()
-    marks = only(root).marks
-    assert (marks.verified, marks.unverified) == (
-        False,
-        "changed since it was verified: submission.json",
-    )
+    run = alone()
+    (run / "submission.json").write_text('{"trained_on": ["TESS"], "contamination": {}}')
+    submissions.verify(run)
+    assert only(root).flags.contaminated == {"eng_eld": ["tess"], "eng_adu": ["tess"]}
+    (run / "submission.json").unlink()
+    flags = only(root).flags
+    assert flags.verified is False
+    assert flags.unverified == "changed since it was verified: submission.json"
 
 
 def test_a_name_that_moves_the_cursor_is_no_entry(alone, root):
-    alone().parent.rename(root / "a\x1b[2K\rlab__evil")
+    alone().parent.rename(root / f"a{ESCAPE}\rlab__evil")
     (excluded,) = board.build(root).excluded
     assert excluded.id.isprintable()
     assert excluded.reason == "expected a printable name"
 
 
 def test_nothing_is_read_that_is_not_two_folders_down(alone, root):
-    one = alone()
-    for place in (root, root / "a", root / "a" / "b" / "c", root / ".hidden" / "b"):
-        shutil.copytree(one, place, dirs_exist_ok=True)
-    assert only(root).id == f"org__tiny/{one.name}"
+    run = alone()
+    for folder in (root, root / "a", root / "a" / "b" / "c", root / ".hidden" / "b"):
+        shutil.copytree(run, folder, dirs_exist_ok=True)
+    assert only(root).id == f"org__tiny/{run.name}"
 
 
 def test_a_submission_without_its_record_is_told_and_a_link_is_not_followed(alone, root):
-    one = alone()
-    bare = root / "lab__bare" / "0123"
-    bare.mkdir(parents=True)
-    shutil.copy(one / "predictions.parquet", bare)
-    dangling = root / "lab__dangling" / "0123"
-    dangling.mkdir(parents=True)
+    run = alone()
+    bare, dangling = root / "lab__bare" / "0123", root / "lab__dangling" / "0123"
+    for folder in (bare, dangling):
+        folder.mkdir(parents=True)
+    shutil.copy(run / "predictions.parquet", bare)
     (dangling / "result.json").symlink_to(root / "nowhere")
     elsewhere = root.parent / "elsewhere" / "lab__elsewhere"
-    shutil.copytree(one, elsewhere / one.name)
+    shutil.copytree(run, elsewhere / run.name)
     (root / "lab__elsewhere").symlink_to(elsewhere)
-    (root / "lab__bare" / one.name).symlink_to(elsewhere / one.name)
-    found = board.build(root)
-    assert [entry.id for entry in found.entries] == [f"org__tiny/{one.name}"]
-    assert [(out.id, out.reason) for out in found.excluded] == [
-        ("lab__bare/0123", "result.json: expected a plain file, found none"),
-        ("lab__dangling/0123", "result.json: expected a plain file, found none"),
+    (root / "lab__bare" / run.name).symlink_to(elsewhere / run.name)
+    made = board.build(root)
+    assert [entry.id for entry in made.entries] == [f"org__tiny/{run.name}"]
+    reason = "result.json: expected a plain file, found none or a link"
+    assert made.excluded == [
+        board.Excluded(f"{name}/0123", reason) for name in ("lab__bare", "lab__dangling")
     ]
 
 
 def test_what_holds_no_file_of_a_submission_is_none_and_is_told(alone, root):
-    """What `bimotion project` leaves among runs, a run that has only begun, a record under another
-    name."""
-    one = alone()
-    for name, file in (
-        ("projection-0123", "coverage.json"),
-        ("begun", ".lock"),
-        ("misnamed", "Result.json"),
-    ):
-        (one.parent / name).mkdir()
-        (one.parent / name / file).touch()
-    assert only(root).id == f"org__tiny/{one.name}"
-    assert [place.name for place in submission.passed_over(root)] == ["misnamed", "projection-0123"]
+    """A folder that `bimotion project` leaves among runs, a run that has only begun, a record under
+    another name."""
+    run = alone()
+    files = {"projection-0123": "coverage.json", "begun": ".lock", "misnamed": "Result.json"}
+    for name, file in files.items():
+        (run.parent / name).mkdir()
+        (run.parent / name / file).touch()
+    assert only(root).id == f"org__tiny/{run.name}"
+    assert [path.name for path in submission.passed_over(root)] == ["misnamed", "projection-0123"]
 
 
-def test_no_words_of_an_unverified_record_stand_among_the_marks(alone, root):
-    one = alone()
-    evil = "<b>" * 9999
-    _used(one, "tess", speakers_shared=evil)
-    scores = [
-        dataclasses.replace(score, untrained=[evil])
-        for score in results.load(one / "result.json").scores
-    ]
-    rewrite(one, scores=scores)
+def test_no_words_of_an_unverified_record_stand_among_the_flags(alone, root):
+    run, evil = alone(), "<b>" * 9999
+    corpus("tess", speakers_shared=evil)(run)
+    scores = results.load(run / "result.json").scores
+    rewrite(run, scores=[dataclasses.replace(score, untrained=[evil]) for score in scores])
     assert evil not in json.dumps(dataclasses.asdict(only(root)))
 
 
-def test_a_folder_that_is_not_there_is_no_empty_board(root):
+def test_a_missing_folder_is_no_empty_board(root):
     with pytest.raises(SettingError, match="expected a folder of submissions, found none"):
         board.build(root / "typo")

@@ -14,31 +14,26 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from bimotion.data.huggingface import builder
 from bimotion.errors import SettingError, UnknownName
 from bimotion.leaderboard import board, export
-from tests.support import submissions
 
 CELLS = ("eng_eld", "eng_adu", "zho_eld", "zho_adu")
 HOSTILE = r"=cmd|' /C calc'!A0 <b>&[x](javascript:1)`_*\{}~^%$#"
+DATASET = "org/bimotion"
 
 
-@pytest.fixture(scope="module")
-def built(true_tree):
-    return board.build(submissions.few(true_tree))
-
-
-@pytest.fixture(scope="module")
-def hostile(built):
-    return dataclasses.replace(
-        built, entries=[dataclasses.replace(built.entries[0], model=HOSTILE)]
-    )
+def of(built, model):
+    return next(entry for entry in built.entries if entry.model == model)
 
 
 def values(entry):
     """Mean and cells in %, from the entry's own rows."""
-    cells = {one.test: one.value for one in entry.scores if one.transfer == "in-group"}
-    return [
-        100 * entry.headline["in-group/inference"].value,
-        *(100 * cells[cell] for cell in CELLS),
-    ]
+    cells = {row.test: row.value for row in entry.scores if row.transfer == "in-group"}
+    means = [entry.headline["in-group/inference"].value, *(cells[cell] for cell in CELLS)]
+    return [100 * value for value in means]
+
+
+def replaced(built, *entries, **changes):
+    """The board with other entries."""
+    return dataclasses.replace(built, entries=list(entries), **changes)
 
 
 def test_markdown_holds_every_entry_and_the_published_row(built):
@@ -49,36 +44,24 @@ def test_markdown_holds_every_entry_and_the_published_row(built):
     for row, entry in zip(rows, built.entries, strict=False):
         assert row[1] == entry.model
         assert [float(row[6]), *map(float, row[8:12])] == pytest.approx(values(entry), abs=0.006)
-    assert rows[0][0] == "-"
-    assert rows[1][0] == f"1 ({built.entries[1].standing.low}-{built.entries[1].standing.high})"
-    assert rows[-1][1:3] + rows[-1][8:] == [
-        "XLSR-53 (the paper)",
-        "finetune",
-        "55.12",
-        "70.28",
-        "57.00",
-        "97.00",
-        "as printed",
+    ranking = built.entries[1].ranking
+    assert [row[0] for row in rows[:2]] == ["-", f"1 ({ranking.low}-{ranking.high})"]
+    assert rows[-1][1:3] == ["XLSR-53 (the paper)", "finetune"]
+    assert rows[-1][8:] == ["55.12", "70.28", "57.00", "97.00", "as printed"]
+    flags = {row[1]: row[-1] for row in rows}
+    assert "contaminated" in flags["lab/dirty"]
+    undeclared = [
+        name for name in ("lab/dirty", "lab/base", "org/tiny") if "not dec" in flags[name]
     ]
-    marks = {row[1]: row[-1] for row in rows}
-    assert "contaminated" in marks["lab/dirty"]
-    assert [("not declared" in marks[name]) for name in ("lab/dirty", "lab/base", "org/tiny")] == [
-        False,
-        False,
-        True,
-    ]
-
-
-def without(entry, cell: str):
-    """As of a run on corpora that have no clips of a cell."""
-    return dataclasses.replace(entry, scores=[one for one in entry.scores if one.test != cell])
+    assert undeclared == ["org/tiny"]
 
 
 @pytest.mark.parametrize("form", ["markdown", "latex"])
 def test_a_mean_says_which_cells_it_is_over_where_one_is_missing(built, form):
     entry = of(built, "org/tiny")
-    both = [entry, without(entry, "zho_eld")]
-    shown = export.export(dataclasses.replace(built, entries=both, references=[]), form)
+    scores = [row for row in entry.scores if row.test != "zho_eld"]
+    partly = dataclasses.replace(entry, scores=scores)
+    shown = export.export(replaced(built, entry, partly, references=[]), form)
     rows = [line for line in shown.splitlines() if "org/tiny" in line]
     over = ["(over eng_eld, eng_adu, zho_adu)" in row.replace("\\", "") for row in rows]
     assert over == [False, True], rows
@@ -86,16 +69,12 @@ def test_a_mean_says_which_cells_it_is_over_where_one_is_missing(built, form):
 
 def test_a_copy_names_the_other_in_tables_and_notes(built):
     entry = of(built, "org/tiny")
-    copied = dataclasses.replace(
-        entry, marks=dataclasses.replace(entry.marks, same_predictions=["lab/thief"])
-    )
+    flags = dataclasses.replace(entry.flags, same_predictions=["lab/thief"])
+    copied, note = dataclasses.replace(entry, flags=flags), "same predictions as lab/thief"
     for form in export.FORMATS:
-        assert "same predictions as lab/thief" in export.export(
-            dataclasses.replace(built, entries=[copied]), form
-        )
-    assert "; same predictions as lab/thief; verified" in export.eval_results(
-        copied, "org/bimotion"
-    ).replace("\n", " ").replace("  ", " ")
+        assert note in export.export(replaced(built, copied), form)
+    text = " ".join(export.eval_results(copied, DATASET).split())
+    assert f"; {note}; verified" in text
 
 
 def test_latex_holds_the_same_cells(built):
@@ -104,9 +83,8 @@ def test_latex_holds_the_same_cells(built):
     rows = [line.removesuffix(r" \\").split(" & ") for line in body]
     assert {len(row) for row in rows} == {13}
     assert len(re.search(r"begin\{tabular\}\{(\w+)\}", text)[1]) == 13
-    assert [float(cell) for cell in rows[2][8:12]] == pytest.approx(
-        values(built.entries[2])[1:], abs=0.006
-    )
+    expected = values(built.entries[2])[1:]
+    assert [float(cell) for cell in rows[2][8:12]] == pytest.approx(expected, abs=0.006)
     assert rows[2][1] == built.entries[2].model
 
 
@@ -115,22 +93,18 @@ def test_csv_is_read_back_with_intervals(built):
     assert len(rows) == len(built.entries) + 1
     for row, entry in zip(rows, built.entries, strict=False):
         assert row["key"] == entry.key
-        assert [float(row[f"{cell}_value"]) for cell in ("mean", *CELLS)] == pytest.approx(
-            [v / 100 for v in values(entry)]
-        )
-        assert (float(row["mean_low"]), float(row["mean_high"])) == (
-            entry.base.low,
-            entry.base.high,
-        )
-        assert row["rank"] == (str(entry.standing.rank) if entry.standing else "")
-    assert (rows[-1]["zho_adu_value"], rows[-1]["zho_adu_low"], rows[-1]["marks"]) == (
-        "0.97",
-        "",
-        "as printed",
-    )
+        shown = [float(row[f"{cell}_value"]) for cell in ("mean", *CELLS)]
+        assert shown == pytest.approx([value / 100 for value in values(entry)])
+        ends = (entry.base.low, entry.base.high)
+        assert (float(row["mean_low"]), float(row["mean_high"])) == ends
+        assert row["rank"] == (str(entry.ranking.rank) if entry.ranking else "")
+        assert row["n_parameters"] == str(entry.n_parameters or "")
+    printed = [rows[-1][name] for name in ("zho_adu_value", "zho_adu_low", "flags")]
+    assert printed == ["0.97", "", "as printed"]
 
 
-def test_hostile_names_stay_names(hostile):
+def test_hostile_names_stay_names(built):
+    hostile = replaced(built, dataclasses.replace(built.entries[0], model=HOSTILE))
     (line,) = [line for line in export.export(hostile, "markdown").splitlines() if "cmd" in line]
     assert "<b>" not in line
     assert r"\[x\]" in line
@@ -143,14 +117,9 @@ def test_hostile_names_stay_names(hostile):
     assert first["model"] == f"'{HOSTILE}"  # no spreadsheet takes it for a formula
 
 
-def test_an_unknown_format_is_refused(built):
-    with pytest.raises(
-        UnknownName, match="unknown format 'html': expected one of markdown, latex, csv"
-    ):
+def test_an_unknown_format_is_refused_and_a_board_of_nothing_is_exported(built, tmp_path):
+    with pytest.raises(UnknownName, match="'html': expected one of markdown, latex, csv"):
         export.export(built, "html")
-
-
-def test_a_board_of_nothing_is_a_header_and_the_published_row(tmp_path):
     empty = board.build(tmp_path)
     assert [export.export(empty, form).count("as printed") for form in export.FORMATS] == [1, 1, 1]
 
@@ -158,76 +127,61 @@ def test_a_board_of_nothing_is_a_header_and_the_published_row(tmp_path):
 # --- the Hub ------------------------------------------------------------------------------------
 
 
-def of(built, model):
-    return next(entry for entry in built.entries if entry.model == model)
-
-
 def test_the_hub_reads_one_scalar_a_task(built):
-    entry = of(built, "lab/dirty")
-    text = export.eval_results(
-        entry, "org/bimotion", revision="a" * 40, source="https://board.example"
+    entry, source = (
+        of(built, "lab/dirty"),
+        {"revision": "a" * 40, "source": "https://board.example"},
     )
-    found = parse_eval_result_entries(yaml.safe_load(text))
-    assert [one.task_id for one in found] == [
-        f"emotion_disjoint_probe_{name}" for name in ("mean", *CELLS)
-    ]
-    assert [one.value for one in found] == pytest.approx(values(entry), abs=0.006)
-    assert {(one.dataset_id, one.dataset_revision, one.source_url) for one in found} == {
-        ("org/bimotion", "a" * 40, "https://board.example")
-    }
-    assert {one.date for one in found} == {entry.finished}
-    assert "trained on esd, iemocap before; verified; run" in found[2].notes
-    assert re.match(
-        r"95% interval [\d.]+ to [\d.]+; \d+ clips, \d+ known speakers; verified", found[1].notes
-    )
+    text = export.eval_results(entry, DATASET, **source)
+    results = parse_eval_result_entries(yaml.safe_load(text))
+    tasks = [f"emotion_disjoint_probe_{name}" for name in ("mean", *CELLS)]
+    assert [result.task_id for result in results] == tasks
+    assert [result.value for result in results] == pytest.approx(values(entry), abs=0.006)
+    for result in results:
+        assert (result.dataset_id, result.date) == (DATASET, entry.finished)
+        assert (result.dataset_revision, result.source_url) == tuple(source.values())
+    assert "trained on esd, iemocap before; verified; run" in results[2].notes
+    pattern = r"95% interval [\d.]+ to [\d.]+; \d+ clips, \d+ known speakers; verified"
+    assert re.match(pattern, results[1].notes)
 
 
 def test_every_task_of_a_result_stands_in_the_benchmarks_file(built):
     content = yaml.safe_load(export.eval_tasks())
     assert set(content) == {"name", "description", "evaluation_framework", "tasks"}
-    tasks = {one["id"]: one for one in content["tasks"]}
+    tasks = {task["id"]: task for task in content["tasks"]}
     assert len(tasks) == len(content["tasks"]) == 3 * 2 * 3 * 5
     for name in ("lab/dirty", "org/tiny"):
-        for one in parse_eval_result_entries(
-            yaml.safe_load(export.eval_results(of(built, name), "org/bimotion"))
-        ):
-            assert one.task_id in tasks
-    assert {one["split"] for one in tasks.values()} == {"test"}
-    assert {one["config"] for one in tasks.values()} <= set(builder.CONFIGS["bimotion"])
+        results = yaml.safe_load(export.eval_results(of(built, name), DATASET))
+        assert {result.task_id for result in parse_eval_result_entries(results)} <= set(tasks)
+    assert {task["split"] for task in tasks.values()} == {"test"}
+    assert {task["config"] for task in tasks.values()} <= set(builder.CONFIGS["bimotion"])
 
 
 def test_a_model_card_takes_the_index(built, tmp_path):
     entry = of(built, "org/tiny")
-    (tmp_path / "README.md").write_text(
-        f"---\n{export.model_index(entry, 'org/bimotion')}---\n# A card\n"
-    )
-    card = ModelCard.load(tmp_path / "README.md")
-    assert card.data.model_name == "org/tiny"
-    assert [one.metric_value for one in card.data.eval_results] == pytest.approx(
-        values(entry), abs=0.006
-    )
-    assert [one.dataset_config for one in card.data.eval_results] == ["all", *CELLS]
-    name, again = model_index_to_eval_results(
-        yaml.safe_load(export.model_index(entry, "org/bimotion"))["model-index"]
-    )
+    index = export.model_index(entry, DATASET)
+    (tmp_path / "README.md").write_text(f"---\n{index}---\n# A card\n")
+    card = ModelCard.load(tmp_path / "README.md").data
+    assert card.model_name == "org/tiny"
+    metrics = [result.metric_value for result in card.eval_results]
+    assert metrics == pytest.approx(values(entry), abs=0.006)
+    assert [result.dataset_config for result in card.eval_results] == ["all", *CELLS]
+    name, again = model_index_to_eval_results(yaml.safe_load(index)["model-index"])
     assert (name, len(again)) == ("org/tiny", 5)
 
 
 @pytest.mark.parametrize("model", ["bimotion/random", "local-folder", "a/b/c", "a/b c"])
 def test_only_a_model_of_the_hub_has_results_there(model, built):
-    entry = (
-        of(built, model)
-        if model == "bimotion/random"
-        else dataclasses.replace(of(built, "org/tiny"), model=model)
-    )
+    is_baseline = model == "bimotion/random"
+    entry = dataclasses.replace(of(built, model if is_baseline else "org/tiny"), model=model)
     for make in (export.eval_results, export.model_index):
         with pytest.raises(SettingError, match="expected a model of the Hub, organisation/name"):
-            make(entry, "org/bimotion")
+            make(entry, DATASET)
 
 
 def test_what_was_not_run_is_not_told(built):
     entry = of(built, "org/tiny")
-    part = [one for one in entry.scores if one.test == "eng_adu"]
+    part = [row for row in entry.scores if row.test == "eng_adu"]
     lacking = dataclasses.replace(entry, headline={}, scores=part)
-    found = yaml.safe_load(export.eval_results(lacking, "org/bimotion"))
-    assert [one["dataset"]["task_id"] for one in found] == ["emotion_disjoint_probe_eng_adu"]
+    (result,) = yaml.safe_load(export.eval_results(lacking, DATASET))
+    assert result["dataset"]["task_id"] == "emotion_disjoint_probe_eng_adu"

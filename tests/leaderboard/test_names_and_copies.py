@@ -6,6 +6,16 @@ import pytest
 from bimotion.leaderboard import board, receiving
 from tests.support.drafts import Draft, received
 
+BASELINES = "bimotion/majority, bimotion/prosody, bimotion/random"
+
+
+def named(run, model, organisation=None):
+    """The draft of a submission of another model."""
+    draft = Draft(run)
+    draft.result["model"]["name"] = model
+    draft.statement["organisation"] = organisation or model.partition("/")[0]
+    return draft
+
 
 @pytest.mark.parametrize(
     ("organisation", "model"),
@@ -20,107 +30,85 @@ from tests.support.drafts import Draft, received
 )
 def test_no_stranger_takes_the_name_of_a_baseline(organisation, model, run, known, tmp_path):
     for baseline in (False, True):
-        draft = Draft(run)
-        draft.result["model"]["name"], draft.statement["organisation"] = model, organisation
-        verdict, found = received(draft.write(tmp_path / str(baseline)), known, baseline=baseline)
-        assert found is None
-        assert verdict.problems == [
-            "model: bimotion/* is reserved for bimotion/majority, bimotion/prosody, "
-            f"bimotion/random; found {model}"
-        ]
-
-
-def named(run, model, root):
-    """A submission of a model, with probabilities of its own."""
-    draft = Draft(run)
-    draft.result["model"]["name"], draft.statement["organisation"] = model, model.partition("/")[0]
-    return draft.write(root)
+        folder = named(run, model, organisation).write(tmp_path / str(baseline))
+        verdict, receipt = received(folder, known, baseline=baseline)
+        assert receipt is None
+        expected = f"model: bimotion/* is reserved for {BASELINES}; found {model}"
+        assert verdict.problems == [expected]
 
 
 def test_names_that_look_alike_are_refused(run, known, tmp_path):
     root = tmp_path / "submissions"
-    first = named(run, "lab/x1", root)
-    assert received(first, known, baseline=False)[1] is not None
-    others = [named(run, model, root) for model in ("Lab/x1", "lab/xl", "1ab/x1", "lab/X-1")]
-    names = [f"{folder.parent.name}/{folder.name}" for folder in (first, *others)]
+    models = ("lab/x1", "Lab/x1", "lab/xl", "1ab/x1", "lab/X-1")
+    folders = [named(run, model).write(root) for model in models]
+    assert received(folders[0], known, baseline=False)[1] is not None
+    names = [f"{folder.parent.name}/{folder.name}" for folder in folders]
     verdicts = receiving.receive(root, names, known)
     assert [verdict.ok for verdict in verdicts] == [True, False, False, False, True]
     assert verdicts[1].problems == ["name: Lab__x1 can be mistaken for lab__x1, that has a receipt"]
-    for folder in (first, others[-1]):
+    for folder in (folders[0], folders[-1]):
         folder.rename(tmp_path / folder.name)  # gone: its name is free again
     [new, both] = receiving.receive(root, names[1:3], known)
-    assert (
-        "name: Lab__x1 can be mistaken for lab__xl, that is verified at the same time: remove one"
-        in new.problems
-    )
+    why = "can be mistaken for lab__xl, that is verified at the same time: remove one"
+    assert f"name: Lab__x1 {why}" in new.problems
     assert not both.ok
     assert receiving.receive(root, names[1:2], known)[0].ok
 
 
 def test_a_renamed_submission_has_no_receipt(run, known, tmp_path):
     root = tmp_path / "submissions"
-    folder = named(run, "lab/x", root)
+    folder = named(run, "lab/x").write(root)
     received(folder, known, baseline=False)
     (entry,) = board.build(root).entries
-    assert entry.marks.verified
+    assert entry.flags.verified
     folder.parent.rename(root / "evil__x")
     # even if its receipt goes along
     (tmp_path / "receipts" / "lab__x").rename(tmp_path / "receipts" / "evil__x")
     (entry,) = board.build(root).entries
-    assert (entry.marks.verified, entry.standing) == (False, None)
-    assert entry.marks.unverified == f"its receipt speaks of 'lab__x/{folder.name}'"
+    assert (entry.flags.verified, entry.ranking) == (False, None)
+    assert entry.flags.unverified == f"its receipt speaks of 'lab__x/{folder.name}'"
+
+
+def _shaken(probabilities):
+    noise = np.random.default_rng(0).normal(0, 0.003, probabilities.shape)
+    return np.clip(probabilities + noise, 0, 1)
 
 
 COPIES = {
     "equal": lambda p: p,
     "rounded": lambda p: p.round(2),
-    "shaken": lambda p: np.clip(p + np.random.default_rng(0).normal(0, 0.003, p.shape), 0, 1),
+    "shaken": _shaken,
     "sharpened": lambda p: p**1.2,
 }
 
 
-def test_a_copy_of_another_entry_is_marked_on_both(run, known, tmp_path):
-    """Scores follow from the copy, so it is verified; an entry of its own has no mark."""
-    for number, (name, change) in enumerate({**COPIES, "other": lambda p: p[::-1]}.items()):
-        draft = Draft(run)
-        draft.result["model"]["name"], draft.statement["organisation"] = f"lab/{name}", "lab"
-        draft.table["probabilities"] = list(
-            change(np.stack(draft.table["probabilities"])).astype(np.float32)
-        )
+def test_a_copy_of_another_entry_is_told_on_both(run, known, tmp_path):
+    """Scores follow from the copy, so it is verified; an entry of its own has no flag."""
+    for name, change in {**COPIES, "other": lambda p: p[::-1]}.items():
+        draft = named(run, f"lab/{name}")
+        probabilities = change(np.stack(draft.table["probabilities"]))
+        draft.table["probabilities"] = list(probabilities.astype(np.float32))
         draft.rescored()
         verdict, _ = received(draft.write(tmp_path / "submissions"), known, baseline=False)
-        assert verdict.ok, (number, verdict.problems)
-    marks = {entry.model: entry.marks for entry in board.build(tmp_path / "submissions").entries}
+        assert verdict.ok, (name, verdict.problems)
+    entries = board.build(tmp_path / "submissions").entries
     copies = {f"lab/{name}" for name in COPIES}
-    assert {name: set(one.same_predictions) for name, one in marks.items()} == {
-        "lab/other": set(),
-        **{name: copies - {name} for name in copies},
-    }
-    assert {one.verified for one in marks.values()} == {True}
+    expected = {name: copies - {name} for name in copies} | {"lab/other": set()}
+    assert {entry.model: set(entry.flags.same_predictions) for entry in entries} == expected
+    assert {entry.flags.verified for entry in entries} == {True}
 
 
-STATEMENTS = [
-    "IEM0CAP",
-    "ＩＥＭＯＣＡＰ",
-    "ІЕМОСАР",
-    "IEMOCAPdataset",
-    "I\u0332EMOCAP",
-    "my-iemocap-v2",
-]
+SPELLINGS = ["IEM0CAP", "ＩＥＭＯＣＡＰ", "ІЕМОСАР", "I\u0332EMOCAP", "my-iemocap-v2"]
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
+@pytest.mark.parametrize("name", SPELLINGS)
 def test_no_spelling_hides_a_corpus(name, evaluated, known, tmp_path):
-    run = evaluated(cells=["eng_adu"])
-    draft = Draft(run)
-    draft.result["model"]["name"], draft.statement["organisation"] = "lab/x", "lab"
+    draft = named(evaluated(cells=["eng_adu"]), "lab/x")
     # as earlier versions said
     draft.statement |= {"trained_on": [name], "contamination": {"eng_adu": []}}
-    folder = draft.write(tmp_path / "submissions")
-    verdict, found = received(folder, known, baseline=False)
-    assert found is None
-    assert verdict.problems == [
-        "submission.json: contamination: expected {'eng_adu': ['iemocap']}, found {'eng_adu': []}"
-    ]
+    verdict, receipt = received(draft.write(tmp_path / "submissions"), known, baseline=False)
+    assert receipt is None
+    where = "submission.json: contamination.eng_adu"
+    assert verdict.problems == [f"{where}: expected ['iemocap'], found []"]
     (entry,) = board.build(tmp_path / "submissions").entries
-    assert entry.marks.contaminated == {"eng_adu": ["iemocap"]}
+    assert entry.flags.contaminated == {"eng_adu": ["iemocap"]}

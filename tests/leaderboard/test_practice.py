@@ -1,154 +1,120 @@
-"""From results to a page by the commands alone, on synthetic corpora: for practice; the real board
+"""From results to a page by the commands only, on synthetic corpora: for practice; the real board
 takes none of it."""
 
 import json
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from bimotion.evaluation import run
 from bimotion.io.versions import CACHE_VERSION
-from bimotion.leaderboard import entry as entries
+from bimotion.leaderboard import scored
 from tests.support import tiny_models
 
-GOLDEN = [
-    0.3833,
-    0.3311,
-    0.4383,
-    0.344,
-    0.2747,
-    0.4206,
-    0.2414,
-    -0.0853,
-    -0.1929,
-    0.0223,
-    -0.094,
-    0.0985,
-    0.086,
-]
-"""Of bimotion/random on the synthetic corpora: recorded, not worked out."""
+GOLDEN = {
+    "value low high": [0.3833, 0.3311, 0.4383],
+    "value low high calibration_error": [0.344, 0.2747, 0.4206, 0.2414],
+    "value low high chance_low chance_high chance_p": [
+        *(-0.0853, -0.1929, 0.0223),
+        *(-0.094, 0.0985, 0.086),
+    ],
+}
+"""Headline, a cell and a gap of bimotion/random on the synthetic corpora: recorded, not worked
+out."""
 
 
-def bimotion(*words) -> subprocess.CompletedProcess:
+def bimotion(*words, cwd=None) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "bimotion", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
 def submissions(synth_root, tmp_path_factory) -> Path:
-    """Two floor rows and a tiny model, in-group under the valence schema, submitted for
-    practice."""
+    """Two baselines and a tiny model, in-group under the valence schema, submitted for practice."""
     folder = tmp_path_factory.mktemp("practice")
-    tiny = tiny_models.build("wav2vec2-group", folder / "tiny")
-    for model in ("bimotion/prosody", "bimotion/random", str(tiny)):
-        result = run.evaluate(
-            model,
-            data_dir=synth_root,
-            output=folder / "results",
-            schema="valence",
-            protocol="in-group",
-        )
-        more = (
-            ["--trained-on", "AudioSet,TESS", "--organisation", "lab"] if model == str(tiny) else []
-        )
-        place = result.folder(folder / "results")
-        done = bimotion(
-            "submit",
-            place,
-            "--output",
-            folder / "submissions",
-            "--contact",
-            "me@lab.example",
-            "--practice",
-            *more,
-        )
+    tiny = str(tiny_models.build("wav2vec2-group", folder / "tiny"))
+    asked = {"data_dir": synth_root, "schema": "valence", "protocol": "in-group"}
+    for model in ("bimotion/prosody", "bimotion/random", tiny):
+        result = run.evaluate(model, output=folder / "results", **asked)
+        words = ["submit", result.folder(folder / "results"), "--contact", "me@lab.example"]
+        if model == tiny:
+            words += ["--trained-on", "AudioSet,TESS", "--organisation", "lab"]
+        done = bimotion(*words, "--output", folder / "submissions", "--practice")
         assert done.returncode == 0, done.stderr
-        assert (
-            "marks of test clips of esd, iemocap, whose licences let nobody publish" in done.stderr
-        )
-    refused = bimotion("submit", place, "--output", folder / "real", *more)
+        assert "test clips of esd, iemocap, whose licences let nobody publish" in done.stderr
+    refused = bimotion(*words, "--output", folder / "real")
     assert refused.returncode == 2
     assert "synthetic" in refused.stderr
     return folder / "submissions"
 
 
-def test_submit_verify_and_build_by_the_commands(submissions, synth_root, tmp_path):
-    refused = bimotion("leaderboard", "verify", submissions, "--corpora", synth_root, "--practice")
+@pytest.fixture(scope="module")
+def verify(synth_root):
+    """The outcome of `leaderboard verify --practice` of a submission or a folder of them."""
+    options = ["--corpora", synth_root, "--practice"]
+    return lambda path, *more, **where: bimotion(
+        "leaderboard", "verify", path, *options, *more, **where
+    )
+
+
+def test_submit_verify_build_and_export_by_the_commands(submissions, verify, tmp_path):
+    refused = verify(submissions)
     assert refused.returncode == 1
     assert refused.stdout.count("bimotion/* is reserved for baselines that the receiver made") == 2
-    for place in submissions.glob("bimotion__*/*"):
-        own = bimotion(
-            "leaderboard", "verify", place, "--corpora", synth_root, "--practice", "--baseline"
-        )
+    for folder in submissions.glob("bimotion__*/*"):
+        own = verify(folder, "--baseline")
         assert own.returncode == 0, own.stdout + own.stderr
-    verified = bimotion("leaderboard", "verify", submissions, "--corpora", synth_root, "--practice")
+    verified = verify(submissions)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert verified.stdout.count(": verified") == 3
     assert "the model was trained on tess before" in verified.stdout
     built = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "site", "--practice")
     assert built.stdout.strip() == str(tmp_path / "site" / "index.html")
-    board = json.loads((tmp_path / "site" / "board.json").read_text())
-    assert board["entries"][0]["model"] == "bimotion/prosody"
-    assert board["entries"][0]["standing"]["rank"] == 1
-    assert {entry["marks"]["synthetic"] for entry in board["entries"]} == {True}
-    assert {entry["marks"]["verified"] for entry in board["entries"]} == {True}
+    entries = json.loads((tmp_path / "site" / "board.json").read_text())["entries"]
+    assert (entries[0]["model"], entries[0]["ranking"]["rank"]) == ("bimotion/prosody", 1)
+    assert all(entry["flags"]["synthetic"] and entry["flags"]["verified"] for entry in entries)
     shown = bimotion("leaderboard", "export", submissions, "--format", "markdown", "--practice")
     (prosody,) = [line for line in shown.stdout.splitlines() if "| bimotion/prosody |" in line]
-    assert "| SYNTHETIC, verified, floor" in prosody
+    assert "| SYNTHETIC, verified, baseline" in prosody
     elsewhere = ["--practice", "--receipts", tmp_path / "none"]
     shown = bimotion("leaderboard", "export", submissions, "--format", "csv", *elsewhere)
     assert shown.stdout.count("not verified") == 3
-    assert {path.name for path in submissions.glob("*/*/*")} == {
-        "predictions.parquet",
-        "result.json",
-        "submission.json",
-    }
+    names = {"predictions.parquet", "result.json", "submission.json"}
+    assert {path.name for path in submissions.glob("*/*/*")} == names
+
+
+def test_a_real_board_has_none_of_it(submissions, tmp_path):
     real = bimotion("leaderboard", "build", submissions, "-o", tmp_path / "real")
     assert json.loads((tmp_path / "real" / "board.json").read_text())["entries"] == []
-    assert real.stderr.count("synthetic data") == 3
-    table = bimotion("leaderboard", "export", submissions)
-    assert table.stderr.count("not on the board: ") == 3
-    assert "all submissions are for practice, --practice shows them" in table.stderr
+    assert real.stderr.count("synthetic data") == real.stderr.count("not on the board: ") == 3
+    assert "all submissions are for practice, --practice shows them" in real.stderr
     above = bimotion("leaderboard", "export", submissions.parent)
     assert f"board is empty: no submissions in {submissions.parent}: expected " in above.stderr
+    refused = bimotion("leaderboard", "verify", submissions, "--corpora", tmp_path)
+    assert refused.returncode == 2  # before corpora are looked for
+    assert "made with --practice: verify with --practice" in refused.stderr
+    assert "corpora" not in refused.stderr
 
 
 def test_a_submission_is_named_by_its_folders_from_wherever_it_is_seen(
-    submissions, synth_root, tmp_path
+    submissions, verify, tmp_path
 ):
     own = Path(shutil.copytree(submissions, tmp_path / "submissions"))
-    (place,) = own.glob("lab__*/*")
-    (place.parent / "other").mkdir()
-    for asked, start in ((Path("."), place), (Path("..") / place.name, place.parent / "other")):
-        command = [
-            sys.executable,
-            "-m",
-            "bimotion",
-            "leaderboard",
-            "verify",
-            str(asked),
-            "--practice",
-        ]
-        done = subprocess.run(
-            [*command, "--corpora", str(synth_root)], cwd=start, capture_output=True, text=True
-        )
+    (folder,) = own.glob("lab__*/*")
+    (folder.parent / "other").mkdir()
+    for asked, start in ((".", folder), (Path("..") / folder.name, folder.parent / "other")):
+        done = verify(asked, cwd=start)
         assert (done.returncode, done.stdout.count(": verified")) == (0, 1), done.stdout
-        assert [path.parts[-3:-1] for path in tmp_path.rglob("receipt.json")] == [place.parts[-2:]]
+        receipts = [path.parts[-3:-1] for path in tmp_path.rglob("receipt.json")]
+        assert receipts == [folder.parts[-2:]]
         shutil.rmtree(tmp_path / "receipts")
 
 
-def test_what_is_for_practice_is_said_before_corpora_are_looked_for(submissions, tmp_path):
-    for place in (submissions, next(submissions.glob("lab__*/*"))):
-        refused = bimotion("leaderboard", "verify", place, "--corpora", tmp_path)
-        assert refused.returncode == 2
-        assert "made with --practice: verify with --practice" in refused.stderr
-        assert "corpora" not in refused.stderr
-
-
-def test_a_file_is_no_place_for_receipts(submissions, tmp_path):
+def test_a_file_is_no_folder_for_receipts(submissions, tmp_path):
     (tmp_path / "file").touch()
     command = ["leaderboard", "build", submissions, "-o", tmp_path / "site", "--practice"]
     refused = bimotion(*command, "--receipts", tmp_path / "file")
@@ -157,60 +123,36 @@ def test_a_file_is_no_place_for_receipts(submissions, tmp_path):
     assert not (tmp_path / "site").exists()
 
 
-def test_what_was_changed_afterwards_is_refused(submissions, synth_root):
-    (place,) = submissions.glob("lab__*/*")
-    path = place / "result.json"
-    before = path.read_bytes()
-    content = json.loads(before)
+def test_what_was_changed_or_lacks_its_record_is_refused_with_the_others(
+    submissions, verify, tmp_path
+):
+    own = tmp_path / "submissions"
+    (lab,) = submissions.glob("lab__*")
+    shutil.copytree(lab, own / lab.name)
+    assert verify(own).returncode == 0
+    (changed,) = (own / lab.name).iterdir()
+    content = json.loads((changed / "result.json").read_bytes())
     content["scores"][0]["value"] = 0.99
-    try:
-        path.write_text(json.dumps(content))
-        refused = bimotion("leaderboard", "verify", place, "--corpora", synth_root, "--practice")
-        assert refused.returncode == 1
-        assert "REFUSED" in refused.stdout
-        assert not (submissions.parent / "receipts" / place.parent.name).exists()
-    finally:
-        path.write_bytes(before)
-
-
-def test_a_submission_without_its_record_is_refused_with_the_others(submissions, synth_root):
-    bare = submissions / "lab__bare" / "0123"
+    (changed / "result.json").write_text(json.dumps(content))
+    bare = own / "lab__bare" / "0123"
     bare.mkdir(parents=True)
     (bare / "predictions.parquet").write_bytes(b"PAR1")
-    try:
-        refused = bimotion(
-            "leaderboard", "verify", submissions, "--corpora", synth_root, "--practice"
-        )
-    finally:
-        shutil.rmtree(bare.parent)
+    refused = verify(own)
     assert refused.returncode == 1
-    assert f"{bare}: REFUSED" in refused.stdout
-    assert "1 of 4 submissions refused" in refused.stderr
+    for folder in (changed, bare):
+        assert f"{folder}: REFUSED" in refused.stdout
+    assert "2 of 2 submissions refused" in refused.stderr
+    assert not (tmp_path / "receipts" / changed.parent.name).exists()
 
 
-def test_the_page_is_served_on_this_machine_alone(submissions, tmp_path):
-    import urllib.request
-
-    command = [
-        sys.executable,
-        "-m",
-        "bimotion",
-        "leaderboard",
-        "serve",
-        str(submissions),
-        "-o",
-        str(tmp_path),
-    ]
-    server = subprocess.Popen(
-        [*command, "--port", "0", "--practice"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def test_the_page_is_served_on_this_machine_only(submissions, tmp_path):
+    options = ["-o", str(tmp_path), "--port", "0", "--practice"]
+    command = [sys.executable, "-m", "bimotion", "leaderboard", "serve", str(submissions), *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    server = subprocess.Popen(command, text=True, **pipes)
     try:
-        address = next(
-            line for line in server.stdout if line.startswith("http://127.0.0.1:")
-        ).split()[0]
+        lines = (line for line in server.stdout if line.startswith("http://127.0.0.1:"))
+        address = next(lines).split()[0]
         with urllib.request.urlopen(f"{address}index.html", timeout=600) as answer:
             assert b"BiMotion leaderboard" in answer.read()
     finally:
@@ -219,18 +161,11 @@ def test_the_page_is_served_on_this_machine_alone(submissions, tmp_path):
 
 
 def test_numbers_of_an_entry_are_those_of_their_version(submissions):
-    """Where they move, `CACHE_VERSION` must rise: files beside receipts hold earlier ones."""
-    (place,) = submissions.glob("bimotion__random/*")
-    entry = entries.read(place, "bimotion__random/key").entry
-    headline, cell, gap = entry.base, entry.scores[1], entry.gaps[0]
-    found = [
-        headline.value,
-        headline.low,
-        headline.high,
-        cell.value,
-        cell.low,
-        cell.high,
-        cell.calibration_error,
-    ]
-    found += [gap.value, gap.low, gap.high, gap.chance_low, gap.chance_high, gap.chance_p]
-    assert (CACHE_VERSION, found) == ("4", pytest.approx(GOLDEN, abs=2e-4))
+    """`CACHE_VERSION` must rise where they move: files beside receipts hold earlier ones."""
+    (folder,) = submissions.glob("bimotion__random/*")
+    entry = scored.score(folder, "bimotion__random/key").entry
+    rows = (entry.base, entry.scores[1], entry.gaps[0])
+    for row, (names, expected) in zip(rows, GOLDEN.items(), strict=True):
+        values = [getattr(row, name) for name in names.split()]
+        assert values == pytest.approx(expected, abs=2e-4)
+    assert CACHE_VERSION == "4"

@@ -11,235 +11,200 @@ import pyarrow.parquet as pq
 import pytest
 
 from bimotion.errors import RecordError, SettingError
-from bimotion.leaderboard import board, entry_cache
-from bimotion.leaderboard import entry as entries
+from bimotion.leaderboard import board, entry_cache, scored
 from bimotion.results import rescoring
 from tests.support import submissions
 from tests.support.boards import linked, only, rewrite_table
 
 
-def _change(path):
-    path.write_text(path.read_text().replace('"device": "cpu"', '"device": "gpu"'))
-
-
-def _said(run, **changes):
-    """Other words in a receipt."""
-    path = submissions.receipt_of(run)
+def _edit(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def _moved(run):
-    """A receipt for another name, brought to this one."""
-    _said(run, submission="lab__other/0123")
+def receipt(**changes):
+    """Other words in a receipt."""
+    return lambda run: _edit(submissions.receipt_of(run), **changes)
 
 
+def instead_of_a_receipt(text):
+    return lambda run: submissions.receipt_of(run).write_text(text)
+
+
+def _change_device(run):
+    path = run / "result.json"
+    path.write_text(path.read_text().replace('"device": "cpu"', '"device": "gpu"'))
+
+
+def _add_statement(run):
+    (run / "submission.json").write_text('{"trained_on": "x"}')
+
+
+CHANGED = "changed since it was verified: "
 UNVERIFIED = {
     "no receipt": (lambda run: submissions.receipt_of(run).unlink(), "not verified"),
-    "a changed result": (
-        lambda run: _change(run / "result.json"),
-        "changed since it was verified: result.json",
-    ),
+    "a changed result": (_change_device, f"{CHANGED}result.json"),
     "changed predictions": (
         lambda run: rewrite_table(run, lambda table: table[::-1]),
-        "changed since it was verified: predictions.parquet",
+        f"{CHANGED}predictions.parquet",
     ),
-    "a statement added": (
-        lambda run: (run / "submission.json").write_text('{"trained_on": "x"}'),
-        "changed since it was verified: submission.json",
-    ),
-    "a receipt without hashes": (
-        lambda run: _said(run, sha256={}),
-        "changed since it was verified: predictions.parquet, result.json",
-    ),
-    "a receipt for practice": (lambda run: _said(run, practice=True), "verified for practice only"),
-    "a receipt of another": (_moved, "its receipt speaks of 'lab__other/0123'"),
-    "a later receipt": (
-        lambda run: _said(run, receipt_version=2),
-        "expected receipt_version 1, found 2: verify it again",
-    ),
-    "a word too many": (
-        lambda run: _said(run, verified=True),
-        "receipt.json.verified: unexpected field",
-    ),
-    "a receipt that is no JSON": (
-        lambda run: submissions.receipt_of(run).write_text("{"),
-        "receipt.json: expected JSON",
-    ),
-    "a receipt that is a list": (
-        lambda run: submissions.receipt_of(run).write_text("[]"),
-        "expected an object, found list",
-    ),
-    "a receipt by a link": (
-        lambda run: linked(submissions.receipt_of(run)),
-        "receipt.json: expected a plain file",
-    ),
+    "a statement added": (_add_statement, f"{CHANGED}submission.json"),
+    "no hashes": (receipt(sha256={}), f"{CHANGED}predictions.parquet, result.json"),
+    "a receipt for practice": (receipt(practice=True), "verified for practice only"),
+    "of another": (receipt(submission="lab__other/0123"), "receipt speaks of 'lab__other/0123'"),
+    "a later receipt": (receipt(receipt_version=2), "receipt.json.receipt_version: expected 1, fo"),
+    "a word too many": (receipt(verified=True), "receipt.json.verified: unexpected field"),
+    "no JSON": (instead_of_a_receipt("{"), "expected a receipt.json in JSON"),
+    "a list": (instead_of_a_receipt("[]"), "receipt.json: expected"),
+    "by a link": (lambda run: linked(submissions.receipt_of(run)), "expected a plain file"),
 }
 
 
-@pytest.mark.parametrize(("change", "reason"), UNVERIFIED.values(), ids=list(UNVERIFIED))
-def test_what_does_not_count_as_verified_is_not_ranked(change, reason, alone, root):
-    one = alone()
-    assert only(root).standing.rank == 1
-    change(one)
+@pytest.mark.parametrize("name", list(UNVERIFIED))
+def test_what_does_not_count_as_verified_is_not_ranked(name, alone, root):
+    run, (change, reason) = alone(), UNVERIFIED[name]
+    assert only(root).ranking.rank == 1
+    change(run)
     entry = only(root)
-    assert entry.marks.verified is False
-    assert reason in entry.marks.unverified
-    assert entry.standing is None
+    assert (entry.flags.verified, entry.ranking) == (False, None)
+    assert reason in entry.flags.unverified
 
 
 def test_receipts_lie_anywhere_but_in_submissions(alone, root, tmp_path):
     alone()
     moved = (root.parent / "receipts").rename(tmp_path / "elsewhere")
-    assert only(root).marks.verified is False
-    assert only(root, receipts=moved).marks.verified is True
+    assert only(root).flags.verified is False
+    assert only(root, receipts=moved).flags.verified is True
     inside = moved.rename(root / "receipts")
     (tmp_path / "link").symlink_to(inside)
-    for place in (inside, root, tmp_path / "link", root / ".." / root.name / "receipts"):
-        with pytest.raises(
-            SettingError, match="expected a folder for receipts outside of the submissions"
-        ):
-            board.build(root, receipts=place)
+    for folder in (inside, root, tmp_path / "link", root / ".." / root.name / "receipts"):
+        with pytest.raises(SettingError, match="receipts outside of the submissions"):
+            board.build(root, receipts=folder)
 
 
 @pytest.fixture
 def prepared(alone, root, tmp_path_factory, monkeypatch):
     """A submission as `leaderboard verify` leaves it, on a machine with an empty cache; its board;
-    what is read there."""
-    one = alone()
+    what is computed there."""
+    run = alone()
     built = board.build(root)
-    submissions.verify(one, entry=entry_cache.prepare(one, rescoring.rescore(one)[1]))
+    submissions.verify(run, entry=entry_cache.prepare(run, rescoring.rescore(run)[1]))
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path_factory.mktemp("cache")))
-    read, seen = entries.read, []
+    score, computed = scored.score, []
 
     def counting(folder, identity):
-        seen.append(identity)
-        return read(folder, identity)
+        computed.append(identity)
+        return score(folder, identity)
 
-    monkeypatch.setattr(entries, "read", counting)
-    return one, built, seen
+    monkeypatch.setattr(scored, "score", counting)
+    return run, built, computed
 
 
-def test_what_was_derived_travels_with_the_submission(prepared, root):
-    _, built, seen = prepared
+def test_what_was_computed_travels_with_the_submission(prepared, root):
+    _, built, computed = prepared
     assert board.build(root) == built
-    assert seen == []
+    assert computed == []
 
 
-def _other_facts(change, save=np.savez):
-    def rewritten(place):
-        with np.load(place) as content:
+def _list(path):
+    """The receipt beside it lists what lies there now."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    _edit(path.with_name("receipt.json"), entry_sha256=digest)
+
+
+def _facts(change, save=np.savez):
+    """Other facts in entry.npz, which the receipt lists."""
+
+    def rewritten(path):
+        with np.load(path) as content:
             arrays = dict(content)
         facts = json.dumps(change(json.loads(arrays["facts"].tobytes())))
-        save(place, **arrays | {"facts": np.frombuffer(facts.encode(), np.uint8)})
-        _list(place)
+        save(path, **arrays | {"facts": np.frombuffer(facts.encode(), np.uint8)})
+        _list(path)
 
     return rewritten
 
 
-def _list(place):
-    """The receipt beside it lists what lies there now."""
-    path = place.with_name("receipt.json")
-    digest = hashlib.sha256(place.read_bytes()).hexdigest()
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"entry_sha256": digest}))
+def _content(make):
+    """Other bytes in entry.npz, made of the old ones, which the receipt lists."""
+    return lambda path: (path.write_bytes(make(path.read_bytes())), _list(path))
 
 
-def _unlisted(place):
-    path = place.with_name("receipt.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"entry_sha256": None}))
-
-
-def _array() -> bytes:
+def _saved(save, *arrays, **named):
     buffer = io.BytesIO()
-    np.save(buffer, np.zeros(3))
+    save(buffer, *arrays, **named)
     return buffer.getvalue()
 
 
+def _ranked(**changes):
+    return _facts(lambda facts: facts | {"ranked": facts["ranked"] | changes})
+
+
+DEEP = np.frombuffer(b"[" * 100_000, np.uint8)
 NOT_VOUCHED = {
-    "another byte": lambda place: place.write_bytes(place.read_bytes()[:-1] + b"!"),
-    "cut": lambda place: (place.write_bytes(place.read_bytes()[:500]), _list(place)),
-    "a link": lambda place: linked(place),
-    "not listed": _unlisted,
-    "too large": lambda place: place.write_bytes(b"0" * (2**22 + 1)),
-    "another version": _other_facts(lambda facts: facts | {"key": "0" * 24}),
-    "packed, so that it might unpack to any size": _other_facts(
-        lambda facts: facts, np.savez_compressed
-    ),
-    "facts of another kind": _other_facts(lambda facts: [facts]),
-    "a field too many": _other_facts(lambda facts: facts | {"entry": facts["entry"] | {"more": 1}}),
-    "no strata": _other_facts(
-        lambda facts: {name: facts[name] for name in facts if name != "strata"}
-    ),
-    "not a number": _other_facts(lambda facts: facts | {"estimate": float("nan")}),
-    "deep": lambda place: (
-        np.savez(place, facts=np.frombuffer(b"[" * 100_000, np.uint8)),
-        _list(place),
-    ),
-    "one array": lambda place: (place.write_bytes(_array()), _list(place)),
-    "a pickle": lambda place: (np.savez(place, facts=np.array([{}], object)), _list(place)),
+    "another byte": lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"),
+    "cut": _content(lambda content: content[:500]),
+    "a link": linked,
+    "not listed": lambda path: _edit(path.with_name("receipt.json"), entry_sha256=None),
+    "too large": lambda path: path.write_bytes(b"0" * (2**22 + 1)),
+    "another version": _facts(lambda facts: facts | {"key": "0" * 24}),
+    "packed, so that it might unpack to any size": _facts(lambda f: f, np.savez_compressed),
+    "facts of another kind": _facts(lambda facts: [facts]),
+    "a field too many": _facts(lambda facts: facts | {"entry": facts["entry"] | {"more": 1}}),
+    "no strata": _ranked(strata=[]),
+    "not a number": _ranked(estimate=float("nan")),
+    "deep": _content(lambda _: _saved(np.savez, facts=DEEP)),
+    "one array": _content(lambda _: _saved(np.save, np.zeros(3))),
+    "a pickle": _content(lambda _: _saved(np.savez, facts=np.array([{}], object))),
 }
 
 
-@pytest.mark.parametrize("change", NOT_VOUCHED.values(), ids=list(NOT_VOUCHED))
-def test_other_derived_numbers_are_computed_again(change, prepared, root):
-    one, built, seen = prepared
-    change(submissions.receipt_of(one).with_name("entry.npz"))
+@pytest.mark.parametrize("name", list(NOT_VOUCHED))
+def test_other_kept_numbers_are_computed_again(name, prepared, root):
+    run, built, computed = prepared
+    NOT_VOUCHED[name](submissions.receipt_of(run).with_name("entry.npz"))
     assert board.build(root) == built
-    assert len(seen) == 1
-
-
-def test_without_a_receipt_derived_numbers_count_for_nothing(prepared, root):
-    one, built, seen = prepared
-    submissions.receipt_of(one).unlink()
-    (entry,) = board.build(root).entries
-    assert (entry.scores, entry.standing) == (built.entries[0].scores, None)
-    assert len(seen) == 1
+    assert len(computed) == 1
 
 
 @pytest.mark.parametrize(
-    "change", [{"submission": "a/b"}, {"practice": True}, {"sha256": {}}], ids=str
+    "change",
+    [
+        UNVERIFIED["no receipt"][0],
+        receipt(submission="a/b"),
+        receipt(practice=True),
+        receipt(sha256={}),
+    ],
 )
-def test_derived_numbers_count_where_the_receipt_holds(change, prepared, root):
-    one, _, seen = prepared
-    _said(one, **change)
+def test_kept_numbers_count_only_where_the_receipt_holds(change, prepared, root):
+    run, built, computed = prepared
+    change(run)
     (entry,) = board.build(root).entries
-    assert entry.standing is None
-    assert len(seen) == 1
+    assert (entry.scores, entry.ranking) == (built.entries[0].scores, None)
+    assert len(computed) == 1
 
 
 def test_no_other_numbers_than_the_verified_are_prepared(alone):
-    one = alone()
-    found = rescoring.rescore(one)[1]
-    scores = [dataclasses.replace(score, value=score.value / 2) for score in found.scores]
+    run = alone()
+    result = rescoring.rescore(run)[1]
+    scores = [dataclasses.replace(score, value=score.value / 2) for score in result.scores]
     with pytest.raises(RecordError, match=r"verified as 0\.\d+, but a board would show 0\.\d+"):
-        entry_cache.prepare(one, dataclasses.replace(found, scores=scores))
+        entry_cache.prepare(run, dataclasses.replace(result, scores=scores))
 
 
 def test_what_a_file_says_of_itself_for_pandas_is_not_heard(alone, root):
     """It can rename columns, here the truth to the predictions: another table than the one that is
     verified."""
-    one = alone()
-    before = only(root)
-    table = pq.read_table(one / "predictions.parquet")
+    run = alone()
+    path, before = run / "predictions.parquet", only(root)
+    table = pq.read_table(path)
     other = {"probabilities": "reference", "reference": "probabilities"}
+    kind = {"pandas_type": "object", "numpy_type": "object", "metadata": None}
     columns = [
-        {
-            "name": other.get(name, name),
-            "field_name": name,
-            "pandas_type": "object",
-            "numpy_type": "object",
-            "metadata": None,
-        }
-        for name in table.column_names
+        {"name": other.get(name, name), "field_name": name} | kind for name in table.column_names
     ]
-    facts = {
-        "index_columns": ["id"],
-        "column_indexes": [],
-        "columns": columns,
-        "pandas_version": "2.2.0",
-    }
-    pq.write_table(
-        table.replace_schema_metadata({"pandas": json.dumps(facts)}), one / "predictions.parquet"
-    )
-    submissions.verify(one)
-    assert list(pd.read_parquet(one / "predictions.parquet")) != table.column_names
+    facts = {"index_columns": ["id"], "column_indexes": [], "columns": columns}
+    facts["pandas_version"] = "2.2.0"
+    pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(facts)}), path)
+    submissions.verify(run)
+    assert list(pd.read_parquet(path)) != table.column_names
     assert dataclasses.replace(only(root), id=before.id) == before

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from bimotion.io import files
-from bimotion.leaderboard import receipt, submission
+from bimotion.leaderboard import admission, receipt
 from bimotion.results import predictions, record, rescoring
 from bimotion.results.record import ModelUsed
 
@@ -85,7 +85,7 @@ def verify(folder: Path, **options) -> None:
     """Write a receipt: that the receiver found a submission to be right; a baseline's where it is
     called so."""
     organisation, _, _ = folder.parent.name.partition("__")
-    options = {"baseline": submission.is_reserved(organisation)} | options
+    options = {"baseline": admission.is_reserved(organisation)} | options
     receipt.write(
         receipt.folder_for(folder.parents[1]), name_of(folder), digests(folder), **options
     )

@@ -5,7 +5,7 @@ const CELLS = ["eng_eld", "eng_adu", "zho_eld", "zho_adu"];
 const BASES = ["in-group/inference", "zero-shot/zero-shot"];
 const WORDS = { eng: "English", zho: "Mandarin", yue: "Cantonese", deu: "German", fas: "Persian", urd: "Urdu", eld: "elders", adu: "adults" };
 const PAGE_ROWS = 100;
-const MARKS = {
+const FLAGS = {
   verified: ["✓", "good", "Verified: every score was computed again from the receiver's own references, and no file has changed since."],
   unverified: ["?", "warn", "Not verified, so not ranked: the scores are those of the predictions as they were sent."],
   contaminated: ["C", "bad", "Contaminated: by its own statement the model was trained on a corpus that it is tested on here."],
@@ -16,7 +16,7 @@ const MARKS = {
   incomplete: ["I", "warn", "Incomplete: clips of a corpus were missing, so it is compared with runs on the same clips alone."],
   synthetic: ["SYN", "bad", "SYNTHETIC: made by formulas, not people; a board for practice."],
   adapted: ["T", "warn", "Target audio seen: adapted without labels to the sound of clips from the cell that it is tested in."],
-  floor: ["F", "", "Floor: a baseline that the keeper of this board made; any speech model should beat it."],
+  baseline: ["B", "", "Baseline: a model that the keeper of this board made; any speech model should beat it."],
   printed: ["P", "", "As printed in the paper: other code, no interval, never ranked."],
 };
 const GAPS = { age: "adults less elders", language: "English less Mandarin", worst: "worst cell", transfer: "share of in-group kept" };
@@ -65,25 +65,25 @@ function fullName(entry) {
 const adaptation = ({ adapt }) => adapt && `${adapt.title}, ${adapt.setting}`;
 
 function mark(kind, detail) {
-  const [letter, tone, text] = MARKS[kind];
+  const [letter, tone, text] = FLAGS[kind];
   const full = detail ? `${text} ${detail}` : text;
   return h("abbr", { class: `mark ${tone}`, title: full }, h("span", { "aria-hidden": "true" }, letter), h("span", { class: "hidden" }, full));
 }
 const listed = (lists) => Object.entries(lists).map(([name, items]) => `${name}: ${items.join(", ")}`).join("; ");
-function marksOf(entry) {
-  const { marks } = entry;
-  const found = [marks.verified ? ["verified"] : ["unverified", `(${marks.unverified})`]];
-  if (Object.keys(marks.contaminated).length) found.push(["contaminated", `(${listed(marks.contaminated)})`]);
-  if (marks.undeclared) found.push(["undeclared"]);
-  if (marks.same_predictions.length) found.push(["same", `(${marks.same_predictions.join(", ")})`]);
-  if (Object.keys(marks.incomplete).length)
-    found.push(["incomplete", `(${Object.entries(marks.incomplete).map(([name, n]) => `${name} ${n}`).join("; ")})`]);
-  if (Object.keys(marks.assumed_age).length) found.push(["age", `(${listed(marks.assumed_age)})`]);
-  if (Object.keys(marks.shared_speakers).length)
-    found.push(["shared", `(${Object.entries(marks.shared_speakers).map(([name, why]) => `${name}: ${why}`).join("; ")})`]);
-  if (marks.synthetic) found.push(["synthetic"]);
+function flagsOf(entry) {
+  const { flags } = entry;
+  const found = [flags.verified ? ["verified"] : ["unverified", `(${flags.unverified})`]];
+  if (Object.keys(flags.contaminated).length) found.push(["contaminated", `(${listed(flags.contaminated)})`]);
+  if (flags.undeclared) found.push(["undeclared"]);
+  if (flags.same_predictions.length) found.push(["same", `(${flags.same_predictions.join(", ")})`]);
+  if (Object.keys(flags.incomplete).length)
+    found.push(["incomplete", `(${Object.entries(flags.incomplete).map(([name, n]) => `${name} ${n}`).join("; ")})`]);
+  if (Object.keys(flags.assumed_age).length) found.push(["age", `(${listed(flags.assumed_age)})`]);
+  if (Object.keys(flags.shared_speakers).length)
+    found.push(["shared", `(${Object.entries(flags.shared_speakers).map(([name, why]) => `${name}: ${why}`).join("; ")})`]);
+  if (flags.synthetic) found.push(["synthetic"]);
   if (entry.adapt?.target_seen) found.push(["adapted", `(${adaptation(entry)})`]);
-  if (marks.floor) found.push(["floor"]);
+  if (flags.baseline) found.push(["baseline"]);
   return found;
 }
 
@@ -122,7 +122,7 @@ function rowOf(entry) {
   return {
     entry, tested, gap, model: fullName(entry), mean: entry.headline[base], cross: entry.headline["cross-all/inference"],
     track: entry.track, split: entry.split_rule, schema: entry.schema, protocol: entry.protocol, target: entry.adapt?.target_seen ? "seen" : "not seen",
-    kind: entry.marks.floor ? "floor" : "entry",
+    kind: entry.flags.baseline ? "baseline" : "entry",
   };
 }
 function printedRow(reference) {
@@ -136,7 +136,7 @@ function printedRow(reference) {
 }
 
 const COLUMNS = [
-  { id: "rank", label: "Rank", text: true, first: "ascending", key: (row) => row.entry?.standing?.rank },
+  { id: "rank", label: "Rank", text: true, first: "ascending", key: (row) => row.entry?.ranking?.rank },
   { id: "model", label: "Model", text: true, first: "ascending", key: (row) => row.model.toLowerCase() },
   { id: "mean", label: "Mean of cells", title: "Mean over the four cells of BiMotion; in practice, with incomplete corpora, over those that it names", first: "descending", key: (row) => row.mean?.value },
   ...CELLS.map((cell) => ({
@@ -156,7 +156,7 @@ function chosen() {
   const found = rows.filter((row) =>
     Object.keys(KINDS).every((kind) => !state[kind] || row[kind] === null || row[kind] === state[kind]) &&
     (!q || row.model.toLowerCase().includes(q) || row.entry?.key.startsWith(q) || row.entry?.adapt?.title.toLowerCase().includes(q)) &&
-    (!state.verified || row.entry?.marks.verified));
+    (!state.verified || row.entry?.flags.verified));
   const { key } = COLUMNS.find((column) => column.id === state.sort);
   const sign = state.order === "ascending" ? 1 : -1;
   const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
@@ -200,8 +200,8 @@ function header(told) {
 function scoreCell(row, cell, told) {
   const score = row.tested[cell];
   if (!score) return h("td", { class: "second missing" }, "–");
-  const dirty = row.entry?.marks.contaminated[cell];
-  const assumed = row.entry?.marks.assumed_age[cell];
+  const dirty = row.entry?.flags.contaminated[cell];
+  const assumed = row.entry?.flags.assumed_age[cell];
   const node = h(
     "td", { class: "second", title: row.entry && evidence(score) },
     h("span", { class: "value" }, percent(score.value)),
@@ -221,19 +221,19 @@ function over(row) {
 
 function rankingRow(row, start, several, told) {
   const { entry } = row;
-  const standing = entry?.standing;
+  const ranking = entry?.ranking;
   const asked = several && entry ? h("small", {}, `${entry.track} · ${entry.split_rule} · ${entry.schema} · ${entry.protocol} · clips ${entry.data_fingerprint.slice(0, 6)}`) : null;
   const extra = entry && (entry.options.head || entry.adapt || entry.seeds.length > 1)
     ? h("small", {}, [entry.adapt ? adaptation(entry) : entry.options.head && `head ${entry.options.head}`, entry.seeds.length > 1 && `${entry.seeds.length} seeds`].filter(Boolean).join(" · ")) : null;
   return h(
     "tr", { class: `${row.kind} ${start ? "group" : ""}`, "data-id": entry?.id },
-    h("td", { class: "rank" }, standing
-      ? [h("b", {}, standing.rank), h("small", { title: `95 % interval of the rank among ${standing.of}; tie group ${letter(standing.tie_group)}: not separable from its first model` },
-          `${standing.low === standing.high ? standing.low : `${standing.low}–${standing.high}`} · tie ${letter(standing.tie_group)}`)]
+    h("td", { class: "rank" }, ranking
+      ? [h("b", {}, ranking.rank), h("small", { title: `95 % interval of the rank among ${ranking.of}; tie group ${letter(ranking.tie_group)}: not separable from its first model` },
+          `${ranking.low === ranking.high ? ranking.low : `${ranking.low}–${ranking.high}`} · tie ${letter(ranking.tie_group)}`)]
       : h("span", { class: "missing" }, "–")),
     h("th", { scope: "row", class: "model" },
       entry ? h("a", { href: address(entry.id) }, row.model) : row.model,
-      h("span", { class: "marks" }, entry ? marksOf(entry).map(([kind, detail]) => mark(kind, detail)) : mark("printed", `(${row.reference.source})`)),
+      h("span", { class: "marks" }, entry ? flagsOf(entry).map(([kind, detail]) => mark(kind, detail)) : mark("printed", `(${row.reference.source})`)),
       asked, extra),
     h("td", { class: "mean" }, h("span", { class: "value" }, percent(row.mean?.value)),
       entry && [whisker(row.mean), row.mean && h("small", {}, interval(row.mean)), row.mean && h("small", { class: "over" }, over(row))]),
@@ -254,7 +254,7 @@ function overview() {
   header(told);
   let group = null;
   $("#ranking tbody").replaceChildren(...shown.map((row) => {
-    const own = row.entry?.standing?.tie_group;
+    const own = row.entry?.ranking?.tie_group;
     const start = classes.size === 1 && known(own) && known(group) && own !== group && ["mean", "rank"].includes(state.sort);
     group = own ?? group;
     return rankingRow(row, start, classes.size > 1, told);
@@ -390,7 +390,7 @@ function settingTable(entry) {
 
 function detail(entry) {
   const row = rowOf(entry);
-  const { standing } = entry;
+  const { ranking } = entry;
   const between = (gap) => gap.kind !== "transfer";
   const calibration = entry.scores.filter((score) => known(score.calibration_error)).map((score) => `${score.test} ${score.calibration_error.toFixed(3)}`);
   $("#detail").replaceChildren(...[
@@ -400,8 +400,8 @@ function detail(entry) {
     h("p", { class: "small" }, `${entry.track} · ${entry.split_rule} split · schema ${entry.schema} · protocol ${entry.protocol} · run ${entry.key}`),
     h("p", { class: "lead" }, percent(row.mean?.value), h("small", {},
       row.mean ? `mean of ${over(row) ? `${Object.keys(row.tested).length} cells (${over(row)})` : "the four cells"}, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
-      standing ? `; rank ${standing.rank} of ${standing.of} (${standing.low} to ${standing.high}), tie group ${letter(standing.tie_group)}` : "; not ranked")),
-    h("ul", { class: "notes" }, marksOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${MARKS[kind][1]}`, "aria-hidden": "true" }, MARKS[kind][0]), h("span", {}, `${MARKS[kind][2]} ${more ?? ""}`)))),
+      ranking ? `; rank ${ranking.rank} of ${ranking.of} (${ranking.low} to ${ranking.high}), tie group ${letter(ranking.tie_group)}` : "; not ranked")),
+    h("ul", { class: "notes" }, flagsOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${FLAGS[kind][1]}`, "aria-hidden": "true" }, FLAGS[kind][0]), h("span", {}, `${FLAGS[kind][2]} ${more ?? ""}`)))),
     facts([
       ["Parameters", parameters(entry.n_parameters)], ["Trainings", entry.n_trainings], ["Seeds", entry.seeds.join(", ")], ["Device", entry.device],
       ["Trained on, as declared", entry.trained_on ?? "not declared"], ["Weights", entry.revision], ["Options", Object.entries(entry.options).map(([name, value]) => `${name} ${value}`).join(", ")],
@@ -468,7 +468,7 @@ function furnish() {
   $("#filters").addEventListener("submit", (event) => event.preventDefault());
   const tie = [["1–3 · tie A", "95 % interval of a rank, then its tie group. A rank can be “4, 4–4” in tie group A: the model comes fourth whenever speakers are drawn again, and still its distance from the first is too small for so few speakers to be significant (t-test by speakers, corrected over all pairs)."],
     ["speakers", "A number that rests on few speakers says little, however many clips there are. “+ unknown”: clips whose speaker is not published."], ["†", "The ages of some speakers of this cell are assumed."]];
-  $("#legend dl").append(...Object.keys(MARKS).flatMap((kind) => [h("dt", {}, h("span", { class: `mark ${MARKS[kind][1]}` }, MARKS[kind][0])), h("dd", {}, MARKS[kind][2])]),
+  $("#legend dl").append(...Object.keys(FLAGS).flatMap((kind) => [h("dt", {}, h("span", { class: `mark ${FLAGS[kind][1]}` }, FLAGS[kind][0])), h("dd", {}, FLAGS[kind][2])]),
     ...tie.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
   $("#excluded").hidden = !board.excluded.length;
   $("#excluded summary").textContent = `${board.excluded.length} submission${board.excluded.length === 1 ? "" : "s"} not on the board, and why`;

@@ -1,4 +1,4 @@
-"""Rows of submitted predictions, held against a reference: the right clips, once each, with their
+"""Rows of submitted predictions, held against an answer key: the right clips, once each, with their
 own facts, and numbers that can be probabilities. Every problem is one line that names the training
 set, the seed and the clip."""
 
@@ -10,61 +10,71 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bimotion.errors import some
-from bimotion.leaderboard.answer_key import AnswerKey, marks_hash, marks_text, speaker_hash
-from bimotion.leaderboard.verify.record import deals, short, training_sets
+from bimotion.leaderboard.answer_key import AnswerKey, labels_hash, labels_text, speaker_hash
+from bimotion.leaderboard.verify.record import assignments_in, short, training_sets
 from bimotion.protocol.labels import SCHEMAS, LabelSchema
 from bimotion.protocol.settings import Setting
 from bimotion.results.record import Result
 
-MAX_SAID = 5
-"""Clips of one problem that are told one by one."""
+MAX_SHOWN_CLIPS = 5
+"""Clips that one problem names."""
 SUM_TOLERANCE = 1e-3
 """Of the probabilities of exclusive classes, float32, to 1."""
+FACTS = {"cell": "cell", "corpus": "corpus", "speaker": "speaker_hash", "labels": "labels"}
+"""Column of the answer key's clips -> the same of the predictions."""
 
 
-def problems(
-    table: pa.Table, result: Result, settings: list[Setting], reference: AnswerKey
+def row_problems(
+    table: pa.Table, result: Result, settings: list[Setting], answer_key: AnswerKey
 ) -> Iterator[str]:
-    """What is wrong with predictions (in predictions.SHAPE) as those of a result; nothing for an
-    honest submission.
+    """Yield what is wrong with predictions (in predictions.SHAPE) as those of a result.
 
     Example::
 
         table = predictions.read(folder / "predictions.parquet")
-        list(rows.problems(table, result, rescoring.settings_of(result), reference))
+        list(row_problems(table, result, rescoring.settings_of(result), answer_key))
     """
     schema = SCHEMAS[result.schema.name]
-    found = list(_number_problems(table, result, schema))
-    yield from found
-    if found:
+    number_problems = list(_number_problems(table, result, schema))
+    yield from number_problems
+    if number_problems:
         return
+    clips = _clips(table)
+    by_training = dict(list(clips.groupby(["train", "seed"])))
+    groups = training_sets(settings)
+    trainings = [(name, seed) for name in groups for seed in result.seeds]
+    if unexpected := sorted(set(by_training) - set(trainings)):
+        yield (
+            "expected training sets and seeds of the protocol only, found "
+            f"{some(map(short, unexpected))}"
+        )
+    for name, seed in trainings:
+        where = f"{name}, seed {seed}"
+        if (name, seed) not in by_training:
+            yield f"{where}: expected predictions of its test clips, found none"
+            continue
+        predicted = by_training[name, seed]
+        tests = pd.concat(
+            [
+                answer_key.test_clips(result.split.rule, schema, setting.test, setting.corpora)
+                for setting in groups[name]
+            ]
+        )
+        yield from _clip_problems(where, tests, predicted, schema)
+        yield from _hash_problems(where, predicted, groups[name], result, answer_key)
+    yield from _trained_problems(clips, groups, result, answer_key)
+
+
+def _clips(table: pa.Table) -> pd.DataFrame:
+    """A row a prediction, as it is compared with the answer key: no probabilities."""
     clips = table.select(["id", "cell", "corpus", "speaker", "train", "seed"]).to_pandas()
     clips["speaker"] = clips["speaker"].astype(object).where(clips["speaker"].notna(), None)
-    clips["marks"] = marks_text(_matrix(table, "reference"))
-    clips["trained"] = pc.binary_join(table["trained"].combine_chunks(), "|").to_pylist()
-    found = dict(list(clips.groupby(["train", "seed"])))
-    groups = training_sets(settings)
-    expected = [(name, seed) for name in groups for seed in result.seeds]
-    for name, seed in expected:
-        if (name, seed) not in found:
-            yield f"{name}, seed {seed}: expected predictions of its test clips, found none"
-    if strange := sorted(set(found) - set(expected)):
-        yield (
-            "expected training sets and seeds of the protocol alone, found "
-            f"{some(map(short, strange))}"
-        )
     hashes = {name: speaker_hash(name) for name in clips["speaker"].unique() if name is not None}
-    for name, group in groups.items():
-        rule = result.split.rule
-        tests = pd.concat(
-            [reference.test_clips(rule, schema, one.test, one.corpora) for one in group]
-        )
-        for seed in result.seeds:
-            if (name, seed) in found:
-                where = f"{name}, seed {seed}"
-                yield from _clip_problems(where, tests, found[name, seed], hashes, schema)
-                yield from _hash_problems(where, found[name, seed], group, result, reference)
-    yield from _trained_problems(clips, groups, result, reference, schema)
+    speaker_hashes = [hashes.get(name) for name in clips["speaker"]]
+    clips["speaker_hash"] = pd.Series(speaker_hashes, clips.index, dtype=object)
+    clips["labels"] = labels_text(_matrix(table, "reference"))
+    clips["trained"] = pc.binary_join(table["trained"].combine_chunks(), "|").to_pylist()
+    return clips
 
 
 def _matrix(table: pa.Table, name: str) -> np.ndarray:
@@ -73,135 +83,116 @@ def _matrix(table: pa.Table, name: str) -> np.ndarray:
 
 
 def _number_problems(table: pa.Table, result: Result, schema: LabelSchema) -> Iterator[str]:
-    def told(column: str, expected: str, wrong: np.ndarray, values: np.ndarray) -> Iterator[str]:
-        if wrong.any():
-            place = int(wrong.argmax())
-            where = short(table["id"][place].as_py())
-            yield (
-                f"column {column}: expected {expected}, found {values[place]!s:.80} at {where} "
-                f"({wrong.sum()} rows in all)"
-            )
+    def check(column: str, expected: str, is_wrong: np.ndarray, values: np.ndarray) -> list[str]:
+        if not is_wrong.any():
+            return []
+        row = int(is_wrong.argmax())
+        return [
+            f"column {column}: expected {expected}, found {values[row]!s:.80} at "
+            f"{short(table['id'][row].as_py())} ({is_wrong.sum()} rows in all)"
+        ]
 
     n_classes = len(schema.classes)
     for name in ("probabilities", "reference"):
         lengths = pc.list_value_length(table[name]).to_numpy()
-        wrong = lengths != n_classes
-        yield from told(name, f"one number for each of {n_classes} classes", wrong, lengths)
-        if wrong.any():
+        expected = f"one number for each of {n_classes} classes"
+        if lines := check(name, expected, lengths != n_classes, lengths):
+            yield from lines
             return
-    probabilities, reference = _matrix(table, "probabilities"), _matrix(table, "reference")
-    outside = ~((probabilities >= 0) & (probabilities <= 1))  # NaN is outside as well
-    worst = np.take_along_axis(probabilities, outside.argmax(axis=1)[:, None], axis=1)[:, 0]
-    yield from told("probabilities", "finite numbers from 0 to 1", outside.any(axis=1), worst)
-    # guesses of baselines need not
+    probabilities, labels = _matrix(table, "probabilities"), _matrix(table, "reference")
+    is_wrong = ~((probabilities >= 0) & (probabilities <= 1))  # NaN too
+    worst = np.take_along_axis(probabilities, is_wrong.argmax(axis=1)[:, None], axis=1)[:, 0]
+    yield from check("probabilities", "finite numbers from 0 to 1", is_wrong.any(axis=1), worst)
+    # guesses of baselines need not sum to 1
     heads = result.track != "zero-shot" and not result.model.name.startswith("bimotion/")
-    if schema.exclusive and heads and not outside.any():
+    if schema.exclusive and heads and not is_wrong.any():
         sums = probabilities.sum(axis=1, dtype=np.float64)
-        yield from told(
-            "probabilities", "classes that sum to 1", np.abs(sums - 1) > SUM_TOLERANCE, sums
-        )
-    yield from told(
-        "reference", "marks 1, 0 and -1", (np.abs(reference.astype(int)) > 1).any(axis=1), reference
-    )
+        are_others = np.abs(sums - 1) > SUM_TOLERANCE
+        yield from check("probabilities", "classes that sum to 1", are_others, sums)
+    are_others = (np.abs(labels.astype(int)) > 1).any(axis=1)
+    yield from check("reference", "labels 1, 0 and -1", are_others, labels)
     # joined by `|` later on: no name may hold one
-    named = pc.unique(pc.list_flatten(table["trained"])).to_pylist()
-    if strange := sorted(set(named) - set(schema.classes)):
+    trained = pc.unique(pc.list_flatten(table["trained"])).to_pylist()
+    if unknown := sorted(set(trained) - set(schema.classes)):
         yield (
             f"column trained: expected classes of schema {schema.name}, found "
-            f"{some(map(short, strange))}"
+            f"{some(map(short, unknown))}"
         )
 
 
 def _clip_problems(
-    where: str,
-    tests: pd.DataFrame,
-    clips: pd.DataFrame,
-    hashes: dict[str, str],
-    schema: LabelSchema,
+    where: str, tests: pd.DataFrame, clips: pd.DataFrame, schema: LabelSchema
 ) -> Iterator[str]:
-    """One training set and seed: ids complete, once each, no other; and what stands beside each
-    id."""
-    if len(twice := clips.loc[clips["id"].duplicated(), "id"].unique()):
-        yield f"{where}: expected each clip once, found twice: {_names(twice)}"
+    """One training set and seed: ids complete, once each, no other; and the facts beside each."""
     # under an exclusive schema nobody says which withheld clips have a class: the hash over all of
     # them does
-    required = tests.index if not schema.exclusive else tests.index[tests["marks"].notna()]
-    if len(missing := required.difference(clips["id"])):
-        yield f"{where}: expected all test clips, missing: {_names(missing)}"
-    if len(strange := pd.Index(clips["id"].unique()).difference(tests.index)):
-        yield f"{where}: expected test clips of the split alone, found {_names(strange)}"
+    required = tests.index if not schema.exclusive else tests.index[tests["labels"].notna()]
+    ids = pd.Index(clips["id"])
+    for expected, wrong in (
+        ("each clip once, found twice", ids[ids.duplicated()].unique()),
+        ("all test clips, missing", required.difference(ids)),
+        ("test clips of the split only, found", ids.unique().difference(tests.index)),
+    ):
+        if len(wrong):
+            yield f"{where}: expected {expected}: {_some_clips(wrong)}"
     clips = clips[clips["id"].isin(tests.index)]
-    facts = tests.loc[clips["id"]]
-    found = clips.assign(
-        speaker=pd.Series(
-            [hashes.get(name) for name in clips["speaker"]], clips.index, dtype=object
-        )
-    )
-    for name in ("cell", "corpus", "speaker", "marks"):
-        ours, theirs = facts[name].to_numpy(), found[name].to_numpy()
-        wrong = np.array([a != b for a, b in zip(ours, theirs, strict=True)], bool)
-        if name == "marks":
-            wrong &= facts[name].notna().to_numpy()
-        for place in np.flatnonzero(wrong)[:MAX_SAID]:
-            clip, shown = short(clips["id"].iloc[place]), clips[name].iloc[place]
-            expected = "another" if name == "speaker" and ours[place] else short(ours[place])
-            what = "reference" if name == "marks" else name
+    known = tests.loc[clips["id"]]
+    for name, column in FACTS.items():
+        expected, submitted = known[name].to_numpy(), clips[column].to_numpy()
+        is_wrong = np.array([a != b for a, b in zip(expected, submitted, strict=True)], bool)
+        if name == "labels":  # None: withheld
+            is_wrong &= known[name].notna().to_numpy()
+        for row in np.flatnonzero(is_wrong)[:MAX_SHOWN_CLIPS]:
+            clip, shown = short(clips["id"].iloc[row]), short(clips[name].iloc[row])
+            ours = "another" if name == "speaker" and expected[row] else short(expected[row])
             yield (
-                f"{where}: {clip}: {what}: expected {expected}, found {short(shown)} "
-                f"({wrong.sum()} rows in all)"
+                f"{where}: {clip}: {name}: expected {ours}, found {shown} "
+                f"({is_wrong.sum()} rows in all)"
             )
 
 
 def _hash_problems(
-    where: str, clips: pd.DataFrame, group: list[Setting], result: Result, reference: AnswerKey
+    where: str, clips: pd.DataFrame, group: list[Setting], result: Result, answer_key: AnswerKey
 ) -> Iterator[str]:
-    """Ids and marks of corpora without labels here, against the hash over their whole test part."""
+    """Ids and labels of corpora without labels here, against the hash over their whole test
+    part."""
+    rule, schema = result.split.rule, result.schema.name
     for setting in group:
-        dealt = reference.deals_of(
-            result.split.rule, result.schema.name, setting.test, setting.corpora
-        )
-        for corpus in sorted(set(dealt).intersection(reference.unlabelled)):
-            mine = clips[(clips["corpus"] == corpus) & (clips["cell"] == str(setting.test))]
-            if marks_hash(zip(mine["id"], mine["marks"], strict=True)) != dealt[corpus].marks:
+        cell = str(setting.test)
+        assigned = answer_key.assigned_in(rule, schema, cell, setting.corpora)
+        for corpus in sorted(set(assigned).intersection(answer_key.unlabelled)):
+            mine = clips[(clips["corpus"] == corpus) & (clips["cell"] == cell)]
+            pairs = zip(mine["id"], mine["labels"], strict=True)
+            if labels_hash(pairs) != assigned[corpus].labels_hash:
                 yield (
-                    f"{where}: {corpus} in {setting.test}: expected the ids and reference of its "
-                    "hash, found others"
+                    f"{where}: {corpus} in {cell}: expected the ids and labels of its hash, "
+                    "found others"
                 )
 
 
 def _trained_problems(
-    clips: pd.DataFrame,
-    groups: dict[str, list[Setting]],
-    result: Result,
-    reference: AnswerKey,
-    schema: LabelSchema,
+    clips: pd.DataFrame, groups: dict[str, list[Setting]], result: Result, answer_key: AnswerKey
 ) -> Iterator[str]:
     """Classes that can be predicted: those of the training clips; without training, the same
     everywhere."""
-    told = {
-        name: sorted(rows["trained"].unique())
-        for name, rows in clips.groupby("train")
-        if name in groups
-    }
-    for name, found in told.items():
-        if result.track != "zero-shot":
-            known = {
-                label
-                for deal in deals(reference, result, groups[name], "train")
-                for label in deal.trained
-            }
-            expected = ["|".join(label for label in schema.classes if label in known)]
-            if found != expected:
-                yield f"{name}: trained: expected {expected[0]}, found {some(map(short, found))}"
+    classes = SCHEMAS[result.schema.name].classes
+    trained = clips[clips["train"].isin(list(groups))].groupby("train")["trained"].unique()
     if result.track == "zero-shot":
-        found = sorted({value for values in told.values() for value in values})
-        names = found[0].split("|") if found else []
-        if len(found) != 1 or names != [label for label in schema.classes if label in names]:
+        submitted = sorted({value for values in trained for value in values})
+        names = submitted[0].split("|") if submitted else []
+        if len(submitted) != 1 or names != [label for label in classes if label in names]:
             yield (
                 "trained: expected the same classes in every row, in order, found "
-                f"{some(map(short, found))}"
+                f"{some(map(short, submitted))}"
             )
+        return
+    for name, submitted in trained.items():
+        assignments = assignments_in(answer_key, result, groups[name], "train")
+        known = {label for assignment in assignments for label in assignment.trained}
+        expected = "|".join(label for label in classes if label in known)
+        if list(submitted) != [expected]:
+            yield f"{name}: trained: expected {expected}, found {some(map(short, submitted))}"
 
 
-def _names(clips: Iterable[object]) -> str:
-    return some((short(str(clip)) for clip in clips), shown=MAX_SAID)
+def _some_clips(clips: Iterable[object]) -> str:
+    return some((short(str(clip)) for clip in clips), shown=MAX_SHOWN_CLIPS)

@@ -1,20 +1,19 @@
-"""What a result and its statement say of themselves, held against the same derived anew: from our
-versions of protocol, schema and split, from the reference, from the folder's name. Every difference
-is one line: where, expected, found."""
+"""The record that an honest run of a submission's spec would have made, and where the submitted one
+differs from it."""
 
 import dataclasses
 import reprlib
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from bimotion.adaptation import method_for
 from bimotion.corpora import CORPORA, corpora_of
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import splits
-from bimotion.errors import BimotionError
+from bimotion.errors import RecordError
 from bimotion.io.versions import NUMBERS_VERSION
-from bimotion.leaderboard import submission
-from bimotion.leaderboard.answer_key import AnswerKey, Deal
+from bimotion.leaderboard import admission, submission
+from bimotion.leaderboard.answer_key import AnswerKey, Assignment
 from bimotion.leaderboard.contamination import contamination
 from bimotion.leaderboard.submission import Submission
 from bimotion.protocol import settings as protocol
@@ -25,6 +24,19 @@ from bimotion.results.record import AdaptUsed, Result
 
 MAX_SEEDS = 30
 UNCHECKED = "cannot be checked"
+"""Begins what is no fault of a submission: the answer key lacks what it takes to check it."""
+FLOAT_TOLERANCE = 1e-9
+"""Far below any digit that is shown: sums may round differently on another machine."""
+
+
+class _Nothing:
+    """The value of a field that is missing."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+NOTHING = _Nothing()
 
 
 def short(value: object) -> str:
@@ -36,51 +48,67 @@ def short(value: object) -> str:
     return repr(value) if isinstance(value, str) and len(value) <= 100 else reprlib.repr(value)
 
 
-def differs(where: str, expected: object, found: object) -> Iterator[str]:
-    """A line where two values differ.
+def differences(expected: object, submitted: object, where: str = "") -> Iterator[str]:
+    """Yield a line for each place where the content of a record is not the expected one.
 
-    >>> list(differs("seed", 0, 1)), list(differs("seed", 0, 0))
-    (['seed: expected 0, found 1'], [])
+    Args:
+        expected: JSON content: objects, lists, scalars.
+        submitted: the same of a submission.
+        where: the place of both in the whole record.
+
+    >>> list(differences({"seed": 0, "data": {"n": 2}}, {"seed": 0, "data": {"n": 3, "m": 1}}))
+    ['data.n: expected 2, found 3', 'data.m: expected nothing, found 1']
     """
-    if expected != found or type(expected) is not type(found):
-        yield f"{where}: expected {short(expected)}, found {short(found)}"
+    if isinstance(expected, dict) and isinstance(submitted, dict):
+        for name in [*expected, *sorted(submitted.keys() - expected.keys())]:
+            inner = f"{where}.{name}" if where else name
+            values = (content.get(name, NOTHING) for content in (expected, submitted))
+            yield from differences(*values, inner)
+    elif _are_rows(expected) and _are_rows(submitted):
+        if len(expected) != len(submitted):
+            yield f"{where}: expected {len(expected)} rows, found {len(submitted)}"
+        for index, rows in enumerate(zip(expected, submitted, strict=False)):
+            yield from differences(*rows, f"{where}[{index}]")
+    elif not _are_equal(expected, submitted):
+        yield f"{where}: expected {short(expected)}, found {short(submitted)}"
 
 
-def asked(result: Result, practice: bool) -> Iterator[str]:
-    """What was run must be what the leaderboard ranks, in our versions, and whole (or for
-    practice)."""
-    if reason := submission.why_not(result, practice):
-        is_practice = submission.why_not(result, practice=True) is None
-        yield f"{submission.PRACTICE}: {reason}" if is_practice else reason
+def _are_rows(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
+
+
+def _are_equal(expected: object, submitted: object) -> bool:
+    if type(expected) is float and type(submitted) in (float, int):
+        return abs(expected - submitted) <= FLOAT_TOLERANCE
+    return type(expected) is type(submitted) and expected == submitted
+
+
+def spec_problems(result: Result, practice: bool) -> Iterator[str]:
+    """Yield why the leaderboard does not rank what was run; with `practice`, a board for practice.
+
+    Raises:
+        UnknownName: for a cell that there is not.
+    """
+    if reason := admission.why_not_taken(result, practice):
+        is_practice = admission.why_not_taken(result, practice=True) is None
+        yield f"{admission.PRACTICE}: {reason}" if is_practice else reason
     names = {
-        "track": TRACKS,
-        "split.rule": splits.RULES,
-        "schema.name": SCHEMAS,
-        "protocol.name": protocol.PROTOCOLS,
+        "track": (result.track, TRACKS),
+        "split.rule": (result.split.rule, splits.RULES),
+        "schema.name": (result.schema.name, SCHEMAS),
+        "protocol.name": (result.protocol.name, protocol.PROTOCOLS),
     }
-    found = (result.track, result.split.rule, result.schema.name, result.protocol.name)
     unknown = [
-        (where, known, name)
-        for (where, known), name in zip(names.items(), found, strict=True)
+        f"{where}: expected one of {', '.join(known)}, found {short(name)}"
+        for where, (name, known) in names.items()
         if name not in known
     ]
-    for where, known, name in unknown:
-        yield f"{where}: expected one of {', '.join(known)}, found {short(name)}"
-    yield from differs("split.version", NUMBERS_VERSION, result.split.version)
-    # one deal for all, or ranks compare different clips
-    yield from differs("split.seed", 0, result.split.seed)
-    yield from differs("protocol.version", NUMBERS_VERSION, result.protocol.version)
-    if schema := SCHEMAS.get(result.schema.name):
-        yield from differs("schema.version", schema.version, result.schema.version)
-        yield from differs("schema.classes", list(schema.classes), result.schema.classes)
-    seeds, most = result.seeds, 1 if result.track == "zero-shot" else MAX_SEEDS
-    if (
-        not 1 <= len(seeds) <= most
-        or seeds != sorted(set(seeds))
-        or not 0 <= seeds[0] <= seeds[-1] < 2**32
-    ):
+    yield from unknown
+    seeds, max_seeds = result.seeds, 1 if result.track == "zero-shot" else MAX_SEEDS
+    are_whole = all(0 <= seed < 2**32 for seed in seeds)
+    if not (1 <= len(seeds) <= max_seeds and seeds == sorted(set(seeds)) and are_whole):
         yield (
-            f"seeds: expected 1 to {most} whole numbers from 0, in order, each once; found "
+            f"seeds: expected 1 to {max_seeds} whole numbers from 0, in order, each once; found "
             f"{short(seeds)}"
         )
     cells = result.protocol.cells
@@ -91,107 +119,111 @@ def asked(result: Result, practice: bool) -> Iterator[str]:
             f"protocol.cells: expected cells that protocol {result.protocol.name} tests, found "
             f"{short(cells)}"
         )
-    if result.adapt is not None and not unknown:
-        yield from differs("track", "probe", result.track)
-        try:
-            schema, setting = SCHEMAS[result.schema.name], result.adapt.setting
-            method = method_for(
-                result.adapt.method, setting, schema.name, is_exclusive=schema.exclusive
-            )
-        except BimotionError as error:
-            yield str(error)
-        else:
-            yield from differs("adapt", AdaptUsed.of(method, setting), result.adapt)
-    if reason := submission.why_not_shown(result):
+    if result.adapt is not None:
+        yield from differences("probe", result.track, "track")
+    if reason := admission.why_not_shown(result):
         yield reason
 
 
-def stated(
-    statement: Submission, result: Result, settings: list[Setting], path: Path
-) -> Iterator[str]:
-    """What a statement says must be what its result says, and where it lies."""
-    if reason := submission.why_malformed(statement):
-        yield reason
-        return
-    yield from differs("model", submission.facts_of(result), statement.model)
-    yield from differs(
-        "contamination", contamination(statement.trained_on, settings), statement.contamination
+def expected_statement(
+    statement: Submission, result: Result, settings: list[Setting], hashes: dict[str, str]
+) -> dict:
+    """The content of a statement that agrees with its result and with the other two files."""
+    agreeing = dataclasses.replace(
+        statement,
+        model=submission.facts_of(result),
+        contamination=contamination(statement.trained_on, settings),
+        fingerprints=hashes,
     )
-    yield from differs(
-        "folder", submission.folder_of(statement, result), "/".join(path.absolute().parts[-2:])
-    )
+    return dataclasses.asdict(agreeing)
 
 
-def used_corpora(result: Result) -> list[str]:
-    """Corpora with clips in a run: all that its protocol asks for, unless it is for practice."""
-    return [name for name, used in result.data.corpora.items() if used.n_utterances]
+def expected_record(
+    result: Result, settings: list[Setting], answer_key: AnswerKey, practice: bool
+) -> dict:
+    """The content of result.json of an honest run of the same spec, apart from its scores.
 
+    Args:
+        result: as submitted; what nobody can derive is taken from it.
+        settings: that it was run on.
+        answer_key: whose clips it was run on.
+        practice: its corpora may be incomplete.
 
-def derived(
-    result: Result, settings: list[Setting], reference: AnswerKey, practice: bool
-) -> Iterator[str]:
-    """What a result says of its data and its trainings, against the same derived from the
-    reference."""
-    whole = rescoring.settings_of(dataclasses.replace(result, skipped=[]))
-    wanted, names = corpora_of(whole), used_corpora(result)
-    yield from differs("data.corpora", sorted(wanted), sorted(result.data.corpora))
-    if not practice:
-        yield from differs("data.corpora with clips", sorted(wanted), sorted(names))
-    if absent := [name for name in names if name not in reference.corpora]:
-        yield f"{UNCHECKED}: the reference has no {', '.join(absent)}"
-        return
-    if reference.practice and not practice:
-        yield f"{UNCHECKED}: the reference is one for practice"
+    Raises:
+        RecordError: which begins with UNCHECKED where the answer key lacks corpora or fingerprints.
+        BimotionError: for a method of adaptation that there is not.
+    """
+    content, corpora = dataclasses.asdict(result), result.data.corpora
     rule, schema = result.split.rule, SCHEMAS[result.schema.name]
+    whole = rescoring.settings_of(dataclasses.replace(result, skipped=[]))
     cells = sorted({cell for setting in whole for cell in (*setting.train, setting.test)})
-    for name in names:
-        used, where = result.data.corpora[name], f"data.corpora.{name}"
-        mine = [
-            deal
-            for cell in cells
-            for deal in reference.deals_of(rule, schema.name, cell, [name]).values()
-        ]
-        yield from differs(
-            f"{where}.n_utterances", sum(sum(deal.n.values()) for deal in mine), used.n_utterances
-        )
-        yield from differs(
-            f"{where}.age_source", _added([deal.age_source for deal in mine]), used.age_source
-        )
-        yield from differs(
-            f"{where}.speakers_shared", splits.why_not_disjoint(name, rule), used.speakers_shared
-        )
-        yield from differs(
-            f"{where}.n_published", CORPORA[name].card.n_utterances, used.n_published
-        )
-        if used.n_found < used.n_published and not practice:
-            yield f"{where}.n_found: expected all {used.n_published}, found {used.n_found}"
-    fingerprint = reference.fingerprint(rule, schema, cells, names)
+    names = corpora_of(whole)
+    used = names if not practice else [name for name in names if has_clips(result, name)]
+    if missing := [name for name in used if name not in answer_key.corpora]:
+        raise RecordError(f"{UNCHECKED}: the answer key has no {', '.join(missing)}")
+    if answer_key.practice and not practice:
+        raise RecordError(f"{UNCHECKED}: the answer key is one for practice")
+    fingerprint = answer_key.fingerprint(rule, schema, cells, used)
     if fingerprint is None:
-        yield (
-            "data.fingerprint cannot be checked: a labels file knows whole protocols only; "
-            "verify with the corpora"
+        raise RecordError(
+            f"{UNCHECKED}: a labels file has data fingerprints of whole protocols only; verify "
+            "with the corpora"
         )
-    else:
-        yield from differs("data.fingerprint", fingerprint, result.data.fingerprint)
-    groups = training_sets(settings)
-    asked_for = [(name, seed) for name in groups for seed in result.seeds]
-    if (found := [(fit.train, fit.seed) for fit in result.fits]) != asked_for:
-        strange = sorted(set(found) ^ set(asked_for))
-        yield (
-            f"fits: expected one a training set and seed ({len(asked_for)}), found {len(found)}; "
-            f"at odds: {short(strange)}"
+    content["split"] |= {"seed": 0, "version": NUMBERS_VERSION}
+    content["protocol"]["version"] = NUMBERS_VERSION
+    content["schema"] |= {"version": schema.version, "classes": list(schema.classes)}
+    if result.adapt is not None:
+        method, setting = result.adapt.method, result.adapt.setting
+        method = method_for(method, setting, schema.name, is_exclusive=schema.exclusive)
+        content["adapt"] = dataclasses.asdict(AdaptUsed.of(method, setting))
+    submitted = content["data"]["corpora"]
+    content["data"]["fingerprint"] = fingerprint
+    content["data"]["corpora"] = {name: submitted.get(name, {}) for name in names}
+    for name in used:
+        content["data"]["corpora"][name] |= _corpus_used(
+            name, rule, answer_key.assignments_of(rule, schema.name, cells, [name])
         )
-    for fit in result.fits:
-        told = dict(zip(PARTS, (fit.n_train, fit.n_validation, fit.n_test), strict=True))
-        if fit.train in groups:
-            clips = {
-                part: sum(
-                    deal.n.get(part, 0)
-                    for deal in deals(reference, result, groups[fit.train], part)
-                )
-                for part in PARTS
-            }
-            yield from differs(f"fits: {fit.train}, seed {fit.seed}: clips", clips, told)
+        if name in corpora and not practice:  # more are no fault: a corpus may have grown
+            n_published = CORPORA[name].card.n_utterances
+            content["data"]["corpora"][name]["n_found"] = max(corpora[name].n_found, n_published)
+    content["fits"] = _fits(result, settings, answer_key)
+    return content
+
+
+def has_clips(result: Result, corpus: str) -> bool:
+    """Return whether a run used clips of a corpus: in practice a corpus may be missing."""
+    return corpus in result.data.corpora and result.data.corpora[corpus].n_utterances > 0
+
+
+def _corpus_used(name: str, rule: str, assignments: list[Assignment]) -> dict:
+    """The facts of a corpus that follow from its clips in the cells of a run."""
+    age_source = Counter()
+    for assignment in assignments:
+        age_source.update(assignment.age_source)
+    return {
+        "n_utterances": sum(sum(assignment.n.values()) for assignment in assignments),
+        "n_published": CORPORA[name].card.n_utterances,
+        "speakers_shared": splits.why_not_disjoint(name, rule),
+        "age_source": dict(age_source),
+    }
+
+
+def _fits(result: Result, settings: list[Setting], answer_key: AnswerKey) -> list[dict]:
+    """One row for each training set and seed, with its numbers of clips."""
+    submitted = {(fit.train, fit.seed): dataclasses.asdict(fit) for fit in result.fits}
+    rows = []
+    for train, group in training_sets(settings).items():
+        n_clips = {
+            f"n_{part}": sum(
+                assignment.n.get(part, 0)
+                for assignment in assignments_in(answer_key, result, group, part)
+            )
+            for part in PARTS
+        }
+        for seed in result.seeds:
+            known = {"train": train, "seed": seed} | n_clips
+            rows.append(submitted.get((train, seed), {}) | known)
+    return rows
 
 
 def training_sets(settings: list[Setting]) -> dict[str, list[Setting]]:
@@ -202,18 +234,10 @@ def training_sets(settings: list[Setting]) -> dict[str, list[Setting]]:
     return {name: [tests[cell] for cell in sorted(tests)] for name, tests in groups.items()}
 
 
-def deals(reference: AnswerKey, result: Result, group: list[Setting], part: str) -> list[Deal]:
-    """Deals that a training set takes a part of."""
+def assignments_in(
+    answer_key: AnswerKey, result: Result, group: list[Setting], part: str
+) -> list[Assignment]:
+    """Assignments of the clips of a part, `train` or another, of one training set's settings."""
     cells = [setting.test for setting in group] if part == "test" else group[0].train
-    found = [
-        reference.deals_of(result.split.rule, result.schema.name, cell, group[0].corpora)
-        for cell in cells
-    ]
-    return [deal for deals in found for deal in deals.values()]
-
-
-def _added(counts: list[dict[str, int]]) -> dict[str, int]:
-    return {
-        name: sum(one.get(name, 0) for one in counts)
-        for name in sorted({name for one in counts for name in one})
-    }
+    rule, schema = result.split.rule, result.schema.name
+    return answer_key.assignments_of(rule, schema, cells, group[0].corpora)

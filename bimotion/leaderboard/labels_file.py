@@ -1,0 +1,220 @@
+"""A labels file: an answer key as JSON, gzip, for receivers who have no sound.
+
+It names no speaker (hashes, so that clips of one speaker still go together; pseudonyms, for who has
+a list of speakers can make them) and gives labels only where the corpus's licence lets them be
+passed on. For the other corpora it holds what the rosters publish anyway (ids, parts), and of every
+test part one hash over ids and labels: wrong labels are found out, none are told.
+"""
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from pydantic import TypeAdapter
+
+from bimotion.corpora import CORPORA, corpora_of
+from bimotion.corpora.utterance import PARTS
+from bimotion.data.splits import RULES
+from bimotion.errors import BimotionError, RecordError, SettingError, UnknownName
+from bimotion.io import files
+from bimotion.io.records import Record, from_json
+from bimotion.io.versions import NUMBERS_VERSION
+from bimotion.leaderboard.answer_key import AnswerKey, Assignment, fingerprint_key
+from bimotion.protocol import settings as protocol
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.labels import SCHEMAS, check_emotions
+
+REFERENCE_VERSION = 1
+MAX_FILE_BYTES = 32 * 1024 * 1024
+MAX_TEXT_BYTES = 64 * 1024 * 1024
+MAX_CLIPS = 1_000_000
+SCHEMA_VERSIONS = {schema.name: schema.version for schema in SCHEMAS.values()}
+COLUMNS = (
+    "id",
+    "speaker",
+    "emotions",
+    *(f"{kind}_{rule}" for rule in RULES for kind in ("cell", "part")),
+)
+
+
+@dataclass(frozen=True)
+class _Clips(Record):
+    """The clips of one corpus."""
+
+    labels: bool
+    """Whether emotions are given."""
+    columns: dict[Literal[*COLUMNS], str]
+    """Name -> values joined by line breaks, an empty one for None."""
+
+
+@dataclass(frozen=True)
+class _LabelsFile(Record):
+    """An AnswerKey as JSON; its fields are those of AnswerKey."""
+
+    reference_version: Literal[1]
+    split_version: str
+    schema_versions: dict[str, str]
+    manifest: str
+    corpora: dict[str, _Clips]
+    deals: dict[str, Assignment]
+    fingerprints: dict[str, str]
+
+
+def withheld(answer_key: AnswerKey) -> list[str]:
+    """Corpora that `export` leaves without labels."""
+    return [
+        name
+        for name in answer_key.corpora
+        if CORPORA[name].card.redistribution == "nothing" or name in answer_key.unlabelled
+    ]
+
+
+def export(answer_key: AnswerKey, path: Path) -> Path:
+    """Write the labels file, the same bytes for the same corpora; return its path.
+
+    It has the data fingerprints of whole protocols only.
+
+    Raises:
+        SettingError: for synthetic or incomplete corpora.
+
+    Example::
+
+        answer_key = AnswerKey.of_corpora(CorpusSource.of("/corpora"))
+        labels_file.export(answer_key, Path("labels.json.gz"))
+    """
+    if answer_key.practice:
+        raise SettingError(
+            "expected an answer key of real and complete corpora, found one for practice"
+        )
+    content = _LabelsFile(
+        reference_version=REFERENCE_VERSION,
+        split_version=NUMBERS_VERSION,
+        schema_versions=SCHEMA_VERSIONS,
+        manifest=answer_key.manifest,
+        corpora={corpus: _clips_of(answer_key, corpus) for corpus in answer_key.corpora},
+        deals=dict(sorted(answer_key.assignments.items())),
+        fingerprints=dict(sorted(_fingerprints(answer_key).items())),
+    )
+    text = TypeAdapter(_LabelsFile).dump_json(content, indent=1, by_alias=True)
+    with files.written(path) as temporary:
+        temporary.write_bytes(gzip.compress(text + b"\n", mtime=0))
+    return path
+
+
+def _fingerprints(answer_key: AnswerKey) -> dict[str, str]:
+    """Those of every protocol whose corpora are all there."""
+    fingerprints = {}
+    for name in protocol.PROTOCOLS:
+        settings = protocol.settings(name)
+        cells = {cell for setting in settings for cell in (*setting.train, setting.test)}
+        corpora = corpora_of(settings)
+        for rule in RULES if set(corpora) <= set(answer_key.corpora) else ():
+            for schema in SCHEMAS.values():
+                key = fingerprint_key(rule, schema, cells, corpora)
+                fingerprints[key] = answer_key.fingerprint(rule, schema, cells, corpora)
+    return fingerprints
+
+
+def _clips_of(answer_key: AnswerKey, corpus: str) -> _Clips:
+    rows = answer_key.table[answer_key.table["corpus"] == corpus].reset_index(names="id")
+    labels = corpus not in withheld(answer_key)
+    if not labels:
+        rows["emotions"] = None
+    columns = {name: "\n".join(value or "" for value in rows[name]) for name in COLUMNS}
+    return _Clips(labels=labels, columns=columns)
+
+
+def load(path: Path) -> AnswerKey:
+    """The answer key of a labels file.
+
+    Raises:
+        RecordError: naming the first thing that breaks the schema.
+    """
+    try:
+        with gzip.open(path) as file:
+            if (
+                path.stat().st_size > MAX_FILE_BYTES
+                or len(text := file.read(MAX_TEXT_BYTES + 1)) > MAX_TEXT_BYTES
+            ):
+                raise RecordError(
+                    f"{path}: expected at most {MAX_FILE_BYTES} bytes, {MAX_TEXT_BYTES} unpacked; "
+                    "found more"
+                )
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordError(
+            f"{path}: expected a labels file (JSON, gzip), found: "
+            f"{error if path.exists() else 'nothing'}"
+        ) from None
+    content = from_json(_LabelsFile, text, "labels", f"{path}: ")
+    try:
+        return _checked(content)
+    except BimotionError as error:
+        raise RecordError(f"{path}: {error}") from None
+
+
+def _checked(content: _LabelsFile) -> AnswerKey:
+    ours = (NUMBERS_VERSION, SCHEMA_VERSIONS)
+    if ours != (theirs := (content.split_version, content.schema_versions)):
+        raise RecordError(
+            f"expected split and schema versions {ours}, found {theirs}: export it again with "
+            "this bimotion"
+        )
+    tables = [_table(corpus, clips) for corpus, clips in content.corpora.items()]
+    table = pd.concat(tables) if tables else pd.DataFrame()
+    if table.empty or not table.index.is_unique:
+        raise RecordError(
+            "labels.corpora: expected clips with ids of their own, found none or two of one id"
+        )
+    for key, assignment in content.deals.items():
+        corpus, rule, schema, cell = key.split("/") if key.count("/") == 3 else [""] * 4
+        if corpus not in content.corpora or rule not in RULES or schema not in SCHEMAS:
+            raise RecordError(f"labels.deals: expected corpus/rule/schema/cell, found {key!r:.80}")
+        Cell.parse(cell)
+        if unknown := set(assignment.trained) - set(SCHEMAS[schema].classes):
+            raise UnknownName("class", min(unknown)[:80], SCHEMAS[schema].classes)
+    return AnswerKey(
+        table=table.sort_index(),
+        assignments=content.deals,
+        fingerprints=content.fingerprints,
+        manifest=content.manifest,
+        practice=False,
+    )
+
+
+def _table(corpus: str, clips: _Clips) -> pd.DataFrame:
+    where = f"labels.corpora.{corpus}"
+    if corpus not in CORPORA:
+        raise UnknownName("corpus", corpus[:80], CORPORA)
+    if missing := set(COLUMNS) - set(clips.columns):
+        raise RecordError(
+            f"{where}.columns: expected {', '.join(COLUMNS)}, missing: {', '.join(sorted(missing))}"
+        )
+    lengths = [values.count("\n") + 1 for values in clips.columns.values()]
+    if max(lengths) > MAX_CLIPS or len(set(lengths)) > 1:
+        raise RecordError(
+            f"{where}.columns: expected as many values in each, at most {MAX_CLIPS}; found "
+            f"{lengths}"
+        )
+    columns = {
+        name: [value or None for value in clips.columns[name].split("\n")] for name in COLUMNS
+    }
+    for clip in columns["id"]:
+        if clip is None or not clip.startswith(f"{corpus}/"):
+            raise RecordError(
+                f"{where}.columns.id: expected ids that begin with {corpus}/, found {clip!r:.80}"
+            )
+    for rule in RULES:
+        for cell in sorted(set(columns[f"cell_{rule}"]) - {None}):
+            Cell.parse(cell)
+        if unknown := sorted(set(columns[f"part_{rule}"]) - {None, *PARTS}):
+            raise UnknownName("part", unknown[0][:80], PARTS)
+    if not clips.labels and any(columns["emotions"]):
+        raise RecordError(f"{where}: expected no emotions where labels is false")
+    if clips.labels:
+        columns["emotions"] = [value or "" for value in columns["emotions"]]
+        for value in sorted(set(columns["emotions"])):
+            check_emotions(name for name in value.split("+") if name)
+    return pd.DataFrame(columns | {"corpus": corpus}, dtype=object).set_index("id")

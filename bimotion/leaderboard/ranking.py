@@ -1,0 +1,141 @@
+"""What an entry is among the others: a copy, a name like another's, its class and its rank."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from bimotion.errors import printable
+from bimotion.io.records import Record
+from bimotion.leaderboard import lookalikes
+from bimotion.leaderboard.entry import Entry, Rank
+from bimotion.leaderboard.scored import MAX_NAME, ScoredSubmission
+from bimotion.results.statistics import copies
+from bimotion.results.statistics.estimate import Estimate
+from bimotion.results.statistics.ranks import ranks
+
+MAX_SAME = 10
+
+
+@dataclass(frozen=True)
+class RankingClass(Record):
+    """A class: entries that answered the same question about the same clips, and may be compared.
+
+    Classes stand in this order, and the page opens on the first: the most ranked entries, then the
+    most entries; equal ones by track, split rule, schema, protocol, cells (all, then the most, then
+    by name), split seed and data fingerprint.
+    """
+
+    id: str
+    """As `comparable` of its entries."""
+    track: str
+    """Of its entries, as the next six."""
+    split_rule: str
+    split_seed: int
+    schema: str
+    protocol: str
+    cells: list[str] | None
+    data_fingerprint: str
+    n_entries: int
+    """How many there are."""
+    n_ranked: int
+    """How many of them are verified and have all four cells."""
+
+
+def mistaken(entries: dict[str, Entry]) -> dict[str, str]:
+    """Entry -> why it cannot stand under its name beside the others: the spelling that is verified
+    stands, else none."""
+    reasons = {}
+    for names in (
+        {identity: identity.partition("/")[0] for identity in entries},
+        {identity: entry.full_name for identity, entry in entries.items()},
+    ):
+        verified = {name for identity, name in names.items() if entries[identity].flags.verified}
+        mistaken_for = lookalikes.mistaken(names.values())
+        for identity, name in names.items():
+            similar = mistaken_for.get(name, [])
+            if similar and not (name in verified and verified.isdisjoint(similar)):
+                listed = ", ".join(similar)[:MAX_NAME]
+                reasons[identity] = printable(
+                    f"its name, {name}, can be mistaken for {listed}: one of them must go"
+                )
+    return reasons
+
+
+def again(entries: dict[str, Entry]) -> dict[str, str]:
+    """Entry -> which it is a copy of: no name that sorts before a verified entry's may take its
+    place."""
+    reasons: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for identity in sorted(entries, key=lambda name: (not entries[name].flags.verified, name)):
+        original = first.setdefault(entries[identity].key, identity)
+        if original != identity and not entries[identity].flags.verified:
+            reasons[identity] = f"the same run as {original}"
+    return reasons
+
+
+def ranked(scored: dict[str, ScoredSubmission]) -> tuple[list[Entry], list[RankingClass]]:
+    """The entries of a board with their ranks and copies, in order, and their classes."""
+    rankings, same = _rankings(scored), _same_predictions(scored)
+    entries = []
+    for identity, submitted in scored.items():
+        flags = replace(submitted.entry.flags, same_predictions=same.get(identity, []))
+        entries.append(replace(submitted.entry, flags=flags, ranking=rankings.get(identity)))
+    classes = _classes(entries)
+    index_of = {group.id: index for index, group in enumerate(classes)}
+    entries.sort(key=lambda entry: (index_of[entry.comparable], *_order(entry)))
+    return entries, classes
+
+
+def _same_predictions(scored: dict[str, ScoredSubmission]) -> dict[str, list[str]]:
+    """Entry -> other names under which its predictions stand, sorted, the first of them."""
+    names = {identity: submitted.entry.full_name for identity, submitted in scored.items()}
+    alike = copies.alike({identity: submitted.sketch for identity, submitted in scored.items()})
+    return {
+        identity: sorted({names[other] for other in copied} - {names[identity]})[:MAX_SAME]
+        for identity, copied in alike.items()
+    }
+
+
+def _rankings(scored: dict[str, ScoredSubmission]) -> dict[str, Rank]:
+    by_class: dict[str, dict[str, Estimate]] = {}
+    for identity, (entry, ranked, _) in scored.items():
+        if ranked is not None and entry.flags.verified:
+            by_class.setdefault(entry.comparable, {})[identity] = ranked
+    return {
+        row.name: Rank(
+            rank=row.rank, low=row.low, high=row.high, tie_group=row.group, of=len(models)
+        )
+        for models in by_class.values()
+        for row in ranks(models)
+    }
+
+
+def _order(entry: Entry) -> tuple:
+    """The order within a class: best first; without a headline last."""
+    value = entry.base.value if entry.base else None
+    rank = entry.ranking.rank if entry.ranking else 0
+    return (value is None, -(value or 0.0), rank, entry.model, entry.key)
+
+
+def _classes(entries: Iterable[Entry]) -> list[RankingClass]:
+    by_class: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_class.setdefault(entry.comparable, []).append(entry)
+    shared = ("track", "split_rule", "split_seed", "schema", "protocol", "cells")
+    classes = [
+        RankingClass(
+            id=identity,
+            **{name: getattr(group[0], name) for name in (*shared, "data_fingerprint")},
+            n_entries=len(group),
+            n_ranked=sum(entry.ranking is not None for entry in group),
+        )
+        for identity, group in by_class.items()
+    ]
+    return sorted(classes, key=_class_order)
+
+
+def _class_order(group: RankingClass) -> tuple:
+    """The order that RankingClass states."""
+    question = (group.track, group.split_rule, group.schema, group.protocol)
+    cells = (group.cells is not None, -len(group.cells or ()), group.cells or ())
+    data = (group.split_seed, group.data_fingerprint)
+    return (-group.n_ranked, -group.n_entries, *question, *cells, *data)

@@ -1,0 +1,288 @@
+"""One submission as a row of the board: its numbers computed anew from its predictions.
+
+A submission is a folder `<org>__<model>/<run key>/` with result.json and predictions.parquet, and,
+but for local results, submission.json. It is not ours, so no number in it is believed: result.json
+says what was run, predictions.parquet gives every score, and which of our corpora the statement
+names is worked out here. What the receiver says of it lies elsewhere (receipt.py).
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from bimotion.corpora import CORPORA
+from bimotion.data import splits
+from bimotion.errors import RecordError
+from bimotion.leaderboard import admission, lookalikes, submission
+from bimotion.leaderboard.contamination import contamination
+from bimotion.leaderboard.entry import BASE, METRIC, CellScore, Entry, EntryFlags, GroupGap, Number
+from bimotion.protocol.cells import BIMOTION_CELLS
+from bimotion.protocol.labels import LabelSchema, schema_named
+from bimotion.protocol.settings import Setting, SettingId
+from bimotion.results import rescoring
+from bimotion.results.clip_predictions import test_set
+from bimotion.results.record import Result
+from bimotion.results.statistics import copies
+from bimotion.results.statistics.bootstrap import BootstrapDraws, by_setting
+from bimotion.results.statistics.calibration import expected_calibration_error
+from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
+from bimotion.results.statistics.gaps import gaps
+
+MAX_NAME, MAX_TEXT = 200, 1000
+REPLICATES = 2000
+"""Of the bootstrap: intervals take a standard error from it, which 2000 give to within 2 %."""
+DIGITS = 4
+
+
+class ScoredSubmission(NamedTuple):
+    """An entry with what orders and compares it."""
+
+    entry: Entry
+    ranked: Estimate | None
+    """The estimate that it is ranked by; None without all four cells."""
+    sketch: copies.Sketch
+    """Of its predictions (statistics/copies.py)."""
+
+
+def score(folder: Path, identity: str) -> ScoredSubmission:
+    """Compute the entry of a submission, not yet verified or ranked.
+
+    Raises:
+        RecordError: for what cannot stand on a board; other errors where predictions are malformed.
+    """
+    result, table = rescoring.read(folder)
+    _require_sound(result, table)
+    schema, settings = schema_named(result.schema.name), rescoring.settings_of(result)
+    rows, by_headline = _cell_scores(result, table, settings, schema)
+    headlines = _headlines(result, settings, by_headline)
+    declared = submission.declared(folder)
+    entry = Entry(
+        id=identity,
+        model=result.model.name,
+        revision=result.model.revision,
+        options=result.model.options,
+        key=result.key,
+        version=result.provenance.versions.get("bimotion"),
+        comparable=comparable(result),
+        track=result.track,
+        split_rule=result.split.rule,
+        split_seed=result.split.seed,
+        schema=result.schema.name,
+        protocol=result.protocol.name,
+        cells=result.protocol.cells,
+        data_fingerprint=result.data.fingerprint,
+        seeds=result.seeds,
+        adapt=result.adapt,
+        n_parameters=result.n_parameters,
+        n_trainings=len(result.fits) if result.track != "zero-shot" else 0,
+        device=result.provenance.device,
+        finished=result.provenance.finished,
+        trained_on=_text(declared),
+        headline={name: _number(mean.interval()) for name, mean in headlines.items()},
+        scores=rows,
+        gaps=_gaps(table, settings, schema),
+        flags=_flags(result, table, settings, declared),
+    )
+    ranked = next((headlines[name] for name in BASE if name in headlines), None)
+    return ScoredSubmission(entry, ranked, copies.sketch(_once_a_cell(table, settings)))
+
+
+def comparable(result: Result) -> str:
+    """8 hex digits of all that two results must share to be compared: everything in their specs but
+    model, adaptation (shown where it heard target audio) and seeds."""
+    parts = [vars(part) for part in (result.split, result.schema, result.protocol)]
+    spec = [result.track, *parts, result.data.fingerprint]
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _require_sound(result: Result, table: pd.DataFrame) -> None:
+    """Raise RecordError for what cannot stand on a board."""
+    name = result.model.name
+    if not lookalikes.is_plain(name) or not 0 < len(name) <= MAX_NAME:
+        raise RecordError(
+            f"model: expected a name of 1 to {MAX_NAME} printable characters, found {name!a:.80}"
+        )
+    if reason := admission.why_not_shown(result):
+        raise RecordError(reason)
+    if result.limit is not None:
+        raise RecordError(
+            f"limited to {result.limit} clips of each corpus, cell and part: a run for trying out"
+        )
+    if sorted(table["seed"].unique().tolist()) != result.seeds:
+        raise RecordError(f"expected predictions of seeds {result.seeds}, found others")
+    # a small file can name millions of clips, and every one without a speaker is drawn by itself
+    test_sets = ["train", "cell", "corpus", "seed"]
+    for name, n_clips in table.groupby(test_sets).size().groupby("corpus").max().items():
+        if name not in CORPORA:
+            raise RecordError(f"corpus: expected one of {', '.join(CORPORA)}, found {name!a:.80}")
+        if n_clips > (n_published := CORPORA[name].card.n_utterances):
+            raise RecordError(
+                f"expected at most {n_published} clips of {name} in a test set, found {n_clips}"
+            )
+    if n_again := int(table.duplicated([*test_sets, "id"]).sum()):
+        raise RecordError(f"expected every clip once in a test set, found {n_again} again")
+
+
+def _cell_scores(
+    result: Result, table: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema
+) -> tuple[list[CellScore], dict[str, dict[object, Estimate]]]:
+    """A row a setting; and transfer/method -> cell -> estimate, of the cells of headlines."""
+    draws, rows, by_headline = BootstrapDraws(REPLICATES), [], {}
+    tables = dict(list(table.groupby(["train", "cell"])))
+    untrained = {
+        SettingId.of(row): row.untrained
+        for row in result.scores
+        if (row.metric, row.pooling) == (METRIC, "mean")
+    }
+    for setting in settings:
+        part = tables.get((setting.training_set, str(setting.test)))
+        if part is None:
+            raise RecordError(f"no predictions of {setting.training_set} on {setting.test}")
+        of_seeds = next(by_setting(part, [setting], schema, draws))
+        mean = combined(mean_known, *(estimates["mean", METRIC] for estimates in of_seeds))
+        names = untrained.get(setting.id, ())
+        row = _cell_score(setting, part, of_seeds, mean.interval())
+        rows.append(
+            dataclasses.replace(row, untrained=[name for name in schema.classes if name in names])
+        )
+        is_known = mean.estimate == mean.estimate
+        if is_known and setting.corpora is None and setting.test in BIMOTION_CELLS:
+            by_headline.setdefault(_kind(setting), {})[setting.test] = mean
+    return rows, by_headline
+
+
+def _cell_score(
+    setting: Setting, table: pd.DataFrame, of_seeds: list[dict], interval: Interval
+) -> CellScore:
+    first_seed = table[table["seed"] == table["seed"].iloc[0]]
+    corpora = {
+        name: [estimates[name, METRIC].estimate for estimates in of_seeds]
+        for name in sorted(first_seed["corpus"].unique())
+    }
+    parts = [part for _, part in table.groupby("seed")] if _kind(setting) in BASE else []
+    errors = [expected_calibration_error(test_set(part, None)) for part in parts]
+    return CellScore(
+        transfer=setting.transfer,
+        method=setting.method,
+        train=list(setting.train_names),
+        test=str(setting.test),
+        **vars(_number(interval)),
+        clusters=interval.clusters,
+        n_clusters=interval.n_clusters,
+        n_utterances=len(first_seed),
+        n_speakers=int(first_seed["speaker"].nunique()),
+        n_speaker_unknown=int(first_seed["speaker"].isna().sum()),
+        corpora={name: _mean(values) for name, values in corpora.items()},
+        untrained=[],
+        calibration_error=_mean([error for error in errors if error is not None]),
+    )
+
+
+def _kind(setting: Setting) -> str:
+    return f"{setting.transfer}/{setting.method}"
+
+
+def _headlines(
+    result: Result, settings: list[Setting], by_headline: dict[str, dict[object, Estimate]]
+) -> dict[str, Estimate]:
+    """Transfer/method -> mean over the cells, where all of them were run."""
+    cells = BIMOTION_CELLS
+    # it is compared with runs on the same clips only, which lack the same cells
+    if not result.data.complete:
+        cells = [cell for cell in cells if any(setting.test == cell for setting in settings)]
+    return {
+        name: combined(mean_known, *(by_cell[cell] for cell in cells))
+        for name, by_cell in by_headline.items()
+        if cells and len(by_cell) == len(cells)
+    }
+
+
+def _gaps(table: pd.DataFrame, settings: list[Setting], schema: LabelSchema) -> list[GroupGap]:
+    rows = []
+    for gap in gaps(table, settings, schema, replicates=REPLICATES):
+        low, high, p = (
+            (None, None, None)
+            if gap.chance is None
+            else map(_rounded, (gap.chance.low, gap.chance.high, gap.chance.p))
+        )
+        number = vars(_number(gap.interval))
+        chance = {"chance_low": low, "chance_high": high, "chance_p": p}
+        rows.append(GroupGap(kind=gap.kind, of=gap.of, **number, **chance))
+    return rows
+
+
+def _flags(
+    result: Result, table: pd.DataFrame, settings: list[Setting], declared: list[str] | None
+) -> EntryFlags:
+    data, rule = result.data.corpora, result.split.rule
+    tested = table.groupby("cell")["corpus"].unique().map(sorted).to_dict()
+    assumed = {name for name, used in data.items() if used.age_source.get("assumed")}
+    trained = contamination(declared, settings) or {}
+    used = [name for name, corpus in data.items() if corpus.n_utterances]
+    shared = {name: splits.why_not_disjoint(name, rule) for name in used}
+    return EntryFlags(
+        verified=False,
+        unverified="not verified",
+        contaminated=_in_cells(
+            {cell: set(corpora) & set(trained.get(cell, ())) for cell, corpora in tested.items()}
+        ),
+        undeclared=declared is None,
+        same_predictions=[],
+        assumed_age=_in_cells(
+            {cell: assumed.intersection(corpora) for cell, corpora in tested.items()}
+        ),
+        shared_speakers={name: reason for name, reason in shared.items() if reason},
+        incomplete={
+            name: f"{used.n_found} of {CORPORA[name].card.n_utterances}"
+            for name, used in data.items()
+            if not used.complete
+        },
+        synthetic=result.data.synthetic,
+        baseline=False,
+    )
+
+
+def _in_cells(corpora: dict[str, set[str]]) -> dict[str, list[str]]:
+    return {cell: sorted(names) for cell, names in sorted(corpora.items()) if names}
+
+
+def _once_a_cell(table: pd.DataFrame, settings: Iterable[Setting]) -> list[pd.DataFrame]:
+    """Predictions of every test cell, once: those that rank where there are, of all its corpora."""
+    chosen: dict[str, str] = {}
+    for setting in sorted(
+        settings, key=lambda setting: (_kind(setting) not in BASE, setting.corpora is not None)
+    ):
+        chosen.setdefault(str(setting.test), setting.training_set)
+    return [
+        table[(table["cell"] == cell) & (table["train"] == train)]
+        for cell, train in sorted(chosen.items())
+    ]
+
+
+def _number(interval: Interval) -> Number:
+    return Number(
+        value=_rounded(interval.value),
+        low=_rounded(interval.low),
+        high=_rounded(interval.high),
+        reason=interval.reason,
+    )
+
+
+def _mean(values: list[float]) -> float | None:
+    return _rounded(sum(values) / len(values)) if values else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or value != value else round(float(value), DIGITS)
+
+
+def _text(declared: list[str] | None) -> str | None:
+    if declared is None:
+        return None
+    text = ", ".join(declared) or "nothing"
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 4]} ..."
