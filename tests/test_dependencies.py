@@ -33,16 +33,11 @@ def normal(name: str) -> str:
 def declared_packages(extras: bool) -> set[str]:
     """Names of the dependencies in pyproject.toml, those of extras (but `dev`) included or not."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    optional = [
-        item
-        for name, items in project["optional-dependencies"].items()
-        if name != "dev"
-        for item in items
-    ]
-    return {
-        normal(item.split(">")[0])
-        for item in [*project["dependencies"], *(optional if extras else [])]
-    }
+    items = list(project["dependencies"])
+    if extras:
+        optional = project["optional-dependencies"]
+        items += [item for name in optional if name != "dev" for item in optional[name]]
+    return {normal(item.split(">")[0]) for item in items}
 
 
 def test_imports_are_declared_and_pinned():

@@ -3,54 +3,30 @@ to do, and leaves no half."""
 
 import os
 import re
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from bimotion import cli
 from bimotion.evaluation import run as runner
 from bimotion.leaderboard import submission
+from tests.support.command_line import run_main
 
 resource = pytest.importorskip("resource", reason="this system knows no limit of file sizes")
-CORPORA = ["--corpora", "ROOT"]
-# command -> its words; ROOT, RUN, SENT, ONE stand for corpora, a run, submissions and one of them
-WRITING = {
-    "data synth": ["made", "--only", "csed", "--scale", "0.01"],
-    "data export": ["copy", "--config", "yue", *CORPORA],
-    "data doctor": ["ROOT"],
-    "evaluate": [
-        "-m",
-        "bimotion/prosody",
-        *CORPORA,
-        "--only",
-        "csed",
-        "--protocol",
-        "in-group",
-        "--cells",
-        "zho_eld",
-        "-o",
-        "out",
-    ],
-    "leaderboard build": ["SENT", "--practice", "-o", "site"],
-    "leaderboard verify": ["ONE", "--baseline", "--practice", *CORPORA],
-    "publish": ["yuemotion", "--to", "org/name", "--dry-run", *CORPORA],
-    "report": ["RUN", "-o", "report"],
-    "submit": ["RUN", "--practice", "-o", "packed", "--contact", "me@example.org"],
+WRITING = {  # command -> its words; ROOT, RUN, SENT, ONE: corpora, a run, submissions, one of them
+    "data synth": "made --only csed --scale 0.01",
+    "data export": "copy --config yue --corpora ROOT",
+    "data doctor": "ROOT",
+    "evaluate": "-m bimotion/prosody --corpora ROOT --protocol in-group --cells zho_eld -o out",
+    "leaderboard build": "SENT --practice -o site",
+    "leaderboard verify": "ONE --baseline --practice --corpora ROOT",
+    "publish": "yuemotion --to org/name --dry-run --corpora ROOT",
+    "report": "RUN -o report",
+    "submit": "RUN --practice -o packed --contact me@example.org",
 }
-
-
-def run_main(monkeypatch, capsys, words) -> tuple[int, str]:
-    """Exit code and what is said on standard error."""
-    monkeypatch.setattr(sys, "argv", ["bimotion", *map(str, words)])
-    capsys.readouterr()
-    try:
-        cli.main()
-        code = 0
-    except SystemExit as ended:
-        code = ended.code or 0
-    return code, capsys.readouterr().err
+LAST_LINE = (
+    r"bimotion: \S.*: expected to use it, found: File too large; make room or give permission, or "
+)
 
 
 @contextmanager
@@ -65,8 +41,8 @@ def files_of_at_most(n_bytes: int):
 
 
 @pytest.fixture(scope="module")
-def places(synth_root, tmp_path_factory) -> dict[str, Path]:
-    """What the words of WRITING stand for."""
+def paths(synth_root, tmp_path_factory) -> dict[str, Path]:
+    """The files and folders that words of WRITING stand for."""
     folder = tmp_path_factory.mktemp("before")
     root = folder / "root"
     root.mkdir()
@@ -80,34 +56,26 @@ def places(synth_root, tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("command", WRITING)
-def test_a_full_disk_is_one_line_and_no_half_written_file(
-    command, places, tmp_path, monkeypatch, capsys
-):
+def test_a_full_disk_is_one_line_and_no_half_written_file(command, paths, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
-    words = [
-        re.sub("ROOT|RUN|SENT|ONE", lambda name: str(places[name[0]]), word)
-        for word in WRITING[command]
-    ]
-    refused = 0
-    for n_bytes in (0, 1000, 10_000, 100_000):
+    words = re.sub("ROOT|RUN|SENT|ONE", lambda name: str(paths[name[0]]), WRITING[command])
+    words = [*command.split(), *words.split()]
+    n_refused = 0
+    for n_bytes in (0, 1000, 100_000):
         monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / f"cache {n_bytes}"))
         with files_of_at_most(n_bytes):
-            code, said = run_main(monkeypatch, capsys, [*command.split(), *words])
+            code, _, errors = run_main(monkeypatch, words)
         if code == 0:
             break
-        refused += 1
-        last = said.splitlines()[-1]
-        assert code == 2, said
-        assert "Traceback" not in said
-        assert re.match(
-            r"bimotion: \S.*: expected to use it, found: File too large; make room or give "
-            r"permission, or ",
-            last,
-        )
+        n_refused += 1
+        last = errors.splitlines()[-1]
+        assert code == 2, errors
+        assert "Traceback" not in errors
+        assert re.match(LAST_LINE, last)
         assert ("BIMOTION_CACHE" in last) == (f"cache {n_bytes}" in last)
         assert [path for path in tmp_path.rglob(".*") if ".bimotion-" in path.name] == []
-    assert refused > 0
-    code, said = run_main(monkeypatch, capsys, [*command.split(), *words])
-    assert code == 0, said
+    assert n_refused > 0
+    code, _, errors = run_main(monkeypatch, words)
+    assert code == 0, errors
     assert os.listdir(tmp_path)

@@ -47,25 +47,19 @@ def made(synth_root, tmp_path_factory):
     """Two runs, and submissions of three classes."""
     folder = tmp_path_factory.mktemp("order") / "made"
     output, asked = folder.with_name("runs"), {"protocol": "in-group", "allow_missing": True}
-    run = runner.evaluate("bimotion/random", data_dir=synth_root, output=output, **asked).folder(
-        output
-    )
+    result = runner.evaluate("bimotion/random", data_dir=synth_root, output=output, **asked)
+    run = result.folder(output)
     source, number = submissions.Source(run), 0
+    statement = {
+        "trained_on": ["TESS", "IEMOCAP"],
+        "contamination": {"eng_adu": ["tess", "iemocap", "esd"]},
+    }
     for name, (protocol, n) in PROTOCOLS.items():
         for _ in range(n):
             number += 1
-            statement = {
-                "trained_on": ["TESS", "IEMOCAP"],
-                "contamination": {"eng_adu": ["tess", "iemocap", "esd"]},
-            }
-            source.write(
-                folder / "submissions",
-                f"lab/{name}-{number}",
-                number / 10,
-                number,
-                protocol=protocol,
-                statement=statement,
-            )
+            asked = {"protocol": protocol, "statement": statement}
+            model = f"lab/{name}-{number}"
+            source.write(folder / "submissions", model, number / 10, number, **asked)
     for name in ("one", "other"):
         number += 1
         source.write(folder, name, number / 20, number).rename(folder / "run")
@@ -75,8 +69,8 @@ def made(synth_root, tmp_path_factory):
 
 
 def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, synth_root, tmp_path):
-    found = []
-    for seed in ("1", "2", "3"):
+    contents = []
+    for seed in ("1", "2"):
         out = tmp_path / seed / "out"
         shutil.copytree(made, out)
         environment = os.environ | {
@@ -84,35 +78,26 @@ def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, synth_roo
             "PYTHONHASHSEED": seed,
             "BIMOTION_CACHE": str(out.with_name("cache")),
         }
-        done = subprocess.run(
-            [sys.executable, __file__, seed, synth_root, out],
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        command = [sys.executable, __file__, seed, synth_root, out]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        said = (done.stdout + done.stderr).replace(str(out), "OUT")
-        found.append(
-            {"what was said": said}
-            | {str(path.relative_to(out)): _content(path) for path in sorted(out.rglob("*"))}
-        )
-    for other in found[1:]:
-        assert list(other) == list(found[0])
-        assert [name for name in other if other[name] != found[0][name]] == []
+        content = {str(path.relative_to(out)): _content(path) for path in sorted(out.rglob("*"))}
+        content["messages"] = (done.stdout + done.stderr).replace(str(out), "OUT")
+        contents.append(content)
+    first, second = contents
+    assert list(second) == list(first)
+    assert [name for name in second if second[name] != first[name]] == []
     # a part of the clips; each with all that is wrong with it
-    assert found[0]["what was said"].count("REFUSED\n") == 7
-    assert len(found[0]["site/board.json"]) > 10_000
+    assert first["messages"].count("REFUSED\n") == 7
+    assert len(first["site/board.json"]) > 10_000
 
 
 def _content(path: Path):
-    """Of a file; of a result what it says but for when and how long."""
+    """The bytes of a file; of a result, and of checksums of one, all but when it was made and how
+    long that took."""
     if path.parent.parent.parent.name == "runs" and path.name == record.RESULT_FILE:
-        return {
-            name: value
-            for name, value in json.loads(path.read_text()).items()
-            if name != "provenance"
-        }
-    if path.name == checksums.SUMS_FILE:  # of the same files, one of which says when
+        return json.loads(path.read_text()) | {"provenance": None}
+    if path.name == checksums.SUMS_FILE:
         return [line.split()[1] for line in path.read_text().splitlines()]
     return path.read_bytes() if path.is_file() else None
 
@@ -120,13 +105,13 @@ def _content(path: Path):
 def test_classes_of_a_board_stand_by_a_rule(made):
     """The most ranked entries first, then the most entries, then by what was asked."""
     built = board.build(made / "submissions", practice=True)
-    assert [one.n_entries for one in built.comparable] == [3, 2, 2]
-    assert [one.cells for one in built.comparable] == [
+    assert [ranking.n_entries for ranking in built.comparable] == [3, 2, 2]
+    assert [ranking.cells for ranking in built.comparable] == [
         None,
         ["eng_adu", "zho_adu"],
         ["eng_eld", "zho_eld"],
     ]
-    order = [one.id for one in built.comparable]
+    order = [ranking.id for ranking in built.comparable]
     assert [order.index(entry.comparable) for entry in built.entries] == [0, 0, 0, 1, 1, 2, 2]
 
 

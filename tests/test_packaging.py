@@ -12,15 +12,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-SHIPPED = (
-    "bimotion",
-    "loaders",
-    "pyproject.toml",
-    "setup.py",
-    "MANIFEST.in",
-    "README.md",
-    "LICENSE",
-)
+SHIPPED = "bimotion loaders pyproject.toml setup.py MANIFEST.in README.md LICENSE"
 PROBE = """
 import importlib, bimotion.loaders.bimotion, bimotion.loaders.yuemotion, bimotion.data.rosters
 from bimotion.data.huggingface.cards import card
@@ -36,7 +28,7 @@ print(bimotion.__file__, sum(map(len, rows.values())))
 
 
 def tracked() -> list[str]:
-    listing = ["git", "-C", REPOSITORY, "ls-files", "-co", "--exclude-standard", *SHIPPED]
+    listing = ["git", "-C", REPOSITORY, "ls-files", "-co", "--exclude-standard", *SHIPPED.split()]
     names = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.splitlines()
     return [name for name in names if (REPOSITORY / name).exists()]
 
@@ -58,16 +50,8 @@ def run(python: str | Path, code: str, *arguments: str, cwd: Path | str) -> str:
 def built(tmp_path_factory) -> Path:
     """Folder with a source distribution, and the wheel that is built from it."""
     folder = tmp_path_factory.mktemp("built")
-    command = [
-        sys.executable,
-        "-m",
-        "build",
-        "--no-isolation",
-        "--outdir",
-        folder,
-        copied(folder / "source"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    options = ["--no-isolation", "--outdir", folder, copied(folder / "source")]
+    done = subprocess.run([sys.executable, "-m", "build", *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -82,13 +66,10 @@ def test_a_wheel_and_a_source_distribution_hold_every_file_of_the_package(built)
     assert "Classifier: Typing :: Typed" in metadata
     assert "Classifier: Operating System :: " in metadata
     files = [name for name in tracked() if name.startswith(("bimotion/", "loaders/"))]
-    assert {
-        name.replace("loaders/", "bimotion/loaders/") if name.startswith("loaders/") else name
-        for name in files
-    } <= names
-    assert {name for name in names if not name.startswith("bimotion/")} == {
-        name for name in names if name.startswith("bimotion-0.1.0.dist-info/")
-    }
+    inside = {name if name.startswith("bimotion/") else f"bimotion/{name}" for name in files}
+    assert inside <= names
+    extra = {name for name in names if not name.startswith("bimotion/")}
+    assert all(name.startswith("bimotion-0.1.0.dist-info/") for name in extra)
     assert {*files, "pyproject.toml", "setup.py"} <= sources
 
 
@@ -96,13 +77,11 @@ def test_an_installed_wheel_loads_datasets(built, tmp_path, synth_root):
     with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
         archive.extractall(tmp_path)
     first = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-    assert run(sys.executable, first + PROBE, cwd="/") == str(
-        tmp_path / "bimotion" / "loaders" / "bimotion.py"
-    )
-    found, n_clips = (
-        run(sys.executable, first + LOAD, str(synth_root), cwd="/").splitlines()[-1].split()
-    )
-    assert found == str(tmp_path / "bimotion" / "__init__.py")
+    package = tmp_path / "bimotion"
+    assert run(sys.executable, first + PROBE, cwd="/") == str(package / "loaders" / "bimotion.py")
+    shown = run(sys.executable, first + LOAD, str(synth_root), cwd="/").splitlines()[-1]
+    path, n_clips = shown.split()
+    assert path == str(package / "__init__.py")
     assert int(n_clips) > 0
 
 
@@ -116,51 +95,28 @@ def editable(tmp_path_factory) -> tuple[Path, Path]:
     venv.create(environment, symlinks=True)
     python = environment / "bin" / "python"
     site = next(environment.glob("lib/python3*/site-packages"))
-    folders = {
-        sysconfig.get_paths()["purelib"],
-        *(name for name in sys.path if name.endswith("-packages")),
-    }
-    (site / "zz_all_else.pth").write_text(
-        "\n".join(sorted(folders))
-    )  # the packages of this one, without what its .pth files do
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
-    command += ["--no-deps", "--no-build-isolation", "--editable", clone]
+    installed = [name for name in sys.path if name.endswith("-packages")]
+    folders = {sysconfig.get_paths()["purelib"], *installed}
+    # the packages of this one, without what its .pth files do
+    (site / "zz_all_else.pth").write_text("\n".join(sorted(folders)))
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "--python", python, "install", *options, "-e", clone]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in site.glob("*bimotion*finder*")] == []
     return python, clone
 
 
-@pytest.mark.parametrize(
-    "place",
-    ["parent of the clone", "clone", "root", "empty folder bimotion", "data in a folder bimotion"],
-)
-def test_the_editable_install_is_found_from_anywhere(editable, tmp_path, place):
+def test_the_editable_install_is_found_from_anywhere(editable, tmp_path, synth_root):
     python, clone = editable
-    folders = {"parent of the clone": clone.parent, "clone": clone, "root": Path("/")}
-    if "folder bimotion" in place:
-        (tmp_path / "bimotion" / "results").mkdir(parents=True)
-    if "data" in place:
-        (tmp_path / "bimotion" / "results" / "notes.py").write_text(
-            "raise SystemExit('not the package')"
-        )
-    cwd = folders.get(place, tmp_path)
-    assert run(python, PROBE, cwd=cwd) == str(clone / "loaders" / "bimotion.py")
-
-
-def test_the_editable_install_loads_datasets_beside_its_clone(editable, synth_root):
-    python, clone = editable
-    found, n_clips = run(python, LOAD, str(synth_root), cwd=clone.parent).splitlines()[-1].split()
-    assert found == str(clone / "bimotion" / "__init__.py")
+    data = tmp_path / "data" / "bimotion" / "results"
+    data.mkdir(parents=True)
+    (data / "notes.py").write_text("raise SystemExit('not the package')")
+    (tmp_path / "empty" / "bimotion").mkdir(parents=True)
+    for cwd in (clone.parent, clone, Path("/"), data.parents[1], tmp_path / "empty"):
+        assert run(python, PROBE, cwd=cwd) == str(clone / "loaders" / "bimotion.py")
+    path, n_clips = run(python, LOAD, str(synth_root), cwd=clone.parent).splitlines()[-1].split()
+    assert path == str(clone / "bimotion" / "__init__.py")
     assert int(n_clips) > 0
 
 

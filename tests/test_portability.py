@@ -16,22 +16,11 @@ SOURCES = {
     path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
     for path in PACKAGE.rglob("*.py")
 }
-POSIX_MODULES = {"fcntl", "resource", "pwd", "grp", "termios", "pty"}
-POSIX_CALLS = {
-    "fork",
-    "preadv",
-    "pwritev",
-    "pread",
-    "pwrite",
-    "posix_fadvise",
-    "sched_getaffinity",
-    "getuid",
-    "mkfifo",
-    "killpg",
-    "setrlimit",
-    "alarm",
-    "register_at_fork",
-}
+POSIX_MODULES = "fcntl resource pwd grp termios pty"
+POSIX_CALLS = """
+fork preadv pwritev pread pwrite posix_fadvise sched_getaffinity getuid mkfifo killpg setrlimit
+alarm register_at_fork
+"""
 ALLOWED = {  # file -> POSIX names behind a check of the system
     "io/files.py": {"fcntl"},
     "io/sandbox.py": {"resource", "fork", "setrlimit", "alarm"},
@@ -41,34 +30,28 @@ ALLOWED = {  # file -> POSIX names behind a check of the system
 def text_without_encoding(tree: ast.AST) -> list[int]:
     """Lines that open a file as text, or text of a process, in whatever encoding the machine
     has."""
-    found = []
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        name = (
-            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        )
-        given = {keyword.arg: keyword.value for keyword in node.keywords}
-        if name in ("read_text", "write_text"):
-            has_encoding = "encoding" in given or len(node.args) > (name == "write_text")
-            is_package_data = name == "read_text" and len(node.args) > 0
-            found += [] if has_encoding or is_package_data else [node.lineno]
-        elif name == "open" and "encoding" not in given:
-            modes = [
-                arg.value for arg in (*node.args, *given.values()) if isinstance(arg, ast.Constant)
-            ]
-            texts = [
-                mode
-                for mode in modes
-                if isinstance(mode, str) and set(mode) <= set("rwaxt+") and mode
-            ]
-            is_builtin = isinstance(node.func, ast.Name)
-            found += [node.lineno] if texts or (is_builtin and len(node.args) == 1) else []
-        elif (
-            name == "run" and getattr(given.get("text"), "value", False) and "encoding" not in given
-        ):
-            found.append(node.lineno)
-    return found
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [
+        call.lineno
+        for call in calls
+        if _is_text(call) and "encoding" not in {keyword.arg for keyword in call.keywords}
+    ]
+
+
+def _is_text(call: ast.Call) -> bool:
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if name in ("read_text", "write_text"):  # encoding by position; a name of package data
+        return len(call.args) <= (name == "write_text")
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    constants = [node.value for node in given if isinstance(node, ast.Constant)]
+    if name == "open":
+        modes = [value for value in constants if isinstance(value, str) and value]
+        is_plain = isinstance(call.func, ast.Name) and len(call.args) == 1
+        return is_plain or any(set(mode) <= set("rwaxt+") for mode in modes)
+    return name == "run" and any(
+        keyword.arg == "text" and getattr(keyword.value, "value", False)
+        for keyword in call.keywords
+    )
 
 
 def test_the_check_of_encodings_finds_what_it_must():
@@ -88,16 +71,14 @@ def test_text_files_are_utf8_whatever_the_machine_thinks():
 
 
 def test_what_windows_does_not_have_stands_behind_a_check():
-    found: dict[str, set[str]] = {}
+    used: dict[str, set[str]] = {}
     for name, tree in SOURCES.items():
-        for node in ast.walk(tree):
-            names = {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
-            used = names & POSIX_MODULES | (
-                {node.attr} & POSIX_CALLS if isinstance(node, ast.Attribute) else set()
-            )
-            if used:
-                found.setdefault(name, set()).update(used)
-    assert found == ALLOWED
+        nodes = list(ast.walk(tree))
+        imports = [node for node in nodes if isinstance(node, ast.Import)]
+        modules = {alias.name for node in imports for alias in node.names}
+        calls = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        used[name] = modules & set(POSIX_MODULES.split()) | calls & set(POSIX_CALLS.split())
+    assert {name: names for name, names in used.items() if names} == ALLOWED
 
 
 def test_without_fork_verification_says_what_to_do_in_one_line(monkeypatch, tmp_path):

@@ -229,7 +229,6 @@ LONG_TEST_FUNCTIONS = {
     "test_command.py: test_pictures_of_the_same_question_are_shown_and_others_are_not": 50,
     "test_command.py: test_mistakes_are_one_line": 42,
     "test_numbers.py: test_every_number_is_the_records": 56,
-    "test_terminals.py: test_every_command_runs_on_a_terminal_of_any_encoding": 44,
     "test_publish.py: test_what_is_exported_arrives_and_is_read_from_there": 41,
     "test_publish.py: test_the_card_tells_sizes_ages_licences_and_limits": 43,
     "test_tutorial.py: test_the_tutorial_runs_on_a_config": 62,

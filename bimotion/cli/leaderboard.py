@@ -98,16 +98,16 @@ def verify(
         raise typer.Exit(1)
 
 
-def _build(options: BoardOptions, output: Path) -> None:
+def _build(entries: BoardOptions, output: Path) -> None:
     from bimotion.io import records
     from bimotion.leaderboard import board, site, submission
 
-    built = options.board()
+    built = entries.board()
     print(site.build(built, output))
-    _note_excluded(built, options.submissions)
-    if runs := submission.runs(options.submissions):
+    _note_excluded(built, entries.submissions)
+    if runs := submission.runs(entries.submissions):
         note(
-            f"{len(runs)} of the folders in {printable(str(options.submissions))} are runs of "
+            f"{len(runs)} of the folders in {printable(str(entries.submissions))} are runs of "
             "`bimotion evaluate`, not submissions: they cannot be verified or ranked; "
             f"`bimotion submit {printable(str(runs[0]))} ...` makes a submission of one"
         )
@@ -118,9 +118,9 @@ def _build(options: BoardOptions, output: Path) -> None:
 
 @app.command()
 @spread
-def build(options: BoardOptions, output: Site = Path("site")) -> None:
+def build(entries: BoardOptions, output: Site = Path("site")) -> None:
     """Make board.json, its JSON Schema and a page that opens from the disk."""
-    _build(options, output)
+    _build(entries, output)
 
 
 def _note_excluded(board: "Board", submissions: Path, *, has_practice: bool = True) -> None:
@@ -146,14 +146,14 @@ def _note_excluded(board: "Board", submissions: Path, *, has_practice: bool = Tr
 @app.command()
 @spread
 def serve(
-    options: BoardOptions,
+    entries: BoardOptions,
     output: Site = Path("site"),
     port: Annotated[int, option(None, min=0, max=65535)] = 8000,
 ) -> None:
     """Build, and show the page on this machine alone until Ctrl-C."""
     import http.server
 
-    _build(options, output)
+    _build(entries, output)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=output)
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         print(f"http://127.0.0.1:{server.server_address[1]}/ (Ctrl-C ends it)", flush=True)
@@ -166,15 +166,15 @@ def serve(
 @app.command()
 @spread
 def export(
-    options: BoardOptions,
+    entries: BoardOptions,
     form: Annotated[Literal["markdown", "latex", "csv"], option(None, "--format")] = "markdown",
 ) -> None:
     """Print the board as a table."""
     from bimotion.leaderboard import export as exports
 
-    board = options.board()
+    board = entries.board()
     print(exports.export(board, form), end="")
-    _note_excluded(board, options.submissions)
+    _note_excluded(board, entries.submissions)
 
 
 @app.command("hub-results")
