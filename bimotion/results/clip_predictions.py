@@ -88,6 +88,11 @@ class ClipPredictions:
         )
 
 
+def with_class(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of clips with a positive class: all metrics but the paper's are of these."""
+    return rows[(np.stack(rows["reference"].to_numpy()) == 1).any(axis=1)]
+
+
 def test_set(rows: pd.DataFrame, corpus: str | None) -> ClipPredictions:
     """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own
     candidates."""

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema, schema_named
+from bimotion.results.clip_predictions import test_set, with_class
 from bimotion.results.metrics import STANDARD_METRICS
-from bimotion.results.scoring import test_set
 
 _DESCRIPTION = """Weighted F1 of cross-age, cross-lingual speech emotion recognition (single and
 multi-label form), macro F1, unweighted average recall, accuracy and the F1 of each class: over the
@@ -78,10 +78,10 @@ def values(
         }
     )
     scores = test_set(table, None).paper_metrics(schema)
-    with_class = table[(reference == 1).any(axis=1)]
-    if with_class.empty:
+    clips = with_class(table)
+    if clips.empty:
         return scores | dict.fromkeys(STANDARD_METRICS)
-    part = test_set(with_class, None)
+    part = test_set(clips, None)
     return scores | part.standard_metrics() | part.by_label(schema)
 
 

@@ -13,12 +13,11 @@ code does (clip_predictions.py), and every number gets its interval (statistics/
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.clip_predictions import ClipPredictions, test_set
+from bimotion.results.clip_predictions import ClipPredictions, test_set, with_class
 from bimotion.results.score import Score
 from bimotion.results.statistics import bootstrap
 from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws
@@ -99,10 +98,9 @@ def _values(
 ) -> Iterator[tuple[ClipPredictions, str | None, dict[str, float | None], str | None]]:
     """Test set, pooling, values by metric, and note, in the order of the rows: the paper's metrics
     over all clips, then the others and each class over the clips with a positive class."""
-    has_class = (np.stack(table["reference"]) == 1).any(axis=1)
     for clips, metrics_of in (
         (table, lambda part: part.paper_metrics(schema)),
-        (table[has_class], ClipPredictions.standard_metrics),
+        (with_class(table), ClipPredictions.standard_metrics),
     ):
         if clips.empty:
             continue
@@ -116,7 +114,7 @@ def _values(
         yield whole, "pooled", metrics_of(whole), notes[None]
         for part, row in zip(parts, values, strict=True):
             yield part, None, row, notes[part.corpus]
-    if has_class.any():  # of which whole, parts and notes are the last
+    if not clips.empty:  # of which whole, parts and notes are the last
         yield whole, "pooled", whole.by_label(schema), notes[None]
         for part in parts:
             yield part, None, part.by_label(schema), notes[part.corpus]

@@ -9,7 +9,8 @@ from bimotion.errors import SettingError, UnknownName
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import Setting
-from bimotion.results.scoring import test_set as scored_set
+from bimotion.results.clip_predictions import test_set as scored_set
+from bimotion.results.clip_predictions import with_class
 from bimotion.results.statistics.bootstrap import (
     MEAN,
     POOLED,
@@ -42,10 +43,10 @@ def values_of(rows, schema):
     """Metric -> value of a test set as scoring.py computes it."""
     if rows.empty:
         return {}
-    has_class = rows[(np.stack(rows["reference"]) == 1).any(axis=1)]
     values = scored_set(rows, None).paper_metrics(schema)
-    if not has_class.empty:
-        part = scored_set(has_class, None)
+    clips = with_class(rows)
+    if not clips.empty:
+        part = scored_set(clips, None)
         numbers = {f"f1_{name}": f"f1_{number}" for number, name in enumerate(schema.classes)}
         values |= part.standard_metrics()
         values |= {numbers[name]: value for name, value in part.by_label(schema).items()}
