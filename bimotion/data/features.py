@@ -12,50 +12,44 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from bimotion.data.cache import Row, Store, corpus_stores
+from bimotion.data.cache import Row, StoredRows, in_processes, stored_rows
 from bimotion.data.manifest import Manifest
 from bimotion.errors import ClipError
 from bimotion.io import audio, files
-from bimotion.io.prefetch import ahead, cancelled_quietly
+from bimotion.io.prefetch import ahead
 from bimotion.io.progress import Progress
 
 Encode = Callable[[np.ndarray], np.ndarray]
 CLIPS_A_TASK = 32
+MAX_FLOAT16 = 65504
 
 
 def features(
     name: str, encode: Encode, manifest: Manifest, table: pd.DataFrame, progress: Progress
 ) -> np.ndarray:
-    """Features of the rows of `table` (a part of manifest.table, index 0, 1, ...), float32, shape
-    (len(table), n_features).
+    """Features of the rows of a table; only rows that no earlier call extracted are.
 
-    `name` must change whenever `encode` gives other numbers: it is the name of the cache. Only rows
-    that no earlier call extracted are. Raises AudioError for a file that cannot be decoded.
+    Args:
+        name: Must change whenever `encode` gives other numbers: it is the name of the cache.
+        encode: Mono float32 waveform at 16 kHz -> float32, shape (n_features,).
+        manifest: Of the corpora.
+        table: A part of manifest.table, index 0, 1, ...
+        progress: Shows how far it is.
+
+    Returns:
+        float32, shape (len(table), n_features).
+
+    Raises:
+        AudioError: A file cannot be decoded.
     """
-    found: list[np.ndarray | None] = [None] * len(table)
-    of = f"{name.replace('/', '__')}-{audio.version()}"
-    for part in corpus_stores("features", of, manifest, table, np.float32):
-        make = partial(_encoded, encode, manifest, part.clips)
-        part.store.fill(part.places, make, progress, f"{name}: {part.corpus}")
-        for number, place in zip(part.numbers, part.places, strict=True):
-            found[number] = part.store.row(place)
-    return np.stack(found)
+    folder = f"features/{name.replace('/', '__')}-{audio.version()}"
+    make = partial(_encoded, encode)
+    stored = stored_rows(folder, manifest, table, make, progress, dtype=np.float32, label=name)
+    return np.stack([stored.row(number) for number in range(len(table))])
 
 
-def _encoded(
-    encode: Encode, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray
-) -> Iterator[Row]:
-    from joblib import Parallel, cpu_count, delayed
-
-    rows = clips.iloc[places]
-    paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
-    tasks = [paths[start : start + CLIPS_A_TASK] for start in range(0, len(paths), CLIPS_A_TASK)]
-    workers = min(cpu_count(), len(tasks))
-    results = Parallel(n_jobs=workers, return_as="generator")(
-        delayed(_encode_all)(encode, task) for task in tasks
-    )
-    for made in cancelled_quietly(results):
-        yield from made
+def _encoded(encode: Encode, clips: pd.DataFrame, paths: list[Path]) -> Iterator[Row]:
+    return in_processes(partial(_encode_all, encode), paths, CLIPS_A_TASK)
 
 
 def _encode_all(encode: Encode, paths: Sequence[Path]) -> list[Row]:
@@ -63,15 +57,15 @@ def _encode_all(encode: Encode, paths: Sequence[Path]) -> list[Row]:
 
 
 class LayerEncoder(Protocol):
-    """What layer_features needs of an encoder (models/encoder.py). `together`: so many clips,
-    always the same ones, are encoded together, for a neighbour in a batch moves the last digits of
-    a clip's features."""
+    """The encoder that layer_features needs (models/encoder.py)."""
 
     name: str
     fingerprint: str
     n_layers: int
     n_features: int
     together: int
+    """So many clips, always the same ones, are encoded together: a neighbour in a batch moves the
+    last digits of a clip's features."""
 
     def encode(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
         """Pooled features, float32, shape (n_clips, n_layers, n_features)."""
@@ -79,34 +73,31 @@ class LayerEncoder(Protocol):
 
 @dataclass(frozen=True)
 class LayerTable:
-    """Pooled layers of the rows of a table, on disk: row number -> (store, place in it). `shape`:
-    (n_layers, 2 * dim)."""
+    """Pooled layers of the rows of a table, on disk."""
 
-    stores: tuple[Store, ...]
-    store_of: np.ndarray
-    place_of: np.ndarray
+    stored: StoredRows
     shape: tuple[int, int]
+    """n_layers, n_features."""
 
     def take(self, numbers: np.ndarray) -> "LayerRows":
-        """Some rows, still on disk."""
+        """Choose some rows, still on disk."""
         return LayerRows(self, np.asarray(numbers))
 
     def rows(self, numbers: np.ndarray) -> np.ndarray:
-        """float32, shape (len(numbers), n_layers, 2 * dim)."""
+        """Read some rows, float32, shape (len(numbers), n_layers, n_features)."""
         return self._read(numbers, 0, self.shape[0]).reshape(-1, *self.shape)
 
     def layer(self, numbers: np.ndarray, layer: int) -> np.ndarray:
-        """One layer of some rows, float32, shape (len(numbers), 2 * dim); nothing else is read."""
+        """Read one layer of some rows and nothing else, float32, shape (len(numbers),
+        n_features)."""
         return self._read(numbers, layer, layer + 1)
 
     def _read(self, numbers: np.ndarray, first: int, end: int) -> np.ndarray:
-        found = np.empty((len(numbers), (end - first) * self.shape[1]), np.float32)
-        stores, places = self.store_of[numbers], self.place_of[numbers]
-        for number in np.lexsort((places, stores)):  # reading forwards is what disks are good at
-            found[number] = self.stores[stores[number]].row(
-                places[number], first * self.shape[1], end * self.shape[1]
-            )
-        return found
+        read = np.empty((len(numbers), (end - first) * self.shape[1]), np.float32)
+        # reading forwards is what disks are good at
+        for i in np.lexsort((self.stored.index_of[numbers], self.stored.store_of[numbers])):
+            read[i] = self.stored.row(numbers[i], first * self.shape[1], end * self.shape[1])
+        return read
 
 
 @dataclass(frozen=True)
@@ -121,15 +112,15 @@ class LayerRows:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """n, n_layers, n_features."""
+        """The shape of all rows: n, n_layers, n_features."""
         return len(self.numbers), *self.table.shape
 
     def rows(self, places: np.ndarray) -> np.ndarray:
-        """float32, shape (len(places), n_layers, n_features)."""
+        """Read some of these rows, float32, shape (len(places), n_layers, n_features)."""
         return self.table.rows(self.numbers[places])
 
     def layer(self, layer: int) -> np.ndarray:
-        """One layer of all rows, float32, shape (n, n_features)."""
+        """Read one layer of all rows, float32, shape (n, n_features)."""
         return self.table.layer(self.numbers, layer)
 
 
@@ -140,36 +131,30 @@ def layer_features(
     disk, read on demand.
 
     Only rows that no earlier call extracted are encoded (and their neighbours, where an encoder
-    takes several clips together), and what was, stays when the process is killed. What a clip's
-    features are does not hang on what was asked for or extracted before. Memory does not grow with
-    the corpora. Raises AudioError.
+    takes several clips together), and what was, stays when the process is killed. A clip's features
+    do not depend on what was asked for or extracted before. Memory does not grow with the corpora.
+    Raises AudioError.
     """
-    shape = (encoder.n_layers, encoder.n_features)
-    stores, store_of, place_of = [], np.empty(len(table), np.int32), np.empty(len(table), np.int64)
-    of = f"{encoder.fingerprint}-{audio.version()}"
-    for part in corpus_stores(
-        "features", of, manifest, table, np.float16, together=encoder.together
-    ):
-        make = partial(_pooled, encoder, manifest, part.clips)
-        part.store.fill(part.places, make, progress, f"{encoder.name}: {part.corpus}")
-        store_of[part.numbers], place_of[part.numbers] = len(stores), part.places
-        stores.append(part.store)
-    return LayerTable(tuple(stores), store_of, place_of, shape)
+    stored = stored_rows(
+        f"features/{encoder.fingerprint}-{audio.version()}",
+        manifest,
+        table,
+        partial(_pooled, encoder),
+        progress,
+        dtype=np.float16,
+        label=encoder.name,
+        together=encoder.together,
+    )
+    return LayerTable(stored, (encoder.n_layers, encoder.n_features))
 
 
-def _pooled(
-    encoder: LayerEncoder, manifest: Manifest, clips: pd.DataFrame, places: np.ndarray
-) -> Iterator[Row]:
-    """Features of some places, whole groups of encoder.together, decoded in threads ahead of the
+def _pooled(encoder: LayerEncoder, clips: pd.DataFrame, paths: list[Path]) -> Iterator[Row]:
+    """Features of clips, whole groups of encoder.together, decoded in threads ahead of the
     encoder."""
     from joblib import cpu_count
 
-    rows = clips.iloc[places]
-    paths = [manifest.path(*place) for place in zip(rows["corpus"], rows["path"], strict=True)]
-    decoded, start = (
-        ahead(_decoded, paths, n=max(CLIPS_A_TASK, 2 * encoder.together), workers=cpu_count()),
-        0,
-    )
+    n_ahead = max(CLIPS_A_TASK, 2 * encoder.together)
+    decoded = ahead(_decoded, paths, n=n_ahead, workers=cpu_count())
     groups: deque = deque()
 
     def waveforms() -> Iterator[list[np.ndarray]]:
@@ -177,15 +162,16 @@ def _pooled(
             groups.append(group)
             yield [waveform for waveform, _ in group]
 
-    many = getattr(encoder, "encode_groups", None) or partial(map, encoder.encode)
+    encode_groups = getattr(encoder, "encode_groups", None) or partial(map, encoder.encode)
+    n_done = 0
     try:
-        for made in many(waveforms()):
+        for encoded in encode_groups(waveforms()):
             group = groups.popleft()
-            start += len(group)
-            made = np.clip(made, -65504, 65504)
-            yield from (Row(row, source) for row, (_, source) in zip(made, group, strict=True))
+            n_done += len(group)
+            encoded = np.clip(encoded, -MAX_FLOAT16, MAX_FLOAT16)
+            yield from (Row(row, source) for row, (_, source) in zip(encoded, group, strict=True))
     except ClipError as error:
-        raise error.named(rows["id"].iloc[start + error.index]) from error
+        raise error.named(clips["id"].iloc[n_done + error.index]) from error
 
 
 def _decoded(path: Path) -> tuple[np.ndarray, str]:

@@ -106,21 +106,6 @@ def test_a_file_that_changed_is_decoded_again(root):
     assert list((files.cache_dir() / "samples").glob("*/csed-*")) == [now]
 
 
-def test_the_sparse_files_of_earlier_versions_are_removed(root):
-    found = manifest.build(CorpusSource.of(root))
-    folder = files.cache_dir() / "samples" / "1-1.2.2"
-    folder.mkdir(parents=True)
-    for name in (
-        "tess-0123-4.npy",
-        "tess-0123-4.npy.filled.npy",
-        "tess-0123-4.npy.lock",
-        "tess-0123-4.npy.opening.lock",
-    ):
-        (folder / name).write_bytes(b"\x93NUMPY")
-    everything(found)
-    assert not list((files.cache_dir() / "samples").glob("**/*.npy*"))
-
-
 def test_loud_samples_are_clipped_not_wrapped(root):
     import soundfile
 

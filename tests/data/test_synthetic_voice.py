@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bimotion.data.synthetic import voice as module
-from bimotion.data.synthetic.voice import EMOTIONS_WITH_CUES, Voice, utter
+from bimotion.data.synthetic.voice import EMOTION_CUES, Voice, utter
 
 ADULT = Voice("1001", "eng", 35, "m")
 ELDER = replace(ADULT, age_years=70)
@@ -60,8 +60,8 @@ def test_names_thirteen_emotions_once() -> None:
         "other",
         "unknown",
     }
-    assert len(EMOTIONS_WITH_CUES) == 13
-    assert set(EMOTIONS_WITH_CUES) == expected
+    assert len(EMOTION_CUES) == 13
+    assert set(EMOTION_CUES) == expected
 
 
 def test_same_arguments_give_the_same_bytes() -> None:
@@ -91,7 +91,7 @@ def test_every_argument_changes_the_clip(other: dict) -> None:
 @pytest.mark.parametrize("rate", [16_000, 24_414, 44_100])
 @pytest.mark.parametrize("language", ["eng", "zho", "yue", "deu", "fas", "urd"])
 def test_clips_are_finite_bounded_and_of_speech_length(language: str, rate: int) -> None:
-    for age, gender, emotion in itertools.product((20, 85), "fm", EMOTIONS_WITH_CUES):
+    for age, gender, emotion in itertools.product((20, 85), "fm", EMOTION_CUES):
         voice = Voice(f"{gender}{age}", language, age, gender)
         clip = utter(voice, emotion, key=f"{emotion}/{age}", sample_rate_hz=rate)
         assert clip.dtype == np.float32

@@ -37,7 +37,7 @@ from bimotion.models import weights
 from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.io.progress import Progress
 from bimotion.data.samples import samples
-from bimotion.data.cache import Row, Store
+from bimotion.data.cache import Row, Store, StoredRows
 
 model, root, folder, n_clips, n_layers, n_numbers, budget = *sys.argv[1:4], *map(int, sys.argv[4:])
 torch.set_num_threads(1)
@@ -65,7 +65,8 @@ def table(n):
     block = np.random.default_rng(0).normal(size=(64, n_layers * n_numbers)).astype(np.float16)
     make = lambda places: (Row(np.roll(block[place % 64], place), "") for place in places)
     store.fill(np.arange(n), make, Progress(), "features")
-    table = LayerTable((store,), np.zeros(n, np.int32), np.arange(n), (n_layers, n_numbers))
+    rows = StoredRows((store,), np.zeros(n, np.int32), np.arange(n))
+    table = LayerTable(rows, (n_layers, n_numbers))
     return table, store.folder
 
 def fit(kind, table, n):

@@ -8,12 +8,14 @@ not tell, are invented from a hash.
 
 import csv
 import hashlib
-import io
 import itertools
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from bimotion.corpora import (
     CORPORA,
@@ -53,18 +55,16 @@ YUEMOTION_SPEAKERS = (
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip to make: its path and labels as its corpus writes them, and how it is to sound.
-
-    label     native label codes; `voiced`: emotions that are heard (the same, unless an experiment
-              wants otherwise)
-    """
+    """One clip to make: its path and labels as its corpus writes them, and how it is to sound."""
 
     corpus: str
     stem: str
     part: str
     voice: Voice
     label: tuple[str, ...]
+    """Native label codes."""
     voiced: tuple[str, ...]
+    """Emotions that are heard: the same, unless an experiment wants otherwise."""
 
     @property
     def id(self) -> str:
@@ -72,21 +72,23 @@ class Clip:
 
 
 def plan(scale: float = 0.02, seed: int = 0, corpora: Iterable[str] | None = None) -> list[Clip]:
-    """Clips of corpora at a share of their true sizes (but no part smaller than FEWEST_CLIPS),
-    sorted by id.
+    """Plan clips of corpora at a share of their true sizes (but no part smaller than FEWEST_CLIPS).
 
-    `corpora`: names; None: those of BiMotion and YueMotion.
+    Args:
+        scale: Share of each corpus, cell and part, above 0, at most 1.
+        seed: Chooses the clips.
+        corpora: Names; None: those of BiMotion and YueMotion.
+
+    Returns:
+        Clips, sorted by id.
     """
     real_number("scale", scale, 0, 1, above=True)
     whole_number("seed", seed, 0, MAX_SEED)
+    names = PAPER_CORPORA if corpora is None else [corpus_named(name).name for name in corpora]
     clips = []
-    for corpus in (
-        PAPER_CORPORA if corpora is None else [corpus_named(name).name for name in corpora]
-    ):
+    for name in names:
         clips += (
-            _plan_rostered(corpus, scale, seed)
-            if corpus in ROSTERED
-            else _plan_yuemotion(scale, seed)
+            _plan_rostered(name, scale, seed) if name in ROSTERED else _plan_yuemotion(scale, seed)
         )
     return sorted(clips, key=lambda clip: clip.id)
 
@@ -106,23 +108,18 @@ def _plan_rostered(corpus: str, scale: float, seed: int) -> list[Clip]:
     for (cell, part), rows in rosters.load(corpus).groupby(["cell", "paper"]):
         for identifier in _share(list(rows.index), scale, seed):
             row = rows.loc[identifier]
-            language, age_group = cell.split("_")
+            speaker = row["speaker"] or f"{corpus}/{_draw(identifier, 'speaker') % 40}"
             label = LABELS[corpus](row["stem"])
-            voice = _voice(
-                row["speaker"] or f"{corpus}/{_draw(identifier, 'speaker') % 40}",
-                language,
-                age_group,
-                row["gender"],
-            )
-            if corpus == "tess" and row["speaker"] == "tess/OAF":
-                # the roster has OA_bite where the paper put it
-                voice = _voice(row["speaker"], "eng", "eld", "f")
             voiced = tuple(CORPORA[corpus].card.native_labels[code] for code in label)
+            # the roster has OA_bite where the paper put it
+            true_cell = "eng_eld" if speaker == "tess/OAF" else cell
+            voice = _voice(speaker, true_cell, row["gender"])
             clips.append(Clip(corpus, row["stem"], part, voice, label, voiced))
     return clips
 
 
-def _voice(speaker: str, language: str, age_group: str, gender: str) -> Voice:
+def _voice(speaker: str, cell: str, gender: str) -> Voice:
+    language, age_group = cell.split("_")
     age = 62 + _draw(speaker, "age") % 15 if age_group == "eld" else 22 + _draw(speaker, "age") % 30
     return Voice(speaker, language, age, gender or "fm"[_draw(speaker, "gender") % 2])
 
@@ -156,23 +153,19 @@ LABELS: dict[str, Callable[[str], tuple[str, ...]]] = {
 
 
 def _plan_yuemotion(scale: float, seed: int) -> list[Clip]:
-    by_part: dict[tuple[bool, str], list[str]] = {}
-    voices = {
-        f"{n:02}": Voice(f"yuemotion/{n:02}", "yue", age, gender)
-        for n, gender, age in YUEMOTION_SPEAKERS
-    }
-    for number, voice in voices.items():
+    stems_of: dict[tuple[bool, str], list[str]] = defaultdict(list)
+    voices = {}
+    for n, gender, age in YUEMOTION_SPEAKERS:
+        voices[f"{n:02}"] = Voice(f"yuemotion/{n:02}", "yue", age, gender)
         stems = [
-            f"{number}_{voice.gender}{voice.age_years}_{sentence:02}_{label}"
+            f"{n:02}_{gender}{age}_{sentence:02}_{label}"
             for sentence, label in itertools.product(range(1, 11), range(1, 7))
         ]
-        elderly = voice.age_years >= PAPER_YUEMOTION_ELDERLY_FROM_YEARS
-        for stem, part in zip(
-            stems, cut(stems, ["" for _ in stems], (30, 9, 21), seed), strict=True
-        ):
-            by_part.setdefault((elderly, part), []).append(stem)
+        parts = cut(stems, [""] * len(stems), (30, 9, 21), seed)
+        for stem, part in zip(stems, parts, strict=True):
+            stems_of[age >= PAPER_YUEMOTION_ELDERLY_FROM_YEARS, part].append(stem)
     clips = []
-    for (_, part), stems in by_part.items():
+    for (_, part), stems in stems_of.items():
         for stem in _share(stems, scale, seed):
             label = yuemotion.LABELS[int(stem[-1]) - 1]
             voiced = (yuemotion.CARD.native_labels[label],)
@@ -223,78 +216,54 @@ _TESS_FOLDERS = {
 
 
 def _crema_d_files(clips: Sequence[Clip]) -> dict[str, str]:
-    voices = {clip.stem[:4]: clip.voice for clip in clips}
-    rows = [
-        (int(actor), voice.age_years, {"m": "Male", "f": "Female"}[voice.gender])
+    voices = {int(clip.stem[:4]): clip.voice for clip in clips}
+    sexes = {"m": "Male", "f": "Female"}
+    actors = [
+        (actor, voice.age_years, sexes[voice.gender], "Synthetic", "Synthetic")
         for actor, voice in sorted(voices.items())
     ]
-    lines = [
-        '"ActorID","Age","Sex","Race","Ethnicity"',
-        *(f'{a},{b},"{c}","Synthetic","Synthetic"' for a, b, c in rows),
-    ]
-    return {"CREMA-D/VideoDemographics.csv": "\n".join(lines) + "\n"}
+    table = pd.DataFrame(actors, columns=["ActorID", "Age", "Sex", "Race", "Ethnicity"])
+    return {"CREMA-D/VideoDemographics.csv": _csv(table, quoting=csv.QUOTE_NONNUMERIC)}
 
 
 def _elderreact_files(clips: Sequence[Clip]) -> dict[str, str]:
-    texts = {}
-    for part, name in _ELDERREACT_PARTS.items():
-        lines = [
-            " ".join(
-                [
-                    f"{clip.stem}.mp4",
-                    *("01"[column in clip.label] for column in elderreact.COLUMNS),
-                    clip.voice.gender,
-                    "4.0",
-                ]
-            )
-            for clip in clips
-            if clip.part == part
-        ]
-        texts[f"ElderReact/ElderReact-master/Annotations/{name}_labels.txt"] = (
-            "\n".join(lines) + "\n"
-        )
-    return texts
+    lines = defaultdict(list)
+    for clip in clips:
+        marks = " ".join("01"[column in clip.label] for column in elderreact.COLUMNS)
+        lines[clip.part].append(f"{clip.stem}.mp4 {marks} {clip.voice.gender} 4.0\n")
+    folder = "ElderReact/ElderReact-master/Annotations"
+    return {
+        f"{folder}/{name}_labels.txt": "".join(lines[part]) or "\n"
+        for part, name in _ELDERREACT_PARTS.items()
+    }
 
 
 def _iemocap_files(clips: Sequence[Clip]) -> dict[str, str]:
-    texts: dict[str, str] = {}
+    header = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
+    texts: dict[str, str] = defaultdict(lambda: header)
     for number, clip in enumerate(clips):
         dialog = clip.stem.rpartition("_")[0]
         name = f"IEMOCAP_full_release/Session{clip.stem[4]}/dialog/EmoEvaluation/{dialog}.txt"
-        line = (
-            f"[{number}.0000 - {number + 1}.0000]\t{clip.stem}\t{clip.label[0]}\t[2.5000, 2.5000, "
-            "2.5000]\n"
-        )
-        texts[name] = (
-            texts.get(name, "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n") + line
-        )
+        times = f"[{number}.0000 - {number + 1}.0000]"
+        texts[name] += f"{times}\t{clip.stem}\t{clip.label[0]}\t[2.5000, 2.5000, 2.5000]\n"
     return texts
 
 
 def _yuemotion_files(clips: Sequence[Clip]) -> dict[str, str]:
-    texts = {}
-    for part in PARTS:
-        table = io.StringIO()
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(yuemotion.COLUMNS)
-        for clip in clips:
-            if clip.part == part:
-                number, _, sentence, label = clip.stem.split("_")
-                voice = clip.voice
-                writer.writerow(
-                    (
-                        part,
-                        int(number),
-                        f"data/{clip.stem}.wav",
-                        voice.gender,
-                        voice.age_years,
-                        int(sentence),
-                        label,
-                        clip.label[0],
-                    )
-                )
-        texts[f"YueMotion/{part}_metadata.csv"] = table.getvalue()
-    return texts
+    rows = []
+    for clip in clips:
+        number, _, sentence, label = clip.stem.split("_")
+        path, voice = f"data/{clip.stem}.wav", clip.voice
+        row = (int(number), path, voice.gender, voice.age_years, int(sentence), label)
+        rows.append((clip.part, *row, clip.label[0]))
+    table = pd.DataFrame(rows, columns=yuemotion.COLUMNS)
+    return {
+        f"YueMotion/{part}_metadata.csv": _csv(table[table.iloc[:, 0] == part]) for part in PARTS
+    }
+
+
+def _csv(table: pd.DataFrame, **how: object) -> str:
+    return table.to_csv(index=False, lineterminator="\n", **how)
 
 
 TEXT_FILES: dict[str, Callable[[Sequence[Clip]], dict[str, str]]] = {
@@ -313,34 +282,32 @@ def write(
     corpora: Iterable[str] | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Make synthetic corpora in a folder that does not exist yet, is empty or was made by this;
-    returns the number of clips.
+    """Make synthetic corpora in a folder that does not exist yet, is empty or was made by this.
 
-    Raises SettingError for a folder with something else in it. Nothing half-written stays behind.
+    Nothing half-written stays behind.
+
+    Returns:
+        The number of clips.
+
+    Raises:
+        SettingError: The folder holds something else.
     """
     root = usable(Path(root))
     if root.is_file():
         raise SettingError(f"expected a folder to write to, {root} is a file")
-    if root.exists() and (others := [path.name for path in root.iterdir() if not _is_ours(path)]):
+    if root.exists() and (foreign := [path.name for path in root.iterdir() if not _is_ours(path)]):
         raise SettingError(
             "expected an empty or new folder, or one made by `bimotion data synth`; "
-            f"{root} holds other files: {some(sorted(others))}"
+            f"{root} holds other files: {some(sorted(foreign))}"
         )
     clips = plan(scale, seed, corpora)
+    facts = {"synthetic": True, "made_by": "bimotion data synth", "version": NUMBERS_VERSION}
+    facts |= {"scale": scale, "seed": seed, "note": "not speech of people"}
     with files.folder_written(root) as temporary:
         lay(temporary, clips, seed, progress)
-        facts = {
-            "synthetic": True,
-            "made_by": "bimotion data synth",
-            "version": NUMBERS_VERSION,
-            "scale": scale,
-            "seed": seed,
-        }
         for folder in (temporary, *(path for path in temporary.iterdir() if path.is_dir())):
-            (folder / SYNTHETIC_MARK).write_text(
-                json.dumps(facts | {"note": "not speech of people"}, indent=1) + "\n",
-                encoding="utf-8",
-            )
+            mark = json.dumps(facts, indent=1) + "\n"
+            (folder / SYNTHETIC_MARK).write_text(mark, encoding="utf-8")
         if root.exists():
             files.remove_folder(root)
     return len(clips)

@@ -12,57 +12,57 @@ and Scherer 2003 (Speech Commun. 40:227); "lip spread" follows Tartter 1980 (Per
 not measurements: nothing learnt from these clips is a finding about people.
 """
 
-from __future__ import annotations
-
 import hashlib
+import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import resources
 
 import numpy as np
 from scipy.signal import lfilter, sosfilt
 
-__all__ = ["EMOTIONS_WITH_CUES", "SALT", "Voice", "utter"]
-
 SALT = "1"  # of every random draw: with another one all clips are others
+CHAO_SEMITONES, CHAO_MIDDLE = 0.9, 3
+
+
+@dataclass(frozen=True)
+class Language:
+    """The sound of a language; voices.toml says what each number is."""
+
+    angle_deg: float
+    syllables_per_s: float
+    stress_contrast: float
+    tunes: np.ndarray
+    vowels_hz: list[list[float]]
+
+    @classmethod
+    def read(cls, facts: dict) -> "Language":
+        """Make a language of its section in voices.toml; tones become semitones around Chao's 3."""
+        if "tones" in facts:
+            tunes = CHAO_SEMITONES * (np.array(facts.pop("tones")) - CHAO_MIDDLE)
+        else:
+            tunes = np.array(facts.pop("tunes"))
+        return cls(tunes=tunes, **facts)
+
+
+_DESIGN = tomllib.loads(resources.files(__package__).joinpath("voices.toml").read_text("utf-8"))
 CUES = ("pitch level", "pitch range", "energy", "tempo", "brightness", "lip spread")
-# Arousal drives the first five together; lip spread carries most of the valence. Anger: loud,
-# bright, high, fast.
-# Fear: high and fast but narrow and weak. Happiness: high, wide, fast, smiling. Sadness: low,
-# narrow, weak, slow, dull.
-# Disgust: low and slow. Coarse labels lie beside their fine ones ("negative" between angry and
-# sadness).
-EMOTION_CUES = {
-    "sadness": (-1.0, -1.0, -1.3, -1.2, -1.2, -1.0),
-    "fear": (1.4, -0.9, -0.3, 1.2, -0.5, -1.0),
-    "angry": (0.7, 0.8, 1.6, 0.8, 1.4, -1.0),
-    "happiness": (1.1, 1.2, 0.6, 0.6, 0.3, 1.9),
-    "disgust": (-0.9, -0.1, 0.1, -1.1, 0.7, -1.1),
-    "neutral": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
-    "surprise": (1.7, 1.6, 0.4, 0.0, 0.2, 0.4),
-    "positive": (0.9, 1.0, 0.5, 0.5, 0.3, 1.7),
-    "negative": (0.0, 0.0, 0.5, -0.2, 0.5, -1.2),
-    "excitement": (1.3, 1.3, 1.0, 1.0, 0.6, 1.6),
-    "frustrated": (0.3, 0.3, 1.0, 0.2, 1.0, -1.0),
-    "other": (0.1, 0.1, 0.1, 0.0, 0.1, -0.1),
-    "unknown": (-0.1, 0.1, -0.1, 0.1, 0.0, 0.1),
-}
-EMOTIONS_WITH_CUES = tuple(EMOTION_CUES)
+EMOTION_CUES: dict[str, list[float]] = _DESIGN["emotions"]
+LANGUAGES = {name: Language.read(facts) for name, facts in _DESIGN["languages"].items()}
 
 # What one unit of each cue does to the sound, in the order of CUES.
-PITCH_SEMITONES, RANGE_LOG, ENERGY_DB, TEMPO_LOG, BRIGHTNESS_OCTAVES, LIP_SPREAD_LOG = (
-    3.0,
-    0.5,
-    4.5,
-    0.18,
-    1.0,
-    0.08,
-)
+PITCH_SEMITONES = 3.0
+RANGE_LOG = 0.5
+ENERGY_DB = 4.5
+TEMPO_LOG = 0.18
+BRIGHTNESS_OCTAVES = 1.0
+LIP_SPREAD_LOG = 0.08
 CUE_NOISE = 0.42  # sd of each cue between utterances of one emotion, in cue units
 INTENSITY_NOISE_LOG = 0.15  # sd of the log strength with which an emotion is expressed
 VAGUE_EMOTIONS, VAGUE_NOISE_FACTOR = ("other", "unknown"), 1.8
 
 # Pairs of cues turned into one another. Age and language use different pairs so that their angles
 # do not cancel.
-LANGUAGE_ANGLE_DEG = {"eng": 0.0, "yue": 50.0, "zho": 75.0, "deu": 25.0, "fas": 45.0, "urd": 55.0}
 LANGUAGE_PLANES = ((0, 3), (4, 1), (5, 2))
 ELDERLY_ANGLE_DEG, ELDERLY_PLANES = 36.0, ((0, 1), (2, 4), (3, 5))
 ELDERLY_FROM_YEARS = 60
@@ -70,81 +70,21 @@ ELDERLY_RATE, ELDERLY_JITTER, ELDERLY_BREATH, ELDERLY_EMOTION = 0.87, 2.5, 1.5, 
 ELDERLY_PITCH_SEMITONES = {"f": -1.5, "m": 0.7}
 
 BASE_PITCH_HZ, TRACT_SCALE = {"f": 200.0, "m": 118.0}, {"f": 1.14, "m": 1.0}
-SPEAKER_PITCH_SEMITONES, SPEAKER_TRACT_LOG, SPEAKER_RATE_LOG, SPEAKER_TILT_OCTAVES = (
-    1.5,
-    0.03,
-    0.06,
-    0.3,
-)
+SPEAKER_PITCH_SEMITONES = 1.5
+SPEAKER_TRACT_LOG = 0.03
+SPEAKER_RATE_LOG = 0.06
+SPEAKER_TILT_OCTAVES = 0.3
 # sd of a personal shift of each of F3-F5, which carry identity more than vowel
 SPEAKER_COLOUR_LOG = 0.05
 SPEAKER_LEVEL_DB, SPEAKER_ROUGHNESS_LOG = 1.0, 0.2
 BASE_JITTER, SHIMMER_PER_JITTER, BASE_BREATH, BREATH_LOG_PER_BRIGHTNESS = 0.006, 5.0, 0.04, -0.3
 BASE_TILT_HZ, BASE_LEVEL_DB, OPEN_QUOTIENT = 1100.0, -27.0, 0.6
 
-# Vowel formants F1-F3 in Hz for a male tract; F4 and F5 are shared.
-VOWELS_HZ = {
-    "eng": (
-        (300, 2250, 2950),
-        (560, 1800, 2500),
-        (700, 1650, 2400),
-        (700, 1150, 2450),
-        (480, 1150, 2400),
-    ),
-    "zho": (
-        (290, 2300, 3100),
-        (800, 1300, 2600),
-        (350, 750, 2500),
-        (290, 2000, 2400),
-        (500, 1150, 2550),
-    ),
-    "yue": (
-        (290, 2200, 3000),
-        (780, 1250, 2550),
-        (330, 780, 2450),
-        (550, 1850, 2600),
-        (560, 1450, 2400),
-    ),
-    "deu": (
-        (280, 2250, 3050),
-        (380, 2100, 2700),
-        (750, 1300, 2500),
-        (400, 800, 2500),
-        (300, 1650, 2250),
-    ),
-    "fas": (
-        (300, 2200, 2950),
-        (470, 1900, 2600),
-        (720, 1550, 2450),
-        (620, 1050, 2450),
-        (330, 850, 2400),
-    ),
-    "urd": (
-        (290, 2300, 3000),
-        (430, 2000, 2650),
-        (700, 1250, 2500),
-        (450, 900, 2450),
-        (580, 1400, 2450),
-    ),
-}
+# F4 and F5 are shared by all vowels.
 UPPER_FORMANTS_HZ = (3500.0, 4400.0)
 BANDWIDTHS_HZ = np.array([80.0, 100.0, 140.0, 200.0, 260.0])
 FRICTION_HZ, FRICTION_BANDWIDTH_HZ, FRICTION = (2_500.0, 6_000.0), np.array([900.0]), 0.12
-# Semitones of one syllable at its start, middle and end: weak and stressed syllables of languages
-# without tones, and the
-# lexical tones of Mandarin and Cantonese as Chao digits centred on 3.
-TUNES = {
-    "eng": np.array([[0.0, 0.0, 0.0], [0.5, 3.0, 0.5]]),
-    "zho": 0.9 * (np.array([[5, 5, 5], [3, 4, 5], [2, 1, 4], [5, 3, 1]]) - 3),
-    "yue": 0.9 * (np.array([[5, 5, 5], [2, 3, 5], [3, 3, 3], [2, 1, 1], [2, 2, 3], [2, 2, 2]]) - 3),
-    "deu": np.array([[0.0, 0.0, -0.5], [0.0, 2.5, 1.0]]),
-    "fas": np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 2.5]]),
-    "urd": np.array([[0.0, -0.5, 0.0], [-0.5, 0.5, 2.0]]),
-}
 DECLINATION_SEMITONES, PITCH_WOBBLE_SEMITONES = 3.0, 0.4
-# Stressed syllables are longer and louder by this share.
-STRESS_CONTRAST = {"eng": 0.30, "yue": 0.08, "zho": 0.12, "deu": 0.28, "fas": 0.16, "urd": 0.14}
-SYLLABLES_PER_S = {"eng": 4.6, "yue": 4.8, "zho": 4.8, "deu": 4.7, "fas": 5.0, "urd": 4.9}
 SYLLABLES, FINAL_LENGTHENING, PAUSE_CHANCE = (4, 8), 1.4, 0.3
 EDGE_S, SHORTEST_S, LONGEST_S = 0.05, 0.7, 2.5
 PEAK, NOISE_FLOOR, LOWEST_RATE_HZ = 0.95, 3e-4, 16_000
@@ -165,12 +105,12 @@ class Voice:
     gender: str
 
     def __post_init__(self) -> None:
-        _require("language", self.language, tuple(LANGUAGE_ANGLE_DEG))
-        _require("gender", self.gender, tuple(BASE_PITCH_HZ))
+        _require("language", self.language, LANGUAGES)
+        _require("gender", self.gender, BASE_PITCH_HZ)
 
     @property
     def elderly(self) -> bool:
-        """Whether the speaker is at least 60 years old."""
+        """True from 60 years on."""
         return self.age_years >= ELDERLY_FROM_YEARS
 
 
@@ -220,7 +160,7 @@ def utter(
     """
     emotions = (emotion,) if isinstance(emotion, str) else tuple(emotion)
     for name in emotions:
-        _require("emotion", name, EMOTIONS_WITH_CUES)
+        _require("emotion", name, EMOTION_CUES)
     if sample_rate_hz < LOWEST_RATE_HZ:
         raise ValueError(
             f"expected a sample rate of at least {LOWEST_RATE_HZ} Hz, found {sample_rate_hz}"
@@ -235,15 +175,15 @@ def cue_rotation(language: str, elderly: bool) -> np.ndarray:
     """Orthogonal (6, 6) matrix from the cues of `EMOTION_CUES` to those voiced in a group; adult
     English is identity.
 
-    Each factor turns every vector by the same angle, `LANGUAGE_ANGLE_DEG` or `ELDERLY_ANGLE_DEG`.
+    Each factor turns every vector by the same angle, that of the language or `ELDERLY_ANGLE_DEG`.
 
     >>> round(float(np.trace(cue_rotation("zho", False)) / 6),
     ...     3) == round(float(np.cos(np.deg2rad(75))), 3)
     True
     """
-    _require("language", language, tuple(LANGUAGE_ANGLE_DEG))
+    _require("language", language, LANGUAGES)
     by_age = _turn(ELDERLY_ANGLE_DEG if elderly else 0.0, ELDERLY_PLANES)
-    return by_age @ _turn(LANGUAGE_ANGLE_DEG[language], LANGUAGE_PLANES)
+    return by_age @ _turn(LANGUAGES[language].angle_deg, LANGUAGE_PLANES)
 
 
 def _turn(angle_deg: float, planes: tuple[tuple[int, int], ...]) -> np.ndarray:
@@ -254,9 +194,9 @@ def _turn(angle_deg: float, planes: tuple[tuple[int, int], ...]) -> np.ndarray:
     return matrix
 
 
-def _require(what: str, found: str, expected: tuple[str, ...]) -> None:
-    if found not in expected:
-        raise ValueError(f"expected {what} to be one of {', '.join(expected)}; found {found!r}")
+def _require(what: str, name: str, expected: Iterable[str]) -> None:
+    if name not in expected:
+        raise ValueError(f"expected {what} to be one of {', '.join(expected)}; found {name!r}")
 
 
 def _rng(*parts: object) -> np.random.Generator:
@@ -287,16 +227,14 @@ def _sound(voice: Voice, cues: np.ndarray) -> _Sound:
         (ELDERLY_RATE, ELDERLY_JITTER, ELDERLY_BREATH) if voice.elderly else (1, 1, 1)
     )
     semitones = SPEAKER_PITCH_SEMITONES * own_pitch + PITCH_SEMITONES * pitch + aged_pitch
-    roughness, tract = (
-        SPEAKER_ROUGHNESS_LOG * rough,
-        SPEAKER_TRACT_LOG * own_tract + LIP_SPREAD_LOG * lip_spread,
-    )
+    roughness = SPEAKER_ROUGHNESS_LOG * rough
+    tract = SPEAKER_TRACT_LOG * own_tract + LIP_SPREAD_LOG * lip_spread
     return _Sound(
         pitch_hz=BASE_PITCH_HZ[voice.gender] * 2 ** (semitones / 12),
         pitch_range=np.exp(RANGE_LOG * pitch_range),
         level_db=BASE_LEVEL_DB + SPEAKER_LEVEL_DB * own_level + ENERGY_DB * energy,
         syllables_per_s=aged_rate
-        * SYLLABLES_PER_S[voice.language]
+        * LANGUAGES[voice.language].syllables_per_s
         * np.exp(SPEAKER_RATE_LOG * own_rate + TEMPO_LOG * tempo),
         tilt_hz=BASE_TILT_HZ
         * 2 ** (SPEAKER_TILT_OCTAVES * own_tilt + BRIGHTNESS_OCTAVES * brightness),
@@ -309,10 +247,11 @@ def _sound(voice: Voice, cues: np.ndarray) -> _Sound:
     )
 
 
-def _score(language: str, sound: _Sound, rng: np.random.Generator) -> _Score:
+def _score(name: str, sound: _Sound, rng: np.random.Generator) -> _Score:
+    language = LANGUAGES[name]
     count = int(rng.integers(*SYLLABLES))
     stressed = (np.arange(count) + rng.integers(2)) % 2
-    weight = 1 + STRESS_CONTRAST[language] * (2 * stressed - 1)
+    weight = 1 + language.stress_contrast * (2 * stressed - 1)
     lengths = weight + 0.08 * rng.uniform(-1, 1, count)
     lengths[-1] *= FINAL_LENGTHENING
     pauses = np.zeros(count)
@@ -323,15 +262,15 @@ def _score(language: str, sound: _Sound, rng: np.random.Generator) -> _Score:
     span_s = np.clip(
         ends[-1] / sound.syllables_per_s, SHORTEST_S - 2 * EDGE_S, LONGEST_S - 2 * EDGE_S
     )
-    drawn = rng.integers(len(TUNES[language]), size=count)
-    tunes = TUNES[language][stressed if language == "eng" else drawn]
+    drawn = rng.integers(len(language.tunes), size=count)
+    tunes = language.tunes[stressed if name == "eng" else drawn]
     fall = DECLINATION_SEMITONES * (0.5 - np.linspace(0, 1, 3 * count)).reshape(count, 3)
     wobble = PITCH_WOBBLE_SEMITONES * rng.standard_normal((count, 3))
     return _Score(
         times_s=EDGE_S + span_s / ends[-1] * np.stack([starts, vowels, ends], axis=1),
         semitones=sound.pitch_range * (tunes - tunes.mean() + fall) + wobble,
         vowels_hz=np.array(
-            [(*vowel, *UPPER_FORMANTS_HZ) for vowel in rng.choice(VOWELS_HZ[language], size=count)]
+            [(*vowel, *UPPER_FORMANTS_HZ) for vowel in rng.choice(language.vowels_hz, size=count)]
         ),
         friction_hz=rng.uniform(*FRICTION_HZ, (count, 1)),
         loudness=weight,
