@@ -54,7 +54,7 @@ def stats(
     built = manifest.build(corpora.source(allow_missing=True), progress=progress())
     lines = counting.counts(built, split_rule)
     if as_json:
-        show_json([asdict(line) | {"difference": line.difference} for line in lines])
+        show_json([line.to_dict() for line in lines])
     else:
         show(*counting.as_tables(lines))
         for line in counting.ages_apart(built):

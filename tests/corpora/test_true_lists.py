@@ -51,7 +51,7 @@ def placed(true_manifest):
 def made_rosters(true_manifest):
     """Roster of each corpus, made_rosters anew from the true names."""
     return {
-        corpus: splits.deal_roster(
+        corpus: splits.new_roster(
             corpus, true_manifest.table[true_manifest.table["corpus"] == corpus]
         )
         for corpus in splits.ROSTERED
@@ -76,10 +76,10 @@ def test_the_papers_tables_and_no_other_lines(true_manifest):
     lines = counts.counts(true_manifest)
     first = {(line.corpus, line.cell): line for line in lines if line.table == 1}
     second = {line.gender: line for line in lines if line.table == 2}
-    assert {key: line.found for key, line in first.items()} == TABLE_1
-    assert {key: line.found for key, line in second.items()} == TABLE_2
+    assert {key: line.on_disk for key, line in first.items()} == TABLE_1
+    assert {key: line.on_disk for key, line in second.items()} == TABLE_2
     assert {(line.corpus, line.cell) for line in second.values()} == {("yuemotion", "yue_adu")}
-    assert all(line.found == line.paper and line.difference == (0, 0, 0) for line in lines)
+    assert all(line.on_disk == line.paper and line.difference == (0, 0, 0) for line in lines)
     assert len(lines) == len(TABLE_1) + len(TABLE_2)
     notes = [table.notes for table in counts.as_tables(lines)]
     assert notes == [["equal to the paper"], ["equal to the paper"]]
@@ -124,7 +124,7 @@ def test_dealing_again_with_seed_0_changes_nothing(rule):
         shipped = rosters.load(corpus)
         # without CREMA-D's genders, which its roster does not hold, and with the paper's cells, as
         # rosters have them
-        again = splits.deal(corpus, shipped, rule, seed=0)
+        again = splits.assigned(corpus, shipped, rule, seed=0)
         pd.testing.assert_series_equal(again, shipped[rule], check_names=False, check_dtype=False)
 
 

@@ -19,26 +19,28 @@ from bimotion.io.tables import Table
 
 @dataclass(frozen=True)
 class Shared:
-    """What two parts of a corpus have in common: `what` is speaker, sentence or audio; `names`
-    stand in both."""
+    """Something that two parts of a corpus have in common."""
 
     corpus: str
     what: str
+    """speaker, sentence or audio"""
     parts: tuple[str, str]
     names: list[str]
+    """Values that stand in both; equal audio by the ids of its clips."""
 
 
 @dataclass(frozen=True)
 class CellCount:
-    """One cell's part of a corpus. `hours` of sound; `n_speakers` known; `n_speaker_unknown` clips
-    without a speaker."""
+    """One cell's part of a corpus."""
 
     cell: str
     corpus: str
     part: str
     n_utterances: int
     n_speakers: int
+    """Known speakers."""
     n_speaker_unknown: int
+    """Clips without a speaker."""
     hours: float
     age_source: dict[str, int]
     emotions: dict[str, int]
@@ -46,29 +48,36 @@ class CellCount:
 
 @dataclass(frozen=True)
 class Audit:
-    """All of it. `not_disjoint`: corpus -> why its speakers stand in several parts. `together`:
-    emotion pairs -> clips."""
+    """What is known of a split."""
 
     split_rule: str
     cells: list[CellCount]
     shared: list[Shared]
     not_disjoint: dict[str, str]
+    """Corpus -> why its speakers stand in several parts."""
     together: dict[str, int]
+    """Pairs of emotions marked on one clip -> clips."""
 
     def to_dict(self) -> dict:
+        """The audit as JSON."""
         return asdict(self)
 
 
 def audit(manifest: Manifest, rule: str, progress: Progress, listen: bool = True) -> Audit:
-    """Audit of all utterances under a split rule. `listen`: decode all clips, to find equal audio
-    in two parts."""
+    """Audit all utterances under a split rule.
+
+    Args:
+        manifest: Of the corpora.
+        rule: paper or disjoint.
+        progress: Shows how far it is.
+        listen: Decode all clips, to find equal audio in two parts.
+    """
     split = splits.split(manifest, rule)
     rows = manifest.table.set_index("id").join(split.table, how="inner")
     rows["audio"] = None
     if listen:
-        rows["audio"] = pd.concat(
-            [inspect(manifest, name, progress)["sha256"] for name in manifest.corpora]
-        ).reindex(rows.index)
+        heard = pd.concat([inspect(manifest, name, progress) for name in manifest.corpora])
+        rows["audio"] = heard["sha256"].reindex(rows.index)
     shared = [
         Shared(corpus, what, pair, names)
         for corpus, mine in rows.groupby("corpus")
@@ -76,24 +85,17 @@ def audit(manifest: Manifest, rule: str, progress: Progress, listen: bool = True
         for pair in combinations(PARTS, 2)
         if (names := _in_both(mine, what, pair))
     ]
-    together = Counter(
-        f"{first}+{second}"
-        for names in rows["emotions"]
-        for first, second in combinations(names, 2)
-    )
-    return Audit(
-        rule, _cell_counts(rows), shared, split.not_disjoint, dict(sorted(together.items()))
-    )
+    pairs = (pair for emotions in rows["emotions"] for pair in combinations(emotions, 2))
+    together = _counted(map("+".join, pairs))
+    return Audit(rule, _cell_counts(rows), shared, split.not_disjoint, together)
 
 
 def _in_both(rows: pd.DataFrame, what: str, parts: tuple[str, str]) -> list[str]:
     """Values of a column that stand in both parts; equal audio by the ids of its clips."""
-    first, second = (rows[rows["part"] == part] for part in parts)
-    both = set(first[what].dropna()) & set(second[what].dropna())
-    if what != "audio":
-        return sorted(both)
-    found = pd.concat([first, second])
-    return sorted(" = ".join(sorted(found.index[found["audio"] == value])) for value in both)
+    rows = rows[rows["part"].isin(parts)].dropna(subset=what)
+    both = rows[rows.groupby(what)["part"].transform("nunique") == 2].groupby(what)
+    names = [" = ".join(sorted(ids)) for ids in both.groups.values()]
+    return sorted(names if what == "audio" else both.groups)
 
 
 def _cell_counts(rows: pd.DataFrame) -> list[CellCount]:
@@ -118,48 +120,28 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(values).items()))
 
 
-def as_tables(found: Audit) -> list[Table]:
+def as_tables(audit: Audit) -> list[Table]:
     """Readable form: cells, then what parts share."""
-    cells = Table(
-        f"Cells (split rule {found.split_rule})",
-        ["cell", "corpus", "part", "clips", "speakers", "hours", "ages"],
-    )
-    for count in sorted(
-        found.cells, key=lambda count: (count.cell, count.corpus, PARTS.index(count.part))
-    ):
-        speakers = str(count.n_speakers) if not count.n_speaker_unknown else "unknown"
-        ages = ", ".join(f"{source} {n}" for source, n in count.age_source.items())
-        cells.rows.append(
-            [
-                count.cell,
-                count.corpus,
-                count.part,
-                str(count.n_utterances),
-                speakers,
-                f"{count.hours:.2f}",
-                ages,
-            ]
-        )
+    header = ["cell", "corpus", "part", "clips", "speakers", "hours", "ages"]
+    by_cell = sorted(audit.cells, key=lambda c: (c.cell, c.corpus, PARTS.index(c.part)))
+    cells = Table(f"Cells (split rule {audit.split_rule})", header, list(map(_cell_row, by_cell)))
     shared = Table("Shared between parts", ["corpus", "what", "parts", "number", "which"])
-    for item in found.shared:
-        shared.rows.append(
-            [
-                item.corpus,
-                item.what,
-                " & ".join(item.parts),
-                str(len(item.names)),
-                some(item.names, 3),
-            ]
-        )
+    for item in audit.shared:
+        parts, names = " & ".join(item.parts), some(item.names, 3)
+        shared.rows.append([item.corpus, item.what, parts, str(len(item.names)), names])
     shared.notes += [
         f"{corpus}: speakers are not kept apart: {reason}"
-        for corpus, reason in found.not_disjoint.items()
+        for corpus, reason in audit.not_disjoint.items()
     ]
-    if not found.shared:
+    if not audit.shared:
         shared.notes.append("no speaker, sentence or audio is known to stand in two parts")
-    together = Table(
-        "Emotions marked together",
-        ["pair", "clips"],
-        [[pair, str(n)] for pair, n in found.together.items()],
-    )
-    return [cells, shared, *([together] if found.together else [])]
+    pairs = [[pair, str(n)] for pair, n in audit.together.items()]
+    together = Table("Emotions marked together", ["pair", "clips"], pairs)
+    return [cells, shared, *([together] if pairs else [])]
+
+
+def _cell_row(count: CellCount) -> list[str]:
+    speakers = "unknown" if count.n_speaker_unknown else str(count.n_speakers)
+    ages = ", ".join(f"{source} {n}" for source, n in count.age_source.items())
+    clips, hours = str(count.n_utterances), f"{count.hours:.2f}"
+    return [count.cell, count.corpus, count.part, clips, speakers, hours, ages]

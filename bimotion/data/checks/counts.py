@@ -1,105 +1,88 @@
 """Tables 1 and 2 of arXiv 2306.14517 counted on this disk, beside the paper's numbers."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import splits
 from bimotion.data.manifest import Manifest
 from bimotion.io.tables import Table
 
+TITLES = {1: "BiMotion (Table 1): clips", 2: "YueMotion adults (Table 2): clips"}
+
 
 @dataclass(frozen=True)
 class Count:
-    """Clips of one line of a table: found, and printed in the paper, for train, validation,
-    test."""
+    """Clips of one line of a table, for train, validation, test."""
 
     table: int
     corpus: str
     cell: str
     gender: str | None
-    found: tuple[int, int, int]
-    paper: tuple[int, int, int]
+    on_disk: tuple[int, ...]
+    paper: tuple[int, ...]
 
     @property
     def difference(self) -> tuple[int, ...]:
-        return tuple(found - printed for found, printed in zip(self.found, self.paper, strict=True))
+        """How many more clips there are than in the paper."""
+        return tuple(n - printed for n, printed in zip(self.on_disk, self.paper, strict=True))
+
+    def to_dict(self) -> dict:
+        """The line as JSON, where what is on disk is `found`."""
+        facts = asdict(self) | {"difference": self.difference}
+        return {"found" if name == "on_disk" else name: fact for name, fact in facts.items()}
 
 
 def counts(manifest: Manifest, rule: str = "paper") -> list[Count]:
-    """Every line of Tables 1 and 2 under a split rule; corpora that are not there count 0."""
-    placed = splits.split(manifest, rule).table.join(
+    """Count every line of Tables 1 and 2 under a split rule; corpora that are missing count 0."""
+    parts = splits.split(manifest, rule).table.join(
         manifest.table.set_index("id")[["corpus", "gender"]]
     )
-    by_cell = placed.groupby(["corpus", "cell", "part"]).size()
-    by_gender = placed.groupby(["corpus", "gender", "cell", "part"]).size()
-    table1 = [
-        Count(
-            1,
-            corpus,
-            cell,
-            None,
-            tuple(int(by_cell.get((corpus, cell, part), 0)) for part in PARTS),
-            paper,
-        )
-        for (corpus, cell), paper in splits.PAPER_SIZES.items()
+
+    def line(table: int, corpus: str, cell: str, gender: str | None, paper: tuple) -> Count:
+        mine = parts[(parts["corpus"] == corpus) & (parts["cell"] == cell)]
+        mine = mine if gender is None else mine[mine["gender"] == gender]
+        on_disk = mine["part"].value_counts().reindex(PARTS, fill_value=0)
+        return Count(table, corpus, cell, gender, tuple(on_disk.tolist()), paper)
+
+    return [
+        *(line(1, *key, None, paper) for key, paper in splits.PAPER_SIZES.items()),
+        *(
+            line(2, "yuemotion", cell, gender, paper)
+            for (gender, cell), paper in splits.YUEMOTION_PAPER_SIZES.items()
+        ),
     ]
-    table2 = [
-        Count(
-            2,
-            "yuemotion",
-            cell,
-            gender,
-            tuple(int(by_gender.get(("yuemotion", gender, cell, part), 0)) for part in PARTS),
-            paper,
-        )
-        for (gender, cell), paper in splits.YUEMOTION_PAPER_SIZES.items()
-    ]
-    return table1 + table2
 
 
 def as_tables(lines: list[Count]) -> list[Table]:
-    """Readable form: found, and the difference from the paper where there is one."""
-    titles = {1: "BiMotion (Table 1): clips", 2: "YueMotion adults (Table 2): clips"}
-    tables = []
-    for number, title in titles.items():
-        mine = [line for line in lines if line.table == number]
-        table = Table(
-            title, ["corpus", "cell", *([] if number == 1 else ["gender"]), *PARTS, "paper"]
-        )
-        for line in mine:
-            shown = [
-                f"{found} ({change:+})" if change else str(found)
-                for found, change in zip(line.found, line.difference, strict=True)
-            ]
-            gender = [] if number == 1 else [line.gender]
-            table.rows.append(
-                [line.corpus, line.cell, *gender, *shown, " / ".join(map(str, line.paper))]
-            )
-        differing = sum(any(line.difference) for line in mine)
-        table.notes.append(
-            "equal to the paper"
-            if not differing
-            else f"{differing} of {len(mine)} lines differ from the paper"
-        )
-        tables.append(table)
-    return tables
+    """Readable form: clips on disk, and the difference from the paper where there is one."""
+    return [_table([line for line in lines if line.table == number], number) for number in TITLES]
+
+
+def _table(lines: list[Count], number: int) -> Table:
+    gender = ["gender"] if number == 2 else []
+    table = Table(TITLES[number], ["corpus", "cell", *gender, *PARTS, "paper"])
+    for line in lines:
+        shown = [
+            f"{n} ({change:+})" if change else str(n)
+            for n, change in zip(line.on_disk, line.difference, strict=True)
+        ]
+        key = [line.corpus, line.cell, *([line.gender] if gender else [])]
+        table.rows.append([*key, *shown, " / ".join(map(str, line.paper))])
+    differing = sum(any(line.difference) for line in lines)
+    of_all = f"{differing} of {len(lines)} lines differ from the paper"
+    table.notes.append(of_all if differing else "equal to the paper")
+    return table
 
 
 def ages_apart(manifest: Manifest) -> list[str]:
     """Clips whose cell in the paper is not that of their true age: id (or speaker) and both
     cells."""
     rows = manifest.table.set_index("id")
-    paper, true = splits.paper_cells(rows), splits.true_cells(rows)
-    apart = rows.index[(paper != true) & true.notna()]
-    lines = {}
-    for clip in apart:
-        key = clip if clip in splits.PAPER_CELLS else rows.at[clip, "speaker"]
-        lines.setdefault(
-            f"{key} ({rows.at[clip, 'age_years']:g} years): {paper[clip]} in the paper, "
-            f"{true[clip]} by age",
-            [],
-        ).append(clip)
-    return [
-        f"{line} - {len(clips)} clip{'s' if len(clips) > 1 else ''}"
-        for line, clips in sorted(lines.items())
-    ]
+    rows["paper"], rows["true"] = splits.paper_cells(rows), splits.true_cells(rows)
+    rows = rows[(rows["paper"] != rows["true"]) & rows["true"].notna()]
+    rows["key"] = rows["speaker"].where(~rows.index.isin(splits.PAPER_CELLS), rows.index)
+    n_clips = rows.groupby(["key", "age_years", "paper", "true"]).size()
+    return sorted(
+        f"{key} ({age:g} years): {paper} in the paper, {true} by age - {n} clip{'s' * (n > 1)}"
+        for (key, age, paper, true), n in n_clips.items()
+    )

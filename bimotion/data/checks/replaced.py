@@ -12,29 +12,30 @@ from bimotion.io.progress import Progress
 
 
 def replaced(manifest: Manifest, corpus: str, progress: Progress) -> list[Finding]:
-    """Findings `replaced`: every file of a corpus is read, and its SHA-256 compared with what
-    blocks of features and samples, and an earlier doctor or audit, remember of the file that they
-    saw under this size and time."""
+    """Read every file of a corpus, and compare its SHA-256 with what blocks of features and
+    samples, and an earlier doctor or audit, remember of the file that they saw under this size and
+    time.
+
+    Returns:
+        Findings `replaced`.
+    """
     from joblib import cpu_count
 
-    known = cache.sources(corpus, manifest.states[corpus])
+    digests = cache.sources(corpus, manifest.states[corpus])
     heard = inspection.inspected(manifest, corpus)
     for clip, file in () if heard is None else heard["file"].dropna().items():
-        known.setdefault(clip, set()).add(file)
-    rows = manifest.table[manifest.table["corpus"] == corpus]
-    rows = rows[rows["id"].isin(known.keys())]
+        digests.setdefault(clip, set()).add(file)
+    clips = manifest.table[manifest.table["corpus"] == corpus]
+    rows = clips[clips["id"].isin(digests.keys())]
     paths = [manifest.path(corpus, path) for path in rows["path"]]
     with ThreadPoolExecutor(cpu_count()) as pool:
-        found = list(
-            progress.track(pool.map(files.digest, paths), len(paths), f"comparing {corpus}")
-        )
-    n_clips = len(manifest.table[manifest.table["corpus"] == corpus])
+        work = pool.map(files.digest, paths)
+        now = list(progress.track(work, len(paths), f"comparing {corpus}"))
     progress.say(
-        f"{corpus}: {len(rows)} of {n_clips} clips compared with what was read of them before"
+        f"{corpus}: {len(rows)} of {len(clips)} clips compared with what was read of them before"
     )
-    names = zip(rows["id"], rows["path"], found, strict=True)
     return [
         Finding("replaced", corpus, clip, path)
-        for clip, path, file in names
-        if known[clip] != {file}
+        for clip, path, file in zip(rows["id"], rows["path"], now, strict=True)
+        if digests[clip] != {file}
     ]
