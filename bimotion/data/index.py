@@ -5,9 +5,10 @@ import filecmp
 import hashlib
 import json
 import os
+import re
 import statistics
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -46,105 +47,88 @@ time."""
 
 @dataclass(frozen=True)
 class Index:
-    """One corpus on this disk.
-
-    table       a row an utterance, columns of COLUMNS; n_frames is 0 where there is no usable file
-    root        its folder (in the cache, where it came as an archive)
-    state       hash of the folder's place and state (names, sizes, times): the key of whatever is
-                derived from it
-    synthetic   made by `bimotion data synth`: the folder, one above it or any of its clips bears
-                the mark
-    """
+    """One corpus on this disk."""
 
     table: pd.DataFrame
+    """A row an utterance, columns of COLUMNS; n_frames is 0 where there is no usable file."""
     findings: list[Finding]
     root: Path
+    """Its folder (in the cache, where it came as an archive)."""
     state: str
+    """Hash of the folder's place and state (names, sizes, times): the key of whatever is derived
+    from it."""
     synthetic: bool
+    """Made by `bimotion data synth`: the folder, one above it or any of its clips bears the
+    mark."""
 
 
 def index(corpus: Corpus, tree: Tree, progress: Progress) -> Index:
     """Index of a corpus from the cache, or made and cached; one process at a time. Raises
     CorpusMalformed."""
-    place = hashlib.sha256(os.fspath(tree.root).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    folder = files.cache_dir() / "index" / f"{corpus.name}-{place}"
+    root = os.fspath(tree.root).encode("utf-8", "surrogateescape")
+    address = hashlib.sha256(root).hexdigest()[:16]
+    folder = files.cache_dir() / "index" / f"{corpus.name}-{address}"
     state = f"{corpus.version}.{audio.version()}-{tree.signature}"
-    found = _whole(corpus, tree, folder, state, lambda line: None)
-    if found is None:
+    cached = _cached(tree, folder, state, lambda line: None)
+    if cached is None:
         with files.locked(folder.with_suffix(".lock")):
-            found = _whole(corpus, tree, folder, state, progress.say) or _made(
+            cached = _cached(tree, folder, state, progress.say) or _made(
                 corpus, tree, folder, state, progress
             )
-    tree, content = found
-    table = pq.read_table(pa.BufferReader(content))
+    tree, table = cached
     findings = [Finding(**finding) for finding in json.loads(table.schema.metadata[b"findings"])]
     rows = table.replace_schema_metadata(None).to_pandas()
     marked = any(file.name == SYNTHETIC_MARK for file in tree.files)
     above = any((parent / SYNTHETIC_MARK).exists() for parent in tree.root.parents)
-    return Index(
-        rows,
-        findings,
-        tree.root,
-        f"{place}-{state}",
-        marked or above or bool(rows["synthetic"].any()),
-    )
+    synthetic = marked or above or bool(rows["synthetic"].any())
+    return Index(rows, findings, tree.root, f"{address}-{state}", synthetic)
 
 
-_PLAIN = b"plain"
-
-
-def _whole(
-    corpus: Corpus, tree: Tree, folder: Path, state: str, say: Callable[[str], None]
-) -> tuple[Tree, bytes] | None:
-    """The tree that is read and the index of it, from the cache, where both are there and whole."""
-    unpacked = _unpacked(tree, folder, state, say) if corpus.unpack else tree
-    content = None if unpacked is None else files.read_sealed(folder / f"{state}.index", say)
-    return None if content is None else (unpacked, content)
+def _cached(
+    tree: Tree, folder: Path, state: str, say: Callable[[str], None]
+) -> tuple[Tree, pa.Table] | None:
+    """The tree that is read (in the cache, where it came as an archive) and its index, where both
+    are there and whole."""
+    content = files.read_sealed(folder / f"{state}.index", say)
+    if content is None:
+        return None
+    table = pq.read_table(pa.BufferReader(content))
+    signature = table.schema.metadata[b"unpacked"].decode()
+    target = folder / f"unpacked-{state}"
+    if not signature:
+        return tree, table
+    if target.is_dir() and (unpacked := Tree(target)).signature == signature:
+        return unpacked, table
+    say(f"{target}: damaged (files are missing or were changed), unpacked again")
+    return None
 
 
 def _made(
     corpus: Corpus, tree: Tree, folder: Path, state: str, progress: Progress
-) -> tuple[Tree, bytes]:
-    """As `_whole`, read and written; what the folder holds of earlier states is removed."""
-    unpacked, note = folder / f"unpacked-{state}", folder / f"unpacked-{state}.note"
-    if corpus.unpack:
-        read = _unpacked(tree, folder, state, lambda line: None) or _unpack(
-            corpus, tree, unpacked, progress
-        )
-        files.write_sealed(note, _PLAIN if read is tree else read.signature.encode())
-        tree = read
+) -> tuple[Tree, pa.Table]:
+    """As `_cached`, read and written; what the folder holds of earlier states is removed."""
+    target, kept = folder / f"unpacked-{state}", folder / f"{state}.index"
+    unpacked = _unpacked(corpus, tree, target, progress) if corpus.unpack else None
+    tree = tree if unpacked is None else unpacked
     table, findings = _read(corpus, tree, progress)
-    notes = {b"findings": json.dumps([asdict(finding) for finding in findings]).encode()}
-    sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(notes), sink)
-    target = folder / f"{state}.index"
-    files.write_sealed(target, content := sink.getvalue().to_pybytes())
-    files.remove_others(folder, keep=(target, unpacked, note))
-    return tree, content
+    notes = {
+        "findings": json.dumps([asdict(finding) for finding in findings]),
+        "unpacked": "" if unpacked is None else unpacked.signature,
+    }
+    table, sink = table.replace_schema_metadata(notes), pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    files.write_sealed(kept, sink.getvalue().to_pybytes())
+    files.remove_others(folder, keep=(kept, target))
+    return tree, table
 
 
-def _unpacked(tree: Tree, folder: Path, state: str, say: Callable[[str], None]) -> Tree | None:
-    """The plain layout of a corpus: in the cache, where it came as an archive; None where that is
-    not known, or not whole (a file that is missing, or of another size or time than when it was
-    unpacked)."""
-    note = files.read_sealed(folder / f"unpacked-{state}.note", say)
-    if note is None or note == _PLAIN:
-        return None if note is None else tree
-    target = folder / f"unpacked-{state}"
-    found = Tree(target) if target.is_dir() else None
-    if found is None or found.signature.encode() != note:
-        say(f"{target}: damaged (files are missing or were changed), unpacked again")
-        return None
-    return found
-
-
-def _unpack(corpus: Corpus, tree: Tree, target: Path, progress: Progress) -> Tree:
-    """The archive of a corpus unpacked into the cache; the tree itself where it came plain."""
+def _unpacked(corpus: Corpus, tree: Tree, target: Path, progress: Progress) -> Tree | None:
+    """The archive of a corpus unpacked into the cache; None where it came plain."""
     if target.is_dir():
         files.remove_folder(target)
     with files.folder_written(target) as temporary, progress.task(f"unpacking {corpus.card.title}"):
         if not corpus.unpack(tree, temporary):
-            return tree
+            return None
     return Tree(target)
 
 
@@ -154,11 +138,9 @@ def _read(corpus: Corpus, tree: Tree, progress: Progress) -> tuple[pa.Table, lis
     _check_listing(tree, reading)
     utterances, findings = _one_file_each(reading.utterances, tree)
     findings = reading.findings + findings + _unrecognised(corpus, tree, reading)
-    headers = list(
-        progress.track(
-            _headers(tree.root, utterances), len(utterances), f"indexing {corpus.card.title}"
-        )
-    )
+    work = _headers(tree.root, utterances)
+    label = f"indexing {corpus.card.title}"
+    headers = list(progress.track(work, len(utterances), label))
     for utterance, header in zip(utterances, headers, strict=True):
         findings += _header_findings(corpus, utterance, header)
     rows = {name: [getattr(utterance, name) for utterance in utterances] for name in FIELDS}
@@ -169,9 +151,8 @@ def _read(corpus: Corpus, tree: Tree, progress: Progress) -> tuple[pa.Table, lis
 
 def _unrecognised(corpus: Corpus, tree: Tree, reading: Reading) -> list[Finding]:
     """Sound files that the reader neither used nor spoke of."""
-    spoken_of = {u.path for u in reading.utterances} | {
-        finding.where for finding in reading.findings
-    }
+    spoken_of = {utterance.path for utterance in reading.utterances}
+    spoken_of |= {finding.where for finding in reading.findings}
     sound = (file.path for file in tree.files if file.suffix in SOUND_SUFFIXES)
     return [Finding("unrecognised", corpus.name, path) for path in sound if path not in spoken_of]
 
@@ -188,12 +169,10 @@ def _check_listing(tree: Tree, reading: Reading) -> None:
     for utterance in reading.utterances:
         checked_age(utterance.age_years, f"{tree.root}: {utterance.id}")
     _check_speakers(tree, reading.utterances)
-    paths = [u.path for u in reading.utterances if u.path] + [
-        finding.where for finding in reading.findings
-    ]
-    if foreign := [
-        path for path in paths if any("\ud800" <= character <= "\udfff" for character in path)
-    ]:
+    paths = [utterance.path or "" for utterance in reading.utterances]
+    paths += [finding.where for finding in reading.findings]
+    # what is not UTF-8 was read as lone surrogates
+    if foreign := [path for path in paths if re.search("[\ud800-\udfff]", path)]:
         shown = some(path.encode("utf-8", "backslashreplace").decode() for path in foreign)
         raise CorpusMalformed(
             f"{tree.root}: expected file names in UTF-8, found {shown}; rename these files or "
@@ -220,8 +199,11 @@ def _check_speakers(tree: Tree, utterances: list[Utterance]) -> None:
 
 
 def _headers(root: Path, utterances: list[Utterance]) -> Iterator[audio.Header]:
-    """Of each utterance's file. Threads wait for the interpreter's lock: several take four times as
-    long as one, unless each waits for its file, as from a network, which the first files tell."""
+    """The header of each utterance's file.
+
+    Threads wait for the interpreter's lock: several take four times as long as one, unless each
+    waits for its file, as from a network, which the first files tell.
+    """
 
     def probe(utterance: Utterance) -> audio.Header:
         if utterance.path is None:
@@ -231,9 +213,9 @@ def _headers(root: Path, utterances: list[Utterance]) -> Iterator[audio.Header]:
     seconds = []
     for utterance in utterances[:N_TRIED]:
         started = time.perf_counter()
-        found = probe(utterance)
+        header = probe(utterance)
         seconds.append(time.perf_counter() - started)
-        yield found
+        yield header
     if seconds and statistics.median(seconds) > SLOW_S:
         with ThreadPoolExecutor(8) as pool:
             yield from pool.map(probe, utterances[N_TRIED:])
@@ -250,44 +232,43 @@ def _one_file_each(
     Further files are findings: `copy`, or `conflict` (none of them is used) where samples differ.
     Sound in a lossy format differs from its original, and from none that it is compared with here.
     """
-    by_id: dict[str, list[Utterance]] = {}
+    by_id: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
-        by_id.setdefault(utterance.id, []).append(utterance)
+        by_id[utterance.id].append(utterance)
     chosen, findings = [], []
-    for identifier in sorted(by_id):
-        first, *rest = sorted(by_id[identifier], key=_preference)
+    for identifier, copies in sorted(by_id.items()):
+        first, *rest = sorted(copies, key=_preference)
         alike = {_suffix(first)} | (LOSSLESS if _suffix(first) in LOSSLESS else set())
-        paths = [first.path, *(other.path for other in rest if _suffix(other) in alike)]
-        if len(paths) > 1 and len(samples := _samples_of(tree, paths)) > 1:
-            detail = "; ".join(f"{sample}: {', '.join(same)}" for sample, same in samples.items())
+        paths = [first.path, *(copy.path for copy in rest if _suffix(copy) in alike)]
+        if len(paths) > 1 and len(contents := _contents(tree, paths)) > 1:
+            detail = "; ".join(f"{text}: {', '.join(same)}" for text, same in contents.items())
             findings.append(Finding("conflict", first.corpus, identifier, detail))
             first = replace(first, path=None)
         else:
-            findings += [
-                Finding("copy", first.corpus, other.path, f"of {first.path}") for other in rest
-            ]
+            of = f"of {first.path}"
+            findings += [Finding("copy", first.corpus, copy.path, of) for copy in rest]
         chosen.append(first)
     return chosen, findings
 
 
-def _samples_of(tree: Tree, paths: list[str]) -> dict[str, list[str]]:
-    """What the samples of some files are, in a word -> the files; files that are equal byte by byte
-    are not decoded."""
-    first, *others = (tree.root / path for path in paths)
-    if all(filecmp.cmp(first, other, shallow=False) for other in others):
+def _contents(tree: Tree, paths: list[str]) -> dict[str, list[str]]:
+    """Samples, in a word -> the files that hold them; files that are equal byte by byte are not
+    decoded."""
+    first, *rest = (tree.root / path for path in paths)
+    if all(filecmp.cmp(first, path, shallow=False) for path in rest):
         return {"equal": paths}
-    found: dict[str, list[str]] = {}
+    contents: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         header = audio.header(tree.root / path)
-        try:
-            sample = (
-                header.problem
-                or f"{header.duration_s:.3f} s, {audio.content(tree.root / path).sha256[:8]}"
-            )
-        except AudioError:
-            sample = "unreadable"
-        found.setdefault(sample, []).append(path)
-    return found
+        text = header.problem
+        if not text:
+            try:
+                sha256 = audio.content(tree.root / path).sha256
+                text = f"{header.duration_s:.3f} s, {sha256[:8]}"
+            except AudioError:
+                text = "unreadable"
+        contents[text].append(path)
+    return contents
 
 
 def _suffix(utterance: Utterance) -> str:
@@ -310,13 +291,6 @@ def _header_findings(corpus: Corpus, utterance: Utterance, header: audio.Header)
         findings.append(Finding("aiff", corpus.name, utterance.path))
     rates = corpus.card.sample_rates_hz
     if rates and header.sample_rate_hz not in rates:
-        expected = " or ".join(map(str, rates))
-        findings.append(
-            Finding(
-                "rate",
-                corpus.name,
-                utterance.path,
-                f"{header.sample_rate_hz} Hz, expected {expected}",
-            )
-        )
+        detail = f"{header.sample_rate_hz} Hz, expected {' or '.join(map(str, rates))}"
+        findings.append(Finding("rate", corpus.name, utterance.path, detail))
     return findings

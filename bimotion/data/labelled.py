@@ -17,18 +17,16 @@ from bimotion.protocol.labels import LabelSchema
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """A selection under a label schema.
-
-    table       rows of the selection that have a reference, sorted by id
-    reference   int8, shape (len(table), n_classes): 1, 0, -1 not annotated
-    left_out    corpus -> reason -> clips
-    """
+    """A selection under a label schema."""
 
     selection: Selection
     schema: LabelSchema
     table: pd.DataFrame
+    """Rows of the selection that have a reference, sorted by id."""
     reference: np.ndarray
+    """int8, shape (len(table), n_classes): 1, 0, -1 not annotated."""
     left_out: dict[str, Counter]
+    """Corpus -> reason -> clips."""
 
     def places(
         self, cells: Iterable[Cell], part: str, corpora: Iterable[str] | None = None
@@ -41,71 +39,68 @@ class LabelledClips:
 
 
 def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None) -> LabelledClips:
-    """Clips of a selection that have a class under the schema; what has none, or was lost before,
-    is counted by reason.
+    """Give the clips of a selection their classes; what has none, or was lost before, is counted by
+    reason.
 
-    `limit`: keep at most so many clips of each corpus, cell and part (`_within`).
+    Args:
+        selection: The clips.
+        schema: Its classes.
+        limit: Keep at most so many clips of each corpus, cell and part (`_within`).
     """
-    left_out: dict[str, Counter] = defaultdict(Counter)
-    malformed = {
-        finding.corpus for finding in selection.manifest.findings if finding.kind == "malformed"
-    }
-    for name in [name for name in CORPORA if name not in selection.manifest.corpora]:
-        reason = (
-            "malformed"
-            if name in malformed
-            else "not found"
-            if name in selection.wanted
-            else "not asked for"
-        )
-        left_out[name][reason] = CORPORA[name].card.n_utterances
-    lost = [
-        finding
-        for finding in selection.manifest.findings
-        if finding.kind in (UNUSABLE | NO_PART) - {"malformed"}
-    ]
-    for finding in (*lost, *selection.split.findings):
-        left_out[finding.corpus][finding.kind] += _n_clips(finding)
-    labels = list(
-        zip(map(tuple, selection.rows["emotions"]), selection.rows["corpus"], strict=True)
-    )
+    rows = selection.rows
+    labels = list(zip(map(tuple, rows["emotions"]), rows["corpus"], strict=True))
+    annotated = {name: CORPORA[name].card.emotions for name in rows["corpus"].unique()}
     # few kinds, many clips
-    reason_of = {one: schema.left_out(one[0], CORPORA[one[1]].card.emotions) for one in set(labels)}
-    reasons = np.array([reason_of[one] for one in labels], dtype=object)
-    reference_of = {
-        one: schema.reference(one[0], CORPORA[one[1]].card.emotions) for one in set(labels)
-    }
+    kinds = {(emotions, corpus): (emotions, annotated[corpus]) for emotions, corpus in set(labels)}
+    reason_of = {label: schema.left_out(*kind) for label, kind in kinds.items()}
+    reference_of = {label: schema.reference(*kind) for label, kind in kinds.items()}
+    reasons = pd.Series([reason_of[label] for label in labels], rows.index, dtype=object)
     if limit is not None:
-        classes = np.array([_first_positive(reference_of[label]) for label in labels])
-        usable = np.array([reason is None for reason in reasons], dtype=bool)
-        kept = _within(selection.rows[usable], classes[usable], limit, selection.split.seed)
-        reasons[np.flatnonzero(usable)[~kept]] = f"beyond the limit of {limit}"
-    for corpus, reason in zip(selection.rows["corpus"], reasons, strict=True):
+        classes = pd.Series([_first_positive(reference_of[label]) for label in labels], rows.index)
+        usable = reasons.isna()
+        kept = _within(rows[usable], classes[usable], limit, selection.split.seed)
+        reasons[usable & ~rows.index.isin(kept)] = f"beyond the limit of {limit}"
+    left_out = _lost(selection)
+    for corpus, reason in zip(rows["corpus"], reasons, strict=True):
         if reason is not None:
             left_out[corpus][reason] += 1
-    used = np.array([reason is None for reason in reasons], dtype=bool)
-    reference = np.array(
-        [reference_of[labels[row]] for row in np.flatnonzero(used)], np.int8
-    ).reshape(-1, len(schema.classes))
+    used = np.flatnonzero(reasons.isna())
+    reference = np.array([reference_of[labels[row]] for row in used], np.int8)
+    reference = reference.reshape(-1, len(schema.classes))
     return LabelledClips(
-        selection, schema, selection.rows[used].reset_index(drop=True), reference, left_out
+        selection, schema, rows.iloc[used].reset_index(drop=True), reference, left_out
     )
+
+
+def _lost(selection: Selection) -> dict[str, Counter]:
+    """Corpus -> reason -> clips that a selection never had."""
+    manifest, lost = selection.manifest, defaultdict(Counter)
+    malformed = {finding.corpus for finding in manifest.findings if finding.kind == "malformed"}
+    for name in [name for name in CORPORA if name not in manifest.corpora]:
+        reason = "not found" if name in selection.wanted else "not asked for"
+        reason = "malformed" if name in malformed else reason
+        lost[name][reason] = CORPORA[name].card.n_utterances
+    counted = (UNUSABLE | NO_PART) - {"malformed"}
+    for finding in (*manifest.findings, *selection.split.findings):
+        if finding.kind in counted:
+            lost[finding.corpus][finding.kind] += _n_clips(finding)
+    return lost
 
 
 def _first_positive(reference: Sequence[int]) -> int:
     """Number of the class that a clip is scored as; -1: no class is marked."""
-    return next((place for place, mark in enumerate(reference) if mark == 1), -1)
+    return next((number for number, mark in enumerate(reference) if mark == 1), -1)
 
 
-def _within(rows: pd.DataFrame, classes: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """Which clips stay: at most `limit` of each corpus, cell and part, in the split's hash order,
-    every class in proportion.
+def _within(rows: pd.DataFrame, classes: pd.Series, limit: int, seed: int) -> pd.Index:
+    """Index of the clips that stay: at most `limit` of each corpus, cell and part, in the split's
+    hash order, every class in proportion.
 
     Each class has one before any has two (the largest first), then shares follow Sainte-Lague: a
     larger limit adds clips and takes none away.
     """
-    table = rows[["corpus", "cell", "part"]].reset_index(drop=True)
     group = ["corpus", "cell", "part"]
+    table = rows[group].copy()
     table["class"], table["hash"] = classes, [splits.hash_of(clip, seed) for clip in rows["id"]]
     table = table.sort_values("hash")
     of_class = table.groupby([*group, "class"])["hash"]
@@ -113,10 +108,10 @@ def _within(rows: pd.DataFrame, classes: np.ndarray, limit: int, seed: int) -> n
     table["later"] = (rank > 0) | (table["class"] == -1)
     table["share"] = (rank + 0.5) / of_class.transform("size")
     table = table.sort_values(["later", "share", "hash"])
-    return (table.groupby(group).cumcount() < limit).sort_index().to_numpy()
+    return table.index[table.groupby(group).cumcount() < limit]
 
 
 def _n_clips(finding: Finding) -> int:
-    """Clips behind a finding: `37 more` is how clips without names are said."""
+    """Number of clips behind a finding: `37 more` stands for clips without names."""
     number = finding.where.removesuffix(" more")
     return int(number) if number.isdigit() else 1

@@ -2,7 +2,6 @@
 names."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from bimotion.corpora import CORPORA, corpus_named
@@ -40,50 +39,52 @@ def usable(path: Path) -> Path:
 
 
 def locate(source: CorpusSource, names: list[str]) -> tuple[dict[str, Tree], dict[str, str]]:
-    """Corpus -> scanned folder, by content, explicit locations first; corpus -> what to say, where
-    several folders look like it. Raises CorpusNotFound, SettingError."""
-    found = _at_locations(source.locations, names)
+    """Find corpora by content, in the folders that the user names, else below the root.
+
+    Returns:
+        Corpus -> scanned folder; corpus -> message, where several folders look like it.
+
+    Raises:
+        CorpusNotFound: No such root, or a named folder is not that corpus.
+        SettingError: A folder is given for a corpus that is not asked for.
+    """
+    trees = {name: _at_location(name, path, names) for name, path in source.locations.items()}
     ambiguous: dict[str, str] = {}
-    wanted = [name for name in names if name not in found]
-    if not wanted or (found and not source.root):
-        return found, ambiguous
+    wanted = [name for name in names if name not in trees]
+    if not wanted or (trees and not source.root):
+        return trees, ambiguous
     folder = corpora_root(source.root)
-    for child in sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    ):
+    for child in sorted(folder.iterdir()):
+        if child.name.startswith(".") or not child.is_dir():
+            continue
         tree = Tree(child)
         for name in [name for name in wanted if CORPORA[name].recognise(tree)]:
-            if name in found:
+            if name in trees:
                 ambiguous[name] = (
                     f"expected one folder of {name} in {folder}, found two: "
-                    f"{found[name].root.name} and {child.name}; say which: --corpus "
-                    f"{name}={child}. Or is the folder {name} itself? Then pass its "
-                    "parent"
+                    f"{trees[name].root.name} and {child.name}; say which: --corpus "
+                    f"{name}={child}. Or is the folder {name} itself? Then pass its parent"
                 )
-            found[name] = tree
-    return {
-        name: found[name] for name in names if name in found and name not in ambiguous
-    }, ambiguous
+            trees[name] = tree
+    sure = {name: trees[name] for name in names if name in trees and name not in ambiguous}
+    return sure, ambiguous
 
 
-def _at_locations(locations: Mapping[str, str | os.PathLike], names: list[str]) -> dict[str, Tree]:
-    """Corpora in the folders that the user names; each must be asked for, and be that corpus."""
-    found: dict[str, Tree] = {}
-    for name, location in locations.items():
-        if name not in names:
-            raise SettingError(
-                f"{name}: a folder was given for it, but it is not among the corpora asked "
-                f"for ({', '.join(names)})"
-            )
-        path = usable(Path(location))
-        tree = Tree(path) if path.is_dir() else None
-        if tree is None or not corpus_named(name).recognise(tree):
-            raise CorpusNotFound(
-                f"expected {corpus_named(name).card.title} at {path}, found "
-                f"{'no file of it' if tree else 'no folder'}"
-            )
-        found[name] = tree
-    return found
+def _at_location(name: str, location: str | os.PathLike, names: list[str]) -> Tree:
+    """A corpus in the folder that the user names; it must be asked for, and be that corpus."""
+    if name not in names:
+        raise SettingError(
+            f"{name}: a folder was given for it, but it is not among the corpora asked "
+            f"for ({', '.join(names)})"
+        )
+    path = usable(Path(location))
+    tree = Tree(path) if path.is_dir() else None
+    if tree is None or not corpus_named(name).recognise(tree):
+        raise CorpusNotFound(
+            f"expected {corpus_named(name).card.title} at {path}, found "
+            f"{'no file of it' if tree else 'no folder'}"
+        )
+    return tree
 
 
 def nothing_found(root: Path, names: list[str]) -> str:
@@ -100,17 +101,14 @@ def _is_itself(name: str, root: Path) -> str:
     return f"It looks like {name} itself: pass its parent folder, or --corpus {name}={root}"
 
 
-def refuse_corpus_as_root(root: str | os.PathLike | None, trees: dict[str, Tree]) -> None:
-    """Raise CorpusNotFound where a sub-folder cannot be read as its corpus, but the root itself
-    can."""
-    for name, tree in trees.items():
-        if not _reads(CORPORA[name], tree) and _reads(
-            CORPORA[name], whole := Tree(corpora_root(root))
-        ):
-            raise CorpusNotFound(
-                f"expected a folder with one sub-folder a corpus, found {whole.root}. "
-                f"{_is_itself(name, whole.root)}"
-            )
+def refuse_corpus_as_root(root: str | os.PathLike | None, name: str, tree: Tree) -> None:
+    """Raise CorpusNotFound where a sub-folder cannot be read as its corpus, but the root can."""
+    whole = Tree(corpora_root(root))
+    if not _reads(CORPORA[name], tree) and _reads(CORPORA[name], whole):
+        raise CorpusNotFound(
+            f"expected a folder with one sub-folder a corpus, found {whole.root}. "
+            f"{_is_itself(name, whole.root)}"
+        )
 
 
 def _reads(corpus: Corpus, tree: Tree) -> bool:

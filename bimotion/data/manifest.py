@@ -7,6 +7,7 @@ becomes a Finding.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,45 +38,48 @@ OTHERWISE = (
 )
 
 
+FACTS = ("id", "speaker", "language", "age_years", "gender", "native_label", "official_split")
+HEADER_FACTS = ("n_frames", "sample_rate_hz")
+"""Columns that the fingerprint is made of."""
+
+
 @dataclass(frozen=True)
 class Manifest:
-    """Utterances of some corpora on this disk.
-
-    table       usable utterances, one row each, sorted by id: fields of Utterance, then n_frames,
-                sample_rate_hz, n_channels, container, duration_s, age_group (by true age)
-    listed      the same columns for every utterance that the corpora's own lists name, with or
-                without a usable file
-    findings    what was left out or is odd
-    roots       corpus -> its folder
-    states      corpus -> hash of its folder's place and state (names, sizes, times): the key of
-                whatever is derived from it
-    synthetic   corpora made by `bimotion data synth`
-    """
+    """Utterances of some corpora on this disk."""
 
     table: pd.DataFrame
+    """Usable utterances, one row each, sorted by id: fields of Utterance, then n_frames,
+    sample_rate_hz, n_channels, container, duration_s, age_group (by true age)."""
     listed: pd.DataFrame
+    """The same columns for every utterance that the corpora's own lists name, with or without a
+    usable file."""
     findings: tuple[Finding, ...]
+    """What was left out or is odd."""
     roots: dict[str, Path]
+    """Corpus -> its folder."""
     states: dict[str, str]
+    """Corpus -> hash of its folder's place and state (names, sizes, times): the key of whatever is
+    derived from it."""
     synthetic: frozenset[str]
+    """Corpora made by `bimotion data synth`."""
 
     @property
     def corpora(self) -> tuple[str, ...]:
-        """Names of the corpora that were found, sorted."""
+        """Names of the corpora on this disk, sorted."""
         return tuple(sorted(self.roots))
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of what the usable utterances are and say, 16 hex digits; the same for every layout
-        and folder."""
+        """The hash of what the usable utterances are and say, 16 hex digits; the same for every
+        layout and folder."""
         return fingerprint(self.table)
 
     def path(self, corpus: str, path: str) -> Path:
-        """Absolute path of an utterance's file."""
+        """The absolute path of an utterance's file."""
         return self.roots[corpus] / path
 
     def unusable(self, corpus: str) -> list[Finding]:
-        """Findings that make clips of a corpus missing."""
+        """The findings that make clips of a corpus missing."""
         return [
             finding
             for finding in self.findings
@@ -86,16 +90,18 @@ class Manifest:
         """Raise CorpusIncomplete, naming the first few clips of each kind, unless every clip of the
         corpora is usable.
 
-        `otherwise`: what whoever has no complete corpora can do instead, as the start of the
-        message's last sentence.
+        Args:
+            corpora: Their names.
+            otherwise: What whoever has no complete corpora can do instead: the start of the
+                message's last sentence.
         """
         problems = []
         for name in corpora:
             if name not in self.roots:
                 card = corpus_named(name).card
                 problems.append(f"{name}: not found (get it: {card.obtain}; {card.url})")
-            elif lost := self.unusable(name):
-                problems.append(f"{name} ({self.roots[name]}): {summary(lost)}")
+            elif unusable := self.unusable(name):
+                problems.append(f"{name} ({self.roots[name]}): {summary(unusable)}")
         if problems:
             raise CorpusIncomplete(
                 "expected complete corpora, found:\n  "
@@ -106,54 +112,43 @@ class Manifest:
 
 def summary(findings: Sequence[Finding]) -> str:
     """`2 missing: a, b; 1 empty: c`: kinds with their totals and first five names."""
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[str, list[str]] = defaultdict(list)
     for finding in findings:
-        kinds.setdefault(finding.kind, []).append(finding.where)
+        kinds[finding.kind].append(finding.where)
     return "; ".join(f"{len(names)} {kind}: {some(names)}" for kind, names in kinds.items())
 
 
 def fingerprint(table: pd.DataFrame) -> str:
     """Hash of facts and lengths of utterances, in order of id; 16 hex digits."""
-    facts = [
-        "id",
-        "speaker",
-        "language",
-        "age_years",
-        "gender",
-        "native_label",
-        "official_split",
-        "n_frames",
-        "sample_rate_hz",
-    ]
     # column by column: a third of the time of rows
-    columns = [table[fact].astype(object).tolist() for fact in facts]
     texts = [
         ["" if value is None or value != value else str(value) for value in column]
-        for column in columns
+        for column in (table[fact].astype(object).tolist() for fact in FACTS + HEADER_FACTS)
     ]
-    lines = sorted(zip(*texts, strict=True))
-    return hashlib.sha256("".join("\t".join(line) + "\n" for line in lines).encode()).hexdigest()[
-        :16
-    ]
+    lines = "".join("\t".join(line) + "\n" for line in sorted(zip(*texts, strict=True)))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 def build(
     source: CorpusSource, *, otherwise: str = OTHERWISE, progress: Progress | None = None
 ) -> Manifest:
-    """Manifest of the corpora of a source.
+    """Build the manifest of the corpora of a source.
 
-    `otherwise`: what to do where one of several corpora is malformed, as the last sentence of the
-    message.
+    Args:
+        source: Where they lie; with `allow_missing` a corpus that cannot be read is left out, with
+            a Finding `malformed`, unless none is left.
+        otherwise: What to do where one of several corpora is malformed: the last sentence of the
+            message.
+        progress: Shows how far it is.
 
-    Raises CorpusNotFound (no such root, nothing recognised), CorpusAmbiguous (several folders),
-    CorpusMalformed (label files), MissingExtra; with `allow_missing` such a corpus is left out,
-    with a Finding `malformed`, unless none is left.
+    Raises:
+        CorpusNotFound: There is no such root, or nothing in it is recognised.
+        CorpusAmbiguous: Several folders look like one corpus.
+        CorpusMalformed: Label files cannot be understood.
+        MissingExtra: An optional package is needed.
     """
-    names = (
-        list(CORPORA)
-        if source.corpora is None
-        else [corpus_named(name).name for name in source.corpora]
-    )
+    chosen = CORPORA if source.corpora is None else source.corpora
+    names = [corpus_named(name).name for name in chosen]
     trees, ambiguous = locate.locate(source, names)
     if ambiguous and not (source.allow_missing and trees):
         raise CorpusAmbiguous(next(iter(ambiguous.values())))
@@ -163,18 +158,18 @@ def build(
         Finding("malformed", name, str(locate.corpora_root(source.root)), message)
         for name, message in ambiguous.items()
     ]
-    indexed = _indexed(source, trees, malformed, otherwise, progress or default_progress())
-    listed = _listed(indexed.values())
-    synthetic = frozenset(name for name, found in indexed.items() if found.synthetic)
-    findings = malformed + [finding for found in indexed.values() for finding in found.findings]
-    for name in indexed:
+    indexes = _indexed(source, trees, malformed, otherwise, progress or default_progress())
+    listed = _listed(indexes.values())
+    synthetic = frozenset(name for name, index in indexes.items() if index.synthetic)
+    findings = malformed + [finding for index in indexes.values() for finding in index.findings]
+    for name in indexes:
         findings += _against_the_published_list(name, listed, findings, name in synthetic)
     return Manifest(
         table=listed[listed["n_frames"] > 0].reset_index(drop=True),
         listed=listed,
         findings=tuple(findings),
-        roots={name: found.root for name, found in indexed.items()},
-        states={name: found.state for name, found in indexed.items()},
+        roots={name: index.root for name, index in indexes.items()},
+        states={name: index.state for name, index in indexes.items()},
         synthetic=synthetic,
     )
 
@@ -187,27 +182,27 @@ def _indexed(
     progress: Progress,
 ) -> dict[str, Index]:
     """Corpus -> its index; those that cannot be read are added to `malformed`, or raise."""
-    indexed = {}
+    indexes = {}
     n_corpora = len(trees) + len(malformed)
     for name, tree in sorted(trees.items()):
         try:
-            indexed[name] = index(CORPORA[name], tree, progress)
+            indexes[name] = index(CORPORA[name], tree, progress)
         except (CorpusMalformed, MissingExtra) as error:
             if isinstance(error, MissingExtra) and not source.allow_missing:
                 raise
             if name not in source.locations:
-                locate.refuse_corpus_as_root(source.root, {name: tree})
+                locate.refuse_corpus_as_root(source.root, name, tree)
             malformed.append(Finding("malformed", name, str(tree.root), str(error)))
             if len(trees) > 1 and not source.allow_missing:
                 raise CorpusMalformed(f"{error}. {otherwise}.") from None
             if len(malformed) == n_corpora:
                 raise
-    return indexed
+    return indexes
 
 
-def _listed(indexed: Iterable[Index]) -> pd.DataFrame:
+def _listed(indexes: Iterable[Index]) -> pd.DataFrame:
     """Utterances of several corpora, sorted by id, with their lengths and ages."""
-    listed = pd.concat([found.table for found in indexed], ignore_index=True)
+    listed = pd.concat([index.table for index in indexes], ignore_index=True)
     listed = listed.sort_values("id", ignore_index=True)
     rate = listed["sample_rate_hz"]
     listed["duration_s"] = listed["n_frames"] / rate.where(rate > 0)
@@ -225,19 +220,17 @@ def _against_the_published_list(
     """
     mine = listed[listed["corpus"] == name]
     conflicting = {finding.where for finding in findings if finding.kind == "conflict"}
-    absent = set(mine.loc[mine["path"].isna(), "id"]) - conflicting
-    found: list[Finding] = []
+    missing = set(mine.loc[mine["path"].isna(), "id"]) - conflicting
     published = rosters.load(name)
+    n_more = corpus_named(name).card.n_utterances - len(mine)
+    disagreeing = []
     if published is not None:
-        found += [
-            Finding("unlisted", name, clip)
-            for clip in sorted(set(mine["id"]) - set(published.index))
-        ]
-        absent |= set(published.index) - set(mine["id"])
-    elif (short := corpus_named(name).card.n_utterances - len(mine)) > 0 and not synthetic:
-        found.append(
-            Finding("missing", name, f"{short} more", "not even in the corpus's own metadata")
-        )
-    return found + (
-        [] if synthetic else [Finding("missing", name, clip) for clip in sorted(absent)]
-    )
+        unlisted = sorted(set(mine["id"]) - set(published.index))
+        disagreeing += [Finding("unlisted", name, clip) for clip in unlisted]
+        missing |= set(published.index) - set(mine["id"])
+    elif n_more > 0 and not synthetic:
+        detail = "not even in the corpus's own metadata"
+        disagreeing.append(Finding("missing", name, f"{n_more} more", detail))
+    if not synthetic:
+        disagreeing += [Finding("missing", name, clip) for clip in sorted(missing)]
+    return disagreeing

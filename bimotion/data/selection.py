@@ -21,17 +21,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Selection:
-    """Clips of some cells under a split rule, and what was found on the way.
-
-    wanted   corpora that the cells ask for, found or not
-    rows     rows of manifest.table with `cell`, `part`, `speaker_disjoint` (of the split),
-             `synthetic`; sorted by id
-    """
+    """Clips of some cells under a split rule, and what was seen on the way."""
 
     manifest: manifest.Manifest
     split: splits.Split
     wanted: tuple[str, ...]
+    """Corpora that the cells ask for, on this disk or not."""
     rows: pd.DataFrame
+    """Rows of manifest.table with `cell`, `part`, `speaker_disjoint` (of the split), `synthetic`;
+    sorted by id."""
 
 
 def select(
@@ -42,38 +40,40 @@ def select(
     split_seed: int = 0,
     progress: Progress | None = None,
 ) -> Selection:
-    """Clips of cells, of the source's corpora (None: all that have clips in those cells).
+    """Select the clips of cells, of the source's corpora (None: all with clips in those cells).
 
-    Raises UnknownName, SettingError, CorpusNotFound, CorpusMalformed, and CorpusIncomplete unless
-    `allow_missing`.
+    Raises:
+        UnknownName: Of a corpus or a split rule.
+        SettingError: No corpus or no usable clip is in those cells.
+        CorpusNotFound: No corpus lies below the root.
+        CorpusMalformed: Label files cannot be understood.
+        CorpusIncomplete: Clips are missing, unless `allow_missing`.
     """
     cells = [str(cell) for cell in cells]
     source = source.of_corpora(corpora_with(cells, source.corpora))
-    found = manifest.build(source, progress=progress)
+    made = manifest.build(source, progress=progress)
     if not source.allow_missing:
-        found.require_complete(source.corpora)
-    split = splits.split(found, split_rule, split_seed)
-    rows = found.table.set_index("id", drop=False).join(split.table, how="inner").sort_index()
+        made.require_complete(source.corpora)
+    split = splits.split(made, split_rule, split_seed)
+    rows = made.table.set_index("id", drop=False).join(split.table, how="inner").sort_index()
     rows = rows[rows["cell"].isin(cells)].reset_index(drop=True)
-    rows["synthetic"] = rows["corpus"].isin(found.synthetic)
-    left_out = [
-        finding for finding in found.findings if finding.kind in UNUSABLE or finding.kind in NO_PART
-    ]
+    rows["synthetic"] = rows["corpus"].isin(made.synthetic)
+    left_out = [finding for finding in made.findings if finding.kind in UNUSABLE | NO_PART]
     left_out += split.findings
     if rows.empty:
         raise SettingError(
             f"expected clips of {', '.join(cells)}, found none that can be used: "
             f"{summary(left_out) or list(source.corpora)}"
         )
-    _warn(found, left_out)
-    return Selection(found, split, source.corpora, rows)
+    _warn(made, left_out)
+    return Selection(made, split, source.corpora, rows)
 
 
-def _warn(found: manifest.Manifest, left_out: list[Finding]) -> None:
+def _warn(made: manifest.Manifest, left_out: list[Finding]) -> None:
     """Log what is left out, a line a corpus."""
     for finding in left_out:
         if finding.kind == "malformed":
             log.warning("%s: left out: %s", finding.corpus, finding.detail)
-    for name in found.corpora:
+    for name in made.corpora:
         if mine := [finding for finding in left_out if finding.corpus == name]:
             log.warning("%s: left out: %s", name, summary(mine))

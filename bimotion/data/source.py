@@ -10,18 +10,16 @@ from bimotion.io.bounds import one_or_more
 
 @dataclass(frozen=True)
 class CorpusSource:
-    """The corpora of a call.
-
-    root            folder with one sub-folder a corpus, any names; None: `BIMOTION_CORPORA`
-    corpora         names of those to read; None: all that have what is asked for
-    locations       corpus -> its folder, where it lies elsewhere or two sub-folders look like it
-    allow_missing   go on without corpora and clips that are missing or malformed
-    """
+    """The corpora of a call."""
 
     root: str | os.PathLike | None = None
+    """Folder with one sub-folder a corpus, any names; None: `BIMOTION_CORPORA`."""
     corpora: tuple[str, ...] | None = None
+    """Names of those to read; None: all that have what is asked for."""
     locations: Mapping[str, str | os.PathLike] = field(default_factory=dict)
+    """Corpus -> its folder, where it lies elsewhere or two sub-folders look like it."""
     allow_missing: bool = False
+    """Go on without corpora and clips that are missing or malformed."""
 
     @classmethod
     def of(
@@ -31,7 +29,7 @@ class CorpusSource:
         locations: Mapping[str, str | os.PathLike] | None = None,
         allow_missing: bool = False,
     ) -> "CorpusSource":
-        """Made of the keywords of `bimotion.load_dataset` and `bimotion.evaluate`.
+        """Take the keywords of `bimotion.load_dataset` and `bimotion.evaluate`.
 
         >>> CorpusSource.of("/corpora", only="tess").corpora
         ('tess',)
@@ -40,10 +38,10 @@ class CorpusSource:
         return cls(data_dir, corpora, dict(locations or {}), allow_missing)
 
     def of_corpora(self, corpora: Iterable[str]) -> "CorpusSource":
-        """The same for other corpora; locations stay as they are."""
+        """Return the same for other corpora; locations stay as they are."""
         return replace(self, corpora=tuple(corpora))
 
     def only(self, name: str) -> "CorpusSource":
-        """One corpus of it, where that lies."""
+        """Return the same for one corpus, where that lies."""
         given = {name: self.locations[name]} if name in self.locations else {}
         return replace(self, corpora=(name,), locations=given)

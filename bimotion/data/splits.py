@@ -16,6 +16,7 @@ or corpora are added.
 
 import hashlib
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,56 +80,54 @@ where it has such."""
 
 @dataclass(frozen=True)
 class Split:
-    """Parts of the utterances of a manifest under one rule.
-
-    table            index: utterance id; columns `cell`, `part`, `speaker_disjoint`; sorted by id
-    not_disjoint     corpus -> why its speakers stand in several parts, for corpora in the table
-    findings         utterances that are in no part because they are in no cell (`unlisted` ones are
-                     the manifest's)
-    """
+    """Parts of the utterances of a manifest under one rule."""
 
     rule: str
     seed: int
     version: str
     table: pd.DataFrame
+    """Index: utterance id; columns `cell`, `part`, `speaker_disjoint`; sorted by id."""
     not_disjoint: dict[str, str]
+    """Corpus -> why its speakers stand in several parts, for corpora in the table."""
     findings: tuple[Finding, ...]
+    """Utterances that are in no part because they are in no cell (`unlisted` ones are the
+    manifest's)."""
 
 
 def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
     """Cells and parts of all usable utterances of a manifest.
 
-    `seed` other than 0 deals the clips (paper) or speakers (disjoint) again, with the same sizes;
-    official splits stay. Raises UnknownName, CorpusMalformed (a YueMotion clip without official
-    part).
+    Args:
+        manifest: Of the corpora.
+        rule: paper or disjoint.
+        seed: Other than 0, it assigns the clips (paper) or speakers (disjoint) anew, with the same
+            sizes; official splits stay.
+
+    Raises:
+        UnknownName: Of the rule.
+        CorpusMalformed: A YueMotion clip has no official part.
+        CorpusIncomplete: A corpus without a roster lists fewer clips than it has.
     """
     if rule not in RULES:
         raise UnknownName("split rule", rule, RULES)
     whole_number("split_seed", seed, 0, MAX_SEED)
-    table, findings = manifest.table, []
-    placed = {
-        "cell": pd.Series(index=table["id"], dtype=object),
-        "part": pd.Series(index=table["id"], dtype=object),
-    }
-    for corpus, rows in table.groupby("corpus"):
+    table = manifest.table.set_index("id")[["corpus"]].assign(cell=None, part=None)
+    findings = []
+    for corpus, rows in manifest.table.groupby("corpus"):
         rows = rows.set_index("id")
         cells = paper_cells(rows) if rule == "paper" else true_cells(rows)
-        parts = _parts(corpus, manifest, rule, seed).reindex(rows.index)
-        findings += [
-            Finding("no cell", corpus, clip, f"{rows.at[clip, 'age_years']}")
-            for clip in rows.index[cells.isna()]
-        ]
-        placed["cell"][rows.index], placed["part"][rows.index] = cells, parts
-    corpus_of = table.set_index("id")["corpus"]
-    reasons = {
-        name: reason for name in manifest.corpora if (reason := why_not_disjoint(name, rule))
-    }
-    placed["speaker_disjoint"] = ~corpus_of.isin(reasons)
+        table.loc[rows.index, "cell"] = cells
+        table.loc[rows.index, "part"] = _parts(corpus, manifest, rule, seed).reindex(rows.index)
+        ages = rows.loc[cells.isna(), "age_years"]
+        findings += [Finding("no cell", corpus, clip, f"{age}") for clip, age in ages.items()]
+    reasons = {name: why_not_disjoint(name, rule) for name in manifest.corpora}
+    reasons = {name: reason for name, reason in reasons.items() if reason}
+    table["speaker_disjoint"] = ~table.pop("corpus").isin(reasons)
     return Split(
         rule=rule,
         seed=seed,
         version=NUMBERS_VERSION,
-        table=pd.DataFrame(placed).dropna().sort_index(),
+        table=table.dropna().sort_index(),
         not_disjoint=reasons,
         findings=tuple(findings),
     )
@@ -136,21 +135,18 @@ def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
 
 def why_not_disjoint(corpus: str, rule: str) -> str | None:
     """Why speakers of a corpus stand in several parts under a rule; None where they do not."""
-    if rule == "disjoint" or corpus in UNPUBLISHED:
-        return CORPORA[corpus].card.not_disjoint
-    if corpus in OFFICIAL:
-        return CORPORA[corpus].card.not_disjoint or "the official split shares speakers"
-    return CORPORA[corpus].card.not_disjoint or "the paper's split is by clip and shares speakers"
+    why = CORPORA[corpus].card.not_disjoint
+    if why or rule == "disjoint" or corpus in UNPUBLISHED:
+        return why
+    official = "the official split shares speakers"
+    by_clip = "the paper's split is by clip and shares speakers"
+    return official if corpus in OFFICIAL else by_clip
 
 
 def true_cells(rows: pd.DataFrame) -> pd.Series:
     """Cell of each row by the speaker's age; None where the age is in no group. Index as given."""
-    ages = [groups.age_group(age) for age in rows["age_years"]]
-    cells = [
-        f"{language}_{age}" if age else None
-        for language, age in zip(rows["language"], ages, strict=True)
-    ]
-    return pd.Series(cells, index=rows.index, dtype=object)
+    ages = rows["age_years"].map(groups.age_group)
+    return (rows["language"] + "_" + ages).astype(object).where(ages.notna(), None)
 
 
 def paper_cells(rows: pd.DataFrame) -> pd.Series:
@@ -169,7 +165,7 @@ def _parts(corpus: str, manifest: Manifest, rule: str, seed: int) -> pd.Series:
     """Utterance id -> part, for all clips of a corpus that the rule knows."""
     known = rosters.load(corpus)
     if known is not None:
-        return known[rule] if seed == 0 else deal(corpus, known, rule, seed)
+        return known[rule] if seed == 0 else assigned(corpus, known, rule, seed)
     listed = manifest.listed[manifest.listed["corpus"] == corpus].set_index("id")
     if rule == "paper":
         if without := list(listed.index[listed["official_split"].isna()]):
@@ -177,19 +173,22 @@ def _parts(corpus: str, manifest: Manifest, rule: str, seed: int) -> pd.Series:
                 f"{corpus}: expected an official part for each clip, found none for {some(without)}"
             )
         return listed["official_split"]
-    if corpus not in manifest.synthetic and len(listed) < CORPORA[corpus].card.n_utterances:
+    n_utterances = CORPORA[corpus].card.n_utterances
+    if corpus not in manifest.synthetic and len(listed) < n_utterances:
         raise CorpusIncomplete(
             f"{corpus}: the rule 'disjoint' deals its speakers and needs all "
-            f"{CORPORA[corpus].card.n_utterances} entries of its metadata (sound may be "
+            f"{n_utterances} entries of its metadata (sound may be "
             f"missing), found {len(listed)} in {manifest.roots[corpus]}; copy the metadata "
             "again"
         )
-    return deal(corpus, listed.assign(cell=true_cells(listed)).dropna(subset="cell"), rule, seed)
+    return assigned(
+        corpus, listed.assign(cell=true_cells(listed)).dropna(subset="cell"), rule, seed
+    )
 
 
-def deal_roster(corpus: str, listed: pd.DataFrame) -> pd.DataFrame:
-    """Roster of a complete corpus from its manifest rows: what `python -m bimotion.data.splits`
-    saves."""
+def new_roster(corpus: str, listed: pd.DataFrame) -> pd.DataFrame:
+    """Make the roster of a complete corpus from its manifest rows: what
+    `python -m bimotion.data.splits` saves."""
     listed = listed.set_index("id")
     table = pd.DataFrame(
         {
@@ -202,31 +201,31 @@ def deal_roster(corpus: str, listed: pd.DataFrame) -> pd.DataFrame:
         },
         index=listed.index,
     )
-    if corpus not in OFFICIAL:
-        table["paper"] = deal(corpus, table, "paper", seed=0)
-    table["disjoint"] = (
-        table["paper"]
-        if CORPORA[corpus].card.not_disjoint
-        else deal(corpus, table, "disjoint", seed=0)
-    )
+    for rule in RULES:
+        table[rule] = assigned(corpus, table, rule, seed=0)
     return table
 
 
-def deal(corpus: str, listed: pd.DataFrame, rule: str, seed: int) -> pd.Series:
-    """Parts of all clips of a corpus under a rule and seed. `listed`: index id; columns cell,
-    speaker, gender, (paper).
+def assigned(corpus: str, listed: pd.DataFrame, rule: str, seed: int) -> pd.Series:
+    """Parts of all clips of a corpus under a rule and seed.
 
     The paper's cut is stratified by gender (by speaker, which is finer, where the name does not
     tell the gender).
+
+    Args:
+        corpus: Its name.
+        listed: Index id; columns cell, speaker, gender, (paper).
+        rule: paper or disjoint.
+        seed: Of the order of clips or speakers.
     """
-    cut_by_clip = rule == "paper" and corpus not in UNPUBLISHED
-    by_clip = cut_by_clip or CORPORA[corpus].card.not_disjoint is not None
+    by_clip = rule == "paper" and corpus not in UNPUBLISHED
+    by_clip = by_clip or CORPORA[corpus].card.not_disjoint is not None
     if by_clip and corpus in OFFICIAL:
         return listed["paper"]
-    return _deal_clips(corpus, listed, seed) if by_clip else _deal_speakers(corpus, listed, seed)
+    return _clips_cut(corpus, listed, seed) if by_clip else _speakers_cut(corpus, listed, seed)
 
 
-def _deal_clips(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
+def _clips_cut(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
     parts = pd.Series(index=listed.index, dtype=object)
     for cell, rows in listed.groupby("cell"):
         strata = rows["gender"].where(rows["gender"] != "", rows["speaker"])
@@ -234,16 +233,13 @@ def _deal_clips(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
     return parts
 
 
-def _deal_speakers(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
-    """Each speaker is dealt once, in the cell of most of its clips, so that one who turns 60 stays
+def _speakers_cut(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
+    """Each speaker has one part, in the cell of most of its clips, so that one who turns 60 stays
     together."""
     units = listed["speaker"].map(lambda speaker: conversation(corpus, speaker))
     homes = listed["cell"].groupby(units).agg(lambda cells: cells.mode().iloc[0])
-    genders = (
-        listed["gender"]
-        .groupby(units)
-        .agg(lambda found: found.iloc[0] if found.nunique() == 1 else "")
-    )
+    genders = listed["gender"].groupby(units).agg(["first", "nunique"])
+    genders = genders["first"].where(genders["nunique"] == 1, "")
     part_of: dict[str, str] = {}
     for cell in sorted(set(homes)):
         names = list(homes.index[homes == cell])
@@ -253,7 +249,7 @@ def _deal_speakers(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def conversation(corpus: str, speaker: str) -> str:
-    """What is dealt as one: a speaker; in IEMOCAP both speakers of a session, who are in each
+    """The unit that has one part: a speaker; in IEMOCAP both speakers of a session, who are in each
     other's recordings."""
     return speaker[:-1] if corpus == "iemocap" else speaker
 
@@ -274,25 +270,17 @@ def cut(
             f"expected {sum(sizes)} names to cut into {sizes}, found {len(names)}: "
             f"{some(sorted(names))}"
         )
-    members: dict[str, list[str]] = {}
+    members: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for name, stratum in zip(names, strata, strict=True):
-        members.setdefault(stratum, []).append(name)
-    place = {}
-    for ordered in members.values():
-        ordered.sort(key=lambda name: hash_of(name, seed))
-        place |= {
-            name: ((rank + 0.5) / len(ordered), hash_of(name, seed))
-            for rank, name in enumerate(ordered)
-        }
-    line = sorted(names, key=place.__getitem__)
-    part = dict(
-        zip(
-            line,
-            (part for part, size in zip(PARTS, sizes, strict=True) for _ in range(size)),
-            strict=True,
-        )
-    )
-    return [part[name] for name in names]
+        members[stratum].append((hash_of(name, seed), name))
+    line = [
+        ((rank + 0.5) / len(stratum), digest, name)
+        for stratum in members.values()
+        for rank, (digest, name) in enumerate(sorted(stratum))
+    ]
+    parts = [part for part, size in zip(PARTS, sizes, strict=True) for _ in range(size)]
+    part_of = {name: part for (*_, name), part in zip(sorted(line), parts, strict=True)}
+    return [part_of[name] for name in names]
 
 
 def rounded(shares: Sequence[float], total: int) -> tuple[int, ...]:
@@ -304,10 +292,9 @@ def rounded(shares: Sequence[float], total: int) -> tuple[int, ...]:
     """
     exact = [share * total / sum(shares) for share in shares]
     sizes = [int(value) for value in exact]
-    for place in sorted(range(len(shares)), key=lambda place: (sizes[place] - exact[place], place))[
-        : total - sum(sizes)
-    ]:
-        sizes[place] += 1
+    by_remainder = sorted(range(len(shares)), key=lambda i: (sizes[i] - exact[i], i))
+    for i in by_remainder[: total - sum(sizes)]:
+        sizes[i] += 1
     while total >= len(shares) and 0 in sizes:
         sizes[sizes.index(max(sizes))] -= 1
         sizes[sizes.index(0)] += 1
@@ -315,7 +302,7 @@ def rounded(shares: Sequence[float], total: int) -> tuple[int, ...]:
 
 
 def hash_of(name: str, seed: int) -> str:
-    """What names are ordered by: of a clip (its id) or a speaker."""
+    """The key that names are ordered by: of a clip (its id) or a speaker."""
     return hashlib.sha256(f"1|{seed}|{name}".encode()).hexdigest()
 
 
@@ -323,7 +310,7 @@ def main(root: str, folder: str = str(rosters.FOLDER)) -> None:
     """Make every roster again from complete corpora below `root`."""
     for corpus in ROSTERED:
         listed = build(CorpusSource.of(root, corpus)).table
-        rosters.save(corpus, deal_roster(corpus, listed), Path(folder))
+        rosters.save(corpus, new_roster(corpus, listed), Path(folder))
         print(f"{corpus}: {len(listed)} clips")
 
 

@@ -131,7 +131,7 @@ def test_dealing_again_gives_what_is_shipped():
     for corpus in splits.ROSTERED:
         rows = rosters.load(corpus)
         for rule in splits.RULES:
-            assert (splits.deal(corpus, rows, rule, seed=0) == rows[rule]).all(), (corpus, rule)
+            assert (splits.assigned(corpus, rows, rule, seed=0) == rows[rule]).all(), (corpus, rule)
 
 
 def test_grammars_match_every_published_name():

@@ -24,31 +24,31 @@ FEW_CLIPS, ONE_LENGTH_SHARE = 20, 0.9  # half of URDU's clips have one length ea
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """State of one corpus.
-
-    n_utterances   usable clips, of n_published
-    problems       findings that make clips unusable, or that no true copy has
-    harmless       defects that every true copy has, second copies of a clip, sound files that are
-                   no clips
-    """
+    """State of one corpus."""
 
     corpus: str
     folder: str | None
     n_utterances: int
+    """Usable clips."""
     n_published: int
+    """Clips of a complete copy."""
     problems: list[Finding]
+    """Findings that make clips unusable, or that no true copy has."""
     harmless: list[Finding]
+    """Defects that every true copy has, second copies of a clip, sound files that are no clips."""
     synthetic: bool = False
 
     @property
     def state(self) -> str:
+        """not found, malformed, incomplete, odd, synthetic or complete."""
         if self.folder is None:
             return "optional, not found" if self.corpus in EXTENSION_CORPORA else "not found"
-        if any(finding.kind == "malformed" for finding in self.problems):
+        kinds = {finding.kind for finding in self.problems}
+        if "malformed" in kinds:
             return "malformed"
-        if any(finding.kind in UNUSABLE for finding in self.problems):
+        if kinds & UNUSABLE:
             return "incomplete"
-        if self.problems:
+        if kinds:
             return "odd"
         return "synthetic" if self.synthetic else "complete"
 
@@ -56,12 +56,18 @@ class Diagnosis:
 def diagnose(
     source: CorpusSource, progress: Progress, *, listen: bool = True, deep: bool = False
 ) -> list[Diagnosis]:
-    """Diagnosis of every corpus of the registry. `listen`: decode all clips, to find silence,
-    repeated and broken sound, and implausible lengths.
-    `deep`: read all clips, to find those that were replaced by others of the same size and time
-    since the cache was made.
+    """Diagnose every corpus of the registry.
 
-    Raises CorpusNotFound where no corpus at all is found below the root.
+    Args:
+        source: Where the corpora lie.
+        progress: Shows how far it is.
+        listen: Decode all clips, to find silence, repeated and broken sound, and implausible
+            lengths.
+        deep: Read all clips, to find those that were replaced by others of the same size and time
+            since the cache was made.
+
+    Raises:
+        CorpusNotFound: No corpus at all lies below the root.
     """
     for name in source.locations:
         corpus_named(name)
@@ -85,14 +91,8 @@ def _diagnosis(
         return Diagnosis(name, None, 0, card.n_utterances, [], [])
     except (CorpusMalformed, CorpusAmbiguous, MissingExtra) as error:
         kind = "needs an extra" if isinstance(error, MissingExtra) else "malformed"
-        return Diagnosis(
-            name,
-            str(source.root),
-            0,
-            card.n_utterances,
-            [Finding(kind, name, card.title, str(error))],
-            [],
-        )
+        problem = Finding(kind, name, card.title, str(error))
+        return Diagnosis(name, str(source.root), 0, card.n_utterances, [problem], [])
     rows = manifest.table
     clip_of = dict(zip(rows["path"], rows["id"], strict=True))
     findings = list(manifest.findings)
@@ -115,38 +115,34 @@ def _diagnosis(
 
 def _is_harmless(finding: Finding, clip_of: dict[str, str], known: dict[str, str]) -> bool:
     clip = clip_of.get(finding.where, finding.where)
-    return finding.kind in ("copy", "unrecognised") or finding.kind in (
-        known.get(clip),
-        known.get("*"),
-    )
+    return finding.kind in ("copy", "unrecognised", known.get(clip), known.get("*"))
 
 
 def oddities(name: str, manifest: Manifest, progress: Progress) -> dict[str, int]:
-    """Kind -> number of what is odd about the clips of a corpus that can be used. Every clip is
-    listened to (once: what was heard is kept in the cache), so that the same files give the same
-    numbers on every machine."""
-    findings = [
-        one
-        for one in manifest.findings
-        if one.corpus == name and one.kind in ("contradiction", "conflict", "rate")
+    """Count what is odd about the clips of a corpus that can be used, by kind.
+
+    Every clip is listened to (once: what was heard is kept in the cache), so that the same files
+    give the same numbers on every machine.
+    """
+    kinds = [
+        finding.kind
+        for finding in manifest.findings
+        if finding.corpus == name and finding.kind in ("contradiction", "conflict", "rate")
     ]
-    findings += lengths(name, manifest.table[manifest.table["corpus"] == name])
-    findings += _heard(name, manifest, progress)
-    return dict(sorted(Counter(one.kind for one in findings).items()))
+    heard = _heard(name, manifest, progress)
+    heard += lengths(name, manifest.table[manifest.table["corpus"] == name])
+    return dict(sorted(Counter([*kinds, *(finding.kind for finding in heard)]).items()))
 
 
 def lengths(name: str, rows: pd.DataFrame) -> list[Finding]:
     """Clips of implausible length, and a corpus whose clips all have the same, by their headers."""
-    findings = []
-    for kind, chosen in (
-        ("short", rows["duration_s"] < SHORT_S),
-        ("long", rows["duration_s"] > LONG_S),
-    ):
-        findings += [
-            Finding(kind, name, clip, f"{s:.3f} s")
-            for clip, s in rows.loc[chosen, ["id", "duration_s"]].to_numpy()
-        ]
-    counts = rows["duration_s"].round(3).value_counts()
+    seconds = rows.set_index("id")["duration_s"]
+    findings = [
+        Finding(kind, name, clip, f"{s:.3f} s")
+        for kind, chosen in (("short", seconds < SHORT_S), ("long", seconds > LONG_S))
+        for clip, s in seconds[chosen].items()
+    ]
+    counts = seconds.round(3).value_counts()
     if len(rows) >= FEW_CLIPS and counts.iloc[0] >= ONE_LENGTH_SHARE * len(rows):
         detail = f"{counts.iloc[0]} of {len(rows)} clips have {counts.index[0]:.3f} s"
         findings.append(Finding("one length", name, CORPORA[name].card.title, detail))
@@ -155,32 +151,28 @@ def lengths(name: str, rows: pd.DataFrame) -> list[Finding]:
 
 def _heard(name: str, manifest: Manifest, progress: Progress) -> list[Finding]:
     heard = inspect(manifest, name, progress)
-    findings = [
-        Finding("unreadable", name, clip, problem)
-        for clip, problem in heard["problem"].dropna().items()
-    ]
-    quiet = heard.index[heard["peak"] < SILENCE_PEAK]
+    problems = heard["problem"].dropna()
+    findings = [Finding("unreadable", name, clip, problem) for clip, problem in problems.items()]
+    quiet = heard[heard["peak"] < SILENCE_PEAK]
     findings += [
-        Finding("silent", name, clip, f"peak {heard.at[clip, 'peak']:.6f}") for clip in quiet
+        Finding("silent", name, clip, f"peak {peak:.6f}") for clip, peak in quiet["peak"].items()
     ]
-    sounding = heard.dropna(subset="sha256").drop(index=quiet)
-    constant = sounding.index[sounding["is_constant"].astype(bool)]
+    sounding = heard.dropna(subset="sha256").drop(index=quiet.index)
+    constant = sounding[sounding["is_constant"].astype(bool)]
     findings += [
-        Finding("constant", name, clip, f"all {heard.at[clip, 'peak']:.6f}") for clip in constant
+        Finding("constant", name, clip, f"all {peak:.6f}")
+        for clip, peak in constant["peak"].items()
     ]
-    sounding = sounding.drop(index=constant)
+    sounding = sounding.drop(index=constant.index)
     labels = manifest.table.set_index("id")["emotions"].map(tuple)
-    for first, *others in sorted(
-        sorted(clips) for clips in sounding.groupby("sha256").groups.values()
-    ):
-        for clip in others:
-            other = next((one for one in (first, *others) if labels[one] != labels[clip]), None)
-            kind, of = ("duplicate", first) if other is None else ("contradicting", other)
+    for clips in sorted(sorted(clips) for clips in sounding.groupby("sha256").groups.values()):
+        for clip in clips[1:]:
+            other = next((twin for twin in clips if labels[twin] != labels[clip]), None)
+            kind, of = ("contradicting", other) if other else ("duplicate", clips[0])
             findings.append(Finding(kind, name, clip, f"of {of}"))
+    different = sounding.sort_index().drop_duplicates("sha256")
     alike: dict[str, Finding] = {}  # of several alike each but the first once, as of equal samples
-    for first, second, how in near_equal(
-        manifest, name, sounding.sort_index().drop_duplicates("sha256"), progress
-    ):
+    for first, second, how in near_equal(manifest, name, different, progress):
         alike.setdefault(second, Finding("near duplicate", name, second, f"of {first}: {how}"))
     return findings + list(alike.values())
 
@@ -189,28 +181,25 @@ def as_table(diagnoses: list[Diagnosis]) -> Table:
     """One line a corpus; each kind of finding with its first five and the total below."""
     table = Table("Corpora", ["corpus", "state", "clips", "of", "folder"])
     for diagnosis in diagnoses:
-        table.rows.append(
-            [
-                diagnosis.corpus,
-                diagnosis.state,
-                str(diagnosis.n_utterances),
-                str(diagnosis.n_published),
-                diagnosis.folder or CORPORA[diagnosis.corpus].card.url,
-            ]
-        )
-        for title, findings in (("", diagnosis.problems), ("harmless: ", diagnosis.harmless)):
-            kinds: dict[str, list[str]] = defaultdict(list)
-            for finding in findings:
-                kinds[finding.kind].append(
-                    f"{finding.where} ({finding.detail})" if finding.detail else finding.where
-                )
-            for kind, names in kinds.items():
-                table.notes.append(
-                    f"{diagnosis.corpus}: {title}{len(names)} {kind} ({FINDINGS[kind]}): "
-                    f"{some(names)}"
-                )
+        clips = [str(diagnosis.n_utterances), str(diagnosis.n_published)]
+        folder = diagnosis.folder or CORPORA[diagnosis.corpus].card.url
+        table.rows.append([diagnosis.corpus, diagnosis.state, *clips, folder])
+        table.notes += _notes(f"{diagnosis.corpus}: ", diagnosis.problems)
+        table.notes += _notes(f"{diagnosis.corpus}: harmless: ", diagnosis.harmless)
     if absent := [
         diagnosis.corpus for diagnosis in diagnoses if diagnosis.state.startswith("optional")
     ]:
         table.notes.append(f"optional: {', '.join(absent)}: for protocol extension alone")
     return table
+
+
+def _notes(opening: str, findings: list[Finding]) -> list[str]:
+    """A line a kind of finding."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for finding in findings:
+        detail = f" ({finding.detail})" if finding.detail else ""
+        kinds[finding.kind].append(f"{finding.where}{detail}")
+    return [
+        f"{opening}{len(names)} {kind} ({FINDINGS[kind]}): {some(names)}"
+        for kind, names in kinds.items()
+    ]

@@ -31,11 +31,9 @@ COLUMNS = ("stem", "cell", "speaker", "gender", "paper", "disjoint")
 
 @cache
 def load(corpus: str) -> pd.DataFrame | None:
-    """Roster of a corpus, indexed by utterance id, empty strings as None; None where it has none.
-    Raises RecordError.
+    """The roster of a corpus, indexed by utterance id; None where it has none. Raises RecordError.
 
-    >>> load("tess").loc["tess/OAF_bite_neutral",
-    ...     "cell"]           # the paper's code took OA_bite for the adult
+    >>> load("tess").loc["tess/OAF_bite_neutral", "cell"]  # the paper's code: the adult
     'eng_adu'
     """
     path = FOLDER / f"{corpus}.tsv.gz"
@@ -57,18 +55,13 @@ def load(corpus: str) -> pd.DataFrame | None:
 def save(corpus: str, table: pd.DataFrame, folder: Path) -> None:
     """Write a roster and its checksum; the same table gives the same content on every machine."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = (
-        table[list(COLUMNS)]
-        .sort_values("stem")
-        .to_csv(sep="\t", index=False, lineterminator="\n")
-        .encode()
-    )
+    rows = table[list(COLUMNS)].sort_values("stem")
+    content = rows.to_csv(sep="\t", index=False, lineterminator="\n").encode()
     name = f"{corpus}.tsv.gz"
     (folder / name).write_bytes(gzip.compress(content, mtime=0))
     sums = _sums(folder) | {name: hashlib.sha256(content).hexdigest()}
-    (folder / SUMS).write_text(
-        "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), encoding="utf-8"
-    )
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    (folder / SUMS).write_text(lines, encoding="utf-8")
 
 
 def _sums(folder: Path = FOLDER) -> dict[str, str]:
