@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """Where a row lies in its block file: offset in bytes, and how many numbers it has."""
+    """The extent of a row in its block file: offset in bytes, and how many numbers it has."""
 
     start: int
     length: int
@@ -246,7 +246,7 @@ class Store:
             yield stream, block
 
     def _checked(self, number: int, content: bytes) -> Block:
-        """What a block has: nothing where it is damaged, which is noted."""
+        """The rows of a block: none where it is damaged, which is noted."""
         try:
             identity, extents = _read(content, self.dtype.itemsize)
             if identity != f"{self.identity}, block {number}":
@@ -258,7 +258,7 @@ class Store:
 
 
 def _read(content: bytes, itemsize: int) -> tuple[str, dict[str, Extent]]:
-    """What a block is of, and where the rows of its ids lie; raises Damaged."""
+    """The identity of a block, and where the rows of its ids lie; raises Damaged."""
     try:
         start = 8 + int.from_bytes(content[:8], "little")
         header = json.loads(content[8:start])

@@ -145,8 +145,10 @@ def why_not_disjoint(corpus: str, rule: str) -> str | None:
 
 def true_cells(rows: pd.DataFrame) -> pd.Series:
     """Cell of each row by the speaker's age; None where the age is in no group. Index as given."""
-    ages = rows["age_years"].map(groups.age_group)
-    return (rows["language"] + "_" + ages).astype(object).where(ages.notna(), None)
+    ages = map(groups.age_group, rows["age_years"])
+    pairs = zip(rows["language"], ages, strict=True)
+    cells = [f"{language}_{age}" if age else None for language, age in pairs]
+    return pd.Series(cells, index=rows.index, dtype=object)
 
 
 def paper_cells(rows: pd.DataFrame) -> pd.Series:

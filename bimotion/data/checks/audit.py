@@ -48,7 +48,7 @@ class CellCount:
 
 @dataclass(frozen=True)
 class Audit:
-    """What is known of a split."""
+    """The facts about a split."""
 
     split_rule: str
     cells: list[CellCount]

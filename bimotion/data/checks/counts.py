@@ -23,7 +23,7 @@ class Count:
 
     @property
     def difference(self) -> tuple[int, ...]:
-        """How many more clips there are than in the paper."""
+        """The clips that there are more than in the paper."""
         return tuple(n - printed for n, printed in zip(self.on_disk, self.paper, strict=True))
 
     def to_dict(self) -> dict:

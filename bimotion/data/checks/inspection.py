@@ -87,7 +87,8 @@ def _content(path: Path) -> dict[str, object]:
 
 
 def _shape(samples: np.ndarray, rate_hz: int) -> tuple[float, ...]:
-    """How far a clip's energy spreads around its centre in time (s), its skewness and kurtosis; the
+    """The shape of a clip: how far its energy spreads around its centre in time (s), its skewness and
+    kurtosis; the
     energy of its differences, of that of its samples. Empty where nothing sounds."""
     samples = samples.astype(np.float64) - samples.mean(dtype=np.float64)
     energy = samples**2

@@ -54,7 +54,7 @@ VALENCES = (*SCHEMAS["valence"].classes, NO_LABEL)
 
 @cache
 def torchcodec_works() -> bool:
-    """Whether `datasets` can decode sound with torchcodec here, tried on a made-up wav once a
+    """True where `datasets` can decode sound with torchcodec here, tried on a made-up wav once a
     process.
 
     An import proves nothing: FFmpeg's libraries, or its match of torch, may be missed at the first
@@ -126,46 +126,36 @@ def features(decode: bool) -> datasets.Features:
 def arrow_rows(rows: pd.DataFrame, audio: Iterable[dict]) -> pa.Table:
     """Rows of a Selection and their audio structs as an Arrow table with the schema of
     `features`."""
-    schema = features(decode=False).arrow_schema
-    annotated = {name: list(corpus.card.emotions) for name, corpus in CORPORA.items()}
-    cards = {name: corpus.card for name, corpus in CORPORA.items()}
+    annotated = {name: corpus.card.emotions for name, corpus in CORPORA.items()}
+    masks = {name: multi_hot(emotions).tolist() for name, emotions in annotated.items()}
     columns = {
         "audio": list(audio),
         "label": [single_label(names) for names in rows["emotions"]],
-        "emotions": [[EMOTIONS.index(name) for name in names] for names in rows["emotions"]],
+        "emotions": [list(map(EMOTIONS.index, names)) for names in rows["emotions"]],
         "labels": [multi_hot(names).tolist() for names in rows["emotions"]],
-        "labels_mask": [multi_hot(annotated[name]).tolist() for name in rows["corpus"]],
+        "labels_mask": [masks[corpus] for corpus in rows["corpus"]],
         "valence": [_valence(names) for names in rows["emotions"]],
-        "annotated": [
-            [EMOTIONS.index(name) for name in annotated[corpus]] for corpus in rows["corpus"]
-        ],
+        "annotated": [list(map(EMOTIONS.index, annotated[corpus])) for corpus in rows["corpus"]],
         "speaker_unknown_because": [
-            cards[corpus].speaker_note if pd.isna(speaker) else None
+            CORPORA[corpus].card.speaker_note if pd.isna(speaker) else None
             for corpus, speaker in zip(rows["corpus"], rows["speaker"], strict=True)
         ],
     }
-    closed = {
-        "corpus": PAPER_CORPORA,
-        "cell": CELLS,
-        "language": LANGUAGES,
-        "age_group": cells.AGE_GROUPS,
-        "age_source": AGE_SOURCES,
-        "gender": GENDERS,
-    }
-    for name, names in closed.items():
-        places = {value: place for place, value in enumerate(names)}
-        columns[name] = [places.get(value) for value in rows[name]]
-    for name in schema.names:
-        if name not in columns:
-            columns[name] = [None if pd.isna(value) else value for value in rows[name]]
-    return pa.table(
-        [pa.array(columns[name], schema.field(name).type) for name in schema.names], schema=schema
-    )
+    typed = features(decode=False)
+    for name in typed.keys() - columns.keys():
+        values = [None if pd.isna(value) else value for value in rows[name]]
+        if isinstance(typed[name], datasets.ClassLabel):
+            numbers = {value: number for number, value in enumerate(typed[name].names)}
+            values = [numbers.get(value) for value in values]
+        columns[name] = values
+    schema = typed.arrow_schema
+    arrays = [pa.array(columns[name], schema.field(name).type) for name in schema.names]
+    return pa.table(arrays, schema=schema)
 
 
 def single_label(emotions: Iterable[str]) -> int:
-    """Place in SINGLE_LABELS of the first emotion in label order, as the reference of the paper's
-    single form; or of NO_LABEL.
+    """The number in SINGLE_LABELS of the first emotion in label order, as in the reference of the
+    paper's single form; or of NO_LABEL.
 
     >>> SINGLE_LABELS[single_label(["surprise", "happiness"])], SINGLE_LABELS[single_label([])]
     ('happiness', 'none')
@@ -179,8 +169,8 @@ def _valence(emotions: Iterable[str]) -> int:
 
 
 def cache_key(selection: Selection, facts: Iterable[object]) -> str:
-    """Changes with the corpora's folders and states, the options and the shape of the rows; 16 hex
-    digits."""
+    """A hash that changes with the corpora's folders and states, the options and the shape of the
+    rows; 16 hex digits."""
     versions = [
         DATASET_VERSION,
         NUMBERS_VERSION,
@@ -192,16 +182,6 @@ def cache_key(selection: Selection, facts: Iterable[object]) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
-OPTIONS = {
-    "split_rule": "paper",
-    "split_seed": 0,
-    "only": None,
-    "locations": None,
-    "allow_missing": False,
-}
-"""Options of a config and their defaults; see `selection.select`."""
-
-
 _BUILDER_OPTIONS = frozenset(inspect.signature(datasets.DatasetBuilder).parameters) - {
     "config_kwargs"
 }
@@ -209,14 +189,22 @@ _BUILDER_OPTIONS = frozenset(inspect.signature(datasets.DatasetBuilder).paramete
 
 @dataclass
 class Config(datasets.BuilderConfig):
-    """Options of a config; see `selection.select`."""
+    """The options of a config; see `selection.select`."""
 
-    split_rule: str = OPTIONS["split_rule"]
-    split_seed: int = OPTIONS["split_seed"]
-    only: list[str] | None = OPTIONS["only"]
-    locations: dict[str, str] | None = OPTIONS["locations"]
-    allow_missing: bool = OPTIONS["allow_missing"]
+    split_rule: str = "paper"
+    split_seed: int = 0
+    only: list[str] | None = None
+    locations: dict[str, str] | None = None
+    allow_missing: bool = False
     version: datasets.Version = field(default_factory=lambda: datasets.Version(DATASET_VERSION))
+
+
+OPTIONS = {
+    name: getattr(Config(), name)
+    for name in Config.__annotations__
+    if name not in datasets.BuilderConfig.__dataclass_fields__
+}
+"""Options of a config and their defaults."""
 
 
 class Builder(datasets.ArrowBasedBuilder):
@@ -237,20 +225,17 @@ class Builder(datasets.ArrowBasedBuilder):
             if name in NOT_TAKEN or name not in _BUILDER_OPTIONS
         }
         refuse_options(self.DATASET, asked, OPTIONS)
-        given = {
-            name: value for name, value in options.items() if name in OPTIONS and value is not None
-        }
+        given = {name: options.get(name) for name in OPTIONS if options.get(name) is not None}
         chosen = OPTIONS | given
-        places = {name: chosen[name] for name in ("only", "locations", "allow_missing")}
+        where = {name: chosen[name] for name in ("only", "locations", "allow_missing")}
         self.selection = select(
-            CorpusSource.of(data_dir, **places),
+            CorpusSource.of(data_dir, **where),
             cells.union(config_name),
             split_rule=chosen["split_rule"],
             split_seed=chosen["split_seed"],
         )
-        options["config_id"] = (
-            f"{config_name}-{cache_key(self.selection, [sorted(chosen.items())])}"
-        )
+        key = cache_key(self.selection, [sorted(chosen.items())])
+        options["config_id"] = f"{config_name}-{key}"
         super().__init__(config_name=config_name, data_dir=data_dir, **options)
 
     def _info(self) -> datasets.DatasetInfo:
@@ -266,15 +251,13 @@ class Builder(datasets.ArrowBasedBuilder):
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         # `datasets` cannot read an empty split back: parts without a clip (of incomplete corpora)
         # are not offered
+        n_rows = self.selection.rows["part"].value_counts()
         return [
             datasets.SplitGenerator(
-                name=part, gen_kwargs={"part": part, "shards": _shards(int(n_rows))}
+                name=part, gen_kwargs={"part": part, "shards": _shards(int(n_rows[part]))}
             )
-            for part, n_rows in self.selection.rows["part"]
-            .value_counts()
-            .reindex(PARTS, fill_value=0)
-            .items()
-            if n_rows
+            for part in PARTS
+            if part in n_rows
         ]
 
     def _generate_tables(
@@ -283,14 +266,9 @@ class Builder(datasets.ArrowBasedBuilder):
         rows = self.selection.rows[self.selection.rows["part"] == part]
         for number, (start, stop) in enumerate(shards):
             block = rows.iloc[start:stop]
-            paths = (
-                self.selection.manifest.path(*place)
-                for place in zip(block["corpus"], block["path"], strict=True)
-            )
-            yield (
-                Key(number, 0),
-                arrow_rows(block, ({"bytes": None, "path": str(path)} for path in paths)),
-            )
+            paths = map(self.selection.manifest.path, block["corpus"], block["path"])
+            sounds = ({"bytes": None, "path": str(path)} for path in paths)
+            yield Key(number, 0), arrow_rows(block, sounds)
 
 
 def _shards(n_rows: int) -> list[tuple[int, int]]:
@@ -301,11 +279,16 @@ def _shards(n_rows: int) -> list[tuple[int, int]]:
 
 
 def decode(audio: dict | object) -> np.ndarray:
-    """Mono float32 waveform at 16 kHz, shape (n_samples,), of an `audio` value of a row, whether or
-    not torchcodec is there.
+    """Decode an `audio` value of a row, whether or not torchcodec is there.
 
     Clips of other rates than 16 kHz differ a little between the two: torchcodec resamples with
     FFmpeg, we with soxr.
+
+    Args:
+        audio: The value.
+
+    Returns:
+        Mono float32 at 16 kHz, shape (n_samples,).
 
     Example::
 

@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, DatasetCard, HfApi, get_token
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    DatasetCard,
+    Discussion,
+    HfApi,
+    get_token,
+)
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -35,18 +42,21 @@ from huggingface_hub.utils import (
 )
 
 from bimotion.errors import BimotionError, HubError, SettingError
+from bimotion.io.files import digest
 from bimotion.io.progress import Progress, default_progress
 
 
 def signed_in(repo: str) -> str:
-    """Name of the account that the token belongs to; raises HubError for a name other than
-    `org/name` and without login.
+    """The name of the account that the token belongs to.
+
+    Raises:
+        HubError: No login, or the repository is no `org/name`.
 
     Example::
 
         signed_in("org/name")        # before hours of work that end in an upload
     """
-    with _told(repo):
+    with _plain_errors(repo):
         return _api(repo).whoami()["name"]
 
 
@@ -58,31 +68,38 @@ def upload(
     replaces: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> str:
-    """Send all files of a folder to a dataset repository, made if it is not there; returns its
-    address.
+    """Send all files of a folder to a dataset repository.
 
-    replaces    patterns of files of an earlier upload: what matches on the Hub and is not in the
-                folder is removed
+    Files that the repository has with the same content are not sent.
 
-    Files that the repository has with the same content are not sent. Raises HubError, which says
-    how much arrived; SettingError for an empty folder.
+    Args:
+        folder: What is sent.
+        repo: `org/name`; made if there is none.
+        private: Of the repository.
+        replaces: Patterns of files of an earlier upload: what matches on the Hub and is not in the
+            folder is removed.
+        progress: Shows how far it is.
+
+    Returns:
+        The address of the repository.
+
+    Raises:
+        HubError: Says how much arrived.
+        SettingError: The folder is empty, or holds a link.
 
     Example::
 
         upload(Path("copy"), "org/name", private=True, replaces=["*.parquet"])
     """
     files, progress = _files(folder), progress or default_progress()
-    with _told(repo) as sending:
+    with _plain_errors(repo) as sending:
         api = _api(repo)
         api.whoami()
         _ensure_repository(api, repo, private)
-        there = _listed(api, repo)
-        new = {path: file for path, file in files.items() if not _is_same(file, there.get(path))}
-        stale = [
-            path
-            for path in there
-            if path not in files and any(fnmatchcase(path, pattern) for pattern in replaces)
-        ]
+        on_hub = _listed(api, repo)
+        new = {path: file for path, file in files.items() if not _is_same(file, on_hub.get(path))}
+        gone = [path for path in on_hub if path not in files]
+        stale = [path for path in gone if any(fnmatchcase(path, name) for name in replaces)]
         sending.n_files, sending.n_arrived = len(files), len(files) - len(new)
         if "README.md" in new:
             # the commit would find out, but after the last file
@@ -93,51 +110,50 @@ def upload(
             # small text travels with the commit; were this attribute to go, fewer would be claimed
             # than arrived
             sending.n_arrived += getattr(addition, "_is_uploaded", False)
-        if new or stale:
-            changes = [*additions, *map(CommitOperationDelete, stale)]
-            api.create_commit(
-                repo, changes, commit_message="Upload by bimotion", repo_type="dataset"
-            )
+        if changes := [*additions, *map(CommitOperationDelete, stale)]:
+            message = "Upload by bimotion"
+            api.create_commit(repo, changes, commit_message=message, repo_type="dataset")
         return f"{api.endpoint}/datasets/{repo}"
 
 
 def pull_request(folder: Path, repo: str, path_in_repo: str, title: str) -> str:
-    """Propose all files of a folder as `path_in_repo/...` of a dataset repository; returns the pull
-    request's address.
+    """Propose all files of a folder as `path_in_repo/...` of a dataset repository.
 
     Nothing is ever written to the main branch. An open pull request of the same account and title
-    is brought up to date instead of doubled; files that are in the repository already are left out,
-    and where that is all of them, the address is theirs. Raises HubError; SettingError for an empty
-    folder or a path that leaves the repository.
+    is brought up to date instead of doubled; files that are in the repository already are left out.
+
+    Returns:
+        The address of the pull request; of the files, where all of them are there already.
+
+    Raises:
+        HubError: The Hub cannot be reached, or refuses.
+        SettingError: The folder is empty, or the path leaves the repository.
 
     Example::
 
         pull_request(Path("entry"), "org/leaderboard", "submissions/org__model/0123", "org/model:
         run 0123")
     """
-    place = PurePosixPath(path_in_repo)
-    if place.is_absolute() or ".." in place.parts or not place.parts:
+    target = PurePosixPath(path_in_repo)
+    if target.is_absolute() or ".." in target.parts or not target.parts:
         raise SettingError(f"expected a path inside {repo}, found {path_in_repo!r}")
-    files = {f"{place}/{path}": file for path, file in _files(folder).items()}
-    with _told(repo):
+    files = {f"{target}/{path}": file for path, file in _files(folder).items()}
+    with _plain_errors(repo):
         api = _api(repo)
         mine = _open_pull_request(api, repo, title, api.whoami()["name"])
-        there = _listed(api, repo, mine and mine.git_reference, str(place))
+        on_hub = _listed(api, repo, mine and mine.git_reference, str(target))
         new = [
             CommitOperationAdd(path, file)
             for path, file in files.items()
-            if not _is_same(file, there.get(path))
+            if not _is_same(file, on_hub.get(path))
         ]
         if mine is None and not new:
-            return f"{api.endpoint}/datasets/{repo}/tree/main/{place}"
-        if mine is None:
-            return api.create_commit(
-                repo, new, commit_message=title, repo_type="dataset", create_pr=True
-            ).pr_url
+            return f"{api.endpoint}/datasets/{repo}/tree/main/{target}"
+        how = {"create_pr": True} if mine is None else {"revision": mine.git_reference}
         if new:
-            api.create_commit(
-                repo, new, commit_message=title, repo_type="dataset", revision=mine.git_reference
-            )
+            commit = api.create_commit(repo, new, commit_message=title, repo_type="dataset", **how)
+        if mine is None:
+            return commit.pr_url
         return f"{api.endpoint}/datasets/{repo}/discussions/{mine.num}"
 
 
@@ -149,25 +165,22 @@ def _api(repo: str) -> HfApi:
 
 def _files(folder: Path) -> dict[str, Path]:
     """Path in the repository -> file. Links are refused: they would publish what lies elsewhere."""
-    found = {
-        path.relative_to(folder).as_posix(): path
-        for path in sorted(Path(folder).rglob("*"))
-        if not path.is_dir()
-    }
-    if links := sorted(str(path) for path in Path(folder).rglob("*") if path.is_symlink()):
+    paths = sorted(Path(folder).rglob("*"))
+    if links := [path for path in paths if path.is_symlink()]:
         raise SettingError(f"expected plain files in {folder}, found a link: {links[0]}")
-    if not found:
+    files = {path.relative_to(folder).as_posix(): path for path in paths if not path.is_dir()}
+    if not files:
         raise SettingError(f"expected files in {folder}, found none")
-    return found
+    return files
 
 
 def _ensure_repository(api: HfApi, repo: str, private: bool) -> None:
     try:
-        found = api.repo_info(repo, repo_type="dataset")
+        known = api.repo_info(repo, repo_type="dataset")
     except RepositoryNotFoundError:
         api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
-        found = api.repo_info(repo, repo_type="dataset")
-    if private and not found.private:
+        known = api.repo_info(repo, repo_type="dataset")
+    if private and not known.private:
         raise HubError(
             f"expected {repo} to be private, found it public; nothing was sent. Make it "
             "private in its settings on the Hub, or name another repository"
@@ -177,42 +190,40 @@ def _ensure_repository(api: HfApi, repo: str, private: bool) -> None:
 def _listed(
     api: HfApi, repo: str, revision: str | None = None, path: str | None = None
 ) -> dict[str, RepoFile]:
-    """Files of a repository, or of a folder in it, by path; a folder that is not there has none."""
+    """Files of a repository, or of a folder in it, by path; a missing folder has none."""
+    where = {"path_in_repo": path, "revision": revision, "repo_type": "dataset"}
     try:
-        found = list(
-            api.list_repo_tree(repo, path, recursive=True, revision=revision, repo_type="dataset")
-        )
+        entries = list(api.list_repo_tree(repo, recursive=True, **where))
     except EntryNotFoundError:
         return {}
-    return {entry.path: entry for entry in found if isinstance(entry, RepoFile)}
+    return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
 
-def _is_same(file: Path, there: RepoFile | None) -> bool:
-    """Whether the Hub's file has this content: by SHA-256 where it is stored apart, by git's hash
-    where it is in git."""
-    if there is None or there.size != file.stat().st_size:
+def _is_same(file: Path, on_hub: RepoFile | None) -> bool:
+    """True where the Hub's file has this content: by SHA-256 where it is stored apart, by git's
+    hash where it is in git."""
+    if on_hub is None or on_hub.size != file.stat().st_size:
         return False
-    if there.lfs is None:
+    if on_hub.lfs is None:
         content = file.read_bytes()
-        return hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest() == there.blob_id
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest() == there.lfs.sha256
+        return hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest() == on_hub.blob_id
+    return digest(file) == on_hub.lfs.sha256
 
 
-def _open_pull_request(api: HfApi, repo: str, title: str, author: str):
-    found = api.get_repo_discussions(
+def _open_pull_request(api: HfApi, repo: str, title: str, author: str) -> Discussion | None:
+    proposals = api.get_repo_discussions(
         repo,
         repo_type="dataset",
         author=author,
         discussion_type="pull_request",
         discussion_status="open",
     )
-    return next((one for one in found if (one.title, one.author) == (title, author)), None)
+    return next((p for p in proposals if (p.title, p.author) == (title, author)), None)
 
 
 @dataclass
 class _Sending:
-    """How far an upload is, for the message if it ends early."""
+    """The state of an upload, for the message if it ends early."""
 
     n_files: int = 0
     n_arrived: int = 0
@@ -227,14 +238,11 @@ class _Sending:
 
 
 @contextmanager
-def _told(repo: str) -> Iterator[_Sending]:
-    """Every failure of the client inside the block as one line of HubError; its own bars and log
-    lines are kept away."""
-    sending, had_bars, verbosity = (
-        _Sending(),
-        not are_progress_bars_disabled(),
-        logging.get_verbosity(),
-    )
+def _plain_errors(repo: str) -> Iterator[_Sending]:
+    """Turn every failure of the client inside the block into one line of HubError; its own bars and
+    log lines are kept away."""
+    sending, had_bars = _Sending(), not are_progress_bars_disabled()
+    verbosity = logging.get_verbosity()
     disable_progress_bars()
     # the client logs whole addresses of uploads, which are signed
     logging.set_verbosity(logging.CRITICAL)
@@ -254,19 +262,13 @@ def _told(repo: str) -> Iterator[_Sending]:
 
 
 def _reason(error: BaseException, repo: str) -> str:
-    """What went wrong and what to do, in a line; no address in it has a query, where signatures
+    """Say what went wrong and what to do, in a line; no address in it has a query, where signatures
     stand."""
     chain = [error]
     while cause := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(cause)
-    known = next(
-        (
-            one
-            for one in chain
-            if isinstance(one, (HTTPError, OfflineModeIsEnabled, LocalTokenNotFoundError))
-        ),
-        error,
-    )
+    telling = (HTTPError, OfflineModeIsEnabled, LocalTokenNotFoundError)
+    known = next((cause for cause in chain if isinstance(cause, telling)), error)
     match known:
         case LocalTokenNotFoundError():
             return (
@@ -290,17 +292,17 @@ def _reason(error: BaseException, repo: str) -> str:
 
 def _refusal(error: HfHubHTTPError, repo: str) -> str:
     status = error.response.status_code
-    said = f" ({' '.join(error.server_message.split())})" if error.server_message else ""
+    reason = f" ({' '.join(error.server_message.split())})" if error.server_message else ""
     if status == 401:
         where = "HF_TOKEN holds it: unset it, or run" if os.environ.get("HF_TOKEN") else "run"
         return f"the Hub does not know this token: {where} `hf auth login --force`"
     if status == 403:
         return (
-            f"no permission to write to {repo}{said}: run `hf auth login` with a token that may, "
+            f"no permission to write to {repo}{reason}: run `hf auth login` with a token that may, "
             "or ask its owners"
         )
     if status in (409, 412):
-        return f"{repo} is being changed by somebody else{said}"
+        return f"{repo} is being changed by somebody else{reason}"
     if status == 429 or status >= 500:
-        return f"the Hub answers {status}{said}: try again later"
-    return f"the Hub refused with status {status}{said}"
+        return f"the Hub answers {status}{reason}: try again later"
+    return f"the Hub refused with status {status}{reason}"

@@ -30,19 +30,28 @@ def load_dataset(
 ) -> "DatasetDict | Dataset | IterableDatasetDict | IterableDataset":
     """A `DatasetDict` (or the `Dataset` of one split; iterable ones when streaming) of a config.
 
-    path            bimotion or yuemotion
-    name            config: eng_eld, eng_adu, zho_eld, zho_adu, eng, zho, eld, adu, all; yue_adu,
-                    yue_eld, yue
-    data_dir        corpora root; None: BIMOTION_CORPORA
-    split_rule      paper or disjoint (splits.py); split_seed deals again
-    only            names of corpora to use; None: all that have clips in the config's cells
-    locations       corpus -> its folder, where it does not lie below data_dir
-    allow_missing   go on without corpora or clips that are not there
+    Args:
+        path: bimotion or yuemotion.
+        name: Config: eng_eld, eng_adu, zho_eld, zho_adu, eng, zho, eld, adu, all; yue_adu, yue_eld,
+            yue.
+        data_dir: Corpora root; None: BIMOTION_CORPORA.
+        split: One part; None: all.
+        split_rule: paper or disjoint (splits.py).
+        split_seed: Another one cuts the corpora anew.
+        only: Names of corpora to use; None: all that have clips in the config's cells.
+        locations: Corpus -> its folder, where it does not lie below data_dir.
+        allow_missing: Go on without corpora or clips that are missing.
+        streaming: Make nothing on disk; rows come one at a time.
+        cache_dir: Of `datasets`.
+        not_taken: Options of `datasets.load_dataset` that would change nothing (data_files,
+            revision, features) are refused.
 
-    Options of `datasets.load_dataset` that would change nothing (data_files, revision, features)
-    are refused.
-
-    Raises UnknownName, CorpusNotFound, CorpusIncomplete, CorpusMalformed, SettingError.
+    Raises:
+        UnknownName: Of the dataset, the config, a corpus, the split rule or an option.
+        SettingError: An option that would be ignored.
+        CorpusNotFound: No corpus lies below the root.
+        CorpusIncomplete: Clips are missing.
+        CorpusMalformed: Label files cannot be understood.
 
     Example::
 
@@ -62,7 +71,7 @@ def load_dataset(
         split_rule=split_rule,
         split_seed=split_seed,
         only=only if only is None or isinstance(only, str) else sorted(only),
-        locations=locations and {name: os.fspath(place) for name, place in locations.items()},
+        locations=locations and {corpus: os.fspath(path) for corpus, path in locations.items()},
         allow_missing=allow_missing,
     )
     if streaming:

@@ -19,13 +19,11 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from bimotion.corpora.card import Card
 from bimotion.corpora.utterance import PARTS
 from bimotion.data.huggingface import client, export
 from bimotion.data.huggingface.builder import CONFIGS, cache_key
-from bimotion.data.selection import Selection, select
+from bimotion.data.huggingface.hub_copy import HubCopy, reasons
 from bimotion.data.source import CorpusSource
 from bimotion.errors import LicenceError, UnknownName
 from bimotion.io import files
@@ -42,18 +40,16 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Publication:
-    """What is on the Hub now, or what a dry run would have sent.
-
-    address    of the repository; None: dry run
-    folder     where the files lie on this disk; None: sent, and removed
-    files      all files, sorted by path, the README among them
-    corpora    names of the corpora in them
-    """
+    """The state of the Hub now, or what a dry run would have sent."""
 
     address: str | None
+    """Of the repository; None: dry run."""
     folder: Path | None
+    """Where the files lie on this disk; None: sent, and removed."""
     files: tuple[PublishedFile, ...]
+    """All files, sorted by path, the README among them."""
     corpora: tuple[str, ...]
+    """Names of the corpora in them."""
 
 
 def publish(
@@ -67,15 +63,25 @@ def publish(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Publication:
-    """Send all configs of a dataset, as `export` writes them, to the repository `to`, made if it is
-    not there.
+    """Send all configs of a dataset, as `export` writes them, to a repository.
 
     The files are made in the cache, once for each state of the corpora, and stay there until all
-    have arrived: after a failure (or a dry run, which sends nothing and needs no login) the same
-    call goes on from there.
+    have arrived: after a failure (or a dry run) the same call goes on from there.
 
-    Raises UnknownName, LicenceError before anything is written, HubError (no login: before anything
-    is written; else saying how much arrived), and what `select` raises.
+    Args:
+        name: bimotion or yuemotion.
+        to: Repository, org/name; made if there is none.
+        source: Where the corpora lie.
+        split_rule: paper or disjoint.
+        private: To a repository that the public does not see.
+        metadata_only: Leave the sound out.
+        dry_run: Send nothing; needs no login.
+        progress: Shows how far it is.
+
+    Raises:
+        UnknownName: Of the dataset.
+        LicenceError: A corpus may not go there; nothing is written.
+        HubError: No login (nothing is written), or else saying how much arrived.
 
     Example::
 
@@ -84,74 +90,71 @@ def publish(
     """
     if name not in CONFIGS:
         raise UnknownName("dataset", name, CONFIGS)
-    progress, plan = progress or default_progress(), export.planned(CONFIGS[name], metadata_only)
-    chosen = select(source, plan.cells, split_rule=split_rule, progress=progress)
-    _refuse(chosen, metadata_only, private)
+    progress = progress or default_progress()
+    copy = HubCopy.planned(
+        CONFIGS[name], source, split_rule=split_rule, metadata_only=metadata_only, progress=progress
+    )
+    _refuse(copy, private)
     if not dry_run:
         client.signed_in(to)
-    asked, state = _keys(
-        chosen, [name, metadata_only, chosen.split.rule, sorted(chosen.rows["corpus"].unique())]
-    )
+    corpora = sorted(copy.selection.rows["corpus"].unique())
+    facts = [name, metadata_only, copy.selection.split.rule, corpora]
+    asked = _short_hash([*facts, sorted(copy.selection.manifest.roots.items())])
+    state = cache_key(copy.selection, [*facts, len(copy.selection.rows)])
     folder = files.cache_dir() / "publish" / f"{asked}-{state}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f"{asked}.lock")):
-        if folder.is_dir() and export.is_complete(folder, plan, chosen):
-            progress.say(f"going on with the files made earlier in {folder}")
-        else:
-            if folder.is_dir():
-                progress.say(f"{folder}: damaged, made again")
-            # of another state of the corpora, or damaged
-            for outdated in folder.parent.glob(f"{asked}-*"):
-                files.remove_folder(outdated)
-            export.write(folder, plan, chosen, progress)
-        found = sorted(path for path in folder.rglob("*") if path.is_file())
+    with files.locked(folder.with_name(f"{asked}.lock")):
+        _make(folder, copy, progress)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
         listed = tuple(
             PublishedFile(path.relative_to(folder).as_posix(), path.stat().st_size)
-            for path in found
+            for path in paths
         )
-        sent = tuple(sorted(chosen.rows["corpus"].unique()))
         if dry_run:
-            return Publication(None, folder, listed, sent)
+            return Publication(None, folder, listed, tuple(corpora))
         # shards of an earlier upload must not stay beside the new ones: a part is all files that
         # begin with its name
-        earlier = [f"{cell}/{part}-*-of-*.parquet" for cell in plan.cells for part in PARTS]
+        earlier = [f"{cell}/{part}-*-of-*.parquet" for cell in copy.cells for part in PARTS]
         address = client.upload(folder, to, private=private, replaces=earlier, progress=progress)
         files.remove_folder(folder)
-    return Publication(address, None, listed, sent)
+    return Publication(address, None, listed, tuple(corpora))
 
 
-def _keys(chosen: Selection, facts: list[object]) -> tuple[str, str]:
-    """16 hex digits each: of what is published from which folders, and of the state that these are
-    in."""
-    asked = hashlib.sha256(
-        repr([*facts, sorted(chosen.manifest.roots.items())]).encode()
-    ).hexdigest()[:16]
-    return asked, cache_key(chosen, [*facts, len(chosen.rows)])
+def _make(folder: Path, copy: HubCopy, progress: Progress) -> None:
+    """Write the files of a copy, unless they are there; those of another state are removed."""
+    if folder.is_dir() and export.is_complete(folder, copy):
+        progress.say(f"going on with the files made earlier in {folder}")
+        return
+    if folder.is_dir():
+        progress.say(f"{folder}: damaged, made again")
+    for outdated in folder.parent.glob(f"{folder.name.partition('-')[0]}-*"):
+        files.remove_folder(outdated)
+    export.write(folder, copy, progress)
 
 
-def _refuse(chosen: Selection, metadata_only: bool, private: bool) -> None:
-    withheld = [
-        card
-        for card in export.not_free(chosen, metadata_only)
-        if not (private and _may_be_copied(card))
-    ]
+def _short_hash(facts: list[object]) -> str:
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _refuse(copy: HubCopy, private: bool) -> None:
+    """Raise LicenceError, with the ways that are left, where a corpus may not go there."""
+    withheld = [card for card in copy.not_free() if not (private and _may_be_copied(card))]
     if not withheld:
         return
-    free = sorted(set(chosen.rows["corpus"]) - {card.name for card in withheld})
+    free = sorted(set(copy.selection.rows["corpus"]) - {card.name for card in withheld})
     ways = [f"publish the others (--only {' --only '.join(free)})"] if free else []
-    if not metadata_only and all(card.redistribution == "labels" for card in withheld):
+    if not copy.metadata_only and all(card.redistribution == "labels" for card in withheld):
         ways.append("leave the sound out (--metadata-only)")
-    if not private and any(map(_may_be_copied, withheld)):
-        copied = ", ".join(card.name for card in withheld if _may_be_copied(card))
+    copied = ", ".join(card.name for card in withheld if _may_be_copied(card))
+    if copied and not private:
         ways.append(f"take a private repository (--private), for {copied} alone")
-    place = "any server of others" if private else "a public repository"
+    server = "any server of others" if private else "a public repository"
     advice = f". {'; or '.join(ways)}" if ways else ""
     raise LicenceError(
-        f"licences keep these off {place}: {export.reasons(withheld)}; nothing was sent{advice}"
+        f"licences keep these off {server}: {reasons(withheld)}; nothing was sent{advice}"
     )
 
 
 def _may_be_copied(card: Card) -> bool:
-    """Whether its licence lets who has the sound keep a converted copy that the public does not
+    """True where its licence lets who has the sound keep a converted copy that the public does not
     see."""
     return card.redistribution == "labels" and card.licence.startswith("CC-")

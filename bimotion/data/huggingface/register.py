@@ -22,7 +22,7 @@ NOT_TAKEN = {
 
 
 def refuse_options(dataset: str, given: Mapping[str, object], known: Iterable[str]) -> None:
-    """Raises SettingError for an option that would be ignored, UnknownName for one that nobody
+    """Raise SettingError for an option that would be ignored, UnknownName for one that nobody
     knows."""
     for name, value in given.items():
         if name in NOT_TAKEN:
@@ -51,12 +51,8 @@ def register(load: ModuleType) -> None:
     """
     try:
         table = load._PACKAGED_DATASETS_MODULES
-        factory, module, files = (
-            load.PackagedDatasetModuleFactory,
-            load.DatasetModule,
-            load.DataFilesDict,
-        )
-        find_module = load.dataset_module_factory
+        factory, find_module = load.PackagedDatasetModuleFactory, load.dataset_module_factory
+        module, files = load.DatasetModule, load.DataFilesDict
     except AttributeError as error:
         warnings.warn(
             f"this version of `datasets` keeps its packaged modules elsewhere ({error}): "
@@ -71,9 +67,8 @@ def register(load: ModuleType) -> None:
             if self.name not in BUILDERS:
                 return super().get_module()
             refuse_options(self.name, {"data_files": self.data_files}, ())
-            return module(
-                BUILDERS[self.name], "", {"data_files": files(), "dataset_name": self.name}
-            )
+            options = {"data_files": files(), "dataset_name": self.name}
+            return module(BUILDERS[self.name], "", options)
 
     @functools.wraps(find_module)
     def dataset_module_factory(path, revision=None, *rest, **options):
@@ -86,6 +81,5 @@ def register(load: ModuleType) -> None:
 
 
 def builder(name: str) -> type:
-    """Builder class of a dataset, without the table above."""
-    module = importlib.import_module(BUILDERS[name])
-    return module.Builder
+    """The builder class of a dataset, without the table above."""
+    return importlib.import_module(BUILDERS[name]).Builder

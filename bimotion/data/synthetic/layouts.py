@@ -229,8 +229,8 @@ def _crema_d_files(clips: Sequence[Clip]) -> dict[str, str]:
 def _elderreact_files(clips: Sequence[Clip]) -> dict[str, str]:
     lines = defaultdict(list)
     for clip in clips:
-        marks = " ".join("01"[column in clip.label] for column in elderreact.COLUMNS)
-        lines[clip.part].append(f"{clip.stem}.mp4 {marks} {clip.voice.gender} 4.0\n")
+        bits = " ".join("01"[column in clip.label] for column in elderreact.COLUMNS)
+        lines[clip.part].append(f"{clip.stem}.mp4 {bits} {clip.voice.gender} 4.0\n")
     folder = "ElderReact/ElderReact-master/Annotations"
     return {
         f"{folder}/{name}_labels.txt": "".join(lines[part]) or "\n"
