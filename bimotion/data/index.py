@@ -106,7 +106,8 @@ def _cached(
 def _made(
     corpus: Corpus, tree: Tree, folder: Path, state: str, progress: Progress
 ) -> tuple[Tree, pa.Table]:
-    """Read a corpus and keep its index, for `_cached`; what the folder holds of earlier states is removed."""
+    """Read a corpus and keep its index, for `_cached`; what the folder holds of earlier states is
+    removed."""
     target, kept = folder / f"unpacked-{state}", folder / f"{state}.index"
     unpacked = _unpacked(corpus, tree, target, progress) if corpus.unpack else None
     tree = tree if unpacked is None else unpacked

@@ -87,9 +87,8 @@ def _content(path: Path) -> dict[str, object]:
 
 
 def _shape(samples: np.ndarray, rate_hz: int) -> tuple[float, ...]:
-    """The shape of a clip: how far its energy spreads around its centre in time (s), its skewness and
-    kurtosis; the
-    energy of its differences, of that of its samples. Empty where nothing sounds."""
+    """Measure the shape of a clip: spread of its energy around its centre in time (s), skewness,
+    kurtosis; energy of its differences, of that of its samples. Empty where nothing sounds."""
     samples = samples.astype(np.float64) - samples.mean(dtype=np.float64)
     energy = samples**2
     total = energy.sum()
