@@ -20,12 +20,9 @@ def _settings(gains: Gains) -> Table:
         ["method", "train", "test", "score", "gain", *measured, "by any", *measured, "phonology"],
     )
     for row in gains.rows:
-        known = row.coverage
-        by_any = (known.drawn_coverage, known.drawn_expected, row.facts["phonology"])
         cells = [f"{row.transfer}, {row.method}", "+".join(row.train), row.test]
-        cells += [percent(row.value), points(row.gain)]
-        cells += [number(known.coverage), number(known.expected), str(known.n_drawn or "-")]
-        cells += map(number, by_any)
+        cells += [percent(row.value), points(row.gain), *record.coverage_cells(row.coverage)]
+        cells.append(number(row.facts["phonology"]))
         # a dash as in the tables of coverage
         table.rows.append(["–" if cell == "-" else cell for cell in cells])
     if gains.adapt is not None:

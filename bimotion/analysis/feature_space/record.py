@@ -159,12 +159,9 @@ def table(view: Projection) -> Table:
     numbers.notes = [legend(view.coverage[0].coverage.k)]
     for row in view.coverage:
         known, label = row.coverage, row.class_name or "all"
-        by_all = map(number, (known.coverage, known.expected))
-        by_any = (known.drawn_coverage, known.drawn_expected)
-        by_any = map(number, (*by_any, known.density, known.precision, known.recall))
         sizes = [str(known.n_train), str(known.n_test)]
-        drawn = str(known.n_drawn or "–")
-        numbers.rows.append([row.panel, label, *sizes, *by_all, drawn, *by_any])
+        more = map(number, (known.density, known.precision, known.recall))
+        numbers.rows.append([row.panel, label, *sizes, *coverage_cells(known), *more])
         if known.coverage is None and known.reason:
             numbers.notes.append(f"{row.panel}, {label}: no coverage: {known.reason}")
     if view.synthetic:
@@ -184,6 +181,12 @@ def legend(k: int) -> str:
 
 def _beside_expected(value: float | None, expected: float | None) -> str:
     return "unknown" if None in (value, expected) else f"{value:.2f} (if alike {expected:.2f})"
+
+
+def coverage_cells(known: Coverage) -> list[str]:
+    """Coverage by all training clips, then by so many of them, each beside what is expected."""
+    by_all, by_any = (known.coverage, known.expected), (known.drawn_coverage, known.drawn_expected)
+    return [*map(number, by_all), str(known.n_drawn or "–"), *map(number, by_any)]
 
 
 def number(value: float | None) -> str:
