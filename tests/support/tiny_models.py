@@ -1,12 +1,13 @@
 """Tiny random models of every speech family, saved as their authors save theirs: config,
 safetensors, feature extractor.
 
-Tests load this file by its path (their imports are by file). Two layers, 16 wide, some thousand
+Two layers, 16 wide, some thousand
 parameters, seeded.
 """
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,96 +27,64 @@ CONFORMER = TRANSFORMER | {"conv_depthwise_kernel_size": 5, "vocab_size": 8}
 N_MELS = 32
 WHISPER_S, AST_FRAMES = 2, 204
 
-# family: class before "Config" and "Model", class of the classifier, configuration, extractor, its
-# options
+
+class Family(NamedTuple):
+    """What transformers needs to make a model of a family."""
+
+    name: str
+    """Of its classes, before `Config` and `Model`."""
+    config: dict
+    extractor: str = "Wav2Vec2"
+    extractor_options: dict | None = None
+    head: str = "ForSequenceClassification"
+
+
+GROUP = WAVEFORM | {"feat_extract_norm": "group"}
+LAYER = WAVEFORM | {"feat_extract_norm": "layer", "conv_bias": True}
+SEW = {"conv_kernel": (10, 3, 3, 3, 3, 2, 2), "conv_stride": (5, 2, 2, 2, 2, 2, 2)}
+WHISPER = (
+    {"d_model": 16, "encoder_layers": 2, "decoder_layers": 1}
+    | {f"{part}_attention_heads": 2 for part in ("encoder", "decoder")}
+    | {f"{part}_ffn_dim": 32 for part in ("encoder", "decoder")}
+    | {"num_mel_bins": N_MELS, "vocab_size": 8}
+    | {"max_source_positions": 50 * WHISPER_S, "max_target_positions": 8}
+    | {"decoder_start_token_id": 1, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+)
+BERT_INPUT = {"feature_projection_input_dim": 2 * N_MELS}
+AST = {"num_mel_bins": N_MELS, "max_length": AST_FRAMES}
+MASKED = {"return_attention_mask": True}
+NORMAL = {"do_normalize": True}
 FAMILIES = {
-    "wav2vec2-layer": (
-        "Wav2Vec2",
-        "ForSequenceClassification",
-        WAVEFORM | {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True},
-        "Wav2Vec2",
-        {"do_normalize": True, "return_attention_mask": True},
+    "wav2vec2-layer": Family(
+        "Wav2Vec2", LAYER | {"do_stable_layer_norm": True}, extractor_options=NORMAL | MASKED
     ),
-    "wav2vec2-group": (
-        "Wav2Vec2",
-        "ForSequenceClassification",
-        WAVEFORM | {"feat_extract_norm": "group"},
-        "Wav2Vec2",
-        {"do_normalize": True, "return_attention_mask": False},
+    "wav2vec2-group": Family(
+        "Wav2Vec2", GROUP, extractor_options=NORMAL | {"return_attention_mask": False}
     ),
-    "hubert": (
-        "Hubert",
-        "ForSequenceClassification",
-        WAVEFORM | {"feat_extract_norm": "group"},
-        "Wav2Vec2",
-        {},
-    ),
-    "wavlm": (
-        "WavLM",
-        "ForSequenceClassification",
-        WAVEFORM | {"feat_extract_norm": "group"},
-        "Wav2Vec2",
-        {},
-    ),
-    "unispeech-sat": ("UniSpeechSat", "ForSequenceClassification", WAVEFORM, "Wav2Vec2", {}),
-    "sew": (
-        "SEW",
-        "ForSequenceClassification",
-        WAVEFORM | {"conv_kernel": (10, 3, 3, 3, 3, 2, 2), "conv_stride": (5, 2, 2, 2, 2, 2, 2)},
-        "Wav2Vec2",
-        {},
-    ),
-    "data2vec": (
+    "hubert": Family("Hubert", GROUP),
+    "wavlm": Family("WavLM", GROUP),
+    "unispeech-sat": Family("UniSpeechSat", WAVEFORM),
+    "sew": Family("SEW", WAVEFORM | SEW),
+    "data2vec": Family(
         "Data2VecAudio",
-        "ForSequenceClassification",
         WAVEFORM | {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 5},
-        "Wav2Vec2",
-        {"return_attention_mask": True},
+        extractor_options=MASKED,
     ),
-    "wav2vec2-conformer": (
-        "Wav2Vec2Conformer",
-        "ForSequenceClassification",
-        WAVEFORM | CONFORMER | {"feat_extract_norm": "layer", "conv_bias": True},
-        "Wav2Vec2",
-        {"return_attention_mask": True},
-    ),
-    "w2v-bert": (
+    "wav2vec2-conformer": Family("Wav2Vec2Conformer", LAYER | CONFORMER, extractor_options=MASKED),
+    "w2v-bert": Family(
         "Wav2Vec2Bert",
-        "ForSequenceClassification",
-        CONFORMER | {"feature_projection_input_dim": 2 * N_MELS},
+        CONFORMER | BERT_INPUT,
         "SeamlessM4T",
         {"feature_size": N_MELS, "num_mel_bins": N_MELS},
     ),
-    "whisper": (
+    "whisper": Family(
         "Whisper",
-        "ForAudioClassification",
-        {
-            "d_model": 16,
-            "encoder_layers": 2,
-            "decoder_layers": 1,
-            "num_mel_bins": N_MELS,
-            "vocab_size": 8,
-            "encoder_attention_heads": 2,
-            "decoder_attention_heads": 2,
-            "encoder_ffn_dim": 32,
-            "decoder_ffn_dim": 32,
-            "max_source_positions": 50 * WHISPER_S,
-            "max_target_positions": 8,
-            "decoder_start_token_id": 1,
-            "pad_token_id": 0,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-        },
+        WHISPER,
         "Whisper",
         {"feature_size": N_MELS, "chunk_length": WHISPER_S},
+        head="ForAudioClassification",
     ),
-    "ast": (
-        "AST",
-        "ForAudioClassification",
-        TRANSFORMER | {"num_mel_bins": N_MELS, "max_length": AST_FRAMES},
-        "AST",
-        {"num_mel_bins": N_MELS, "max_length": AST_FRAMES},
-    ),
+    "ast": Family("AST", TRANSFORMER | AST, "AST", AST, head="ForAudioClassification"),
 }
 
 
@@ -138,22 +107,19 @@ def build(
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    name, head, options, extractor, extractor_options = FAMILIES[family]
+    made = FAMILIES[family]
     labels = {} if family == "ast" else {"classifier_proj_size": 16}
     if id2label or n_labels:
-        id2label = id2label or {place: f"LABEL_{place}" for place in range(n_labels)}
-        labels |= {
-            "id2label": id2label,
-            "label2id": {label: place for place, label in id2label.items()},
-        }
-    config = getattr(transformers, f"{name}Config")(**(options | labels | changes))
+        id2label = id2label or {number: f"LABEL_{number}" for number in range(n_labels)}
+        label2id = {label: number for number, label in id2label.items()}
+        labels |= {"id2label": id2label, "label2id": label2id}
+    config = getattr(transformers, f"{made.name}Config")(**(made.config | labels | changes))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = getattr(transformers, f"{name}{head if id2label else 'Model'}")(config)
+        model = getattr(transformers, f"{made.name}{made.head if id2label else 'Model'}")(config)
     model.save_pretrained(folder)
-    getattr(transformers, f"{extractor}FeatureExtractor")(**extractor_options).save_pretrained(
-        folder
-    )
+    extractor = getattr(transformers, f"{made.extractor}FeatureExtractor")
+    extractor(**(made.extractor_options or {})).save_pretrained(folder)
     return Path(folder)
 
 
