@@ -5,7 +5,6 @@ Before a text is parsed its bytes, objects, lists and fields are counted; a cont
 checked up to its first fault, so that a million faulty rows cost no more than one.
 """
 
-import json
 import re
 import typing
 from functools import cache
@@ -167,44 +166,3 @@ def refuse_others(path: Path, field: str) -> None:
             f"{path}: expected no file, or one with {field}, found something else: move it "
             "away, or name another folder"
         )
-
-
-# --- until nothing uses them --------------------------------------------------------------------
-
-
-def typed(kind: typing.Any, value: typing.Any, name: str) -> typing.Any:
-    """`from_json` of what was parsed before."""
-    return from_json(kind, json.dumps(value), name)
-
-
-def no_constant(name: str) -> float:
-    """For `parse_constant` of json.loads: NaN and infinities are an error."""
-    raise ValueError(f"{name} is no number in JSON")
-
-
-def parsed(text: str | bytes) -> typing.Any:
-    """The content of a JSON text, NaN and infinities excepted. Raises ValueError, also for one
-    that is deeper, or of more parts, than any record is.
-
-    >>> parsed('{"a": [1, 2]}')
-    {'a': [1, 2]}
-    """
-    if (n_parts := _n_parts(text)) > MAX_PARTS:
-        raise ValueError(f"{n_parts} objects, lists and fields, expected at most {MAX_PARTS}")
-    try:
-        return json.loads(text, parse_constant=no_constant)
-    except RecursionError:
-        raise ValueError("objects and lists within each other, too deep to be read") from None
-
-
-def json_object(path: Path, most_bytes: int) -> dict:
-    """The content of a small file, a JSON object; raises RecordError."""
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > most_bytes:
-        raise RecordError(f"{path.name}: expected a plain file of at most {most_bytes} bytes")
-    try:
-        content = parsed(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path.name}: expected JSON, found: {error}") from None
-    if not isinstance(content, dict):
-        raise RecordError(f"{path.name}: expected an object, found {type(content).__name__}")
-    return content

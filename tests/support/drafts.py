@@ -44,7 +44,7 @@ class Draft:
 
     def rescored(self):
         """Scores made anew from the predictions: a sender who cheats will do so."""
-        result = records.typed(Result, self.result, "result")
+        result = records.from_json(Result, json.dumps(self.result), "result")
         scores = scoring.scores(
             self.table, rescoring.settings_of(result), SCHEMAS[result.schema.name]
         )
@@ -53,7 +53,7 @@ class Draft:
     def write(self, root):
         text = json.dumps(self.result, indent=1)
         try:
-            result = records.typed(Result, self.result, "result")
+            result = records.from_json(Result, text, "result")
             if "key" not in self.kept:
                 result = dataclasses.replace(result, key=result.spec.key)
             text, self.result["key"] = result.to_json(), result.key

@@ -149,8 +149,8 @@ def statistics_of(
         for metric, values in _metrics(parts).items():
             estimates[corpus.corpus, metric] = _estimate(metric, values, draws.replicates, [corpus])
     for metric in FORMS:
-        places = [(corpus.corpus, metric) for corpus in counts]
-        known = [estimates[place] for place in places if place in estimates]
+        keys = [(corpus.corpus, metric) for corpus in counts]
+        known = [estimates[key] for key in keys if key in estimates]
         defined = [estimate for estimate in known if not np.isnan(estimate.estimate)] or known
         if defined:
             estimates[MEAN, metric] = combined(mean_known, *defined)

@@ -98,7 +98,7 @@ def estimates_of(draws, *tables):
 
 
 def check_coverage(bounds, truth, low=0.93, high=0.97):
-    """That intervals, a list of (low, high) of each metric, hold the truth often enough."""
+    """Check that intervals, a list of (low, high) of each metric, hold the truth often enough."""
     lows, highs = np.array(bounds).transpose(2, 0, 1)
     shares = ((lows <= truth) & (truth <= highs)).mean(axis=0)
     print(" / ".join(f"{100 * share:.1f}" for share in shares), (highs - lows).mean(axis=0)[0])

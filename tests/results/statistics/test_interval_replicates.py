@@ -63,12 +63,14 @@ def literal(parts, schema):
     }
     by_place |= {POOLED: values_of(pd.concat(list(parts.values())), schema), MEAN: means}
     return {
-        (place, name): value for place, values in by_place.items() for name, value in values.items()
+        (corpus, name): value
+        for corpus, values in by_place.items()
+        for name, value in values.items()
     }
 
 
 def check(numbers, expected):
-    """That all numbers are the literal ones; nan where that is undefined."""
+    """Check that all numbers are the literal ones; nan where that is undefined."""
     assert set(expected) <= set(numbers)
     complete = dict.fromkeys(numbers, np.nan) | expected
     assert numbers == pytest.approx(complete, abs=1e-12, nan_ok=True)

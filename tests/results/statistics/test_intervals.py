@@ -30,7 +30,7 @@ def scored(predictions, schema=EMOTION, **which):
 
 
 def check_estimates(predictions, schema=EMOTION):
-    """That the counts give every score that scoring computes of the clips."""
+    """Check that the counts give every score that scoring computes of the clips."""
     estimates = [
         of_seed
         for of_seeds in by_setting(predictions, BASELINE, schema, BootstrapDraws(2))
