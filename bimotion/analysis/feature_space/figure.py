@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 
+import numpy as np
 import pandas as pd
 
 from bimotion.analysis.feature_space.panels import COLOURS, SHAPES, Panel
@@ -98,18 +99,12 @@ def _panel(axes, panel: Panel, markers: dict[str, str]) -> None:
 
 def _regions(axes, panel: Panel) -> None:
     """Training data: coloured areas, the inner one with an outline."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path as Outline
-
     for share, opacity in zip(SHARES, REGION_OPACITY, strict=True):
         for label, density in panel.densities.items():
-            rings = [Outline(ring, closed=True) for ring in density.regions(share)]
-            if rings:
-                outline, colour = Outline.make_compound_path(*rings), COLOURS[label]
-                axes.add_patch(PathPatch(outline, facecolor=colour, alpha=opacity, linewidth=0))
-            if rings and share == SHARES[-1]:
-                edge = {"facecolor": "none", "edgecolor": colour, "linewidth": 0.6, "alpha": 0.8}
-                axes.add_patch(PathPatch(outline, **edge))
+            grid, level = (density.x, density.y, density.values), density.level(share)
+            axes.contourf(*grid, [level, np.inf], colors=[COLOURS[label]], alpha=opacity)
+            if share == SHARES[-1]:
+                axes.contour(*grid, [level], colors=[COLOURS[label]], linewidths=0.6, alpha=0.8)
 
 
 def _clips(axes, clips: pd.DataFrame, colour: str, marker: str) -> None:
