@@ -3,6 +3,7 @@ JSON and back."""
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -245,8 +246,8 @@ class Result(Record):
             and (train is None or tuple(score.train) == tuple(train))
         ]
         if not values:
-            cells = (name.partition("@")[0] for name in (test, *(train or ())))
-            _require_known(transfer, method, tuple(cells), metric)
+            cells = [name.partition("@")[0] for name in (test, *(train or ()))]
+            _require_known(transfer, method, cells, metric)
         return sum(values) / len(values) if values else None
 
     def to_json(self) -> str:
@@ -257,11 +258,10 @@ class Result(Record):
             content | {name: [] for name in rows}, indent=1, ensure_ascii=False, allow_nan=False
         )
         for name, items in rows.items():
-            lines = ",\n  ".join(
-                json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items
-            )
-            if items:
-                text = text.replace(f'"{name}": []', f'"{name}": [\n  {lines}\n ]')
+            lines = [json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items]
+            if lines:
+                table = "[\n  " + ",\n  ".join(lines) + "\n ]"
+                text = text.replace(f'"{name}": []', f'"{name}": {table}')
         return text + "\n"
 
     def folder(self, output: Path) -> Path:
@@ -282,17 +282,15 @@ class Result(Record):
         return pd.DataFrame(map(dataclasses.asdict, self.scores), columns=names)
 
 
-def _require_known(transfer: str, method: str, cells: tuple[str, ...], metric: str) -> None:
+def _require_known(transfer: str, method: str, cells: Iterable[str], metric: str) -> None:
     """Raise UnknownName for what cannot be in any record."""
     known_cells = [str(cell) for cell in (*BIMOTION_CELLS, *YUEMOTION_CELLS, *EXTENSION_CELLS)]
-    for kind, name, choices in (
-        ("transfer", transfer, TRANSFERS),
-        ("method", method, METHODS),
-        *(("cell", cell, known_cells) for cell in cells),
-        ("metric", metric, (*METRICS, MULTI_LABEL_METRIC)),
-    ):
-        if name not in choices:
-            raise UnknownName(kind, name, choices)
+    known_metrics = (*METRICS, MULTI_LABEL_METRIC)
+    names = [("transfer", transfer, TRANSFERS), ("method", method, METHODS)]
+    names += [("cell", cell, known_cells) for cell in cells]
+    for kind, name, known in (*names, ("metric", metric, known_metrics)):
+        if name not in known:
+            raise UnknownName(kind, name, known)
 
 
 def folder_of(output: Path, spec: RunSpec) -> Path:

@@ -93,6 +93,7 @@ def gaps(
         cell: bootstrap.headlines(predictions, setting, schema, draws, wanted)
         for cell, setting in base.items()
     }
+    counts = {cell: _first_seed(predictions, setting, schema) for cell, setting in base.items()}
     rows = []
     for difference in _differences(sorted(base)):
         of_cells = [scores[cell][metric] for cell in difference.cells]
@@ -104,9 +105,9 @@ def gaps(
         by_chance = None
         if is_blind:
             recall = float(np.mean([scores[cell]["uar"].estimate for cell in difference.cells]))
-            counts = [_first_seed(predictions, base[cell], schema) for cell in difference.cells]
+            tested = [counts[cell] for cell in difference.cells]
             by_chance = chance(
-                counts, recall, difference.function, estimate.estimate, metric, simulations, seed
+                tested, recall, difference.function, estimate.estimate, metric, simulations, seed
             )
         rows.append(Gap(difference.kind, of, interval, by_chance))
     for setting in settings:
