@@ -116,14 +116,17 @@ def test_classes_of_a_board_stand_by_a_rule(made):
 
 
 class Shuffled(contextlib.nullcontext):
-    """What `os.scandir` gives, in another order."""
+    """Entries of `os.scandir`, in another order."""
 
     def __init__(self, entries, generator):
         super().__init__(self)
         self.entries = iter(shuffled(entries, generator))
 
     def __iter__(self):
-        return self.entries
+        return self
+
+    def __next__(self):
+        return next(self.entries)
 
     def close(self):
         pass

@@ -50,40 +50,34 @@ def submit(
         "organisation": organisation,
         "practice": practice,
     }
-    _note_reserved_name(folder, organisation)
+    _note_reservations(folder, organisation)
     with tempfile.TemporaryDirectory() as temporary:
         if dry_run:
             content = submission.prepare(folder, **statement)
-            lines = [f"{path}\t{len(data)} bytes" for path, data in content.items()]
+            print("\n".join(f"{path}\t{len(data)} bytes" for path, data in content.items()))
+        elif to is None:
+            print(submission.pack(folder, output, **statement))
         else:
-            packed = submission.pack(folder, Path(temporary) if to else output, **statement)
-            lines = [packed]
-        _note_licences(folder)
-        if to and not dry_run:
             from bimotion.data.huggingface import client
 
+            packed = submission.pack(folder, Path(temporary), **statement)
             name = packed.relative_to(temporary).as_posix()
-            lines = [client.pull_request(packed, to, f"submissions/{name}", f"Submission {name}")]
-        print(*lines, sep="\n")
+            print(client.pull_request(packed, to, f"submissions/{name}", f"Submission {name}"))
 
 
-def _note_reserved_name(folder: Path, organisation: str | None) -> None:
+def _note_reservations(folder: Path, organisation: str | None) -> None:
+    """Say what the submitter should know of the name and of licences, before anything is sent."""
     from bimotion.leaderboard import admission
     from bimotion.results import record
 
-    model = record.load(folder / record.RESULT_FILE).model.name
-    if admission.is_reserved(model.partition("/")[0] if "/" in model else organisation or ""):
+    result = record.load(folder / record.RESULT_FILE)
+    name = result.model.name
+    if admission.is_reserved(name.partition("/")[0] if "/" in name else organisation or ""):
         note(
             f"note: {admission.RESERVED}/* is reserved: only whoever keeps a board enters "
             "baselines there (bimotion leaderboard verify --baseline)"
         )
-
-
-def _note_licences(folder: Path) -> None:
-    from bimotion.leaderboard import admission
-    from bimotion.results import record
-
-    if closed := admission.restricted(record.load(folder / record.RESULT_FILE)):
+    if closed := admission.restricted(result):
         note(
             "note: the predictions hold reference marks of test clips of "
             f"{', '.join(closed)}, whose licences let nobody publish labels: send them only "

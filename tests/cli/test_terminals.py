@@ -117,7 +117,7 @@ def test_a_byte_that_is_not_utf8_in_a_path_and_a_terminal_that_knows_ascii_only(
     assert not (oddly_named / "out").exists()
 
 
-@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
 def test_streams_that_are_closed_stop_nothing(closed, tmp_path):
     def close():
         for descriptor in closed:
