@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from bimotion.data.synthetic import voice as module
-from bimotion.data.synthetic.voice import EMOTION_CUES, Voice, utter
+from bimotion.data.synthetic.voice import EMOTION_CUES, LANGUAGES, Voice, utter
+from bimotion.protocol.labels import EMOTIONS
 
 ADULT = Voice("1001", "eng", 35, "m")
 ELDER = replace(ADULT, age_years=70)
-KEYS = [f"clip-{i}" for i in range(24)]
-GROUPS = list(itertools.product(("eng", "yue", "zho"), (False, True)))
+KEYS = [f"clip-{i}" for i in range(16)]
+GROUPS = list(itertools.product(LANGUAGES, (False, True)))
 
 
 def angle_deg(first: np.ndarray, second: np.ndarray) -> float:
@@ -28,47 +29,32 @@ def loud_frames(clip: np.ndarray) -> np.ndarray:
 
 def pitch_and_periodicity(clip: np.ndarray) -> tuple[float, float]:
     """Median pitch in Hz and mean height of the autocorrelation peak, for a 16 kHz clip."""
-    frames = loud_frames(clip) * np.hanning(800)
-    spectrum = np.abs(np.fft.rfft(frames, 2048)) ** 2
-    correlation = (
-        np.fft.irfft(spectrum)[:, :267]
-        / np.fft.irfft(np.abs(np.fft.rfft(np.hanning(800), 2048)) ** 2)[:267]
+    window = np.hanning(800)
+    power, of_window = (
+        np.abs(np.fft.rfft(frames, 2048)) ** 2 for frames in (loud_frames(clip) * window, window)
     )
+    correlation = np.fft.irfft(power)[:, :267] / np.fft.irfft(of_window)[:267]
     searched = correlation[:, 40:] / correlation[:, :1]
-    return float(np.median(16_000 / (40 + searched.argmax(axis=1)))), float(
-        searched.max(axis=1).mean()
-    )
+    pitch = np.median(16_000 / (40 + searched.argmax(axis=1)))
+    return float(pitch), float(searched.max(axis=1).mean())
+
+
+def pitch(voice: Voice, emotion: str = "neutral") -> float:
+    """Mean pitch of a voice over all keys."""
+    return np.mean([pitch_and_periodicity(utter(voice, emotion, key=key))[0] for key in KEYS])
 
 
 def rms(clip: np.ndarray) -> float:
     return float(np.sqrt(np.mean(clip.astype(float) ** 2)))
 
 
-def test_names_thirteen_emotions_once() -> None:
-    expected = {
-        "sadness",
-        "fear",
-        "angry",
-        "happiness",
-        "disgust",
-        "neutral",
-        "surprise",
-        "positive",
-        "negative",
-        "excitement",
-        "frustrated",
-        "other",
-        "unknown",
-    }
-    assert len(EMOTION_CUES) == 13
-    assert set(EMOTION_CUES) == expected
+def test_there_are_cues_of_every_emotion() -> None:
+    assert set(EMOTION_CUES) == set(EMOTIONS)
 
 
 def test_same_arguments_give_the_same_bytes() -> None:
-    assert (
-        utter(ADULT, "fear", key="a").tobytes()
-        == utter(replace(ADULT), ("fear",), key="a").tobytes()
-    )
+    again = utter(replace(ADULT), ("fear",), key="a").tobytes()
+    assert utter(ADULT, "fear", key="a").tobytes() == again
 
 
 @pytest.mark.parametrize(
@@ -88,14 +74,13 @@ def test_every_argument_changes_the_clip(other: dict) -> None:
     assert not np.array_equal(utter(**base), utter(**base | other))
 
 
-@pytest.mark.parametrize("rate", [16_000, 24_414, 44_100])
-@pytest.mark.parametrize("language", ["eng", "zho", "yue", "deu", "fas", "urd"])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_clips_are_finite_bounded_and_of_speech_length(language: str, rate: int) -> None:
     for age, gender, emotion in itertools.product((20, 85), "fm", EMOTION_CUES):
         voice = Voice(f"{gender}{age}", language, age, gender)
         clip = utter(voice, emotion, key=f"{emotion}/{age}", sample_rate_hz=rate)
-        assert clip.dtype == np.float32
-        assert clip.ndim == 1
+        assert (clip.dtype, clip.ndim) == (np.float32, 1)
         assert np.isfinite(clip).all()
         assert 0.03 < np.abs(clip).max() <= 0.99
         assert 0.7 <= clip.size / rate <= 2.5
@@ -115,29 +100,24 @@ def test_prosody_does_not_depend_on_the_sample_rate() -> None:
     assert rms(low) == pytest.approx(rms(high), rel=0.02)
 
 
-def test_unknown_emotion_says_what_is_expected() -> None:
-    with pytest.raises(
-        ValueError, match=r"expected emotion to be one of sadness, .*unknown; found 'rage'"
-    ):
-        utter(ADULT, ("angry", "rage"), key="a")
+REFUSED = {
+    r"expected emotion to be one of sadness, .*unknown; found 'rage'": {
+        "emotion": ("angry", "rage")
+    },
+    r"expected language to be one of eng, yue, zho, deu, fas, urd; found 'fra'": {
+        "language": "fra"
+    },
+    r"expected gender to be one of f, m; found 'x'": {"gender": "x"},
+    r"at least 16000 Hz, found 8000": {"sample_rate_hz": 8_000},
+}
 
 
-def test_unknown_language_says_what_is_expected() -> None:
-    with pytest.raises(
-        ValueError,
-        match=r"expected language to be one of eng, yue, zho, deu, fas, urd; found 'fra'",
-    ):
-        Voice("s", "fra", 30, "f")
-
-
-def test_unknown_gender_says_what_is_expected() -> None:
-    with pytest.raises(ValueError, match=r"expected gender to be one of f, m; found 'x'"):
-        Voice("s", "eng", 30, "x")
-
-
-def test_low_sample_rate_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"at least 16000 Hz, found 8000"):
-        utter(ADULT, "angry", key="a", sample_rate_hz=8_000)
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_cannot_be_spoken_is_refused(message: str) -> None:
+    asked = {"emotion": "angry", "sample_rate_hz": 16_000, "language": "eng", "gender": "f"}
+    asked |= REFUSED[message]
+    with pytest.raises(ValueError, match=message):
+        utter(Voice("s", asked.pop("language"), 30, asked.pop("gender")), key="a", **asked)
 
 
 def test_no_emotion_sounds_neutral() -> None:
@@ -154,18 +134,18 @@ def test_several_emotions_lie_between_them() -> None:
 
 def test_anger_is_louder_and_higher_than_sadness_in_english() -> None:
     angry, sad = (
-        [utter(ADULT, emotion, key=key) for key in KEYS] for emotion in ("angry", "sadness")
+        np.mean([rms(utter(ADULT, emotion, key=key)) for key in KEYS])
+        for emotion in ("angry", "sadness")
     )
-    assert np.mean([rms(clip) for clip in angry]) > 2 * np.mean([rms(clip) for clip in sad])
-    pitch = [np.mean([pitch_and_periodicity(clip)[0] for clip in clips]) for clips in (angry, sad)]
-    assert pitch[0] > 1.15 * pitch[1]
+    assert angry > 2 * sad
+    assert pitch(ADULT, "angry") > 1.15 * pitch(ADULT, "sadness")
 
 
-@pytest.mark.parametrize("language", ["eng", "zho", "yue", "deu", "fas", "urd"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_elders_speak_slower_and_less_regularly(language: str) -> None:
     adult, elder = (
-        [utter(replace(v, language=language), "neutral", key=key) for key in KEYS]
-        for v in (ADULT, ELDER)
+        [utter(replace(voice, language=language), "neutral", key=key) for key in KEYS]
+        for voice in (ADULT, ELDER)
     )
     assert np.mean([clip.size for clip in elder]) > 1.05 * np.mean([clip.size for clip in adult])
     regular = [
@@ -174,37 +154,21 @@ def test_elders_speak_slower_and_less_regularly(language: str) -> None:
     assert regular[0] > regular[1] + 0.01
 
 
-def test_women_sound_lower_and_men_higher_with_age() -> None:
-    for gender, direction in (("f", -1), ("m", 1)):
-        adult, elder = (
-            np.mean(
-                [
-                    pitch_and_periodicity(utter(replace(v, gender=gender), "neutral", key=key))[0]
-                    for key in KEYS
-                ]
-            )
-            for v in (ADULT, ELDER)
-        )
-        assert direction * (elder - adult) > 0
+@pytest.mark.parametrize(("gender", "direction"), [("f", -1), ("m", 1)])
+def test_women_sound_lower_and_men_higher_with_age(gender: str, direction: int) -> None:
+    adult, elder = (pitch(replace(voice, gender=gender)) for voice in (ADULT, ELDER))
+    assert direction * (elder - adult) > 0
 
 
 def test_sixty_is_elderly() -> None:
     assert [replace(ADULT, age_years=age).elderly for age in (59, 60)] == [False, True]
 
 
-def test_english_adults_voice_the_cues_as_tabled_and_all_groups_only_turn_them() -> None:
-    assert np.allclose(module.cue_rotation("eng", False), np.eye(6))
-    for language, elderly in GROUPS:
-        turn = module.cue_rotation(language, elderly)
-        assert np.allclose(turn @ turn.T, np.eye(6))
-
-
-def test_languages_turn_the_cues_further_than_ages_do() -> None:
+def test_groups_turn_the_cues_and_languages_further_than_ages() -> None:
     turns = {group: module.cue_rotation(*group) for group in GROUPS}
-    between_ages = [
-        angle_deg(turns[language, False], turns[language, True])
-        for language in ("eng", "yue", "zho")
-    ]
+    assert np.allclose(turns["eng", False], np.eye(6))
+    assert all(np.allclose(turn @ turn.T, np.eye(6)) for turn in turns.values())
+    between_ages = [angle_deg(turns[name, False], turns[name, True]) for name in LANGUAGES]
     from_english = [
         angle_deg(turns["eng", old], turns[other, old])
         for old in (False, True)
@@ -212,10 +176,7 @@ def test_languages_turn_the_cues_further_than_ages_do() -> None:
     ]
     assert min(from_english) > max(between_ages) + 10
     assert min(between_ages) > 10
-
-
-def test_cantonese_lies_nearer_to_mandarin_than_to_english() -> None:
-    eng, yue, zho = (module.cue_rotation(language, False) for language in ("eng", "yue", "zho"))
+    eng, yue, zho = (turns[language, False] for language in ("eng", "yue", "zho"))
     assert angle_deg(yue, zho) < angle_deg(yue, eng) < angle_deg(zho, eng)
 
 
@@ -229,9 +190,8 @@ def test_one_speaker_sounds_more_alike_than_two() -> None:
     )
     enrolled, heard = spectra[:, ::2].mean(axis=1), spectra[:, 1::2]
     distance = np.linalg.norm(heard[:, :, None] - enrolled, axis=-1)
-    assert np.mean(distance.argmin(axis=-1) == np.arange(len(speakers))[:, None]) > 2 / len(
-        speakers
-    )
+    is_own = distance.argmin(axis=-1) == np.arange(len(speakers))[:, None]
+    assert np.mean(is_own) > 2 / len(speakers)
 
 
 def mean_spectrum(clip: np.ndarray) -> np.ndarray:

@@ -23,23 +23,11 @@ from huggingface_hub import (
     DatasetCard,
     Discussion,
     HfApi,
+    errors,
     get_token,
-)
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    HfHubHTTPError,
-    HTTPError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
+    utils,
 )
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import (
-    are_progress_bars_disabled,
-    disable_progress_bars,
-    enable_progress_bars,
-    logging,
-)
 
 from bimotion.errors import BimotionError, HubError, SettingError
 from bimotion.io.files import digest
@@ -177,7 +165,7 @@ def _files(folder: Path) -> dict[str, Path]:
 def _ensure_repository(api: HfApi, repo: str, private: bool) -> None:
     try:
         known = api.repo_info(repo, repo_type="dataset")
-    except RepositoryNotFoundError:
+    except errors.RepositoryNotFoundError:
         api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
         known = api.repo_info(repo, repo_type="dataset")
     if private and not known.private:
@@ -194,7 +182,7 @@ def _listed(
     where = {"path_in_repo": path, "revision": revision, "repo_type": "dataset"}
     try:
         entries = list(api.list_repo_tree(repo, recursive=True, **where))
-    except EntryNotFoundError:
+    except errors.EntryNotFoundError:
         return {}
     return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
@@ -241,24 +229,24 @@ class _Sending:
 def _plain_errors(repo: str) -> Iterator[_Sending]:
     """Turn every failure of the client inside the block into one line of HubError; its own bars and
     log lines are kept away."""
-    sending, had_bars = _Sending(), not are_progress_bars_disabled()
-    verbosity = logging.get_verbosity()
-    disable_progress_bars()
+    sending, had_bars = _Sending(), not utils.are_progress_bars_disabled()
+    verbosity = utils.logging.get_verbosity()
+    utils.disable_progress_bars()
     # the client logs whole addresses of uploads, which are signed
-    logging.set_verbosity(logging.CRITICAL)
+    utils.logging.set_verbosity(utils.logging.CRITICAL)
     try:
         yield sending
     except BimotionError:
         raise
     # Xet and LFS wrap theirs in RuntimeError
-    except (HTTPError, OSError, ValueError, RuntimeError) as error:
+    except (errors.HTTPError, OSError, ValueError, RuntimeError) as error:
         line = f"{_reason(error, repo)}; {sending}"
         token = get_token()
         raise HubError(line.replace(token, "***") if token else line) from None
     finally:
-        logging.set_verbosity(verbosity)
+        utils.logging.set_verbosity(verbosity)
         if had_bars:
-            enable_progress_bars()
+            utils.enable_progress_bars()
 
 
 def _reason(error: BaseException, repo: str) -> str:
@@ -267,30 +255,30 @@ def _reason(error: BaseException, repo: str) -> str:
     chain = [error]
     while cause := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(cause)
-    telling = (HTTPError, OfflineModeIsEnabled, LocalTokenNotFoundError)
+    telling = (errors.HTTPError, errors.OfflineModeIsEnabled, errors.LocalTokenNotFoundError)
     known = next((cause for cause in chain if isinstance(cause, telling)), error)
     match known:
-        case LocalTokenNotFoundError():
+        case errors.LocalTokenNotFoundError():
             return (
                 "expected to be logged in to the Hub, found no token: run `hf auth login` with a "
                 "token that may write"
             )
-        case OfflineModeIsEnabled():
+        case errors.OfflineModeIsEnabled():
             return "expected the Hub to be within reach, found HF_HUB_OFFLINE set: unset it"
-        case RepositoryNotFoundError():
+        case errors.RepositoryNotFoundError():
             return (
                 f"no dataset repository {repo} on the Hub, or one that this account may not see "
                 "(`hf auth login` as another)"
             )
-        case HfHubHTTPError():
+        case errors.HfHubHTTPError():
             return _refusal(known, repo)
-        case HTTPError():
+        case errors.HTTPError():
             return f"the connection to the Hub broke ({type(known).__name__})"
     text = re.sub(r"\?\S+", "", " ".join(str(error).split()))
     return f"the Hub's client failed: {text or type(error).__name__}"
 
 
-def _refusal(error: HfHubHTTPError, repo: str) -> str:
+def _refusal(error: errors.HfHubHTTPError, repo: str) -> str:
     status = error.response.status_code
     reason = f" ({' '.join(error.server_message.split())})" if error.server_message else ""
     if status == 401:

@@ -8,6 +8,7 @@ import pytest
 from tests.support import hub_client, hub_server
 
 Failure, Refused, Repository = hub_server.Failure, hub_client.Refused, hub_server.Repository
+MODULE = "bimotion.data.huggingface.client"
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +34,14 @@ def hub(running):
 @pytest.fixture
 def client(running, hub):
     """Calls functions of bimotion.data.huggingface.client in the other process."""
-    return lambda function, *args, **options: running[1].call(
-        "bimotion.data.huggingface.client", function, *args, **options
+    return lambda function, *args, **options: running[1].call(MODULE, function, *args, **options)
+
+
+@pytest.fixture
+def upload(client, folder):
+    """Sends the folder."""
+    return lambda to="org/name", **options: client(
+        "upload", folder, to, **({"private": False} | options)
     )
 
 
@@ -58,67 +65,61 @@ def content(folder) -> dict[str, bytes]:
     }
 
 
-def test_every_byte_arrives_and_a_second_call_sends_nothing(hub, client, folder):
-    assert client("upload", folder, "org/name", private=False) == f"{hub.url}/datasets/org/name"
+def test_every_byte_arrives_and_a_second_call_sends_nothing(hub, upload, folder):
+    assert upload() == f"{hub.url}/datasets/org/name"
     assert hub.files("org/name") == content(folder)
     assert not hub.repositories["org/name"].private
     assert len(hub.asked("PUT", "/storage/")) == 3 + 3
     assert [len(commit["paths"]) for commit in hub.repositories["org/name"].commits] == [5]
     hub.requests.clear()
-    assert client("upload", folder, "org/name", private=False) == f"{hub.url}/datasets/org/name"
+    assert upload() == f"{hub.url}/datasets/org/name"
     assert hub.asked("PUT", "") == hub.asked("POST", "") == []
 
 
-def test_only_what_changed_is_sent_and_what_was_replaced_goes(hub, client, folder):
-    client("upload", folder, "org/name", private=False)
+def test_only_what_changed_is_sent_and_what_was_replaced_goes(hub, upload, folder):
+    upload()
     hub.repositories["org/name"].revisions["main"]["notes.txt"] = b"theirs"
     (folder / "a/test-00000-of-00001.parquet").unlink()
     (folder / "a/test-00000-of-00002.parquet").write_bytes(b"PAR1" + bytes(2000) + b"PAR1")
     (folder / "README.md").write_text("---\npretty_name: new\n---\n")
     hub.requests.clear()
-    client("upload", folder, "org/name", private=False, replaces=["*/*-of-*.parquet"])
+    upload(replaces=["*/*-of-*.parquet"])
     assert len(hub.asked("PUT", "/storage/")) == 1
-    changed = hub.repositories["org/name"].commits[-1]["paths"]
-    assert sorted(changed) == [
-        "README.md",
-        "a/test-00000-of-00001.parquet",
-        "a/test-00000-of-00002.parquet",
-    ]
+    shards = [f"a/test-00000-of-0000{n}.parquet" for n in (1, 2)]
+    assert sorted(hub.repositories["org/name"].commits[-1]["paths"]) == ["README.md", *shards]
     assert hub.files("org/name") == content(folder) | {"notes.txt": b"theirs"}
 
 
-def test_a_cut_line_is_tried_again(hub, client, folder):
+def test_a_cut_line_is_tried_again(hub, upload, folder):
     hub.failures.append(Failure("PUT", "/storage/.*/2$", times=2))
-    client("upload", folder, "org/name", private=False)
+    upload()
     assert hub.files("org/name") == content(folder)
     assert len(hub.asked("PUT", "/2 CUT$")) == 2
 
 
-def test_after_a_failure_in_the_middle_nothing_is_sent_twice(hub, client, folder):
+def test_after_a_failure_in_the_middle_nothing_is_sent_twice(hub, upload, folder):
     # a/test, and the three parts of a/train, pass
     hub.failures.append(Failure("PUT", "/storage/", after=4))
-    with pytest.raises(
-        Refused,
-        match=r"the connection to the Hub broke \(.*\); 2 of 5 files are on the Hub and will not",
-    ):
-        client("upload", folder, "org/name", private=False)
+    message = r"the connection to the Hub broke \(.*\); 2 of 5 files are on the Hub and will not"
+    with pytest.raises(Refused, match=message):
+        upload()
     arrived = [path for path in hub.asked("PUT", "/storage/") if "CUT" not in path]
     assert len(arrived) == 4
     assert hub.files("org/name") == {}, "half a dataset must not be seen"
     hub.failures.clear()
     hub.requests.clear()
-    client("upload", folder, "org/name", private=False)
+    upload()
     sent = hub.asked("PUT", "/storage/")
     assert len(sent) == 2
     assert not set(sent) & set(arrived)
     assert hub.files("org/name") == content(folder)
 
 
-def test_a_killed_process_is_taken_up_again(hub, client, folder, tmp_path):
+def test_a_killed_process_is_taken_up_again(hub, upload, folder, tmp_path):
     hub.failures.append(Failure("PUT", "/storage/", status=503, after=4))
     other = hub_client.Client(hub, tmp_path / "hf")
     try:
-        other.ask("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
+        other.ask(MODULE, "upload", folder, "org/name", private=False)
         hub_client.wait_for(lambda: len(hub.asked("PUT", "/storage/")) > 4)
     finally:
         other.process.kill()
@@ -127,159 +128,131 @@ def test_a_killed_process_is_taken_up_again(hub, client, folder, tmp_path):
     assert len(arrived) == 2
     hub.failures.clear()
     hub.requests.clear()
-    client("upload", folder, "org/name", private=False)
+    upload()
     assert not [path for path in hub.asked("PUT", "/storage/") if path.split("/")[2] in arrived]
     assert hub.files("org/name") == content(folder)
 
 
-def test_a_commit_that_fails_leaves_all_files_there(hub, client, folder):
+def test_a_commit_that_fails_leaves_all_files_there(hub, upload, folder):
     hub.failures.append(Failure("POST", "/commit/", status=503, times=1))
-    with pytest.raises(
-        Refused, match=r"the Hub answers 503 \(no\): try again later; 4 of 5 files are on the Hub"
-    ):
-        client("upload", folder, "org/name", private=False)
+    message = r"the Hub answers 503 \(no\): try again later; 4 of 5 files are on the Hub"
+    with pytest.raises(Refused, match=message):
+        upload()
     hub.requests.clear()
-    client("upload", folder, "org/name", private=False)
+    upload()
     assert hub.asked("PUT", "") == []
     assert hub.files("org/name") == content(folder)
 
 
-def test_privacy_is_asked_for_and_never_assumed(hub, client, folder):
-    client("upload", folder, "org/secret", private=True)
+def test_privacy_is_asked_for_and_never_assumed(hub, upload):
+    upload("org/secret", private=True)
     assert hub.repositories["org/secret"].private
     hub.repositories["org/open"] = Repository(private=False)
     hub.requests.clear()
-    with pytest.raises(
-        Refused, match="expected org/open to be private, found it public; nothing was sent"
-    ):
-        client("upload", folder, "org/open", private=True)
+    message = "expected org/open to be private, found it public; nothing was sent"
+    with pytest.raises(Refused, match=message):
+        upload("org/open", private=True)
     assert hub.asked("PUT", "") == hub.asked("POST", "") == []
 
 
-def test_a_repository_that_another_made_meanwhile_is_used(hub, client, folder):
+def test_a_repository_that_another_made_meanwhile_is_used(hub, upload, folder):
     hub.repositories["org/name"] = Repository(private=False)
     hub.hidden.add("org/name")  # until it is created, which answers 409
-    client("upload", folder, "org/name", private=False)
+    upload()
     assert hub.files("org/name") == content(folder)
 
 
-@pytest.mark.parametrize("function", ["upload", "pull_request", "signed_in"])
-@pytest.mark.parametrize(
-    ("token", "message"),
-    [
-        (None, "expected to be logged in to the Hub, found no token: run `hf auth login`"),
-        (
-            "hf_stolen",
-            "the Hub does not know this token: HF_TOKEN holds it: unset it, or run `hf auth "
-            "login --force`",
-        ),
-    ],
+NO_TOKEN = "expected to be logged in to the Hub, found no token: run `hf auth login`"
+BAD_TOKEN = (
+    "the Hub does not know this token: HF_TOKEN holds it: unset it, or run `hf auth login --force`"
 )
+
+
+@pytest.mark.parametrize("function", ["upload", "pull_request", "signed_in"])
+@pytest.mark.parametrize(("token", "message"), [(None, NO_TOKEN), ("hf_stolen", BAD_TOKEN)])
 def test_without_a_good_token_nothing_begins(hub, client, folder, function, token, message):
     hub.repositories["org/name"] = Repository(private=False)
     asked = {
-        "upload": ((folder, "org/name"), {"private": False}),
-        "pull_request": ((folder, "org/name", "entry", "title"), {}),
-        "signed_in": (("org/name",), {}),
+        "upload": (folder, "org/name"),
+        "pull_request": (folder, "org/name", "entry", "title"),
+        "signed_in": ("org/name",),
     }
-    arguments, options = asked[function]
+    options = {"private": False} if function == "upload" else {}
     with pytest.raises(Refused) as refused:
-        client(function, *arguments, token=token, **options)
+        client(function, *asked[function], token=token, **options)
     assert str(refused.value).startswith(f"HubError: {message}")
     assert str(refused.value).endswith("; nothing was published")
     assert "\n" not in str(refused.value)
     assert str(token) not in str(refused.value)
-    assert set(hub.asked("POST", "")) == set()
+    assert hub.asked("POST", "") == []
 
 
-def test_refusals_say_what_to_do(hub, client, folder):
-    with pytest.raises(
-        Refused,
-        match=r"no permission to write to org/name \(You don't have the rights .*hf auth login",
-    ):
-        client("upload", folder, "org/name", private=False, token="hf_guest")
+def test_refusals_say_what_to_do(hub, client, upload, folder):
+    no_right = r"no permission to write to org/name \({}hf auth login"
+    with pytest.raises(Refused, match=no_right.format("You don't have the rights .*")):
+        upload(token="hf_guest")
     hub.repositories["org/name"] = Repository(private=False)
-    with pytest.raises(
-        Refused,
-        match=r"no permission to write to org/name \(Forbidden: you must have write access\)",
-    ):
-        client("upload", folder, "org/name", private=False, token="hf_guest")
-    with pytest.raises(
-        Refused,
-        match=r"no dataset repository org/absent on the Hub, or one that this account may not see",
-    ):
-        client("pull_request", folder, "org/absent", "entry", "title")
-    for wrong in ("name", "a/b/c", "org/", "org name/x"):
-        with pytest.raises(Refused, match="expected a dataset repository as org/name"):
-            client("upload", folder, wrong, private=False)
-    with pytest.raises(Refused, match=r"the Hub's client failed: .*alphanumeric"):
-        client("upload", folder, "org/-name-", private=False)
-
-
-def test_a_bad_card_is_found_before_anything_is_sent(hub, client, folder):
-    (folder / "README.md").write_text("---\nlicense: mine\n---\n")
-    with pytest.raises(
-        Refused, match=r'status 400 \("license" must be one of\); nothing was published'
-    ):
-        client("upload", folder, "org/name", private=False)
-    assert hub.asked("PUT", "") == hub.asked("POST", "/preupload/") == []
-
-
-def test_no_token_is_told_even_where_the_server_repeats_it(hub, client, folder):
-    hub.repositories["org/name"] = Repository(private=False)
+    with pytest.raises(Refused, match=no_right.format("Forbidden: you must have write access.*")):
+        upload(token="hf_guest")
+    # no token is told even where the server repeats it
     hub.failures.append(
         Failure("POST", "/preupload/", status=403, message="token hf_writer may only read")
     )
     with pytest.raises(Refused, match=r"\(token \*\*\* may only read\)"):
-        client("upload", folder, "org/name", private=False)
+        upload()
+    absent = "no dataset repository org/absent on the Hub, or one that this account may not see"
+    with pytest.raises(Refused, match=absent):
+        client("pull_request", folder, "org/absent", "entry", "title")
+    for wrong in ("name", "a/b/c", "org/", "org name/x"):
+        with pytest.raises(Refused, match="expected a dataset repository as org/name"):
+            upload(wrong)
+    with pytest.raises(Refused, match=r"the Hub's client failed: .*alphanumeric"):
+        upload("org/-name-")
 
 
-def test_nothing_listens_and_offline(hub, folder, tmp_path):
-    away = hub_client.Client(hub, tmp_path / "hf", HF_ENDPOINT="http://127.0.0.1:9")
-    with pytest.raises(
-        Refused, match=r"the connection to the Hub broke \(ConnectError\); nothing was published"
-    ):
-        away.call("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
-    away.close()
-    offline = hub_client.Client(hub, tmp_path / "hf", HF_HUB_OFFLINE="1")
-    with pytest.raises(Refused, match="HF_HUB_OFFLINE set: unset it"):
-        offline.call(
-            "bimotion.data.huggingface.client", "upload", folder, "org/name", private=False
-        )
-    offline.close()
-    assert hub.requests == []
+def test_a_bad_card_is_found_before_anything_is_sent(hub, upload, folder):
+    (folder / "README.md").write_text("---\nlicense: mine\n---\n")
+    message = r'status 400 \("license" must be one of\); nothing was published'
+    with pytest.raises(Refused, match=message):
+        upload()
+    assert hub.asked("PUT", "") == hub.asked("POST", "/preupload/") == []
 
 
-def test_failures_of_xet_are_told_in_the_same_way(hub, folder, tmp_path):
-    pytest.importorskip("hf_xet")
-    client = hub_client.Client(hub, tmp_path / "hf", HF_HUB_DISABLE_XET="0")
-    hub.repositories["org/name"] = Repository(private=False)
-    with pytest.raises(Refused, match=r"HubError: .*; nothing was published"):
-        client.call("bimotion.data.huggingface.client", "upload", folder, "org/name", private=False)
+UNREACHED = {
+    r"the connection to the Hub broke \(ConnectError\); nothing was published": {
+        "HF_ENDPOINT": "http://127.0.0.1:9"
+    },
+    "HF_HUB_OFFLINE set: unset it": {"HF_HUB_OFFLINE": "1"},
+    r"HubError: .*; nothing was published": {"HF_HUB_DISABLE_XET": "0"},
+}
+
+
+@pytest.mark.parametrize("message", UNREACHED)
+def test_a_hub_out_of_reach_and_failures_of_xet(hub, folder, tmp_path, message):
+    environment = UNREACHED[message]
+    is_xet = "HF_HUB_DISABLE_XET" in environment
+    if is_xet:
+        pytest.importorskip("hf_xet")
+        hub.repositories["org/name"] = Repository(private=False)
+    client = hub_client.Client(hub, tmp_path / "hf", **environment)
+    with pytest.raises(Refused, match=message):
+        client.call(MODULE, "upload", folder, "org/name", private=False)
     client.close()
-    assert hub.asked("GET", "/xet-write-token/"), "the client did not try Xet"
+    assert bool(hub.asked("GET", "/xet-write-token/")) == bool(hub.requests) == is_xet
     assert "Traceback" not in "".join(client.output)
 
 
 def test_a_pull_request_leaves_main_alone(hub, client, folder):
     hub.repositories["org/board"] = Repository(private=False)
     before = dict(hub.repositories["org/board"].revisions["main"])
-    address = client(
-        "pull_request",
-        folder,
-        "org/board",
-        "submissions/bob__tiny/0123",
-        "bob/tiny: run 0123",
-        token="hf_guest",
-    )
+    target, title = "submissions/bob__tiny/0123", "bob/tiny: run 0123"
+    address = client("pull_request", folder, "org/board", target, title, token="hf_guest")
     assert address == f"{hub.url}/datasets/org/board/discussions/1"
-    proposed = hub.files("org/board", "refs/pr/1")
-    assert proposed == {
-        f"submissions/bob__tiny/0123/{path}": data for path, data in content(folder).items()
-    }
+    expected = {f"{target}/{path}": data for path, data in content(folder).items()}
+    assert hub.files("org/board", "refs/pr/1") == expected
     assert hub.repositories["org/board"].revisions["main"] == before
     assert hub.asked("POST", "/commit/") == ["/api/datasets/org/board/commit/main"]
-    assert hub.repositories["org/board"].proposals[0]["title"] == "bob/tiny: run 0123"
+    assert hub.repositories["org/board"].proposals[0]["title"] == title
 
 
 def test_the_same_submission_again_updates_its_pull_request(hub, client, folder):
@@ -313,16 +286,13 @@ def test_a_pull_request_stays_in_its_place(hub, client, folder, tmp_path):
             client("pull_request", folder, "org/board", path, "title")
     (tmp_path / "private").write_text("mine")
     (folder / "link").symlink_to(tmp_path / "private")
-    for function, rest in {
-        "pull_request": ("org/board", "x", "title"),
-        "upload": ("org/board",),
-    }.items():
-        options = {"private": False} if function == "upload" else {}
-        with pytest.raises(
-            Refused, match=r"SettingError: expected plain files in .*, found a link"
-        ):
-            client(function, folder, *rest, **options)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(Refused, match=r"SettingError: expected files in .*empty, found none"):
-        client("upload", tmp_path / "empty", "org/board", private=False)
+    for source, reason in (
+        (folder, "plain files in .*, found a link"),
+        (tmp_path / "empty", "files"),
+    ):
+        with pytest.raises(Refused, match=f"SettingError: expected {reason}"):
+            client("pull_request", source, "org/board", "x", "title")
+        with pytest.raises(Refused, match=f"SettingError: expected {reason}"):
+            client("upload", source, "org/board", private=False)
     assert hub.requests == []

@@ -21,6 +21,7 @@ from bimotion.errors import SettingError
 from bimotion.io import files
 from tests.support import hub_server
 
+HUGGINGFACE = "bimotion.data.huggingface"
 KILLED = """
 import importlib, json, os, signal, sys
 
@@ -37,8 +38,7 @@ SYSTEM = {os.rename, os.replace, os.mkdir, os.unlink, os.remove, os.rmdir, os.op
 
 
 def run(last):
-    # The moments of a call: their number, and those right after a rename.
-    # Killed after moment `last`.
+    # The moments of a call: their number, and those right after a rename. Killed after `last`.
     moments, renames = 0, []
 
     def is_ours(frame):  # called by the code that writes, and by no other of bimotion's
@@ -77,22 +77,22 @@ def in_a_process(last):
             os._exit(status)
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        said = pipe.read()
+        answer = pipe.read()
     _, status = os.waitpid(child, 0)
-    return json.loads(said) if said else None, os.waitstatus_to_exitcode(status)
+    return json.loads(answer) if answer else None, os.waitstatus_to_exitcode(status)
 
 
 def listed():
-    found = {}
+    files = {}
     for place in watched:
         for folder, _, names in os.walk(place):
             for name in names:
                 if not name.endswith(".lock"):
                     path = os.path.join(folder, name)
-                    found[os.path.relpath(path, place)] = os.stat(path).st_ino
+                    files[os.path.relpath(path, place)] = os.stat(path).st_ino
             if not names and folder != place:
-                found[os.path.relpath(folder, place)] = 0
-    return found
+                files[os.path.relpath(folder, place)] = 0
+    return files
 
 
 for line in sys.stdin:
@@ -107,16 +107,13 @@ class Killed:
 
     def __init__(self, watched: Path, module: str, name: str, *args, environment=None, **options):
         options["source"] = options["source"].root
-        command = [
-            sys.executable,
-            "-c",
-            KILLED,
-            json.dumps([module, name, args, options], default=str),
-        ]
-        command.append(json.dumps([str(watched)]))
-        env = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
+        call = json.dumps([module, name, args, options], default=str)
         self.process = subprocess.Popen(
-            command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", KILLED, call, json.dumps([str(watched)])],
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self):
@@ -136,74 +133,53 @@ class Killed:
 
 
 def some_moments(n: int, renames: list[int]) -> list[int]:
-    spread = {1 + round(share * (n - 1)) for share in (0, 0.2, 0.4, 0.6, 0.8)}
+    spread = {1 + round(share * (n - 1)) for share in (0, 0.4, 0.8)}
     return sorted(spread | set(renames) | {number + 1 for number in renames if number < n})
 
 
 def test_a_killed_export_leaves_the_whole_or_nothing(synth_root, tmp_path):
     options = {"source": CorpusSource.of(synth_root), "metadata_only": True}
-    expected = {
-        path.relative_to(tmp_path / "whole")
-        for path in export.export(tmp_path / "whole", ["yue"], **options)
-    }
+    paths = export.export(tmp_path / "whole", ["yue"], **options)
+    expected = {path.relative_to(tmp_path / "whole") for path in paths}
     watched, outcomes = tmp_path / "exports", set()
     watched.mkdir()
-    with Killed(
-        watched,
-        "bimotion.data.huggingface.export",
-        "export",
-        str(watched / "copy"),
-        ["yue"],
-        **options,
-    ) as killed:
+    call = (f"{HUGGINGFACE}.export", "export", str(watched / "copy"), ["yue"])
+    with Killed(watched, *call, **options) as killed:
         (n, renames), status, made = killed.run()
         assert (status, set(map(Path, made))) == (0, {"copy" / path for path in expected})
         moments = some_moments(n, renames)
         for moment in moments:
             files.remove_folder(watched / "copy")
-            said, status, left = killed.run(moment)
-            assert (said, status) == (None, -9)
-            assert {path for path in left if not path.startswith(".")} in (set(), set(made)), (
-                f"half an export at {moment}"
-            )
+            answer, status, left = killed.run(moment)
+            assert (answer, status) == (None, -9)
+            visible = {path for path in left if not path.startswith(".")}
+            assert visible in (set(), set(made)), f"half an export at {moment}"
             _, status, again = killed.run()
-            assert status == 0, (
-                f"after a kill at moment {moment} of {n} the same export was refused"
-            )
+            assert status == 0, f"refused after a kill at moment {moment} of {n}"
             assert set(again) == set(made), f"left over from a kill at moment {moment} of {n}"
-            is_kept = {path: again[path] for path in made} == {
-                path: left.get(path) for path in made
-            }
+            is_kept = all(again[path] == left.get(path) for path in made)
             outcomes.add((bool(left), is_kept))
-    assert outcomes == {(False, False), (True, False), (True, True)}, (
-        f"too few kinds of moments: {moments} of {n}"
-    )
+    # kinds of moments that were tried: nothing there yet, a part of it, the whole
+    assert outcomes == {(False, False), (True, False), (True, True)}, f"{moments} of {n}"
     for path in expected:
         assert (watched / "copy" / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
 
 
 def test_a_killed_publication_goes_on_and_nothing_stays(synth_root, tmp_path):
     cache = tmp_path / "cache"
-    watched = cache / "publish"
     with hub_server.Hub() as hub:
         environment = {
             "HF_ENDPOINT": hub.url,
             "HF_TOKEN": "hf_writer",
             "HF_HOME": str(tmp_path / "hf"),
             "HF_HUB_OFFLINE": "0",
-        }
-        environment |= {
             "HF_HUB_DISABLE_XET": "1",
             "NO_PROXY": "127.0.0.1",
             "BIMOTION_CACHE": str(cache),
         }
-        call = ["bimotion.data.huggingface.publish", "publish", "yuemotion", "org/name"]
-        options = {
-            "source": CorpusSource.of(synth_root),
-            "metadata_only": True,
-            "environment": environment,
-        }
-        with Killed(watched, *call, **options) as killed:
+        call = (f"{HUGGINGFACE}.publish", "publish", "yuemotion", "org/name")
+        options = {"source": CorpusSource.of(synth_root), "metadata_only": True}
+        with Killed(cache / "publish", *call, environment=environment, **options) as killed:
             killed.run()  # indexes the corpora, which later runs need not
             (n, renames), status, left = killed.run()
             assert (status, left) == (0, {})
@@ -211,12 +187,18 @@ def test_a_killed_publication_goes_on_and_nothing_stays(synth_root, tmp_path):
             assert len(whole) == 7
             for moment in some_moments(n, renames):
                 hub.repositories.clear()
-                said, status, _ = killed.run(moment)
-                assert (said, status) == (None, -9)
+                answer, status, _ = killed.run(moment)
+                assert (answer, status) == (None, -9)
                 assert "org/name" not in hub.repositories or hub.files("org/name") in ({}, whole)
                 _, status, left = killed.run()
                 assert (status, left) == (0, {}), f"after a kill at moment {moment} of {n}"
                 assert hub.files("org/name") == whole
+
+
+def damaged(content: bytes) -> list[bytes]:
+    half = len(content) // 2
+    flipped = content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+    return [content[:-1], b"", content + b"x", flipped]
 
 
 def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(
@@ -229,14 +211,9 @@ def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(
     folder = publish.publish("yuemotion", "org/name", **options).folder
     whole = {path: path.read_bytes() for path in folder.rglob("*.*")}
     shard = folder / "yue_eld/test-00000-of-00001.parquet"
-    content, half = whole[shard], len(whole[shard]) // 2
     earlier = folder.with_name(f"{folder.name.partition('-')[0]}-0123456789abcdef")
-    for damaged in (
-        None,
-        content[:-1],
-        content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
-    ):
-        shard.unlink() if damaged is None else shard.write_bytes(damaged)
+    for spoilt in (None, *damaged(whole[shard])):
+        shard.unlink() if spoilt is None else shard.write_bytes(spoilt)
         earlier.mkdir()
         capsys.readouterr()
         assert publish.publish("yuemotion", "org/name", **options).folder == folder
@@ -248,26 +225,18 @@ def test_files_of_an_earlier_state_or_damaged_ones_are_not_sent(
 def test_a_folder_of_anything_else_is_refused_and_stays(synth_root, tmp_path, untouched):
     options = {"source": CorpusSource.of(synth_root), "metadata_only": True}
     export.export(tmp_path / "copy", ["yue"], **options)
+    refused = pytest.raises(SettingError, match="or this very export, finished")
     with untouched(tmp_path):
         assert export.export(tmp_path / "copy", ["yue"], **options)
-        for other in (options | {"metadata_only": False}, options | {"split_rule": "disjoint"}):
-            with pytest.raises(
-                SettingError, match="expected a new or empty folder, or this very export, finished"
-            ):
-                export.export(tmp_path / "copy", ["yue"], **other)
-        with pytest.raises(SettingError, match="or this very export, finished"):
+        for other in ({"metadata_only": False}, {"split_rule": "disjoint"}):
+            with refused:
+                export.export(tmp_path / "copy", ["yue"], **(options | other))
+        with refused:
             export.export(tmp_path / "copy", ["yue_adu"], **options)
     (shard,) = (tmp_path / "copy/yue_eld").glob("test-*")
-    content = shard.read_bytes()
-    half = len(content) // 2
-    for damaged in (
-        content[:-1],
-        b"",
-        content + b"x",
-        content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
-    ):
-        shard.write_bytes(damaged)
-        with pytest.raises(SettingError, match="or this very export, finished"):
+    for content in damaged(shard.read_bytes()):
+        shard.write_bytes(content)
+        with refused:
             export.export(tmp_path / "copy", ["yue"], **options)
 
 
@@ -276,25 +245,21 @@ def test_an_export_of_clips_that_were_replaced_since_is_none_of_these(synth_root
     options = {"source": CorpusSource.of(tmp_path / "root"), "metadata_only": True}
     export.export(tmp_path / "copy", ["yue"], **options)
     assert export.export(tmp_path / "copy", ["yue"], **options)
-    clips = sorted((tmp_path / "root").rglob("*.wav"))
-    other = clips[1].read_bytes()[: clips[0].stat().st_size]
-    before, size = clips[0].stat(), clips[0].stat().st_size
-    clips[0].write_bytes((clips[0].read_bytes()[:44] + other[44:]).ljust(size, b"\0"))
+    clip, other = sorted((tmp_path / "root").rglob("*.wav"))[:2]
+    before = clip.stat()
+    content = clip.read_bytes()[:44] + other.read_bytes()[44 : before.st_size]
+    clip.write_bytes(content.ljust(before.st_size, b"\0"))
     # as `cp -p` of an older file leaves it
-    os.utime(clips[0], ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(clip, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(SettingError, match="files that have changed since"):
         export.export(tmp_path / "copy", ["yue"], **options)
 
 
 def test_only_what_no_process_holds_is_removed(tmp_path):
+    strangers = [".a.backup01", ".bimotion", ".a.bimotion-notes", "a.bimotion-abcd1234"]
+    leftovers = [".a.bimotion-abcd1234", ".gone.bimotion-abcd1234"]
     with files.folder_written(tmp_path / "a") as mine, files.written(tmp_path / "b.txt") as my_file:
-        strangers = [
-            tmp_path / name
-            for name in (".a.backup01", ".bimotion", ".a.bimotion-notes", "a.bimotion-abcd1234")
-        ]
-        for path in strangers:
-            path.mkdir()
-        for name in (".a.bimotion-abcd1234", ".gone.bimotion-abcd1234"):
+        for name in strangers + leftovers:
             (tmp_path / name / "deep").mkdir(parents=True)
         (tmp_path / ".b.bimotion-abcd1234.txt").touch()
         (tmp_path / "kept").touch()
@@ -304,14 +269,9 @@ def test_only_what_no_process_holds_is_removed(tmp_path):
             with files.written(tmp_path / "c.txt"):
                 pass
             left = {path.name for path in tmp_path.iterdir()}
-        assert {mine.name, my_file.name, ".d.bimotion-abcd1234", "kept", "c.txt"} | {
-            path.name for path in strangers
-        } <= left
-        assert not left & {
-            ".a.bimotion-abcd1234",
-            ".gone.bimotion-abcd1234",
-            ".b.bimotion-abcd1234.txt",
-        }
+        stay = {mine.name, my_file.name, ".d.bimotion-abcd1234", "kept", "c.txt", *strangers}
+        assert stay <= left
+        assert not left & {*leftovers, ".b.bimotion-abcd1234.txt"}
 
 
 def test_names_may_be_as_long_as_the_system_lets_them(tmp_path):

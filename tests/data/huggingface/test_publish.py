@@ -1,15 +1,14 @@
 """Datasets on their way to the Hub: what arrives is what was exported, `datasets` reads it from
 there, licences are walls."""
 
-import hashlib
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -86,16 +85,13 @@ def test_what_is_exported_arrives_and_is_read_from_there(hub, publish, synth_roo
 
     export.export(tmp_path / "copy", builder.CONFIGS["yuemotion"], CorpusSource.of(synth_root))
     exported = {
-        path.relative_to(tmp_path / "copy").as_posix(): path
+        path.relative_to(tmp_path / "copy").as_posix(): path.read_bytes()
         for path in (tmp_path / "copy").rglob("*.*")
     }
     arrived = hub.files("org/yue")
-    assert {path: hashlib.sha256(content).digest() for path, content in arrived.items()} == {
-        path: hashlib.sha256(file.read_bytes()).digest() for path, file in exported.items()
-    }
-    assert {file["path"]: file["n_bytes"] for file in published["files"]} == {
-        path: len(arrived[path]) for path in arrived
-    }
+    assert arrived == exported
+    sizes = {file["path"]: file["n_bytes"] for file in published["files"]}
+    assert sizes == {path: len(content) for path, content in arrived.items()}
     assert len(hub.asked("PUT", r"/storage/\w+/\d+$")) > 1, "no file went in parts"
 
     online = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
@@ -108,52 +104,45 @@ def test_what_is_exported_arrives_and_is_read_from_there(hub, publish, synth_roo
     command = [sys.executable, "-P", "-c", READ_FROM_THE_HUB]
     run = subprocess.run(command, env=online, capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    found = json.loads(run.stdout.splitlines()[-1])
+    read = json.loads(run.stdout.splitlines()[-1])
     rows = select(CorpusSource.of(synth_root), cells.union("yue")).rows
-    for part, ids in found["ids"].items():
+    for part, ids in read["ids"].items():
         assert sorted(ids) == sorted(
             rows.loc[(rows["cell"] == "yue_eld") & (rows["part"] == part), "id"]
         )
-    assert sorted(found["streamed"]) == sorted(rows.loc[rows["part"] == "test", "id"])
-    assert set(found["streamed"].values()) == {"fLaC"}
+    assert sorted(read["streamed"]) == sorted(rows.loc[rows["part"] == "test", "id"])
+    assert set(read["streamed"].values()) == {"fLaC"}
 
 
 def test_after_a_broken_line_the_same_call_goes_on(hub, publish):
+    def publish_labels():
+        return publish("yuemotion", "org/labels", metadata_only=True)
+
     hub.failures.append(Failure("PUT", "/storage/", after=2))
-    with pytest.raises(
-        Refused,
-        match=r"HubError: the connection .* broke \(.*\); 2 of 7 files are on the Hub and will not "
-        r"be sent",
-    ):
-        publish("yuemotion", "org/labels", metadata_only=True)
+    message = r"HubError: the connection .* broke \(.*\); 2 of 7 files are on the Hub and will not"
+    with pytest.raises(Refused, match=message):
+        publish_labels()
     arrived = set(hub.objects)
     assert hub.files("org/labels") == {}
     hub.failures.clear()
     hub.requests.clear()
-    published = publish("yuemotion", "org/labels", metadata_only=True)
+    paths = [file["path"] for file in publish_labels()["files"]]
     sent = hub.asked("PUT", "/storage/")
     assert len(sent) == 4
     assert not [path for path in sent if path.split("/")[2] in arrived]
-    assert sorted(hub.files("org/labels")) == [file["path"] for file in published["files"]]
-    table = pq.read_table(
-        io.BytesIO(hub.files("org/labels")["yue_eld/test-00000-of-00001.parquet"])
-    )
+    assert sorted(hub.files("org/labels")) == paths
+    content = hub.files("org/labels")["yue_eld/test-00000-of-00001.parquet"]
+    table = pq.read_table(io.BytesIO(content))
     assert "audio" not in table.column_names
     assert all(name.startswith("yuemotion/") for name in table["id"].to_pylist())
     hub.requests.clear()
-    publish("yuemotion", "org/labels", metadata_only=True)
-    assert hub.asked("PUT", "") == hub.asked("POST", "") == [], (
-        "made again, the files are the same and none is sent"
-    )
+    publish_labels()
+    # made again, the files are the same and none is sent
+    assert hub.asked("PUT", "") == hub.asked("POST", "") == []
     main = hub.repositories["org/labels"].revisions["main"]
-    main |= {
-        "yue_eld/test-00000-of-00002.parquet": b"an older shard",
-        "notes/test-0-of-1.parquet": b"theirs",
-    }
-    publish("yuemotion", "org/labels", metadata_only=True)
-    assert sorted(hub.files("org/labels")) == sorted(
-        [*(file["path"] for file in published["files"]), "notes/test-0-of-1.parquet"]
-    )
+    main |= dict.fromkeys(["yue_eld/test-00000-of-00002.parquet", "notes/test-0-of-1.parquet"], b"")
+    publish_labels()
+    assert sorted(hub.files("org/labels")) == sorted([*paths, "notes/test-0-of-1.parquet"])
 
 
 def test_without_login_no_file_is_made(hub, publish, running):
@@ -170,28 +159,20 @@ def test_without_login_no_file_is_made(hub, publish, running):
 def test_a_dry_run_lists_every_file_and_its_size(synth_root, monkeypatch, tmp_path):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
     options = {"source": CorpusSource.of(synth_root), "metadata_only": True, "dry_run": True}
-    planned = publishing.publish("bimotion", "org/name", **options)
-    assert {file.path: file.n_bytes for file in planned.files} == {
-        path.relative_to(planned.folder).as_posix(): path.stat().st_size
-        for path in planned.folder.rglob("*")
-        if path.is_file()
+
+    def planned(**more):
+        return publishing.publish("yuemotion", "org/name", **options, **more)
+
+    folder, listed = planned().folder, planned().files
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    assert {file.path: file.n_bytes for file in listed} == {
+        path.relative_to(folder).as_posix(): path.stat().st_size for path in paths
     }
-    assert {file.path.split("/")[0] for file in planned.files} == {
-        "README.md",
-        "eng_eld",
-        "eng_adu",
-        "zho_eld",
-        "zho_adu",
-    }
-    first = (planned.folder / "eng_eld/test-00000-of-00001.parquet").stat().st_mtime_ns
-    assert publishing.publish("bimotion", "org/name", **options).folder == planned.folder
-    assert (planned.folder / "eng_eld/test-00000-of-00001.parquet").stat().st_mtime_ns == first, (
-        "made again"
-    )
-    assert (
-        publishing.publish("bimotion", "org/name", **options, split_rule="disjoint").folder
-        != planned.folder
-    )
+    assert {file.path.split("/")[0] for file in listed} == {"README.md", "yue_adu", "yue_eld"}
+    made = [path.stat().st_mtime_ns for path in paths]
+    assert planned().folder == folder
+    assert [path.stat().st_mtime_ns for path in paths] == made
+    assert planned(split_rule="disjoint").folder != folder
 
 
 def tess(root, wav):
@@ -222,81 +203,70 @@ def crema_d(root, wav):
     return wav(root / "CREMA-D/AudioWAV/1001_DFA_ANG_XX.wav")
 
 
+PUBLIC, PUBLIC_LABELS, PRIVATE, PRIVATE_LABELS = WAYS = [
+    {"private": is_private, "metadata_only": metadata_only}
+    for is_private in (False, True)
+    for metadata_only in (False, True)
+]
+
+
 @pytest.mark.parametrize(
-    ("make", "public", "public_labels", "private", "private_labels"),
+    ("make", "allowed"),
     [
-        (csed, True, True, True, True),
-        (crema_d, True, True, True, True),
-        (tess, False, True, True, True),
-        (elderreact, False, True, False, True),
-        (esd, False, False, False, False),
+        (csed, WAYS),
+        (crema_d, WAYS),
+        (tess, [PUBLIC_LABELS, PRIVATE, PRIVATE_LABELS]),
+        (elderreact, [PUBLIC_LABELS, PRIVATE_LABELS]),
+        (esd, []),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_licences_are_walls(
-    make, public, public_labels, private, private_labels, tmp_path, wav, monkeypatch
-):
+def test_licences_are_walls(make, allowed, tmp_path, wav, monkeypatch):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
     make(tmp_path / "corpora", wav)
-    ways = {
-        (False, False): public,
-        (False, True): public_labels,
-        (True, False): private,
-        (True, True): private_labels,
-    }
-    for (is_private, metadata_only), allowed in ways.items():
-        options = {
-            "private": is_private,
-            "metadata_only": metadata_only,
-            "dry_run": True,
-        }
-        corpora = CorpusSource.of(tmp_path / "corpora", allow_missing=True)
-        if allowed:
-            planned = publishing.publish("bimotion", "org/name", corpora, **options)
+    corpora = CorpusSource.of(tmp_path / "corpora", allow_missing=True)
+    for way in WAYS:
+        if way in allowed:
+            planned = publishing.publish("bimotion", "org/name", corpora, dry_run=True, **way)
             assert planned.corpora == (make.__name__,)
             card = (planned.folder / "README.md").read_text()
-            assert ("For private use" in card) == (not public and is_private and not metadata_only)
+            assert ("For private use" in card) == (way == PRIVATE and PUBLIC not in allowed)
             continue
         before = sorted((tmp_path / "cache/publish").rglob("*"))
-        with pytest.raises(
-            LicenceError, match=f"licences keep these off .*: {make.__name__} .*nothing was sent"
-        ):
-            publishing.publish("bimotion", "org/name", corpora, **options)
+        message = f"licences keep these off .*: {make.__name__} .*nothing was sent"
+        with pytest.raises(LicenceError, match=message):
+            publishing.publish("bimotion", "org/name", corpora, dry_run=True, **way)
         assert sorted((tmp_path / "cache/publish").rglob("*")) == before
 
 
 def test_a_refusal_names_the_ways_that_are_left(tmp_path, wav):
     for make in (tess, csed, esd):
         make(tmp_path, wav)
-    options = {"source": CorpusSource.of(tmp_path, allow_missing=True)}
-    with pytest.raises(LicenceError) as refused:
-        publishing.publish("bimotion", "org/name", **options)
-    assert "(--only csed)" in str(refused.value)
-    assert "--metadata-only" not in str(refused.value), "ESD's labels may not be passed on either"
-    assert "(--private), for tess alone" in str(refused.value)
-    tess_only = CorpusSource.of(tmp_path, only=["tess"], allow_missing=True)
-    with pytest.raises(LicenceError, match=r"leave the sound out \(--metadata-only\)"):
-        publishing.publish("bimotion", "org/name", tess_only)
-    with pytest.raises(LicenceError, match="keep these off any server of others: esd") as refused:
-        publishing.publish("bimotion", "org/name", **options, private=True)
-    assert "(--only csed --only tess)" in str(refused.value)
-    with pytest.raises(
-        UnknownName, match="unknown dataset 'emodb': expected one of bimotion, yuemotion"
-    ):
-        publishing.publish("emodb", "org/name", **options)
+
+    def refusal(name="bimotion", only=None, **options):
+        source = CorpusSource.of(tmp_path, only=only, allow_missing=True)
+        with pytest.raises((LicenceError, UnknownName)) as refused:
+            publishing.publish(name, "org/name", source, **options)
+        return str(refused.value)
+
+    of_all = refusal()
+    assert "(--only csed)" in of_all
+    assert "--metadata-only" not in of_all, "ESD's labels may not be passed on either"
+    assert "(--private), for tess alone" in of_all
+    assert "leave the sound out (--metadata-only)" in refusal(only=["tess"])
+    private = refusal(private=True)
+    assert "keep these off any server of others: esd" in private
+    assert "(--only csed --only tess)" in private
+    unknown = "unknown dataset 'emodb': expected one of bimotion, yuemotion"
+    assert refusal("emodb") == unknown
 
 
 @pytest.fixture(scope="module")
 def card(synth_root, tmp_path_factory):
     """Folder and card of an export with five corpora, labels only."""
     folder = tmp_path_factory.mktemp("card") / "copy"
-    corpora = ["crema_d", "csed", "elderreact", "tess", "esd"]
-    export.export(
-        folder,
-        builder.CONFIGS["bimotion"],
-        CorpusSource.of(synth_root, only=corpora),
-        metadata_only=True,
-    )
+    source = CorpusSource.of(synth_root, only=["crema_d", "csed", "elderreact", "tess", "esd"])
+    export.export(folder, builder.CONFIGS["bimotion"], source, metadata_only=True)
     return folder, (folder / "README.md").read_text()
 
 
@@ -305,65 +275,44 @@ def test_the_cards_yaml_says_what_the_files_hold(card):
     facts = yaml.safe_load(text.split("---\n")[1])
     assert set(facts["license"]) == {"odbl", "apache-2.0", "cc-by-nc-nd-4.0", "other"}
     assert facts["language"] == ["eng", "zho"]
-    assert [one["config_name"] for one in facts["configs"]] == sorted(builder.CONFIGS["bimotion"])
-    for one in facts["dataset_info"]:
-        assert [column["name"] for column in one["features"]] == list(LABELS_ONLY)
-        listed = next(
-            config["data_files"]
-            for config in facts["configs"]
-            if config["config_name"] == one["config_name"]
-        )
-        for part, files in zip(one["splits"], listed, strict=True):
+    listed = {config["config_name"]: config["data_files"] for config in facts["configs"]}
+    assert list(listed) == sorted(builder.CONFIGS["bimotion"])
+    for info in facts["dataset_info"]:
+        assert [column["name"] for column in info["features"]] == list(LABELS_ONLY)
+        for part, files in zip(info["splits"], listed[info["config_name"]], strict=True):
             assert part["name"] == files["split"]
-            paths = files["path"] if isinstance(files["path"], list) else [files["path"]]
-            n_rows = sum(
-                pq.read_metadata(path).num_rows
-                for pattern in paths
-                for path in folder.glob(pattern)
-            )
+            patterns = files["path"] if isinstance(files["path"], list) else [files["path"]]
+            paths = [path for pattern in patterns for path in folder.glob(pattern)]
+            n_rows = sum(pq.read_metadata(path).num_rows for path in paths)
             assert part["num_examples"] == n_rows > 0
 
 
 def test_the_card_tells_sizes_ages_licences_and_limits(card):
     folder, text = card
     lines = text.splitlines()
-    tables = [
-        pq.read_table(path, columns=["corpus", "cell", "age_source"])
-        for path in folder.rglob("*.parquet")
-    ]
-    rows = [row for table in tables for row in table.to_pylist()]
-    names = LABELS_ONLY
-    csed_clips = sum(names["corpus"].int2str(row["corpus"]) == "csed" for row in rows)
-    assert (
-        next(line for line in lines if line.startswith("| [CSED](")).split("|")[2].strip()
-        == f"{csed_clips} of 652"
-    )
-    printed = next(line for line in lines if line.startswith("| csed | zho_eld |"))
-    assert (
-        sum(int(number) for number in re.findall(r"\| (\d+)(?: \([+-]\d+\))?(?= \|)", printed))
-        == csed_clips
-    )
-    assert printed.endswith("| 200 / 52 / 400 |")
+
+    def cells_of(opening):
+        (line,) = [line for line in lines if line.startswith(opening)]
+        return line.strip("| ").split(" | ")
+
+    columns = ["corpus", "cell", "age_source"]
+    paths = folder.rglob("*.parquet")
+    rows = pd.concat(pq.read_table(path, columns=columns).to_pandas() for path in paths)
+    for name in columns:
+        rows[name] = rows[name].map(LABELS_ONLY[name].int2str)
+    n_csed = (rows["corpus"] == "csed").sum()
+    assert cells_of("| [CSED](")[1] == f"{n_csed} of 652"
+    *sizes, paper = cells_of("| csed | zho_eld |")[2:]
+    assert sum(int(size.partition(" ")[0]) for size in sizes) == n_csed
+    assert paper == "200 / 52 / 400"
     for cell in ("eng_eld", "zho_adu"):
-        mine = [
-            names["age_source"].int2str(row["age_source"])
-            for row in rows
-            if names["cell"].int2str(row["cell"]) == cell
-        ]
-        counted = [str(mine.count(source)) for source in ("measured", "stated", "assumed")]
-        assert (
-            next(line for line in lines if line.startswith(f"| {cell} |")).split(" | ")[1:4]
-            == counted
-        )
+        counts = rows.loc[rows["cell"] == cell, "age_source"].value_counts()
+        expected = [str(counts.get(source, 0)) for source in ("measured", "stated", "assumed")]
+        assert cells_of(f"| {cell} | ")[1:4] == expected
     assert "Not in this copy, though the configs' cells have clips of them: [IEMOCAP]" in text
-    for said in (
-        "CC-BY-NC-ND-4.0",
-        "10.1109/TAFFC.2014.2336244",
-        "2306.14517",
-        "SYNTHETIC",
-        "three valence classes",
-    ):
-        assert said in text
+    citations = ("10.1109/TAFFC.2014.2336244", "2306.14517")
+    for part in ("CC-BY-NC-ND-4.0", *citations, "SYNTHETIC", "three valence classes"):
+        assert part in text
     for heading in ("Corpora and licences", "Sizes", "Ages", "Known limits", "Columns", "Citation"):
         assert lines.count(f"## {heading}") == 1
     assert "| `audio` |" not in text
@@ -371,10 +320,7 @@ def test_the_card_tells_sizes_ages_licences_and_limits(card):
 
 def test_the_card_names_clips_whose_age_and_cell_disagree(tmp_path, wav):
     wav(tmp_path / "corpora/TESS/OAF_neutral/OA_bite_neutral.wav")
-    options = {
-        "source": CorpusSource.of(tmp_path / "corpora", ["tess"], None, True),
-        "metadata_only": True,
-    }
-    export.export(tmp_path / "copy", ["eng"], **options)
-    said = "- tess/OAF_bite_neutral (64 years): eng_adu in the paper, eng_eld by age - 1 clip"
-    assert said in (tmp_path / "copy/README.md").read_text().splitlines()
+    source = CorpusSource.of(tmp_path / "corpora", ["tess"], allow_missing=True)
+    export.export(tmp_path / "copy", ["eng"], source, metadata_only=True)
+    line = "- tess/OAF_bite_neutral (64 years): eng_adu in the paper, eng_eld by age - 1 clip"
+    assert line in (tmp_path / "copy/README.md").read_text().splitlines()

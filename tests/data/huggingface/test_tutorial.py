@@ -4,6 +4,12 @@ https://huggingface.co/docs/transformers/tasks/audio_classification"""
 import numpy as np
 import pytest
 from datasets import Audio, load_dataset
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    Trainer,
+    TrainingArguments,
+)
 
 import bimotion
 from bimotion.data.huggingface.builder import torchcodec_works
@@ -35,41 +41,24 @@ def preprocessed(ds, feature_extractor):
     return ds.map(preprocess_function, remove_columns="audio", batched=True)
 
 
-@pytest.mark.parametrize("column", ["label", "valence"])
-def test_the_tutorial_runs_on_a_config(synth_root, tmp_path, checkpoint, column):
-    from transformers import (
-        AutoFeatureExtractor,
-        AutoModelForAudioClassification,
-        Trainer,
-        TrainingArguments,
-    )
+def compute_metrics(eval_pred):
+    predictions = np.argmax(eval_pred.predictions, axis=1)
+    return {"accuracy": float((predictions == eval_pred.label_ids).mean())}
 
-    emotional = load_dataset(
-        "bimotion", "eng_eld", data_dir=str(synth_root), only=["elderreact", "tess"]
-    )
-    emotional["train"] = emotional["train"].select(range(0, len(emotional["train"]), 8))
-    # clips without a label among them
-    emotional["test"] = emotional["test"].sort("label", reverse=True).select(range(12))
-    if column != "label":
-        emotional = emotional.remove_columns("label").rename_column(column, "label")
+
+def trained(emotional, checkpoint, folder):
+    """The tutorial's trainer, after its training."""
     labels = emotional["train"].features["label"].names
-    label2id, id2label = {}, {}
-    for i, label in enumerate(labels):
-        label2id[label] = str(i)
-        id2label[str(i)] = label
-
     feature_extractor = AutoFeatureExtractor.from_pretrained(checkpoint)
     encoded = preprocessed(emotional, feature_extractor)
-
-    def compute_metrics(eval_pred):
-        predictions = np.argmax(eval_pred.predictions, axis=1)
-        return {"accuracy": float((predictions == eval_pred.label_ids).mean())}
-
     model = AutoModelForAudioClassification.from_pretrained(
-        checkpoint, num_labels=len(labels), label2id=label2id, id2label=id2label
+        checkpoint,
+        num_labels=len(labels),
+        label2id={label: str(i) for i, label in enumerate(labels)},
+        id2label={str(i): label for i, label in enumerate(labels)},
     )
     training_args = TrainingArguments(
-        output_dir=str(tmp_path / "my_awesome_mind_model"),
+        output_dir=str(folder / "my_awesome_mind_model"),
         eval_strategy="epoch",
         save_strategy="epoch",
         learning_rate=3e-5,
@@ -93,8 +82,20 @@ def test_the_tutorial_runs_on_a_config(synth_root, tmp_path, checkpoint, column)
         compute_metrics=compute_metrics,
     )
     assert np.isfinite(trainer.train().training_loss)
-    found = trainer.predict(encoded["test"])
-    assert found.predictions.shape == (len(emotional["test"]), len(labels))
+    return trainer.predict(encoded["test"]), labels
+
+
+@pytest.mark.parametrize("column", ["label", "valence"])
+def test_the_tutorial_runs_on_a_config(synth_root, tmp_path, checkpoint, column):
+    options = {"data_dir": str(synth_root), "only": ["elderreact", "tess"]}
+    emotional = load_dataset("bimotion", "eng_eld", **options)
+    emotional["train"] = emotional["train"].select(range(0, len(emotional["train"]), 16))
+    # clips without a label among them
+    emotional["test"] = emotional["test"].sort("label", reverse=True).select(range(12))
+    if column != "label":
+        emotional = emotional.remove_columns("label").rename_column(column, "label")
+    predicted, labels = trained(emotional, checkpoint, tmp_path)
+    assert predicted.predictions.shape == (len(emotional["test"]), len(labels))
     # not `labels`, which is in the rows too
-    assert found.label_ids.tolist() == emotional["test"]["label"][:]
-    assert labels.index("none") in found.label_ids
+    assert predicted.label_ids.tolist() == emotional["test"]["label"][:]
+    assert labels.index("none") in predicted.label_ids
