@@ -45,3 +45,9 @@ def run_main(monkeypatch, words, encoding="utf-8") -> tuple[int, str, str]:
 def bimotion_process(*words, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "bimotion", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def run_python(code: str, **options) -> subprocess.CompletedProcess:
+    """Some code in a process of its own; raises where it fails."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, **options)

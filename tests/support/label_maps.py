@@ -1,17 +1,13 @@
-"""Label maps made by hand, and names of outputs of published models."""
+"""Label maps made by hand, and how hypothesis draws."""
 
 from hypothesis import settings
 
-from bimotion.evaluation.tracks.label_map import (
-    LabelMap,
-)
+from bimotion.evaluation.tracks.label_map import LabelMap
 
-profile = settings(derandomize=True, deadline=None, max_examples=60)
+profile = settings(derandomize=True, deadline=None, max_examples=40)
 
 
 def mapped(*emotions):
-    return LabelMap(
-        "synonyms",
-        emotions,
-        tuple(f"output {place}" for place, name in enumerate(emotions) if name is None),
-    )
+    """A map of unnamed outputs to emotions."""
+    unmapped = tuple(f"output {n}" for n, emotion in enumerate(emotions) if emotion is None)
+    return LabelMap("synonyms", emotions, unmapped)

@@ -1,4 +1,4 @@
-"""Every family of models through fine-tuning and zero-shot, over whole protocols."""
+"""Every family of models through every track, over whole protocols."""
 
 import numpy as np
 import pandas as pd
@@ -9,77 +9,63 @@ from bimotion.protocol.labels import EMOTIONS
 from bimotion.results import rescoring
 from tests.support.small_runs import FOUR, ONE_EPOCH, evaluated
 
-FAMILIES = (
-    "wav2vec2-layer",
-    "wav2vec2-group",
-    "hubert",
-    "wavlm",
-    "data2vec",
-    "whisper",
-    "w2v-bert",
-    "ast",
-)
+FAMILIES = ["wav2vec2-layer", "wav2vec2-group", "hubert", "wavlm", "data2vec", "whisper"]
+FAMILIES += ["w2v-bert", "ast"]
+OPTIONS = {
+    "probe": {},
+    "finetune": {"finetune": ONE_EPOCH, "save_checkpoints": False},
+    "zero-shot": {},
+}
 
 
+def settings_of(result):
+    return {
+        (score.method, score.transfer, score.test, tuple(score.train)) for score in result.scores
+    }
+
+
+@pytest.mark.parametrize("track", OPTIONS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_is_fine_tuned(family, models, small, tmp_path):
+def test_every_family_goes_through_every_track(family, track, models, small, tmp_path):
     """One over the whole protocol, the others in-group: what is trained on what does not hang on
     the family."""
-    protocol, n_settings, n_sets = ("all", 36, 13) if family == FAMILIES[0] else ("in-group", 4, 4)
-    asked = {
-        "track": "finetune",
-        "finetune": ONE_EPOCH,
-        "save_checkpoints": False,
-        "protocol": protocol,
-    }
-    result, folder = evaluated(models(family), small, tmp_path, **asked)
+    is_whole = family == FAMILIES[0]
+    protocol, n_settings, n_sets = ("all", 36, 13) if is_whole else ("in-group", 4, 4)
+    model, asked = models(family, FOUR), OPTIONS[track] | {"track": track, "protocol": protocol}
+    result, folder = evaluated(model, small, tmp_path, **asked)
     assert result.skipped == []
-    assert (
-        len(
-            {
-                (score.method, score.transfer, score.test, tuple(score.train))
-                for score in result.scores
-            }
-        )
-        == n_settings
-    )
-    assert len(result.fits) == n_sets
-    assert all(np.isfinite(fit.facts["train_loss"]) for fit in result.fits)
-    assert result.model.options["epochs"] == 1
-    assert rescoring.rescore(folder) == (result, result)
-    assert not list(folder.glob("checkpoints/*"))
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_of_classifiers_is_tested_as_it_is(family, models, small, tmp_path):
-    result, folder = evaluated(models(family, FOUR), small, tmp_path, track="zero-shot")
-    tests = {(score.test, score.corpus) for score in result.scores}
-    assert {("yue_adu", "yuemotion"), ("eng_eld", "tess"), ("zho_adu", "esd")} <= tests
-    assert {(score.transfer, score.method, tuple(score.train)) for score in result.scores} == {
-        ("zero-shot", "zero-shot", ())
-    }
-    assert (
-        result.model.options["outputs"]
-        == "angry=angry; happy=happiness; neutral=neutral; calm=neutral"
-    )
-    assert result.model.options["unmapped"] == ""
+    assert result.track == track
     assert rescoring.rescore(folder) == (result, result)
     predictions = pd.read_parquet(folder / "predictions.parquet")
-    said = np.stack(predictions["probabilities"])
-    others = [
-        place
-        for place, name in enumerate(EMOTIONS)
-        if name not in ("angry", "happiness", "neutral")
-    ]
-    assert (said[:, others] == 0).all()
-    assert said.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    tess = [
-        score
-        for score in result.scores
-        if (score.test, score.corpus, score.metric) == ("eng_eld", "tess", "weighted_f1")
-    ]
-    mine = predictions[(predictions["corpus"] == "tess") & (predictions["cell"] == "eng_eld")]
-    reference = np.stack(mine["reference"])
-    sayable = reference[:, [EMOTIONS.index(name) for name in ("angry", "happiness", "neutral")]]
-    assert tess[0].out_of_label_space == pytest.approx(1 - (sayable == 1).any(axis=1).mean())
+    assert np.isfinite(np.stack(predictions["probabilities"])).all()
+    assert not list(folder.glob("checkpoints/*"))
+    if track == "zero-shot":
+        assert {setting[:2] for setting in settings_of(result)} == {("zero-shot", "zero-shot")}
+        return
+    assert len(settings_of(result)) == n_settings
+    assert predictions["train"].nunique() == len(result.fits) == n_sets
+    assert result.model.options["trust_remote_code"] is False
+    if track == "probe":
+        assert result.model.options["head"] == "layers"
+    else:
+        assert all(np.isfinite(fit.facts["train_loss"]) for fit in result.fits)
+        assert result.model.options["epochs"] == 1
+
+
+def test_a_classifier_is_tested_as_it_is(models, small, tmp_path):
+    result, folder = evaluated(models("wav2vec2-layer", FOUR), small, tmp_path, track="zero-shot")
+    tests = {(score.test, score.corpus) for score in result.scores}
+    assert {("yue_adu", "yuemotion"), ("eng_eld", "tess"), ("zho_adu", "esd")} <= tests
+    outputs = "angry=angry; happy=happiness; neutral=neutral; calm=neutral"
+    assert (result.model.options["outputs"], result.model.options["unmapped"]) == (outputs, "")
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    probabilities = np.stack(predictions["probabilities"])
+    sayable = np.isin(EMOTIONS, ["angry", "happiness", "neutral"])
+    assert (probabilities[:, ~sayable] == 0).all()
+    assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    is_tess = (predictions["corpus"] == "tess") & (predictions["cell"] == "eng_eld")
+    reference = np.stack(predictions["reference"][is_tess])[:, sayable]
+    outside = 1 - (reference == 1).any(axis=1).mean()
+    scores = [score for score in result.scores if (score.test, score.corpus) == ("eng_eld", "tess")]
+    assert [score.out_of_label_space for score in scores] == pytest.approx([outside] * len(scores))
     assert "Zero-shot" in paper_tables(result)

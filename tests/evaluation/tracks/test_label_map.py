@@ -1,8 +1,6 @@
 """Label maps: a file comes first, then what is built in; what is malformed is refused."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -15,100 +13,42 @@ from bimotion.evaluation.tracks.label_map import (
     read_label_map,
 )
 from bimotion.protocol.labels import EMOTIONS
+from tests.support.command_line import run_python
 
-UNNAMED = [f"LABEL_{place}" for place in range(13)]
-
-
+UNNAMED = [f"LABEL_{number}" for number in range(13)]
+WORDS = "neutral=neutral sad=sadness happy=happiness angry=angry disgust=disgust"
 PUBLISHED = {  # outputs as in each model's id2label or token list -> what they mean
-    "superb/wav2vec2-base-superb-er": {
-        "neu": "neutral",
-        "hap": "happiness",
-        "ang": "angry",
-        "sad": "sadness",
-    },
-    "ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition": {
-        "angry": "angry",
-        "calm": "neutral",
-        "disgust": "disgust",
-        "fearful": "fear",
-        "happy": "happiness",
-        "neutral": "neutral",
-        "sad": "sadness",
-        "surprised": "surprise",
-    },
-    "r-f/wav2vec-english-speech-emotion-recognition": {
-        "angry": "angry",
-        "disgust": "disgust",
-        "fear": "fear",
-        "happy": "happiness",
-        "neutral": "neutral",
-        "sad": "sadness",
-        "surprise": "surprise",
-    },
-    "3loi/SER-Odyssey-Baseline-WavLM-Categorical": {
-        "Angry": "angry",
-        "Sad": "sadness",
-        "Happy": "happiness",
-        "Surprise": "surprise",
-        "Fear": "fear",
-        "Disgust": "disgust",
-        "Contempt": None,
-        "Neutral": "neutral",
-    },
-    "Aniemore/wav2vec2-emotion-russian-resd": {
-        "anger": "angry",
-        "disgust": "disgust",
-        "enthusiasm": "excitement",
-        "fear": "fear",
-        "happiness": "happiness",
-        "neutral": "neutral",
-        "sadness": "sadness",
-    },
-    "emotion2vec_plus_large": {
-        "生气/angry": "angry",
-        "厌恶/disgusted": "disgust",
-        "恐惧/fearful": "fear",
-        "开心/happy": "happiness",
-        "中立/neutral": "neutral",
-        "其他/other": "other",
-        "难过/sad": "sadness",
-        "吃惊/surprised": "surprise",
-        "<unk>": "unknown",
-    },
-    "emotion2vec_base_finetuned": {
-        "angry": "angry",
-        "disgusted": "disgust",
-        "fearful": "fear",
-        "happy": "happiness",
-        "neutral": "neutral",
-        "other": "other",
-        "sad": "sadness",
-        "surprised": "surprise",
-        "unknown": "unknown",
-    },
-    "SenseVoiceSmall": {
-        "<|HAPPY|>": "happiness",
-        "<|SAD|>": "sadness",
-        "<|ANGRY|>": "angry",
-        "<|NEUTRAL|>": "neutral",
-        "<|FEARFUL|>": "fear",
-        "<|DISGUSTED|>": "disgust",
-        "<|SURPRISED|>": "surprise",
-        "<|EMO_UNKNOWN|>": "unknown",
-    },
-    "emotion and gender": {
-        "female_angry": "angry",
-        "male_angry": "angry",
-        "female_happy": "happiness",
-        "male_happy": "happiness",
-    },
-    "valence": {"POSITIVE": "positive", "Neutral": "neutral", "neg": "negative"},
-    "fine-tuned here, 13 emotions": {name: name for name in EMOTIONS},
-    "fine-tuned here, valence": {
-        "positive": "positive",
-        "neutral": "neutral",
-        "negative": "negative",
-    },
+    "superb/wav2vec2-base-superb-er": "neu=neutral hap=happiness ang=angry sad=sadness",
+    "ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition": (
+        f"{WORDS} calm=neutral fearful=fear surprised=surprise"
+    ),
+    "r-f/wav2vec-english-speech-emotion-recognition": f"{WORDS} fear=fear surprise=surprise",
+    "3loi/SER-Odyssey-Baseline-WavLM-Categorical": (
+        "Angry=angry Sad=sadness Happy=happiness Surprise=surprise Fear=fear Disgust=disgust "
+        "Contempt= Neutral=neutral"
+    ),
+    "Aniemore/wav2vec2-emotion-russian-resd": (
+        "anger=angry disgust=disgust enthusiasm=excitement fear=fear happiness=happiness "
+        "neutral=neutral sadness=sadness"
+    ),
+    "emotion2vec_plus_large": (
+        "生气/angry=angry 厌恶/disgusted=disgust 恐惧/fearful=fear 开心/happy=happiness "
+        "中立/neutral=neutral 其他/other=other 难过/sad=sadness 吃惊/surprised=surprise "
+        "<unk>=unknown"
+    ),
+    "emotion2vec_base_finetuned": (
+        "angry=angry disgusted=disgust fearful=fear happy=happiness neutral=neutral other=other "
+        "sad=sadness surprised=surprise unknown=unknown"
+    ),
+    "SenseVoiceSmall": (
+        "<|HAPPY|>=happiness <|SAD|>=sadness <|ANGRY|>=angry <|NEUTRAL|>=neutral "
+        "<|FEARFUL|>=fear <|DISGUSTED|>=disgust <|SURPRISED|>=surprise <|EMO_UNKNOWN|>=unknown"
+    ),
+    "emotion and gender": (
+        "female_angry=angry male_angry=angry female_happy=happiness male_happy=happiness"
+    ),
+    "valence": "POSITIVE=positive Neutral=neutral neg=negative",
+    "fine-tuned here, 13 emotions": " ".join(f"{name}={name}" for name in EMOTIONS),
 }
 
 
@@ -126,187 +66,126 @@ def map_file(tmp_path):
     return write
 
 
+def refused(error, use, *arguments) -> str:
+    """The message of a refusal: one short line."""
+    with pytest.raises(error) as caught:
+        use(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 1500
+    return message
+
+
 # which map
 @pytest.mark.parametrize("model", PUBLISHED)
 def test_published_models(model):
-    found = label_map(model, list(PUBLISHED[model]))
-    assert dict(zip(PUBLISHED[model], found.emotions, strict=True)) == PUBLISHED[model]
-    assert found.source == "synonyms"
-    assert found.unmapped == tuple(
-        name for name, emotion in PUBLISHED[model].items() if emotion is None
-    )
+    pairs = dict(pair.split("=") for pair in PUBLISHED[model].split())
+    expected = tuple(emotion or None for emotion in pairs.values())
+    unmapped = tuple(name for name, emotion in pairs.items() if not emotion)
+    assert label_map(model, list(pairs)) == LabelMap("synonyms", expected, unmapped)
 
 
 def test_outputs_keep_their_order_and_repeats():
-    found = label_map("m", ["sad", "bored", "happy", "sad", "bored"])
-    assert found == LabelMap(
-        "synonyms", ("sadness", None, "happiness", "sadness", None), ("bored", "bored")
-    )
+    expected = ("sadness", None, "happiness", "sadness", None)
+    mapping = label_map("m", ["sad", "bored", "happy", "sad", "bored"])
+    assert mapping == LabelMap("synonyms", expected, ("bored", "bored"))
 
 
 @pytest.mark.parametrize(
-    "outputs",
+    ("outputs", "expected"),
     [
         # audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim: regression
-        ["arousal", "dominance", "valence"],
-        ["yes", "no", "happy", "house", "_unknown_word_"],  # a keyword spotter
-        ["happy", "joy", "bored"],
-        ["LABEL_0", "angry"],
-        [],
+        (["arousal", "dominance", "valence"], "outputs named after two emotions or more"),
+        # a keyword spotter
+        (["yes", "no", "happy", "house", "_unknown_word_"], "outputs named after two emotions"),
+        (["happy", "joy", "bored"], "outputs named after two emotions or more"),
+        (["LABEL_0", "angry"], "outputs named after two emotions or more"),
+        ([], "outputs named after two emotions or more"),
+        ([f"bad\nname {n} " + "x" * 10_000 for n in range(500)], "outputs named after two"),
+        (UNNAMED, "outputs with names, found 'LABEL_0'"),
+        (UNNAMED[:1], 'such as {"LABEL_0": "sadness"} (null'),
+        (["label_0", "Label_1"], 'such as {"label_0": "sadness", "Label_1": null} (null'),
+        (["0", "1", "2"], "outputs with names, found '0', '1', '2'"),
     ],
 )
-def test_classifiers_without_two_emotions_are_refused(outputs):
-    with pytest.raises(
-        SettingError,
-        match=r"^some/model: expected outputs named after two emotions or more, found "
-        r".*--label-map FILE$",
-    ):
-        label_map("some/model", outputs)
+def test_outputs_that_need_a_file(outputs, expected):
+    message = refused(SettingError, label_map, "some/model", outputs)
+    assert message.startswith("some/model: expected outputs ")
+    assert expected in message
+    assert message.endswith("--label-map FILE")
 
 
-@pytest.mark.parametrize("outputs", [UNNAMED, UNNAMED[:1], ["label_0", "Label_1"], ["0", "1", "2"]])
-def test_unnamed_outputs_need_a_file(outputs):
-    with pytest.raises(
-        SettingError, match=r"^some/model: expected outputs with names, found '.*--label-map FILE$"
-    ) as caught:
-        label_map("some/model", outputs)
-    assert "\n" not in str(caught.value)
-    assert f'{{"{outputs[0]}": "sadness"' in str(caught.value)
-
-
-def test_messages_stay_one_short_line_whatever_the_names():
-    with pytest.raises(SettingError) as caught:
-        label_map("m", [f"bad\nname {place} " + "x" * 10_000 for place in range(500)])
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 1500
-
-
-@pytest.mark.parametrize("ages", ["all-age", "elderly", "adults"])
-def test_the_papers_checkpoints_are_built_in(ages):
-    model = f"CAiRE/SER-wav2vec2-large-xlsr-53-eng-zho-{ages}"
-    assert model in CAIRE_CHECKPOINTS
-    assert label_map(model, UNNAMED) == LabelMap("built-in", EMOTIONS, ())
-
-
-def test_built_in_maps_take_only_what_they_know():
-    with pytest.raises(SettingError, match="expected outputs with names"):
-        label_map(CAIRE_CHECKPOINTS[0], UNNAMED[:12])
-    with pytest.raises(SettingError, match="expected outputs with names"):
-        label_map(CAIRE_CHECKPOINTS[0], UNNAMED[::-1])
-    assert label_map(CAIRE_CHECKPOINTS[0], ["sad", "happy"]) == LabelMap(
-        "synonyms", ("sadness", "happiness"), ()
-    )
+def test_the_papers_checkpoints_are_built_in_for_just_their_outputs():
+    for model in CAIRE_CHECKPOINTS:
+        assert model.startswith("CAiRE/SER-wav2vec2-large-xlsr-53-eng-zho-")
+        assert label_map(model, UNNAMED) == LabelMap("built-in", EMOTIONS, ())
+    for outputs in (UNNAMED[:12], UNNAMED[::-1]):
+        refused(SettingError, label_map, CAIRE_CHECKPOINTS[0], outputs)
+    assert label_map(CAIRE_CHECKPOINTS[0], ["sad", "happy"]).source == "synonyms"
 
 
 # files
-def test_a_file_comes_first(map_file):
-    file = map_file({"sad": "fear", "happy": None, "LABEL_2": "angry"})
-    expected = LabelMap("file", ("fear", None, "angry"), ("happy",))
-    assert label_map("m", ["sad", "happy", "LABEL_2"], file) == expected
-    assert label_map("m", ["sad", "happy", "LABEL_2"], str(file)) == expected
-
-
-def test_a_file_comes_before_the_built_in_map(map_file):
-    file = map_file(dict.fromkeys(UNNAMED, "fear"))
-    assert label_map(CAIRE_CHECKPOINTS[0], UNNAMED, file) == LabelMap("file", ("fear",) * 13, ())
-
-
-def test_a_file_may_name_a_single_emotion(map_file):
-    found = label_map("m", ["not_angry", "angry"], map_file({"not_angry": None, "angry": "angry"}))
-    assert found.emotions == (None, "angry")
+@pytest.mark.parametrize(
+    ("model", "outputs", "content"),
+    [
+        ("m", ["sad", "happy", "LABEL_2"], {"sad": "fear", "happy": None, "LABEL_2": "angry"}),
+        (CAIRE_CHECKPOINTS[0], UNNAMED, dict.fromkeys(UNNAMED, "fear")),
+        ("m", ["not_angry", "angry"], {"angry": "angry", "not_angry": None}),
+    ],
+)
+def test_a_file_comes_first(model, outputs, content, map_file):
+    expected = tuple(content[name] for name in outputs)
+    unmapped = tuple(name for name in outputs if content[name] is None)
+    for file in (map_file(content), str(map_file(content))):
+        assert label_map(model, outputs, file) == LabelMap("file", expected, unmapped)
 
 
 def test_files_are_read_as_they_stand(map_file):
-    assert read_label_map(map_file({"b": None, "生气": "angry", "a": "fear"})) == {
-        "b": None,
-        "生气": "angry",
-        "a": "fear",
-    }
+    content = {"b": None, "生气": "angry", "a": "fear"}
+    assert list(read_label_map(map_file(content)).items()) == list(content.items())
     assert read_label_map(map_file(b'\xef\xbb\xbf{"a": "fear"}')) == {"a": "fear"}
-
-
-def test_unknown_outputs_of_a_file(map_file):
-    file = map_file({"sad": "sadness", "Happy": "happiness"})
-    with pytest.raises(UnknownName) as caught:
-        label_map("m", ["sad", "happy"], file)
-    assert str(caught.value) == f"unknown output in {file}: 'Happy': expected one of 'sad', 'happy'"
-
-
-def test_outputs_that_a_file_leaves_out(map_file):
-    file = map_file({"sad": "sadness"})
-    with pytest.raises(SettingError) as caught:
-        label_map("m", ["sad", "happy", "bored"], file)
-    assert str(caught.value).startswith(
-        f"{file}: expected all outputs of the model, missing 'happy', 'bored'"
-    )
-
-
-def test_unknown_emotions_of_a_file(map_file):
-    file = map_file({"LABEL_0": "anger"})
-    with pytest.raises(UnknownName) as caught:
-        read_label_map(file)
-    assert str(caught.value) == (
-        f"unknown emotion of 'LABEL_0' in {file}: 'anger': expected one of {', '.join(EMOTIONS)}, "
-        "null"
-    )
-
-
-def test_a_file_that_maps_nothing(map_file):
-    with pytest.raises(
-        SettingError, match="expected an emotion for at least one output, found null for all"
-    ):
-        label_map("m", ["a", "b"], map_file({"a": None, "b": None}))
+    largest = '{"a": "fear"}'.ljust(MAX_LABEL_MAP_BYTES)
+    assert read_label_map(map_file(largest)) == {"a": "fear"}
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
+    ("error", "content", "expected"),
     [
-        ("", "found no JSON"),
-        ("{'a': 'fear'}", "found no JSON"),
-        ("[" * 50_000, "found no JSON"),
-        (b'{"a": "\xff\xfe\xfa"}', "found no JSON"),
-        (["fear"], "found list"),
-        ("null", "found NoneType"),
-        ({}, "found an empty one"),
-        ({"a": 3}, "found 3 for 'a'"),
-        ({"a": ["fear"]}, r"found \['fear'\] for 'a'"),
-        ({"a": {"b": "fear"}}, "for 'a'"),
-        ({"a": False}, "found False for 'a'"),
-        ('{"a": "fear", "a": "angry"}', "expected each output once, found 'a' twice"),
-        ('{"a": null, "a": "angry"}', "expected each output once, found 'a' twice"),
-        ({"a": "x" * MAX_LABEL_MAP_BYTES}, f"at most {MAX_LABEL_MAP_BYTES} bytes, found more"),
+        (UnknownName, {"sad": "sadness", "Happy": "happiness"}, "'Happy': expected one of 'sad',"),
+        (SettingError, {"sad": "sadness"}, "expected all outputs of the model, missing 'happy'"),
+        (SettingError, {"sad": None, "happy": None}, "at least one output, found null for all"),
+        (UnknownName, {"sad": "anger"}, f"'anger': expected one of {', '.join(EMOTIONS)}, null"),
+        (SettingError, "", "found no JSON"),
+        (SettingError, "{'a': 'fear'}", "found no JSON"),
+        (SettingError, "[" * 50_000, "found no JSON"),
+        (SettingError, b'{"a": "\xff\xfe\xfa"}', "found no JSON"),
+        (SettingError, ["fear"], "found list"),
+        (SettingError, "null", "found NoneType"),
+        (SettingError, {}, "found an empty one"),
+        (SettingError, {"a": 3}, "found 3 for 'a'"),
+        (SettingError, {"a": ["fear"]}, "found ['fear'] for 'a'"),
+        (SettingError, {"a": {"b": "fear"}}, "for 'a'"),
+        (SettingError, {"a": False}, "found False for 'a'"),
+        (SettingError, '{"a": "fear", "a": "angry"}', "each output once, found 'a' twice"),
+        (SettingError, '{"a": null, "a": "angry"}', "each output once, found 'a' twice"),
+        (SettingError, {"a": "x" * MAX_LABEL_MAP_BYTES}, f"{MAX_LABEL_MAP_BYTES} bytes, found"),
     ],
 )
-def test_malformed_files(map_file, content, found):
+def test_files_that_are_refused(error, content, expected, map_file):
     file = map_file(content)
-    with pytest.raises(SettingError, match=found) as caught:
-        read_label_map(file)
-    assert str(caught.value).startswith(f"{file}: expected ")
-    assert "\n" not in str(caught.value)
+    message = refused(error, label_map, "m", ["sad", "happy"], file)
+    assert str(file) in message
+    assert expected in message
 
 
-def test_the_largest_file_is_read(map_file):
-    content = json.dumps({"a": "fear"})
-    assert read_label_map(map_file(content + " " * (MAX_LABEL_MAP_BYTES - len(content)))) == {
-        "a": "fear"
-    }
+def test_files_that_are_missing(tmp_path):
+    long = tmp_path / ("x" * 999)
+    for path, why in ((tmp_path / "none", "No such"), (tmp_path, "Is a dir"), (long, "too long")):
+        assert why in refused(SettingError, read_label_map, path)
 
 
-def test_files_that_are_not_there(tmp_path):
-    for path, why in (
-        (tmp_path / "none.json", "No such file"),
-        (tmp_path, "Is a directory"),
-        (tmp_path / ("x" * 999), "too long"),
-    ):
-        with pytest.raises(SettingError, match=why):
-            read_label_map(path)
-
-
-# module
 def test_mapping_labels_loads_no_torch():
     code = "import bimotion.evaluation.tracks.label_map, sys; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = run_python(code).stdout.split()
     assert "bimotion.evaluation.tracks.label_map" in loaded
     assert not {"torch", "transformers", "datasets", "sklearn"}.intersection(loaded)

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from bimotion.errors import SettingError
 from bimotion.io import audio
 from bimotion.models.weights import ModelError
 from bimotion.results import record, rescoring
+from tests.support.command_line import run_main
 from tests.support.small_runs import FOUR, ONE_EPOCH, evaluated
 
 
@@ -25,13 +24,11 @@ def test_a_clip_that_becomes_nan_is_named(small, tmp_path):
             )
 
     spoilt = None
-    found = manifest.build(CorpusSource.of(small))
-    clip = found.table[found.table["corpus"] == "tess"].iloc[-1]
-    spoilt = audio.decode(found.path("tess", clip["path"]))
-    with pytest.raises(
-        ModelError,
-        match=rf"Picky.encode: {re.escape(clip['id'])}: expected finite features, found NaN",
-    ):
+    corpora = manifest.build(CorpusSource.of(small))
+    clip = corpora.table[corpora.table["corpus"] == "tess"].iloc[-1]
+    spoilt = audio.decode(corpora.path("tess", clip["path"]))
+    expected = rf"Picky.encode: {re.escape(clip['id'])}: expected finite features, found NaN"
+    with pytest.raises(ModelError, match=expected):
         evaluated(Picky(), small, tmp_path, head="logistic")
 
 
@@ -51,63 +48,33 @@ def test_invariance_is_checked_and_recorded(track, models, small, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"track": "zero-shot", "seeds": [0, 1]},
-            "expected one seed, for nothing is random, found 2",
-        ),
-        (
-            {"track": "zero-shot", "head": "layers"},
-            "head: expected with track probe, found track zero-shot",
-        ),
-        (
-            {"track": "probe", "finetune": ONE_EPOCH},
-            "finetune: expected with track finetune, found track probe",
-        ),
-        ({"track": "finetune", "label_map": "x.json"}, "label_map: expected with track zero-shot"),
-        ({"track": "zero-shot", "label_map": "nowhere.json"}, "nowhere.json: expected a label map"),
+        ({"seeds": [0, 1]}, "expected one seed, for nothing is random, found 2"),
+        ({"head": "layers"}, "head: expected with track probe, found track zero-shot"),
+        ({"label_map": "nowhere.json"}, "nowhere.json: expected a label map"),
     ],
 )
-def test_options_of_another_track_are_refused(options, message, models, small, tmp_path):
+def test_options_that_zero_shot_does_not_take_are_refused(
+    options, message, models, small, tmp_path
+):
     with pytest.raises(SettingError, match=message):
-        evaluated(models("hubert", FOUR), small, tmp_path, **options)
+        evaluated(models("hubert", FOUR), small, tmp_path, track="zero-shot", **options)
 
 
-def test_both_split_rules_at_once(small, tmp_path):
-    arguments = [
-        "-m",
-        "bimotion",
-        "evaluate",
-        "-m",
-        "bimotion/majority",
-        "--corpora",
-        str(small),
-        "-o",
-        str(tmp_path),
-    ]
-    done = subprocess.run(
-        [
-            sys.executable,
-            *arguments,
-            "--allow-missing",
-            "--split-rule",
-            "both",
-            "--protocol",
-            "in-group",
-            "--json",
-        ],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert [result["split"]["rule"] for result in json.loads(done.stdout)] == ["paper", "disjoint"]
+def test_both_split_rules_at_once(small, tmp_path, monkeypatch):
+    words = ["evaluate", "-m", "bimotion/majority", "--corpora", small, "-o", tmp_path, "--json"]
+    words += ["--allow-missing", "--split-rule", "both", "--protocol", "in-group"]
+    code, shown, errors = run_main(monkeypatch, words)
+    assert code == 0, errors
+    assert [result["split"]["rule"] for result in json.loads(shown)] == ["paper", "disjoint"]
     assert len(list(tmp_path.glob("*/*/result.json"))) == 2
 
 
 def test_real_clips_go_through_all_tracks(shared_corpora, models, tmp_path):
     options = {"protocol": "in-group", "limit": 6}
     for track, more in (("probe", {}), ("finetune", {"finetune": ONE_EPOCH}), ("zero-shot", {})):
-        result, folder = evaluated(
-            models("wav2vec2-layer", FOUR), shared_corpora, tmp_path, track=track, **options, **more
-        )
+        asked = options | more | {"track": track}
+        model = models("wav2vec2-layer", FOUR)
+        result, folder = evaluated(model, shared_corpora, tmp_path, **asked)
+        assert not result.data.synthetic
         assert {score.corpus for score in result.scores if score.corpus} == {"tess", "csed"}
         assert rescoring.rescore(folder) == (result, result)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import bimotion
 from bimotion.data import manifest
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
@@ -11,6 +10,8 @@ from bimotion.io import audio
 from bimotion.models.weights import ModelError
 from bimotion.results import rescoring
 from tests.support.small_runs import evaluated
+
+ASKED = {"protocol": "in-group", "head": "logistic", "cells": ["eng_eld", "zho_eld"]}
 
 
 class Loudness:
@@ -23,22 +24,11 @@ class Loudness:
 
 
 def test_an_object_that_encodes_is_evaluated(small, tmp_path):
-    result, folder = evaluated(Loudness(), small, tmp_path, head="logistic", protocol="in-group")
-    assert result.model.name == "Loudness"
-    assert folder.parent.name == "Loudness"
+    result, folder = evaluated(Loudness(), small, tmp_path, **ASKED)
+    assert result.model.name == folder.parent.name == "Loudness"
     assert {fit.facts["layer"] for fit in result.fits} <= {0, 1}
     assert rescoring.rescore(folder) == (result, result)
-    assert (
-        bimotion.evaluate(
-            Loudness(),
-            data_dir=small,
-            output=tmp_path,
-            allow_missing=True,
-            head="logistic",
-            protocol="in-group",
-        )
-        == result
-    )
+    assert evaluated(Loudness(), small, tmp_path, **ASKED) == (result, folder)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -54,48 +44,39 @@ def test_a_module_that_encodes_is_evaluated(precision, small, tmp_path):
             self.filters = torch.nn.Conv1d(1, 4, 400, 200)
 
         def encode(self, waveforms, sample_rate_hz):
-            rows = torch.stack(
-                [self.filters(torch.from_numpy(w)[None]).abs().mean(1) for w in waveforms]
-            )
-            return rows.to(getattr(torch, precision))
+            rows = [self.filters(torch.from_numpy(w)[None]).abs().mean(1) for w in waveforms]
+            return torch.stack(rows).to(getattr(torch, precision))
 
-    result, folder = evaluated(Bank(), small, tmp_path, protocol="in-group", check_invariance=True)
+    result, folder = evaluated(Bank(), small, tmp_path, check_invariance=True, **ASKED)
     assert result.n_parameters == 4 * 400 + 4
     assert folder.parent.name == "lab__bank"
     assert result.provenance.largest_difference == 0
 
 
 @pytest.mark.parametrize(
-    ("encode", "message"),
+    ("error", "changes", "message"),
     [
-        (lambda waveforms, rate: 1 / 0, "it raised ZeroDivisionError"),
+        (ModelError, {"encode": lambda *_: 1 / 0}, "it raised ZeroDivisionError"),
+        (ModelError, {"encode": lambda *_: np.zeros((1, 2))}, "expected 5 finite rows of one size"),
         (
-            lambda waveforms, rate: np.zeros((1, 2)),
-            "expected 5 finite rows of one size, found shape",
-        ),
-        (
-            lambda waveforms, rate: np.full((len(waveforms), 2), np.nan),
+            ModelError,
+            {"encode": lambda own, waveforms, rate: np.full((len(waveforms), 2), np.nan)},
             "clip 0: expected finite features, found NaN",
+        ),
+        *(
+            (SettingError, {"clips_together": together}, "expected a whole number from 1 to 4096")
+            for together in ("many", 0, 10**12, float("nan"))
         ),
     ],
 )
-def test_what_an_own_encoder_gets_wrong_is_said(encode, message, small, tmp_path):
-    own = type("Own", (), {"encode": staticmethod(encode)})()
-    with pytest.raises(ModelError, match=message):
-        evaluated(own, small, tmp_path)
-
-
-@pytest.mark.parametrize("together", ["many", 0, 10**12, float("nan")])
-def test_how_many_clips_an_own_encoder_takes_is_bounded(together, small, tmp_path):
-    own = type("Own", (Loudness,), {"clips_together": together})()
-    with pytest.raises(
-        SettingError, match="clips_together: expected a whole number from 1 to 4096"
-    ):
+def test_errors_of_an_own_encoder(error, changes, message, small, tmp_path):
+    own = type("Own", (Loudness,), changes)()
+    with pytest.raises(error, match=message):
         evaluated(own, small, tmp_path)
 
 
 class Moody:
-    """Features that become NaN for a clip by itself: of whichever is the third, once told to."""
+    """Features that become NaN for a clip by itself: of the third, once it is moody."""
 
     def __init__(self):
         self.is_moody, self.n_alone, self.spoilt = False, 0, None
@@ -111,13 +92,11 @@ class Moody:
 
 def test_a_clip_that_becomes_nan_alone_is_named_by_its_id(small, tmp_path):
     encoder = Moody()
-    asked = {"head": "logistic", "protocol": "in-group"}
-    evaluated(encoder, small, tmp_path, **asked)
+    evaluated(encoder, small, tmp_path, **ASKED)
     encoder.is_moody = True
     with pytest.raises(ModelError, match=r"Moody\.encode: .*: alone: expected finite") as raised:
-        evaluated(encoder, small, tmp_path, check_invariance=True, **asked)
-    found = manifest.build(CorpusSource(small))
-    rows = found.table.set_index("id")
-    named = str(raised.value).split(": ")[1]
-    row = rows.loc[named]
-    assert np.array_equal(audio.decode(found.path(row["corpus"], row["path"])), encoder.spoilt)
+        evaluated(encoder, small, tmp_path, check_invariance=True, **ASKED)
+    corpora = manifest.build(CorpusSource(small))
+    row = corpora.table.set_index("id").loc[str(raised.value).split(": ")[1]]
+    decoded = audio.decode(corpora.path(row["corpus"], row["path"]))
+    np.testing.assert_array_equal(decoded, encoder.spoilt)

@@ -9,7 +9,6 @@ from bimotion.adaptation.method import SETTINGS
 from bimotion.cli import options
 from bimotion.data.splits import RULES
 from bimotion.errors import SettingError
-from bimotion.evaluation import run
 from bimotion.evaluation.tracks import TRACKS, configured
 from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.evaluation.tracks.probe import Probe
@@ -18,6 +17,7 @@ from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.models.training import FinetuneOptions
 from bimotion.protocol import settings
 from bimotion.protocol.labels import SCHEMAS
+from tests.support.small_runs import evaluated
 
 GIVEN = {
     "head": "logistic",
@@ -40,7 +40,7 @@ def test_keywords_make_the_track_that_an_object_is():
     assert Finetune(epochs=5, save_checkpoints=False).options == FinetuneOptions(epochs=5)
 
 
-@pytest.mark.parametrize(("name", "option"), itertools.product(settings.TRACKS, GIVEN))
+@pytest.mark.parametrize(("name", "option"), list(itertools.product(settings.TRACKS, GIVEN)))
 def test_no_track_takes_an_option_of_another(name, option):
     kind = TRACKS[name]
     if option in kind.keywords:
@@ -53,24 +53,27 @@ def test_no_track_takes_an_option_of_another(name, option):
         kind(**{option: GIVEN[option]})
 
 
-def test_choices_of_the_command_line_are_what_is_registered():
-    registries = {
-        options.TrackName: TRACKS,
-        options.ProtocolName: settings.PROTOCOLS,
-        options.SchemaName: SCHEMAS,
-        options.SplitRule: RULES,
-        options.HeadName: PROBE_HEADS,
-        options.AdaptSetting: SETTINGS,
-    }
-    for choices, registry in registries.items():
-        assert set(get_args(choices)) == set(registry)
+@pytest.mark.parametrize(
+    ("choices", "registered"),
+    [
+        (options.TrackName, TRACKS),
+        (options.ProtocolName, settings.PROTOCOLS),
+        (options.SchemaName, SCHEMAS),
+        (options.SplitRule, RULES),
+        (options.HeadName, PROBE_HEADS),
+        (options.AdaptSetting, SETTINGS),
+    ],
+)
+def test_choices_of_the_command_line_are_what_is_registered(choices, registered):
+    assert set(get_args(choices)) == set(registered)
 
 
 def test_a_run_of_an_object_is_the_run_of_its_keywords(small, tmp_path):
-    asked = {"data_dir": small, "output": tmp_path, "protocol": "in-group", "allow_missing": True}
-    asked["schema"] = "valence"
-    by_name = run.evaluate("bimotion/prosody", adapt="coral", **asked)
-    by_object = run.evaluate("bimotion/prosody", track=Probe(adapt="coral"), **asked)
+    asked = {"protocol": "in-group", "schema": "valence"}
+    by_name, _ = evaluated("bimotion/prosody", small, tmp_path, adapt="coral", **asked)
+    by_object, _ = evaluated(
+        "bimotion/prosody", small, tmp_path, track=Probe(adapt="coral"), **asked
+    )
     assert by_object == by_name
     with pytest.raises(SettingError, match="head: expected none beside adapt"):
         Probe(head="layers", adapt="coral")
