@@ -121,9 +121,9 @@ def measured(tmp_path_factory):
     for clip in clips:
         audio.write_synthetic(folder / "root" / layouts.path_of(clip), noise, 16_000)
     children = [child(folder, model, n_clips) for n_clips in (N_CLIPS, TIMES * N_CLIPS)]
-    said = [process.communicate() for process in children]
-    assert [process.returncode for process in children] == [0, 0], said
-    return [json.loads(output) for output, _ in said]
+    outputs = [process.communicate() for process in children]
+    assert [process.returncode for process in children] == [0, 0], outputs
+    return [json.loads(output) for output, _ in outputs]
 
 
 def child(folder: Path, model: Path, n_clips: int, budget_bytes: int = 0) -> subprocess.Popen:

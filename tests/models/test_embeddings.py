@@ -72,7 +72,7 @@ def test_of_every_classifier_the_last_layer_makes_logits_of_them(family, tmp_pat
 def test_of_the_layers_head(few, tmp_path):
     track, job = opened(few, tiny_models.build("hubert", tmp_path / "model"), "probe")
     found = track.embeddings(job, job.test, tmp_path)
-    head = track._fitted(job)
+    head = track.fitted(job)
     logits = found @ head.linear.detach().numpy() + head.bias.detach().numpy()
     assert softmax(logits) == pytest.approx(track.run(job, tmp_path).probabilities, abs=1e-5)
 
@@ -83,7 +83,7 @@ def test_of_the_logistic_head(model, few, tmp_path):
     model = tiny_models.build("wavlm", tmp_path / "model") if model == "tiny" else model
     track, job = opened(few, model, "probe", **options)
     found = track.embeddings(job, job.test, tmp_path)
-    head = track._fitted(job)
+    head = track.fitted(job)
     logistic = getattr(head, "head", head).multinomial
     logits = found @ logistic.coef_.T + logistic.intercept_
     assert softmax(logits) == pytest.approx(track.run(job, tmp_path).probabilities, abs=1e-4)

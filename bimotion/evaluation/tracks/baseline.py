@@ -5,21 +5,18 @@ import numpy as np
 from bimotion.data.features import features
 from bimotion.data.labelled import LabelledClips
 from bimotion.errors import SettingError
-from bimotion.evaluation.job import JobPredictions, TrainingJob
+from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.tracks.track import FeatureRunner
 from bimotion.io.progress import Progress
 from bimotion.models.baselines import BaselineModel
-from bimotion.models.heads import Head
 from bimotion.results.record import ModelUsed
 
 
 class BaselineRunner(FeatureRunner):
     """A baseline: features of its own (or none) and its head."""
 
-    name = "probe"
-
     def __init__(self, model: BaselineModel):
-        self.model = model
+        self.model, self.head = model, model.head
 
     @property
     def used(self) -> ModelUsed:
@@ -34,24 +31,10 @@ class BaselineRunner(FeatureRunner):
             manifest = labelled.selection.manifest
             self.vectors = features(key, self.model.encode, manifest, table, progress)
 
+    def features(self, rows: np.ndarray) -> np.ndarray:
+        return self.vectors[self.positions[rows]]
+
     def clip_features(self, job: TrainingJob):
         if self.model.encode is None:
             raise SettingError(f"adapt: expected a model with features, found {self.model.name}")
-        return self._rows, {}
-
-    def run(self, job: TrainingJob, folder) -> JobPredictions:
-        return JobPredictions(self._fitted(job).predict(self._rows(job.test)), self.trained(job))
-
-    def embeddings(self, job: TrainingJob, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
-        if not self.model.encode:
-            return super().embeddings(job, rows, folder)
-        return self._fitted(job).embed(self._rows(rows))
-
-    def _rows(self, rows: np.ndarray) -> np.ndarray:
-        return self.vectors[self.positions[rows]]
-
-    def _fitted(self, job: TrainingJob) -> Head:
-        head, reference = self.model.head(), self.labelled.reference[job.train]
-        exclusive = self.labelled.schema.exclusive
-        head.fit(self._rows(job.train), reference, exclusive=exclusive, seed=job.seed)
-        return head
+        return self.features, {}

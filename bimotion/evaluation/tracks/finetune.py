@@ -29,29 +29,27 @@ _NONE = -1  # no job follows
 
 @dataclass(frozen=True)
 class Finetune(FinetuneOptions, Track):
-    """The whole model trained, as its options say (models/training.py).
-
-    save_checkpoints   keep the best checkpoint of every training set beside the result
-    """
+    """The whole model trained, as its options say (models/training.py)."""
 
     name = "finetune"
     keywords = ("finetune", "save_checkpoints")
     takes_several_processes = True
 
     save_checkpoints: bool = True
+    """Keep the best checkpoint of every training set beside the result."""
 
     @classmethod
     def of(
         cls, finetune: FinetuneOptions | None = None, save_checkpoints: bool = True
     ) -> "Finetune":
-        """Made of the keywords of `bimotion.evaluate`."""
+        """The track of the keywords of `bimotion.evaluate`."""
         if not isinstance(finetune, FinetuneOptions | None):
             raise SettingError(f"finetune: expected FinetuneOptions, found {finetune!r:.80}")
         return cls(**asdict(finetune or FinetuneOptions()), save_checkpoints=save_checkpoints)
 
     @classmethod
     def recorded(cls, used: ModelUsed) -> "Finetune":
-        """Trained as a finished run was."""
+        """The training of a finished run."""
         return cls(**{field.name: used.options[field.name] for field in fields(FinetuneOptions)})
 
     @property
@@ -157,12 +155,9 @@ class FinetuneRunner(Runner):
                 label=label,
             )
         kept = json.loads((best / TRAINING_FILE).read_text(encoding="utf-8"))
-        losses = kept["history"][kept["best_epoch"] - 1]
-        facts = {
-            "epochs": len(kept["history"]),
-            **{name: kept[name] for name in ("best_epoch", "chosen_by")},
-            **losses,
-        }
+        facts = {"epochs": len(kept["history"])}
+        facts |= {name: kept[name] for name in ("best_epoch", "chosen_by")}
+        facts |= kept["history"][kept["best_epoch"] - 1]
         del facts["epoch"]
         return JobPredictions(probabilities.astype(np.float64), self.trained(job), facts)
 

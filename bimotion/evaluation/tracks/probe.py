@@ -10,7 +10,7 @@ import numpy as np
 from bimotion.data.features import LayerTable, layer_features
 from bimotion.data.labelled import LabelledClips
 from bimotion.errors import SettingError, UnknownName
-from bimotion.evaluation.job import JobPredictions, TrainingJob
+from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.tracks.adapted import AdaptedRunner
 from bimotion.evaluation.tracks.baseline import BaselineRunner
 from bimotion.evaluation.tracks.track import FeatureRunner, Runner, Track
@@ -97,10 +97,9 @@ class ProbeRunner(FeatureRunner):
     """A frozen encoder (models/encoder.py, or a user's own: models/own.py) and a head over its
     layers."""
 
-    name = "probe"
-
     def __init__(self, encoder, head: str):
-        self.encoder, self.head, self.n_parameters = encoder, head, encoder.n_parameters
+        self.encoder, self.n_parameters = encoder, encoder.n_parameters
+        self.head_name, self.head = head, PROBE_HEADS[head]
 
     @property
     def device(self) -> str:
@@ -109,12 +108,12 @@ class ProbeRunner(FeatureRunner):
     @property
     def used(self) -> ModelUsed:
         options = {
-            "head": self.head,
+            "head": self.head_name,
             "trust_remote_code": self.encoder.trusted_remote_code,
             "weights": self.encoder.fingerprint,
             "weights_format": self.encoder.weights_format,
         }
-        version = f"{self.encoder.version}-{PROBE_HEADS[self.head].version}"
+        version = f"{self.encoder.version}-{self.head.version}"
         return ModelUsed(self.encoder.name, version, self.encoder.revision, options)
 
     def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
@@ -124,12 +123,8 @@ class ProbeRunner(FeatureRunner):
             self.encoder, labelled.selection.manifest, table, progress
         )
 
-    def run(self, job: TrainingJob, folder) -> JobPredictions:
-        head = self._fitted(job)
-        return JobPredictions(head.predict(self._rows(job.test)), self.trained(job), head.facts)
-
-    def embeddings(self, job: TrainingJob, rows: np.ndarray, folder, checkpoint=None) -> np.ndarray:
-        return self._fitted(job).embed(self._rows(rows))
+    def features(self, rows: np.ndarray):
+        return self.layers.take(self.positions[rows])
 
     def clip_features(self, job: TrainingJob):
         """The features of the layer that is best on the validation clips; its number is kept on
@@ -145,25 +140,10 @@ class ProbeRunner(FeatureRunner):
         path = files.cache_dir() / "layers" / f"{asked.hexdigest()[:24]}.json"
         kept = files.read_sealed(path, self.progress.say)
         if kept is None:
-            kept = json.dumps(self._fitted(job, "logistic").facts).encode()
+            kept = json.dumps(self.fitted(job, PROBE_HEADS["logistic"]).facts).encode()
             files.write_sealed(path, kept)
         layer = json.loads(kept)["layer"]
-        return lambda rows: self._rows(rows).layer(layer), {"layer": layer}
-
-    def _rows(self, rows: np.ndarray):
-        return self.layers.take(self.positions[rows])
-
-    def _fitted(self, job: TrainingJob, kind: str | None = None):
-        head, reference = PROBE_HEADS[kind or self.head](), self.labelled.reference
-        held_out = (self._rows(job.validation), reference[job.validation])
-        head.fit(
-            self._rows(job.train),
-            reference[job.train],
-            exclusive=self.labelled.schema.exclusive,
-            seed=job.seed,
-            validation=held_out if len(job.validation) else None,
-        )
-        return head
+        return lambda rows: self.features(rows).layer(layer), {"layer": layer}
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float:
         return self.encoder.largest_difference(waveforms)

@@ -53,8 +53,6 @@ class Runner(ABC):
     """A model under a track."""
 
     name: str
-    trains = True
-    """Whether jobs have training clips."""
     adapt: AdaptUsed | None = None
     """How it is adapted, if it is."""
     n_parameters: int | None = None
@@ -128,6 +126,39 @@ class Runner(ABC):
 class FeatureRunner(Runner):
     """A runner whose jobs train a head on frozen features of clips, which can have another use
     too."""
+
+    name = "probe"
+    head: type
+    """Class of the head (models/heads.py, models/layer_heads.py)."""
+
+    @abstractmethod
+    def features(self, rows: np.ndarray):
+        """Features of rows of the table of labelled clips, as the head takes them."""
+
+    def fitted(self, job: TrainingJob, head: type | None = None):
+        """A head that the job has trained."""
+        fitted, reference = (head or self.head)(), self.labelled.reference
+        held_out = (self.features(job.validation), reference[job.validation])
+        fitted.fit(
+            self.features(job.train),
+            reference[job.train],
+            exclusive=self.labelled.schema.exclusive,
+            seed=job.seed,
+            validation=held_out if len(job.validation) else None,
+        )
+        return fitted
+
+    def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
+        head = self.fitted(job)
+        probabilities = head.predict(self.features(job.test))
+        return JobPredictions(probabilities, self.trained(job), getattr(head, "facts", {}))
+
+    def embeddings(
+        self, job: TrainingJob, rows: np.ndarray, folder: Path, checkpoint: Path | None = None
+    ) -> np.ndarray:
+        if not hasattr(self.head, "embed"):
+            return super().embeddings(job, rows, folder)
+        return self.fitted(job).embed(self.features(rows))
 
     @abstractmethod
     def clip_features(

@@ -45,7 +45,6 @@ class ZeroShotRunner(Runner):
     schema: before any sound is decoded."""
 
     name = "zero-shot"
-    trains = False
 
     def __init__(self, classifier: Classifier, schema: LabelSchema, file: Path | None):
         self.classifier, self.schema, self.file = classifier, schema, file

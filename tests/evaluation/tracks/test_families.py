@@ -65,7 +65,7 @@ def test_a_classifier_is_tested_as_it_is(models, small, tmp_path):
     assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
     is_tess = (predictions["corpus"] == "tess") & (predictions["cell"] == "eng_eld")
     reference = np.stack(predictions["reference"][is_tess])[:, sayable]
-    outside = 1 - (reference == 1).any(axis=1).mean()
+    share = 1 - (reference == 1).any(axis=1).mean()
     scores = [score for score in result.scores if (score.test, score.corpus) == ("eng_eld", "tess")]
-    assert [score.out_of_label_space for score in scores] == pytest.approx([outside] * len(scores))
+    assert [score.out_of_label_space for score in scores] == pytest.approx([share] * len(scores))
     assert "Zero-shot" in paper_tables(result)

@@ -34,7 +34,7 @@ def probabilities(folder, **chosen):
 @pytest.fixture(scope="module")
 def learned(models, esd, tmp_path_factory):
     """A tiny spectrogram transformer fine-tuned in-group on synthetic ESD: result and folder."""
-    options = FinetuneOptions(epochs=8, learning_rate=5e-3, dropout=0.0)
+    options = FinetuneOptions(epochs=4, learning_rate=5e-3, dropout=0.0)
     asked = {"track": "finetune", "finetune": options, "cells": ["eng_adu"]}
     model = models("ast", initializer_range=0.1)
     return evaluated(model, esd, tmp_path_factory.mktemp("learned"), **ASKED | asked)
