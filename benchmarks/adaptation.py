@@ -12,6 +12,7 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
 from bimotion.adaptation import METHODS, methods_named
@@ -44,23 +45,20 @@ FAMILIES = (
 
 def sizes() -> dict[tuple[str, str], dict[str, int]]:
     """(corpus, cell) -> clips in the parts `train` and `test`, and in `all` parts."""
-    found = {}
+    known = {}
     for corpus in CORPORA:
         if (rows := rosters.load(corpus)) is not None:
             for cell, of_cell in rows.groupby("cell"):
                 parts = of_cell["paper"].value_counts()
-                found[corpus, cell] = {
-                    part: int(parts.get(part, 0)) for part in ("train", "test")
-                } | {"all": len(of_cell)}
-    adults = [sum(numbers) for numbers in zip(*YUEMOTION_PAPER_SIZES.values(), strict=True)]
-    elderly = CORPORA["yuemotion"].card.n_utterances - sum(adults)
-    found["yuemotion", "yue_adu"] = {"train": adults[0], "test": adults[2], "all": sum(adults)}
-    found["yuemotion", "yue_eld"] = {
-        "train": elderly // 2,
-        "test": elderly - elderly // 2,
-        "all": elderly,
-    }
-    return found
+                known[corpus, cell] = {name: int(parts.get(name, 0)) for name in ("train", "test")}
+                known[corpus, cell]["all"] = len(of_cell)
+    train, validation, test = map(sum, zip(*YUEMOTION_PAPER_SIZES.values(), strict=True))
+    adults = train + validation + test
+    elderly = CORPORA["yuemotion"].card.n_utterances - adults
+    known["yuemotion", "yue_adu"] = {"train": train, "test": test, "all": adults}
+    halves = {"train": elderly // 2, "test": elderly - elderly // 2}
+    known["yuemotion", "yue_eld"] = halves | {"all": elderly}
+    return known
 
 
 def clips(numbers: dict[str, int], seed: int) -> tuple[Clips, np.ndarray]:
@@ -69,17 +67,13 @@ def clips(numbers: dict[str, int], seed: int) -> tuple[Clips, np.ndarray]:
     corpora = np.repeat(list(numbers), list(numbers.values()))
     labels = rng.integers(0, N_CLASSES, len(corpora))
     centres = 0.15 * np.random.default_rng(0).normal(size=(N_CLASSES, DIM))
-    shift = {
-        name: 0.5 * np.random.default_rng([1, place]).normal(size=DIM)
-        for place, name in enumerate(CORPORA)
-    }
     features = rng.standard_normal((len(corpora), DIM), dtype=np.float32)
-    for name in numbers:
-        features[corpora == name] += shift[name].astype(np.float32)
+    for index, name in enumerate(CORPORA):
+        shift = 0.5 * np.random.default_rng([1, index]).normal(size=DIM)
+        features[corpora == name] += shift.astype(np.float32)
     features += centres[labels].astype(np.float32)
-    return Clips(
-        features, corpora, [f"{name}/{row % 10}" for row, name in enumerate(corpora)]
-    ), labels
+    speakers = [f"{name}/{row % 10}" for row, name in enumerate(corpora)]
+    return Clips(features, corpora, speakers), labels
 
 
 def timed(
@@ -99,7 +93,7 @@ def timed(
     source, labels = clips(used(setting.train, "train"), 0)
     test, truth = clips(used([setting.test], "test" if form == "inductive" else "all"), 1)
     target = clips(used([setting.test], "train"), 2)[0] if form == "inductive" else test
-    reference, found = np.eye(N_CLASSES, dtype=np.int8)[labels], []
+    reference, times = np.eye(N_CLASSES, dtype=np.int8)[labels], []
     for method in methods_named(names):
         start = time.perf_counter()
         labelled = Source(source, reference)
@@ -108,14 +102,9 @@ def timed(
                 probabilities = inductive(method, labelled, target, test, seed=seed)
             else:
                 probabilities = transductive(method, labelled, test, seed=seed)
-        found.append(
-            (
-                method.name,
-                time.perf_counter() - start,
-                float((probabilities.argmax(axis=1) == truth).mean()),
-            )
-        )
-    return found
+        spent = time.perf_counter() - start
+        times.append((method.name, spent, float((probabilities.argmax(axis=1) == truth).mean())))
+    return times
 
 
 def main(seeds: int = 5, form: str = "transductive", names: tuple[str, ...] = FAMILIES) -> None:
@@ -124,31 +113,27 @@ def main(seeds: int = 5, form: str = "transductive", names: tuple[str, ...] = FA
     settings = [setting for plan in plans for setting in plan if setting.transfer != "in-group"]
     n_clips = sum(of_parts["all"] for of_parts in sizes().values())
     methods = methods_named(METHODS if list(names) == ["all"] else names)
-    methods = [method for method in methods if method.inductive or form != "inductive"]
-    names = [method.name for method in methods]
+    names = [method.name for method in methods if method.inductive or form != "inductive"]
     print(
         f"{n_clips} clips, {DIM} features, {len(settings)} settings, {form}, {seeds} seeds, "
         f"{cpu_count()} processes",
         flush=True,
     )
     start = time.perf_counter()
-    largest_first = sorted(settings, key=lambda one: -len(one.training_set))
-    found = Parallel(n_jobs=-1, return_as="generator_unordered")(
-        delayed(timed)(one, form, names, seeds) for one in largest_first
+    largest_first = sorted(settings, key=lambda setting: -len(setting.training_set))
+    times = Parallel(n_jobs=-1, return_as="generator_unordered")(
+        delayed(timed)(setting, form, names, seeds) for setting in largest_first
     )
-    done = list(Bars().track(found, len(settings), "settings"))
+    rows = [
+        row for of_setting in Bars().track(times, len(settings), "settings") for row in of_setting
+    ]
     print("| method | seconds, all settings | mean accuracy |\n|---|---|---|")
-    for method in methods:
-        mine = [
-            (spent, right)
-            for of_setting in done
-            for name, spent, right in of_setting
-            if name == method.name
-        ]
-        spent, right = np.sum([one[0] for one in mine]), np.mean([one[1] for one in mine])
-        print(f"| {method.name} | {spent:.0f} | {right:.3f} |")
+    table = pd.DataFrame(rows, columns=["method", "seconds", "accuracy"]).groupby("method")
+    for name in names:
+        of_method = table.get_group(name)
+        print(f"| {name} | {of_method.seconds.sum():.0f} | {of_method.accuracy.mean():.3f} |")
     print(
-        f"{len(settings)} settings x {len(methods)} methods, wall clock: "
+        f"{len(settings)} settings x {len(names)} methods, wall clock: "
         f"{time.perf_counter() - start:.0f} s"
     )
 
