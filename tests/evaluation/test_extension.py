@@ -178,7 +178,7 @@ def test_features_of_the_datasets_name_the_papers_corpora_and_languages_only():
 
 def test_data_list_says_what_is_optional(monkeypatch):
     shown = " ".join(run_main(monkeypatch, ["data", "list"])[1].split())
-    assert "optional, for protocol extension alone: emo_db, shemo, urdu" in shown
+    assert "optional, only for protocol extension: emo_db, shemo, urdu" in shown
 
 
 # --- protocol cantonese and schema four ---------------------------------------------------------

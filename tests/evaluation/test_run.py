@@ -214,7 +214,7 @@ def test_labels_tied_to_speakers_are_found_out_by_disjoint(tmp_path):
         number = int(hashlib.sha256(clip.voice.speaker.encode()).hexdigest(), 16)
         return clip.label == (esd.BLOCKS[number % 5],)
 
-    clips = [clip for clip in layouts.plan(0.05, seed=0, corpora=["esd"]) if is_tied(clip)]
+    clips = [clip for clip in layouts.plan(0.1, seed=0, corpora=["esd"]) if is_tied(clip)]
     root = tmp_path / "tied"
     layouts.lay(root, [dataclasses.replace(clip, voiced=("neutral",)) for clip in clips])
     assert mean_uar(root, tmp_path) > 0.7
