@@ -50,8 +50,7 @@ def pytest_unconfigure():
 
 
 def once(name: str, make) -> Path:
-    """What `make` writes to the path that it is given: made by the first process that needs it,
-    read by all."""
+    """The path to which `make` has written: by the first process that needs it, read by all."""
     path = CACHE / "made" / name
     path.parent.mkdir(exist_ok=True)
     with FileLock(f"{path}.lock"):
@@ -147,9 +146,9 @@ print(json.dumps({"n_clips": len(found.table), "peak_bytes": peak, **costs}))
 
 @pytest.fixture(scope="session")
 def true_indexing(true_tree):
-    """What the first indexing of the true tree took, in a process of its own: n_clips, peak_bytes,
-    first_s; the second, which must find the same: second_s; and what reading the beginning of every
-    file does: reading_s. All of its processor's time."""
+    """The cost of indexing the true tree, in a process of its own, in seconds of its processor:
+    n_clips, peak_bytes, first_s; of the second time, which must find the same: second_s; and of
+    reading the beginning of every file: reading_s."""
 
     def measure(path: Path) -> None:
         # another test may fill the other

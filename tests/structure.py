@@ -164,7 +164,7 @@ def wide_functions(path: Path) -> list[Finding]:
 
 
 def banned_names(path: Path) -> list[Finding]:
-    """Where an everyday word is the name of a variable, a parameter, a field or a function."""
+    """Variables, parameters, fields and functions whose name is an everyday word."""
     banned = []
     for node in ast.walk(parsed(path)):
         if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Store):

@@ -95,8 +95,8 @@ def command_lines(page: str) -> list[str]:
     """Whatever a reader is told to type after `bimotion`."""
     lines = [line for block in blocks_of(page, "", "sh", "bash") for line in block.splitlines()]
     lines += INLINE.findall(prose_of(page))
-    found = [re.search(r"(?:^|-m )bimotion (\S.*)$", line.strip()) for line in lines]
-    return [match[1] for match in found if match]
+    matches = [re.search(r"(?:^|-m )bimotion (\S.*)$", line.strip()) for line in lines]
+    return [match[1] for match in matches if match]
 
 
 def described(page: str) -> list[list[str]]:
@@ -198,5 +198,5 @@ def test_the_citation_is_a_citation_file():
     assert {"title", "authors", "type"} <= set.intersection(*map(set, cited["references"]))
     named = [person for entry in (cited, *cited["references"]) for person in entry["authors"]]
     assert all("name" in person or "family-names" in person for person in named)
-    papers = {paper["url"].rpartition("/")[2] for paper in cited["references"]}
-    assert papers == {"2306.14517", "2108.08663"}
+    urls = {paper["url"].rpartition("/")[2] for paper in cited["references"]}
+    assert urls == {"2306.14517", "2108.08663"}

@@ -43,10 +43,10 @@ def run(*words, **options) -> subprocess.CompletedProcess:
     return subprocess.run([*CLI, *map(str, words)], capture_output=True, text=True, **options)
 
 
-def assert_one_message(done: subprocess.CompletedProcess, *said: str) -> None:
+def assert_one_message(done: subprocess.CompletedProcess, *parts: str) -> None:
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert all(text in done.stderr for text in said), done.stderr
+    assert all(text in done.stderr for text in parts), done.stderr
 
 
 # --- synthetic data stays synthetic -------------------------------------------------------------
@@ -141,7 +141,7 @@ def test_archives_carry_the_synthetic_comment(tmp_path):
     assert manifest.build(CorpusSource.of(tmp_path / "root")).synthetic == {"yuemotion"}
 
 
-def test_an_archive_that_is_a_pointer_is_told_as_one(tmp_path):
+def test_an_archive_that_is_a_pointer_is_named_as_one(tmp_path):
     layouts.write(tmp_path / "root", corpora=["yuemotion"])
     shutil.rmtree(tmp_path / "root/YueMotion/data")
     (tmp_path / "root/YueMotion/data.tar.bz2").write_text(
@@ -188,7 +188,7 @@ def test_a_broken_result_is_run_again(small, tmp_path):
     assert "someone/else/result.json" in [entry["result"] for entry in excluded]
 
 
-def test_samples_that_are_no_numbers_are_told_by_file(tmp_path):
+def test_samples_that_are_no_numbers_are_reported_by_file(tmp_path):
     path = tmp_path / "clip.wav"
     soundfile.write(path, np.array([0.1, np.nan, 0.2]), 16000, subtype="FLOAT")
     with pytest.raises(AudioError, match=r"clip\.wav: expected finite samples, found NaN"):
@@ -223,12 +223,12 @@ def test_unlisted_and_unrecognised_sound_is_told(tmp_path, wav, caplog):
     folder = tmp_path / "TESS"
     for name in ("OAF_back_angry.wav", "OAF_zebra_angry.wav", "OAF_bar_angry (1).wav"):
         wav(folder / name, rate=24414)
-    found = {
+    findings = {
         (finding.kind, finding.where)
         for finding in manifest.build(CorpusSource.of(tmp_path)).findings
         if finding.kind != "missing"
     }
-    assert found == {
+    assert findings == {
         ("unlisted", "tess/OAF_zebra_angry"),
         ("unrecognised", "OAF_bar_angry (1).wav"),
     }

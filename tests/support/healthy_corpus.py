@@ -37,10 +37,9 @@ def clip(root, stem):
 
 def diagnosis(root, corpus="csed", locations=None, **options):
     source = CorpusSource.of(root, locations=locations)
-    (found,) = [
-        found for found in doctor.diagnose(source, Progress(), **options) if found.corpus == corpus
-    ]
-    return found
+    return next(
+        check for check in doctor.diagnose(source, Progress(), **options) if check.corpus == corpus
+    )
 
 
 def facts(findings):

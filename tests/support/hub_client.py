@@ -32,7 +32,7 @@ for line in sys.stdin:
 
 
 class Refused(Exception):
-    """What a call raised: a BimotionError's text. Anything else ends the process."""
+    """The failure of a call: a BimotionError's text. Anything else ends the process."""
 
 
 class Client:

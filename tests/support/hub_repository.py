@@ -24,5 +24,5 @@ def git_hash(content: bytes) -> str:
 
 
 def is_lfs(path: str, content: bytes) -> bool:
-    """As `.gitattributes` of a new dataset repository has it, with a lower limit."""
+    """The rule of `.gitattributes` of a new dataset repository has it, with a lower limit."""
     return path.endswith(".parquet") or (len(content) > LFS_FROM_BYTES and b"\0" in content)

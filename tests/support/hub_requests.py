@@ -41,12 +41,12 @@ class Handler(BaseHTTPRequestHandler):
     def handle_one(self) -> None:
         """Note the request, fail if that is due, else answer."""
         url = urlsplit(self.path)
-        self.place, self.query = unquote(url.path), parse_qs(url.query)
+        self.endpoint, self.query = unquote(url.path), parse_qs(url.query)
         length = int(self.headers.get("content-length") or 0)
-        failure = self.hub.failure(self.command, self.place)
+        failure = self.hub.failure(self.command, self.endpoint)
         if failure and failure.status is None:
             self.rfile.read(length // 2)
-            self.hub.requests.append((self.command, self.place + " CUT", length // 2))
+            self.hub.requests.append((self.command, self.endpoint + " CUT", length // 2))
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return None
@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
             if "chunked" not in self.headers.get("transfer-encoding", "")
             else self.chunks()
         )
-        self.hub.requests.append((self.command, self.place, len(self.body)))
+        self.hub.requests.append((self.command, self.endpoint, len(self.body)))
         if failure:
             return self.refuse(failure.status, failure.message)
         with self.hub.lock:
@@ -72,34 +72,34 @@ class Handler(BaseHTTPRequestHandler):
 
     def route(self) -> None:
         """To the endpoint."""
-        if self.place.startswith("/storage/"):
+        if self.endpoint.startswith("/storage/"):
             return self.store()  # signed addresses: no token
         self.account = ACCOUNTS.get(self.headers.get("authorization", "").removeprefix("Bearer "))
-        if self.place == "/api/whoami-v2":
+        if self.endpoint == "/api/whoami-v2":
             if self.account is None:
                 return self.refuse(401, "Invalid credentials in Authorization header")
             return self.answer({"type": "user", "name": self.account, "orgs": [{"name": "org"}]})
-        if self.place == "/api/validate-yaml":
+        if self.endpoint == "/api/validate-yaml":
             content = json.loads(self.body)["content"]
             if "license: mine" in content:
                 return self.answer(
                     {"errors": [{"message": '"license" must be one of'}], "warnings": []}, 400
                 )
             return self.answer({"errors": [], "warnings": []})
-        if self.place == "/api/repos/create":
+        if self.endpoint == "/api/repos/create":
             return self.create()
-        match = re.match(r"(?:/api)?/datasets/([^/]+/[^/]+?)(\.git)?(?:/(.*))?$", self.place)
+        match = re.match(r"(?:/api)?/datasets/([^/]+/[^/]+?)(\.git)?(?:/(.*))?$", self.endpoint)
         if match is None:
             return self.refuse(404, "no such endpoint")
         self.name, self.rest = match[1], match[3] or ""
-        found = self.hub.repositories.get(self.name)
+        repository = self.hub.repositories.get(self.name)
         if (
-            found is None
+            repository is None
             or self.name in self.hub.hidden
-            or (found.private and not self.may_write())
+            or (repository.private and not self.may_write())
         ):
             return self.refuse(404 if self.account else 401, "Repository not found", "RepoNotFound")
-        self.repository = found
+        self.repository = repository
         return self.in_repository()
 
     def may_write(self) -> bool:
@@ -148,7 +148,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def discussions(self) -> None:
         author = self.query.get("author", [None])[0]
-        mine = [one for one in self.repository.proposals if author in (None, one["author"]["name"])]
+        mine = [
+            proposal
+            for proposal in self.repository.proposals
+            if author in (None, proposal["author"]["name"])
+        ]
         self.answer({"discussions": mine, "count": len(mine), "start": 0})
 
     def sha(self) -> str:
@@ -271,8 +275,8 @@ class Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.body)
         assert asked["operation"] == "upload"
         objects = []
-        for one in asked["objects"]:
-            oid, size = one["oid"], one["size"]
+        for wanted in asked["objects"]:
+            oid, size = wanted["oid"], wanted["size"]
             if oid in self.hub.objects:
                 objects.append({"oid": oid, "size": size})
                 continue
@@ -295,11 +299,11 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer({"transfer": "basic", "objects": objects})
 
     def store(self) -> None:
-        _, _, oid, *part = self.place.split("/")
+        _, _, oid, *part = self.endpoint.split("/")
         if self.headers.get("authorization"):
             return self.refuse(400, "storage must not see tokens")
         if part == ["complete"]:
-            named = [one["partNumber"] for one in json.loads(self.body)["parts"]]
+            named = [part["partNumber"] for part in json.loads(self.body)["parts"]]
             content = b"".join(self.hub.parts.pop((oid, number)) for number in named)
         elif part:
             self.hub.parts[oid, int(part[0])] = self.body
@@ -315,8 +319,8 @@ class Handler(BaseHTTPRequestHandler):
         files, _ = self.revision(rest)
         proposing = "create_pr" in self.query
         own_proposal = any(
-            one["ref"] == rest and one["author"]["name"] == self.account
-            for one in self.repository.proposals
+            proposal["ref"] == rest and proposal["author"]["name"] == self.account
+            for proposal in self.repository.proposals
         )
         if not (self.may_write() or proposing or own_proposal):
             return self.refuse(403, "Forbidden: you must have write access")

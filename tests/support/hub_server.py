@@ -17,8 +17,8 @@ from tests.support.hub_requests import Handler
 
 @dataclass
 class Failure:
-    """What requests that match get instead of an answer: a status, or (None) half of them read and
-    the line cut."""
+    """The failure that matching requests get: a status, or (None) half of them read, then the line
+    cut."""
 
     method: str
     path: str
@@ -71,11 +71,11 @@ class Hub:
     def failure(self, method: str, path: str) -> Failure | None:
         """The failure due for a request, counted down."""
         with self.lock:
-            for one in self.failures:
-                if one.method == method and re.search(one.path, path) and one.times:
-                    if one.after:
-                        one.after -= 1
+            for failure in self.failures:
+                if failure.method == method and re.search(failure.path, path) and failure.times:
+                    if failure.after:
+                        failure.after -= 1
                         return None
-                    one.times -= 1
-                    return one
+                    failure.times -= 1
+                    return failure
         return None

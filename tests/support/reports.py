@@ -21,13 +21,12 @@ from bimotion.results.record import (
     FitRecord,
     ModelUsed,
     ProtocolUsed,
-    Provenance,
-    Result,
     RunSpec,
     SchemaUsed,
     Skipped,
     SplitUsed,
 )
+from tests.support.small_records import result_of
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"
@@ -52,19 +51,13 @@ CREMA_D = CorpusUsed(
 ESD = CorpusUsed(60, 35000, 35000, True, {}, None, {"assumed": 60}, False)
 
 
-def made(
-    said: dict[str, list[str | None]],
-    *,
-    seeds=(0,),
-    model="org/model",
-    limit=None,
-    corpora=None,
-    trained=VALENCE.classes,
-):
-    """A run on six clips of English elders, two speakers: training set -> what each clip is taken
-    for (None: no class)."""
-    emotions = ["happiness", "happiness", "neutral", "fear", "angry", "sadness"]
-    clips = list(zip(emotions, ["a", "a", "b", "a", "b", "b"], strict=True))
+EMOTIONS = ["happiness", "happiness", "neutral", "fear", "angry", "sadness"]
+SPEAKERS = ["a", "a", "b", "a", "b", "b"]
+"""Of the six clips of a run."""
+
+
+def predictions_of(answers: dict[str, list[str | None]], seeds, trained) -> pd.DataFrame:
+    """The table of predictions of a run that takes its clips for what `answers` say."""
     rows = [
         {
             "train": train,
@@ -72,18 +65,32 @@ def made(
             "id": f"crema_d/{number}",
             "cell": "eng_eld",
             "corpus": "crema_d",
-            "speaker": speaker,
+            "speaker": SPEAKERS[number],
             "probabilities": np.array(
-                [0.8 if name == taken[number] else 0.0 for name in VALENCE.classes], np.float32
+                [0.8 if name == answer else 0.0 for name in VALENCE.classes], np.float32
             ),
-            "reference": VALENCE.reference([emotion], emotions),
+            "reference": VALENCE.reference([EMOTIONS[number]], EMOTIONS),
             "trained": list(trained),
         }
-        for train, taken in said.items()
+        for train, answers_of_train in answers.items()
         for seed in seeds
-        for number, (emotion, speaker) in enumerate(clips)
+        for number, answer in enumerate(answers_of_train)
     ]
-    table = pd.DataFrame(rows)
+    return pd.DataFrame(rows)
+
+
+def made(
+    answers: dict[str, list[str | None]],
+    *,
+    seeds=(0,),
+    model="org/model",
+    limit=None,
+    corpora=None,
+    trained=VALENCE.classes,
+) -> Run:
+    """A run on six clips of English elders, two speakers: training set -> what each clip is taken
+    for (None: no class)."""
+    table = predictions_of(answers, seeds, trained)
     settings = protocol.settings("inference", [Cell("eng", "eld")])
     spec = RunSpec(
         ModelUsed(model, "1"),
@@ -95,35 +102,22 @@ def made(
         limit,
         "0" * 12,
     )
-    left = [one for one in settings if one.training_set not in said]
-    asked = {
-        name: getattr(spec, name)
-        for name in ("key", "model", "track", "split", "schema", "protocol", "seeds", "limit")
-    }
-    result = Result(
-        **asked,
+    result = result_of(
+        scoring.scores(table, settings, VALENCE),
+        spec,
         data=DataUsed.of("0" * 12, corpora or {"crema_d": CREMA_D, "esd": ESD}),
-        provenance=Provenance(
-            {"numpy": "2"},
-            "3.11",
-            None,
-            "here",
-            "cpu",
-            [0],
-            {},
-            "",
-            "2026-11-21T00:00:00+00:00",
-            None,
-        ),
-        scores=scoring.scores(table, settings, VALENCE),
         skipped=[
             Skipped(
                 s.transfer, s.method, list(s.train_names), str(s.test), "no training clips; no luck"
             )
-            for s in left
+            for s in settings
+            if s.training_set not in answers
         ],
-        fits=[FitRecord(train, seed, 80, 10, 6, {"layer": 3}) for train in said for seed in seeds],
+        fits=[
+            FitRecord(train, seed, 80, 10, 6, {"layer": 3}) for train in answers for seed in seeds
+        ],
         n_parameters=None,
+        duplicates=[],
     )
     return Run(result, table)
 
@@ -140,8 +134,7 @@ def report_of(folder):
 
 
 def section(report, name):
-    [found] = [one for one in report.sections if one.name == name]
-    return found
+    return next(section for section in report.sections if section.name == name)
 
 
 def view_of(result, **changes):
@@ -171,7 +164,7 @@ def view_of(result, **changes):
     return dataclasses.replace(view, **changes)
 
 
-def keep(view, place):
-    place.mkdir(parents=True)
-    (place / "projection.png").write_bytes(PNG)
-    (place / "coverage.json").write_text(json.dumps(dataclasses.asdict(view)))
+def keep(view, folder):
+    folder.mkdir(parents=True)
+    (folder / "projection.png").write_bytes(PNG)
+    (folder / "coverage.json").write_text(json.dumps(dataclasses.asdict(view)))

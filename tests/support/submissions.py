@@ -40,9 +40,9 @@ class Source:
         ].reset_index(drop=True)
         self.reference = np.stack(self.table["reference"])
         self.means = [
-            one
-            for one in self.result.scores
-            if (one.metric, one.pooling) == ("weighted_f1", "mean")
+            score
+            for score in self.result.scores
+            if (score.metric, score.pooling) == ("weighted_f1", "mean")
         ]
 
     def write(
@@ -92,17 +92,17 @@ def verify(folder: Path, **options) -> None:
 
 
 def name_of(folder: Path) -> str:
-    """What receipts call a submission."""
+    """The name by which receipts call a submission."""
     return f"{folder.parent.name}/{folder.name}"
 
 
 def receipt_of(folder: Path) -> Path:
-    """Where the receipt of a submission lies."""
+    """The path at which the receipt of a submission lies."""
     return receipt.folder_for(folder.parents[1]) / name_of(folder) / receipt.RECEIPT_FILE
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Of the files of a submission, whatever else lies there."""
+    """SHA-256 of the files of a submission, whatever else lies there."""
     there = [folder / name for name in FILES if (folder / name).exists()]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in there}
 
@@ -164,8 +164,8 @@ def _few(folder: Path, run: Path) -> None:
     verify(real)
     source = Source(run, keep=12)
     for number, (model, (skill, n_parameters)) in enumerate(MODELS.items()):
-        told = {"statement": STATEMENTS.get(model), "verified": model != "lab/unverified"}
-        source.write(folder, model, skill, number, n_parameters=n_parameters, **told)
+        options = {"statement": STATEMENTS.get(model), "verified": model != "lab/unverified"}
+        source.write(folder, model, skill, number, n_parameters=n_parameters, **options)
     (folder / "lab__broken" / "key").mkdir(parents=True)
     for name in FILES[:2]:
         (folder / "lab__broken" / "key" / name).write_text("{}")

@@ -46,7 +46,7 @@ NARROWER = {"conv_dim": 8, "tdnn_dim": 8, "depths": 1}
 
 def shrunk(content: dict) -> dict:
     """A configuration with small numbers; token ids stay within the vocabulary."""
-    found = {}
+    small = {}
     for name, value in content.items():
         if isinstance(value, dict) and name != "per_layer_config":
             value = shrunk(value)
@@ -59,8 +59,8 @@ def shrunk(content: dict) -> dict:
             value = (
                 min(value, most or value) if not name.endswith("_id") else value % (VOCABULARY - 1)
             )
-        found[name] = None if name == "per_layer_config" else value
-    return found
+        small[name] = None if name == "per_layer_config" else value
+    return small
 
 
 CHANGES = {  # what a family needs beside the rules; (name): the configuration of that type, shrunk
@@ -191,8 +191,8 @@ def hearing() -> list[str]:
 
 
 def _classes(model_type: str) -> list[type]:
-    """What the Auto classes load for a type; nothing is imported whose source never speaks of
-    audio."""
+    """The classes that the Auto classes load for a type; nothing is imported whose source never
+    speaks of audio."""
     import transformers
     from transformers.models.auto import modeling_auto
     from transformers.models.auto.configuration_auto import model_type_to_module_name

@@ -29,7 +29,7 @@ WHISPER_S, AST_FRAMES = 2, 204
 
 
 class Family(NamedTuple):
-    """What transformers needs to make a model of a family."""
+    """The parts that transformers needs to make a model of a family."""
 
     name: str
     """Of its classes, before `Config` and `Model`."""

@@ -90,14 +90,15 @@ def train(
     *,
     clips=None,
     validation=None,
-    classes=CLASSES,
-    exclusive=False,
-    seed=0,
     options=QUICK,
-    progress=None,
     device="cpu",
+    **named,
 ):
-    """Fine-tune on some clips, watching others: the checkpoint."""
+    """Fine-tune on some clips, watching others: the checkpoint.
+
+    named: `classes`, `exclusive`, `seed` and `progress`, where they are not the usual ones.
+    """
+    named = {"classes": CLASSES, "exclusive": False, "seed": 0, "progress": Progress()} | named
     parts = [part for part in (clips or tones(21), validation) if part is not None]
     n, total = parts[0].n, sum(part.n for part in parts)
 
@@ -109,12 +110,12 @@ def train(
     training, held_out = np.arange(n), np.arange(n, total)
     return finetune(
         ModelSpec(str(model), device=device),
-        TrainingData(whole, reference, training, held_out, classes, exclusive),
+        TrainingData(whole, reference, training, held_out, named["classes"], named["exclusive"]),
         options,
-        seed=seed,
+        seed=named["seed"],
         folder=folder,
         processes=Processes(device),
-        progress=progress or Progress(),
+        progress=named["progress"],
     )
 
 
@@ -155,7 +156,7 @@ def started(command: list[str]) -> subprocess.Popen:
 
 
 def both(source: Path, folder: Path) -> Path:
-    """What one process and two must agree on."""
+    """The training that one process and two must agree on."""
     options = FinetuneOptions(epochs=3, batch_size=5, learning_rate=1e-3, dropout=0.0)
     # some batches: a share for each
     return train(source, folder, validation=tones(24, 1), options=options)

@@ -174,8 +174,8 @@ def yuemotion_rows() -> list[dict]:
     emotions."""
     entries = []
     for number, gender, age in YUEMOTION_SPEAKERS:
-        for place, (sentence, label) in enumerate(itertools.product(range(1, 11), range(1, 7))):
-            part = "train" if place % 20 < 10 else "validation" if place % 20 < 13 else "test"
+        for index, (sentence, label) in enumerate(itertools.product(range(1, 11), range(1, 7))):
+            part = ("train", "validation", "test")[np.searchsorted((9, 12), index % 20)]
             name = f"data/{number:02}_{gender}{age}_{sentence:02}_{label}.wav"
             facts = (part, number, name, gender, age, sentence, label, YUEMOTION_LABELS[label - 1])
             entries.append(dict(zip(YUEMOTION_COLUMNS, facts, strict=True)))

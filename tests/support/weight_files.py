@@ -35,20 +35,20 @@ def sharded(folder: Path, form: str, *, rename=lambda name: name) -> Path:
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     stem, end = {"safetensors": ("model", "safetensors"), "pytorch": ("pytorch_model", "bin")}[form]
-    places = {}
+    weight_map = {}
     for number in (1, 2):
         name = f"{stem}-{number:05}-of-00002.{end}"
         part = {
             key: tensor
-            for place, (key, tensor) in enumerate(sorted(tensors.items()))
-            if place % 2 == number - 1
+            for position, (key, tensor) in enumerate(sorted(tensors.items()))
+            if position % 2 == number - 1
         }
         if form == "safetensors":
             save_file(part, folder / name, metadata={"format": "pt"})
         else:
             torch.save(part, folder / name)
-        places |= dict.fromkeys(part, rename(name))
-    index = {"metadata": {"total_size": 1}, "weight_map": places}
+        weight_map |= dict.fromkeys(part, rename(name))
+    index = {"metadata": {"total_size": 1}, "weight_map": weight_map}
     (folder / f"{stem}.{end}.index.json").write_text(json.dumps(index), encoding="utf-8")
     return folder
 
