@@ -26,6 +26,7 @@ HEAVY = (
     "sklearn",
     "pandas",
     "pyarrow",
+    "pydantic",
     "soundfile",
     "umap",
     "matplotlib",

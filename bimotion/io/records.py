@@ -93,8 +93,8 @@ def json_schema(kind: type, title: str) -> dict:
 
 def _n_parts(text: str | bytes) -> int:
     """Objects, lists and fields of a JSON text, at most."""
-    marks = (b"[", b"{", b":") if isinstance(text, bytes) else ("[", "{", ":")
-    return sum(map(text.count, marks))
+    openings = (b"[", b"{", b":") if isinstance(text, bytes) else ("[", "{", ":")
+    return sum(map(text.count, openings))
 
 
 @cache
