@@ -12,119 +12,47 @@ import pytest
 import torch
 from torch.serialization import MAGIC_NUMBER, PROTOCOL_VERSION
 
-from bimotion.models import encoder
+from bimotion.errors import ModelError
+from bimotion.models import config_bounds, encoder, legacy_pickle
 from bimotion.models.spec import ModelSpec
 from tests.support import tiny_models
 from tests.support.bounded_process import refusals
 
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-
-
 DEEP = {"a": 1}
-
-
 for _ in range(100):
     DEEP = {"a": DEEP}
-
-
-MODELS = {  # name: family, file, what is changed in it, part of the message
-    "hidden size": ("wav2vec2-group", CONFIG, {"hidden_size": 10**6}, "fits its weights"),
-    "intermediate size": (
-        "wav2vec2-group",
-        CONFIG,
-        {"intermediate_size": 10**9},
-        "fits its weights",
-    ),
-    "layers": (
-        "wav2vec2-group",
-        CONFIG,
-        {"num_hidden_layers": 10**6},
-        "num_hidden_layers: expected 0 to 512",
-    ),
-    "layers below none": (
-        "whisper",
-        CONFIG,
-        {"encoder_layers": -1},
-        "encoder_layers: expected 0 to 512",
-    ),
-    "positions": ("whisper", CONFIG, {"max_source_positions": 10**9}, "fits its weights"),
-    "vocabulary": ("whisper", CONFIG, {"vocab_size": 10**11}, "fits its weights"),
-    "spectrogram": ("ast", CONFIG, {"max_length": 10**10}, "fits its weights"),
-    "convolutions of positions": (
-        "wav2vec2-group",
-        CONFIG,
-        {"num_conv_pos_embeddings": 10**10},
-        "fits its weights",
-    ),
-    "kernel": (
-        "wav2vec2-group",
-        CONFIG,
-        {"conv_kernel": [10**9] * 7},
-        "conv_kernel: expected 1 to 65,536",
-    ),
-    "kernels that multiply": (
-        "wav2vec2-group",
-        CONFIG,
-        {"conv_kernel": [60_000] * 7, "conv_stride": [60_000] * 7},
-        "30 s",
-    ),
-    "stride of 0": (
-        "wav2vec2-group",
-        CONFIG,
-        {"conv_stride": [0] * 7},
-        "conv_stride: expected 1 to 65,536",
-    ),
-    "stride of 1": ("wav2vec2-group", CONFIG, {"conv_stride": [1] * 7}, "1000 a second, found"),
-    "too many strides": (
-        "wav2vec2-group",
-        CONFIG,
-        {"conv_stride": [1] * 10**5},
-        "at most 20000 entries",
-    ),
-    "as many kernels as strides": ("wav2vec2-group", CONFIG, {"conv_stride": [2] * 6}, "validat"),
-    "outputs": (
-        "wav2vec2-group",
-        CONFIG,
-        {"id2label": {str(n): "x" for n in range(10**5)}},
-        "at most 20000 entries",
-    ),
-    "levels": ("wav2vec2-group", CONFIG, {"x": DEEP}, "at most 16 levels"),
-    "bytes": ("wav2vec2-group", CONFIG, {"x": "x" * 5 * 10**6}, "at most 4194304 bytes"),
-    "rate": (
-        "wav2vec2-group",
-        PREPROCESSOR,
-        {"sampling_rate": 10**9},
-        "sampling_rate: expected 4,000 to 192,000",
-    ),
-    "rate of 0": (
-        "wav2vec2-group",
-        PREPROCESSOR,
-        {"sampling_rate": 0},
-        "sampling_rate: expected 4,000 to 192,000",
-    ),
-    "rate below 0": (
-        "wav2vec2-group",
-        PREPROCESSOR,
-        {"sampling_rate": -16000},
-        "sampling_rate: expected",
-    ),
-    "rate that is none": (
-        "wav2vec2-group",
-        PREPROCESSOR,
-        {"sampling_rate": float("nan")},
-        "sampling_rate: expected",
-    ),
-    "Fourier": ("whisper", PREPROCESSOR, {"n_fft": 10**9}, "n_fft: expected 1 to 65,536"),
-    "window": ("whisper", PREPROCESSOR, {"chunk_length": 10**9}, "chunk_length: expected 0 to 600"),
-    "mels": ("whisper", PREPROCESSOR, {"feature_size": 10**9}, "feature_size: expected 1 to 4,096"),
-    "hop": ("whisper", PREPROCESSOR, {"hop_length": 0}, "hop_length: expected 1 to 65,536"),
-}
-
-
-def changed(folder: Path, name: str, **values) -> Path:
-    content = json.loads((folder / name).read_text())
-    (folder / name).write_text(json.dumps(content | values))
-    return folder
+FITS, LABELS = "fits its weights", {str(n): "x" for n in range(10**5)}
+CONVOLUTIONS = {"conv_kernel": [60_000] * 7, "conv_stride": [60_000] * 7}
+W2V, WHISPER = "wav2vec2-group", "whisper"
+CONFIGS = [  # family, what its config.json is made to say, part of the message
+    (W2V, {"hidden_size": 10**6}, FITS),
+    (W2V, {"intermediate_size": 10**9}, FITS),
+    (W2V, {"num_hidden_layers": 10**6}, "num_hidden_layers: expected 0 to 512"),
+    (WHISPER, {"encoder_layers": -1}, "encoder_layers: expected 0 to 512"),
+    (WHISPER, {"max_source_positions": 10**9}, FITS),
+    (WHISPER, {"vocab_size": 10**11}, FITS),
+    ("ast", {"max_length": 10**10}, FITS),
+    (W2V, {"num_conv_pos_embeddings": 10**10}, FITS),
+    (W2V, {"conv_kernel": [10**9] * 7}, "conv_kernel: expected 1 to 65,536"),
+    (W2V, CONVOLUTIONS, "30 s"),
+    (W2V, {"conv_stride": [0] * 7}, "conv_stride: expected 1 to 65,536"),
+    (W2V, {"conv_stride": [1] * 7}, "1000 a second, found"),
+    (W2V, {"conv_stride": [1] * 10**5}, "at most 20000 entries"),
+    (W2V, {"conv_stride": [2] * 6}, "validat"),
+    (W2V, {"id2label": LABELS}, "at most 20000 entries"),
+    (W2V, {"x": DEEP}, "at most 16 levels"),
+    (W2V, {"x": "x" * 5 * 10**6}, "at most 4194304 bytes"),
+]
+PREPROCESSORS = [  # likewise of preprocessor_config.json
+    (W2V, {"sampling_rate": 10**9}, "sampling_rate: expected 4,000 to 192,000"),
+    (W2V, {"sampling_rate": 0}, "sampling_rate: expected 4,000 to 192,000"),
+    (W2V, {"sampling_rate": -16000}, "sampling_rate: expected"),
+    (W2V, {"sampling_rate": float("nan")}, "sampling_rate: expected"),
+    (WHISPER, {"n_fft": 10**9}, "n_fft: expected 1 to 65,536"),
+    (WHISPER, {"chunk_length": 10**9}, "chunk_length: expected 0 to 600"),
+    (WHISPER, {"feature_size": 10**9}, "feature_size: expected 1 to 4,096"),
+    (WHISPER, {"hop_length": 0}, "hop_length: expected 1 to 65,536"),
+]
 
 
 def read(folder: str) -> None:
@@ -133,17 +61,18 @@ def read(folder: str) -> None:
 
 
 def test_models_that_declare_too_much(tmp_path):
+    whole = {name: tiny_models.build(name, tmp_path / name) for name in (W2V, WHISPER, "ast")}
     twins = {}
-    whole = {
-        family: tiny_models.build(family, tmp_path / family)
-        for family in {family for family, *_ in MODELS.values()}
-    }
-    for name, (family, file, values, part) in MODELS.items():
-        twins[changed(shutil.copytree(whole[family], tmp_path / name), file, **values)] = part
+    for file, cases in (("config.json", CONFIGS), ("preprocessor_config.json", PREPROCESSORS)):
+        for family, values, part in cases:
+            twin = Path(shutil.copytree(whole[family], tmp_path / f"{len(twins)} {min(values)}"))
+            content = json.loads((twin / file).read_text())
+            (twin / file).write_text(json.dumps(content | values))
+            twins[twin] = part
     header = shutil.copytree(whole["ast"], tmp_path / "header") / "model.safetensors"
     header.write_bytes((1 << 62).to_bytes(8, "little") + header.read_bytes()[8:])
     endless = shutil.copytree(whole["ast"], tmp_path / "endless")
-    (endless / CONFIG).write_text("[" * 1_000_000)
+    (endless / "config.json").write_text("[" * 1_000_000)
     twins |= {header.parent: "safetensors", endless: "levels"}
     lines = refusals("tests.models.test_bounds:read", twins)
     for (folder, part), line in zip(twins.items(), lines, strict=True):
@@ -159,9 +88,8 @@ class Pickler(pickle.Pickler):
 
     def __init__(self, file, n_stored: int, *, zipped: bool):
         super().__init__(file, 2)
-        self.reference = "storage", torch.FloatStorage, "0", "cpu", n_stored
-        if not zipped:
-            self.reference += (None,)
+        view = () if zipped else (None,)
+        self.reference = "storage", torch.FloatStorage, "0", "cpu", n_stored, *view
 
     def persistent_id(self, value):
         return self.reference if isinstance(value, Storage) else None
@@ -192,11 +120,8 @@ def _zipped(packed: bytes, n_stored: int) -> bytes:
 
 
 def _legacy(packed: bytes, n_stored: int) -> bytes:
-    system = {
-        "protocol_version": PROTOCOL_VERSION,
-        "little_endian": True,
-        "type_sizes": {"short": 2, "int": 4, "long": 4},
-    }
+    sizes = {"short": 2, "int": 4, "long": 4}
+    system = {"protocol_version": PROTOCOL_VERSION, "little_endian": True, "type_sizes": sizes}
     heads = [pickle.dumps(head, 2) for head in (MAGIC_NUMBER, PROTOCOL_VERSION, system)]
     tail = [pickle.dumps(["0"], 2), n_stored.to_bytes(8, "little"), bytes(16)]
     return b"".join([*heads, packed, *tail])
@@ -227,53 +152,59 @@ def test_pickled_weights_that_declare_too_much(tmp_path):
     assert "pytorch_model.bin: expected weights of 439804" in lines[0]
 
 
-def test_many_storages_together_are_bounded_too(tmp_path):
-    from bimotion.errors import ModelError
-    from bimotion.models import legacy_pickle
-
-    tensors = {str(number): torch.zeros(50) for number in range(20)}
-    tensors["tied"] = tensors["0"]
-    path = tmp_path / "pytorch_model.bin"
-    torch.save(tensors, path, _use_new_zipfile_serialization=False)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "int64", "bool", "complex64"])
+def test_old_weights_pass_if_they_are_whole(dtype, tmp_path):
+    path, tensor = tmp_path / "pytorch_model.bin", torch.ones(7, 1000, dtype=getattr(torch, dtype))
+    state = collections.OrderedDict(a=tensor, b=tensor[2:], c=torch.nn.Parameter(torch.ones(3)))
+    state._metadata = {"": {"version": 2}}
+    torch.save(state, path, _use_new_zipfile_serialization=False)
     legacy_pickle.check(path)
     content = path.read_bytes()
     for end in (len(content) - 1, len(content) // 2, 300, 30):
         path.write_bytes(content[:end])
         with pytest.raises(ModelError, match=r"pytorch_model\.bin: expected weights.*cut short"):
             legacy_pickle.check(path)
-    # each a size that the file has, all together far more
-    path.write_bytes(content.replace(b"K2N", b"M\x00\x08N"))
-    with pytest.raises(ModelError, match="as it declares"):
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle.BYTEARRAY8 + (1 << 40).to_bytes(8, "little") + b".",
+        pickle.BINBYTES8 + (1 << 40).to_bytes(8, "little") + b".",
+        pickle.EMPTY_TUPLE * (legacy_pickle.MAX_PICKLED_BYTES + 1),
+        pickle.dumps(bytes.fromhex, 0),
+    ],
+    ids=["byte array", "bytes", "many", "a function"],
+)
+def test_pickles_that_ask_for_memory_are_left(content, tmp_path):
+    path = tmp_path / "pytorch_model.bin"
+    path.write_bytes(pickle.dumps(MAGIC_NUMBER, 2) + content)
+    with pytest.raises(ModelError, match="cut short or broken"):
         legacy_pickle.check(path)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "int64", "bool", "complex64"])
-def test_whole_weights_of_the_old_form_pass(dtype, tmp_path):
-    from bimotion.models import legacy_pickle
-
+def test_many_storages_together_are_bounded_too(tmp_path):
+    tensors = {str(number): torch.zeros(50) for number in range(20)}
+    tensors["tied"] = tensors["0"]
     path = tmp_path / "pytorch_model.bin"
-    found = torch.ones(7, 1000, dtype=getattr(torch, dtype))
-    state = collections.OrderedDict(a=found, b=found[2:], c=torch.nn.Parameter(torch.ones(3)))
-    state._metadata = {"": {"version": 2}}
-    torch.save(state, path, _use_new_zipfile_serialization=False)
+    torch.save(tensors, path, _use_new_zipfile_serialization=False)
     legacy_pickle.check(path)
+    # each a size that the file has, all together far more
+    path.write_bytes(path.read_bytes().replace(b"K2N", b"M\x00\x08N"))
+    with pytest.raises(ModelError, match="as it declares"):
+        legacy_pickle.check(path)
 
 
 def test_every_configuration_of_transformers_is_within_the_bounds():
     import transformers
 
-    from bimotion.models import config_bounds
-
     transformers.utils.logging.set_verbosity_error()
-    made = {}
+    contents = {}
     for kind, config in transformers.CONFIG_MAPPING.items():
         try:
-            made[kind] = json.loads(json.dumps(config().to_dict(), default=str))
+            contents[kind] = json.loads(json.dumps(config().to_dict(), default=str))
         except Exception:  # one that has no defaults
             continue
-    assert len(made) > 200
-    assert [
-        (kind, *found)
-        for kind, content in made.items()
-        for found in config_bounds.out_of_bounds(content)
-    ] == []
+    assert len(contents) > 200
+    beyond = {kind: [*config_bounds.out_of_bounds(content)] for kind, content in contents.items()}
+    assert {kind: bounds for kind, bounds in beyond.items() if bounds} == {}
