@@ -20,46 +20,35 @@ def reconfigured(folder: Path, **changes) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        (
-            {"label2id": {"angry": 1, "happy": 0, "sad": 2}},
-            "id2label calls output 0 'angry', label2id says output 1",
-        ),
-        (
-            {"id2label": {"0": "angry", "1": "happy"}, "label2id": None},
-            "expected as many names of outputs as outputs, found 2 names",
-        ),
-        (
-            {"id2label": {"0": "angry", "2": "sad"}, "label2id": None},
-            "id2label: expected names of outputs 0, 1, ..., found those of 0, 2",
-        ),
-        (
-            {"id2label": {"0": "angry"}, "label2id": None},
-            "expected a classifier of two classes or more, found 1 output",
-        ),
-        (
-            {"id2label": {"0": "sad", "1": "angry", "2": "sad"}, "label2id": None},
-            "a name of its own for every output, found 'sad'",
-        ),
-        (
-            {"id2label": {"0": "sad", "1": " ", "2": "angry"}, "label2id": None},
-            "a name of its own for every output, found ' '",
-        ),
-        ({"problem_type": "regression"}, "its outputs are numbers, not classes"),
-        (
-            {"problem_type": ["regression"]},
-            "problem_type: expected single_label_classification or multi_label_classification",
-        ),
-        ({"label2id": ["angry"]}, "label2id: expected names with numbers of outputs"),
-        ({"label2id": {"angry": [0]}}, "label2id: expected names with numbers of outputs"),
-        (
-            {"id2label": {"0": None, "1": "b", "2": "c"}, "label2id": None},
-            "id2label: expected names as text, found None",
-        ),
-    ],
-)
+def named(*names, label2id=None) -> dict:
+    """Names of outputs, in their order."""
+    return {"id2label": {str(n): name for n, name in enumerate(names)}, "label2id": label2id}
+
+
+ONCE = "a name of its own for every output, found"
+CONTRADICTIONS = [
+    ({"label2id": {"angry": 1, "happy": 0, "sad": 2}}, "output 0 'angry', label2id says output 1"),
+    ({"label2id": {"angry": "1", "happy": "0", "sad": "2"}}, "label2id says output 1"),
+    (named("angry", "happy"), "expected as many names of outputs as outputs, found 2 names"),
+    (
+        {"id2label": {"0": "angry", "2": "sad"}, "label2id": None},
+        "id2label: expected names of outputs 0, 1, ..., found those of 0, 2",
+    ),
+    (named("angry"), "expected a classifier of two classes or more, found 1 output"),
+    (named("sad", "angry", "sad"), f"{ONCE} 'sad'"),
+    (named("sad", " ", "angry"), f"{ONCE} ' '"),
+    (named(None, "b", "c"), "id2label: expected names as text, found None"),
+    ({"problem_type": "regression"}, "its outputs are numbers, not classes"),
+    (
+        {"problem_type": ["regression"]},
+        "problem_type: expected single_label_classification or multi_label_classification",
+    ),
+    ({"label2id": ["angry"]}, "label2id: expected names with numbers of outputs"),
+    ({"label2id": {"angry": [0]}}, "label2id: expected names with numbers of outputs"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), CONTRADICTIONS)
 def test_a_classifier_that_contradicts_itself_is_refused(changes, reason, copy):
     with pytest.raises(ModelError) as caught:
         Classifier(spec(reconfigured(copy(), **changes)))
@@ -67,40 +56,26 @@ def test_a_classifier_that_contradicts_itself_is_refused(changes, reason, copy):
     assert "\n" not in str(caught.value)
 
 
-def test_names_given_one_way_only_are_no_contradiction(copy):
-    classifier = Classifier(
-        spec(reconfigured(copy(), label2id={"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}))
-    )
+@pytest.mark.parametrize(
+    "label2id",
+    [{"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}, {"angry": "0", "happy": "1", "sad": "2"}],
+    ids=["named one way only", "numbers as text, as the tutorial of transformers writes them"],
+)
+def test_what_is_no_contradiction(label2id, copy):
+    classifier = Classifier(spec(reconfigured(copy(), label2id=label2id)))
     assert classifier.outputs == ("angry", "happy", "sad")
 
 
-def test_numbers_of_outputs_may_be_text_as_the_tutorial_of_transformers_writes_them(copy):
-    classifier = Classifier(
-        spec(reconfigured(copy(), label2id={"angry": "0", "happy": "1", "sad": "2"}))
-    )
-    assert classifier.outputs == ("angry", "happy", "sad")
-    with pytest.raises(ModelError, match="label2id says output 1"):
-        Classifier(
-            spec(reconfigured(copy("other"), label2id={"angry": "1", "happy": "0", "sad": "2"}))
-        )
-
-
-@pytest.mark.parametrize("named", ["somebody/kernel", {"": "somebody/kernel@main:function"}])
+@pytest.mark.parametrize("kernel", ["somebody/kernel", {"": "somebody/kernel@main:function"}])
 @pytest.mark.parametrize(
     "setting", ["attn_implementation", "_attn_implementation", "experts_implementation"]
 )
-def test_a_configuration_names_no_code_of_the_hub(setting, named, copy):
+def test_a_configuration_names_no_code_of_the_hub(setting, kernel, copy):
     """transformers would fetch a kernel of that name and run it, where the package `kernels` is
     installed."""
-    refused(
-        reconfigured(copy(), **{setting: named}),
-        f"{setting}",
-        "expected an implementation of transformers itself",
-    )
-    refused(
-        reconfigured(copy("below"), text_config={setting: named}),
-        "expected an implementation of transformers itself",
-    )
+    expected = "expected an implementation of transformers itself"
+    refused(reconfigured(copy(), **{setting: kernel}), setting, expected)
+    refused(reconfigured(copy("below"), text_config={setting: kernel}), expected)
 
 
 def test_the_environment_is_left_as_it_was(copy):
@@ -111,31 +86,23 @@ def test_the_environment_is_left_as_it_was(copy):
         assert os.environ["DISABLE_SAFETENSORS_CONVERSION"] == "1"
 
 
-def too_large(path: Path) -> None:
-    with path.open("wb") as stream:
-        stream.truncate(2**24 + 1)
+BESIDE = {
+    "folder": Path.mkdir,
+    "pipe": os.mkfifo,
+    "broken link": lambda path: path.symlink_to("/nonexistent/target"),
+    "900 levels": lambda path: path.write_text("[" * 900 + "]" * 900),
+    "9000 levels": lambda path: path.write_text('{"a":' * 9000 + "1" + "}" * 9000),
+    "too large": lambda path: path.write_bytes(bytes(2**24 + 1)),
+}
 
 
 @pytest.mark.parametrize("name", ["notes.json", "modeling.py"])
-@pytest.mark.parametrize(
-    "make",
-    [
-        Path.mkdir,
-        os.mkfifo,
-        lambda path: path.symlink_to("/nonexistent/target"),
-        lambda path: path.write_text("[" * 900 + "]" * 900, encoding="utf-8"),
-        lambda path: path.write_text('{"a":' * 9000 + "1" + "}" * 9000, encoding="utf-8"),
-        too_large,
-    ],
-    ids=["folder", "pipe", "broken link", "900 levels", "9000 levels", "too large"],
-)
+@pytest.mark.parametrize("make", BESIDE.values(), ids=list(BESIDE))
 def test_whatever_lies_beside_a_model_does_not_stop_it(name, make, copy):
     folder = copy()
     make(folder / name)
-    assert (
-        located(folder, trust_remote_code=True).fingerprint
-        == located(folder, trust_remote_code=True).fingerprint
-    )
+    first, second = (located(folder, trust_remote_code=True).fingerprint for _ in range(2))
+    assert first == second
 
 
 def test_settings_are_read_whole_only_where_they_are_of_a_size_for_settings(copy):
@@ -167,7 +134,7 @@ def test_code_of_another_repository_is_refused_and_trusted_code_makes_every_file
     before = [located(folder, trust_remote_code=trusted).fingerprint for trusted in (False, True)]
     (folder / "words" / "table.bin").write_bytes(b"2")
     after = [located(folder, trust_remote_code=trusted).fingerprint for trusted in (False, True)]
-    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
+    assert (before[0] == after[0], before[1] == after[1]) == (True, False)
     reconfigured(folder, auto_map={"AutoModel": "somebody/else--own.Model"})
     refused(folder, "expected code that lies beside the model", trust_remote_code=True)
 

@@ -56,7 +56,7 @@ for name in sys.argv[1:]:
 
 @pytest.fixture
 def environment(hub, tmp_path):
-    """Of a process that knows this Hub only, and has nothing in its cache."""
+    """The environment of a process that knows only this Hub, and has nothing in its cache."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -70,32 +70,25 @@ def environment(hub, tmp_path):
     }
 
 
+def printed(program, names, environment) -> list[str]:
+    """Lines that a new process prints."""
+    command = [sys.executable, "-c", program, *names]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
 def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, environment):
     names = [f"org/{name}" for name in ("safe", "bin", "both", "shards", "adapter", "onnx")]
-    done = subprocess.run(
-        [sys.executable, "-c", _LOAD, *names],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    results = dict(line.split(" ", 1) for line in printed(_LOAD, names, environment))
     expected = features(plain).astype("<f4").tobytes().hex()[:4000]
-    for name, form in [
-        ("safe", "safetensors"),
-        ("bin", "pytorch"),
-        ("both", "safetensors"),
-        ("shards", "pytorch"),
-    ]:
-        assert found[f"org/{name}"] == f"{form} {hub.commit(f'org/{name}')} {expected}"
-    assert "merge it first" in found["org/adapter"]
-    assert "an ONNX export" in found["org/onnx"]
+    forms = {"safe": "safetensors", "both": "safetensors", "bin": "pytorch", "shards": "pytorch"}
+    for name, form in forms.items():
+        assert results[f"org/{name}"] == f"{form} {hub.commit(f'org/{name}')} {expected}"
+    assert "merge it first" in results["org/adapter"]
+    assert "an ONNX export" in results["org/onnx"]
     assert not hub.asked_for("org/both/resolve/main/pytorch_model.bin")
-    assert {
-        path
-        for verb, path in hub.requests
-        if verb == "GET" and path.endswith(".bin") and "both" in path
-    } == set()
+    fetched = [path for verb, path in hub.requests if verb == "GET" and path.endswith(".bin")]
+    assert not [path for path in fetched if "both" in path]
     assert not hub.asked_for("discussions"), "nobody asked for a conversion to safetensors"
     assert not hub.asked_for("commits")
 
@@ -119,17 +112,10 @@ for model in sys.argv[1:]:
 
 def test_weights_of_what_is_refused_are_never_fetched(hub, environment):
     names = {"org/codec": "wrap it as an object", "org/text": "expected an audio model"}
-    done = subprocess.run(
-        [sys.executable, "-c", _TRACKS, *names],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    told = done.stdout.splitlines()
-    assert [line.split()[2] for line in told] == ["refused"] * 6, told
-    for name, said in names.items():
-        assert said in next(line for line in told if line.startswith(name))
+    lines = printed(_TRACKS, names, environment)
+    assert [line.split()[2] for line in lines] == ["refused"] * 6, lines
+    for name, reason in names.items():
+        assert reason in next(line for line in lines if line.startswith(name))
         fetched = [path for verb, path in hub.requests if verb == "GET" and name in path]
         assert any(path.endswith("/config.json") for path in fetched)
         assert [path for path in fetched if path.endswith((".safetensors", ".bin"))] == []

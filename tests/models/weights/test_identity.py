@@ -69,9 +69,7 @@ def test_whatever_loading_opens_is_part_of_what_a_model_is(kind, furnished):
         path = furnished / name
         content = path.read_bytes()
         if name.endswith(".json"):
-            path.write_text(
-                json.dumps(json.loads(content) | {"another_setting": 1}), encoding="utf-8"
-            )
+            path.write_text(json.dumps(json.loads(content) | {"another_setting": 1}))
         else:
             path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         assert located(furnished).fingerprint != before, name
