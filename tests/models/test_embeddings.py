@@ -31,7 +31,7 @@ def few(tmp_path_factory) -> Path:
         return clip.part, clip.label
 
     clips = sorted((clip for clip in layouts.plan() if clip.corpus == "csed"), key=group)
-    layouts.lay(root, [clip for _, found in groupby(clips, group) for clip in list(found)[:3]])
+    layouts.lay(root, [clip for _, alike in groupby(clips, group) for clip in list(alike)[:3]])
     return root
 
 
@@ -42,38 +42,38 @@ def opened(root, model, track, **options):
         CorpusSource.of(root, allow_missing=True),
     )
     labelled, plan = planning.plan(*request, Progress())
-    found = runner_of(configured(track, **options), ModelSpec(str(model)), schema_named("valence"))
-    found.open(labelled, plan.rows(), Progress())
+    spec, settings = ModelSpec(str(model)), configured(track, **options)
+    runner = runner_of(settings, spec, schema_named("valence"))
+    runner.open(labelled, plan.rows(), Progress())
     (job,) = plan.jobs([0])
-    return found, job
+    return runner, job
 
 
 def softmax(logits):
-    found = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return found / found.sum(axis=1, keepdims=True)
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("family", sorted(tiny_models.FAMILIES))
 def test_of_every_classifier_the_last_layer_makes_logits_of_them(family, tmp_path):
-    classifier = Classifier(
-        ModelSpec(str(tiny_models.build(family, tmp_path / family, n_labels=5)))
-    )
+    source = tiny_models.build(family, tmp_path / family, n_labels=5)
+    classifier = Classifier(ModelSpec(str(source)))
     rng = np.random.default_rng(0)
     # the last is cut by some models
     waveforms = [rng.normal(0, 0.1, n).astype(np.float32) for n in (9_000, 16_000, 50_000)]
-    clips = Clips(waveforms.__getitem__, np.array([len(one) for one in waveforms]))
-    found = classifier.embeddings(clips)
+    clips = Clips(waveforms.__getitem__, np.array([len(clip) for clip in waveforms]))
+    features = classifier.embeddings(clips)
     last = classifier.last_linear()
     weight, bias = (part.detach().numpy() for part in (last.weight, last.bias))
-    assert found.dtype == np.float32
-    assert found @ weight.T + bias == pytest.approx(classifier.table(clips).numpy(), abs=1e-4)
+    assert features.dtype == np.float32
+    assert features @ weight.T + bias == pytest.approx(classifier.table(clips).numpy(), abs=1e-4)
 
 
 def test_of_the_layers_head(few, tmp_path):
     track, job = opened(few, tiny_models.build("hubert", tmp_path / "model"), "probe")
-    found = track.embeddings(job, job.test, tmp_path)
+    features = track.embeddings(job, job.test, tmp_path)
     head = track.fitted(job)
-    logits = found @ head.linear.detach().numpy() + head.bias.detach().numpy()
+    logits = features @ head.linear.detach().numpy() + head.bias.detach().numpy()
     assert softmax(logits) == pytest.approx(track.run(job, tmp_path).probabilities, abs=1e-5)
 
 
@@ -82,10 +82,10 @@ def test_of_the_logistic_head(model, few, tmp_path):
     options = {"head": "logistic"} if model == "tiny" else {}
     model = tiny_models.build("wavlm", tmp_path / "model") if model == "tiny" else model
     track, job = opened(few, model, "probe", **options)
-    found = track.embeddings(job, job.test, tmp_path)
+    features = track.embeddings(job, job.test, tmp_path)
     head = track.fitted(job)
     logistic = getattr(head, "head", head).multinomial
-    logits = found @ logistic.coef_.T + logistic.intercept_
+    logits = features @ logistic.coef_.T + logistic.intercept_
     assert softmax(logits) == pytest.approx(track.run(job, tmp_path).probabilities, abs=1e-4)
 
 
@@ -95,15 +95,15 @@ def test_of_a_fine_tuned_model_they_are_its_checkpoints(few, tmp_path):
         few, tiny_models.build("wav2vec2-layer", tmp_path / "model"), "finetune", finetune=options
     )
     probabilities = track.run(job, tmp_path / "kept").probabilities
-    found = track.embeddings(job, job.test, tmp_path / "kept")
+    features = track.embeddings(job, job.test, tmp_path / "kept")
     last = Classifier(ModelSpec(str(tmp_path / "kept" / "best"))).last_linear()
-    logits = found @ last.weight.detach().numpy().T + last.bias.detach().numpy()
+    logits = features @ last.weight.detach().numpy().T + last.bias.detach().numpy()
     assert softmax(logits) == pytest.approx(probabilities, abs=1e-5)
     best = tmp_path / "kept" / "best"
-    assert np.array_equal(found, track.embeddings(job, job.test, tmp_path / "none", best))
+    assert np.array_equal(features, track.embeddings(job, job.test, tmp_path / "none", best))
     assert not (tmp_path / "none").exists()
     # trained there, as there
-    assert np.array_equal(found, track.embeddings(job, job.test, tmp_path / "new"))
+    assert np.array_equal(features, track.embeddings(job, job.test, tmp_path / "new"))
     assert (tmp_path / "new" / "best").is_dir()
 
 

@@ -80,10 +80,10 @@ def test_probabilities_of_the_right_shape_and_the_same_for_the_same_seed(kind, e
 
 def test_random_head_depends_on_the_seed_and_on_nothing_that_it_was_shown():
     features, reference = exclusive_case()
-    zero, one = (predicted(RandomHead, features, reference, True, seed) for seed in (0, 1))
-    assert (zero != one).all()
-    assert (predicted(RandomHead, features + 1, 1 - reference, True) == zero).all()
-    assert 0.4 < zero.mean() < 0.6
+    first, second = (predicted(RandomHead, features, reference, True, seed) for seed in (0, 1))
+    assert (first != second).all()
+    assert (predicted(RandomHead, features + 1, 1 - reference, True) == first).all()
+    assert 0.4 < first.mean() < 0.6
 
 
 @every_head

@@ -38,8 +38,10 @@ def csed(shared_corpora):
 @pytest.fixture(scope="module")
 def speech(csed):
     """Some real clips of each emotion in turn, and their emotions as one-hot rows."""
-    emotions = csed.table["emotions"].map(lambda found: next(iter(found)))
-    rows = [csed.table.index[emotions == name][place] for place in (0, 20, 40) for name in EMOTIONS]
+    emotions = csed.table["emotions"].map(lambda emotions: next(iter(emotions)))
+    rows = [
+        csed.table.index[emotions == name][number] for number in (0, 20, 40) for name in EMOTIONS
+    ]
     clips = [audio.decode(csed.path("csed", path)) for path in csed.table.loc[rows, "path"]]
     return clips, np.tile(np.eye(3, dtype=np.int8), (3, 1))
 
@@ -57,11 +59,8 @@ def test_hidden_states_are_those_of_transformers(name, real_models, speech):
     with torch.no_grad():
         output = model(made["input_features"], output_hidden_states=True)
     n_frames = -(-len(clip) // 320)  # of 20 ms; the rest of the 1500 is silence
-    states = (
-        torch.stack([*output.hidden_states[:-1], output.last_hidden_state])[:, 0, :n_frames]
-        .double()
-        .numpy()
-    )
+    states = torch.stack([*output.hidden_states[:-1], output.last_hidden_state])
+    states = states[:, 0, :n_frames].double().numpy()
     expected = np.concatenate([states.mean(axis=1), states.std(axis=1)], axis=-1)
     assert expected.shape == (encoder.n_layers, encoder.n_features)
     np.testing.assert_allclose(encoder.encode([clip])[0], expected, rtol=1e-4, atol=1e-4)
@@ -92,21 +91,14 @@ def test_a_probe_is_above_chance_and_above_prosody(real_models, shared_corpora, 
         "output": tmp_path,
         "progress": Progress(),
     }
-    found = {
-        model: next(
-            score.value for score in result.scores if score.metric == "uar" and score.corpus is None
-        )
-        for model, head in (
-            (str(real_models / "whisper-tiny.en"), "logistic"),
-            ("bimotion/prosody", None),
-        )
-        for result in [
-            bimotion.evaluate(model, head=head, device="cpu" if head else None, **options)
-        ]
-    }
-    whisper, prosody = found.values()
+
+    def uar(model: str, **own) -> float:
+        scores = bimotion.evaluate(model, **options, **own).scores
+        return next(s.value for s in scores if s.metric == "uar" and s.corpus is None)
+
+    whisper = uar(str(real_models / "whisper-tiny.en"), head="logistic", device="cpu")
     assert whisper > 1 / 3 + 0.09
-    assert whisper > prosody + 0.09
+    assert whisper > uar("bimotion/prosody") + 0.09
 
 
 def test_fine_tuning_lowers_the_loss_and_its_checkpoint_gives_the_same_numbers(
@@ -139,4 +131,4 @@ def test_fine_tuning_lowers_the_loss_and_its_checkpoint_gives_the_same_numbers(
     with torch.no_grad():
         expected = model(made["input_features"]).logits.softmax(dim=-1)[0].numpy()
     np.testing.assert_allclose(probabilities[0], expected, atol=1e-4)
-    assert [model.config.id2label[place] for place in range(3)] == list(EMOTIONS)
+    assert [model.config.id2label[output] for output in range(3)] == list(EMOTIONS)

@@ -223,12 +223,12 @@ def test_fingerprint_changes_with_whatever_could_change_a_feature(copy, encoder,
     tensors = load_file(weights / "model.safetensors")
     tensors["encoder.layer_norm.bias"] = tensors["encoder.layer_norm.bias"] + np.float32(1e-3)
     save_file(tensors, weights / "model.safetensors", metadata={"format": "pt"})
-    others = [
+    variants = [
         weights,
         changed(copy(name="extractor"), "preprocessor_config.json", do_normalize=False),
         changed(copy(name="config"), "config.json", layer_norm_eps=1e-3),
     ]
-    fingerprints = {reference, *(loaded(other).fingerprint for other in others)}
+    fingerprints = {reference, *(loaded(other).fingerprint for other in variants)}
     monkeypatch.setattr(encoders, "NUMBERS_VERSION", "0")
     fingerprints.add(loaded(copy(name="version")).fingerprint)
     assert len(fingerprints) == 5

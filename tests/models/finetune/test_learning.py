@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 from bimotion.errors import SettingError
-from bimotion.models.losses import masked_loss
+from bimotion.models.losses import log_loss, masked_loss
 from bimotion.models.training import FinetuneOptions
 from tests.support import tiny_models
 from tests.support.tone_training import (
@@ -32,65 +34,47 @@ def learned(models, tmp_path_factory):
 
 
 def test_learns_an_easy_task_with_masked_labels(learned):
-    test = tones(60, seed=2)
-    found = predict(learned, test)
-    assert found.shape == (60, 3)
-    assert found.dtype == np.float32
-    assert (found.argmax(axis=1) == np.arange(60) % 3).mean() > 0.9
+    probabilities = predict(learned, tones(60, seed=2))
+    assert (probabilities.shape, probabilities.dtype) == ((60, 3), np.float32)
+    assert (probabilities.argmax(axis=1) == np.arange(60) % 3).mean() > 0.9
     losses = [entry["validation_loss"] for entry in history(learned)]
     assert losses[-1] < losses[0] / 3
 
 
 def test_the_checkpoint_is_a_plain_one(learned):
-    import torch
-    from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
-
-    model, extractor = (
-        AutoModelForAudioClassification.from_pretrained(learned),
-        AutoFeatureExtractor.from_pretrained(learned),
-    )
+    model = AutoModelForAudioClassification.from_pretrained(learned).eval()
+    extractor = AutoFeatureExtractor.from_pretrained(learned)
     assert model.config.id2label == dict(enumerate(CLASSES))
-    assert model.config.label2id == {name: place for place, name in enumerate(CLASSES)}
+    assert model.config.label2id == {name: output for output, name in enumerate(CLASSES)}
     assert model.config.problem_type == "multi_label_classification"
     test = tones(5, seed=3)
+    clips = [test.waveform(i) for i in range(5)]
+    made = [extractor(clip, sampling_rate=16_000, return_tensors="pt") for clip in clips]
     with torch.inference_mode():
-        alone = [
-            model.eval()(**extractor(test.waveform(i), sampling_rate=16_000, return_tensors="pt"))
-            .logits.sigmoid()[0]
-            .numpy()
-            for i in range(5)
-        ]
-    np.testing.assert_allclose(predict(learned, test), alone, atol=1e-6)
-    assert sorted(path.name for path in learned.parent.iterdir() if path.name != ".lock") == [
-        "best",
-        "run.json",
-    ]
-    assert not [
-        path for path in learned.parent.rglob("*") if path.suffix in (".bin", ".pt", ".pth", ".pkl")
-    ]
+        expected = [model(**inputs).logits.sigmoid()[0].numpy() for inputs in made]
+    np.testing.assert_allclose(predict(learned, test), expected, atol=1e-6)
+    paths = [path for path in learned.parent.iterdir() if path.name != ".lock"]
+    assert sorted(path.name for path in paths) == ["best", "run.json"]
+    pickles = (".bin", ".pt", ".pth", ".pkl")
+    assert not [path for path in learned.parent.rglob("*") if path.suffix in pickles]
 
 
 def test_exclusive_classes(models, tmp_path):
     clips = tones(60, masks=False, longest=9_000)
     options = FinetuneOptions(epochs=4, learning_rate=1e-2)
     best = train(models("wav2vec2-layer"), tmp_path, clips=clips, exclusive=True, options=options)
-    assert (
-        json.loads((best / "config.json").read_text())["problem_type"]
-        == "single_label_classification"
-    )
-    found = predict(best, tones(30, seed=2))
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
-    assert (found.argmax(axis=1) == np.arange(30) % 3).mean() > 0.9
+    config = json.loads((best / "config.json").read_text())
+    assert config["problem_type"] == "single_label_classification"
+    probabilities = predict(best, tones(30, seed=2))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert (probabilities.argmax(axis=1) == np.arange(30) % 3).mean() > 0.9
     odds = (p := predict(best, tones(3), exclusive=False).astype(float)) / (1 - p)
-    np.testing.assert_allclose(
-        odds / odds.sum(axis=1, keepdims=True), predict(best, tones(3)), atol=1e-4
-    )
+    shares = odds / odds.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares, predict(best, tones(3)), atol=1e-4)
 
 
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_loss_is_the_literal_one(exclusive):
-    import torch
-
     generator = np.random.default_rng(0)
     logits = generator.standard_normal((40, 5))
     reference = np.where(generator.random((40, 5)) < 0.3, -1, 0)
@@ -98,21 +82,15 @@ def test_loss_is_the_literal_one(exclusive):
     expected = []
     for row, labels in zip(logits, reference, strict=True):
         known = [k for k in range(5) if labels[k] != -1]
-        if exclusive:
-            expected.append(
-                -np.log(np.exp(row[labels == 1][0]) / sum(np.exp(row[k]) for k in known))
-            )
-        else:
-            p = 1 / (1 + np.exp(-row))
-            expected.append(
-                -sum(np.log(p[k]) if labels[k] else np.log(1 - p[k]) for k in known) / len(known)
-            )
+        p = 1 / (1 + np.exp(-row))
+        losses = [-np.log(p[k] if labels[k] else 1 - p[k]) for k in known]
+        softmax = np.exp(row[labels == 1][0]) / sum(np.exp(row[k]) for k in known)
+        expected.append(-np.log(softmax) if exclusive else sum(losses) / len(known))
     tensor = torch.tensor(logits, requires_grad=True)
-    found = masked_loss(tensor, torch.tensor(reference), exclusive=exclusive)
-    np.testing.assert_allclose(found.detach(), expected, rtol=1e-12)
-    found.mean().backward()
-    assert (tensor.grad.numpy()[reference == -1] == 0).all()
-    assert (tensor.grad.numpy()[reference != -1] != 0).all()
+    losses = masked_loss(tensor, torch.tensor(reference), exclusive=exclusive)
+    np.testing.assert_allclose(losses.detach(), expected, rtol=1e-12)
+    losses.mean().backward()
+    assert ((tensor.grad.numpy() == 0) == (reference == -1)).all()
 
 
 def test_a_class_without_a_positive_training_clip_is_never_guessed(models, tmp_path):
@@ -125,20 +103,15 @@ def test_a_class_without_a_positive_training_clip_is_never_guessed(models, tmp_p
 
 @pytest.mark.parametrize("family", tiny_models.FAMILIES)
 def test_batches_change_no_value(family, models, tmp_path):
-    """Of any family, after a single step of training."""
-    best = train(
-        models(family),
-        tmp_path,
-        clips=tones(4, longest=8_000),
-        options=FinetuneOptions(epochs=1, learning_rate=1e-2),
-    )
+    """A single step of training, of any family."""
+    options = FinetuneOptions(epochs=1, learning_rate=1e-2)
+    best = train(models(family), tmp_path, clips=tones(4, longest=8_000), options=options)
     test = tones(5, seed=4, longest=12_000)
     alone = np.concatenate([predict(best, subset(test, [i])) for i in range(5)])
     assert alone.std(axis=0).max() > 5e-4
     for batch_seconds in (1.6, 100.0):
-        np.testing.assert_allclose(
-            predict(best, test, batch_seconds=batch_seconds), alone, atol=1e-6
-        )
+        together = predict(best, test, batch_seconds=batch_seconds)
+        np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
 def test_clips_longer_than_the_window_are_not_cut(models, tmp_path):
@@ -159,23 +132,17 @@ def test_clips_longer_than_the_window_are_not_cut(models, tmp_path):
 
 def test_early_stopping_keeps_the_best_epoch(models, tmp_path):
     against = tones(9, 1)  # right labels in training, wrong ones here: the loss rises
-    against.reference[:] = np.where(
-        against.reference == -1, -1, np.roll(np.eye(3, dtype=np.int8)[np.arange(9) % 3], 1, axis=1)
-    )
+    wrong = np.roll(np.eye(3, dtype=np.int8)[np.arange(9) % 3], 1, axis=1)
+    against.reference[:] = np.where(against.reference == -1, -1, wrong)
     options = FinetuneOptions(epochs=9, patience=2, learning_rate=1e-2)
-    best = train(
-        models("wav2vec2-layer"), tmp_path, clips=tones(30), validation=against, options=options
-    )
+    source = models("wav2vec2-layer")
+    best = train(source, tmp_path, clips=tones(30), validation=against, options=options)
     kept = json.loads((best / "training.json").read_text())
     losses = [entry["validation_loss"] for entry in kept["history"]]
     assert len(losses) == kept["best_epoch"] + 2 < 9
     assert min(losses) == losses[kept["best_epoch"] - 1]
-    p = predict(best, against).astype(float)
-    cross = -np.where(against.reference == 1, np.log(p), np.log(1 - p))
-    annotated = against.reference != -1
-    assert np.mean((cross * annotated).sum(axis=1) / annotated.sum(axis=1)) == pytest.approx(
-        min(losses), abs=1e-5
-    )
+    loss = log_loss(predict(best, against).astype(float), against.reference, exclusive=False)
+    assert loss == pytest.approx(min(losses), abs=1e-5)
 
 
 def test_without_validation_the_last_epoch_is_kept_and_a_finished_folder_is_left_alone(
@@ -190,15 +157,12 @@ def test_without_validation_the_last_epoch_is_kept_and_a_finished_folder_is_left
     silent = Labelled(21, lambda i: pytest.fail("read again"), clips.n_samples, clips.reference)
     assert train(models("wav2vec2-layer"), tmp_path, clips=silent) == best
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-    with pytest.raises(
-        SettingError, match="holds another run, with another seed: choose another folder"
-    ):
+    message = "holds another run, with another seed: choose another folder"
+    with pytest.raises(SettingError, match=message):
         train(models("wav2vec2-layer"), tmp_path, seed=1)
 
 
 def test_same_seed_same_bytes_other_seed_other_bytes(models, tmp_path):
-    made = [
-        train(models("wav2vec2-layer"), tmp_path / str(k), seed=seed)
-        for k, seed in enumerate((0, 0, 1))
-    ]
+    source, seeds = models("wav2vec2-layer"), (0, 0, 1)
+    made = [train(source, tmp_path / str(k), seed=seed) for k, seed in enumerate(seeds)]
     assert weights(made[0]) == weights(made[1]) != weights(made[2])
