@@ -59,38 +59,24 @@ _NEUTRAL_SEMITONE = 31.0
 _LARGEST_STEP = 3.0  # semitones a frame; what is larger is an octave error, not intonation
 _MODULATION_HZ = (0, 2, 4, 8, 16, 50)
 
-_TRACKS = (
-    "level_db",
-    "centroid_khz",
-    "bandwidth_khz",
-    "alpha_ratio_db",
-    "hammarberg_db",
-    "flatness",
-    "flux",
-    "hnr_db",
-    "h1_h2_db",
-    "h1_a3_db",
-)
+_TRACKS = """
+level_db centroid_khz bandwidth_khz alpha_ratio_db hammarberg_db flatness flux hnr_db h1_h2_db
+h1_a3_db
+"""
 _SPREAD = ("mean", "std", "p20", "p50", "p80", "range")
 _F0 = (*_SPREAD, "rise", "fall", "delta_std", "trend", "peak_position")
 _LOUDNESS = (*_SPREAD, "rise", "fall", "delta_std", "peak_position", "peaks_per_s")
-_TEMPO = (
-    "voiced_ratio",
-    "voiced_segments_per_s",
-    "voiced_s_mean",
-    "voiced_s_std",
-    "gap_s_mean",
-    "gap_s_std",
-    "pause_ratio",
-    "log_duration",
-)
+_TEMPO = """
+voiced_ratio voiced_segments_per_s voiced_s_mean voiced_s_std gap_s_mean gap_s_std pause_ratio
+log_duration
+"""
 
 FEATURE_NAMES: tuple[str, ...] = (
     *(f"f0_semitone_{name}" for name in _F0),
     *(f"loudness_{name}" for name in _LOUDNESS),
     *(f"loudness_modulation_{low}_{high}hz" for low, high in pairwise(_MODULATION_HZ)),
-    *_TEMPO,
-    *(f"{track}_{name}" for name in ("mean", "std", "delta_std") for track in _TRACKS),
+    *_TEMPO.split(),
+    *(f"{track}_{name}" for name in ("mean", "std", "delta_std") for track in _TRACKS.split()),
     *(f"mfcc{order}_{name}" for name in ("mean", "delta_std") for order in range(1, _CEPSTRA + 1)),
 )
 """What the D numbers are, in order. Tracks and MFCCs: `mean`, `std` over voiced frames, `delta_std`
@@ -151,14 +137,8 @@ def _tables() -> tuple[np.ndarray, object, np.ndarray, np.ndarray]:
 
     hz = np.arange(_BINS) * _BIN_HZ
     khz = hz / 1000
-    sums = [
-        np.ones(_BINS),
-        _a_weight(hz),
-        (hz >= 50) & (hz < 1000),
-        (hz >= 1000) & (hz < 5000),
-        khz,
-        khz**2,
-    ]
+    low, high = (hz >= 50) & (hz < 1000), (hz >= 1000) & (hz < 5000)
+    sums = [np.ones(_BINS), _a_weight(hz), low, high, khz, khz**2]
     window = np.hanning(_WINDOW + 1)[:-1]
     autocorrelation = np.fft.irfft(np.abs(np.fft.rfft(window, _FFT)) ** 2)[:_BINS]
     # A sparse product, because a dense one goes to BLAS, whose rounding may depend on the number of
@@ -193,15 +173,8 @@ def _a_weight(hz: np.ndarray) -> np.ndarray:
     """A-weighting as a factor of power, 1 at 1 kHz (IEC 61672-1, annex E); shape of `hz`."""
     power = hz**2.0
     poles = np.array([20.598997, 107.65265, 737.86223, 12194.217]) ** 2
-    gain = (
-        poles[3]
-        * power**2
-        / (
-            (power + poles[0])
-            * np.sqrt((power + poles[1]) * (power + poles[2]))
-            * (power + poles[3])
-        )
-    )
+    middle = np.sqrt((power + poles[1]) * (power + poles[2]))
+    gain = poles[3] * power**2 / ((power + poles[0]) * middle * (power + poles[3]))
     return 10**0.2 * gain**2
 
 
