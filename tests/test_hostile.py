@@ -39,6 +39,28 @@ def small(tmp_path_factory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def yuemotion(tmp_path_factory) -> Path:
+    """Synthetic YueMotion, its folder; not to be changed."""
+    root = tmp_path_factory.mktemp("yuemotion")
+    layouts.write(root / "corpora", corpora=["yuemotion"])
+    return root / "corpora/YueMotion"
+
+
+def tables_beside(archive: Path, yuemotion: Path) -> Path:
+    """The path of an archive, beside which the tables now lie."""
+    archive.parent.mkdir(parents=True)
+    for table in yuemotion.glob("*.csv"):
+        shutil.copy(table, archive.parent)
+    return archive
+
+
+def pack(archive: Path, yuemotion: Path) -> None:
+    """Write YueMotion as tables beside an archive."""
+    with tarfile.open(tables_beside(archive, yuemotion), "w:bz2") as packed:
+        packed.add(yuemotion / "data", "data")
+
+
 def run(*words, **options) -> subprocess.CompletedProcess:
     return subprocess.run([*CLI, *map(str, words)], capture_output=True, text=True, **options)
 
@@ -105,15 +127,9 @@ def test_a_run_needs_no_git(small, tmp_path):
     )
 
 
-def test_two_processes_may_index_at_once(small, tmp_path):
-    """The same tree, one of its corpora in an archive, a fresh cache: both must get all of it."""
-    layouts.write(tmp_path / "made", corpora=["yuemotion"])
-    plain, packed = tmp_path / "made/YueMotion", tmp_path / "root/YueMotion"
-    packed.mkdir(parents=True)
-    for table in plain.glob("*.csv"):
-        shutil.copy(table, packed)
-    with tarfile.open(packed / "data.tar.bz2", "w:bz2") as archive:
-        archive.add(plain / "data", "data")
+def test_two_processes_may_index_at_once(yuemotion, tmp_path):
+    """The same tree, its corpus in an archive, a fresh cache: both must get all of it."""
+    pack(tmp_path / "root/YueMotion/data.tar.bz2", yuemotion)
     environment = os.environ | {"BIMOTION_CACHE": str(tmp_path / "cache")}
     command = [*CLI, "data", "audit", "--corpora", str(tmp_path / "root"), "--no-listen", "--json"]
     both = [
@@ -126,27 +142,18 @@ def test_two_processes_may_index_at_once(small, tmp_path):
     assert [process.returncode for process in both] == [0, 0], shown
     assert shown[0][0] == shown[1][0]
     assert sum(cell["n_utterances"] for cell in json.loads(shown[0][0])["cells"]) == len(
-        list((plain / "data").iterdir())
+        list((yuemotion / "data").iterdir())
     )
 
 
-def test_archives_carry_the_synthetic_comment(tmp_path):
-    layouts.write(tmp_path / "made", corpora=["yuemotion"])
-    packed = tmp_path / "root/YueMotion"
-    packed.mkdir(parents=True)
-    for table in (tmp_path / "made/YueMotion").glob("*.csv"):
-        shutil.copy(table, packed)
-    with tarfile.open(packed / "data.tar.bz2", "w:bz2") as archive:
-        archive.add(tmp_path / "made/YueMotion/data", "data")
+def test_archives_carry_the_synthetic_comment(yuemotion, tmp_path):
+    pack(tmp_path / "root/YueMotion/data.tar.bz2", yuemotion)
     assert manifest.build(CorpusSource.of(tmp_path / "root")).synthetic == {"yuemotion"}
 
 
-def test_an_archive_that_is_a_pointer_is_named_as_one(tmp_path):
-    layouts.write(tmp_path / "root", corpora=["yuemotion"])
-    shutil.rmtree(tmp_path / "root/YueMotion/data")
-    (tmp_path / "root/YueMotion/data.tar.bz2").write_text(
-        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
-    )
+def test_an_archive_that_is_a_pointer_is_named_as_one(yuemotion, tmp_path):
+    archive = tables_beside(tmp_path / "root/YueMotion/data.tar.bz2", yuemotion)
+    archive.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with pytest.raises(CorpusMalformed, match="found a git-lfs pointer: run `git lfs pull`"):
         manifest.build(CorpusSource.of(tmp_path / "root"))
 
