@@ -11,9 +11,9 @@ from bimotion.results import record as results
 
 def only(root, **options):
     """The one entry of a folder, or the one reason why there is none."""
-    found = board.build(root, **options)
-    assert len(found.entries) + len(found.excluded) == 1
-    return (found.entries or [one.reason for one in found.excluded])[0]
+    built = board.build(root, **options)
+    assert len(built.entries) + len(built.excluded) == 1
+    return (built.entries or [excluded.reason for excluded in built.excluded])[0]
 
 
 def rewrite(folder, **changes):

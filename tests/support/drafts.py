@@ -119,9 +119,9 @@ def rows(change):
     return tamper
 
 
-def number(place, value):
+def number(position, value):
     return lambda numbers: np.array(
-        [value if at == place else one for at, one in enumerate(numbers)], np.float32
+        [value if at == position else old for at, old in enumerate(numbers)], np.float32
     )
 
 
@@ -155,9 +155,9 @@ def kept(name, tamper):
 
 
 def swapped_label(reference):
-    marks = np.array(reference)
-    marks[[list(marks).index(1), list(marks).index(0)]] = 0, 1
-    return marks
+    swapped = np.array(reference)
+    swapped[[list(reference).index(1), list(reference).index(0)]] = 0, 1
+    return swapped
 
 
 def rewritten(name, content):
@@ -183,7 +183,7 @@ def verdicts_of(tampered, run, known, tmp_path_factory):
 
 
 def check_refused(verdict, message):
-    """That a verdict refuses with a reason, in few short lines."""
+    """Assert that a verdict refuses with a reason, in few short lines."""
     assert not verdict.ok
     assert verdict.result is None
     assert any(message in problem for problem in verdict.problems), verdict.problems

@@ -22,7 +22,7 @@ def few(n, corpora=None):
         return clip.corpus, clip.voice.language, clip.voice.age_years >= 60, clip.part
 
     clips = sorted(layouts.plan(corpora=corpora), key=group)
-    return [clip for _, found in groupby(clips, group) for clip in list(found)[:n]]
+    return [clip for _, alike in groupby(clips, group) for clip in list(alike)[:n]]
 
 
 def projected(root, output, model="bimotion/prosody", **options):
