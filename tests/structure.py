@@ -8,7 +8,7 @@ import io
 import sys
 import tokenize
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -210,7 +210,21 @@ def all_lines(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
-RULES = (long_functions, wide_functions, banned_names, poor_docstrings)
+def large_modules(path: Path) -> list[Finding]:
+    """Files that no reader holds in mind."""
+    n_lines = all_lines(path)
+    text = f"{n_lines} lines"
+    name = str(path.relative_to(ROOT))
+    return [Finding(name, 1, text)] if n_lines > MAX_MODULE_LINES else []
+
+
+RULES = (long_functions, wide_functions, large_modules, banned_names, poor_docstrings)
+
+
+def broken(rule: Callable[[Path], list[Finding]], *tops: str) -> Counter[str]:
+    """The number of places that break a rule, by room: `bimotion/data`, `tests/data`."""
+    findings = [finding for path in files(*tops) for finding in rule(path)]
+    return Counter("/".join(Path(finding.path).parts[:2]) for finding in findings)
 
 
 def main() -> None:
@@ -228,13 +242,10 @@ def main() -> None:
         print("   ", ", ".join(f"{part} {n}" for part, n in per_room.most_common(14)))
         shown = [p for p in paths if room is None or room in p.relative_to(ROOT).parts]
         for rule in RULES:
-            broken = [finding for path in shown for finding in rule(path)]
-            print(f"  {rule.__name__}: {len(broken)}")
-            for finding in broken if room else ():
+            findings = [finding for path in shown for finding in rule(path)]
+            print(f"  {rule.__name__}: {len(findings)}")
+            for finding in findings if room else ():
                 print(f"    {finding}")
-        large = {str(p.relative_to(ROOT)): all_lines(p) for p in shown}
-        large = {path: n for path, n in large.items() if n > MAX_MODULE_LINES}
-        print(f"  over {MAX_MODULE_LINES} lines: {len(large)}", large if room else "")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from tests.support.drafts import (
     kept,
     oversize,
     rewritten,
-    said,
+    stated,
     verdicts_of,
 )
 
@@ -112,22 +112,28 @@ RECORDS = {
 }
 
 STATEMENTS = {
-    "organisation": (said("organisation", "lab"), "expected bimotion, as the model's name says"),
-    "contamination removed": (said("contamination", {"eng_eld": []}), "contamination.eng_eld: exp"),
-    "contamination not told": (said("contamination", None), "contamination: expected"),
-    "no longer declared": (said("trained_on", None), "contamination: expected None"),
-    "contact of two lines": (said("contact", "a\nb"), "contact: expected one line"),
+    "organisation": (stated("organisation", "lab"), "expected bimotion, as the model's name says"),
+    "contamination removed": (
+        stated("contamination", {"eng_eld": []}),
+        "contamination.eng_eld: exp",
+    ),
+    "contamination not told": (stated("contamination", None), "contamination: expected"),
+    "no longer declared": (stated("trained_on", None), "contamination: expected None"),
+    "contact of two lines": (stated("contact", "a\nb"), "contact: expected one line"),
     "other fingerprint": (
-        kept("fingerprints", said("fingerprints", {RESULT: "0", PREDICTIONS: "0"})),
+        kept("fingerprints", stated("fingerprints", {RESULT: "0", PREDICTIONS: "0"})),
         "found '0'",
     ),
     "fingerprint of another file": (
-        said("fingerprints", lambda hashes: hashes | {"../../x": "0"}),
+        stated("fingerprints", lambda hashes: hashes | {"../../x": "0"}),
         "fingerprints.../../x: expected",
     ),
-    "no fingerprint": (kept("fingerprints", said("fingerprints", {})), "found nothing"),
-    "size told": (said("model", lambda facts: facts | {"n_parameters": 1}), "model.n_parameters: "),
-    "later statement": (said("submission_version", 2), "submission_version: expected 1, found 2"),
+    "no fingerprint": (kept("fingerprints", stated("fingerprints", {})), "found nothing"),
+    "size told": (
+        stated("model", lambda facts: facts | {"n_parameters": 1}),
+        "model.n_parameters: ",
+    ),
+    "later statement": (stated("submission_version", 2), "submission_version: expected 1, found 2"),
 }
 
 

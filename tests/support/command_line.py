@@ -11,14 +11,14 @@ from bimotion import cli
 
 def commands() -> dict[str, object]:
     """Words of every command -> the command."""
-    found, todo = {}, [((), typer.main.get_command(cli.app))]
+    by_words, todo = {}, [((), typer.main.get_command(cli.app))]
     while todo:
         words, command = todo.pop()
         if hasattr(command, "commands"):
             todo += [((*words, name), child) for name, child in command.commands.items()]
         else:
-            found[" ".join(words)] = command
-    return dict(sorted(found.items()))
+            by_words[" ".join(words)] = command
+    return dict(sorted(by_words.items()))
 
 
 COMMANDS = commands()

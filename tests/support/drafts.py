@@ -125,7 +125,7 @@ def number(position, value):
     )
 
 
-def said(field, to):
+def stated(field, to):
     """Another value in submission.json."""
 
     def tamper(draft):

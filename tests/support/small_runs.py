@@ -27,7 +27,7 @@ def evaluated(model, root, output, **options):
 
 
 def words(model, root, output, *more) -> list[str]:
-    """Of the command line, for a run in-group."""
+    """Arguments of the command line for a run in-group."""
     asked = ["evaluate", "-m", model, "--corpora", root, "-o", output, "--allow-missing"]
     return [*map(str, asked), "--protocol", "in-group", *more]
 
