@@ -111,9 +111,9 @@ def test_every_method_runs_over_every_setting(method, plans, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def labelled(small):
+def labelled(synth_root):
     """Setting -> labelled clips and plan."""
-    task, source = TaskSpec.of(**VALENCE), CorpusSource.of(small)
+    task, source = TaskSpec.of(**VALENCE), CorpusSource.of(synth_root)
     return {
         setting: planning.plan(task, source, Progress(), adapts=setting)
         for setting in ("transductive", "inductive")
@@ -172,8 +172,9 @@ def test_seeds_move_what_is_seeded_and_nothing_else(method, moves, small, tmp_pa
 
 
 def test_the_layer_is_chosen_once_for_all_methods(models, small, tmp_path):
+    asked = {"schema": "valence", "protocol": "in-group", "cells": ["eng_eld"]}
     runs = [
-        evaluated(models("hubert"), small, tmp_path, **VALENCE, **options)[0]
+        evaluated(models("hubert"), small, tmp_path, **asked, **options)[0]
         for options in ({"adapt": "none"}, {"adapt": "corpus-norm"}, {"head": "logistic"})
     ]
     layers = [{fit.train: fit.facts["layer"] for fit in result.fits} for result in runs]
@@ -182,10 +183,14 @@ def test_the_layer_is_chosen_once_for_all_methods(models, small, tmp_path):
     assert ours == pytest.approx(theirs, abs=1e-6)
 
 
-def test_the_layer_is_chosen_anew_where_files_have_changed(models, labelled, tmp_path, monkeypatch):
+def test_the_layer_is_chosen_anew_where_files_have_changed(
+    models, synth_root, tmp_path, monkeypatch
+):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
-    clips, plan = labelled["transductive"]
-    (job,) = [job for job in plan.jobs([0]) if job.name == "zho_eld"]
+    task = TaskSpec.of(**VALENCE | {"protocol": "in-group"})
+    source = CorpusSource.of(synth_root)
+    clips, plan = planning.plan(task, source, Progress(), adapts="transductive")
+    (job,) = plan.jobs([0])
     adapted = runner_of(Probe(adapt="none"), ModelSpec(models("hubert")), clips.schema)
     adapted.open(clips, plan.rows(), Progress())
     adapted.run(job, tmp_path)
@@ -226,9 +231,17 @@ def test_what_cannot_be_adapted_is_refused(error, options, message, small, tmp_p
 
 
 @pytest.fixture
-def bimotion(small, tmp_path, monkeypatch):
+def bimotion(synth_root, tmp_path, monkeypatch):
     """`bimotion evaluate --adapt` on the command line: exit code, output, errors."""
-    asked = ["evaluate", "--model", "bimotion/prosody", "--corpora", small, "--cells", "zho_eld"]
+    asked = [
+        "evaluate",
+        "--model",
+        "bimotion/prosody",
+        "--corpora",
+        synth_root,
+        "--cells",
+        "zho_eld",
+    ]
     asked += ["--schema", "valence", "--protocol", "inference", "--output", tmp_path / "out"]
     return lambda *words: run_main(monkeypatch, [*asked, "--adapt", *words])
 
