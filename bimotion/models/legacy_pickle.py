@@ -1,15 +1,19 @@
-"""The bytes that weights in torch's old form (no zip: pickles, then numbers) declare, read without
-running anything: torch would take the memory before it looks at the file's size."""
+"""The bytes that weights in torch's old form (no zip: pickles, then numbers) declare.
 
-import pickle
+Opcodes are read and nothing is run: torch would take the memory before it looks at the file's size.
+"""
+
 from pathlib import Path
+from pickletools import genops
+from typing import NamedTuple
 
 from bimotion.errors import ModelError
 
-MAX_PICKLED_BYTES = 8 * 1024 * 1024  # a model of a thousand tensors has some 200,000
+MAX_OPCODES = 5_000_000  # a model of a thousand tensors has about 30,000
 _MAGIC = 0x1950A86A20F9469CFC6C
+_HEADS = 3  # pickles before that of the tensors: magic number, protocol, system
 _SIZE_BYTES = 8  # before the numbers of each storage
-_NUMBER_BYTES = {  # of one number of a storage
+_BYTES = {  # of one number of a storage
     "ComplexDouble": 16,
     "Double": 8,
     "Long": 8,
@@ -20,58 +24,16 @@ _NUMBER_BYTES = {  # of one number of a storage
     "BFloat16": 2,
     "Short": 2,
 }
+_NUMBERS = ("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "INT", "LONG")
+_PUTS, _GETS = ("BINPUT", "LONG_BINPUT", "PUT"), ("BINGET", "LONG_BINGET", "GET")
+_ENDS = ("APPENDS", "SETITEMS", "LIST", "DICT")
+"""Operations that take all that was put since the last mark, and leave nothing of it."""
 
 
-class _Inert:
-    """Stands for everything that a pickle names, makes or fills; does nothing."""
+class _Class(NamedTuple):
+    """A class that a pickle names, such as that of a storage."""
 
-    def __init__(self, *_arguments):
-        pass
-
-    def __setitem__(self, key, value):
-        pass
-
-    def __setstate__(self, state):
-        pass
-
-
-class _Bounded:
-    """A stream of which not more than MAX_PICKLED_BYTES can be asked for."""
-
-    def __init__(self, stream):
-        self.stream, self.left = stream, MAX_PICKLED_BYTES
-
-    def read(self, n_bytes: int) -> bytes:
-        self.left -= n_bytes
-        if self.left < 0:
-            raise ValueError("too many bytes")
-        return self.stream.read(n_bytes)
-
-    def readline(self) -> bytes:
-        line = self.stream.readline(self.left)
-        self.left -= len(line)
-        return line
-
-
-class _Unpickler(pickle._Unpickler):
-    """Reads a pickle of torch and notes its storages; Python's own, for it allocates only what it
-    has read. It knows no byte arrays, which would be allocated by their declared size."""
-
-    dispatch = pickle._Unpickler.dispatch.copy()
-    del dispatch[pickle.BYTEARRAY8[0]]
-
-    def __init__(self, stream: _Bounded):
-        super().__init__(stream)
-        self.storages: dict[str, int] = {}
-
-    def find_class(self, module: str, name: str) -> type:
-        return type(name, (_Inert,), {})
-
-    def persistent_load(self, reference: tuple) -> _Inert:
-        _, kind, key, _, n_numbers, *_ = reference
-        size = _NUMBER_BYTES.get(kind.__name__.removesuffix("Storage"), 1)
-        self.storages[key] = max(self.storages.get(key, 0), n_numbers * size)
-        return _Inert()
+    name: str
 
 
 def check(path: Path) -> None:
@@ -79,7 +41,7 @@ def check(path: Path) -> None:
     is cut short does."""
     try:
         declared = _declared_bytes(path)
-    except Exception:  # whatever broken pickles make the unpickler raise
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError):
         raise ModelError(
             f"{path}: expected weights, found pickles that are cut short or broken: download it "
             "again"
@@ -94,12 +56,51 @@ def check(path: Path) -> None:
 def _declared_bytes(path: Path) -> int:
     """All storages together, and the pickles before them."""
     with path.open("rb") as stream:
-        bounded = _Bounded(stream)
-        if _Unpickler(bounded).load() != _MAGIC:
+        left = MAX_OPCODES
+        first = [argument for _, (_, argument, _) in zip(range(9), genops(stream), strict=False)]
+        if _MAGIC not in first:
             return 0  # a pickle, but not of torch: refused by what it holds
-        for _ in ("protocol", "system"):
-            _Unpickler(bounded).load()
-        tensors = _Unpickler(bounded)
-        tensors.load()
-        _Unpickler(bounded).load()  # names of the storages
-        return stream.tell() + sum(_SIZE_BYTES + n for n in tensors.storages.values())
+        for _ in range(_HEADS - 1):
+            left -= sum(1 for _ in zip(range(left), genops(stream), strict=False))
+        storages = _storages(stream, left)
+        sum(1 for _ in zip(range(left), genops(stream), strict=False))  # their names
+        n_pickled = stream.tell()
+    return n_pickled + sum(_SIZE_BYTES + _n_bytes(storage) for storage in storages)
+
+
+def _storages(stream, max_opcodes: int) -> set[tuple]:
+    """The storages of the next pickle, each as kind, class, name, device and size."""
+    frames: list[list] = [[]]
+    memo: dict[int, object] = {}
+    storages = set()
+    for number, (operation, argument, _) in enumerate(genops(stream)):
+        if number > max_opcodes:
+            raise ValueError("too many opcodes")
+        name = operation.name
+        if name == "MARK":
+            frames.append([])
+        elif name == "TUPLE":
+            value = tuple(frames.pop())
+            frames[-1].append(value)
+        elif name in _ENDS:
+            frames.pop()
+        elif name in _PUTS:
+            memo[argument] = frames[-1][-1] if frames[-1] else None
+        elif name in _GETS:
+            frames[-1].append(memo.get(argument))
+        elif name == "BINPERSID":
+            storages.add(frames[-1][-1])
+        elif name == "GLOBAL":
+            frames[-1].append(_Class(argument))
+        elif name in _NUMBERS or isinstance(argument, str):
+            frames[-1].append(argument)
+        elif name not in ("PROTO", "STOP"):
+            frames[-1].append(None)  # whatever it is, it is no number
+    return storages
+
+
+def _n_bytes(storage: tuple) -> int:
+    kinds = [part.name for part in storage if isinstance(part, _Class)]
+    kind = kinds[0].rpartition(" ")[2].removesuffix("Storage") if kinds else ""
+    numbers = [part for part in storage if isinstance(part, int)]
+    return max(numbers) * _BYTES.get(kind, 1)

@@ -171,7 +171,7 @@ def test_old_weights_pass_if_they_are_whole(dtype, tmp_path):
     [
         pickle.BYTEARRAY8 + (1 << 40).to_bytes(8, "little") + b".",
         pickle.BINBYTES8 + (1 << 40).to_bytes(8, "little") + b".",
-        pickle.EMPTY_TUPLE * (legacy_pickle.MAX_PICKLED_BYTES + 1),
+        pickle.EMPTY_TUPLE * (legacy_pickle.MAX_OPCODES + 1),
         pickle.dumps(bytes.fromhex, 0),
     ],
     ids=["byte array", "bytes", "many", "a function"],
