@@ -1,7 +1,5 @@
 """Submissions of made-up models: a finished run with other probabilities, on a part of its clips.
 No audio, no training.
-
-Tests and benchmarks/leaderboard.py load this file by its path (the tests' imports are by file).
 """
 
 import dataclasses

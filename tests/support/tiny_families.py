@@ -2,7 +2,7 @@
 built by rule.
 
 A default configuration is shrunk by the names of its numbers; only what the rules cannot know is
-said family by family. Tests load this file by its path (their imports are by file).
+said family by family.
 """
 
 import inspect
