@@ -262,6 +262,7 @@ def test_a_breach_is_refused_by_name(name, file, tmp_path):
         gzip.compress(b"[" * 200_000),
         gzip.compress(b'{"reference_version": "\xff"}'),
     ],
+    ids=["nothing", "plain", "cut", "wrong sum", "text", "list", "deep", "not UTF-8"],
 )
 def test_what_is_no_labels_file_is_refused(content, tmp_path):
     (tmp_path / "labels.json.gz").write_bytes(content)
