@@ -31,6 +31,8 @@ UNUSED_S = 24 * 3600
 """An earlier state of a corpus stays so long after it was last opened: another run may be at work
 with it."""
 _UNSIGNED = b"0" * 64
+_MAX_HEADER_BYTES = 16 * 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 
 
 class Row(NamedTuple):
@@ -241,14 +243,14 @@ class Store:
             signature = (status.st_ino, status.st_size, status.st_mtime_ns)
             known, block = self._blocks.get(number, (None, {}))
             if known != signature:
-                block = self._checked(number, stream.read())
+                block = self._checked(number, stream)
                 self._blocks[number] = signature, block
             yield stream, block
 
-    def _checked(self, number: int, content: bytes) -> Block:
+    def _checked(self, number: int, stream: BinaryIO) -> Block:
         """The rows of a block: none where it is damaged, which is noted."""
         try:
-            identity, extents = _read(content, self.dtype.itemsize)
+            identity, extents = _read(stream, self.dtype.itemsize)
             if identity != f"{self.identity}, block {number}":
                 raise Damaged("it holds something else")
         except Damaged as error:
@@ -257,20 +259,28 @@ class Store:
         return {self.index_of[name]: extent for name, extent in extents.items()}
 
 
-def _read(content: bytes, itemsize: int) -> tuple[str, dict[str, Extent]]:
-    """The identity of a block, and where the rows of its ids lie; raises Damaged."""
+def _read(stream: BinaryIO, itemsize: int) -> tuple[str, dict[str, Extent]]:
+    """The identity of a block, and where the rows of its ids lie; raises Damaged. Numbers are
+    hashed in chunks: a block of long clips has hundreds of megabytes."""
+    beginning = stream.read(8)
+    start = 8 + int.from_bytes(beginning, "little")
+    if start > _MAX_HEADER_BYTES:
+        raise Damaged("cut short or overwritten")
     try:
-        start = 8 + int.from_bytes(content[:8], "little")
-        header = json.loads(content[8:start])
+        beginning += stream.read(start - 8)
+        header = json.loads(beginning[8:])
         facts = json.loads(header["__metadata__"]["block"])
-        unsigned = content.replace(facts["sha256"].encode(), _UNSIGNED, 1)
-        is_whole = hashlib.sha256(unsigned).hexdigest() == facts["sha256"]
+        digest = hashlib.sha256(beginning.replace(facts["sha256"].encode(), _UNSIGNED, 1))
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+        is_whole = digest.hexdigest() == facts["sha256"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Damaged("cut short or overwritten") from None
     if not is_whole:
         raise Damaged("its checksum differs")
     offsets = {name: start + header[name]["data_offsets"][0] for name in ("numbers", "lengths")}
-    lengths = np.frombuffer(content, "<i8", len(facts["ids"]), offsets["lengths"])
+    stream.seek(offsets["lengths"])
+    lengths = np.frombuffer(stream.read(8 * len(facts["ids"])), "<i8")
     starts = offsets["numbers"] + (np.cumsum(lengths) - lengths) * itemsize
     extents = map(Extent, starts.tolist(), lengths.tolist(), facts["sources"])
     return facts["identity"], dict(zip(facts["ids"], extents, strict=True))
@@ -288,8 +298,8 @@ def sources(corpus: str, state: str) -> dict[str, set[str]]:
     """
     digests: dict[str, set[str]] = {}
     for path in files.cache_dir().glob(f"*/*/{corpus}-{state}/*.safetensors"):
-        with suppress(OSError, Damaged):
-            for name, extent in _read(path.read_bytes(), 1)[1].items():
+        with suppress(OSError, Damaged), path.open("rb") as stream:
+            for name, extent in _read(stream, 1)[1].items():
                 digests.setdefault(name, set()).add(extent.source)
     return digests
 
@@ -355,7 +365,7 @@ def stored_rows(
         # of the corpus's folder: copies elsewhere keep what is theirs
         pattern = f"{corpus}-{state.partition('-')[0]}-*"
         files.remove_others(store.folder.parent, [store.folder], pattern, UNUSED_S)
-        indices = pd.Index(clips["id"]).get_indexer(rows["id"])
+        indices = pd.Series(np.arange(len(clips)), clips["id"])[rows["id"]].to_numpy()
         store.fill(indices, partial(_made, make, manifest, clips), progress, f"{label}: {corpus}")
         store_of[rows.index], index_of[rows.index] = len(stores), indices
         stores.append(store)

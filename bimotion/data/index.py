@@ -109,7 +109,8 @@ def _made(
     """Read a corpus and keep its index, for `_cached`; what the folder holds of earlier states is
     removed."""
     target, kept = folder / f"unpacked-{state}", folder / f"{state}.index"
-    unpacked = _unpacked(corpus, tree, target, progress) if corpus.unpack else None
+    note = folder / f"{state}.unpacked"
+    unpacked = _unpacked(corpus, tree, target, note, progress) if corpus.unpack else None
     tree = tree if unpacked is None else unpacked
     table, findings = _read(corpus, tree, progress)
     notes = {
@@ -119,18 +120,26 @@ def _made(
     table, sink = table.replace_schema_metadata(notes), pa.BufferOutputStream()
     pq.write_table(table, sink)
     files.write_sealed(kept, sink.getvalue().to_pybytes())
-    files.remove_others(folder, keep=(kept, target))
+    files.remove_others(folder, keep=(kept, target, note))
     return tree, table
 
 
-def _unpacked(corpus: Corpus, tree: Tree, target: Path, progress: Progress) -> Tree | None:
-    """The archive of a corpus unpacked into the cache; None where it came plain."""
+def _unpacked(
+    corpus: Corpus, tree: Tree, target: Path, note: Path, progress: Progress
+) -> Tree | None:
+    """The archive of a corpus unpacked into the cache; None where it came plain. `note`: the
+    signature of what was unpacked, so that a reader that fails afterwards costs no second time."""
     if target.is_dir():
+        signature = files.read_sealed(note, lambda line: None)
+        if signature is not None and (unpacked := Tree(target)).signature.encode() == signature:
+            return unpacked
         files.remove_folder(target)
     with files.folder_written(target) as temporary, progress.task(f"unpacking {corpus.card.title}"):
         if not corpus.unpack(tree, temporary):
             return None
-    return Tree(target)
+    unpacked = Tree(target)
+    files.write_sealed(note, unpacked.signature.encode())
+    return unpacked
 
 
 def _read(corpus: Corpus, tree: Tree, progress: Progress) -> tuple[pa.Table, list[Finding]]:

@@ -85,8 +85,10 @@ class Board(Record):
 
     def to_json(self) -> str:
         """JSON text, ASCII, one line an entry; the same bytes for the same submissions."""
+        content = dataclasses.asdict(self)
+        # what is no list comes first: a file's beginning says whose it is
         fields = []
-        for name, value in dataclasses.asdict(self).items():
+        for name, value in sorted(content.items(), key=lambda item: isinstance(item[1], list)):
             text = json.dumps(value, allow_nan=False)
             if isinstance(value, list) and value:
                 lines = ",\n  ".join(json.dumps(item, allow_nan=False) for item in value)

@@ -193,12 +193,12 @@ def _check(path: Path, form: str) -> None:
         reason = "a web page: download it again"
     elif form == SAFETENSORS:
         _check_safetensors(path, int.from_bytes(start[:8], "little"))
-    elif zipfile.is_zipfile(path):
-        reason = _packed(path)
-    elif start.startswith(b"PK\x03\x04"):
-        reason = "a file that is cut short: download it again"
+    # by its first bytes, as torch does: a zip can be put behind anything
     elif start.startswith(b"\x80"):
         legacy_pickle.check(path)
+    elif start.startswith(b"PK\x03\x04"):
+        is_whole = zipfile.is_zipfile(path)
+        reason = _packed(path) if is_whole else "a file that is cut short: download it again"
     else:
         reason = (
             "neither a zip nor a pickle of torch: download it again, or ask its authors for "

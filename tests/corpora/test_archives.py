@@ -122,6 +122,22 @@ def test_damaged_archive_says_so_each_time(tmp_path, index, archive, members, mo
     assert not list((tmp_path / "cache").rglob(".unpacked*"))
 
 
+def test_what_was_unpacked_stays_where_reading_fails(
+    tmp_path, index, archive, members, monkeypatch
+):
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
+    pack(archive, members)
+    table = archive.parent / "train_metadata.csv"
+    table.write_text(table.read_text().replace("gender", "sex"))
+    folders = []
+    for _ in range(2):
+        with pytest.raises(CorpusMalformed, match="train_metadata"):
+            index(tmp_path / "root")
+        (unpacked,) = (tmp_path / "cache").rglob("unpacked-*")
+        folders.append((unpacked, unpacked.stat().st_ino))
+    assert folders[0] == folders[1]
+
+
 def test_two_archives_with_other_recordings(tmp_path, index, archive, members):
     pack(archive, members)
     name = f"data/{YUEMOTION_STEMS[0]}.wav"

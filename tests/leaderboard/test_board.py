@@ -200,6 +200,12 @@ def test_the_file_is_read_back(built, tmp_path):
     assert json.loads((tmp_path / "board.schema.json").read_text()) == board.json_schema()
 
 
+def test_a_large_board_is_written_over_the_last_one(built, tmp_path):
+    many = dataclasses.replace(built, entries=built.entries * 20)
+    assert many.save(tmp_path).stat().st_size > 10_000
+    assert many.save(tmp_path).read_text(encoding="ascii") == many.to_json()
+
+
 def test_the_file_keeps_its_schema(built, root):
     jsonschema = pytest.importorskip("jsonschema")
     schema, content = board.json_schema(), json.loads(built.to_json())

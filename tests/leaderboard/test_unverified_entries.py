@@ -191,6 +191,22 @@ def test_no_other_numbers_than_the_verified_are_prepared(alone):
         entry_cache.prepare(run, dataclasses.replace(result, scores=scores))
 
 
+@pytest.mark.parametrize(("offset", "bits"), [(6, 0x80), (8, 1)])
+def test_a_flipped_bit_of_the_cache_costs_a_computation_and_no_more(
+    offset, bits, alone, root, tmp_path_factory, monkeypatch
+):
+    UNVERIFIED["no receipt"][0](alone())
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("BIMOTION_CACHE", str(cache))
+    built = board.build(root)
+    (path,) = cache.rglob("*.npz")
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\x01\x02") + offset] ^= bits
+    path.write_bytes(content)
+    assert board.build(root) == built
+    assert path.read_bytes() != content
+
+
 def test_what_a_file_says_of_itself_for_pandas_is_not_heard(alone, root):
     """It can rename columns, here the truth to the predictions: another table than the one that is
     verified."""

@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,22 @@ def test_pickled_weights_that_declare_too_much(tmp_path):
     assert all("weights" in line for line in lines)
     # before torch takes the memory
     assert "pytorch_model.bin: expected weights of 439804" in lines[0]
+
+
+def test_a_zip_behind_old_weights_hides_nothing(tmp_path):
+    from bimotion.models import weight_files
+
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"a": torch.zeros(4)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-8])
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("data.pkl", b"")
+    content = path.read_bytes()
+    assert zipfile.is_zipfile(path)
+    assert content.startswith(b"\x80")
+    path.write_bytes(content.replace(b"K\x04", b"K\x7f"))  # more numbers than there are
+    with pytest.raises(ModelError, match="as it declares"):
+        weight_files._check(path, "pytorch")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "int64", "bool", "complex64"])

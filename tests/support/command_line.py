@@ -1,6 +1,7 @@
 """The command line, run in this process or in one of its own."""
 
 import io
+import logging
 import subprocess
 import sys
 
@@ -30,7 +31,12 @@ def run_main(monkeypatch, words, encoding="utf-8") -> tuple[int, str, str]:
     streams = [
         io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2)
     ]
+    handlers = [*logging.root.handlers, logging.lastResort]
     with monkeypatch.context() as patch:
+        for handler in handlers:  # which a process of its own would take with it
+            patch.setattr(handler, "filters", list(handler.filters))
+        patch.setattr(logging.root, "handlers", list(logging.root.handlers))
+        patch.setattr(logging.getLogger("bimotion"), "level", logging.getLogger("bimotion").level)
         patch.setattr(sys, "argv", ["bimotion", *map(str, words)])
         patch.setattr(sys, "stdout", streams[0])
         patch.setattr(sys, "stderr", streams[1])

@@ -234,10 +234,10 @@ def _classes(
     """Classes to show, in the schema's order; raises UnknownName, SettingError."""
     tested = (labelled.reference[job.test] == 1).any(axis=0)
     present = {schema.classes[label] for label in np.flatnonzero(tested)}
-    wanted = present if asked is None else set(one_or_more(asked))
-    if unknown := sorted(wanted - set(schema.classes)):
+    wanted = present if asked is None else dict.fromkeys(one_or_more(asked))
+    if unknown := [name for name in wanted if name not in schema.classes]:
         raise UnknownName("class", unknown[0], schema.classes)
-    if absent := sorted(wanted - present):
+    if absent := [name for name in wanted if name not in present]:
         raise SettingError(
             f"class {absent[0]}: expected test clips of it; the test set has "
             f"{', '.join(sorted(present))}"
