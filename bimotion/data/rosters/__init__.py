@@ -1,7 +1,7 @@
 """Rosters: the published clips of each corpus with the part that every split rule gives them. Ids
 only, no data.
 
-One gzipped table a corpus in `bimotion/rosters/`, columns
+One gzipped table a corpus in `bimotion/data/rosters/`, columns
 `stem cell speaker gender paper disjoint`: the clip's name, its cell by the paper's own ages, its
 speaker and gender (as far as the name, or a list in the corpus's module, tells them), and its part
 under the two rules (splits.py). They make an exact cut possible on an incomplete copy, and say what

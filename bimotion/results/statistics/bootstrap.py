@@ -1,9 +1,8 @@
-"""An interval for each row of scoring.scores: speakers are drawn again, corpus by corpus, and every
-metric follows.
+"""Speakers drawn again, corpus by corpus, and every metric of the draws.
 
-One draw serves all training sets, seeds and models tested on the same corpus's clips, so whatever
-is compared is compared on the same speakers. Seeds are no clusters: an interval of a mean over
-seeds is for these seeds.
+The intervals themselves are made in estimate.py. One draw serves all training sets, seeds and
+models tested on the same corpus's clips, so whatever is compared is compared on the same speakers.
+Seeds are no clusters: an interval of a mean over seeds is for these seeds.
 """
 
 import zlib
