@@ -7,11 +7,12 @@ checked up to its first fault, so that a million faulty rows cost no more than o
 
 import re
 import typing
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import SchemaValidator
+from pydantic_core import PydanticKnownError, SchemaValidator, core_schema
 
 from bimotion.errors import RecordError, SettingError, printable
 
@@ -104,15 +105,32 @@ def _validator(kind: typing.Any) -> SchemaValidator:
 
 def _for_reading(schema: typing.Any) -> typing.Any:
     """The same schema of pydantic-core, but that a field may not be missing because it has a
-    default, and that a container is not read on after a faulty item."""
+    default, that a container is not read on after a faulty item, and that a version is written as
+    an integer: 4.0 equals 4."""
     if isinstance(schema, list):
         return [_for_reading(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     if schema.get("type") == "default":
         return _for_reading(schema["schema"])
+    if schema.get("type") == "literal" and all(type(v) is int for v in schema["expected"]):
+        return core_schema.no_info_before_validator_function(
+            _integer_of(schema["expected"]), schema
+        )
     stops = {"fail_fast": True} if schema.get("type") in ("list", "dict") else {}
     return {name: _for_reading(part) for name, part in schema.items()} | stops
+
+
+def _integer_of(allowed: list[int]) -> Callable[[object], object]:
+    """A check that a value is an integer, which says what is allowed instead."""
+
+    def check(value: object) -> object:
+        if type(value) is not int:
+            expected = " or ".join(map(str, allowed))
+            raise PydanticKnownError("literal_error", {"expected": expected})
+        return value
+
+    return check
 
 
 def _reason(error: ValidationError, name: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from bimotion.adaptation.memory import Memory, slots
+from bimotion.adaptation.memory import MAX_SLOTS, Memory, slots
 from bimotion.adaptation.nnpm import class_loss, multilabels, slot_loss
 
 
@@ -56,10 +56,10 @@ def test_only_slots_of_the_batch_move(memory):
 
 def test_slots_are_balanced_and_bounded():
     labels = np.repeat([0, 1, 2], [9000, 3000, 50])
-    rows = slots(labels, 3, seed=0, n_slots=2048)
+    rows = slots(labels, 3, seed=0, n_slots=MAX_SLOTS)
     assert np.bincount(labels[rows]).tolist() == [682, 682, 50]
-    assert (rows == slots(labels, 3, seed=0, n_slots=2048)).all()
-    assert (rows != slots(labels, 3, seed=1, n_slots=2048)).any()
+    assert (rows == slots(labels, 3, seed=0, n_slots=MAX_SLOTS)).all()
+    assert (rows != slots(labels, 3, seed=1, n_slots=MAX_SLOTS)).any()
 
 
 @pytest.mark.parametrize(

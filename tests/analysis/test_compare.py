@@ -207,6 +207,10 @@ def test_unfinished_runs_are_passed_over_and_named(synth_root, folders, tmp_path
     lines = []
     assert len(compare.load([broken, folders("random")], lines.append)) == 1
     assert lines == [f"{broken}: {advice}; passed over"]
+    finished = [folders("prosody"), folders("random")]
+    _, alone, _ = run_main(monkeypatch, ["compare", *finished])
+    together = run_main(monkeypatch, ["compare", finished[0], broken, finished[1]])
+    assert together == (0, alone, f"{broken}: {advice}; passed over\n")
     for command in ("compare", "report", "score"):
         code, _, errors = run_main(monkeypatch, [command, broken])
         assert code == 2

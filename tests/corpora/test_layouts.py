@@ -257,3 +257,13 @@ def test_all_corpora_beside_each_other_and_at_given_folders(tmp_path, index, pla
     lone = manifest.build(CorpusSource.of(None, only=["esd"], locations=elsewhere))
     assert lone.corpora == ("esd",)
     assert ids(lone) == ids(plain["esd"])
+
+
+@pytest.mark.parametrize(
+    "stem", ["04a01Wa", "17a01Wa", "03a03Wa", "03b04Wa", "03a01Xa", "03a01Wg", "03a01W", "003a01Wa"]
+)
+def test_names_outside_the_grammar_of_emo_db_are_not_recognised(tmp_path, index, plain, stem):
+    lay(tmp_path, "emo_db", {f"wav/{stem}.wav": Clip()})
+    manifest = index(tmp_path)
+    assert findings(manifest) == [f"unrecognised wav/{stem}.wav"]
+    assert ids(manifest) == ids(plain["emo_db"])

@@ -18,6 +18,7 @@ from tests.support.raw_corpora import (
     TREES,
     YUEMOTION,
     YUEMOTION_HEADER,
+    YUEMOTION_STEMS,
     YUEMOTION_TABLES,
     Clip,
     findings,
@@ -310,6 +311,11 @@ def test_twins(tmp_path, index, plain, name):
     lost, gained = ({f"{twin.corpus}/{stem}"} if stem else set() for stem in twin[-2:])
     assert ids(manifest) == ids(plain[twin.corpus]) - lost | gained
     assert lost <= missing(manifest)
+    if name == "no file":
+        assert missing(manifest) == {
+            f"yuemotion/{twin.lost}",
+            f"{1080 - len(YUEMOTION_STEMS)} more",
+        }
     if name == "CSED unlisted":
         for rule in splits.RULES:
             split = splits.split(manifest, rule)

@@ -192,7 +192,7 @@ def mean_uar(root, output, rule: str = "paper", split_seed: int = 0) -> float:
 
 
 def test_shuffled_labels_give_chance(synth_root, tmp_path):
-    clips = layouts.plan(0.01, corpora=["esd"])
+    clips = layouts.plan(0.02, corpora=["esd"])
     voiced = [clip.voiced for clip in clips]
     random.Random(0).shuffle(voiced)
     shuffled = [
@@ -201,6 +201,7 @@ def test_shuffled_labels_give_chance(synth_root, tmp_path):
     ]
     layouts.lay(tmp_path / "shuffled", shuffled)
     n_test = sum(clip.part == "test" for clip in clips)
+    assert n_test == 120
     chance = pytest.approx(0.2, abs=3.5 * (0.2 * 0.8 / n_test) ** 0.5)  # five emotions
     assert mean_uar(tmp_path / "shuffled", tmp_path) == chance
     assert mean_uar(synth_root, tmp_path) > 0.7

@@ -174,6 +174,8 @@ def test_a_model_has_one_organisation(run, tmp_path):
         submission.prepare(own, **DECLARED)
     content = submission.prepare(own, organisation="lab", **DECLARED)
     assert next(iter(content)).startswith("lab__Loudness/")
+    odd = copied(run, tmp_path / "odd", model=ModelUsed("a/b__c", "1"))
+    assert next(iter(submission.prepare(odd, **DECLARED))).startswith("a__b__c/")
     with pytest.raises(SettingError, match="expected bimotion, as the model's name says, found 'l"):
         submission.prepare(run, organisation="lab", **DECLARED)
     assert submission.prepare(run, organisation="bimotion", **DECLARED)
@@ -209,6 +211,7 @@ def test_names_that_are_no_safe_folder_are_refused(model, organisation, message,
     ("change", "message"),
     [
         ({"submission_version": 2}, "submission_version: expected 1, found 2"),
+        ({"submission_version": 1.0}, "submission_version: expected 1, found 1.0"),
         ({"note": ""}, "submission.note: unexpected field"),
         ({"trained_on": "LibriSpeech"}, "submission.trained_on: expected"),
         ({"contamination": {"zho_eld": "csed"}}, "submission.contamination.zho_eld: expected"),

@@ -165,6 +165,7 @@ def instead(make):
     return unsealed(lambda folder: ((folder / RESULT).unlink(), make(folder / RESULT)))
 
 
+IN_JSON = "result.json: expected a result in JSON"
 PLAIN, LIMIT = "expected a plain file", b'"limit": null'
 FILES = {
     "changed": (unsealed(rewritten(RESULT, lambda data: data + b"\n")), "fingerprints.result.json"),
@@ -174,8 +175,8 @@ FILES = {
         "as bimotion writes",
     ),
     "NaN": (replaced(b'"out_of_label_space": 0.0', b'"out_of_label_space": NaN'), "found nan"),
-    "half a surrogate": (replaced(b'"python": "', b'"python": "\\ud800'), "result.json: "),
-    "deep JSON": (afterwards(rewritten(RESULT, b"[" * 200_000)), "expected"),
+    "half a surrogate": (replaced(b'"python": "', b'"python": "\\ud800'), IN_JSON),
+    "deep JSON": (afterwards(rewritten(RESULT, b"[" * 200_000)), IN_JSON),
     "deep statement": (unsealed(rewritten(STATEMENT, b"[" * 200_000)), "submission in JSON"),
     "oversize": (unsealed(oversize(RESULT, record.MAX_RESULT_BYTES + 1)), "found 33554433"),
     "oversize statement": (unsealed(oversize(STATEMENT, 2**20 + 1)), "found 1048577"),

@@ -52,6 +52,7 @@ UNVERIFIED = {
     "a receipt for practice": (receipt(practice=True), "verified for practice only"),
     "of another": (receipt(submission="lab__other/0123"), "receipt speaks of 'lab__other/0123'"),
     "a later receipt": (receipt(receipt_version=2), "receipt.json.receipt_version: expected 1, fo"),
+    "a version as 1.0": (receipt(receipt_version=1.0), "receipt_version: expected 1, found 1.0"),
     "a word too many": (receipt(verified=True), "receipt.json.verified: unexpected field"),
     "no JSON": (instead_of_a_receipt("{"), "expected a receipt.json in JSON"),
     "a list": (instead_of_a_receipt("[]"), "receipt.json: expected"),

@@ -92,6 +92,7 @@ def changed(path, value):
         (("duplicates", 0, "n_duplicated"), 401, "duplicates[0]: expected counts"),
         (("duplicates", 0, "n_contradicting"), 25, "none above the one before it"),
         (("schema_version",), 5, "schema_version: expected 4, found 5"),
+        (("schema_version",), 4.0, "schema_version: expected 4, found 4.0"),
         (("schema_version",), "1", "schema_version: expected 4, found '1'"),
         (("schema_version",), REMOVED, "schema_version: expected this field, found none"),
         (("key",), "0" * 12, f"key: expected {SPEC.key} (the hash of its spec), found 00000"),
