@@ -62,7 +62,7 @@ def test_a_full_disk_is_one_line_and_no_half_written_file(command, paths, tmp_pa
     words = re.sub("ROOT|RUN|SENT|ONE", lambda name: str(paths[name[0]]), WRITING[command])
     words = [*command.split(), *words.split()]
     n_refused = 0
-    for n_bytes in (0, 1000, 100_000):
+    for n_bytes in (0, 1000, 10_000, 100_000):
         monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / f"cache {n_bytes}"))
         with files_of_at_most(n_bytes):
             code, _, errors = run_main(monkeypatch, words)

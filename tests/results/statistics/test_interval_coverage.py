@@ -110,7 +110,8 @@ def bounds_of(intervals):
 
 
 @pytest.mark.parametrize(
-    ("n_speakers", "log_odds", "effect"), [(8, 0.85, 1.2), (20, 0.85, 1.2), (90, 0.85, 0.5)]
+    ("n_speakers", "log_odds", "effect"),
+    [(8, 0.85, 0.5), (8, 0.85, 1.2), (20, 0.85, 1.2), (90, 0.85, 0.5)],
 )
 def test_intervals_cover(n_speakers, log_odds, effect):
     truth = truth_of(simulated(np.random.default_rng(9), 100_000, log_odds, effect))
