@@ -267,4 +267,4 @@ def test_many_submissions_are_computed_in_parallel_and_once(whole_tree, root):
     assert sorted(ranks) == [1, 2, 3]
     started = time.perf_counter()
     assert board.build(root).to_json() == first.to_json()
-    assert time.perf_counter() - started < computed_s / 5  # much less of it
+    assert time.perf_counter() - started < computed_s / 10  # a seventieth of it
