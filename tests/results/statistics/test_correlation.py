@@ -53,8 +53,8 @@ def test_p_is_uniform_without_a_relation():
 
 
 def test_the_same_seed_gives_the_same_numbers():
-    one, other = np.random.default_rng(3).normal(size=(2, 10))
-    assert correlation(one, other, ["a"] * 10) == correlation(one, other, ["a"] * 10)
+    gains, distances = np.random.default_rng(3).normal(size=(2, 10))
+    assert correlation(gains, distances, ["a"] * 10) == correlation(gains, distances, ["a"] * 10)
 
 
 @pytest.mark.parametrize(("n", "reason"), [(3, "3 settings: needs 4"), (0, "0 settings: needs 4")])

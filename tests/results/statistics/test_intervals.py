@@ -175,7 +175,9 @@ FULL = {  # test clips and speakers of the paper's cells
 
 def test_ten_thousand_replicates_of_a_full_result_cost_a_few_scorings(table):
     plan, blocks = settings.settings("all"), []
-    asked = dict.fromkeys((one.training_set, str(one.test), one.corpora) for one in plan)
+    asked = dict.fromkeys(
+        (setting.training_set, str(setting.test), setting.corpora) for setting in plan
+    )
     for number, (train, test, corpora) in enumerate(asked):
         used = {name: n for name, n in FULL[test].items() if not corpora or name in corpora}
         blocks.append(table(seed=number, cells={test: used}, train=train))
