@@ -341,10 +341,8 @@ class IntervalNotes:
             return interval.reason or "-"
         mark = {"speaker": "", "clip": " (clips)", "mixed": " (mixed)"}[interval.clusters]
         if mark:
-            note = (
-                "(clips): clips were drawn, for no speaker is known there; (mixed): in some corpora"
-            )
-            self._notes[note] = None
+            note = "(clips): clips were drawn, for no speaker, or only one, is known there"
+            self._notes[f"{note}; (mixed): in some corpora"] = None
         if interval.reason:
             self._notes[interval.reason] = None
         return f"{text(interval.low)} to {text(interval.high)}{mark}"

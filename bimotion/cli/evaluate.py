@@ -203,7 +203,7 @@ def score(folder: options.RunFolder, as_json: options.AsJson = False) -> None:
     """Compute the scores of a run again from its predictions, without torch; exit code 1 where any
     differs."""
     from bimotion.analysis import paper_tables
-    from bimotion.results import rescoring
+    from bimotion.results import record, rescoring
 
     result, again = rescoring.rescore(folder)
     if as_json:
@@ -213,3 +213,5 @@ def score(folder: options.RunFolder, as_json: options.AsJson = False) -> None:
     if again.scores != result.scores:
         note(f"{folder}: the recorded scores differ from those of the predictions")
         raise typer.Exit(1)
+    if not as_json:
+        print(f"\nall {len(again.scores)} scores are those of {record.RESULT_FILE}")

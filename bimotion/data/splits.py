@@ -28,7 +28,7 @@ from bimotion.corpora.utterance import PARTS, Finding
 from bimotion.data import rosters
 from bimotion.data.manifest import Manifest, build
 from bimotion.data.source import CorpusSource
-from bimotion.errors import CorpusIncomplete, CorpusMalformed, UnknownName, some
+from bimotion.errors import BimotionError, CorpusIncomplete, CorpusMalformed, UnknownName, some
 from bimotion.io.bounds import MAX_SEED, whole_number
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import cells as groups
@@ -308,13 +308,18 @@ def hash_of(name: str, seed: int) -> str:
     return hashlib.sha256(f"1|{seed}|{name}".encode()).hexdigest()
 
 
-def main(root: str, folder: str = str(rosters.FOLDER)) -> None:
-    """Make every roster again from complete corpora below `root`."""
-    for corpus in ROSTERED:
+def main(root: str, folder: str = str(rosters.FOLDER), *corpora: str) -> None:
+    """Make rosters again (of some corpora, else all) from complete corpora below `root`."""
+    for corpus in corpora or ROSTERED:
         listed = build(CorpusSource.of(root, corpus)).table
         rosters.save(corpus, new_roster(corpus, listed), Path(folder))
         print(f"{corpus}: {len(listed)} clips")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) < 2:
+        sys.exit("usage: python -m bimotion.data.splits ROOT [FOLDER [CORPUS ...]]")
+    try:
+        main(*sys.argv[1:])
+    except BimotionError as error:
+        sys.exit(str(error))

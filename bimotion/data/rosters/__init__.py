@@ -8,7 +8,7 @@ under the two rules (splits.py). They make an exact cut possible on an incomplet
 a complete copy is. Content is held against `SHA256SUMS`. Made again, from complete copies of the
 corpora, by
 
-    python -m bimotion.data.splits CORPORA_ROOT [OUTPUT_FOLDER]
+    python -m bimotion.data.splits CORPORA_ROOT [OUTPUT_FOLDER [CORPUS ...]]
 
 YueMotion has none: its own metadata lists all clips and their official split.
 """
