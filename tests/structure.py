@@ -184,11 +184,12 @@ def poor_docstrings(path: Path) -> list[Finding]:
     """Docstrings that open as half a sentence, where an imperative or `The` is expected."""
     poor = []
     for node in ast.walk(parsed(path)):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)):
             opening = (ast.get_docstring(node) or "").split(" ")[0].rstrip(",:")
             if opening in POOR_OPENINGS:
-                text = f"{node.name}: docstring opens with `{opening}`"
-                poor.append(Finding(str(path.relative_to(ROOT)), node.lineno, text))
+                name, line = getattr(node, "name", path.stem), getattr(node, "lineno", 1)
+                text = f"{name}: docstring opens with `{opening}`"
+                poor.append(Finding(str(path.relative_to(ROOT)), line, text))
     return poor
 
 

@@ -1,5 +1,5 @@
-"""Where the disk is full, every command that writes says so in one line, naming the path and what
-to do, and leaves no half."""
+"""On a full disk every command that writes says so in one line, naming the path and what to do, and
+leaves no half."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What goes wrong on other people's machines: no git, strange files, two processes at once,
+"""Things that go wrong on other people's machines: no git, strange files, two processes at once,
 synthetic data in disguise."""
 
 import json

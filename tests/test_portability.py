@@ -1,5 +1,5 @@
-"""What differs from one operating system to another: encodings of text files, and calls that
-Windows does not have."""
+"""Differences between operating systems: encodings of text files, and calls that Windows does not
+have."""
 
 import ast
 import os

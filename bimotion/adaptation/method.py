@@ -1,5 +1,5 @@
-"""What an adaptation method is: a labelled source and unlabelled target clips in, a predictor for
-target clips out.
+"""The adaptation method: a labelled source and unlabelled target clips in, a predictor for target
+clips out.
 
 Classes are exclusive. Every method here needs one distribution over classes for a clip (priors,
 centroids, confusions), so a reference is int8, shape (n, n_classes), with exactly one 1 a row; -1

@@ -1,1 +1,1 @@
-"""What a reader asks of finished runs: comparisons, reports, the feature space."""
+"""Analyses of finished runs: comparisons, reports, the feature space."""

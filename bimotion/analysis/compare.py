@@ -1,5 +1,5 @@
-"""What a reader of several results asks: who is better, whom can nobody separate, how do groups
-differ, what did leakage add.
+"""Comparisons of several results: who is better, whom can nobody separate, how do groups differ,
+what did leakage add.
 
 Tables of `bimotion compare`, from the predictions of finished runs; statistics/ computes, this
 words it.

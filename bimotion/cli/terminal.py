@@ -1,4 +1,4 @@
-"""What commands print: tables, JSON, progress, log lines."""
+"""The output of commands: tables, JSON, progress, log lines."""
 
 import dataclasses
 import json

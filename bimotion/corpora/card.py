@@ -1,5 +1,5 @@
-"""What a corpus is to the rest of the package: a card of facts, and a reader from a scanned folder
-to utterances."""
+"""A corpus, as the rest of the package knows it: a card of facts, and a reader from a scanned
+folder to utterances."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

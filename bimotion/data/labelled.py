@@ -1,4 +1,4 @@
-"""What a run works on: a selection of clips under a label schema."""
+"""The clips of a run: a selection of clips under a label schema."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence

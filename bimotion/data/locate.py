@@ -1,4 +1,4 @@
-"""Where corpora lie: sub-folders of a root, recognised by content, or folders that the user
+"""The places of corpora: sub-folders of a root, recognised by content, or folders that the user
 names."""
 
 import os

@@ -1,5 +1,5 @@
-"""Which corpora a call reads and where they lie: one value for the four keywords that every public
-call takes."""
+"""The corpora that a call reads, and their places: one value for the four keywords that every
+public call takes."""
 
 import os
 from collections.abc import Iterable, Mapping

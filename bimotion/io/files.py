@@ -1,5 +1,5 @@
-"""Where derived files go, and how they are written: to a temporary name, then renamed. What is read
-back is checked.
+"""Derived files: their folders, and how they are written: to a temporary name, then renamed. What
+is read back is checked.
 
 A process that is killed leaves its temporary files. Their names say whose they are, and a lock that
 ends with the process says whether they are still being written: whoever writes beside them next

@@ -1,4 +1,4 @@
-"""What a leaderboard takes: which results, which names, and what a page can show."""
+"""Admission to a leaderboard: which results, which names, and what a page can show."""
 
 import re
 from collections.abc import Iterator

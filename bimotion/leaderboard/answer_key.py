@@ -1,4 +1,4 @@
-"""What the receiver of a submission holds it against: the clips of every test set, their labels,
+"""The answer key that a submission is held against: the clips of every test set, their labels,
 their speakers.
 
 Built from corpora on disk, or from a labels file made of them (labels_file.py), which needs no

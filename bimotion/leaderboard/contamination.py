@@ -1,4 +1,5 @@
-"""Which of our corpora a model had seen before its run, from the names that its makers declare.
+"""Contamination: those of our corpora that a model had seen before its run, from the names that its
+makers declare.
 
 Names are free text, so that people can write what their model card says: `CREMA-D`, `cremad2`,
 `Emotional Speech Dataset (English)`, `user/iemocap-4-classes`. A name means a corpus where its

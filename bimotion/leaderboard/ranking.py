@@ -1,4 +1,4 @@
-"""What an entry is among the others: a copy, a name like another's, its class and its rank."""
+"""An entry among the others: a copy, a name like another's, its class and its rank."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -1,5 +1,5 @@
-"""What a training that was broken off goes on from: the last epoch's model and optimizer, and the
-best epoch's model.
+"""The state from which an interrupted training goes on: the last epoch's model and optimizer, and
+the best epoch's model.
 
 Every file is checked before it is believed: where one is damaged, training starts anew. `training`:
 a training.Training.

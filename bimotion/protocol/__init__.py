@@ -1,2 +1,2 @@
-"""What is asked: cells of language and age, label schemas, settings, the paper's printed numbers.
-Words only."""
+"""The questions of the benchmark: cells of language and age, label schemas, settings, the paper's
+printed numbers. Words only."""

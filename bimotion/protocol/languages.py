@@ -1,4 +1,4 @@
-"""How far apart two languages are, by typological databases: languages.tsv, which says where its
+"""The distance of two languages, by typological databases: languages.tsv, which says where its
 numbers come from.
 
 A distance is the share of binary features on which two languages differ, of those known of both.

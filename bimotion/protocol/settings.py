@@ -1,5 +1,5 @@
-"""What is trained on what, and tested on what: the three ways of transfer of arXiv 2306.14517,
-section 3, and more languages.
+"""Settings, which name the cells that are trained on and the cell that is tested: the three ways of
+transfer of arXiv 2306.14517, section 3, and more languages.
 
 A Setting names cells only. Each distinct training set is fitted once and serves every setting that
 needs it: over BiMotion nine sets (4 cells, 2 languages, 2 ages, everything) serve Tables 3 and 4.

@@ -1,5 +1,5 @@
-"""How a run was made: versions, platform, dates, and the git revision if bimotion runs from its own
-checkout."""
+"""The origin of a run: versions, platform, dates, and the git revision if bimotion runs from its
+own checkout."""
 
 import datetime
 import platform

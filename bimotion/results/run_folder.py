@@ -1,4 +1,4 @@
-"""What lies in the folder of a run, under which name: the one place that knows."""
+"""The files in the folder of a run, and their names: the one place that knows."""
 
 import shutil
 from collections.abc import Callable, Iterator

@@ -31,11 +31,11 @@ class SplitUsed(Record):
     """The assignment of utterances to train, validation and test."""
 
     rule: str
-    """`paper` or `speaker`."""
+    """`paper` or `disjoint`."""
     seed: int
     """Of the assignment."""
     version: str
-    """Of data/splits.py."""
+    """NUMBERS_VERSION (io/versions.py)."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-"""What each method is for: on domains of known shift it repairs its own, by a margin, on the mean
-of three draws.
+"""The purpose of each method: on domains of known shift it repairs its own, by a margin, on the
+mean of three draws.
 
 And what it is known to do badly is asserted as well, where a page of results would otherwise be
 misread.

@@ -1,5 +1,4 @@
-"""What must hold of splits for any clips: sizes, partition, proportion, and that no part ever
-moves."""
+"""Properties of splits for any clips: sizes, partition, proportion, and that no part ever moves."""
 
 from functools import cache
 from pathlib import Path

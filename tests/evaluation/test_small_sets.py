@@ -1,4 +1,4 @@
-"""What makes a number say little stands beside it: test clips heard in training, one class, few
+"""Reasons why a number says little stand beside it: test clips heard in training, one class, few
 clips under a limit."""
 
 import hashlib

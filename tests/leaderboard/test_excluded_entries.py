@@ -1,4 +1,4 @@
-"""What is no entry of a board says why."""
+"""Submissions that are no entries of a board, with the reason."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What does not count as verified: receipts and kept numbers that do not hold."""
+"""Entries that do not count as verified: receipts and kept numbers that do not hold."""
 
 import dataclasses
 import hashlib

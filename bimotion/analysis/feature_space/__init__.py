@@ -1,1 +1,1 @@
-"""Where clips of two cells lie in the feature space of a model: pictures, coverage, gains."""
+"""Clips of two cells in the feature space of a model: pictures, coverage, gains."""

@@ -1,4 +1,4 @@
-"""How well training clips cover test clips in a feature space: numbers for what arXiv 2306.14517
+"""Coverage of test clips by training clips in a feature space: numbers for what arXiv 2306.14517
 shows in Figures 2 and 3.
 
 After Kynkäänniemi et al. 2019 (arXiv 1904.06991, equations 1 and 2: precision, recall) and Naeem et

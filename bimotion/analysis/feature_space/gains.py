@@ -1,5 +1,5 @@
-"""Whether training sets that cover a test set, or languages that are close to its own, go with
-better scores: over all settings of a finished run.
+"""Gains of training sets, and whether those that cover a test set, or languages close to its own,
+go with better scores: over all settings of a finished run.
 
 The gain of a setting is its headline (weighted F1) less that of the in-group baseline of the same
 test clips: training and test in that cell, with the same corpora. Section 6.3 of arXiv 2306.14517

@@ -1,4 +1,4 @@
-"""What a picture of a feature space shows: one panel a training set, its clips on a map, the
+"""The content of a picture of a feature space: one panel a training set, its clips on a map, the
 density of each class.
 
 Clips come as coordinates.parquet holds them: a panel can be drawn again from its files alone.

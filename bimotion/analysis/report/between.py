@@ -1,4 +1,4 @@
-"""What a report says of groups: gaps between them beside what chance gives, what transfer keeps,
+"""The part of a report on groups: gaps between them beside what chance gives, what transfer keeps,
 calibration."""
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""What a reader must know before believing a number of a run, in plain words, with the counts
-behind each."""
+"""Caveats that a reader must know before believing a number of a run, in plain words, with the
+counts behind each."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What a report says of single labels: their F1, and what they were taken for."""
+"""The part of a report on single labels: their F1, and what they were taken for."""
 
 from collections.abc import Iterable
 

@@ -1,5 +1,5 @@
-"""What a report of a run is made of: sections of sentences, tables and pictures; plain data,
-without HTML. And its Markdown."""
+"""The parts of a report of a run: sections of sentences, tables and pictures; plain data, without
+HTML. And its Markdown."""
 
 import os
 from collections.abc import Iterable

@@ -1,5 +1,5 @@
-"""How a run was made, all of it; and the pictures of its features, where `bimotion project` made
-some."""
+"""The part of a report on the origin of a run; and the pictures of its features, where `bimotion
+project` made some."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence

@@ -1,1 +1,1 @@
-"""What is wrong with a copy of the corpora, and what it holds."""
+"""Checks of a copy of the corpora: its faults, and its contents."""

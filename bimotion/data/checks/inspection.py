@@ -1,5 +1,5 @@
-"""What only reading every clip can tell: peak and hash of its samples, shape in time. Kept in the
-cache, a corpus at a time.
+"""Facts that only reading every clip can tell: peak and hash of its samples, shape in time. Kept in
+the cache, a corpus at a time.
 
 The shape is made so that gain, an offset and a shift in time change it little: what is left when a
 clip is made louder, trimmed or padded. Clips of one shape are candidates, which a correlation of

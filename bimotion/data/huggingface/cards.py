@@ -1,4 +1,4 @@
-"""Where the two builders and their dataset cards lie, and the text of a card."""
+"""The places of the two builders and their dataset cards, and the text of a card."""
 
 import re
 from pathlib import Path

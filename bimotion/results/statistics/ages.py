@@ -1,4 +1,4 @@
-"""How much an age gap hangs on the age from which a speaker counts as elderly, where ages were
+"""The dependence of an age gap on the age from which a speaker counts as elderly, where ages were
 measured."""
 
 from collections.abc import Sequence

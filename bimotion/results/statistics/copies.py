@@ -1,4 +1,4 @@
-"""Which entries give the same predictions: equal ones, equal within rounding, or equal but for a
+"""Entries that give the same predictions: equal ones, equal within rounding, or equal but for a
 little noise.
 
 Two models that were made apart differ where they err. So what is compared of a test set is how each

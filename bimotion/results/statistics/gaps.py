@@ -1,5 +1,5 @@
-"""How far scores differ between ages and languages, the worst cell, what transfer keeps; and what
-chance alone gives.
+"""Gaps of scores between ages and languages, the worst cell, what transfer keeps; and what chance
+alone gives.
 
 Chance is a group-blind model, as in audEERING's ser-tests: it recalls every class of every cell
 equally often, and is tested on the cells' real clips of their real speakers. Gaps as large as its

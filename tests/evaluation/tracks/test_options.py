@@ -1,4 +1,4 @@
-"""What all tracks share: options, bad clips, both split rules, real clips."""
+"""Things that all tracks share: options, bad clips, both split rules, real clips."""
 
 import json
 import re

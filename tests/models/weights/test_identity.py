@@ -1,4 +1,4 @@
-"""What a model is: every file that loading opens, wherever it lies."""
+"""The identity of a model: every file that loading opens, wherever it lies."""
 
 import json
 import shutil
