@@ -27,14 +27,16 @@ def compare(
     """Compare runs: which is better, and what cannot be separated; gaps between groups; what
     leakage added."""
     from bimotion.analysis import compare as comparing
+    from bimotion.analysis import pairs
+    from bimotion.analysis import runs as finished
 
-    runs = comparing.load(folders, progress().say)
+    runs = finished.load(folders, progress().say)
     known = _ages(runs, corpora, allow_missing) if ages else None
     tables = comparing.leakage_tables(runs)
-    for same in comparing.questions(runs):
-        tables += comparing.comparison_tables(same)
+    for same in finished.questions(runs):
+        tables += pairs.comparison_tables(same)
     if len(runs) > 1 and not tables:
-        comparing.comparison_tables(runs)  # says why they cannot be compared
+        pairs.comparison_tables(runs)  # says why they cannot be compared
     for run in runs:
         tables += comparing.group_tables(run, known)
     if as_json:

@@ -19,12 +19,12 @@ def report(
 ) -> None:
     """Write one page about a run: tables beside the paper's, caveats, heat maps, labels,
     confusions, gaps, provenance."""
-    from bimotion.analysis import compare
     from bimotion.analysis import report as reporting
     from bimotion.analysis.report.html import page
+    from bimotion.analysis.runs import load
     from bimotion.io import files
 
-    [run] = compare.load([folder])
+    [run] = load([folder])
     content, target = reporting.report_of(run, folder), output or folder
     texts = {"report.html": page(content)} if form != "markdown" else {}
     texts |= {"report.md": content.markdown(target)} if form != "html" else {}

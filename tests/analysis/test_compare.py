@@ -8,6 +8,9 @@ import pytest
 
 from bimotion.analysis import compare
 from bimotion.analysis.feature_space import record
+from bimotion.analysis.pairs import comparison_tables
+from bimotion.analysis.runs import load as load_runs
+from bimotion.analysis.runs import questions
 from bimotion.data import manifest
 from bimotion.data.source import CorpusSource
 from bimotion.errors import ModelError, RecordError, SettingError
@@ -19,13 +22,13 @@ from tests.support.command_line import bimotion_process, run_main
 @pytest.fixture(scope="module")
 def runs(folders):
     """Prosody and random, on the same clips."""
-    return compare.load([folders("prosody"), folders("random")])
+    return load_runs([folders("prosody"), folders("random")])
 
 
 @pytest.fixture(scope="module")
 def compared(runs):
     """The table of the pair, and the ranks."""
-    return compare.comparison_tables(runs)
+    return comparison_tables(runs)
 
 
 def test_a_better_model_is_separated_and_ranked_first(compared):
@@ -54,8 +57,8 @@ def test_what_intervals_cannot_say_is_said(compared):
 def test_what_was_adapted_says_so_and_whether_it_is_a_reconstruction(folders):
     methods = ("none", "nnpm-vote")
     asked = {"protocol": "inference"}
-    runs = compare.load([folders("prosody", adapt=method, **asked) for method in methods])
-    pair, ranked = compare.comparison_tables(runs)
+    runs = load_runs([folders("prosody", adapt=method, **asked) for method in methods])
+    pair, ranked = comparison_tables(runs)
     assert "bimotion/prosody + nnpm-vote (reconstruction, transductive) (probe, " in pair.title
     assert "bimotion/prosody + none (transductive) (probe, " in pair.title
     assert ranked.title == "Ranks by the mean over 12 settings across groups of weighted F1"
@@ -73,7 +76,7 @@ def test_what_was_adapted_says_so_and_whether_it_is_a_reconstruction(folders):
 
 
 def test_a_model_cannot_be_separated_from_itself(runs):
-    table, _ = compare.comparison_tables([runs[1], runs[1]])
+    table, _ = comparison_tables([runs[1], runs[1]])
     assert {(row[1], row[4]) for row in table.rows} == {("+0.00", "cannot separate")}
     assert "separated in 0 of 36 settings" in table.notes[0]
 
@@ -81,22 +84,22 @@ def test_a_model_cannot_be_separated_from_itself(runs):
 def test_drawings_beside_the_runs_are_passed_over(folders, tmp_path):
     # as results/*/*/ gives it after `bimotion project`
     (tmp_path / record.COVERAGE_FILE).write_text("{}", encoding="utf-8")
-    assert len(compare.load([tmp_path, folders("random")])) == 1
+    assert len(load_runs([tmp_path, folders("random")])) == 1
     with pytest.raises(RecordError, match="found only drawings of `bimotion project`"):
-        compare.load([tmp_path])
+        load_runs([tmp_path])
     (tmp_path / "empty").mkdir()
     with pytest.raises(RecordError, match="expected the folder of a run"):
-        compare.load([tmp_path / "empty", folders("random")])
+        load_runs([tmp_path / "empty", folders("random")])
 
 
 def test_runs_are_grouped_by_their_question_and_others_are_not_compared(folders):
     asked = [folders("random"), folders("random", "disjoint"), folders("prosody")]
-    first, disjoint, prosody = runs = compare.load(asked)
-    assert compare.questions(runs) == [[first, prosody], [disjoint]]
+    first, disjoint, prosody = runs = load_runs(asked)
+    assert questions(runs) == [[first, prosody], [disjoint]]
     with pytest.raises(SettingError, match="expected each run once"):
-        compare.questions([first, first])
+        questions([first, first])
     with pytest.raises(SettingError, match="expected the same split, found paper and disjoint"):
-        compare.comparison_tables([first, disjoint])
+        comparison_tables([first, disjoint])
 
 
 def test_groups_have_intervals_and_chance(runs):
@@ -119,7 +122,7 @@ def test_groups_have_intervals_and_chance(runs):
 
 
 def test_leakage_premium_where_both_rules_were_run(folders, runs):
-    [disjoint] = compare.load([folders("prosody", "disjoint")])
+    [disjoint] = load_runs([folders("prosody", "disjoint")])
     (table,) = compare.leakage_tables([disjoint, runs[0]])
     assert len(table.rows) == 36
     for _, paper, other, premium, _ in table.rows:
@@ -142,11 +145,11 @@ def test_leakage_premium_where_both_rules_were_run(folders, runs):
 
 
 def test_of_many_runs_one_stands_in_every_pair(folders, monkeypatch):
-    monkeypatch.setattr(compare, "MAX_PAIRED", 2)
+    monkeypatch.setattr("bimotion.analysis.pairs.MAX_PAIRED", 2)
     asked = {"protocol": "inference", "cells": ["zho_eld"]}
     methods = ("coral", "none", "corpus-norm")
-    runs = compare.load([folders("prosody", **asked, adapt=method) for method in methods])
-    *pairs, ranked = compare.comparison_tables(runs)
+    runs = load_runs([folders("prosody", **asked, adapt=method) for method in methods])
+    *pairs, ranked = comparison_tables(runs)
     seconds = [table.title.split(" less ")[1].split(" (")[0] for table in pairs]
     assert seconds == ["bimotion/prosody + none"] * 2
     assert any(note.startswith("pairs: with bimotion/prosody + none") for note in ranked.notes)
@@ -205,7 +208,7 @@ def test_unfinished_runs_are_passed_over_and_named(synth_root, folders, tmp_path
     [broken] = tmp_path.glob("*/*/")
     advice = "unfinished: run the same command again"
     lines = []
-    assert len(compare.load([broken, folders("random")], lines.append)) == 1
+    assert len(load_runs([broken, folders("random")], lines.append)) == 1
     assert lines == [f"{broken}: {advice}; passed over"]
     finished = [folders("prosody"), folders("random")]
     _, alone, _ = run_main(monkeypatch, ["compare", *finished])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bimotion.analysis import compare
+from bimotion.analysis.runs import load as load_runs
 from bimotion.data import cache as store
 from bimotion.data import manifest
 from bimotion.data.checks import doctor
@@ -175,7 +175,7 @@ def test_every_file_of_a_result_is_checked(root, cache, tmp_path):
     for number, path in enumerate(kept(folder)):
         damage(path, number)
         with pytest.raises(RecordError) as error:
-            compare.load([folder])
+            load_runs([folder])
         assert "\n" not in str(error.value)
         assert str(folder) in str(error.value)
         heard, quiet = Heard(), Heard()

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from bimotion.analysis import compare
 from bimotion.analysis import report as reporting
 from bimotion.analysis.paper_tables import paper_tables
+from bimotion.analysis.runs import load as load_runs
 from bimotion.data import labelled, rosters, splits
 from bimotion.data.selection import select
 from bimotion.data.source import CorpusSource
@@ -96,7 +96,7 @@ def evaluated(root, output, **options):
 
 
 def reported(folder) -> str:
-    [run] = compare.load([folder])
+    [run] = load_runs([folder])
     return reporting.report_of(run, folder).markdown(folder)
 
 

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pandas as pd
 
-from bimotion.analysis import compare
 from bimotion.analysis import report as reporting
-from bimotion.analysis.compare import Run
 from bimotion.analysis.feature_space import record as views
 from bimotion.analysis.feature_space.coverage import Coverage
+from bimotion.analysis.runs import Run
+from bimotion.analysis.runs import load as load_runs
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS
@@ -129,7 +129,7 @@ CROSS_AGE = ["negative"] * 6
 
 
 def report_of(folder):
-    [run] = compare.load([folder])
+    [run] = load_runs([folder])
     return reporting.report_of(run, folder)
 
 

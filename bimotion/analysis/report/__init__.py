@@ -14,7 +14,6 @@ html.py          the report as HTML
 
 from pathlib import Path
 
-from bimotion.analysis.compare import Run
 from bimotion.analysis.report.between import between_groups
 from bimotion.analysis.report.caveats import caveats
 from bimotion.analysis.report.classes import confusions, labels
@@ -22,6 +21,7 @@ from bimotion.analysis.report.document import Report, Section
 from bimotion.analysis.report.provenance import projections, provenance
 from bimotion.analysis.report.scorebook import scorebook
 from bimotion.analysis.report.scores import lead, scores, transfer
+from bimotion.analysis.runs import Run
 from bimotion.results.record import Result
 
 
@@ -31,7 +31,7 @@ def report_of(run: Run, folder: Path) -> Report:
     Example::
 
         folder = Path("results/bimotion__prosody/0123456789ab")
-        [run] = comparing.load([folder])
+        [run] = runs.load([folder])
         print(reporting.report_of(run, folder).markdown(folder))
     """
     book = scorebook(run)

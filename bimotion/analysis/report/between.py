@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bimotion.analysis import compare
-from bimotion.analysis.compare import IntervalNotes, Run
 from bimotion.analysis.report.classes import trained_for
 from bimotion.analysis.report.document import Grid, Section, Value, Whisker
 from bimotion.analysis.report.scorebook import Scorebook
+from bimotion.analysis.runs import IntervalNotes, Run
 from bimotion.results.statistics.gaps import Gap, gaps
 
 

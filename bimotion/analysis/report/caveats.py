@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from bimotion.analysis.compare import Run
 from bimotion.analysis.report.document import Caveat
 from bimotion.analysis.report.scorebook import Scorebook, name_of, tested_on
+from bimotion.analysis.runs import Run
 from bimotion.io.tables import percent
 from bimotion.results.duplicates import summary
 from bimotion.results.record import CorpusUsed, Result, Score
@@ -24,7 +24,7 @@ def caveats(run: Run, book: Scorebook) -> tuple[Caveat, ...]:
 
     Example::
 
-        [run] = comparing.load([Path("results/bimotion__prosody/0123456789ab")])
+        [run] = runs.load([Path("results/bimotion__prosody/0123456789ab")])
         [caveat.name for caveat in caveats.caveats(run, scorebook.scorebook(run))]
     """
     possible = (

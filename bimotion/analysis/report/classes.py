@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from bimotion.analysis.compare import Run
 from bimotion.analysis.report.document import MISSING, Grid, Section, Value
 from bimotion.analysis.report.scorebook import Scorebook, name_of, trained_on
+from bimotion.analysis.runs import Run
 from bimotion.io.tables import percent
 from bimotion.protocol.published import CELLS
 from bimotion.protocol.settings import Setting

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bimotion.analysis.compare import METRIC, Run
+from bimotion.analysis.runs import METRIC, Run
 from bimotion.protocol import cells
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.record import Score
@@ -73,7 +73,7 @@ def scorebook(run: Run) -> Scorebook:
 
     Example::
 
-        [run] = comparing.load([Path("results/bimotion__prosody/0123456789ab")])
+        [run] = runs.load([Path("results/bimotion__prosody/0123456789ab")])
         book = scorebook.scorebook(run)
         book.score(book.settings[0]).value
     """

@@ -3,10 +3,10 @@ training set by test set."""
 
 from collections.abc import Iterable, Sequence
 
-from bimotion.analysis.compare import METRIC, Run
 from bimotion.analysis.paper_tables import paper_rows
 from bimotion.analysis.report.document import MISSING, Grid, Section, Value, Whisker
 from bimotion.analysis.report.scorebook import Scorebook, trained_on
+from bimotion.analysis.runs import METRIC, Run
 from bimotion.io.tables import percent
 from bimotion.protocol.published import CELLS, DISTANCE_TESTS
 from bimotion.protocol.settings import Setting

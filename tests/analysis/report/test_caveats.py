@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bimotion.analysis import compare
 from bimotion.analysis import report as reporting
-from bimotion.analysis.compare import Run
 from bimotion.analysis.report.html import page
 from bimotion.analysis.report.scorebook import scorebook
+from bimotion.analysis.runs import Run
+from bimotion.analysis.runs import load as load_runs
 from bimotion.corpora import CORPORA
 from bimotion.evaluation import run as runner
 from tests.support.reports import CREMA_D, CROSS_AGE, IN_GROUP, made, section
@@ -66,7 +66,7 @@ def test_labels_that_training_never_showed_and_clips_without_a_label(reported):
     )
     assert section(few, "labels").grids[0].rows[0][1].detail == "never trained"
     report, folder = reported("emotion")
-    clips = compare.load([folder])[0].predictions.drop_duplicates("id")
+    clips = load_runs([folder])[0].predictions.drop_duplicates("id")
     references = clips.loc[clips["corpus"] == "elderreact", "reference"]
     n = sum(not (reference == 1).any() for reference in references)
     lines = caveats(report)["Clips without a marked emotion"].numbers
@@ -111,7 +111,7 @@ def test_an_honest_record_is_not_doubtful_where_a_corpus_lacks_a_class(synth_roo
     it is taken for all the same."""
     asked = {"limit": 4, "cells": ["eng_adu"], "protocol": "in-group", "seeds": (0, 1)}
     result = runner.evaluate("bimotion/random", data_dir=synth_root, output=tmp_path, **asked)
-    [run] = compare.load([result.folder(tmp_path)])
+    [run] = load_runs([result.folder(tmp_path)])
     tested = [score for score in result.scores if score.corpus and score.metric == "uar"]
     assert tested
     assert all(len(score.classes) < len(CORPORA[score.corpus].card.emotions) for score in tested)

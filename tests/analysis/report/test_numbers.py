@@ -11,8 +11,9 @@ import pytest
 from bimotion.adaptation import METHODS
 from bimotion.analysis import compare
 from bimotion.analysis import report as reporting
-from bimotion.analysis.compare import Run
 from bimotion.analysis.report.scorebook import scorebook
+from bimotion.analysis.runs import Run
+from bimotion.analysis.runs import load as load_runs
 from bimotion.io.tables import percent
 from bimotion.protocol.published import CELLS, PUBLISHED
 from bimotion.results import record, rescoring, scoring
@@ -88,7 +89,7 @@ def test_printed_rows_stand_beside_ours_and_say_why_they_are_not_comparable(by_h
 def test_tables_and_the_scorebook_are_the_records(reported, schema):
     """Every row of result.json, of several seeds the mean."""
     report, folder = reported(schema)
-    [run] = compare.load([folder])
+    [run] = load_runs([folder])
     three, four, five = section(report, "scores").grids
     for table, method in ((three, "inference"), (four, "augmentation")):
         for transfer, shown in ours(table).items():
@@ -114,7 +115,7 @@ def test_tables_and_the_scorebook_are_the_records(reported, schema):
 @pytest.mark.parametrize("schema", ["valence", "emotion"])
 def test_heat_maps_are_full_and_confusions_sum_to_the_clips(reported, schema):
     report, folder = reported(schema)
-    [run] = compare.load([folder])
+    [run] = load_runs([folder])
     rows = [row for grid in section(report, "transfer").grids for row in grid.rows]
     assert sum(value.share is not None for row in rows for value in row) == 2 * 36
     n_clips = run.predictions.groupby("cell")["id"].nunique()
@@ -128,7 +129,7 @@ def test_heat_maps_are_full_and_confusions_sum_to_the_clips(reported, schema):
 
 def test_the_one_number_is_in_group_and_of_an_adapted_run_cross_lingual(reported):
     report, folder = reported("valence")
-    [run] = compare.load([folder])
+    [run] = load_runs([folder])
     result = replace(run.result, adapt=AdaptUsed.of(METHODS["coral"], "transductive"))
     adapted = reporting.report_of(Run(result, run.predictions), folder)
     for shown, transfer in ((report, "in-group"), (adapted, "cross-lingual")):
@@ -173,7 +174,7 @@ def test_seeds_are_averaged_and_clips_summed_and_it_is_said():
 def test_gaps_are_those_of_compare_and_drawn_to_scale(reported):
     report, folder = reported("valence")
     differences, kept, calibration = section(report, "groups").grids
-    groups, errors = compare.group_tables(compare.load([folder])[0])
+    groups, errors = compare.group_tables(load_runs([folder])[0])
     between = [row for row in groups.rows if not row[0].startswith("transfer")]
     ratios = [row[1:3] for row in groups.rows if row[0].startswith("transfer")]
     assert [texts(row) for row in differences.rows] == between

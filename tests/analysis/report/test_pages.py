@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from bimotion.analysis import report as reporting
-from bimotion.analysis.compare import Run
 from bimotion.analysis.feature_space import record as views
 from bimotion.analysis.feature_space.coverage import Coverage
 from bimotion.analysis.report.html import page
+from bimotion.analysis.runs import Run
 from bimotion.results.record import DataUsed, ModelUsed
 from tests.support import browser
 from tests.support.reports import (

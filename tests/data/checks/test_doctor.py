@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from bimotion.analysis import compare
 from bimotion.analysis.report.caveats import caveats
 from bimotion.analysis.report.scorebook import scorebook
+from bimotion.analysis.runs import load as load_runs
 from bimotion.corpora import CORPORA
 from bimotion.data import manifest
 from bimotion.data.checks import doctor
@@ -168,7 +168,7 @@ def test_implausible_clips_and_lengths_are_told_and_carried_by_a_result(csed_roo
     assert before.data == after.data
     odd = {"constant": 1, "contradicting": 1, "long": 1, "short": 2}
     assert after.data.corpora["csed"].oddities == odd
-    [run] = compare.load([after.folder(tmp_path / "after")])
+    [run] = load_runs([after.folder(tmp_path / "after")])
     [caveat] = [note for note in caveats(run, scorebook(run)) if note.name == "Odd clips"]
     assert caveat.numbers == ("csed: 1 constant, 1 contradicting, 1 long, 2 short",)
 

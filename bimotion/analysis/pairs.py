@@ -1,0 +1,104 @@
+"""Which of several runs is better, setting by setting, and their ranks: tables of `bimotion
+compare`."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+from bimotion.analysis.paper_tables import warnings
+from bimotion.analysis.runs import (
+    METRIC,
+    IntervalNotes,
+    Run,
+    require_same_question,
+    shared_settings,
+)
+from bimotion.io.tables import Table, percent, points
+from bimotion.protocol.settings import CROSS, Setting
+from bimotion.results.statistics.bootstrap import BootstrapDraws, headline
+from bimotion.results.statistics.estimate import Estimate, combined, mean_known
+from bimotion.results.statistics.paired import compare
+from bimotion.results.statistics.ranks import SEPARATE_BELOW, ranks
+
+MAX_PAIRED = 5
+"""Runs of which every pair is compared."""
+
+
+def comparison_tables(runs: Sequence[Run]) -> list[Table]:
+    """Every pair on the same clips, Holm-corrected over its settings, and ranks where there are
+    several. Of more than MAX_PAIRED runs, only the pairs with one of them: one that is not adapted,
+    if there is such. Raises SettingError where the runs are not of the same question."""
+    for run in runs[1:]:
+        require_same_question(runs[0], run)
+    if len(runs) < 2:
+        return []
+    pairs, notes = list(combinations(runs, 2)), []
+    if len(runs) > MAX_PAIRED:
+        adapts = [run.result.adapt for run in runs]
+        plain = [adapt is None or adapt.method == "none" for adapt in adapts]
+        first = runs[plain.index(True) if any(plain) else 0]
+        pairs = [(run, first) for run in runs if run is not first]
+        notes = [f"pairs: with {first.name} alone; all of them for at most {MAX_PAIRED} runs"]
+    ranked = _rank_table(runs)
+    adapted = [run.result for run in runs if run.result.adapt]
+    notes += [f"{result.title}: {result.adapt.summary}" for result in adapted]
+    ranked.notes += notes + warnings(runs[0].result)
+    return [*(_pair_table(*pair) for pair in pairs), ranked]
+
+
+def _pair_table(first: Run, second: Run) -> Table:
+    table = Table(
+        f"{first.name} less {second.name}: weighted F1, points",
+        ["setting", "difference", "95 % interval", "p (Holm)", "verdict"],
+    )
+    settings, notes, n_apart = shared_settings([first, second]), IntervalNotes(), 0
+    for pair in compare(first.predictions, second.predictions, settings, first.schema):
+        setting, difference, p = pair.setting, pair.difference, pair.p_holm
+        name = f"{setting.transfer} {setting.method}: {setting.training_set} -> {setting.test}"
+        verdict = "cannot separate"
+        if p is not None and p < SEPARATE_BELOW:
+            n_apart += 1
+            better = first if difference.value > 0 else second
+            speaker = ", on this speaker" if difference.low is None else ""
+            verdict = f"{better.result.title} is better{speaker}"
+        values = [points(difference.value), notes.of(difference), "-" if p is None else f"{p:.4f}"]
+        table.rows.append([name, *values, verdict])
+    table.notes = [
+        f"separated in {n_apart} of {len(settings)} settings; speakers are the units, p "
+        "corrected over the settings",
+        *notes.notes,
+    ]
+    return table
+
+
+def _rank_table(runs: Sequence[Run]) -> Table:
+    """By the mean of the in-group (or zero-shot) settings over cells; of runs that are adapted, of
+    those across groups, which is what adaptation is for."""
+    shared = shared_settings(runs)
+    if any(run.result.adapt for run in runs):
+        settings = [setting for setting in shared if setting.transfer != "in-group"]
+    else:
+        own = [setting for setting in shared if setting.transfer in ("in-group", "zero-shot")]
+        settings = [setting for setting in own if not setting.corpora]
+    settings = settings or shared
+    across = all(setting.transfer in CROSS for setting in settings)
+    subject = f"{len(settings)} settings across groups" if across else "cells"
+    table = Table(
+        f"Ranks by the mean over {subject} of weighted F1",
+        ["rank", "95 % interval", "group", "model", "mean"],
+    )
+    draws = BootstrapDraws()
+    for rank in ranks({run.name: _mean_over(run, settings, draws) for run in runs}):
+        span, mean = f"{rank.low} to {rank.high}", percent(rank.estimate)
+        table.rows.append([str(rank.rank), span, str(rank.group), rank.name, mean])
+    tested = dict.fromkeys(str(setting.test) for setting in settings)
+    table.notes.append(
+        "models of one group cannot be separated from its first; cells: " + ", ".join(tested)
+    )
+    return table
+
+
+def _mean_over(run: Run, settings: Iterable[Setting], draws: BootstrapDraws) -> Estimate:
+    headlines = (
+        headline(run.predictions, setting, run.schema, draws, METRIC) for setting in settings
+    )
+    return combined(mean_known, *headlines)
