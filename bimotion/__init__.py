@@ -20,7 +20,7 @@ _PUBLIC = {
     "load_dataset": "bimotion.data.huggingface.loading",
     "decode": "bimotion.data.huggingface.builder",
     "evaluate": "bimotion.evaluation.run",
-    "FinetuneOptions": "bimotion.models.training",
+    "FinetuneOptions": "bimotion.models.recipe",
     "Result": "bimotion.results.record",
     "paper_tables": "bimotion.analysis.paper_tables",
     "read_result": "bimotion.results.rescoring",
@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # what editors and type checkers read (py.typed); __getattr__
     from bimotion.data.huggingface.loading import load_dataset as load_dataset
     from bimotion.errors import BimotionError as BimotionError
     from bimotion.evaluation.run import evaluate as evaluate
-    from bimotion.models.training import FinetuneOptions as FinetuneOptions
+    from bimotion.models.recipe import FinetuneOptions as FinetuneOptions
     from bimotion.results.record import Result as Result
     from bimotion.results.rescoring import read_result as read_result
 

@@ -29,8 +29,13 @@ ProtocolName = Literal[
 ]
 SplitRule = Literal["paper", "disjoint"]
 SchemaName = Literal["emotion", "valence", "four"]
-# pairs of flags would cut the names of the others at 80 columns
-KEEPING = "Track finetune: precision and checkpoints"
+RecipeName = Literal["benchmark", "paper"]
+AdamW = Literal["torch", "transformers"]
+Precision = Literal["bf16", "fp16", "fp32"]
+# choices, and pairs of flags, would cut the names of the others at 80 columns
+RECIPE = "Track finetune: recipe"
+PARTS = "Track finetune: parts of the recipe"
+KEEPING = "Track finetune: checkpoints"
 
 
 def option(text: str | None, *names: str, **settings: Any) -> typer.models.OptionInfo:
@@ -249,10 +254,15 @@ class Probe:
 
 @dataclass(frozen=True)
 class Training:
-    """Fields and defaults of FinetuneOptions, under the names that transformers gives them."""
+    """Fields of FinetuneOptions, under the names that transformers gives them; None: as the recipe
+    says."""
 
     panel: ClassVar = "Track finetune"
 
+    recipe: Annotated[
+        RecipeName | None,
+        option("paper: exactly as its code. (default: as the preset)", rich_help_panel=RECIPE),
+    ] = None
     learning_rate: float = 5e-5
     dropout: float = 0.1
     epochs: Annotated[int, option(None, "--num-train-epochs")] = 20
@@ -262,25 +272,60 @@ class Training:
     batch_size: Annotated[int, option("Clips, over all processes.")] = 8
     gradient_accumulation: Annotated[int, option(None, "--gradient-accumulation-steps")] = 1
     warmup_steps: int = 0
-    weight_decay: float = 0.01
     max_gradient_norm: Annotated[float, option(None, "--max-grad-norm")] = 1.0
     freeze_feature_encoder: Annotated[bool, option(None)] = False
     lora_rank: Annotated[int | None, option("Only low-rank updates (extra: peft).")] = None
-    bf16: Annotated[
-        bool | None, option("(default: on GPUs)", "--bf16/--no-bf16", rich_help_panel=KEEPING)
+    weight_decay: Annotated[float | None, option("(default: 0.01; paper: 0)")] = None
+    adamw: Annotated[
+        AdamW | None,
+        option("Whose. (default: torch; paper: transformers)", rich_help_panel=RECIPE),
+    ] = None
+    precision: Annotated[
+        Precision | None,
+        option("On GPUs. (default: bf16; paper: fp16)", rich_help_panel=RECIPE),
+    ] = None
+    loss_over_labels: Annotated[
+        bool | None,
+        option(
+            "Divide by labels too. (paper)",
+            "--loss-over-labels/--loss-over-clips",
+            rich_help_panel=PARTS,
+        ),
+    ] = None
+    raw_amplitude: Annotated[
+        bool | None,
+        option("Scale no waveform. (paper)", "--raw-amplitude/--scaled", rich_help_panel=PARTS),
+    ] = None
+    silence_untrained: Annotated[
+        bool | None,
+        option(
+            "Never predict what no clip trains.",
+            "--silence-untrained/--random-untrained",
+            rich_help_panel=PARTS,
+        ),
+    ] = None
+    similar_lengths: Annotated[
+        bool | None,
+        option("In a batch.", "--similar-lengths/--random-batches", rich_help_panel=PARTS),
+    ] = None
+    whole_clips: Annotated[
+        bool | None,
+        option("Cut none at 30 s. (paper)", "--whole-clips/--windows", rich_help_panel=PARTS),
     ] = None
 
-    def of_track(self, track: str):
+    def of_track(self, track: str, recipe: str = "benchmark"):
         """FinetuneOptions of track `finetune`, None for the others; raises SettingError where the
-        user gave any of them to another track."""
-        from bimotion.models.training import FinetuneOptions
+        user gave any of them to another track. `recipe`: where none is given."""
+        from bimotion.models.recipe import FinetuneOptions
 
-        options, plain = FinetuneOptions(**vars(self)), FinetuneOptions()
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        options, plain = (
+            FinetuneOptions(**{"recipe": recipe} | given),
+            FinetuneOptions(recipe=recipe),
+        )
         if track == "finetune":
             return options
-        if changed := [
-            name for name in vars(self) if getattr(options, name) != getattr(plain, name)
-        ]:
+        if changed := [name for name in given if given[name] != getattr(plain, name)]:
             raise SettingError(f"{changed[0]}: expected with track finetune, found track {track}")
         return None
 

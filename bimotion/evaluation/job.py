@@ -46,6 +46,6 @@ class JobPredictions:
     probabilities: np.ndarray
     """float64 (len(job.test), n_classes)."""
     trained: list[str]
-    """Classes that can be predicted."""
+    """Classes with a positive training clip, or an output of a model that is not trained."""
     facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     """For the record."""

@@ -11,8 +11,8 @@ from bimotion.errors import ModelError
 from bimotion.evaluation.tracks.probe import refuse_idle
 from bimotion.evaluation.tracks.track import clips_named
 from bimotion.io.audio import SAMPLE_RATE_HZ
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
-from bimotion.models.training import FinetuneOptions
 from bimotion.protocol import settings
 
 CLIPS_S = {"0.1 s": 0.1, "2 s": 2.0, "40 s": 40.0, "silence": 2.0}

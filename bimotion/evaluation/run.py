@@ -19,8 +19,8 @@ from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.io import files
 from bimotion.io.progress import Progress, default_progress
 from bimotion.io.versions import NUMBERS_VERSION
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
-from bimotion.models.training import FinetuneOptions
 from bimotion.protocol.labels import schema_named
 from bimotion.results import overview
 from bimotion.results import record as results
@@ -72,7 +72,7 @@ def evaluate(
             an object with `encode(waveforms, sample_rate_hz)` -> one vector a clip (models/own.py).
         track: `probe`: frozen, a small head for every training set; `finetune`: trained whole;
             `zero-shot`: a classifier as it is; or one of them with its options, such as
-            `Finetune(epochs=5)` of bimotion.evaluation.tracks.finetune.
+            `Finetune(FinetuneOptions(epochs=5))` of bimotion.evaluation.tracks.finetune.
         data_dir: folder with one sub-folder a corpus.
         output: folder of results.
         protocol: the settings to run.
@@ -86,7 +86,7 @@ def evaluate(
         adapt_setting: `transductive` (the default): adapted to all clips of the test cell;
             `inductive`: to its train part only.
         label_map: of a zero-shot classifier: JSON file, its output names -> our emotions.
-        finetune: how to train.
+        finetune: how to train; `FinetuneOptions(recipe="paper")`: exactly as the paper's code.
         save_checkpoints: keep the best checkpoint of every training set.
         require_safetensors: refuse pickled weights (which are read without running code, if not).
         only: names of the corpora to use; None: all that have clips in the protocol's cells.

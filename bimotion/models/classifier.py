@@ -242,7 +242,7 @@ class Classifier:
         width: int,
         *,
         processes: Processes | None = None,
-        bf16: bool = False,
+        half_type: object = None,
         progress: Progress = SILENT,
         label: str = "",
     ):
@@ -260,8 +260,7 @@ class Classifier:
         total = torch.zeros(len(clips), width, dtype=torch.float64)
         self.model.eval()
         prepared = progress.track(ahead(prepare, mine), len(mine), label, "batches")
-        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
-        with torch.inference_mode(), autocast:
+        with torch.inference_mode(), autocast(self.device, half_type):
             for batch, features in prepared:
                 for start, means in self._halved(features, rows, progress):
                     for k, row in zip(batch[start:], means, strict=False):
@@ -345,6 +344,14 @@ class Classifier:
             else:
                 size = -(-size // 2)
                 progress.say(f"out of memory: going on with {size} clips at once")
+
+
+def autocast(device, half_type):
+    """A context in which a device computes in a half-precision type of torch where that is safe;
+    None: in single precision."""
+    import torch
+
+    return torch.autocast(device.type, half_type, enabled=half_type is not None)
 
 
 def _spare_short_clips(model) -> None:

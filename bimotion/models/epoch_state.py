@@ -45,7 +45,12 @@ def keep(training) -> None:
             for kind, value in training.optimizer.state.get(part, {}).items()
         }
         save_file(_on_cpu(moments), temporary / "optimizer.safetensors")
-        kept = {"history": training.history, "micro": training.micro, "best": files.digest(best)}
+        kept = {
+            "history": training.history,
+            "micro": training.micro,
+            "best": files.digest(best),
+            "scaler": training.scaler.state_dict(),
+        }
         (temporary / "state.json").write_text(json.dumps(kept), encoding="utf-8")
         checksums.write(temporary, checksums.listed(temporary))
     files.remove_others(training.folder, [state], "state-*")
@@ -76,6 +81,7 @@ def resume(training) -> None:
         return
     kept = json.loads((states[-1] / "state.json").read_text(encoding="utf-8"))
     training.history, training.micro = kept["history"], kept["micro"]
+    training.scaler.load_state_dict(kept["scaler"])
     training.model.load_state_dict(load_file(states[-1] / "model.safetensors"))
     for key, value in load_file(states[-1] / "optimizer.safetensors").items():
         name, kind = key.rsplit("|", 1)

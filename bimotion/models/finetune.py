@@ -1,9 +1,10 @@
-"""Fine-tuning of any transformers audio model as arXiv 2306.14517 does it.
+"""Fine-tuning of any transformers audio model as arXiv 2306.14517 does it, exactly or nearly.
 
 The paper and its code (HLTCHKUST/elderly_ser on the Hugging Face Trainer): masked binary
 cross-entropy over one label space, mean pooling, projection and linear layer (the heads of
 `AutoModelForAudioClassification`), AdamW at 5e-5 that falls linearly to 0, gradient norm cut at 1,
-early stopping on the validation loss. What is new here:
+early stopping on the validation loss. recipe.py has what its recipe and ours do not share. What is
+new here:
 
 - Every random number (head, order, SpecAugment, dropout) is drawn from a seed made of (seed, epoch,
   step). No generator's state needs keeping: a run that was killed goes on from its last epoch, bit
@@ -29,8 +30,9 @@ from bimotion.io import checksums, files
 from bimotion.io.progress import Progress
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.distributed import Processes
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
-from bimotion.models.training import TRAINING_FILE, FinetuneOptions, Training
+from bimotion.models.training import TRAINING_FILE, Training
 from bimotion.models.training_data import TrainingData
 
 
@@ -49,9 +51,10 @@ def finetune(
 
     "best" is a checkpoint that `AutoModelForAudioClassification` loads: named classes,
     problem_type, safetensors, its feature extractor, and training.json (options, losses of each
-    epoch, which epoch it is). Without validation clips it is the last epoch. A class without a
-    positive training clip gets the constant logit -30, so probability 0, and stays out of the
-    validation loss. Of a clip longer than the model's window each epoch sees one window at random.
+    epoch, which epoch it is). Without validation clips it is the last epoch. A class that the
+    options silence, for it has no positive training clip, gets the constant logit -30, so
+    probability 0, and stays out of the validation loss. Of a clip longer than the window of the
+    model each epoch sees one window at random.
 
     Raises:
         SettingError: Another run or another process in the folder, a loss that is not finite, no

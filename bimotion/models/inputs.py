@@ -22,6 +22,7 @@ facebookresearch/fairseq#3227; Whisper's window, huggingface/transformers#25744.
 """
 
 import math
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -168,6 +169,19 @@ class ModelInputs:
         self.mixes_lengths = self.fixed or paddable
         if self.mixes_lengths and self.convolutions:
             _stop_leaks(body, self)
+
+    def hear(self, *, raw_amplitude: bool = False, whole_clips: bool = False) -> None:
+        """Hear clips as the paper's code does, where that is asked for.
+
+        `raw_amplitude`: a waveform is not scaled to mean 0 and variance 1 (a checkpoint that is
+        saved says so in its preprocessor_config.json). `whole_clips`: no clip is cut, unless the
+        model has a window of its own.
+        """
+        is_scaled = type(self.extractor).__name__ == "Wav2Vec2FeatureExtractor"
+        if raw_amplitude and is_scaled:  # others scale spectra, by constants
+            self.extractor.do_normalize = False
+        if whole_clips and not self.fixed:
+            self.longest = sys.maxsize
 
     @property
     def padding(self) -> str:

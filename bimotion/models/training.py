@@ -2,6 +2,7 @@
 at the end."""
 
 import json
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,74 +12,28 @@ import numpy as np
 
 from bimotion.errors import MissingExtra, SettingError
 from bimotion.io import checksums, files
-from bimotion.io.bounds import MAX_COUNT, real_number, whole_number
 from bimotion.io.prefetch import ahead
 from bimotion.io.progress import Progress
 from bimotion.models import epoch_state
-from bimotion.models.classifier import Classifier
+from bimotion.models.classifier import Classifier, autocast
 from bimotion.models.distributed import Processes
 from bimotion.models.failures import explained, out_of_memory
 from bimotion.models.inputs import Batch
 from bimotion.models.losses import learnable, masked_loss
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
 from bimotion.models.training_data import TrainingData, chunks, plan
 from bimotion.models.weights import placed
 
 TRAINING_FILE = "training.json"
-NEVER = -30.0  # logit of a class without a positive training clip: it is never guessed
+NEVER = -30.0  # logit of a class that is silenced: it is never guessed
+BETA_2, EPSILON = 0.999, 1e-8  # of AdamW
 CHECKED_EVERY = 25  # steps between looks at the loss, which wait for the device
 _SMALLER = "train less of the model (--lora-rank 8, --freeze-feature-encoder) or a smaller one"
 _DROPOUTS = """
 hidden_dropout attention_dropout feat_proj_dropout final_dropout dropout conformer_conv_dropout
 hidden_dropout_prob attention_probs_dropout_prob
 """
-
-
-@dataclass(frozen=True)
-class FinetuneOptions:
-    """The way to train, recorded as it is; the paper's values, batches in clips over all processes.
-
-    >>> FinetuneOptions(epochs=3).epochs
-    3
-    """
-
-    learning_rate: float = 5e-5
-    """At its highest, after `warmup_steps`; from there it falls linearly to 0."""
-    dropout: float = 0.1
-    """In place of the model's own (not of its layer drop)."""
-    epochs: int = 20
-    """At most."""
-    patience: int = 5
-    """Epochs without a better validation loss, after which training ends."""
-    batch_size: int = 8
-    """Clips that go through the model together."""
-    gradient_accumulation: int = 1
-    """Batches in a step of the optimizer."""
-    freeze_feature_encoder: bool = False
-    """Leave the convolutions before the transformer as they are."""
-    lora_rank: int | None = None
-    """Of low-rank updates of all linear layers (peft), merged when saved; None: train all."""
-    bf16: bool | None = None
-    """Compute in bfloat16; None: on GPUs."""
-    warmup_steps: int = 0
-    """Steps in which the learning rate rises."""
-    weight_decay: float = 0.01
-    """Of matrices, not of biases and norms."""
-    max_gradient_norm: float = 1.0
-    """Larger gradients are scaled to it."""
-
-    def __post_init__(self):
-        real_number("learning_rate", self.learning_rate, 0, 1, above=True)
-        real_number("dropout", self.dropout, 0, 1, below=True)
-        whole_number("epochs", self.epochs, 1, 10_000)
-        whole_number("patience", self.patience, 1, 10_000)
-        whole_number("batch_size", self.batch_size, 1, 65_536)
-        whole_number("gradient_accumulation", self.gradient_accumulation, 1, 65_536)
-        if self.lora_rank is not None:
-            whole_number("lora_rank", self.lora_rank, 1, 4096)
-        whole_number("warmup_steps", self.warmup_steps, 0, MAX_COUNT)
-        real_number("weight_decay", self.weight_decay, 0, 1)
-        real_number("max_gradient_norm", self.max_gradient_norm, 0, 1_000_000, above=True)
 
 
 class _MicroBatch(NamedTuple):
@@ -112,19 +67,28 @@ class Training:
         self.micro, self.history = self.options.batch_size, []
         self.clips, self.validation = (data.clips.take(r) for r in (data.train, data.validation))
         self.reference = data.reference[data.train]
-        trained = (self.reference == 1).any(axis=0)
-        expected = np.where(trained, data.reference[data.validation], -1)
+        silenced = np.zeros(len(data.classes), dtype=bool)
+        if self.options.silence_untrained:
+            silenced = ~(self.reference == 1).any(axis=0)
+        expected = np.where(silenced, -1, data.reference[data.validation])
+        over_labels = self.options.loss_over_labels and not data.exclusive
+        self.divisor = len(data.classes) if over_labels else 1
         self.expected = torch.from_numpy(expected)
         self.counted = torch.from_numpy(learnable(expected, data.exclusive))
         if len(self.validation) and not self.counted.any():
             raise SettingError("no validation clip has a class that is in the training clips")
         torch.manual_seed(self.seed)
         self.classifier = Classifier(self.spec, trained=False, change=self._labelled)
-        self._prepare(self.classifier.model.cpu(), ~torch.from_numpy(trained))
+        self.classifier.inputs.hear(
+            raw_amplitude=self.options.raw_amplitude, whole_clips=self.options.whole_clips
+        )
+        self._prepare(self.classifier.model.cpu(), torch.from_numpy(silenced))
         self.model = placed(self.classifier.model, self.record["model"], self.device)
         on_gpu = self.device.type == "cuda"
-        bf16 = self.options.bf16
-        self.bf16 = on_gpu and torch.cuda.is_bf16_supported() if bf16 is None else bf16
+        self.half_type = self.options.half_type(self.device)
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, enabled=self.half_type is torch.float16
+        )
         named = self.model.named_parameters()
         self.parameters = {name: part for name, part in named if part.requires_grad}
         groups = [
@@ -144,14 +108,14 @@ class Training:
             if hasattr(config, name):
                 setattr(config, name, self.options.dropout)
 
-    def _prepare(self, model, never) -> None:
-        """Silence classes that are never positive, then freeze and add what the options ask for."""
+    def _prepare(self, model, silenced) -> None:
+        """Silence classes, then freeze and add what the options ask for."""
         import torch
 
         last = self.classifier.last_linear()
         with torch.no_grad():
-            last.weight[never] = 0.0
-            last.bias[never] = NEVER
+            last.weight[silenced] = 0.0
+            last.bias[silenced] = NEVER
         if self.options.freeze_feature_encoder:
             if not hasattr(model, "freeze_feature_encoder"):
                 raise SettingError(
@@ -210,7 +174,9 @@ class Training:
 
         options, losses = self.options, []
         size = options.batch_size * options.gradient_accumulation
-        steps = plan(self.clips.n_samples, size, self.seed, epoch)
+        steps = plan(
+            self.clips.n_samples, size, self.seed, epoch, similar_lengths=options.similar_lengths
+        )
         self.model.train()
         cut = partial(self._micro_batches, epoch)
 
@@ -246,10 +212,14 @@ class Training:
         rate = min((done + 1) / (warmup + 1), (total - done) / max(total - warmup, 1), 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * rate
+            if self.options.adamw == "transformers":  # torch divides the moments, not epsilon
+                group["eps"] = EPSILON / math.sqrt(1 - BETA_2 ** (done + 1))
         try:
             norm = self.options.max_gradient_norm
+            self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters.values(), norm)
-            self.optimizer.step()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         # its moments take twice the memory of what is trained, whatever the batch
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
@@ -298,11 +268,12 @@ class Training:
                 self._seed(epoch, step, number)
                 if batch is None:
                     continue
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                with autocast(self.device, self.half_type):
                     logits = self.classifier.logits(batch)
                 reference = reference.to(self.device, non_blocking=True)
-                loss = masked_loss(logits, reference, exclusive=self.data.exclusive).sum() / n
-                loss.backward()
+                losses = masked_loss(logits, reference, exclusive=self.data.exclusive)
+                loss = losses.sum() / (n * self.divisor)
+                self.scaler.scale(loss).backward()
                 total += loss.detach()
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
@@ -357,12 +328,13 @@ class Training:
         table = self.classifier.table(
             self.validation,
             processes=self.processes,
-            bf16=self.bf16,
+            half_type=self.half_type,
             progress=self.progress,
             label=f"validation {epoch}",
         )[self.counted]
         expected = self.expected[self.counted]
-        loss = float(masked_loss(table, expected, exclusive=self.data.exclusive).mean())
+        losses = masked_loss(table, expected, exclusive=self.data.exclusive)
+        loss = float(losses.mean()) / self.divisor
         if not np.isfinite(loss):
             where = f"the validation loss is not finite after epoch {epoch}"
             raise SettingError(f"{where}: {self._advice}")
@@ -393,4 +365,4 @@ class Training:
     @property
     def _advice(self) -> str:
         lower = f"try a lower learning rate than {self.options.learning_rate:g}"
-        return lower + (", or bf16 off" if self.options.bf16 else "")
+        return lower + (", or --precision fp32" if self.half_type else "")

@@ -52,10 +52,19 @@ class TrainingData:
         return digest.hexdigest()
 
 
-def plan(n_samples: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """Clips of each step: at random, but of similar length within a step; every clip once."""
+def plan(
+    n_samples: np.ndarray, size: int, seed: int, epoch: int, *, similar_lengths: bool = True
+) -> list[np.ndarray]:
+    """Clips of each step: at random, but of similar length within a step if that is asked for;
+    every clip once.
+
+    >>> [step.tolist() for step in plan(np.ones(5), 2, 0, 1, similar_lengths=False)]
+    [[1, 4], [3, 0], [2]]
+    """
     generator = np.random.default_rng((seed, epoch))
     order, steps = generator.permutation(len(n_samples)), []
+    if not similar_lengths:
+        return chunks(order, size)
     wanted = n_samples * generator.uniform(0.9, 1.1, len(n_samples))
     for block in chunks(order, 64 * size):
         steps += chunks(block[np.argsort(wanted[block], kind="stable")], size)

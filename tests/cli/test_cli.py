@@ -13,7 +13,7 @@ import typer
 
 from bimotion import cli
 from bimotion.evaluation import run as runner
-from bimotion.models.training import FinetuneOptions
+from bimotion.models.recipe import FinetuneOptions
 
 
 def test_synth_stats_evaluate_from_nothing(main, tmp_path):
@@ -154,4 +154,13 @@ def test_options_of_evaluate_have_the_names_of_its_arguments():
 
 
 def test_options_of_training_have_the_defaults_of_finetune_options():
-    assert vars(cli.options.Training()) == vars(FinetuneOptions())
+    training = cli.options.Training()
+    for recipe in ("benchmark", "paper"):
+        options = FinetuneOptions(recipe=recipe)
+        assert training.of_track("finetune", recipe) == options
+        given = {name: value for name, value in vars(training).items() if value is not None}
+        assert given.items() <= vars(options).items()
+    chosen = cli.options.Training(recipe="paper", weight_decay=0.5, raw_amplitude=False)
+    assert chosen.of_track("finetune") == FinetuneOptions(
+        recipe="paper", weight_decay=0.5, raw_amplitude=False
+    )

@@ -10,7 +10,7 @@ import pytest
 import bimotion
 from bimotion.errors import SettingError
 from bimotion.io.bounds import real_number, whole_number
-from bimotion.models.training import FinetuneOptions
+from bimotion.models.recipe import FinetuneOptions
 from tests.support.command_line import COMMANDS, bimotion_process
 
 PAGE = Path(bimotion.__file__).parent.parent / "docs" / "command-line.md"

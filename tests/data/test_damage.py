@@ -22,7 +22,7 @@ from bimotion.errors import BimotionError, RecordError
 from bimotion.evaluation import run
 from bimotion.io import files
 from bimotion.io.progress import Progress
-from bimotion.models.training import FinetuneOptions
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.results import record
 from tests.support import tiny_models
 

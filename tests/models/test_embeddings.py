@@ -16,8 +16,8 @@ from bimotion.evaluation.tracks import configured, runner_of
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.layer_heads import PROBE_HEADS
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
-from bimotion.models.training import FinetuneOptions
 from bimotion.protocol.labels import schema_named
 from tests.support import tiny_models
 

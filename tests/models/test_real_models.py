@@ -21,8 +21,9 @@ from bimotion.models.classifier import Classifier
 from bimotion.models.distributed import Processes
 from bimotion.models.encoder import load
 from bimotion.models.finetune import finetune
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
-from bimotion.models.training import TRAINING_FILE, FinetuneOptions
+from bimotion.models.training import TRAINING_FILE
 from bimotion.models.training_data import TrainingData
 
 NAMES = ("whisper-tiny.en", "whisper-base-encoder")
@@ -110,7 +111,7 @@ def test_fine_tuning_lowers_the_loss_and_its_checkpoint_gives_the_same_numbers(
     best = finetune(
         ModelSpec(str(real_models / "whisper-tiny.en"), device="cpu"),
         TrainingData(clips, reference, np.arange(6), np.arange(6, 9), EMOTIONS, exclusive=True),
-        FinetuneOptions(epochs=2, batch_size=2, learning_rate=2e-4, patience=2, bf16=False),
+        FinetuneOptions(epochs=2, batch_size=2, learning_rate=2e-4, patience=2),
         seed=0,
         folder=tmp_path / "run",
         processes=Processes("cpu"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bimotion.evaluation import run
-from bimotion.models.training import FinetuneOptions
+from bimotion.models.recipe import FinetuneOptions
 
 ONE_EPOCH = FinetuneOptions(epochs=1, batch_size=16)
 FOUR = {0: "angry", 1: "happy", 2: "neutral", 3: "calm"}

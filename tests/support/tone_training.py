@@ -16,8 +16,8 @@ from bimotion.io.progress import Progress
 from bimotion.models.classifier import Classifier, Clips
 from bimotion.models.distributed import Processes
 from bimotion.models.finetune import finetune
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
-from bimotion.models.training import FinetuneOptions
 from bimotion.models.training_data import TrainingData
 from tests.support import ending
 

@@ -3,7 +3,7 @@ probabilities, one file each.
 
 probe       frozen: features of every clip extracted once, a small head trained for every training
             set
-finetune    the whole model trained for every training set, as the paper does
+finetune    the whole model trained for every training set, as the paper does, or nearly so
 zero-shot   a published classifier as it is
 (adapted    the features of a probe under an unsupervised method of bimotion.adaptation, in place of
             the head)

@@ -3,7 +3,7 @@ beside the result."""
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,9 @@ from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.classifier import Classifier, located
 from bimotion.models.distributed import Processes
 from bimotion.models.finetune import finetune
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
-from bimotion.models.training import TRAINING_FILE, FinetuneOptions
+from bimotion.models.training import TRAINING_FILE
 from bimotion.models.training_data import TrainingData
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
@@ -28,39 +29,30 @@ _NONE = -1  # no job follows
 
 
 @dataclass(frozen=True)
-class Finetune(FinetuneOptions, Track):
-    """The whole model trained, as its options say (models/training.py)."""
+class Finetune(Track):
+    """The whole model trained, as its options say."""
 
     name = "finetune"
     keywords = ("finetune", "save_checkpoints")
     takes_several_processes = True
 
+    finetune: FinetuneOptions = field(default_factory=FinetuneOptions)
+    """The way to train."""
     save_checkpoints: bool = True
     """Keep the best checkpoint of every training set beside the result."""
 
-    @classmethod
-    def of(
-        cls, finetune: FinetuneOptions | None = None, save_checkpoints: bool = True
-    ) -> "Finetune":
-        """The track of the keywords of `bimotion.evaluate`."""
-        if not isinstance(finetune, FinetuneOptions | None):
-            raise SettingError(f"finetune: expected FinetuneOptions, found {finetune!r:.80}")
-        return cls(**asdict(finetune or FinetuneOptions()), save_checkpoints=save_checkpoints)
+    def __post_init__(self):
+        if not isinstance(self.finetune, FinetuneOptions):
+            raise SettingError(f"finetune: expected FinetuneOptions, found {self.finetune!r:.80}")
 
     @classmethod
     def recorded(cls, used: ModelUsed) -> "Finetune":
-        """The training of a finished run."""
-        return cls(**{field.name: used.options[field.name] for field in fields(FinetuneOptions)})
-
-    @property
-    def options(self) -> FinetuneOptions:
-        """The options of the training, as the record has them."""
-        return FinetuneOptions(
-            **{field.name: getattr(self, field.name) for field in fields(FinetuneOptions)}
-        )
+        """The training of a finished run; what its record does not have is as the recipe says."""
+        names = {option.name for option in fields(FinetuneOptions)} & set(used.options)
+        return cls(FinetuneOptions(**{name: used.options[name] for name in names}))
 
     def runner(self, spec: ModelSpec, schema: LabelSchema) -> Runner:
-        return FinetuneRunner(spec, self.options, self.save_checkpoints)
+        return FinetuneRunner(spec, self.finetune, self.save_checkpoints)
 
 
 class FinetuneRunner(Runner):
@@ -138,7 +130,10 @@ class FinetuneRunner(Runner):
         )
 
     def _classifier(self, best: Path) -> Classifier:
-        return Classifier(ModelSpec(str(best), None, self.spec.trust_remote_code, self.spec.device))
+        spec = ModelSpec(str(best), None, self.spec.trust_remote_code, self.spec.device)
+        classifier = Classifier(spec)
+        classifier.inputs.hear(whole_clips=self.options.whole_clips)
+        return classifier
 
     def _run(self, job: TrainingJob, folder: Path) -> JobPredictions:
         schema, test = self.labelled.schema, self.positions[job.test]
@@ -165,4 +160,8 @@ class FinetuneRunner(Runner):
         import torch
 
         torch.manual_seed(0)  # of the head, which is new
-        return Classifier(self.spec, trained=False).largest_difference(clips_in_memory(waveforms))
+        classifier = Classifier(self.spec, trained=False)
+        classifier.inputs.hear(
+            raw_amplitude=self.options.raw_amplitude, whole_clips=self.options.whole_clips
+        )
+        return classifier.largest_difference(clips_in_memory(waveforms))

@@ -69,6 +69,9 @@ CAIRE_CHECKPOINTS = tuple(
     f"CAiRE/SER-wav2vec2-large-xlsr-53-eng-zho-{ages}" for ages in ("all-age", "elderly", "adults")
 )
 """The paper's checkpoints: 13 unnamed outputs in the order of EMOTIONS (its training code's)."""
+PAPER_ARCHITECTURE = "Wav2Vec2ForMultilabelSequenceClassification"
+"""Of the paper's code, which trains on waveforms as they are decoded, whole. The checkpoints'
+preprocessor_config.json, which it copies from XLSR-53, says otherwise: scaled to variance 1."""
 UNNAMED_EMOTIONS = tuple(f"LABEL_{number}" for number in range(len(EMOTIONS)))
 
 MAX_LABEL_MAP_BYTES = 64 * 1024

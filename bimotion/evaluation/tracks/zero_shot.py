@@ -12,6 +12,7 @@ from bimotion.data.labelled import LabelledClips
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.label_map import (
     CAIRE_CHECKPOINTS,
+    PAPER_ARCHITECTURE,
     class_probabilities,
     label_map,
 )
@@ -50,7 +51,11 @@ class ZeroShotRunner(Runner):
         self.classifier, self.schema, self.file = classifier, schema, file
         self.mapping = label_map(classifier.name, classifier.outputs, file)
         self.classes = self.mapping.classes(schema)
-        self.softmax = classifier.exclusive and classifier.name not in CAIRE_CHECKPOINTS
+        self.is_papers = classifier.name in CAIRE_CHECKPOINTS or PAPER_ARCHITECTURE in (
+            classifier.model.config.architectures or ()
+        )
+        classifier.inputs.hear(raw_amplitude=self.is_papers, whole_clips=self.is_papers)
+        self.softmax = classifier.exclusive and not self.is_papers
         self.n_parameters = classifier.n_parameters
 
     @property
@@ -71,6 +76,8 @@ class ZeroShotRunner(Runner):
             "outputs": "; ".join(f"{output}={emotion or '-'}" for output, emotion in pairs),
             "unmapped": "; ".join(self.mapping.unmapped),
             "softmax": self.softmax,
+            "raw_amplitude": self.is_papers,
+            "whole_clips": self.is_papers,
         }
         version = NUMBERS_VERSION
         return ModelUsed(self.classifier.name, version, self.classifier.revision, options)

@@ -17,7 +17,7 @@ from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError, UnknownName
 from bimotion.evaluation import run
 from bimotion.evaluation.tracks.finetune import Finetune
-from bimotion.models.training import FinetuneOptions
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.protocol.labels import EMOTIONS, SCHEMAS
 from tests.support import tiny_models
 from tests.support.projections import SETS, projected
@@ -99,7 +99,7 @@ def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
         **asked,
     )
     kept = Finetune.recorded(result.model)
-    assert kept.options == FinetuneOptions(epochs=1)
+    assert kept.finetune == FinetuneOptions(epochs=1)
     train = ["yue_adu", "yue_adu+zho_adu"]
     view = projected(small, tmp_path, model, train=train, track=kept)
     assert not (view.folder(tmp_path) / "checkpoints").exists()  # those of the run were used

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion.models.training import FinetuneOptions
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.results import record
 from tests.support import tiny_models
 from tests.support.command_line import run_main

@@ -13,8 +13,9 @@ from bimotion.evaluation.tracks import TRACKS, configured
 from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.evaluation.tracks.probe import Probe
 from bimotion.evaluation.tracks.zero_shot import ZeroShot
+from bimotion.models import recipe
 from bimotion.models.layer_heads import PROBE_HEADS
-from bimotion.models.training import FinetuneOptions
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.protocol import settings
 from bimotion.protocol.labels import SCHEMAS
 from tests.support.small_runs import evaluated
@@ -35,9 +36,12 @@ def test_records_know_the_tracks_that_there_are():
 def test_keywords_make_the_track_that_an_object_is():
     assert configured("probe", head="logistic") == Probe(head="logistic")
     assert configured("probe", adapt="coral") == configured(Probe(adapt="coral"))
-    assert configured("finetune", finetune=FinetuneOptions(epochs=5)) == Finetune(epochs=5)
+    assert configured("finetune", finetune=FinetuneOptions(epochs=5)) == Finetune(
+        FinetuneOptions(epochs=5)
+    )
     assert configured("zero-shot", label_map="map.json") == ZeroShot(label_map="map.json")
-    assert Finetune(epochs=5, save_checkpoints=False).options == FinetuneOptions(epochs=5)
+    with pytest.raises(SettingError, match="finetune: expected FinetuneOptions, found 5"):
+        Finetune(5)
 
 
 @pytest.mark.parametrize(("name", "option"), list(itertools.product(settings.TRACKS, GIVEN)))
@@ -62,6 +66,9 @@ def test_no_track_takes_an_option_of_another(name, option):
         (options.SplitRule, RULES),
         (options.HeadName, PROBE_HEADS),
         (options.AdaptSetting, SETTINGS),
+        (options.RecipeName, recipe.RECIPES),
+        (options.AdamW, recipe.ADAMW),
+        (options.Precision, recipe.PRECISIONS),
     ],
 )
 def test_choices_of_the_command_line_are_what_is_registered(choices, registered):

@@ -6,9 +6,14 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from bimotion.errors import SettingError
+from bimotion.evaluation.tracks.track import clips_in_memory
+from bimotion.evaluation.tracks.zero_shot import ZeroShot
+from bimotion.models.spec import ModelSpec
 from bimotion.models.weights import ModelError
+from bimotion.protocol.labels import EMOTIONS, SCHEMAS
 from tests.support.small_runs import FOUR, evaluated
 
 
@@ -64,11 +69,37 @@ def test_the_papers_own_checkpoints_are_read(elderly_checkpoint, small, tmp_path
     options = result.model.options
     assert (options["label_map"], options["unmapped"]) == ("built-in", "")
     assert options["softmax"] is False
+    assert (options["raw_amplitude"], options["whole_clips"]) == (True, True)
     assert options["outputs"].startswith("LABEL_0=sadness; LABEL_1=fear; LABEL_2=angry")
     probabilities = np.stack(pd.read_parquet(folder / "predictions.parquet")["probabilities"])
     assert probabilities.shape[1] == 13
     # sigmoids of a model that knows nothing, not a softmax
     assert (probabilities.sum(axis=1) > 2).all()
+
+
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_the_papers_own_checkpoints_hear_the_amplitude_that_they_were_trained_on(
+    is_copy, elderly_checkpoint, tmp_path
+):
+    """Their feature extractor would scale it; a copy is known by its architecture."""
+    (snapshot,) = (tmp_path / "hub").glob("*/snapshots/*")
+    clip = (0.02 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
+    file, names = tmp_path / "map.json", (f"LABEL_{output}" for output in range(13))
+    file.write_text(json.dumps(dict(zip(names, EMOTIONS, strict=True))))
+    model = str(shutil.copytree(snapshot, tmp_path / "copy")) if is_copy else elderly_checkpoint
+    track = ZeroShot(file if is_copy else None)
+    runner = track.runner(ModelSpec(model, device="cpu"), SCHEMAS["emotion"])
+    assert runner.used.options["raw_amplitude"] is True
+    classifier = runner.classifier
+    predicted = classifier.probabilities(clips_in_memory([clip]), exclusive=runner.softmax)[0]
+    scaled = (clip - clip.mean()) / clip.std()
+    with torch.inference_mode():
+        raw, other = (
+            classifier.model(torch.tensor(samples)[None]).logits.sigmoid()[0].numpy()
+            for samples in (clip, scaled)
+        )
+    np.testing.assert_allclose(predicted, raw, atol=1e-6)
+    assert np.abs(predicted - other).max() > 1e-5
 
 
 def test_models_without_a_trained_head_are_no_classifiers(models, small, tmp_path):

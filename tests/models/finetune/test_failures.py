@@ -7,8 +7,8 @@ import torch
 from bimotion.errors import ModelError, SettingError
 from bimotion.models import encoder
 from bimotion.models.classifier import Classifier
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
-from bimotion.models.training import FinetuneOptions
 from tests.support import tiny_models
 from tests.support.tone_training import Heard, Labelled, history, predict, subset, tones, train
 

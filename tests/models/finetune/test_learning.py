@@ -9,7 +9,7 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 from bimotion.errors import SettingError
 from bimotion.models.losses import log_loss, masked_loss
-from bimotion.models.training import FinetuneOptions
+from bimotion.models.recipe import FinetuneOptions
 from tests.support import tiny_models
 from tests.support.tone_training import (
     CLASSES,

@@ -6,8 +6,8 @@ import pytest
 from bimotion.errors import SettingError
 from bimotion.models import inputs as intakes
 from bimotion.models.classifier import Classifier
+from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
-from bimotion.models.training import FinetuneOptions
 from bimotion.models.training_data import plan
 from tests.support import tiny_models
 from tests.support.tone_training import history, predict, tones, train

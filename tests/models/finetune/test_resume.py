@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from bimotion.errors import SettingError
 from bimotion.io import files
-from bimotion.models.training import FinetuneOptions
+from bimotion.models.recipe import FinetuneOptions
 from tests.support import tiny_models
 from tests.support.tone_training import (
     STILL,
