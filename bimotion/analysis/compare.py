@@ -1,87 +1,14 @@
-"""One run's groups, and what leakage added: tables of `bimotion compare` beside those of pairs.py.
-
-From the predictions of finished runs; statistics/ computes, this words it.
-"""
+"""What leakage added: a table of `bimotion compare` beside those of pairs.py and groups.py."""
 
 from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 
-from bimotion.analysis.paper_tables import warnings
-from bimotion.analysis.runs import METRIC, IntervalNotes, Run
-from bimotion.io.tables import Table, percent, points, ratio
+from bimotion.analysis.runs import METRIC, Run
+from bimotion.io.tables import Table, percent, points
 from bimotion.protocol.settings import SettingId
-from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import Score
-from bimotion.results.statistics.ages import age_gaps
-from bimotion.results.statistics.calibration import expected_calibration_error
-from bimotion.results.statistics.gaps import Gap, gaps
-
-
-def group_tables(run: Run, ages: pd.Series | None = None) -> list[Table]:
-    """Gaps between ages and languages, the worst cell, what transfer keeps, calibration; `ages`:
-    clip id -> measured years."""
-    notes = IntervalNotes()
-    table = Table(
-        f"Groups: {run.name}, weighted F1",
-        ["what", "value", "95 % interval", "a group-blind model gives", "p"],
-        [gap_row(gap, notes) for gap in gaps(run.predictions, run.settings, run.schema)],
-    )
-    table.notes += [*notes.notes, *warnings(run.result)]
-    by_age = [] if ages is None else [_age_table(run, ages)]
-    return [table, calibration_table(run), *by_age]
-
-
-def gap_row(gap: Gap, notes: IntervalNotes) -> list[str]:
-    """A gap as texts: what it is of, value, interval, chance and p. Ratios are as they are, the
-    worst cell in %, differences in points."""
-    name, text = {
-        "worst": (f"worst cell: {gap.of}", percent),
-        "transfer": (f"transfer ratio, {gap.of}", ratio),
-    }.get(gap.kind, (f"{gap.kind} gap, {gap.of}", points))
-    by_chance = ["-", "-"]
-    if gap.chance is not None:
-        span = f"{text(gap.chance.low)} to {text(gap.chance.high)}"
-        by_chance = [span, f"{gap.chance.p:.3f}"]
-    return [name, text(gap.interval.value), notes.of(gap.interval, text), *by_chance]
-
-
-def calibration_table(run: Run) -> Table:
-    """Expected calibration error of every setting, mean over seeds."""
-    title = f"Calibration: {run.name}, expected calibration error of the arg-max"
-    table = Table(title, ["setting", "ECE", "clips"])
-    predictions = run.predictions
-    for setting in run.settings:
-        cell, trained = str(setting.test), predictions["train"] == setting.training_set
-        rows = predictions[trained & (predictions["cell"] == cell)]
-        by_seed = [test_set(part, None) for _, part in rows.groupby("seed")]
-        errors = map(expected_calibration_error, by_seed)
-        known = [error for error in errors if error is not None]
-        mean, name = np.mean(known) if known else None, f"{setting.training_set} -> {setting.test}"
-        table.rows.append([name, "-" if mean is None else f"{mean:.3f}", str(rows["id"].nunique())])
-    return table
-
-
-def _age_table(run: Run, ages: pd.Series) -> Table:
-    table = Table(
-        f"Age threshold: {run.name}, younger less elderly speakers of measured age",
-        ["training set", "language", "elderly from", "younger", "elderly", "gap", "95 % interval"],
-    )
-    notes = IntervalNotes()
-    for row in age_gaps(run.predictions, ages, run.schema):
-        sides = zip((row.n_younger, row.n_elderly), row.speakers, strict=True)
-        counts = [f"{n} clips, {speakers} speakers" for n, speakers in sides]
-        gap = ["-", "one side is empty"]
-        if row.difference:
-            gap = [points(row.difference.value), notes.of(row.difference)]
-        table.rows.append([row.training_set, row.language, str(row.threshold), *counts, *gap])
-    nobody = (
-        "no training set was tested on both ages of a language with measured ages on both sides"
-    )
-    table.notes = [*([] if table.rows else [nobody]), *notes.notes]
-    return table
 
 
 def leakage_tables(runs: Sequence[Run]) -> list[Table]:

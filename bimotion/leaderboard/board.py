@@ -31,7 +31,7 @@ from bimotion.leaderboard.scored import ScoredSubmission
 from bimotion.results import predictions
 from bimotion.results.record import PREDICTIONS_FILE
 
-BOARD_VERSION = 3
+BOARD_VERSION = 4
 BOARD_FILE = "board.json"
 VERSION_FIELD = "board_version"
 SCHEMA_FILE = "board.schema.json"

@@ -68,24 +68,18 @@ class GroupGap(Record):
     """A comparison of cells (statistics/gaps.py): a difference or a ratio in place of a score."""
 
     kind: str
-    """`age` (adults less elderly), `language` (English less Mandarin), `worst` (the lowest cell) or
-    `transfer` (ratio to in-group)."""
+    """`corpus and age` (adults less elderly), `corpus and language` (English less Mandarin),
+    `worst` (the lowest cell) or `transfer` (ratio to in-group)."""
     of: str
     """What exactly is compared."""
     value: float | None
-    """The difference or ratio; null: undefined."""
+    """The difference or ratio; null: undefined, or of cells whose labels differ."""
     low: float | None
     """Lower end of its 95 % interval; null: not estimable."""
     high: float | None
     """Upper end of the same."""
     reason: str | None
     """Why there is no interval, or what it leaves out."""
-    chance_low: float | None
-    """Lower end of what a model that knows no groups gives; null for ratios."""
-    chance_high: float | None
-    """Upper end of the same."""
-    chance_p: float | None
-    """Probability of such a gap from a model that knows no groups."""
 
 
 @dataclass(frozen=True)

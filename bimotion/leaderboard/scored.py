@@ -203,17 +203,10 @@ def _headlines(
 
 
 def _gaps(table: pd.DataFrame, settings: list[Setting], schema: LabelSchema) -> list[GroupGap]:
-    rows = []
-    for gap in gaps(table, settings, schema, replicates=REPLICATES):
-        low, high, p = (
-            (None, None, None)
-            if gap.chance is None
-            else map(_rounded, (gap.chance.low, gap.chance.high, gap.chance.p))
-        )
-        number = vars(_number(gap.interval))
-        chance = {"chance_low": low, "chance_high": high, "chance_p": p}
-        rows.append(GroupGap(kind=gap.kind, of=gap.of, **number, **chance))
-    return rows
+    return [
+        GroupGap(kind=gap.kind, of=gap.of, **vars(_number(gap.interval)))
+        for gap in gaps(table, settings, schema, replicates=REPLICATES)
+    ]
 
 
 def _flags(

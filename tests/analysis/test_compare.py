@@ -3,19 +3,16 @@ shown."""
 
 import json
 
-import pandas as pd
 import pytest
 
 from bimotion.analysis import compare
 from bimotion.analysis.feature_space import record
+from bimotion.analysis.groups import group_tables
 from bimotion.analysis.pairs import comparison_tables
 from bimotion.analysis.runs import load as load_runs
 from bimotion.analysis.runs import questions
-from bimotion.data import manifest
-from bimotion.data.source import CorpusSource
 from bimotion.errors import ModelError, RecordError, SettingError
 from bimotion.evaluation import run as runner
-from bimotion.results.statistics.ages import age_gaps
 from tests.support.command_line import bimotion_process, run_main
 
 
@@ -102,23 +99,30 @@ def test_runs_are_grouped_by_their_question_and_others_are_not_compared(folders)
         comparison_tables([first, disjoint])
 
 
-def test_groups_have_intervals_and_chance(runs):
-    groups, calibration = compare.group_tables(runs[0])
-    by_name = {row[0]: row for row in groups.rows}
+def test_cells_differ_by_corpus_too_and_have_no_p(runs):
+    cells, calibration = group_tables(runs[0])
+    by_name = {row[0]: row for row in cells.rows}
     kinds = {name.split(",")[0].split(":")[0] for name in by_name}
-    assert kinds == {"age gap", "language gap", "worst cell", "transfer ratio"}
-    _, value, span, _, p = by_name["language gap, mean"]
+    assert kinds == {"corpus and age", "corpus and language", "worst cell", "transfer ratio"}
+    _, value, span = by_name["corpus and language, mean"]
     low, high = map(float, span.removesuffix(" (mixed)").split(" to "))
     assert low < float(value) < high
-    assert 0 < float(p) <= 1
     # built into the synthetic data
     assert float(by_name["transfer ratio, zho_adu -> eng_eld"][1]) < 0.9
     (worst,) = [row for name, row in by_name.items() if name.startswith("worst")]
     assert not worst[1].startswith("+")
-    assert any("SYNTHETIC" in note for note in groups.notes)
+    assert "they have no p" in cells.notes[0]
+    assert any("SYNTHETIC" in note for note in cells.notes)
     errors = [float(row[1]) for row in calibration.rows]
     assert len(errors) == 36
     assert all(0 <= error <= 1 for error in errors)
+
+
+def test_cells_of_other_labels_are_not_compared(folders):
+    [run] = load_runs([folders(schema="emotion", seeds=(0, 1))])
+    rows = {row[0]: row[1:] for row in group_tables(run)[0].rows}
+    assert rows["corpus and age, zho_adu - zho_eld"][0] == "-"
+    assert "labels differ: angry, happiness" in rows["corpus and age, zho_adu - zho_eld"][1]
 
 
 def test_leakage_premium_where_both_rules_were_run(folders, runs):
@@ -155,39 +159,14 @@ def test_of_many_runs_one_stands_in_every_pair(folders, monkeypatch):
     assert any(note.startswith("pairs: with bimotion/prosody + none") for note in ranked.notes)
 
 
-def test_age_thresholds_by_hand(runs, synth_root):
-    """At 60 years of measured ages, sides are the cells of the corpora whose ages are measured on
-    both sides."""
-    run, both = runs[0], "eng_eld+eng_adu"
-    table = manifest.build(CorpusSource.of(synth_root)).table
-    ages = table[table["age_source"] == "measured"].set_index("id")["age_years"]
-    gaps = age_gaps(run.predictions, ages, run.schema, replicates=200)
-    assert {gap.threshold for gap in gaps} == {55, 60, 65}
-    at_55, at_60, at_65 = [gap for gap in gaps if gap.training_set == both]
-    rows = run.predictions
-    sizes = rows[(rows["train"] == both) & (rows["corpus"] == "crema_d")]["cell"].value_counts()
-    assert (at_60.n_younger, at_60.n_elderly) == (sizes["eng_adu"], sizes["eng_eld"])
-    wanted = ("crema_d", "weighted_f1", ["eng_eld", "eng_adu"])
-    scores = {
-        score.test: score.value
-        for score in run.result.scores
-        if (score.corpus, score.metric, score.train) == wanted
-    }
-    assert at_60.difference.value == pytest.approx(scores["eng_adu"] - scores["eng_eld"], abs=1e-9)
-    assert at_55.n_elderly >= at_60.n_elderly >= at_65.n_elderly
-    without = compare.group_tables(run, pd.Series(dtype=float))[-1]
-    assert (without.title.split(":")[0], without.rows) == ("Age threshold", [])
-    assert "no training set was tested on both ages" in without.notes[0]
-
-
 def test_the_command_prints_tables_and_json(folders, monkeypatch):
     words = ["compare", folders("prosody"), folders("random")]
     code, shown, errors = run_main(monkeypatch, words)
     assert (code, errors) == (0, "")
     assert "cannot separate" in shown
-    assert "a group-blind model gives" in shown
+    assert "they have no p" in shown
     content = json.loads(run_main(monkeypatch, [*words, "--json"])[1])
-    assert [table["title"].split(":")[0] for table in content][-2:] == ["Groups", "Calibration"]
+    assert [table["title"].split(":")[0] for table in content][-2:] == ["Cells", "Calibration"]
     missing = bimotion_process("compare", "nowhere")
     assert missing.returncode == 2
     assert "Traceback" not in missing.stderr

@@ -1,10 +1,9 @@
-"""The part of a report on groups: gaps between them beside what chance gives, what transfer keeps,
-calibration."""
+"""The part of a report on groups: differences between cells, what transfer keeps, calibration."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bimotion.analysis import compare
+from bimotion.analysis import groups
 from bimotion.analysis.report.classes import trained_for
 from bimotion.analysis.report.document import Grid, Section, Value, Whisker
 from bimotion.analysis.report.scorebook import Scorebook
@@ -13,46 +12,39 @@ from bimotion.results.statistics.gaps import Gap, gaps
 
 
 def between_groups(run: Run, book: Scorebook) -> Section:
-    """Gaps between ages and languages, the worst cell, transfer ratios, calibration."""
+    """Differences between cells, the worst cell, transfer ratios, calibration."""
     text = (
-        "How far weighted F1 differs between ages and languages, the worst cell, and what "
-        "another training set keeps of the in-group score. Differences in points, ratios as "
-        "they are. A group-blind model recalls every class of every cell equally often and "
-        "is tested on the same clips and speakers: a gap inside its band is no evidence that "
-        "the model treats groups differently."
+        "How far weighted F1 differs between cells, the worst cell, and what another training "
+        "set keeps of the in-group score. Differences in points, ratios as they are. Cells hold "
+        "different corpora: a difference is of corpus and age, or of corpus and language, and has "
+        "no p."
     )
     all_gaps = gaps(run.predictions, list(book.headlines), run.schema)
     between = [gap for gap in all_gaps if gap.kind != "transfer"]
     kept = [gap for gap in all_gaps if gap.kind == "transfer"]
-    grids = [_differences(run, between)] if between else []
+    grids = [_differences(between)] if between else []
     grids += [_kept(run, kept)] if kept else []
     title = "Expected calibration error of the arg-max, in [0, 1]"
-    grids.append(replace(Grid.of(compare.calibration_table(run), folded=True), title=title))
-    return Section("groups", "Gaps between groups", (text,), grids=tuple(grids))
+    grids.append(replace(Grid.of(groups.calibration_table(run), folded=True), title=title))
+    return Section("groups", "Differences between cells", (text,), grids=tuple(grids))
 
 
-def _differences(run: Run, between: Sequence[Gap]) -> Grid:
+def _differences(between: Sequence[Gap]) -> Grid:
     drawn = [gap for gap in between if gap.kind != "worst"]
     reach = max((abs(end) for gap in drawn for end in _ends(gap)), default=0.0) or 1.0
     rows, notes = [], IntervalNotes()
     for gap in between:
-        name, value, interval, *by_chance = map(Value, compare.gap_row(gap, notes))
+        name, value, interval = map(Value, groups.gap_row(gap, notes))
         if gap in drawn:
-            band = (gap.chance.low, gap.chance.high) if gap.chance else None
-            scale = {"start": -reach, "end": reach, "zero": 0.0, "chance": band}
+            scale = {"start": -reach, "end": reach, "zero": 0.0}
             interval = replace(interval, whisker=Whisker.of(gap.interval, **scale))
-        rows.append([name, value, interval, *by_chance])
+        rows.append([name, value, interval])
     texts = [
-        f"Drawn from {-100 * reach:+.0f} to {100 * reach:+.0f} points: the gap, its interval, "
-        "and the group-blind model's band.",
+        f"Drawn from {-100 * reach:+.0f} to {100 * reach:+.0f} points: the difference and its "
+        "interval.",
         *notes.notes,
     ]
-    if not run.schema.exclusive:
-        texts.append(
-            "Cells differ in their labels, which these gaps mix with age and language; under "
-            "schema valence they do not."
-        )
-    head = list(map(Value, ("what", "value", "95 % interval", "group-blind model, 95 %", "p")))
+    head = list(map(Value, ("what", "value", "95 % interval")))
     return Grid("Differences in weighted F1, points", head, rows, tuple(texts), prose=True)
 
 
@@ -60,7 +52,7 @@ def _kept(run: Run, transfers: Sequence[Gap]) -> Grid:
     settings = {f"{setting.training_set} -> {setting.test}": setting for setting in run.settings}
     rows, notes = [], IntervalNotes()
     for gap in transfers:
-        _, value, interval, *_ = map(Value, compare.gap_row(gap, notes))
+        _, value, interval = map(Value, groups.gap_row(gap, notes))
         interval = replace(interval, whisker=Whisker.of(gap.interval, end=1.5, zero=1.0))
         setting = settings[gap.of]
         rows.append([trained_for(setting), Value(str(setting.test)), value, interval])
@@ -72,6 +64,5 @@ def _kept(run: Run, transfers: Sequence[Gap]) -> Grid:
 
 def _ends(gap: Gap) -> list[float]:
     """All that is to be drawn of a gap."""
-    chance = (gap.chance.low, gap.chance.high) if gap.chance else ()
-    ends = (gap.interval.value, gap.interval.low, gap.interval.high, *chance)
+    ends = (gap.interval.value, gap.interval.low, gap.interval.high)
     return [end for end in ends if end is not None]

@@ -33,8 +33,6 @@ class Whisker:
     """Upper end of the scale."""
     zero: float | None = None
     """Where a line stands on the scale; None: nowhere."""
-    chance: tuple[float, float] | None = None
-    """Low and high of the band that chance gives."""
 
     @classmethod
     def of(cls, interval: Interval | Score, **scale) -> "Whisker | None":

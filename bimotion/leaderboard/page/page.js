@@ -19,7 +19,7 @@ const FLAGS = {
   baseline: ["B", "", "Baseline: a model that the keeper of this board made; any speech model should beat it."],
   printed: ["P", "", "As printed in the paper: other code, no interval, never ranked."],
 };
-const GAPS = { age: "adults less elders", language: "English less Mandarin", worst: "worst cell", transfer: "share of in-group kept" };
+const GAPS = { "corpus and age": "corpus and age: adults less elders", "corpus and language": "corpus and language: English less Mandarin", worst: "worst cell", transfer: "share of in-group kept" };
 const KINDS = { track: "Track", split: "Split", schema: "Schema", protocol: "Protocol", target: "Target audio" };
 
 const $ = (selector) => document.querySelector(selector);
@@ -87,14 +87,13 @@ function flagsOf(entry) {
   return found;
 }
 
-/** Interval as a line over [from, to], its value as a tick; `chance`: a band behind it. Numbers stand beside it as text. */
-function whisker(one, { from = 0, to = 1, zero = null, chance = null } = {}) {
+/** Interval as a line over [from, to], its value as a tick. Numbers stand beside it as text. */
+function whisker(one, { from = 0, to = 1, zero = null } = {}) {
   if (!known(one?.value)) return null;
   const x = (value) => ((Math.min(Math.max(value, from), to) - from) / (to - from)) * 100;
   const line = (kind, left, right, top, bottom) => s("line", { class: kind, x1: left, x2: right, y1: top, y2: bottom });
   return s(
     "svg", { class: "whisker", viewBox: "0 0 100 9", preserveAspectRatio: "none", "aria-hidden": "true" },
-    chance && s("rect", { class: "chance", x: x(chance[0]), width: x(chance[1]) - x(chance[0]), y: 0, height: 9 }),
     line("axis", 0, 100, 8.5, 8.5),
     known(zero) && line("zero", x(zero), x(zero), 0, 9),
     known(one.low) && line("range", x(one.low), x(one.high), 4.5, 4.5),
@@ -118,7 +117,7 @@ function rowOf(entry) {
   for (const score of entry.scores) {
     if (BASES.includes(`${score.transfer}/${score.method}`) && CELLS.includes(score.test)) tested[score.test] ??= score;
   }
-  const gap = entry.gaps.find((one) => one.kind === "age" && one.of === "mean") ?? entry.gaps.find((one) => one.kind === "age");
+  const gap = entry.gaps.find((one) => one.kind === "corpus and age" && one.of === "mean") ?? entry.gaps.find((one) => one.kind === "corpus and age");
   return {
     entry, tested, gap, model: fullName(entry), mean: entry.headline[base], cross: entry.headline["cross-all/inference"],
     track: entry.track, split: entry.split_rule, schema: entry.schema, protocol: entry.protocol, target: entry.adapt?.target_seen ? "seen" : "not seen",
@@ -142,7 +141,7 @@ const COLUMNS = [
   ...CELLS.map((cell) => ({
     id: cell, label: cell, title: words(cell), first: "descending", key: (row) => row.tested[cell]?.value, kind: "second",
   })),
-  { id: "gap", label: "Age gap", title: "Adults less elders, mean over languages, in points", first: "descending", key: (row) => row.gap?.value, kind: "third" },
+  { id: "gap", label: "Corpus and age", title: "Cells of adults less cells of elders, mean over languages, in points: they hold different corpora too; none where labels differ", first: "descending", key: (row) => row.gap?.value, kind: "third" },
   { id: "cross", label: "Cross-all", title: "Trained on the other language and the other age group, mean of 4 cells", first: "descending", key: (row) => row.cross?.value, kind: "third" },
   { id: "size", label: "Parameters", first: "ascending", key: (row) => row.entry?.n_parameters, kind: "third" },
 ];
@@ -362,15 +361,13 @@ function gapTable(gaps) {
     const ratio = gap.kind === "transfer";
     const points = ratio || gap.kind === "worst" ? (value) => (ratio ? (known(value) ? value.toFixed(2) : "–") : percent(value)) : signed;
     const scale = ratio ? { from: 0, to: 1.5, zero: 1 } : gap.kind === "worst" ? {} : { from: -1, to: 1, zero: 0 };
-    const blind = known(gap.chance_low) ? [gap.chance_low, gap.chance_high] : null;
     return h("tr", {}, h("th", { scope: "row" }, GAPS[gap.kind] ?? gap.kind), h("td", { class: "text" }, gap.of),
       h("td", {}, points(gap.value)), h("td", {}, known(gap.low) ? `${points(gap.low)} to ${points(gap.high)}` : gap.reason ?? "–"),
-      h("td", { class: "wide-whisker" }, whisker(gap, { ...scale, chance: blind })),
-      h("td", {}, blind ? `${points(blind[0])} to ${points(blind[1])}` : "–"), h("td", {}, known(gap.chance_p) ? gap.chance_p.toFixed(3) : "–"));
+      h("td", { class: "wide-whisker" }, whisker(gap, scale)));
   });
   return h("table", { class: "list" },
-    h("caption", {}, "Differences in points, ratios as they are. Band: 95 % of models that know no groups, simulated on the same clips and speakers; a gap inside it is no evidence of unfairness."),
-    h("thead", {}, h("tr", {}, ["Gap", "Of", "Value", "95 % interval", "", "Group-blind model", "p"].map((label, n) => h("th", { scope: "col", class: n < 2 ? "text" : null }, label || h("span", { class: "hidden" }, "Drawn"))))),
+    h("caption", {}, "Differences in points, ratios as they are. Cells hold different corpora, which these differences mix with age and language: they have no p, and none is given where labels differ."),
+    h("thead", {}, h("tr", {}, ["Difference", "Of", "Value", "95 % interval", ""].map((label, n) => h("th", { scope: "col", class: n < 2 ? "text" : null }, label || h("span", { class: "hidden" }, "Drawn"))))),
     h("tbody", {}, lines));
 }
 
@@ -409,7 +406,7 @@ function detail(entry) {
       ["Calibration error", calibration.join(", ")],
     ]),
     h("h2", {}, "Train × test"), region("Train by test matrix", matrix(entry)),
-    h("h2", {}, "Groups"), entry.gaps.length ? region("Group gaps", gapTable(entry.gaps.filter(between))) : h("p", {}, "Too few cells to compare."),
+    h("h2", {}, "Differences between cells"), entry.gaps.length ? region("Differences between cells", gapTable(entry.gaps.filter(between))) : h("p", {}, "Too few cells to compare."),
     entry.gaps.some((gap) => !between(gap)) && h("details", {}, h("summary", {}, "What transfer keeps of each in-group score"), region("Transfer ratios", gapTable(entry.gaps.filter((gap) => !between(gap))))),
     h("h2", {}, "Every number"), region("All settings", settingTable(entry)),
   ].filter(Boolean));
