@@ -34,7 +34,7 @@ TABLES = {
 """Method -> title of its table in the paper."""
 BEYOND_THE_PAPER = {
     "extension": "English adults to German, Persian and Urdu (protocol extension)",
-    "cantonese": "Into Cantonese (protocol cantonese)",
+    "cantonese": "Into Cantonese",
 }
 """Method -> title of its table."""
 

@@ -25,7 +25,7 @@ TrackName = Literal["probe", "finetune", "zero-shot"]
 HeadName = Literal["layers", "logistic"]
 AdaptSetting = Literal["transductive", "inductive"]
 ProtocolName = Literal[
-    "all", "distance", "in-group", "inference", "augmentation", "extension", "cantonese"
+    "all", "distance", "in-group", "inference", "augmentation", "extension", "cantonese", "paper"
 ]
 SplitRule = Literal["paper", "disjoint"]
 SchemaName = Literal["emotion", "valence", "four"]

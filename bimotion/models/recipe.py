@@ -99,8 +99,8 @@ class FinetuneOptions:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
             elif isinstance(value, bool) and not isinstance(getattr(self, name), bool):
-                found = getattr(self, name)
-                raise SettingError(f"{name}: expected True or False, found {found!r:.80}")
+                given = getattr(self, name)
+                raise SettingError(f"{name}: expected True or False, found {given!r:.80}")
         for name, choices in (("adamw", ADAMW), ("precision", PRECISIONS)):
             if getattr(self, name) not in choices:
                 raise UnknownName(name, getattr(self, name), choices)

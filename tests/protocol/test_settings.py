@@ -115,6 +115,21 @@ def test_cantonese_is_inference_into_both_cells_of_yuemotion():
     assert trains == expected
 
 
+def test_the_papers_protocol_adds_the_cantonese_training_sets_of_its_script():
+    """run_training.sh: `--training_language yue --training_age_group` all, elderly and others."""
+    known, whole = set(settings("all")), settings("paper")
+    trained = {}
+    for setting in set(whole) - known:
+        trained.setdefault(" ".join(setting.train_names), {})[str(setting.test)] = setting.transfer
+    assert trained == {
+        "yue_adu yue_eld": {"yue_adu": "cross-age", "yue_eld": "cross-age"},
+        "yue_eld": {"yue_adu": "cross-age", "yue_eld": "in-group"},
+        "yue_adu": {"yue_eld": "cross-age"},  # on adults it is in Table 5
+    }
+    assert known < set(whole)
+    assert len({setting.training_set for setting in whole}) == 13 + 2
+
+
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_no_two_settings_have_the_same_names_in_scores(name):
     for trains in (True, False):
@@ -200,6 +215,6 @@ def test_some_cells_only():
 
 
 def test_unknown_protocol_names_the_known_ones():
-    known = "in-group, inference, augmentation, distance, extension, cantonese, all"
+    known = "in-group, inference, augmentation, distance, extension, cantonese, all, paper"
     with pytest.raises(UnknownName, match=f"^unknown protocol 'tables': expected one of {known}$"):
         settings("tables")
