@@ -208,7 +208,7 @@ def warnings(result) -> list[str]:
     of_one_class = [
         f"{score.transfer} -> {score.test}, {score.note}"
         for score in result.scores
-        if score.note and score.pooling == "mean"
+        if score.note and (score.pooling, score.metric) == ("mean", "weighted_f1")
     ]
     of_one_class += [f"{fit.train}, {fit.note}" for fit in result.fits if fit.note]
     assumed = [name for name, used in corpora.items() if "assumed" in used.age_source]

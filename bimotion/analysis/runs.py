@@ -10,7 +10,7 @@ import pandas as pd
 from bimotion.analysis.feature_space import record
 from bimotion.errors import RecordError, SettingError, some
 from bimotion.io.tables import points
-from bimotion.protocol.labels import LabelSchema, schema_named
+from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
 from bimotion.results import rescoring
 from bimotion.results.record import Result
@@ -34,8 +34,8 @@ class Run:
 
     @property
     def schema(self) -> LabelSchema:
-        """The label schema of its predictions."""
-        return schema_named(self.result.schema.name)
+        """The label schema of its predictions, as they are scored."""
+        return rescoring.schema_of(self.result)
 
     @property
     def settings(self) -> list[Setting]:

@@ -17,7 +17,7 @@ from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
-from bimotion.protocol.labels import schema_named
+from bimotion.protocol.labels import scored_schema
 from bimotion.protocol.settings import Setting
 from bimotion.results.record import Skipped
 
@@ -117,7 +117,7 @@ def planned(
     adapts: str | None = None,
 ) -> tuple[LabelledClips, RunPlan]:
     """The same as `plan`, of given settings; the task's protocol and cells play no part."""
-    schema, corpora = schema_named(task.schema), corpora_of(settings)
+    schema, corpora = scored_schema(task.schema, task.split_rule), corpora_of(settings)
     task.require_limit()
     selection = select(
         source if source.corpora is not None else source.of_corpora(corpora),

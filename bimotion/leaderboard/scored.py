@@ -22,7 +22,7 @@ from bimotion.leaderboard import admission, lookalikes, submission
 from bimotion.leaderboard.contamination import contamination
 from bimotion.leaderboard.entry import BASE, METRIC, CellScore, Entry, EntryFlags, GroupGap, Number
 from bimotion.protocol.cells import BIMOTION_CELLS
-from bimotion.protocol.labels import LabelSchema, schema_named
+from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import rescoring
 from bimotion.results.clip_predictions import test_set
@@ -57,7 +57,7 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
     """
     result, table = rescoring.read(folder)
     _require_sound(result, table)
-    schema, settings = schema_named(result.schema.name), rescoring.settings_of(result)
+    schema, settings = rescoring.schema_of(result), rescoring.settings_of(result)
     rows, by_headline = _cell_scores(result, table, settings, schema)
     headlines = _headlines(result, settings, by_headline)
     declared = submission.declared(folder)
@@ -146,7 +146,7 @@ def _cell_scores(
         of_seeds = next(by_setting(part, [setting], schema, draws))
         mean = combined(mean_known, *(estimates["mean", METRIC] for estimates in of_seeds))
         names = untrained.get(setting.id, ())
-        row = _cell_score(setting, part, of_seeds, mean.interval())
+        row = _cell_score(setting, part, of_seeds, mean.interval(), schema)
         rows.append(
             dataclasses.replace(row, untrained=[name for name in schema.classes if name in names])
         )
@@ -157,7 +157,11 @@ def _cell_scores(
 
 
 def _cell_score(
-    setting: Setting, table: pd.DataFrame, of_seeds: list[dict], interval: Interval
+    setting: Setting,
+    table: pd.DataFrame,
+    of_seeds: list[dict],
+    interval: Interval,
+    schema: LabelSchema,
 ) -> CellScore:
     first_seed = table[table["seed"] == table["seed"].iloc[0]]
     corpora = {
@@ -165,7 +169,7 @@ def _cell_score(
         for name in sorted(first_seed["corpus"].unique())
     }
     parts = [part for _, part in table.groupby("seed")] if _kind(setting) in BASE else []
-    errors = [expected_calibration_error(test_set(part, None)) for part in parts]
+    errors = [expected_calibration_error(test_set(part, None, schema)) for part in parts]
     return CellScore(
         transfer=setting.transfer,
         method=setting.method,

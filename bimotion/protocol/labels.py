@@ -5,7 +5,7 @@ schema turns canonical emotions into the classes of a task, and says why a clip 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,6 +76,9 @@ class LabelSchema:
     exclusive: bool
     """A clip has one class or none; otherwise any number (0 to all) of the classes its corpus
     annotates."""
+    single_form: bool = False
+    """A clip of several classes or none is scored as one of its first (or the first annotated)
+    class, as the paper's code does; otherwise such a corpus is scored label by label."""
 
     def annotated(self, emotions: Iterable[str]) -> tuple[str, ...]:
         """Classes that a corpus annotating these emotions can give, in schema order."""
@@ -132,6 +135,18 @@ SCHEMAS = {
         LabelSchema("four", "1", _FOUR_CLASSES, FOUR, exclusive=True),
     )
 }
+
+
+def scored_schema(name: str, split_rule: str) -> LabelSchema:
+    """The schema as runs under a split rule are scored with it: in the single form of the paper's
+    code under `paper`, label by label (arXiv 2306.14517, section 5.3) under every other. Raises
+    UnknownName.
+
+    >>> [scored_schema("emotion", rule).single_form for rule in ("paper", "disjoint")]
+    [True, False]
+    """
+    schema = schema_named(name)
+    return replace(schema, single_form=split_rule == "paper" and not schema.exclusive)
 
 
 def schema_named(name: str) -> LabelSchema:

@@ -1,9 +1,14 @@
 """Predictions for one test set as arrays, and every metric of it.
 
 The prediction is the arg-max over the classes that the corpus annotates, and no class at all where
-each has probability 0. The reference of a multi-label clip is its first positive. A clip without
-any positive counts as the first annotated class in the paper's metric, weighted F1 (`numpy.argmax`
-of zeros, there as here); the other metrics leave such clips out.
+each has probability 0. A test set of one corpus in which some clip has several labels or none
+(ElderReact's under schema `emotion`) is scored label by label instead: a label is predicted where
+its probability is above 0.5.
+
+Under split rule `paper` (`LabelSchema.single_form`) it is scored as the paper's code does: the
+reference of such a clip is its first positive, and the first annotated class where it has none
+(`numpy.argmax` of zeros, there as here), which only weighted F1 counts; and the prediction is an
+arg-max even of zeros.
 """
 
 from collections.abc import Iterable
@@ -31,13 +36,15 @@ class ClipPredictions:
     candidates: list[int]
     """Numbers of the classes that some corpus annotates."""
     targets: np.ndarray
-    """Class numbers, shape (n,)."""
+    """Class numbers, shape (n,); -1: several or none, in a corpus that is scored label by label."""
     predictions: np.ndarray
     """Class numbers, shape (n,); -1: none."""
     reference: np.ndarray
     """As in the predictions table, shape (n, n_classes)."""
     probabilities: np.ndarray
     """As in the predictions table, shape (n, n_classes)."""
+    label_by_label: np.ndarray
+    """True for clips of a corpus that is scored label by label, shape (n,)."""
 
     def out_of_label_space(self, trained: Iterable[int]) -> float:
         """Share of the clips none of whose positive classes was trained: no prediction of theirs
@@ -49,66 +56,110 @@ class ClipPredictions:
     @property
     def scored(self) -> list[int]:
         """Candidate classes with at least one clip: recall and F1 of others are undefined."""
-        return [number for number in self.candidates if (self.targets == number).any()]
+        present = self.decisions[0].any(axis=0)
+        return [number for number in self.candidates if present[number]]
 
     @property
     def multi_label(self) -> tuple[np.ndarray, np.ndarray]:
         """Classes present and predicted, each on its own; bool, both of shape (n, n_classes)."""
         return self.reference == 1, (self.probabilities > 0.5) & (self.reference != -1)
 
-    def paper_metrics(self, schema: LabelSchema) -> dict[str, float | None]:
-        """The paper's metric, over all clips: its single form and, where clips can have several
-        labels, its multi form."""
-        values = {"weighted_f1": metrics.weighted_f1(self.targets, self.predictions, self.scored)}
+    @property
+    def decisions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Classes present and predicted as they are scored: each on its own where the corpus is
+        scored label by label, else one a clip; bool, both of shape (n, n_classes)."""
+        numbers = np.arange(self.reference.shape[1])
+        one_a_clip = (self.targets[:, None] == numbers, self.predictions[:, None] == numbers)
+        is_own = self.label_by_label[:, None]
+        pairs = zip(self.multi_label, one_a_clip, strict=True)
+        return tuple(np.where(is_own, own, single) for own, single in pairs)
+
+    def headline_metrics(self, schema: LabelSchema) -> dict[str, float | None]:
+        """Weighted F1 over all clips and, where clips can have several labels, the paper's multi
+        form of it: every corpus label by label."""
+        values = {"weighted_f1": metrics.weighted_f1_multi(*self._of(self.scored, self.decisions))}
         if not schema.exclusive:
-            present, predicted = self.multi_label
-            values[metrics.MULTI_LABEL_METRIC] = metrics.weighted_f1_multi(
-                present[:, self.candidates], predicted[:, self.candidates]
-            )
+            of_candidates = self._of(self.candidates, self.multi_label)
+            values[metrics.MULTI_LABEL_METRIC] = metrics.weighted_f1_multi(*of_candidates)
         return values
 
-    def standard_metrics(self) -> dict[str, float | None]:
-        """All other metrics over the whole test set."""
+    def macro_f1(self) -> dict[str, float | None]:
+        """Its name and value."""
+        return {"macro_f1": metrics.macro_f1_multi(*self._of(self.scored, self.decisions))}
+
+    def one_label_metrics(self) -> dict[str, float | None]:
+        """The metrics of clips with one label each."""
         return {
             name: metric(self.targets, self.predictions, self.scored)
-            for name, metric in metrics.STANDARD_METRICS.items()
+            for name, metric in metrics.ONE_LABEL_METRICS.items()
         }
 
     def by_label(self, schema: LabelSchema) -> dict[str, float | None]:
-        """Binary F1 of each class."""
-        values = metrics.label_f1(self.targets, self.predictions, self.scored)
-        return {f"f1_{schema.classes[number]}": value for number, value in values.items()}
+        """Binary F1 of each class and, of a corpus that is scored label by label, its average
+        precision and area under the ROC curve."""
+        scored = self.scored
+        values = metrics.label_f1_multi(*self._of(scored, self.decisions)).tolist()
+        rows = {
+            f"f1_{schema.classes[number]}": f1 for number, f1 in zip(scored, values, strict=True)
+        }
+        if self.corpus is None or not self.label_by_label.any():
+            return rows
+        for number in self.candidates:
+            clips = self.reference[:, number] == 1, self.probabilities[:, number]
+            for name, metric in metrics.RANKING_METRICS.items():
+                rows[f"{name}_{schema.classes[number]}"] = metric(*clips)
+        return rows
 
     def confusion(self) -> np.ndarray:
         """Clips with a positive class by that class (rows, `candidates`) and by what was predicted
         (columns, `candidates`, then none); shape (n, n + 1)."""
-        has_class = (self.reference == 1).any(axis=1)
+        has_class = (self.reference == 1).any(axis=1) & (self.targets != -1)
         return metrics.confusion(
             self.targets[has_class], self.predictions[has_class], self.candidates
         )
 
+    @staticmethod
+    def _of(classes: list[int], pair: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
+        """The columns of some classes."""
+        return [values[:, classes] for values in pair]
 
-def with_class(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of clips with a positive class: all metrics but the paper's are of these."""
+
+def with_class(rows: pd.DataFrame, schema: LabelSchema) -> pd.DataFrame:
+    """The rows that all metrics but weighted F1 are of: clips with a positive class; where corpora
+    are scored label by label, all."""
+    if not (schema.exclusive or schema.single_form):
+        return rows
     return rows[(np.stack(rows["reference"].to_numpy()) == 1).any(axis=1)]
 
 
-def test_set(rows: pd.DataFrame, corpus: str | None) -> ClipPredictions:
+def label_by_label(rows: pd.DataFrame, schema: LabelSchema) -> np.ndarray:
+    """True for rows of a corpus that is scored label by label: in which some clip has several
+    labels or none; bool, shape (n,)."""
+    if schema.exclusive or schema.single_form:
+        return np.zeros(len(rows), bool)
+    n_labels = (np.stack(rows["reference"].to_numpy()) == 1).sum(axis=1)
+    return rows["corpus"].isin(set(rows["corpus"][n_labels != 1])).to_numpy()
+
+
+def test_set(rows: pd.DataFrame, corpus: str | None, schema: LabelSchema) -> ClipPredictions:
     """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own
     candidates."""
     probabilities, reference = (
         np.stack(rows[name].to_numpy()) for name in ("probabilities", "reference")
     )
-    annotated = reference != -1
+    annotated, is_own = reference != -1, label_by_label(rows, schema)
     offered = np.where(annotated, probabilities, -1.0)
+    is_silent = ~schema.single_form & (offered.max(axis=1) <= 0)
+    lacks_one = is_own & ((reference == 1).sum(axis=1) != 1)
     return ClipPredictions(
         corpus=corpus,
         n_utterances=len(rows),
         n_speakers=int(rows["speaker"].nunique()),
         n_speaker_unknown=int(rows["speaker"].isna().sum()),
         candidates=np.flatnonzero(annotated.any(axis=0)).tolist(),
-        targets=np.where(annotated, reference, -1).argmax(axis=1),
-        predictions=np.where(offered.max(axis=1) > 0, offered.argmax(axis=1), -1),
+        targets=np.where(lacks_one, -1, np.where(annotated, reference, -1).argmax(axis=1)),
+        predictions=np.where(is_silent, -1, offered.argmax(axis=1)),
         reference=reference,
         probabilities=probabilities,
+        label_by_label=is_own,
     )

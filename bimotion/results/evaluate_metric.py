@@ -12,9 +12,10 @@ import evaluate
 import numpy as np
 import pandas as pd
 
-from bimotion.protocol.labels import LabelSchema, schema_named
-from bimotion.results.clip_predictions import test_set, with_class
-from bimotion.results.metrics import STANDARD_METRICS
+from bimotion.protocol.labels import LabelSchema, scored_schema
+from bimotion.results.clip_predictions import test_set
+from bimotion.results.metrics import METRICS
+from bimotion.results.scoring import metric_groups
 
 _DESCRIPTION = """Weighted F1 of cross-age, cross-lingual speech emotion recognition (single and
 multi-label form), macro F1, unweighted average recall, accuracy and the F1 of each class: over the
@@ -36,10 +37,12 @@ Args:
     references: 1 present, 0 absent, -1 not annotated by the clip's corpus, for each class
     schema: `emotion` (13 classes, any number of them present, the default), `valence` (3) or
         `four` (4)
+    split_rule: `paper` for the single form of the paper's code, in which a clip is its first
+        class, or the first annotated where it has none (only weighted_f1 counts those)
 Returns:
-    metric -> value in [0, 1], or None where it is undefined (no clip with any class present).
-    Of clips with none present,
-    only weighted_f1 counts them, as the first class annotated, as the paper's code does.
+    metric -> value in [0, 1], or None where it is undefined. Where clips have several classes or
+    none, weighted_f1 and macro_f1 count each class on its own, and each has its average precision
+    and area under the ROC curve; recall and accuracy are undefined.
 """
 
 
@@ -52,7 +55,7 @@ def values(
     probability.
 
     >>> scores = values([[0.8, 0.1, 0.1], [0.3, 0.3, 0.4]], [[1, 0, 0], [0, 1, 0]],
-    ...     schema_named("valence"))
+    ...     scored_schema("valence", "folds"))
     >>> scores["accuracy"], scores["weighted_f1"], scores["f1_neutral"]
     (0.5, 0.5, 0.0)
     """
@@ -75,14 +78,14 @@ def values(
             "probabilities": list(probabilities),
             "reference": list(reference.astype(np.int8)),
             "speaker": None,
+            "corpus": "one",
         }
     )
-    scores = test_set(table, None).paper_metrics(schema)
-    clips = with_class(table)
-    if clips.empty:
-        return scores | dict.fromkeys(STANDARD_METRICS)
-    part = test_set(clips, None)
-    return scores | part.standard_metrics() | part.by_label(schema)
+    known = dict.fromkeys(METRICS)  # None where no clip counts
+    for clips, metrics_of in metric_groups(table, schema):
+        if not clips.empty:
+            known |= metrics_of(test_set(clips, "one", schema))
+    return known
 
 
 def _rows(name: str, rows: Sequence[Sequence[float]], schema: LabelSchema) -> np.ndarray:
@@ -102,8 +105,8 @@ def _rows(name: str, rows: Sequence[Sequence[float]], schema: LabelSchema) -> np
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _INPUTS)
 class SpeechEmotion(evaluate.Metric):
-    """`compute(predictions=..., references=..., schema="emotion")`; `add` and `add_batch` as of
-    every metric."""
+    """`compute(predictions=..., references=..., schema="emotion", split_rule="folds")`; `add` and
+    `add_batch` as of every metric."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
@@ -119,5 +122,7 @@ class SpeechEmotion(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/2306.14517"],
         )
 
-    def _compute(self, predictions, references, schema: str = "emotion") -> dict[str, float | None]:
-        return values(predictions, references, schema_named(schema))
+    def _compute(
+        self, predictions, references, schema: str = "emotion", split_rule: str = "folds"
+    ) -> dict[str, float | None]:
+        return values(predictions, references, scored_schema(schema, split_rule))

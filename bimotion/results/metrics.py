@@ -50,8 +50,7 @@ def weighted_f1(targets: Labels, predictions: Labels, classes: Labels) -> float 
     >>> weighted_f1(["a", "a", "b"], ["a", "b", "b"], ["a", "b"])
     0.6666666666666666
     """
-    hits, predicted, true = _counts(targets, predictions, classes)
-    return _weighted(_f1(hits, predicted, true), true)
+    return weighted_f1_multi(*_by_class(targets, predictions, classes))
 
 
 def weighted_f1_multi(targets: np.ndarray, predictions: np.ndarray) -> float | None:
@@ -71,8 +70,16 @@ def macro_f1(targets: Labels, predictions: Labels, classes: Labels) -> float | N
     >>> macro_f1([0, 0, 1], [0, 0, 0], [0, 1])
     0.4
     """
-    hits, predicted, true = _counts(targets, predictions, classes)
-    return float(_f1(hits, predicted, true).mean()) if len(classes) and len(targets) else None
+    return macro_f1_multi(*_by_class(targets, predictions, classes))
+
+
+def macro_f1_multi(targets: np.ndarray, predictions: np.ndarray) -> float | None:
+    """The same over 0/1 arrays, shape (n, n_classes).
+
+    >>> macro_f1_multi([[1, 0], [1, 0], [0, 1]], [[1, 0], [1, 0], [1, 0]])
+    0.4
+    """
+    return float(label_f1_multi(targets, predictions).mean()) if np.size(targets) else None
 
 
 def uar(targets: Labels, predictions: Labels, classes: Labels) -> float | None:
@@ -101,7 +108,13 @@ def label_f1(targets: Labels, predictions: Labels, classes: Labels) -> dict[Hash
     >>> label_f1([0, 0, 1], [0, 0, 0], [0, 1])
     {0: 0.8, 1: 0.0}
     """
-    return dict(zip(classes, _f1(*_counts(targets, predictions, classes)).tolist(), strict=True))
+    values = label_f1_multi(*_by_class(targets, predictions, classes))
+    return dict(zip(classes, values.tolist(), strict=True))
+
+
+def label_f1_multi(targets: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Binary F1 of each column of 0/1 arrays, shape (n, n_classes) -> (n_classes,)."""
+    return _f1(*_binary_counts(targets, predictions))
 
 
 def confusion(targets: Labels, predictions: Labels, classes: Labels) -> np.ndarray:
@@ -116,13 +129,69 @@ def confusion(targets: Labels, predictions: Labels, classes: Labels) -> np.ndarr
     return is_class.T.astype(np.int64) @ predicted.astype(np.int64)
 
 
-STANDARD_METRICS: dict[str, Callable[..., float | None]] = {
-    "macro_f1": macro_f1,
-    "uar": uar,
-    "accuracy": accuracy,
-}
-METRICS = {"weighted_f1": weighted_f1} | STANDARD_METRICS
-"""Single-label metrics that every test set is scored with: the paper's weighted F1, and the
-standard ones."""
+def ranking(targets: Labels, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """The two metrics of one label that need no threshold, of many weighted test sets at once: the
+    average precision and the area under the ROC curve. Clips of equal scores share a threshold.
+
+    Args:
+        targets: True where a clip has the label, shape (n,).
+        scores: The higher, the likelier, shape (n,).
+        weights: How often each clip stands in each test set, whole numbers, shape (n_sets, n).
+    Returns:
+        `ap` and `auc`, shape (n_sets,); nan where no clip, or every one, has the label.
+    """
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    ends = np.flatnonzero(np.diff(np.asarray(scores)[order], append=np.inf))
+    weights, is_target = np.asarray(weights)[:, order], np.asarray(targets, bool)[order]
+    above = np.cumsum(weights, axis=1)[:, ends].astype(float)
+    hits = np.cumsum(weights * is_target, axis=1)[:, ends].astype(float)
+    gained = np.diff(hits, prepend=0.0)
+    n_true, n_false = hits[:, -1], above[:, -1] - hits[:, -1]
+    both = (n_true > 0) & (n_false > 0)
+    missed = np.diff(above - hits, prepend=0.0)
+    precision = hits / np.maximum(above, 1)
+    sums = {
+        "ap": ((gained * precision).sum(axis=1), n_true),
+        "auc": ((missed * (hits - gained / 2)).sum(axis=1), n_true * n_false),
+    }
+    return {
+        name: np.divide(part, whole, out=np.full(len(both), np.nan), where=both)
+        for name, (part, whole) in sums.items()
+    }
+
+
+def average_precision(targets: Labels, scores: np.ndarray) -> float | None:
+    """Mean of the precisions at each threshold, weighted by the recall gained there; None where no
+    clip, or every one, has the label.
+
+    >>> average_precision([1, 0, 1], [0.9, 0.8, 0.7])
+    0.8333333333333333
+    """
+    return _of_one_set("ap", targets, scores)
+
+
+def roc_auc(targets: Labels, scores: np.ndarray) -> float | None:
+    """Area under the ROC curve: how often a clip with the label has the higher score than one
+    without; None where no clip, or every one, has it.
+
+    >>> roc_auc([1, 0, 1], [0.9, 0.8, 0.7])
+    0.5
+    """
+    return _of_one_set("auc", targets, scores)
+
+
+def _of_one_set(name: str, targets: Labels, scores: np.ndarray) -> float | None:
+    if not len(targets):
+        return None
+    value = float(ranking(targets, scores, np.ones((1, len(targets))))[name][0])
+    return None if np.isnan(value) else value
+
+
+ONE_LABEL_METRICS: dict[str, Callable[..., float | None]] = {"uar": uar, "accuracy": accuracy}
+"""Of clips with one label each: a corpus that is scored label by label has none of them."""
+METRICS = {"weighted_f1": weighted_f1, "macro_f1": macro_f1} | ONE_LABEL_METRICS
+"""Metrics that every test set is scored with: the paper's weighted F1, and the standard ones."""
 MULTI_LABEL_METRIC = "weighted_f1_multi"
-"""Of test sets whose clips can have several labels, too."""
+"""Of test sets under a schema whose clips can have several labels, too."""
+RANKING_METRICS = {"ap": average_precision, "auc": roc_auc}
+"""Of each label of a corpus that is scored label by label."""

@@ -14,7 +14,7 @@ from bimotion.errors import RecordError, some
 from bimotion.io import checksums
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
-from bimotion.protocol.labels import schema_named
+from bimotion.protocol.labels import LabelSchema, schema_named, scored_schema
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import record, scoring
 from bimotion.results.predictions import SHAPE
@@ -28,7 +28,7 @@ def rescore(folder: Path) -> tuple[Result, Result]:
     Raises RecordError for files that are missing or break their schema.
     """
     result, predictions = read(folder, checked=False)  # scores show what was edited
-    scores = scoring.scores(predictions, settings_of(result), schema_named(result.schema.name))
+    scores = scoring.scores(predictions, settings_of(result), schema_of(result))
     return result, dataclasses.replace(result, scores=scores)
 
 
@@ -100,6 +100,11 @@ def read(folder: Path, *, checked: bool = True) -> tuple[Result, pd.DataFrame]:
                 f"{min(lengths)}"
             )
     return result, table
+
+
+def schema_of(result: Result) -> LabelSchema:
+    """The schema of a run, as its split rule has it scored."""
+    return scored_schema(result.schema.name, result.split.rule)
 
 
 def settings_of(result: Result) -> list[Setting]:

@@ -7,21 +7,30 @@ schema's classes; reference 1, 0, or -1 not annotated), `trained` (classes that 
 with a positive training clip, or an output of a zero-shot model).
 
 Each (cell, corpus) test set is scored on its own, over its own corpus's classes, as the paper's
-code does (clip_predictions.py), and every number gets its interval (statistics/bootstrap.py).
+code does, and label by label where clips have several labels or none (clip_predictions.py); every
+number gets its interval (statistics/bootstrap.py).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.clip_predictions import ClipPredictions, test_set, with_class
+from bimotion.results.clip_predictions import (
+    ClipPredictions,
+    label_by_label,
+    test_set,
+    with_class,
+)
+from bimotion.results.metrics import RANKING_METRICS
 from bimotion.results.score import Score
 from bimotion.results.statistics import bootstrap
 from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws
 from bimotion.results.statistics.estimate import Estimate
+
+MetricGroup = tuple[pd.DataFrame, Callable[[ClipPredictions], dict[str, float | None]]]
 
 
 def scores(
@@ -42,14 +51,24 @@ def scores(
     draws = BootstrapDraws(replicates, seed)
     rows: list[Score] = []
     for setting, tables in bootstrap.tables_by_seed(predictions, settings):
-        of_seeds = bootstrap.by_seed(tables, schema, draws)
+        of_seeds = bootstrap.by_seed(tables, schema, draws, ranked=True)
         for table, estimates in zip(tables, of_seeds, strict=True):
             for row in setting_scores(setting, table, schema, int(table["seed"].iloc[0])):
-                metric = row.metric
-                if metric.startswith("f1_"):
-                    metric = f"f1_{schema.classes.index(metric[3:])}"
-                rows.append(_with_interval(row, estimates[row.corpus or row.pooling, metric]))
+                row_key = row.corpus or row.pooling, numbered(row.metric, schema)
+                rows.append(_with_interval(row, estimates[row_key]))
     return rows
+
+
+def numbered(metric: str, schema: LabelSchema) -> str:
+    """A metric as statistics name it: that of a class by its number.
+
+    >>> from bimotion.protocol.labels import SCHEMAS
+    >>> numbered("f1_neutral", SCHEMAS["valence"]), numbered("macro_f1", SCHEMAS["valence"])
+    ('f1_1', 'macro_f1')
+    """
+    kind, _, name = metric.partition("_")
+    is_of_class = kind in ("f1", *RANKING_METRICS) and name in schema.classes
+    return f"{kind}_{schema.classes.index(name)}" if is_of_class else metric
 
 
 def _with_interval(row: Score, estimate: Estimate) -> Score:
@@ -96,28 +115,36 @@ def setting_scores(
 def _values(
     table: pd.DataFrame, schema: LabelSchema, predictable: list[int]
 ) -> Iterator[tuple[ClipPredictions, str | None, dict[str, float | None], str | None]]:
-    """Test set, pooling, values by metric, and note, in the order of the rows: the paper's metrics
-    over all clips, then the others and each class over the clips with a positive class."""
-    for clips, metrics_of in (
-        (table, lambda part: part.paper_metrics(schema)),
-        (with_class(table), ClipPredictions.standard_metrics),
-    ):
+    """Test set, pooling, values by metric, and note, in the order of the rows."""
+    for clips, metrics_of in metric_groups(table, schema):
         if clips.empty:
             continue
-        whole = test_set(clips, None)
-        parts = [test_set(rows, corpus) for corpus, rows in clips.groupby("corpus")]
+        whole = test_set(clips, None, schema)
+        parts = [test_set(rows, corpus, schema) for corpus, rows in clips.groupby("corpus")]
+        missing = sorted(set(table["corpus"]) - {part.corpus for part in parts})
+        left_out = [f"{corpus}: left out, clips have several classes or none" for corpus in missing]
         notes = {part.corpus: _note(part, schema, predictable) for part in [whole, *parts]}
         noted = [f"{part.corpus}: {notes[part.corpus]}" for part in parts if notes[part.corpus]]
         values = [metrics_of(part) for part in parts]
-        means = {metric: _mean([row[metric] for row in values]) for metric in values[0]}
-        yield whole, "mean", means, "; ".join(noted) or None
-        yield whole, "pooled", metrics_of(whole), notes[None]
+        if all(numbered(name, schema) == name for name in values[0]):  # not of classes
+            means = {metric: _mean([row[metric] for row in values]) for metric in values[0]}
+            yield whole, "mean", means, "; ".join(noted + left_out) or None
+        of_whole = [notes[None], *left_out] if notes[None] else left_out
+        yield whole, "pooled", metrics_of(whole), "; ".join(of_whole) or None
         for part, row in zip(parts, values, strict=True):
             yield part, None, row, notes[part.corpus]
-    if not clips.empty:  # of which whole, parts and notes are the last
-        yield whole, "pooled", whole.by_label(schema), notes[None]
-        for part in parts:
-            yield part, None, part.by_label(schema), notes[part.corpus]
+
+
+def metric_groups(table: pd.DataFrame, schema: LabelSchema) -> list[MetricGroup]:
+    """Clips of a test cell, and the metrics that are of them: weighted F1 of all, macro F1 of those
+    that count in it, recall and accuracy of corpora with one class a clip, and each class."""
+    marked = with_class(table, schema)
+    return [
+        (table, lambda part: part.headline_metrics(schema)),
+        (marked, ClipPredictions.macro_f1),
+        (marked[~label_by_label(marked, schema)], ClipPredictions.one_label_metrics),
+        (marked, lambda part: part.by_label(schema)),
+    ]
 
 
 def _note(part: ClipPredictions, schema: LabelSchema, predictable: list[int]) -> str | None:

@@ -15,6 +15,7 @@ from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import Setting
 from bimotion.results import evaluate_metric
+from bimotion.results.metrics import METRICS
 from bimotion.results.scoring import scores
 
 CELL = Cell("eng", "eld")
@@ -44,11 +45,11 @@ def random_table(schema, seed, n=60):
 
 
 def by_scoring(probabilities, reference, schema):
-    """metric -> value of scoring.scores for one corpus."""
+    """metric -> value of scoring.scores for one corpus; None where it has no row."""
     table = pd.DataFrame({"probabilities": list(probabilities), "reference": list(reference)})
     table = table.assign(train="eng_eld", seed=0, cell="eng_eld", corpus="elderreact", speaker=None)
     table = table.assign(id=table.index.astype(str), trained=[["neutral"]] * len(table))
-    return {
+    return dict.fromkeys(METRICS) | {
         row.metric: row.value
         for row in scores(table, [SETTING], SCHEMAS[schema], replicates=2)
         if row.corpus == "elderreact"
@@ -75,9 +76,11 @@ def test_batches_add_up(metric):
 
 
 def test_nothing_marked_leaves_only_the_papers_metric(metric):
-    values = metric.compute(predictions=[[0.9] + [0.1] * 12], references=[[0] * 12 + [-1]])
+    clips = {"predictions": [[0.9] + [0.1] * 12], "references": [[0] * 12 + [-1]]}
     undefined = ("weighted_f1_multi", "macro_f1", "uar", "accuracy")
+    values = metric.compute(**clips, split_rule="paper")
     assert values == {"weighted_f1": 1.0} | dict.fromkeys(undefined)
+    assert set(metric.compute(**clips).values()) == {None}
 
 
 HALVES, FIRST = [[0.5] * 3], [[1, 0, 0]]

@@ -6,10 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    confusion_matrix,
+    f1_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from bimotion.results import metrics
-from bimotion.results.metrics import METRICS, label_f1, weighted_f1_multi
+from bimotion.results.metrics import METRICS, label_f1, macro_f1_multi, weighted_f1_multi
 
 profile = settings(derandomize=True, deadline=None, max_examples=40)
 
@@ -82,6 +89,36 @@ def test_multi_label_weighted_f1_equals_scikit_learn(case):
         assert value == pytest.approx(
             f1_score(targets, predictions, average="weighted", zero_division=0), abs=1e-12
         )
+    assert macro_f1_multi(targets, predictions) == pytest.approx(
+        f1_score(targets, predictions, average="macro", zero_division=0), abs=1e-12
+    )
+
+
+@st.composite
+def ranked(draw):
+    """Truth, scores of few values, and how often each clip was drawn in each of three sets."""
+    n = draw(st.integers(1, 20))
+    truth = draw(arrays(bool, n))
+    scores = draw(arrays(np.float32, n, elements=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])))
+    return truth, scores, draw(arrays(np.float32, (3, n), elements=st.sampled_from([0, 1, 2])))
+
+
+@profile
+@given(case=ranked())
+def test_ranking_equals_scikit_learn(case):
+    """Weighted clips count as clips that were drawn so often."""
+    truth, scores, times = case
+    of_sets = metrics.ranking(truth, scores, times)
+    for row, weights in enumerate(times.astype(int)):
+        drawn = np.repeat(np.arange(len(truth)), weights)
+        values = [of_sets[name][row] for name in ("ap", "auc")]
+        expected = [np.nan, np.nan]
+        if len(set(truth[drawn])) == 2:
+            of = truth[drawn], scores[drawn]
+            expected = [average_precision_score(*of), roc_auc_score(*of)]
+        assert values == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    known = [metric(truth, scores) for metric in metrics.RANKING_METRICS.values()]
+    assert (None in known) == (len(set(truth)) < 2)
 
 
 @pytest.mark.parametrize("name", METRICS)

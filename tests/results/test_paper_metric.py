@@ -18,11 +18,12 @@ from scipy.special import expit, logit
 from sklearn.metrics import classification_report
 
 from bimotion.protocol.cells import Cell
-from bimotion.protocol.labels import EMOTIONS, SCHEMAS
+from bimotion.protocol.labels import EMOTIONS, scored_schema
 from bimotion.protocol.settings import Setting
 from bimotion.results.scoring import scores
 
 CELL = Cell("eng", "eld")
+PAPERS = scored_schema("emotion", "paper")
 SETTING = Setting("in-group", "inference", (CELL,), CELL)
 
 ANNOTATED = {
@@ -132,7 +133,7 @@ PUBLISHED = {"weighted_f1": published_single, "weighted_f1_multi": published_mul
 
 def ours(predictions):
     """(corpus or pooling, metric) -> value."""
-    rows = scores(predictions.assign(seed=0), [SETTING], SCHEMAS["emotion"], replicates=2)
+    rows = scores(predictions.assign(seed=0), [SETTING], PAPERS, replicates=2)
     return {(score.corpus or score.pooling, score.metric): score.value for score in rows}
 
 

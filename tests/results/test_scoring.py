@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from bimotion.protocol.cells import Cell
-from bimotion.protocol.labels import SCHEMAS
+from bimotion.protocol.labels import SCHEMAS, scored_schema
 from bimotion.protocol.settings import Setting, settings
-from bimotion.results.metrics import METRICS, STANDARD_METRICS
+from bimotion.results.metrics import METRICS
 from bimotion.results.scoring import scores
 
 ENG_ELD, ZHO_ELD = Cell("eng", "eld"), Cell("zho", "eld")
@@ -57,8 +57,8 @@ def hand_made(**facts):
     return table_of(rows, **facts)
 
 
-def scored(predictions, plan=(IN_GROUP,), schema="emotion"):
-    return scores(predictions, plan, SCHEMAS[schema], replicates=2)
+def scored(predictions, plan=(IN_GROUP,), schema="emotion", split_rule="folds"):
+    return scores(predictions, plan, scored_schema(schema, split_rule), replicates=2)
 
 
 def by_set(rows, metric="weighted_f1"):
@@ -100,7 +100,7 @@ def test_values_of_classes_and_of_the_multi_label_form_by_hand():
 def test_rows_state_their_setting_in_a_fixed_order():
     rows = scored(hand_made().assign(seed=7))
     per_class = {"crema_d": 3, "tess": 2, "pooled": 5, "mean": 0}  # F1 of each class with clips
-    common = ["weighted_f1", "weighted_f1_multi", *STANDARD_METRICS]
+    common = ["weighted_f1", "weighted_f1_multi", "macro_f1", "uar", "accuracy"]
     for name, n in per_class.items():
         metrics = [score.metric for score in rows if (score.corpus or score.pooling) == name]
         assert metrics[: len(common)] == common
@@ -183,11 +183,13 @@ def test_training_set_serves_every_setting_that_needs_it():
 def test_metric_undefined_for_one_corpus_leaves_the_mean_to_the_others():
     # nothing of what it annotates
     unmarked = table_of([clip("elderreact", None, "neutral", "sadness")])
-    rows = scored(pd.concat([hand_made(), unmarked]))
-    multi = values_of(rows, "weighted_f1_multi")
-    assert multi["elderreact"] is None
-    assert multi["mean"] == pytest.approx((3 / 4 + 1 / 3) / 2, abs=1e-12)
-    assert values_of(rows)["elderreact"] == 1.0  # as the first class annotated, sadness
+    for split_rule in ("paper", "folds"):
+        rows = scored(pd.concat([hand_made(), unmarked]), split_rule=split_rule)
+        multi = values_of(rows, "weighted_f1_multi")
+        assert multi["elderreact"] is None
+        assert multi["mean"] == pytest.approx((3 / 4 + 1 / 3) / 2, abs=1e-12)
+        # in the single form, as the first class annotated, sadness
+        assert values_of(rows)["elderreact"] == (1.0 if split_rule == "paper" else None)
     assert set(values_of(scored(unmarked), "weighted_f1_multi").values()) == {None}
 
 
@@ -222,16 +224,88 @@ def test_clips_without_any_positive_count_only_in_the_papers_metric():
     """The paper's arg-max makes an all-zero row the first annotated class; recall of such a row
     means nothing."""
     nothing = clip("crema_d", "crema_d/3", "surprise", "fear")
-    with_it = scored(pd.concat([hand_made(), table_of([nothing])], ignore_index=True))
-    without = scored(hand_made())
+    both = pd.concat([hand_made(), table_of([nothing])], ignore_index=True)
+    with_it, without = (scored(table, split_rule="paper") for table in (both, hand_made()))
     assert by_set(with_it)["crema_d"].n_utterances == 5
     assert values_of(with_it)["crema_d"] < values_of(without)["crema_d"]
-    for metric in (*STANDARD_METRICS, "f1_fear"):
+    for metric in (*METRICS, "f1_fear"):
+        if metric == "weighted_f1":
+            continue
         scores_of = [by_set(rows, metric)["crema_d"] for rows in (with_it, without)]
         assert len({(score.value, score.n_utterances) for score in scores_of}) == 1
 
 
-def test_where_every_class_has_probability_0_nothing_is_predicted():
+@pytest.mark.parametrize(
+    ("split_rule", "expected"),
+    [
+        ("folds", {"crema_d": 0.0, "tess": 0.0}),
+        # sadness, the first of both: 2 of 4 right, F1 2/3, and of no clip
+        ("paper", {"crema_d": 2 / 4 * 2 / 3, "tess": 0.0}),
+    ],
+)
+def test_where_every_class_has_probability_0(split_rule, expected):
+    """Nothing is predicted; in the paper's single form the first class is."""
     table = hand_made()
     table["probabilities"] = [[0.0] * len(values) for values in table["probabilities"]]
-    assert {score.value for score in scored(table)} == {0.0}
+    values = values_of(scored(table, split_rule=split_rule))
+    assert {name: values[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
+# emotions of a clip, and those above one half (their probability, of all others 0.1)
+ELDERS = [
+    (["happiness", "surprise"], {"happiness": 0.9}),
+    (["surprise"], {"surprise": 0.8, "happiness": 0.6}),
+    ([], {}),
+    (["fear"], {"surprise": 0.7}),
+]
+
+
+def elders():
+    rows = [clip("elderreact", None, "neutral", "neutral") for _ in ELDERS]
+    classes = SCHEMAS["emotion"].classes
+    for row, (emotions, predicted) in zip(rows, ELDERS, strict=True):
+        row["reference"] = SCHEMAS["emotion"].reference(emotions, ANNOTATED["elderreact"]).tolist()
+        row["probabilities"] = [predicted.get(name, 0.1) for name in classes]
+    return table_of(rows)
+
+
+def test_several_labels_a_clip_are_scored_label_by_label():
+    """happiness: 1 right, predicted 2, true 1 -> 2/3; surprise 1, 2, 2 -> 1/2; fear 0, 0, 1 -> 0.
+    What is said of other corpora does not change."""
+    rows = scored(pd.concat([hand_made(), elders()]))
+    headline = (2 / 3 + 2 * 1 / 2 + 0) / 4
+    values = values_of(rows)
+    assert values["elderreact"] == pytest.approx(headline, abs=1e-12)
+    assert values["mean"] == pytest.approx((3 / 4 + 1 / 3 + headline) / 3, abs=1e-12)
+    # sadness 1 1 2, fear 1 2 2, angry 1 1 1, happiness 1 2 1, neutral 1 2 1, surprise 1 2 3
+    pooled = (2 * 2 / 3 + 2 * 1 / 2 + 1 + 2 / 3 + 2 / 3 + 3 * 2 / 5) / 10
+    assert values["pooled"] == pytest.approx(pooled, abs=1e-12)
+    assert values_of(rows, "macro_f1")["elderreact"] == pytest.approx((2 / 3 + 1 / 2) / 3)
+    assert values_of(rows, "f1_surprise")["elderreact"] == 1 / 2
+    assert by_set(rows)["elderreact"].classes == ["fear", "happiness", "surprise"]
+    for metric in ("uar", "accuracy"):
+        assert values_of(rows, metric) == values_of(scored(hand_made()), metric)
+        note = "elderreact: left out, clips have several classes or none"
+        assert {by_set(rows, metric)[name].note for name in ("mean", "pooled")} == {note}
+
+
+def test_ranking_of_each_label_by_hand():
+    """surprise 0.1, 0.8, 0.1, 0.7: true first and second, so 1/2 at precision 1 and 1/2 where all
+    four are taken; of no label that has no clip."""
+    rows = scored(pd.concat([hand_made(), elders()]))
+    assert values_of(rows, "ap_surprise") == {"elderreact": pytest.approx(1 / 2 + 1 / 2 * 2 / 4)}
+    assert values_of(rows, "auc_surprise") == {"elderreact": pytest.approx((2 + 1 / 2) / 4)}
+    assert values_of(rows, "auc_sadness") == values_of(rows, "ap_angry") == {"elderreact": None}
+    assert not values_of(scored(elders(), split_rule="paper"), "ap_surprise")
+
+
+def test_single_form_is_of_the_paper_alone():
+    """First labels happiness, surprise, sadness (none marked) and fear, for which happiness,
+    surprise, sadness (of equal ones the first) and surprise are predicted."""
+    [single, folds, disjoint] = (
+        values_of(scored(elders(), split_rule=rule)) for rule in ("paper", "folds", "disjoint")
+    )
+    assert single["elderreact"] == pytest.approx((1 + 2 / 3 + 1 + 0) / 4, abs=1e-12)
+    assert folds == disjoint != single
+    first = elders().iloc[[1, 3]]  # one label each: the arg-max
+    assert values_of(scored(first)) == values_of(scored(first, split_rule="paper"))

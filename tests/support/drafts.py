@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from bimotion.errors import RecordError
 from bimotion.io import records
 from bimotion.leaderboard import receipt, receiving, submission, verify
-from bimotion.protocol.labels import SCHEMAS
 from bimotion.results import predictions, rescoring, scoring
 from bimotion.results.record import Result
 
@@ -46,7 +45,7 @@ class Draft:
         """Scores made anew from the predictions: a sender who cheats will do so."""
         result = records.from_json(Result, json.dumps(self.result), "result")
         scores = scoring.scores(
-            self.table, rescoring.settings_of(result), SCHEMAS[result.schema.name]
+            self.table, rescoring.settings_of(result), rescoring.schema_of(result)
         )
         self.result["scores"] = [dataclasses.asdict(score) for score in scores]
 

@@ -224,15 +224,21 @@ def _of_clips(run: Run) -> Iterator[Caveat | None]:
         "that clip knows the answer or, under another label, a wrong one:",
         summary(run.result.duplicates),
     )
-    clips = run.predictions.drop_duplicates("id")
-    unmarked = clips[[not (np.asarray(reference) == 1).any() for reference in clips["reference"]]]
-    n_clips, n_unmarked = clips["corpus"].value_counts(), unmarked["corpus"].value_counts()
     yield _listed(
-        "Clips without a marked emotion",
-        "The paper's weighted F1 counts them as the corpus's first class, as its code does; "
-        "all other numbers leave them out.",
-        (
-            f"{name}: {n} of {n_clips[name]} test clips"
-            for name, n in n_unmarked.sort_index().items()
-        ),
+        "First labels alone",
+        "Split paper counts a clip as the paper's code does: one of several emotions as its first "
+        "in the order of the schema, and one without any, in weighted F1 alone, as the corpus's "
+        "first. Under every other split such a corpus is scored label by label.",
+        _several_or_none(run) if run.schema.single_form else (),
     )
+
+
+def _several_or_none(run: Run) -> Iterator[str]:
+    """A line a corpus whose clips have several labels or none."""
+    clips = run.predictions.drop_duplicates("id")
+    n_labels = clips["reference"].map(lambda reference: int((np.asarray(reference) == 1).sum()))
+    for corpus, of_clips in n_labels.groupby(clips["corpus"]):
+        n_several, n_none = int((of_clips > 1).sum()), int((of_clips == 0).sum())
+        if n_several or n_none:
+            numbers = f"{n_several} of {len(of_clips)} test clips of several, {n_none} of none"
+            yield f"{corpus}: {numbers}"

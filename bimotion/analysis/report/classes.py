@@ -8,18 +8,30 @@ from bimotion.analysis.runs import Run
 from bimotion.io.tables import percent
 from bimotion.protocol.published import CELLS
 from bimotion.protocol.settings import Setting
-from bimotion.results.clip_predictions import test_set
+from bimotion.results.clip_predictions import test_set, with_class
 from bimotion.results.record import Score
 from bimotion.results.statistics.bootstrap import rows_of
+
+METRICS_OF_LABELS = {"f1": "", "ap": ": AP, %", "auc": ": AUC, %"}
+"""Metric -> what its table adds to the name of the test set."""
 
 
 def labels(run: Run, book: Scorebook) -> Section:
     """F1 of each label, a table a test set."""
     text = (
         "Binary F1 of each label in %, for every test set and what was trained for it. Below "
-        "a label its test clips; of a clip with several labels the first counts."
+        f"a label its test clips; {_several(run)}."
     )
     return Section("labels", "F1 of each label", (text,), grids=tuple(_label_grids(run, book)))
+
+
+def _several(run: Run) -> str:
+    if run.schema.single_form:
+        return "of a clip with several labels the first counts"
+    return (
+        "a corpus whose clips have several labels or none is scored label by label, and has the "
+        "average precision (AP) and the area under the ROC curve (AUC) of each, too"
+    )
 
 
 def confusions(run: Run, book: Scorebook) -> Section:
@@ -29,7 +41,7 @@ def confusions(run: Run, book: Scorebook) -> Section:
         "A row is what clips are, a column what they were taken for: the share of the row in "
         "%, and below it the clips. All corpora of the cell together, each predicted among "
         "its own labels; clips without a marked label are left out, and of several labels "
-        "the first counts. Outlined: right.",
+        f"{'the first counts' if run.schema.single_form else 'too'}. Outlined: right.",
     )
     if (n_seeds := len(run.result.seeds)) > 1:
         text += (f"Clips are counted once for each of {n_seeds} seeds.",)
@@ -49,27 +61,28 @@ def _label_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
                 settings.append(setting)
     order = {cell: number for number, cell in enumerate(CELLS)}
     for cell, corpus in sorted(tests, key=lambda test: (order.get(test[0], len(CELLS)), test)):
-        scores = {
-            setting: {
-                name: book.score(setting, corpus, f"f1_{name}") for name in run.schema.classes
-            }
-            for setting in tests[cell, corpus]
-        }
-        names = [
-            name for name in run.schema.classes if any(by_name[name] for by_name in scores.values())
-        ]
-        if not names:
-            continue
         counts = _clips_of_labels(run, cell, corpus)
-        head = [
-            Value("trained on"),
-            *(Value(name, f"{counts.get(name, 0)} clips") for name in names),
-        ]
-        rows = [
-            [trained_for(setting), *(_label(by_name[name], name) for name in names)]
-            for setting, by_name in scores.items()
-        ]
-        yield Grid(f"{cell}, {corpus}", head, rows)
+        for metric, title in METRICS_OF_LABELS.items():
+            scores = {
+                setting: {
+                    name: book.score(setting, corpus, f"{metric}_{name}")
+                    for name in run.schema.classes
+                }
+                for setting in tests[cell, corpus]
+            }
+            names = [
+                name
+                for name in run.schema.classes
+                if any(by_name[name] for by_name in scores.values())
+            ]
+            head = [Value(name, f"{counts.get(name, 0)} clips") for name in names]
+            rows = [
+                [trained_for(setting), *(_label(by_name[name], name) for name in names)]
+                for setting, by_name in scores.items()
+            ]
+            if names:
+                grid_title = f"{cell}, {corpus}{title}"
+                yield Grid(grid_title, [Value("trained on"), *head], rows, folded=bool(title))
 
 
 def trained_for(setting: Setting) -> Value:
@@ -89,11 +102,10 @@ def _label(score: Score | None, name: str) -> Value:
 def _clips_of_labels(run: Run, cell: str, corpus: str) -> dict[str, int]:
     table = run.predictions
     rows = table[(table["cell"] == cell) & (table["corpus"] == corpus)].drop_duplicates("id")
-    if rows.empty:
+    if (rows := with_class(rows, run.schema)).empty:
         return {}
-    part = test_set(rows, corpus)
-    totals = part.confusion().sum(axis=1).tolist()
-    return {run.schema.classes[label]: n for label, n in zip(part.candidates, totals, strict=True)}
+    totals = test_set(rows, corpus, run.schema).decisions[0].sum(axis=0).tolist()
+    return dict(zip(run.schema.classes, totals, strict=True))
 
 
 def _is_folded(setting: Setting) -> bool:
@@ -102,7 +114,7 @@ def _is_folded(setting: Setting) -> bool:
 
 def _confusion(run: Run, setting: Setting) -> Grid:
     by_seed = rows_of(run.predictions, setting).groupby("seed")
-    parts = [test_set(rows, None) for _, rows in by_seed]
+    parts = [test_set(rows, None, run.schema) for _, rows in by_seed]
     counts = sum(part.confusion() for part in parts)
     classes = [run.schema.classes[label] for label in parts[0].candidates]
     columns = [*classes, "none"] if counts[:, -1].any() else classes

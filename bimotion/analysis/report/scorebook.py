@@ -11,7 +11,7 @@ from bimotion.analysis.runs import METRIC, Run
 from bimotion.protocol import cells
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.record import Score
-from bimotion.results.scoring import setting_scores
+from bimotion.results.scoring import numbered, setting_scores
 from bimotion.results.statistics.bootstrap import MEAN, BootstrapDraws, by_setting
 from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
 
@@ -92,20 +92,14 @@ def scorebook(run: Run) -> Scorebook:
                 for row in dict.fromkeys([*recorded, *again])
                 if not _agree([score.value for score in recorded.get(row, [])], again.get(row, []))
             ]
-            estimates = next(by_setting(run.predictions, [setting], run.schema, draws))
+            estimates = next(by_setting(run.predictions, [setting], run.schema, draws, ranked=True))
             headlines[setting] = combined(mean_known, *(known[MEAN, METRIC] for known in estimates))
         rows[setting] = {}
         for row, scores in recorded.items():
-            numbered = (row[0], _numbered(row[1], run.schema.classes))
-            known = [of_seed[numbered] for of_seed in estimates if numbered in of_seed]
+            row_key = (row[0], numbered(row[1], run.schema))
+            known = [of_seed[row_key] for of_seed in estimates if row_key in of_seed]
             rows[setting][row] = _average(scores, known)
     return Scorebook(rows, headlines, doubtful)
-
-
-def _numbered(metric: str, classes: Sequence[str]) -> str:
-    """A metric as statistics name it: F1 of a class by its number."""
-    name = metric.removeprefix("f1_")
-    return f"f1_{classes.index(name)}" if name != metric and name in classes else metric
 
 
 def _scored_again(

@@ -27,7 +27,6 @@ from bimotion.leaderboard.verify.record import (
     has_clips,
     spec_problems,
 )
-from bimotion.protocol.labels import SCHEMAS
 from bimotion.results import predictions, rescoring, scoring
 from bimotion.results import record as results
 from bimotion.results.record import PREDICTIONS_FILE, RESULT_FILE, Result
@@ -191,7 +190,7 @@ def _prediction_problems(
         yield f"{PREDICTIONS_FILE}: {line}"
     if problems:
         return
-    scores = scoring.scores(table.to_pandas(), settings, SCHEMAS[result.schema.name])
+    scores = scoring.scores(table.to_pandas(), settings, rescoring.schema_of(result))
     computed, submitted = (
         [dataclasses.asdict(score) for score in listed] for listed in (scores, result.scores)
     )

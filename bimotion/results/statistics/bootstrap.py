@@ -15,6 +15,7 @@ import pandas as pd
 from bimotion.errors import SettingError, UnknownName
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
+from bimotion.results.statistics import label_ranking
 from bimotion.results.statistics.counts import FORMS, Counts, Stratum, metric_values
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known
 
@@ -39,10 +40,19 @@ def tables_by_seed(
 
 
 def by_seed(
-    tables: Iterable[pd.DataFrame], schema: LabelSchema, draws: "BootstrapDraws"
+    tables: Iterable[pd.DataFrame],
+    schema: LabelSchema,
+    draws: "BootstrapDraws",
+    *,
+    ranked: bool = False,
 ) -> list[dict[tuple[str, str], Estimate]]:
-    """The statistics of one training set and cell, of a table a seed."""
-    return [statistics_of(counts_of(table, schema), draws) for table in tables]
+    """The statistics of one training set and cell, of a table a seed; `ranked`: those of labels
+    that need no threshold, too (label_ranking.py)."""
+    return [
+        statistics_of(counts_of(table, schema), draws)
+        | (label_ranking.of_labels(table, schema, draws.of) if ranked else {})
+        for table in tables
+    ]
 
 
 def by_setting(
@@ -50,11 +60,13 @@ def by_setting(
     settings: Iterable[Setting],
     schema: LabelSchema,
     draws: "BootstrapDraws",
+    *,
+    ranked: bool = False,
 ) -> Iterator[list[dict[tuple[str, str], Estimate]]]:
     """For every setting whose training set stands in the predictions, the statistics of each
     seed."""
     for _, tables in tables_by_seed(predictions, settings):
-        yield by_seed(tables, schema, draws)
+        yield by_seed(tables, schema, draws, ranked=ranked)
 
 
 def headline(
@@ -188,14 +200,12 @@ def _pooled(sums: list[Sums]) -> np.ndarray:
 
 
 def _metrics(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Metric -> its value of each test set, of which the first is the real one; metrics of clips
-    with a positive class only if there are any."""
+    """Metric -> its value of each test set, of which the first is the real one; nan where no clip
+    counts in it."""
     present = np.flatnonzero(sums["marked"][2, :, 0])
     by_form = {form: metric_values(of_form) for form, of_form in sums.items()}
     values = {
-        metric: by_form[form][name]
-        for metric, (form, name) in FORMS.items()
-        if form in by_form and (form != "marked" or len(present))
+        metric: by_form[form][name] for metric, (form, name) in FORMS.items() if form in by_form
     }
     return values | {f"f1_{number}": by_form["marked"]["f1"][number] for number in present}
 
@@ -203,18 +213,19 @@ def _metrics(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def _estimate(metric: str, values: np.ndarray, replicates: int, counts: list[Counts]) -> Estimate:
     """From a vector: the estimate, the replicates, the values without each cluster of each
     stratum."""
+    form = FORMS.get(metric, ("marked",))[0]
     ends = np.cumsum([corpus.stratum.n for corpus in counts])[:-1]
-    pieces = np.split(values[1 + replicates :], ends)
+    pieces = list(zip(counts, np.split(values[1 + replicates :], ends), strict=True))
+    counted = [pair for pair in pieces if pair[0].n_present(form)] or pieces
     carriers = None
     if metric.startswith("f1_"):
         carriers = sum(corpus.carriers(int(metric[3:])) for corpus in counts)
-    decisions = 1
-    if metric == "weighted_f1_multi":
-        decisions = max(corpus.n_present("multi") for corpus in counts)
+    is_own = metric in FORMS and all(form == "multi" or part.label_by_label for part in counts)
+    decisions = max(part.n_present(form) for part in counts) if is_own else 1
     return Estimate(
         estimate=float(values[0]),
         replicates=values[1 : 1 + replicates],
-        without={corpus.stratum: piece for corpus, piece in zip(counts, pieces, strict=True)},
+        without={corpus.stratum: piece for corpus, piece in counted},
         carriers=carriers,
         decisions=decisions,
     )

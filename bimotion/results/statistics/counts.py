@@ -1,10 +1,11 @@
 """Counts of each speaker in one corpus's test set; every metric of metrics.py is a function of
 their sums.
 
-A clip counts in three forms, as in scoring.py: `all` (single-label, the paper's weighted F1),
-`marked` (the same over clips with a positive class, the other metrics) and `multi` (each class on
-its own). For each class: hits, clips predicted as it, clips that are it. Resampled test sets are
-scored as scoring.py would: over the classes present in them.
+A clip counts in four forms, as in scoring.py: `all` (as its corpus is scored, one class a clip or
+label by label: weighted F1), `marked` (the same over the clips that macro F1 and the F1 of classes
+are of), `one` (clips with one class each: recall and accuracy) and `multi` (each class on its own).
+For each class: hits, clips predicted as it, clips that are it. Resampled test sets are scored as
+scoring.py would: over the classes present in them.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
-from bimotion.results.clip_predictions import test_set
-from bimotion.results.metrics import STANDARD_METRICS
+from bimotion.results.clip_predictions import ClipPredictions, test_set
+from bimotion.results.metrics import ONE_LABEL_METRICS
 
 FORMS = {
     "weighted_f1": ("all", "weighted_f1"),
     "weighted_f1_multi": ("multi", "weighted_f1"),
-    **{metric: ("marked", metric) for metric in STANDARD_METRICS},
+    "macro_f1": ("marked", "macro_f1"),
+    **{metric: ("one", metric) for metric in ONE_LABEL_METRICS},
 }
 """Metric -> the form that it counts, and its name in metric_values."""
 
@@ -52,6 +54,8 @@ class Counts:
     """Form -> hits, predicted and true clips, float32 (3, n_classes, n_clusters)."""
     n_annotated: int
     """Classes that can be predicted."""
+    label_by_label: bool = False
+    """Each class is a decision of its own, not one of several."""
 
     @property
     def corpus(self) -> str:
@@ -70,24 +74,32 @@ class Counts:
     def of(cls, rows: pd.DataFrame, schema: LabelSchema) -> "Counts":
         """The counts of one training set, seed, cell and corpus; clusters in the order of their
         names."""
-        stratum, cluster = _clusters(rows)
-        part = test_set(rows, None)
-        numbers = np.arange(part.reference.shape[1])
-        true, predicted = (
-            classes[:, None] == numbers for classes in (part.targets, part.predictions)
-        )
-        has_class = (part.reference == 1).any(axis=1)[:, None]
-        forms = {"all": (true, predicted), "marked": (true & has_class, predicted & has_class)}
-        if not schema.exclusive:
-            forms["multi"] = part.multi_label
+        stratum, cluster = clusters(rows)
+        part = test_set(rows, None, schema)
+        forms = _forms(part) | ({} if schema.exclusive else {"multi": part.multi_label})
         tables = {
             form: _summed(np.stack([true & predicted, predicted, true]), cluster, stratum.n)
             for form, (true, predicted) in forms.items()
         }
-        return cls(stratum, tables, len(part.candidates))
+        is_own = bool(part.label_by_label.any())
+        return cls(stratum, tables, len(part.candidates), is_own)
 
 
-def _clusters(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:
+def _forms(part: ClipPredictions) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Form -> classes present and predicted, of one corpus."""
+    has_class = (part.reference == 1).any(axis=1)
+    counts_in = {
+        "all": np.ones_like(has_class),
+        "marked": has_class | part.label_by_label,
+        "one": has_class & ~part.label_by_label,
+    }
+    return {
+        form: tuple(classes & clips[:, None] for classes in part.decisions)
+        for form, clips in counts_in.items()
+    }
+
+
+def clusters(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:
     """Clusters of some clips, and the number of each clip's: clips drawn by themselves, by id,
     before speakers, by name."""
     ids, speakers = (rows[name].to_numpy(object) for name in ("id", "speaker"))

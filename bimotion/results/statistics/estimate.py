@@ -202,7 +202,7 @@ def combined(function: Callable[..., np.ndarray], *estimates: Estimate) -> Estim
             for stratum in strata
         },
         carriers=min(carriers, default=None),
-        decisions=max(estimate.decisions for estimate in estimates),
+        decisions=min(estimate.decisions for estimate in estimates),
     )
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bimotion.results.scoring import test_set as scored_set
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.results.clip_predictions import test_set as scored_set
 from bimotion.results.statistics.calibration import expected_calibration_error
 
 
@@ -14,8 +15,10 @@ def error(probabilities, reference, **how):
         "probabilities": list(probabilities),
         "reference": list(reference),
         "speaker": [None] * len(reference),
+        "corpus": ["tess"] * len(reference),
     }
-    return expected_calibration_error(scored_set(pd.DataFrame(rows), None), **how)
+    part = scored_set(pd.DataFrame(rows), None, SCHEMAS["emotion"])
+    return expected_calibration_error(part, **how)
 
 
 def test_by_hand():
@@ -39,6 +42,8 @@ def test_by_hand():
         # clips without a class are left out
         ([[0.9, 0.1], [0.6, 0.4]], [[1, 0], [0, 0]], 0.1),
         ([[0.9, 0.1]], [[0, 0]], None),
+        # of several classes each is right
+        ([[0.9, 0.1], [0.1, 0.9], [0.5, 0.5]], [[1, 1], [1, 1], [0, 0]], 0.1),
         # certain and right, certain and wrong, silent
         ([[1.0, 0.0]], [[1, 0]], 0),
         ([[1.0, 0.0]], [[0, 1]], 1),

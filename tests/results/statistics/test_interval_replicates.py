@@ -10,14 +10,14 @@ from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import Setting
 from bimotion.results.clip_predictions import test_set as scored_set
-from bimotion.results.clip_predictions import with_class
+from bimotion.results.scoring import metric_groups, numbered
 from bimotion.results.statistics.bootstrap import (
     MEAN,
     POOLED,
     BootstrapDraws,
+    by_seed,
     counts_of,
     headline,
-    statistics_of,
 )
 from bimotion.results.statistics.estimate import combined, mean_known
 
@@ -43,20 +43,24 @@ def values_of(rows, schema):
     """Metric -> value of a test set as scoring.py computes it."""
     if rows.empty:
         return {}
-    values = scored_set(rows, None).paper_metrics(schema)
-    clips = with_class(rows)
-    if not clips.empty:
-        part = scored_set(clips, None)
-        numbers = {f"f1_{name}": f"f1_{number}" for number, name in enumerate(schema.classes)}
-        values |= part.standard_metrics()
-        values |= {numbers[name]: value for name, value in part.by_label(schema).items()}
+    values = {}
+    for clips, metrics_of in metric_groups(rows, schema):
+        if not clips.empty:
+            [*corpora] = set(clips["corpus"])
+            part = scored_set(clips, corpora[0] if len(corpora) == 1 else None, schema)
+            values |= {numbered(name, schema): value for name, value in metrics_of(part).items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def literal(parts, schema):
     """(where, metric) -> value of one cell; parts: corpus -> rows."""
     by_place = {corpus: values_of(rows, schema) for corpus, rows in parts.items()}
-    names = {name for values in by_place.values() for name in values if name[:3] != "f1_"}
+    names = {
+        name
+        for values in by_place.values()
+        for name in values
+        if name[:3] not in ("f1_", "ap_", "auc")
+    }
     means = {
         name: np.mean([values[name] for values in by_place.values() if name in values])
         for name in names
@@ -82,7 +86,7 @@ def test_replicates_are_what_redrawn_clips_score(table, cell, schema):
     predictions, schema = table(schema=schema), SCHEMAS[schema]
     rows = predictions[predictions["cell"] == cell]
     counts, draws = counts_of(rows, schema), BootstrapDraws(replicates=8, seed=3)
-    estimates = statistics_of(counts, draws)
+    [estimates] = by_seed([rows], schema, draws, ranked=True)
     pieces = {corpus: clusters(part) for corpus, part in rows.groupby("corpus")}
     parts = dict(list(rows.groupby("corpus")))
     check({key: estimate.estimate for key, estimate in estimates.items()}, literal(parts, schema))
@@ -102,7 +106,7 @@ def test_without_a_cluster_is_what_the_other_clips_score(table, cell):
     predictions, schema = table(), SCHEMAS["emotion"]
     rows = predictions[predictions["cell"] == cell]
     counts = counts_of(rows, schema)
-    estimates = statistics_of(counts, BootstrapDraws(replicates=2))
+    [estimates] = by_seed([rows], schema, BootstrapDraws(replicates=2), ranked=True)
     parts = dict(list(rows.groupby("corpus")))
     for corpus in counts:
         pieces = clusters(parts[corpus.corpus])

@@ -14,7 +14,7 @@ from scipy import stats
 from bimotion.protocol import settings
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import BASELINE
-from bimotion.results.scoring import scores
+from bimotion.results.scoring import numbered, scores
 from bimotion.results.statistics.bootstrap import BootstrapDraws, by_setting
 
 EMOTION = SCHEMAS["emotion"]
@@ -33,19 +33,22 @@ def check_estimates(predictions, schema=EMOTION):
     """Check that the counts give every score that scoring computes of the clips."""
     estimates = [
         of_seed
-        for of_seeds in by_setting(predictions, BASELINE, schema, BootstrapDraws(2))
+        for of_seeds in by_setting(predictions, BASELINE, schema, BootstrapDraws(2), ranked=True)
         for of_seed in of_seeds
     ]
     places = dict.fromkeys((row.test, row.seed) for row in scored(predictions, schema))
     for (test, seed), of_seed in zip(places, estimates, strict=True):
         rows = scored(predictions, schema, test=test, seed=seed)
-        assert len(rows) == len(of_seed)
-        for row in rows:
-            metric = row.metric
-            if metric.startswith("f1_"):
-                metric = f"f1_{schema.classes.index(metric[3:])}"
-            value = of_seed[row.corpus or row.pooling, metric].estimate
-            assert row.value == pytest.approx(value, abs=1e-12)
+        estimates = {row_key: estimate.estimate for row_key, estimate in of_seed.items()}
+        values = {(row.corpus or row.pooling, numbered(row.metric, schema)): row for row in rows}
+        assert len(values) == len(rows)
+        # recall of corpora that are scored label by label has no row, and is not defined
+        assert {row_key: row.value for row_key, row in values.items()} == pytest.approx(
+            {row_key: value for row_key, value in estimates.items() if row_key in values}, abs=1e-12
+        )
+        assert np.isnan(
+            [value for row_key, value in estimates.items() if row_key not in values]
+        ).all()
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
