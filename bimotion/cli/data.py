@@ -43,7 +43,10 @@ def list_corpora(as_json: options.AsJson = False) -> None:
 @app.command()
 @spread
 def stats(
-    corpora: options.Corpora, split_rule: options.Rule = "paper", as_json: options.AsJson = False
+    corpora: options.Corpora,
+    split_rule: options.Rule = "paper",
+    fold: options.Fold = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Count Tables 1 and 2 of the paper on this disk, difference by difference. Exit code 1 where a
     corpus is malformed."""
@@ -52,7 +55,7 @@ def stats(
 
     # one corpus does not silence the others
     built = manifest.build(corpora.source(allow_missing=True), progress=progress())
-    lines = counting.counts(built, split_rule)
+    lines = counting.counts(built, split_rule, fold)
     if as_json:
         show_json([line.to_dict() for line in lines])
     else:
@@ -71,6 +74,7 @@ def stats(
 def audit(
     corpora: options.Corpora,
     split_rule: options.Rule = "paper",
+    fold: options.Fold = 0,
     listen: Listen = True,
     as_json: options.AsJson = False,
 ) -> None:
@@ -80,7 +84,7 @@ def audit(
     from bimotion.data.checks import audit as auditing
 
     built = manifest.build(corpora.source(), progress=progress())
-    report = auditing.audit(built, split_rule, progress(), listen)
+    report = auditing.audit(built, split_rule, progress(), listen, fold)
     if as_json:
         show_json(report.to_dict())
     else:
@@ -152,6 +156,7 @@ def export(
     config: Annotated[list[str], option("eng_eld, eng, all, yue_adu, ...; may be repeated.")],
     corpora: options.Corpora,
     split_rule: options.Rule = "paper",
+    fold: options.Fold = 0,
     metadata_only: options.MetadataOnly = False,
     private_use: Annotated[
         bool, option("Also what licences forbid to pass on; keep it to yourself.")
@@ -166,6 +171,7 @@ def export(
         config,
         corpora.source(),
         split_rule=split_rule,
+        fold=fold,
         metadata_only=metadata_only,
         private_use=private_use,
         progress=progress(),

@@ -27,7 +27,7 @@ AdaptSetting = Literal["transductive", "inductive"]
 ProtocolName = Literal[
     "all", "distance", "in-group", "inference", "augmentation", "extension", "cantonese", "paper"
 ]
-SplitRule = Literal["paper", "disjoint"]
+SplitRule = Literal["paper", "disjoint", "folds"]
 SchemaName = Literal["emotion", "valence", "four"]
 RecipeName = Literal["benchmark", "paper"]
 AdamW = Literal["torch", "transformers"]
@@ -102,7 +102,14 @@ Only = Annotated[
     list[str],
     option("Use only these corpora, e.g. --only tess --only csed or tess,csed.", metavar="NAME"),
 ]
-Rule = Annotated[SplitRule, option("paper: the published sizes; disjoint: speakers kept apart.")]
+Rule = Annotated[
+    SplitRule,
+    option(
+        "folds: cross-validation, everybody is tested; paper: the published sizes; disjoint: "
+        "speakers kept apart."
+    ),
+]
+Fold = Annotated[int, option("Of --split-rule folds: which clips are tested.", min=0, max=4)]
 Head = Annotated[
     HeadName | None,
     option(

@@ -2,14 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from bimotion.corpora import CORPORA
 from bimotion.corpora.utterance import NO_PART, UNUSABLE, Finding
-from bimotion.data import splits
+from bimotion.data.folds import part_in
+from bimotion.data.hashes import hash_of
 from bimotion.data.selection import Selection
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema
@@ -27,15 +28,26 @@ class LabelledClips:
     """int8, shape (len(table), n_classes): 1, 0, -1 not annotated."""
     left_out: dict[str, Counter]
     """Corpus -> reason -> clips."""
+    _parts_of_folds: dict[int, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     def places(
-        self, cells: Iterable[Cell], part: str, corpora: Iterable[str] | None = None
+        self,
+        cells: Iterable[Cell],
+        part: str,
+        corpora: Iterable[str] | None = None,
+        fold: int = 0,
     ) -> np.ndarray:
-        """Row numbers of the clips of some cells (and corpora; None: all) in one part."""
-        chosen = self.table["cell"].isin([*map(str, cells)]) & (self.table["part"] == part)
+        """Row numbers of the clips of some cells (and corpora; None: all) in one part of a fold."""
+        chosen = self.table["cell"].isin([*map(str, cells)]) & (self._parts(fold) == part)
         if corpora is not None:
             chosen &= self.table["corpus"].isin(list(corpora))
         return np.flatnonzero(chosen)
+
+    def _parts(self, fold: int) -> np.ndarray:
+        if fold not in self._parts_of_folds:
+            of_clips, own = self.table["fold"].to_numpy(), self.table["only_part"].to_numpy(str)
+            self._parts_of_folds[fold] = part_in(fold, of_clips, own)
+        return self._parts_of_folds[fold]
 
 
 def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None) -> LabelledClips:
@@ -45,7 +57,7 @@ def prepare(selection: Selection, schema: LabelSchema, limit: int | None = None)
     Args:
         selection: The clips.
         schema: Its classes.
-        limit: Keep at most so many clips of each corpus, cell and part (`_within`).
+        limit: Keep at most so many clips of each corpus, cell and part, or fold (`_within`).
     """
     rows = selection.rows
     labels = list(zip(map(tuple, rows["emotions"]), rows["corpus"], strict=True))
@@ -93,15 +105,15 @@ def _first_positive(reference: Sequence[int]) -> int:
 
 
 def _within(rows: pd.DataFrame, classes: pd.Series, limit: int, seed: int) -> pd.Index:
-    """Index of the clips that stay: at most `limit` of each corpus, cell and part, in the split's
-    hash order, every class in proportion.
+    """Index of the clips that stay: at most `limit` of each corpus, cell and part (under
+    folds: fold and official part), in the split's hash order, every class in proportion.
 
     Each class has one before any has two (the largest first), then shares follow Sainte-Lague: a
     larger limit adds clips and takes none away.
     """
-    group = ["corpus", "cell", "part"]
+    group = ["corpus", "cell", "fold", "only_part"]
     table = rows[group].copy()
-    table["class"], table["hash"] = classes, [splits.hash_of(clip, seed) for clip in rows["id"]]
+    table["class"], table["hash"] = classes, [hash_of(clip, seed) for clip in rows["id"]]
     table = table.sort_values("hash")
     of_class = table.groupby([*group, "class"])["hash"]
     rank = of_class.cumcount()

@@ -28,8 +28,8 @@ class Selection:
     wanted: tuple[str, ...]
     """Corpora that the cells ask for, on this disk or not."""
     rows: pd.DataFrame
-    """Rows of manifest.table with `cell`, `part`, `speaker_disjoint` (of the split), `synthetic`;
-    sorted by id."""
+    """Rows of manifest.table with `cell`, `fold`, `only_part`, `speaker_disjoint` (of the split),
+    `part` in the fold that was asked for (None: none in that), `synthetic`; sorted by id."""
 
 
 def select(
@@ -38,13 +38,14 @@ def select(
     *,
     split_rule: str = "paper",
     split_seed: int = 0,
+    fold: int = 0,
     progress: Progress | None = None,
 ) -> Selection:
     """Select the clips of cells, of the source's corpora (None: all with clips in those cells).
 
     Raises:
         UnknownName: Of a corpus or a split rule.
-        SettingError: No corpus or no usable clip is in those cells.
+        SettingError: No corpus or no usable clip is in those cells, or the rule has no such fold.
         CorpusNotFound: No corpus lies below the root.
         CorpusMalformed: Label files cannot be understood.
         CorpusIncomplete: Clips are missing, unless `allow_missing`.
@@ -54,7 +55,7 @@ def select(
     made = manifest.build(source, progress=progress)
     if not source.allow_missing:
         made.require_complete(source.corpora)
-    split = splits.split(made, split_rule, split_seed)
+    split = splits.split(made, split_rule, split_seed, fold)
     rows = made.table.set_index("id", drop=False).join(split.table, how="inner").sort_index()
     rows = rows[rows["cell"].isin(cells)].reset_index(drop=True)
     rows["synthetic"] = rows["corpus"].isin(made.synthetic)

@@ -5,35 +5,48 @@ paper      sizes of Tables 1 and 2 of arXiv 2306.14517: official splits for ESD,
            paper's own ages: YueMotion elderly from 59, the clip OA_bite adult.
 disjoint   no speaker in two parts, where the corpus can give that; the true age decides the cell.
            Sizes are in speakers.
+folds      five-fold cross-validation, speakers and texts apart (folds.py): predictions of all
+           folds together test every speaker once. The true age decides the cell.
 
-The paper knows no EMO-DB, ShEMO and URDU: `paper` has nothing of its own for them, so both rules
-give them the same parts, with speakers apart.
+The paper knows no EMO-DB, ShEMO and URDU: `paper` has nothing of its own for them, so `paper`
+and `disjoint` give them the same parts, with speakers apart.
 
-Both are pure functions of utterance ids (and, for YueMotion, of its metadata): clips are ordered by
+All are pure functions of utterance ids (and, for YueMotion, of its metadata): clips are ordered by
 sha256(version, seed, id), never by directory or global random state. A part never moves when clips
 or corpora are added.
 """
 
-import hashlib
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bimotion.corpora import CORPORA
 from bimotion.corpora.utterance import PARTS, Finding
-from bimotion.data import rosters
+from bimotion.data import folds, rosters
+from bimotion.data.folds import EVERY, N_FOLDS, conversation, part_in
+from bimotion.data.hashes import hash_of
 from bimotion.data.manifest import Manifest, build
 from bimotion.data.source import CorpusSource
-from bimotion.errors import BimotionError, CorpusIncomplete, CorpusMalformed, UnknownName, some
+from bimotion.errors import (
+    BimotionError,
+    CorpusIncomplete,
+    CorpusMalformed,
+    SettingError,
+    UnknownName,
+    some,
+)
 from bimotion.io.bounds import MAX_SEED, whole_number
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import cells as groups
 
-RULES = ("paper", "disjoint")
+RULES = ("paper", "disjoint", "folds")
+DEALT = ("disjoint", "folds")
+"""Rules that deal YueMotion's speakers, and so need all of its metadata."""
 OFFICIAL = ("elderreact", "esd", "yuemotion")
 """Corpora with a split of their own, which the paper uses."""
 UNPUBLISHED = ("emo_db", "shemo", "urdu")
@@ -84,9 +97,13 @@ class Split:
 
     rule: str
     seed: int
+    fold: int
+    """Whose parts the table has."""
     version: str
     table: pd.DataFrame
-    """Index: utterance id; columns `cell`, `part`, `speaker_disjoint`; sorted by id."""
+    """Index: utterance id; columns `cell`, `fold` (in which it is tested; EVERY: in none),
+    `only_part` (the only one that it may have; "" any), `part` in the fold that was asked for
+    (None: it has none there), `speaker_disjoint`; sorted by id."""
     not_disjoint: dict[str, str]
     """Corpus -> why its speakers stand in several parts, for corpora in the table."""
     findings: tuple[Finding, ...]
@@ -94,40 +111,64 @@ class Split:
     manifest's)."""
 
 
-def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
+def n_folds(rule: str) -> int:
+    """The number of folds of a rule: one where there is no cross-validation."""
+    return N_FOLDS if rule == "folds" else 1
+
+
+def require_fold(rule: str, fold: int) -> None:
+    """Raise SettingError for a fold that a rule lacks."""
+    n = n_folds(rule)
+    if isinstance(fold, bool) or not isinstance(fold, int) or not 0 <= fold < n:
+        raise SettingError(
+            f"fold: expected a whole number from 0 to {n - 1} with split rule {rule}, found "
+            f"{fold!r:.40}"
+        )
+
+
+def split(manifest: Manifest, rule: str = "paper", seed: int = 0, fold: int = 0) -> Split:
     """Cells and parts of all usable utterances of a manifest.
 
     Args:
         manifest: Of the corpora.
-        rule: paper or disjoint.
-        seed: Other than 0, it assigns the clips (paper) or speakers (disjoint) anew, with the same
-            sizes; official splits stay.
+        rule: paper, disjoint or folds.
+        seed: Other than 0, it assigns the clips (paper) or speakers (disjoint, folds) anew, with
+            the same sizes; official splits stay. Folds of CREMA-D are then stratified by age, for
+            its roster has no gender.
+        fold: Whose parts; a rule without cross-validation has fold 0 only.
 
     Raises:
         UnknownName: Of the rule.
+        SettingError: The rule has no such fold.
         CorpusMalformed: A YueMotion clip has no official part.
         CorpusIncomplete: A corpus without a roster lists fewer clips than it has.
     """
     if rule not in RULES:
         raise UnknownName("split rule", rule, RULES)
     whole_number("split_seed", seed, 0, MAX_SEED)
-    table = manifest.table.set_index("id")[["corpus"]].assign(cell=None, part=None)
+    require_fold(rule, fold)
+    table = manifest.table.set_index("id")[["corpus"]].assign(cell=None, fold=None, only_part=None)
     findings = []
     for corpus, rows in manifest.table.groupby("corpus"):
         rows = rows.set_index("id")
         cells = paper_cells(rows) if rule == "paper" else true_cells(rows)
         table.loc[rows.index, "cell"] = cells
-        table.loc[rows.index, "part"] = _parts(corpus, manifest, rule, seed).reindex(rows.index)
+        assignment = _assignment(corpus, manifest, rule, seed).reindex(rows.index)
+        table.loc[rows.index, ["fold", "only_part"]] = assignment
         ages = rows.loc[cells.isna(), "age_years"]
         findings += [Finding("no cell", corpus, clip, f"{age}") for clip, age in ages.items()]
     reasons = {name: why_not_disjoint(name, rule) for name in manifest.corpora}
     reasons = {name: reason for name, reason in reasons.items() if reason}
     table["speaker_disjoint"] = ~table.pop("corpus").isin(reasons)
+    table = table.dropna().astype({"fold": np.int8}).sort_index()
+    parts = part_in(fold, table["fold"].to_numpy(), table["only_part"].to_numpy(str))
+    table["part"] = pd.Series(parts, table.index, object).replace("", None)
     return Split(
         rule=rule,
         seed=seed,
+        fold=fold,
         version=NUMBERS_VERSION,
-        table=table.dropna().sort_index(),
+        table=table,
         not_disjoint=reasons,
         findings=tuple(findings),
     )
@@ -136,7 +177,7 @@ def split(manifest: Manifest, rule: str = "paper", seed: int = 0) -> Split:
 def why_not_disjoint(corpus: str, rule: str) -> str | None:
     """Why speakers of a corpus stand in several parts under a rule; None where they do not."""
     why = CORPORA[corpus].card.not_disjoint
-    if why or rule == "disjoint" or corpus in UNPUBLISHED:
+    if why or rule in DEALT or corpus in UNPUBLISHED:
         return why
     official = "the official split shares speakers"
     by_clip = "the paper's split is by clip and shares speakers"
@@ -163,29 +204,42 @@ def paper_cells(rows: pd.DataFrame) -> pd.Series:
     return cells
 
 
-def _parts(corpus: str, manifest: Manifest, rule: str, seed: int) -> pd.Series:
-    """Utterance id -> part, for all clips of a corpus that the rule knows."""
+def _assignment(corpus: str, manifest: Manifest, rule: str, seed: int) -> pd.DataFrame:
+    """Columns fold and only_part of all clips of a corpus that the rule knows, index id."""
     known = rosters.load(corpus)
-    if known is not None:
-        return known[rule] if seed == 0 else assigned(corpus, known, rule, seed)
+    if known is None:
+        known = _listed(corpus, manifest, rule)
+        assignment = assigned(corpus, known, rule, seed)
+    else:
+        assignment = known[rule] if seed == 0 else assigned(corpus, known, rule, seed)
+    if rule == "folds":
+        is_bound = corpus in folds.OFFICIAL_IN_FOLDS
+        fold, only_part = assignment, known["paper"] if is_bound else ""
+    else:
+        fold, only_part = np.where(assignment == PARTS[-1], 0, EVERY), assignment
+    return pd.DataFrame({"fold": fold, "only_part": only_part}, known.index)
+
+
+def _listed(corpus: str, manifest: Manifest, rule: str) -> pd.DataFrame:
+    """Rows of a corpus without a roster, as `assigned` takes them. Raises CorpusError for what the
+    rule cannot do with."""
     listed = manifest.listed[manifest.listed["corpus"] == corpus].set_index("id")
-    if rule == "paper":
-        if without := list(listed.index[listed["official_split"].isna()]):
+    listed = listed.assign(paper=listed["official_split"])
+    if rule not in DEALT:
+        if without := list(listed.index[listed["paper"].isna()]):
             raise CorpusMalformed(
                 f"{corpus}: expected an official part for each clip, found none for {some(without)}"
             )
-        return listed["official_split"]
+        return listed.assign(cell=paper_cells(listed))
     n_utterances = CORPORA[corpus].card.n_utterances
     if corpus not in manifest.synthetic and len(listed) < n_utterances:
         raise CorpusIncomplete(
-            f"{corpus}: the rule 'disjoint' deals its speakers and needs all "
+            f"{corpus}: the rule {rule!r} deals its speakers and needs all "
             f"{n_utterances} entries of its metadata (sound may be "
             f"missing), found {len(listed)} in {manifest.roots[corpus]}; copy the metadata "
             "again"
         )
-    return assigned(
-        corpus, listed.assign(cell=true_cells(listed)).dropna(subset="cell"), rule, seed
-    )
+    return listed.assign(cell=true_cells(listed)).dropna(subset="cell")
 
 
 def new_roster(corpus: str, listed: pd.DataFrame) -> pd.DataFrame:
@@ -205,11 +259,13 @@ def new_roster(corpus: str, listed: pd.DataFrame) -> pd.DataFrame:
     )
     for rule in RULES:
         table[rule] = assigned(corpus, table, rule, seed=0)
+    if corpus == "crema_d":  # whose folds are the same for both genders; they stay untold
+        table["folds"] = assigned(corpus, table.assign(gender=listed["gender"]), "folds", seed=0)
     return table
 
 
 def assigned(corpus: str, listed: pd.DataFrame, rule: str, seed: int) -> pd.Series:
-    """Parts of all clips of a corpus under a rule and seed.
+    """Parts, or folds, of all clips of a corpus under a rule and seed.
 
     The paper's cut is stratified by gender (by speaker, which is finer, where the name does not
     tell the gender).
@@ -217,9 +273,11 @@ def assigned(corpus: str, listed: pd.DataFrame, rule: str, seed: int) -> pd.Seri
     Args:
         corpus: Its name.
         listed: Index id; columns cell, speaker, gender, (paper).
-        rule: paper or disjoint.
+        rule: paper, disjoint or folds.
         seed: Of the order of clips or speakers.
     """
+    if rule == "folds":
+        return folds.assigned(corpus, listed, seed)
     by_clip = rule == "paper" and corpus not in UNPUBLISHED
     by_clip = by_clip or CORPORA[corpus].card.not_disjoint is not None
     if by_clip and corpus in OFFICIAL:
@@ -248,12 +306,6 @@ def _speakers_cut(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
         sizes = rounded(DISJOINT_SHARES[corpus, cell], len(names))
         part_of |= dict(zip(names, cut(names, list(genders[names]), sizes, seed), strict=True))
     return units.map(part_of)
-
-
-def conversation(corpus: str, speaker: str) -> str:
-    """The unit that has one part: a speaker; in IEMOCAP both speakers of a session, who are in each
-    other's recordings."""
-    return speaker[:-1] if corpus == "iemocap" else speaker
 
 
 def cut(
@@ -301,11 +353,6 @@ def rounded(shares: Sequence[float], total: int) -> tuple[int, ...]:
         sizes[sizes.index(max(sizes))] -= 1
         sizes[sizes.index(0)] += 1
     return tuple(sizes)
-
-
-def hash_of(name: str, seed: int) -> str:
-    """The key that names are ordered by: of a clip (its id) or a speaker."""
-    return hashlib.sha256(f"1|{seed}|{name}".encode()).hexdigest()
 
 
 def main(root: str, folder: str = str(rosters.FOLDER), *corpora: str) -> None:

@@ -86,10 +86,11 @@ def test_the_papers_tables_and_no_other_lines(true_manifest):
     assert counts.counts(true_manifest, "disjoint") != lines
 
 
-def test_every_clip_has_a_part_under_both_rules(placed):
+def test_every_clip_has_a_part_under_every_rule(placed):
     for rule, rows in placed.items():
         assert len(rows) == sum(N_CLIPS.values()), rule
-        assert set(rows["part"]) == set(PARTS)
+        assert set(rows["part"].dropna()) == set(PARTS)
+        assert rows["part"].notna().all() or rule == "folds"
 
 
 @pytest.mark.parametrize("corpus", splits.ROSTERED)
@@ -115,15 +116,18 @@ def test_saved_rosters_are_the_shipped_ones_byte_for_byte(made_rosters, tmp_path
         assert gzip.decompress(path.read_bytes()) == gzip.decompress(
             (rosters.FOLDER / path.name).read_bytes()
         ), path.name
-    assert (tmp_path / rosters.SUMS).read_text() == (rosters.FOLDER / rosters.SUMS).read_text()
+    shipped = (rosters.FOLDER / rosters.SUMS).read_text().splitlines()
+    made = [line for line in shipped if not line.endswith(rosters.EQUAL_LENGTHS)]
+    assert (tmp_path / rosters.SUMS).read_text().splitlines() == made
 
 
 @pytest.mark.parametrize("rule", splits.RULES)
 def test_dealing_again_with_seed_0_changes_nothing(rule):
     for corpus in splits.ROSTERED:
         shipped = rosters.load(corpus)
-        # without CREMA-D's genders, which its roster does not hold, and with the paper's cells, as
-        # rosters have them
+        if (corpus, rule) == ("crema_d", "folds"):
+            continue  # even for genders, too, which its roster does not hold
+        # with the paper's cells, as rosters have them
         again = splits.assigned(corpus, shipped, rule, seed=0)
         pd.testing.assert_series_equal(again, shipped[rule], check_names=False, check_dtype=False)
 

@@ -51,6 +51,8 @@ class Audit:
     """The facts about a split."""
 
     split_rule: str
+    fold: int
+    """0 without cross-validation."""
     cells: list[CellCount]
     shared: list[Shared]
     not_disjoint: dict[str, str]
@@ -63,16 +65,19 @@ class Audit:
         return asdict(self)
 
 
-def audit(manifest: Manifest, rule: str, progress: Progress, listen: bool = True) -> Audit:
+def audit(
+    manifest: Manifest, rule: str, progress: Progress, listen: bool = True, fold: int = 0
+) -> Audit:
     """Audit all utterances under a split rule.
 
     Args:
         manifest: Of the corpora.
-        rule: paper or disjoint.
+        rule: paper, disjoint or folds.
         progress: Shows how far it is.
         listen: Decode all clips, to find equal audio in two parts.
+        fold: Of split rule `folds`: whose parts.
     """
-    split = splits.split(manifest, rule)
+    split = splits.split(manifest, rule, fold=fold)
     rows = manifest.table.set_index("id").join(split.table, how="inner")
     rows["audio"] = None
     if listen:
@@ -87,7 +92,7 @@ def audit(manifest: Manifest, rule: str, progress: Progress, listen: bool = True
     ]
     pairs = (pair for emotions in rows["emotions"] for pair in combinations(emotions, 2))
     together = _counted(map("+".join, pairs))
-    return Audit(rule, _cell_counts(rows), shared, split.not_disjoint, together)
+    return Audit(rule, fold, _cell_counts(rows), shared, split.not_disjoint, together)
 
 
 def _in_both(rows: pd.DataFrame, what: str, parts: tuple[str, str]) -> list[str]:
@@ -124,7 +129,10 @@ def as_tables(audit: Audit) -> list[Table]:
     """Readable form: cells, then what parts share."""
     header = ["cell", "corpus", "part", "clips", "speakers", "hours", "ages"]
     by_cell = sorted(audit.cells, key=lambda c: (c.cell, c.corpus, PARTS.index(c.part)))
-    cells = Table(f"Cells (split rule {audit.split_rule})", header, list(map(_cell_row, by_cell)))
+    of_fold = f", fold {audit.fold}" if audit.split_rule == "folds" else ""
+    cells = Table(
+        f"Cells (split rule {audit.split_rule}{of_fold})", header, list(map(_cell_row, by_cell))
+    )
     shared = Table("Shared between parts", ["corpus", "what", "parts", "number", "which"])
     for item in audit.shared:
         parts, names = " & ".join(item.parts), some(item.names, 3)

@@ -32,9 +32,10 @@ class Count:
         return {"found" if name == "on_disk" else name: fact for name, fact in facts.items()}
 
 
-def counts(manifest: Manifest, rule: str = "paper") -> list[Count]:
-    """Count every line of Tables 1 and 2 under a split rule; corpora that are missing count 0."""
-    parts = splits.split(manifest, rule).table.join(
+def counts(manifest: Manifest, rule: str = "paper", fold: int = 0) -> list[Count]:
+    """Count every line of Tables 1 and 2 under a split rule (and fold); corpora that
+    are missing count 0."""
+    parts = splits.split(manifest, rule, fold=fold).table.join(
         manifest.table.set_index("id")[["corpus", "gender"]]
     )
 

@@ -193,6 +193,7 @@ class Config(datasets.BuilderConfig):
 
     split_rule: str = "paper"
     split_seed: int = 0
+    fold: int = 0
     only: list[str] | None = None
     locations: dict[str, str] | None = None
     allow_missing: bool = False
@@ -233,6 +234,7 @@ class Builder(datasets.ArrowBasedBuilder):
             cells.union(config_name),
             split_rule=chosen["split_rule"],
             split_seed=chosen["split_seed"],
+            fold=chosen["fold"],
         )
         key = cache_key(self.selection, [sorted(chosen.items())])
         options["config_id"] = f"{config_name}-{key}"

@@ -146,7 +146,9 @@ def _size_tables(copy: HubCopy) -> list[Table]:
     corpora, cells = set(copy.selection.rows["corpus"]), set(map(str, copy.cells))
     lines = [
         line
-        for line in counts.counts(copy.selection.manifest, copy.selection.split.rule)
+        for line in counts.counts(
+            copy.selection.manifest, copy.selection.split.rule, copy.selection.split.fold
+        )
         if line.corpus in corpora and line.cell in cells
     ]
     return [table for table in counts.as_tables(lines) if table.rows]

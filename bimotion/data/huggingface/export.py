@@ -27,6 +27,7 @@ def export(
     source: CorpusSource,
     *,
     split_rule: str = "paper",
+    fold: int = 0,
     metadata_only: bool = False,
     private_use: bool = False,
     progress: Progress | None = None,
@@ -41,7 +42,8 @@ def export(
         folder: New or empty.
         configs: Of one dataset.
         source: Where the corpora lie.
-        split_rule: paper or disjoint.
+        split_rule: paper, disjoint or folds.
+        fold: Of split rule `folds`: which clips are tested.
         metadata_only: Leave the sound out.
         private_use: Allow corpora that may not be passed on.
         progress: Shows how far it is.
@@ -67,7 +69,12 @@ def export(
             f"{'holds files' if folder.is_dir() else 'is a file'}"
         )
     copy = HubCopy.planned(
-        configs, source, split_rule=split_rule, metadata_only=metadata_only, progress=progress
+        configs,
+        source,
+        split_rule=split_rule,
+        fold=fold,
+        metadata_only=metadata_only,
+        progress=progress,
     )
     if not private_use and (withheld := copy.not_free()):
         raise LicenceError(

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import datasets
@@ -45,6 +45,7 @@ class HubCopy:
         source: CorpusSource,
         *,
         split_rule: str,
+        fold: int,
         metadata_only: bool,
         progress: Progress,
     ) -> "HubCopy":
@@ -65,7 +66,9 @@ class HubCopy:
                 f"{' and '.join(names)}"
             )
         cells = tuple(dict.fromkeys(cell for config in configs for cell in groups.union(config)))
-        selection = select(source, cells, split_rule=split_rule, progress=progress)
+        selection = select(source, cells, split_rule=split_rule, fold=fold, progress=progress)
+        in_fold = selection.rows[selection.rows["part"].notna()].reset_index(drop=True)
+        selection = replace(selection, rows=in_fold)
         return cls(names[0], configs, cells, metadata_only, selection)
 
     @property

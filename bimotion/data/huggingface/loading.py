@@ -21,6 +21,7 @@ def load_dataset(
     split: str | None = None,
     split_rule: str = "paper",
     split_seed: int = 0,
+    fold: int = 0,
     only: Iterable[str] | None = None,
     locations: Mapping[str, str | os.PathLike] | None = None,
     allow_missing: bool = False,
@@ -36,8 +37,9 @@ def load_dataset(
             yue.
         data_dir: Corpora root; None: BIMOTION_CORPORA.
         split: One part; None: all.
-        split_rule: paper or disjoint (splits.py).
+        split_rule: paper, disjoint or folds (splits.py).
         split_seed: Another one cuts the corpora anew.
+        fold: Of split rule `folds`, 0 to 4: which clips are tested.
         only: Names of corpora to use; None: all that have clips in the config's cells.
         locations: Corpus -> its folder, where it does not lie below data_dir.
         allow_missing: Go on without corpora or clips that are missing.
@@ -48,7 +50,7 @@ def load_dataset(
 
     Raises:
         UnknownName: Of the dataset, the config, a corpus, the split rule or an option.
-        SettingError: An option that would be ignored.
+        SettingError: An option that would be ignored, or a fold that the split rule lacks.
         CorpusNotFound: No corpus lies below the root.
         CorpusIncomplete: Clips are missing.
         CorpusMalformed: Label files cannot be understood.
@@ -70,6 +72,7 @@ def load_dataset(
         dataset_name=path,
         split_rule=split_rule,
         split_seed=split_seed,
+        fold=fold,
         only=only if only is None or isinstance(only, str) else sorted(only),
         locations=locations and {corpus: os.fspath(path) for corpus, path in locations.items()},
         allow_missing=allow_missing,

@@ -58,6 +58,7 @@ def publish(
     source: CorpusSource,
     *,
     split_rule: str = "paper",
+    fold: int = 0,
     private: bool = False,
     metadata_only: bool = False,
     dry_run: bool = False,
@@ -72,7 +73,8 @@ def publish(
         name: bimotion or yuemotion.
         to: Repository, org/name; made if there is none.
         source: Where the corpora lie.
-        split_rule: paper or disjoint.
+        split_rule: paper, disjoint or folds.
+        fold: Of split rule `folds`: which clips are tested.
         private: To a repository that the public does not see.
         metadata_only: Leave the sound out.
         dry_run: Send nothing; needs no login.
@@ -92,13 +94,18 @@ def publish(
         raise UnknownName("dataset", name, CONFIGS)
     progress = progress or default_progress()
     copy = HubCopy.planned(
-        CONFIGS[name], source, split_rule=split_rule, metadata_only=metadata_only, progress=progress
+        CONFIGS[name],
+        source,
+        split_rule=split_rule,
+        fold=fold,
+        metadata_only=metadata_only,
+        progress=progress,
     )
     _refuse(copy, private)
     if not dry_run:
         client.signed_in(to)
     corpora = sorted(copy.selection.rows["corpus"].unique())
-    facts = [name, metadata_only, copy.selection.split.rule, corpora]
+    facts = [name, metadata_only, split_rule, fold, corpora]
     asked = _short_hash([*facts, sorted(copy.selection.manifest.roots.items())])
     state = cache_key(copy.selection, [*facts, len(copy.selection.rows)])
     folder = files.cache_dir() / "publish" / f"{asked}-{state}"

@@ -2,13 +2,16 @@
 only, no data.
 
 One gzipped table a corpus in `bimotion/data/rosters/`, columns
-`stem cell speaker gender paper disjoint`: the clip's name, its cell by the paper's own ages, its
-speaker and gender (as far as the name, or a list in the corpus's module, tells them), and its part
-under the two rules (splits.py). They make an exact cut possible on an incomplete copy, and say what
-a complete copy is. Content is held against `SHA256SUMS`. Made again, from complete copies of the
-corpora, by
+`stem cell speaker gender paper disjoint folds`: the clip's name, its cell by the paper's own ages,
+its speaker and gender (as far as the name, or a list in the corpus's module, tells them), its part
+under two rules (splits.py) and its fold (folds.py; -1: tested in none). They make an exact cut
+possible on an incomplete copy, and say what a complete copy is. Content is held against
+`SHA256SUMS`. Made again, from complete copies of the corpora, by
 
     python -m bimotion.data.splits CORPORA_ROOT [OUTPUT_FOLDER [CORPUS ...]]
+
+`csed_equal_lengths.txt` has the clips of CSED that have one length, a line each: copies of one
+recording are among them, also where nobody could listen.
 
 YueMotion has none: its own metadata lists all clips and their official split.
 """
@@ -26,7 +29,8 @@ from bimotion.errors import RecordError
 
 FOLDER = Path(__file__).parent
 SUMS = "SHA256SUMS"
-COLUMNS = ("stem", "cell", "speaker", "gender", "paper", "disjoint")
+COLUMNS = ("stem", "cell", "speaker", "gender", "paper", "disjoint", "folds")
+EQUAL_LENGTHS = "csed_equal_lengths.txt"
 
 
 @cache
@@ -43,13 +47,31 @@ def load(corpus: str) -> pd.DataFrame | None:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error):  # a checksum that is wrong says the same
         content = b""
+    _check(path, content)
+    table = pd.read_csv(io.BytesIO(content), sep="\t", dtype=str, keep_default_na=False)
+    table.index = pd.Index(corpus + "/" + table["stem"], name="id")
+    return table.astype({"folds": "int8"})
+
+
+@cache
+def equal_lengths() -> dict[str, str]:
+    """Id of a clip of CSED whose length others have -> a name for that length. Raises RecordError.
+
+    >>> lengths = equal_lengths()
+    >>> lengths["csed/Neg_female_41"] == lengths["csed/Pos_female_57"]
+    True
+    """
+    content = (FOLDER / EQUAL_LENGTHS).read_bytes()
+    _check(FOLDER / EQUAL_LENGTHS, content)
+    lines = content.decode().splitlines()
+    return {f"csed/{stem}": line.split()[0] for line in lines for stem in line.split()}
+
+
+def _check(path: Path, content: bytes) -> None:
     if hashlib.sha256(content).hexdigest() != _sums().get(path.name):
         raise RecordError(
             f"{path}: content differs from its checksum in {SUMS}; reinstall bimotion"
         )
-    table = pd.read_csv(io.BytesIO(content), sep="\t", dtype=str, keep_default_na=False)
-    table.index = pd.Index(corpus + "/" + table["stem"], name="id")
-    return table
 
 
 def save(corpus: str, table: pd.DataFrame, folder: Path) -> None:
