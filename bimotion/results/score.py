@@ -42,7 +42,7 @@ class Score(Record):
     """Those that the metric runs over: annotated by the corpus and present in the test part."""
     untrained: list[str]
     """Those of `classes` without a positive training clip (or an output of a zero-shot model): no
-    prediction of them can be right."""
+    prediction of them can be right, but by chance under the paper's recipe of `finetune`."""
     out_of_label_space: Annotated[
         Share, Field(validation_alias=AliasChoices("out_of_label_space", "outside"))
     ]
