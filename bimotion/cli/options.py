@@ -22,7 +22,6 @@ from bimotion.io.bounds import MAX_COUNT, MAX_SEED
 from bimotion.models.spec import ModelSpec
 
 TrackName = Literal["probe", "finetune", "zero-shot"]
-HeadName = Literal["layers", "logistic"]
 AdaptSetting = Literal["transductive", "inductive"]
 ProtocolName = Literal[
     "all", "distance", "in-group", "inference", "augmentation", "extension", "cantonese", "paper"
@@ -110,13 +109,6 @@ Rule = Annotated[
     ),
 ]
 Fold = Annotated[int, option("Of --split-rule folds: which clips are tested.", min=0, max=4)]
-Head = Annotated[
-    HeadName | None,
-    option(
-        "layers: learned layer weighting + linear; logistic: regression on the best layer. "
-        "(default: layers)"
-    ),
-]
 Device = Annotated[str | None, option("cpu, cuda, cuda:1, ... (default: cuda if there is one)")]
 
 
@@ -242,7 +234,6 @@ class Probe:
 
     panel: ClassVar = "Track probe"
 
-    head: Head = None
     adapt: Annotated[
         list[str],
         option(

@@ -24,10 +24,9 @@ def project(
     test: Annotated[str, option("Cell or union that is tested, e.g. yue_adu.")],
     classes: Annotated[list[str], option("Show only these, e.g. happiness,sadness,neutral.")] = (),
     track: Annotated[options.TrackName, option("probe or finetune")] = "probe",
-    head: options.Head = None,
     like: Annotated[
         Path | None,
-        option("Folder of a finished run: its track, head and training options.", metavar="DIR"),
+        option("Folder of a finished run: its track and training options.", metavar="DIR"),
     ] = None,
     *,
     loading: options.Loading,
@@ -53,7 +52,7 @@ def project(
         ),
         TaskSpec.of(seeds=seed, **vars(question)),
         corpora.source(),
-        track=_track(track, head, like),
+        track=_track(track, like),
         output=output,
         progress=progress(),
     )
@@ -67,16 +66,16 @@ def project(
         print(path)
 
 
-def _track(track: str, head: str | None, like: Path | None):
+def _track(track: str, like: Path | None):
     """The track with its options, or that of a finished run; raises SettingError where both are
     given."""
     from bimotion.evaluation.tracks import TRACKS, configured
     from bimotion.results import rescoring
 
     if like is None:
-        return configured(track, head=head)
-    if head is not None or track != "probe":
-        raise SettingError("--like: expected without --track and --head, which it says itself")
+        return configured(track)
+    if track != "probe":
+        raise SettingError("--like: expected without --track, which it says itself")
     result = rescoring.read_result(like)
     if result.adapt is not None:
         note(f"{like}: adapted ({result.adapt.name}); shown are the features before adaptation")

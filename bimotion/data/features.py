@@ -115,13 +115,11 @@ class LayerRows:
         """The shape of all rows: n, n_layers, n_features."""
         return len(self.numbers), *self.table.shape
 
-    def rows(self, places: np.ndarray) -> np.ndarray:
-        """Read some of these rows, float32, shape (len(places), n_layers, n_features)."""
-        return self.table.rows(self.numbers[places])
-
-    def layer(self, layer: int) -> np.ndarray:
-        """Read one layer of all rows, float32, shape (n, n_features)."""
-        return self.table.layer(self.numbers, layer)
+    def layer(self, layer: int, places: np.ndarray | None = None) -> np.ndarray:
+        """Read one layer of some of these rows (None: of all), float32, shape (len(places),
+        n_features)."""
+        numbers = self.numbers if places is None else self.numbers[places]
+        return self.table.layer(numbers, layer)
 
 
 def layer_features(

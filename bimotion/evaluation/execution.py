@@ -154,7 +154,7 @@ class Run:
         _log.info("training set %s, seed %d: %d clips", job.name, job.seed, len(job.train))
         predictions = self.runner.run(job, self._checkpoint(job))
         n_clips = (len(job.train), len(job.validation), len(job.test))
-        note = _one_class(self.labelled, job)
+        note = _note(self.labelled, job, predictions)
         fit = FitRecord(job.name, job.seed, *n_clips, predictions.facts, note)
         table = io.BytesIO()
         save(_table(self.labelled, job, predictions), table)
@@ -177,9 +177,12 @@ def _read(part: bytes) -> tuple[pd.DataFrame, FitRecord]:
     return pd.read_parquet(io.BytesIO(table)), FitRecord(**json.loads(record))
 
 
-def _one_class(labelled: LabelledClips, job: TrainingJob) -> str | None:
-    """A note where the training or validation clips of a job have one class, and which."""
+def _note(labelled: LabelledClips, job: TrainingJob, predictions: JobPredictions) -> str | None:
+    """A note where the training or validation clips of a job have one class, and which; and where
+    its head has not converged."""
     notes = []
+    if predictions.facts.get("converged") is False:
+        notes.append(f"head not converged after {predictions.facts['iterations']} iterations")
     for part, rows in (("training", job.train), ("validation", job.validation)):
         present = np.flatnonzero((labelled.reference[rows] == 1).any(axis=0))
         if len(present) == 1:

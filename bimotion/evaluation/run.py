@@ -40,7 +40,6 @@ def evaluate(
     split_seed: int = 0,
     schema: str = "emotion",
     seeds: Iterable[int] = (0,),
-    head: str | None = None,
     adapt: str | None = None,
     adapt_setting: str | None = None,
     label_map: str | os.PathLike | None = None,
@@ -70,8 +69,8 @@ def evaluate(
     Args:
         model: a baseline, the Hub id or the folder of any transformers model that takes audio, or
             an object with `encode(waveforms, sample_rate_hz)` -> one vector a clip (models/own.py).
-        track: `probe`: frozen, a small head for every training set; `finetune`: trained whole;
-            `zero-shot`: a classifier as it is; or one of them with its options, such as
+        track: `probe`: frozen, logistic regression for every training set; `finetune`: trained
+            whole; `zero-shot`: a classifier as it is; or one of them with its options, such as
             `Finetune(FinetuneOptions(epochs=5))` of bimotion.evaluation.tracks.finetune.
         data_dir: folder with one sub-folder a corpus.
         output: folder of results.
@@ -79,9 +78,7 @@ def evaluate(
         cells: test only in these; None: all of the protocol.
         split_rule, split_seed: how clips are assigned to parts.
         schema: the label schema.
-        seeds: of the head or the training.
-        head: of a probe: `layers` (learned layer weighting + linear, the default) or `logistic`
-            (on the best layer).
+        seeds: of the training, or of whatever is random; one, where nothing is.
         adapt: of a probe, in place of the head: an unsupervised method of bimotion.adaptation.
         adapt_setting: `transductive` (the default): adapted to all clips of the test cell;
             `inductive`: to its train part only.
@@ -112,7 +109,6 @@ def evaluate(
     files.require_writable(output)
     overview.check(output)
     options = {
-        "head": head,
         "adapt": adapt,
         "adapt_setting": adapt_setting,
         "label_map": label_map,
@@ -150,8 +146,8 @@ def _run_of(
 ) -> Run:
     """The run of a model under a track over a task, planned and not begun."""
     runner = runner_of(track, model, schema_named(task.schema))
-    if not track.trains:
-        task.require_one_seed(track.name)
+    if not runner.seeded:
+        task.require_one_seed(runner.used.name)
     adapts = runner.adapt and runner.adapt.setting
     labelled, plan = planning.plan(task, source, progress, trains=track.trains, adapts=adapts)
     if not plan.settings:

@@ -46,9 +46,9 @@ class TaskSpec:
         if self.limit is not None:
             whole_number("limit", self.limit, 1, MAX_COUNT)
 
-    def require_one_seed(self, track: str) -> None:
-        """Raise SettingError where a track that trains nothing is asked for several seeds."""
+    def require_one_seed(self, subject: str) -> None:
+        """Raise SettingError where what has nothing random is asked for several seeds."""
         if len(self.seeds) > 1:
             raise SettingError(
-                f"track {track}: expected one seed, for nothing is random, found {len(self.seeds)}"
+                f"{subject}: expected one seed, for nothing is random, found {len(self.seeds)}"
             )

@@ -6,15 +6,22 @@ Probabilities are float64 of the same shape. A class without a single positive t
 probability 0: it is never guessed.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+
+from bimotion.io.threads import in_threads, one_thread_each
+from bimotion.models import logistic
+from bimotion.models.losses import log_loss
 
 
 class Head(Protocol):
     """A classifier of features."""
 
     version: str
+    seeded: bool
+    """Whether predictions depend on the seed."""
 
     def fit(self, features, reference, *, exclusive: bool, seed: int, validation=None) -> None:
         """Learn.
@@ -42,6 +49,7 @@ class MajorityHead:
     """
 
     version = "1"
+    seeded = False
 
     def fit(self, features, reference, *, exclusive: bool, seed: int, validation=None) -> None:
         positive, annotated = (reference == 1).sum(axis=0), (reference != -1).sum(axis=0)
@@ -56,6 +64,7 @@ class RandomHead:
     given."""
 
     version = "2"
+    seeded = True
 
     def fit(self, features, reference, *, exclusive: bool, seed: int, validation=None) -> None:
         self.possible, self.seed = (reference == 1).any(axis=0), (seed, len(reference))
@@ -66,62 +75,115 @@ class RandomHead:
 
 
 class LogisticHead:
-    """L2-regularised logistic regression on standardised features (scikit-learn, lbfgs).
+    """L2-regularised logistic regression on standardised features, solved to convergence from zero
+    (models/logistic.py), so that no seed matters.
 
     Exclusive classes: one multinomial model. Otherwise one binary model a class, over the clips
     whose corpus annotates it, each clip weighted by 1 / (its number of annotated classes), as the
     masked loss of arXiv 2306.14517 weighs them.
+
+    C is the one of `strengths` with the smallest loss on the validation clips, of equals the
+    smaller. C = 0 gives each class its share of the training clips, so that this loss is never
+    above that of the constant. Without validation clips C is `strength`.
     """
 
-    version = "1"
-    strength = 0.1
-    """scikit-learn's C."""
+    version = "2"
+    seeded = False
+    strengths = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    strength = 1e-2
 
-    def fit(self, features, reference, *, exclusive: bool, seed: int, validation=None) -> None:
-        features = features.astype(np.float64)  # sums of float32 make constants vary
-        self.mean, self.scale = features.mean(axis=0), features.std(axis=0)
-        self.scale[self.scale <= 1e-9 * np.maximum(np.abs(self.mean), 1.0)] = 1.0
-        features = self._standardised(features)
-        self.n_classes = reference.shape[1]
-        self.multinomial, self.models = None, {}
-        if exclusive:
-            self.multinomial = self._fitted(features, (reference == 1).argmax(axis=1), None)
-            return
-        weight = 1.0 / np.maximum((reference != -1).sum(axis=1), 1)
-        for column, labels in enumerate(reference.T):
-            rows = labels != -1
-            if (labels == 1).any():
-                self.models[column] = self._fitted(features[rows], labels[rows], weight[rows])
+    def fit(self, features, reference, *, exclusive: bool, seed: int = 0, validation=None) -> None:
+        self.columns, self.certain, targets = _targets(reference, exclusive)
+        strengths = (self.strength,) if validation is None else self.strengths
+        if targets is None:
+            strengths = strengths[:1]
+        with one_thread_each():
+            features = self._measured(features)
+            solutions = _solutions(features, targets, strengths)
+            losses = [0.0]
+            if validation is not None:
+                held_out = self._standardised(validation[0])
+                predicted = (self._filled(solution, held_out) for solution in solutions)
+                losses = [log_loss(p, validation[1], exclusive) for p in predicted]
+        best = losses.index(min(losses))
+        self.chosen, self.solution = strengths[best], solutions[best]
+        self.loss = None if validation is None else losses[best]
+
+    @property
+    def facts(self) -> dict[str, str | int | float | bool]:
+        """C, steps of the solver, whether it converged, and by what C was chosen."""
+        solution = self.solution
+        return {
+            "C": self.chosen,
+            "iterations": solution.iterations if solution else 0,
+            "converged": solution.converged if solution else True,
+            "chosen_by": "default" if self.loss is None else "validation",
+        }
 
     def embed(self, features: np.ndarray) -> np.ndarray:
         """Input of the linear map: float32 (n, n_features), standardised as in training."""
         return self._standardised(features).astype(np.float32)
 
-    def _standardised(self, features: np.ndarray) -> np.ndarray:
-        return (features.astype(np.float64) - self.mean) / self.scale
-
-    def _fitted(self, features: np.ndarray, targets: np.ndarray, weight: np.ndarray | None):
-        """A fitted model, or the only class there is."""
-        from sklearn.linear_model import LogisticRegression
-
-        if (targets == targets[0]).all():
-            return int(targets[0])
-        if weight is not None:
-            weight = weight / weight.mean()
-        model = LogisticRegression(C=self.strength, max_iter=1000)
-        return model.fit(features, targets, sample_weight=weight)
-
     def predict(self, features: np.ndarray) -> np.ndarray:
-        features = self._standardised(features)
-        probabilities = np.zeros((len(features), self.n_classes))
-        if not len(features):
-            return probabilities
-        if isinstance(self.multinomial, int):
-            probabilities[:, self.multinomial] = 1.0
-        elif self.multinomial is not None:
-            classes = self.multinomial.classes_
-            probabilities[:, classes] = self.multinomial.predict_proba(features)
-        for column, model in self.models.items():
-            is_constant = isinstance(model, int)
-            probabilities[:, column] = model if is_constant else model.predict_proba(features)[:, 1]
+        with one_thread_each():
+            return self._filled(self.solution, self._standardised(features))
+
+    def _measured(self, features: np.ndarray) -> np.ndarray:
+        """Training features, standardised as all others will be."""
+        features = features.astype(np.float64)  # sums of float32 make constants vary
+        self.mean = features.mean(axis=0)
+        features -= self.mean
+        self.scale = np.sqrt(np.einsum("nf,nf->f", features, features) / len(features))
+        self.scale[self.scale <= 1e-9 * np.maximum(np.abs(self.mean), 1.0)] = 1.0
+        features /= self.scale
+        return features
+
+    def _standardised(self, features: np.ndarray) -> np.ndarray:
+        features = features.astype(np.float64)
+        features -= self.mean
+        features /= self.scale
+        return features
+
+    def _filled(self, solution: logistic.Solution | None, features: np.ndarray) -> np.ndarray:
+        """Probabilities of all classes, of standardised features."""
+        probabilities = np.tile(self.certain, (len(features), 1))
+        if solution is not None:
+            probabilities[:, self.columns] = solution.predict(features)
         return probabilities
+
+
+def _targets(
+    reference: np.ndarray, exclusive: bool
+) -> tuple[np.ndarray, np.ndarray, logistic.Targets | None]:
+    """Classes that some training clips have and others have not; the probability of all others; and
+    what is learnt (None: every class is certain)."""
+    present = reference == 1
+    annotated = np.ones_like(present) if exclusive else reference != -1
+    has, lacks = present.any(axis=0), (annotated & ~present).any(axis=0)
+    columns = np.flatnonzero(has & lacks)
+    if not len(columns):
+        return columns, has.astype(np.float64), None
+    weights = annotated / np.maximum(annotated.sum(axis=1, keepdims=True), 1)
+    weights = weights[:, columns]
+    weights *= annotated[:, columns].sum(axis=0) / weights.sum(axis=0)
+    labels = present[:, columns].astype(np.float64)
+    targets = logistic.Targets(labels, weights, softmax=exclusive)
+    return columns, (has & ~lacks).astype(np.float64), targets
+
+
+def _solutions(
+    features: np.ndarray, targets: logistic.Targets | None, strengths: Sequence[float]
+) -> list[logistic.Solution | None]:
+    """One for each C."""
+    if targets is None:
+        return [None] * len(strengths)
+    moments = logistic.second_moments(features)
+    # a softmax over two classes has two vectors where scikit-learn has one: the same at half C
+    share = 0.5 if targets.softmax and targets.labels.shape[1] == 2 else 1.0
+
+    def solved(strength: float) -> logistic.Solution:
+        if not strength:
+            return logistic.constant(features.shape[1], targets)
+        return logistic.solve(features, targets, share * strength, moments)
+
+    return in_threads(solved, strengths)

@@ -88,7 +88,7 @@ MISTAKES = {
     "evaluate -m bimotion/prosody --corpora . --num-train-epochs 3": "expected with track finetune",
     "evaluate -m bimotion/prosody --corpora . --label-map x": "expected with track zero-shot",
     "evaluate -m bimotion/prosody --corpora . --adapt all,coral": "expected all alone",
-    "project -m x --train yue --test yue_adu --like . --head layers": "expected without --track",
+    "project -m x --train yue --test yue_adu --like . --track finetune": "expected without --track",
     "data export x --config eng_old --corpora .": "unknown config 'eng_old'",
     "data synth x --scale 2": "scale: expected a number above 0 and up to 1, found 2.0",
 }

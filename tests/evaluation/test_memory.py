@@ -34,12 +34,12 @@ from bimotion.data.source import CorpusSource
 from bimotion.data.features import LayerTable, layer_features
 from bimotion.models import encoder as encoders
 from bimotion.models import weights
-from bimotion.models.layer_heads import PROBE_HEADS
+from bimotion.models.layer_heads import BestLayerHead
 from bimotion.io.progress import Progress
 from bimotion.data.samples import samples
 from bimotion.data.cache import Row, Store, StoredRows
 
-model, root, folder, n_clips, n_layers, n_numbers, budget = *sys.argv[1:4], *map(int, sys.argv[4:])
+model, root, folder, n_clips, n_layers, n_numbers = *sys.argv[1:4], *map(int, sys.argv[4:])
 torch.set_num_threads(1)
 
 def held():
@@ -69,23 +69,22 @@ def table(n):
     table = LayerTable(rows, (n_layers, n_numbers))
     return table, store.folder
 
-def fit(kind, table, n):
-    head = PROBE_HEADS[kind]()
-    head.budget_bytes, head.epochs = budget, 1
+def fit(table, n):
+    head = BestLayerHead()
     reference = np.eye(4, dtype=np.int8)[np.arange(n) % 4]
     train, held_out = np.arange(n // 10, n), np.arange(n // 10)
     validation = (table.take(held_out), reference[held_out])
     head.fit(table.take(train), reference[train], exclusive=True, seed=0, validation=validation)
     return head.predict(table.take(np.arange(n)))
 
-fit("layers", table(100)[0], 100)
+fit(table(100)[0], 100)
 shutil.rmtree(Path(folder, "rows"))
 found = {}
 with Peak() as peak:
     features, files = table(n_clips)
 found["filling"] = peak.grown_mb
 with Peak() as peak:
-    assert len(fit("layers", features, n_clips)) == n_clips
+    assert len(fit(features, n_clips)) == n_clips
 found["fitting"] = peak.grown_mb
 found["file"] = sum(path.stat().st_size for path in files.iterdir()) / 2**20
 
@@ -126,10 +125,10 @@ def measured(tmp_path_factory):
     return [json.loads(output) for output, _ in outputs]
 
 
-def child(folder: Path, model: Path, n_clips: int, budget_bytes: int = 0) -> subprocess.Popen:
+def child(folder: Path, model: Path, n_clips: int) -> subprocess.Popen:
     """A process that measures itself on so many clips, in folders of its own."""
     (folder / str(n_clips)).mkdir()
-    numbers = n_clips, LAYERS, NUMBERS, budget_bytes
+    numbers = n_clips, LAYERS, NUMBERS
     command = [sys.executable, "-c", CHILD, model, folder / "root", folder / str(n_clips), *numbers]
     environment = os.environ | {"BIMOTION_CACHE": str(folder / str(n_clips) / "cache")}
     return subprocess.Popen(

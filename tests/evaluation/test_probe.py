@@ -34,11 +34,15 @@ def folder(finished, tmp_path):
     return shutil.copytree(original, tmp_path / original.parent.name / original.name)
 
 
-def test_seeds_cells_limit_and_head_are_recorded(models, small, tmp_path):
-    options = {"seeds": [2, 0], "cells": ["eng_eld"], "limit": 1, "head": "logistic"}
+def test_seed_cells_limit_and_head_are_recorded(models, small, tmp_path):
+    options = {"seeds": [2], "cells": ["eng_eld"], "limit": 1}
     result, _ = evaluated(models(HUBERT), small, tmp_path, protocol="inference", **options)
-    assert (result.seeds, result.limit, result.protocol.cells) == ([0, 2], 1, ["eng_eld"])
-    assert {score.seed for score in result.scores} == {0, 2}
+    assert (result.seeds, result.limit, result.protocol.cells) == ([2], 1, ["eng_eld"])
+    assert result.model.options["head"] == "logistic"
+    for fit in result.fits:
+        assert list(fit.facts) == ["layer", "C", "iterations", "converged", "chosen_by"]
+        assert fit.facts["converged"]
+    assert {score.seed for score in result.scores} == {2}
     assert {score.test for score in result.scores} == {"eng_eld"}
     assert not result.data.complete
     assert result.data.corpora["tess"].left_out["beyond the limit of 1"] > 0
@@ -62,7 +66,7 @@ def encoded(monkeypatch) -> list:
 def test_features_are_extracted_once(finished, models, small, tmp_path, encoded):
     model = models(HUBERT)
     evaluated(model, small, tmp_path, schema="valence", protocol="inference", cells=["eng_adu"])
-    asked = {"split_rule": "disjoint", "seeds": [1], "protocol": "in-group"}
+    asked = {"split_rule": "disjoint", "protocol": "in-group"}
     evaluated(model, small, tmp_path, **asked)
     assert encoded == []
 
@@ -137,7 +141,8 @@ def test_dry_run_shows_nine_and_four_training_sets(small, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "model", "options", "message"),
     [
-        (UnknownName, "bimotion/prosody", {"head": "transformer"}, "unknown head"),
+        (SettingError, "bimotion/prosody", {"head": "layers"}, "evaluate: no keyword 'head'"),
+        (SettingError, "bimotion/prosody", {"seeds": [0, 1]}, "expected one seed, for nothing is"),
         (ModelError, "/no/such/folder", {}, "no such folder"),
         (UnknownName, "bimotion/majority", {"cells": ["eng_old"]}, "unknown cell 'eng_old'"),
         (UnknownName, "bimotion/prosodie", {}, "expected one of bimotion/prosody"),

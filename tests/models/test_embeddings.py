@@ -15,7 +15,6 @@ from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import configured, runner_of
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import Classifier, Clips
-from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import schema_named
@@ -69,23 +68,14 @@ def test_of_every_classifier_the_last_layer_makes_logits_of_them(family, tmp_pat
     assert features @ weight.T + bias == pytest.approx(classifier.table(clips).numpy(), abs=1e-4)
 
 
-def test_of_the_layers_head(few, tmp_path):
-    track, job = opened(few, tiny_models.build("hubert", tmp_path / "model"), "probe")
-    features = track.embeddings(job, job.test, tmp_path)
-    head = track.fitted(job)
-    logits = features @ head.linear.detach().numpy() + head.bias.detach().numpy()
-    assert softmax(logits) == pytest.approx(track.run(job, tmp_path).probabilities, abs=1e-5)
-
-
 @pytest.mark.parametrize("model", ["tiny", "bimotion/prosody"])
 def test_of_the_logistic_head(model, few, tmp_path):
-    options = {"head": "logistic"} if model == "tiny" else {}
     model = tiny_models.build("wavlm", tmp_path / "model") if model == "tiny" else model
-    track, job = opened(few, model, "probe", **options)
+    track, job = opened(few, model, "probe")
     features = track.embeddings(job, job.test, tmp_path)
     head = track.fitted(job)
-    logistic = getattr(head, "head", head).multinomial
-    logits = features @ logistic.coef_.T + logistic.intercept_
+    solution = getattr(head, "head", head).solution
+    logits = features @ solution.weights + solution.bias
     assert softmax(logits) == pytest.approx(track.run(job, tmp_path).probabilities, abs=1e-4)
 
 
@@ -113,7 +103,3 @@ def test_what_has_no_features_says_so(few, tmp_path):
         SettingError, match="bimotion/majority, track probe: expected a model with features"
     ):
         track.embeddings(job, job.test, tmp_path)
-
-
-def test_every_head_of_a_probe_has_them():
-    assert all(callable(getattr(head, "embed", None)) for head in PROBE_HEADS.values())

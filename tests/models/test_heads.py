@@ -121,8 +121,8 @@ def test_clips_that_do_not_annotate_a_class_have_no_say_in_it(kind):
     changed = reference.copy()
     changed[1::2, 2:] = 1 - reference[1::2, 2:]
     before, after = (predicted(kind, features, labels, False) for labels in (reference, changed))
-    assert (before[:, :2] == after[:, :2]).all()
-    assert (before[:, 2:] != after[:, 2:]).any() == (kind is not RandomHead)
+    assert np.abs(before - after)[:, :2].max() < 1e-6
+    assert (np.abs(before - after)[:, 2:] > 1e-3).any() == (kind is not RandomHead)
 
 
 @learning_head
@@ -167,17 +167,20 @@ def test_logistic_head_separates_what_is_separable():
     reference = (features[:, :3] > 0).astype(np.int8)
     # a third and a half of the clips say nothing of classes 1 and 2
     reference[::3, 1] = reference[1::2, 2] = -1
-    guesses = fitted(LogisticHead, features, reference, False).predict(unseen) > 0.5
+    head = LogisticHead()
+    head.fit(features, reference, exclusive=False, validation=(features, reference))
+    guesses = head.predict(unseen) > 0.5
     assert (guesses == (unseen[:, :3] > 0)).mean(axis=0).min() > 0.95
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-9), (np.float32, 1e-5)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-6), (np.float32, 1e-5)])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_exclusive_logistic_head_is_scikit_learns(dtype, tolerance, n_classes):
     features, reference = exclusive_case(n_classes=n_classes)
     features = (features * [1, 10, 100, 0.01] + [0, 5, -300, 1]).astype(dtype)
     wide = features.astype(np.float64)
-    oracle = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    oracle = LogisticRegression(C=LogisticHead.strength, max_iter=1000, tol=1e-9)
+    oracle = make_pipeline(StandardScaler(), oracle)
     expected = oracle.fit(wide, reference.argmax(axis=1)).predict_proba(wide)
     probabilities = predicted(LogisticHead, features, reference, True)
     assert np.abs(probabilities - expected).max() < tolerance
@@ -189,7 +192,7 @@ def test_exclusive_logistic_head_puts_classes_in_their_columns():
     reference = np.zeros((len(pair), 5), np.int8)
     reference[:, [1, 3]] = pair
     narrow, wide = (predicted(LogisticHead, features, r, True) for r in (pair, reference))
-    assert (wide[:, [1, 3]] == narrow).all()
+    assert wide[:, [1, 3]] == pytest.approx(narrow, abs=1e-12)
     assert (wide[:, [0, 2, 4]] == 0).all()
 
 
@@ -203,7 +206,8 @@ def test_each_clip_weighs_the_same_over_its_annotated_classes():
 
     scaled = StandardScaler().fit_transform(features)
     twice = np.concatenate([np.arange(80), np.arange(30)])
-    for rows, strength, is_same in ((twice, 0.1 * 80 / 110, True), (np.arange(80), 0.1, False)):
+    same = LogisticHead.strength * 80 / 110
+    for rows, strength, is_same in ((twice, same, True), (np.arange(80), same, False)):
         oracle = LogisticRegression(C=strength, max_iter=1000, tol=1e-8)
         expected = oracle.fit(scaled[rows], reference[rows, 0]).predict_proba(scaled)[:, 1]
         difference = np.abs(probabilities - expected).max()

@@ -1,34 +1,30 @@
-"""Heads over pooled layers: they find the layer that knows, whatever the other layers say."""
+"""The head over pooled layers: it finds the layer that knows, whatever the other layers say."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from bimotion.models import layer_heads
-from bimotion.models.layer_heads import PROBE_HEADS, LayersHead
+from bimotion.models.layer_heads import BestLayerHead, best_layer
 from bimotion.models.losses import log_loss
 
-heads = pytest.mark.parametrize("kind", PROBE_HEADS.values(), ids=list(PROBE_HEADS))
 both_tasks = pytest.mark.parametrize("exclusive", [True, False], ids=["exclusive", "multi-label"])
 N_LAYERS, N_FEATURES = 4, 6
 
 
 class Rows:
-    """An array as LayerRows, which counts the rows that are read of it."""
+    """An array as LayerRows, which notes how many rows are read of it at a time."""
 
     def __init__(self, features: np.ndarray):
-        self.features, self.shape, self.n_read, self.most_at_once = features, features.shape, 0, 0
+        self.features, self.shape, self.read = features, features.shape, []
 
     def __len__(self) -> int:
         return len(self.features)
 
-    def rows(self, places: np.ndarray) -> np.ndarray:
-        self.n_read += len(places)
-        self.most_at_once = max(self.most_at_once, len(places))
-        return self.features[places]
-
-    def layer(self, layer: int) -> np.ndarray:
-        return self.features[:, layer]
+    def layer(self, layer: int, places: np.ndarray | None = None) -> np.ndarray:
+        chosen = self.features[:, layer] if places is None else self.features[places, layer]
+        self.read.append(len(chosen))
+        return chosen
 
 
 def task(n: int, seed: int, exclusive: bool):
@@ -44,21 +40,19 @@ def task(n: int, seed: int, exclusive: bool):
     return Rows(features), reference, targets
 
 
-def fitted(kind, features, reference, exclusive=True, validated=True, **settings):
-    head = kind()
-    for name, value in settings.items():
-        setattr(head, name, value)
+def fitted(features, reference, exclusive=True, validated=True):
+    head = BestLayerHead()
     validation = task(90, 1, exclusive)[:2] if validated else None
-    head.fit(features, reference, exclusive=exclusive, seed=0, validation=validation)
+    head.fit(features, reference, exclusive=exclusive, validation=validation)
     return head
 
 
-@heads
 @both_tasks
-def test_the_layer_that_knows_is_found(kind, exclusive):
+def test_the_layer_that_knows_is_found(exclusive):
     features, reference, _ = task(240, 0, exclusive)
-    head = fitted(kind, features, reference, exclusive)
-    assert list(head.facts.values()) == [1]
+    head = fitted(features, reference, exclusive)
+    assert head.facts["layer"] == 1
+    assert head.facts["converged"]
     unseen, _, targets = task(150, 2, exclusive)
     probabilities = head.predict(unseen)
     assert probabilities.shape == (150, 3)
@@ -68,64 +62,55 @@ def test_the_layer_that_knows_is_found(kind, exclusive):
         assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-6)
 
 
-@heads
-def test_shuffled_labels_teach_nothing(kind):
+def test_shuffled_labels_teach_nothing():
     features, reference, _ = task(240, 0, True)
-    head = fitted(kind, features, np.random.default_rng(5).permutation(reference))
+    head = fitted(features, np.random.default_rng(5).permutation(reference))
     unseen, _, targets = task(300, 2, True)
     assert (head.predict(unseen).argmax(axis=1) == targets).mean() < 0.5
 
 
-@heads
 @both_tasks
-def test_a_class_without_positives_is_never_guessed_and_the_seed_decides(kind, exclusive):
+def test_a_class_without_positives_is_never_guessed(exclusive):
     features, reference, targets = task(150, 0, exclusive)
     features, reference = Rows(features.features[targets != 2]), reference[targets != 2]
-    first, second = (
-        fitted(kind, features, reference, exclusive, validated=False) for _ in range(2)
-    )
-    assert (first.predict(features)[:, 2] == 0).all()
-    assert (first.predict(features) == second.predict(features)).all()
-    assert first.predict(Rows(features.features[:0])).shape == (0, 3)
+    head = fitted(features, reference, exclusive)
+    assert (head.predict(features)[:, 2] == 0).all()
+    assert head.predict(Rows(features.features[:0])).shape == (0, 3)
 
 
-def test_a_constant_feature_does_no_harm():
-    features, reference, _ = task(120, 0, True)
-    features.features[:, :, 0] = 0.1
-    head = fitted(LayersHead, features, reference, validated=False, epochs=5)
-    features.features[:, :, 0] = 0.2
-    assert np.isfinite(head.predict(features)).all()
+def test_without_validation_clips_it_is_the_last_layer_and_the_default_strength():
+    facts = fitted(*task(60, 0, True)[:2], validated=False).facts
+    assert {name: facts[name] for name in ("layer", "C", "chosen_by")} == {
+        "layer": N_LAYERS - 1,
+        "C": 0.01,
+        "chosen_by": "default",
+    }
+
+
+def test_of_one_class_it_is_the_lowest_layer_and_no_strength():
+    features, reference, targets = task(60, 0, True)
+    head = fitted(Rows(features.features[targets == 1]), reference[targets == 1])
+    assert (head.predict(features) == [0, 1, 0]).all()
+    assert head.facts == {
+        "layer": 0,
+        "C": 0.0,
+        "iterations": 0,
+        "converged": True,
+        "chosen_by": "validation",
+    }
 
 
 @both_tasks
-@pytest.mark.parametrize("validated", [True, False], ids=["validated", "all epochs"])
-def test_what_does_not_fit_the_budget_is_read_anew_with_the_same_result(exclusive, validated):
-    results, n_read = [], []
-    for budget_bytes in (2**29, 0):
-        features, reference, _ = task(210, 0, exclusive)
-        settings = {"budget_bytes": budget_bytes, "epochs": 12}
-        head = fitted(LayersHead, features, reference, exclusive, validated, **settings)
-        n_read.append(features.n_read)
-        results.append((head.weights, head.linear, head.bias, head.predict(features)))
-    assert n_read[0] < n_read[1]
-    for kept, read in zip(*results, strict=True):
-        assert np.asarray(kept).tobytes() == np.asarray(read).tobytes()
-
-
-def test_passes_over_everything_read_blocks(monkeypatch):
-    """Moments, validation and prediction: never more at once than BLOCK_BYTES, and the block's size
-    changes no mean."""
-    features, reference, _ = task(230, 0, True)
-    whole = fitted(LayersHead, features, reference, epochs=1)
-    monkeypatch.setattr(layer_heads, "BLOCK_BYTES", 4 * N_LAYERS * N_FEATURES * 7)
-    features.most_at_once = 0
-    parts = fitted(LayersHead, features, reference, budget_bytes=0, batch_size=5, epochs=3)
-    parts.predict(features)
-    assert features.most_at_once == 7
-    everything = features.features.astype(np.float64)
-    for head in (whole, parts):
-        assert head.mean == pytest.approx(everything.mean(axis=0), rel=1e-12)
-        assert head.scale == pytest.approx(everything.std(axis=0), rel=1e-12)
+def test_layers_are_compared_by_a_sample_with_every_class_in_proportion(exclusive, monkeypatch):
+    monkeypatch.setattr(layer_heads, "MAX_COMPARED", 40)
+    features, reference, _ = task(300, 0, exclusive)
+    validation = task(90, 1, exclusive)[:2]
+    assert best_layer(features, reference, exclusive=exclusive, validation=validation) == 1
+    assert set(features.read) | set(validation[0].read) == {40}
+    rows = layer_heads._sample(reference)
+    shares = [(reference[part] == 1).mean(axis=0) for part in (rows, slice(None))]
+    assert shares[0] == pytest.approx(shares[1], abs=1 / 40)
+    assert len(set(rows)) == 40
 
 
 def test_log_loss_is_scikit_learns():

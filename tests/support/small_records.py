@@ -83,9 +83,7 @@ def result_of(scores=(SCORE,), spec=SPEC, **changes):
                 "cross-age", "inference", ["eng_adu"], "eng_eld", "no training clips in eng_adu"
             )
         ],
-        "fits": [
-            FitRecord("eng_eld", 0, 80, 10, 10, {"heaviest_layer": 3, "chosen_by": "validation"})
-        ],
+        "fits": [FitRecord("eng_eld", 0, 80, 10, 10, {"layer": 3, "chosen_by": "validation"})],
         "n_parameters": 1000,
         "duplicates": [Duplicates("eng_eld", "eng_eld", "crema_d", 400, 24, 5)],
     }

@@ -1,7 +1,7 @@
 """Tracks: how a model is turned into something that is trained with clips and gives class
 probabilities, one file each.
 
-probe       frozen: features of every clip extracted once, a small head trained for every training
+probe       frozen: features of every clip extracted once, logistic regression for every training
             set
 finetune    the whole model trained for every training set, as the paper does, or nearly so
 zero-shot   a published classifier as it is
@@ -30,8 +30,8 @@ def configured(track: str | Track, **options: object) -> Track:
     Raises UnknownName, SettingError for options of another track, or beside a track that holds its
     own.
 
-    >>> configured("probe", head="logistic", label_map=None)
-    Probe(head='logistic', adapt=None, adapt_setting=None)
+    >>> configured("probe", adapt="coral", label_map=None)
+    Probe(adapt='coral', adapt_setting=None)
     """
     given = {name: value for name, value in options.items() if value is not None}
     if isinstance(track, Track):

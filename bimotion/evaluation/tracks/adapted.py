@@ -17,8 +17,7 @@ from bimotion.results.record import AdaptUsed, ModelUsed
 
 
 class AdaptedRunner(Runner):
-    """A probe whose head is a method that is adapted to every test cell anew. Methods without a
-    seed run once."""
+    """A probe whose head is a method that is adapted to every test cell anew."""
 
     name = "probe"
 
@@ -28,7 +27,10 @@ class AdaptedRunner(Runner):
         self.adapt = AdaptUsed.of(self.method, setting)
         # of the last job: jobs of one training set follow each other
         self._source: tuple[str, Source] | None = None
-        self._predictions: tuple[str, JobPredictions] | None = None
+
+    @property
+    def seeded(self) -> bool:
+        return self.method.seeded
 
     @property
     def used(self) -> ModelUsed:
@@ -43,8 +45,6 @@ class AdaptedRunner(Runner):
         self.probe.open(labelled, rows, progress)
 
     def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
-        if self._predictions and self._predictions[0] == job.name and not self.method.seeded:
-            return self._predictions[1]
         features, facts = self.probe.clip_features(job)
 
         def clips(rows: np.ndarray) -> Clips:
@@ -66,9 +66,7 @@ class AdaptedRunner(Runner):
             else:
                 test = clips(target.test)
                 predicted.append(inductive(self.method, source, unlabelled, test, seed=job.seed))
-        predictions = JobPredictions(np.concatenate(predicted), self.trained(job), facts)
-        self._predictions = (job.name, predictions)
-        return predictions
+        return JobPredictions(np.concatenate(predicted), self.trained(job), facts)
 
     def largest_difference(self, waveforms: list[np.ndarray]) -> float | None:
         return self.probe.largest_difference(waveforms)

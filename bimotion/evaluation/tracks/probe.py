@@ -9,56 +9,52 @@ import numpy as np
 
 from bimotion.data.features import LayerTable, layer_features
 from bimotion.data.labelled import LabelledClips
-from bimotion.errors import SettingError, UnknownName
+from bimotion.errors import SettingError
 from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.tracks.adapted import AdaptedRunner
 from bimotion.evaluation.tracks.baseline import BaselineRunner
 from bimotion.evaluation.tracks.track import FeatureRunner, Runner, Track
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress
-from bimotion.models.layer_heads import PROBE_HEADS
+from bimotion.models.layer_heads import BestLayerHead, best_layer
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
 
+HEAD = "logistic"
+"""The head, as records have it."""
+
 
 @dataclass(frozen=True)
 class Probe(Track):
-    """A frozen model and a small head."""
+    """A frozen model and logistic regression on its best layer."""
 
     name = "probe"
-    keywords = ("head", "adapt", "adapt_setting")
+    keywords = ("adapt", "adapt_setting")
     takes_any_encoder = True
 
-    head: str | None = None
-    """layers (learned layer weighting + linear, the default) or logistic (on the best validation
-    layer)."""
     adapt: str | None = None
     """An unsupervised method of bimotion.adaptation, in place of the head."""
     adapt_setting: str | None = None
     """What it is adapted to: transductive (the default) or inductive."""
 
     def __post_init__(self):
-        if self.head is not None and self.head not in PROBE_HEADS:
-            raise UnknownName("head", self.head, PROBE_HEADS)
         if self.adapt is None and self.adapt_setting is not None:
             raise SettingError(
                 "adapt_setting: expected a method to adapt with (adapt=..., --adapt), found "
                 f"{self.adapt_setting}"
             )
-        if self.adapt is not None and self.head is not None:
-            raise SettingError(
-                f"head: expected none beside adapt, which takes its place, found {self.head}"
-            )
 
     @classmethod
     def recorded(cls, used: ModelUsed) -> "Probe":
-        """The probe with the head of a finished run; how it was adapted plays no part.
-
-        >>> Probe.recorded(ModelUsed("org/model", "1", None, {"head": "logistic"})).head
-        'logistic'
-        """
-        return cls(head=used.options.get("head"))
+        """The probe of a finished run; how it was adapted plays no part. Raises SettingError for
+        one whose head there is no more."""
+        if (head := used.options.get("head", HEAD)) != HEAD:
+            raise SettingError(
+                f"{used.name}: expected a run with head {HEAD}, found head {head}, which was "
+                "removed: evaluate the model again"
+            )
+        return cls()
 
     def runner(self, spec: ModelSpec, schema: LabelSchema) -> Runner:
         features = self._features(spec)
@@ -77,7 +73,7 @@ class Probe(Track):
         from bimotion.models.own import OwnEncoder
 
         encoder = OwnEncoder(spec.model) if spec.is_own else encoders.load(spec)
-        return ProbeRunner(encoder, self.head or ("logistic" if self.adapt else "layers"))
+        return ProbeRunner(encoder)
 
 
 def refuse_idle(spec: ModelSpec) -> None:
@@ -97,9 +93,10 @@ class ProbeRunner(FeatureRunner):
     """A frozen encoder (models/encoder.py, or a user's own: models/own.py) and a head over its
     layers."""
 
-    def __init__(self, encoder, head: str):
+    head = BestLayerHead
+
+    def __init__(self, encoder):
         self.encoder, self.n_parameters = encoder, encoder.n_parameters
-        self.head_name, self.head = head, PROBE_HEADS[head]
 
     @property
     def device(self) -> str:
@@ -108,7 +105,7 @@ class ProbeRunner(FeatureRunner):
     @property
     def used(self) -> ModelUsed:
         options = {
-            "head": self.head_name,
+            "head": HEAD,
             "trust_remote_code": self.encoder.trusted_remote_code,
             "weights": self.encoder.fingerprint,
             "weights_format": self.encoder.weights_format,
@@ -140,7 +137,13 @@ class ProbeRunner(FeatureRunner):
         path = files.cache_dir() / "layers" / f"{asked.hexdigest()[:24]}.json"
         kept = files.read_sealed(path, self.progress.say)
         if kept is None:
-            kept = json.dumps(self.fitted(job, PROBE_HEADS["logistic"]).facts).encode()
+            layer = best_layer(
+                self.features(job.train),
+                self.labelled.reference[job.train],
+                exclusive=self.labelled.schema.exclusive,
+                validation=self.held_out(job),
+            )
+            kept = json.dumps({"layer": layer}).encode()
             files.write_sealed(path, kept)
         layer = json.loads(kept)["layer"]
         return lambda rows: self.features(rows).layer(layer), {"layer": layer}

@@ -55,6 +55,8 @@ class Runner(ABC):
     name: str
     adapt: AdaptUsed | None = None
     """How it is adapted, if it is."""
+    seeded: bool = True
+    """Whether predictions depend on the seed."""
     n_parameters: int | None = None
     """Of the model, None where it means nothing."""
     save_checkpoints = False
@@ -131,20 +133,29 @@ class FeatureRunner(Runner):
     head: type
     """Class of the head (models/heads.py, models/layer_heads.py)."""
 
+    @property
+    def seeded(self) -> bool:
+        return self.head.seeded
+
     @abstractmethod
     def features(self, rows: np.ndarray):
         """Features of rows of the table of labelled clips, as the head takes them."""
 
-    def fitted(self, job: TrainingJob, head: type | None = None):
+    def held_out(self, job: TrainingJob):
+        """Features and reference of the validation clips of a job, or None."""
+        if not len(job.validation):
+            return None
+        return self.features(job.validation), self.labelled.reference[job.validation]
+
+    def fitted(self, job: TrainingJob):
         """A head that the job has trained."""
-        fitted, reference = (head or self.head)(), self.labelled.reference
-        held_out = (self.features(job.validation), reference[job.validation])
+        fitted = self.head()
         fitted.fit(
             self.features(job.train),
-            reference[job.train],
+            self.labelled.reference[job.train],
             exclusive=self.labelled.schema.exclusive,
             seed=job.seed,
-            validation=held_out if len(job.validation) else None,
+            validation=self.held_out(job),
         )
         return fitted
 

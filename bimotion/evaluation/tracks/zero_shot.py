@@ -46,6 +46,7 @@ class ZeroShotRunner(Runner):
     schema: before any sound is decoded."""
 
     name = "zero-shot"
+    seeded = False
 
     def __init__(self, classifier: Classifier, schema: LabelSchema, file: Path | None):
         self.classifier, self.schema, self.file = classifier, schema, file

@@ -86,7 +86,7 @@ def test_classes_can_be_chosen_and_what_is_not_shown_is_counted(small, tmp_path)
 def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
     model = str(tiny_models.build("wav2vec2-layer", tmp_path / "tiny"))
     probe = projected(small, tmp_path, model, train=["yue_adu"])
-    assert probe.model.options["head"] == "layers"
+    assert probe.model.options["head"] == "logistic"
     asked = {"protocol": "distance", "cells": ["yue_adu"], "only": SETS["corpora"]}
     result = run.evaluate(
         model,
@@ -157,7 +157,8 @@ def test_the_command_prints_numbers_and_paths(small, tmp_path):
     paths = [Path(line) for line in done.stdout.splitlines() if line.startswith(str(tmp_path))]
     assert [path.suffix for path in paths] == [".png", ".svg", ".html", ".parquet", ".json"]
     assert all(path.stat().st_size for path in paths)
-    started = [sys.executable, "-m", "bimotion", *words.split(), "--like", "x", "--head", "layers"]
+    started = [sys.executable, "-m", "bimotion", *words.split(), "--like", "x"]
+    started += ["--track", "finetune"]
     done = subprocess.run(started, capture_output=True, text=True)
-    message = "bimotion: --like: expected without --track and --head, which it says itself\n"
+    message = "bimotion: --like: expected without --track, which it says itself\n"
     assert (done.returncode, done.stderr) == (2, message)

@@ -46,7 +46,7 @@ def test_every_family_goes_through_every_track(family, track, models, small, tmp
     assert predictions["train"].nunique() == len(result.fits) == n_sets
     assert result.model.options["trust_remote_code"] is False
     if track == "probe":
-        assert result.model.options["head"] == "layers"
+        assert result.model.options["head"] == "logistic"
     else:
         assert all(np.isfinite(fit.facts["train_loss"]) for fit in result.fits)
         assert result.model.options["epochs"] == 1

@@ -29,7 +29,7 @@ def test_a_clip_that_becomes_nan_is_named(small, tmp_path):
     spoilt = audio.decode(corpora.path("tess", clip["path"]))
     expected = rf"Picky.encode: {re.escape(clip['id'])}: expected finite features, found NaN"
     with pytest.raises(ModelError, match=expected):
-        evaluated(Picky(), small, tmp_path, head="logistic")
+        evaluated(Picky(), small, tmp_path)
 
 
 @pytest.mark.parametrize("track", ["probe", "finetune", "zero-shot"])
@@ -49,7 +49,7 @@ def test_invariance_is_checked_and_recorded(track, models, small, tmp_path):
     ("options", "message"),
     [
         ({"seeds": [0, 1]}, "expected one seed, for nothing is random, found 2"),
-        ({"head": "layers"}, "head: expected with track probe, found track zero-shot"),
+        ({"adapt": "coral"}, "adapt: expected with track probe, found track zero-shot"),
         ({"label_map": "nowhere.json"}, "nowhere.json: expected a label map"),
     ],
 )

@@ -11,7 +11,7 @@ from bimotion.models.weights import ModelError
 from bimotion.results import rescoring
 from tests.support.small_runs import evaluated
 
-ASKED = {"protocol": "in-group", "head": "logistic", "cells": ["eng_eld", "zho_eld"]}
+ASKED = {"protocol": "in-group", "cells": ["eng_eld", "zho_eld"]}
 
 
 class Loudness:

@@ -1,6 +1,7 @@
 """Tracks register themselves, and hold their own options only."""
 
 import itertools
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -14,14 +15,13 @@ from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.evaluation.tracks.probe import Probe
 from bimotion.evaluation.tracks.zero_shot import ZeroShot
 from bimotion.models import recipe
-from bimotion.models.layer_heads import PROBE_HEADS
 from bimotion.models.recipe import FinetuneOptions
 from bimotion.protocol import settings
 from bimotion.protocol.labels import SCHEMAS
+from bimotion.results.record import ModelUsed
 from tests.support.small_runs import evaluated
 
 GIVEN = {
-    "head": "logistic",
     "adapt": "coral",
     "adapt_setting": "inductive",
     "label_map": "map.json",
@@ -34,7 +34,6 @@ def test_records_know_the_tracks_that_there_are():
 
 
 def test_keywords_make_the_track_that_an_object_is():
-    assert configured("probe", head="logistic") == Probe(head="logistic")
     assert configured("probe", adapt="coral") == configured(Probe(adapt="coral"))
     assert configured("finetune", finetune=FinetuneOptions(epochs=5)) == Finetune(
         FinetuneOptions(epochs=5)
@@ -64,7 +63,6 @@ def test_no_track_takes_an_option_of_another(name, option):
         (options.ProtocolName, settings.PROTOCOLS),
         (options.SchemaName, SCHEMAS),
         (options.SplitRule, RULES),
-        (options.HeadName, PROBE_HEADS),
         (options.AdaptSetting, SETTINGS),
         (options.RecipeName, recipe.RECIPES),
         (options.AdamW, recipe.ADAMW),
@@ -82,5 +80,10 @@ def test_a_run_of_an_object_is_the_run_of_its_keywords(small, tmp_path):
         "bimotion/prosody", small, tmp_path, track=Probe(adapt="coral"), **asked
     )
     assert by_object == by_name
-    with pytest.raises(SettingError, match="head: expected none beside adapt"):
-        Probe(head="layers", adapt="coral")
+
+
+def test_a_run_whose_head_was_removed_is_not_recreated():
+    used = ModelUsed("org/model", "1", None, {"head": "layers"})
+    with pytest.raises(SettingError, match="org/model: expected a run with head logistic, found"):
+        Probe.recorded(used)
+    assert Probe.recorded(replace(used, options={"head": "logistic"})) == Probe()

@@ -1,0 +1,159 @@
+"""Logistic regression with an L2 penalty, solved to convergence from zero: scikit-learn's objective
+and solution, in a tenth of the time where features are many and correlated.
+
+The solver is scipy's L-BFGS-B on preconditioned coefficients: those in which the penalised second
+moments of the features are a unit matrix, so that a few dozen steps are enough where the plain one
+needs hundreds.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_GRADIENT = 1e-7
+"""The largest entry of the gradient, of a clip's mean loss, at which a solution has converged."""
+MAX_ITERATIONS = 1000
+MAX_PRECONDITIONED = 4096
+"""More features than these are solved without preconditioning, whose memory grows as their
+square."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Labels to learn and the clips that have them: one column an output."""
+
+    labels: np.ndarray
+    """1 where the clip has the class, else 0, float64 (n, n_outputs)."""
+    weights: np.ndarray
+    """Of each clip in each output, 0 where it is not annotated; mean 1 over those that are."""
+    softmax: bool
+    """One multinomial model; else a binary model an output."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A linear map, and how it was come by."""
+
+    weights: np.ndarray
+    """float64 (n_features, n_outputs)."""
+    bias: np.ndarray
+    """float64 (n_outputs,)."""
+    softmax: bool
+    iterations: int = 0
+    converged: bool = True
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Probabilities of the outputs, float64 (n, n_outputs)."""
+        from scipy.special import expit, softmax
+
+        logits = features @ self.weights + self.bias
+        return softmax(logits, axis=1) if self.softmax else expit(logits)
+
+
+def constant(n_features: int, targets: Targets) -> Solution:
+    """The solution with a penalty beyond measure (C = 0): shares, whatever the features.
+
+    >>> targets = Targets(np.array([[1.0], [0.0], [0.0], [0.0]]), np.ones((4, 1)), softmax=False)
+    >>> constant(2, targets).predict(np.ones((1, 2))).tolist()
+    [[0.25]]
+    """
+    from scipy.special import logit
+
+    shares = (targets.labels * targets.weights).sum(axis=0) / targets.weights.sum(axis=0)
+    bias = np.log(shares) if targets.softmax else logit(shares)
+    return Solution(np.zeros((n_features, len(bias))), bias, targets.softmax)
+
+
+def second_moments(features: np.ndarray) -> np.ndarray | None:
+    """The mean of x x' over clips, float64 (n_features, n_features), of which `solve` makes its
+    preconditioner; None: too many features."""
+    if features.shape[1] > MAX_PRECONDITIONED:
+        return None
+    return features.T @ features / len(features)
+
+
+def solve(
+    features: np.ndarray, targets: Targets, strength: float, moments: np.ndarray | None
+) -> Solution:
+    """Minimise C times the weighted sum of losses, plus half the sum of squared coefficients; the
+    bias is not penalised.
+
+    Args:
+        features: float64 (n, n_features), standardised.
+        targets: Every output with clips of both kinds.
+        strength: C, as in scikit-learn's LogisticRegression; above 0.
+        moments: `second_moments(features)`.
+
+    Example:
+        >>> x = np.array([[-1.0], [1.0], [0.5]])
+        >>> targets = Targets(np.array([[0.0], [1.0], [0.0]]), np.ones((3, 1)), softmax=False)
+        >>> solved = solve(x, targets, 1.0, second_moments(x))
+        >>> solved.weights.round(3).item(), solved.converged
+        (0.576, True)
+    """
+    from scipy.optimize import minimize
+
+    objective = _Objective(features, targets, strength, moments)
+    optimum = minimize(
+        objective,
+        np.zeros((features.shape[1] + 1) * targets.labels.shape[1]),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": MAX_ITERATIONS, "gtol": MAX_GRADIENT, "ftol": 0.0},
+    )
+    weights, bias = objective.parts(optimum.x)
+    converged = bool(np.abs(optimum.jac).max() <= MAX_GRADIENT)
+    return Solution(weights, bias, targets.softmax, int(optimum.nit), converged)
+
+
+class _Objective:
+    """Loss and gradient of preconditioned coefficients; every output by the sum of its weights, so
+    that one annotated by few clips converges like the others."""
+
+    def __init__(self, features, targets: Targets, strength: float, moments):
+        from scipy.linalg import cholesky
+
+        self.features, self.targets = features, targets
+        totals = targets.weights.sum(axis=0)
+        self.weights = targets.weights / totals
+        self.penalty = 1.0 / (strength * totals)
+        self.factor = None
+        if moments is not None:
+            # a logistic loss curves by a quarter of x x' at most
+            curvature = moments / 4
+            curvature.flat[:: len(curvature) + 1] += self.penalty.mean()
+            self.factor = cholesky(curvature, lower=True, overwrite_a=True, check_finite=False)
+
+    def __call__(self, coefficients: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, bias = self.parts(coefficients)
+        losses, residuals = self._losses(self.features @ weights + bias)
+        loss = losses + (self.penalty * weights**2).sum() / 2
+        gradient = self.features.T @ residuals + self.penalty * weights
+        gradient = self._solved(gradient, transposed=False)
+        return loss, np.concatenate([gradient, residuals.sum(axis=0)[None]]).ravel()
+
+    def parts(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and bias of preconditioned coefficients."""
+        rows = coefficients.reshape(self.features.shape[1] + 1, -1)
+        return self._solved(rows[:-1], transposed=True), rows[-1]
+
+    def _solved(self, rows: np.ndarray, *, transposed: bool) -> np.ndarray:
+        from scipy.linalg import solve_triangular
+
+        if self.factor is None:
+            return rows
+        return solve_triangular(
+            self.factor, rows, lower=True, trans=int(transposed), check_finite=False
+        )
+
+    def _losses(self, logits: np.ndarray) -> tuple[float, np.ndarray]:
+        """Sum of weighted losses, and its derivative by the logits."""
+        from scipy.special import expit, logsumexp
+
+        labels = self.targets.labels
+        if self.targets.softmax:
+            total = logsumexp(logits, axis=1, keepdims=True)
+            losses = self.weights * labels * (total - logits)
+            return losses.sum(), self.weights * (np.exp(logits - total) - labels)
+        losses = self.weights * (np.logaddexp(0, logits) - labels * logits)
+        return losses.sum(), self.weights * (expit(logits) - labels)

@@ -1,0 +1,117 @@
+"""Logistic regression: scikit-learn's solutions, and what its choices promise."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from bimotion.models import logistic
+from bimotion.models.heads import LogisticHead, MajorityHead
+from bimotion.models.losses import log_loss
+
+N_CLASSES = 4
+
+
+def case(n: int, n_features: int, seed: int, *, exclusive: bool, skill: float = 1.0):
+    """Correlated features, as pooled layers have them, and a reference: half of the clips mask two
+    of the classes, if these are not exclusive."""
+    rng = np.random.default_rng(seed)
+    shared = np.random.default_rng(99)
+    mixing = shared.normal(size=(n_features, n_features)) * np.arange(1, n_features + 1) ** -1.5
+    classes = rng.integers(0, N_CLASSES, n)
+    centres = shared.normal(size=(N_CLASSES, n_features))
+    features = ((rng.normal(size=(n, n_features)) + skill * centres[classes]) @ mixing).astype("f4")
+    reference = np.eye(N_CLASSES, dtype=np.int8)[classes]
+    if not exclusive:
+        reference[rng.random(n) < 0.2, 0] = 1
+        reference[::2, 2:] = -1
+    return features, reference
+
+
+@pytest.mark.parametrize("exclusive", [True, False], ids=["exclusive", "multi-label"])
+@pytest.mark.parametrize("is_preconditioned", [True, False])
+@pytest.mark.parametrize("strength", [1e-3, 1e-1, 10.0])
+def test_solutions_are_scikit_learns(exclusive, is_preconditioned, strength, monkeypatch):
+    if not is_preconditioned:
+        monkeypatch.setattr(logistic, "MAX_PRECONDITIONED", 0)
+    features, reference = case(240, 30, 0, exclusive=exclusive)
+    head = LogisticHead()
+    head.strength = strength
+    head.fit(features, reference, exclusive=exclusive)
+    assert head.facts["converged"]
+    assert head.facts["C"] == strength
+    scaled = StandardScaler().fit_transform(features.astype(float))
+    expected = np.empty(reference.shape)
+    oracle = LogisticRegression(C=strength, tol=1e-9, max_iter=100_000)
+    if exclusive:
+        expected = oracle.fit(scaled, reference.argmax(axis=1)).predict_proba(scaled)
+    else:
+        weights = 1 / (reference != -1).sum(axis=1)
+        for column, labels in enumerate(reference.T):
+            rows = labels != -1
+            weight = weights[rows] / weights[rows].mean()
+            oracle.fit(scaled[rows], labels[rows], sample_weight=weight)
+            expected[:, column] = oracle.predict_proba(scaled)[:, 1]
+    assert np.abs(head.predict(features) - expected).max() < 1e-4
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 2**16),
+    st.integers(2, 60),
+    st.integers(1, 30),
+    st.sampled_from([0.0, 0.3, 2.0]),
+    st.booleans(),
+)
+def test_validation_loss_is_never_above_the_constants(seed, n, n_validation, skill, exclusive):
+    features, reference = case(n, 12, seed, exclusive=exclusive, skill=skill)
+    validation = case(n_validation, 12, seed + 1, exclusive=exclusive, skill=skill)
+    head, constant = LogisticHead(), LogisticHead()
+    head.fit(features, reference, exclusive=exclusive, validation=validation)
+    if exclusive:
+        constant = MajorityHead()
+    constant.strength = 0.0
+    constant.fit(features, reference, exclusive=exclusive, seed=0)
+    predicted = (kind.predict(validation[0]) for kind in (head, constant))
+    losses = [log_loss(probabilities, validation[1], exclusive) for probabilities in predicted]
+    assert losses[0] <= losses[1] + 1e-12
+    assert head.facts["C"] in LogisticHead.strengths
+    assert head.facts["chosen_by"] == "validation"
+
+
+def test_the_best_strength_is_chosen_and_of_equals_the_smaller():
+    features, reference = case(60, 12, 0, exclusive=True, skill=0.4)
+    validation = case(200, 12, 1, exclusive=True, skill=0.4)
+    chosen, losses = LogisticHead(), []
+    chosen.fit(features, reference, exclusive=True, validation=validation)
+    for strength in LogisticHead.strengths:
+        head = LogisticHead()
+        head.strength = strength
+        head.fit(features, reference, exclusive=True)
+        losses.append(log_loss(head.predict(validation[0]), validation[1], True))
+    assert chosen.facts["C"] == LogisticHead.strengths[np.argmin(losses)] not in (0.0, 10.0)
+    blind = np.zeros_like(features), np.zeros_like(validation[0])
+    chosen.fit(blind[0], reference, exclusive=True, validation=(blind[1], validation[1]))
+    assert chosen.facts["C"] == 0.0
+
+
+def test_the_same_bytes_whatever_the_seed_and_the_number_of_threads():
+    features, reference = case(700, 90, 0, exclusive=True)
+    validation, results = case(300, 90, 1, exclusive=True), []
+    for seed, threads in ((0, 1), (7, 4)):
+        head = LogisticHead()
+        with threadpool_limits(threads):
+            head.fit(features, reference, exclusive=True, seed=seed, validation=validation)
+            results.append(head.predict(validation[0]).tobytes())
+    assert results[0] == results[1]
+
+
+def test_what_has_not_converged_says_so(monkeypatch):
+    monkeypatch.setattr(logistic, "MAX_ITERATIONS", 2)
+    head = LogisticHead()
+    head.fit(*case(120, 12, 0, exclusive=True), exclusive=True)
+    assert head.facts["converged"] is False
+    assert head.facts["iterations"] == 2
