@@ -6,12 +6,11 @@ Probabilities are float64 of the same shape. A class without a single positive t
 probability 0: it is never guessed.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
-from bimotion.io.threads import in_threads, one_thread_each
+from bimotion.io.threads import one_thread_each
 from bimotion.models import logistic
 from bimotion.models.losses import log_loss
 
@@ -99,7 +98,9 @@ class LogisticHead:
             strengths = strengths[:1]
         with one_thread_each():
             features = self._measured(features)
-            solutions = _solutions(features, targets, strengths)
+            solutions = [None]
+            if targets is not None:
+                solutions = logistic.solutions(features, targets, strengths)
             losses = [0.0]
             if validation is not None:
                 held_out = self._standardised(validation[0])
@@ -169,21 +170,3 @@ def _targets(
     labels = present[:, columns].astype(np.float64)
     targets = logistic.Targets(labels, weights, softmax=exclusive)
     return columns, (has & ~lacks).astype(np.float64), targets
-
-
-def _solutions(
-    features: np.ndarray, targets: logistic.Targets | None, strengths: Sequence[float]
-) -> list[logistic.Solution | None]:
-    """One for each C."""
-    if targets is None:
-        return [None] * len(strengths)
-    moments = logistic.second_moments(features)
-    # a softmax over two classes has two vectors where scikit-learn has one: the same at half C
-    share = 0.5 if targets.softmax and targets.labels.shape[1] == 2 else 1.0
-
-    def solved(strength: float) -> logistic.Solution:
-        if not strength:
-            return logistic.constant(features.shape[1], targets)
-        return logistic.solve(features, targets, share * strength, moments)
-
-    return in_threads(solved, strengths)

@@ -3,12 +3,15 @@ and solution, in a tenth of the time where features are many and correlated.
 
 The solver is scipy's L-BFGS-B on preconditioned coefficients: those in which the penalised second
 moments of the features are a unit matrix, so that a few dozen steps are enough where the plain one
-needs hundreds.
+needs hundreds. Of fewer clips than features it sees the features in the space of the clips.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from bimotion.io.threads import in_threads
 
 MAX_GRADIENT = 1e-7
 """The largest entry of the gradient, of a clip's mean loss, at which a solution has converged."""
@@ -64,6 +67,42 @@ def constant(n_features: int, targets: Targets) -> Solution:
     return Solution(np.zeros((n_features, len(bias))), bias, targets.softmax)
 
 
+def solutions(features: np.ndarray, targets: Targets, strengths: Sequence[float]) -> list[Solution]:
+    """The solution of each C of scikit-learn's LogisticRegression; 0 is `constant`.
+
+    Args:
+        features: float64 (n, n_features), standardised.
+        targets: Every output with clips of both kinds.
+        strengths: Values of C.
+
+    Example:
+        >>> x = np.array([[-1.0], [1.0], [0.5]])
+        >>> targets = Targets(np.array([[0.0], [1.0], [0.0]]), np.ones((3, 1)), softmax=False)
+        >>> (solution,) = solutions(x, targets, [1.0])
+        >>> solution.weights.round(3).item(), solution.converged
+        (0.576, True)
+    """
+    from scipy.linalg import qr
+
+    basis = None
+    if len(features) < features.shape[1]:
+        # coefficients are sums of clips: nothing is lost, and the solver's matrices are smaller
+        basis, rotated = qr(features.T, mode="economic", check_finite=False)
+        features = np.ascontiguousarray(rotated.T)
+    moments = second_moments(features)
+    # a softmax over two classes has two vectors where scikit-learn has one: the same at half C
+    share = 0.5 if targets.softmax and targets.labels.shape[1] == 2 else 1.0
+
+    def solved(strength: float) -> Solution:
+        if not strength:
+            solution = constant(features.shape[1], targets)
+        else:
+            solution = solve(features, targets, share * strength, moments)
+        return solution if basis is None else replace(solution, weights=basis @ solution.weights)
+
+    return in_threads(solved, strengths)
+
+
 def second_moments(features: np.ndarray) -> np.ndarray | None:
     """The mean of x x' over clips, float64 (n_features, n_features), of which `solve` makes its
     preconditioner; None: too many features."""
@@ -76,21 +115,7 @@ def solve(
     features: np.ndarray, targets: Targets, strength: float, moments: np.ndarray | None
 ) -> Solution:
     """Minimise C times the weighted sum of losses, plus half the sum of squared coefficients; the
-    bias is not penalised.
-
-    Args:
-        features: float64 (n, n_features), standardised.
-        targets: Every output with clips of both kinds.
-        strength: C, as in scikit-learn's LogisticRegression; above 0.
-        moments: `second_moments(features)`.
-
-    Example:
-        >>> x = np.array([[-1.0], [1.0], [0.5]])
-        >>> targets = Targets(np.array([[0.0], [1.0], [0.0]]), np.ones((3, 1)), softmax=False)
-        >>> solved = solve(x, targets, 1.0, second_moments(x))
-        >>> solved.weights.round(3).item(), solved.converged
-        (0.576, True)
-    """
+    bias is not penalised. Arguments as of `solutions`; `moments`: `second_moments(features)`."""
     from scipy.optimize import minimize
 
     objective = _Objective(features, targets, strength, moments)

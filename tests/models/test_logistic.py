@@ -32,12 +32,16 @@ def case(n: int, n_features: int, seed: int, *, exclusive: bool, skill: float = 
 
 
 @pytest.mark.parametrize("exclusive", [True, False], ids=["exclusive", "multi-label"])
-@pytest.mark.parametrize("is_preconditioned", [True, False])
-@pytest.mark.parametrize("strength", [1e-3, 1e-1, 10.0])
-def test_solutions_are_scikit_learns(exclusive, is_preconditioned, strength, monkeypatch):
-    if not is_preconditioned:
-        monkeypatch.setattr(logistic, "MAX_PRECONDITIONED", 0)
-    features, reference = case(240, 30, 0, exclusive=exclusive)
+@pytest.mark.parametrize(
+    ("strength", "n_features", "max_preconditioned"),
+    [(1e-3, 30, 4096), (10.0, 30, 4096), (0.1, 30, 0), (0.1, 300, 4096)],
+    ids=["much", "little", "plain", "more features than clips"],
+)
+def test_solutions_are_scikit_learns(
+    exclusive, strength, n_features, max_preconditioned, monkeypatch
+):
+    monkeypatch.setattr(logistic, "MAX_PRECONDITIONED", max_preconditioned)
+    features, reference = case(240, n_features, 0, exclusive=exclusive)
     head = LogisticHead()
     head.strength = strength
     head.fit(features, reference, exclusive=exclusive)
