@@ -14,13 +14,15 @@ def compare(
         list[Path],
         argument("DIR...", "Folders of runs: one or more; unfinished ones are passed over."),
     ],
+    corpora: options.Folders,
     as_json: options.AsJson = False,
 ) -> None:
-    """Compare runs: which is better, and what cannot be separated; differences between cells; what
-    leakage added."""
+    """Compare runs: what age does within corpora; which is better, and what cannot be separated;
+    differences between cells; what leakage added."""
     from bimotion.analysis import compare as comparing
     from bimotion.analysis import pairs
     from bimotion.analysis import runs as finished
+    from bimotion.analysis.ages import age_table
     from bimotion.analysis.groups import group_tables
 
     runs = finished.load(folders, progress().say)
@@ -31,6 +33,8 @@ def compare(
         pairs.comparison_tables(runs)  # says why they cannot be compared
     for run in runs:
         tables += group_tables(run)
+    source = corpora.source()
+    tables = [*(age_table(run, source) for run in runs), *tables]
     if as_json:
         show_json(tables)
     else:

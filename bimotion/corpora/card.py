@@ -123,6 +123,12 @@ class Corpus:
     unpack: Callable[[Tree, Path], bool] | None = None
     """For corpora that also come as archives: (tree, empty folder) -> True where it wrote the plain
     layout there."""
+    facts_of_name: Callable[[str], dict[str, Any] | None] | None = None
+    """For corpora that hold both age groups: the stem of a clip -> what it says of `sentence`,
+    `age_years` and `gender`, without its sound; None for no clip of it."""
+    speakers: Callable[[Tree], Mapping[str, tuple[float, str]] | None] | None = None
+    """For those whose names tell no age: speaker -> age in years and gender, by the tables in a
+    folder; None where it has none. Raises CorpusMalformed."""
     version: int = 1
     """Raise it when the reader's output changes: cached indexes are then made anew."""
 
@@ -206,14 +212,17 @@ def counter(grammar: re.Pattern[str]) -> Callable[[Tree], int]:
 
 
 def named_corpus(
-    card: Card, grammar: re.Pattern[str], clip: Callable[[str, re.Match], Utterance | Finding]
+    card: Card,
+    grammar: re.Pattern[str],
+    clip: Callable[[str, re.Match], Utterance | Finding],
+    facts_of_name: Callable[[str], dict[str, Any] | None] | None = None,
 ) -> Corpus:
     """The corpus whose file names say all: `clip` takes a path and its match of the grammar."""
 
     def read(tree: Tree) -> Reading:
         return Reading.of(clip(file.path, match) for file, match in sounds(tree, grammar))
 
-    return Corpus(card, counter(grammar), read)
+    return Corpus(card, counter(grammar), read, facts_of_name=facts_of_name)
 
 
 def read_listed(

@@ -54,6 +54,11 @@ def read(tree: Tree) -> Reading:
     """Utterances of a CREMA-D folder; raises CorpusMalformed without a usable
     VideoDemographics.csv."""
     actors = _actors(tree)
+    if actors is None:
+        raise CorpusMalformed(
+            f"{tree.root}: expected {DEMOGRAPHICS} (ages and sexes of the actors) in the "
+            f"CREMA-D folder, found none; it stands beside AudioWAV in {CARD.url}"
+        )
     return Reading.of(_clip(file.path, match, actors) for file, match in sounds(tree, GRAMMAR))
 
 
@@ -74,14 +79,11 @@ def _clip(path: str, match: re.Match, actors: Statements) -> Utterance | Finding
     )
 
 
-def _actors(tree: Tree) -> Statements:
-    """Actor -> (age in years, gender), by every copy of the table."""
+def _actors(tree: Tree) -> Statements | None:
+    """Actor -> (age in years, gender), by every copy of the table; None where there is none."""
     tables = tree.named(re.compile(re.escape(DEMOGRAPHICS), re.IGNORECASE))
     if not tables:
-        raise CorpusMalformed(
-            f"{tree.root}: expected {DEMOGRAPHICS} (ages and sexes of the actors) in the "
-            f"CREMA-D folder, found none; it stands beside AudioWAV in {CARD.url}"
-        )
+        return None
     actors = Statements("actor")
     for table in tables[DEMOGRAPHICS.lower()]:
         for where, row in tree.csv_rows(table):
@@ -99,4 +101,14 @@ def _actors(tree: Tree) -> Statements:
     return actors
 
 
-CORPUS = Corpus(CARD, counter(GRAMMAR), read)
+def _sentence(stem: str) -> dict[str, str] | None:
+    match = GRAMMAR.fullmatch(stem)
+    return match and {"sentence": match[2]}
+
+
+def _speakers(tree: Tree) -> dict[str, tuple[float, str]] | None:
+    actors = _actors(tree)
+    return actors and dict(actors.items())
+
+
+CORPUS = Corpus(CARD, counter(GRAMMAR), read, facts_of_name=_sentence, speakers=_speakers)

@@ -83,4 +83,13 @@ def _clip(path: str, match: re.Match) -> Utterance | Finding:
     )
 
 
-CORPUS = named_corpus(CARD, GRAMMAR, _clip)
+def _facts(stem: str) -> dict[str, str | int] | None:
+    match = GRAMMAR.fullmatch(stem)
+    return match and {
+        "sentence": match[2],
+        "age_years": AGE_YEARS[_speaker(match[1])],
+        "gender": "f",
+    }
+
+
+CORPUS = named_corpus(CARD, GRAMMAR, _clip, _facts)

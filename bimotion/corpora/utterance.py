@@ -8,7 +8,7 @@ from typing import Literal
 AgeSource = Literal["measured", "stated", "assumed"]
 AGE_SOURCES: dict[str, str] = {
     "measured": "recorded for this speaker in the corpus's own metadata",
-    "stated": "given in the corpus's description",
+    "stated": "given in the corpus's description or file names",
     "assumed": "set by the BiMotion paper's code, outside its corpora by this package; the "
     "corpus says nothing",
 }

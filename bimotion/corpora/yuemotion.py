@@ -46,8 +46,8 @@ CARD = Card(
     obtain="hf download CAiRE/YueMotion --repo-type dataset",
     citation="Cahyawijaya et al. 2023, Cross-Lingual Cross-Age Group Adaptation for Low-Resource "
     "Elderly Speech Emotion Recognition, arXiv 2306.14517",
-    age_source="measured",
-    age_note="recorded per speaker in the metadata and in each file name",
+    age_source="stated",
+    age_note="stated for each speaker in the metadata and in each file name",
 )
 GRAMMAR = re.compile(r"(\d{2})_([mf])(\d{2})_(\d{2})_([1-6])", re.IGNORECASE)
 LABELS = tuple(CARD.native_labels)
@@ -321,4 +321,9 @@ def _numbered_facts(row: dict) -> dict[str, str]:
     }
 
 
-CORPUS = Corpus(CARD, recognise, read, unpack)
+def _facts(stem: str) -> dict[str, str | int] | None:
+    match = GRAMMAR.fullmatch(stem)
+    return match and {"sentence": match[4], "age_years": int(match[3]), "gender": match[2]}
+
+
+CORPUS = Corpus(CARD, recognise, read, unpack, facts_of_name=_facts, version=2)

@@ -6,11 +6,13 @@ import json
 import pytest
 
 from bimotion.analysis import compare
+from bimotion.analysis.ages import age_table
 from bimotion.analysis.feature_space import record
 from bimotion.analysis.groups import group_tables
 from bimotion.analysis.pairs import comparison_tables
 from bimotion.analysis.runs import load as load_runs
 from bimotion.analysis.runs import questions
+from bimotion.data.source import CorpusSource
 from bimotion.errors import ModelError, RecordError, SettingError
 from bimotion.evaluation import run as runner
 from tests.support.command_line import bimotion_process, run_main
@@ -99,6 +101,28 @@ def test_runs_are_grouped_by_their_question_and_others_are_not_compared(folders)
         comparison_tables([first, disjoint])
 
 
+def test_the_age_result_stands_for_every_training_set_tested_on_both_ages(
+    runs, synth_root, tmp_path
+):
+    table = age_table(runs[0], CorpusSource.of(synth_root))
+    assert [tuple(row[:2]) for row in table.rows] == [
+        (corpus, train)
+        for corpus in ("crema_d", "tess")
+        for train in ("all", "eng", "eng_adu", "eng_eld", "zho_adu", "zho_eld")
+    ]
+    for row in table.rows:
+        if row[0] == "tess":
+            assert (row[2], row[6], row[8]) == ("1 + 1", "case study", "case study")
+        else:
+            assert row[2].endswith(" + 6")
+            assert 0 < float(row[6]) <= 1
+            assert 0 < float(row[8]) <= 1
+    assert "9999 random" in table.notes[0]
+    without = age_table(runs[0], CorpusSource.of(tmp_path))
+    assert {row[0] for row in without.rows} == {"tess"}
+    assert without.notes[0].startswith("crema_d: ages of its speakers are missing")
+
+
 def test_cells_differ_by_corpus_too_and_have_no_p(runs):
     cells, calibration = group_tables(runs[0])
     by_name = {row[0]: row for row in cells.rows}
@@ -166,7 +190,9 @@ def test_the_command_prints_tables_and_json(folders, monkeypatch):
     assert "cannot separate" in shown
     assert "they have no p" in shown
     content = json.loads(run_main(monkeypatch, [*words, "--json"])[1])
-    assert [table["title"].split(":")[0] for table in content][-2:] == ["Cells", "Calibration"]
+    titles = [table["title"].split(":")[0] for table in content]
+    assert titles[:2] == ["Age, within corpora"] * 2
+    assert titles[-2:] == ["Cells", "Calibration"]
     missing = bimotion_process("compare", "nowhere")
     assert missing.returncode == 2
     assert "Traceback" not in missing.stderr

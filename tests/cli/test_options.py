@@ -138,7 +138,7 @@ WHOLE_BY_NATURE = {  # commands that read corpora and take no --allow-missing ->
 def test_every_command_that_reads_corpora_takes_the_same_options():
     params = {name: {param.name for param in command.params} for name, command in COMMANDS.items()}
     reads = {name for name in params if params[name] & {"corpora", "corpus", "only"}}
-    assert {"data doctor", "data audit", "data stats", "evaluate"} <= reads
+    assert {"data doctor", "data audit", "data stats", "evaluate", "compare"} <= reads
     assert {name for name in reads if not {"corpora", "corpus"} <= params[name]} == {"data synth"}
     without = {name for name in reads if "allow_missing" not in params[name]}
     assert without == {*WHOLE_BY_NATURE, "data synth"}

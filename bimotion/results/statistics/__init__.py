@@ -11,6 +11,7 @@ estimate.py      a number with its bootstrap replicates and its leave-one-out va
 bootstrap.py     an interval for each row of scoring.scores
 paired.py        two models on the same clips; correction for many comparisons
 ranks.py         intervals of ranks, and groups of models that cannot be told apart
+ages.py          what age does within corpora that hold both age groups
 gaps.py          differences between cells, which are of corpora as much as of ages and languages
 calibration.py   whether probabilities mean what they say
 """

@@ -1,0 +1,53 @@
+"""The part of a report on age: recall against age within corpora, which it leads with."""
+
+from bimotion.analysis import ages
+from bimotion.analysis.report.document import Grid, Section, Value, Whisker
+from bimotion.analysis.runs import Run
+from bimotion.data.source import CorpusSource
+from bimotion.results.statistics.ages import AgeResult
+
+
+def age(run: Run, source: CorpusSource) -> Section:
+    """Slopes and matched differences with their permutation tests, drawn; or what is missing."""
+    results, missing = ages.run_ages(run, source)
+    text = (
+        "Only within a corpus do old and young say the same sentences under the same microphones. "
+        "Recall of speakers, mean over classes.",
+        *missing,
+    )
+    reach = max((abs(end) for result in results for end in _ends(result)), default=0.0) or 1.0
+    rows = [_row(result, reach) for result in results]
+    drawn = f"Drawn from {-100 * reach:+.0f} to {100 * reach:+.0f} points."
+    grids = [
+        Grid(
+            "Recall by age within corpora, %",
+            list(map(Value, (*ages.HEADER[:6], ages.HEADER[7]))),
+            rows,
+            (*ages.notes(results), drawn),
+        )
+    ]
+    return Section("age", "Age", text, grids=tuple(grids if rows else ()))
+
+
+def _row(result: AgeResult, reach: float) -> list[Value]:
+    texts = ages.age_row(result)
+    row = list(map(Value, texts[:5]))
+    for contrast, text, p in zip(
+        (result.slope, result.matched), texts[5::2], texts[6::2], strict=True
+    ):
+        value, _, interval = text.removesuffix(")").partition(" (")
+        if contrast.reach is None:
+            row.append(Value(value, p))
+            continue
+        low, high = contrast.value - contrast.reach, contrast.value + contrast.reach
+        whisker = Whisker(contrast.value, low, high, start=-reach, end=reach, zero=0.0)
+        row.append(Value(value, f"{interval}; p {p}", whisker=whisker))
+    return row
+
+
+def _ends(result: AgeResult) -> list[float]:
+    return [
+        abs(contrast.value) + (contrast.reach or 0)
+        for contrast in (result.slope, result.matched)
+        if contrast.value is not None
+    ]

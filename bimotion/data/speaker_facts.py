@@ -1,0 +1,94 @@
+"""What is known of the speakers of test clips in the corpora that hold both age groups: age, gender
+and sentence, by the clips' names and the corpora's tables, without sound."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bimotion.corpora import CORPORA
+from bimotion.corpora.card import Corpus
+from bimotion.corpora.tree import Tree
+from bimotion.data.locate import corpora_root, usable
+from bimotion.data.source import CorpusSource
+from bimotion.errors import BimotionError, CorpusMalformed, CorpusNotFound
+
+WITHIN = tuple(name for name, corpus in CORPORA.items() if corpus.facts_of_name)
+"""Corpora that hold both age groups, with ages that are not assumed."""
+COLUMNS = ("age_years", "gender", "sentence")
+
+
+def speaker_facts(
+    predictions: pd.DataFrame, source: CorpusSource
+) -> tuple[pd.DataFrame, list[str]]:
+    """The facts of the clips of the corpora WITHIN, and a line for each corpus whose ages cannot be
+    had.
+
+    Args:
+        predictions: With columns `id`, `corpus`, `cell`, `speaker`.
+        source: Where the tables of the corpora are looked for.
+
+    Returns:
+        Index id, columns COLUMNS; without clips of corpora whose ages are missing.
+    """
+    tables, missing = [pd.DataFrame(columns=list(COLUMNS))], []
+    clips = predictions.drop_duplicates("id")
+    for name in WITHIN:
+        mine = clips[clips["corpus"] == name]
+        if mine.empty:
+            continue
+        try:
+            tables.append(_facts(CORPORA[name], mine, source))
+        except BimotionError as error:
+            missing.append(f"{name}: ages of its speakers are missing: {error}")
+    return pd.concat(tables), missing
+
+
+def _facts(corpus: Corpus, clips: pd.DataFrame, source: CorpusSource) -> pd.DataFrame:
+    """Rows of the clips whose name is one of the corpus's; raises CorpusMalformed for the ages of
+    other speakers."""
+    speakers = {} if corpus.speakers is None else _speakers(corpus, source)
+    rows = {}
+    for clip, speaker in zip(clips["id"], clips["speaker"], strict=True):
+        known = corpus.facts_of_name(clip.partition("/")[2])
+        if known and corpus.speakers is not None:
+            age, gender = speakers.get(str(speaker).partition("/")[2], (None, None))
+            known = known | {"age_years": age, "gender": gender}
+        if known:
+            rows[clip] = known
+    facts = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS)).dropna()
+    facts = facts.astype({"age_years": float})
+    years = clips.set_index("id")["cell"].to_frame().join(facts, how="inner")
+    is_elder = years["cell"].str.endswith("eld")
+    # the paper counts YueMotion's speakers of 59 as elders
+    wrong = years[np.where(is_elder, years["age_years"] < 59, years["age_years"] >= 60)]
+    if corpus.speakers is not None and len(wrong):
+        clip, age = wrong.index[0], wrong["age_years"].iloc[0]
+        raise CorpusMalformed(
+            f"expected the table of the run's own copy, found one where the speaker of {clip} is "
+            f"{age:g}, but {wrong['cell'].iloc[0]} in the run"
+        )
+    return facts
+
+
+def _speakers(corpus: Corpus, source: CorpusSource) -> dict[str, tuple[float, str]]:
+    """Speaker -> age and gender, by the first folder that has the corpus's table of them. Raises
+    CorpusNotFound, CorpusMalformed."""
+    for folder in _folders(corpus.name, source):
+        if speakers := corpus.speakers(Tree(folder)):
+            return speakers
+    where = source.locations.get(corpus.name) or corpora_root(source.root)
+    raise CorpusNotFound(f"expected a folder with the table of its speakers in {where}, found none")
+
+
+def _folders(name: str, source: CorpusSource) -> Iterable[Path]:
+    if name in source.locations:
+        return [usable(Path(source.locations[name]))]
+    return _below(corpora_root(source.root))
+
+
+def _below(root: Path) -> Iterator[Path]:
+    for folder in sorted(root.iterdir()):
+        if folder.is_dir() and not folder.name.startswith("."):
+            yield folder
