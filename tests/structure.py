@@ -74,6 +74,7 @@ def sources() -> dict[str, Path]:
     return {module_name(path): path for path in [*files("bimotion"), *loaders]}
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Modules of this package that a file imports, anywhere in it."""
     names = set()

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from bimotion.data.synthetic import layouts
 from bimotion.evaluation import run as runner
 from bimotion.io import checksums
 from bimotion.leaderboard import board
 from bimotion.results import record
 from bimotion.results.record import ProtocolUsed
 from tests.support import submissions
+from tests.support.projections import few
 
 PROTOCOLS = {  # name -> protocol, entries: two of the classes have as many
     "all": (ProtocolUsed("in-group", "1"), 3),
@@ -43,11 +45,19 @@ leaderboard verify OUT/submissions --corpora ROOT --practice
 
 
 @pytest.fixture(scope="module")
-def made(synth_root, tmp_path_factory):
+def root(tmp_path_factory) -> Path:
+    """Synthetic corpora, six clips of each corpus, cell and part."""
+    folder = tmp_path_factory.mktemp("few")
+    layouts.lay(folder, few(6))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(root, tmp_path_factory):
     """Two runs, and submissions of three classes."""
     folder = tmp_path_factory.mktemp("order") / "made"
     output, asked = folder.with_name("runs"), {"protocol": "in-group", "allow_missing": True}
-    result = runner.evaluate("bimotion/random", data_dir=synth_root, output=output, **asked)
+    result = runner.evaluate("bimotion/random", data_dir=root, output=output, **asked)
     run = result.folder(output)
     source, number = submissions.Source(run), 0
     statement = {
@@ -68,7 +78,7 @@ def made(synth_root, tmp_path_factory):
     return folder
 
 
-def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, synth_root, tmp_path):
+def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, root, tmp_path):
     contents = []
     for seed in ("1", "2"):
         out = tmp_path / seed / "out"
@@ -78,7 +88,7 @@ def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, synth_roo
             "PYTHONHASHSEED": seed,
             "BIMOTION_CACHE": str(out.with_name("cache")),
         }
-        command = [sys.executable, __file__, seed, synth_root, out]
+        command = [sys.executable, __file__, seed, root, out]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         content = {str(path.relative_to(out)): _content(path) for path in sorted(out.rglob("*"))}

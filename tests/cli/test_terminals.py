@@ -124,7 +124,7 @@ def test_streams_that_are_closed_stop_nothing(closed, tmp_path):
             os.close(descriptor)
 
     target = tmp_path / "made"
-    command = [sys.executable, "-m", "bimotion", "data", "synth", target, "--only", "csed"]
+    command = [sys.executable, "-m", "bimotion", "data", "synth", target, "--only", "elderreact"]
     # with workers once: they cost the most
     env = os.environ | ({} if len(closed) == 3 else {"LOKY_MAX_CPU_COUNT": "1"})
     done = subprocess.run(

@@ -8,14 +8,12 @@ import shutil
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.serialization import MAGIC_NUMBER, PROTOCOL_VERSION
 
 from bimotion.errors import ModelError
-from bimotion.models import config_bounds, encoder, legacy_pickle
-from bimotion.models.spec import ModelSpec
+from bimotion.models import config_bounds, legacy_pickle
 from tests.support import tiny_models
 from tests.support.bounded_process import refusals
 
@@ -56,11 +54,6 @@ PREPROCESSORS = [  # likewise of preprocessor_config.json
 ]
 
 
-def read(folder: str) -> None:
-    """Load a model and hear a second of silence with it."""
-    encoder.load(ModelSpec(folder)).encode([np.zeros(16_000, np.float32)])
-
-
 def test_models_that_declare_too_much(tmp_path):
     whole = {name: tiny_models.build(name, tmp_path / name) for name in (W2V, WHISPER, "ast")}
     twins = {}
@@ -75,7 +68,7 @@ def test_models_that_declare_too_much(tmp_path):
     endless = shutil.copytree(whole["ast"], tmp_path / "endless")
     (endless / "config.json").write_text("[" * 1_000_000)
     twins |= {header.parent: "safetensors", endless: "levels"}
-    lines = refusals("tests.models.test_bounds:read", twins)
+    lines = refusals("tests.support.bounded_models:read", twins)
     for (folder, part), line in zip(twins.items(), lines, strict=True):
         assert part in line, (folder.name, line)
 
@@ -147,7 +140,7 @@ def test_pickled_weights_that_declare_too_much(tmp_path):
             (folder / "model.safetensors").unlink()
             (folder / "pytorch_model.bin").write_bytes(lying(names, *lie, zipped=zipped))
             twins.append(folder)
-    lines = refusals("tests.models.test_bounds:read", twins)
+    lines = refusals("tests.support.bounded_models:read", twins)
     assert all("weights" in line for line in lines)
     # before torch takes the memory
     assert "pytorch_model.bin: expected weights of 439804" in lines[0]

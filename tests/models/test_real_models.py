@@ -40,11 +40,9 @@ def csed(shared_corpora):
 def speech(csed):
     """Some real clips of each emotion in turn, and their emotions as one-hot rows."""
     emotions = csed.table["emotions"].map(lambda emotions: next(iter(emotions)))
-    rows = [
-        csed.table.index[emotions == name][number] for number in (0, 20, 40) for name in EMOTIONS
-    ]
+    rows = [csed.table.index[emotions == name][number] for number in (0, 20) for name in EMOTIONS]
     clips = [audio.decode(csed.path("csed", path)) for path in csed.table.loc[rows, "path"]]
-    return clips, np.tile(np.eye(3, dtype=np.int8), (3, 1))
+    return clips, np.tile(np.eye(3, dtype=np.int8), (2, 1))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,7 +75,7 @@ def test_a_clip_is_the_same_alone_and_in_a_batch(real_models, speech):
 
 
 def test_a_probe_is_above_chance_and_above_prosody(real_models, shared_corpora, tmp_path):
-    """Fixed clips, 40 to train on and 40 to test with: 0.48 against 0.27 and chance 1/3.
+    """Fixed clips, 16 to train on and 16 to test with: 0.48 against 0.32 and chance 1/3.
 
     A regression check, not evidence that Whisper beats prosody: head and clips were chosen after
     several were tried on them.
@@ -87,7 +85,7 @@ def test_a_probe_is_above_chance_and_above_prosody(real_models, shared_corpora, 
         "only": ["csed"],
         "cells": ["zho_eld"],
         "protocol": "in-group",
-        "limit": 40,
+        "limit": 16,
         "allow_missing": True,
         "output": tmp_path,
         "progress": Progress(),
@@ -110,7 +108,7 @@ def test_fine_tuning_lowers_the_loss_and_its_checkpoint_gives_the_same_numbers(
     clips, reference = clips_in_memory(speech[0]), speech[1]
     best = finetune(
         ModelSpec(str(real_models / "whisper-tiny.en"), device="cpu"),
-        TrainingData(clips, reference, np.arange(6), np.arange(6, 9), EMOTIONS, exclusive=True),
+        TrainingData(clips, reference, np.arange(3), np.arange(3, 6), EMOTIONS, exclusive=True),
         FinetuneOptions(epochs=2, batch_size=2, learning_rate=2e-4, patience=2),
         seed=0,
         folder=tmp_path / "run",
@@ -121,13 +119,13 @@ def test_fine_tuning_lowers_the_loss_and_its_checkpoint_gives_the_same_numbers(
     losses = [entry["train_loss"] for entry in history]
     assert losses[-1] < losses[0]
     probabilities = Classifier(ModelSpec(str(best), device="cpu")).probabilities(
-        clips.take(np.arange(6, 9))
+        clips.take(np.arange(3, 6))
     )
-    loss = -np.log(probabilities[reference[6:] == 1]).mean()
+    loss = -np.log(probabilities[reference[3:] == 1]).mean()
     assert min(entry["validation_loss"] for entry in history) == pytest.approx(loss, rel=1e-3)
     model = AutoModelForAudioClassification.from_pretrained(best).eval()
     made = AutoFeatureExtractor.from_pretrained(best)(
-        speech[0][6], sampling_rate=16_000, return_tensors="pt"
+        speech[0][3], sampling_rate=16_000, return_tensors="pt"
     )
     with torch.no_grad():
         expected = model(made["input_features"]).logits.softmax(dim=-1)[0].numpy()

@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 
+import pytest
 import typer
 
 from bimotion import cli
@@ -48,12 +49,20 @@ def run_main(monkeypatch, words, encoding="utf-8") -> tuple[int, str, str]:
     return code, *(stream.buffer.getvalue().decode(encoding) for stream in streams)
 
 
+def run_here(*words, cwd=None) -> subprocess.CompletedProcess:
+    """The same, as of a process that ended: of what needs no process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        if cwd is not None:
+            patch.chdir(cwd)
+        return subprocess.CompletedProcess(words, *run_main(patch, words))
+
+
 def bimotion_process(*words, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "bimotion", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
-def run_python(code: str, **options) -> subprocess.CompletedProcess:
+def run_python(code: str, *arguments, **options) -> subprocess.CompletedProcess:
     """Some code in a process of its own; raises where it fails."""
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True, **options)

@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import transformers
 
 from tests.support import model_hub, tiny_families
+from tests.support.command_line import run_python
 from tests.support.weight_files import features, pickled, sharded
 
 
@@ -38,48 +37,50 @@ def hub(plain, tmp_path_factory):
         yield served
 
 
-_LOAD = """
-import sys, numpy as np
+_LOADED = [f"org/{name}" for name in ("safe", "bin", "both", "shards", "adapter", "onnx")]
+_REFUSED = {"org/codec": "wrap it as an object", "org/text": "expected an audio model"}
+_PROGRAM = f"""
+import numpy as np
 from bimotion.errors import BimotionError
+from bimotion.evaluation.tracks import configured, runner_of
 from bimotion.models import encoder as encoders
 from bimotion.models.spec import ModelSpec
+from bimotion.protocol.labels import schema_named
 clip = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
-for name in sys.argv[1:]:
+for name in {_LOADED}:
     try:
         encoder = encoders.load(ModelSpec(name, device="cpu"))
         features = encoder.encode([clip]).astype("<f4").tobytes().hex()[:4000]
         print(name, encoder.weights_format, encoder.revision, features)
     except BimotionError as error:
         print(name, "REFUSED", error)
+for model in {[*_REFUSED]}:
+    for name in ("probe", "finetune", "zero-shot"):
+        try:
+            spec = ModelSpec(model, device="cpu")
+            runner_of(configured(name), spec, schema_named("emotion")).used
+            print(model, name, "taken")
+        except BimotionError as error:
+            print(model, name, "refused", error)
 """
 
 
-@pytest.fixture
-def environment(hub, tmp_path):
-    """The environment of a process that knows only this Hub, and has nothing in its cache."""
+@pytest.fixture(scope="module")
+def lines(hub, tmp_path_factory) -> list[str]:
+    """Lines about every model from a process that knows only this Hub and has nothing in its
+    cache."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("HF_", "DISABLE_SAFE"))
     }
-    return kept | {
-        "HF_HOME": str(tmp_path),
-        "HF_ENDPOINT": hub.url,
-        "HF_HUB_DISABLE_XET": "1",
-        "NO_PROXY": "127.0.0.1",
-    }
+    own = {"HF_HOME": str(tmp_path_factory.mktemp("home")), "HF_ENDPOINT": hub.url}
+    own |= {"HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
+    return run_python(_PROGRAM, env=kept | own).stdout.splitlines()
 
 
-def printed(program, names, environment) -> list[str]:
-    """Lines that a new process prints."""
-    command = [sys.executable, "-c", program, *names]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()
-
-
-def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, environment):
-    names = [f"org/{name}" for name in ("safe", "bin", "both", "shards", "adapter", "onnx")]
-    results = dict(line.split(" ", 1) for line in printed(_LOAD, names, environment))
+def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, lines):
+    results = dict(line.split(" ", 1) for line in lines)
     expected = features(plain).astype("<f4").tobytes().hex()[:4000]
     forms = {"safe": "safetensors", "both": "safetensors", "bin": "pytorch", "shards": "pytorch"}
     for name, form in forms.items():
@@ -93,29 +94,11 @@ def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, env
     assert not hub.asked_for("commits")
 
 
-_TRACKS = """
-import sys
-from bimotion.errors import BimotionError
-from bimotion.evaluation.tracks import configured, runner_of
-from bimotion.models.spec import ModelSpec
-from bimotion.protocol.labels import schema_named
-for model in sys.argv[1:]:
-    for name in ("probe", "finetune", "zero-shot"):
-        try:
-            spec = ModelSpec(model, device="cpu")
-            runner_of(configured(name), spec, schema_named("emotion")).used
-            print(model, name, "taken")
-        except BimotionError as error:
-            print(model, name, "refused", error)
-"""
-
-
-def test_weights_of_what_is_refused_are_never_fetched(hub, environment):
-    names = {"org/codec": "wrap it as an object", "org/text": "expected an audio model"}
-    lines = printed(_TRACKS, names, environment)
-    assert [line.split()[2] for line in lines] == ["refused"] * 6, lines
-    for name, reason in names.items():
-        assert reason in next(line for line in lines if line.startswith(name))
+def test_weights_of_what_is_refused_are_never_fetched(hub, lines):
+    refused = [line for line in lines if line.startswith(tuple(_REFUSED))]
+    assert [line.split()[2] for line in refused] == ["refused"] * 6, refused
+    for name, reason in _REFUSED.items():
+        assert reason in next(line for line in refused if line.startswith(name))
         fetched = [path for verb, path in hub.requests if verb == "GET" and name in path]
         assert any(path.endswith("/config.json") for path in fetched)
         assert [path for path in fetched if path.endswith((".safetensors", ".bin"))] == []
