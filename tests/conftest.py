@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from bimotion.corpora import PAPER_CORPORA
 from bimotion.data import manifest
 from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from tests.support import raw_corpora, true_trees
+from tests.support.shared import once
 
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not WORKER:  # workers inherit it: what one of them has made, the others read
@@ -47,18 +47,6 @@ def no_root_of_the_users():
 def pytest_unconfigure():
     if not WORKER:  # the last to end
         shutil.rmtree(CACHE, ignore_errors=True)
-
-
-def once(name: str, make) -> Path:
-    """The path to which `make` has written: by the first process that needs it, read by all."""
-    path = CACHE / "made" / name
-    path.parent.mkdir(exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        if not path.exists():
-            partial = path.with_name(f"{name}.partial")
-            make(partial)
-            partial.rename(path)
-    return path
 
 
 @pytest.fixture(scope="session")

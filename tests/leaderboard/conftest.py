@@ -1,6 +1,8 @@
 """Finished runs of baselines, the answer key of their corpora, and a board of few submissions."""
 
+import hashlib
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -11,25 +13,31 @@ from bimotion.evaluation import run as runner
 from bimotion.leaderboard import board
 from bimotion.leaderboard.answer_key import AnswerKey
 from tests.support import board_pages, submissions
+from tests.support.shared import once
 
 
 @pytest.fixture(scope="session")
 def known(whole_tree):
     """The answer key of the true tree."""
-    return AnswerKey.of_corpora(CorpusSource.of(whole_tree))
+
+    def make(path):
+        path.write_bytes(pickle.dumps(AnswerKey.of_corpora(CorpusSource.of(whole_tree))))
+
+    return pickle.loads(once("answer-key", make).read_bytes())
 
 
 @pytest.fixture(scope="session")
-def evaluated(whole_tree, tmp_path_factory):
+def evaluated(whole_tree):
     """Folder of a finished in-group run of a baseline over the true tree."""
-    output, made = tmp_path_factory.mktemp("results"), {}
-    asked = {"data_dir": whole_tree, "output": output, "protocol": "in-group"}
+    asked = {"data_dir": whole_tree, "protocol": "in-group"}
 
     def run(**options):
-        key = json.dumps(options)
-        if key not in made:
-            made[key] = runner.evaluate("bimotion/random", **asked, **options).folder(output)
-        return made[key]
+        name = hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12]
+        output = once(
+            f"run-{name}",
+            lambda output: runner.evaluate("bimotion/random", output=output, **asked, **options),
+        )
+        return next(output.glob("*/*/result.json")).parent
 
     return run
 

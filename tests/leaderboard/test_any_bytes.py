@@ -41,8 +41,8 @@ def small(evaluated):
     return Draft(evaluated(cells=["zho_eld"]))
 
 
-@settings(derandomize=True, deadline=None, max_examples=3, suppress_health_check=list(HealthCheck))
-@given(batch=st.lists(mutations, min_size=100, max_size=100))
+@settings(derandomize=True, deadline=None, max_examples=2, suppress_health_check=list(HealthCheck))
+@given(batch=st.lists(mutations, min_size=60, max_size=60))
 def test_whatever_the_bytes_there_is_a_verdict(batch, small, known, tmp_path_factory):
     root = tmp_path_factory.mktemp("fuzz")
     folders, whole = [], small.write(root / "whole")

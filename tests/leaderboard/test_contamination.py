@@ -18,7 +18,7 @@ WRITTEN = {
     "esd": """Emotional Speech Dataset (English part); ESD; ASVP-ESD and ESD; ESDdata; ESDv1
         ЕЅD; Emotional Speech Datasets""",
     "iemocap": """IEMOCAP 4-class; IEM0CAP; 1EMOCAP; ＩＥＭＯＣＡＰ; ІЕМОСАР; ΙΕΜΟϹΑΡ; іемосар
-        ɪᴇᴍᴏᴄᴀᴘ; 🅸🅴🅼🅾🅲🅰🅿; 𝐈𝐄𝐌𝐎𝐂𝐀𝐏; Ｉ.Ｅ.Ｍ.Ｏ.Ｃ.Ａ.Ｐ; IEMO☆CAP; IEMÒCÁP
+        ɪᴇᴍᴏᴄᴀᴘ; 🅸🅴🅼🅾🅲🅰🅿; 𝐈𝐄𝐌𝐎𝐂𝐀𝐏; Ｉ.Ｅ.Ｍ.Ｏ.Ｃ.Ａ.Ｐ; IEMO☆CAP; IEMÒCÁP; I\u0332EMOCAP
         IEMOCAPdataset; myIEMOCAPv2""",
     "iemocap tess": "iemocap,tess",
     "shemo": "user/ShEMO-16k; Sharif Emotional Speech Database",

@@ -98,7 +98,7 @@ def test_a_copy_of_another_entry_is_told_on_both(run, known, tmp_path):
     assert {entry.flags.verified for entry in entries} == {True}
 
 
-SPELLINGS = ["IEM0CAP", "ＩＥＭＯＣＡＰ", "ІЕМОСАР", "I\u0332EMOCAP", "my-iemocap-v2"]
+SPELLINGS = ["IEM0CAP", "ІЕМОСАР"]  # more in test_contamination
 
 
 @pytest.mark.parametrize("name", SPELLINGS)

@@ -14,6 +14,7 @@ from bimotion.evaluation import run
 from bimotion.io.versions import CACHE_VERSION
 from bimotion.leaderboard import scored
 from tests.support import tiny_models
+from tests.support.command_line import run_here as bimotion
 
 GOLDEN = {
     "value low high": [0.3833, 0.3311, 0.4383],
@@ -22,11 +23,6 @@ GOLDEN = {
 }
 """Headline, a cell and a gap of bimotion/random on the synthetic corpora: recorded, not worked
 out."""
-
-
-def bimotion(*words, cwd=None) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "bimotion", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -63,7 +65,6 @@ UNVERIFIED = {
 @pytest.mark.parametrize("name", list(UNVERIFIED))
 def test_what_does_not_count_as_verified_is_not_ranked(name, alone, root):
     run, (change, reason) = alone(), UNVERIFIED[name]
-    assert only(root).ranking.rank == 1
     change(run)
     entry = only(root)
     assert (entry.flags.verified, entry.ranking) == (False, None)
@@ -72,6 +73,7 @@ def test_what_does_not_count_as_verified_is_not_ranked(name, alone, root):
 
 def test_receipts_lie_anywhere_but_in_submissions(alone, root, tmp_path):
     alone()
+    assert only(root).ranking.rank == 1
     moved = (root.parent / "receipts").rename(tmp_path / "elsewhere")
     assert only(root).flags.verified is False
     assert only(root, receipts=moved).flags.verified is True
@@ -82,13 +84,24 @@ def test_receipts_lie_anywhere_but_in_submissions(alone, root, tmp_path):
             board.build(root, receipts=folder)
 
 
-@pytest.fixture
-def prepared(alone, root, tmp_path_factory, monkeypatch):
-    """A submission as `leaderboard verify` leaves it, on a machine with an empty cache; its board;
-    what is computed there."""
-    run = alone()
+@pytest.fixture(scope="module")
+def original(folder, tmp_path_factory):
+    """A submission as `leaderboard verify` leaves it, and its board, as it was computed."""
+    (run,) = (folder / "org__tiny").iterdir()
+    root = tmp_path_factory.mktemp("original") / "submissions"
+    copied = Path(shutil.copytree(run, root / "org__tiny" / run.name))
+    submissions.verify(copied)
     built = board.build(root)
-    submissions.verify(run, entry=entry_cache.prepare(run, rescoring.rescore(run)[1]))
+    submissions.verify(copied, entry=entry_cache.prepare(copied, rescoring.rescore(copied)[1]))
+    return copied, built
+
+
+@pytest.fixture
+def prepared(original, root, tmp_path_factory, monkeypatch):
+    """A copy of it on a machine with an empty cache; its board; what is computed there."""
+    (first, built), run = original, root / "org__tiny" / original[0].name
+    shutil.copytree(first, run)
+    shutil.copytree(submissions.receipt_of(first).parent, submissions.receipt_of(run).parent)
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path_factory.mktemp("cache")))
     score, computed = scored.score, []
 

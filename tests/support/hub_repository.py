@@ -1,4 +1,4 @@
-"""A dataset repository of the stand-in Hub."""
+"""A repository of the stand-in Hub."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ LFS_FROM_BYTES = 1000  # other than text
 
 @dataclass
 class Repository:
-    """One dataset repository: revision -> path -> content."""
+    """A repository of a dataset or a model: revision -> path -> content."""
 
     private: bool
     revisions: dict[str, dict[str, bytes]] = field(
@@ -16,6 +16,11 @@ class Repository:
     )
     proposals: list[dict] = field(default_factory=list)
     commits: list[dict] = field(default_factory=list)
+
+    @property
+    def sha(self) -> str:
+        """The commit of `main`."""
+        return hashlib.sha1(str(len(self.commits)).encode()).hexdigest()
 
 
 def git_hash(content: bytes) -> str:

@@ -88,7 +88,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer({"errors": [], "warnings": []})
         if self.endpoint == "/api/repos/create":
             return self.create()
-        match = re.match(r"(?:/api)?/datasets/([^/]+/[^/]+?)(\.git)?(?:/(.*))?$", self.endpoint)
+        kinds = r"(?:/api)?/(?:datasets/|models/)?"
+        match = re.match(rf"{kinds}([^/]+/[^/]+?)(\.git)?(?:/(.*))?$", self.endpoint)
         if match is None:
             return self.refuse(404, "no such endpoint")
         self.name, self.rest = match[1], match[3] or ""
@@ -134,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
         siblings = [{"rfilename": path} for path in self.repository.revisions["main"]]
         of_repository = {
             "id": self.name,
-            "sha": self.sha(),
+            "sha": self.repository.sha,
             "private": self.repository.private,
             "siblings": siblings,
         }
@@ -154,9 +155,6 @@ class Handler(BaseHTTPRequestHandler):
             if author in (None, proposal["author"]["name"])
         ]
         self.answer({"discussions": mine, "count": len(mine), "start": 0})
-
-    def sha(self) -> str:
-        return hashlib.sha1(str(len(self.repository.commits)).encode()).hexdigest()
 
     def create(self) -> None:
         wanted = json.loads(self.body)
@@ -184,7 +182,9 @@ class Handler(BaseHTTPRequestHandler):
             if text == name or text.startswith(name + "/"):
                 return files, text[len(name) + 1 :]
         head, _, rest = text.partition("/")
-        return (self.repository.revisions["main"], rest) if head == self.sha() else (None, "")
+        return (
+            (self.repository.revisions["main"], rest) if head == self.repository.sha else (None, "")
+        )
 
     def entry(self, path: str, content: bytes) -> dict:
         entry = {"type": "file", "path": path, "size": len(content), "oid": git_hash(content)}
@@ -242,7 +242,7 @@ class Handler(BaseHTTPRequestHandler):
         if wanted:
             self.send_header("content-range", f"bytes {start}-{start + len(content) - 1}/{total}")
         self.send_header("etag", f'"{hashlib.sha256(files[path]).hexdigest()}"')
-        self.send_header("x-repo-commit", self.sha())
+        self.send_header("x-repo-commit", self.repository.sha)
         self.end_headers()
         self.wfile.write(content if self.command != "HEAD" else b"")
 
@@ -269,7 +269,7 @@ class Handler(BaseHTTPRequestHandler):
             answers.append(
                 {"path": asked["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
             )
-        return self.answer({"files": answers, "commitOid": self.sha()})
+        return self.answer({"files": answers, "commitOid": self.repository.sha})
 
     def batch(self) -> None:
         asked = json.loads(self.body)
@@ -331,8 +331,8 @@ class Handler(BaseHTTPRequestHandler):
         summary, paths = header["value"]["summary"], [line["value"]["path"] for line in lines]
         self.repository.commits.append({"summary": summary, "paths": paths})
         answer = {
-            "commitUrl": f"{self.hub.url}/datasets/{self.name}/commit/{self.sha()}",
-            "commitOid": self.sha(),
+            "commitUrl": f"{self.hub.url}/datasets/{self.name}/commit/{self.repository.sha}",
+            "commitOid": self.repository.sha,
         }
         if proposing:
             number = self.propose(summary)

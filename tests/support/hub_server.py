@@ -1,5 +1,5 @@
-"""A stand-in for the Hub on this machine: the endpoints that `huggingface_hub` calls to publish,
-kept in memory.
+"""A stand-in for the Hub on this machine: the endpoints that `huggingface_hub` calls to publish
+data sets and to read models, kept in memory.
 
 Written after the client's requests and the Hub's documented answers, not after our code. It notes
 every request, checks what the Hub checks (token, permission, SHA-256 of what arrives, objects named

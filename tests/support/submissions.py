@@ -3,10 +3,8 @@ No audio, no training.
 """
 
 import dataclasses
-import functools
 import hashlib
 import json
-import os
 import shutil
 import zlib
 from pathlib import Path
@@ -14,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
 
-from bimotion.io import files
 from bimotion.leaderboard import admission, receipt
 from bimotion.results import predictions, record, rescoring
 from bimotion.results.record import ModelUsed
+from tests.support import shared
 
 FILES = (record.RESULT_FILE, record.PREDICTIONS_FILE, "submission.json")
 
@@ -123,34 +120,23 @@ STATEMENTS = {
 }
 
 
-@functools.cache  # even to see that a run is finished, all corpora are looked at
 def run_of(true_tree: Path, protocol: str = "inference") -> Path:
-    """A finished run of bimotion/random under split `disjoint`, made once a test session."""
+    """A finished run of bimotion/random under split `disjoint`."""
     from bimotion.evaluation import run as runner
 
-    output = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "runs"
-    asked = {
-        "data_dir": true_tree,
-        "output": output,
-        "protocol": protocol,
-        "split_rule": "disjoint",
-    }
-    output.parent.mkdir(exist_ok=True, parents=True)
-    with FileLock(f"{output}.lock"):
-        return runner.evaluate("bimotion/random", **asked).folder(output)
+    asked = {"data_dir": true_tree, "protocol": protocol, "split_rule": "disjoint"}
+    output = shared.once(
+        f"run-{protocol}",
+        lambda output: runner.evaluate("bimotion/random", output=output, **asked),
+    )
+    return next(output.glob(f"*/*/{record.RESULT_FILE}")).parent
 
 
 def few(true_tree: Path) -> Path:
-    """A folder of submissions, the same in every module of one test session: the whole run of
-    bimotion/random, MODELS on one clip in 12 of it, and a file that is no result; receipts beside
-    it."""
-    board = Path(os.environ["BIMOTION_CACHE"]) / "tests" / "board"
+    """A folder of submissions: the whole run of bimotion/random, MODELS on one clip in 12 of it,
+    and a file that is no result; receipts beside it."""
     run = run_of(true_tree)
-    with FileLock(f"{board}.lock"):
-        if not board.exists():
-            with files.folder_written(board) as folder:
-                _few(folder / "submissions", run)
-    return board / "submissions"
+    return shared.once("board", lambda board: _few(board / "submissions", run)) / "submissions"
 
 
 def _few(folder: Path, run: Path) -> None:

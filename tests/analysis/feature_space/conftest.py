@@ -1,24 +1,24 @@
-"""Few clips of each set, and their projection."""
+"""A few synthetic clips, and a view of them."""
 
 from pathlib import Path
 
 import pytest
 
+from bimotion.analysis.feature_space import record
 from bimotion.data.synthetic import layouts
 from tests.support.projections import few, projected
+from tests.support.shared import once
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory) -> Path:
+def small() -> Path:
     """Synthetic corpora, sixteen clips of each corpus, cell and part."""
-    root = tmp_path_factory.mktemp("small")
-    layouts.lay(root, few(16))
-    return root
+    return once("few", lambda root: layouts.lay(root, few(16)))
 
 
 @pytest.fixture(scope="session")
-def made(small, tmp_path_factory):
+def made(small):
     """A view and its folder."""
-    output = tmp_path_factory.mktemp("made")
-    view = projected(small, output)
-    return view, view.folder(output)
+    output = once("view", lambda output: projected(small, output))
+    (coordinates,) = output.rglob(record.COORDINATES_FILE)
+    return record.read(coordinates.parent), coordinates.parent

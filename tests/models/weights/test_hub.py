@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import transformers
 
-from tests.support import model_hub, tiny_families
+from tests.support import tiny_families
 from tests.support.command_line import run_python
+from tests.support.hub_repository import Repository
+from tests.support.hub_server import Hub
 from tests.support.weight_files import features, pickled, sharded
 
 
@@ -33,7 +35,10 @@ def hub(plain, tmp_path_factory):
     transformers.BertModel(
         transformers.BertConfig(vocab_size=9, intermediate_size=8, **sizes)
     ).save_pretrained(copies["text"])
-    with model_hub.ModelHub({f"org/{name}": folder for name, folder in copies.items()}) as served:
+    with Hub() as served:
+        for name, folder in copies.items():
+            files = {path.name: path.read_bytes() for path in folder.iterdir()}
+            served.repositories[f"org/{name}"] = Repository(False, {"main": files})
         yield served
 
 
@@ -83,15 +88,16 @@ def test_the_hub_gives_what_it_has_and_is_asked_for_nothing_more(hub, plain, lin
     results = dict(line.split(" ", 1) for line in lines)
     expected = features(plain).astype("<f4").tobytes().hex()[:4000]
     forms = {"safe": "safetensors", "both": "safetensors", "bin": "pytorch", "shards": "pytorch"}
+    commit = hub.repositories["org/safe"].sha
     for name, form in forms.items():
-        assert results[f"org/{name}"] == f"{form} {hub.commit(f'org/{name}')} {expected}"
+        assert results[f"org/{name}"] == f"{form} {commit} {expected}"
     assert "merge it first" in results["org/adapter"]
     assert "an ONNX export" in results["org/onnx"]
-    assert not hub.asked_for("org/both/resolve/main/pytorch_model.bin")
-    fetched = [path for verb, path in hub.requests if verb == "GET" and path.endswith(".bin")]
-    assert not [path for path in fetched if "both" in path]
-    assert not hub.asked_for("discussions"), "nobody asked for a conversion to safetensors"
-    assert not hub.asked_for("commits")
+    asked = [path for _, path, _ in hub.requests]
+    assert "/org/both/resolve/main/pytorch_model.bin" not in asked
+    assert not [path for path in hub.asked("GET", r"\.bin$") if "both" in path]
+    # nobody asked for a conversion to safetensors
+    assert not [path for path in asked if "discussions" in path or "commits" in path]
 
 
 def test_weights_of_what_is_refused_are_never_fetched(hub, lines):
@@ -99,6 +105,6 @@ def test_weights_of_what_is_refused_are_never_fetched(hub, lines):
     assert [line.split()[2] for line in refused] == ["refused"] * 6, refused
     for name, reason in _REFUSED.items():
         assert reason in next(line for line in refused if line.startswith(name))
-        fetched = [path for verb, path in hub.requests if verb == "GET" and name in path]
+        fetched = hub.asked("GET", name)
         assert any(path.endswith("/config.json") for path in fetched)
         assert [path for path in fetched if path.endswith((".safetensors", ".bin"))] == []
