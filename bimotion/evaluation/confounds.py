@@ -78,8 +78,8 @@ def _told_apart(vectors: np.ndarray, labelled: LabelledClips, clips: np.ndarray)
 
 
 def _of_classes(table: pd.DataFrame, reference: np.ndarray) -> Iterator[np.ndarray]:
-    """Row numbers of the clips of each class: at most MAX_CLIPS a corpus, chosen by hash, of corpora
-    with MIN_CLIPS; classes of one corpus are passed over."""
+    """Row numbers of the clips of each class: at most MAX_CLIPS a corpus, chosen by hash, of
+    corpora with MIN_CLIPS; classes of one corpus are passed over."""
     order = np.argsort([hash_of(clip, 0) for clip in table["id"]])
     corpora = table["corpus"].to_numpy(str)
     for number in range(reference.shape[1]):
@@ -91,8 +91,8 @@ def _of_classes(table: pd.DataFrame, reference: np.ndarray) -> Iterator[np.ndarr
 
 
 def _groups(table: pd.DataFrame) -> np.ndarray:
-    """What is not split between training and test: speakers, or clips where a corpus has fewer known
-    ones than folds."""
+    """The units that are not split between training and test: speakers, or clips where a corpus
+    has fewer known ones than folds."""
     speakers = table["speaker"].where(table["speaker"].notna(), table["id"]).to_numpy(str)
     n_speakers = table.groupby("corpus")["speaker"].transform("nunique").to_numpy()
     return np.where(n_speakers >= N_FOLDS, speakers, table["id"].to_numpy(str))
