@@ -1,15 +1,22 @@
-"""Seconds of each adaptation method over all settings: python benchmarks/adaptation.py [SEEDS]
-[inductive] [METHOD ...]
+"""What each adaptation method gains under six known shifts, and how long it takes.
 
-Features of noise, 1024 numbers a clip, for as many clips as the corpora have (62 000: four classes,
-ten speakers a corpus), in the train, validation and test sizes of the rosters; every cross-group
-setting of protocols inference, cantonese and extension, transductive: adapted to all clips of the
-target and tested on them; or inductive: adapted to its train part and tested on its test part. One
-process a core. Methods without a seed run once.
+    python benchmarks/adaptation.py shifts [REPLICATES] [METHOD ...]
+
+Simulated domains (tests/support/domain_shifts.py): mean UAR of each method, and its difference from
+`none` and from `corpus-norm` on the same draws with the standard error of that difference.
+
+    python benchmarks/adaptation.py [SEEDS] [inductive] [METHOD ...]
+
+Seconds over all settings. Features of noise, 1024 numbers a clip, for as many clips as the corpora
+have (62 000: four classes, ten speakers a corpus), in the train, validation and test sizes of the
+rosters; every cross-group setting of protocols inference, cantonese and extension, transductive:
+adapted to all clips of the target and tested on them; or inductive: adapted to its train part and
+tested on its test part. One process a core. Methods without a seed run once.
 """
 
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,6 +34,7 @@ DIM, N_CLASSES = 1024, 4
 FAMILIES = (
     "none",
     "corpus-norm",
+    "corpus-norm-em",
     "speaker-norm",
     "logit-adjust",
     "coral",
@@ -41,6 +49,7 @@ FAMILIES = (
     "nnpm-h",
 )
 """Without controls and ablations; `python benchmarks/adaptation.py 5 all` runs these too."""
+CONTROLS = ("none-network", "corpus-norm-em-network", "nnpm-vote")
 
 
 def sizes() -> dict[tuple[str, str], dict[str, int]]:
@@ -107,6 +116,44 @@ def timed(
     return times
 
 
+def gains(shift: str, replicate: int, names: list[str]) -> list[tuple[str, int, str, float]]:
+    """Shift, replicate, method, UAR of one draw."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.support.domain_shifts import shifted
+
+    case, rows = shifted(shift, replicate), []
+    for name in names:
+        probabilities = transductive(METHODS[name], case.source, case.target, seed=replicate)
+        rows.append((shift, replicate, name, case.uar(probabilities)))
+    return rows
+
+
+def main_shifts(replicates: int = 20, names: tuple[str, ...] = (*FAMILIES, *CONTROLS)) -> None:
+    """Print three tables: means, and paired differences from `none` and from `corpus-norm`."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.support.domain_shifts import SHIFTS
+
+    asked = [(shift, replicate) for replicate in range(replicates) for shift in SHIFTS]
+    start = time.perf_counter()
+    of_cases = Parallel(n_jobs=-1, return_as="generator_unordered")(
+        delayed(gains)(*case, list(names)) for case in asked
+    )
+    rows = [row for of_case in Bars().track(of_cases, len(asked), "draws") for row in of_case]
+    table = pd.DataFrame(rows, columns=["shift", "replicate", "method", "uar"])
+    scores = table.pivot(index=["shift", "replicate"], columns="method", values="uar")
+    for without in (None, "none", "corpus-norm"):
+        title = "UAR, %" if without is None else f"minus `{without}`, +- s.e."
+        print(f"\n| {title} | {' | '.join(SHIFTS)} |\n|---|{'---|' * len(SHIFTS)}")
+        for name in names:
+            found = scores[name] - (scores[without] if without else 0)
+            mean, error = (found.groupby("shift").agg(what) for what in ("mean", "sem"))
+            cells = [
+                f"{mean[s]:+.1f} +- {error[s]:.1f}" if without else f"{mean[s]:.1f}" for s in SHIFTS
+            ]
+            print(f"| `{name}` | {' | '.join(cells)} |")
+    print(f"\n{replicates} replicates, wall clock: {time.perf_counter() - start:.0f} s")
+
+
 def main(seeds: int = 5, form: str = "transductive", names: tuple[str, ...] = FAMILIES) -> None:
     """Print one line a method."""
     plans = [protocol.PROTOCOLS[name] for name in ("inference", "cantonese", "extension")]
@@ -140,5 +187,8 @@ def main(seeds: int = 5, form: str = "transductive", names: tuple[str, ...] = FA
 
 if __name__ == "__main__":
     given = sys.argv[2:]
-    form = given.pop(0) if given[:1] and given[0] in SETTINGS else "transductive"
-    main(int((sys.argv[1:2] or ["5"])[0]), form, tuple(given) or FAMILIES)
+    if sys.argv[1:2] == ["shifts"]:
+        main_shifts(int(given[0]) if given else 20, tuple(given[1:]) or (*FAMILIES, *CONTROLS))
+    else:
+        form = given.pop(0) if given[:1] and given[0] in SETTINGS else "transductive"
+        main(int((sys.argv[1:2] or ["5"])[0]), form, tuple(given) or FAMILIES)

@@ -43,9 +43,10 @@ class Coral(Method):
         moments = Moments.of(source.clips.features)
         labelled = moments.applied(source.clips.features)
         unlabelled = moments.applied(target.features)
-        mean = unlabelled.mean(axis=0, dtype=np.float64)
+        mean = unlabelled.mean(axis=0, dtype=np.float64).astype(np.float32)
         recolour = power(covariance(labelled), -0.5) @ power(covariance(unlabelled), 0.5)
-        head = source.fitted(labelled @ recolour.astype(np.float32) + mean.astype(np.float32))
+        recolour = recolour.astype(np.float32)
+        head = source.fitted(lambda clips: moments.applied(clips.features) @ recolour + mean)
         return lambda clips: head.predict(moments.applied(clips.features))
 
 

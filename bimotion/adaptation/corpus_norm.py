@@ -4,13 +4,15 @@ scale_corpus.
 Source: Schuller et al., "Cross-corpus acoustic emotion recognition: variances and strategies", IEEE
 Trans. Affective Computing 1 (2010) (corpus normalisation). Exact for a shift of mean and scale a
 feature; a target with other shares of the classes than the source is shifted by that, too.
-`corpus-norm-network` is the network of the trained methods on such features: what shot and nnpm
-begin with.
+`corpus-norm-em` takes that part out again: clips are weighted so that each corpus has the source's
+class shares (label_shift.py; ours). `corpus-norm-em-network` is the network of the trained methods
+on such features: what dann, shot and nnpm begin with.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
+from bimotion.adaptation.label_shift import matched_moments, matched_source
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
 from bimotion.adaptation.network import NetworkMethod
 from bimotion.adaptation.standardising import GroupMoments
@@ -27,14 +29,27 @@ class GroupNorm(Method):
     by: Literal["corpus", "speaker"] = "corpus"
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        head = source.fitted(GroupMoments(source.clips, self.by)(source.clips))
+        head = source.fitted(GroupMoments(source.clips, self.by))
         standardised = GroupMoments(target, self.by)
+        return lambda clips: head.predict(standardised(clips))
+
+
+class MatchedNorm(Method):
+    """Logistic regression on features standardised by corpus, clips weighted to the source's class
+    shares."""
+
+    def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
+        head, standardised = matched_source(source).head, matched_moments(source, target)
         return lambda clips: head.predict(standardised(clips))
 
 
 METHODS = (
     GroupNorm("corpus-norm", "Corpus z-normalisation (Schuller et al. 2010)", "corpus-norm"),
+    MatchedNorm("corpus-norm-em", "Corpus z-normalisation at equal class shares", "corpus-norm"),
     NetworkMethod(
-        "corpus-norm-network", "Corpus z-normalisation (network)", "corpus-norm", by_corpus=True
+        "corpus-norm-em-network",
+        "Corpus z-normalisation at equal class shares (network)",
+        "corpus-norm",
+        by_corpus=True,
     ),
 )

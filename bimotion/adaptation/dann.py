@@ -24,10 +24,10 @@ class Dann(NetworkMethod):
     by_corpus: bool = True
     order_free: bool = False
 
-    def network(self, dim: int, n_classes: int, seed: int) -> Network:
+    def network(self, dim: int, n_classes: int, seed: int, hidden: int) -> Network:
         import torch
 
-        network = super().network(dim, n_classes, seed)
+        network = super().network(dim, n_classes, seed, hidden)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)
             network.discriminator = torch.nn.Sequential(

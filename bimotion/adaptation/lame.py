@@ -3,11 +3,11 @@
 Source: Boudiaf et al., "Parameter-free online test-time adaptation", CVPR 2022, arXiv 2201.05718,
 objective and its concave-convex update: minimise
 sum_i KL(z_i || q_i) - 1/2 sum_ij w_ij z_i.z_j, by z_i <- softmax(log q_i + sum_j w_ij z_j), with w
-the affinity of k nearest neighbours (k = 5, made symmetric, as that update's bound asks; with 1/2 a
-fixed point is where the gradient is 0). Written from the formulas. Theirs runs batch by batch; ours
-takes all clips that are predicted together, so their order is irrelevant, and there is no inductive
-form. It sharpens what the source believes: where that is mostly wrong in a neighbourhood, it
-becomes entirely wrong.
+the affinity of k nearest neighbours (by cosine, on at most 256 principal axes of the source; k = 5,
+made symmetric, as that update's bound asks; with 1/2 a fixed point is where the gradient is 0).
+Written from the formulas. Theirs runs batch by batch; ours takes all clips that are predicted
+together, so their order is irrelevant, and there is no inductive form. It sharpens what the source
+believes: where that is mostly wrong in a neighbourhood, it becomes entirely wrong.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from scipy.special import softmax
 
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
 from bimotion.adaptation.neighbours import nearest
-from bimotion.adaptation.standardising import Moments
+from bimotion.adaptation.network import Inputs
 
 ITERATIONS, TOLERANCE = 100, 1e-6
 
@@ -46,12 +46,13 @@ class Lame(Method):
 
     k: int = 5
     """Neighbours of a clip."""
+    version: str = "2"
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        moments = Moments.of(source.clips.features)
+        inputs = Inputs.of(source, target, by_corpus=False)
 
         def predict(clips: Clips) -> np.ndarray:
-            neighbours = nearest(moments.applied(clips.features), self.k)
+            neighbours = nearest(inputs.of_clips(clips), self.k)
             n, k = neighbours.shape
             rows = np.repeat(np.arange(n), k)
             directed = csr_array((np.ones(n * k), (rows, neighbours.ravel())), shape=(n, n))

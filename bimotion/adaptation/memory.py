@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-MAX_SLOTS, MIN_CANDIDATES, MAX_SHARE = 2048, 10, 0.05
+MAX_SLOTS, MIN_CANDIDATES, MAX_SHARE = 512, 10, 0.05
 CLIPS_A_CLASS = 256
 """At most, of which the similarity of two clips of one class is estimated."""
 

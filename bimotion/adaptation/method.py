@@ -70,13 +70,16 @@ class Source:
 
     >>> clips = Clips(np.eye(3, dtype=np.float32), ["tess"] * 3, [None] * 3)
     >>> source = Source(clips, np.array([[1, 0, 0], [0, -1, 1], [0, 0, 1]], np.int8))
-    >>> source.trained.tolist(), source.labels.tolist()
-    ([True, False, True], [0, 1, 1])
+    >>> source.trained.tolist(), source.labels.tolist(), source.held_out
+    ([True, False, True], [0, 1, 1], None)
     """
 
     clips: Clips
     reference: np.ndarray
     """int8, shape (n, n_classes), one 1 a row (see above)."""
+    validation: tuple[Clips, np.ndarray] | None = None
+    """Clips to choose settings by, with their reference. Where none are given, a fifth of each
+    class is set aside, the same ones for every method."""
 
     def __post_init__(self):
         if len(self.reference) != len(self.clips):
@@ -94,6 +97,19 @@ class Source:
                 "adaptation: expected two classes or more in the source, found "
                 f"{self.trained.sum()}"
             )
+        if self.validation is None:
+            self._set_aside()
+
+    def _set_aside(self) -> None:
+        order = np.random.default_rng(0).permutation(len(self.clips))
+        classes = (self.reference[order] == 1).argmax(axis=1)
+        of_classes = [order[classes == label] for label in np.unique(classes)]
+        aside = np.concatenate([rows[: len(rows) // 5] for rows in of_classes])
+        clips, reference = self.clips, self.reference
+        rest = np.setdiff1d(order, aside)
+        object.__setattr__(self, "clips", clips.take(rest))
+        object.__setattr__(self, "reference", reference[rest])
+        object.__setattr__(self, "validation", (clips.take(aside), reference[aside]))
 
     @cached_property
     def trained(self) -> np.ndarray:
@@ -104,6 +120,15 @@ class Source:
     def labels(self) -> np.ndarray:
         """The class of each clip, int64 (n,), numbered among the trained ones."""
         return (self.reference[:, self.trained] == 1).argmax(axis=1)
+
+    @cached_property
+    def held_out(self) -> tuple[Clips, np.ndarray] | None:
+        """The validation clips of trained classes and their labels, int64 (n,); None without
+        any."""
+        clips, reference = self.validation
+        present = reference[:, self.trained] == 1
+        rows = np.flatnonzero(present.any(axis=1))
+        return (clips.take(rows), present[rows].argmax(axis=1)) if len(rows) else None
 
     @property
     def n_trained(self) -> int:
@@ -118,19 +143,22 @@ class Source:
     @cached_property
     def head(self) -> LogisticHead:
         """Logistic regression on the source, fitted once for all methods that begin with it."""
-        return self.fitted(self.clips.features)
+        return self.fitted(lambda clips: clips.features)
 
     @cached_property
-    def standardised(self) -> dict[object, object]:
-        """A cache of the networks' inputs of this source, for other methods and seeds."""
+    def kept(self) -> dict[object, object]:
+        """A cache of what was computed of this source, for other methods and seeds."""
         return {}
 
-    def fitted(self, features: np.ndarray) -> LogisticHead:
-        """Logistic regression on other features of the source clips, float32 (n, any dim)."""
-        head = LogisticHead()
-        head.fit(
-            features, np.eye(self.n_trained, dtype=np.int8)[self.labels], exclusive=True, seed=0
-        )
+    def fitted(self, features: Callable[[Clips], np.ndarray]) -> LogisticHead:
+        """Logistic regression on features of clips, float32 (n, any dim); its C is chosen by the
+        validation clips."""
+        head, classes, validation = LogisticHead(), np.eye(self.n_trained, dtype=np.int8), None
+        if self.held_out is not None:
+            clips, labels = self.held_out
+            validation = features(clips), classes[labels]
+        of_source = features(self.clips)
+        head.fit(of_source, classes[self.labels], exclusive=True, seed=0, validation=validation)
         return head
 
 

@@ -6,16 +6,17 @@ import numpy as np
 BLOCK_ROWS = 512
 
 
-def nearest(features: np.ndarray, k: int) -> np.ndarray:
+def nearest(features, k: int) -> np.ndarray:
     """The k other rows with the largest cosine, int64, shape (n, min(k, n - 1)), of float32
-    features, shape (n, dim).
+    features, tensor (n, dim).
 
-    >>> nearest(np.array([[1, 0], [2, 0.1], [0, 1]], np.float32), 1).ravel().tolist()
+    >>> import torch
+    >>> nearest(torch.tensor([[1, 0], [2, 0.1], [0, 1]]), 1).ravel().tolist()
     [1, 0, 1]
     """
     import torch
 
-    unit = torch.nn.functional.normalize(torch.from_numpy(features), dim=1)
+    unit = torch.nn.functional.normalize(features, dim=1)
     neighbours = torch.empty(len(unit), min(k, len(unit) - 1), dtype=torch.int64)
     for start in range(0, len(unit), BLOCK_ROWS):
         cosines = unit[start : start + BLOCK_ROWS] @ unit.T

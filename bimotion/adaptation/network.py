@@ -1,24 +1,26 @@
 """The network that all trained methods share, and the one loop that trains it.
 
 Frozen features -> standardised -> at most 256 principal axes -> linear 256 -> ReLU -> linear 128 ->
-unit length, f; logits = 10 f W + b. One network, one optimizer and one schedule for all. Most
-methods add a loss on the target to the cross-entropy on the source; shot (which smooths the
-source's labels and then trains the encoder on the target only) and nnpm (whose source loss gives
-way to its target loss) have losses of their own. No test ever chooses a step: training ends when
-the schedule does.
+unit length, f; logits = 10 f W + b; or without the hidden layer. One network, one optimizer and one
+training for all, whose width, rate and number of steps are those with the smallest loss on the
+source's validation clips when it is trained on the source only. Most methods add a loss on the
+target to the cross-entropy on the source, whose labels are smoothed by 0.1; shot (which then trains
+the encoder on the target only) and nnpm (whose source loss gives way to its target loss) have
+losses of their own. No target clip ever chooses anything.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from bimotion.adaptation.label_shift import matched_moments, matched_source
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
 from bimotion.adaptation.standardising import GroupMoments
 
-HIDDEN, WIDTH, LOGIT_SCALE = 256, 128, 10.0
+HIDDEN, WIDTH, LOGIT_SCALE, SMOOTHING = 256, 128, 10.0, 0.1
 MAX_AXES = HIDDEN
 """The first layer looks along as many directions; training on thousands of features takes four
 times as long, to no use."""
@@ -27,22 +29,30 @@ BLOCK_ROWS = 4096
 
 @dataclass(frozen=True)
 class Schedule:
-    """The length of a training: 20 passes over the source, but at least `min_steps` and at most
-    `max_steps` minibatches.
-
-    >>> Schedule().steps(600), Schedule().steps(1500), Schedule().steps(62000)
-    (100, 240, 300)
-    """
+    """The trainings to choose from."""
 
     min_steps: int = 100
+    """With labels smoothed, fewer are never much better, and the methods need some to adapt in."""
     max_steps: int = 300
+    checked_every: int = 20
+    """Steps between two looks at the validation clips."""
+    patience: int = 4
+    """Looks without a smaller loss, after which a training ends."""
     batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
 
-    def steps(self, n: int) -> int:
-        """Minibatches for a source of n clips."""
-        return int(np.clip(20 * -(-n // self.batch_size), self.min_steps, self.max_steps))
+
+class Training(NamedTuple):
+    """The choice of one training."""
+
+    hidden: int
+    """Width of its first layer; 0: there is none."""
+    rate: float
+    steps: int
+
+
+CANDIDATES = tuple((hidden, rate) for hidden in (0, HIDDEN) for rate in (1e-3, 3e-4))
+"""Width and learning rate; which is best says the validation loss. The first, without validation
+clips."""
 
 
 @contextmanager
@@ -63,14 +73,13 @@ class Network:
     """Encoder and linear classifier; its weights depend on the seed alone, and torch's global
     generator is left as it was."""
 
-    def __init__(self, dim: int, n_classes: int, seed: int):
+    def __init__(self, dim: int, n_classes: int, seed: int, hidden: int = HIDDEN):
         import torch
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.encoder = torch.nn.Sequential(
-                torch.nn.Linear(dim, HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, WIDTH)
-            )
+            first = [torch.nn.Linear(dim, hidden), torch.nn.ReLU()] if hidden else []
+            self.encoder = torch.nn.Sequential(*first, torch.nn.Linear(hidden or dim, WIDTH))
             self.classifier = torch.nn.Linear(WIDTH, n_classes)
 
     def parameters(self) -> list:
@@ -107,25 +116,32 @@ class Inputs:
     axes of the source (of the source, so that they hold no target).
 
     Args:
-        by_corpus: each corpus with its own unlabelled moments, which is batch normalisation with
-            statistics per domain (Li et al. 2016, arXiv 1603.04779) in the limit of one batch;
-            otherwise all with the source's.
+        by_corpus: each corpus with its own unlabelled moments at the source's class shares
+            (label_shift.py), which is batch normalisation with statistics per domain (Li et al.
+            2016, arXiv 1603.04779) in the limit of one batch; otherwise all with the source's.
     """
 
     def __init__(self, source: Source, target: Clips, *, by_corpus: bool):
         import torch
 
-        by = "corpus" if by_corpus else None
-        if by not in source.standardised:
-            moments = GroupMoments(source.clips, by)
-            features = moments(source.clips)
-            axes = principal_axes(features)
-            source.standardised[by] = moments, axes, features @ axes
-        self.moments, self.axes, features = source.standardised[by]
+        if by_corpus not in source.kept:
+            source.kept[by_corpus] = _inputs_of_source(source, by_corpus)
+        self.moments, self.axes, features, validation = source.kept[by_corpus]
         if by_corpus:
-            self.moments = GroupMoments(target, by)
+            self.moments = matched_moments(source, target)
         self.source, self.labels = torch.from_numpy(features), torch.from_numpy(source.labels)
+        self.validation = validation
         self.target = self.of_clips(target)
+
+    @classmethod
+    def of(cls, source: Source, target: Clips, *, by_corpus: bool) -> "Inputs":
+        """Those of the last target are kept, for other seeds."""
+        if source.kept.get("target") is not target:
+            source.kept.update(target=target, inputs={})
+        inputs = source.kept["inputs"]
+        if by_corpus not in inputs:
+            inputs[by_corpus] = cls(source, target, by_corpus=by_corpus)
+        return inputs[by_corpus]
 
     def of_clips(self, clips: Clips):
         """Inputs of clips of the target, tensor (n, axes)."""
@@ -139,6 +155,21 @@ class Inputs:
 
         generator = torch.Generator().manual_seed(seed)
         return _rows(len(self.source), size, generator), _rows(len(self.target), size, generator)
+
+
+def _inputs_of_source(source: Source, by_corpus: bool) -> tuple:
+    """Moments, axes, inputs of the source, inputs and labels of its validation clips (tensors, or
+    None)."""
+    import torch
+
+    matched = matched_source(source).moments if by_corpus else None
+    moments = matched or GroupMoments(source.clips, None)
+    features, validation = moments(source.clips), None
+    axes = principal_axes(features)
+    if source.held_out is not None:
+        clips, labels = source.held_out
+        validation = torch.from_numpy(moments(clips) @ axes), torch.from_numpy(labels)
+    return moments, axes, features @ axes, validation
 
 
 def principal_axes(standardised: np.ndarray) -> np.ndarray:
@@ -169,18 +200,74 @@ def _rows(n: int, size: int, generator) -> Iterator:
         yield from order[: n - n % min(size, n)].split(min(size, n))
 
 
-def minimise(losses: Iterable, weights: Iterable, schedule: Schedule, rate: float = 1.0) -> None:
+def minimise(losses: Iterable, weights: Iterable, rate: float) -> Iterator[int]:
     """Take an AdamW step down each loss, a scalar tensor; the next one is computed when the step is
-    done. `rate`: factor on the schedule's learning rate."""
+    done. Yields the number of steps taken, after each."""
     import torch
 
-    optimizer = torch.optim.AdamW(
-        weights, lr=rate * schedule.learning_rate, weight_decay=schedule.weight_decay
-    )
-    for loss in losses:
+    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=1e-2)
+    for steps, loss in enumerate(losses, start=1):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        yield steps
+
+
+def chosen_training(inputs: Inputs, n_classes: int, schedule: Schedule) -> Training:
+    """The candidate and step of the smallest cross-entropy on the source's validation clips."""
+    if inputs.validation is None:
+        return Training(*CANDIDATES[0], schedule.min_steps)
+    return min(_best_step(inputs, n_classes, schedule, *option) for option in CANDIDATES)[1]
+
+
+def _best_step(
+    inputs: Inputs, n_classes: int, schedule: Schedule, hidden: int, rate: float
+) -> tuple[float, Training]:
+    """The smallest validation loss of a candidate, and its training."""
+    import torch
+
+    network = Network(inputs.source.shape[1], n_classes, 0, hidden)
+    features, labels = inputs.validation
+    best = np.inf, Training(hidden, rate, schedule.min_steps)
+    losses = source_losses(network, inputs, schedule.max_steps, schedule.batch_size, seed=0)
+    for steps in minimise(losses, network.parameters(), rate):
+        if steps < schedule.min_steps or steps % schedule.checked_every:
+            continue
+        with torch.no_grad():
+            logits = network.logits(network.embedded(features))
+            loss = float(torch.nn.functional.cross_entropy(logits, labels))
+        best = min(best, (loss, Training(hidden, rate, steps)))
+        if steps - best[1].steps >= schedule.patience * schedule.checked_every:
+            break
+    return best
+
+
+def source_loss(network: Network, embedded, labels):
+    """Cross-entropy of f, tensor (n, WIDTH), with smoothed labels."""
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(network.logits(embedded), labels, label_smoothing=SMOOTHING)
+
+
+def source_losses(
+    network: Network,
+    inputs: Inputs,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    target_loss: Callable[..., object] | None = None,
+) -> Iterator:
+    """The loss of each step: that of a source minibatch plus, where there is one, the target loss
+    (NetworkMethod.target_loss)."""
+    source_rows, target_rows = inputs.minibatches(batch_size, seed)
+    for step in range(steps):
+        rows = next(source_rows)
+        embedded = network.embed(inputs.source[rows])
+        loss = source_loss(network, embedded, inputs.labels[rows])
+        if target_loss:
+            of_target = network.embed(inputs.target[next(target_rows)])
+            loss = loss + target_loss(network, step / steps, embedded, of_target)
+        yield loss
 
 
 @dataclass(frozen=True)
@@ -189,52 +276,48 @@ class NetworkMethod(Method):
 
     schedule: Schedule = Schedule()
     by_corpus: bool = False
-    """Features are standardised by corpus beforehand."""
-    smoothing: float = 0.0
-    """Of the source's labels."""
+    """Features are standardised by corpus beforehand, at the source's class shares."""
     seeded: bool = True
+    version: str = "2"
 
     target_loss: ClassVar[Callable[..., object] | None] = None
     """(network, progress of the training in [0, 1), f of a source minibatch, f of a target
     minibatch) -> a scalar tensor, added to the cross-entropy on the source."""
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        inputs = Inputs(source, target, by_corpus=self.by_corpus)
+        inputs, n_classes = Inputs.of(source, target, by_corpus=self.by_corpus), source.n_trained
         with one_thread():
-            network = self.network(inputs.source.shape[1], source.n_trained, seed)
-            probabilities = self.trained(network, inputs, seed)
+            key = self.by_corpus, self.schedule
+            if key not in source.kept:
+                source.kept[key] = chosen_training(inputs, n_classes, self.schedule)
+            training = source.kept[key]
+            network = self.network(inputs.source.shape[1], n_classes, seed, training.hidden)
+            probabilities = self.trained(network, inputs, training, seed)
 
         def predict(clips: Clips) -> np.ndarray:
             with one_thread():
-                return probabilities(inputs.of_clips(clips))
+                return probabilities(inputs.target if clips is target else inputs.of_clips(clips))
 
         return predict
 
-    def network(self, dim: int, n_classes: int, seed: int) -> Network:
+    def network(self, dim: int, n_classes: int, seed: int, hidden: int) -> Network:
         """The network before its training."""
-        return Network(dim, n_classes, seed)
+        return Network(dim, n_classes, seed, hidden)
 
-    def trained(self, network: Network, inputs: Inputs, seed: int) -> Callable[..., np.ndarray]:
+    def trained(
+        self, network: Network, inputs: Inputs, training: Training, seed: int
+    ) -> Callable[..., np.ndarray]:
         """Train the network in place; the function from inputs, tensor (n, dim), to
         probabilities."""
-        minimise(self.losses(network, inputs, seed), network.parameters(), self.schedule)
+        losses = self.losses(network, inputs, training.steps, seed)
+        for _ in minimise(losses, network.parameters(), training.rate):
+            pass
         return network.probabilities
 
-    def losses(self, network: Network, inputs: Inputs, seed: int) -> Iterator:
-        """The loss of each step: cross-entropy on the source plus `target_loss`."""
-        from torch.nn.functional import cross_entropy
-
-        source_rows, target_rows = inputs.minibatches(self.schedule.batch_size, seed)
-        steps = self.schedule.steps(len(inputs.source))
-        for step in range(steps):
-            rows = next(source_rows)
-            embedded = network.embed(inputs.source[rows])
-            logits, labels = network.logits(embedded), inputs.labels[rows]
-            loss = cross_entropy(logits, labels, label_smoothing=self.smoothing)
-            if self.target_loss:
-                of_target = network.embed(inputs.target[next(target_rows)])
-                loss = loss + self.target_loss(network, step / steps, embedded, of_target)
-            yield loss
+    def losses(self, network: Network, inputs: Inputs, steps: int, seed: int) -> Iterator:
+        """The loss of each step."""
+        size = self.schedule.batch_size
+        return source_losses(network, inputs, steps, size, seed, self.target_loss)
 
 
 def ramp(progress: float) -> float:

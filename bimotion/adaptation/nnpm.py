@@ -30,7 +30,14 @@ from typing import Literal
 import numpy as np
 
 from bimotion.adaptation.memory import Memory, Neighbours
-from bimotion.adaptation.network import Inputs, Network, NetworkMethod, minimise
+from bimotion.adaptation.network import (
+    Inputs,
+    Network,
+    NetworkMethod,
+    Training,
+    minimise,
+    source_loss,
+)
 
 EPOCHS, WARM_UP = 20, 5
 MAX_WEIGHT = 0.3  # of the target loss
@@ -95,14 +102,16 @@ class Nnpm(NetworkMethod):
     memory_update: bool = True
     """The memory follows the encoder, keeping 0.5 * epoch / epochs of itself."""
     training: bool = True
-    """With a target loss; otherwise the votes of the warmed-up memory are the predictions."""
+    """With a target loss; otherwise the network is trained on the source only, and the votes of the
+    memory are the predictions."""
     by_corpus: bool = True
     order_free: bool = False
 
-    def trained(self, network: Network, inputs: Inputs, seed: int):
+    def trained(self, network: Network, inputs: Inputs, training: Training, seed: int):
         memory = Memory(inputs.labels, network.classifier.out_features, seed)
-        losses = self.memory_losses(network, inputs, memory, seed)
-        minimise(losses, network.parameters(), self.schedule)
+        losses = self.memory_losses(network, inputs, memory, training.steps, seed)
+        for _ in minimise(losses, network.parameters(), training.rate):
+            pass
         if self.training:
             return network.probabilities
         memory.fill(network.embedded(inputs.source[memory.rows]))
@@ -115,22 +124,22 @@ class Nnpm(NetworkMethod):
         return voted
 
     def memory_losses(
-        self, network: Network, inputs: Inputs, memory: Memory, seed: int
+        self, network: Network, inputs: Inputs, memory: Memory, steps: int, seed: int
     ) -> Iterator:
-        """The loss of each step; without `training` those of the warm-up only."""
-        from torch.nn.functional import cross_entropy
-
+        """The loss of each step; without `training` those of the source only."""
         source_rows, target_rows = inputs.minibatches(self.schedule.batch_size, seed)
-        for epoch in range(EPOCHS if self.training else WARM_UP):
+        for epoch in range(EPOCHS):
             weight = MAX_WEIGHT * max(0, epoch + 1 - WARM_UP) / (EPOCHS - WARM_UP)
-            if epoch == WARM_UP:
+            if not self.training:
+                weight = 0.0
+            elif epoch == WARM_UP:
                 memory.fill(network.embedded(inputs.source[memory.rows]))
             elif epoch > WARM_UP:
                 memory.estimate()
-            for _ in range(self.schedule.steps(len(inputs.source)) // EPOCHS):
+            for _ in range(steps // EPOCHS):
                 rows = next(source_rows)
                 embedded = network.embed(inputs.source[rows])
-                loss = (1 - weight) * cross_entropy(network.logits(embedded), inputs.labels[rows])
+                loss = (1 - weight) * source_loss(network, embedded, inputs.labels[rows])
                 if weight:
                     target = network.embed(inputs.target[next(target_rows)])
                     loss = loss + weight * self.memory_loss(network, memory, target)

@@ -3,7 +3,7 @@
 `none` is logistic regression on the source, the head of the probe track (models/heads.py), and the
 start of logit-adjust, lame and speaker-clusters. `none-network` is the network that all trained
 methods share, without a target loss: what mmd, mcc and t3a gain over it is theirs, not the
-network's. (dann, shot and nnpm standardise by corpus: their control is corpus-norm-network.)
+network's. (dann, shot and nnpm standardise by corpus: their control is corpus-norm-em-network.)
 """
 
 from dataclasses import dataclass

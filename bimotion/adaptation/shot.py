@@ -5,13 +5,14 @@ for unsupervised domain adaptation", ICML 2020, arXiv 2002.08546: label-smoothed
 information maximisation (its L_IM: small entropy of each prediction, large entropy of their mean),
 pseudo labels from cosine centroids weighted by predictions, then from the centroids of those labels
 once more, weighted 0.3. Its batch normalisation is re-estimated on the target: here, moments by
-corpus. The large entropy of the mean assumes a target with balanced classes.
+corpus at the source's class
+shares. The large entropy of the mean assumes a target with balanced classes.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bimotion.adaptation.network import Inputs, Network, NetworkMethod, minimise
+from bimotion.adaptation.network import Inputs, Network, NetworkMethod, Training, minimise
 
 STEPS_A_ROUND = 30  # between two estimates of the pseudo labels
 
@@ -45,22 +46,22 @@ class Shot(NetworkMethod):
     """Of the cross-entropy against pseudo labels (the paper's beta)."""
     slower: float = 0.3
     """Learning rate on the target over that on the source."""
-    smoothing: float = 0.1
     by_corpus: bool = True
     order_free: bool = False
 
-    def trained(self, network: Network, inputs: Inputs, seed: int):
-        probabilities = super().trained(network, inputs, seed)
-        losses = self.target_losses(network, inputs, seed + 1)
-        minimise(losses, network.encoder.parameters(), self.schedule, rate=self.slower)
+    def trained(self, network: Network, inputs: Inputs, training: Training, seed: int):
+        probabilities = super().trained(network, inputs, training, seed)
+        losses = self.target_losses(network, inputs, training.steps // 2, seed + 1)
+        for _ in minimise(losses, network.encoder.parameters(), self.slower * training.rate):
+            pass
         return probabilities
 
-    def target_losses(self, network: Network, inputs: Inputs, seed: int) -> Iterator:
+    def target_losses(self, network: Network, inputs: Inputs, steps: int, seed: int) -> Iterator:
         """The loss of each step on the target."""
         import torch
 
         _, target_rows = inputs.minibatches(self.schedule.batch_size, seed)
-        for step in range(self.schedule.steps(len(inputs.target)) // 2):
+        for step in range(steps):
             if step % STEPS_A_ROUND == 0:
                 embedded = network.embedded(inputs.target)
                 with torch.no_grad():

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
+from bimotion.adaptation.label_shift import centred
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
 from bimotion.adaptation.standardising import groups
 
@@ -39,13 +40,6 @@ class Mixture:
         """Probability of each cluster, (n, n_classes), for centred log-posteriors of that shape."""
         distances = cdist(points, self.centroids, "sqeuclidean")
         return softmax(np.log(self.shares) - distances / (2 * self.variance), axis=1)
-
-
-def centred(posteriors: np.ndarray) -> np.ndarray:
-    """Log-posteriors less their mean over the classes: a linear classifier's output before the
-    softmax."""
-    logs = np.log(np.maximum(posteriors, 1e-12))
-    return logs - logs.mean(axis=1, keepdims=True)
 
 
 def mixture(posteriors: np.ndarray) -> Mixture:

@@ -27,11 +27,15 @@ class Moments:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, features: np.ndarray) -> "Moments":
-        """The moments of float32 features, shape (n, dim), n > 0; sums in float64."""
-        mean = features.mean(axis=0, dtype=np.float64)
-        squares = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(features))
-        scale = np.sqrt(squares / len(features))
+    def of(cls, features: np.ndarray, weights: np.ndarray | None = None) -> "Moments":
+        """The moments of float32 features, shape (n, dim), n > 0; sums in float64. `weights`: of
+        the clips, shape (n,), without it equal ones."""
+        weights = np.ones(len(features)) if weights is None else weights
+        weights = _blocks(weights / weights.sum())
+        blocks = _blocks(features)
+        mean = sum(w @ block.astype(np.float64) for w, block in zip(weights, blocks, strict=True))
+        squares = (w @ (block - mean) ** 2 for w, block in zip(weights, blocks, strict=True))
+        scale = np.sqrt(sum(squares))
         return cls(mean, np.where(scale <= 1e-6 * np.maximum(np.abs(mean), 1e-30), 1.0, scale))
 
     def applied(self, features: np.ndarray) -> np.ndarray:
@@ -51,7 +55,8 @@ Level = Literal["corpus", "speaker"] | None
 
 
 class GroupMoments:
-    """Moments of each corpus of some clips or of each speaker; calling it standardises clips.
+    """Moments of each corpus of some clips or of each speaker, weighted where there are `weights`
+    (label_shift.py), shape (n,); calling it standardises clips.
 
     A clip is standardised with its speaker's moments if they are known (and `by` is "speaker"),
     else its corpus's, else those of all the clips.
@@ -62,13 +67,13 @@ class GroupMoments:
     True
     """
 
-    def __init__(self, clips: Clips, by: Level):
-        self.by = by
-        self.known = {(None, None): Moments.of(clips.features)}
+    def __init__(self, clips: Clips, by: Level, weights: np.ndarray | None = None):
+        weights, self.by = np.ones(len(clips)) if weights is None else weights, by
+        self.known = {(None, None): Moments.of(clips.features, weights)}
         for level in {"speaker": ("corpus", "speaker"), "corpus": ("corpus",), None: ()}[by]:
             for group, rows in groups(clips, level).items():
                 if len(rows) >= MIN_CLIPS:
-                    self.known[group] = Moments.of(clips.features[rows])
+                    self.known[group] = Moments.of(clips.features[rows], weights[rows])
 
     def __call__(self, clips: Clips) -> np.ndarray:
         """Standardised features, float32, shape (n, dim)."""

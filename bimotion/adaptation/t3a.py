@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bimotion.adaptation.network import LOGIT_SCALE, Inputs, Network, NetworkMethod
+from bimotion.adaptation.network import LOGIT_SCALE, Inputs, Network, NetworkMethod, Training
 
 
 def templates(weights, embedded, logits, kept: int):
@@ -46,10 +46,10 @@ class T3a(NetworkMethod):
     kept: int = 20
     """Supports of a class, its weight vector among them (the paper's M)."""
 
-    def trained(self, network: Network, inputs: Inputs, seed: int):
+    def trained(self, network: Network, inputs: Inputs, training: Training, seed: int):
         import torch
 
-        super().trained(network, inputs, seed)
+        super().trained(network, inputs, training, seed)
         with torch.no_grad():
             embedded = network.embedded(inputs.target)
             logits = network.logits(embedded).double()

@@ -24,15 +24,7 @@ from bimotion.models.spec import ModelSpec
 TrackName = Literal["probe", "finetune", "zero-shot"]
 AdaptSetting = Literal["transductive", "inductive"]
 ProtocolName = Literal[
-    "all",
-    "distance",
-    "in-group",
-    "inference",
-    "augmentation",
-    "augmentation-matched",
-    "extension",
-    "cantonese",
-    "paper",
+    "all", "distance", "in-group", "inference", "augmentation", "extension", "cantonese", "paper"
 ]
 SplitRule = Literal["paper", "disjoint", "folds"]
 SchemaName = Literal["emotion", "valence", "four"]

@@ -112,7 +112,7 @@ def test_contract(method, case, predicted):
     np.random.shuffle(case.truth)
     torch.manual_seed(2)
     state = torch.random.get_rng_state()
-    source = Source(case.source.clips, case.source.reference)
+    source = Source(case.source.clips, case.source.reference, case.source.validation)
     assert same_bytes(probabilities, transductive(method, source, case.target, seed=0))
     assert torch.equal(state, torch.random.get_rng_state())
     reseeded = transductive(method, source, case.target, seed=4)
@@ -154,10 +154,16 @@ def test_inductive(method, case, predicted):
 @every_method
 def test_class_without_a_source_clip_gets_nothing(method, case, predicted):
     """And masks count as absent."""
-    wide = np.zeros((len(case.source.reference), 6), np.int8)
-    wide[:, [0, 2, 3, 5]] = case.source.reference
-    wide[:, 4] = -1
-    probabilities = transductive(method, Source(case.source.clips, wide), case.target, seed=0)
+
+    def widened(reference):
+        wide = np.zeros((len(reference), 6), np.int8)
+        wide[:, [0, 2, 3, 5]], wide[:, 4] = reference, -1
+        return wide
+
+    clips, reference = case.source.validation
+    validation = clips, widened(reference)
+    source = Source(case.source.clips, widened(case.source.reference), validation)
+    probabilities = transductive(method, source, case.target, seed=0)
     assert (probabilities[:, [1, 4]] == 0).all()
     assert same_bytes(probabilities[:, [0, 2, 3, 5]], predicted(method))
 

@@ -112,7 +112,7 @@ def test_nearest_neighbours_are_those_of_the_whole_matrix():
     unit_rows = features / np.linalg.norm(features, axis=1, keepdims=True)
     cosines = unit_rows @ unit_rows.T
     np.fill_diagonal(cosines, -2)
-    neighbours = nearest(features, 5)
+    neighbours = nearest(torch.from_numpy(features), 5)
     assert neighbours.shape == (1100, 5)
     largest = -np.sort(-cosines, axis=1)[:, :5]
     assert np.take_along_axis(cosines, neighbours, 1) == pytest.approx(largest, abs=1e-6)

@@ -57,7 +57,7 @@ def test_only_slots_of_the_batch_move(memory):
 def test_slots_are_balanced_and_bounded():
     labels = np.repeat([0, 1, 2], [9000, 3000, 50])
     rows = slots(labels, 3, seed=0, n_slots=MAX_SLOTS)
-    assert np.bincount(labels[rows]).tolist() == [682, 682, 50]
+    assert np.bincount(labels[rows]).tolist() == [170, 170, 50]
     assert (rows == slots(labels, 3, seed=0, n_slots=MAX_SLOTS)).all()
     assert (rows != slots(labels, 3, seed=1, n_slots=MAX_SLOTS)).any()
 

@@ -44,9 +44,6 @@ class AdaptedRunner(Runner):
         super().open(labelled, rows, progress)
         self.probe.open(labelled, rows, progress)
 
-    def clip_vectors(self, rows: np.ndarray, facts: dict) -> np.ndarray | None:
-        return self.probe.clip_vectors(rows, facts)
-
     def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
         features, facts = self.probe.clip_features(job)
 
@@ -58,8 +55,11 @@ class AdaptedRunner(Runner):
             )
 
         if not (self._source and self._source[0] == job.name):
-            source = Source(clips(job.train), self.labelled.reference[job.train])
-            self._source = (job.name, source)
+            labelled = [
+                (clips(rows), self.labelled.reference[rows]) for rows in (job.train, job.validation)
+            ]
+            validation = labelled[1] if len(job.validation) else None
+            self._source = (job.name, Source(*labelled[0], validation))
         source, predicted = self._source[1], []
         for target in job.targets:
             unlabelled = clips(target.unlabelled)
