@@ -1,5 +1,4 @@
-"""Which of several runs is better, setting by setting, and their ranks: tables of `bimotion
-compare`."""
+"""The better of several runs, setting by setting, and their ranks: tables of `bimotion compare`."""
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
@@ -9,28 +8,28 @@ from bimotion.analysis.runs import (
     METRIC,
     IntervalNotes,
     Run,
-    require_same_question,
     shared_settings,
 )
 from bimotion.io.tables import Table, percent, points
 from bimotion.protocol.settings import CROSS, Setting
-from bimotion.results.statistics.bootstrap import BootstrapDraws, headline
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known
+from bimotion.results.statistics.from_predictions import headline
 from bimotion.results.statistics.paired import compare
 from bimotion.results.statistics.ranks import SEPARATE_BELOW, ranks
+from bimotion.results.statistics.spread import ON_THESE_CLIPS
 
 MAX_PAIRED = 5
 """Runs of which every pair is compared."""
 
 
 def comparison_tables(runs: Sequence[Run]) -> list[Table]:
-    """Every pair on the same clips, Holm-corrected over its settings, and ranks where there are
-    several. Of more than MAX_PAIRED runs, only the pairs with one of them: one that is not adapted,
-    if there is such. Raises SettingError where the runs are not of the same question."""
-    for run in runs[1:]:
-        require_same_question(runs[0], run)
+    """Every pair on the same clips, Holm-corrected over the settings of each method, and ranks
+    where there are several. Of more than MAX_PAIRED runs, only the pairs with one of them: one that
+    is not adapted, if there is such. Raises SettingError where the runs are not of the same
+    question."""
     if len(runs) < 2:
         return []
+    shared_settings(runs)
     pairs, notes = list(combinations(runs, 2)), []
     if len(runs) > MAX_PAIRED:
         adapts = [run.result.adapt for run in runs]
@@ -58,14 +57,16 @@ def _pair_table(first: Run, second: Run) -> Table:
         if p is not None and p < SEPARATE_BELOW:
             n_apart += 1
             better = first if difference.value > 0 else second
-            speaker = ", on this speaker" if difference.low is None else ""
-            verdict = f"{better.result.title} is better{speaker}"
+            verdict = f"{better.result.title} is better"
+            if pair.on_these_clips:
+                verdict += f", {ON_THESE_CLIPS}"
         values = [points(difference.value), notes.of(difference), "-" if p is None else f"{p:.4f}"]
         table.rows.append([name, *values, verdict])
     table.notes = [
         f"separated in {n_apart} of {len(settings)} settings; speakers are the units, p "
-        "corrected over the settings",
+        "corrected over the settings of one method",
         *notes.notes,
+        *filter(None, (run.seeds_note for run in (first, second))),
     ]
     return table
 
@@ -86,19 +87,19 @@ def _rank_table(runs: Sequence[Run]) -> Table:
         f"Ranks by the mean over {subject} of weighted F1",
         ["rank", "95 % interval", "group", "model", "mean"],
     )
-    draws = BootstrapDraws()
-    for rank in ranks({run.name: _mean_over(run, settings, draws) for run in runs}):
+    means = {run.name: _mean_over(run, settings) for run in runs}
+    for rank in ranks(means):
         span, mean = f"{rank.low} to {rank.high}", percent(rank.estimate)
         table.rows.append([str(rank.rank), span, str(rank.group), rank.name, mean])
     tested = dict.fromkeys(str(setting.test) for setting in settings)
+    people = f" {ON_THESE_CLIPS}" if any(e.spread.on_these_clips for e in means.values()) else ""
     table.notes.append(
-        "models of one group cannot be separated from its first; cells: " + ", ".join(tested)
+        f"models of one group cannot be separated from its first{people}; cells: "
+        + ", ".join(tested)
     )
     return table
 
 
-def _mean_over(run: Run, settings: Iterable[Setting], draws: BootstrapDraws) -> Estimate:
-    headlines = (
-        headline(run.predictions, setting, run.schema, draws, METRIC) for setting in settings
-    )
+def _mean_over(run: Run, settings: Iterable[Setting]) -> Estimate:
+    headlines = (headline(run.predictions, setting, run.schema, METRIC) for setting in settings)
     return combined(mean_known, *headlines)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
 from bimotion.results import rescoring
 from bimotion.results.record import Result
-from bimotion.results.statistics.estimate import Interval
+from bimotion.results.statistics.spread import Interval
 
 METRIC = "weighted_f1"
 _log = logging.getLogger(__name__)
@@ -36,6 +37,21 @@ class Run:
     def schema(self) -> LabelSchema:
         """The label schema of its predictions, as they are scored."""
         return rescoring.schema_of(self.result)
+
+    @property
+    def seeds_note(self) -> str | None:
+        """The note on a run of something that has a seed, and that was run with one."""
+        if not self.result.is_seeded or len(self.result.seeds) > 1:
+            return None
+        return f"{self.name}: one seed: all that is said is of this checkpoint"
+
+    @cached_property
+    def test_clips(self) -> dict[tuple[str, str], int]:
+        """(training set, cell) -> a sum of hashes of its test clips."""
+        hashes = pd.util.hash_array(self.predictions["id"].to_numpy(object))
+        first = self.predictions["seed"] == self.predictions["seed"].min()
+        names = [self.predictions[name] for name in ("train", "cell")]
+        return pd.Series(hashes)[first.to_numpy()].groupby(names).sum().to_dict()
 
     @property
     def settings(self) -> list[Setting]:
@@ -67,49 +83,57 @@ def load(folders: Sequence[Path], say: Callable[[str], None] = _log.warning) -> 
 
 
 def questions(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs that answer the same question together: of one split, schema and set of clips. Raises
-    SettingError for a run that stands twice."""
-    groups: dict[str, list[Run]] = {}
+    """Runs that answer the same question together: of one split and schema, on the same test clips
+    in the settings that all of them share, whatever else their protocols hold. Raises SettingError
+    for a run that stands twice."""
+    groups: list[list[Run]] = []
     for run in runs:
-        group = groups.setdefault(repr(_question(run)), [])
-        if any(run.result.key == other.result.key for other in group):
+        if any(run.result.key == other.result.key for group in groups for other in group):
             raise SettingError(f"expected each run once, found {run.name} twice")
-        group.append(run)
-    return list(groups.values())
+        for group in groups:
+            if why_not_compared([*group, run]) is None:
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    return groups
 
 
-def _question(run: Run) -> dict[str, object]:
-    """The facts that are the same of runs that are compared."""
-    split, schema, data = run.result.split, run.result.schema, run.result.data
-    return {"split": split, "schema": schema, "data fingerprint": data.fingerprint}
-
-
-def require_same_question(first: Run, other: Run) -> None:
-    """Raise SettingError where two runs are not of the same question."""
-    for name, value in _question(first).items():
-        if (other_value := _question(other)[name]) != value:
-            names = [
-                str(getattr(fact, "rule", getattr(fact, "name", fact)))
-                for fact in (value, other_value)
-            ]
-            differing = (
-                " and ".join(names) if len(set(names)) > 1 else f"two versions of {names[0]}"
+def why_not_compared(runs: Sequence[Run]) -> str | None:
+    """The reason why runs cannot be compared: another split or schema, no setting that all share,
+    or other test clips; None where they can."""
+    first = runs[0].result
+    for other in (run.result for run in runs[1:]):
+        pair = f"cannot compare {first.key} and {other.key}"
+        for name in ("split", "schema"):
+            if (value := getattr(first, name)) != (other_value := getattr(other, name)):
+                names = [getattr(fact, "rule", None) or fact.name for fact in (value, other_value)]
+                is_same = names[0] == names[1]
+                differing = f"two versions of {names[0]}" if is_same else " and ".join(names)
+                return f"{pair}: expected the same {name}, found {differing}"
+    if not (shared := _shared(runs)):
+        return f"cannot compare {', '.join(run.name for run in runs)}: they share no setting"
+    for setting in shared:
+        clips = {run.test_clips[setting.training_set, str(setting.test)] for run in runs}
+        if len(clips) > 1:
+            return (
+                f"cannot compare {', '.join(run.name for run in runs)}: expected the same test "
+                f"clips of {setting.test}, found others"
             )
-            raise SettingError(
-                f"cannot compare {first.result.key} and {other.result.key}: expected the same "
-                f"{name}, found {differing}"
-            )
+    return None
 
 
 def shared_settings(runs: Sequence[Run]) -> list[Setting]:
-    """Settings that all runs have predictions of."""
+    """Settings that all runs have predictions of; raises SettingError where they cannot be
+    compared."""
+    if reason := why_not_compared(runs):
+        raise SettingError(reason)
+    return _shared(runs)
+
+
+def _shared(runs: Sequence[Run]) -> list[Setting]:
     by_run = [run.settings for run in runs]
-    shared = [setting for setting in by_run[0] if all(setting in known for known in by_run)]
-    if not shared:
-        raise SettingError(
-            f"cannot compare {', '.join(run.name for run in runs)}: they share no setting"
-        )
-    return shared
+    return [setting for setting in by_run[0] if all(setting in known for known in by_run)]
 
 
 class IntervalNotes:
@@ -124,13 +148,13 @@ class IntervalNotes:
         return list(self._notes)
 
     def of(self, interval: Interval, text: Callable[[float | None], str] = points) -> str:
-        """Low to high, marked where clips are drawn, or why there is none."""
+        """Low to high, marked where speakers are unknown, or why there is none."""
         if interval.low is None:
             return interval.reason or "-"
-        mark = {"speaker": "", "clip": " (clips)", "mixed": " (mixed)"}[interval.clusters]
+        mark = "" if interval.clusters == "speaker" else f" ({interval.clusters})"
         if mark:
-            note = "(clips): clips were drawn, for no speaker, or only one, is known there"
-            self._notes[f"{note}; (mixed): in some corpora"] = None
+            note = "(latent): no speaker is known there, their number is stated"
+            self._notes[f"{note}; (mixed): of some clips"] = None
         if interval.reason:
             self._notes[interval.reason] = None
         return f"{text(interval.low)} to {text(interval.high)}{mark}"

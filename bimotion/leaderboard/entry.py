@@ -6,6 +6,8 @@ from bimotion.io.records import Record, Scalar
 from bimotion.results.record import AdaptUsed
 
 METRIC = "weighted_f1"
+MIN_SEEDS = 3
+"""Of an entry whose predictions depend on the seed, to be ranked."""
 BASE = ("in-group/inference", "zero-shot/zero-shot")
 """Transfer/method of the settings that a model is ranked by: trained in the cell that it is tested
 in, or on nothing."""
@@ -46,9 +48,9 @@ class CellScore(Record):
     reason: str | None
     """Why there is no interval, or what it leaves out."""
     clusters: str
-    """What the interval draws again: `speaker`, `clip` (no speaker is known) or `mixed`."""
+    """Whose clips they are: `speaker` (known), `latent` (no speaker is known) or `mixed`."""
     n_clusters: int
-    """How many of them."""
+    """Speakers, known or stated."""
     n_utterances: int
     """Test clips."""
     n_speakers: int
@@ -106,6 +108,8 @@ class EntryFlags(Record):
     """Made by `bimotion data synth`: on no board but one for practice."""
     baseline: bool
     """The receiver made this run: any speech model should beat it."""
+    few_seeds: str | None
+    """Why its seeds are too few for a rank, else null."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ class Entry(Record):
     flags: EntryFlags
     """The facts that a reader must know."""
     ranking: Rank | None = field(default=None)
-    """Null where it is not ranked: not verified, or without all four cells."""
+    """Null where it is not ranked: not verified, without all four cells, or of too few seeds."""
 
     @property
     def base(self) -> Number | None:

@@ -1,5 +1,5 @@
-"""Entries are computed once: a file keeps an entry, the replicates of its headline and a sketch of
-its predictions, under the hashes of the submission's files.
+"""Entries are computed once: a file keeps an entry, what each clip adds to its headline and a
+sketch of its predictions, under the hashes of the submission's files.
 
 It lies in the cache, so that a board of unverified runs is not computed again (2 to 3 s each). When
 a submission is verified it is also put beside its receipt, as entry.npz, whose hash the receipt
@@ -24,7 +24,7 @@ from bimotion.io.records import Record, from_json
 from bimotion.io.versions import CACHE_VERSION
 from bimotion.leaderboard import contamination, receipt, scored
 from bimotion.leaderboard.entry import BASE, METRIC, Entry
-from bimotion.leaderboard.scored import DIGITS, REPLICATES, ScoredSubmission
+from bimotion.leaderboard.scored import DIGITS, ScoredSubmission
 from bimotion.protocol.cells import BIMOTION_CELLS
 from bimotion.results.record import Result
 from bimotion.results.statistics.copies import N_BUCKETS, Sketch
@@ -113,7 +113,7 @@ def load(hashes: Mapping[str, str], vouched: bytes | None) -> ScoredSubmission |
 
 
 def _key(hashes: Mapping[str, str]) -> str:
-    rules = [REPLICATES, DIGITS, BASE, list(map(str, BIMOTION_CELLS)), contamination.NAMES]
+    rules = [DIGITS, BASE, list(map(str, BIMOTION_CELLS)), contamination.NAMES]
     spec = json.dumps([CACHE_VERSION, rules, dict(hashes)], sort_keys=True)
     return hashlib.sha256(spec.encode()).hexdigest()[:24]
 
@@ -126,13 +126,12 @@ def _packed(computed: ScoredSubmission, hashes: Mapping[str, str]) -> bytes:
     entry, estimate, sketch = computed
     arrays, ranked = {"buckets": sketch.buckets}, None
     if estimate is not None:
-        arrays["replicates"] = estimate.replicates
-        arrays["without"] = np.concatenate(list(estimate.without.values()))
+        arrays["influence"] = np.concatenate(list(estimate.influence.values()))
         ranked = _Ranked(
             estimate=estimate.estimate,
             carriers=estimate.carriers,
             decisions=estimate.decisions,
-            strata=list(estimate.without),
+            strata=list(estimate.influence),
         )
     facts = _Facts(
         key=_key(hashes), entry=entry, ranked=ranked, tests=sketch.tests, exact=sketch.exact
@@ -169,12 +168,11 @@ def _unpacked(content: bytes, hashes: Mapping[str, str]) -> ScoredSubmission | N
 def _estimate(ranked: _Ranked | None, arrays: Mapping[str, np.ndarray]) -> Estimate | None:
     if ranked is None:
         return None
-    ends = np.cumsum([stratum.n for stratum in ranked.strata])
-    without = np.split(arrays["without"], ends[:-1])
+    ends = np.cumsum([stratum.n_clips for stratum in ranked.strata])
+    influence = np.split(arrays["influence"], ends[:-1])
     return Estimate(
         estimate=ranked.estimate,
-        replicates=arrays["replicates"],
-        without=dict(zip(ranked.strata, without, strict=True)),
+        influence=dict(zip(ranked.strata, influence, strict=True)),
         carriers=ranked.carriers,
         decisions=ranked.decisions,
     )

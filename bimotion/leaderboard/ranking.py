@@ -37,7 +37,7 @@ class RankingClass(Record):
     n_entries: int
     """How many there are."""
     n_ranked: int
-    """How many of them are verified and have all four cells."""
+    """How many of them are ranked: verified, with all four cells and enough seeds."""
 
 
 def mistaken(entries: dict[str, Entry]) -> dict[str, str]:
@@ -98,7 +98,7 @@ def _same_predictions(scored: dict[str, ScoredSubmission]) -> dict[str, list[str
 def _rankings(scored: dict[str, ScoredSubmission]) -> dict[str, Rank]:
     by_class: dict[str, dict[str, Estimate]] = {}
     for identity, (entry, ranked, _) in scored.items():
-        if ranked is not None and entry.flags.verified:
+        if ranked is not None and entry.flags.verified and not entry.flags.few_seeds:
             by_class.setdefault(entry.comparable, {})[identity] = ranked
     return {
         row.name: Rank(

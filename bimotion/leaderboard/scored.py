@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from bimotion.corpora import CORPORA
@@ -20,7 +21,16 @@ from bimotion.data import splits
 from bimotion.errors import RecordError
 from bimotion.leaderboard import admission, lookalikes, submission
 from bimotion.leaderboard.contamination import contamination
-from bimotion.leaderboard.entry import BASE, METRIC, CellScore, Entry, EntryFlags, GroupGap, Number
+from bimotion.leaderboard.entry import (
+    BASE,
+    METRIC,
+    MIN_SEEDS,
+    CellScore,
+    Entry,
+    EntryFlags,
+    GroupGap,
+    Number,
+)
 from bimotion.protocol.cells import BIMOTION_CELLS
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting, SettingId
@@ -28,14 +38,19 @@ from bimotion.results import rescoring
 from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import Result
 from bimotion.results.statistics import copies
-from bimotion.results.statistics.bootstrap import BootstrapDraws, by_setting
 from bimotion.results.statistics.calibration import expected_calibration_error
-from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
+from bimotion.results.statistics.estimate import (
+    Estimate,
+    combined,
+    mean_known,
+    over_seeds,
+    pooled_likeness,
+)
+from bimotion.results.statistics.from_predictions import MEAN, by_setting
 from bimotion.results.statistics.gaps import gaps
+from bimotion.results.statistics.spread import Interval
 
 MAX_NAME, MAX_TEXT = 200, 1000
-REPLICATES = 2000
-"""Of the bootstrap: intervals take a standard error from it, which 2000 give to within 2 %."""
 DIGITS = 4
 
 
@@ -88,8 +103,16 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
         gaps=_gaps(table, settings, schema),
         flags=_flags(result, table, settings, declared),
     )
-    ranked = next((headlines[name] for name in BASE if name in headlines), None)
+    ranked = next((_compact(headlines[name]) for name in BASE if name in headlines), None)
     return ScoredSubmission(entry, ranked, copies.sketch(_once_a_cell(table, settings)))
+
+
+def _compact(estimate: Estimate) -> Estimate:
+    """In single precision, as it is kept: a board made again has the same ranks."""
+    influence = {
+        stratum: values.astype(np.float32) for stratum, values in estimate.influence.items()
+    }
+    return dataclasses.replace(estimate, influence=influence)
 
 
 def comparable(result: Result) -> str:
@@ -132,7 +155,8 @@ def _cell_scores(
     result: Result, table: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema
 ) -> tuple[list[CellScore], dict[str, dict[object, Estimate]]]:
     """A row a setting; and transfer/method -> cell -> estimate, of the cells of headlines."""
-    draws, rows, by_headline = BootstrapDraws(REPLICATES), [], {}
+    means: dict[Setting, Estimate] = {}
+    by_corpus, by_headline, spreads, rows = {}, {}, [], []
     tables = dict(list(table.groupby(["train", "cell"])))
     untrained = {
         SettingId.of(row): row.untrained
@@ -143,31 +167,38 @@ def _cell_scores(
         part = tables.get((setting.training_set, str(setting.test)))
         if part is None:
             raise RecordError(f"no predictions of {setting.training_set} on {setting.test}")
-        of_seeds = next(by_setting(part, [setting], schema, draws))
-        mean = combined(mean_known, *(estimates["mean", METRIC] for estimates in of_seeds))
-        names = untrained.get(setting.id, ())
-        row = _cell_score(setting, part, of_seeds, mean.interval(), schema)
-        rows.append(
-            dataclasses.replace(row, untrained=[name for name in schema.classes if name in names])
-        )
+        of_seeds = next(by_setting(part, [setting], schema))
+        mean = over_seeds(result.seeds, [estimates[MEAN, METRIC] for estimates in of_seeds])
+        means[setting] = mean
+        by_corpus[setting] = {
+            name: _mean([estimates[name, METRIC].estimate for estimates in of_seeds])
+            for name in sorted(part["corpus"].unique())
+        }
+        spreads += [
+            estimates[name, METRIC].spread for name in by_corpus[setting] for estimates in of_seeds
+        ]
         is_known = mean.estimate == mean.estimate
         if is_known and setting.corpora is None and setting.test in BIMOTION_CELLS:
             by_headline.setdefault(_kind(setting), {})[setting.test] = mean
+    likeness = pooled_likeness(spreads)
+    for setting, mean in means.items():
+        part, names = tables[setting.training_set, str(setting.test)], untrained.get(setting.id, ())
+        interval = mean.spread.with_likeness(likeness).interval()
+        row = _cell_score(setting, part, by_corpus[setting], interval, schema)
+        rows.append(
+            dataclasses.replace(row, untrained=[name for name in schema.classes if name in names])
+        )
     return rows, by_headline
 
 
 def _cell_score(
     setting: Setting,
     table: pd.DataFrame,
-    of_seeds: list[dict],
+    corpora: dict[str, float | None],
     interval: Interval,
     schema: LabelSchema,
 ) -> CellScore:
     first_seed = table[table["seed"] == table["seed"].iloc[0]]
-    corpora = {
-        name: [estimates[name, METRIC].estimate for estimates in of_seeds]
-        for name in sorted(first_seed["corpus"].unique())
-    }
     parts = [part for _, part in table.groupby("seed")] if _kind(setting) in BASE else []
     errors = [expected_calibration_error(test_set(part, None, schema)) for part in parts]
     return CellScore(
@@ -181,7 +212,7 @@ def _cell_score(
         n_utterances=len(first_seed),
         n_speakers=int(first_seed["speaker"].nunique()),
         n_speaker_unknown=int(first_seed["speaker"].isna().sum()),
-        corpora={name: _mean(values) for name, values in corpora.items()},
+        corpora=corpora,
         untrained=[],
         calibration_error=_mean([error for error in errors if error is not None]),
     )
@@ -209,7 +240,7 @@ def _headlines(
 def _gaps(table: pd.DataFrame, settings: list[Setting], schema: LabelSchema) -> list[GroupGap]:
     return [
         GroupGap(kind=gap.kind, of=gap.of, **vars(_number(gap.interval)))
-        for gap in gaps(table, settings, schema, replicates=REPLICATES)
+        for gap in gaps(table, settings, schema)
     ]
 
 
@@ -241,7 +272,14 @@ def _flags(
         },
         synthetic=result.data.synthetic,
         baseline=False,
+        few_seeds=_few_seeds(result),
     )
+
+
+def _few_seeds(result: Result) -> str | None:
+    if not result.is_seeded or (n := len(result.seeds)) >= MIN_SEEDS:
+        return None
+    return f"its numbers depend on the seed: ranked from {MIN_SEEDS} seeds on, found {n}"
 
 
 def _in_cells(corpora: dict[str, set[str]]) -> dict[str, list[str]]:
@@ -266,7 +304,7 @@ def _number(interval: Interval) -> Number:
         value=_rounded(interval.value),
         low=_rounded(interval.low),
         high=_rounded(interval.high),
-        reason=interval.reason,
+        reason=interval.explanation,
     )
 
 

@@ -216,6 +216,11 @@ class Result(Record):
         return RunSpec(**shared, data_fingerprint=self.data.fingerprint)
 
     @property
+    def is_seeded(self) -> bool:
+        """Its predictions depend on the seed."""
+        return self.track == "finetune" or (self.adapt is not None and self.adapt.is_seeded)
+
+    @property
     def title(self) -> str:
         """The model's name and, where it is adapted, how."""
         return self.model.name if self.adapt is None else f"{self.model.name} + {self.adapt.name}"

@@ -62,6 +62,13 @@ class ProtocolUsed(Record):
     """The only test cells that were run; null: all."""
 
 
+DETERMINISTIC = (
+    *("none", "coral", "corpus-norm", "lame", "logit-adjust-uniform", "logit-adjust-em"),
+    *("speaker-clusters", "speaker-norm"),
+)
+"""Adaptation methods whose results do not depend on the seed."""
+
+
 @dataclass(frozen=True)
 class AdaptUsed(Record):
     """An unsupervised adaptation method in place of the head (bimotion.adaptation)."""
@@ -82,6 +89,11 @@ class AdaptUsed(Record):
     def of(cls, method, setting: str) -> "AdaptUsed":
         """The record of a method (adaptation.method.Method) under a setting."""
         return cls(method.name, method.version, method.title, setting, method.target_seen)
+
+    @property
+    def is_seeded(self) -> bool:
+        """Its results depend on the seed."""
+        return self.method not in DETERMINISTIC
 
     @property
     def name(self) -> str:

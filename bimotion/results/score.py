@@ -51,16 +51,18 @@ class Score(Record):
     seed: int
     """Of the run."""
     low: float | None = None
-    """Lower end of the 95 % interval by speakers (statistics/estimate.py); null: not estimable."""
+    """Lower end of the 95 % interval by speakers (statistics/spread.py); null: not estimable."""
     high: float | None = None
     """Upper end."""
     standard_error: float | None = None
     """Over speakers."""
     clusters: str | None = None
-    """What was drawn again: `speaker`; `clip`, where no speaker is known; `mixed`."""
+    """Whose clips they are: `speaker`: of known ones; `latent`: no speaker is known; `mixed`. In
+    records of protocol 1 `clip`: no speaker is known, and each clip counted as one."""
     n_clusters: int = 0
-    """How many were."""
+    """Speakers, known or stated (statistics/latent.py)."""
     reason: str | None = None
-    """Why there is no interval, or what it leaves out."""
+    """Why there is no interval, or what it rests on: one speaker, or latent ones, with the interval
+    for few and for many of them."""
     note: str | None = None
     """What makes the value say little: one class in the test set, or that can be predicted."""

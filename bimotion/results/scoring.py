@@ -8,9 +8,10 @@ with a positive training clip, or an output of a zero-shot model).
 
 Each (cell, corpus) test set is scored on its own, over its own corpus's classes, as the paper's
 code does, and label by label where clips have several labels or none (clip_predictions.py); every
-number gets its interval (statistics/bootstrap.py).
+number gets its interval (statistics/spread.py).
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -26,37 +27,42 @@ from bimotion.results.clip_predictions import (
 )
 from bimotion.results.metrics import RANKING_METRICS
 from bimotion.results.score import Score
-from bimotion.results.statistics import bootstrap
-from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws
-from bimotion.results.statistics.estimate import Estimate
+from bimotion.results.statistics import from_predictions
+from bimotion.results.statistics.estimate import pooled_likeness
+from bimotion.results.statistics.spread import Interval, Likeness, Spread
 
 MetricGroup = tuple[pd.DataFrame, Callable[[ClipPredictions], dict[str, float | None]]]
 
 
 def scores(
-    predictions: pd.DataFrame,
-    settings: Iterable[Setting],
-    schema: LabelSchema,
-    *,
-    replicates: int = N_REPLICATES,
-    seed: int = 0,
+    predictions: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema
 ) -> list[Score]:
     """Rows of every setting and seed whose training set stands in the predictions, each with its
-    interval.
-
-    Args:
-        replicates: Of the bootstrap.
-        seed: Of its draws.
-    """
-    draws = BootstrapDraws(replicates, seed)
-    rows: list[Score] = []
-    for setting, tables in bootstrap.tables_by_seed(predictions, settings):
-        of_seeds = bootstrap.by_seed(tables, schema, draws, ranked=True)
-        for table, estimates in zip(tables, of_seeds, strict=True):
+    interval. How alike clips of one speaker are is carried over, metric by metric, from all
+    settings whose test speakers are known to those where they are not."""
+    rows: list[tuple[Score, str, Spread]] = []
+    for setting, tables in from_predictions.tables_by_seed(predictions, settings):
+        for table in tables:
+            [estimates] = from_predictions.by_seed([table], schema, ranked=True)
             for row in setting_scores(setting, table, schema, int(table["seed"].iloc[0])):
-                row_key = row.corpus or row.pooling, numbered(row.metric, schema)
-                rows.append(_with_interval(row, estimates[row_key]))
-    return rows
+                metric = numbered(row.metric, schema)
+                spread = estimates[row.corpus or row.pooling, metric].spread
+                rows.append((row, metric, spread))
+    of_corpora = defaultdict(list)
+    for row, metric, spread in rows:
+        if row.corpus:
+            of_corpora[metric].append(spread)
+    likeness = {metric: pooled_likeness(spreads) for metric, spreads in of_corpora.items()}
+    return [
+        _with_interval(row, spread.with_likeness(_carried(likeness, metric)).interval())
+        for row, metric, spread in rows
+    ]
+
+
+def _carried(likeness: dict[str, Likeness], metric: str) -> Likeness:
+    """The likeness in a metric; that in weighted F1 where no corpus of known speakers has it."""
+    own = likeness.get(metric, Likeness())
+    return own if own.is_seen else likeness.get("weighted_f1", own)
 
 
 def numbered(metric: str, schema: LabelSchema) -> str:
@@ -71,12 +77,15 @@ def numbered(metric: str, schema: LabelSchema) -> str:
     return f"{kind}_{schema.classes.index(name)}" if is_of_class else metric
 
 
-def _with_interval(row: Score, estimate: Estimate) -> Score:
+def _with_interval(row: Score, interval: Interval) -> Score:
     """Rounded, so that machines whose last digits differ agree."""
-    facts = vars(estimate.interval())
-    for name in ("low", "high", "standard_error"):
-        facts[name] = None if facts[name] is None else round(facts[name], 6)
-    return replace(row, **facts | {"value": row.value})
+    names = ("low", "high", "standard_error")
+    numbers = {name: getattr(interval, name) for name in names}
+    rounded = {
+        name: None if number is None else round(number, 6) for name, number in numbers.items()
+    }
+    people = {"clusters": interval.clusters, "n_clusters": interval.n_clusters}
+    return replace(row, **rounded, **people, reason=interval.explanation)
 
 
 def setting_scores(

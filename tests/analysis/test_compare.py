@@ -2,9 +2,11 @@
 shown."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from bimotion.adaptation import METHODS
 from bimotion.analysis import compare
 from bimotion.analysis.ages import age_table
 from bimotion.analysis.feature_space import record
@@ -15,6 +17,7 @@ from bimotion.analysis.runs import questions
 from bimotion.data.source import CorpusSource
 from bimotion.errors import ModelError, RecordError, SettingError
 from bimotion.evaluation import run as runner
+from bimotion.results.run_spec import DETERMINISTIC
 from tests.support.command_line import bimotion_process, run_main
 
 
@@ -35,7 +38,8 @@ def test_a_better_model_is_separated_and_ranked_first(compared):
     by_setting = {row[0]: row for row in pair.rows}
     assert len(by_setting) == 36
     in_group = by_setting["in-group inference: eng_adu -> eng_adu"]
-    assert in_group[4] == "bimotion/prosody is better"
+    # TESS has one speaker an age
+    assert in_group[4] == "bimotion/prosody is better, on these clips"
     assert float(in_group[1]) > 20
     assert any(row[4] == "cannot separate" for row in pair.rows)
     assert [row[0] for row in ranked.rows] == [row[2] for row in ranked.rows] == ["1", "2"]
@@ -46,9 +50,9 @@ def test_what_intervals_cannot_say_is_said(compared):
     pair, ranked = compared
     spans = {row[0]: row[2] for row in pair.rows}
     # CSED publishes no speakers
-    assert spans["in-group inference: zho_eld -> zho_eld"].endswith(" (clips)")
+    assert spans["in-group inference: zho_eld -> zho_eld"].endswith(" (latent)")
     assert not spans["in-group inference: zho_adu -> zho_adu"].endswith(")")
-    assert any(note.startswith("(clips)") for note in pair.notes)
+    assert any(note.startswith("(latent)") for note in pair.notes)
     assert any("tess: one speaker" in note for note in pair.notes)
     assert any("SYNTHETIC" in note for note in ranked.notes)
 
@@ -147,6 +151,31 @@ def test_cells_of_other_labels_are_not_compared(folders):
     rows = {row[0]: row[1:] for row in group_tables(run)[0].rows}
     assert rows["corpus and age, zho_adu - zho_eld"][0] == "-"
     assert "labels differ: angry, happiness" in rows["corpus and age, zho_adu - zho_eld"][1]
+
+
+def test_runs_of_other_protocols_are_compared_on_the_settings_that_they_share(folders):
+    runs = load_runs([folders("prosody"), folders("random", protocol="in-group")])
+    [together] = questions(runs)
+    pair, _ = comparison_tables(together)
+    assert [row[0].split(":")[0] for row in pair.rows] == ["in-group inference"] * 4
+
+
+def test_other_clips_are_another_question(folders):
+    runs = load_runs([folders("prosody"), folders("random")])
+    fewer = runs[1].predictions.iloc[1:]
+    other = replace(runs[1], predictions=fewer)
+    assert questions([runs[0], other]) == [[runs[0]], [other]]
+    with pytest.raises(SettingError, match="expected the same test clips of eng_"):
+        comparison_tables([runs[0], other])
+
+
+def test_one_seed_of_something_seeded_is_of_this_checkpoint(runs):
+    assert set(DETERMINISTIC) == {name for name, method in METHODS.items() if not method.seeded}
+    tuned = replace(runs[0], result=replace(runs[0].result, track="finetune"))
+    pair, _ = comparison_tables([tuned, runs[1]])
+    assert [note for note in pair.notes if "of this checkpoint" in note]
+    pair, _ = comparison_tables(runs)
+    assert not [note for note in pair.notes if "of this checkpoint" in note]
 
 
 def test_leakage_premium_where_both_rules_were_run(folders, runs):

@@ -45,8 +45,7 @@ def test_numbers_of_a_real_run_are_those_of_its_result(by_model, folder):
         ]
         (score,) = [score for score in of_setting if score.pooling == "mean"]
         assert row.value == pytest.approx(score.value, abs=5.1e-5)
-        # 2000 replicates, and 10000
-        assert (row.low, row.high) == pytest.approx((score.low, score.high), rel=0.1)
+        assert (row.low, row.high) == pytest.approx((score.low, score.high), abs=5.1e-5)
         assert [getattr(row, name) for name in same] == [getattr(score, name) for name in same]
         by_corpus = {score.corpus: score.value for score in of_setting if score.corpus}
         assert row.corpora == pytest.approx(by_corpus, abs=5.1e-5)
@@ -68,7 +67,7 @@ def test_gaps_are_those_of_the_statistics(by_model, folder):
     entry = by_model["org/tiny"]
     result, table = rescoring.read(folder / entry.id)
     settings = rescoring.settings_of(result)
-    expected = gaps(table, settings, schema_named("emotion"), replicates=scored.REPLICATES)
+    expected = gaps(table, settings, schema_named("emotion"))
     assert [(gap.kind, gap.of) for gap in entry.gaps] == [(gap.kind, gap.of) for gap in expected]
     values = [gap.interval.value for gap in expected]
     assert [gap.value for gap in entry.gaps] == pytest.approx(values, abs=5.1e-5)

@@ -41,7 +41,7 @@ def scored(marked, probabilities, split_rule):
         id=[f"elderreact/{number}" for number in range(len(marked))],
         trained=[SIX] * len(marked),
     )
-    rows = scores(table, [SETTING], scored_schema("emotion", split_rule), replicates=20)
+    rows = scores(table, [SETTING], scored_schema("emotion", split_rule))
     return {row.metric: row.value for row in rows if row.corpus == "elderreact"}
 
 

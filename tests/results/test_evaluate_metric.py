@@ -51,7 +51,7 @@ def by_scoring(probabilities, reference, schema):
     table = table.assign(id=table.index.astype(str), trained=[["neutral"]] * len(table))
     return dict.fromkeys(METRICS) | {
         row.metric: row.value
-        for row in scores(table, [SETTING], SCHEMAS[schema], replicates=2)
+        for row in scores(table, [SETTING], SCHEMAS[schema])
         if row.corpus == "elderreact"
     }
 

@@ -58,7 +58,7 @@ def hand_made(**facts):
 
 
 def scored(predictions, plan=(IN_GROUP,), schema="emotion", split_rule="folds"):
-    return scores(predictions, plan, scored_schema(schema, split_rule), replicates=2)
+    return scores(predictions, plan, scored_schema(schema, split_rule))
 
 
 def by_set(rows, metric="weighted_f1"):

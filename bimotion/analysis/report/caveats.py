@@ -16,7 +16,7 @@ from bimotion.results.record import CorpusUsed, Result, Score
 ABSENT = ("missing", "not found")
 """Reasons for clips left out that incomplete corpora tell already."""
 FEW_SPEAKERS = 8
-"""From so many on, intervals cover what they say (statistics/estimate.py)."""
+"""From so many on, intervals cover what they say (statistics/spread.py)."""
 
 
 def caveats(run: Run, book: Scorebook) -> tuple[Caveat, ...]:
@@ -147,13 +147,14 @@ def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
     )
     yield _listed(
         "One speaker",
-        "Nothing can be said of other speakers, so there is no interval; in that of a mean "
-        "over several corpora or cells its clips are drawn again instead.",
+        "Nothing was seen of other speakers: intervals take them to differ as those of the other "
+        "corpora do.",
         _people(of_corpora, lambda score: (score.n_speakers, score.n_speaker_unknown) == (1, 0)),
     )
     yield _listed(
         "Speakers unknown",
-        "Intervals draw clips instead, as if each were another speaker's: they are too narrow.",
+        "Intervals rest on a stated number of latent speakers, who differ as those of the other "
+        "corpora do.",
         _people(of_corpora, lambda score: score.n_speaker_unknown),
     )
     yield _listed(

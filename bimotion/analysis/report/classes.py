@@ -10,7 +10,7 @@ from bimotion.protocol.published import CELLS
 from bimotion.protocol.settings import Setting
 from bimotion.results.clip_predictions import test_set, with_class
 from bimotion.results.record import Score
-from bimotion.results.statistics.bootstrap import rows_of
+from bimotion.results.statistics.from_predictions import rows_of
 
 METRICS_OF_LABELS = {"f1": "", "ap": ": AP, %", "auc": ": AUC, %"}
 """Metric -> what its table adds to the name of the test set."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from bimotion.io.tables import Table
 from bimotion.results.record import Score
-from bimotion.results.statistics.estimate import Interval
+from bimotion.results.statistics.spread import Interval
 
 _MARKUP = str.maketrans(
     {"\\": "\\\\", "&": "&amp;", "<": "&lt;", "[": "\\[", "`": "\\`", "*": "\\*"}

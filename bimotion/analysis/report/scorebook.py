@@ -12,8 +12,9 @@ from bimotion.protocol import cells
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.record import Score
 from bimotion.results.scoring import numbered, setting_scores
-from bimotion.results.statistics.bootstrap import MEAN, BootstrapDraws, by_setting
-from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
+from bimotion.results.statistics.estimate import Estimate, combined, mean_known, over_seeds
+from bimotion.results.statistics.from_predictions import MEAN, by_setting
+from bimotion.results.statistics.spread import Interval
 
 Row = tuple[str, str]
 """(corpus, or `mean`, or `pooled`; metric)."""
@@ -77,7 +78,7 @@ def scorebook(run: Run) -> Scorebook:
         book = scorebook.scorebook(run)
         book.score(book.settings[0]).value
     """
-    draws, tables = BootstrapDraws(), dict(list(run.predictions.groupby(["train", "cell", "seed"])))
+    tables = dict(list(run.predictions.groupby(["train", "cell", "seed"])))
     rows, headlines, doubtful = {}, {}, []
     for setting, recorded in _recorded(run).items():
         train, cell, name = setting.training_set, str(setting.test), name_of(setting)
@@ -92,8 +93,9 @@ def scorebook(run: Run) -> Scorebook:
                 for row in dict.fromkeys([*recorded, *again])
                 if not _agree([score.value for score in recorded.get(row, [])], again.get(row, []))
             ]
-            estimates = next(by_setting(run.predictions, [setting], run.schema, draws, ranked=True))
-            headlines[setting] = combined(mean_known, *(known[MEAN, METRIC] for known in estimates))
+            estimates = next(by_setting(run.predictions, [setting], run.schema, ranked=True))
+            of_seed = [known[MEAN, METRIC] for known in estimates]
+            headlines[setting] = over_seeds(run.result.seeds, of_seed)
         rows[setting] = {}
         for row, scores in recorded.items():
             row_key = (row[0], numbered(row[1], run.schema))
@@ -138,7 +140,7 @@ def _average(scores: list[Score], estimates: list[Estimate]) -> Score:
     known = [score.value for score in scores if score.value is not None]
     changes = {"low": None, "high": None, "standard_error": None, "reason": "no predictions"}
     if estimates:
-        interval = combined(mean_known, *estimates).interval()
+        interval = over_seeds([score.seed for score in scores], estimates).interval()
         changes = {name: getattr(interval, name) for name in changes}
     return replace(scores[0], value=sum(known) / len(known) if known else None, **changes)
 

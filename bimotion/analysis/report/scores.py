@@ -11,7 +11,7 @@ from bimotion.io.tables import percent
 from bimotion.protocol.published import CELLS, DISTANCE_TESTS
 from bimotion.protocol.settings import Setting
 from bimotion.results.record import Result, Score
-from bimotion.results.statistics.estimate import Interval
+from bimotion.results.statistics.spread import Interval
 
 TABLE_TITLES = {
     "inference": "Table 3, cross-group inference: trained on another cell",
@@ -48,12 +48,11 @@ def scores(run: Run, book: Scorebook) -> Section:
     """Tables 3, 4 and 5 beside those of the paper, as far as they were run."""
     text = (
         "Weighted F1 in %: the unweighted mean over a cell's corpora, each scored over its "
-        "own labels. With each number its 95 % interval, for which speakers are drawn again "
-        "(clips, where no speaker is known).",
+        "own labels. With each number its 95 % interval over speakers (whose number is stated, "
+        "where none is known).",
     )
     if (n_seeds := len(run.result.seeds)) > 1:
-        of_seeds = f"Numbers are means over {n_seeds} seeds; intervals are of that mean"
-        text += (f"{of_seeds}, for these seeds.",)
+        text += (f"Numbers are means over {n_seeds} seeds, and intervals are over seeds too.",)
     return Section("scores", "Scores", text, grids=tuple(_headlines(book, run.result)))
 
 

@@ -374,13 +374,13 @@ function gapTable(gaps) {
 function settingTable(entry) {
   const heads = ["Transfer", "Trained on", "Tested on", "Weighted F1", "95 % interval", "", "Clips", "Speakers", "By corpus", "Never trained"];
   return h("table", { class: "list" },
-    h("caption", {}, "Every setting. Intervals draw speakers again, or clips where no speaker is published (clusters)."),
+    h("caption", {}, "Every setting. Intervals are over speakers; where none is published their number is stated (latent)."),
     h("thead", {}, h("tr", {}, heads.map((label, n) => h("th", { scope: "col", class: n < 3 || n > 7 ? "text" : null }, label || h("span", { class: "hidden" }, "Drawn"))))),
     h("tbody", {}, entry.scores.map((score) => h("tr", {},
       h("th", { scope: "row" }, score.method === "inference" ? score.transfer : `${score.transfer}, ${score.method}`),
       h("td", { class: "text" }, cells(score.train)), h("td", { class: "text" }, score.test), h("td", {}, percent(score.value)),
       h("td", {}, known(score.low) ? interval(score) : score.reason ?? "–"), h("td", {}, whisker(score)), h("td", {}, score.n_utterances),
-      h("td", {}, people(score), h("small", {}, `${score.n_clusters} clusters (${score.clusters})`)),
+      h("td", {}, people(score), h("small", {}, `${score.n_clusters} speakers (${score.clusters})`)),
       h("td", { class: "text" }, Object.entries(score.corpora).map(([name, value]) => `${name} ${percent(value)}`).join(", ")),
       h("td", { class: "text" }, score.untrained.join(", ") || "–")))));
 }
@@ -397,7 +397,7 @@ function detail(entry) {
     h("p", { class: "small" }, `${entry.track} · ${entry.split_rule} split · schema ${entry.schema} · protocol ${entry.protocol} · run ${entry.key}`),
     h("p", { class: "lead" }, percent(row.mean?.value), h("small", {},
       row.mean ? `mean of ${over(row) ? `${Object.keys(row.tested).length} cells (${over(row)})` : "the four cells"}, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
-      ranking ? `; rank ${ranking.rank} of ${ranking.of} (${ranking.low} to ${ranking.high}), tie group ${letter(ranking.tie_group)}` : "; not ranked")),
+      ranking ? `; rank ${ranking.rank} of ${ranking.of} (${ranking.low} to ${ranking.high}), tie group ${letter(ranking.tie_group)}` : `; not ranked${entry.flags.few_seeds ? `: ${entry.flags.few_seeds}` : ""}`)),
     h("ul", { class: "notes" }, flagsOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${FLAGS[kind][1]}`, "aria-hidden": "true" }, FLAGS[kind][0]), h("span", {}, `${FLAGS[kind][2]} ${more ?? ""}`)))),
     facts([
       ["Parameters", parameters(entry.n_parameters)], ["Trainings", entry.n_trainings], ["Seeds", entry.seeds.join(", ")], ["Device", entry.device],
@@ -463,7 +463,7 @@ function furnish() {
     overview();
   });
   $("#filters").addEventListener("submit", (event) => event.preventDefault());
-  const tie = [["1–3 · tie A", "95 % interval of a rank, then its tie group. A rank can be “4, 4–4” in tie group A: the model comes fourth whenever speakers are drawn again, and still its distance from the first is too small for so few speakers to be significant (t-test by speakers, corrected over all pairs)."],
+  const tie = [["1–3 · tie A", "95 % interval of a rank, then its tie group. A rank can be “4, 4–4” in tie group A: the model is fourth beyond doubt among its own pairs, and still its distance from the first is not significant once all pairs are counted (t-test by speakers)."],
     ["speakers", "A number that rests on few speakers says little, however many clips there are. “+ unknown”: clips whose speaker is not published."], ["†", "The ages of some speakers of this cell are assumed."]];
   $("#legend dl").append(...Object.keys(FLAGS).flatMap((kind) => [h("dt", {}, h("span", { class: `mark ${FLAGS[kind][1]}` }, FLAGS[kind][0])), h("dd", {}, FLAGS[kind][2])]),
     ...tie.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));

@@ -15,9 +15,9 @@ from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.statistics import bootstrap
-from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws
-from bimotion.results.statistics.estimate import Estimate, Interval, combined, mean_known
+from bimotion.results.statistics import from_predictions
+from bimotion.results.statistics.estimate import Estimate, combined, mean_known
+from bimotion.results.statistics.spread import Interval
 
 AGE, LANGUAGE = "corpus and age", "corpus and language"
 """Kinds of differences between cells: adults less elderly, English less Mandarin."""
@@ -52,8 +52,6 @@ def gaps(
     schema: LabelSchema,
     *,
     metric: str = "weighted_f1",
-    replicates: int = N_REPLICATES,
-    seed: int = 0,
 ) -> list[Gap]:
     """All that the settings over all corpora allow: between the cells of in-group (or zero-shot)
     settings, and of each transfer to in-group.
@@ -62,17 +60,16 @@ def gaps(
     (schema `emotion`) are refused. Of `worst`, the lowest of several noisy scores is too low.
     """
     settings = [setting for setting in settings if setting.corpora is None]
-    draws = BootstrapDraws(replicates, seed)
     base = {s.test: s for s in settings if s.transfer in ("in-group", "zero-shot")}
     scores = {
-        cell: bootstrap.headline(predictions, setting, schema, draws, metric)
+        cell: from_predictions.headline(predictions, setting, schema, metric)
         for cell, setting in base.items()
     }
     labels = {cell: _labels(predictions, setting, schema) for cell, setting in base.items()}
     rows = [_gap(difference, scores, labels) for difference in _differences(sorted(base))]
     for setting in settings:
         if setting.test in base and setting != base[setting.test]:
-            score = bootstrap.headline(predictions, setting, schema, draws, metric)
+            score = from_predictions.headline(predictions, setting, schema, metric)
             of = f"{setting.training_set} -> {setting.test}"
             rows.append(Gap("transfer", of, _ratio(score, scores[setting.test])))
     return rows
@@ -80,7 +77,7 @@ def gaps(
 
 def _labels(predictions: pd.DataFrame, setting: Setting, schema: LabelSchema) -> frozenset[str]:
     """Classes that some corpus of the setting's test cell annotates."""
-    reference = np.stack(bootstrap.rows_of(predictions, setting)["reference"].to_numpy())
+    reference = np.stack(from_predictions.rows_of(predictions, setting)["reference"].to_numpy())
     is_annotated = (reference != -1).any(axis=0)
     return frozenset(np.array(schema.classes)[is_annotated].tolist())
 

@@ -1,15 +1,10 @@
 """Two models on the same clips: the difference, its interval, and whether chance explains it.
 
-The interval draws the same speakers for both models. The p-value is of approximate randomization
-(Noreen 1989; Yeh, COLING 2000, C00-2137) by speaker: were the models alike, each speaker's
-predictions could be swapped between them. Up to 12 speakers every swap is tried; otherwise random
-ones, counted as Phipson and Smyth do (2010, doi 10.2202/1544-6115.1585), so p is never 0. With n
-speakers p is at least 2 / 2^n: 5 speakers cannot reach 0.05.
+Interval and p-value are of one standard error over speakers and seeds (spread.py): they cannot
+contradict each other. How alike clips of one speaker are in that difference is carried over from
+the settings whose test speakers are known to those where they are not.
 """
 
-import itertools
-import math
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,12 +14,9 @@ import pandas as pd
 from bimotion.errors import SettingError
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.statistics import bootstrap
-from bimotion.results.statistics.bootstrap import N_REPLICATES, BootstrapDraws
-from bimotion.results.statistics.counts import FORMS, Counts, Stratum, metric_values
-from bimotion.results.statistics.estimate import Interval, combined, mean_known
-
-EXACT_UP_TO = 12
+from bimotion.results.statistics import from_predictions
+from bimotion.results.statistics.estimate import combined, pooled_likeness
+from bimotion.results.statistics.spread import Interval
 
 
 @dataclass(frozen=True)
@@ -38,13 +30,11 @@ class Comparison:
     difference: Interval
     """Of the means over the cell's corpora and over seeds, with its interval."""
     p: float | None
-    """Two-sided; null where there is no difference to test."""
-    p_holm: float | None
-    """Corrected over the comparisons that were asked together."""
-    n_swaps: int
-    """Swaps tried."""
-    exact: bool
-    """These are all there are."""
+    """Two-sided, of Student's t; null where there is no difference to test."""
+    on_these_clips: bool
+    """Speakers are unknown, or one: nothing is proved of others."""
+    p_holm: float | None = None
+    """Corrected over the comparisons of the same method."""
 
 
 def compare(
@@ -54,30 +44,44 @@ def compare(
     schema: LabelSchema,
     *,
     metric: str = "weighted_f1",
-    replicates: int = N_REPLICATES,
-    seed: int = 0,
 ) -> list[Comparison]:
-    """The comparison in each setting, from the predictions of two models.
+    """The comparison in each setting, from the predictions of two models; p-values are corrected
+    over the settings of one method, that is of one table.
 
     Raises SettingError where a setting was not run, or not on the same clips of the same speakers
     with the same references.
     """
-    draws, rows = BootstrapDraws(replicates, seed), []
+    settings, differences = list(settings), []
     for setting in settings:
-        tables = [
-            [table for _, table in bootstrap.rows_of(predictions, setting).groupby("seed")]
-            for predictions in (first, second)
+        clips = [
+            _clips(next(iter(from_predictions.rows_of(model, setting).groupby("seed")))[1])
+            for model in (first, second)
         ]
-        _check_same(setting, *(_clips(of_seeds[0]) for of_seeds in tables))
+        _check_same(setting, *clips)
         headlines = [
-            bootstrap.headline(model, setting, schema, draws, metric) for model in (first, second)
+            from_predictions.headline(model, setting, schema, metric) for model in (first, second)
         ]
-        difference = combined(np.subtract, *headlines).difference_interval()
-        pairs = _by_seed(tables, schema)
-        p, n_swaps, exact = _swapped(pairs, metric, replicates, seed)
-        rows.append(Comparison(setting, metric, difference, p, None, n_swaps, exact))
-    corrected = holm([row.p for row in rows])
-    return [replace(row, p_holm=p) for row, p in zip(rows, corrected, strict=True)]
+        differences.append(combined(np.subtract, *headlines).spread)
+    likeness = pooled_likeness(differences)
+    rows = []
+    for setting, spread in zip(settings, differences, strict=True):
+        spread = spread.with_likeness(likeness)
+        is_known = not np.isnan(spread.estimate)
+        interval, p = spread.difference_interval(), spread.p_value() if is_known else None
+        rows.append(Comparison(setting, metric, interval, p, spread.on_these_clips))
+    return _corrected(rows)
+
+
+def _corrected(rows: list[Comparison]) -> list[Comparison]:
+    """With p-values corrected within each family: the settings of one method, which are one
+    table."""
+    families = [row.setting.method for row in rows]
+    corrected: dict[int, float | None] = {}
+    for name in dict.fromkeys(families):
+        numbers = [number for number, other in enumerate(families) if other == name]
+        p_values = holm([rows[number].p for number in numbers])
+        corrected |= dict(zip(numbers, p_values, strict=True))
+    return [replace(row, p_holm=corrected[number]) for number, row in enumerate(rows)]
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -110,73 +114,3 @@ def _check_same(setting: Setting, first: set[tuple], second: set[tuple]) -> None
             f"{setting.training_set} on {setting.test}: expected the same clips, speakers and "
             f"references, {name} differs"
         )
-
-
-def _by_seed(
-    tables: list[list[pd.DataFrame]], schema: LabelSchema
-) -> list[list[tuple[Counts, Counts]]]:
-    """Counts of both models in each corpus, a list a seed; seeds are repeated until there are as
-    many of each: the means stay what they are."""
-    first, second = (
-        [bootstrap.counts_of(table, schema) for table in of_seeds] for of_seeds in tables
-    )
-    n = math.lcm(len(first), len(second))
-    repeated = zip(first * (n // len(first)), second * (n // len(second)), strict=True)
-    return [list(zip(*counts, strict=True)) for counts in repeated]
-
-
-def _swapped(
-    pairs: list[list[tuple[Counts, Counts]]], metric: str, replicates: int, seed: int
-) -> tuple[float | None, int, bool]:
-    """P-value, number of swaps, whether these are all: speakers change sides, with their
-    predictions under every seed."""
-    strata = [first.stratum for first, _ in pairs[0]]
-    exact = sum(stratum.n for stratum in strata) <= EXACT_UP_TO
-    swaps = _all_swaps(strata) if exact else _random_swaps(strata, replicates, seed)
-    differences = []
-    for of_seed in pairs:
-        sides = [
-            _after_swaps(*counts, swap, metric)
-            for counts, swap in zip(of_seed, swaps, strict=True)
-            if FORMS[metric][0] in counts[0].tables and counts[0].n_present(FORMS[metric][0])
-        ]
-        if not sides:
-            return None, 0, exact
-        first, second = (mean_known(*values) for values in zip(*sides, strict=True))
-        differences.append(first - second)
-    difference = mean_known(*differences)
-    if np.isnan(difference[0]):
-        return None, 0, exact
-    # the first swap is none: what was observed
-    as_large = np.abs(difference) >= abs(difference[0]) - 1e-12
-    return float(as_large.mean()), len(difference), exact
-
-
-def _all_swaps(strata: list[Stratum]) -> list[np.ndarray]:
-    sizes = [stratum.n for stratum in strata]
-    every = np.array(list(itertools.product((0, 1), repeat=sum(sizes))), np.float32)
-    return np.split(every, np.cumsum(sizes)[:-1], axis=1)
-
-
-def _random_swaps(strata: list[Stratum], replicates: int, seed: int) -> list[np.ndarray]:
-    """(1 + n_replicates, n_clusters) of 0 and 1 for each corpus, the first row 0."""
-    swaps = []
-    for stratum in strata:
-        generator = np.random.default_rng([seed, 1, zlib.crc32(stratum.name.encode())])
-        swap = generator.integers(0, 2, (1 + replicates, stratum.n), dtype=np.int8)
-        swap[0] = 0
-        swaps.append(swap.astype(np.float32))
-    return swaps
-
-
-def _after_swaps(
-    first: Counts, second: Counts, swap: np.ndarray, metric: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """A metric of both models after each swap."""
-    form, name = FORMS[metric]
-    moved = bootstrap.weighted_sums(second.tables[form] - first.tables[form], swap)
-    wholes = (counts.tables[form].sum(axis=-1, keepdims=True) for counts in (first, second))
-    return tuple(
-        metric_values(whole + change)[name]
-        for whole, change in zip(wholes, (moved, -moved), strict=True)
-    )

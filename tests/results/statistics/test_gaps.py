@@ -16,7 +16,7 @@ CROSS_AGE = Setting("cross-age", "inference", (ENG_ADU,), ENG_ELD)
 
 def score_of(predictions, setting, schema=EMOTION):
     """Its weighted F1, mean over corpora."""
-    rows = scores(predictions, [setting], schema, replicates=2)
+    rows = scores(predictions, [setting], schema)
     return next(row.value for row in rows if (row.metric, row.pooling) == ("weighted_f1", "mean"))
 
 
@@ -25,7 +25,7 @@ def test_values_are_differences_of_scores(table):
     eng_eld, eng_adu, zho_eld, zho_adu = (
         score_of(predictions, setting, VALENCE) for setting in BASELINE
     )
-    rows = {(gap.kind, gap.of): gap for gap in gaps(predictions, BASELINE, VALENCE, replicates=200)}
+    rows = {(gap.kind, gap.of): gap for gap in gaps(predictions, BASELINE, VALENCE)}
     cells = {"eng_eld": eng_eld, "eng_adu": eng_adu, "zho_eld": zho_eld, "zho_adu": zho_adu}
     expected = {
         (AGE, "eng_adu - eng_eld"): eng_adu - eng_eld,
@@ -44,7 +44,7 @@ def test_values_are_differences_of_scores(table):
 
 def test_cells_whose_labels_differ_are_not_compared(table):
     """ESD has five emotions, CSED and CREMA-D with TESS here seven, IEMOCAP ten."""
-    rows = gaps(table(), BASELINE, EMOTION, replicates=50)
+    rows = gaps(table(), BASELINE, EMOTION)
     values = {gap.of: gap.interval.value for gap in rows if gap.kind in (AGE, LANGUAGE)}
     assert [of for of, value in values.items() if value is not None] == ["eng_eld - zho_eld"]
     [reason] = [gap.interval.reason for gap in rows if gap.of == "zho_adu - zho_eld"]
@@ -58,7 +58,7 @@ def transfer_of(table, skill):
     if skill is None:
         other = other.assign(probabilities=[[0.0] * 13] * len(other))
     both = pd.concat([own, other], ignore_index=True)
-    rows = gaps(both, [*BASELINE, CROSS_AGE], EMOTION, replicates=300)
+    rows = gaps(both, [*BASELINE, CROSS_AGE], EMOTION)
     [gap] = [gap for gap in rows if gap.kind == "transfer"]
     return both, gap
 

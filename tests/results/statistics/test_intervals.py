@@ -1,6 +1,7 @@
 """Intervals of score rows: inside [0, 1], around the estimate, honest about who was drawn, and
 fast."""
 
+import re
 import time
 
 import numpy as np
@@ -14,8 +15,8 @@ from scipy import stats
 from bimotion.protocol import settings
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import BASELINE
-from bimotion.results.scoring import numbered, scores
-from bimotion.results.statistics.bootstrap import BootstrapDraws, by_setting
+from bimotion.results.scoring import numbered, scores, setting_scores
+from bimotion.results.statistics.from_predictions import by_setting, tables_by_seed
 
 EMOTION = SCHEMAS["emotion"]
 
@@ -24,7 +25,7 @@ def scored(predictions, schema=EMOTION, **which):
     """Score rows with these fields."""
     return [
         row
-        for row in scores(predictions, BASELINE, schema, replicates=200)
+        for row in scores(predictions, BASELINE, schema)
         if all(getattr(row, name) == value for name, value in which.items())
     ]
 
@@ -33,7 +34,7 @@ def check_estimates(predictions, schema=EMOTION):
     """Check that the counts give every score that scoring computes of the clips."""
     estimates = [
         of_seed
-        for of_seeds in by_setting(predictions, BASELINE, schema, BootstrapDraws(2), ranked=True)
+        for of_seeds in by_setting(predictions, BASELINE, schema, ranked=True)
         for of_seed in of_seeds
     ]
     places = dict.fromkeys((row.test, row.seed) for row in scored(predictions, schema))
@@ -85,20 +86,37 @@ def test_a_class_that_one_corpus_lacks_is_pooled_with_all_that_is_predicted_as_i
 
 
 @pytest.mark.parametrize(
-    ("corpus", "drawn"),
+    ("corpus", "people", "reason"),
     [
-        ("crema_d", ("speaker", 5, None)),
-        ("elderreact", ("clip", 25, None)),
-        ("iemocap", ("mixed", 4 + 7, None)),
-        ("tess", ("speaker", 1, "one speaker")),
-        (None, ("mixed", 5 + 25 + 20, "eng_eld/tess: one speaker, whose clips were drawn again")),
+        ("crema_d", ("speaker", 5), None),
+        (
+            "elderreact",
+            ("latent", 25),
+            "eng_eld/elderreact: latent speakers (stated: 25; 15 gives ",
+        ),
+        ("iemocap", ("mixed", 4 + 7), "eng_adu/iemocap: latent speakers (stated: 7; 5 gives "),
+        ("tess", ("speaker", 1), "eng_eld/tess: one speaker"),
+        (None, ("mixed", 5 + 25 + 1), "eng_eld/tess: one speaker; eng_eld/elderreact: latent"),
     ],
 )
-def test_who_was_drawn(table, corpus, drawn):
+def test_whose_clips_they_are_is_said(table, corpus, people, reason):
     row = scored(table(), corpus=corpus, metric="weighted_f1")[0]
-    assert (row.clusters, row.n_clusters, row.reason) == drawn
-    assert row.value is not None
-    assert (row.low is None) == (corpus == "tess")
+    assert (row.clusters, row.n_clusters) == people
+    assert row.low < row.value < row.high
+    assert row.reason is reason if reason is None else row.reason.startswith(reason)
+
+
+def test_without_known_speakers_the_correlation_is_stated(table):
+    """CSED by itself: a clip's variance times 1 + (652 * 1.25 / 10 - 1) * 0.10, by hand."""
+    predictions = table(cells={"zho_eld": {"csed": (652, None, 3)}})
+    [row] = scored(predictions, metric="accuracy", corpus="csed")
+    variance = row.value * (1 - row.value) / 652
+    effect = 1 + (65.2 * 1.25 - 1) * 0.10
+    assert row.standard_error == pytest.approx((variance * effect) ** 0.5, abs=1e-6)
+    assert "clips of one are taken to correlate at 0.10 (stated: 10; 5 gives " in row.reason
+    few = re.search(r"5 gives ([\d.]+) to ([\d.]+), 20 gives ([\d.]+) to ([\d.]+)", row.reason)
+    low, high, narrow_low, narrow_high = map(float, few.groups())
+    assert low < row.low < narrow_low < row.value < narrow_high < row.high < high
 
 
 @pytest.mark.parametrize(("right", "value"), [(True, 1.0), (False, 0.0)])
@@ -176,7 +194,7 @@ FULL = {  # test clips and speakers of the paper's cells
 }
 
 
-def test_ten_thousand_replicates_of_a_full_result_cost_a_few_scorings(table):
+def test_intervals_of_a_full_result_cost_less_than_its_scores(table):
     plan, blocks = settings.settings("all"), []
     asked = dict.fromkeys(
         (setting.training_set, str(setting.test), setting.corpora) for setting in plan
@@ -187,8 +205,15 @@ def test_ten_thousand_replicates_of_a_full_result_cost_a_few_scorings(table):
     predictions = pd.concat(blocks, ignore_index=True)
     assert len(predictions) > 50_000
     seconds = []
-    for replicates in (2, 10_000):
+    for work in (
+        lambda: [
+            setting_scores(setting, table_of_seed, EMOTION, 0)
+            for setting, tables in tables_by_seed(predictions, plan)
+            for table_of_seed in tables
+        ],
+        lambda: scores(predictions, plan, EMOTION),
+    ):
         started = time.process_time()
-        assert len(scores(predictions, plan, EMOTION, replicates=replicates)) > 1000
+        work()
         seconds.append(time.process_time() - started)
-    assert seconds[1] < 5 * seconds[0]
+    assert seconds[1] < 3 * seconds[0]

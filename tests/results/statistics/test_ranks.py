@@ -1,34 +1,32 @@
 """Ranks: intervals that hold the rank, groups that chance cannot separate."""
 
 import numpy as np
-import pytest
 
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import Setting
-from bimotion.results.statistics.bootstrap import BootstrapDraws, headline
 from bimotion.results.statistics.counts import Stratum
 from bimotion.results.statistics.estimate import Estimate, combined
+from bimotion.results.statistics.from_predictions import headline
 from bimotion.results.statistics.paired import holm
-from bimotion.results.statistics.ranks import ranks, separable
+from bimotion.results.statistics.ranks import ranks
 
 CELL = Cell("eng", "adu")
 SETTING = Setting("in-group", "inference", (CELL,), CELL)
-STRATUM = Stratum("eng_adu/crema_d", 40, "speaker", False, 400)
+STRATUM = Stratum("eng_adu/crema_d", (10,) * 40)
 
 
 def models(means, noise, seed=0, shared=0.05):
     """Statistics of means over 40 speakers, whose difficulty all models share."""
     rng = np.random.default_rng(seed)
     difficulty = rng.normal(0, shared, 40)
-    times = rng.multinomial(40, np.full(40, 1 / 40), size=1000) / 40
     estimates = {}
     for name, mean in means.items():
         own = rng.normal(0, noise, 40)
         # the estimate is the mean, but for what is shared
         speakers = mean + difficulty + own - own.mean()
-        without = (speakers.sum() - speakers) / 39
-        estimates[name] = Estimate(float(speakers.mean()), times @ speakers, {STRATUM: without})
+        influence = {STRATUM: np.repeat(speakers - speakers.mean(), 10) / 400}
+        estimates[name] = Estimate(float(speakers.mean()), influence)
     return estimates
 
 
@@ -56,13 +54,12 @@ def test_groups_are_of_the_first_not_of_the_neighbour():
     """a - b and b - c cannot be told apart, a - c can: c opens a group though it is b's
     neighbour."""
     steps = models({"a": 0.8, "b": 0.787, "c": 0.774}, noise=0.03)
-    apart = separable(steps)
-    assert apart[frozenset("ac")] < 0.05 < min(apart[frozenset("ab")], apart[frozenset("bc")])
-    assert [row.group for row in ranks(steps)] == [1, 1, 2]
     pairs = [("b", "a"), ("c", "a"), ("c", "b")]
     differences = [combined(np.subtract, steps[first], steps[second]) for first, second in pairs]
-    corrected = holm([difference.p_value() for difference in differences])
-    assert [apart[frozenset(pair)] for pair in pairs] == pytest.approx(corrected)
+    ba, ca, cb = holm([difference.spread.p_value() for difference in differences])
+    assert ca < 0.05 < min(ba, cb)
+    assert [row.group for row in ranks(steps)] == [1, 1, 2]
+    assert [(row.low, row.high) for row in ranks(steps)] == [(1, 2), (1, 3), (3, 3)]
 
 
 def test_what_models_share_does_not_blur_ranks():
@@ -82,9 +79,9 @@ def test_equal_models_share_the_better_rank():
 
 
 def test_from_predictions(table):
-    schema, draws = SCHEMAS["emotion"], BootstrapDraws(300)
+    schema = SCHEMAS["emotion"]
     estimates = {
-        f"skill {skill}": headline(table(seed=seed, skill=skill), SETTING, schema, draws)
+        f"skill {skill}": headline(table(seed=seed, skill=skill), SETTING, schema)
         for seed, skill in enumerate((0.35, 0.8, 0.34))
     }
     assert outline(estimates)[0] == ("skill 0.8", 1, 1, 1, 1)
