@@ -22,7 +22,7 @@ CASE_STUDY = "case study"
 def run_ages(run: Run, source: CorpusSource) -> tuple[list[AgeResult], list[str]]:
     """The age results of a run, and a line for everything that is missing of them."""
     facts, missing = speaker_facts(run.predictions, source)
-    results = age_results(run.predictions, facts)
+    results = age_results(run.predictions, facts, run.schema)
     tested = sorted(set(run.predictions["corpus"]) & set(WITHIN))
     if not results and not missing:
         missing = [

@@ -6,6 +6,7 @@ import numpy as np
 from bimotion.analysis.paper_tables import warnings
 from bimotion.analysis.runs import IntervalNotes, Run
 from bimotion.io.tables import Table, percent, points, ratio
+from bimotion.protocol.settings import SettingId
 from bimotion.results.clip_predictions import test_set
 from bimotion.results.statistics.calibration import expected_calibration_error
 from bimotion.results.statistics.gaps import AGE, LANGUAGE, Gap, gaps
@@ -15,17 +16,72 @@ BETWEEN_CORPORA = (
     "different corpora, which these differences mix: they have no p"
 )
 
+CONFOUND_HEADER = ("corpus told, %", "language told, %", "labels in training, %")
+CONFOUND_NOTE = (
+    "told: how often a regression on the same features names the corpus, and the language, of "
+    "clips of one class (mean recall; in brackets by chance): far above chance, a transfer may be "
+    "of microphones and sentences. Labels in training: test clips whose class the training set has"
+)
+
 
 def group_tables(run: Run) -> list[Table]:
     """Differences between cells, the worst one, what transfer keeps, and calibration."""
     notes = IntervalNotes()
-    table = Table(
+    of_cells, transfers = [], []
+    for gap in gaps(run.predictions, run.settings, run.schema):
+        (transfers if gap.kind == "transfer" else of_cells).append(gap)
+    cells = Table(
         f"Cells: {run.name}, weighted F1",
         ["what", "value", "95 % interval"],
-        [gap_row(gap, notes) for gap in gaps(run.predictions, run.settings, run.schema)],
+        [gap_row(gap, notes) for gap in of_cells],
     )
-    table.notes += [BETWEEN_CORPORA, *notes.notes, *warnings(run.result)]
-    return [table, calibration_table(run)]
+    cells.notes += [BETWEEN_CORPORA, *notes.notes, *warnings(run.result)]
+    return [cells, *_transfer_tables(run, transfers), calibration_table(run)]
+
+
+def _transfer_tables(run: Run, transfers: list[Gap]) -> list[Table]:
+    if not transfers:
+        return []
+    notes, confounds = IntervalNotes(), confounds_beside(run)
+    table = Table(
+        f"Transfer: {run.name}, weighted F1 over that of in-group training",
+        ["what", "value", "95 % interval", *CONFOUND_HEADER],
+        [[*gap_row(gap, notes), *confounds.get(gap.of, ["-"] * 3)] for gap in transfers],
+    )
+    table.notes += [CONFOUND_NOTE, *notes.notes]
+    return [table]
+
+
+def confounds_beside(run: Run) -> dict[str, list[str]]:
+    """`training set -> test cell` of each setting -> texts under CONFOUND_HEADER."""
+    told = {(confound.train, confound.test): confound for confound in run.result.confounds}
+    outside = {
+        SettingId.of(score): score.out_of_label_space
+        for score in run.result.scores
+        if score.pooling == "mean"
+    }
+    beside = {}
+    for setting in run.settings:
+        confound = told.get((setting.training_set, str(setting.test)))
+        texts = ["-", "-"]
+        if confound is not None:
+            texts = [
+                above_chance(confound.corpus, confound.corpus_chance),
+                above_chance(confound.language, confound.language_chance),
+            ]
+        share = outside.get(setting.id)
+        overlap = "-" if share is None else f"{100 * (1 - share):.0f}"
+        beside[f"{setting.training_set} -> {setting.test}"] = [*texts, overlap]
+    return beside
+
+
+def above_chance(recall: float | None, chance: float | None) -> str:
+    """A recall in % with its chance level.
+
+    >>> above_chance(0.948, 1 / 3), above_chance(None, None)
+    ('95 (33)', '-')
+    """
+    return "-" if recall is None else f"{100 * recall:.0f} ({100 * chance:.0f})"
 
 
 def gap_row(gap: Gap, notes: IntervalNotes) -> list[str]:

@@ -32,6 +32,10 @@ TABLES = {
     "distance": "Language distance (Table 5): weighted F1, %",
 }
 """Method -> title of its table in the paper."""
+IN_GROUP_SIZE = (
+    "in-group size: the same mixture, drawn down to as many clips as the baseline has; what it "
+    "gains is not of more clips"
+)
 BEYOND_THE_PAPER = {
     "extension": "English adults to German, Persian and Urdu (protocol extension)",
     "cantonese": "Into Cantonese",
@@ -93,12 +97,18 @@ def _paper_table(result, method: str) -> Table:
             texts.append(percent(_mean([_headline(result, setting.id) for setting in settings])))
             printed.append(_mean(printed))
         table.rows.append([name, *texts])
+        if twins := matched_row(result, method, settings):
+            texts = [_number(result, setting.id) for setting in twins]
+            mean = _mean([_headline(result, setting.id) for setting in twins])
+            table.rows.append([f"{name}, in-group size", *texts, percent(mean)])
         known = ("-" if value is None else f"{value:.2f}" for value in printed)
         beside.append([f"{name}, XLSR-53 as printed", *known])
     if (result.split.rule, result.schema.name, result.data.complete) == PAPERS_QUESTION:
         pairs = zip(table.rows, beside, strict=True)
         table.rows = [row for pair in pairs for row in pair] if of_distance else table.rows + beside
     table.notes.append(_asked(result))
+    if any(row[0].endswith("in-group size") for row in table.rows):
+        table.notes.append(IN_GROUP_SIZE)
     untrained = sorted(
         f"{score.transfer} -> {score.test}/{score.corpus}: {', '.join(score.untrained)}"
         for score in result.scores
@@ -107,6 +117,14 @@ def _paper_table(result, method: str) -> Table:
     )
     _note_untrained(table, [] if of_distance else untrained)
     return table
+
+
+def matched_row(result, method: str, settings: Sequence[Setting]) -> list[Setting]:
+    """The twins, of the in-group size, of a row of Table 4; empty where they were not run."""
+    if method != "augmentation" or any(setting.transfer == "in-group" for setting in settings):
+        return []
+    twins = [protocol.matched_to(setting) for setting in settings]
+    return twins if result.setting_ids.intersection(setting.id for setting in twins) else []
 
 
 def _plain_table(result, method: str) -> Table:

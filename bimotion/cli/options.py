@@ -24,7 +24,15 @@ from bimotion.models.spec import ModelSpec
 TrackName = Literal["probe", "finetune", "zero-shot"]
 AdaptSetting = Literal["transductive", "inductive"]
 ProtocolName = Literal[
-    "all", "distance", "in-group", "inference", "augmentation", "extension", "cantonese", "paper"
+    "all",
+    "distance",
+    "in-group",
+    "inference",
+    "augmentation",
+    "augmentation-matched",
+    "extension",
+    "cantonese",
+    "paper",
 ]
 SplitRule = Literal["paper", "disjoint", "folds"]
 SchemaName = Literal["emotion", "valence", "four"]

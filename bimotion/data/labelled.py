@@ -14,6 +14,7 @@ from bimotion.data.hashes import hash_of
 from bimotion.data.selection import Selection
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema
+from bimotion.protocol.settings import Setting
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,25 @@ class LabelledClips:
         if corpora is not None:
             chosen &= self.table["corpus"].isin(list(corpora))
         return np.flatnonzero(chosen)
+
+    def trained(self, setting: Setting, part: str = "train", fold: int = 0) -> np.ndarray:
+        """Row numbers of the clips of one part, `train` or `validation`, of a fold that a setting
+        trains on, ascending."""
+        rows = self.places(setting.train, part, setting.corpora, fold)
+        if setting.size_of is None:
+            return rows
+        n = len(self.places([setting.size_of], part, setting.corpora, fold))
+        return self.drawn(rows, n)
+
+    def drawn(self, rows: np.ndarray, n: int) -> np.ndarray:
+        """Some `n` of the rows, ascending: every class of every cell and corpus in proportion, one
+        of each first, in the split's hash order; a larger `n` adds rows and takes none away."""
+        clips, reference = self.table.loc[rows, ["id", "cell", "corpus"]], self.reference[rows]
+        clips["class"] = list(map(_first_positive, reference))
+        seed = self.selection.split.seed
+        clips["hash"] = [hash_of(name, seed) for name in clips["id"]]
+        clips = _in_proportion(clips, ["cell", "corpus", "class"])
+        return np.sort(clips.index[:n].to_numpy())
 
     def _parts(self, fold: int) -> np.ndarray:
         if fold not in self._parts_of_folds:
@@ -114,13 +134,19 @@ def _within(rows: pd.DataFrame, classes: pd.Series, limit: int, seed: int) -> pd
     group = ["corpus", "cell", "fold", "only_part"]
     table = rows[group].copy()
     table["class"], table["hash"] = classes, [hash_of(clip, seed) for clip in rows["id"]]
-    table = table.sort_values("hash")
-    of_class = table.groupby([*group, "class"])["hash"]
-    rank = of_class.cumcount()
-    table["later"] = (rank > 0) | (table["class"] == -1)
-    table["share"] = (rank + 0.5) / of_class.transform("size")
-    table = table.sort_values(["later", "share", "hash"])
+    table = _in_proportion(table, [*group, "class"])
     return table.index[table.groupby(group).cumcount() < limit]
+
+
+def _in_proportion(table: pd.DataFrame, strata: list[str]) -> pd.DataFrame:
+    """The table (columns `class` and `hash`) ordered so that its first rows, however many, hold
+    every stratum in proportion."""
+    table = table.sort_values("hash")
+    of_stratum = table.groupby(strata)["hash"]
+    rank = of_stratum.cumcount()
+    table["later"] = (rank > 0) | (table["class"] == -1)
+    table["share"] = (rank + 0.5) / of_stratum.transform("size")
+    return table.sort_values(["later", "share", "hash"])
 
 
 def _n_clips(finding: Finding) -> int:

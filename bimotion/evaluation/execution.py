@@ -17,6 +17,7 @@ from bimotion.data.checks import doctor
 from bimotion.data.labelled import LabelledClips
 from bimotion.errors import RecordError, SettingError
 from bimotion.evaluation import equal_samples
+from bimotion.evaluation.confounds import confounds
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.plan import RunPlan
 from bimotion.evaluation.tracks import Runner
@@ -26,7 +27,7 @@ from bimotion.io.progress import Progress
 from bimotion.results import overview, scoring
 from bimotion.results.predictions import save
 from bimotion.results.provenance import now, provenance
-from bimotion.results.record import CorpusUsed, DataUsed, FitRecord, Result, RunSpec
+from bimotion.results.record import Confound, CorpusUsed, DataUsed, FitRecord, Result, RunSpec
 from bimotion.results.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
@@ -126,10 +127,16 @@ class Run:
             fits=fits,
             n_parameters=self.runner.n_parameters,
             duplicates=equal_samples.counted(labelled, self.plan, self.progress),
+            confounds=self._confounds(fits),
         )
         self.folder.save_result(result)
         self.folder.finish()
         return result
+
+    def _confounds(self, fits: list[FitRecord]) -> list[Confound]:
+        if not hasattr(self.runner, "positions"):  # all jobs were done before
+            self.runner.open(self.labelled, self.plan.rows(), self.progress)
+        return confounds(self.runner, self.labelled, self.plan.settings, fits, self.progress)
 
     def _predictions(self, overwrite: bool) -> tuple[pd.DataFrame, list[FitRecord]]:
         """Predictions of every job, each written when it is done, so that a run that was broken off

@@ -168,7 +168,7 @@ def _unlabelled(setting: Setting, labelled: LabelledClips, adapts: str | None) -
 def _shared(setting: Setting, labelled: LabelledClips) -> list[str]:
     """Classes that training has clips of and the corpora of the test cell annotate; no test label
     is looked at."""
-    train = labelled.reference[labelled.places(setting.train, "train", setting.corpora)]
+    train = labelled.reference[labelled.trained(setting)]
     test = labelled.reference[labelled.places([setting.test], "test", setting.corpora)]
     both = (train == 1).any(axis=0) & (test != -1).any(axis=0)
     return [name for name, shared in zip(labelled.schema.classes, both, strict=True) if shared]
@@ -183,10 +183,7 @@ def _training_sets(
     training_sets = []
     for name, of_cell in groups.items():
         members = [of_cell[cell] for cell in sorted(of_cell)]
-        train, validation = (
-            labelled.places(members[0].train, part, members[0].corpora)
-            for part in ("train", "validation")
-        )
+        train, validation = (labelled.trained(members[0], part) for part in ("train", "validation"))
         targets = tuple(
             Target(
                 labelled.places([setting.test], "test", setting.corpora),

@@ -6,7 +6,7 @@ needs it: over BiMotion nine sets (4 cells, 2 languages, 2 ages, everything) ser
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bimotion.errors import UnknownName
@@ -15,7 +15,10 @@ from bimotion.protocol.cells import Cell
 
 TRACKS = ("probe", "finetune", "zero-shot")
 """How a model is used."""
-METHODS = ("inference", "augmentation", "distance", "extension", "cantonese", "zero-shot")
+MATCHED = "augmentation-matched"
+METHODS = (
+    *("inference", "augmentation", MATCHED, "distance", "extension", "cantonese", "zero-shot"),
+)
 BY_TRAINING_SET = ("distance", "extension", "cantonese")
 """Methods in which several settings share transfer and test cell: `Setting.train_names` tells them
 apart."""
@@ -49,7 +52,8 @@ class Setting:
     """How the training cells relate to the test cell."""
     method: str
     """`inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4);
-    `distance`: Cantonese with other languages (Table 5); `extension`: English to German, Persian,
+    `augmentation-matched`: the same clips, drawn down to the in-group size; `distance`: Cantonese
+    with other languages (Table 5); `extension`: English to German, Persian,
     Urdu; `cantonese`: to Cantonese; `zero-shot`: nothing is trained."""
     train: tuple[Cell, ...]
     """Training cells."""
@@ -57,12 +61,16 @@ class Setting:
     """Test cell."""
     corpora: tuple[str, ...] | None = None
     """The only corpora that it uses, for training and for testing; None: all."""
+    size_of: Cell | None = None
+    """The cell whose numbers of training and validation clips its own are drawn down to, every
+    class of every corpus in proportion; None: it has them all."""
 
     @property
     def training_set(self) -> str:
         """Name of what is trained on: settings of one name share one training."""
         cells = "+".join(map(str, self.train)) or "nothing"
-        return f"{cells}@{'+'.join(self.corpora)}" if self.corpora else cells
+        corpora = f"@{'+'.join(self.corpora)}" if self.corpora else ""
+        return f"{cells}{corpora}~{self.size_of}" if self.size_of else f"{cells}{corpora}"
 
     @property
     def train_names(self) -> tuple[str, ...]:
@@ -79,14 +87,30 @@ class Setting:
         return SettingId(self.transfer, self.method, self.train_names, str(self.test))
 
 
-def training_set_parts(name: str) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """Cells and corpora (None: all) of a `Setting.training_set`.
+class TrainingSetParts(NamedTuple):
+    """The parts of a `Setting.training_set`."""
+
+    cells: tuple[str, ...]
+    """Names of its cells."""
+    corpora: tuple[str, ...] | None
+    """None: all."""
+    drawn: str
+    """How it is drawn down: the name of the cell whose size it has; empty: not at all."""
+
+
+def training_set_parts(name: str) -> TrainingSetParts:
+    """The parts of the name of a training set.
 
     >>> training_set_parts("yue_adu+eng_adu@esd+yuemotion")
-    (('yue_adu', 'eng_adu'), ('esd', 'yuemotion'))
+    TrainingSetParts(cells=('yue_adu', 'eng_adu'), corpora=('esd', 'yuemotion'), drawn='')
+    >>> training_set_parts("eng_eld+eng_adu~eng_eld").drawn
+    'eng_eld'
     """
-    cells, _, corpora = name.partition("@")
-    return tuple(cells.split("+")), tuple(corpora.split("+")) if corpora else None
+    clips, _, drawn = name.partition("~")
+    cells, _, corpora = clips.partition("@")
+    return TrainingSetParts(
+        tuple(cells.split("+")), tuple(corpora.split("+")) if corpora else None, drawn
+    )
 
 
 def in_group(cells: Iterable[Cell]) -> list[Setting]:
@@ -126,6 +150,20 @@ def augmentation(cells: Iterable[Cell]) -> list[Setting]:
             ("cross-all", "all"),
         )
     ]
+
+
+def matched(cells: Iterable[Cell]) -> list[Setting]:
+    """Table 4 without more clips: its mixtures, drawn down to the size of the in-group baseline.
+
+    >>> [setting.training_set for setting in matched([Cell("zho", "eld")])][0]
+    'zho_eld+zho_adu~zho_eld'
+    """
+    return [matched_to(setting) for setting in augmentation(cells)]
+
+
+def matched_to(setting: Setting) -> Setting:
+    """A setting of Table 4 whose training clips are drawn down to the in-group size."""
+    return replace(setting, method=MATCHED, size_of=setting.test)
 
 
 DISTANCE_CORPORA = ("esd", "yuemotion")
@@ -228,6 +266,7 @@ PROTOCOLS = {
     "in-group": BASELINE,
     "inference": BASELINE + _TABLE_3,
     "augmentation": BASELINE + _TABLE_4,
+    MATCHED: BASELINE + _TABLE_4 + matched(groups.BIMOTION_CELLS),
     "distance": distance(),
     "extension": extension(),
     "cantonese": cantonese(),
@@ -235,7 +274,8 @@ PROTOCOLS = {
     "paper": BASELINE + _TABLE_3 + _TABLE_4 + distance() + cantonese_of_script(),
 }
 """Name -> settings. The baseline row of Tables 3 and 4 is part of each of theirs; `all` is Tables 3
-to 5, `paper` also what the paper's script trains for Cantonese."""
+to 5, `paper` also what the paper's script trains for Cantonese; `augmentation-matched` is Table 4
+and its twin of the in-group size."""
 
 
 def settings(

@@ -25,7 +25,7 @@ from bimotion.results.run_spec import (
     SchemaUsed,
     SplitUsed,
 )
-from bimotion.results.score import Score
+from bimotion.results.score import Score, Share
 
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -52,6 +52,27 @@ class FitRecord(Record):
     """Of the track, such as the layer or the epoch that validation chose."""
     note: str | None = None
     """One class in its training or validation clips; null: several."""
+
+
+@dataclass(frozen=True)
+class Confound(Record):
+    """How well the features of a transfer tell what they should not need, among clips of one class:
+    unweighted average recall in unheard speakers, mean over classes (evaluation/confounds.py)."""
+
+    train: str
+    """Training set (Setting.training_set)."""
+    test: str
+    """Test cell."""
+    n_clips: int
+    """Training clips of both sides that it was measured on."""
+    corpus: Share | None
+    """Recall of the corpora; null: one corpus, or too few clips of each."""
+    corpus_chance: Share | None
+    """The same by chance, 1 / number of corpora."""
+    language: Share | None
+    """Recall of the languages; null: one language."""
+    language_chance: Share | None
+    """The same by chance."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +213,8 @@ class Result(Record):
     """Adaptation method in place of the head; null: none."""
     duplicates: list[Duplicates] = field(default_factory=list)
     """A row a training set and test set."""
+    confounds: list[Confound] = field(default_factory=list)
+    """A row a setting across cells, of track `probe`; none in earlier records."""
     schema_version: Literal[4] = 4
     """Of this format."""
 
@@ -258,7 +281,9 @@ class Result(Record):
     def to_json(self) -> str:
         """JSON text, keys in the order of the fields, one line a row of scores; NaN is an error."""
         content = dataclasses.asdict(self)
-        rows = {name: content[name] for name in ("scores", "skipped", "fits", "duplicates")}
+        rows = {
+            name: content[name] for name in ("scores", "skipped", "fits", "duplicates", "confounds")
+        }
         text = json.dumps(
             content | {name: [] for name in rows}, indent=1, ensure_ascii=False, allow_nan=False
         )

@@ -128,8 +128,8 @@ def test_the_age_result_stands_for_every_training_set_tested_on_both_ages(
 
 
 def test_cells_differ_by_corpus_too_and_have_no_p(runs):
-    cells, calibration = group_tables(runs[0])
-    by_name = {row[0]: row for row in cells.rows}
+    cells, transfers, calibration = group_tables(runs[0])
+    by_name = {row[0]: row for row in [*cells.rows, *transfers.rows]}
     kinds = {name.split(",")[0].split(":")[0] for name in by_name}
     assert kinds == {"corpus and age", "corpus and language", "worst cell", "transfer ratio"}
     _, value, span = by_name["corpus and language, mean"]
@@ -144,6 +144,17 @@ def test_cells_differ_by_corpus_too_and_have_no_p(runs):
     errors = [float(row[1]) for row in calibration.rows]
     assert len(errors) == 36
     assert all(0 <= error <= 1 for error in errors)
+
+
+def test_confounds_and_common_labels_stand_beside_every_transfer(runs):
+    _, transfers, _ = group_tables(runs[0])
+    by_name = {row[0].removeprefix("transfer ratio, "): row[3:] for row in transfers.rows}
+    assert len(by_name) == 24
+    corpus, language, labels = by_name["zho_adu -> eng_eld"]
+    assert (corpus[-5:], language[-5:], labels) == (" (25)", " (50)", "100")
+    assert by_name["zho_adu -> zho_eld"][1] == "-"  # one language
+    _, transfers, _ = group_tables(runs[1])  # bimotion/random has no features
+    assert {tuple(row[3:5]) for row in transfers.rows} == {("-", "-")}
 
 
 def test_cells_of_other_labels_are_not_compared(folders):

@@ -56,6 +56,21 @@ def test_numbers_stand_in_their_cells():
         ]
 
 
+def test_twins_of_the_in_group_size_stand_below_their_mixtures():
+    twins = [
+        replace(row, method="augmentation-matched", value=row.value / 2)
+        for row in full_scores()
+        if row.method == "augmentation"
+    ]
+    inference, augmentation = tables([*full_scores(), *twins], INCOMPLETE)
+    assert [row[0] for row in augmentation.rows[:4]] == [
+        *("cross-all", "cross-all, in-group size", "cross-age", "cross-age, in-group size")
+    ]
+    assert augmentation.rows[1][1:] == ["30.50", "31.00", "31.50", "32.00", "31.25"]
+    assert "drawn down to as many clips" in augmentation.notes[1]
+    assert len(inference.rows) == 4
+
+
 def test_only_the_headline_is_shown():
     """Pooled scores, other metrics and single corpora stand in the result, not in the table."""
     where = ("cross-all", "inference", "eng_eld", 0.99)

@@ -129,6 +129,8 @@ def test_in_python_a_single_name_or_number_stands_for_a_list_of_one(synth_root, 
 
 
 WHOLE_BY_NATURE = {  # commands that read corpora and take no --allow-missing -> why
+    "compare": "takes ages only, and says what is missing",
+    "report": "takes ages only, and says what is missing",
     "coverage": "takes just the clips that the run used",
     "labels export": "an answer key is of whole corpora",
     "leaderboard verify": "an answer key is of whole corpora; --practice takes others",

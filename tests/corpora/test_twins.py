@@ -275,10 +275,7 @@ UNKNOWN = {
         for number in (0, 1751, 999999)
     },
     "EMO-DB unlisted": Twin(
-        "emo_db",
-        {"wav/14b09Tb.wav": Clip()},
-        ("unlisted emo_db/14b09Tb",),
-        gained="14b09Tb",
+        "emo_db", {"wav/14b09Tb.wav": Clip()}, ("unlisted emo_db/14b09Tb",), gained="14b09Tb"
     ),
     "CSED unlisted": Twin(
         "csed",

@@ -35,7 +35,7 @@ def evaluated(whole_tree):
         name = hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12]
         output = once(
             f"run-{name}",
-            lambda output: runner.evaluate("bimotion/random", output=output, **asked, **options),
+            lambda output: runner.evaluate("bimotion/random", output=output, **asked | options),
         )
         return next(output.glob("*/*/result.json")).parent
 

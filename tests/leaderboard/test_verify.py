@@ -50,8 +50,11 @@ def test_an_honest_submission_is_verified(run, known, tmp_path):
     }
 
 
-def test_several_seeds_are_verified(evaluated, known, tmp_path):
-    run = evaluated(cells=["zho_eld"], seeds=[0, 3])
+@pytest.mark.parametrize(
+    "asked", [{"seeds": [0, 3]}, {"protocol": "augmentation-matched"}], ids=str
+)
+def test_several_seeds_and_drawn_training_sets_are_verified(asked, evaluated, known, tmp_path):
+    run = evaluated(cells=["zho_eld"], **asked)
     folder = submission.pack(run, tmp_path, **UNDECLARED)
     assert verify.verify(folder, known).problems == []
 

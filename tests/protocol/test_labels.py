@@ -8,13 +8,7 @@ from hypothesis import strategies as st
 
 from bimotion.corpora import CORPORA
 from bimotion.errors import UnknownName
-from bimotion.protocol.labels import (
-    EMOTIONS,
-    SCHEMAS,
-    check_emotions,
-    multi_hot,
-    schema_named,
-)
+from bimotion.protocol.labels import EMOTIONS, SCHEMAS, check_emotions, multi_hot, schema_named
 
 profile = settings(derandomize=True, deadline=None, max_examples=50)
 subsets = st.lists(st.sampled_from(EMOTIONS), unique=True)

@@ -130,6 +130,19 @@ def test_the_papers_protocol_adds_the_cantonese_training_sets_of_its_script():
     assert len({setting.training_set for setting in whole}) == 13 + 2
 
 
+def test_the_twin_of_table_4_is_of_the_same_cells_and_of_the_in_group_size():
+    plan = settings("augmentation-matched")
+    mixtures = [setting for setting in plan if setting.method == "augmentation"]
+    twins = [setting for setting in plan if setting.size_of]
+    for mixture, twin in zip(mixtures, twins, strict=True):
+        assert twin.size_of == twin.test == mixture.test
+        assert twin.id == mixture.id._replace(method="augmentation-matched")
+        assert twin.training_set == f"{mixture.training_set}~{twin.test}"
+    # each is drawn anew for each test cell, mixtures serve two or four
+    assert len({setting.training_set for setting in plan}) == 4 + 5 + 12
+    assert [setting for setting in plan if setting not in twins] == settings("augmentation")
+
+
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_no_two_settings_have_the_same_names_in_scores(name):
     for trains in (True, False):
@@ -215,6 +228,7 @@ def test_some_cells_only():
 
 
 def test_unknown_protocol_names_the_known_ones():
-    known = "in-group, inference, augmentation, distance, extension, cantonese, all, paper"
+    known = ", ".join(PROTOCOLS)
+    assert known.startswith("in-group, inference, augmentation, augmentation-matched, distance, ")
     with pytest.raises(UnknownName, match=f"^unknown protocol 'tables': expected one of {known}$"):
         settings("tables")

@@ -104,7 +104,7 @@ def share_significant(
     p_values = {"slope": [], "matched": []}
     for number in range(n_sets):
         predictions, facts = predicted(cohort, generator, slope=slope)
-        [result] = age_results(predictions, facts, permutations=permutations, seed=number)
+        [result] = age_results(predictions, facts, SCHEMA, permutations=permutations, seed=number)
         for name, values in p_values.items():
             values.append(getattr(result, name).p)
     return {name: float(np.mean(np.array(values) <= 0.05)) for name, values in p_values.items()}

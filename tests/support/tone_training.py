@@ -84,16 +84,7 @@ def subset(clips: Labelled, places) -> Labelled:
     )
 
 
-def train(
-    model,
-    folder,
-    *,
-    clips=None,
-    validation=None,
-    options=QUICK,
-    device="cpu",
-    **named,
-):
+def train(model, folder, *, clips=None, validation=None, options=QUICK, device="cpu", **named):
     """Fine-tune on some clips, watching others: the checkpoint.
 
     named: `classes`, `exclusive`, `seed` and `progress`, where they are not the usual ones.

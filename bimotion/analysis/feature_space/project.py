@@ -316,11 +316,13 @@ def _is_same_training(
     """Return whether a training of a finished run had the clips and the seed of a job."""
     states = labelled.selection.manifest.states
     corpora = set(labelled.table.loc[job.train, "corpus"])
-    cells, named = training_set_parts(fit.train)
+    cells, named, drawn = training_set_parts(fit.train)
+    of_job = training_set_parts(job.name)
     used = [name for name, corpus in result.data.corpora.items() if corpus.n_utterances]
     trained = {name for name in named or used if set(cells).intersection(CORPORA[name].card.cells)}
     return (
-        set(cells) == set(training_set_parts(job.name)[0])
+        set(cells) == set(of_job.cells)
+        and drawn == of_job.drawn
         and trained == corpora
         and fit.seed == job.seed
         and (fit.n_train, fit.n_validation) == (len(job.train), len(job.validation))

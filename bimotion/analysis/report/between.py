@@ -50,16 +50,18 @@ def _differences(between: Sequence[Gap]) -> Grid:
 
 def _kept(run: Run, transfers: Sequence[Gap]) -> Grid:
     settings = {f"{setting.training_set} -> {setting.test}": setting for setting in run.settings}
-    rows, notes = [], IntervalNotes()
+    rows, notes, confounds = [], IntervalNotes(), groups.confounds_beside(run)
     for gap in transfers:
         _, value, interval = map(Value, groups.gap_row(gap, notes))
         interval = replace(interval, whisker=Whisker.of(gap.interval, end=1.5, zero=1.0))
-        setting = settings[gap.of]
-        rows.append([trained_for(setting), Value(str(setting.test)), value, interval])
-    head = list(map(Value, ("trained on", "tested on", "ratio", "95 % interval")))
-    texts = ("Drawn from 0 to 1.5, the line is 1: as good as in-group.", *notes.notes)
+        setting, beside = settings[gap.of], map(Value, confounds[gap.of])
+        rows.append([trained_for(setting), Value(str(setting.test)), value, interval, *beside])
+    names = ("trained on", "tested on", "ratio", "95 % interval", *groups.CONFOUND_HEADER)
+    head = list(map(Value, names))
+    drawn = "Drawn from 0 to 1.5, the line is 1: as good as in-group."
+    texts = (groups.CONFOUND_NOTE, drawn, *notes.notes)
     title = "What transfer keeps of the in-group score"
-    return Grid(title, head, rows, texts, folded=True, prose=True)
+    return Grid(title, head, rows, texts, prose=True)
 
 
 def _ends(gap: Gap) -> list[float]:

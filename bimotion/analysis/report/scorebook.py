@@ -166,8 +166,10 @@ def name_of(setting: Setting) -> str:
 
 
 def trained_on(setting: Setting) -> str:
-    """Its training cells, by the name of their union where that has one."""
-    return UNIONS.get(setting.train) or " + ".join(setting.train_names) or "nothing"
+    """Its training cells, by the name of their union where that has one, and the size that they are
+    drawn down to."""
+    name = UNIONS.get(setting.train) or " + ".join(setting.train_names) or "nothing"
+    return f"{name}, as many clips as {setting.size_of}" if setting.size_of else name
 
 
 def tested_on(setting: Setting) -> str:

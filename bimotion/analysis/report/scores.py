@@ -3,13 +3,13 @@ training set by test set."""
 
 from collections.abc import Iterable, Sequence
 
-from bimotion.analysis.paper_tables import paper_rows
+from bimotion.analysis.paper_tables import IN_GROUP_SIZE, matched_row, paper_rows
 from bimotion.analysis.report.document import MISSING, Grid, Section, Value, Whisker
 from bimotion.analysis.report.scorebook import Scorebook, trained_on
 from bimotion.analysis.runs import METRIC, Run
 from bimotion.io.tables import percent
 from bimotion.protocol.published import CELLS, DISTANCE_TESTS
-from bimotion.protocol.settings import Setting
+from bimotion.protocol.settings import MATCHED, Setting
 from bimotion.results.record import Result, Score
 from bimotion.results.statistics.spread import Interval
 
@@ -89,7 +89,7 @@ def _headlines(book: Scorebook, result: Result) -> Iterable[Grid]:
                 yield _paper_grid(book, result, method)
         elif method == "zero-shot":
             yield _zero_shot_grid(book, result, settings)
-        else:
+        elif method != MATCHED:  # of which Table 4 has the rows
             yield _matrix(book, settings, METRIC, f"{method}: {HEADLINE}")
 
 
@@ -102,7 +102,13 @@ def _paper_grid(book: Scorebook, result: Result, method: str) -> Grid:
             values.append(_mean_value(book, settings))
             printed.append(sum(printed) / len(printed))
         first = Value(name.replace("+", " + "), "baseline" if name == "in-group" else "")
-        rows += [[first, *values], _printed(printed)]
+        rows.append([first, *values])
+        if twins := matched_row(result, method, settings):
+            of_twins = [_score_value(book.score(setting)) for setting in twins]
+            rows.append([Value(name, "in-group size"), *of_twins, _mean_value(book, twins)])
+        rows.append(_printed(printed))
+    if any(row[0].detail == "in-group size" for row in rows):
+        notes.append(f"{IN_GROUP_SIZE}.".capitalize())
     if method == "augmentation":
         notes.append(
             "All means are ours: the printed 57.34 of cross-lingual is not the mean of its row, "

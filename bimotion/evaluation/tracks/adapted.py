@@ -44,6 +44,9 @@ class AdaptedRunner(Runner):
         super().open(labelled, rows, progress)
         self.probe.open(labelled, rows, progress)
 
+    def clip_vectors(self, rows: np.ndarray, facts: dict) -> np.ndarray | None:
+        return self.probe.clip_vectors(rows, facts)
+
     def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
         features, facts = self.probe.clip_features(job)
 

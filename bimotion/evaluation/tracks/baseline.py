@@ -34,6 +34,9 @@ class BaselineRunner(FeatureRunner):
     def features(self, rows: np.ndarray) -> np.ndarray:
         return self.vectors[self.positions[rows]]
 
+    def clip_vectors(self, rows: np.ndarray, facts: dict) -> np.ndarray | None:
+        return self.features(rows) if self.model.encode else None
+
     def clip_features(self, job: TrainingJob):
         if self.model.encode is None:
             raise SettingError(f"adapt: expected a model with features, found {self.model.name}")

@@ -123,6 +123,9 @@ class ProbeRunner(FeatureRunner):
     def features(self, rows: np.ndarray):
         return self.layers.take(self.positions[rows])
 
+    def clip_vectors(self, rows: np.ndarray, facts: dict) -> np.ndarray:
+        return self.features(rows).layer(facts["layer"])
+
     def clip_features(self, job: TrainingJob):
         """The features of the layer that is best on the validation clips; its number is kept on
         disk, for many methods ask for it."""

@@ -105,6 +105,11 @@ class Runner(ABC):
             "trained, found none"
         )
 
+    def clip_vectors(self, rows: np.ndarray, facts: dict) -> np.ndarray | None:
+        """One vector a clip of what a probe's head sees, float32 (len(rows), n_features); `facts`:
+        of a training of it. None: there are no features."""
+        return None
+
     def follow(self, jobs: list[TrainingJob], folder_of: Callable[[TrainingJob], Path]) -> None:  # noqa: B027
         """In a follower, once opened: train along with the first process until it closes. Only
         tracks with followers do."""

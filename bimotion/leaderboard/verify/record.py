@@ -213,6 +213,8 @@ def _fits(result: Result, settings: list[Setting], answer_key: AnswerKey) -> lis
     submitted = {(fit.train, fit.seed): dataclasses.asdict(fit) for fit in result.fits}
     rows = []
     for train, group in training_sets(settings).items():
+        if group[0].size_of:  # it has as many clips as that cell, whose they are
+            group = [dataclasses.replace(setting, train=(setting.size_of,)) for setting in group]
         n_clips = {
             f"n_{part}": sum(
                 assignment.n.get(part, 0)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bimotion.protocol.labels import LabelSchema
 from bimotion.results.clip_predictions import test_set, with_class
 from bimotion.results.statistics.counts import ratio
 
@@ -73,6 +74,7 @@ class AgeResult:
 def age_results(
     predictions: pd.DataFrame,
     facts: pd.DataFrame,
+    schema: LabelSchema,
     *,
     permutations: int = N_PERMUTATIONS,
     seed: int = 0,
@@ -89,9 +91,9 @@ def age_results(
     for corpus, of_corpus in known.groupby("corpus", sort=True):
         trained = dict(list(of_corpus.groupby("train", sort=False)))
         for train in sorted(trained, key=_order):
-            rows = with_class(trained[train])
+            rows = with_class(trained[train], schema)
             if len(set(rows["cell"].str[-3:])) == 2:
-                clips = _clips(rows).join(facts, on="id")
+                clips = _clips(rows, schema).join(facts, on="id")
                 results.append(_result(corpus, train, clips, permutations, seed))
     return results
 
@@ -101,10 +103,10 @@ def _order(train: str) -> tuple:
     return not ("eld" in train and "adu" in train), -train.count("+"), train
 
 
-def _clips(rows: pd.DataFrame) -> pd.DataFrame:
+def _clips(rows: pd.DataFrame, schema: LabelSchema) -> pd.DataFrame:
     """A row a clip: id, speaker, whether the speaker is elderly, class, and the share of seeds that
     were right."""
-    part = test_set(rows, None)
+    part = test_set(rows, None, schema)
     table = rows[["id", "speaker"]].assign(
         is_elder=rows["cell"].str.endswith("eld"),
         target=part.targets,

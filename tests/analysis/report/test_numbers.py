@@ -174,9 +174,8 @@ def test_seeds_are_averaged_and_clips_summed_and_it_is_said():
 def test_gaps_are_those_of_compare_and_drawn_to_scale(reported):
     report, folder = reported("valence")
     differences, kept, calibration = section(report, "groups").grids
-    cells, errors = group_tables(load_runs([folder])[0])
-    between = [row for row in cells.rows if not row[0].startswith("transfer")]
-    ratios = [row[1:3] for row in cells.rows if row[0].startswith("transfer")]
+    cells, transfers, errors = group_tables(load_runs([folder])[0])
+    between, ratios = cells.rows, [row[1:] for row in transfers.rows]
     assert [texts(row) for row in differences.rows] == between
     assert [texts(row[2:]) for row in kept.rows] == ratios
     assert texts(kept.rows[0][:2]) == ["eng_adu", "eng_eld"]

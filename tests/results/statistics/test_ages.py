@@ -12,6 +12,7 @@ from bimotion.results.statistics.ages import age_results
 from tests.support.aged_speakers import (
     CLASSES,
     CREMA_D,
+    SCHEMA,
     YUEMOTION,
     Cohort,
     predicted,
@@ -40,7 +41,7 @@ def per_speaker(predictions, facts):
 
 def test_the_slope_is_a_regression_within_genders_and_its_p_counts_every_order():
     predictions, facts = predicted(FEW, np.random.default_rng(1))
-    [result] = age_results(predictions, facts)
+    [result] = age_results(predictions, facts, SCHEMA)
     people, _ = per_speaker(predictions, facts)
     centred = people[["age_years", "recall"]].sub(
         people.groupby("gender")[["age_years", "recall"]].transform("mean")
@@ -99,7 +100,7 @@ def test_the_matched_contrast_by_hand():
         },
         index=predictions["id"],
     )
-    [result] = age_results(predictions, facts)
+    [result] = age_results(predictions, facts, SCHEMA)
     # class 0: 1 - 1/2; class 1, sentence 1: 0 - 1
     assert result.matched.value == pytest.approx((0.5 - 1) / 2)
     assert (result.matched.p, result.slope.p) == (None, None)  # one adult
@@ -113,20 +114,22 @@ def test_seeds_are_averaged_and_training_sets_of_one_age_group_stand_last():
     other, _ = predicted(YUEMOTION, generator)
     own, _ = predicted(YUEMOTION, generator, train="eng_adu")
     both = pd.concat([own, predictions, other.assign(seed=1)])
-    first, last = age_results(both, facts, permutations=99)
+    first, last = age_results(both, facts, SCHEMA, permutations=99)
     assert (first.train, last.train) == ("eng_eld+eng_adu", "eng_adu")
-    singly = [age_results(rows, facts, permutations=99)[0] for rows in (predictions, other)]
+    singly = [age_results(rows, facts, SCHEMA, permutations=99)[0] for rows in (predictions, other)]
     for name in ("slope", "matched"):
         values = [getattr(result, name).value for result in singly]
         assert getattr(first, name).value == pytest.approx(np.mean(values), abs=1e-12)
     one_cell = predictions[predictions["cell"] == "eng_eld"]
-    assert age_results(one_cell, facts) == []
+    assert age_results(one_cell, facts, SCHEMA) == []
 
 
 def test_an_interval_excludes_0_where_the_test_rejects():
     generator = np.random.default_rng(0)
     for slope in (0.0, -0.03, -0.06):
-        [result] = age_results(*predicted(CREMA_D, generator, slope=slope), permutations=999)
+        [result] = age_results(
+            *predicted(CREMA_D, generator, slope=slope), SCHEMA, permutations=999
+        )
         for contrast in (result.slope, result.matched):
             assert (abs(contrast.value) > contrast.reach) == (contrast.p <= 0.05)
 
