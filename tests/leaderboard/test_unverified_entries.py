@@ -200,7 +200,9 @@ def test_kept_numbers_count_only_where_the_receipt_holds(change, prepared, root)
 def test_no_other_numbers_than_the_verified_are_prepared(alone):
     run = alone()
     result = rescoring.rescore(run)[1]
-    scores = [dataclasses.replace(score, value=score.value / 2) for score in result.scores]
+    values = [None if score.value is None else score.value / 2 for score in result.scores]
+    changed = zip(result.scores, values, strict=True)
+    scores = [dataclasses.replace(score, value=value) for score, value in changed]
     with pytest.raises(RecordError, match=r"verified as 0\.\d+, but a board would show 0\.\d+"):
         entry_cache.prepare(run, dataclasses.replace(result, scores=scores))
 
