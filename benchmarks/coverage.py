@@ -89,7 +89,7 @@ def clips_of(
     for _ in range(models):
         predicted = predictions(rng, corpus.log_odds, effect, speaker, true)
         clips = outcomes(true, predicted)
-        counts.append(Counts(stratum, {"all": clips, "marked": clips}))
+        counts.append(Counts(stratum, dict.fromkeys(("all", "marked", "one"), clips)))
     return counts
 
 
