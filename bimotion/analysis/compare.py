@@ -1,4 +1,4 @@
-"""What leakage added: a table of `bimotion compare` beside those of pairs.py and groups.py."""
+"""The premium of leakage: a table of `bimotion compare` beside those of pairs.py and groups.py."""
 
 from collections.abc import Sequence
 from itertools import combinations

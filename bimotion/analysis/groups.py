@@ -8,6 +8,7 @@ from bimotion.analysis.runs import IntervalNotes, Run
 from bimotion.io.tables import Table, percent, points, ratio
 from bimotion.protocol.settings import SettingId
 from bimotion.results.clip_predictions import test_set
+from bimotion.results.reservations import meanings, reservations, with_mark
 from bimotion.results.statistics.calibration import expected_calibration_error
 from bimotion.results.statistics.gaps import AGE, LANGUAGE, Gap, gaps
 
@@ -48,28 +49,32 @@ def _transfer_tables(run: Run, transfers: list[Gap]) -> list[Table]:
         ["what", "value", "95 % interval", *CONFOUND_HEADER],
         [[*gap_row(gap, notes), *confounds.get(gap.of, ["-"] * 3)] for gap in transfers],
     )
-    table.notes += [CONFOUND_NOTE, *notes.notes]
+    marked = reservations(run.result)
+    marks_of = {f"{s.training_set} -> {s.test}": marked.get(s.id) for s in run.settings}
+    for row, gap in zip(table.rows, transfers, strict=True):
+        row[1] = with_mark(row[1], marks_of[gap.of])
+    table.notes += [CONFOUND_NOTE, *notes.notes, *meanings(row[1] for row in table.rows)]
     return [table]
 
 
 def confounds_beside(run: Run) -> dict[str, list[str]]:
     """`training set -> test cell` of each setting -> texts under CONFOUND_HEADER."""
-    told = {(confound.train, confound.test): confound for confound in run.result.confounds}
-    outside = {
+    recorded = {(confound.train, confound.test): confound for confound in run.result.confounds}
+    untrained = {
         SettingId.of(score): score.out_of_label_space
         for score in run.result.scores
         if score.pooling == "mean"
     }
     beside = {}
     for setting in run.settings:
-        confound = told.get((setting.training_set, str(setting.test)))
+        confound = recorded.get((setting.training_set, str(setting.test)))
         texts = ["-", "-"]
         if confound is not None:
             texts = [
                 above_chance(confound.corpus, confound.corpus_chance),
                 above_chance(confound.language, confound.language_chance),
             ]
-        share = outside.get(setting.id)
+        share = untrained.get(setting.id)
         overlap = "-" if share is None else f"{100 * (1 - share):.0f}"
         beside[f"{setting.training_set} -> {setting.test}"] = [*texts, overlap]
     return beside

@@ -12,6 +12,7 @@ from bimotion.analysis.runs import (
 )
 from bimotion.io.tables import Table, percent, points
 from bimotion.protocol.settings import CROSS, Setting
+from bimotion.results.reservations import meanings, reservations, with_mark
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known
 from bimotion.results.statistics.from_predictions import headline
 from bimotion.results.statistics.paired import compare
@@ -50,6 +51,7 @@ def _pair_table(first: Run, second: Run) -> Table:
         ["setting", "difference", "95 % interval", "p (Holm)", "verdict"],
     )
     settings, notes, n_apart = shared_settings([first, second]), IntervalNotes(), 0
+    marked = reservations(first.result) | reservations(second.result)
     for pair in compare(first.predictions, second.predictions, settings, first.schema):
         setting, difference, p = pair.setting, pair.difference, pair.p_holm
         name = f"{setting.transfer} {setting.method}: {setting.training_set} -> {setting.test}"
@@ -60,13 +62,15 @@ def _pair_table(first: Run, second: Run) -> Table:
             verdict = f"{better.result.title} is better"
             if pair.on_these_clips:
                 verdict += f", {ON_THESE_CLIPS}"
-        values = [points(difference.value), notes.of(difference), "-" if p is None else f"{p:.4f}"]
+        shown = with_mark(points(difference.value), marked.get(setting.id))
+        values = [shown, notes.of(difference), "-" if p is None else f"{p:.4f}"]
         table.rows.append([name, *values, verdict])
     table.notes = [
         f"separated in {n_apart} of {len(settings)} settings; speakers are the units, p "
         "corrected over the settings of one method",
         *notes.notes,
         *filter(None, (run.seeds_note for run in (first, second))),
+        *meanings(row[1] for row in table.rows),
     ]
     return table
 

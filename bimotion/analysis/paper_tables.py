@@ -18,10 +18,8 @@ from bimotion.protocol.published import (
 )
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.duplicates import summary
+from bimotion.results.reservations import meanings, reservations, with_mark
 
-ONE_CLASS = " (one class)"
-"""Beside a number of a test set of one class, or of a model that can predict one; `warnings` say
-which."""
 ROWS = ("cross-all", "cross-age", "cross-lingual", "in-group")
 PAPERS_QUESTION = ("paper", "emotion", True)
 """Split rule, schema and completeness of the results that printed numbers may stand beside."""
@@ -66,6 +64,8 @@ def transfer_tables(result) -> list[Table]:
         tables.append(_paper_table(result, "distance"))
     tables += [_plain_table(result, method) for method in BEYOND_THE_PAPER if method in methods]
     tables = tables or [_paper_table(result, "inference")]
+    for table in tables:
+        table.notes += meanings(text for row in table.rows for text in row)
     tables[-1].notes += warnings(result)
     return tables
 
@@ -94,13 +94,13 @@ def _paper_table(result, method: str) -> Table:
         name = f"{name} (baseline)" if name == "in-group" else name
         texts = [_number(result, setting.id) if setting else "-" for setting in settings]
         if not of_distance:
-            texts.append(percent(_mean([_headline(result, setting.id) for setting in settings])))
+            texts.append(_mean_number(result, settings))
             printed.append(_mean(printed))
         table.rows.append([name, *texts])
         if twins := matched_row(result, method, settings):
             texts = [_number(result, setting.id) for setting in twins]
-            mean = _mean([_headline(result, setting.id) for setting in twins])
-            table.rows.append([f"{name}, in-group size", *texts, percent(mean)])
+            texts.append(_mean_number(result, twins))
+            table.rows.append([f"{name}, in-group size", *texts])
         known = ("-" if value is None else f"{value:.2f}" for value in printed)
         beside.append([f"{name}, XLSR-53 as printed", *known])
     if (result.split.rule, result.schema.name, result.data.complete) == PAPERS_QUESTION:
@@ -162,7 +162,8 @@ def _zero_shot_table(result) -> Table:
     for score in scores:  # a cell that comes twice is, then, what language distance tests of it
         names.append(f"{score.test} (distance)" if score.test in names else score.test)
     table = Table("Zero-shot: %, mean over each cell's corpora", [result.title, *names])
-    values = [percent(score.value) + ONE_CLASS * bool(score.note) for score in scores]
+    marked = reservations(result)
+    values = [with_mark(percent(score.value), marked.get(SettingId.of(score))) for score in scores]
     table.rows = [
         ["weighted F1", *values],
         ["clips outside its classes", *(percent(score.out_of_label_space) for score in scores)],
@@ -185,9 +186,22 @@ def _headline(result, setting: SettingId, metric: str = "weighted_f1") -> float 
 
 
 def _number(result, setting: SettingId, metric: str = "weighted_f1") -> str:
-    """A headline as text, marked where it says little."""
-    notes = [score.note for score in _headlines(result) if SettingId.of(score) == setting]
-    return percent(_headline(result, setting, metric)) + ONE_CLASS * any(notes)
+    """A headline as text, marked where little is left of it."""
+    value = _headline(result, setting, metric)
+    return (
+        percent(value)
+        if value is None
+        else with_mark(percent(value), reservations(result).get(setting))
+    )
+
+
+def _mean_number(result, settings: Sequence[Setting]) -> str:
+    """The mean of a row as text, with every mark of its numbers."""
+    mean = _mean([_headline(result, setting.id) for setting in settings])
+    marked = reservations(result)
+    marks_of_cells = "".join(marked.get(setting.id, "") for setting in settings)
+    shown = "".join(dict.fromkeys(marks_of_cells)) if mean is not None else ""
+    return with_mark(percent(mean), shown)
 
 
 def _note_untrained(table: Table, settings: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
-"""What is known of the speakers of test clips in the corpora that hold both age groups: age, gender
-and sentence, by the clips' names and the corpora's tables, without sound."""
+"""Age, gender and sentence of test clips, in the corpora that hold both age groups: by the clips'
+names and the corpora's tables, without sound."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +77,15 @@ def _speakers(corpus: Corpus, source: CorpusSource) -> dict[str, tuple[float, st
     """Speaker -> age and gender, by the first folder that has the corpus's table of them. Raises
     CorpusNotFound, CorpusMalformed."""
     for folder in _folders(corpus.name, source):
-        if speakers := corpus.speakers(Tree(folder)):
+        if speakers := _table_in(corpus.name, folder):
             return speakers
     where = source.locations.get(corpus.name) or corpora_root(source.root)
     raise CorpusNotFound(f"expected a folder with the table of its speakers in {where}, found none")
+
+
+@cache
+def _table_in(name: str, folder: Path) -> dict[str, tuple[float, str]] | None:
+    return CORPORA[name].speakers(Tree(folder))
 
 
 def _folders(name: str, source: CorpusSource) -> Iterable[Path]:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from bimotion.io.records import Record, Scalar
-from bimotion.results.record import AdaptUsed
+from bimotion.results.record import AdaptUsed, Confound
+from bimotion.results.statistics.ages import AgeResult
 
 METRIC = "weighted_f1"
 MIN_SEEDS = 3
@@ -63,6 +64,11 @@ class CellScore(Record):
     """Classes of the test set that training had no clip of."""
     calibration_error: float | None
     """Expected calibration error over all clips; null but for in-group and zero-shot settings."""
+    reservations: str = ""
+    """Marks of a headline of which little is left (results/reservations.py)."""
+    confound: Confound | None = None
+    """How well the features tell corpus and language, as the run recorded it; null: not recorded,
+    or no transfer."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,8 @@ class Entry(Record):
     """Comparisons of cells."""
     flags: EntryFlags
     """The facts that a reader must know."""
+    ages: list[AgeResult] = field(default_factory=list)
+    """Recall over age within corpora; of CREMA-D only where its table of actors was at hand."""
     ranking: Rank | None = field(default=None)
     """Null where it is not ranked: not verified, without all four cells, or of too few seeds."""
 

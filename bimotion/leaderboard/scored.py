@@ -18,6 +18,8 @@ import pandas as pd
 
 from bimotion.corpora import CORPORA
 from bimotion.data import splits
+from bimotion.data.source import CorpusSource
+from bimotion.data.speaker_facts import speaker_facts
 from bimotion.errors import RecordError
 from bimotion.leaderboard import admission, lookalikes, submission
 from bimotion.leaderboard.contamination import contamination
@@ -37,7 +39,9 @@ from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import rescoring
 from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import Result
+from bimotion.results.reservations import reservations
 from bimotion.results.statistics import copies
+from bimotion.results.statistics.ages import AgeResult, age_results
 from bimotion.results.statistics.calibration import expected_calibration_error
 from bimotion.results.statistics.estimate import (
     Estimate,
@@ -51,6 +55,8 @@ from bimotion.results.statistics.gaps import gaps
 from bimotion.results.statistics.spread import Interval
 
 MAX_NAME, MAX_TEXT = 200, 1000
+PERMUTATIONS = 999
+"""Of speakers, for the age result."""
 DIGITS = 4
 
 
@@ -99,8 +105,9 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
         finished=result.provenance.finished,
         trained_on=_text(declared),
         headline={name: _number(mean.interval()) for name, mean in headlines.items()},
-        scores=rows,
+        scores=_as_recorded(rows, result, settings),
         gaps=_gaps(table, settings, schema),
+        ages=_ages(table, schema),
         flags=_flags(result, table, settings, declared),
     )
     ranked = next((_compact(headlines[name]) for name in BASE if name in headlines), None)
@@ -191,6 +198,20 @@ def _cell_scores(
     return rows, by_headline
 
 
+def _as_recorded(rows: list[CellScore], result: Result, settings: list[Setting]) -> list[CellScore]:
+    """The rows of settings with the marks of their headlines and the confounds of the record."""
+    marked = reservations(result)
+    confounds = {(confound.train, confound.test): confound for confound in result.confounds}
+    return [
+        dataclasses.replace(
+            row,
+            reservations=marked.get(setting.id, ""),
+            confound=confounds.get((setting.training_set, str(setting.test))),
+        )
+        for row, setting in zip(rows, settings, strict=True)
+    ]
+
+
 def _cell_score(
     setting: Setting,
     table: pd.DataFrame,
@@ -242,6 +263,12 @@ def _gaps(table: pd.DataFrame, settings: list[Setting], schema: LabelSchema) -> 
         GroupGap(kind=gap.kind, of=gap.of, **vars(_number(gap.interval)))
         for gap in gaps(table, settings, schema)
     ]
+
+
+def _ages(table: pd.DataFrame, schema: LabelSchema) -> list[AgeResult]:
+    """The age results of the corpora whose ages are known here."""
+    facts, _ = speaker_facts(table, CorpusSource())
+    return age_results(table, facts, schema, permutations=PERMUTATIONS)
 
 
 def _flags(

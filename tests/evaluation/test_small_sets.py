@@ -197,13 +197,13 @@ def test_one_class_is_told_beside_its_number(root, tmp_path, monkeypatch):
     note = f"one class in the test set: {tested}; one class can be predicted: {trained[1]}"
     for score in result.scores:
         assert score.note == (f"csed: {note}" if score.pooling == "mean" else note)
-    assert "(one class)" in paper_tables(result)
+    assert "ᶜ one class is tested" in paper_tables(result)
     assert f"in-group -> zho_eld, csed: {note}" in paper_tables(result)
     assert rescoring.rescore(folder) == (result, result)
     assert reported(folder).count(note) > 2, "a caveat only, not beside the numbers"
     words = ["evaluate", "--model", "bimotion/majority", "--corpora", root, "--only", "csed"]
     words += ["--protocol", "in-group", "--cells", "zho_eld", "--limit", "1", "--output", tmp_path]
-    assert "(one class)" in " ".join(run_main(monkeypatch, words)[1].split())
+    assert "ᶜ one class is tested" in " ".join(run_main(monkeypatch, words)[1].split())
 
 
 def test_several_classes_need_no_note(root, tmp_path):

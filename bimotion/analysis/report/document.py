@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from bimotion.io.tables import Table
 from bimotion.results.record import Score
+from bimotion.results.reservations import with_mark
 from bimotion.results.statistics.spread import Interval
 
 _MARKUP = str.maketrans(
@@ -67,9 +68,12 @@ class Value:
     """Whether it stands back: the numbers of others."""
     whisker: Whisker | None = None
     """Drawn beside the text."""
+    mark: str = ""
+    """Behind the text: why little is left of a number (results/reservations.py)."""
 
     def __str__(self) -> str:
-        return f"{self.text} ({self.detail})" if self.detail else self.text
+        text = with_mark(self.text, self.mark)
+        return f"{text} ({self.detail})" if self.detail else text
 
 
 MISSING = Value("-", quiet=True)

@@ -3,7 +3,7 @@ predictions bear them out."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from bimotion.analysis.runs import METRIC, Run
 from bimotion.protocol import cells
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.record import Score
+from bimotion.results.reservations import reservations
 from bimotion.results.scoring import numbered, setting_scores
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known, over_seeds
 from bimotion.results.statistics.from_predictions import MEAN, by_setting
@@ -38,6 +39,14 @@ class Scorebook:
     """Weighted F1, mean over corpora and seeds, as a statistic of its speakers."""
     doubtful: list[str]
     """What the record says otherwise than the predictions, or not at all: one line a number."""
+
+    reservations: dict[SettingId, str] = field(default_factory=dict)
+    """Setting -> the marks of its headline (results/reservations.py)."""
+
+    def mark(self, *settings: Setting | None) -> str:
+        """The marks of the headlines of settings, each once."""
+        texts = (self.reservations.get(setting.id, "") for setting in settings if setting)
+        return "".join(dict.fromkeys("".join(texts)))
 
     @property
     def settings(self) -> list[Setting]:
@@ -101,7 +110,7 @@ def scorebook(run: Run) -> Scorebook:
             row_key = (row[0], numbered(row[1], run.schema))
             known = [of_seed[row_key] for of_seed in estimates if row_key in of_seed]
             rows[setting][row] = _average(scores, known)
-    return Scorebook(rows, headlines, doubtful)
+    return Scorebook(rows, headlines, doubtful, reservations(run.result))
 
 
 def _scored_again(

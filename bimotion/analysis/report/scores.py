@@ -2,6 +2,7 @@
 training set by test set."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from bimotion.analysis.paper_tables import IN_GROUP_SIZE, matched_row, paper_rows
 from bimotion.analysis.report.document import MISSING, Grid, Section, Value, Whisker
@@ -11,6 +12,7 @@ from bimotion.io.tables import percent
 from bimotion.protocol.published import CELLS, DISTANCE_TESTS
 from bimotion.protocol.settings import MATCHED, Setting
 from bimotion.results.record import Result, Score
+from bimotion.results.reservations import meanings
 from bimotion.results.statistics.spread import Interval
 
 TABLE_TITLES = {
@@ -53,7 +55,8 @@ def scores(run: Run, book: Scorebook) -> Section:
     )
     if (n_seeds := len(run.result.seeds)) > 1:
         text += (f"Numbers are means over {n_seeds} seeds, and intervals are over seeds too.",)
-    return Section("scores", "Scores", text, grids=tuple(_headlines(book, run.result)))
+    grids = tuple(map(_explained, _headlines(book, run.result)))
+    return Section("scores", "Scores", text, grids=grids)
 
 
 def transfer(book: Scorebook) -> Section:
@@ -74,7 +77,12 @@ def transfer(book: Scorebook) -> Section:
         for title, settings in together.items()
         for metric, metric_title in metrics.items()
     ]
-    return Section("transfer", "Every training set on every test set", (text,), grids=tuple(grids))
+    return Section(
+        "transfer",
+        "Every training set on every test set",
+        (text,),
+        grids=tuple(map(_explained, grids)),
+    )
 
 
 def _headlines(book: Scorebook, result: Result) -> Iterable[Grid]:
@@ -97,14 +105,14 @@ def _paper_grid(book: Scorebook, result: Result, method: str) -> Grid:
     """Table 3, 4 or 5, the printed row below each of ours."""
     rows, notes, of_distance = [], [_beside_the_paper(result)], method == "distance"
     for name, settings, printed in paper_rows(method):
-        values = [_score_value(book.score(setting)) for setting in settings]
+        values = [_score_value(book, setting) for setting in settings]
         if not of_distance:
             values.append(_mean_value(book, settings))
             printed.append(sum(printed) / len(printed))
         first = Value(name.replace("+", " + "), "baseline" if name == "in-group" else "")
         rows.append([first, *values])
         if twins := matched_row(result, method, settings):
-            of_twins = [_score_value(book.score(setting)) for setting in twins]
+            of_twins = [_score_value(book, setting) for setting in twins]
             rows.append([Value(name, "in-group size"), *of_twins, _mean_value(book, twins)])
         rows.append(_printed(printed))
     if any(row[0].detail == "in-group size" for row in rows):
@@ -146,7 +154,7 @@ def _beside_the_paper(result: Result) -> str:
 def _zero_shot_grid(book: Scorebook, result: Result, settings: Sequence[Setting]) -> Grid:
     tests = [Value(str(setting.test), _corpora_of(setting)) for setting in settings]
     rows = [
-        [Value(name), *(_score_value(book.score(setting, metric=metric)) for setting in settings)]
+        [Value(name), *(_score_value(book, setting, metric) for setting in settings)]
         for name, metric in (("weighted F1", METRIC), ("UAR", "uar"))
     ]
     scores = [book.score(setting) for setting in settings]
@@ -158,10 +166,13 @@ def _zero_shot_grid(book: Scorebook, result: Result, settings: Sequence[Setting]
     return Grid(title, [Value(result.title), *tests], rows, notes)
 
 
-def _score_value(score: Score | None) -> Value:
+def _score_value(book: Scorebook, setting: Setting | None, metric: str = METRIC) -> Value:
+    score = book.score(setting, metric=metric)
     if score is None or score.value is None:
         return MISSING
-    return Value(percent(score.value), _detail(score), whisker=Whisker.of(score))
+    return Value(
+        percent(score.value), _detail(score), whisker=Whisker.of(score), mark=book.mark(setting)
+    )
 
 
 def _mean_value(book: Scorebook, settings: Sequence[Setting | None]) -> Value:
@@ -170,7 +181,12 @@ def _mean_value(book: Scorebook, settings: Sequence[Setting | None]) -> Value:
     mean = book.mean(settings)
     if mean is None or None in values:
         return MISSING
-    return Value(percent(sum(values) / len(values)), _span(mean), whisker=Whisker.of(mean))
+    return Value(
+        percent(sum(values) / len(values)),
+        _span(mean),
+        whisker=Whisker.of(mean),
+        mark=book.mark(*settings),
+    )
 
 
 def _detail(score: Score) -> str:
@@ -194,7 +210,7 @@ def _matrix(book: Scorebook, settings: Sequence[Setting], metric: str, title: st
     rows = []
     for name, trained in trains.items():
         cells = [by_sets.get((name, test)) for test in tests]
-        heats = [_heat(book.score(setting, metric=metric), setting) for setting in cells]
+        heats = [_heat(book, setting, metric) for setting in cells]
         rows.append([_training_set(trained), *heats])
     return Grid(title, [Value("trained on"), *(Value(f"on {test}") for test in tests)], rows)
 
@@ -210,8 +226,20 @@ def _corpora_of(setting: Setting) -> str:
     return f"of {', '.join(setting.corpora)}" if setting.corpora else ""
 
 
-def _heat(score: Score | None, setting: Setting | None) -> Value:
+def _heat(book: Scorebook, setting: Setting | None, metric: str) -> Value:
+    score = book.score(setting, metric=metric)
     if score is None or score.value is None:
         return MISSING if setting is not None else Value("")
-    own = setting.transfer == "in-group"
-    return Value(percent(score.value), _detail(score), share=score.value, ringed=own)
+    return Value(
+        percent(score.value),
+        _detail(score),
+        share=score.value,
+        ringed=setting.transfer == "in-group",
+        mark=book.mark(setting),
+    )
+
+
+def _explained(grid: Grid) -> Grid:
+    """The table with the meaning of its marks below it."""
+    shown = meanings(value.mark for row in grid.rows for value in row)
+    return replace(grid, notes=(*grid.notes, *shown))

@@ -19,6 +19,10 @@ const FLAGS = {
   baseline: ["B", "", "Baseline: a model that the keeper of this board made; any speech model should beat it."],
   printed: ["P", "", "As printed in the paper: other code, no interval, never ranked."],
 };
+const RESERVATIONS = {
+  "ᶜ": "one class is tested, or can be predicted: it says nothing about emotion", "ˢ": "one speaker: it says nothing about others",
+  "ᵃ": "the age of every speaker is assumed, not known",
+};
 const GAPS = { "corpus and age": "corpus and age: adults less elders", "corpus and language": "corpus and language: English less Mandarin", worst: "worst cell", transfer: "share of in-group kept" };
 const KINDS = { track: "Track", split: "Split", schema: "Schema", protocol: "Protocol", target: "Target audio" };
 
@@ -196,6 +200,18 @@ function header(told) {
   $("#ranking thead").replaceChildren(h("tr", {}, heads));
 }
 
+/** The marks of a number of which little is left, with their meaning. */
+function reserved(score) {
+  const marks = [...(score?.reservations ?? "")];
+  return marks.length ? h("abbr", { class: "dagger", title: marks.map((one) => RESERVATIONS[one] ?? one).join("; ") }, marks.join("")) : null;
+}
+
+/** The meaning of the marks that stand behind some scores. */
+function meanings(scores) {
+  const shown = Object.keys(RESERVATIONS).filter((one) => scores.some((score) => score.reservations.includes(one)));
+  return shown.map((one) => `${one} ${RESERVATIONS[one]}`).join("; ");
+}
+
 function scoreCell(row, cell, told) {
   const score = row.tested[cell];
   if (!score) return h("td", { class: "second missing" }, "–");
@@ -204,7 +220,7 @@ function scoreCell(row, cell, told) {
   const node = h(
     "td", { class: "second", title: row.entry && evidence(score) },
     h("span", { class: "value" }, percent(score.value)),
-    assumed && h("abbr", { class: "dagger", title: `Ages assumed: ${assumed.join(", ")}` }, "†"),
+    reserved(score) ?? (assumed && h("abbr", { class: "dagger", title: `Ages assumed: ${assumed.join(", ")}` }, "†")),
     dirty && mark("contaminated", `(${dirty.join(", ")})`),
     row.entry && [whisker(score), h("small", {}, interval(score))],
     row.entry && !told && [h("small", {}, people(score)), h("small", {}, `${score.n_utterances} clips`)],
@@ -345,13 +361,13 @@ function matrix(entry) {
         if (!score) return h("td", {});
         const paper = printed.find((one) => one.method === score.method && one.test === test && cells(one.train) === train);
         return heated(h("td", { title: `${score.transfer}: ${evidence(score)}`, class: score.transfer === "in-group" ? "diagonal" : null },
-          h("span", { class: "value" }, percent(score.value)), h("small", {}, interval(score)), h("small", {}, people(score)),
+          h("span", { class: "value" }, percent(score.value)), reserved(score), h("small", {}, interval(score)), h("small", {}, people(score)),
           paper && h("small", {}, h("i", {}, `paper ${percent(paper.value)}`))), score.value);
       }))),
     ];
   });
   return h("table", { class: "matrix" },
-    h("caption", {}, "Weighted F1 in %: a row trains, a column tests; outlined: trained in the cell that is tested."),
+    h("caption", {}, "Weighted F1 in %: a row trains, a column tests; outlined: trained in the cell that is tested. ", meanings(entry.scores)),
     h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "text" }, "Trained on"), tests.map((test) => h("th", { scope: "col", title: words(test) }, `on ${test}`)))),
     h("tbody", {}, body));
 }
@@ -372,17 +388,32 @@ function gapTable(gaps) {
 }
 
 function settingTable(entry) {
-  const heads = ["Transfer", "Trained on", "Tested on", "Weighted F1", "95 % interval", "", "Clips", "Speakers", "By corpus", "Never trained"];
+  const heads = ["Transfer", "Trained on", "Tested on", "Weighted F1", "95 % interval", "", "Clips", "Speakers", "By corpus", "Never trained", "Corpus told", "Language told"];
   return h("table", { class: "list" },
-    h("caption", {}, "Every setting. Intervals are over speakers; where none is published their number is stated (latent)."),
+    h("caption", {}, "Every setting. Intervals are over speakers; where none is published their number is stated (latent). Told: how often a regression on the same features names the corpus, and the language, of clips of one class (in brackets by chance), as the run recorded it: far above chance, a transfer may be of microphones and sentences."),
     h("thead", {}, h("tr", {}, heads.map((label, n) => h("th", { scope: "col", class: n < 3 || n > 7 ? "text" : null }, label || h("span", { class: "hidden" }, "Drawn"))))),
     h("tbody", {}, entry.scores.map((score) => h("tr", {},
       h("th", { scope: "row" }, score.method === "inference" ? score.transfer : `${score.transfer}, ${score.method}`),
-      h("td", { class: "text" }, cells(score.train)), h("td", { class: "text" }, score.test), h("td", {}, percent(score.value)),
+      h("td", { class: "text" }, cells(score.train)), h("td", { class: "text" }, score.test), h("td", {}, percent(score.value), reserved(score)),
       h("td", {}, known(score.low) ? interval(score) : score.reason ?? "–"), h("td", {}, whisker(score)), h("td", {}, score.n_utterances),
       h("td", {}, people(score), h("small", {}, `${score.n_clusters} speakers (${score.clusters})`)),
       h("td", { class: "text" }, Object.entries(score.corpora).map(([name, value]) => `${name} ${percent(value)}`).join(", ")),
-      h("td", { class: "text" }, score.untrained.join(", ") || "–")))));
+      h("td", { class: "text" }, score.untrained.join(", ") || "–"), h("td", {}, aboveChance(score.confound?.corpus, score.confound?.corpus_chance)),
+      h("td", {}, aboveChance(score.confound?.language, score.confound?.language_chance))))));
+}
+const aboveChance = (recall, chance) => (known(recall) ? `${(100 * recall).toFixed(0)} (${(100 * chance).toFixed(0)})` : "–");
+
+/** A contrast of the age result: value, interval and p, or that it is a case study. */
+function contrast(one) {
+  const span = known(one.reach) ? `${signed(one.value - one.reach)} to ${signed(one.value + one.reach)}; p ${one.p.toFixed(3)}` : "case study";
+  return h("td", {}, signed(one.value), known(one.value) && h("small", {}, span));
+}
+function ageTable(ages) {
+  return h("table", { class: "list" },
+    h("caption", {}, "Recall of speakers (mean over classes, %) by age, within one corpus, one model trained once: change a decade within genders, and elders less adults of the same gender, sentence and class, in points; p by permuting speakers. Of fewer than two speakers in an age group: a case study."),
+    h("thead", {}, h("tr", {}, ["Corpus", "Trained on", "Adults + elders", "Adults", "Elders", "Slope a decade", "Elders less adults, matched"].map((label, n) => h("th", { scope: "col", class: n < 2 ? "text" : null }, label)))),
+    h("tbody", {}, ages.map((one) => h("tr", {}, h("th", { scope: "row" }, one.corpus), h("td", { class: "text" }, one.train.replaceAll("+", " + ")),
+      h("td", {}, `${one.n_adults} + ${one.n_elders}`), h("td", {}, percent(one.adults)), h("td", {}, percent(one.elders)), contrast(one.slope), contrast(one.matched)))));
 }
 
 function detail(entry) {
@@ -405,6 +436,7 @@ function detail(entry) {
       ["Clips", entry.data_fingerprint], ["Finished", entry.finished.slice(0, 10)], ["bimotion", entry.version],
       ["Calibration error", calibration.join(", ")],
     ]),
+    h("h2", {}, "Age, within corpora"), entry.ages.length ? region("Age within corpora", ageTable(entry.ages)) : h("p", {}, "No training set was tested on both age groups of a corpus whose ages are known."),
     h("h2", {}, "Train × test"), region("Train by test matrix", matrix(entry)),
     h("h2", {}, "Differences between cells"), entry.gaps.length ? region("Differences between cells", gapTable(entry.gaps.filter(between))) : h("p", {}, "Too few cells to compare."),
     entry.gaps.some((gap) => !between(gap)) && h("details", {}, h("summary", {}, "What transfer keeps of each in-group score"), region("Transfer ratios", gapTable(entry.gaps.filter((gap) => !between(gap))))),
@@ -465,7 +497,7 @@ function furnish() {
   $("#filters").addEventListener("submit", (event) => event.preventDefault());
   const tie = [["1–3 · tie A", "95 % interval of a rank, then its tie group. A rank can be “4, 4–4” in tie group A: the model is fourth beyond doubt among its own pairs, and still its distance from the first is not significant once all pairs are counted (t-test by speakers)."],
     ["speakers", "A number that rests on few speakers says little, however many clips there are. “+ unknown”: clips whose speaker is not published."], ["†", "The ages of some speakers of this cell are assumed."]];
-  $("#legend dl").append(...Object.keys(FLAGS).flatMap((kind) => [h("dt", {}, h("span", { class: `mark ${FLAGS[kind][1]}` }, FLAGS[kind][0])), h("dd", {}, FLAGS[kind][2])]),
+  $("#legend dl").append(...Object.entries(RESERVATIONS).flatMap(([one, meaning]) => [h("dt", {}, one), h("dd", {}, `Behind a score: ${meaning}.`)]), ...Object.keys(FLAGS).flatMap((kind) => [h("dt", {}, h("span", { class: `mark ${FLAGS[kind][1]}` }, FLAGS[kind][0])), h("dd", {}, FLAGS[kind][2])]),
     ...tie.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
   $("#excluded").hidden = !board.excluded.length;
   $("#excluded summary").textContent = `${board.excluded.length} submission${board.excluded.length === 1 ? "" : "s"} not on the board, and why`;

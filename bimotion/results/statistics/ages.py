@@ -1,4 +1,4 @@
-"""What age does to recognition, within corpora that hold both age groups.
+"""The effect of age on recognition, within corpora that hold both age groups.
 
 Only there do old and young say the same sentences under the same microphones, to one model that is
 trained once. A speaker counts once, by recall: the mean over classes of the share of clips whose
@@ -61,9 +61,9 @@ class AgeResult:
     """Speakers."""
     n_elders: int
     """Speakers."""
-    adults: float
+    adults: float | None
     """Mean recall over adult speakers."""
-    elders: float
+    elders: float | None
     """Mean recall over elderly speakers."""
     slope: Contrast
     """Change of recall a decade of age, within genders."""
@@ -136,8 +136,8 @@ def _result(
         train=train,
         n_adults=n_adults,
         n_elders=n_elders,
-        adults=float(recall[~is_elder].mean()) if n_adults else math.nan,
-        elders=float(recall[is_elder].mean()) if n_elders else math.nan,
+        adults=float(recall[~is_elder].mean()) if n_adults else None,
+        elders=float(recall[is_elder].mean()) if n_elders else None,
         slope=_slope(speakers, recall, permutations, generator),
         matched=_matched(clips, speakers, permutations, generator),
     )
