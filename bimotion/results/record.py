@@ -57,7 +57,8 @@ class FitRecord(Record):
 @dataclass(frozen=True)
 class Confound(Record):
     """The confounds of a transfer: how well its features tell what they should not need, among
-    clips of one class: unweighted average recall in unheard speakers, mean over classes (evaluation/confounds.py)."""
+    clips of one class: unweighted average recall in unheard speakers, mean over classes
+    (evaluation/confounds.py)."""
 
     train: str
     """Training set (Setting.training_set)."""
