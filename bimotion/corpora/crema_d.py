@@ -2,19 +2,24 @@
 
     <any folder>/AudioWAV/1001_DFA_ANG_XX.wav       <actor>_<sentence>_<emotion>_<level>
     <any folder>/VideoDemographics.csv              "ActorID","Age","Sex","Race","Ethnicity"
+    <any folder>/tabulatedVotes.csv                 "","A","D","F","H","N","S","fileName",...
 
 Name, by position: actor 1001-1091; sentence (three letters); ANG DIS FEA HAP NEU SAD; level LO MD
 HI XX. 16 kHz mono. Clones without git-lfs hold 130-byte pointer files. Some copies name one clip
 `1040_ITH_SAD_X`: it is read as `1040_ITH_SAD_XX`. `1076_MTI_SAD_XX` is silent, and three clips
 are byte for byte another emotion's, in every copy: 1017_IWW_FEA_XX (ANG), 1006_TIE_NEU_XX (HAP),
 1013_WSI_SAD_XX (DIS). Six actors are 60 or older.
+
+The label is the emotion that the actor was asked for. What 4 to 12 raters a clip chose instead
+stands in the votes, which are not needed: rows 1xxxxx are of the voice, 2xxxxx of the face, 3xxxxx
+of both. Those of the voice are read, for that is all that a speech model hears.
 """
 
 import re
 
 from bimotion.corpora.card import Card, Corpus, Reading, Statements, checked_age, counter, sounds
 from bimotion.corpora.tree import Tree
-from bimotion.corpora.utterance import Finding, Utterance
+from bimotion.corpora.utterance import Finding, Utterance, Votes
 from bimotion.errors import CorpusMalformed
 
 CARD = Card(
@@ -48,6 +53,15 @@ ACTOR_FACTS = {
     "Sex": re.compile(r"(fe)?male", re.IGNORECASE),
 }
 DEMOGRAPHICS = "VideoDemographics.csv"
+VOTES = "tabulatedVotes.csv"
+RATED = dict(zip("ADFHNS", CARD.native_labels.values(), strict=True))
+"""Column of the votes -> canonical emotion."""
+VOTE_FACTS = {
+    "": re.compile(r"[123][0-9]{5}"),
+    "fileName": GRAMMAR,
+    "numResponses": re.compile(r"[1-9][0-9]?"),
+    **dict.fromkeys(RATED, re.compile(r"[0-9]{1,2}")),
+}
 
 
 def read(tree: Tree) -> Reading:
@@ -59,16 +73,22 @@ def read(tree: Tree) -> Reading:
             f"{tree.root}: expected {DEMOGRAPHICS} (ages and sexes of the actors) in the "
             f"CREMA-D folder, found none; it stands beside AudioWAV in {CARD.url}"
         )
-    return Reading.of(_clip(file.path, match, actors) for file, match in sounds(tree, GRAMMAR))
+    votes = _votes(tree)
+    return Reading.of(
+        _clip(file.path, match, actors, votes) for file, match in sounds(tree, GRAMMAR)
+    )
 
 
-def _clip(path: str, match: re.Match, actors: Statements) -> Utterance | Finding:
-    actor, sentence, code, level = (part.upper() for part in match.groups())
+def _clip(
+    path: str, match: re.Match, actors: Statements, votes: dict[str, Votes]
+) -> Utterance | Finding:
+    actor, sentence, code, _ = (part.upper() for part in match.groups())
     if actor not in actors:
         return CARD.finding("unlabelled", path, f"actor {actor} is not in {DEMOGRAPHICS}")
     age_years, gender = actors[actor]
+    stem = _stem(match)
     return CARD.utterance(
-        f"{actor}_{sentence}_{code}_{'XX' if level == 'X' else level}",
+        stem,
         path,
         [code],
         speaker=actor,
@@ -76,7 +96,13 @@ def _clip(path: str, match: re.Match, actors: Statements) -> Utterance | Finding
         language="eng",
         age_years=age_years,
         gender=gender,
+        votes=votes.get(stem),
     )
+
+
+def _stem(match: re.Match) -> str:
+    actor, sentence, code, level = (part.upper() for part in match.groups())
+    return f"{actor}_{sentence}_{code}_{'XX' if level == 'X' else level}"
 
 
 def _actors(tree: Tree) -> Statements | None:
@@ -99,6 +125,27 @@ def _actors(tree: Tree) -> Statements | None:
             actor, age, sex = facts.values()
             actors.add(actor, (checked_age(float(age), where), sex[0].lower()), where)
     return actors
+
+
+def _votes(tree: Tree) -> dict[str, Votes]:
+    """Clip -> the choice of each rater who heard it, by every copy of the table."""
+    votes = Statements("votes on clip")
+    tables = tree.named(re.compile(re.escape(VOTES), re.IGNORECASE))
+    for table in tables.get(VOTES.lower(), ()):
+        for where, row in tree.csv_rows(table):
+            facts = {column: row.get(column) or "" for column in VOTE_FACTS}
+            is_whole = all(VOTE_FACTS[name].fullmatch(text) for name, text in facts.items())
+            if not is_whole or int(facts["numResponses"]) != sum(int(facts[n]) for n in RATED):
+                stated = ", ".join(f"{name or 'row'} {text!r:.40}" for name, text in facts.items())
+                raise CorpusMalformed(
+                    f"{where}: expected a row number, columns A to S of raters, fileName and "
+                    f"numResponses, their sum; found {stated}; download it again, or remove it: "
+                    "votes are not needed"
+                )
+            if facts[""].startswith("1"):
+                chosen = [(RATED[name],) for name in RATED for _ in range(int(facts[name]))]
+                votes.add(_stem(GRAMMAR.fullmatch(facts["fileName"])), tuple(chosen), where)
+    return dict(votes.items())
 
 
 def _sentence(stem: str) -> dict[str, str] | None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 AgeSource = Literal["measured", "stated", "assumed"]
+Votes = tuple[tuple[str, ...], ...]
+"""What each rater of a clip chose: canonical emotions, one or several."""
 AGE_SOURCES: dict[str, str] = {
     "measured": "recorded for this speaker in the corpus's own metadata",
     "stated": "given in the corpus's description or file names",
@@ -44,6 +46,9 @@ class Utterance:
     """Label as the corpus writes it."""
     official_split: str | None = None
     """train / validation / test where the corpus publishes a split."""
+    votes: Votes | None = None
+    """The choice of each rater, by sound alone where the corpus tells;
+    None: unknown. No label, part or score of a model is made of them."""
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Utterance))
@@ -73,6 +78,7 @@ FINDINGS: dict[str, str] = {
     "contradiction": "the corpus's own facts about it disagree",
     "conflict": "files with other samples bear this utterance's name: find out which is true",
     "copy": "a second copy of an utterance, ignored",
+    "votes": "raters' votes that cannot be understood: the clip has none",
     "unlisted": "not in the published file list, so in no split",
     "unrecognised": "a sound file whose name is no clip's, ignored",
     "needs an extra": "an optional package is needed to read it",

@@ -33,6 +33,7 @@ COLUMNS = {
     **dict.fromkeys(FIELDS, pa.string()),
     "age_years": pa.float64(),
     "emotions": pa.list_(pa.string()),
+    "votes": pa.list_(pa.list_(pa.string())),
     "n_frames": pa.int64(),
     "sample_rate_hz": pa.int32(),
     "n_channels": pa.int8(),

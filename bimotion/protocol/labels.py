@@ -61,6 +61,17 @@ def multi_hot(names: Iterable[str], classes: Sequence[str] = EMOTIONS) -> np.nda
     return np.array([name in names for name in classes], dtype=np.int8)
 
 
+def soft_label(votes: Iterable[Iterable[str]]) -> np.ndarray:
+    """The share of each emotion among all that raters chose, where a rater may choose several;
+    float64, shape (13,).
+
+    >>> soft_label([["sadness"], ["sadness", "fear"]])[:2].round(2).tolist()
+    [0.67, 0.33]
+    """
+    chosen = sum(multi_hot(names).astype(float) for names in votes)
+    return chosen / chosen.sum()
+
+
 @dataclass(frozen=True)
 class LabelSchema:
     """The classes of a task and how canonical emotions become them."""

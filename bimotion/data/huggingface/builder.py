@@ -31,11 +31,11 @@ from bimotion.errors import UnknownName
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import cells
-from bimotion.protocol.labels import EMOTIONS, SCHEMAS, multi_hot
+from bimotion.protocol.labels import EMOTIONS, SCHEMAS, multi_hot, soft_label
 
 log = logging.getLogger(__name__)
 
-DATASET_VERSION = "2.0.0"
+DATASET_VERSION = "2.1.0"
 CONFIGS = {
     "bimotion": (*map(str, cells.BIMOTION_CELLS), "eng", "zho", "eld", "adu", "all"),
     "yuemotion": ("yue_adu", "yue_eld", "yue"),
@@ -104,6 +104,8 @@ def features(decode: bool) -> datasets.Features:
             "valence": datasets.ClassLabel(names=list(VALENCES)),
             "native_label": text,
             "annotated": datasets.List(emotion),
+            "soft_label": datasets.List(datasets.Value("float32")),
+            "votes": datasets.List(datasets.List(emotion)),
             "corpus": datasets.ClassLabel(names=list(PAPER_CORPORA)),
             "cell": datasets.ClassLabel(names=CELLS),
             "language": datasets.ClassLabel(names=LANGUAGES),
@@ -136,6 +138,11 @@ def arrow_rows(rows: pd.DataFrame, audio: Iterable[dict]) -> pa.Table:
         "labels_mask": [masks[corpus] for corpus in rows["corpus"]],
         "valence": [_valence(names) for names in rows["emotions"]],
         "annotated": [list(map(EMOTIONS.index, annotated[corpus])) for corpus in rows["corpus"]],
+        "soft_label": [None if votes is None else soft_label(votes) for votes in rows["votes"]],
+        "votes": [
+            votes if votes is None else [list(map(EMOTIONS.index, names)) for names in votes]
+            for votes in rows["votes"]
+        ],
         "speaker_unknown_because": [
             CORPORA[corpus].card.speaker_note if pd.isna(speaker) else None
             for corpus, speaker in zip(rows["corpus"], rows["speaker"], strict=True)

@@ -10,7 +10,7 @@ import csv
 import hashlib
 import itertools
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,10 @@ from bimotion.corpora import (
     CORPORA,
     PAPER_CORPORA,
     corpus_named,
+    crema_d,
     elderreact,
     esd,
+    iemocap,
     shemo,
     urdu,
     yuemotion,
@@ -223,7 +225,22 @@ def _crema_d_files(clips: Sequence[Clip]) -> dict[str, str]:
         for actor, voice in sorted(voices.items())
     ]
     table = pd.DataFrame(actors, columns=["ActorID", "Age", "Sex", "Race", "Ethnicity"])
-    return {"CREMA-D/VideoDemographics.csv": _csv(table, quoting=csv.QUOTE_NONNUMERIC)}
+    rows = []
+    for number, clip in enumerate(clips, start=1):
+        votes = Counter(_votes(clip, crema_d.CARD.native_labels, n=10))
+        counts = [votes[code] for code in crema_d.CARD.native_labels]
+        rows.append([f"{100_000 + number}", *counts, clip.stem, sum(counts)])
+    votes = pd.DataFrame(rows, columns=["", *crema_d.RATED, "fileName", "numResponses"])
+    return {
+        f"CREMA-D/{crema_d.DEMOGRAPHICS}": _csv(table, quoting=csv.QUOTE_NONNUMERIC),
+        f"CREMA-D/processedResults/{crema_d.VOTES}": _csv(votes, quoting=csv.QUOTE_NONNUMERIC),
+    }
+
+
+def _votes(clip: Clip, choices: Iterable[str], n: int) -> list[str]:
+    """What each of `n` raters chose: the label in about six of ten, else any."""
+    choices = [*sorted(choices), *clip.label * 6] if clip.label[0] in choices else sorted(choices)
+    return [choices[_draw(clip.stem, f"vote {rater}") % len(choices)] for rater in range(n)]
 
 
 def _elderreact_files(clips: Sequence[Clip]) -> dict[str, str]:
@@ -241,11 +258,15 @@ def _elderreact_files(clips: Sequence[Clip]) -> dict[str, str]:
 def _iemocap_files(clips: Sequence[Clip]) -> dict[str, str]:
     header = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
     texts: dict[str, str] = defaultdict(lambda: header)
+    codes = {emotion: code for code, emotion in iemocap.CARD.native_labels.items()}
+    written = {codes[emotion]: name.capitalize() for name, emotion in iemocap.CHOICES.items()}
     for number, clip in enumerate(clips):
         dialog = clip.stem.rpartition("_")[0]
         name = f"IEMOCAP_full_release/Session{clip.stem[4]}/dialog/EmoEvaluation/{dialog}.txt"
         times = f"[{number}.0000 - {number + 1}.0000]"
         texts[name] += f"{times}\t{clip.stem}\t{clip.label[0]}\t[2.5000, 2.5000, 2.5000]\n"
+        for rater, code in enumerate(_votes(clip, written, n=3), start=1):
+            texts[name] += f"C-E{rater}:\t{written[code]};\t()\n"
     return texts
 
 
