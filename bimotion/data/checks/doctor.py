@@ -35,7 +35,8 @@ class Diagnosis:
     problems: list[Finding]
     """Findings that make clips unusable, or that no true copy has."""
     harmless: list[Finding]
-    """Defects that every true copy has, second copies of a clip, sound files that are no clips."""
+    """Defects that every true copy has, second copies of a clip, sound files that are no clips,
+    votes that cannot be understood."""
     synthetic: bool = False
 
     @property
@@ -115,7 +116,7 @@ def _diagnosis(
 
 def _is_harmless(finding: Finding, clip_of: dict[str, str], known: dict[str, str]) -> bool:
     clip = clip_of.get(finding.where, finding.where)
-    return finding.kind in ("copy", "unrecognised", known.get(clip), known.get("*"))
+    return finding.kind in ("copy", "unrecognised", "votes", known.get(clip), known.get("*"))
 
 
 def oddities(name: str, manifest: Manifest, progress: Progress) -> dict[str, int]:
