@@ -22,13 +22,14 @@ from bimotion.errors import AudioError, CorpusMalformed, SettingError
 from bimotion.evaluation import run as runner
 from bimotion.io import audio
 from tests.support.command_line import run_here as run
+from tests.support.small_runs import PAPER
 
 CLI = [sys.executable, "-m", "bimotion"]
 
 
 def evaluated(model, *, output, **options):
     """A result, and the folder that it was written to."""
-    result = runner.evaluate(model, output=output, **options)
+    result = runner.evaluate(model, output=output, **PAPER | options)
     return result, result.folder(output)
 
 

@@ -20,6 +20,7 @@ from bimotion.results import record
 from bimotion.results.record import ProtocolUsed
 from tests.support import submissions
 from tests.support.projections import few
+from tests.support.small_runs import PAPER
 
 PROTOCOLS = {  # name -> protocol, entries: two of the classes have as many
     "all": (ProtocolUsed("in-group", "1"), 3),
@@ -56,7 +57,8 @@ def root(tmp_path_factory) -> Path:
 def made(root, tmp_path_factory):
     """Two runs, and submissions of three classes."""
     folder = tmp_path_factory.mktemp("order") / "made"
-    output, asked = folder.with_name("runs"), {"protocol": "in-group", "allow_missing": True}
+    output = folder.with_name("runs")
+    asked = PAPER | {"protocol": "in-group", "allow_missing": True}
     result = runner.evaluate("bimotion/random", data_dir=root, output=output, **asked)
     run = result.folder(output)
     source, number = submissions.Source(run), 0

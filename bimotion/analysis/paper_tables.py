@@ -213,7 +213,7 @@ def _note_untrained(table: Table, settings: Sequence[str]) -> None:
 def _asked(result) -> str:
     """The question that a table answers, in a line."""
     words = [result.adapt.summary] if result.adapt else []
-    words += [f"track {result.track}", f"split {result.split.rule}"]
+    words += [f"track {result.track}", f"split {result.split.name}"]
     words.append(f"schema {result.schema.name}")
     words.append(f"seed{'s' * (len(result.seeds) > 1)} {', '.join(map(str, result.seeds))}")
     words.append(f"run {result.key}")
@@ -274,7 +274,7 @@ def adaptation_tables(results: Sequence) -> list[Table]:
     tables = [_adaptation_table(results, columns, metric, titles[metric]) for metric in titles]
     first = results[0]
     tables[-1].notes = [
-        f"{first.adapt.setting}, split {first.split.rule}, schema {first.schema.name}, seeds "
+        f"{first.adapt.setting}, split {first.split.name}, schema {first.schema.name}, seeds "
         f"{', '.join(map(str, first.seeds))}; intervals: result.json; which differences are "
         "real: bimotion compare",
         *warnings(first),
@@ -336,6 +336,12 @@ PAPERS_CLIPS_A_SECOND = 35.6
 of 8 in random order, as we measured it on one NVIDIA H200 (2026-11-20)."""
 
 
+def _range(sizes: list[int]) -> str:
+    """Numbers of several folds: `180`, or `170-180`."""
+    low, high = min(sizes), max(sizes)
+    return str(low) if low == high else f"{low}-{high}"
+
+
 def plan_table(
     plan,
     hours: float,
@@ -352,21 +358,29 @@ def plan_table(
         hours: Audio in all clips that are used.
         heard_h: What the model hears of them, windows filled up with silence; None: not known.
         trains: Whether the track trains at all.
-        n_seeds: Trainings of each training set.
+        n_seeds: Trainings of each training set in each fold.
         epochs: Epochs of fine-tuning, at most; None: the encoder stays as it is.
     """
     table = Table("Plan", ["training set", "train", "validation", "test predictions", "settings"])
+    by_name: dict[str, list] = {}
     for job in plan.training_sets:
-        sizes = (str(len(rows)) for rows in (job.train, job.validation, job.test))
-        served = sum(setting.training_set == job.name for setting in plan.settings)
-        table.rows.append([job.name, *sizes, str(served)])
-    n_clips, n_sets, audio = len(plan.rows()), len(plan.training_sets), f"{hours:.1f} h of audio"
+        by_name.setdefault(job.name, []).append(job)
+    for name, jobs in by_name.items():
+        sizes = [
+            _range([len(job.train) for job in jobs]),
+            _range([len(job.validation) for job in jobs]),
+        ]
+        served = sum(setting.training_set == name for setting in plan.settings)
+        table.rows.append([name, *sizes, str(sum(len(job.test) for job in jobs)), str(served)])
+    n_clips, n_trainings = len(plan.rows()), len(plan.training_sets) * n_seeds
+    audio, folds = f"{hours:.1f} h of audio", {job.fold for job in plan.training_sets}
+    in_folds = f" in {len(folds)} folds" if len(folds) > 1 else ""
     if heard_h is not None and f"{heard_h:.1f}" != f"{hours:.1f}":
         audio += f"; the model hears {heard_h:.1f} h, because its window is of one length"
-    distinct = f"{n_sets} distinct training sets serve " if trains else ""
+    distinct = f"{len(by_name)} distinct training sets{in_folds} serve " if trains else ""
     table.notes = [f"{distinct}{len(plan.settings)} settings; {len(plan.skipped)} skipped"]
     if epochs is None:
-        heads = f"; then {n_sets * n_seeds} heads on stored features" if trains else ""
+        heads = f"; then {n_trainings} heads on stored features" if trains else ""
         table.notes.append(
             f"cost: each of {n_clips} clips ({audio}) goes through the model once{heads}"
         )
@@ -375,7 +389,7 @@ def plan_table(
     visits = n_seeds * epochs * n_heard
     table.notes += [
         f"cost: at most {visits} clip visits (training and validation, {epochs} epochs) "
-        f"in {n_sets * n_seeds} trainings over {n_clips} clips, {audio}",
+        f"in {n_trainings} trainings over {n_clips} clips, {audio}",
         f"the paper's recipe takes about {visits / PAPERS_CLIPS_A_SECOND / 3600:.1f} h for so many "
         "visits (XLSR-53, one H200)",
     ]

@@ -105,9 +105,15 @@ def why_not_compared(runs: Sequence[Run]) -> str | None:
     first = runs[0].result
     for other in (run.result for run in runs[1:]):
         pair = f"cannot compare {first.key} and {other.key}"
+        versions = [result.split.version for result in (first, other)]
+        if versions[0] != versions[1]:
+            return (
+                f"{pair}: expected one version of the numbers, found {' and '.join(versions)}: run "
+                "the older one again"
+            )
         for name in ("split", "schema"):
             if (value := getattr(first, name)) != (other_value := getattr(other, name)):
-                names = [getattr(fact, "rule", None) or fact.name for fact in (value, other_value)]
+                names = [fact.name for fact in (value, other_value)]
                 is_same = names[0] == names[1]
                 differing = f"two versions of {names[0]}" if is_same else " and ".join(names)
                 return f"{pair}: expected the same {name}, found {differing}"

@@ -10,6 +10,7 @@ import bimotion.cli.options as options
 from bimotion.cli.options import option, spread
 from bimotion.cli.terminal import leads, note, progress, show, verbose, warn_once
 from bimotion.errors import ModelError, SettingError
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.spec import ModelSpec
 
 MODEL = (
@@ -62,21 +63,22 @@ def evaluate(
         return
     from bimotion.evaluation import run
 
-    if len(task.rules) * len(methods) > 1:
+    questions = task.questions
+    if len(questions) * len(methods) > 1:
         warn_once()
     results = []
-    for rule, method in itertools.product(task.rules, methods):
+    for question, method in itertools.product(questions, methods):
         result = run.evaluate(
             model,
             track=track,
             output=output,
             label_map=label_map,
-            finetune=training.of_track(track),
+            finetune=training.of_track(track, task.recipe),
             save_checkpoints=save_checkpoints,
             check_invariance=check_invariance,
             overwrite=overwrite,
             progress=progress(),
-            **vars(loading) | corpora.keywords | _with_seeds(task.keywords(rule), method, methods),
+            **vars(loading) | corpora.keywords | _with_seeds(question, method, methods),
             **vars(probe) | {"adapt": method},
         )
         results.append(result)
@@ -128,17 +130,18 @@ def _show_plans(
     n_methods: int,
     epochs: int | None,
 ) -> None:
-    """Print the plan of each split rule, and what it costs; `epochs`: of track finetune."""
+    """Print the plan of each question, and what it costs; `epochs`: of track finetune."""
     from bimotion.analysis import paper_tables
     from bimotion.evaluation import plan as planning
+    from bimotion.evaluation.task import TaskSpec
     from bimotion.evaluation.tracks import TRACKS
     from bimotion.models.inputs import heard_s
 
     adapts = (probe.adapt_setting or "transductive") if probe.adapt else None
     trains = TRACKS[track].trains
     window, rate = _window(spec)
-    for rule in task.rules:
-        question = task.spec(rule)
+    for keywords in task.questions:
+        question = TaskSpec.of(**{name: keywords[name] for name in keywords if name != "preset"})
         labelled, plan = planning.plan(
             question, corpora.source(), progress(), trains=trains, adapts=adapts
         )
@@ -200,7 +203,9 @@ def _report_all(results: list, output: Path, *, as_json: bool, side_by_side: boo
         print(texts if len(results) == 1 else f"[{texts}]", end="")
         return
     if side_by_side:
-        for _, same in itertools.groupby(results, key=lambda result: result.split.rule):
+        for _, same in itertools.groupby(
+            results, key=lambda result: (result.split.rule, result.schema.name)
+        ):
             methods = list(same)
             show(*paper_tables.adaptation_tables(methods))
             _report_skipped(methods[0])
@@ -220,6 +225,12 @@ def score(folder: options.RunFolder, as_json: options.AsJson = False) -> None:
         print(again.to_json(), end="")
     else:
         show(*paper_tables.transfer_tables(again))
+    if (version := result.split.version) != NUMBERS_VERSION:
+        note(
+            f"{folder}: made with numbers version {version}; its scores are those that version "
+            f"{NUMBERS_VERSION} computes of its predictions, and may differ from the recorded ones"
+        )
+        return
     if again.scores != result.scores:
         note(f"{folder}: the recorded scores differ from those of the predictions")
         raise typer.Exit(1)

@@ -17,7 +17,7 @@ import typer
 
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
-from bimotion.evaluation.task import TaskSpec
+from bimotion.evaluation.presets import preset_named
 from bimotion.io.bounds import MAX_COUNT, MAX_SEED
 from bimotion.models.spec import ModelSpec
 
@@ -35,11 +35,13 @@ ProtocolName = Literal[
     "paper",
 ]
 SplitRule = Literal["paper", "disjoint", "folds"]
+PresetName = Literal["benchmark", "paper"]
 SchemaName = Literal["emotion", "valence", "four"]
 RecipeName = Literal["benchmark", "paper"]
 AdamW = Literal["torch", "transformers"]
 Precision = Literal["bf16", "fp16", "fp32"]
 # choices, and pairs of flags, would cut the names of the others at 80 columns
+CLASSES = "Classes: each corpus's emotions; valence; angry, happy, neutral, sad."
 RECIPE = "Track finetune: recipe"
 PARTS = "Track finetune: parts of the recipe"
 KEEPING = "Track finetune: checkpoints"
@@ -196,11 +198,9 @@ class BatchedLoading(Loading):
 class Question:
     """The question that a model is asked."""
 
-    split_rule: Rule = "paper"
+    split_rule: Rule = "folds"
     split_seed: Annotated[int, option("Deal clips or speakers again.", min=0, max=MAX_SEED)] = 0
-    schema: Annotated[
-        SchemaName, option("Classes: each corpus's emotions; valence; angry, happy, neutral, sad.")
-    ] = "emotion"
+    schema: Annotated[SchemaName, option(CLASSES)] = "valence"
     limit: Annotated[
         int | None,
         option(
@@ -211,29 +211,58 @@ class Question:
 
 @dataclass(frozen=True)
 class Task(Question):
-    """The question of a run, under one split rule or both."""
+    """The question of a run, or several of them: under both older split rules, under both
+    schemas."""
 
-    protocol: Annotated[ProtocolName, option("Which settings to run.")] = "all"
+    preset: Annotated[
+        PresetName,
+        option(
+            "benchmark: split folds, schema valence; paper: split, classes, training sets and "
+            "recipe of the paper. Options beside it override it."
+        ),
+    ] = "benchmark"
+    protocol: Annotated[
+        ProtocolName | None, option("Which settings to run. (default: all; as the preset)")
+    ] = None
     cells: Annotated[list[str], option("Test only in these cells, e.g. eng_eld,zho_eld.")] = ()
     split_rule: Annotated[
-        Literal[SplitRule, "both"],
-        option("paper: the published sizes; disjoint: speakers kept apart; both."),
-    ] = "paper"
-    seeds: Annotated[str, option("Seeds of the head or the training, e.g. 0,1,2.")] = "0"
+        Literal[SplitRule, "both"] | None,
+        option(
+            "folds: cross-validation, everybody is tested; paper: the published sizes; disjoint: "
+            "speakers kept apart; both: paper and disjoint. (default: folds; as the preset)"
+        ),
+    ] = None
+    folds: Annotated[
+        int | None, option("Of --split-rule folds, only the first N of five.", min=1, max=5)
+    ] = None
+    schema: Annotated[
+        Literal[SchemaName, "both"] | None,
+        option(f"{CLASSES} both: valence and emotion. (default: valence; as the preset)"),
+    ] = None
+    seeds: Annotated[
+        str | None, option("Seeds of the head or the training, e.g. 0,1,2. (default: 0)")
+    ] = None
 
     @property
-    def rules(self) -> list[str]:
-        """The split rules that are asked for."""
-        return ["paper", "disjoint"] if self.split_rule == "both" else [self.split_rule]
+    def questions(self) -> list[dict[str, Any]]:
+        """Keywords of `bimotion.evaluate`, for one result each; raises SettingError."""
+        preset = preset_named(self.preset)
+        rule, schema = self.split_rule or preset.split_rule, self.schema or preset.schema
+        lists = {
+            "protocol": self.protocol or preset.protocol,
+            "cells": names(self.cells),
+            "seeds": list(preset.seeds) if self.seeds is None else numbers(self.seeds),
+        }
+        return [
+            vars(self) | lists | {"split_rule": one_rule, "schema": one_schema}
+            for one_rule in (("paper", "disjoint") if rule == "both" else (rule,))
+            for one_schema in (("valence", "emotion") if schema == "both" else (schema,))
+        ]
 
-    def keywords(self, split_rule: str) -> dict[str, Any]:
-        """Keywords of `bimotion.evaluate` under one split rule; raises SettingError."""
-        lists = {"cells": names(self.cells), "seeds": numbers(self.seeds)}
-        return vars(self) | lists | {"split_rule": split_rule}
-
-    def spec(self, split_rule: str) -> TaskSpec:
-        """The question under one split rule; raises SettingError."""
-        return TaskSpec.of(**self.keywords(split_rule))
+    @property
+    def recipe(self) -> str:
+        """That of the preset."""
+        return preset_named(self.preset).recipe
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,8 @@ import pandas as pd
 
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import rosters
-from bimotion.data.hashes import hash_of
+from bimotion.data.rules import N_FOLDS, hash_of
 
-N_FOLDS = 5
 EVERY = -1
 """In place of a fold: never tested, in its own part in every fold."""
 OFFICIAL_IN_FOLDS = ("elderreact", "esd")

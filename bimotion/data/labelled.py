@@ -10,7 +10,7 @@ import pandas as pd
 from bimotion.corpora import CORPORA
 from bimotion.corpora.utterance import NO_PART, UNUSABLE, Finding
 from bimotion.data.folds import part_in
-from bimotion.data.hashes import hash_of
+from bimotion.data.rules import hash_of
 from bimotion.data.selection import Selection
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema

@@ -28,15 +28,14 @@ import pandas as pd
 from bimotion.corpora import CORPORA
 from bimotion.corpora.utterance import PARTS, Finding
 from bimotion.data import folds, rosters
-from bimotion.data.folds import EVERY, N_FOLDS, conversation, part_in
-from bimotion.data.hashes import hash_of
+from bimotion.data.folds import EVERY, conversation, part_in
 from bimotion.data.manifest import Manifest, build
+from bimotion.data.rules import RULES, hash_of, require_fold
 from bimotion.data.source import CorpusSource
 from bimotion.errors import (
     BimotionError,
     CorpusIncomplete,
     CorpusMalformed,
-    SettingError,
     UnknownName,
     some,
 )
@@ -44,7 +43,6 @@ from bimotion.io.bounds import MAX_SEED, whole_number
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import cells as groups
 
-RULES = ("paper", "disjoint", "folds")
 DEALT = ("disjoint", "folds")
 """Rules that deal YueMotion's speakers, and so need all of its metadata."""
 OFFICIAL = ("elderreact", "esd", "yuemotion")
@@ -109,21 +107,6 @@ class Split:
     findings: tuple[Finding, ...]
     """Utterances that are in no part because they are in no cell (`unlisted` ones are the
     manifest's)."""
-
-
-def n_folds(rule: str) -> int:
-    """The number of folds of a rule: one where there is no cross-validation."""
-    return N_FOLDS if rule == "folds" else 1
-
-
-def require_fold(rule: str, fold: int) -> None:
-    """Raise SettingError for a fold that a rule lacks."""
-    n = n_folds(rule)
-    if isinstance(fold, bool) or not isinstance(fold, int) or not 0 <= fold < n:
-        raise SettingError(
-            f"fold: expected a whole number from 0 to {n - 1} with split rule {rule}, found "
-            f"{fold!r:.40}"
-        )
 
 
 def split(manifest: Manifest, rule: str = "paper", seed: int = 0, fold: int = 0) -> Split:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from bimotion.data.hashes import hash_of
 from bimotion.data.labelled import LabelledClips
+from bimotion.data.rules import hash_of
 from bimotion.evaluation.tracks import Runner
 from bimotion.io.progress import Progress
 from bimotion.protocol.settings import Setting

@@ -8,7 +8,7 @@ are decoded for it. Digests are kept in the cache.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +35,26 @@ def counted(labelled: LabelledClips, plan: RunPlan, progress: Progress) -> list[
     rows = plan.rows()
     groups = np.full(len(labelled.table), -1)
     groups[rows] = equal_samples(labelled.selection.manifest, labelled.table.loc[rows], progress)
-    return [
+    return _summed(
         duplicates
         for training in plan.training_sets
         for duplicates in _of_training_set(training, labelled, groups)
-    ]
+    )
+
+
+def _summed(of_folds: Iterable[Duplicates]) -> list[Duplicates]:
+    """One row a training set and test set, over its folds."""
+    rows: dict[tuple[str, str, str], Duplicates] = {}
+    for row in of_folds:
+        key = (row.train, row.test, row.corpus)
+        known = rows.get(key, Duplicates(*key, 0, 0, 0))
+        rows[key] = Duplicates(
+            *key,
+            n_test=known.n_test + row.n_test,
+            n_duplicated=known.n_duplicated + row.n_duplicated,
+            n_contradicting=known.n_contradicting + row.n_contradicting,
+        )
+    return list(rows.values())
 
 
 def _of_training_set(
@@ -69,9 +84,9 @@ def _of_training_set(
 
 
 def equal_samples(manifest: Manifest, rows: pd.DataFrame, progress: Progress) -> np.ndarray:
-    """A number for each of some rows of manifest.table with their `part`, shape (len(rows),): the
-    same for rows of equal samples (`audio.content`), of which some are tested and some are trained
-    on; -1 for all others."""
+    """A number for each of some rows of manifest.table with their `fold` and `only_part`, shape
+    (len(rows),): the same for rows of equal samples (`audio.content`), of which some are tested and
+    some are trained on, in any fold; -1 for all others."""
     clips, key = rows.reset_index(drop=True), ["n_frames", "sample_rate_hz"]
     for name, digest in (("glance", _glance), ("sha256", _sha256)):
         clips = clips[_is_split(clips, key)]
@@ -90,9 +105,11 @@ def equal_samples(manifest: Manifest, rows: pd.DataFrame, progress: Progress) ->
 
 
 def _is_split(clips: pd.DataFrame, key: list[str]) -> pd.Series:
-    """The rows whose key stands both in a test part and in another."""
-    share = clips.assign(tested=clips["part"] == "test").groupby(key)["tested"].transform("mean")
-    return (share > 0) & (share < 1)
+    """The rows whose key others have too, one of them tested and one of them in another part, in
+    whatever fold."""
+    known = clips.assign(tested=clips["fold"] >= 0, heard=clips["only_part"] != "test").groupby(key)
+    is_both = known["tested"].transform("any") & known["heard"].transform("any")
+    return is_both & (known["tested"].transform("size") > 1)
 
 
 def _digests(

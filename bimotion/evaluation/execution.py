@@ -158,11 +158,17 @@ class Run:
 
     def _part_of(self, job: TrainingJob) -> bytes:
         """Run a job; its record and predictions, which are kept."""
-        _log.info("training set %s, seed %d: %d clips", job.name, job.seed, len(job.train))
+        _log.info(
+            "training set %s, fold %d, seed %d: %d clips",
+            job.name,
+            job.fold,
+            job.seed,
+            len(job.train),
+        )
         predictions = self.runner.run(job, self._checkpoint(job))
         n_clips = (len(job.train), len(job.validation), len(job.test))
         note = _note(self.labelled, job, predictions)
-        fit = FitRecord(job.name, job.seed, *n_clips, predictions.facts, note)
+        fit = FitRecord(job.name, job.seed, *n_clips, predictions.facts, note, job.fold)
         table = io.BytesIO()
         save(_table(self.labelled, job, predictions), table)
         content = json.dumps(dataclasses.asdict(fit)).encode() + b"\n" + table.getvalue()
@@ -172,10 +178,10 @@ class Run:
         return content
 
     def _part(self, job: TrainingJob) -> Path:
-        return self.folder.part(job.name, job.seed)
+        return self.folder.part(job.name, job.seed, job.fold)
 
     def _checkpoint(self, job: TrainingJob) -> Path:
-        return self.folder.checkpoint(job.name, job.seed)
+        return self.folder.checkpoint(job.name, job.seed, job.fold)
 
 
 def _read(part: bytes) -> tuple[pd.DataFrame, FitRecord]:
@@ -202,6 +208,7 @@ def _table(labelled: LabelledClips, job: TrainingJob, predictions: JobPrediction
     return labelled.table.loc[job.test, ["id", "cell", "corpus", "speaker"]].assign(
         train=job.name,
         seed=job.seed,
+        fold=job.fold,
         probabilities=list(predictions.probabilities.astype(np.float32)),
         reference=list(labelled.reference[job.test]),
         trained=[predictions.trained] * len(job.test),

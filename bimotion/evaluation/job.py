@@ -18,14 +18,16 @@ class Target:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training under one seed, and what is predicted with it: row numbers of the table of
-    labelled clips."""
+    """One training under one seed in one fold, and what is predicted with it: row numbers of the
+    table of labelled clips."""
 
     number: int
     """Among the jobs of a run."""
     name: str
     """Of the training set (Setting.training_set)."""
     seed: int
+    fold: int
+    """Whose clips are tested; 0 without cross-validation."""
     train: np.ndarray
     """Empty where nothing is trained."""
     validation: np.ndarray

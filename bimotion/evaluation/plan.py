@@ -1,7 +1,7 @@
 """The plan of a run: the settings of a protocol, the clips that they need, and each distinct
-training set once."""
+training set once a fold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,12 +27,14 @@ ADAPTED_TO = {"transductive": PARTS, "inductive": ("train",), None: ()}
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A training set, and all that is predicted with it: row numbers of the table of labelled
-    clips."""
+    """A training set in one fold, and all that is predicted with it: row numbers of the table of
+    labelled clips."""
 
     name: str
+    fold: int
+    """0 without cross-validation."""
     settings: list[Setting]
-    """Those that it serves, one for each test cell."""
+    """Those that it serves in this fold, one for each test cell."""
     train: np.ndarray
     validation: np.ndarray
     targets: tuple[Target, ...]
@@ -46,7 +48,8 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Settings that can be run, those that cannot and why, and the distinct training sets."""
+    """Settings that can be run, those that cannot and why, and the distinct training sets in each
+    fold."""
 
     settings: list[Setting]
     skipped: list[Skipped]
@@ -55,13 +58,14 @@ class RunPlan:
     """Those that any setting asks for."""
 
     def jobs(self, seeds: Iterable[int]) -> list[TrainingJob]:
-        """One for each training set and seed."""
+        """One for each training set, fold and seed."""
         pairs = [(training, seed) for training in self.training_sets for seed in seeds]
         return [
             TrainingJob(
                 number=number,
                 name=training.name,
                 seed=seed,
+                fold=training.fold,
                 train=training.train,
                 validation=training.validation,
                 targets=training.targets,
@@ -91,7 +95,8 @@ def plan(
 
     A setting is skipped where one of its training cells has no training clip, its test cell no test
     clip or, for adaptation, training and test have fewer than two classes in common, or the test
-    cell no clips to adapt to.
+    cell no clips to adapt to; with folds, in any fold in which the test cell is tested, so that all
+    settings of a test cell have the same test clips.
 
     Args:
         trains: False for models that are only tested.
@@ -127,69 +132,104 @@ def planned(
         progress=progress,
     )
     labelled = prepare(selection, schema, task.limit)
-    runnable, skipped = [], []
+    runnable, skipped, folds = [], [], range(task.n_folds)
     for setting in settings:
-        if reason := _obstacle(setting, labelled, adapts):
+        if reason := _obstacle(setting, labelled, folds, adapts):
             of = setting.id
             skipped.append(Skipped(of.transfer, of.method, list(of.train), of.test, reason=reason))
         else:
             runnable.append(setting)
-    training_sets = _training_sets(runnable, labelled, adapts)
+    training_sets = _training_sets(runnable, labelled, folds, adapts)
     return labelled, RunPlan(runnable, skipped, training_sets, corpora)
 
 
-def _obstacle(setting: Setting, labelled: LabelledClips, adapts: str | None) -> str | None:
+def _obstacle(
+    setting: Setting, labelled: LabelledClips, folds: range, adapts: str | None
+) -> str | None:
     """The reason that a setting cannot be run, if there is one."""
     of = f" of {' and '.join(setting.corpora)}" if setting.corpora else ""
-    reasons = {
-        f"no training clips in {cell}{of}"
-        for cell in setting.train
-        if not len(labelled.places([cell], "train", setting.corpora))
-    }
-    if not len(labelled.places([setting.test], "test", setting.corpora)):
-        reasons.add(f"no test clips in {setting.test}{of}")
-    if adapts and not reasons:
-        if not len(_unlabelled(setting, labelled, adapts)):
-            reasons.add(f"no clips in {setting.test}{of} to adapt to")
-        if len(shared := _shared(setting, labelled)) < 2:
-            reasons.add(
-                f"{' and '.join(shared) or 'no class'} alone is in "
-                f"{'+'.join(setting.train_names)} and {setting.test}{of}"
-            )
+    tested = [fold for fold in folds if len(_test(setting, labelled, fold))]
+    reasons = set() if tested else {f"no test clips in {setting.test}{of}"}
+    for fold in tested or folds[:1]:
+        lacking = _lacking(setting, labelled, fold, adapts if tested else None)
+        in_fold = f" in fold {fold}" if len(folds) > 1 and tested else ""
+        reasons |= {f"{reason}{of}{in_fold}" for reason in lacking}
+        if reasons:
+            break
     return "; ".join(sorted(reasons, reverse=True)) or None
 
 
-def _unlabelled(setting: Setting, labelled: LabelledClips, adapts: str | None) -> np.ndarray:
+def _lacking(
+    setting: Setting, labelled: LabelledClips, fold: int, adapts: str | None
+) -> Iterator[str]:
+    """The things that a setting lacks in a fold."""
+    empty = [
+        cell
+        for cell in setting.train
+        if not len(labelled.places([cell], "train", setting.corpora, fold))
+    ]
+    yield from (f"no training clips in {cell}" for cell in empty)
+    if not adapts or empty:
+        return
+    if not len(_unlabelled(setting, labelled, fold, adapts)):
+        yield f"no clips in {setting.test} to adapt to"
+    if len(shared := _shared(setting, labelled, fold)) < 2:
+        only = " and ".join(shared) or "no class"
+        yield f"{only} alone is in {'+'.join(setting.train_names)} and {setting.test}"
+
+
+def _test(setting: Setting, labelled: LabelledClips, fold: int) -> np.ndarray:
+    return labelled.places([setting.test], "test", setting.corpora, fold)
+
+
+def _unlabelled(
+    setting: Setting, labelled: LabelledClips, fold: int, adapts: str | None
+) -> np.ndarray:
     """Clips that a model may adapt to, ascending."""
-    parts = [labelled.places([setting.test], part, setting.corpora) for part in ADAPTED_TO[adapts]]
+    parts = [
+        labelled.places([setting.test], part, setting.corpora, fold) for part in ADAPTED_TO[adapts]
+    ]
     return np.sort(np.concatenate([np.zeros(0, int), *parts]))
 
 
-def _shared(setting: Setting, labelled: LabelledClips) -> list[str]:
+def _shared(setting: Setting, labelled: LabelledClips, fold: int) -> list[str]:
     """Classes that training has clips of and the corpora of the test cell annotate; no test label
     is looked at."""
-    train = labelled.reference[labelled.trained(setting)]
-    test = labelled.reference[labelled.places([setting.test], "test", setting.corpora)]
+    train = labelled.reference[labelled.trained(setting, "train", fold)]
+    test = labelled.reference[_test(setting, labelled, fold)]
     both = (train == 1).any(axis=0) & (test != -1).any(axis=0)
     return [name for name, shared in zip(labelled.schema.classes, both, strict=True) if shared]
 
 
 def _training_sets(
-    settings: Iterable[Setting], labelled: LabelledClips, adapts: str | None
+    settings: Iterable[Setting], labelled: LabelledClips, folds: range, adapts: str | None
 ) -> list[TrainingSet]:
+    """Each training set in each fold in which any of its settings is tested."""
     groups: dict[str, dict[Cell, Setting]] = {}
     for setting in settings:
         groups.setdefault(setting.training_set, {}).setdefault(setting.test, setting)
-    training_sets = []
-    for name, of_cell in groups.items():
-        members = [of_cell[cell] for cell in sorted(of_cell)]
-        train, validation = (labelled.trained(members[0], part) for part in ("train", "validation"))
-        targets = tuple(
-            Target(
-                labelled.places([setting.test], "test", setting.corpora),
-                _unlabelled(setting, labelled, adapts),
-            )
-            for setting in members
+    return [
+        _training_set(name, fold, members, labelled, adapts)
+        for name, of_cell in groups.items()
+        for fold in folds
+        if (
+            members := [
+                of_cell[cell]
+                for cell in sorted(of_cell)
+                if len(_test(of_cell[cell], labelled, fold))
+            ]
         )
-        training_sets.append(TrainingSet(name, members, train, validation, targets))
-    return training_sets
+    ]
+
+
+def _training_set(
+    name: str, fold: int, settings: list[Setting], labelled: LabelledClips, adapts: str | None
+) -> TrainingSet:
+    train, validation = (
+        labelled.trained(settings[0], part, fold) for part in ("train", "validation")
+    )
+    targets = tuple(
+        Target(_test(setting, labelled, fold), _unlabelled(setting, labelled, fold, adapts))
+        for setting in settings
+    )
+    return TrainingSet(name, fold, settings, train, validation, targets)

@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bimotion.data import manifest
+from bimotion.data import manifest, rules
 from bimotion.data.labelled import LabelledClips
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation.execution import Run
+from bimotion.evaluation.presets import preset_named
 from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import Runner, Track, configured, runner_of
 from bimotion.evaluation.tracks.finetune import Finetune
@@ -34,12 +35,14 @@ def evaluate(
     track: str | Track = "probe",
     data_dir: str | os.PathLike | None = None,
     output: str | os.PathLike = "results",
-    protocol: str = "all",
+    preset: str = "benchmark",
+    protocol: str | None = None,
     cells: Iterable[str] | None = None,
-    split_rule: str = "paper",
+    split_rule: str | None = None,
     split_seed: int = 0,
-    schema: str = "emotion",
-    seeds: Iterable[int] = (0,),
+    folds: int | None = None,
+    schema: str | None = None,
+    seeds: Iterable[int] | None = None,
     adapt: str | None = None,
     adapt_setting: str | None = None,
     label_map: str | os.PathLike | None = None,
@@ -74,16 +77,20 @@ def evaluate(
             `Finetune(FinetuneOptions(epochs=5))` of bimotion.evaluation.tracks.finetune.
         data_dir: folder with one sub-folder a corpus.
         output: folder of results.
+        preset: `benchmark` (split `folds`, schema `valence`) or `paper` (split, schema, training
+            sets and recipe of the paper): what holds where the next options are None.
         protocol: the settings to run.
         cells: test only in these; None: all of the protocol.
         split_rule, split_seed: how clips are assigned to parts.
+        folds: of split rule `folds`, so many from the first; None: all five.
         schema: the label schema.
         seeds: of the training, or of whatever is random; one, where nothing is.
         adapt: of a probe, in place of the head: an unsupervised method of bimotion.adaptation.
         adapt_setting: `transductive` (the default): adapted to all clips of the test cell;
             `inductive`: to its train part only.
         label_map: of a zero-shot classifier: JSON file, its output names -> our emotions.
-        finetune: how to train; `FinetuneOptions(recipe="paper")`: exactly as the paper's code.
+        finetune: how to train; `FinetuneOptions(recipe="paper")`: exactly as the paper's code;
+            None: by the recipe of the preset.
         save_checkpoints: keep the best checkpoint of every training set.
         require_safetensors: refuse pickled weights (which are read without running code, if not).
         only: names of the corpora to use; None: all that have clips in the protocol's cells.
@@ -108,6 +115,9 @@ def evaluate(
     output = Path(output)
     files.require_writable(output)
     overview.check(output)
+    asked = preset_named(preset)
+    if finetune is None and track == "finetune":
+        finetune = FinetuneOptions(recipe=asked.recipe)
     options = {
         "adapt": adapt,
         "adapt_setting": adapt_setting,
@@ -117,12 +127,13 @@ def evaluate(
     if not save_checkpoints and (track == "finetune" or isinstance(track, Finetune)):
         options["save_checkpoints"] = False
     task = TaskSpec.of(
-        protocol=protocol,
+        protocol=asked.protocol if protocol is None else protocol,
         cells=cells,
-        split_rule=split_rule,
+        split_rule=asked.split_rule if split_rule is None else split_rule,
         split_seed=split_seed,
-        schema=schema,
-        seeds=seeds,
+        folds=folds,
+        schema=asked.schema if schema is None else schema,
+        seeds=asked.seeds if seeds is None else seeds,
         limit=limit,
     )
     run = _run_of(
@@ -166,7 +177,12 @@ def spec_of(runner: Runner, task: TaskSpec, labelled: LabelledClips) -> RunSpec:
     return RunSpec(
         model=runner.used,
         track=runner.name,
-        split=SplitUsed(task.split_rule, task.split_seed, NUMBERS_VERSION),
+        split=SplitUsed(
+            rule=task.split_rule,
+            seed=task.split_seed,
+            version=NUMBERS_VERSION,
+            folds=task.n_folds if rules.n_folds(task.split_rule) > 1 else None,
+        ),
         schema=SchemaUsed(schema.name, schema.version, list(schema.classes)),
         protocol=ProtocolUsed(task.protocol, NUMBERS_VERSION, task.cells and list(task.cells)),
         seeds=list(task.seeds),

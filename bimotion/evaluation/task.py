@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bimotion.data import rules
 from bimotion.errors import SettingError
+from bimotion.evaluation.presets import BENCHMARK
 from bimotion.io.bounds import MAX_COUNT, MAX_SEED, one_or_more, whole_number
 
 MAX_SEEDS = 1000
@@ -16,22 +18,24 @@ class TaskSpec:
     protocol: str = "all"
     cells: tuple[str, ...] | None = None
     """Only the protocol's settings that test in these; None: all."""
-    split_rule: str = "paper"
+    split_rule: str = BENCHMARK.split_rule
     """How clips are assigned to parts."""
     split_seed: int = 0
-    schema: str = "emotion"
+    schema: str = BENCHMARK.schema
     """Name of the label schema."""
     seeds: tuple[int, ...] = (0,)
     """Of the head or the training, ascending; one training each."""
     limit: int | None = None
-    """At most so many clips of each corpus, cell and part."""
+    """At most so many clips of each corpus, cell and part, or fold."""
+    folds: int | None = None
+    """How many folds are run, from the first; None: all that the split rule has."""
 
     @classmethod
     def of(
         cls, *, cells: Iterable[str] | None = None, seeds: Iterable[int] = (0,), **fields: object
     ) -> "TaskSpec":
         """The task of the keywords of `bimotion.evaluate`. Raises SettingError for seeds that are
-        none, or too many.
+        none, or too many, and for folds that the split rule lacks.
 
         >>> TaskSpec.of(cells="zho_eld", seeds=[2, 1], schema="valence").seeds
         (1, 2)
@@ -39,7 +43,23 @@ class TaskSpec:
         seeds = sorted({whole_number("seeds", seed, 0, MAX_SEED) for seed in one_or_more(seeds)})
         whole_number("number of seeds", len(seeds), 1, MAX_SEEDS)
         cells = None if cells is None else tuple(sorted(one_or_more(cells)))
-        return cls(cells=cells, seeds=tuple(seeds), **fields)
+        task = cls(cells=cells, seeds=tuple(seeds), **fields)
+        task.n_folds  # noqa: B018 - raises
+        return task
+
+    @property
+    def n_folds(self) -> int:
+        """The number of folds that are run. Raises SettingError for more than the split rule has,
+        and for any number where there is no cross-validation."""
+        available = rules.n_folds(self.split_rule)
+        if self.folds is None:
+            return available
+        if available == 1:
+            raise SettingError(
+                f"folds: expected with split rule folds only, found {self.folds} with split rule "
+                f"{self.split_rule}"
+            )
+        return whole_number("folds", self.folds, 1, available)
 
     def require_limit(self) -> None:
         """Raise SettingError unless the limit is a whole number, or none."""

@@ -31,6 +31,9 @@ class Record:
     """The base of our records, frozen data classes: in JSON every field, no other, each of its
     type; numbers are finite. A string under a field is its docstring, also in the JSON Schema."""
 
+    added: typing.ClassVar[frozenset[str]] = frozenset()
+    """Fields that records of earlier versions lack: read from these as their default."""
+
     __pydantic_config__ = ConfigDict(
         strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
@@ -103,22 +106,27 @@ def _validator(kind: typing.Any) -> SchemaValidator:
     return SchemaValidator(_for_reading(TypeAdapter(kind).core_schema))
 
 
-def _for_reading(schema: typing.Any) -> typing.Any:
+def _for_reading(schema: typing.Any, added: frozenset[str] = frozenset()) -> typing.Any:
     """The same schema of pydantic-core, but that a field may not be missing because it has a
-    default, that a container is not read on after a faulty item, and that a version is written as
-    an integer: 4.0 equals 4."""
+    default, unless earlier versions lack it (`Record.added`), that a container is not read on after
+    a faulty item, and that a version is written as an integer: 4.0 equals 4."""
     if isinstance(schema, list):
-        return [_for_reading(part) for part in schema]
+        return [_for_reading(part, added) for part in schema]
     if not isinstance(schema, dict):
         return schema
+    if schema.get("type") == "dataclass":
+        added = getattr(schema["cls"], "added", added)
+    if schema.get("type") == "dataclass-field" and schema["name"] in added:
+        default = schema["schema"]
+        return schema | {"schema": default | {"schema": _for_reading(default["schema"], added)}}
     if schema.get("type") == "default":
-        return _for_reading(schema["schema"])
+        return _for_reading(schema["schema"], added)
     if schema.get("type") == "literal" and all(type(v) is int for v in schema["expected"]):
         return core_schema.no_info_before_validator_function(
             _integer_of(schema["expected"]), schema
         )
     stops = {"fail_fast": True} if schema.get("type") in ("list", "dict") else {}
-    return {name: _for_reading(part) for name, part in schema.items()} | stops
+    return {name: _for_reading(part, added) for name, part in schema.items()} | stops
 
 
 def _integer_of(allowed: list[int]) -> Callable[[object], object]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from bimotion.corpora import CORPORA
 from bimotion.data import splits
 from bimotion.errors import RecordError, SettingError
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.leaderboard import lookalikes
 from bimotion.protocol.settings import TRACKS
 from bimotion.results import record
@@ -46,6 +47,8 @@ def why_not_taken(result: Result, practice: bool = False) -> str | None:
         result: of a finished run.
         practice: take any corpora.
     """
+    if reason := of_another_version(result):
+        return reason
     if result.limit is not None:
         return f"expected all clips, found a run with limit {result.limit}: run it again without"
     if practice:
@@ -65,6 +68,16 @@ def why_not_taken(result: Result, practice: bool = False) -> str | None:
             f"{result.skipped[0].reason}"
         )
     return None
+
+
+def of_another_version(result: Result) -> str | None:
+    """Say that a result is of another version of the numbers than ours; None where it is not."""
+    if (version := result.split.version) == NUMBERS_VERSION:
+        return None
+    return (
+        f"expected numbers version {NUMBERS_VERSION}, found {version!r:.40}: results of two "
+        "versions are never ranked together; run it again with this bimotion"
+    )
 
 
 def why_not_shown(result: Result) -> str | None:

@@ -19,8 +19,9 @@ from pydantic import Field, NonNegativeInt
 from bimotion.corpora import CORPORA
 from bimotion.corpora.utterance import AGE_SOURCES, PARTS
 from bimotion.data import manifest, splits
+from bimotion.data.folds import EVERY, part_in
+from bimotion.data.rules import RULES, n_folds
 from bimotion.data.source import CorpusSource
-from bimotion.data.splits import RULES
 from bimotion.errors import CorpusError, SettingError
 from bimotion.io.progress import Progress
 from bimotion.io.records import Record
@@ -33,12 +34,13 @@ _SYMBOLS = np.frombuffer(b"-01", "S1")  # of the labels -1, 0, 1
 
 @dataclass(frozen=True)
 class Assignment(Record):
-    """Clips of one corpus and cell under a split rule and schema: those that have a class."""
+    """Clips of one corpus and cell under a split rule (and fold) and schema: those that have a
+    class."""
 
     n: dict[Literal[*PARTS], NonNegativeInt]
     """Part -> clips."""
     age_source: dict[Literal[*AGE_SOURCES], NonNegativeInt]
-    """How ages are known -> clips."""
+    """How ages are known -> clips, of all folds."""
     trained: list[str]
     """Classes with a positive training clip."""
     labels_hash: Annotated[str, Field(alias="marks")]
@@ -51,9 +53,10 @@ class AnswerKey:
 
     table: pd.DataFrame
     """Index: id, sorted; columns corpus, speaker (hash, or None), emotions (joined by `+`; None:
-    not given), and for every rule cell_<rule>, part_<rule> (None: in none)."""
+    not given), for every rule cell_<rule> and part_<rule> (None: in none; part_folds: the only one
+    that a clip may have, None: any), and fold (a text; None: tested in no fold)."""
     assignments: dict[str, Assignment]
-    """`corpus/rule/schema/cell` -> Assignment."""
+    """`corpus/rule/schema/cell` -> Assignment; a rule's fold behind it: `folds-3`."""
     fingerprints: dict[str, str]
     """`fingerprint_key` -> fingerprint of the data."""
     manifest: str
@@ -101,7 +104,9 @@ class AnswerKey:
         )
         for rule in RULES:
             split = _split(listed, rule, practice).reindex(table.index).astype(object)
-            table[[f"cell_{rule}", f"part_{rule}"]] = split.where(split.notna(), None)
+            split = split.where(split.notna() & (split != ""), None)
+            table[[f"cell_{rule}", f"part_{rule}"]] = split[["cell", "only_part"]]
+            table["fold"] = split["fold"]  # of the last rule, folds
         assignments = _assignments(table, utterances["age_source"])
         return cls(table, assignments, {}, listed.fingerprint, practice, utterances)
 
@@ -130,11 +135,16 @@ class AnswerKey:
         )
 
     def assigned_in(
-        self, rule: str, schema: str, cell: object, corpora: Iterable[str] | None = None
+        self,
+        rule: str,
+        schema: str,
+        cell: object,
+        corpora: Iterable[str] | None = None,
+        fold: int = 0,
     ) -> dict[str, Assignment]:
         """Corpus -> Assignment of one cell, of those corpora (None: all) that have clips there."""
         names = self.corpora if corpora is None else corpora
-        keys = {name: f"{name}/{rule}/{schema}/{cell}" for name in names}
+        keys = {name: f"{name}/{in_fold(rule, fold)}/{schema}/{cell}" for name in names}
         return {
             name: self.assignments[key] for name, key in keys.items() if key in self.assignments
         }
@@ -145,30 +155,42 @@ class AnswerKey:
         schema: str,
         cells: Iterable[object],
         corpora: Iterable[str] | None = None,
+        fold: int = 0,
     ) -> list[Assignment]:
         """The assignments of several cells, as in `assigned_in`."""
         return [
             assignment
             for cell in cells
-            for assignment in self.assigned_in(rule, schema, cell, corpora).values()
+            for assignment in self.assigned_in(rule, schema, cell, corpora, fold).values()
         ]
 
     def test_clips(
-        self, rule: str, schema: LabelSchema, cell: object, corpora: Iterable[str] | None = None
+        self,
+        rule: str,
+        schema: LabelSchema,
+        cell: object,
+        corpora: Iterable[str] | None = None,
+        folds: int | None = None,
     ) -> pd.DataFrame:
-        """The test part of a cell.
+        """The test part of a cell, over its first so many folds (None: all).
 
         Returns:
-            Index id; columns cell, corpus, speaker, labels (a text of `-`, 0 and 1; None:
+            Index id; columns cell, corpus, speaker, fold, labels (a text of `-`, 0 and 1; None:
             withheld). Clips without a class are left out; where labels are withheld and not every
             clip need have one, all are there.
         """
         table = self.table
-        is_test = (table[f"cell_{rule}"] == str(cell)) & (table[f"part_{rule}"] == "test")
-        rows = table[is_test if corpora is None else is_test & table["corpus"].isin(list(corpora))]
-        clips = rows[["corpus", "speaker"]].assign(cell=str(cell), labels=_labels(rows, schema))
+        of_cell = table[f"cell_{rule}"] == str(cell)
+        of_cell = of_cell if corpora is None else of_cell & table["corpus"].isin(list(corpora))
+        table = table[of_cell]
+        parts = [parts_in(table, rule, fold) == "test" for fold in range(folds or n_folds(rule))]
+        rows = table[np.any(parts, axis=0)]
+        folds_of = np.argmax(parts, axis=0)[np.any(parts, axis=0)]
+        clips = rows[["corpus", "speaker"]].assign(
+            cell=str(cell), fold=folds_of, labels=_labels(rows, schema)
+        )
         kept = clips["labels"].notna() | rows["emotions"].isna()
-        return clips.loc[kept, ["cell", "corpus", "speaker", "labels"]].astype(object)
+        return clips.loc[kept, ["cell", "corpus", "speaker", "fold", "labels"]].astype(object)
 
     def fingerprint(
         self, rule: str, schema: LabelSchema, cells: Iterable[object], corpora: Iterable[str]
@@ -179,10 +201,24 @@ class AnswerKey:
         key = fingerprint_key(rule, schema, cells, corpora)
         if key not in self.fingerprints and self.utterances is not None:
             is_used = self.table["corpus"].isin(corpora) & self.table[f"cell_{rule}"].isin(cells)
-            rows = self.table[is_used & self.table[f"part_{rule}"].notna()]
+            rows = self.table[is_used]
             used = rows.index[[labels is not None for labels in _labels(rows, schema)]]
             self.fingerprints[key] = manifest.fingerprint(self.utterances.loc[used])
         return self.fingerprints.get(key)
+
+
+def in_fold(rule: str, fold: int) -> str:
+    """The name of a rule's fold in a labels file: `paper`, `folds-3`."""
+    return f"{rule}-{fold}" if n_folds(rule) > 1 else rule
+
+
+def parts_in(table: pd.DataFrame, rule: str, fold: int) -> np.ndarray:
+    """The part of each clip of an AnswerKey's table in a fold; "" for none."""
+    own = table[f"part_{rule}"].fillna("").to_numpy(str)
+    if n_folds(rule) == 1:
+        return own
+    numbers = table["fold"].fillna(str(EVERY)).astype(np.int8).to_numpy()
+    return np.where(table[f"cell_{rule}"].isna(), "", part_in(fold, numbers, own))
 
 
 def fingerprint_key(
@@ -214,14 +250,16 @@ def labels_hash(clips: Iterable[tuple[str, str]]) -> str:
 
 
 def _split(listed: manifest.Manifest, rule: str, practice: bool) -> pd.DataFrame:
-    """Cell and part of each utterance; empty where, for practice, a corpus is too incomplete for
-    the rule."""
+    """Cell, only part and fold (a text) of each utterance; empty where, for practice, a corpus is
+    too incomplete for the rule."""
+    names = ["cell", "only_part", "fold"]
     try:
-        return splits.split(listed, rule).table[["cell", "part"]]
+        table = splits.split(listed, rule).table
     except CorpusError:
         if not practice:
             raise
-        return pd.DataFrame(columns=["cell", "part"], dtype=object)
+        return pd.DataFrame(columns=names, dtype=object)
+    return table.assign(fold=table["fold"].astype(str).replace(str(EVERY), ""))[names]
 
 
 def _labels(rows: pd.DataFrame, schema: LabelSchema) -> list[str | None]:
@@ -244,15 +282,18 @@ def _assignments(table: pd.DataFrame, age_source: pd.Series) -> dict[str, Assign
     for rule in RULES:
         for schema in SCHEMAS.values():
             clips = table.assign(labels=_labels(table, schema), age_source=age_source)
-            clips = clips[clips[f"part_{rule}"].notna() & clips["labels"].notna()]
+            clips = clips[clips[f"cell_{rule}"].notna() & clips["labels"].notna()]
             for (corpus, cell), rows in clips.groupby(["corpus", f"cell_{rule}"]):
-                key = f"{corpus}/{rule}/{schema.name}/{cell}"
-                assignments[key] = _assignment(rows, rows[f"part_{rule}"], schema)
+                for fold in range(n_folds(rule)):
+                    key = f"{corpus}/{in_fold(rule, fold)}/{schema.name}/{cell}"
+                    parts = pd.Series(parts_in(rows, rule, fold), rows.index)
+                    assignments[key] = _assignment(rows, parts[parts != ""], schema)
     return assignments
 
 
 def _assignment(rows: pd.DataFrame, parts: pd.Series, schema: LabelSchema) -> Assignment:
-    test, train = rows[parts == "test"], rows[parts == "train"]["labels"].unique()
+    test = rows.loc[parts.index[parts == "test"]]
+    train = rows.loc[parts.index[parts == "train"], "labels"].unique()
     n, age_source = (
         {str(name): int(count) for name, count in names.value_counts().sort_index().items()}
         for names in (parts, rows["age_source"])

@@ -155,7 +155,7 @@ class Entry(Record):
     track: str
     """How the model was used: `probe`, `finetune` or `zero-shot`."""
     split_rule: str
-    """How utterances were assigned to parts."""
+    """How utterances were assigned to parts; `folds-1`: only the first of five folds was run."""
     split_seed: int
     """Of the assignment."""
     schema: str

@@ -17,17 +17,17 @@ from pydantic import TypeAdapter
 
 from bimotion.corpora import CORPORA, corpora_of
 from bimotion.corpora.utterance import PARTS
-from bimotion.data.splits import RULES
+from bimotion.data.rules import N_FOLDS, RULES, n_folds
 from bimotion.errors import BimotionError, RecordError, SettingError, UnknownName
 from bimotion.io import files
 from bimotion.io.records import Record, from_json
 from bimotion.io.versions import NUMBERS_VERSION
-from bimotion.leaderboard.answer_key import AnswerKey, Assignment, fingerprint_key
+from bimotion.leaderboard.answer_key import AnswerKey, Assignment, fingerprint_key, in_fold
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS, check_emotions
 
-REFERENCE_VERSION = 1
+REFERENCE_VERSION = 2
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_CLIPS = 1_000_000
@@ -37,6 +37,7 @@ COLUMNS = (
     "speaker",
     "emotions",
     *(f"{kind}_{rule}" for rule in RULES for kind in ("cell", "part")),
+    "fold",
 )
 
 
@@ -54,7 +55,7 @@ class _Clips(Record):
 class _LabelsFile(Record):
     """An AnswerKey as JSON; its fields are those of AnswerKey."""
 
-    reference_version: Literal[1]
+    reference_version: Literal[2]
     split_version: str
     schema_versions: dict[str, str]
     manifest: str
@@ -168,9 +169,10 @@ def _checked(content: _LabelsFile) -> AnswerKey:
         raise RecordError(
             "labels.corpora: expected clips with ids of their own, found none or two of one id"
         )
+    known = {in_fold(rule, fold) for rule in RULES for fold in range(n_folds(rule))}
     for key, assignment in content.deals.items():
         corpus, rule, schema, cell = key.split("/") if key.count("/") == 3 else [""] * 4
-        if corpus not in content.corpora or rule not in RULES or schema not in SCHEMAS:
+        if corpus not in content.corpora or rule not in known or schema not in SCHEMAS:
             raise RecordError(f"labels.deals: expected corpus/rule/schema/cell, found {key!r:.80}")
         Cell.parse(cell)
         if unknown := set(assignment.trained) - set(SCHEMAS[schema].classes):
@@ -211,6 +213,8 @@ def _table(corpus: str, clips: _Clips) -> pd.DataFrame:
             Cell.parse(cell)
         if unknown := sorted(set(columns[f"part_{rule}"]) - {None, *PARTS}):
             raise UnknownName("part", unknown[0][:80], PARTS)
+    if unknown := sorted(set(columns["fold"]) - {None, *map(str, range(N_FOLDS))}):
+        raise RecordError(f"{where}.columns.fold: expected 0 to 4, found {unknown[0][:80]!r}")
     if not clips.labels and any(columns["emotions"]):
         raise RecordError(f"{where}: expected no emotions where labels is false")
     if clips.labels:

@@ -91,7 +91,7 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
         version=result.provenance.versions.get("bimotion"),
         comparable=comparable(result),
         track=result.track,
-        split_rule=result.split.rule,
+        split_rule=result.split.name,
         split_seed=result.split.seed,
         schema=result.schema.name,
         protocol=result.protocol.name,
@@ -137,7 +137,7 @@ def _require_sound(result: Result, table: pd.DataFrame) -> None:
         raise RecordError(
             f"model: expected a name of 1 to {MAX_NAME} printable characters, found {name!a:.80}"
         )
-    if reason := admission.why_not_shown(result):
+    if reason := admission.of_another_version(result) or admission.why_not_shown(result):
         raise RecordError(reason)
     if result.limit is not None:
         raise RecordError(

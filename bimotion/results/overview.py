@@ -6,6 +6,7 @@ from pathlib import Path
 from bimotion.errors import RecordError
 from bimotion.io import files
 from bimotion.io.records import refuse_others
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol.cells import BIMOTION_CELLS
 from bimotion.protocol.settings import BY_TRAINING_SET
 from bimotion.results import record
@@ -22,7 +23,8 @@ def collect(folder: Path) -> Path:
 
     `entries` are ordered within a track, split rule, schema and protocol by headline: the mean over
     all four cells of in-group (or zero-shot) weighted F1 (null, and last, where a cell is missing).
-    Results on synthetic data stand under `excluded`, with the reason; results on incomplete corpora
+    Results on synthetic data, and of another version of the numbers, stand under `excluded`, with
+    the reason; results on incomplete corpora
     are entries marked `complete: false`. A file that is no result stands under `excluded` too.
     Raises SettingError where another file has the list's name.
     """
@@ -35,8 +37,8 @@ def collect(folder: Path) -> Path:
         except RecordError as error:
             excluded.append({"result": name, "reason": str(error)})
             continue
-        if result.data.synthetic:
-            excluded.append(_entry(result, name) | {"reason": SYNTHETIC})
+        if reason := _reason(result):
+            excluded.append(_entry(result, name) | {"reason": reason})
         else:
             entries.append(_entry(result, name))
     board = {
@@ -48,6 +50,13 @@ def collect(folder: Path) -> Path:
     with files.written(folder / LEADERBOARD_FILE) as temporary:
         temporary.write_text(json.dumps(board, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return folder / LEADERBOARD_FILE
+
+
+def _reason(result: record.Result) -> str | None:
+    """Why a result cannot stand among the others, if it cannot."""
+    if result.split.version != NUMBERS_VERSION:
+        return f"numbers version {result.split.version}, not {NUMBERS_VERSION}: run it again"
+    return SYNTHETIC if result.data.synthetic else None
 
 
 def check(folder: Path) -> None:
@@ -82,7 +91,7 @@ def _entry(result: record.Result, path: str) -> dict:
         "result": path,
         "track": result.track,
         "adapt": result.adapt and vars(result.adapt),
-        "split_rule": result.split.rule,
+        "split_rule": result.split.name,
         "schema": result.schema.name,
         "protocol": result.protocol.name,
         "cells": result.protocol.cells,

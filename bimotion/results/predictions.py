@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -26,12 +27,15 @@ SHAPE = pa.schema(
     [
         *((name, pa.string()) for name in ("id", "cell", "corpus", "speaker", "train")),
         ("seed", pa.int64()),
+        ("fold", pa.int8()),
         ("probabilities", pa.list_(pa.field("element", pa.float32()))),
         ("reference", pa.list_(pa.field("element", pa.int8()))),
         ("trained", pa.list_(pa.field("element", pa.string()))),
     ]
 )
 """Columns of scoring.py, in this order; only `speaker` may be null."""
+OLD_SHAPE = SHAPE.remove(SHAPE.get_field_index("fold"))
+"""Those of numbers version 1, without folds."""
 MAX_BYTES = 512 * 1024 * 1024
 MAX_FOOTER_BYTES = 16 * 1024 * 1024
 MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
@@ -58,10 +62,19 @@ def write(source: Path, target: BinaryIO) -> None:
     of type null.
     """
     try:
-        table = pq.read_table(source, columns=SHAPE.names).select(SHAPE.names).cast(SHAPE)
+        table = with_fold(pq.read_table(source))
+        table = table.select(SHAPE.names).cast(SHAPE)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RecordError(f"{source}: expected predictions in Parquet, found: {error}") from None
     _save(table, target)
+
+
+def with_fold(table: pa.Table) -> pa.Table:
+    """The same predictions; those of numbers version 1, which have no folds, are all of fold 0."""
+    if "fold" in table.column_names:
+        return table
+    zeros = pa.array(np.zeros(table.num_rows, np.int8))
+    return table.add_column(SHAPE.get_field_index("fold"), SHAPE.field("fold"), zeros)
 
 
 def _save(table: pa.Table, target: Path | BinaryIO) -> None:
@@ -86,6 +99,7 @@ def read(path: Path) -> pa.Table:
             raise
         except (OSError, ValueError, pa.ArrowException) as error:
             raise RecordError(f"cannot be read as Parquet: {error}") from None
+    table = with_fold(table)
     for name in SHAPE.names:
         _check_column(name, table[name])
     return table
@@ -115,10 +129,10 @@ def _check_footer(opened: pq.ParquetFile) -> None:
     """Raise RecordError for other columns, and for more rows, groups or unpacked bytes than any run
     has."""
     facts, columns = opened.metadata, opened.schema_arrow.remove_metadata()
-    if not columns.equals(SHAPE, check_metadata=False):
+    if not any(columns.equals(shape, check_metadata=False) for shape in (SHAPE, OLD_SHAPE)):
         wrong = sorted(set(columns.names) ^ set(SHAPE.names)) or [
             f"{name}: {columns.field(name).type}"
-            for name in SHAPE.names
+            for name in columns.names
             if columns.field(name).type != SHAPE.field(name).type
         ]
         raise RecordError(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -38,6 +38,8 @@ MAX_RESULT_BYTES = 32 * 1024 * 1024
 class FitRecord(Record):
     """One training, or what was predicted without any."""
 
+    added: ClassVar = frozenset({"fold"})
+
     train: str
     """Training set (Setting.training_set)."""
     seed: int
@@ -52,6 +54,8 @@ class FitRecord(Record):
     """Of the track, such as the layer or the epoch that validation chose."""
     note: str | None = None
     """One class in its training or validation clips; null: several."""
+    fold: int = 0
+    """Of split rule `folds`: whose clips it was tested on."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,8 @@ class Provenance(Record):
 class Result(Record):
     """A finished run, as `result.json`."""
 
+    added: ClassVar = frozenset({"confounds"})
+
     key: str
     """Hash of the spec: of model, track, split, schema, protocol, seeds, limit, the data's
     fingerprint and adapt."""
@@ -216,11 +222,11 @@ class Result(Record):
     """A row a training set and test set."""
     confounds: list[Confound] = field(default_factory=list)
     """A row a setting across cells, of track `probe`; none in earlier records."""
-    schema_version: Literal[4] = 4
+    schema_version: Literal[4, 5] = 5
     """Of this format."""
 
     def __repr__(self) -> str:
-        asked = f"protocol {self.protocol.name}, split {self.split.rule}, schema {self.schema.name}"
+        asked = f"protocol {self.protocol.name}, split {self.split.name}, schema {self.schema.name}"
         skipped = f" ({len(self.skipped)} skipped)" if self.skipped else ""
         return printable(
             f"<Result {self.key} of {self.title:.80}: {self.track}, {asked}, "

@@ -17,7 +17,7 @@ from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema, schema_named, scored_schema
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import record, scoring
-from bimotion.results.predictions import SHAPE
+from bimotion.results.predictions import SHAPE, with_fold
 from bimotion.results.record import Result
 
 
@@ -82,6 +82,7 @@ def read(folder: Path, *, checked: bool = True) -> tuple[Result, pd.DataFrame]:
         _check(path)
     try:
         columns = pq.ParquetFile(path).read()
+        columns = columns if result.split.folds else with_fold(columns)
         if missing := [name for name in SHAPE.names if columns.column_names.count(name) != 1]:
             raise RecordError(
                 f"{path}: expected the columns {', '.join(SHAPE.names)}; missing: "

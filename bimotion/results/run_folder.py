@@ -23,11 +23,13 @@ _CHECKPOINTS, _BEST = "checkpoints", "best"
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of a run, finished or not: result.json, predictions.parquet, SHA256SUMS;
-    `checkpoints`: a folder a training set and seed, with what the track leaves there; until it is
-    finished `unfinished`: predictions of the jobs that are done.
+    `checkpoints`: a folder a training set, seed and fold, with what the track leaves there; until
+    it is finished `unfinished`: predictions of the jobs that are done.
 
     >>> RunFolder(Path("run")).best_checkpoint("eng_adu", 0).as_posix()
     'run/checkpoints/eng_adu-0/best'
+    >>> RunFolder(Path("run")).checkpoint("eng_adu", 0, fold=3).as_posix()
+    'run/checkpoints/eng_adu-0-fold3'
     """
 
     path: Path
@@ -47,17 +49,17 @@ class RunFolder:
         """A run was begun, or begun again, and did not come to its end."""
         return (self.path / PARTS_FOLDER).exists()
 
-    def checkpoint(self, training_set: str, seed: int) -> Path:
+    def checkpoint(self, training_set: str, seed: int, fold: int = 0) -> Path:
         """Folder of what one training leaves."""
-        return self.path / _CHECKPOINTS / f"{training_set}-{seed}"
+        return self.path / _CHECKPOINTS / _name(training_set, seed, fold)
 
-    def best_checkpoint(self, training_set: str, seed: int) -> Path:
+    def best_checkpoint(self, training_set: str, seed: int, fold: int = 0) -> Path:
         """Folder of the model that one training chose."""
-        return self.checkpoint(training_set, seed) / _BEST
+        return self.checkpoint(training_set, seed, fold) / _BEST
 
-    def part(self, training_set: str, seed: int) -> Path:
+    def part(self, training_set: str, seed: int, fold: int = 0) -> Path:
         """Predictions of one training, until the run is finished."""
-        return self.path / PARTS_FOLDER / f"{training_set}-{seed}.part"
+        return self.path / PARTS_FOLDER / f"{_name(training_set, seed, fold)}.part"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -107,3 +109,7 @@ class RunFolder:
         (self.path / checksums.SUMS_FILE).unlink(missing_ok=True)
         result.save(self.path)
         checksums.write(self.path, KEPT_FILES)
+
+
+def _name(training_set: str, seed: int, fold: int) -> str:
+    return f"{training_set}-{seed}" + (f"-fold{fold}" if fold else "")

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from bimotion.io.records import Record, Scalar
 
@@ -30,12 +31,25 @@ class ModelUsed(Record):
 class SplitUsed(Record):
     """The assignment of utterances to train, validation and test."""
 
+    added: ClassVar = frozenset({"folds"})
+
     rule: str
-    """`paper` or `disjoint`."""
+    """`paper`, `disjoint` or `folds`."""
     seed: int
     """Of the assignment."""
     version: str
     """NUMBERS_VERSION (io/versions.py)."""
+    folds: int | None = None
+    """How many of the five folds were run, from the first; null for rules without folds."""
+
+    @property
+    def name(self) -> str:
+        """The rule, and its number of folds where not all were run.
+
+        >>> SplitUsed("folds", 0, "2", folds=1).name, SplitUsed("folds", 0, "2", folds=5).name
+        ('folds-1', 'folds')
+        """
+        return self.rule if self.folds in (None, 5) else f"{self.rule}-{self.folds}"
 
 
 @dataclass(frozen=True)
@@ -140,5 +154,8 @@ class RunSpec(Record):
     @property
     def key(self) -> str:
         """12 hex digits."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        content = dataclasses.asdict(self)
+        if content["split"]["folds"] is None:  # keys of rules without folds are older than these
+            del content["split"]["folds"]
+        text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -2,9 +2,10 @@
 the digit anywhere.
 
 Predictions, one row a training set, seed and test clip: `train` (Setting.training_set), `seed`,
-`id`, `cell`, `corpus`, `speaker` (or null), `probabilities` and `reference` (both lists over the
-schema's classes; reference 1, 0, or -1 not annotated), `trained` (classes that can be predicted:
-with a positive training clip, or an output of a zero-shot model).
+`fold` (in which the clip was tested; all folds are scored together), `id`, `cell`, `corpus`,
+`speaker` (or null), `probabilities` and `reference` (both lists over the schema's classes;
+reference 1, 0, or -1 not annotated), `trained` (classes that can be predicted: with a positive
+training clip, or an output of a zero-shot model).
 
 Each (cell, corpus) test set is scored on its own, over its own corpus's classes, as the paper's
 code does, and label by label where clips have several labels or none (clip_predictions.py); every
@@ -92,7 +93,7 @@ def setting_scores(
     setting: Setting, table: pd.DataFrame, schema: LabelSchema, seed: int
 ) -> list[Score]:
     """Rows of one setting and seed, without intervals; `table`: its predictions."""
-    trained = set(table["trained"].iloc[0])
+    trained = set().union(*{tuple(names) for names in table["trained"]})  # in any fold
     predictable = [number for number, name in enumerate(schema.classes) if name in trained]
     rows: list[Score] = []
     for part, pooling, values, note in _values(table, schema, predictable):

@@ -25,6 +25,7 @@ from bimotion.io.progress import Progress
 from bimotion.models.recipe import FinetuneOptions
 from bimotion.results import record
 from tests.support import tiny_models
+from tests.support.small_runs import PAPER
 
 DAMAGE = (
     lambda content: _flipped(content, len(content) // 2),
@@ -108,7 +109,7 @@ def first(model, root, tmp_path_factory):
 
 def evaluated(model, root, output, progress=None, **options) -> bytes:
     """Predictions of a run."""
-    asked = {"progress": progress or Heard()} | ASKED | options
+    asked = {"progress": progress or Heard()} | PAPER | ASKED | options
     result = run.evaluate(str(model), data_dir=root, output=output, **asked)
     return (result.folder(output) / record.PREDICTIONS_FILE).read_bytes()
 

@@ -19,7 +19,6 @@ from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError, UnknownName
 from bimotion.evaluation import plan as planning
-from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import runner_of
 from bimotion.evaluation.tracks.probe import Probe
 from bimotion.io.progress import Progress
@@ -30,7 +29,7 @@ from bimotion.results import record, rescoring
 from bimotion.results.record import AdaptUsed
 from tests.evaluation.conftest import group_of
 from tests.support.command_line import run_main
-from tests.support.small_runs import evaluated
+from tests.support.small_runs import evaluated, paper_task
 
 VALENCE = {"schema": "valence", "protocol": "inference", "cells": ["zho_eld"]}
 prosody = partial(evaluated, "bimotion/prosody")
@@ -84,7 +83,7 @@ def plans(tmp_path_factory):
     asked = {"inference": "valence", "cantonese": "valence", "extension": "four"}
     return [
         planning.plan(
-            TaskSpec.of(protocol=name, schema=schema), source, Progress(), adapts="transductive"
+            paper_task(protocol=name, schema=schema), source, Progress(), adapts="transductive"
         )
         for name, schema in asked.items()
     ]
@@ -113,7 +112,7 @@ def test_every_method_runs_over_every_setting(method, plans, tmp_path):
 @pytest.fixture(scope="module")
 def labelled(synth_root):
     """Setting -> labelled clips and plan."""
-    task, source = TaskSpec.of(**VALENCE), CorpusSource.of(synth_root)
+    task, source = paper_task(**VALENCE), CorpusSource.of(synth_root)
     return {
         setting: planning.plan(task, source, Progress(), adapts=setting)
         for setting in ("transductive", "inductive")
@@ -186,7 +185,7 @@ def test_the_layer_is_chosen_anew_where_files_have_changed(
     models, synth_root, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
-    task = TaskSpec.of(**VALENCE | {"protocol": "in-group"})
+    task = paper_task(**VALENCE | {"protocol": "in-group"})
     source = CorpusSource.of(synth_root)
     clips, plan = planning.plan(task, source, Progress(), adapts="transductive")
     (job,) = plan.jobs([0])

@@ -16,11 +16,10 @@ from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import CorpusIncomplete
 from bimotion.evaluation import plan as planning
-from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
 from bimotion.results import overview, rescoring
 from tests.support.command_line import run_main
-from tests.support.small_runs import evaluated
+from tests.support.small_runs import evaluated, paper_task
 
 TESTS = ("deu_adu", "fas_adu", "urd_adu")
 SOURCES = ("eng_adu@iemocap", "eng_adu@crema_d", "eng_adu")
@@ -158,13 +157,13 @@ def test_a_missing_source_skips_its_own_settings_only(root, tmp_path):
 
 def test_the_papers_protocols_ask_for_none_of_the_three(synth_root):
     source = CorpusSource.of(synth_root)
-    labelled, plan = planning.plan(TaskSpec.of(), source, Progress())
+    labelled, plan = planning.plan(paper_task(), source, Progress())
     assert plan.corpora == list(PAPER_CORPORA)
     assert plan.skipped == []
     assert not set(EXTENSION_CORPORA) & set(labelled.table["corpus"])
     missing = r"emo_db: not found .*\n.*shemo: not found .*\n.*urdu: not found"
     with pytest.raises(CorpusIncomplete, match=missing):
-        planning.plan(TaskSpec.of(protocol="extension"), source, Progress())
+        planning.plan(paper_task(protocol="extension"), source, Progress())
 
 
 def test_features_of_the_datasets_name_the_papers_corpora_and_languages_only():
@@ -195,7 +194,7 @@ def test_cantonese_has_a_full_matrix(small, tmp_path):
 
 
 def test_under_four_csed_is_left_out_and_its_cell_skipped(synth_root):
-    task = TaskSpec.of(protocol="in-group", schema="four")
+    task = paper_task(protocol="in-group", schema="four")
     labelled, plan = planning.plan(task, CorpusSource.of(synth_root), Progress())
     assert "csed" not in set(labelled.table["corpus"])
     n_csed = sum(1 for clip in layouts.plan() if clip.corpus == "csed")

@@ -9,11 +9,11 @@ from bimotion.data.source import CorpusSource
 from bimotion.errors import ModelError, SettingError, UnknownName
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation.model_check import EPOCHS, check_model, protocol_cost
-from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
 from bimotion.models.spec import ModelSpec
 from tests.support import tiny_families, tiny_models
 from tests.support.command_line import run_main
+from tests.support.small_runs import paper_task
 
 DESCRIBED = {
     "revision": None,
@@ -108,7 +108,7 @@ def test_what_is_refused(error, spec, message):
 
 def test_the_cost_is_that_of_the_plan_over_whole_corpora(whole_tree):
     source = CorpusSource.of(whole_tree, allow_missing=True)
-    _, plan = planning.plan(TaskSpec.of(protocol="all"), source, Progress())
+    _, plan = planning.plan(paper_task(protocol="all"), source, Progress())
     n_clips, n_visits = protocol_cost()
     visits = sum(len(rows.train) + len(rows.validation) for rows in plan.training_sets)
     # the published corpora lack some clips

@@ -19,7 +19,6 @@ from bimotion.data.source import CorpusSource
 from bimotion.evaluation import equal_samples
 from bimotion.evaluation import plan as planning
 from bimotion.evaluation.job import Target
-from bimotion.evaluation.task import TaskSpec
 from bimotion.io import files
 from bimotion.io.progress import Progress
 from bimotion.protocol import labels
@@ -29,6 +28,7 @@ from bimotion.results import record, rescoring
 from bimotion.results.duplicates import Duplicates
 from tests.support import small_runs
 from tests.support.command_line import run_main
+from tests.support.small_runs import paper_task
 
 BLOCKS = {"Nat": "Natural", "Neg": "Negative", "Pos": "Positive"}
 ZHO_ELD = Cell.parse("zho_eld")
@@ -203,6 +203,7 @@ def test_one_class_is_told_beside_its_number(root, tmp_path, monkeypatch):
     assert reported(folder).count(note) > 2, "a caveat only, not beside the numbers"
     words = ["evaluate", "--model", "bimotion/majority", "--corpora", root, "--only", "csed"]
     words += ["--protocol", "in-group", "--cells", "zho_eld", "--limit", "1", "--output", tmp_path]
+    words += ["--split-rule", "paper", "--schema", "emotion"]
     assert "ᶜ one class is tested" in " ".join(run_main(monkeypatch, words)[1].split())
 
 
@@ -213,7 +214,7 @@ def test_several_classes_need_no_note(root, tmp_path):
 
 
 def test_training_sets_differ_in_what_they_heard(root):
-    task = TaskSpec.of(protocol="inference")
+    task = paper_task(protocol="inference")
     source = CorpusSource.of(root, only=("csed",), allow_missing=True)
     clips, plan = planning.plan(task, source, Progress())
     counted = equal_samples.counted(clips, plan, Progress())
@@ -243,6 +244,7 @@ def test_equal_samples_contradict_where_a_class_differs_that_both_annotate(
     cell = Cell.parse("eng_eld")
     training = planning.TrainingSet(
         name="eng_eld",
+        fold=0,
         settings=[Setting("in-group", "inference", (cell,), cell)],
         train=np.array([1]),
         validation=np.zeros(0, int),

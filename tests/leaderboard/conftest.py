@@ -14,6 +14,7 @@ from bimotion.leaderboard import board
 from bimotion.leaderboard.answer_key import AnswerKey
 from tests.support import board_pages, submissions
 from tests.support.shared import once
+from tests.support.small_runs import PAPER
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +30,7 @@ def known(whole_tree):
 @pytest.fixture(scope="session")
 def evaluated(whole_tree):
     """Folder of a finished in-group run of a baseline over the true tree."""
-    asked = {"data_dir": whole_tree, "protocol": "in-group"}
+    asked = {"data_dir": whole_tree, "protocol": "in-group"} | PAPER
 
     def run(**options):
         name = hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12]

@@ -147,6 +147,7 @@ def test_ranks_are_of_verified_entries_of_one_class(built, by_model):
         {"track": "finetune"},
         {"split": results.SplitUsed("disjoint", 3, "2")},
         {"split": results.SplitUsed("disjoint", 0, "1")},
+        {"split": results.SplitUsed("folds", 0, "2", 1)},
         {"protocol": ProtocolUsed("in-group", "1")},
         {"protocol": ProtocolUsed("inference", "1", ["eng_eld"])},
         {"data": "other"},

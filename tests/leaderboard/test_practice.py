@@ -30,7 +30,7 @@ def submissions(synth_root, tmp_path_factory) -> Path:
     """Two baselines and a tiny model, in-group under the valence schema, submitted for practice."""
     folder = tmp_path_factory.mktemp("practice")
     tiny = str(tiny_models.build("wav2vec2-group", folder / "tiny"))
-    asked = {"data_dir": synth_root, "schema": "valence", "protocol": "in-group"}
+    asked = {"data_dir": synth_root, "folds": 2, "protocol": "in-group"}
     for model in ("bimotion/prosody", "bimotion/random", tiny):
         result = run.evaluate(model, output=folder / "results", **asked)
         words = ["submit", result.folder(folder / "results"), "--contact", "me@lab.example"]

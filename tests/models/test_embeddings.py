@@ -11,7 +11,6 @@ from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
 from bimotion.errors import SettingError
 from bimotion.evaluation import plan as planning
-from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import configured, runner_of
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import Classifier, Clips
@@ -19,6 +18,7 @@ from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import schema_named
 from tests.support import tiny_models
+from tests.support.small_runs import paper_task
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def few(tmp_path_factory) -> Path:
 def opened(root, model, track, **options):
     """A track on the in-group setting of zho_eld, and its only job."""
     request = (
-        TaskSpec.of(protocol="in-group", cells=("zho_eld",), schema="valence"),
+        paper_task(protocol="in-group", cells=("zho_eld",), schema="valence"),
         CorpusSource.of(root, allow_missing=True),
     )
     labelled, plan = planning.plan(*request, Progress())

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.results import overview
 from bimotion.results.record import DataUsed, ModelUsed, SplitUsed
 from tests.support.small_records import CREMA_D, SCORE, SPEC, result_of
@@ -48,7 +49,7 @@ def test_board_is_ordered_by_mean_in_group(tmp_path):
 def test_only_comparable_entries_are_ordered_together(tmp_path):
     asked = [("paper", 0.2), ("disjoint", 0.1), ("paper", 0.9), ("disjoint", 0.3)]
     for number, (rule, value) in enumerate(asked):
-        spec = dataclasses.replace(SPEC, split=SplitUsed(rule, 0, "1"), seeds=[number])
+        spec = dataclasses.replace(SPEC, split=SplitUsed(rule, 0, NUMBERS_VERSION), seeds=[number])
         rows = [dataclasses.replace(SCORE, test=cell, value=value) for cell in CELLS]
         result_of(rows, spec).save(tmp_path / "m" / spec.key)
     assert [

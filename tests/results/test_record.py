@@ -23,6 +23,7 @@ from bimotion.results.record import (
     Result,
     RunSpec,
     Score,
+    SplitUsed,
 )
 from tests.support.small_records import (
     ASKED,
@@ -131,6 +132,7 @@ def test_adaptation_in_a_few_words():
 
 
 def test_key_by_hand():
+    """As version 1 of the numbers wrote it: a field for folds moves no key of a rule without."""
     text = (
         '{"adapt": null, "data_fingerprint": "0123456789ab", "limit": null, "model": '
         '{"name": "bimotion/test", "options": {}, "revision": null, "version": "1-1"}, '
@@ -138,7 +140,22 @@ def test_key_by_hand():
         '["fear", "neutral"], "name": "emotion", "version": "1"}, "seeds": [0], "split": '
         '{"rule": "paper", "seed": 0, "version": "1"}, "track": "probe"}'
     )
-    assert SPEC.key == hashlib.sha256(text.encode()).hexdigest()[:12]
+    spec = dataclasses.replace(SPEC, split=SplitUsed("paper", 0, "1"))
+    assert spec.key == hashlib.sha256(text.encode()).hexdigest()[:12]
+    assert dataclasses.replace(SPEC, split=SplitUsed("folds", 0, "1", 5)).key != spec.key
+
+
+def test_a_record_of_version_1_is_read(tmp_path):
+    """Without folds, and of the format before this one."""
+    old = result_of(spec=dataclasses.replace(SPEC, split=SplitUsed("paper", 0, "1")))
+    content = json.loads(old.to_json())
+    content["schema_version"] = 4
+    del content["split"]["folds"]
+    for fit in content["fits"]:
+        del fit["fold"]
+    read = loaded(json.dumps(content), tmp_path)
+    assert read == dataclasses.replace(old, schema_version=4)
+    assert (read.split.folds, {fit.fold for fit in read.fits}) == (None, {0})
 
 
 def leaves(value, path=()):

@@ -91,9 +91,9 @@ def changed(path, value):
         (("skipped", 0, "reason"), REMOVED, "skipped[0].reason: expected this field, found none"),
         (("duplicates", 0, "n_duplicated"), 401, "duplicates[0]: expected counts"),
         (("duplicates", 0, "n_contradicting"), 25, "none above the one before it"),
-        (("schema_version",), 5, "schema_version: expected 4, found 5"),
-        (("schema_version",), 4.0, "schema_version: expected 4, found 4.0"),
-        (("schema_version",), "1", "schema_version: expected 4, found '1'"),
+        (("schema_version",), 6, "schema_version: expected 4 or 5, found 6"),
+        (("schema_version",), 4.0, "schema_version: expected 4 or 5, found 4.0"),
+        (("schema_version",), "1", "schema_version: expected 4 or 5, found '1'"),
         (("schema_version",), REMOVED, "schema_version: expected this field, found none"),
         (("key",), "0" * 12, f"key: expected {SPEC.key} (the hash of its spec), found 00000"),
         (("seeds",), [1], f"(the hash of its spec), found {SPEC.key}"),
@@ -110,7 +110,7 @@ def test_breach_is_refused_by_name(path, value, message, tmp_path):
 def test_a_version_explains_all_other_faults(tmp_path):
     content = json.loads(result_of().to_json()) | {"schema_version": 3, "rank": 1}
     content["scores"] = [{}]
-    with pytest.raises(RecordError, match=r"result\.schema_version: expected 4, found 3"):
+    with pytest.raises(RecordError, match=r"result\.schema_version: expected 4 or 5, found 3"):
         loaded(json.dumps(content), tmp_path)
 
 

@@ -5,8 +5,8 @@ from itertools import groupby
 from bimotion.analysis.feature_space import project
 from bimotion.data.source import CorpusSource
 from bimotion.data.synthetic import layouts
-from bimotion.evaluation.task import TaskSpec
 from bimotion.models.spec import ModelSpec
+from tests.support.small_runs import paper_task
 
 SETS = {
     "train": ["yue_adu", "yue_adu+zho_adu", "zho_adu"],
@@ -33,7 +33,7 @@ def projected(root, output, model="bimotion/prosody", **options):
     return project.project(
         ModelSpec(model),
         view,
-        TaskSpec.of(schema=asked["schema"], seeds=asked["seed"]),
+        paper_task(schema=asked["schema"], seeds=asked["seed"]),
         CorpusSource.of(root, asked["corpora"], allow_missing=True),
         track=asked["track"],
         output=output,

@@ -11,6 +11,7 @@ from bimotion.analysis.feature_space import record as views
 from bimotion.analysis.feature_space.coverage import Coverage
 from bimotion.analysis.runs import Run
 from bimotion.analysis.runs import load as load_runs
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS
@@ -62,6 +63,7 @@ def predictions_of(answers: dict[str, list[str | None]], seeds, trained) -> pd.D
         {
             "train": train,
             "seed": seed,
+            "fold": 0,
             "id": f"crema_d/{number}",
             "cell": "eng_eld",
             "corpus": "crema_d",
@@ -95,7 +97,7 @@ def made(
     spec = RunSpec(
         ModelUsed(model, "1"),
         "probe",
-        SplitUsed("paper", 0, "1"),
+        SplitUsed("paper", 0, NUMBERS_VERSION),
         SchemaUsed("valence", "1", list(VALENCE.classes)),
         ProtocolUsed("inference", "1", ["eng_eld"]),
         list(seeds),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.results import record as results
 from bimotion.results.duplicates import Duplicates
 from bimotion.results.record import (
@@ -24,7 +25,7 @@ from bimotion.results.record import (
 SPEC = RunSpec(
     model=ModelUsed("bimotion/test", "1-1"),
     track="probe",
-    split=SplitUsed("paper", 0, "1"),
+    split=SplitUsed("paper", 0, NUMBERS_VERSION),
     schema=SchemaUsed("emotion", "1", ["fear", "neutral"]),
     protocol=ProtocolUsed("all", "1"),
     seeds=[0],

@@ -125,6 +125,7 @@ def run_of(true_tree: Path, protocol: str = "inference") -> Path:
     from bimotion.evaluation import run as runner
 
     asked = {"data_dir": true_tree, "protocol": protocol, "split_rule": "disjoint"}
+    asked["schema"] = "emotion"
     output = shared.once(
         f"run-{protocol}",
         lambda output: runner.evaluate("bimotion/random", output=output, **asked),

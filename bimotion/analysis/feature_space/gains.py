@@ -161,7 +161,8 @@ def gains(
     seed = result.seeds[0]
     with contextlib.closing(runner):
         runner.open(labelled, plan.rows(), progress)
-        jobs, run_folder, rows = plan.jobs([seed]), RunFolder(folder), {}
+        jobs = [job for job in plan.jobs([seed]) if job.fold == 0]
+        run_folder, rows = RunFolder(folder), {}
         clips = {setting: _clips(labelled, setting) for setting in plan.settings}
         for job in progress.track(jobs, len(jobs), "coverage", "settings"):
             features_of = _features(runner, job, run_folder)
@@ -170,7 +171,7 @@ def gains(
                     has_class = labelled.reference == 1
                     coverages = _coverages(features_of, clips, setting, has_class, k)
                     rows[setting] = _row(result, setting, plan.settings, coverages)
-    rows = [rows[setting] for setting in plan.settings]
+    rows = [rows[setting] for setting in plan.settings if setting in rows]
     measured = Gains(
         key=result.key,
         model=result.model.name,
@@ -210,6 +211,7 @@ def _planned(
         cells=result.protocol.cells,
         split_rule=result.split.rule,
         split_seed=result.split.seed,
+        folds=result.split.folds,
         schema=result.schema.name,
         limit=result.limit,
     )
@@ -239,7 +241,7 @@ def _features(
     runner: Runner, job: TrainingJob, folder: RunFolder
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Row numbers of clips -> their features under what a job trained."""
-    kept = folder.best_checkpoint(job.name, job.seed)
+    kept = folder.best_checkpoint(job.name, job.seed, job.fold)
     if runner.name == "finetune" and not kept.is_dir():
         raise SettingError(
             f"{kept}: expected the checkpoint of the run, found none (--no-save-checkpoints?)"

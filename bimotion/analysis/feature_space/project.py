@@ -158,7 +158,8 @@ def _inputs(
     labelled, plan = planning.planned(settings, task, source, progress)
     if plan.skipped:
         raise SettingError("; ".join(sorted({skip.reason for skip in plan.skipped})))
-    by_cells = {job.name: job for job in plan.jobs(task.seeds[:1])}
+    # of the first fold that has test clips, the same for all training sets
+    by_cells = {job.name: job for job in reversed(plan.jobs(task.seeds[:1]))}
     jobs = {name: by_cells["+".join(map(str, cells))] for name, cells in sets.items()}
     spec = dataclasses.replace(
         spec_of(runner, task, labelled),
@@ -261,7 +262,7 @@ def _clips_and_rows(
     for name, job in inputs.jobs.items():
         train, test = (part[has_class[part].any(axis=1)] for part in (job.train, job.test))
         numbers = np.concatenate([train, test])
-        own, kept = folder.checkpoint(job.name, job.seed), _kept(inputs, job, folder.path)
+        own, kept = folder.checkpoint(job.name, job.seed, job.fold), _kept(inputs, job, folder.path)
         features = inputs.runner.embeddings(job, numbers, own, kept)
         of_train, of_test = features[: len(train)], features[len(train) :]
         rows.append(Row(name, None, covering.coverage(of_train, of_test, k, n_drawn[-1])))
@@ -299,7 +300,7 @@ def _kept(inputs: _Inputs, job: TrainingJob, folder: Path) -> Path | None:
         if _training_of(result) != _training_of(inputs.spec):
             continue
         for fit in result.fits:
-            kept = RunFolder(path.parent).best_checkpoint(fit.train, fit.seed)
+            kept = RunFolder(path.parent).best_checkpoint(fit.train, fit.seed, fit.fold)
             if _is_same_training(inputs.labelled, job, result, fit) and kept.is_dir():
                 return kept
     return None
@@ -324,7 +325,7 @@ def _is_same_training(
         set(cells) == set(of_job.cells)
         and drawn == of_job.drawn
         and trained == corpora
-        and fit.seed == job.seed
+        and (fit.seed, fit.fold) == (job.seed, job.fold)
         and (fit.n_train, fit.n_validation) == (len(job.train), len(job.validation))
         and all(result.provenance.inputs.get(name) == states[name] for name in corpora)
     )

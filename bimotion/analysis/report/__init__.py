@@ -62,7 +62,7 @@ def report_of(run: Run, folder: Path, source: CorpusSource | None = None) -> Rep
 def _asked(result: Result) -> str:
     cells = f" in {', '.join(result.protocol.cells)}" if result.protocol.cells else ""
     words = [f"adapted: {result.adapt.summary}"] if result.adapt else []
-    words += [f"track {result.track}", f"split {result.split.rule}", f"schema {result.schema.name}"]
+    words += [f"track {result.track}", f"split {result.split.name}", f"schema {result.schema.name}"]
     words.append(f"protocol {result.protocol.name}{cells}")
     words.append(f"seed{'s' * (len(result.seeds) > 1)} {', '.join(map(str, result.seeds))}")
     words += [f"run {result.key}", f"finished {result.provenance.finished}"]

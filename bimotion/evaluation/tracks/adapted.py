@@ -25,8 +25,8 @@ class AdaptedRunner(Runner):
         self.probe, self.n_parameters = probe, probe.n_parameters
         self.method = method_for(method, setting, schema.name, is_exclusive=schema.exclusive)
         self.adapt = AdaptUsed.of(self.method, setting)
-        # of the last job: jobs of one training set follow each other
-        self._source: tuple[str, Source] | None = None
+        # of the last job: jobs of one training set and fold follow each other
+        self._source: tuple[tuple[str, int], Source] | None = None
 
     @property
     def seeded(self) -> bool:
@@ -49,6 +49,7 @@ class AdaptedRunner(Runner):
 
     def run(self, job: TrainingJob, folder: Path) -> JobPredictions:
         features, facts = self.probe.clip_features(job)
+        trained_on = (job.name, job.fold)
 
         def clips(rows: np.ndarray) -> Clips:
             table = self.labelled.table.iloc[rows]
@@ -57,12 +58,12 @@ class AdaptedRunner(Runner):
                 np.ascontiguousarray(features(rows), np.float32), table["corpus"], speakers
             )
 
-        if not (self._source and self._source[0] == job.name):
+        if not (self._source and self._source[0] == trained_on):
             labelled = [
                 (clips(rows), self.labelled.reference[rows]) for rows in (job.train, job.validation)
             ]
             validation = labelled[1] if len(job.validation) else None
-            self._source = (job.name, Source(*labelled[0], validation))
+            self._source = (trained_on, Source(*labelled[0], validation))
         source, predicted = self._source[1], []
         for target in job.targets:
             unlabelled = clips(target.unlabelled)

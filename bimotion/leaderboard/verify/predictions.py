@@ -2,6 +2,7 @@
 own facts, and numbers that can be probabilities. Every problem is one line that names the training
 set, the seed and the clip."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -20,7 +21,7 @@ MAX_SHOWN_CLIPS = 5
 """Clips that one problem names."""
 SUM_TOLERANCE = 1e-3
 """Of the probabilities of exclusive classes, float32, to 1."""
-FACTS = {"cell": "cell", "corpus": "corpus", "speaker": "speaker_hash", "labels": "labels"}
+FACTS = {name: name for name in ("cell", "corpus", "fold", "labels")} | {"speaker": "speaker_hash"}
 """Column of the answer key's clips -> the same of the predictions."""
 
 
@@ -56,7 +57,9 @@ def row_problems(
         predicted = by_training[name, seed]
         tests = pd.concat(
             [
-                answer_key.test_clips(result.split.rule, schema, setting.test, setting.corpora)
+                answer_key.test_clips(
+                    result.split.rule, schema, setting.test, setting.corpora, result.split.folds
+                )
                 for setting in groups[name]
             ]
         )
@@ -67,8 +70,9 @@ def row_problems(
 
 def _clips(table: pa.Table) -> pd.DataFrame:
     """A row a prediction, as it is compared with the answer key: no probabilities."""
-    clips = table.select(["id", "cell", "corpus", "speaker", "train", "seed"]).to_pandas()
+    clips = table.select(["id", "cell", "corpus", "speaker", "train", "seed", "fold"]).to_pandas()
     clips["speaker"] = clips["speaker"].astype(object).where(clips["speaker"].notna(), None)
+    clips["fold"] = clips["fold"].astype(object)
     hashes = {name: speaker_hash(name) for name in clips["speaker"].unique() if name is not None}
     speaker_hashes = [hashes.get(name) for name in clips["speaker"]]
     clips["speaker_hash"] = pd.Series(speaker_hashes, clips.index, dtype=object)
@@ -157,11 +161,12 @@ def _hash_problems(
     """Ids and labels of corpora without labels here, against the hash over their whole test
     part."""
     rule, schema = result.split.rule, result.schema.name
-    for setting in group:
+    for setting, fold in itertools.product(group, range(result.split.folds or 1)):
         cell = str(setting.test)
-        assigned = answer_key.assigned_in(rule, schema, cell, setting.corpora)
+        assigned = answer_key.assigned_in(rule, schema, cell, setting.corpora, fold)
         for corpus in sorted(set(assigned).intersection(answer_key.unlabelled)):
-            mine = clips[(clips["corpus"] == corpus) & (clips["cell"] == cell)]
+            of_fold = (clips["cell"] == cell) & (clips["fold"] == fold)
+            mine = clips[of_fold & (clips["corpus"] == corpus)]
             pairs = zip(mine["id"], mine["labels"], strict=True)
             if labels_hash(pairs) != assigned[corpus].labels_hash:
                 yield (
@@ -176,7 +181,8 @@ def _trained_problems(
     """Classes that can be predicted: those of the training clips; without training, the same
     everywhere."""
     classes = SCHEMAS[result.schema.name].classes
-    trained = clips[clips["train"].isin(list(groups))].groupby("train")["trained"].unique()
+    known = clips[clips["train"].isin(list(groups))]
+    trained = known.groupby(["train", "fold"])["trained"].unique()
     if result.track == "zero-shot":
         submitted = sorted({value for values in trained for value in values})
         names = submitted[0].split("|") if submitted else []
@@ -186,8 +192,8 @@ def _trained_problems(
                 f"{some(map(short, submitted))}"
             )
         return
-    for name, submitted in trained.items():
-        assignments = assignments_in(answer_key, result, groups[name], "train")
+    for (name, fold), submitted in trained.items():
+        assignments = assignments_in(answer_key, result, groups[name], "train", fold)
         known = {label for assignment in assignments for label in assignment.trained}
         expected = "|".join(label for label in classes if label in known)
         if list(submitted) != [expected]:

@@ -2,6 +2,7 @@
 differs from it."""
 
 import dataclasses
+import itertools
 import reprlib
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from bimotion.adaptation import method_for
 from bimotion.corpora import CORPORA, corpora_of
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import splits
+from bimotion.data.rules import n_folds
 from bimotion.errors import RecordError
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.leaderboard import admission, submission
@@ -111,6 +113,8 @@ def spec_problems(result: Result, practice: bool) -> Iterator[str]:
             f"seeds: expected 1 to {max_seeds} whole numbers from 0, in order, each once; found "
             f"{short(seeds)}"
         )
+    if reason := _folds_problem(result):
+        yield reason
     cells = result.protocol.cells
     if cells is not None and (cells != sorted(set(cells)) or not cells):
         yield f"protocol.cells: expected null or names in order, each once; found {short(cells)}"
@@ -123,6 +127,14 @@ def spec_problems(result: Result, practice: bool) -> Iterator[str]:
         yield from differences("probe", result.track, "track")
     if reason := admission.why_not_shown(result):
         yield reason
+
+
+def _folds_problem(result: Result) -> str | None:
+    folds, n = result.split.folds, n_folds(result.split.rule)
+    if n == 1:
+        return None if folds is None else f"split.folds: expected null, found {short(folds)}"
+    is_sound = folds is not None and 1 <= folds <= n
+    return None if is_sound else f"split.folds: expected 1 to {n}, found {short(folds)}"
 
 
 def expected_statement(
@@ -201,7 +213,7 @@ def _corpus_used(name: str, rule: str, assignments: list[Assignment]) -> dict:
     for assignment in assignments:
         age_source.update(assignment.age_source)
     return {
-        "n_utterances": sum(sum(assignment.n.values()) for assignment in assignments),
+        "n_utterances": sum(age_source.values()),
         "n_published": CORPORA[name].card.n_utterances,
         "speakers_shared": splits.why_not_disjoint(name, rule),
         "age_source": dict(age_source),
@@ -209,22 +221,23 @@ def _corpus_used(name: str, rule: str, assignments: list[Assignment]) -> dict:
 
 
 def _fits(result: Result, settings: list[Setting], answer_key: AnswerKey) -> list[dict]:
-    """One row for each training set and seed, with its numbers of clips."""
-    submitted = {(fit.train, fit.seed): dataclasses.asdict(fit) for fit in result.fits}
+    """One row for each training set, fold and seed, with its numbers of clips."""
+    submitted = {(fit.train, fit.fold, fit.seed): dataclasses.asdict(fit) for fit in result.fits}
     rows = []
-    for train, group in training_sets(settings).items():
+    groups, folds = training_sets(settings), range(result.split.folds or 1)
+    for (train, group), fold in itertools.product(groups.items(), folds):
         if group[0].size_of:  # it has as many clips as that cell, whose they are
             group = [dataclasses.replace(setting, train=(setting.size_of,)) for setting in group]
         n_clips = {
             f"n_{part}": sum(
                 assignment.n.get(part, 0)
-                for assignment in assignments_in(answer_key, result, group, part)
+                for assignment in assignments_in(answer_key, result, group, part, fold)
             )
             for part in PARTS
         }
-        for seed in result.seeds:
-            known = {"train": train, "seed": seed} | n_clips
-            rows.append(submitted.get((train, seed), {}) | known)
+        for seed in result.seeds if n_clips["n_test"] else ():
+            known = {"train": train, "seed": seed} | n_clips | {"fold": fold}
+            rows.append(submitted.get((train, fold, seed), {}) | known)
     return rows
 
 
@@ -237,9 +250,10 @@ def training_sets(settings: list[Setting]) -> dict[str, list[Setting]]:
 
 
 def assignments_in(
-    answer_key: AnswerKey, result: Result, group: list[Setting], part: str
+    answer_key: AnswerKey, result: Result, group: list[Setting], part: str, fold: int
 ) -> list[Assignment]:
-    """Assignments of the clips of a part, `train` or another, of one training set's settings."""
+    """Assignments of the clips of a part, `train` or another, of one training set's settings in a
+    fold."""
     cells = [setting.test for setting in group] if part == "test" else group[0].train
     rule, schema = result.split.rule, result.schema.name
-    return answer_key.assignments_of(rule, schema, cells, group[0].corpora)
+    return answer_key.assignments_of(rule, schema, cells, group[0].corpora, fold)

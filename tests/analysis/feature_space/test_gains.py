@@ -16,7 +16,7 @@ from tests.support.projections import few
 def finished(small, tmp_path_factory):
     """A run over the whole protocol, and its folder."""
     output = tmp_path_factory.mktemp("finished")
-    asked = {"schema": "valence", "allow_missing": True}
+    asked = {"split_rule": "paper", "schema": "valence", "allow_missing": True}
     result = run.evaluate("bimotion/prosody", data_dir=small, output=output, **asked)
     return result, result.folder(output)
 
@@ -60,7 +60,7 @@ def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart
     root = tmp_path / "corpora"
     layouts.lay(root, few(12, ["crema_d", "esd", "iemocap", "emo_db"]))
     asked = {"protocol": "extension", "schema": "four", "cells": ["deu_adu"]}
-    asked |= {"adapt": "corpus-norm", "allow_missing": True}
+    asked |= {"split_rule": "paper", "adapt": "corpus-norm", "allow_missing": True}
     result = run.evaluate("bimotion/prosody", data_dir=root, output=tmp_path, **asked)
     measured = gains.gains(result.folder(tmp_path), CorpusSource.of(root))
     sets = ["eng_adu@iemocap", "eng_adu@crema_d", "eng_adu", "deu_adu"]

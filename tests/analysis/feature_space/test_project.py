@@ -95,6 +95,7 @@ def test_a_tiny_encoder_and_checkpoints_of_a_finished_run(small, tmp_path):
         output=tmp_path,
         finetune=FinetuneOptions(epochs=1),
         allow_missing=True,
+        split_rule="paper",
         schema="valence",
         **asked,
     )

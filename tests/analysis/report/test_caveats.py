@@ -13,6 +13,7 @@ from bimotion.analysis.runs import load as load_runs
 from bimotion.corpora import CORPORA
 from bimotion.evaluation import run as runner
 from tests.support.reports import CREMA_D, CROSS_AGE, IN_GROUP, made, section
+from tests.support.small_runs import PAPER
 
 NOWHERE = Path("nowhere")
 
@@ -111,7 +112,7 @@ def test_a_record_that_its_predictions_do_not_bear_out_is_doubtful():
 def test_an_honest_record_is_not_doubtful_where_a_corpus_lacks_a_class(synth_root, tmp_path):
     """Among few clips, some corpus has none of a class that another has: pooled scores count what
     it is taken for all the same."""
-    asked = {"limit": 4, "cells": ["eng_adu"], "protocol": "in-group", "seeds": (0, 1)}
+    asked = PAPER | {"limit": 4, "cells": ["eng_adu"], "protocol": "in-group", "seeds": (0, 1)}
     result = runner.evaluate("bimotion/random", data_dir=synth_root, output=tmp_path, **asked)
     [run] = load_runs([result.folder(tmp_path)])
     tested = [score for score in result.scores if score.corpus and score.metric == "uar"]
