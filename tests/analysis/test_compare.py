@@ -80,7 +80,9 @@ def test_what_was_adapted_says_so_and_whether_it_is_a_reconstruction(folders):
 
 def test_a_model_cannot_be_separated_from_itself(runs):
     table, _ = comparison_tables([runs[1], runs[1]])
-    assert {(row[1], row[4]) for row in table.rows} == {("+0.00", "cannot separate")}
+    assert {(row[1].removesuffix(" ᵃ"), row[4]) for row in table.rows} == {
+        ("+0.00", "cannot separate")
+    }
     assert "separated in 0 of 36 settings" in table.notes[0]
 
 
@@ -151,7 +153,8 @@ def test_confounds_and_common_labels_stand_beside_every_transfer(runs):
     by_name = {row[0].removeprefix("transfer ratio, "): row[3:] for row in transfers.rows}
     assert len(by_name) == 24
     corpus, language, labels = by_name["zho_adu -> eng_eld"]
-    assert (corpus[-5:], language[-5:], labels) == (" (25)", " (50)", "100")
+    assert (corpus[-1], language[-5:], labels) == (")", " (50)", "100")
+    assert float(language.split()[0]) > 50  # the synthetic corpora sound apart
     assert by_name["zho_adu -> zho_eld"][1] == "-"  # one language
     _, transfers, _ = group_tables(runs[1])  # bimotion/random has no features
     assert {tuple(row[3:5]) for row in transfers.rows} == {("-", "-")}
@@ -232,7 +235,7 @@ def test_the_command_prints_tables_and_json(folders, monkeypatch):
     content = json.loads(run_main(monkeypatch, [*words, "--json"])[1])
     titles = [table["title"].split(":")[0] for table in content]
     assert titles[:2] == ["Age, within corpora"] * 2
-    assert titles[-2:] == ["Cells", "Calibration"]
+    assert titles[-3:] == ["Cells", "Transfer", "Calibration"]
     missing = bimotion_process("compare", "nowhere")
     assert missing.returncode == 2
     assert "Traceback" not in missing.stderr

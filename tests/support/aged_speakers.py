@@ -97,7 +97,7 @@ def predicted(
 
 
 def share_significant(
-    cohort: Cohort, slope: float, n_sets: int, *, permutations: int = 999
+    cohort: Cohort, slope: float, n_sets: int, *, permutations: int = 199
 ) -> dict[str, float]:
     """Share of simulated runs whose slope, and whose matched contrast, has p of 0.05 or less."""
     generator = np.random.default_rng([len(cohort.ages), round(1000 * abs(slope))])

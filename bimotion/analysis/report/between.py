@@ -8,6 +8,7 @@ from bimotion.analysis.report.classes import trained_for
 from bimotion.analysis.report.document import Grid, Section, Value, Whisker
 from bimotion.analysis.report.scorebook import Scorebook
 from bimotion.analysis.runs import IntervalNotes, Run
+from bimotion.results.reservations import meanings
 from bimotion.results.statistics.gaps import Gap, gaps
 
 
@@ -23,7 +24,7 @@ def between_groups(run: Run, book: Scorebook) -> Section:
     between = [gap for gap in all_gaps if gap.kind != "transfer"]
     kept = [gap for gap in all_gaps if gap.kind == "transfer"]
     grids = [_differences(between)] if between else []
-    grids += [_kept(run, kept)] if kept else []
+    grids += [_kept(run, book, kept)] if kept else []
     title = "Expected calibration error of the arg-max, in [0, 1]"
     grids.append(replace(Grid.of(groups.calibration_table(run), folded=True), title=title))
     return Section("groups", "Differences between cells", (text,), grids=tuple(grids))
@@ -48,18 +49,20 @@ def _differences(between: Sequence[Gap]) -> Grid:
     return Grid("Differences in weighted F1, points", head, rows, tuple(texts), prose=True)
 
 
-def _kept(run: Run, transfers: Sequence[Gap]) -> Grid:
+def _kept(run: Run, book: Scorebook, transfers: Sequence[Gap]) -> Grid:
     settings = {f"{setting.training_set} -> {setting.test}": setting for setting in run.settings}
     rows, notes, confounds = [], IntervalNotes(), groups.confounds_beside(run)
     for gap in transfers:
         _, value, interval = map(Value, groups.gap_row(gap, notes))
         interval = replace(interval, whisker=Whisker.of(gap.interval, end=1.5, zero=1.0))
         setting, beside = settings[gap.of], map(Value, confounds[gap.of])
+        value = replace(value, mark=book.mark(setting))
         rows.append([trained_for(setting), Value(str(setting.test)), value, interval, *beside])
     names = ("trained on", "tested on", "ratio", "95 % interval", *groups.CONFOUND_HEADER)
     head = list(map(Value, names))
     drawn = "Drawn from 0 to 1.5, the line is 1: as good as in-group."
-    texts = (groups.CONFOUND_NOTE, drawn, *notes.notes)
+    shown = meanings(row[2].mark for row in rows)
+    texts = (groups.CONFOUND_NOTE, drawn, *notes.notes, *shown)
     title = "What transfer keeps of the in-group score"
     return Grid(title, head, rows, texts, prose=True)
 

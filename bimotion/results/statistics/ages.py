@@ -208,7 +208,7 @@ def _tested(value: float | None, permuted: np.ndarray | None, *, exact: bool) ->
     if value is None or permuted is None:
         return Contrast(value, None, None, 0, False)
     sizes = np.abs(permuted[~np.isnan(permuted)])
-    n, n_as_large = len(sizes), int((sizes >= abs(value) - 1e-12).sum())
+    n, n_as_large = len(sizes), int((sizes >= abs(value) - 1e-9).sum())
     p = n_as_large / n if exact else (n_as_large + 1) / (n + 1)
     return Contrast(value, float(np.quantile(sizes, 0.95, method="higher")), p, n, exact)
 

@@ -69,13 +69,17 @@ def assert_tables_are_even(markdown) -> int:
     return len(tables)
 
 
+def _shown(value):
+    return value.text + f" {value.mark}" * bool(value.mark) + value.detail
+
+
 def test_the_page_shows_what_the_report_holds(reported):
     report, folder = reported("valence")
     text, shown = page(report), []
     for part in report.sections:
         for grid in sorted(part.grids, key=lambda grid: grid.folded):
             rows = (grid.head, *grid.rows)
-            shown.append([[value.text + value.detail for value in row] for row in rows])
+            shown.append([[_shown(value) for value in row] for row in rows])
     assert Cells(text).tables == shown
     assert all(title in text for title in ("Table 3", "Table 4", "Table 5", "SYNTHETIC"))
     assert text == page(report_of(folder))  # the same bytes
