@@ -37,6 +37,7 @@ IN_GROUP_SIZE = (
 BEYOND_THE_PAPER = {
     "extension": "English adults to German, Persian and Urdu (protocol extension)",
     "cantonese": "Into Cantonese",
+    "leakage": "Training with one leak or none (protocol leakage)",
 }
 """Method -> title of its table."""
 

@@ -19,22 +19,24 @@ def compare(
 ) -> None:
     """Compare runs: what age does within corpora; which is better, and what cannot be separated;
     differences between cells; what leakage added."""
-    from bimotion.analysis import compare as comparing
     from bimotion.analysis import pairs
     from bimotion.analysis import runs as finished
     from bimotion.analysis.ages import age_table
     from bimotion.analysis.groups import group_tables
+    from bimotion.analysis.leakage import leakage_table
 
     runs = finished.load(folders, progress().say)
-    tables = comparing.leakage_tables(runs)
+    tables = []
     for same in finished.questions(runs):
         tables += pairs.comparison_tables(same)
     if len(runs) > 1 and not tables:
         pairs.comparison_tables(runs)  # says why they cannot be compared
     for run in runs:
-        tables += group_tables(run)
+        premium = leakage_table(run)
+        tables += [premium] if premium else group_tables(run)
     source = corpora.source()
-    tables = [*(age_table(run, source) for run in runs), *tables]
+    of_cells = [run for run in runs if run.result.protocol.name != "leakage"]
+    tables = [*(age_table(run, source) for run in of_cells), *tables]
     if as_json:
         show_json(tables)
     else:

@@ -32,6 +32,7 @@ ProtocolName = Literal[
     "augmentation-matched",
     "extension",
     "cantonese",
+    "leakage",
     "paper",
 ]
 SplitRule = Literal["paper", "disjoint", "folds"]

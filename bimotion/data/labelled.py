@@ -9,6 +9,7 @@ import pandas as pd
 
 from bimotion.corpora import CORPORA
 from bimotion.corpora.utterance import NO_PART, UNUSABLE, Finding
+from bimotion.data import leakage
 from bimotion.data.folds import part_in
 from bimotion.data.rules import hash_of
 from bimotion.data.selection import Selection
@@ -47,11 +48,30 @@ class LabelledClips:
     def trained(self, setting: Setting, part: str = "train", fold: int = 0) -> np.ndarray:
         """Row numbers of the clips of one part, `train` or `validation`, of a fold that a setting
         trains on, ascending."""
+        if setting.leak:
+            return self._leaking(setting, part, fold)
         rows = self.places(setting.train, part, setting.corpora, fold)
         if setting.size_of is None:
             return rows
         n = len(self.places([setting.size_of], part, setting.corpora, fold))
         return self.drawn(rows, n)
+
+    def tested(self, setting: Setting, fold: int = 0) -> np.ndarray:
+        """Row numbers of the clips that a setting is tested on in a fold, ascending."""
+        if setting.leak:
+            return self._leaking(setting, "test", fold)
+        return self.places([setting.test], "test", setting.corpora, fold)
+
+    def _leaking(self, setting: Setting, part: str, fold: int) -> np.ndarray:
+        """The clips of one part of a setting of protocol leakage; none where the split rule keeps
+        no speakers apart in folds."""
+        if self.selection.split.rule != "folds":
+            return np.zeros(0, int)
+        is_own = self.table["cell"].isin([*map(str, setting.train)])
+        rows = np.flatnonzero(is_own & self.table["corpus"].isin(setting.corpora))
+        clips = self.table.loc[rows, ["id", "speaker", "sentence", "fold"]]
+        clips["class"] = list(map(_first_positive, self.reference[rows]))
+        return leakage.parts(clips, fold, setting.leak, self.selection.split.seed)[part]
 
     def drawn(self, rows: np.ndarray, n: int) -> np.ndarray:
         """Some `n` of the rows, ascending: every class of every cell and corpus in proportion, one

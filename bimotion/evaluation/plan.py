@@ -148,7 +148,9 @@ def _obstacle(
 ) -> str | None:
     """The reason that a setting cannot be run, if there is one."""
     of = f" of {' and '.join(setting.corpora)}" if setting.corpora else ""
-    tested = [fold for fold in folds if len(_test(setting, labelled, fold))]
+    if setting.leak and labelled.selection.split.rule != "folds":
+        return "protocol leakage keeps speakers apart by split rule folds alone"
+    tested = [fold for fold in folds if len(labelled.tested(setting, fold))]
     reasons = set() if tested else {f"no test clips in {setting.test}{of}"}
     for fold in tested or folds[:1]:
         lacking = _lacking(setting, labelled, fold, adapts if tested else None)
@@ -168,6 +170,8 @@ def _lacking(
         for cell in setting.train
         if not len(labelled.places([cell], "train", setting.corpora, fold))
     ]
+    if setting.leak and not len(labelled.trained(setting, "train", fold)):
+        empty = list(setting.train)
     yield from (f"no training clips in {cell}" for cell in empty)
     if not adapts or empty:
         return
@@ -176,10 +180,6 @@ def _lacking(
     if len(shared := _shared(setting, labelled, fold)) < 2:
         only = " and ".join(shared) or "no class"
         yield f"{only} alone is in {'+'.join(setting.train_names)} and {setting.test}"
-
-
-def _test(setting: Setting, labelled: LabelledClips, fold: int) -> np.ndarray:
-    return labelled.places([setting.test], "test", setting.corpora, fold)
 
 
 def _unlabelled(
@@ -196,7 +196,7 @@ def _shared(setting: Setting, labelled: LabelledClips, fold: int) -> list[str]:
     """Classes that training has clips of and the corpora of the test cell annotate; no test label
     is looked at."""
     train = labelled.reference[labelled.trained(setting, "train", fold)]
-    test = labelled.reference[_test(setting, labelled, fold)]
+    test = labelled.reference[labelled.tested(setting, fold)]
     both = (train == 1).any(axis=0) & (test != -1).any(axis=0)
     return [name for name, shared in zip(labelled.schema.classes, both, strict=True) if shared]
 
@@ -216,7 +216,7 @@ def _training_sets(
             members := [
                 of_cell[cell]
                 for cell in sorted(of_cell)
-                if len(_test(of_cell[cell], labelled, fold))
+                if len(labelled.tested(of_cell[cell], fold))
             ]
         )
     ]
@@ -229,7 +229,7 @@ def _training_set(
         labelled.trained(settings[0], part, fold) for part in ("train", "validation")
     )
     targets = tuple(
-        Target(_test(setting, labelled, fold), _unlabelled(setting, labelled, fold, adapts))
+        Target(labelled.tested(setting, fold), _unlabelled(setting, labelled, fold, adapts))
         for setting in settings
     )
     return TrainingSet(name, fold, settings, train, validation, targets)

@@ -87,6 +87,8 @@ def why_not_shown(result: Result) -> str | None:
 
 
 def _display_problems(result: Result) -> Iterator[str]:
+    if result.protocol.name == "leakage":
+        yield "protocol leakage tests half of the clips, for `bimotion compare`: no board has it"
     for where, known, names in (
         ("track", TRACKS, [result.track]),
         ("split.rule", splits.RULES, [result.split.rule]),

@@ -17,9 +17,10 @@ TRACKS = ("probe", "finetune", "zero-shot")
 """How a model is used."""
 MATCHED = "augmentation-matched"
 METHODS = (
-    *("inference", "augmentation", MATCHED, "distance", "extension", "cantonese", "zero-shot"),
+    *("inference", "augmentation", MATCHED, "distance", "extension", "cantonese", "leakage"),
+    "zero-shot",
 )
-BY_TRAINING_SET = ("distance", "extension", "cantonese")
+BY_TRAINING_SET = ("distance", "extension", "cantonese", "leakage")
 """Methods in which several settings share transfer and test cell: `Setting.train_names` tells them
 apart."""
 CROSS = ("cross-age", "cross-lingual", "cross-all")
@@ -54,7 +55,8 @@ class Setting:
     """`inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4);
     `augmentation-matched`: the same clips, drawn down to the in-group size; `distance`: Cantonese
     with other languages (Table 5); `extension`: English to German, Persian,
-    Urdu; `cantonese`: to Cantonese; `zero-shot`: nothing is trained."""
+    Urdu; `cantonese`: to Cantonese; `leakage`: one corpus of a cell, with one leak or none;
+    `zero-shot`: nothing is trained."""
     train: tuple[Cell, ...]
     """Training cells."""
     test: Cell
@@ -64,18 +66,24 @@ class Setting:
     size_of: Cell | None = None
     """The cell whose numbers of training and validation clips its own are drawn down to, every
     class of every corpus in proportion; None: it has them all."""
+    leak: str | None = None
+    """What training knows of the test beforehand (`LEAKS`, data/leakage.py); None: the split rule
+    says, and all of the cell's test clips are tested."""
 
     @property
     def training_set(self) -> str:
         """Name of what is trained on: settings of one name share one training."""
         cells = "+".join(map(str, self.train)) or "nothing"
         corpora = f"@{'+'.join(self.corpora)}" if self.corpora else ""
-        return f"{cells}{corpora}~{self.size_of}" if self.size_of else f"{cells}{corpora}"
+        drawn = f"leak-{self.leak}" if self.leak else str(self.size_of or "")
+        return f"{cells}{corpora}~{drawn}" if drawn else f"{cells}{corpora}"
 
     @property
     def train_names(self) -> tuple[str, ...]:
         """Names of the training cells, as scores have them. Those of `extension` differ in their
-        corpora: `eng_adu@iemocap`."""
+        corpora, `eng_adu@iemocap`; of `leakage`, in their leak, too: `eng_adu@iemocap~speaker`."""
+        if self.leak:
+            return tuple(f"{cell}@{'+'.join(self.corpora)}~{self.leak}" for cell in self.train)
         if self.method == "extension" and self.corpora:
             sources = "+".join(name for name in self.corpora if name not in EXTENSION_CORPORA)
             return tuple(f"{cell}@{sources}" for cell in self.train)
@@ -95,7 +103,7 @@ class TrainingSetParts(NamedTuple):
     corpora: tuple[str, ...] | None
     """None: all."""
     drawn: str
-    """How it is drawn down: the name of the cell whose size it has; empty: not at all."""
+    """How it is drawn: the name of the cell whose size it has, or its leak; empty: all clips."""
 
 
 def training_set_parts(name: str) -> TrainingSetParts:
@@ -164,6 +172,33 @@ def matched(cells: Iterable[Cell]) -> list[Setting]:
 def matched_to(setting: Setting) -> Setting:
     """A setting of Table 4 whose training clips are drawn down to the in-group size."""
     return replace(setting, method=MATCHED, size_of=setting.test)
+
+
+LEAKS = ("none", "speaker", "text")
+"""Leaks of protocol `leakage`."""
+LEAKAGE_CORPORA = {
+    "crema_d": ("eng_eld", "eng_adu"),
+    "esd": ("eng_adu", "zho_adu"),
+    "iemocap": ("eng_adu",),
+    "yuemotion": ("yue_adu", "yue_eld"),
+}
+"""Corpus -> its cells, of the corpora whose speakers can be kept apart."""
+WITHOUT_TEXTS = ("iemocap",)
+"""Those of them whose texts are not known."""
+
+
+def leakage() -> list[Setting]:
+    """Training sets of one corpus and cell that differ in one leak.
+
+    >>> [setting.train_names[0] for setting in leakage()[:3]]
+    ['eng_eld@crema_d~none', 'eng_eld@crema_d~speaker', 'eng_eld@crema_d~text']
+    """
+    return [
+        Setting("in-group", "leakage", (cell,), cell, (corpus,), leak=leak)
+        for corpus, names in LEAKAGE_CORPORA.items()
+        for cell in map(Cell.parse, names)
+        for leak in (LEAKS[:2] if corpus in WITHOUT_TEXTS else LEAKS)
+    ]
 
 
 DISTANCE_CORPORA = ("esd", "yuemotion")
@@ -270,6 +305,7 @@ PROTOCOLS = {
     "distance": distance(),
     "extension": extension(),
     "cantonese": cantonese(),
+    "leakage": leakage(),
     "all": BASELINE + _TABLE_3 + _TABLE_4 + distance(),
     "paper": BASELINE + _TABLE_3 + _TABLE_4 + distance() + cantonese_of_script(),
 }

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from bimotion.adaptation import METHODS
-from bimotion.analysis import compare
 from bimotion.analysis.ages import age_table
 from bimotion.analysis.feature_space import record
 from bimotion.analysis.groups import group_tables
+from bimotion.analysis.leakage import leakage_table
 from bimotion.analysis.pairs import comparison_tables
 from bimotion.analysis.runs import load as load_runs
 from bimotion.analysis.runs import questions
@@ -192,27 +192,26 @@ def test_one_seed_of_something_seeded_is_of_this_checkpoint(runs):
     assert not [note for note in pair.notes if "of this checkpoint" in note]
 
 
-def test_leakage_premium_where_both_rules_were_run(folders, runs):
-    [disjoint] = load_runs([folders("prosody", "disjoint")])
-    (table,) = compare.leakage_tables([disjoint, runs[0]])
-    assert len(table.rows) == 36
-    for _, paper, other, premium, _ in table.rows:
-        assert float(premium) == pytest.approx(float(paper) - float(other), abs=0.011)
-    assert "disjoint cannot keep speakers apart" in table.notes[0]
-    assert compare.leakage_tables([disjoint, runs[1]]) == []
-    wanted = (["eng_adu"], "eng_adu", "weighted_f1", "mean")
-    other, paper = (
-        next(
-            score
-            for score in run.result.scores
-            if (score.train, score.test, score.metric, score.pooling) == wanted
-        )
-        for run in (disjoint, runs[0])
-    )
-    below = ((paper.value - paper.low) ** 2 + (other.high - other.value) ** 2) ** 0.5
-    (row,) = [row for row in table.rows if row[0].startswith("in-group inference: eng_adu")]
-    low = 100 * (paper.value - other.value - below)
-    assert float(row[4].split(" to ")[0]) == pytest.approx(low, abs=0.006)
+def test_the_leakage_premium_is_paired_on_the_same_clips(folders, monkeypatch):
+    asked = {"protocol": "leakage", "cells": ["eng_adu", "zho_adu"]}
+    folder = folders("prosody", "folds", **asked)
+    [run] = load_runs([folder])
+    table = leakage_table(run)
+    assert [row[:3] for row in table.rows] == [
+        *(["crema_d", "eng_adu", "speakers"], ["esd", "eng_adu", "speakers"]),
+        *(["esd", "zho_adu", "speakers"], ["iemocap", "eng_adu", "speakers"]),
+        *(["crema_d", "eng_adu", "texts"], ["esd", "eng_adu", "texts"]),
+        ["esd", "zho_adu", "texts"],
+    ]
+    for *_, without, knowing, premium, _, _ in table.rows:
+        assert float(premium) == pytest.approx(float(knowing) - float(without), abs=0.011)
+    for train in ("eng_adu@esd~leak-none", "eng_adu@esd~leak-text"):
+        tested = run.predictions.loc[run.predictions["train"] == train, "id"]
+        assert tested.is_unique
+    code, shown, _ = run_main(monkeypatch, ["compare", folder])
+    assert code == 0
+    assert shown.startswith("**Leakage premium")
+    assert leakage_table(load_runs([folders("random")])[0]) is None
 
 
 def test_of_many_runs_one_stands_in_every_pair(folders, monkeypatch):

@@ -232,7 +232,7 @@ def _used(result: Result) -> list[str]:
 def _clips(labelled: LabelledClips, setting: Setting) -> tuple[np.ndarray, np.ndarray]:
     """Training and test clips of a setting that have a class, as row numbers."""
     train = labelled.trained(setting)
-    test = labelled.places([setting.test], "test", setting.corpora)
+    test = labelled.tested(setting)
     has_class = (labelled.reference == 1).any(axis=1)
     return train[has_class[train]], test[has_class[test]]
 

@@ -4,6 +4,7 @@ training set by test set."""
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from bimotion.analysis.leakage import leakage_table
 from bimotion.analysis.paper_tables import IN_GROUP_SIZE, matched_row, paper_rows
 from bimotion.analysis.report.document import MISSING, Grid, Section, Value, Whisker
 from bimotion.analysis.report.scorebook import Scorebook, trained_on
@@ -55,8 +56,9 @@ def scores(run: Run, book: Scorebook) -> Section:
     )
     if (n_seeds := len(run.result.seeds)) > 1:
         text += (f"Numbers are means over {n_seeds} seeds, and intervals are over seeds too.",)
-    grids = tuple(map(_explained, _headlines(book, run.result)))
-    return Section("scores", "Scores", text, grids=grids)
+    grids, premium = list(map(_explained, _headlines(book, run.result))), leakage_table(run)
+    grids += [Grid.of(premium)] if premium else []
+    return Section("scores", "Scores", text, grids=tuple(grids))
 
 
 def transfer(book: Scorebook) -> Section:
