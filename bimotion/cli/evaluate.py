@@ -10,6 +10,7 @@ import bimotion.cli.options as options
 from bimotion.cli.options import option, spread
 from bimotion.cli.terminal import leads, note, progress, show, verbose, warn_once
 from bimotion.errors import ModelError, SettingError
+from bimotion.evaluation.presets import preset_named
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.spec import ModelSpec
 
@@ -73,7 +74,7 @@ def evaluate(
             track=track,
             output=output,
             label_map=label_map,
-            finetune=training.of_track(track, task.recipe),
+            finetune=training.of_track(track, preset_named(task.preset).recipe),
             save_checkpoints=save_checkpoints,
             check_invariance=check_invariance,
             overwrite=overwrite,

@@ -217,10 +217,7 @@ class Task(Question):
 
     preset: Annotated[
         PresetName,
-        option(
-            "benchmark: split folds, schema valence; paper: split, classes, training sets and "
-            "recipe of the paper. Options beside it override it."
-        ),
+        option("benchmark: split folds, schema valence; paper: as the paper. Options override it."),
     ] = "benchmark"
     protocol: Annotated[
         ProtocolName | None, option("Which settings to run. (default: all; as the preset)")
@@ -233,9 +230,7 @@ class Task(Question):
             "speakers kept apart; both: paper and disjoint. (default: folds; as the preset)"
         ),
     ] = None
-    folds: Annotated[
-        int | None, option("Of --split-rule folds, only the first N of five.", min=1, max=5)
-    ] = None
+    folds: Annotated[int | None, option("Only the first N of five folds.", min=1, max=5)] = None
     schema: Annotated[
         Literal[SchemaName, "both"] | None,
         option(f"{CLASSES} both: valence and emotion. (default: valence; as the preset)"),
@@ -259,11 +254,6 @@ class Task(Question):
             for one_rule in (("paper", "disjoint") if rule == "both" else (rule,))
             for one_schema in (("valence", "emotion") if schema == "both" else (schema,))
         ]
-
-    @property
-    def recipe(self) -> str:
-        """That of the preset."""
-        return preset_named(self.preset).recipe
 
 
 @dataclass(frozen=True)

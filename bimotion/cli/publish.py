@@ -20,7 +20,6 @@ def publish(
     *,
     corpora: options.Corpora,
     split_rule: options.Rule = "paper",
-    fold: options.Fold = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Send Parquet and a dataset card to the Hub; refuses what licences forbid; goes on after a
@@ -32,7 +31,6 @@ def publish(
         to,
         corpora.source(),
         split_rule=split_rule,
-        fold=fold,
         private=private,
         metadata_only=metadata_only,
         dry_run=dry_run,

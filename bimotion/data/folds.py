@@ -70,12 +70,12 @@ def assigned(corpus: str, listed: pd.DataFrame, seed: int) -> pd.Series:
         strata += " " + listed.index.str.split("/").str[1].str[:3]
     by_unit = strata.groupby(unit_of).agg(["first", "nunique", "size"])
     stratum = by_unit["first"].where(by_unit["nunique"] == 1, "")
-    folds = dealt(list(by_unit.index), list(stratum), list(by_unit["size"]), seed)
+    folds = spread_evenly(list(by_unit.index), list(stratum), list(by_unit["size"]), seed)
     return unit_of.map(dict(zip(by_unit.index, folds, strict=True))).astype(np.int8)
 
 
 def units(corpus: str, listed: pd.DataFrame) -> pd.Series:
-    """What stands in one fold as a whole: a name for each clip (index: id)."""
+    """The unit of one fold of each clip: a name for each clip (index: id)."""
     names = listed.index.to_series()
     if corpus == "tess":
         return names.str.split("_").str[1]
@@ -90,14 +90,16 @@ def conversation(corpus: str, speaker: str) -> str:
     return speaker[:-1] if corpus == "iemocap" else speaker
 
 
-def dealt(names: Sequence[str], strata: Sequence[str], sizes: Sequence[int], seed: int) -> list:
+def spread_evenly(
+    names: Sequence[str], strata: Sequence[str], sizes: Sequence[int], seed: int
+) -> list:
     """Fold of each name, the names of every stratum, and all names, evenly: numbers in two folds
     differ by one at most.
 
     Within a stratum, blocks of five names of about one size are in hash order; strata follow each
     other on one line, which is dealt like cards.
 
-    >>> dealt(["a", "b", "c", "d", "e", "f"], ["f"] * 6, [1] * 6, seed=0)
+    >>> spread_evenly(["a", "b", "c", "d", "e", "f"], ["f"] * 6, [1] * 6, seed=0)
     [1, 3, 0, 0, 4, 2]
     """
     order = pd.DataFrame({"stratum": strata, "size": sizes, "name": names})

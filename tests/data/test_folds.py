@@ -34,19 +34,19 @@ def test_every_clip_is_tested_once_and_is_in_one_part_of_a_fold(of_clips, data):
 def test_names_are_dealt_evenly_in_any_order(names, data, seed):
     strata = data.draw(st.lists(st.sampled_from("fm"), min_size=len(names), max_size=len(names)))
     sizes = data.draw(st.lists(st.integers(1, 9), min_size=len(names), max_size=len(names)))
-    dealt = folds.dealt(names, strata, sizes, seed)
+    spread = folds.spread_evenly(names, strata, sizes, seed)
     for chosen in ({"f"}, {"m"}, {"f", "m"}):
-        mine = [fold for fold, stratum in zip(dealt, strata, strict=True) if stratum in chosen]
+        mine = [fold for fold, stratum in zip(spread, strata, strict=True) if stratum in chosen]
         counts = [mine.count(fold) for fold in range(5)]
         assert max(counts) - min(counts) <= 1
-    back = folds.dealt(names[::-1], strata[::-1], sizes[::-1], seed)
-    assert back[::-1] == dealt
+    back = folds.spread_evenly(names[::-1], strata[::-1], sizes[::-1], seed)
+    assert back[::-1] == spread
 
 
 def test_large_and_small_units_are_spread():
     sizes = [100, 90, 80, 70, 60, 5, 4, 3, 2, 1]
-    dealt = folds.dealt([f"{n}" for n in range(10)], [""] * 10, sizes, seed=1)
-    assert sorted(dealt[:5]) == sorted(dealt[5:]) == [0, 1, 2, 3, 4]
+    spread = folds.spread_evenly([f"{n}" for n in range(10)], [""] * 10, sizes, seed=1)
+    assert sorted(spread[:5]) == sorted(spread[5:]) == [0, 1, 2, 3, 4]
 
 
 SPEAKERS = [(n, "fm"[n % 2], 25 + 3 * n, PARTS) for n in range(1, 19)]

@@ -58,7 +58,6 @@ def publish(
     source: CorpusSource,
     *,
     split_rule: str = "paper",
-    fold: int = 0,
     private: bool = False,
     metadata_only: bool = False,
     dry_run: bool = False,
@@ -74,7 +73,6 @@ def publish(
         to: Repository, org/name; made if there is none.
         source: Where the corpora lie.
         split_rule: paper, disjoint or folds.
-        fold: Of split rule `folds`: which clips are tested.
         private: To a repository that the public does not see.
         metadata_only: Leave the sound out.
         dry_run: Send nothing; needs no login.
@@ -97,7 +95,7 @@ def publish(
         CONFIGS[name],
         source,
         split_rule=split_rule,
-        fold=fold,
+        fold=0,
         metadata_only=metadata_only,
         progress=progress,
     )
@@ -105,7 +103,7 @@ def publish(
     if not dry_run:
         client.signed_in(to)
     corpora = sorted(copy.selection.rows["corpus"].unique())
-    facts = [name, metadata_only, split_rule, fold, corpora]
+    facts = [name, metadata_only, split_rule, corpora]
     asked = _short_hash([*facts, sorted(copy.selection.manifest.roots.items())])
     state = cache_key(copy.selection, [*facts, len(copy.selection.rows)])
     folder = files.cache_dir() / "publish" / f"{asked}-{state}"
