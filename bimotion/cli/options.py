@@ -345,10 +345,8 @@ class Training:
         from bimotion.models.recipe import FinetuneOptions
 
         given = {name: value for name, value in vars(self).items() if value is not None}
-        options, plain = (
-            FinetuneOptions(**{"recipe": recipe} | given),
-            FinetuneOptions(recipe=recipe),
-        )
+        plain = FinetuneOptions(recipe=recipe)
+        options = FinetuneOptions(**{"recipe": recipe} | given)
         if track == "finetune":
             return options
         if changed := [name for name in given if given[name] != getattr(plain, name)]:

@@ -173,7 +173,7 @@ class _Objective:
         self.factor = cholesky(penalised, lower=True, overwrite_a=True, check_finite=False)
 
     def curvature(self, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """How much the loss of each clip curves by its logits, mean over outputs."""
+        """The curvature of each clip's loss by its logits, mean over outputs."""
         errors = np.abs(self._losses(self.features @ weights + bias)[1])
         return (errors - errors**2 / np.maximum(self.weights, 1e-300)).mean(axis=1)
 

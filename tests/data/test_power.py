@@ -1,4 +1,4 @@
-"""What cross-validation is for: smaller differences can be found (benchmarks/power.py, whose table
+"""Cross-validation is for this: smaller differences can be found (benchmarks/power.py, whose table
 stands in docs/protocol.md)."""
 
 from benchmarks import power
@@ -18,9 +18,9 @@ def test_test_sets_are_those_of_the_rosters():
 
 def test_folds_find_smaller_differences_than_a_small_hold_out():
     few = {"eng_eld/crema_d", "zho_adu/esd"}
-    found = {
+    differences = {
         rule: power.detectable([c for c in power.tested(rule) if c.name in few], n_sets=25)
         for rule in power.RULES
     }
     for name in few:
-        assert found["folds"][name] < 0.5 * found["disjoint"][name]
+        assert differences["folds"][name] < 0.5 * differences["disjoint"][name]

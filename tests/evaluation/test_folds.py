@@ -83,8 +83,8 @@ def test_parts_of_a_fold_are_apart_for_every_training_set(planned):
         speakers = [set(table.loc[rows & apart, "speaker"]) for rows in (heard, tested)]
         assert not speakers[0] & speakers[1]
         assert not set(words[heard]) & set(words[tested])
-        said = [set(table.loc[rows & sentences, "sentence"]) for rows in (heard, tested)]
-        assert not said[0] & said[1]
+        sentences_of = [set(table.loc[rows & sentences, "sentence"]) for rows in (heard, tested)]
+        assert not sentences_of[0] & sentences_of[1]
         for target in training.targets:  # adaptation hears its own fold, whole
             assert set(target.test) <= set(target.unlabelled)
 

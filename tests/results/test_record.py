@@ -132,7 +132,7 @@ def test_adaptation_in_a_few_words():
 
 
 def test_key_by_hand():
-    """As version 1 of the numbers wrote it: a field for folds moves no key of a rule without."""
+    """The key is as version 1 wrote it: a field for folds moves no key of a rule without."""
     text = (
         '{"adapt": null, "data_fingerprint": "0123456789ab", "limit": null, "model": '
         '{"name": "bimotion/test", "options": {}, "revision": null, "version": "1-1"}, '

@@ -238,7 +238,7 @@ def _crema_d_files(clips: Sequence[Clip]) -> dict[str, str]:
 
 
 def _votes(clip: Clip, choices: Iterable[str], n: int) -> list[str]:
-    """What each of `n` raters chose: the label in about six of ten, else any."""
+    """The choices of `n` raters: the label in about six of ten, else any."""
     choices = [*sorted(choices), *clip.label * 6] if clip.label[0] in choices else sorted(choices)
     return [choices[_draw(clip.stem, f"vote {rater}") % len(choices)] for rater in range(n)]
 
