@@ -7,6 +7,7 @@ take as Markdown.
 
 from collections.abc import Iterator, Sequence
 
+from bimotion.analysis.human import append_human_rows
 from bimotion.io.tables import Table, percent
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.published import (
@@ -108,6 +109,8 @@ def _paper_table(result, method: str) -> Table:
         pairs = zip(table.rows, beside, strict=True)
         table.rows = [row for pair in pairs for row in pair] if of_distance else table.rows + beside
     table.notes.append(_asked(result))
+    if not of_distance:
+        append_human_rows(table, result.human)
     if any(row[0].endswith("in-group size") for row in table.rows):
         table.notes.append(IN_GROUP_SIZE)
     untrained = sorted(

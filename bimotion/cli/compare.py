@@ -23,6 +23,7 @@ def compare(
     from bimotion.analysis import runs as finished
     from bimotion.analysis.ages import age_table
     from bimotion.analysis.groups import group_tables
+    from bimotion.analysis.human import human_tables
     from bimotion.analysis.leakage import leakage_table
 
     runs = finished.load(folders, progress().say)
@@ -36,7 +37,8 @@ def compare(
         tables += [premium] if premium else group_tables(run)
     source = corpora.source()
     of_cells = [run for run in runs if run.result.protocol.name != "leakage"]
-    tables = [*(age_table(run, source) for run in of_cells), *tables]
+    ages = (age_table(run, source) for run in of_cells)
+    tables = [*ages, *human_tables(runs), *tables]
     if as_json:
         show_json(tables)
     else:

@@ -73,7 +73,7 @@ def read(tree: Tree) -> Reading:
             f"{tree.root}: expected {DEMOGRAPHICS} (ages and sexes of the actors) in the "
             f"CREMA-D folder, found none; it stands beside AudioWAV in {CARD.url}"
         )
-    votes = _votes(tree)
+    votes = voice_votes(tree)
     return Reading.of(
         _clip(file.path, match, actors, votes) for file, match in sounds(tree, GRAMMAR)
     )
@@ -127,7 +127,7 @@ def _actors(tree: Tree) -> Statements | None:
     return actors
 
 
-def _votes(tree: Tree) -> dict[str, Votes]:
+def voice_votes(tree: Tree) -> dict[str, Votes]:
     """Clip -> the choice of each rater who heard it, by every copy of the table."""
     votes = Statements("votes on clip")
     tables = tree.named(re.compile(re.escape(VOTES), re.IGNORECASE))

@@ -25,6 +25,7 @@ from bimotion.evaluation.tracks.track import clips_named
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress
 from bimotion.results import overview, scoring
+from bimotion.results.human import HumanAgreement, human_agreement
 from bimotion.results.predictions import save
 from bimotion.results.provenance import now, provenance
 from bimotion.results.record import Confound, CorpusUsed, DataUsed, FitRecord, Result, RunSpec
@@ -128,10 +129,17 @@ class Run:
             n_parameters=self.runner.n_parameters,
             duplicates=equal_samples.counted(labelled, self.plan, self.progress),
             confounds=self._confounds(fits),
+            human=self._human(predictions),
         )
         self.folder.save_result(result)
         self.folder.finish()
         return result
+
+    def _human(self, predictions: pd.DataFrame) -> list[HumanAgreement]:
+        clips = self.labelled.table
+        rows = np.flatnonzero(clips["id"].isin(predictions["id"].unique()))
+        reference = self.labelled.reference[rows]
+        return human_agreement(clips.iloc[rows], reference, self.labelled.schema)
 
     def _confounds(self, fits: list[FitRecord]) -> list[Confound]:
         if not hasattr(self.runner, "positions"):  # all jobs were done before

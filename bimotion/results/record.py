@@ -16,6 +16,7 @@ from bimotion.io.records import Record, Scalar, read_record
 from bimotion.protocol.cells import BIMOTION_CELLS, EXTENSION_CELLS, YUEMOTION_CELLS
 from bimotion.protocol.settings import METHODS, TRANSFERS, SettingId
 from bimotion.results.duplicates import Duplicates
+from bimotion.results.human import HumanAgreement
 from bimotion.results.metrics import METRICS, MULTI_LABEL_METRIC
 from bimotion.results.run_spec import (
     AdaptUsed,
@@ -222,6 +223,8 @@ class Result(Record):
     """A row a training set and test set."""
     confounds: list[Confound] = field(default_factory=list)
     """A row a setting across cells, of track `probe`; none in earlier records."""
+    human: list[HumanAgreement] = field(default_factory=list)
+    """Agreement of human raters on the test clips of each cell and corpus whose votes are known."""
     schema_version: Literal[4, 5] = 5
     """Of this format."""
 
@@ -288,9 +291,8 @@ class Result(Record):
     def to_json(self) -> str:
         """JSON text, keys in the order of the fields, one line a row of scores; NaN is an error."""
         content = dataclasses.asdict(self)
-        rows = {
-            name: content[name] for name in ("scores", "skipped", "fits", "duplicates", "confounds")
-        }
+        listed = ("scores", "skipped", "fits", "duplicates", "confounds", "human")
+        rows = {name: content[name] for name in listed}
         text = json.dumps(
             content | {name: [] for name in rows}, indent=1, ensure_ascii=False, allow_nan=False
         )

@@ -97,7 +97,7 @@ def test_rows_of_a_dataset_carry_votes_and_their_shares(synth_root):
 @pytest.mark.skipif(not REAL.exists(), reason="needs CREMA-D's own tables of votes")
 def test_the_true_table_gives_the_winners_that_its_authors_print():
     """`VoiceVote`: the emotion that most chose by the voice, `A:N` where two are level."""
-    votes = crema_d._votes(Tree(REAL))
+    votes = crema_d.voice_votes(Tree(REAL))
     with (REAL / "summaryTable.csv").open(newline="") as stream:
         printed = {row["FileName"]: row["VoiceVote"].split(":") for row in csv.DictReader(stream)}
     assert len(votes) == len(printed) == 7442

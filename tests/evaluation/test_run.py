@@ -83,6 +83,16 @@ def test_the_record_is_whole(prosody, output):
     assert corpora["elderreact"].speakers_shared
     assert corpora["crema_d"].age_source == {"measured": corpora["crema_d"].n_utterances}
     assert sum(corpora["esd"].left_out.values()) > 0  # surprise has no valence
+    agreed = {(row.test, row.corpus, row.reference) for row in read.human}
+    rated = [("eng_adu", "crema_d"), ("eng_adu", "iemocap"), ("eng_eld", "crema_d")]
+    assert agreed == {(*of, kind) for of in rated for kind in ("label", "others")}
+    tested = {
+        (score.test, score.corpus): score.n_utterances
+        for score in read.scores
+        if score.metric == "uar"
+    }
+    of_label = [row for row in read.human if row.reference == "label"]
+    assert all(row.n_utterances == tested[row.test, row.corpus] for row in of_label)
     board = json.loads((output / overview.LEADERBOARD_FILE).read_text())
     assert board["entries"] == []
     assert "synthetic" in board["excluded"][0]["reason"]

@@ -4,6 +4,7 @@ training set by test set."""
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from bimotion.analysis.human import HUMAN_NOTE, human_rows
 from bimotion.analysis.leakage import leakage_table
 from bimotion.analysis.paper_tables import IN_GROUP_SIZE, matched_row, paper_rows
 from bimotion.analysis.report.document import MISSING, Grid, Section, Value, Whisker
@@ -117,6 +118,9 @@ def _paper_grid(book: Scorebook, result: Result, method: str) -> Grid:
             of_twins = [_score_value(book, setting) for setting in twins]
             rows.append([Value(name, "in-group size"), *of_twins, _mean_value(book, twins)])
         rows.append(_printed(printed))
+    if human := [] if of_distance else human_rows(result.human):
+        rows += [[*map(Value, row), MISSING] for row in human]
+        notes.append(f"{HUMAN_NOTE}.")
     if any(row[0].detail == "in-group size" for row in rows):
         notes.append(f"{IN_GROUP_SIZE}.".capitalize())
     if method == "augmentation":
