@@ -178,7 +178,12 @@ def test_filters_and_search_choose_rows(page, built):
     page.choose("verified", True)
     assert "lab/unverified" not in page.models()
     page.choose("verified", False)
-    for name in ("track", "split"):
+    for view, filters in (("benchmark", "folds valence"), ("paper", "paper emotion")):
+        page.choose("view", view)
+        chosen = [page.first("#filters", f"elements.{kind}.value") for kind in ("view", "track")]
+        assert chosen == [view, "probe"]
+        assert page.run("`${state.split} ${state.schema}`") == filters
+    for name in ("track", "split", "schema"):
         page.choose(name, "")
     assert page.models()[-1] != "XLSR-53 (the paper)"
     assert "XLSR-53 (the paper)" in page.models()

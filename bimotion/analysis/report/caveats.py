@@ -197,8 +197,8 @@ def _of_classes(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
     yield _listed(
         "Classes never trained",
         "Classes of the test clips that training had no clip of, or the model no output for: "
-        "no prediction of them can be right, so these scores measure how labels overlap as "
-        "much as how speech is understood.",
+        "no prediction of them can be right (under the paper's recipe of finetune by chance only), "
+        "so these scores measure how labels overlap as much as how speech is understood.",
         (
             f"{name}: {', '.join(score.untrained)} "
             f"({percent(score.out_of_label_space)} % of clips have no other class)"

@@ -24,6 +24,8 @@ const RESERVATIONS = {
   "ᵃ": "the age of every speaker is assumed, not known",
 };
 const GAPS = { "corpus and age": "corpus and age: adults less elders", "corpus and language": "corpus and language: English less Mandarin", worst: "worst cell", transfer: "share of in-group kept" };
+// the presets of `bimotion evaluate`
+const VIEWS = { benchmark: { split: "folds", schema: "valence" }, paper: { split: "paper", schema: "emotion" } };
 const KINDS = { track: "Track", split: "Split", schema: "Schema", protocol: "Protocol", target: "Target audio" };
 
 const $ = (selector) => document.querySelector(selector);
@@ -282,6 +284,7 @@ function overview() {
   $("#pager").replaceChildren(...(last ? [turn(-1, "Previous"), `Page ${state.page + 1} of ${last + 1}`, turn(1, "Next")] : []));
   cost(found);
   for (const kind of Object.keys(KINDS)) $("#filters").elements[kind].value = state[kind];
+  $("#filters").elements.view.value = Object.keys(VIEWS).find((name) => Object.entries(VIEWS[name]).every(([kind, value]) => state[kind] === value)) ?? "";
   $("#filters").elements.q.value = state.q;
   $("#filters").elements.verified.checked = state.verified;
 }
@@ -483,13 +486,15 @@ function show() {
 }
 
 function furnish() {
+  $("#filters").elements.view.append(h("option", { value: "" }, "as filtered"), ...Object.keys(VIEWS).map((value) => h("option", { value }, value)));
   for (const [kind, label] of Object.entries(KINDS)) {
     const values = [...new Set(rows.map((row) => row[kind]).filter(known))].sort();
     $("#filters").elements[kind].append(h("option", { value: "" }, `any ${label.toLowerCase()}`), ...values.map((value) => h("option", { value }, value)));
   }
   $("#filters").addEventListener("input", (event) => {
     const { name, type, checked, value } = event.target;
-    state[name] = type === "checkbox" ? checked : value;
+    if (name === "view") Object.assign(state, { protocol: "" }, VIEWS[value]);
+    else state[name] = type === "checkbox" ? checked : value;
     state.page = 0;
     remember();
     overview();
