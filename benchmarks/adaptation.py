@@ -3,7 +3,8 @@
     python benchmarks/adaptation.py shifts [REPLICATES] [METHOD ...]
 
 Simulated domains (tests/support/domain_shifts.py): mean UAR of each method, and its difference from
-`none` and from `corpus-norm` on the same draws with the standard error of that difference.
+`none`, from `corpus-norm` and from the control of the methods that standardise, on the same draws
+with the standard error of that difference.
 
     python benchmarks/adaptation.py [SEEDS] [inductive] [METHOD ...]
 
@@ -50,6 +51,7 @@ FAMILIES = (
 )
 """Without controls and ablations; `python benchmarks/adaptation.py 5 all` runs these too."""
 CONTROLS = ("none-network", "corpus-norm-em-network", "nnpm-vote")
+BESIDE = ("none", "corpus-norm", "corpus-norm-em-network")
 
 
 def sizes() -> dict[tuple[str, str], dict[str, int]]:
@@ -129,10 +131,11 @@ def gains(shift: str, replicate: int, names: list[str]) -> list[tuple[str, int, 
 
 
 def main_shifts(replicates: int = 20, names: tuple[str, ...] = (*FAMILIES, *CONTROLS)) -> None:
-    """Print three tables: means, and paired differences from `none` and from `corpus-norm`."""
+    """Print a table of means, and of paired differences from each of BESIDE."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from tests.support.domain_shifts import SHIFTS
 
+    names = tuple(method.name for method in methods_named(names))
     asked = [(shift, replicate) for replicate in range(replicates) for shift in SHIFTS]
     start = time.perf_counter()
     of_cases = Parallel(n_jobs=-1, return_as="generator_unordered")(
@@ -141,7 +144,7 @@ def main_shifts(replicates: int = 20, names: tuple[str, ...] = (*FAMILIES, *CONT
     rows = [row for of_case in Bars().track(of_cases, len(asked), "draws") for row in of_case]
     table = pd.DataFrame(rows, columns=["shift", "replicate", "method", "uar"])
     scores = table.pivot(index=["shift", "replicate"], columns="method", values="uar")
-    for without in (None, "none", "corpus-norm"):
+    for without in (None, *(name for name in BESIDE if name in names)):
         title = "UAR, %" if without is None else f"minus `{without}`, +- s.e."
         print(f"\n| {title} | {' | '.join(SHIFTS)} |\n|---|{'---|' * len(SHIFTS)}")
         for name in names:

@@ -39,20 +39,22 @@ class Schedule:
     patience: int = 4
     """Looks without a smaller loss, after which a training ends."""
     batch_size: int = 128
+    options: tuple[tuple[int, float], ...] = (
+        (0, 1e-3),
+        (0, 3e-4),
+        (HIDDEN, 1e-3),
+        (HIDDEN, 3e-4),
+    )
+    """Width of the first layer (0: there is none) and learning rate. The first, without validation
+    clips."""
 
 
 class Training(NamedTuple):
     """The choice of one training."""
 
     hidden: int
-    """Width of its first layer; 0: there is none."""
     rate: float
     steps: int
-
-
-CANDIDATES = tuple((hidden, rate) for hidden in (0, HIDDEN) for rate in (1e-3, 3e-4))
-"""Width and learning rate; which is best says the validation loss. The first, without validation
-clips."""
 
 
 @contextmanager
@@ -214,16 +216,16 @@ def minimise(losses: Iterable, weights: Iterable, rate: float) -> Iterator[int]:
 
 
 def chosen_training(inputs: Inputs, n_classes: int, schedule: Schedule) -> Training:
-    """The candidate and step of the smallest cross-entropy on the source's validation clips."""
+    """The option and step of the smallest cross-entropy on the source's validation clips."""
     if inputs.validation is None:
-        return Training(*CANDIDATES[0], schedule.min_steps)
-    return min(_best_step(inputs, n_classes, schedule, *option) for option in CANDIDATES)[1]
+        return Training(*schedule.options[0], schedule.min_steps)
+    return min(_best_step(inputs, n_classes, schedule, *option) for option in schedule.options)[1]
 
 
 def _best_step(
     inputs: Inputs, n_classes: int, schedule: Schedule, hidden: int, rate: float
 ) -> tuple[float, Training]:
-    """The smallest validation loss of a candidate, and its training."""
+    """The smallest validation loss of an option, and its training."""
     import torch
 
     network = Network(inputs.source.shape[1], n_classes, 0, hidden)

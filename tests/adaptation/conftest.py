@@ -1,37 +1,14 @@
 """A source and a target of known shift: Gaussian classes, some features that carry none, and one
 change between the domains."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
 from bimotion.adaptation.coral import power
 from bimotion.adaptation.method import Clips, Source
-from bimotion.results.metrics import uar
+from tests.support.domain_shifts import N_CLASSES, Shifted
 
-N_CLASSES, DIM = 4, 16
-
-
-@dataclass(frozen=True)
-class Domains:
-    """A source, a target, and the target's classes, which no method is given."""
-
-    source: Source
-    target: Clips
-    truth: np.ndarray
-
-    def uar(self, probabilities):
-        """Unweighted average recall of the target."""
-        return uar(self.truth, probabilities.argmax(axis=1), range(N_CLASSES))
-
-    def swapped(self) -> "Domains":
-        """Source and target changed over."""
-        return Domains(
-            Source(self.target, np.eye(N_CLASSES, dtype=np.int8)[self.truth]),
-            self.source.clips,
-            self.source.labels,
-        )
+DIM = 16
 
 
 def _clips(features, corpus, speakers):
@@ -63,7 +40,7 @@ def _domains(shift, seed=0, n=480, n_speakers=6):
         target = target @ power(factors @ factors.T / DIM + 0.05 * np.eye(DIM), 0.5)
     if shift == "speaker":
         target += rng.normal(0, 1.5, (n_speakers, DIM))[speakers]
-    return Domains(
+    return Shifted(
         Source(
             _clips(source, "eng", rng.integers(0, n_speakers, n)),
             np.eye(N_CLASSES, dtype=np.int8)[known],
@@ -75,5 +52,5 @@ def _domains(shift, seed=0, n=480, n_speakers=6):
 
 @pytest.fixture(scope="session")
 def domains():
-    """Builder of Domains, the same for the same arguments."""
+    """Builder of Shifted, the same for the same arguments."""
     return _domains

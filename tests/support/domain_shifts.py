@@ -33,6 +33,11 @@ class Shifted:
         """Unweighted average recall of the target, %."""
         return 100 * uar(self.truth, probabilities.argmax(axis=1), range(N_CLASSES))
 
+    def swapped(self) -> "Shifted":
+        """Source and target changed over."""
+        source = Source(self.target, np.eye(N_CLASSES, dtype=np.int8)[self.truth])
+        return Shifted(source, self.source.clips, self.source.labels)
+
 
 def shifted(shift: str, seed: int, n_source: int = 600, n_target: int = 700) -> Shifted:
     """One draw under one of SHIFTS; a fifth of the source is its validation part."""
