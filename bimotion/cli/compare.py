@@ -38,7 +38,7 @@ def compare(
     source = corpora.source()
     of_cells = [run for run in runs if run.result.protocol.name != "leakage"]
     ages = (age_table(run, source) for run in of_cells)
-    tables = [*ages, *human_tables(runs), *tables]
+    tables = [*ages, *human_tables(of_cells), *tables]
     if as_json:
         show_json(tables)
     else:

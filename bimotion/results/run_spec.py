@@ -77,8 +77,8 @@ class ProtocolUsed(Record):
 
 
 DETERMINISTIC = (
-    *("none", "coral", "corpus-norm", "lame", "logit-adjust-uniform", "logit-adjust-em"),
-    *("speaker-clusters", "speaker-norm"),
+    *("none", "coral", "corpus-norm", "corpus-norm-em", "lame", "logit-adjust-uniform"),
+    *("logit-adjust-em", "speaker-clusters", "speaker-norm"),
 )
 """Adaptation methods whose results do not depend on the seed."""
 
