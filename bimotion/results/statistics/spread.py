@@ -17,7 +17,8 @@ interval estimate -+ t SE and the p-value of the same t, so that p < 0.05 exactl
 leaves 0 out. A metric in [0, 1] has Wilson's shape (for such samples: Dean and Pagano, J. Survey
 Statistics and Methodology 3 (2015) 484) at the effective number of clips p (1 - p) / SE^2 (Korn and
 Graubard, Survey Methodology 24 (1998) 193). Neither is narrower than as many independent clips
-give: speakers who happen to agree prove little. At 0 and 1 the number of speakers counts.
+give: speakers who happen to agree prove little. At 0 and 1, where nothing varies, as many clips
+count as there are known speakers, or clips over the design effect.
 
 Coverage and type I error: docs/statistics.md, by benchmarks/coverage.py.
 """
@@ -184,6 +185,15 @@ class Likeness:
         return sum(len(stratum.sizes) - 1 for stratum in self.strata) or np.inf
 
 
+def design_effect(
+    stratum: Stratum, correlation: np.ndarray | float, number: str
+) -> np.ndarray | float:
+    """The factor by which clips of unknown speakers, or of one, vary more than independent ones."""
+    n_others = stratum.n_clips - stratum.n_apart
+    size = n_others / stratum.n_latent(number) * (UNEQUAL if stratum.n_unknown else 1)
+    return 1 + (size - 1) * correlation
+
+
 def variance_of(
     squares: Sequence[Squares], likeness: Likeness, number: str = "stated"
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -194,13 +204,14 @@ def variance_of(
         stratum, n = part.stratum, len(part.stratum.sizes)
         if n > 1:
             parts.append((n / (n - 1) * part.speakers, n - 1))
-        if n_others := stratum.n_clips - stratum.n_apart:
-            size = n_others / stratum.n_latent(number) * (UNEQUAL if stratum.n_unknown else 1)
-            parts.append((part.loose * (1 + (size - 1) * correlation), likeness.freedom))
+        if stratum.n_clips > stratum.n_apart:
+            effect = design_effect(stratum, correlation, number)
+            parts.append((part.loose * effect, likeness.freedom))
     total = sum(variance for variance, _ in parts)
     spent = sum(variance**2 / degrees for variance, degrees in parts)
     # where nothing varies all parts count alike
-    alike = len(parts) ** 2 / (sum(1 / degrees for _, degrees in parts) or 1)
+    shares = sum(1 / degrees for _, degrees in parts)
+    alike = len(parts) ** 2 / shares if shares else np.inf
     varies = total > 0
     freedom = total**2 / np.where(spent > 0, spent, 1)
     freedom = np.where(varies & (spent == 0), np.inf, np.where(varies, freedom, alike))
@@ -296,7 +307,8 @@ class Spread:
     def difference_interval(self) -> Interval:
         """The interval of a difference of two metrics: estimate -+ t SE, inside [-1, 1]."""
 
-        def bounds(error: float, quantile: float) -> tuple[float, float]:
+        def bounds(number: str) -> tuple[float, float]:
+            error, quantile = self._error(number)
             reach = max(error * quantile, NORMAL * float(least_error(self.squares)))
             return max(-1.0, self.estimate - reach), min(1.0, self.estimate + reach)
 
@@ -305,18 +317,19 @@ class Spread:
     def ratio_interval(self) -> Interval:
         """The interval of a ratio of two metrics whose logarithm this is."""
 
-        def bounds(error: float, quantile: float) -> tuple[float, float]:
+        def bounds(number: str) -> tuple[float, float]:
+            error, quantile = self._error(number)
             ends = self.estimate - error * quantile, self.estimate + error * quantile
             return float(np.exp(ends[0])), float(np.exp(ends[1]))
 
         interval = self._interval(bounds)
         return replace(interval, value=interval.value and float(np.exp(interval.value)))
 
-    def _score_bounds(self, error: float, quantile: float) -> tuple[float, float]:
-        p, strata = self.estimate, self.strata
+    def _score_bounds(self, number: str) -> tuple[float, float]:
+        (error, quantile), p, strata = self._error(number), self.estimate, self.strata
         if min(p, 1 - p) < 1e-12:
-            n_speakers = len(strata) ** 2 / sum(1 / stratum.n_speakers for stratum in strata)
-            weight = quantile**2 / (self.carriers or n_speakers)
+            n_alike = len(strata) ** 2 / sum(1 / self._effective(part, number) for part in strata)
+            weight = quantile**2 / (self.carriers or n_alike)
         else:
             n_decisions = self.decisions * sum(stratum.n_clips for stratum in strata)
             weight = max((quantile * error) ** 2 / (p * (1 - p)), NORMAL**2 / n_decisions)
@@ -324,12 +337,20 @@ class Spread:
         half = np.sqrt(weight * p * (1 - p) + weight**2 / 4) / (1 + weight)
         return max(0.0, min(p, float(middle - half))), min(1.0, max(p, float(middle + half)))
 
-    def _interval(self, bounds: Callable[[float, float], tuple[float, float]]) -> Interval:
+    def _effective(self, stratum: Stratum, number: str) -> float:
+        """Known speakers, where there are several, and the effective number of the other clips."""
+        n_known, n_others = len(stratum.sizes), stratum.n_clips - stratum.n_apart
+        if not n_others:
+            return n_known
+        others = n_others / design_effect(stratum, self._carried.correlation(number), number)
+        return float(others) + (n_known if n_known > 1 else 0)
+
+    def _interval(self, bounds: Callable[[str], tuple[float, float]]) -> Interval:
         people = (self.clusters, self.n_clusters)
         if reason := self._not_estimable():
             value = None if np.isnan(self.estimate) else self.estimate
             return Interval(value, None, None, None, *people, reason)
-        ends = {number: bounds(*self._error(number)) for number in NUMBERS}
+        ends = {number: bounds(number) for number in NUMBERS}
         error, _ = self._error("stated")
         rests_on = self._rests_on(ends) if self.on_these_clips else (None, None)
         return Interval(self.estimate, *ends["stated"], error, *people, *rests_on)
