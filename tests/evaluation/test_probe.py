@@ -133,6 +133,7 @@ def test_scoring_again_loads_no_torch(finished):
 
 def test_dry_run_shows_nine_and_four_training_sets(small, monkeypatch):
     asked = ["evaluate", "-m", "any/model", "--corpora", small, "--allow-missing", "--dry-run"]
+    asked += ["--preset", "paper", "--protocol", "all"]
     code, shown, errors = run_main(monkeypatch, asked)
     assert code == 0, errors
     assert "13 distinct training sets serve 36 settings; 0 skipped" in " ".join(shown.split())

@@ -92,7 +92,8 @@ def test_more_rows_than_any_run_are_refused_unread(tmp_path):
         for field in predictions.SHAPE
         if pa.types.is_list(field.type)
     ]
-    columns = [*[word] * 5, pa.array(np.zeros(n, np.int64)), *lists]
+    numbers = [pa.array(np.zeros(n, kind)) for kind in (np.int64, np.int8)]
+    columns = [*[word] * 5, *numbers, *lists]
     table = pa.table(columns, names=predictions.SHAPE.names)
     pq.write_table(table, tmp_path / PREDICTIONS, store_schema=False)
     with pytest.raises(RecordError, match="expected 1 to 2000000 rows, found 2000001"):
@@ -100,7 +101,7 @@ def test_more_rows_than_any_run_are_refused_unread(tmp_path):
 
 
 def test_what_unpacks_to_more_than_any_run_is_refused_unread(tmp_path):
-    kinds = {"seed": 0, "probabilities": [], "reference": [], "trained": []}
+    kinds = {"seed": 0, "fold": 0, "probabilities": [], "reference": [], "trained": []}
     columns = {
         field.name: pa.array([kinds.get(field.name, "x" * 2**20)] * 64, field.type)
         for field in predictions.SHAPE

@@ -163,7 +163,7 @@ def test_it_sorts_by_any_column_both_ways(page, name):
 def _number(text):
     """The number in a cell's first word: 61.2†, −4.0, 6.1k."""
     scale = {"k": 1e3, "M": 1e6, "B": 1e9}.get(text[-1], 1)
-    return scale * float(re.sub(r"[+†CkMB]", "", text.replace("−", "-")))
+    return scale * float(re.sub(r"[+†CkMBᵃᶜˢ]", "", text.replace("−", "-")))
 
 
 @needs_chromium
@@ -243,7 +243,7 @@ def test_a_model_opens_and_back_leads_where_one_was(page, built):
     scores = of(built, "lab/dirty").scores
     assert shown == {("+".join(row.train), row.test): f"{100 * row.value:.1f}" for row in scores}
     assert page.run("document.querySelectorAll('.matrix .diagonal').length") == 4
-    assert page.run("document.querySelectorAll('#detail table.list').length") == 3
+    assert page.run("document.querySelectorAll('#detail table.list').length") == 4
     page.back()
     assert page.models() == ["lab/dirty"]
     assert page.first("#filters", "elements.q.value") == "dirty"

@@ -98,7 +98,8 @@ def bomb(folder):
         for field in predictions.SHAPE
         if pa.types.is_list(field.type)
     ]
-    table = pa.table([*columns, numbers, *lists], names=predictions.SHAPE.names)
+    folds = numbers.cast(pa.int8())
+    table = pa.table([*columns, numbers, folds, *lists], names=predictions.SHAPE.names)
     pq.write_table(table, folder / PREDICTIONS, store_schema=False)
 
 
@@ -162,13 +163,13 @@ TAMPERED = {
     # shape of the predictions
     "text for numbers": (column(5, lambda t: t["seed"].cast(pa.string())), "other: seed: string"),
     "double for float": (
-        column(6, lambda t: t["probabilities"].cast(pa.list_(pa.float64()))),
+        column(7, lambda t: t["probabilities"].cast(pa.list_(pa.float64()))),
         "other: probabilities: list",
     ),
     "column too many": (shaped(lambda t: t.append_column("note", t["id"])), "other: note"),
     "column missing": (shaped(lambda t: t.drop_columns("speaker")), "other: speaker"),
     "columns in another order": (shaped(lambda t: t.select(t.schema.names[::-1])), "other: order"),
-    "nested column": (column(8, lambda t: pa.array([[["a"]]] * len(t))), "other: trained: list<"),
+    "nested column": (column(9, lambda t: pa.array([[["a"]]] * len(t))), "other: trained: list<"),
     "no rows": (shaped(lambda t: t.slice(0, 0)), "expected 1 to 2000000 rows, found 0"),
     "row groups of one row": (afterwards(many_groups), "expected 1 to 1000 row groups, found 1153"),
     # bytes of the predictions

@@ -61,7 +61,7 @@ RECORDS = {
     "incomplete": (all_corpora(complete=False), "expected complete corpora"),
     "setting skipped": (recorded("skipped", [SKIPPED | {"reason": "lost"}]), "1 skipped: lost"),
     "protocol version": (recorded("protocol.version", "0"), "version: expected '2', found '0'"),
-    "split version": (recorded("split.version", "0"), "split.version: expected '2', found '0'"),
+    "split version": (recorded("split.version", "0"), "expected numbers version 2, found '0'"),
     "split seed": (recorded("split.seed", 7), "split.seed: expected 0, found 7"),
     "split rule": (recorded("split.rule", "disjoint"), "expected"),
     "unknown rule": (recorded("split.rule", "mine"), "one of paper, disjoint, folds, found 'mine'"),

@@ -23,8 +23,11 @@ CORPUS_FACTS = {
     "speakers in several parts": "speakers_shared",
 }
 """Title of a column -> field of CorpusUsed."""
-FIT_HEAD = ("training set", "seed", "training clips", "validation clips", "test predictions")
-"""Titles of the fields of a FitRecord, up to its facts and note."""
+FIT_HEAD = (
+    *("training set", "seed", "training clips", "validation clips", "test predictions"),
+    *("facts", "note", "fold"),
+)
+"""Titles of the fields of a FitRecord."""
 SKIPPED_HEAD = ("transfer", "method", "trained on", "tested on", "reason")
 """Titles of the fields of a Skipped."""
 SAME = ("track", "split", "schema", "limit")
@@ -47,7 +50,7 @@ def provenance(result: Result) -> Section:
         Grid.facts("What was asked", asked),
         Grid.facts("Where and when", content["provenance"]),
         Grid("Corpora", list(map(Value, ("corpus", *CORPUS_FACTS))), corpora, prose=True),
-        _records(trainings, (*FIT_HEAD, "facts", "note"), result.fits),
+        _records(trainings, FIT_HEAD, result.fits),
         _records(skipped, SKIPPED_HEAD, result.skipped),
     ]
     kept = tuple(grid for grid in grids if grid.rows or not grid.folded)

@@ -342,8 +342,8 @@ class Spread:
         n_known, n_others = len(stratum.sizes), stratum.n_clips - stratum.n_apart
         if not n_others:
             return n_known
-        others = n_others / design_effect(stratum, self._carried.correlation(number), number)
-        return float(others) + (n_known if n_known > 1 else 0)
+        n_effective = n_others / design_effect(stratum, self._carried.correlation(number), number)
+        return float(n_effective) + (n_known if n_known > 1 else 0)
 
     def _interval(self, bounds: Callable[[str], tuple[float, float]]) -> Interval:
         people = (self.clusters, self.n_clusters)

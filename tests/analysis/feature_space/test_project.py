@@ -150,7 +150,8 @@ def test_every_class_has_a_colour_of_its_own_in_its_schema():
 
 def test_the_command_prints_numbers_and_paths(small, tmp_path):
     words = "project -m bimotion/prosody --train yue,zho_adu --test yue_adu --schema valence"
-    words += f" --only esd,yuemotion --corpora {small} --allow-missing -o {tmp_path}"
+    words += " --split-rule paper --only esd,yuemotion --allow-missing"
+    words += f" --corpora {small} -o {tmp_path}"
     # in this process, whose numba has compiled UMAP
     done = CliRunner().invoke(cli.app, words.split())
     assert done.exit_code == 0, done.stderr

@@ -93,6 +93,8 @@ def test_tables_and_the_scorebook_are_the_records(reported, schema):
     three, four, five = section(report, "scores").grids
     for table, method in ((three, "inference"), (four, "augmentation")):
         for transfer, shown in ours(table).items():
+            if transfer.startswith("human"):
+                continue
             used = "inference" if transfer == "in-group" else method
             values = [run.result.headline(transfer, used, cell) for cell in CELLS]
             assert shown == [*map(percent, values), percent(sum(values) / 4)]

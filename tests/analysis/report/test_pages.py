@@ -65,7 +65,7 @@ def assert_tables_are_even(markdown) -> int:
     tables = [block for block in markdown.split("\n\n") if block.startswith("|")]
     for table in tables:
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
-        assert len(widths) == 1
+        assert len(widths) == 1, table
     return len(tables)
 
 
