@@ -33,7 +33,8 @@ def main() -> None:
         page = board(given.runs, work, given.corpora, given.organisation)
         screenshot(page, FOLDER / "board.png", (1080, 700))
         [run] = [path.parent for path in (given.runs / given.report).glob("*/result.json")]
-        bimotion("report", run, "--format", "html", "--output", work / "report")
+        given_to = ("--corpora", given.corpora, "--output", work / "report")
+        bimotion("report", run, "--format", "html", *given_to)
         screenshot(work / "report" / "report.html", FOLDER / "report.png", (1080, 900))
 
 
