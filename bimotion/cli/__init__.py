@@ -97,8 +97,8 @@ def main() -> None:
 
 
 def _nowhere(number: int) -> TextIO:
-    """In place of a stream that whoever started this process has closed: of workers too, and no
-    other file takes its number."""
+    """A stream in place of one that whoever started this process has closed: of workers too, and
+    no other file takes its number."""
     opened = os.open(os.devnull, os.O_RDWR)
     if opened == number:
         os.set_inheritable(opened, True)

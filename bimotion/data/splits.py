@@ -158,7 +158,7 @@ def split(manifest: Manifest, rule: str = "paper", seed: int = 0, fold: int = 0)
 
 
 def why_not_disjoint(corpus: str, rule: str) -> str | None:
-    """Why speakers of a corpus stand in several parts under a rule; None where they do not."""
+    """The reason that speakers of a corpus stand in several parts under a rule, or None."""
     why = CORPORA[corpus].card.not_disjoint
     if why or rule in DEALT or corpus in UNPUBLISHED:
         return why

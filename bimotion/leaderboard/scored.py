@@ -115,7 +115,7 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
 
 
 def _compact(estimate: Estimate) -> Estimate:
-    """In single precision, as it is kept: a board made again has the same ranks."""
+    """The estimate in single precision, as it is kept: a board made again has the same ranks."""
     influence = {
         stratum: values.astype(np.float32) for stratum, values in estimate.influence.items()
     }

@@ -53,7 +53,7 @@ def collect(folder: Path) -> Path:
 
 
 def _reason(result: record.Result) -> str | None:
-    """Why a result cannot stand among the others, if it cannot."""
+    """The reason that a result cannot stand among the others, if it cannot."""
     if result.split.version != NUMBERS_VERSION:
         return f"numbers version {result.split.version}, not {NUMBERS_VERSION}: run it again"
     return SYNTHETIC if result.data.synthetic else None

@@ -111,7 +111,7 @@ class Runner(ABC):
         return None
 
     def follow(self, jobs: list[TrainingJob], folder_of: Callable[[TrainingJob], Path]) -> None:  # noqa: B027
-        """In a follower, once opened: train along with the first process until it closes. Only
+        """Train along with the first process until it closes, in a follower that is open. Only
         tracks with followers do."""
 
     def close(self) -> None:  # noqa: B027
