@@ -33,15 +33,24 @@ MIN_HELD_OUT = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Clusters:
-    """The source's classes in the space of logits."""
+class Mixture:
+    """Normal clusters of one variance, one a class, in the space of centred log-posteriors."""
 
     centroids: np.ndarray
     """(n_classes, n_classes)."""
     variance: float
-    """Of each logit within a class."""
+    """Of each coordinate within a cluster."""
     shares: np.ndarray
-    """Of the classes in the source, (n_classes,)."""
+    """Of the clusters, (n_classes,)."""
+
+    def responsibilities(self, points: np.ndarray) -> np.ndarray:
+        """Probability of each cluster, (n, n_classes), for points of that shape."""
+        distances = cdist(points, self.centroids, "sqeuclidean")
+        return softmax(np.log(self.shares) - distances / (2 * self.variance), axis=1)
+
+
+class Clusters(Mixture):
+    """The classes of a source."""
 
     def weights(self, points: np.ndarray) -> np.ndarray:
         """The weights of the clips of one corpus, (n,), from their logits, (n, n_classes).
@@ -55,8 +64,8 @@ class Clusters:
         prior = (self.variance / (2 * max(beyond, 1e-6))) ** 2
         offset = mean - shares @ self.centroids
         for _ in range(ITERATIONS):
-            distances = cdist(points, self.centroids + offset, "sqeuclidean")
-            members = softmax(np.log(shares) - distances / (2 * self.variance), axis=1)
+            moved = Mixture(self.centroids + offset, self.variance, shares)
+            members = moved.responsibilities(points)
             of_members = members.mean(axis=0)
             before, shares = shares, (of_members + prior * self.shares) / (1 + prior)
             offset = mean - of_members @ self.centroids

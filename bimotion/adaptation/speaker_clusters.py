@@ -16,30 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from scipy.special import softmax
 
-from bimotion.adaptation.label_shift import centred
+from bimotion.adaptation.label_shift import Mixture, centred
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
 from bimotion.adaptation.standardising import groups
 
 ITERATIONS, TOLERANCE = 50, 1e-6
 CLIPS_A_CLASS = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """One speaker's clusters, one a class."""
-
-    centroids: np.ndarray
-    """(n_classes, n_classes), in centred log-posteriors."""
-    variance: float
-    shares: np.ndarray
-    """(n_classes,)."""
-
-    def responsibilities(self, points: np.ndarray) -> np.ndarray:
-        """Probability of each cluster, (n, n_classes), for centred log-posteriors of that shape."""
-        distances = cdist(points, self.centroids, "sqeuclidean")
-        return softmax(np.log(self.shares) - distances / (2 * self.variance), axis=1)
 
 
 def mixture(posteriors: np.ndarray) -> Mixture:
