@@ -9,6 +9,7 @@ import typer
 import bimotion.cli.options as options
 from bimotion.cli.options import argument, option, spread
 from bimotion.cli.terminal import note, progress, show, show_json
+from bimotion.data.rules import DEFAULT_RULE
 from bimotion.errors import SettingError
 from bimotion.io.bounds import MAX_SEED
 from bimotion.io.tables import Table
@@ -44,12 +45,12 @@ def list_corpora(as_json: options.AsJson = False) -> None:
 @spread
 def stats(
     corpora: options.Corpora,
-    split_rule: options.Rule = "paper",
+    split_rule: options.Rule = DEFAULT_RULE,
     fold: options.Fold = 0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Count Tables 1 and 2 of the paper on this disk, difference by difference. Exit code 1 where a
-    corpus is malformed."""
+    """Count the clips of each part on this disk; with --split-rule paper beside Tables 1 and 2 of
+    the paper, difference by difference. Exit code 1 where a corpus is malformed."""
     from bimotion.data import manifest
     from bimotion.data.checks import counts as counting
 
@@ -59,7 +60,7 @@ def stats(
     if as_json:
         show_json([line.to_dict() for line in lines])
     else:
-        show(*counting.as_tables(lines))
+        show(*counting.as_tables(lines, split_rule, fold))
         for line in counting.ages_apart(built):
             print(f"age: {line}")
     malformed = [finding for finding in built.findings if finding.kind == "malformed"]
@@ -73,7 +74,7 @@ def stats(
 @spread
 def audit(
     corpora: options.Corpora,
-    split_rule: options.Rule = "paper",
+    split_rule: options.Rule = DEFAULT_RULE,
     fold: options.Fold = 0,
     listen: Listen = True,
     as_json: options.AsJson = False,
@@ -155,7 +156,7 @@ def export(
     folder: Annotated[Path, argument("DIR", "New or empty folder.")],
     config: Annotated[list[str], option("eng_eld, eng, all, yue_adu, ...; may be repeated.")],
     corpora: options.Corpora,
-    split_rule: options.Rule = "paper",
+    split_rule: options.Rule = DEFAULT_RULE,
     fold: options.Fold = 0,
     metadata_only: options.MetadataOnly = False,
     private_use: Annotated[

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 import typer
 
+from bimotion.data.rules import DEFAULT_RULE
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.evaluation.presets import preset_named
@@ -199,7 +200,7 @@ class BatchedLoading(Loading):
 class Question:
     """The question that a model is asked."""
 
-    split_rule: Rule = "folds"
+    split_rule: Rule = DEFAULT_RULE
     split_seed: Annotated[int, option("Deal clips or speakers again.", min=0, max=MAX_SEED)] = 0
     schema: Annotated[SchemaName, option(CLASSES)] = "valence"
     limit: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import bimotion.cli.options as options
 from bimotion.cli.options import argument, option, spread
 from bimotion.cli.terminal import progress, show_json
+from bimotion.data.rules import DEFAULT_RULE
 
 
 @spread
@@ -19,7 +20,8 @@ def publish(
     dry_run: Annotated[bool, option("List every file, send nothing.")] = False,
     *,
     corpora: options.Corpora,
-    split_rule: options.Rule = "paper",
+    split_rule: options.Rule = DEFAULT_RULE,
+    fold: options.Fold = 0,
     as_json: options.AsJson = False,
 ) -> None:
     """Send Parquet and a dataset card to the Hub; refuses what licences forbid; goes on after a
@@ -31,6 +33,7 @@ def publish(
         to,
         corpora.source(),
         split_rule=split_rule,
+        fold=fold,
         private=private,
         metadata_only=metadata_only,
         dry_run=dry_run,

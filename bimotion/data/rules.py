@@ -6,6 +6,8 @@ import hashlib
 from bimotion.io.bounds import whole_number
 
 RULES = ("paper", "disjoint", "folds")
+DEFAULT_RULE = "folds"
+"""The rule where none is asked for, of runs and of datasets."""
 N_FOLDS = 5
 
 

@@ -11,6 +11,7 @@ from bimotion.corpora import corpora_with
 from bimotion.corpora.utterance import NO_PART, UNUSABLE, Finding
 from bimotion.data import manifest, splits
 from bimotion.data.manifest import summary
+from bimotion.data.rules import DEFAULT_RULE
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.io.progress import Progress
@@ -36,7 +37,7 @@ def select(
     source: CorpusSource,
     cells: Iterable[Cell],
     *,
-    split_rule: str = "paper",
+    split_rule: str = DEFAULT_RULE,
     split_seed: int = 0,
     fold: int = 0,
     progress: Progress | None = None,

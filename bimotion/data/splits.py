@@ -30,7 +30,7 @@ from bimotion.corpora.utterance import PARTS, Finding
 from bimotion.data import folds, rosters
 from bimotion.data.folds import EVERY, conversation, part_in
 from bimotion.data.manifest import Manifest, build
-from bimotion.data.rules import RULES, hash_of, require_fold
+from bimotion.data.rules import DEFAULT_RULE, RULES, hash_of, require_fold
 from bimotion.data.source import CorpusSource
 from bimotion.errors import (
     BimotionError,
@@ -109,7 +109,7 @@ class Split:
     manifest's)."""
 
 
-def split(manifest: Manifest, rule: str = "paper", seed: int = 0, fold: int = 0) -> Split:
+def split(manifest: Manifest, rule: str = DEFAULT_RULE, seed: int = 0, fold: int = 0) -> Split:
     """Cells and parts of all usable utterances of a manifest.
 
     Args:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bimotion.data.rules import DEFAULT_RULE
 from bimotion.errors import UnknownName
 
 
@@ -17,7 +18,7 @@ class Preset:
     """Of track `finetune` (models/recipe.py)."""
 
 
-BENCHMARK = Preset("folds", "valence")
+BENCHMARK = Preset(DEFAULT_RULE, "valence")
 PRESETS = {
     "benchmark": BENCHMARK,
     "paper": Preset("paper", "emotion", protocol="paper", recipe="paper"),

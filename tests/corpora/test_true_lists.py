@@ -73,7 +73,7 @@ def test_every_true_name_is_read_without_a_finding(true_manifest):
 
 
 def test_the_papers_tables_and_no_other_lines(true_manifest):
-    lines = counts.counts(true_manifest)
+    lines = counts.counts(true_manifest, "paper")
     first = {(line.corpus, line.cell): line for line in lines if line.table == 1}
     second = {line.gender: line for line in lines if line.table == 2}
     assert {key: line.on_disk for key, line in first.items()} == TABLE_1
@@ -81,9 +81,22 @@ def test_the_papers_tables_and_no_other_lines(true_manifest):
     assert {(line.corpus, line.cell) for line in second.values()} == {("yuemotion", "yue_adu")}
     assert all(line.on_disk == line.paper and line.difference == (0, 0, 0) for line in lines)
     assert len(lines) == len(TABLE_1) + len(TABLE_2)
-    notes = [table.notes for table in counts.as_tables(lines)]
+    notes = [table.notes for table in counts.as_tables(lines, "paper")]
     assert notes == [["equal to the paper"], ["equal to the paper"]]
     assert counts.counts(true_manifest, "disjoint") != lines
+
+
+def test_a_fold_is_counted_where_no_rule_is_asked_for(true_manifest):
+    lines = counts.counts(true_manifest)
+    assert [line.on_disk for line in lines if line.cell == "eng_eld"] == [
+        (246, 82, 164),
+        (615, 355, 353),
+        (840, 280, 280),
+    ]
+    assert lines == counts.counts(true_manifest, "folds", 0) != counts.counts(true_manifest, fold=1)
+    first, _ = counts.as_tables(lines, "folds", 0)
+    assert (first.title, first.notes) == ("BiMotion (split rule folds, fold 0): clips", [])
+    assert first.rows[2] == ["csed", "zho_eld", "387", "130", "135"]
 
 
 def test_every_clip_has_a_part_under_every_rule(placed):

@@ -113,7 +113,7 @@ def test_test_clips_heard_in_training_are_counted_and_told(root, tmp_path):
 
 def test_digests_are_kept_and_damage_is_noticed(root, tmp_path, monkeypatch):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
-    chosen = select(CorpusSource.of(root, only=["csed"]), [ZHO_ELD])
+    chosen = select(CorpusSource.of(root, only=["csed"]), [ZHO_ELD], split_rule="paper")
 
     def numbers():
         return equal_samples.equal_samples(chosen.manifest, chosen.rows, Progress())
@@ -137,7 +137,7 @@ def test_digests_are_kept_and_damage_is_noticed(root, tmp_path, monkeypatch):
 def test_real_clips_are_counted_as_by_decoding_all_of_them(shared_corpora, tmp_path):
     result, _ = evaluated(shared_corpora, tmp_path)
     source = CorpusSource.of(shared_corpora, only=["csed"], allow_missing=True)
-    chosen = select(source, [ZHO_ELD])
+    chosen = select(source, [ZHO_ELD], split_rule="paper")
     paths = [chosen.manifest.path("csed", path) for path in chosen.rows["path"]]
     contents = [soundfile.read(path, dtype="int16")[0].tobytes() for path in paths]
     clips = chosen.rows.assign(content=contents)
@@ -153,7 +153,9 @@ def test_real_clips_are_counted_as_by_decoding_all_of_them(shared_corpora, tmp_p
 
 
 def limited(root, limit, seed=0):
-    chosen = select(CorpusSource.of(root, only=["csed"]), [ZHO_ELD], split_seed=seed)
+    chosen = select(
+        CorpusSource.of(root, only=["csed"]), [ZHO_ELD], split_rule="paper", split_seed=seed
+    )
     return labelled.prepare(chosen, labels.schema_named("emotion"), limit)
 
 
@@ -180,7 +182,8 @@ def test_a_limit_takes_every_class_in_proportion_in_the_order_of_the_split(root)
 
 
 def test_clips_without_a_class_use_up_no_place_of_a_limit(synth_root):
-    chosen = select(CorpusSource.of(synth_root, only=["esd"]), [Cell.parse("eng_adu")])
+    source = CorpusSource.of(synth_root, only=["esd"])
+    chosen = select(source, [Cell.parse("eng_adu")], split_rule="paper")
     schema = labels.schema_named("valence")  # surprise has none
     whole, limited = (
         Counter(labelled.prepare(chosen, schema, limit).table["part"]) for limit in (None, 5)

@@ -1,13 +1,15 @@
-"""Tables 1 and 2 of arXiv 2306.14517 counted on this disk, beside the paper's numbers."""
+"""The lines of Tables 1 and 2 of arXiv 2306.14517 counted on this disk, under the paper's split
+beside its numbers."""
 
 from dataclasses import asdict, dataclass
 
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import splits
 from bimotion.data.manifest import Manifest
+from bimotion.data.rules import DEFAULT_RULE
 from bimotion.io.tables import Table
 
-TITLES = {1: "BiMotion (Table 1): clips", 2: "YueMotion adults (Table 2): clips"}
+TITLES = {1: "BiMotion", 2: "YueMotion adults"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Count:
         return {"found" if name == "on_disk" else name: fact for name, fact in facts.items()}
 
 
-def counts(manifest: Manifest, rule: str = "paper", fold: int = 0) -> list[Count]:
+def counts(manifest: Manifest, rule: str = DEFAULT_RULE, fold: int = 0) -> list[Count]:
     """Count every line of Tables 1 and 2 under a split rule (and fold); corpora that
     are missing count 0."""
     parts = splits.split(manifest, rule, fold=fold).table.join(
@@ -54,24 +56,31 @@ def counts(manifest: Manifest, rule: str = "paper", fold: int = 0) -> list[Count
     ]
 
 
-def as_tables(lines: list[Count]) -> list[Table]:
-    """Readable form: clips on disk, and the difference from the paper where there is one."""
-    return [_table([line for line in lines if line.table == number], number) for number in TITLES]
+def as_tables(lines: list[Count], rule: str, fold: int = 0) -> list[Table]:
+    """Readable form: clips on disk, which only under split rule `paper` are beside the paper's."""
+    return [
+        _table(number, [line for line in lines if line.table == number], rule, fold)
+        for number in TITLES
+    ]
 
 
-def _table(lines: list[Count], number: int) -> Table:
-    gender = ["gender"] if number == 2 else []
-    table = Table(TITLES[number], ["corpus", "cell", *gender, *PARTS, "paper"])
+def _table(number: int, lines: list[Count], rule: str, fold: int) -> Table:
+    is_papers, gender = rule == "paper", ["gender"] if number == 2 else []
+    of_rule = f"split rule {rule}, fold {fold}" if rule == "folds" else f"split rule {rule}"
+    title = f"{TITLES[number]} ({f'Table {number}' if is_papers else of_rule}): clips"
+    table = Table(title, ["corpus", "cell", *gender, *PARTS, *(["paper"] if is_papers else [])])
     for line in lines:
         shown = [
-            f"{n} ({change:+})" if change else str(n)
+            f"{n} ({change:+})" if change and is_papers else str(n)
             for n, change in zip(line.on_disk, line.difference, strict=True)
         ]
         key = [line.corpus, line.cell, *([line.gender] if gender else [])]
-        table.rows.append([*key, *shown, " / ".join(map(str, line.paper))])
-    differing = sum(any(line.difference) for line in lines)
-    of_all = f"{differing} of {len(lines)} lines differ from the paper"
-    table.notes.append(of_all if differing else "equal to the paper")
+        printed = [" / ".join(map(str, line.paper))] if is_papers else []
+        table.rows.append([*key, *shown, *printed])
+    if is_papers:
+        differing = sum(any(line.difference) for line in lines)
+        of_all = f"{differing} of {len(lines)} lines differ from the paper"
+        table.notes.append(of_all if differing else "equal to the paper")
     return table
 
 

@@ -25,6 +25,7 @@ from datasets.builder import Key
 from bimotion.corpora import CORPORA, PAPER_CORPORA
 from bimotion.corpora.utterance import AGE_SOURCES, GENDERS, PARTS
 from bimotion.data.huggingface.register import NOT_TAKEN, refuse_options
+from bimotion.data.rules import DEFAULT_RULE
 from bimotion.data.selection import Selection, select
 from bimotion.data.source import CorpusSource
 from bimotion.errors import UnknownName
@@ -35,7 +36,7 @@ from bimotion.protocol.labels import EMOTIONS, SCHEMAS, multi_hot, soft_label
 
 log = logging.getLogger(__name__)
 
-DATASET_VERSION = "2.1.0"
+DATASET_VERSION = "3.0.0"
 CONFIGS = {
     "bimotion": (*map(str, cells.BIMOTION_CELLS), "eng", "zho", "eld", "adu", "all"),
     "yuemotion": ("yue_adu", "yue_eld", "yue"),
@@ -198,7 +199,7 @@ _BUILDER_OPTIONS = frozenset(inspect.signature(datasets.DatasetBuilder).paramete
 class Config(datasets.BuilderConfig):
     """The options of a config; see `selection.select`."""
 
-    split_rule: str = "paper"
+    split_rule: str = DEFAULT_RULE
     split_seed: int = 0
     fold: int = 0
     only: list[str] | None = None

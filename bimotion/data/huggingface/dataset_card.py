@@ -142,16 +142,15 @@ def _corpora_table(chosen: Selection, cards: Sequence[Card]) -> Table:
 
 
 def _size_tables(copy: HubCopy) -> list[Table]:
-    """Tables 1 and 2 for the corpora in this copy, beside the paper's numbers."""
+    """The lines of Tables 1 and 2 for the corpora in this copy."""
     corpora, cells = set(copy.selection.rows["corpus"]), set(map(str, copy.cells))
+    rule, fold = copy.selection.split.rule, copy.selection.split.fold
     lines = [
         line
-        for line in counts.counts(
-            copy.selection.manifest, copy.selection.split.rule, copy.selection.split.fold
-        )
+        for line in counts.counts(copy.selection.manifest, rule, fold)
         if line.corpus in corpora and line.cell in cells
     ]
-    return [table for table in counts.as_tables(lines) if table.rows]
+    return [table for table in counts.as_tables(lines, rule, fold) if table.rows]
 
 
 def _ages_table(chosen: Selection) -> Table:

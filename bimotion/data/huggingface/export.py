@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from bimotion.data.huggingface import dataset_card
 from bimotion.data.huggingface.builder import arrow_rows
 from bimotion.data.huggingface.hub_copy import HubCopy, reasons
+from bimotion.data.rules import DEFAULT_RULE
 from bimotion.data.source import CorpusSource
 from bimotion.errors import LicenceError, SettingError
 from bimotion.io import audio, files
@@ -26,7 +27,7 @@ def export(
     configs: Iterable[str],
     source: CorpusSource,
     *,
-    split_rule: str = "paper",
+    split_rule: str = DEFAULT_RULE,
     fold: int = 0,
     metadata_only: bool = False,
     private_use: bool = False,

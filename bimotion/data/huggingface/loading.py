@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bimotion.data.huggingface.builder import CONFIGS
 from bimotion.data.huggingface.register import builder, refuse_options
+from bimotion.data.rules import DEFAULT_RULE
 from bimotion.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def load_dataset(
     *,
     data_dir: str | os.PathLike | None = None,
     split: str | None = None,
-    split_rule: str = "paper",
+    split_rule: str = DEFAULT_RULE,
     split_seed: int = 0,
     fold: int = 0,
     only: Iterable[str] | None = None,
@@ -37,7 +38,7 @@ def load_dataset(
             yue.
         data_dir: Corpora root; None: BIMOTION_CORPORA.
         split: One part; None: all.
-        split_rule: paper, disjoint or folds (splits.py).
+        split_rule: folds, paper (Tables 1 and 2) or disjoint (splits.py).
         split_seed: Another one cuts the corpora anew.
         fold: Of split rule `folds`, 0 to 4: which clips are tested.
         only: Names of corpora to use; None: all that have clips in the config's cells.

@@ -24,6 +24,7 @@ from bimotion.corpora.utterance import PARTS
 from bimotion.data.huggingface import client, export
 from bimotion.data.huggingface.builder import CONFIGS, cache_key
 from bimotion.data.huggingface.hub_copy import HubCopy, reasons
+from bimotion.data.rules import DEFAULT_RULE
 from bimotion.data.source import CorpusSource
 from bimotion.errors import LicenceError, UnknownName
 from bimotion.io import files
@@ -57,7 +58,8 @@ def publish(
     to: str,
     source: CorpusSource,
     *,
-    split_rule: str = "paper",
+    split_rule: str = DEFAULT_RULE,
+    fold: int = 0,
     private: bool = False,
     metadata_only: bool = False,
     dry_run: bool = False,
@@ -73,6 +75,7 @@ def publish(
         to: Repository, org/name; made if there is none.
         source: Where the corpora lie.
         split_rule: paper, disjoint or folds.
+        fold: Of split rule `folds`: which clips are tested.
         private: To a repository that the public does not see.
         metadata_only: Leave the sound out.
         dry_run: Send nothing; needs no login.
@@ -95,7 +98,7 @@ def publish(
         CONFIGS[name],
         source,
         split_rule=split_rule,
-        fold=0,
+        fold=fold,
         metadata_only=metadata_only,
         progress=progress,
     )
@@ -103,7 +106,7 @@ def publish(
     if not dry_run:
         client.signed_in(to)
     corpora = sorted(copy.selection.rows["corpus"].unique())
-    facts = [name, metadata_only, split_rule, corpora]
+    facts = [name, metadata_only, split_rule, fold, corpora]
     asked = _short_hash([*facts, sorted(copy.selection.manifest.roots.items())])
     state = cache_key(copy.selection, [*facts, len(copy.selection.rows)])
     folder = files.cache_dir() / "publish" / f"{asked}-{state}"

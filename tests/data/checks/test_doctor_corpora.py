@@ -65,7 +65,9 @@ def test_one_malformed_corpus_does_not_silence_the_counts_of_others(
 ):
     root = with_bad_crema_d
     expected = fault(root, monkeypatch)
-    code, shown, complaint = bimotion("data", "stats", "--corpora", root, "--json")
+    code, shown, complaint = bimotion(
+        "data", "stats", "--corpora", root, "--split-rule", "paper", "--json"
+    )
     lines = [line for line in json.loads(shown) if line["table"] == 1]
     counts = {(line["corpus"], line["cell"]): line["found"] for line in lines}
     assert code == 1

@@ -77,7 +77,7 @@ def test_licences_are_walls(tmp_path, wav):
     export.export(tmp_path / "mine", ["eng_eld"], private_use=True, **options)
     assert "private use" in (tmp_path / "mine/README.md").read_text()
 
-    wav(tmp_path / "corpora/esd/0011/Angry/0011_000351.wav")
+    wav(tmp_path / "corpora/esd/0011/Angry/0011_000401.wav")
     esd = CorpusSource.of(tmp_path / "corpora", ["esd"], None, True)
     with pytest.raises(LicenceError, match=r"esd .*neither sound nor labels"):
         export.export(tmp_path / "copy", ["eng_adu"], esd, metadata_only=True)
