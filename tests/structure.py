@@ -29,7 +29,7 @@ MAX_PAIRS = 50
 MAX_FUNCTION_LINES = 40  # without the signature and the docstring
 MAX_PARAMETERS = 8
 MAX_MODULE_LINES = 400
-PUBLIC_CALLS = {"evaluate", "load_dataset"}  # their keywords are the interface
+PUBLIC_CALLS = {"evaluate", "load_dataset", "publish"}  # their keywords are the interface
 EVERYDAY_WORDS = """
 found one place said told strange claims marks deal dealt outside derived floor intake lookahead
 papers others standing Material Request Outcome TestSet Comparable Standing Marks Ranks Statistic

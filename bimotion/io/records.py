@@ -144,7 +144,7 @@ def _integer_of(allowed: list[int]) -> Callable[[object], object]:
 def _reason(error: ValidationError, name: str) -> str:
     """One line about the first fault, or about a wrong version, which explains the others."""
     if (n_faults := error.error_count()) > MAX_FAULTS:
-        return f"expected {name}, found an object with {n_faults} unexpected fields"
+        return f"expected {name}, found {n_faults} fields that are unexpected, missing or wrong"
     faults = error.errors(include_url=False)
     fault = min(faults, key=lambda fault: not str(*fault["loc"][-1:]).endswith("_version"))
     steps, value = fault["loc"], fault["input"]

@@ -173,8 +173,8 @@ def test_a_dry_run_lists_every_file_and_its_size(synth_root, monkeypatch, tmp_pa
     made = [path.stat().st_mtime_ns for path in paths]
     assert planned().folder == folder
     assert [path.stat().st_mtime_ns for path in paths] == made
-    others = [{"split_rule": "disjoint"}, {"fold": 1}, {"split_rule": "paper"}]
-    assert len({folder, *(planned(**other).folder for other in others)}) == 4
+    further = [{"split_rule": "disjoint"}, {"fold": 1}, {"split_rule": "paper"}]
+    assert len({folder, *(planned(**more).folder for more in further)}) == 4
 
 
 def tess(root, wav):
