@@ -49,7 +49,7 @@ class Lame(Method):
     version: str = "2"
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        inputs = Inputs.of(source, target, by_corpus=False)
+        inputs = Inputs(source, target, by_corpus=False)
 
         def predict(clips: Clips) -> np.ndarray:
             neighbours = nearest(inputs.of_clips(clips), self.k)

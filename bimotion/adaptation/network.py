@@ -133,22 +133,15 @@ class Inputs:
             self.moments = matched_moments(source, target)
         self.source, self.labels = torch.from_numpy(features), torch.from_numpy(source.labels)
         self.validation = validation
-        self.target = self.of_clips(target)
-
-    @classmethod
-    def of(cls, source: Source, target: Clips, *, by_corpus: bool) -> "Inputs":
-        """Those of the last target are kept, for other seeds."""
-        if source.kept.get("target") is not target:
-            source.kept.update(target=target, inputs={})
-        inputs = source.kept["inputs"]
-        if by_corpus not in inputs:
-            inputs[by_corpus] = cls(source, target, by_corpus=by_corpus)
-        return inputs[by_corpus]
+        self.adapted_to = target
+        self.target = torch.from_numpy(self.moments(target) @ self.axes)
 
     def of_clips(self, clips: Clips):
         """Inputs of clips of the target, tensor (n, axes)."""
         import torch
 
+        if clips is self.adapted_to:
+            return self.target
         return torch.from_numpy(self.moments(clips) @ self.axes)
 
     def minibatches(self, size: int, seed: int) -> tuple[Iterator, Iterator]:
@@ -287,7 +280,7 @@ class NetworkMethod(Method):
     minibatch) -> a scalar tensor, added to the cross-entropy on the source."""
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        inputs, n_classes = Inputs.of(source, target, by_corpus=self.by_corpus), source.n_trained
+        inputs, n_classes = Inputs(source, target, by_corpus=self.by_corpus), source.n_trained
         with one_thread():
             key = self.by_corpus, self.schedule
             if key not in source.kept:
@@ -298,7 +291,7 @@ class NetworkMethod(Method):
 
         def predict(clips: Clips) -> np.ndarray:
             with one_thread():
-                return probabilities(inputs.target if clips is target else inputs.of_clips(clips))
+                return probabilities(inputs.of_clips(clips))
 
         return predict
 

@@ -78,9 +78,9 @@ def best_layer(features: LayerRows, reference: np.ndarray, *, exclusive: bool, v
 
 
 def _sample(reference: np.ndarray) -> np.ndarray:
-    """Rows of at most MAX_COMPARED clips, ascending: of the clips in order of their labels, and
-    within these in the given order, every so manieth, so that each class, corpus and speaker has
-    its share."""
+    """Rows of at most MAX_COMPARED clips, ascending: evenly spaced over the clips sorted by their
+    labels (within these in the given order), so that each class, corpus and speaker has its
+    share."""
     by_labels = np.lexsort(reference.T[::-1])
     n = min(len(by_labels), MAX_COMPARED)
     return np.sort(by_labels[np.arange(n) * len(by_labels) // max(n, 1)])
