@@ -42,8 +42,12 @@ SchemaName = Literal["emotion", "valence", "four"]
 RecipeName = Literal["benchmark", "paper"]
 AdamW = Literal["torch", "transformers"]
 Precision = Literal["bf16", "fp16", "fp32"]
-# choices, and pairs of flags, would cut the names of the others at 80 columns
+RULES = (
+    "folds: cross-validation, everybody is tested; paper: the published sizes; disjoint: speakers "
+    "kept apart."
+)
 CLASSES = "Classes: each corpus's emotions; valence; angry, happy, neutral, sad."
+# panels of their own: choices, and pairs of flags, would cut the other names at 80 columns
 RECIPE = "Track finetune: recipe"
 PARTS = "Track finetune: parts of the recipe"
 KEEPING = "Track finetune: checkpoints"
@@ -113,13 +117,7 @@ Only = Annotated[
     list[str],
     option("Use only these corpora, e.g. --only tess --only csed or tess,csed.", metavar="NAME"),
 ]
-Rule = Annotated[
-    SplitRule,
-    option(
-        "folds: cross-validation, everybody is tested; paper: the published sizes; disjoint: "
-        "speakers kept apart."
-    ),
-]
+Rule = Annotated[SplitRule, option(RULES)]
 Fold = Annotated[int, option("Of --split-rule folds: which clips are tested.", min=0, max=4)]
 Device = Annotated[str | None, option("cpu, cuda, cuda:1, ... (default: cuda if there is one)")]
 
@@ -226,10 +224,7 @@ class Task(Question):
     cells: Annotated[list[str], option("Test only in these cells, e.g. eng_eld,zho_eld.")] = ()
     split_rule: Annotated[
         Literal[SplitRule, "both"] | None,
-        option(
-            "folds: cross-validation, everybody is tested; paper: the published sizes; disjoint: "
-            "speakers kept apart; both: paper and disjoint. (default: folds; as the preset)"
-        ),
+        option(f"{RULES} both: paper and disjoint. (default: folds; as the preset)"),
     ] = None
     folds: Annotated[int | None, option("Only the first N of five folds.", min=1, max=5)] = None
     schema: Annotated[
@@ -237,7 +232,7 @@ class Task(Question):
         option(f"{CLASSES} both: valence and emotion. (default: valence; as the preset)"),
     ] = None
     seeds: Annotated[
-        str | None, option("Seeds of the head or the training, e.g. 0,1,2. (default: 0)")
+        str | None, option("Of whatever is random, such as a training: 0,1,2. (default: 0)")
     ] = None
 
     @property
@@ -305,7 +300,7 @@ class Training:
     weight_decay: Annotated[float | None, option("(default: 0.01; paper: 0)")] = None
     adamw: Annotated[
         AdamW | None,
-        option("Whose. (default: torch; paper: transformers)", rich_help_panel=RECIPE),
+        option("Of which library. (default: torch; paper: transformers)", rich_help_panel=RECIPE),
     ] = None
     precision: Annotated[
         Precision | None,
@@ -314,7 +309,7 @@ class Training:
     loss_over_labels: Annotated[
         bool | None,
         option(
-            "Divide by labels too. (paper)",
+            "Divide the loss by labels too. (paper)",
             "--loss-over-labels/--loss-over-clips",
             rich_help_panel=PARTS,
         ),
@@ -326,14 +321,18 @@ class Training:
     silence_untrained: Annotated[
         bool | None,
         option(
-            "Never predict what no clip trains.",
+            "Never predict what no clip trains. (benchmark)",
             "--silence-untrained/--random-untrained",
             rich_help_panel=PARTS,
         ),
     ] = None
     similar_lengths: Annotated[
         bool | None,
-        option("In a batch.", "--similar-lengths/--random-batches", rich_help_panel=PARTS),
+        option(
+            "Batches of similar lengths. (benchmark)",
+            "--similar-lengths/--random-batches",
+            rich_help_panel=PARTS,
+        ),
     ] = None
     whole_clips: Annotated[
         bool | None,

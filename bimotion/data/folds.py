@@ -1,5 +1,5 @@
-"""The split rule `folds`: five-fold cross-validation with speakers (or the finest that is known of
-them) and texts apart, so that everybody is a test speaker once.
+"""The split rule `folds`: five-fold cross-validation with speakers apart (or the finest unit that
+is known), so that everybody is a test speaker once.
 
 Every clip has one fold. In fold k the clips of fold k are tested, those of fold k + 1 choose
 (validation), the others train: three fifths, one, one. What is kept together:
@@ -12,6 +12,9 @@ Every clip has one fold. In fold k the clips of fold k are tested, those of fold
 | TESS | a word, of both women: text-independent, not speaker-independent |
 | CSED | all clips of one length: equal samples have equal lengths, so copies stay together |
 | ElderReact | its official parts: trained on and validated in every fold, tested in fold 0 |
+
+Texts are apart in ESD and TESS only: in CREMA-D, YueMotion and EMO-DB everybody says the same 10
+or 12 sentences, and IEMOCAP's scripts are played in every session.
 
 Units of every stratum (age group, gender, and class where a unit has one) are spread evenly, large
 and small ones alike.

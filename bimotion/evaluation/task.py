@@ -24,7 +24,7 @@ class TaskSpec:
     schema: str = BENCHMARK.schema
     """Name of the label schema."""
     seeds: tuple[int, ...] = (0,)
-    """Of the head or the training, ascending; one training each."""
+    """Of whatever is random, ascending; one training each."""
     limit: int | None = None
     """At most so many clips of each corpus, cell and part, or fold."""
     folds: int | None = None

@@ -44,7 +44,7 @@ class FitRecord(Record):
     train: str
     """Training set (Setting.training_set)."""
     seed: int
-    """Of the head or the training."""
+    """Of whatever is random."""
     n_train: int
     """Training clips."""
     n_validation: int
@@ -54,7 +54,8 @@ class FitRecord(Record):
     facts: dict[str, Scalar]
     """Of the track, such as the layer or the epoch that validation chose."""
     note: str | None = None
-    """One class in its training or validation clips; null: several."""
+    """One class in its training or validation clips, or a head that has not converged; null:
+    neither."""
     fold: int = 0
     """Of split rule `folds`: whose clips it was tested on."""
 
@@ -62,8 +63,8 @@ class FitRecord(Record):
 @dataclass(frozen=True)
 class Confound(Record):
     """The confounds of a transfer: how well its features tell what they should not need, among
-    clips of one class: unweighted average recall in unheard speakers, mean over classes
-    (evaluation/confounds.py)."""
+    clips of one class: unweighted average recall in other speakers, or, of a corpus with fewer
+    than three known ones, in other clips; mean over classes (evaluation/confounds.py)."""
 
     train: str
     """Training set (Setting.training_set)."""
@@ -202,7 +203,7 @@ class Result(Record):
     protocol: ProtocolUsed
     """The settings asked for."""
     seeds: list[int]
-    """Of the head or the training."""
+    """Of whatever is random."""
     limit: int | None
     """Clips of each corpus, cell and part at most."""
     data: DataUsed

@@ -142,7 +142,7 @@ class RunSpec(Record):
     protocol: ProtocolUsed
     """What is trained on what, and tested on what."""
     seeds: list[int]
-    """Of the head or the training, one run each."""
+    """Of whatever is random, one training each."""
     limit: int | None
     """At most so many clips of each corpus, cell and part; null: all, else it cannot be
     submitted."""
