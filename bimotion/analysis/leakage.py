@@ -33,7 +33,8 @@ def leakage_table(run: Run) -> Table | None:
         table.rows += _premiums(run, leak, pairs, notes)
     table.notes = [
         "the same test clips; as many training clips, as many of each class, some of them of the "
-        "tested speakers (other texts) or, by other speakers, of the tested texts",
+        "tested speakers (other texts) or, by other speakers, of the tested texts (TESS, one "
+        "speaker a cell: by that speaker)",
         *notes.notes,
     ]
     return table if table.rows else None

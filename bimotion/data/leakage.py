@@ -9,7 +9,9 @@ tested half: as many of each class, so that all have one size and one mix of lab
 the same for all: other speakers with the other half.
 
 Where texts are not known (IEMOCAP) half of the clips of each tested speaker and class is tested,
-and there is no `text`.
+and there is no `text`. Where a cell is one speaker, whose folds are of texts (TESS), there is no
+`speaker`: half of the clips of the fold's texts is tested, `none` has other texts, and `text` has
+some of its clips replaced by the other half, the tested texts' other clips.
 """
 
 import numpy as np
@@ -24,21 +26,24 @@ def parts(clips: pd.DataFrame, fold: int, leak: str, seed: int) -> dict[str, np.
     Args:
         clips: Those of one corpus and cell: columns id, speaker, sentence, class, fold.
         fold: Whose speakers are tested.
-        leak: `none`, `speaker` or `text`.
+        leak: `none`, `speaker` or `text`; what a corpus cannot have is as `none`.
         seed: Of the order of texts and clips.
     """
     order = pd.Series([hash_of(name, seed) for name in clips["id"]], clips.index)
     clips = clips.assign(hash=order).sort_values("hash")
-    has_text = bool(clips["sentence"].notna().all())
+    is_one_voice = clips["speaker"].nunique() == 1
+    has_text = not is_one_voice and bool(clips["sentence"].notna().all())
     is_asked = _of_texts(clips, fold, seed) if has_text else _of_clips(clips)
     is_tested = clips["fold"] == fold
     is_validation = clips["fold"] == (fold + 1) % N_FOLDS
     trains = ~(is_tested | is_validation)
     other = ~is_asked if has_text else pd.Series(True, clips.index)
-    base, knows_voice = clips[trains & other], clips[is_tested & ~is_asked]
-    pools = {"speaker": knows_voice} | ({"text": clips[trains & is_asked]} if has_text else {})
+    base, rest_of_fold = clips[trains & other], clips[is_tested & ~is_asked]
+    pools = {"text" if is_one_voice else "speaker": rest_of_fold}
+    if has_text:
+        pools["text"] = clips[trains & is_asked]
     train = base.index
-    if leak != "none":
+    if leak in pools:
         sizes = [pool["class"].value_counts() for pool in (base, *pools.values())]
         n_swapped = pd.concat(sizes, axis=1).fillna(0).min(axis=1).astype(int)
         train = train.difference(_first(base, n_swapped))

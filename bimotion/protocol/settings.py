@@ -180,11 +180,12 @@ LEAKAGE_CORPORA = {
     "crema_d": ("eng_eld", "eng_adu"),
     "esd": ("eng_adu", "zho_adu"),
     "iemocap": ("eng_adu",),
+    "tess": ("eng_eld", "eng_adu"),
     "yuemotion": ("yue_adu", "yue_eld"),
 }
-"""Corpus -> its cells, of the corpora whose speakers can be kept apart."""
-WITHOUT_TEXTS = ("iemocap",)
-"""Those of them whose texts are not known."""
+"""Corpus -> its cells, of the corpora whose speakers, or texts, can be kept apart."""
+LEAKS_LACKING = {"iemocap": "text", "tess": "speaker"}
+"""Corpus -> the leak that it cannot have: its texts are not known; a cell is one speaker."""
 
 
 def leakage() -> list[Setting]:
@@ -197,7 +198,8 @@ def leakage() -> list[Setting]:
         Setting("in-group", "leakage", (cell,), cell, (corpus,), leak=leak)
         for corpus, names in LEAKAGE_CORPORA.items()
         for cell in map(Cell.parse, names)
-        for leak in (LEAKS[:2] if corpus in WITHOUT_TEXTS else LEAKS)
+        for leak in LEAKS
+        if leak != LEAKS_LACKING.get(corpus)
     ]
 
 

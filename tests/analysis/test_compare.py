@@ -201,7 +201,7 @@ def test_the_leakage_premium_is_paired_on_the_same_clips(folders, monkeypatch):
         *(["crema_d", "eng_adu", "speakers"], ["esd", "eng_adu", "speakers"]),
         *(["esd", "zho_adu", "speakers"], ["iemocap", "eng_adu", "speakers"]),
         *(["crema_d", "eng_adu", "texts"], ["esd", "eng_adu", "texts"]),
-        ["esd", "zho_adu", "texts"],
+        *(["esd", "zho_adu", "texts"], ["tess", "eng_adu", "texts"]),
     ]
     for *_, without, knowing, premium, _, _ in table.rows:
         assert float(premium) == pytest.approx(float(knowing) - float(without), abs=0.011)

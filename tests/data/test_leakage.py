@@ -64,6 +64,45 @@ def test_without_texts_half_of_the_clips_of_each_speaker_is_tested():
     assert len(speaker["train"]) == len(none["train"])
 
 
+def test_of_one_speaker_the_tested_texts_are_known_by_their_other_clips():
+    clips = corpus(n_speakers=1, n_texts=30)
+    clips["fold"] = clips["sentence"] % 5
+    none, speaker, text = (parts(clips, 2, leak, seed=0) for leak in LEAKS)
+    assert all(none[part].tolist() == speaker[part].tolist() for part in none)
+    assert none["test"].tolist() == text["test"].tolist()
+    tested, trained = clips.loc[none["test"]], clips.loc[none["train"]]
+    assert set(tested["fold"]) == {2}
+    assert not set(tested["sentence"]) & set(trained["sentence"])
+    known = clips.loc[np.setdiff1d(text["train"], none["train"])]
+    assert sorted([*known.index, *tested.index]) == clips.index[clips["fold"] == 2].tolist()
+    assert set(tested["sentence"]) == set(known["sentence"])
+    assert (
+        clips.loc[text["train"], "class"].value_counts().to_dict()
+        == trained["class"].value_counts().to_dict()
+    )
+
+
+@pytest.mark.parametrize("cell", ["eng_eld", "eng_adu"])
+def test_words_of_tess_leak_on_the_real_clips(shared_corpora, cell):
+    """As far as the real clips here go; their texts are told by their names."""
+    source = CorpusSource.of(shared_corpora, only=["tess"], allow_missing=True)
+    task = TaskSpec.of(protocol="leakage", cells=[cell], schema="emotion")
+    labelled, made = plan(task, source, Progress())
+    words = labelled.table["sentence"].to_numpy()
+    arms = {(job.name.partition("~leak-")[2], job.fold): job for job in made.training_sets}
+    assert set(arms) == {(leak, fold) for leak in ("none", "text") for fold in range(5)}
+    for fold in range(5):
+        none, text = arms["none", fold], arms["text", fold]
+        assert none.test.tolist() == text.test.tolist() != []
+        assert len(none.train) == len(text.train)
+        assert not set(words[none.test]) & set(words[none.train])
+    n_known = sum(
+        len(set(words[arms["text", fold].test]) & set(words[arms["text", fold].train]))
+        for fold in range(5)
+    )
+    assert n_known > 0
+
+
 @pytest.mark.parametrize(("knows", "other"), [("speaker", "text"), ("text", "speaker")])
 def test_a_premium_stands_where_the_leak_is(knows, other):
     """Features tell the class by the voice alone, or by the text alone, in another way each."""
