@@ -14,6 +14,9 @@ from bimotion.io.threads import one_thread_each
 from bimotion.models import logistic
 from bimotion.models.losses import log_loss
 
+PATIENCE = 2
+"""Values of C in a row without a gain on the validation clips that end their search."""
+
 
 class Head(Protocol):
     """A classifier of features."""
@@ -82,11 +85,12 @@ class LogisticHead:
     masked loss of arXiv 2306.14517 weighs them.
 
     C is the one of `strengths` with the smallest loss on the validation clips, of equals the
-    smaller. C = 0 gives each class its share of the training clips, so that this loss is never
-    above that of the constant. Without validation clips C is `strength`.
+    smaller; the search goes up from 0 and ends when `PATIENCE` in a row have brought no gain. C = 0
+    gives each class its share of the training clips, so that this loss is never above that of the
+    constant. Without validation clips C is `strength`.
     """
 
-    version = "2"
+    version = "3"
     seeded = False
     strengths = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
     strength = 1e-2
@@ -94,21 +98,27 @@ class LogisticHead:
     def fit(self, features, reference, *, exclusive: bool, seed: int = 0, validation=None) -> None:
         self.columns, self.certain, targets = _targets(reference, exclusive)
         strengths = (self.strength,) if validation is None else self.strengths
-        if targets is None:
-            strengths = strengths[:1]
+        self.chosen, self.solution, self.loss = strengths[0], None, None
         with one_thread_each():
             features = self._measured(features)
             solutions = [None]
             if targets is not None:
                 solutions = logistic.solutions(features, targets, strengths)
-            losses = [0.0]
-            if validation is not None:
-                held_out = self._standardised(validation[0])
-                predicted = (self._filled(solution, held_out) for solution in solutions)
-                losses = [log_loss(p, validation[1], exclusive) for p in predicted]
-        best = losses.index(min(losses))
-        self.chosen, self.solution = strengths[best], solutions[best]
-        self.loss = None if validation is None else losses[best]
+            if validation is None:
+                (self.solution,) = solutions
+            else:
+                self._choose(zip(strengths, solutions, strict=False), *validation, exclusive)
+
+    def _choose(self, candidates, features, reference: np.ndarray, exclusive: bool) -> None:
+        """Take the first of the pairs of C and solution that no later one improves on."""
+        features, self.loss, n_worse = self._standardised(features), np.inf, 0
+        for strength, solution in candidates:
+            loss = log_loss(self._filled(solution, features), reference, exclusive)
+            n_worse = 0 if loss < self.loss else n_worse + 1
+            if not n_worse:
+                self.chosen, self.solution, self.loss = strength, solution, loss
+            if n_worse == PATIENCE:
+                return
 
     @property
     def facts(self) -> dict[str, str | int | float | bool]:

@@ -7,7 +7,7 @@ how undecided each clip is. So dozens of steps are enough where the plain one ne
 fewer clips than features it sees the features in the space of the clips.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,8 @@ MAX_ITERATIONS = 1000
 STEPS = 40
 """Steps after which the preconditioner is made anew."""
 BLOCK_ROWS = 4096
+CACHED_NUMBERS = 2**17
+"""Features that the cache of a core holds: read once for the loss and its gradient."""
 MAX_PRECONDITIONED = 4096
 """More features than these are solved without preconditioning, whose memory grows as their
 square."""
@@ -71,8 +73,11 @@ def constant(n_features: int, targets: Targets) -> Solution:
     return Solution(np.zeros((n_features, len(bias))), bias, targets.softmax)
 
 
-def solutions(features: np.ndarray, targets: Targets, strengths: Sequence[float]) -> list[Solution]:
-    """The solution of each C of scikit-learn's LogisticRegression; 0 is `constant`.
+def solutions(
+    features: np.ndarray, targets: Targets, strengths: Sequence[float]
+) -> Iterator[Solution]:
+    """The solution of each C of scikit-learn's LogisticRegression, 0 is `constant`; solved as they
+    are asked for, as many at once as there are cores.
 
     Args:
         features: float64 (n, n_features), standardised.
@@ -86,6 +91,7 @@ def solutions(features: np.ndarray, targets: Targets, strengths: Sequence[float]
         >>> solution.weights.round(3).item(), solution.converged
         (0.576, True)
     """
+    from joblib import cpu_count
     from scipy.linalg import qr
 
     basis = None
@@ -107,16 +113,20 @@ def solutions(features: np.ndarray, targets: Targets, strengths: Sequence[float]
             solution = solve(features, targets, share * strength, moments)
         return solution if basis is None else replace(solution, weights=basis @ solution.weights)
 
-    return in_threads(solved, strengths)
+    for start in range(0, len(strengths), cpu_count()):
+        yield from in_threads(solved, strengths[start : start + cpu_count()])
 
 
 def second_moments(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The weighted sum of x x' over clips, float64 (n_features, n_features)."""
-    moments = np.zeros((features.shape[1], features.shape[1]))
+    """The lower triangle of the weighted sum of x x' over clips, float64 (n_features,
+    n_features)."""
+    from scipy.linalg.blas import dsyrk
+
+    moments = np.zeros((features.shape[1], features.shape[1]), order="F")
     for start in range(0, len(features), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
         scaled = features[rows] * np.sqrt(weights[rows, None])
-        moments += scaled.T @ scaled
+        moments = dsyrk(1.0, scaled.T, beta=1.0, c=moments, lower=True, overwrite_c=True)
     return moments
 
 
@@ -169,21 +179,28 @@ class _Objective:
         from scipy.linalg import cholesky
 
         penalised = moments.copy()
-        penalised.flat[:: len(moments) + 1] += self.penalty.mean()
+        np.einsum("ii->i", penalised)[:] += self.penalty.mean()
         self.factor = cholesky(penalised, lower=True, overwrite_a=True, check_finite=False)
 
     def curvature(self, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
         """The curvature of each clip's loss by its logits, mean over outputs."""
-        errors = np.abs(self._losses(self.features @ weights + bias)[1])
+        everybody = slice(None)
+        errors = np.abs(self._losses(self.features @ weights + bias, everybody)[1])
         return (errors - errors**2 / np.maximum(self.weights, 1e-300)).mean(axis=1)
 
     def __call__(self, coefficients: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = self.parts(coefficients)
-        losses, residuals = self._losses(self.features @ weights + bias)
-        loss = losses + (self.penalty * weights**2).sum() / 2
-        gradient = self.features.T @ residuals + self.penalty * weights
+        loss = (self.penalty * weights**2).sum() / 2
+        gradient, of_bias = self.penalty * weights, np.zeros_like(bias)
+        n_rows = max(CACHED_NUMBERS // len(weights), 1)
+        for start in range(0, len(self.features), n_rows):
+            rows = slice(start, start + n_rows)
+            losses, residuals = self._losses(self.features[rows] @ weights + bias, rows)
+            loss += losses
+            gradient += self.features[rows].T @ residuals
+            of_bias += residuals.sum(axis=0)
         gradient = self._solved(gradient, transposed=False)
-        return loss, np.concatenate([gradient, residuals.sum(axis=0)[None]]).ravel()
+        return loss, np.concatenate([gradient, of_bias[None]]).ravel()
 
     def coefficients(self, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
         """The inverse of `parts`."""
@@ -204,14 +221,16 @@ class _Objective:
             self.factor, rows, lower=True, trans=int(transposed), check_finite=False
         )
 
-    def _losses(self, logits: np.ndarray) -> tuple[float, np.ndarray]:
-        """Sum of weighted losses, and its derivative by the logits."""
-        from scipy.special import expit, logsumexp
+    def _losses(self, logits: np.ndarray, rows: slice) -> tuple[float, np.ndarray]:
+        """Sum of weighted losses of some clips, and its derivative by their logits."""
+        from scipy.special import expit
 
-        labels = self.targets.labels
+        labels, weights = self.targets.labels[rows], self.weights[rows]
         if self.targets.softmax:
-            total = logsumexp(logits, axis=1, keepdims=True)
-            losses = self.weights * labels * (total - logits)
-            return losses.sum(), self.weights * (np.exp(logits - total) - labels)
-        losses = self.weights * (np.logaddexp(0, logits) - labels * logits)
-        return losses.sum(), self.weights * (expit(logits) - labels)
+            logits = logits - logits.max(axis=1, keepdims=True)
+            shares = np.exp(logits)
+            total = shares.sum(axis=1, keepdims=True)
+            losses = weights * labels * (np.log(total) - logits)
+            return losses.sum(), weights * (shares / total - labels)
+        losses = weights * (np.logaddexp(0, logits) - labels * logits)
+        return losses.sum(), weights * (expit(logits) - labels)

@@ -102,6 +102,21 @@ def test_the_best_strength_is_chosen_and_of_equals_the_smaller():
     assert chosen.facts["C"] == 0.0
 
 
+def test_the_search_ends_where_two_in_a_row_bring_no_gain():
+    features, reference = case(60, 12, 0, exclusive=True, skill=0.4)
+    validation = case(200, 12, 1, exclusive=True, skill=0.4)
+
+    def chosen(*strengths):
+        head = LogisticHead()
+        head.strengths = strengths
+        head.fit(features, reference, exclusive=True, validation=validation)
+        return head.facts["C"]
+
+    worse, still_worse, better, best = 1e3, 1e2, 1e-4, 1e-2
+    assert chosen(better, worse, best) == best
+    assert chosen(better, worse, still_worse, best) == better
+
+
 def test_the_same_bytes_whatever_the_seed_and_the_number_of_threads():
     features, reference = case(700, 90, 0, exclusive=True)
     validation, results = case(300, 90, 1, exclusive=True), []
