@@ -178,8 +178,8 @@ def _lacking(
     if not len(_unlabelled(setting, labelled, fold, adapts)):
         yield f"no clips in {setting.test} to adapt to"
     if len(shared := _shared(setting, labelled, fold)) < 2:
-        only = " and ".join(shared) or "no class"
-        yield f"{only} alone is in {'+'.join(setting.train_names)} and {setting.test}"
+        common = f"only {shared[0]}" if shared else "no class"
+        yield f"{'+'.join(setting.train_names)} and {setting.test} share {common}"
 
 
 def _unlabelled(

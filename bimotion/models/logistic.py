@@ -41,7 +41,7 @@ class Targets:
 
 @dataclass(frozen=True)
 class Solution:
-    """A linear map, and how it was come by."""
+    """A linear map, and how the solver came to it."""
 
     weights: np.ndarray
     """float64 (n_features, n_outputs)."""
@@ -60,7 +60,8 @@ class Solution:
 
 
 def constant(n_features: int, targets: Targets) -> Solution:
-    """The solution with a penalty beyond measure (C = 0): shares, whatever the features.
+    """The solution at C = 0, an infinite penalty: each output's share of the clips, whatever the
+    features.
 
     >>> targets = Targets(np.array([[1.0], [0.0], [0.0], [0.0]]), np.ones((4, 1)), softmax=False)
     >>> constant(2, targets).predict(np.ones((1, 2))).tolist()

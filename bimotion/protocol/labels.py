@@ -111,12 +111,12 @@ class LabelSchema:
         >>> SCHEMAS["emotion"].left_out([]) is None
         True
         >>> SCHEMAS["four"].left_out(["neutral"], ["neutral", "positive", "negative"])
-        'its corpus has one class alone: neutral'
+        'its corpus has only one class: neutral'
         """
         if not self.exclusive:
             return None
         if annotated is not None and len(known := self.annotated(annotated)) < 2:
-            return f"its corpus has {f'one class alone: {known[0]}' if known else 'no class'}"
+            return f"its corpus has {f'only one class: {known[0]}' if known else 'no class'}"
         emotions = tuple(emotions)
         classes = self.annotated(emotions)
         if len(classes) > 1:

@@ -156,6 +156,16 @@ def test_inductive_hears_the_train_part_and_transductive_the_whole_cell(setting,
         assert set(plan.rows()) >= set(target.unlabelled)
 
 
+def test_a_source_of_one_class_is_skipped_with_a_reason(tmp_path):
+    clips = layouts.plan(corpora=["csed", "esd"])
+    neutral = [clip for clip in clips if "/0001_" in clip.id and clip.label == ("Neutral",)]
+    layouts.lay(tmp_path, [clip for clip in clips if clip.id.startswith("csed/")][:30] + neutral)
+    source = CorpusSource.of(tmp_path, allow_missing=True)
+    _, plan = planning.plan(paper_task(**VALENCE), source, Progress(), adapts="transductive")
+    reasons = {tuple(skip.train): skip.reason for skip in plan.skipped}
+    assert reasons["zho_adu",] == "zho_adu and zho_eld share only neutral"
+
+
 def test_none_is_the_model_itself(synth_root, tmp_path):
     plain, first = prosody(synth_root, tmp_path, **VALENCE)
     adapted, second = prosody(synth_root, tmp_path, adapt="none", **VALENCE)

@@ -198,5 +198,5 @@ def test_under_four_csed_is_left_out_and_its_cell_skipped(synth_root):
     labelled, plan = planning.plan(task, CorpusSource.of(synth_root), Progress())
     assert "csed" not in set(labelled.table["corpus"])
     n_csed = sum(1 for clip in layouts.plan() if clip.corpus == "csed")
-    assert labelled.left_out["csed"] == {"its corpus has one class alone: neutral": n_csed}
+    assert labelled.left_out["csed"] == {"its corpus has only one class: neutral": n_csed}
     assert {skip.test for skip in plan.skipped} == {"zho_eld"}

@@ -95,7 +95,7 @@ ELDERREACT = ("sadness", "fear", "angry", "happiness", "disgust", "surprise")
         ("four", ["fear"], EMOTIONS, "no four in fear"),
         ("four", ["other"], EMOTIONS, "no four in other"),
         ("four", [], EMOTIONS, "no emotion marked"),
-        ("four", ["neutral"], CSED, "its corpus has one class alone: neutral"),
+        ("four", ["neutral"], CSED, "its corpus has only one class: neutral"),
         ("four", ["surprise"], ("surprise", "fear"), "its corpus has no class"),
         ("valence", ["happiness", "excitement"], EMOTIONS, [1, 0, 0]),
         ("valence", ["sadness", "angry", "disgust"], EMOTIONS, [0, 0, 1]),
@@ -167,7 +167,7 @@ def test_every_corpus_has_clips_under_every_schema(schema, corpus):
     annotated = CORPORA[corpus].card.emotions
     assert check_emotions(annotated)
     classes = [schema.annotated([emotion]) for emotion in annotated]
-    if schema.left_out(annotated[:1], annotated) == "its corpus has one class alone: neutral":
+    if schema.left_out(annotated[:1], annotated) == "its corpus has only one class: neutral":
         assert (schema.name, corpus) == ("four", "csed")
     else:
         assert sum(map(len, classes)) >= 2

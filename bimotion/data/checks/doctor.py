@@ -190,7 +190,7 @@ def as_table(diagnoses: list[Diagnosis]) -> Table:
     if absent := [
         diagnosis.corpus for diagnosis in diagnoses if diagnosis.state.startswith("optional")
     ]:
-        table.notes.append(f"optional: {', '.join(absent)}: for protocol extension alone")
+        table.notes.append(f"optional: {', '.join(absent)}: only for protocol extension")
     return table
 
 

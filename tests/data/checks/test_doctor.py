@@ -43,7 +43,7 @@ def test_healthy_corpus(whole_csed, untouched, bimotion):
     optional = {name for name, seen in of.items() if seen.state == "optional, not found"}
     assert optional == {"emo_db", "shemo", "urdu"}
     assert {of[name].state for name in of.keys() - optional} == {"not found"}
-    assert "optional: emo_db, shemo, urdu: for protocol extension alone" in " ".join(shown.split())
+    assert "optional: emo_db, shemo, urdu: only for protocol extension" in " ".join(shown.split())
     assert of.keys() == CORPORA.keys() - {"csed"}
     assert all(CORPORA[name].card.url in shown for name in of)
 

@@ -76,6 +76,17 @@ def test_the_record_says_how_it_was_trained(learned):
     assert result.n_parameters > 1000
 
 
+def test_preset_paper_trains_by_the_papers_recipe(models, small, tmp_path, monkeypatch):
+    line = f"evaluate -m {models('wav2vec2-layer')} --corpora {small} -o {tmp_path} --limit 2"
+    line += " --preset paper --track finetune --protocol in-group --cells zho_eld --allow-missing"
+    code, _, errors = run_main(monkeypatch, [*line.split(), "--num-train-epochs", "1"])
+    assert code == 0, errors
+    result = record.load(*tmp_path.glob("*/*/result.json"))
+    expected = vars(FinetuneOptions(recipe="paper", epochs=1))
+    assert expected.items() <= result.model.options.items()
+    assert result.seeds == [0]
+
+
 def test_killed_in_an_epoch_it_goes_on_to_the_same_bytes(models, small, tmp_path):
     model = models("wav2vec2-group")
     training = FinetuneOptions(epochs=12, patience=12, learning_rate=1e-3)

@@ -10,6 +10,7 @@ from bimotion.adaptation.method import SETTINGS
 from bimotion.cli import options
 from bimotion.data.splits import RULES
 from bimotion.errors import SettingError
+from bimotion.evaluation.presets import PRESETS
 from bimotion.evaluation.tracks import TRACKS, configured
 from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.evaluation.tracks.probe import Probe
@@ -63,6 +64,7 @@ def test_no_track_takes_an_option_of_another(name, option):
         (options.ProtocolName, settings.PROTOCOLS),
         (options.SchemaName, SCHEMAS),
         (options.SplitRule, RULES),
+        (options.PresetName, PRESETS),
         (options.AdaptSetting, SETTINGS),
         (options.RecipeName, recipe.RECIPES),
         (options.AdamW, recipe.ADAMW),
