@@ -120,8 +120,10 @@ def planned(
     progress: Progress,
     *,
     adapts: str | None = None,
+    one_fold: bool = False,
 ) -> tuple[LabelledClips, RunPlan]:
-    """The same as `plan`, of given settings; the task's protocol and cells play no part."""
+    """The same as `plan`, of given settings; the task's protocol and cells play no part.
+    `one_fold`: of the first fold in which all of them have test clips."""
     schema, corpora = scored_schema(task.schema, task.split_rule), corpora_of(settings)
     task.require_limit()
     selection = select(
@@ -133,6 +135,10 @@ def planned(
     )
     labelled = prepare(selection, schema, task.limit)
     runnable, skipped, folds = [], [], range(task.n_folds)
+    if one_fold:
+        tested = (all(len(labelled.tested(each, fold)) for each in settings) for fold in folds)
+        first = next((fold for fold, has_all in enumerate(tested) if has_all), 0)
+        folds = range(first, first + 1)
     for setting in settings:
         if reason := _obstacle(setting, labelled, folds, adapts):
             of = setting.id

@@ -13,6 +13,8 @@ from bimotion.evaluation import run as runner
 from bimotion.evaluation.presets import PRESETS
 from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
+from bimotion.protocol.cells import Cell
+from bimotion.protocol.settings import Setting
 from bimotion.results import predictions, rescoring
 from tests.support.command_line import run_main
 
@@ -104,6 +106,19 @@ def test_some_folds_are_the_first_ones_and_another_question(synth_root, finished
     assert of_first[key].sort_values(key).values.tolist() == (
         expected[key].sort_values(key).values.tolist()
     )
+
+
+@pytest.mark.parametrize("one_fold", [False, True])
+def test_one_fold_needs_no_clips_of_the_others(shared_corpora, one_fold):
+    """The one real clip of CREMA-D here trains in three of the five folds."""
+    source = CorpusSource.of(shared_corpora, only=["crema_d", "csed"], allow_missing=True)
+    adults, elders = Cell.parse("eng_adu"), Cell.parse("zho_eld")
+    crossing = Setting("cross-all", "inference", (adults,), elders)
+    _, plan = planning.planned([crossing], TaskSpec.of(), source, Progress(), one_fold=one_fold)
+    if one_fold:
+        assert [(job.fold, len(job.train)) for job in plan.training_sets] == [(0, 1)]
+    else:
+        assert plan.skipped[0].reason == "no training clips in eng_adu in fold 2"
 
 
 def test_folds_are_refused_where_there_are_none():

@@ -18,8 +18,8 @@ compared at one size: coverage by `n_drawn` training clips, the mean over all dr
 probability C(M - c, n_drawn) / C(M, n_drawn)).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Coverage(Record):
     """The coverage of test clips by training clips, each number in [0, 1] (density: from 0)."""
 
     n_train: int
-    """Training clips."""
+    """Training clips; of several folds their mean, rounded."""
     n_test: int
     """Test clips."""
     k: int
@@ -108,6 +108,37 @@ def coverage(
         drawn_coverage=float(_met(held, n_train, n_drawn).mean()),
         drawn_expected=expected(n_drawn, n_test, k),
         reason=None if has_recall else f"no recall: {n_train} training clips, needs {k + 1}",
+    )
+
+
+def pooled(folds: Sequence[Coverage]) -> Coverage:
+    """The coverage of several folds, each by training clips of its own: means over all test clips
+    (precision: training clips) of those that have enough.
+
+    >>> folds = [Coverage(10, 20, 5, 0.5, 0.6), Coverage(20, 10, 5, 0.8, 0.9)]
+    >>> round(pooled(folds).coverage, 2), pooled(folds).n_test, pooled(folds).n_train
+    (0.6, 30, 15)
+    """
+    measured = [part for part in folds if part.coverage is not None]
+    if len(measured) < 2:
+        return (measured or folds)[0]
+
+    def mean(name: str) -> float | None:
+        weight = "n_train" if name == "precision" else "n_test"
+        known = [part for part in measured if getattr(part, name) is not None]
+        weights = [getattr(part, weight) for part in known]
+        if not sum(weights):
+            return None
+        return float(np.average([getattr(part, name) for part in known], weights=weights))
+
+    numbers = [field.name for field in fields(Coverage) if field.type == float | None]
+    return replace(
+        measured[0],
+        n_train=round(np.mean([part.n_train for part in measured])),
+        n_test=sum(part.n_test for part in measured),
+        n_drawn=min(part.n_drawn for part in measured),
+        reason=next((part.reason for part in folds if part.reason), None),
+        **{name: mean(name) for name in numbers},
     )
 
 

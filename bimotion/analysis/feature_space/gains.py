@@ -3,7 +3,8 @@ go with better scores: over all settings of a finished run.
 
 The gain of a setting is its headline (weighted F1) less that of the in-group baseline of the same
 test clips: training and test in that cell, with the same corpora. Section 6.3 of arXiv 2306.14517
-argues by pictures and by which languages are close.
+argues by pictures and by which languages are close. Coverage is measured in each fold, which has a
+training of its own, and pooled.
 """
 
 import contextlib
@@ -39,7 +40,7 @@ from bimotion.results.record import AdaptUsed, Provenance, Result
 from bimotion.results.run_folder import RunFolder
 from bimotion.results.statistics.correlation import Correlation, correlation
 
-GAINS_FILE, GAINS_VERSION = "gains.json", "2"
+GAINS_FILE, GAINS_VERSION = "gains.json", "3"
 METRIC = "weighted_f1"
 FACTS = {
     "coverage": "coverage by all training clips",
@@ -161,17 +162,9 @@ def gains(
     seed = result.seeds[0]
     with contextlib.closing(runner):
         runner.open(labelled, plan.rows(), progress)
-        jobs = [job for job in plan.jobs([seed]) if job.fold == 0]
-        run_folder, rows = RunFolder(folder), {}
-        clips = {setting: _clips(labelled, setting) for setting in plan.settings}
-        for job in progress.track(jobs, len(jobs), "coverage", "settings"):
-            features_of = _features(runner, job, run_folder)
-            for setting in plan.settings:
-                if setting.training_set == job.name:
-                    has_class = labelled.reference == 1
-                    coverages = _coverages(features_of, clips, setting, has_class, k)
-                    rows[setting] = _row(result, setting, plan.settings, coverages)
-    rows = [rows[setting] for setting in plan.settings if setting in rows]
+        parts = _of_folds(runner, labelled, plan, plan.jobs([seed]), RunFolder(folder), k, progress)
+    tested = [setting for setting in plan.settings if parts[setting]]
+    rows = [_row(result, setting, plan.settings, parts[setting]) for setting in tested]
     measured = Gains(
         key=result.key,
         model=result.model.name,
@@ -229,10 +222,37 @@ def _used(result: Result) -> list[str]:
     return [name for name, used in result.data.corpora.items() if used.n_utterances]
 
 
-def _clips(labelled: LabelledClips, setting: Setting) -> tuple[np.ndarray, np.ndarray]:
-    """Training and test clips of a setting that have a class, as row numbers."""
-    train = labelled.trained(setting)
-    test = labelled.tested(setting)
+def _of_folds(
+    runner: Runner,
+    labelled: LabelledClips,
+    plan: RunPlan,
+    jobs: list[TrainingJob],
+    folder: RunFolder,
+    k: int,
+    progress: Progress,
+) -> dict[Setting, list[dict]]:
+    """Setting -> its coverages in each fold in which it is tested (`_coverages`)."""
+    in_fold = {
+        (setting, training.fold): _clips(labelled, setting, training.fold)
+        for training in plan.training_sets
+        for setting in training.settings
+    }
+    clips = {key: parts for key, parts in in_fold.items() if len(parts[1])}
+    has_class, coverages = labelled.reference == 1, {setting: [] for setting in plan.settings}
+    for job in progress.track(jobs, len(jobs), "coverage", "trainings"):
+        features_of = _features(runner, job, folder)
+        for setting, fold in clips:
+            if (setting.training_set, fold) == (job.name, job.fold):
+                n_drawn = _n_drawn(clips, setting)
+                of_clips = _coverages(features_of, *clips[setting, fold], has_class, k, n_drawn)
+                coverages[setting].append(of_clips)
+    return coverages
+
+
+def _clips(labelled: LabelledClips, setting: Setting, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Training and test clips of a setting in a fold that have a class, as row numbers."""
+    train = labelled.trained(setting, fold=fold)
+    test = labelled.tested(setting, fold)
     has_class = (labelled.reference == 1).any(axis=1)
     return train[has_class[train]], test[has_class[test]]
 
@@ -251,32 +271,42 @@ def _features(
     return lambda rows: features[np.searchsorted(numbers, rows)]
 
 
+def _n_drawn(clips: dict[tuple, tuple[np.ndarray, np.ndarray]], setting: Setting) -> int:
+    """The fewest training or test clips that any setting of the same test clips has in any fold:
+    settings of `extension` name other corpora for the same."""
+    sizes = [
+        min(map(len, parts))
+        for (_, fold), parts in clips.items()
+        if (setting, fold) in clips and np.array_equal(parts[1], clips[setting, fold][1])
+    ]
+    return min(sizes)
+
+
 def _coverages(
     features_of: Callable[[np.ndarray], np.ndarray],
-    clips: dict[Setting, tuple[np.ndarray, np.ndarray]],
-    setting: Setting,
+    train: np.ndarray,
+    test: np.ndarray,
     has_class: np.ndarray,
     k: int,
-) -> list[Coverage]:
-    """The coverage by all training clips, then that of each class by its own."""
-    train, test = clips[setting]
-    # of the clips that are tested: settings of `extension` name other corpora for the same
-    same = [len(rows) for rows, tested in clips.values() if np.array_equal(tested, test)]
-    n_drawn = min(len(test), *same)
-    coverages = [covering.coverage(features_of(train), features_of(test), k, n_drawn)]
+    n_drawn: int,
+) -> dict[int | None, Coverage]:
+    """None -> the coverage by all training clips; each class of the test -> that of it by its
+    own."""
+    coverages = {None: covering.coverage(features_of(train), features_of(test), k, n_drawn)}
     for label in np.flatnonzero(has_class[test].any(axis=0)):
         of_class = (features_of(rows[has_class[rows, label]]) for rows in (train, test))
-        coverages.append(covering.coverage(*of_class, k))
+        coverages[int(label)] = covering.coverage(*of_class, k)
     return coverages
 
 
-def _row(
-    result: Result, setting: Setting, settings: list[Setting], coverages: list[Coverage]
-) -> Row:
+def _row(result: Result, setting: Setting, settings: list[Setting], of_folds: list[dict]) -> Row:
     value = _headline(result, setting)
     baselines = [other for other in settings if _is_baseline(other, setting, result)]
     baseline = _headline(result, baselines[0]) if baselines else None
-    whole, *of_classes = coverages
+    whole, *of_classes = (
+        covering.pooled([part[label] for part in of_folds if label in part])
+        for label in dict.fromkeys(label for part in of_folds for label in part)
+    )
     shares = [
         _of_expected(known.coverage, known.expected)
         for known in of_classes

@@ -155,11 +155,10 @@ def _inputs(
     sets, tests = _training_sets(view.train, source.corpora), groups.union(view.test)
     runner = runner_of(track or configured("probe"), model, schema)
     settings = [Setting("", "projection", cells, cell) for cells in sets.values() for cell in tests]
-    labelled, plan = planning.planned(settings, task, source, progress)
+    labelled, plan = planning.planned(settings, task, source, progress, one_fold=True)
     if plan.skipped:
         raise SettingError("; ".join(sorted({skip.reason for skip in plan.skipped})))
-    # of the first fold that has test clips, the same for all training sets
-    by_cells = {job.name: job for job in reversed(plan.jobs(task.seeds[:1]))}
+    by_cells = {job.name: job for job in plan.jobs(task.seeds[:1])}
     jobs = {name: by_cells["+".join(map(str, cells))] for name, cells in sets.items()}
     spec = dataclasses.replace(
         spec_of(runner, task, labelled),

@@ -2,6 +2,8 @@
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from bimotion.analysis.feature_space import gains, gains_tables
@@ -54,6 +56,26 @@ def test_gains_are_score_less_baseline_and_facts_beside_them(finished, small):
     assert first.correlation.n == sum(row.gain is not None for row in crossing)
     table = gains_tables.tables_of(measured)[1]
     assert "a description of this run, no proof" in table.markdown()
+
+
+def test_all_folds_are_measured_each_by_its_own_training(small, tmp_path):
+    asked = {"protocol": "inference", "cells": ["zho_eld"], "only": ["csed", "tess"]}
+    result = run.evaluate(
+        "bimotion/prosody", data_dir=small, output=tmp_path, allow_missing=True, **asked
+    )
+    folder = result.folder(tmp_path)
+    measured = gains.gains(folder, CorpusSource.of(small))
+    predicted = pd.read_parquet(folder / "predictions.parquet")
+    n_tested = predicted.drop_duplicates("id").groupby("fold").size()
+    assert len(n_tested) == 5
+    for row in measured.rows:
+        n_trained = [fit.n_train for fit in result.fits if fit.train == "+".join(row.train)]
+        assert row.coverage.n_test == n_tested.sum()
+        assert row.coverage.n_train == round(np.mean(n_trained))
+        assert row.coverage.n_drawn == n_tested.min()
+        assert 0 <= row.coverage.drawn_coverage <= row.coverage.coverage <= 1
+    near, *far = (row.coverage.drawn_coverage for row in measured.rows)
+    assert near > max(far)
 
 
 def test_gains_of_an_adapted_run_say_so_and_keep_training_sets_of_one_cell_apart(tmp_path):
