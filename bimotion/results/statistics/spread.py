@@ -308,8 +308,7 @@ class Spread:
         """The interval of a difference of two metrics: estimate -+ t SE, inside [-1, 1]."""
 
         def bounds(number: str) -> tuple[float, float]:
-            error, quantile = self._error(number)
-            reach = max(error * quantile, NORMAL * float(least_error(self.squares)))
+            reach = self._reach(number)
             return max(-1.0, self.estimate - reach), min(1.0, self.estimate + reach)
 
         return self._interval(bounds)
@@ -318,12 +317,18 @@ class Spread:
         """The interval of a ratio of two metrics whose logarithm this is."""
 
         def bounds(number: str) -> tuple[float, float]:
-            error, quantile = self._error(number)
-            ends = self.estimate - error * quantile, self.estimate + error * quantile
-            return float(np.exp(ends[0])), float(np.exp(ends[1]))
+            reach = self._reach(number)
+            return float(np.exp(self.estimate - reach)), float(np.exp(self.estimate + reach))
 
         interval = self._interval(bounds)
-        return replace(interval, value=interval.value and float(np.exp(interval.value)))
+        if interval.value is None:
+            return interval
+        return replace(interval, value=float(np.exp(interval.value)))
+
+    def _reach(self, number: str) -> float:
+        """Half the width of an interval by Student's t, with `number` of latent speakers."""
+        error, quantile = self._error(number)
+        return max(error * quantile, NORMAL * float(least_error(self.squares)))
 
     def _score_bounds(self, number: str) -> tuple[float, float]:
         (error, quantile), p, strata = self._error(number), self.estimate, self.strata

@@ -71,6 +71,16 @@ def test_transfer_is_a_ratio_on_the_same_speakers(table):
     assert 0 < gap.interval.low < gap.interval.value < gap.interval.high < 1
 
 
+def test_a_transfer_that_keeps_everything_has_the_ratio_1(table):
+    """Its logarithm is 0, which is a value; and equal predictions of some clips prove little."""
+    own = table(seed=1, skill=0.7)
+    other = own[own["cell"] == "eng_eld"].assign(train="eng_adu")
+    rows = gaps(pd.concat([own, other], ignore_index=True), [*BASELINE, CROSS_AGE], EMOTION)
+    [interval] = [gap.interval for gap in rows if gap.kind == "transfer"]
+    assert interval.value == 1
+    assert interval.low < 1 < interval.high
+
+
 def test_a_score_of_0_has_no_interval_of_its_ratio(table):
     _, gap = transfer_of(table, None)
     assert (gap.interval.value, gap.interval.low) == (0.0, None)
