@@ -48,16 +48,6 @@ class Estimate:
         """The same as Spread.ratio_interval."""
         return self.spread.ratio_interval()
 
-    @property
-    def clusters(self) -> str:
-        """The same as Interval.clusters."""
-        return self.spread.clusters
-
-    @property
-    def n_clusters(self) -> int:
-        """The same as Interval.n_clusters."""
-        return self.spread.n_clusters
-
 
 def pooled_likeness(spreads: Sequence[Spread]) -> Likeness:
     """The likeness of one speaker's clips over several numbers of one kind, such as a metric in all

@@ -71,25 +71,12 @@ def headline(
 ) -> Estimate:
     """Mean over the cell's corpora and over seeds (Result.headline); raises SettingError where the
     setting was not run."""
-    return headlines(predictions, setting, schema, [metric])[metric]
-
-
-def headlines(
-    predictions: pd.DataFrame,
-    setting: Setting,
-    schema: LabelSchema,
-    metrics: Iterable[str],
-) -> dict[str, Estimate]:
-    """`headline` of several metrics, for hardly more than the price of one."""
     tables = [table for _, table in rows_of(predictions, setting).groupby("seed")]
     of_seeds = by_seed(tables, schema)
-    known = [metric for corpus, metric in of_seeds[0] if corpus == MEAN]
-    if unknown := [metric for metric in metrics if metric not in known]:
-        raise UnknownName("metric", unknown[0], known)
-    return {
-        metric: mean_over_seeds(tables, [estimates[MEAN, metric] for estimates in of_seeds])
-        for metric in metrics
-    }
+    known = [name for corpus, name in of_seeds[0] if corpus == MEAN]
+    if metric not in known:
+        raise UnknownName("metric", metric, known)
+    return mean_over_seeds(tables, [estimates[MEAN, metric] for estimates in of_seeds])
 
 
 def rows_of(predictions: pd.DataFrame, setting: Setting) -> pd.DataFrame:

@@ -131,7 +131,7 @@ def _ratio(score: Estimate, in_group: Estimate) -> Interval:
     if not (score.estimate > 0 and in_group.estimate > 0):
         value = 0.0 if in_group.estimate > 0 and score.estimate == 0 else None
         reason = "a score of 0 has no interval of its ratio"
-        both = combined(np.subtract, score, in_group)
+        both = combined(np.subtract, score, in_group).spread
         return Interval(value, None, None, None, both.clusters, both.n_clusters, reason)
     return combined(_log_ratio, score, in_group).ratio_interval()
 
