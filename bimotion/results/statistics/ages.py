@@ -10,7 +10,7 @@ permutations counted as Phipson and Smyth do, 2010, doi 10.2202/1544-6115.1585):
 - matched: elderly less adult recall in each (gender, sentence, class) that both have, weighted by
   elderly clips, averaged over classes; age groups are permuted among speakers of a gender.
 
-The interval is the value -+ the size below which 95 % of the permuted values lie: it excludes 0
+The interval is the value -+ the largest size that the test does not reject at 0.05: it excludes 0
 where the test rejects, and is wide where the effect is large. Two women say nothing of age in
 others: of fewer than two speakers in an age group there is no test, only the numbers.
 """
@@ -40,7 +40,7 @@ class Contrast:
     value: float | None
     """In [-1, 1], a decade or elderly less adult; null: not defined by these speakers."""
     reach: float | None
-    """95 % of the permuted values lie within so much of 0; null where there is no test."""
+    """The largest size with a p above 0.05; null where there is no test."""
     p: float | None
     """Two-sided; null where there is no test."""
     n_permutations: int
@@ -207,10 +207,13 @@ def _difference(
 def _tested(value: float | None, permuted: np.ndarray | None, *, exact: bool) -> Contrast:
     if value is None or permuted is None:
         return Contrast(value, None, None, 0, False)
-    sizes = np.abs(permuted[~np.isnan(permuted)])
-    n, n_as_large = len(sizes), int((sizes >= abs(value) - 1e-9).sum())
-    p = n_as_large / n if exact else (n_as_large + 1) / (n + 1)
-    return Contrast(value, float(np.quantile(sizes, 0.95, method="higher")), p, n, exact)
+    sizes = np.round(np.abs(permuted[~np.isnan(permuted)]), 9)  # equal ones, to the last digit
+    n = len(sizes)
+    if not exact:  # the observed order is one of those that could have been
+        sizes = np.append(sizes, round(abs(value), 9))
+    p = float(np.mean(sizes >= round(abs(value), 9)))
+    largest_accepted = np.sort(sizes)[-1 - len(sizes) // 20]
+    return Contrast(value, float(largest_accepted), p, n, exact)
 
 
 def _members(genders: np.ndarray) -> list[np.ndarray]:

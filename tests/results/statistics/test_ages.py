@@ -125,13 +125,19 @@ def test_seeds_are_averaged_and_training_sets_of_one_age_group_stand_last():
 
 
 def test_an_interval_excludes_0_where_the_test_rejects():
+    """Random permutations, and all 20 ways to have one elder of five women and one of four men, of
+    which the observed one, with p 0.05, is one."""
     generator = np.random.default_rng(0)
-    for slope in (0.0, -0.03, -0.06):
-        [result] = age_results(
-            *predicted(CREMA_D, generator, slope=slope), SCHEMA, permutations=999
-        )
+    ages = np.array([20, 25, 30, 35, 75, 20, 25, 30, 75])
+    nine = Cohort("yuemotion", ages, np.array(list("fffffmmmm")), 4)
+    p_values = set()
+    for cohort, slope in itertools.product((CREMA_D, nine), (0.0, -0.03, -0.06, -0.15)):
+        [result] = age_results(*predicted(cohort, generator, slope=slope), SCHEMA, permutations=999)
         for contrast in (result.slope, result.matched):
-            assert (abs(contrast.value) > contrast.reach) == (contrast.p <= 0.05)
+            is_rejected = contrast.p <= 0.05
+            assert (abs(contrast.value) > contrast.reach + 1e-8) == is_rejected
+            p_values.add((contrast.exact, is_rejected))
+    assert p_values == set(itertools.product((True, False), (True, False)))
 
 
 @pytest.mark.parametrize("cohort", [CREMA_D, YUEMOTION], ids=lambda cohort: cohort.corpus)
