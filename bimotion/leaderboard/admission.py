@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bimotion.corpora import CORPORA
 from bimotion.data import splits
+from bimotion.data.rules import n_folds
 from bimotion.errors import RecordError, SettingError
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.leaderboard import lookalikes
@@ -96,6 +97,9 @@ def _display_problems(result: Result) -> Iterator[str]:
     ):
         if unknown := [name for name in names if name not in known]:
             yield f"{where}: expected one of {', '.join(known)}, found {unknown[0]!a:.80}"
+    folds, n = result.split.folds, n_folds(result.split.rule)
+    if folds not in (range(1, n + 1) if n > 1 else (None,)):
+        yield f"split.folds: expected {f'1 to {n}' if n > 1 else 'null'}, found {folds!r:.40}"
     texts = _shown_texts(result)
     for where, text in texts.items():
         if not lookalikes.is_plain(text):

@@ -101,6 +101,14 @@ REFUSED = {
     ),
     "unknown track": (recorded(track="<b>"), "track: expected one of probe, finetune, zero-shot"),
     "unknown split rule": (part("split", rule=f"|{ESCAPE}\n" * 9999), "split.rule: expected one o"),
+    "folds of a rule that has none": (
+        part("split", folds=3),
+        "split.folds: expected null, found 3",
+    ),
+    "more folds than there are": (
+        part("split", rule="folds", folds=10**99),
+        "split.folds: expected 1 to 5, found 1000",
+    ),
     "unknown corpus": (corpus("<b>mine</b>"), "data.corpora: expected one of crema_d, csed, "),
     "more clips than a number has": (corpus("tess", n_found=10**300), "data.corpora.tess.n_found:"),
     "a key without end": (patched(key=ESCAPE * 99999), "key: expected "),

@@ -11,7 +11,6 @@ from bimotion.adaptation import method_for
 from bimotion.corpora import CORPORA, corpora_of
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import splits
-from bimotion.data.rules import n_folds
 from bimotion.errors import RecordError
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.leaderboard import admission, submission
@@ -113,8 +112,6 @@ def spec_problems(result: Result, practice: bool) -> Iterator[str]:
             f"seeds: expected 1 to {max_seeds} whole numbers from 0, in order, each once; found "
             f"{short(seeds)}"
         )
-    if reason := _folds_problem(result):
-        yield reason
     cells = result.protocol.cells
     if cells is not None and (cells != sorted(set(cells)) or not cells):
         yield f"protocol.cells: expected null or names in order, each once; found {short(cells)}"
@@ -127,14 +124,6 @@ def spec_problems(result: Result, practice: bool) -> Iterator[str]:
         yield from differences("probe", result.track, "track")
     if reason := admission.why_not_shown(result):
         yield reason
-
-
-def _folds_problem(result: Result) -> str | None:
-    folds, n = result.split.folds, n_folds(result.split.rule)
-    if n == 1:
-        return None if folds is None else f"split.folds: expected null, found {short(folds)}"
-    is_sound = folds is not None and 1 <= folds <= n
-    return None if is_sound else f"split.folds: expected 1 to {n}, found {short(folds)}"
 
 
 def expected_statement(
