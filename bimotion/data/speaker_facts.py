@@ -23,8 +23,8 @@ COLUMNS = ("age_years", "gender", "sentence")
 def speaker_facts(
     predictions: pd.DataFrame, source: CorpusSource
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The facts of the clips of the corpora WITHIN, and a line for each corpus whose ages cannot be
-    had.
+    """The facts of the clips of the corpora WITHIN, and a line for each corpus of which some are
+    missing.
 
     Args:
         predictions: With columns `id`, `corpus`, `cell`, `speaker`.
@@ -40,9 +40,16 @@ def speaker_facts(
         if mine.empty:
             continue
         try:
-            tables.append(_facts(CORPORA[name], mine, source))
+            facts = _facts(CORPORA[name], mine, source)
         except BimotionError as error:
             missing.append(f"{name}: ages of its speakers are missing: {error}")
+            continue
+        tables.append(facts)
+        if n_left_out := len(mine) - len(facts):
+            missing.append(
+                f"{name}: {n_left_out} of {len(mine)} clips are left out: no age, gender or "
+                "sentence is known of them"
+            )
     return pd.concat(tables), missing
 
 

@@ -56,6 +56,16 @@ def test_what_is_missing_is_one_line_and_other_corpora_stay(tmp_path):
     assert len(facts) == 3
 
 
+def test_clips_without_facts_are_counted(tmp_path):
+    """A table without one of the actors."""
+    (tmp_path / "c").mkdir()
+    text = DEMOGRAPHICS.replace("1001,51", "1002,51")
+    (tmp_path / "c" / "VideoDemographics.csv").write_text(text, encoding="utf-8")
+    facts, [line] = speaker_facts(CREMA_D, CorpusSource.of(tmp_path))
+    assert facts.index.to_list() == ["crema_d/1034_DFA_ANG_XX"]
+    assert line.startswith("crema_d: 1 of 2 clips are left out: no age, gender or sentence")
+
+
 def test_ages_of_another_copy_are_not_believed(tmp_path):
     (tmp_path / "c").mkdir()
     text = DEMOGRAPHICS.replace("1034,74", "1034,44")
