@@ -1,5 +1,5 @@
-"""Submissions of the benchmark's cross-validation: an honest one is verified; clips in another fold,
-in two or in none, and folds that were not run, are refused."""
+"""Submissions of the benchmark's cross-validation: an honest one is verified; clips in another
+fold, in two or in none, and folds that were not run, are refused."""
 
 import numpy as np
 import pandas as pd
