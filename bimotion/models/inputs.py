@@ -14,15 +14,15 @@ Qwen omni             one window at a time, for its frames come without a batch
 all others            only clips with the same number of samples share a batch (SEW, HuBERT with a
                       positional batch norm)
 
-Clips longer than the window (Whisper's 30 s, AST's spectrogram, 30 s for others) are cut into equal
-parts without overlap. Clips too short for one frame are filled with zeros.
+Clips longer than the window (Whisper's 30 s, AST's spectrogram, 30 s for others, 120 s where a
+checkpoint was trained on whole clips) are cut into equal parts without overlap. Clips too short for
+one frame are filled with zeros.
 
 Sources: padding under a group norm, huggingface/transformers#21534 and
 facebookresearch/fairseq#3227; Whisper's window, huggingface/transformers#25744.
 """
 
 import math
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ from bimotion.models.spec import ModelSpec
 BATCH_S, GPU_BATCH_S = 80.0, 800.0
 """Audio in one batch where nothing is trained, seconds, padding included."""
 _WINDOW_S, _SHORTEST_S = 30.0, 0.1  # of models that do not say
+_WHOLE_S = 120.0  # over any clip of our corpora (34 s); attention takes memory by its square
 _FRAME_S, _HOP_S = 0.025, 0.01  # of Kaldi's spectrograms
 _PADDABLE = """
 wav2vec2 hubert wavlm unispeech unispeech-sat data2vec-audio wav2vec2-conformer wav2vec2-bert
@@ -133,6 +134,7 @@ class ModelInputs:
     encoder, with the configuration and the layers that leak.
 
     longest, shortest: samples of a window, at `rate`; fixed: the model sees windows of one size;
+    whole_clips: it hears clips whole, as its extractor or `hear` says;
     mixes_lengths: windows of different lengths may share a batch; alone: only one window at a time;
     now: the batch that the model is seeing.
     """
@@ -151,7 +153,7 @@ class ModelInputs:
         self.longest, self.shortest = round(_WINDOW_S * rate), round(_SHORTEST_S * rate)
         self.patches = config.model_type == "audio-spectrogram-transformer"
         window = fixed_window(config, extractor, rate)
-        self.fixed = window is not None
+        self.fixed, self.whole_clips = window is not None, False
         self.convolutions = []
         if self.fixed:
             self.longest, self.shortest = window, self.frame if self.patches else 1
@@ -169,19 +171,31 @@ class ModelInputs:
         self.mixes_lengths = self.fixed or paddable
         if self.mixes_lengths and self.convolutions:
             _stop_leaks(body, self)
+        self.hear(whole_clips=getattr(extractor, "whole_clips", None) is True)
 
-    def hear(self, *, raw_amplitude: bool = False, whole_clips: bool = False) -> None:
-        """Hear clips as the paper's code does, where that is asked for.
+    def hear(self, *, raw_amplitude: bool = False, whole_clips: bool | None = None) -> None:
+        """Hear clips as the paper's code does, where that is asked for. A checkpoint that is saved
+        says both in its preprocessor_config.json.
 
-        `raw_amplitude`: a waveform is not scaled to mean 0 and variance 1 (a checkpoint that is
-        saved says so in its preprocessor_config.json). `whole_clips`: no clip is cut, unless the
-        model has a window of its own.
+        `raw_amplitude`: a waveform is not scaled to mean 0 and variance 1. `whole_clips`: no clip
+        is cut up to two minutes, unless the model has a window of its own; None: as it is.
         """
-        is_scaled = type(self.extractor).__name__ == "Wav2Vec2FeatureExtractor"
-        if raw_amplitude and is_scaled:  # others scale spectra, by constants
+        if raw_amplitude and self._hears_waveforms:
             self.extractor.do_normalize = False
-        if whole_clips and not self.fixed:
-            self.longest = sys.maxsize
+        if whole_clips is None or self.fixed or whole_clips == self.whole_clips:
+            return
+        self.whole_clips = self.extractor.whole_clips = whole_clips
+        self.longest = round((_WHOLE_S if whole_clips else _WINDOW_S) * self.rate)
+
+    @property
+    def _hears_waveforms(self) -> bool:
+        # others scale spectra, by constants
+        return type(self.extractor).__name__ == "Wav2Vec2FeatureExtractor"
+
+    @property
+    def raw_amplitude(self) -> bool:
+        """Waveforms go in as they are decoded."""
+        return self._hears_waveforms and not self.extractor.do_normalize
 
     @property
     def padding(self) -> str:

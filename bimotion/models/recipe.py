@@ -89,8 +89,9 @@ class FinetuneOptions:
     similar_lengths: bool | None = None
     """Clips of a batch are of similar length; else batches are drawn at random."""
     whole_clips: bool | None = None
-    """No clip is cut, unless the model has a window of its own; else clips over 30 s are, in
-    training to one window at random, in tests to windows whose logits are averaged."""
+    """No clip is cut up to two minutes, unless the model has a window of its own; else clips over
+    30 s are, in training to one window at random, in tests to windows whose logits are averaged.
+    """
 
     def __post_init__(self):
         if self.recipe not in RECIPES:

@@ -55,7 +55,9 @@ class ZeroShotRunner(Runner):
         self.is_papers = classifier.name in CAIRE_CHECKPOINTS or PAPER_ARCHITECTURE in (
             classifier.model.config.architectures or ()
         )
-        classifier.inputs.hear(raw_amplitude=self.is_papers, whole_clips=self.is_papers)
+        # a checkpoint of ours says itself how it was trained
+        whole_clips = True if self.is_papers else None
+        classifier.inputs.hear(raw_amplitude=self.is_papers, whole_clips=whole_clips)
         self.softmax = classifier.exclusive and not self.is_papers
         self.n_parameters = classifier.n_parameters
 
@@ -77,8 +79,8 @@ class ZeroShotRunner(Runner):
             "outputs": "; ".join(f"{output}={emotion or '-'}" for output, emotion in pairs),
             "unmapped": "; ".join(self.mapping.unmapped),
             "softmax": self.softmax,
-            "raw_amplitude": self.is_papers,
-            "whole_clips": self.is_papers,
+            "raw_amplitude": self.classifier.inputs.raw_amplitude,
+            "whole_clips": self.classifier.inputs.whole_clips,
         }
         version = NUMBERS_VERSION
         return ModelUsed(self.classifier.name, version, self.classifier.revision, options)

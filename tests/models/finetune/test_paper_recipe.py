@@ -10,11 +10,13 @@ from safetensors.torch import load_file
 from transformers import AutoModelForAudioClassification
 
 from bimotion.errors import SettingError, UnknownName
+from bimotion.evaluation.tracks.track import clips_in_memory
+from bimotion.evaluation.tracks.zero_shot import ZeroShot
 from bimotion.models.classifier import Classifier
 from bimotion.models.recipe import RECIPES, FinetuneOptions
 from bimotion.models.spec import ModelSpec
 from bimotion.models.training_data import plan
-from bimotion.protocol.labels import EMOTIONS
+from bimotion.protocol.labels import EMOTIONS, SCHEMAS
 from tests.support import tiny_models
 from tests.support.tone_training import STILL, Labelled, history, predict, train
 
@@ -213,6 +215,28 @@ def test_a_long_clip_is_heard_whole_and_as_it_is(source):
         expected = classifier.model(torch.tensor(long)[None]).logits
     assert torch.allclose(whole, expected.double(), atol=1e-5)
     assert (whole - cut).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_checkpoint_hears_as_its_recipe_did(recipe, source, tmp_path):
+    """Zero-shot too, where nothing but its files tells of the recipe."""
+    clips, is_papers = quiet_noise(has_long_clip=True), recipe == "paper"
+    options = FinetuneOptions(recipe=recipe, **SAME | {"epochs": 1})
+    best = train(source, tmp_path, clips=clips, classes=EMOTIONS, options=options)
+    runner = ZeroShot().runner(ModelSpec(str(best), device="cpu"), SCHEMAS["emotion"])
+    heard = {"raw_amplitude": is_papers, "whole_clips": is_papers}
+    assert runner.used.options.items() >= heard.items()
+    classifier, long = runner.classifier, clips.waveform(LONG)
+    assert len(classifier.inputs.windows(long)) == (1 if is_papers else 2)
+    if is_papers:
+        with torch.inference_mode():
+            expected = classifier.model(torch.tensor(long)[None]).logits.sigmoid()
+        (heard,) = classifier.probabilities(clips_in_memory([long]), exclusive=False)
+        np.testing.assert_allclose(heard, expected[0].numpy(), atol=1e-5)
+    # whatever a configuration says, memory is bounded
+    assert classifier.inputs.n_windows(600 * 16_000) == (5 if is_papers else 20)
+    classifier.inputs.hear(whole_clips=False)
+    assert len(classifier.inputs.windows(long)) == 2
 
 
 def test_what_is_no_recipe_is_refused():
