@@ -16,7 +16,9 @@ from bimotion.results.record import CorpusUsed, Result, Score
 ABSENT = ("missing", "not found")
 """Reasons for clips left out that incomplete corpora tell already."""
 FEW_SPEAKERS = 8
-"""From so many on, intervals cover what they say (statistics/spread.py)."""
+"""Below so many, intervals are wide, and coverage is less even (docs/statistics.md)."""
+
+_AS_OTHERS = "as those of the other corpora do, or by a stated amount where none is known"
 
 
 def caveats(run: Run, book: Scorebook) -> tuple[Caveat, ...]:
@@ -147,14 +149,12 @@ def _of_speakers(result: Result, book: Scorebook) -> Iterator[Caveat | None]:
     )
     yield _listed(
         "One speaker",
-        "Nothing was seen of other speakers: intervals take them to differ as those of the other "
-        "corpora do.",
+        f"Nothing was seen of other speakers: intervals take them to differ {_AS_OTHERS}.",
         _people(of_corpora, lambda score: (score.n_speakers, score.n_speaker_unknown) == (1, 0)),
     )
     yield _listed(
         "Speakers unknown",
-        "Intervals rest on a stated number of latent speakers, who differ as those of the other "
-        "corpora do.",
+        f"Intervals rest on a stated number of latent speakers, who differ {_AS_OTHERS}.",
         _people(of_corpora, lambda score: score.n_speaker_unknown),
     )
     yield _listed(

@@ -240,8 +240,8 @@ function rankingRow(row, start, several, told) {
   const { entry } = row;
   const ranking = entry?.ranking;
   const asked = several && entry ? h("small", {}, `${entry.track} · ${entry.split_rule} · ${entry.schema} · ${entry.protocol} · clips ${entry.data_fingerprint.slice(0, 6)}`) : null;
-  const extra = entry && (entry.options.head || entry.adapt || entry.seeds.length > 1)
-    ? h("small", {}, [entry.adapt ? adaptation(entry) : entry.options.head && `head ${entry.options.head}`, entry.seeds.length > 1 && `${entry.seeds.length} seeds`].filter(Boolean).join(" · ")) : null;
+  const extra = entry && (entry.adapt || entry.seeds.length > 1)
+    ? h("small", {}, [adaptation(entry), entry.seeds.length > 1 && `${entry.seeds.length} seeds`].filter(Boolean).join(" · ")) : null;
   return h(
     "tr", { class: `${row.kind} ${start ? "group" : ""}`, "data-id": entry?.id },
     h("td", { class: "rank" }, ranking
