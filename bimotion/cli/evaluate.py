@@ -60,7 +60,7 @@ def evaluate(
     methods = _methods(probe)
     if dry_run:
         epochs = training.epochs if track == "finetune" else None
-        _show_plans(loading.spec(model), track, corpora, task, probe, len(methods), epochs)
+        _show_plans(loading.spec(model), track, corpora, task, probe, methods, epochs)
         return
     from bimotion.evaluation import run
 
@@ -122,13 +122,27 @@ def _with_seeds(asked: dict, method: str | None, methods: list[str | None]) -> d
     return asked | {"seeds": [min(asked["seeds"])]}
 
 
+def _n_seeds(
+    spec: ModelSpec, track: str, asked: dict, method: str | None, methods: list[str | None]
+) -> int:
+    """Seeds of one result; raises SettingError as the run would where nothing is random."""
+    from bimotion.adaptation import METHODS
+    from bimotion.evaluation.task import TaskSpec
+
+    seeds = _with_seeds(asked, method, methods)["seeds"]
+    is_seeded = METHODS[method].seeded if method else spec.name == "bimotion/random"
+    if track != "finetune" and not is_seeded:
+        TaskSpec.of(seeds=seeds).require_one_seed(spec.name)
+    return len(seeds)
+
+
 def _show_plans(
     spec: ModelSpec,
     track: str,
     corpora: options.Corpora,
     task: options.Task,
     probe: options.Probe,
-    n_methods: int,
+    methods: list[str | None],
     epochs: int | None,
 ) -> None:
     """Print the plan of each question, and what it costs; `epochs`: of track finetune."""
@@ -153,7 +167,7 @@ def _show_plans(
             hours,
             heard_h=hours if window is None else heard_s(durations_s, window, rate) / 3600,
             trains=trains,
-            n_seeds=len(question.seeds) * n_methods,
+            n_seeds=sum(_n_seeds(spec, track, keywords, method, methods) for method in methods),
             epochs=epochs,
         )
         show(table)

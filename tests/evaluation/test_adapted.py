@@ -298,6 +298,15 @@ def test_all_methods_inductively_are_those_that_have_such_a_form(bimotion):
     assert f"then {4 * (len(METHODS) - 1)} heads" in shown
 
 
+def test_a_dry_run_counts_each_seed_of_what_is_random_alone(bimotion):
+    code, shown, errors = bimotion("none,coral,mcc", "--seeds", "0,1,2", "--dry-run")
+    assert code == 0, errors
+    assert f"then {4 * (1 + 1 + 3)} heads" in shown
+    code, _, errors = bimotion("none,coral", "--seeds", "0,1", "--dry-run")
+    assert code == 2
+    assert "bimotion/prosody: expected one seed, for nothing is random, found 2" in errors
+
+
 @pytest.fixture(scope="module")
 def adapted(synth_root, tmp_path_factory):
     """An adapted run, its folder, and the answer key of its corpora."""
