@@ -83,20 +83,14 @@ class LayerTable:
         """Choose some rows, still on disk."""
         return LayerRows(self, np.asarray(numbers))
 
-    def rows(self, numbers: np.ndarray) -> np.ndarray:
-        """Read some rows, float32, shape (len(numbers), n_layers, n_features)."""
-        return self._read(numbers, 0, self.shape[0]).reshape(-1, *self.shape)
-
     def layer(self, numbers: np.ndarray, layer: int) -> np.ndarray:
         """Read one layer of some rows and nothing else, float32, shape (len(numbers),
         n_features)."""
-        return self._read(numbers, layer, layer + 1)
-
-    def _read(self, numbers: np.ndarray, first: int, end: int) -> np.ndarray:
-        read = np.empty((len(numbers), (end - first) * self.shape[1]), np.float32)
+        n_features = self.shape[1]
+        read = np.empty((len(numbers), n_features), np.float32)
         # reading forwards is what disks are good at
         for i in np.lexsort((self.stored.index_of[numbers], self.stored.store_of[numbers])):
-            read[i] = self.stored.row(numbers[i], first * self.shape[1], end * self.shape[1])
+            read[i] = self.stored.row(numbers[i], layer * n_features, (layer + 1) * n_features)
         return read
 
 

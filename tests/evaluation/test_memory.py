@@ -98,7 +98,7 @@ parts = (slice(-32, None), slice(n_clips // 10))
 first, clips = (corpora.table.iloc[part].reset_index(drop=True) for part in parts)
 layer_features(encoder, corpora, first, Progress())
 with Peak() as peak:
-    assert len(layer_features(encoder, corpora, clips, Progress()).rows(np.array([0]))) == 1
+    assert len(layer_features(encoder, corpora, clips, Progress()).layer(np.array([0]), 0)) == 1
 found["extracting"] = peak.grown_mb
 samples(corpora, first, Progress())
 with Peak() as peak:
