@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from bimotion.analysis.runs import Run
 from bimotion.data.source import CorpusSource
 from bimotion.data.speaker_facts import WITHIN, speaker_facts
-from bimotion.io.tables import Table, percent, points
+from bimotion.io.tables import Table, p_value, percent, points
 from bimotion.protocol.cells import union
 from bimotion.results.statistics.ages import AgeResult, Contrast, age_results
 
 HEADER = (
     *("corpus", "trained on", "adults + elderly", "recall, adults", "recall, elderly"),
-    *("slope, points a decade", "p", "elderly less adults, matched", "p"),
+    *("slope, points a decade", "p (Holm)", "elderly less adults, matched", "p (Holm)"),
 )
 UNIONS = {"+".join(map(str, union(name))): name for name in ("eng", "zho", "eld", "adu", "all")}
 """Training set -> the name of its union of cells."""
@@ -51,12 +51,12 @@ def age_row(result: AgeResult) -> list[str]:
 
 
 def _test(contrast: Contrast) -> list[str]:
-    """Value with its interval, and p."""
+    """Value with its interval, and the corrected p."""
     value = points(contrast.value)
     if contrast.reach is None:
         return [value, "-" if contrast.value is None else CASE_STUDY]
     low, high = contrast.value - contrast.reach, contrast.value + contrast.reach
-    return [f"{value} ({points(low)} to {points(high)})", f"{contrast.p:.4f}"]
+    return [f"{value} ({points(low)} to {points(high)})", p_value(contrast.p_holm)]
 
 
 def notes(results: Sequence[AgeResult]) -> list[str]:
@@ -71,7 +71,10 @@ def notes(results: Sequence[AgeResult]) -> list[str]:
     counts += ["all there are"] * any(contrast.exact for contrast in contrasts)
     tested = ""
     if counts:
-        tested = f"p: speakers permuted within genders ({', '.join(counts)}), not corrected; "
+        tested = (
+            f"p: speakers permuted within genders ({', '.join(counts)}), corrected over the rows "
+            "of a column (Holm); "
+        )
     texts = [
         "one model, one corpus: old and young say the same sentences. Slope: within genders; "
         "matched: the same gender, sentence and class; in brackets 95 %. "

@@ -8,7 +8,7 @@ from bimotion.analysis.runs import IntervalNotes, Run
 from bimotion.io.tables import Table, percent, points, ratio
 from bimotion.protocol.settings import SettingId
 from bimotion.results.clip_predictions import test_set
-from bimotion.results.reservations import meanings, reservations, with_mark
+from bimotion.results.reservations import joined, meanings, reservations, with_mark
 from bimotion.results.statistics.calibration import expected_calibration_error
 from bimotion.results.statistics.gaps import AGE, LANGUAGE, Gap, gaps
 
@@ -27,32 +27,33 @@ CONFOUND_NOTE = (
 
 def group_tables(run: Run) -> list[Table]:
     """Differences between cells, the worst one, what transfer keeps, and calibration."""
-    notes = IntervalNotes()
+    notes, marked = IntervalNotes(), reservations(run.result)
     of_cells, transfers = [], []
     for gap in gaps(run.predictions, run.settings, run.schema):
         (transfers if gap.kind == "transfer" else of_cells).append(gap)
     cells = Table(
         f"Cells: {run.name}, weighted F1",
         ["what", "value", "95 % interval"],
-        [gap_row(gap, notes) for gap in of_cells],
+        [_marked_row(gap, notes, marked) for gap in of_cells],
     )
-    cells.notes += [BETWEEN_CORPORA, *notes.notes, *warnings(run.result)]
+    shown = meanings(row[1] for row in cells.rows)
+    cells.notes += [BETWEEN_CORPORA, *notes.notes, *shown, *warnings(run.result)]
     return [cells, *_transfer_tables(run, transfers), calibration_table(run)]
 
 
 def _transfer_tables(run: Run, transfers: list[Gap]) -> list[Table]:
     if not transfers:
         return []
-    notes, confounds = IntervalNotes(), confounds_beside(run)
+    notes, confounds, marked = IntervalNotes(), confounds_beside(run), reservations(run.result)
+    rows = [_marked_row(gap, notes, marked) for gap in transfers]
     table = Table(
         f"Transfer: {run.name}, weighted F1 over that of in-group training",
         ["what", "value", "95 % interval", *CONFOUND_HEADER],
-        [[*gap_row(gap, notes), *confounds.get(gap.of, ["-"] * 3)] for gap in transfers],
+        [
+            [*row, *confounds.get(gap.of, ["-"] * 3)]
+            for row, gap in zip(rows, transfers, strict=True)
+        ],
     )
-    marked = reservations(run.result)
-    marks_of = {f"{s.training_set} -> {s.test}": marked.get(s.id) for s in run.settings}
-    for row, gap in zip(table.rows, transfers, strict=True):
-        row[1] = with_mark(row[1], marks_of[gap.of])
     table.notes += [CONFOUND_NOTE, *notes.notes, *meanings(row[1] for row in table.rows)]
     return [table]
 
@@ -97,6 +98,11 @@ def gap_row(gap: Gap, notes: IntervalNotes) -> list[str]:
         "transfer": (f"transfer ratio, {gap.of}", ratio),
     }.get(gap.kind, (f"{gap.kind}, {gap.of}", points))
     return [name, text(gap.interval.value), notes.of(gap.interval, text)]
+
+
+def _marked_row(gap: Gap, notes: IntervalNotes, marked: dict[SettingId, str]) -> list[str]:
+    name, value, interval = gap_row(gap, notes)
+    return [name, with_mark(value, joined([marked], gap.settings)), interval]
 
 
 def calibration_table(run: Run) -> Table:

@@ -1,7 +1,7 @@
 """The leakage premium: a table of `bimotion compare` and of reports."""
 
 from bimotion.analysis.runs import METRIC, IntervalNotes, Run
-from bimotion.io.tables import Table, percent, points
+from bimotion.io.tables import Table, p_value, percent, points
 from bimotion.protocol.settings import LEAKS, Setting
 from bimotion.results.statistics.paired import compare
 
@@ -56,7 +56,7 @@ def _premiums(
             percent(run.result.headline(*setting.id[:2], setting.id.test, METRIC, setting.id.train))
             for setting in (base, leaking)
         ]
-        difference, p = row.difference, "-" if row.p_holm is None else f"{row.p_holm:.4f}"
+        difference, p = row.difference, p_value(row.p_holm)
         premium = [points(difference.value), notes.of(difference), p]
         rows.append([base.corpora[0], str(base.test), f"{leak}s", *scores, *premium])
     return rows

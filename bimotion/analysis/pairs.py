@@ -10,9 +10,9 @@ from bimotion.analysis.runs import (
     Run,
     shared_settings,
 )
-from bimotion.io.tables import Table, percent, points
+from bimotion.io.tables import Table, p_value, percent, points
 from bimotion.protocol.settings import CROSS, Setting
-from bimotion.results.reservations import meanings, reservations, with_mark
+from bimotion.results.reservations import joined, meanings, reservations, with_mark
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known
 from bimotion.results.statistics.from_predictions import headline
 from bimotion.results.statistics.paired import compare
@@ -51,7 +51,7 @@ def _pair_table(first: Run, second: Run) -> Table:
         ["setting", "difference", "95 % interval", "p (Holm)", "verdict"],
     )
     settings, notes, n_apart = shared_settings([first, second]), IntervalNotes(), 0
-    marked = reservations(first.result) | reservations(second.result)
+    marked = [reservations(run.result) for run in (first, second)]
     for pair in compare(first.predictions, second.predictions, settings, first.schema):
         setting, difference, p = pair.setting, pair.difference, pair.p_holm
         name = f"{setting.transfer} {setting.method}: {setting.training_set} -> {setting.test}"
@@ -62,8 +62,8 @@ def _pair_table(first: Run, second: Run) -> Table:
             verdict = f"{better.result.title} is better"
             if pair.on_these_clips:
                 verdict += f", {ON_THESE_CLIPS}"
-        shown = with_mark(points(difference.value), marked.get(setting.id))
-        values = [shown, notes.of(difference), "-" if p is None else f"{p:.4f}"]
+        shown = with_mark(points(difference.value), joined(marked, [setting.id]))
+        values = [shown, notes.of(difference), p_value(p)]
         table.rows.append([name, *values, verdict])
     table.notes = [
         f"separated in {n_apart} of {len(settings)} settings; speakers are the units, p "
@@ -92,8 +92,10 @@ def _rank_table(runs: Sequence[Run]) -> Table:
         ["rank", "95 % interval", "group", "model", "mean"],
     )
     means = {run.name: _mean_over(run, settings) for run in runs}
+    marked = {run.name: reservations(run.result) for run in runs}
     for rank in ranks(means):
-        span, mean = f"{rank.low} to {rank.high}", percent(rank.estimate)
+        mark = joined([marked[rank.name]], [setting.id for setting in settings])
+        span, mean = f"{rank.low} to {rank.high}", with_mark(percent(rank.estimate), mark)
         table.rows.append([str(rank.rank), span, str(rank.group), rank.name, mean])
     tested = dict.fromkeys(str(setting.test) for setting in settings)
     people = f" {ON_THESE_CLIPS}" if any(e.spread.on_these_clips for e in means.values()) else ""
@@ -101,6 +103,7 @@ def _rank_table(runs: Sequence[Run]) -> Table:
         f"models of one group cannot be separated from its first{people}; cells: "
         + ", ".join(tested)
     )
+    table.notes += meanings(row[-1] for row in table.rows)
     return table
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from bimotion.analysis.human import append_human_rows
 from bimotion.io.tables import Table, percent
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.published import (
     CELLS,
@@ -19,7 +20,7 @@ from bimotion.protocol.published import (
 )
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.duplicates import summary
-from bimotion.results.reservations import meanings, reservations, with_mark
+from bimotion.results.reservations import joined, meanings, reservations, with_mark
 
 ROWS = ("cross-all", "cross-age", "cross-lingual", "in-group")
 PAPERS_QUESTION = ("paper", "emotion", True)
@@ -35,6 +36,7 @@ IN_GROUP_SIZE = (
     "in-group size: the same mixture, drawn down to as many clips as the baseline has; what it "
     "gains is not of more clips"
 )
+OLD_NUMBERS = f"not to be held against runs of version {NUMBERS_VERSION}"
 BEYOND_THE_PAPER = {
     "extension": "English adults to German, Persian and Urdu (protocol extension)",
     "cantonese": "Into Cantonese",
@@ -192,20 +194,14 @@ def _headline(result, setting: SettingId, metric: str = "weighted_f1") -> float 
 def _number(result, setting: SettingId, metric: str = "weighted_f1") -> str:
     """A headline as text, marked where little is left of it."""
     value = _headline(result, setting, metric)
-    return (
-        percent(value)
-        if value is None
-        else with_mark(percent(value), reservations(result).get(setting))
-    )
+    return with_mark(percent(value), reservations(result).get(setting))
 
 
 def _mean_number(result, settings: Sequence[Setting]) -> str:
     """The mean of a row as text, with every mark of its numbers."""
     mean = _mean([_headline(result, setting.id) for setting in settings])
-    marked = reservations(result)
-    marks_of_cells = "".join(marked.get(setting.id, "") for setting in settings)
-    shown = "".join(dict.fromkeys(marks_of_cells)) if mean is not None else ""
-    return with_mark(percent(mean), shown)
+    mark = joined([reservations(result)], [setting.id for setting in settings])
+    return with_mark(percent(mean), mark)
 
 
 def _note_untrained(table: Table, settings: Sequence[str]) -> None:
@@ -249,8 +245,10 @@ def warnings(result) -> list[str]:
     of_one_class += [f"{fit.train}, {fit.note}" for fit in result.fits if fit.note]
     assumed = [name for name, used in corpora.items() if "assumed" in used.age_source]
     heard = summary(result.duplicates)
+    version = result.split.version
     notes = {
         SYNTHETIC: result.data.synthetic,
+        f"numbers version {version}: {OLD_NUMBERS}": version != NUMBERS_VERSION,
         f"incomplete corpora (usable clips): {', '.join(incomplete)}": incomplete,
         f"test speakers may be in training: {', '.join(shared)}": shared,
         "one class, so these numbers say little: "
@@ -281,6 +279,7 @@ def adaptation_tables(results: Sequence) -> list[Table]:
         f"{first.adapt.setting}, split {first.split.name}, schema {first.schema.name}, seeds "
         f"{', '.join(map(str, first.seeds))}; intervals: result.json; which differences are "
         "real: bimotion compare",
+        *meanings(text for table in tables for row in table.rows for text in row[3:]),
         *warnings(first),
     ]
     return tables
@@ -296,10 +295,11 @@ def _adaptation_table(
     )
     table.header += [f"{name} ({len(same)})" for name, same in columns.items()]
     for result in results:
-        adapt = result.adapt
+        adapt, marked = result.adapt, reservations(result)
         row = [adapt.method, adapt.title, "seen" if adapt.target_seen else "not seen"]
         for same in columns.values():
-            row.append(percent(_mean([_headline(result, setting, metric) for setting in same])))
+            mean = _mean([_headline(result, setting, metric) for setting in same])
+            row.append(with_mark(percent(mean), joined([marked], same)))
         table.rows.append(row)
     return table
 

@@ -123,7 +123,9 @@ class Run:
             key=spec.key,
             data=DataUsed.of(spec.data_fingerprint, corpora),
             provenance=provenance(started, seeds, self._states, self.runner.device),
-            scores=scoring.scores(predictions, self.plan.settings, labelled.schema),
+            scores=scoring.scores(
+                predictions, self.plan.settings, labelled.schema, is_seeded=spec.is_seeded
+            ),
             skipped=self.plan.skipped,
             fits=fits,
             n_parameters=self.runner.n_parameters,

@@ -46,6 +46,17 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f}"
 
 
+def p_value(p: float | None) -> str:
+    """Four decimals; no p-value is 0.
+
+    >>> p_value(0.0312), p_value(0.00004), p_value(None)
+    ('0.0312', '< 0.0001', '-')
+    """
+    if p is None:
+        return "-"
+    return f"{p:.4f}" if p >= 0.00005 else "< 0.0001"
+
+
 def points(value: float | None) -> str:
     """A difference in points of a hundred, with its sign.
 

@@ -88,6 +88,8 @@ class GroupGap(Record):
     """Upper end of the same."""
     reason: str | None
     """Why there is no interval, or what it leaves out."""
+    reservations: str = ""
+    """Marks of the headlines that it compares, as in CellScore."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from bimotion.leaderboard.published_rows import PublishedRow
 from bimotion.protocol import labels
 from bimotion.protocol.published import CELLS
 from bimotion.protocol.settings import TRACKS
+from bimotion.results.reservations import LETTERS, MEANINGS, meanings, with_mark
 
 EVAL_RESULTS_FILE = ".eval_results/bimotion.yaml"
 EVAL_FILE = "eval.yaml"
@@ -181,6 +182,7 @@ def _note(entry: Entry, score: Number | CellScore) -> str:
     notes = ["no interval" if score.low is None else interval]
     if isinstance(score, CellScore):
         notes.append(f"{score.n_utterances} clips, {score.n_speakers} known speakers")
+        notes += [MEANINGS[mark] for mark in score.reservations]
         if score.test in flags.contaminated:
             notes.append(f"trained on {', '.join(flags.contaminated[score.test])} before")
     elif flags.contaminated:
@@ -209,10 +211,11 @@ def _has_repository(entry: Entry) -> bool:
 # --- tables -------------------------------------------------------------------------------------
 
 SPANS = [f"{name}_{end}" for name in (MEAN, *CELLS) for end in ("value", "low", "high")]
+MARKS = [f"{name}_marks" for name in (MEAN, *CELLS)]
 QUESTION = ("track", "split_rule", "schema", "protocol")
 COLUMNS = (
     *("rank", "rank_low", "rank_high", "tie_group", "model", "key", *QUESTION),
-    *("data_fingerprint", "n_parameters", *SPANS, "flags"),
+    *("data_fingerprint", "n_parameters", *SPANS, *MARKS, "flags"),
 )
 """Of the CSV."""
 HEADER = ("rank", "model", "track", "split", "schema", "protocol", MEAN, "95 %", *CELLS, "flags")
@@ -229,10 +232,17 @@ def _entry_row(entry: Entry) -> dict:
     row = facts | {"model": entry.full_name, "flags": _flags(entry)}
     for name, score in _scalars(entry):
         row |= {f"{name}_{end}": getattr(score, end) for end in ("value", "low", "high")}
+        row[f"{name}_marks"] = _reserved(entry, name)
     if (ranking := entry.ranking) is not None:
         row |= {"rank": ranking.rank, "rank_low": ranking.low, "rank_high": ranking.high}
         row["tie_group"] = ranking.tie_group
     return row
+
+
+def _reserved(entry: Entry, name: str) -> str:
+    """The marks of a cell's score, or of the mean those of all cells."""
+    scores = [score for cell, score in _scalars(entry) if cell != MEAN and name in (MEAN, cell)]
+    return "".join(dict.fromkeys("".join(score.reservations for score in scores)))
 
 
 def _published_row(published: PublishedRow) -> dict:
@@ -267,14 +277,17 @@ def _cells(row: dict) -> list[str]:
     """A row as text under HEADER."""
     rank = f"{row['rank']} ({row['rank_low']}-{row['rank_high']})" if "rank" in row else "-"
     values = [row.get(f"{cell}_value") for cell in CELLS]
-    mean = percent(row.get("mean_value"))
+    mean, *numbers = (
+        with_mark(percent(row.get(f"{name}_value")), row.get(f"{name}_marks"))
+        for name in (MEAN, *CELLS)
+    )
     if "mean_value" in row and None in values:
         tested = (cell for cell, value in zip(CELLS, values, strict=True) if value is not None)
         mean += f" (over {', '.join(tested)})"
     ends = (row.get("mean_low"), row.get("mean_high"))
     interval = "-" if ends[0] is None else "-".join(map(percent, ends))
     question = [row.get(name, "-") for name in QUESTION]
-    shown = [mean, interval, *map(percent, values), ", ".join(row["flags"])]
+    shown = [mean, interval, *numbers, ", ".join(row["flags"])]
     return [rank, row["model"], *question, *shown]
 
 
@@ -284,7 +297,8 @@ def _markdown(board: Board) -> str:
         "Ranks with 95 % intervals: among verified entries of one track, split, schema, protocol "
         "and clips. Weighted F1."
     )
-    return Table("BiMotion leaderboard, %", HEADER, rows, [note]).markdown() + "\n"
+    notes = [note, *meanings(cell for row in rows for cell in row)]
+    return Table("BiMotion leaderboard, %", HEADER, rows, notes).markdown() + "\n"
 
 
 def _plain(name: str) -> str:
@@ -299,6 +313,7 @@ def _plain(name: str) -> str:
 _LATEX = str.maketrans(
     {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {letter: f"\\{letter}" for letter in "&%$#_{}"}
+    | {mark: f"\\textsuperscript{{{letter}}}" for mark, letter in LETTERS.items()}
 )
 
 
@@ -306,10 +321,13 @@ def _latex(board: Board) -> str:
     import pandas as pd
 
     rows = [HEADER, *map(_cells, _rows(board))]
+    notes = meanings(cell for row in rows for cell in row)
     header, *rows = [[cell.translate(_LATEX) for cell in row] for row in rows]
     table = pd.DataFrame(rows, columns=header)
     columns = "ll" + "l" * 4 + "r" * 6 + "l"
-    return "% needs \\usepackage{booktabs}\n" + table.to_latex(index=False, column_format=columns)
+    text = table.to_latex(index=False, column_format=columns)
+    explained = "".join(f"% {note.translate(_LATEX)}\n" for note in notes)
+    return f"% needs \\usepackage{{booktabs}}\n{text}{explained}"
 
 
 def _csv(board: Board) -> str:

@@ -39,7 +39,7 @@ from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import rescoring
 from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import Result
-from bimotion.results.reservations import reservations
+from bimotion.results.reservations import joined, reservations
 from bimotion.results.statistics import copies
 from bimotion.results.statistics.ages import AgeResult, age_results
 from bimotion.results.statistics.calibration import expected_calibration_error
@@ -106,7 +106,7 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
         trained_on=_text(declared),
         headline={name: _number(mean.interval()) for name, mean in headlines.items()},
         scores=_as_recorded(rows, result, settings),
-        gaps=_gaps(table, settings, schema),
+        gaps=_gaps(result, table, settings, schema),
         ages=_ages(table, schema),
         flags=_flags(result, table, settings, declared),
     )
@@ -258,9 +258,17 @@ def _headlines(
     }
 
 
-def _gaps(table: pd.DataFrame, settings: list[Setting], schema: LabelSchema) -> list[GroupGap]:
+def _gaps(
+    result: Result, table: pd.DataFrame, settings: list[Setting], schema: LabelSchema
+) -> list[GroupGap]:
+    marked = reservations(result)
     return [
-        GroupGap(kind=gap.kind, of=gap.of, **vars(_number(gap.interval)))
+        GroupGap(
+            kind=gap.kind,
+            of=gap.of,
+            **vars(_number(gap.interval)),
+            reservations=joined([marked], gap.settings),
+        )
         for gap in gaps(table, settings, schema)
     ]
 

@@ -187,7 +187,7 @@ class Provenance(Record):
 class Result(Record):
     """A finished run, as `result.json`."""
 
-    added: ClassVar = frozenset({"confounds"})
+    added: ClassVar = frozenset({"confounds", "human"})
 
     key: str
     """Hash of the spec: of model, track, split, schema, protocol, seeds, limit, the data's
@@ -252,7 +252,7 @@ class Result(Record):
     @property
     def is_seeded(self) -> bool:
         """Its predictions depend on the seed."""
-        return self.track == "finetune" or (self.adapt is not None and self.adapt.is_seeded)
+        return self.spec.is_seeded
 
     @property
     def title(self) -> str:

@@ -28,7 +28,8 @@ def rescore(folder: Path) -> tuple[Result, Result]:
     Raises RecordError for files that are missing or break their schema.
     """
     result, predictions = read(folder, checked=False)  # scores show what was edited
-    scores = scoring.scores(predictions, settings_of(result), schema_of(result))
+    schema, is_seeded = schema_of(result), result.is_seeded
+    scores = scoring.scores(predictions, settings_of(result), schema, is_seeded=is_seeded)
     return result, dataclasses.replace(result, scores=scores)
 
 

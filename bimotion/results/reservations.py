@@ -1,4 +1,5 @@
-"""Marks beside a headline of which little is left: one class, one speaker, ages that nobody knows.
+"""Marks beside a headline of which little is left: one class, one speaker, ages that nobody knows,
+one training of many that are possible.
 
 They stand at the number itself, their meaning once below the table.
 """
@@ -9,11 +10,14 @@ from collections.abc import Iterable
 from bimotion.protocol.settings import SettingId
 from bimotion.results.record import Result
 
-ONE_CLASS, ONE_SPEAKER, ASSUMED_AGE = "ᶜ", "ˢ", "ᵃ"
+ONE_CLASS, ONE_SPEAKER, ASSUMED_AGE, ONE_SEED = "ᶜ", "ˢ", "ᵃ", "ᵏ"
+LETTERS = {ONE_CLASS: "c", ONE_SPEAKER: "s", ASSUMED_AGE: "a", ONE_SEED: "k"}
+"""The marks as plain letters, for LaTeX."""
 MEANINGS = {
     ONE_CLASS: "one class is tested, or can be predicted: it says nothing about emotion",
     ONE_SPEAKER: "one speaker: it says nothing about others",
     ASSUMED_AGE: "the age of every speaker is assumed, not known",
+    ONE_SEED: "of this checkpoint: one seed, and the numbers depend on it",
 }
 
 
@@ -35,10 +39,22 @@ def reservations(result: Result) -> dict[SettingId, str]:
             ONE_CLASS: bool(score.note),
             ONE_SPEAKER: (score.n_speakers, score.n_speaker_unknown) == (1, 0),
             ASSUMED_AGE: corpora[setting] and corpora[setting] <= assumed,
+            ONE_SEED: result.is_seeded and len(result.seeds) == 1,
         }
         if text := "".join(mark for mark, applies in is_marked.items() if applies):
             marked[setting] = text
     return marked
+
+
+def joined(marked: Iterable[dict[SettingId, str]], settings: Iterable[SettingId]) -> str:
+    """Each mark, once, that a setting has in some result: those of a mean or a difference.
+
+    Args:
+        marked: As `reservations` gives them.
+    """
+    settings = list(settings)
+    texts = (of_result.get(setting, "") for of_result in marked for setting in settings)
+    return "".join(dict.fromkeys("".join(texts)))
 
 
 def meanings(texts: Iterable[str]) -> list[str]:
@@ -53,5 +69,5 @@ def meanings(texts: Iterable[str]) -> list[str]:
 
 
 def with_mark(text: str, mark: str | None) -> str:
-    """A number with its mark behind it."""
-    return f"{text} {mark}" if mark else text
+    """A number with its mark behind it; a dash has none."""
+    return f"{text} {mark}" if mark and text != "-" else text

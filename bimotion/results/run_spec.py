@@ -152,6 +152,12 @@ class RunSpec(Record):
     """In place of the probe's head; null: none."""
 
     @property
+    def is_seeded(self) -> bool:
+        """Its predictions depend on the seed."""
+        is_drawn = self.track == "finetune" or self.model.name == "bimotion/random"
+        return is_drawn or (self.adapt is not None and self.adapt.is_seeded)
+
+    @property
     def key(self) -> str:
         """12 hex digits."""
         content = dataclasses.asdict(self)

@@ -35,12 +35,24 @@ from bimotion.results.statistics.spread import Interval, Likeness, Spread
 MetricGroup = tuple[pd.DataFrame, Callable[[ClipPredictions], dict[str, float | None]]]
 
 
+OF_THIS_CHECKPOINT = "of this checkpoint: another seed is not in the interval"
+
+
 def scores(
-    predictions: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema
+    predictions: pd.DataFrame,
+    settings: Iterable[Setting],
+    schema: LabelSchema,
+    *,
+    is_seeded: bool = False,
 ) -> list[Score]:
     """Rows of every setting and seed whose training set stands in the predictions, each with its
     interval. How alike clips of one speaker are is carried over, metric by metric, from all
-    settings whose test speakers are known to those where they are not."""
+    settings whose test speakers are known to those where they are not.
+
+    Args:
+        is_seeded: The predictions depend on the seed (RunSpec.is_seeded): an interval of one seed
+            says so.
+    """
     rows: list[tuple[Score, str, Spread]] = []
     for setting, tables in from_predictions.tables_by_seed(predictions, settings):
         for table in tables:
@@ -54,9 +66,13 @@ def scores(
         if row.corpus:
             of_corpora[metric].append(spread)
     likeness = {metric: pooled_likeness(spreads) for metric, spreads in of_corpora.items()}
+    intervals = [
+        spread.with_likeness(_carried(likeness, metric)).interval() for _, metric, spread in rows
+    ]
+    reason = OF_THIS_CHECKPOINT if is_seeded else None
     return [
-        _with_interval(row, spread.with_likeness(_carried(likeness, metric)).interval())
-        for row, metric, spread in rows
+        _with_interval(row, interval, reason)
+        for (row, _, _), interval in zip(rows, intervals, strict=True)
     ]
 
 
@@ -78,15 +94,16 @@ def numbered(metric: str, schema: LabelSchema) -> str:
     return f"{kind}_{schema.classes.index(name)}" if is_of_class else metric
 
 
-def _with_interval(row: Score, interval: Interval) -> Score:
-    """Rounded, so that machines whose last digits differ agree."""
+def _with_interval(row: Score, interval: Interval, also: str | None) -> Score:
+    """Rounded, so that machines whose last digits differ agree; `also`: a reason more."""
     names = ("low", "high", "standard_error")
     numbers = {name: getattr(interval, name) for name in names}
     rounded = {
         name: None if number is None else round(number, 6) for name, number in numbers.items()
     }
     people = {"clusters": interval.clusters, "n_clusters": interval.n_clusters}
-    return replace(row, **rounded, **people, reason=interval.explanation)
+    reason = "; ".join(filter(None, (interval.explanation, also))) or None
+    return replace(row, **rounded, **people, reason=reason)
 
 
 def setting_scores(

@@ -163,7 +163,7 @@ def test_it_sorts_by_any_column_both_ways(page, name):
 def _number(text):
     """The number in a cell's first word: 61.2†, −4.0, 6.1k."""
     scale = {"k": 1e3, "M": 1e6, "B": 1e9}.get(text[-1], 1)
-    return scale * float(re.sub(r"[+†CkMBᵃᶜˢ]", "", text.replace("−", "-")))
+    return scale * float(re.sub(r"[+†CkMBᵃᶜˢᵏ]", "", text.replace("−", "-")))
 
 
 @needs_chromium

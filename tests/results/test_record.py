@@ -70,6 +70,17 @@ result_records = st.builds(RunSpec, model=models, adapt=st.none() | st.builds(Ad
 )
 
 
+def test_a_record_of_protocol_1_is_read(tmp_path):
+    """It has no rows of confounds and of human raters, and no folds."""
+    record = result_of(fits=[FitRecord("eng_adu", 0, 9, 9, 9, {})], schema_version=4)
+    content = json.loads(record.to_json())
+    for part, name in ((content, "confounds"), (content, "human"), (content["split"], "folds")):
+        del part[name]
+    del content["fits"][0]["fold"]
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    assert results.load(tmp_path / "result.json") == record
+
+
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(record=result_records)
 def test_any_record_survives_json(record):

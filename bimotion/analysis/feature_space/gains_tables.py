@@ -3,7 +3,7 @@
 from bimotion.analysis.feature_space import record
 from bimotion.analysis.feature_space.gains import FACTS, Gains, Related
 from bimotion.analysis.feature_space.record import number
-from bimotion.io.tables import Table, percent, points
+from bimotion.io.tables import Table, p_value, percent, points
 from bimotion.protocol.published import SYNTHETIC
 
 
@@ -43,7 +43,7 @@ def _correlations(correlations: list[Related]) -> Table:
         rho = row.correlation
         known = ["–", rho.reason, "–"]
         if rho.rho is not None:
-            known = [f"{rho.rho:+.2f}", f"{rho.low:+.2f} to {rho.high:+.2f}", f"{rho.p:.4f}"]
+            known = [f"{rho.rho:+.2f}", f"{rho.low:+.2f} to {rho.high:+.2f}", p_value(rho.p)]
         table.rows.append([FACTS[row.fact], row.method, str(rho.n), str(rho.n_cells), *known])
     table.notes += [
         "Few settings, which share test clips and training sets: a description of this run, "

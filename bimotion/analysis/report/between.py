@@ -23,14 +23,14 @@ def between_groups(run: Run, book: Scorebook) -> Section:
     all_gaps = gaps(run.predictions, list(book.headlines), run.schema)
     between = [gap for gap in all_gaps if gap.kind != "transfer"]
     kept = [gap for gap in all_gaps if gap.kind == "transfer"]
-    grids = [_differences(between)] if between else []
+    grids = [_differences(book, between)] if between else []
     grids += [_kept(run, book, kept)] if kept else []
     title = "Expected calibration error of the arg-max, in [0, 1]"
     grids.append(replace(Grid.of(groups.calibration_table(run), folded=True), title=title))
     return Section("groups", "Differences between cells", (text,), grids=tuple(grids))
 
 
-def _differences(between: Sequence[Gap]) -> Grid:
+def _differences(book: Scorebook, between: Sequence[Gap]) -> Grid:
     drawn = [gap for gap in between if gap.kind != "worst"]
     reach = max((abs(end) for gap in drawn for end in _ends(gap)), default=0.0) or 1.0
     rows, notes = [], IntervalNotes()
@@ -39,11 +39,12 @@ def _differences(between: Sequence[Gap]) -> Grid:
         if gap in drawn:
             scale = {"start": -reach, "end": reach, "zero": 0.0}
             interval = replace(interval, whisker=Whisker.of(gap.interval, **scale))
-        rows.append([name, value, interval])
+        rows.append([name, replace(value, mark=book.mark(gap.settings)), interval])
     texts = [
         f"Drawn from {-100 * reach:+.0f} to {100 * reach:+.0f} points: the difference and its "
         "interval.",
         *notes.notes,
+        *meanings(row[1].mark for row in rows),
     ]
     head = list(map(Value, ("what", "value", "95 % interval")))
     return Grid("Differences in weighted F1, points", head, rows, tuple(texts), prose=True)
@@ -56,7 +57,7 @@ def _kept(run: Run, book: Scorebook, transfers: Sequence[Gap]) -> Grid:
         _, value, interval = map(Value, groups.gap_row(gap, notes))
         interval = replace(interval, whisker=Whisker.of(gap.interval, end=1.5, zero=1.0))
         setting, beside = settings[gap.of], map(Value, confounds[gap.of])
-        value = replace(value, mark=book.mark(setting))
+        value = replace(value, mark=book.mark(gap.settings))
         rows.append([trained_for(setting), Value(str(setting.test)), value, interval, *beside])
     names = ("trained on", "tested on", "ratio", "95 % interval", *groups.CONFOUND_HEADER)
     head = list(map(Value, names))

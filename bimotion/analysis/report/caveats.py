@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from bimotion.analysis.paper_tables import OLD_NUMBERS
 from bimotion.analysis.report.document import Caveat
 from bimotion.analysis.report.scorebook import Scorebook, name_of, tested_on
 from bimotion.analysis.runs import Run
 from bimotion.io.tables import percent
+from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.results.duplicates import summary
 from bimotion.results.record import CorpusUsed, Result, Score
 
@@ -60,6 +62,8 @@ def _of_options(result: Result) -> Iterator[Caveat | None]:
         _by_corpus(result, lambda used: used.synthetic and f"{used.n_utterances} clips"),
         severe=True,
     )
+    if (version := result.split.version) != NUMBERS_VERSION:
+        yield Caveat(f"NUMBERS version {version}", f"{OLD_NUMBERS}.".capitalize(), severe=True)
     if result.limit is not None:
         text = f"At most {result.limit} clips of each corpus, cell and part were used: for trying "
         yield Caveat("LIMITED run", f"{text}out alone.", severe=True)

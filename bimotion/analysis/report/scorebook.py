@@ -2,7 +2,7 @@
 predictions bear them out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -11,7 +11,7 @@ from bimotion.analysis.runs import METRIC, Run
 from bimotion.protocol import cells
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.record import Score
-from bimotion.results.reservations import reservations
+from bimotion.results.reservations import joined, reservations
 from bimotion.results.scoring import numbered, setting_scores
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known, over_seeds
 from bimotion.results.statistics.from_predictions import MEAN, by_setting
@@ -43,10 +43,9 @@ class Scorebook:
     reservations: dict[SettingId, str] = field(default_factory=dict)
     """Setting -> the marks of its headline (results/reservations.py)."""
 
-    def mark(self, *settings: Setting | None) -> str:
+    def mark(self, settings: Iterable[SettingId]) -> str:
         """The marks of the headlines of settings, each once."""
-        texts = (self.reservations.get(setting.id, "") for setting in settings if setting)
-        return "".join(dict.fromkeys("".join(texts)))
+        return joined([self.reservations], settings)
 
     @property
     def settings(self) -> list[Setting]:

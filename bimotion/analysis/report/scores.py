@@ -44,7 +44,9 @@ def lead(book: Scorebook, result: Result) -> Value | None:
         return None
     kind = chosen[CELLS[0]].transfer
     return Value(
-        mean.text, f"weighted F1 in %, {kind}, mean of the four cells; 95 % interval {mean.detail}"
+        mean.text,
+        f"weighted F1 in %, {kind}, mean of the four cells; 95 % interval {mean.detail}",
+        mark=mean.mark,
     )
 
 
@@ -177,7 +179,10 @@ def _score_value(book: Scorebook, setting: Setting | None, metric: str = METRIC)
     if score is None or score.value is None:
         return MISSING
     return Value(
-        percent(score.value), _detail(score), whisker=Whisker.of(score), mark=book.mark(setting)
+        percent(score.value),
+        _detail(score),
+        whisker=Whisker.of(score),
+        mark=book.mark([setting.id]),
     )
 
 
@@ -191,7 +196,7 @@ def _mean_value(book: Scorebook, settings: Sequence[Setting | None]) -> Value:
         percent(sum(values) / len(values)),
         _span(mean),
         whisker=Whisker.of(mean),
-        mark=book.mark(*settings),
+        mark=book.mark(setting.id for setting in settings if setting),
     )
 
 
@@ -241,7 +246,7 @@ def _heat(book: Scorebook, setting: Setting | None, metric: str) -> Value:
         _detail(score),
         share=score.value,
         ringed=setting.transfer == "in-group",
-        mark=book.mark(setting),
+        mark=book.mark([setting.id]),
     )
 
 

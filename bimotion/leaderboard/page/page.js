@@ -21,7 +21,7 @@ const FLAGS = {
 };
 const RESERVATIONS = {
   "ᶜ": "one class is tested, or can be predicted: it says nothing about emotion", "ˢ": "one speaker: it says nothing about others",
-  "ᵃ": "the age of every speaker is assumed, not known",
+  "ᵃ": "the age of every speaker is assumed, not known", "ᵏ": "of this checkpoint: one seed, and the numbers depend on it",
 };
 const GAPS = { "corpus and age": "corpus and age: adults less elders", "corpus and language": "corpus and language: English less Mandarin", worst: "worst cell", transfer: "share of in-group kept" };
 // the presets of `bimotion evaluate`
@@ -208,6 +208,9 @@ function reserved(score) {
   return marks.length ? h("abbr", { class: "dagger", title: marks.map((one) => RESERVATIONS[one] ?? one).join("; ") }, marks.join("")) : null;
 }
 
+/** The marks of a mean over scores: each of theirs, once. */
+const marksOf = (scores) => [...new Set(scores.flatMap((score) => [...(score.reservations ?? "")]))].join("");
+
 /** The meaning of the marks that stand behind some scores. */
 function meanings(scores) {
   const shown = Object.keys(RESERVATIONS).filter((one) => scores.some((score) => score.reservations.includes(one)));
@@ -252,11 +255,11 @@ function rankingRow(row, start, several, told) {
       entry ? h("a", { href: address(entry.id) }, row.model) : row.model,
       h("span", { class: "marks" }, entry ? flagsOf(entry).map(([kind, detail]) => mark(kind, detail)) : mark("printed", `(${row.reference.source})`)),
       asked, extra),
-    h("td", { class: "mean" }, h("span", { class: "value" }, percent(row.mean?.value)),
+    h("td", { class: "mean" }, h("span", { class: "value" }, percent(row.mean?.value)), reserved(row.mean && { reservations: marksOf(Object.values(row.tested)) }),
       entry && [whisker(row.mean), row.mean && h("small", {}, interval(row.mean)), row.mean && h("small", { class: "over" }, over(row))]),
     CELLS.map((cell) => scoreCell(row, cell, told[cell])),
-    h("td", { class: "third" }, signed(row.gap?.value), known(row.gap?.low) && h("small", {}, `${signed(row.gap.low)} to ${signed(row.gap.high)}`)),
-    h("td", { class: "third" }, percent(row.cross?.value), known(row.cross?.low) && h("small", {}, interval(row.cross))),
+    h("td", { class: "third" }, signed(row.gap?.value), reserved(row.gap), known(row.gap?.low) && h("small", {}, `${signed(row.gap.low)} to ${signed(row.gap.high)}`)),
+    h("td", { class: "third" }, percent(row.cross?.value), reserved(row.cross && { reservations: marksOf((entry?.scores ?? []).filter((score) => `${score.transfer}/${score.method}` === "cross-all/inference")) }), known(row.cross?.low) && h("small", {}, interval(row.cross))),
     h("td", { class: "third" }, parameters(entry?.n_parameters)),
   );
 }
@@ -381,7 +384,7 @@ function gapTable(gaps) {
     const points = ratio || gap.kind === "worst" ? (value) => (ratio ? (known(value) ? value.toFixed(2) : "–") : percent(value)) : signed;
     const scale = ratio ? { from: 0, to: 1.5, zero: 1 } : gap.kind === "worst" ? {} : { from: -1, to: 1, zero: 0 };
     return h("tr", {}, h("th", { scope: "row" }, GAPS[gap.kind] ?? gap.kind), h("td", { class: "text" }, gap.of),
-      h("td", {}, points(gap.value)), h("td", {}, known(gap.low) ? `${points(gap.low)} to ${points(gap.high)}` : gap.reason ?? "–"),
+      h("td", {}, points(gap.value), reserved(gap)), h("td", {}, known(gap.low) ? `${points(gap.low)} to ${points(gap.high)}` : gap.reason ?? "–"),
       h("td", { class: "wide-whisker" }, whisker(gap, scale)));
   });
   return h("table", { class: "list" },
@@ -406,14 +409,15 @@ function settingTable(entry) {
 }
 const aboveChance = (recall, chance) => (known(recall) ? `${(100 * recall).toFixed(0)} (${(100 * chance).toFixed(0)})` : "–");
 
+const pOf = (p) => (p < 0.0005 ? "p < 0.001" : `p ${p.toFixed(3)}`); // no p-value is 0
 /** A contrast of the age result: value, interval and p, or that it is a case study. */
 function contrast(one) {
-  const span = known(one.reach) ? `${signed(one.value - one.reach)} to ${signed(one.value + one.reach)}; p ${one.p.toFixed(3)}` : "case study";
+  const span = known(one.reach) ? `${signed(one.value - one.reach)} to ${signed(one.value + one.reach)}; ${pOf(one.p_holm ?? one.p)}` : "case study";
   return h("td", {}, signed(one.value), known(one.value) && h("small", {}, span));
 }
 function ageTable(ages) {
   return h("table", { class: "list" },
-    h("caption", {}, "Recall of speakers (mean over classes, %) by age, within one corpus, one model trained once: change a decade within genders, and elders less adults of the same gender, sentence and class, in points; p by permuting speakers. Of fewer than two speakers in an age group: a case study."),
+    h("caption", {}, "Recall of speakers (mean over classes, %) by age, within one corpus, one model trained once: change a decade within genders, and elders less adults of the same gender, sentence and class, in points; p by permuting speakers, Holm-corrected over the rows. Of fewer than two speakers in an age group: a case study."),
     h("thead", {}, h("tr", {}, ["Corpus", "Trained on", "Adults + elders", "Adults", "Elders", "Slope a decade", "Elders less adults, matched"].map((label, n) => h("th", { scope: "col", class: n < 2 ? "text" : null }, label)))),
     h("tbody", {}, ages.map((one) => h("tr", {}, h("th", { scope: "row" }, one.corpus), h("td", { class: "text" }, one.train.replaceAll("+", " + ")),
       h("td", {}, `${one.n_adults} + ${one.n_elders}`), h("td", {}, percent(one.adults)), h("td", {}, percent(one.elders)), contrast(one.slope), contrast(one.matched)))));
@@ -429,7 +433,7 @@ function detail(entry) {
     h("h2", { tabindex: "-1" }, row.model),
     entry.adapt && h("p", { class: "small" }, `Adapted: ${adaptation(entry)}`),
     h("p", { class: "small" }, `${entry.track} · ${entry.split_rule} split · schema ${entry.schema} · protocol ${entry.protocol} · run ${entry.key}`),
-    h("p", { class: "lead" }, percent(row.mean?.value), h("small", {},
+    h("p", { class: "lead" }, percent(row.mean?.value), reserved(row.mean && { reservations: marksOf(Object.values(row.tested)) }), h("small", {},
       row.mean ? `mean of ${over(row) ? `${Object.keys(row.tested).length} cells (${over(row)})` : "the four cells"}, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
       ranking ? `; rank ${ranking.rank} of ${ranking.of} (${ranking.low} to ${ranking.high}), tie group ${letter(ranking.tie_group)}` : `; not ranked${entry.flags.few_seeds ? `: ${entry.flags.few_seeds}` : ""}`)),
     h("ul", { class: "notes" }, flagsOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${FLAGS[kind][1]}`, "aria-hidden": "true" }, FLAGS[kind][0]), h("span", {}, `${FLAGS[kind][2]} ${more ?? ""}`)))),

@@ -190,7 +190,8 @@ def _prediction_problems(
         yield f"{PREDICTIONS_FILE}: {line}"
     if problems:
         return
-    scores = scoring.scores(table.to_pandas(), settings, rescoring.schema_of(result))
+    schema, is_seeded = rescoring.schema_of(result), result.is_seeded
+    scores = scoring.scores(table.to_pandas(), settings, schema, is_seeded=is_seeded)
     computed, submitted = (
         [dataclasses.asdict(score) for score in listed] for listed in (scores, result.scores)
     )

@@ -10,15 +10,17 @@ permutations counted as Phipson and Smyth do, 2010, doi 10.2202/1544-6115.1585):
 - matched: elderly less adult recall in each (gender, sentence, class) that both have, weighted by
   elderly clips, averaged over classes; age groups are permuted among speakers of a gender.
 
-The interval is the value -+ the largest size that the test does not reject at 0.05: it excludes 0
-where the test rejects, and is wide where the effect is large. Two women say nothing of age in
-others: of fewer than two speakers in an age group there is no test, only the numbers.
+P-values are corrected for the corpora and training sets of a run that one question is asked of
+(Holm 1979). The interval, of one test by itself, is the value -+ the largest size that the test
+does not reject at 0.05: it excludes 0 where that test rejects, and is wide where the effect is
+large. Two women say nothing of age in others: of fewer than two speakers in an age group there is
+no test, only the numbers.
 """
 
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ import pandas as pd
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.clip_predictions import test_set, with_class
 from bimotion.results.statistics.counts import ratio
+from bimotion.results.statistics.paired import holm
 
 N_PERMUTATIONS = 9999
 MAX_EXACT = 5040
@@ -47,6 +50,8 @@ class Contrast:
     """Tried, the observed one not counted where they are random; 0: no test."""
     exact: bool
     """These are all there are."""
+    p_holm: float | None = None
+    """Corrected over all corpora and training sets of the run that the same is asked of."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,17 @@ def age_results(
             if len(set(rows["cell"].str[-3:])) == 2:
                 clips = _clips(rows, schema).join(facts, on="id")
                 results.append(_result(corpus, train, clips, permutations, seed))
-    return results
+    return _corrected(_corrected(results, "slope"), "matched")
+
+
+def _corrected(results: list[AgeResult], name: str) -> list[AgeResult]:
+    """With p-values corrected within one question, that is one column of a table."""
+    contrasts = [getattr(result, name) for result in results]
+    p_values = holm([contrast.p for contrast in contrasts])
+    return [
+        replace(result, **{name: replace(contrast, p_holm=p)})
+        for result, contrast, p in zip(results, contrasts, p_values, strict=True)
+    ]
 
 
 def _order(train: str) -> tuple:

@@ -14,7 +14,7 @@ import pandas as pd
 from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema
-from bimotion.protocol.settings import Setting
+from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.statistics import from_predictions
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known
 from bimotion.results.statistics.spread import Interval
@@ -35,6 +35,8 @@ class Gap:
     interval: Interval
     """Of the difference, the lowest score, or the ratio; without value where the cells differ in
     their labels, which its `reason` names."""
+    settings: list[SettingId]
+    """Whose headlines are compared; none where they are not."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,16 @@ def gaps(
         for cell, setting in base.items()
     }
     labels = {cell: _labels(predictions, setting, schema) for cell, setting in base.items()}
-    rows = [_gap(difference, scores, labels) for difference in _differences(sorted(base))]
+    rows = [
+        _gap(difference, scores, labels, {cell: base[cell].id for cell in difference.cells})
+        for difference in _differences(sorted(base))
+    ]
     for setting in settings:
         if setting.test in base and setting != base[setting.test]:
             score = from_predictions.headline(predictions, setting, schema, metric)
             of = f"{setting.training_set} -> {setting.test}"
-            rows.append(Gap("transfer", of, _ratio(score, scores[setting.test])))
+            compared = [setting.id, base[setting.test].id]
+            rows.append(Gap("transfer", of, _ratio(score, scores[setting.test]), compared))
     return rows
 
 
@@ -83,20 +89,23 @@ def _labels(predictions: pd.DataFrame, setting: Setting, schema: LabelSchema) ->
 
 
 def _gap(
-    difference: "_Difference", scores: dict[Cell, Estimate], labels: dict[Cell, frozenset[str]]
+    difference: "_Difference",
+    scores: dict[Cell, Estimate],
+    labels: dict[Cell, frozenset[str]],
+    settings: dict[Cell, SettingId],
 ) -> Gap:
     of_cells = [scores[cell] for cell in difference.cells]
     estimate = combined(difference.function, *of_cells)
     if difference.kind == "worst":
-        of = str(min(difference.cells, key=lambda cell: scores[cell].estimate))
-        return Gap(difference.kind, of, estimate.interval())
+        of = min(difference.cells, key=lambda cell: scores[cell].estimate)
+        return Gap(difference.kind, str(of), estimate.interval(), [settings[of]])
     interval = estimate.difference_interval()
     pairs = zip(difference.cells[::2], difference.cells[1::2], strict=True)
     if only := sorted(set().union(*(labels[cell] ^ labels[other] for cell, other in pairs))):
         reason = f"not comparable, labels differ: {', '.join(only)} in one cell only"
         none = dict.fromkeys(("value", "low", "high", "standard_error"))
-        interval = replace(interval, reason=reason, **none)
-    return Gap(difference.kind, difference.of, interval)
+        interval, settings = replace(interval, reason=reason, **none), {}
+    return Gap(difference.kind, difference.of, interval, list(settings.values()))
 
 
 def _differences(cells: list[Cell]) -> list[_Difference]:

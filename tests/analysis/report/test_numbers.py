@@ -177,8 +177,9 @@ def test_gaps_are_those_of_compare_and_drawn_to_scale(reported):
     report, folder = reported("valence")
     differences, kept, calibration = section(report, "groups").grids
     cells, transfers, errors = group_tables(load_runs([folder])[0])
-    between = cells.rows
-    ratios = [[row[1].removesuffix(" ᵃ"), *row[2:]] for row in transfers.rows]
+    between = [[row[0], row[1].split(" ")[0], row[2]] for row in cells.rows]
+    ratios = [[row[1].split(" ")[0], *row[2:]] for row in transfers.rows]
+    assert [str(row[1]) for row in differences.rows] == [row[1] for row in cells.rows]
     assert [texts(row) for row in differences.rows] == between
     assert [texts(row[2:]) for row in kept.rows] == ratios
     assert texts(kept.rows[0][:2]) == ["eng_adu", "eng_eld"]

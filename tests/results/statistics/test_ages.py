@@ -120,6 +120,10 @@ def test_seeds_are_averaged_and_training_sets_of_one_age_group_stand_last():
     for name in ("slope", "matched"):
         values = [getattr(result, name).value for result in singly]
         assert getattr(first, name).value == pytest.approx(np.mean(values), abs=1e-12)
+        known = [getattr(result, name) for result in (first, last)]
+        smaller, larger = sorted(contrast.p for contrast in known)
+        holm = sorted(contrast.p_holm for contrast in known)
+        assert holm == [min(1, 2 * smaller), max(min(1, 2 * smaller), larger)]
     one_cell = predictions[predictions["cell"] == "eng_eld"]
     assert age_results(one_cell, facts, SCHEMA) == []
 
