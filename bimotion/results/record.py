@@ -26,7 +26,7 @@ from bimotion.results.run_spec import (
     SchemaUsed,
     SplitUsed,
 )
-from bimotion.results.score import Score, Share
+from bimotion.results.score import Count, Score, Share
 
 RESULT_FILE = "result.json"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -70,7 +70,7 @@ class Confound(Record):
     """Training set (Setting.training_set)."""
     test: str
     """Test cell."""
-    n_clips: int
+    n_clips: Count
     """Training clips of both sides that it was measured on."""
     corpus: Share | None
     """Recall of the corpora; null: one corpus, or too few clips of each."""
@@ -80,6 +80,16 @@ class Confound(Record):
     """Recall of the languages; null: one language."""
     language_chance: Share | None
     """The same by chance."""
+
+    @model_validator(mode="after")
+    def _has_chance_beside_recall(self) -> "Confound":
+        for recall, chance in (
+            (self.corpus, self.corpus_chance),
+            (self.language, self.language_chance),
+        ):
+            if (recall is None) != (chance is None):
+                raise ValueError(f"expected a recall and its chance level, found {self}")
+        return self
 
 
 @dataclass(frozen=True)

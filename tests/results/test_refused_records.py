@@ -11,6 +11,12 @@ from bimotion.results import record as results
 from tests.support.small_records import SCORE, SPEC, loaded, result_of
 
 REMOVED = object()
+CONFOUND = {
+    "train": "eng_adu",
+    "test": "eng_eld",
+    "n_clips": 9,
+    **dict.fromkeys(("corpus", "corpus_chance", "language", "language_chance")),
+}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -91,6 +97,8 @@ def changed(path, value):
         (("skipped", 0, "reason"), REMOVED, "skipped[0].reason: expected this field, found none"),
         (("duplicates", 0, "n_duplicated"), 401, "duplicates[0]: expected counts"),
         (("duplicates", 0, "n_contradicting"), 25, "none above the one before it"),
+        (("confounds",), [CONFOUND | {"corpus": 0.5}], "expected a recall and its chance level"),
+        (("confounds",), [CONFOUND | {"n_clips": -1}], "n_clips: expected greater than or equal"),
         (("schema_version",), 6, "schema_version: expected 4 or 5, found 6"),
         (("schema_version",), 4.0, "schema_version: expected 4 or 5, found 4.0"),
         (("schema_version",), "1", "schema_version: expected 4 or 5, found '1'"),
