@@ -57,14 +57,14 @@ def evaluate(
     all cells."""
     if log:
         verbose()
-    methods = _methods(probe)
+    questions = task.questions
+    methods = _methods(probe, [question["schema"] for question in questions])
     if dry_run:
         epochs = training.epochs if track == "finetune" else None
         _show_plans(loading.spec(model), track, corpora, task, probe, methods, epochs)
         return
     from bimotion.evaluation import run
 
-    questions = task.questions
     if len(questions) * len(methods) > 1:
         warn_once()
     results = []
@@ -89,10 +89,12 @@ def evaluate(
         _report_all(results, output, as_json=as_json, side_by_side=len(methods) > 1)
 
 
-def _methods(probe: options.Probe) -> list[str | None]:
+def _methods(probe: options.Probe, schemas: list[str]) -> list[str | None]:
     """Names of adaptation methods, one for each result; None: no adaptation. Raises SettingError
-    before any work for one that has no form for the setting; `all` are those that have."""
+    before any work for one that has no form for the setting or a schema; `all` are those that have
+    one for the setting."""
     from bimotion.adaptation import METHODS, methods_named
+    from bimotion.evaluation.tracks.adapted import usable_method
 
     given = options.names(probe.adapt)
     if given is None:
@@ -107,8 +109,9 @@ def _methods(probe: options.Probe) -> list[str | None]:
         if absent := [method.name for method in methods if not method.inductive]:
             note(f"not run, for they have no inductive form: {', '.join(absent)}")
         methods = [method for method in methods if method.inductive]
-    for method in methods:
-        method.require(probe.adapt_setting or "transductive")
+    setting = probe.adapt_setting or "transductive"
+    for method, schema in itertools.product(methods, schemas):
+        usable_method(method.name, setting, schema)
     return [method.name for method in methods]
 
 

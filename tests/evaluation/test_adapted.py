@@ -282,6 +282,7 @@ def test_of_several_methods_those_with_nothing_random_run_once(bimotion, tmp_pat
         ([""], "found an empty option ''"),
         (["all,none"], "expected all alone"),
         (["none,lame", "--adapt-setting", "inductive"], "lame: expected the transductive setting"),
+        (["none", "--schema", "both"], "adapt: expected a schema of exclusive classes"),
     ],
 )
 def test_methods_are_refused_before_any_has_run(words, message, bimotion, tmp_path):

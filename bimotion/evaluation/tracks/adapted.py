@@ -7,13 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from bimotion.adaptation import method_for
-from bimotion.adaptation.method import Clips, Source, inductive, transductive
+from bimotion.adaptation.method import Clips, Method, Source, inductive, transductive
 from bimotion.data.labelled import LabelledClips
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.track import FeatureRunner, Runner
 from bimotion.io.progress import Progress
-from bimotion.protocol.labels import LabelSchema
+from bimotion.protocol.labels import LabelSchema, schema_named
 from bimotion.results.record import AdaptUsed, ModelUsed
+
+
+def usable_method(name: str, setting: str, schema: str) -> Method:
+    """The method of that name. Raises UnknownName, and SettingError where it has no form for a
+    setting or a schema."""
+    return method_for(name, setting, schema, is_exclusive=schema_named(schema).exclusive)
 
 
 class AdaptedRunner(Runner):
@@ -23,7 +29,7 @@ class AdaptedRunner(Runner):
 
     def __init__(self, probe: FeatureRunner, schema: LabelSchema, method: str, setting: str):
         self.probe, self.n_parameters = probe, probe.n_parameters
-        self.method = method_for(method, setting, schema.name, is_exclusive=schema.exclusive)
+        self.method = usable_method(method, setting, schema.name)
         self.adapt = AdaptUsed.of(self.method, setting)
         # of the last job: jobs of one training set and fold follow each other
         self._source: tuple[tuple[str, int], Source] | None = None
