@@ -32,10 +32,6 @@ TABLES = {
     "distance": "Language distance (Table 5): weighted F1, %",
 }
 """Method -> title of its table in the paper."""
-IN_GROUP_SIZE = (
-    "in-group size: the same mixture, drawn down to as many clips as the baseline has; what it "
-    "gains is not of more clips"
-)
 OLD_NUMBERS = f"not to be held against runs of version {NUMBERS_VERSION}"
 BEYOND_THE_PAPER = {
     "extension": "English adults to German, Persian and Urdu (protocol extension)",
@@ -93,7 +89,7 @@ def _paper_table(result, method: str) -> Table:
     """Table 3, 4 or 5; the printed rows stand below ours, in Table 5 each below its own."""
     of_distance = method == "distance"
     columns = DISTANCE_TESTS if of_distance else (*CELLS, "mean")
-    table, beside = Table(TABLES[method], [result.title, *columns]), []
+    table, beside, notes = Table(TABLES[method], [result.title, *columns]), [], {}
     for name, settings, printed in paper_rows(method):
         name = f"{name} (baseline)" if name == "in-group" else name
         texts = [_number(result, setting.id) if setting else "-" for setting in settings]
@@ -101,10 +97,11 @@ def _paper_table(result, method: str) -> Table:
             texts.append(_mean_number(result, settings))
             printed.append(_mean(printed))
         table.rows.append([name, *texts])
-        if twins := matched_row(result, method, settings):
+        for text, twins in twin_rows(result, method, settings):
             texts = [_number(result, setting.id) for setting in twins]
             texts.append(_mean_number(result, twins))
-            table.rows.append([f"{name}, in-group size", *texts])
+            table.rows.append([f"{name}, {text.partition(':')[0]}", *texts])
+            notes[text] = None
         known = ("-" if value is None else f"{value:.2f}" for value in printed)
         beside.append([f"{name}, XLSR-53 as printed", *known])
     if (result.split.rule, result.schema.name, result.data.complete) == PAPERS_QUESTION:
@@ -113,8 +110,7 @@ def _paper_table(result, method: str) -> Table:
     table.notes.append(_asked(result))
     if not of_distance:
         append_human_rows(table, result.human)
-    if any(row[0].endswith("in-group size") for row in table.rows):
-        table.notes.append(IN_GROUP_SIZE)
+    table.notes += notes
     untrained = sorted(
         f"{score.transfer} -> {score.test}/{score.corpus}: {', '.join(score.untrained)}"
         for score in result.scores
@@ -125,12 +121,16 @@ def _paper_table(result, method: str) -> Table:
     return table
 
 
-def matched_row(result, method: str, settings: Sequence[Setting]) -> list[Setting]:
-    """The twins, of the in-group size, of a row of Table 4; empty where they were not run."""
+def twin_rows(
+    result, method: str, settings: Sequence[Setting]
+) -> Iterator[tuple[str, list[Setting]]]:
+    """Yield what each twin of a row of Table 4 is (`TWINS`), and its settings, where it was run."""
     if method != "augmentation" or any(setting.transfer == "in-group" for setting in settings):
-        return []
-    twins = [protocol.matched_to(setting) for setting in settings]
-    return twins if result.setting_ids.intersection(setting.id for setting in twins) else []
+        return
+    for kind, text in protocol.TWINS.items():
+        twins = [protocol.twin(setting, kind) for setting in settings]
+        if result.setting_ids.intersection(setting.id for setting in twins):
+            yield text, twins
 
 
 def _plain_table(result, method: str) -> Table:

@@ -54,7 +54,12 @@ class LabelledClips:
         if setting.size_of is None:
             return rows
         n = len(self.places([setting.size_of], part, setting.corpora, fold))
-        return self.drawn(rows, n)
+        if not setting.halved:
+            return self.drawn(rows, n)
+        is_own = self.table["cell"].to_numpy()[rows] == str(setting.size_of)
+        n_others = min(n // 2, int((~is_own).sum()))
+        parts = ((rows[is_own], n - n_others), (rows[~is_own], n_others))
+        return np.sort(np.concatenate([self.drawn(*drawn) for drawn in parts]))
 
     def tested(self, setting: Setting, fold: int = 0) -> np.ndarray:
         """Row numbers of the clips that a setting is tested on in a fold, ascending."""

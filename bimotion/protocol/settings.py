@@ -15,9 +15,16 @@ from bimotion.protocol.cells import Cell
 
 TRACKS = ("probe", "finetune", "zero-shot")
 """How a model is used."""
-MATCHED = "augmentation-matched"
+MATCHED, HALVED = "augmentation-matched", "augmentation-halved"
+TWINS = {
+    MATCHED: "in-group size: the same mixture, drawn down to as many clips as the baseline has; "
+    "what it gains is not of more clips",
+    HALVED: "half own: half of the baseline's clips, and as many of the mixture's other cells (all "
+    "where these have fewer, and then more of its own); the baseline doubles it by its own clips",
+}
+"""Method of a twin of Table 4 -> its name and what it is."""
 METHODS = (
-    *("inference", "augmentation", MATCHED, "distance", "extension", "cantonese", "leakage"),
+    *("inference", "augmentation", *TWINS, "distance", "extension", "cantonese", "leakage"),
     "zero-shot",
 )
 BY_TRAINING_SET = ("distance", "extension", "cantonese", "leakage")
@@ -53,7 +60,8 @@ class Setting:
     """How the training cells relate to the test cell."""
     method: str
     """`inference`: other cells only (Table 3); `augmentation`: the test cell too (Table 4);
-    `augmentation-matched`: the same clips, drawn down to the in-group size; `distance`: Cantonese
+    `augmentation-matched`: the same clips, drawn down to the in-group size; `augmentation-halved`:
+    of that size, half of them the test cell's own; `distance`: Cantonese
     with other languages (Table 5); `extension`: English to German, Persian,
     Urdu; `cantonese`: to Cantonese; `leakage`: one corpus of a cell, with one leak or none;
     `zero-shot`: nothing is trained."""
@@ -66,6 +74,9 @@ class Setting:
     size_of: Cell | None = None
     """The cell whose numbers of training and validation clips its own are drawn down to, every
     class of every corpus in proportion; None: it has them all."""
+    halved: bool = False
+    """Half of the clips of `size_of` are its own, the others of the other cells (as far as these
+    have so many); else each cell has its proportion."""
     leak: str | None = None
     """What training knows of the test beforehand (`LEAKS`, data/leakage.py); None: the split rule
     says, and all of the cell's test clips are tested."""
@@ -76,6 +87,7 @@ class Setting:
         cells = "+".join(map(str, self.train)) or "nothing"
         corpora = f"@{'+'.join(self.corpora)}" if self.corpora else ""
         drawn = f"leak-{self.leak}" if self.leak else str(self.size_of or "")
+        drawn = f"half-{drawn}" if self.halved else drawn
         return f"{cells}{corpora}~{drawn}" if drawn else f"{cells}{corpora}"
 
     @property
@@ -103,7 +115,8 @@ class TrainingSetParts(NamedTuple):
     corpora: tuple[str, ...] | None
     """None: all."""
     drawn: str
-    """How it is drawn: the name of the cell whose size it has, or its leak; empty: all clips."""
+    """How it is drawn: the name of the cell whose size it has (half- of which half is), or its
+    leak; empty: all clips."""
 
 
 def training_set_parts(name: str) -> TrainingSetParts:
@@ -161,17 +174,19 @@ def augmentation(cells: Iterable[Cell]) -> list[Setting]:
 
 
 def matched(cells: Iterable[Cell]) -> list[Setting]:
-    """Table 4 without more clips: its mixtures, drawn down to the size of the in-group baseline.
+    """Table 4 without more clips: its mixtures, drawn down to the size of the in-group baseline,
+    and with half of that of their own.
 
-    >>> [setting.training_set for setting in matched([Cell("zho", "eld")])][0]
-    'zho_eld+zho_adu~zho_eld'
+    >>> [setting.training_set for setting in matched([Cell("zho", "eld")])][::3]
+    ['zho_eld+zho_adu~zho_eld', 'zho_eld+zho_adu~half-zho_eld']
     """
-    return [matched_to(setting) for setting in augmentation(cells)]
+    mixtures = augmentation(cells)
+    return [twin(setting, method) for method in TWINS for setting in mixtures]
 
 
-def matched_to(setting: Setting) -> Setting:
-    """A setting of Table 4 whose training clips are drawn down to the in-group size."""
-    return replace(setting, method=MATCHED, size_of=setting.test)
+def twin(setting: Setting, method: str) -> Setting:
+    """A setting of Table 4 with as many training clips as the in-group baseline."""
+    return replace(setting, method=method, size_of=setting.test, halved=method == HALVED)
 
 
 LEAKS = ("none", "speaker", "text")
@@ -313,7 +328,7 @@ PROTOCOLS = {
 }
 """Name -> settings. The baseline row of Tables 3 and 4 is part of each of theirs; `all` is Tables 3
 to 5, `paper` also what the paper's script trains for Cantonese; `augmentation-matched` is Table 4
-and its twin of the in-group size."""
+and its twins of the in-group size."""
 
 
 def settings(

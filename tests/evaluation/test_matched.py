@@ -31,7 +31,7 @@ def of_paper(synth_root):
 
 def test_twins_have_the_size_of_the_baseline_and_the_make_up_of_the_mixture(of_paper):
     labelled, sets = of_paper
-    twins = [name for name in sets if training_set_parts(name).drawn]
+    twins = [name for name in sets if training_set_parts(name).drawn in sets]
     assert len(twins) == 12
     for name in twins:
         mixture = sets[name.partition("~")[0]]
@@ -47,6 +47,26 @@ def test_twins_have_the_size_of_the_baseline_and_the_make_up_of_the_mixture(of_p
             share = Fraction(len(rows) - n_first, len(whole))
             for stratum, n in all_strata.items():
                 assert n * share - 2 <= drawn[stratum] <= n * Fraction(len(rows), len(whole)) + 2
+
+
+@pytest.mark.parametrize("rule", ["paper", "folds"])
+def test_half_of_the_baseline_is_doubled_by_its_own_clips_or_by_others(rule, synth_root):
+    labelled, made = planned(synth_root, split_rule=rule, schema="valence")
+    sets = {(training.name, training.fold): training for training in made.training_sets}
+    halved = [key for key in sets if "~half-" in key[0]]
+    assert len(halved) == 12 * (1 if rule == "paper" else 5)
+    cells = labelled.table["cell"].to_numpy()
+    for name, fold in halved:
+        mixture, _, cell = name.partition("~half-")
+        for part in ("train", "validation"):
+            rows, baseline, whole = (
+                getattr(sets[key, fold], part) for key in (name, cell, mixture)
+            )
+            of_other_cells = rows[cells[rows] != cell]
+            assert len(rows) == len(baseline)
+            assert set(rows[cells[rows] == cell]) < set(baseline)
+            assert set(of_other_cells) <= set(whole)
+            assert len(of_other_cells) == min(len(baseline) // 2, len(whole) - len(baseline))
 
 
 def strata_of(labelled, rows):
@@ -73,6 +93,7 @@ def test_a_run_shows_twins_below_table_4(small, tmp_path):
     )
     fits = {fit.train: fit.n_train for fit in result.fits}
     assert fits["eng_eld+eng_adu~eng_eld"] == fits["eng_eld"] < fits["eng_eld+eng_adu"]
+    assert fits["eng_eld+eng_adu~half-eng_eld"] == fits["eng_eld"]
     [run] = load([folder])
     assert {setting.id for setting in run.settings} == result.setting_ids
     page = report_of(folder)
@@ -83,5 +104,10 @@ def test_a_run_shows_twins_below_table_4(small, tmp_path):
         if grid.title.startswith("Table 4")
     ]
     names = [(row[0].text, row[0].detail) for row in grid.rows]
-    assert names.index(("cross-age", "in-group size")) == names.index(("cross-age", "")) + 1
-    assert any("as many clips as the baseline" in note for note in grid.notes)
+    first = names.index(("cross-age", ""))
+    assert names[first + 1 : first + 3] == [
+        ("cross-age", "in-group size"),
+        ("cross-age", "half own"),
+    ]
+    for note in ("In-group size: the same mixture, ", "Half own: half of the baseline's clips, "):
+        assert any(text.startswith(note) for text in grid.notes)

@@ -130,16 +130,18 @@ def test_the_papers_protocol_adds_the_cantonese_training_sets_of_its_script():
     assert len({setting.training_set for setting in whole}) == 13 + 2
 
 
-def test_the_twin_of_table_4_is_of_the_same_cells_and_of_the_in_group_size():
+def test_the_twins_of_table_4_are_of_the_same_cells_and_of_the_in_group_size():
     plan = settings("augmentation-matched")
     mixtures = [setting for setting in plan if setting.method == "augmentation"]
     twins = [setting for setting in plan if setting.size_of]
-    for mixture, twin in zip(mixtures, twins, strict=True):
+    for mixture, twin in zip(mixtures * 2, twins, strict=True):
         assert twin.size_of == twin.test == mixture.test
-        assert twin.id == mixture.id._replace(method="augmentation-matched")
-        assert twin.training_set == f"{mixture.training_set}~{twin.test}"
+        half = "half-" if twin.halved else ""
+        method = "augmentation-halved" if twin.halved else "augmentation-matched"
+        assert twin.id == mixture.id._replace(method=method)
+        assert twin.training_set == f"{mixture.training_set}~{half}{twin.test}"
     # each is drawn anew for each test cell, mixtures serve two or four
-    assert len({setting.training_set for setting in plan}) == 4 + 5 + 12
+    assert len({setting.training_set for setting in plan}) == 4 + 5 + 12 + 12
     assert [setting for setting in plan if setting not in twins] == settings("augmentation")
 
 

@@ -177,7 +177,8 @@ def trained_on(setting: Setting) -> str:
     """Its training cells, by the name of their union where that has one, and the size that they are
     drawn down to."""
     name = UNIONS.get(setting.train) or " + ".join(setting.train_names) or "nothing"
-    return f"{name}, as many clips as {setting.size_of}" if setting.size_of else name
+    half = ", half of them its own" if setting.halved else ""
+    return f"{name}, as many clips as {setting.size_of}{half}" if setting.size_of else name
 
 
 def tested_on(setting: Setting) -> str:

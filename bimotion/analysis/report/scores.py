@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from bimotion.analysis.human import HUMAN_NOTE, human_rows
 from bimotion.analysis.leakage import leakage_table
-from bimotion.analysis.paper_tables import IN_GROUP_SIZE, matched_row, paper_rows
+from bimotion.analysis.paper_tables import paper_rows, twin_rows
 from bimotion.analysis.report.document import MISSING, Grid, Section, Value, Whisker
 from bimotion.analysis.report.scorebook import Scorebook, trained_on
 from bimotion.analysis.runs import METRIC, Run
 from bimotion.io.tables import percent
 from bimotion.protocol.published import CELLS, DISTANCE_TESTS
-from bimotion.protocol.settings import MATCHED, Setting
+from bimotion.protocol.settings import TWINS, Setting
 from bimotion.results.record import Result, Score
 from bimotion.results.reservations import meanings
 from bimotion.results.statistics.spread import Interval
@@ -102,13 +102,14 @@ def _headlines(book: Scorebook, result: Result) -> Iterable[Grid]:
                 yield _paper_grid(book, result, method)
         elif method == "zero-shot":
             yield _zero_shot_grid(book, result, settings)
-        elif method != MATCHED:  # of which Table 4 has the rows
+        elif method not in TWINS:  # of which Table 4 has the rows
             yield _matrix(book, settings, METRIC, f"{method}: {HEADLINE}")
 
 
 def _paper_grid(book: Scorebook, result: Result, method: str) -> Grid:
     """Table 3, 4 or 5, the printed row below each of ours."""
     rows, notes, of_distance = [], [_beside_the_paper(result)], method == "distance"
+    twin_notes: dict[str, None] = {}
     for name, settings, printed in paper_rows(method):
         values = [_score_value(book, setting) for setting in settings]
         if not of_distance:
@@ -116,15 +117,15 @@ def _paper_grid(book: Scorebook, result: Result, method: str) -> Grid:
             printed.append(sum(printed) / len(printed))
         first = Value(name.replace("+", " + "), "baseline" if name == "in-group" else "")
         rows.append([first, *values])
-        if twins := matched_row(result, method, settings):
-            of_twins = [_score_value(book, setting) for setting in twins]
-            rows.append([Value(name, "in-group size"), *of_twins, _mean_value(book, twins)])
+        for text, twins in twin_rows(result, method, settings):
+            of_twins, twin = [_score_value(book, setting) for setting in twins], text.partition(":")
+            rows.append([Value(name, twin[0]), *of_twins, _mean_value(book, twins)])
+            twin_notes[f"{text[0].upper()}{text[1:]}."] = None
         rows.append(_printed(printed))
     if human := [] if of_distance else human_rows(result.human):
         rows += [[*map(Value, row), MISSING] for row in human]
         notes.append(f"{HUMAN_NOTE}.")
-    if any(row[0].detail == "in-group size" for row in rows):
-        notes.append(f"{IN_GROUP_SIZE}.".capitalize())
+    notes += twin_notes
     if method == "augmentation":
         notes.append(
             "All means are ours: the printed 57.34 of cross-lingual is not the mean of its row, "
