@@ -46,17 +46,18 @@ def age_row(result: AgeResult) -> list[str]:
     texts = [result.corpus, UNIONS.get(result.train, result.train), speakers]
     texts += [percent(result.adults), percent(result.elders)]
     for contrast in (result.slope, result.matched):
-        texts += _test(contrast)
+        value, interval, p = contrast_texts(contrast)
+        texts += [f"{value} ({interval})" if interval else value, p]
     return texts
 
 
-def _test(contrast: Contrast) -> list[str]:
-    """Value with its interval, and the corrected p."""
+def contrast_texts(contrast: Contrast) -> tuple[str, str, str]:
+    """Value, its interval (empty where there is no test) and the corrected p."""
     value = points(contrast.value)
     if contrast.reach is None:
-        return [value, "-" if contrast.value is None else CASE_STUDY]
+        return value, "", "-" if contrast.value is None else CASE_STUDY
     low, high = contrast.value - contrast.reach, contrast.value + contrast.reach
-    return [f"{value} ({points(low)} to {points(high)})", p_value(contrast.p_holm)]
+    return value, f"{points(low)} to {points(high)}", p_value(contrast.p_holm)
 
 
 def notes(results: Sequence[AgeResult]) -> list[str]:

@@ -15,7 +15,7 @@ def age(run: Run, source: CorpusSource) -> Section:
         "Recall of speakers, mean over classes.",
         *missing,
     )
-    reach = max((abs(end) for result in results for end in _ends(result)), default=0.0) or 1.0
+    reach = max((end for result in results for end in _ends(result)), default=0.0) or 1.0
     rows = [_row(result, reach) for result in results]
     drawn = f"Drawn from {-100 * reach:+.0f} to {100 * reach:+.0f} points."
     grids = [
@@ -30,12 +30,9 @@ def age(run: Run, source: CorpusSource) -> Section:
 
 
 def _row(result: AgeResult, reach: float) -> list[Value]:
-    texts = ages.age_row(result)
-    row = list(map(Value, texts[:5]))
-    for contrast, text, p in zip(
-        (result.slope, result.matched), texts[5::2], texts[6::2], strict=True
-    ):
-        value, _, interval = text.removesuffix(")").partition(" (")
+    row = list(map(Value, ages.age_row(result)[:5]))
+    for contrast in (result.slope, result.matched):
+        value, interval, p = ages.contrast_texts(contrast)
         if contrast.reach is None:
             row.append(Value(value, p))
             continue
@@ -46,6 +43,7 @@ def _row(result: AgeResult, reach: float) -> list[Value]:
 
 
 def _ends(result: AgeResult) -> list[float]:
+    """The farthest from 0 that each contrast is drawn."""
     return [
         abs(contrast.value) + (contrast.reach or 0)
         for contrast in (result.slope, result.matched)
