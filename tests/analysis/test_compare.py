@@ -13,6 +13,7 @@ from bimotion.analysis.feature_space import record
 from bimotion.analysis.groups import group_tables
 from bimotion.analysis.leakage import leakage_table
 from bimotion.analysis.pairs import comparison_tables
+from bimotion.analysis.report.age import age
 from bimotion.analysis.runs import load as load_runs
 from bimotion.analysis.runs import questions
 from bimotion.data.source import CorpusSource
@@ -124,6 +125,13 @@ def test_the_age_result_stands_for_every_training_set_tested_on_both_ages(
             assert 0 < float(row[6]) <= 1
             assert 0 < float(row[8]) <= 1
     assert "9999 random" in table.notes[0]
+    [grid] = age(runs[0], CorpusSource.of(synth_root)).grids  # of the report: the same, drawn
+    for row, drawn in zip(table.rows, grid.rows, strict=True):
+        assert [value.text for value in drawn[:5]] == row[:5]
+        for value, text, p in zip(drawn[5:], row[5::2], row[6::2], strict=True):
+            shown = f"{value.text} ({value.detail})" if value.whisker else value.text
+            assert shown == (f"{text[:-1]}; p {p})" if value.whisker else text)
+            assert value.whisker or value.detail == p
     without = age_table(runs[0], CorpusSource.of(tmp_path))
     assert {row[0] for row in without.rows} == {"tess"}
     assert without.notes[0].startswith("crema_d: ages of its speakers are missing")
