@@ -86,7 +86,7 @@ class Setting:
         """Name of what is trained on: settings of one name share one training."""
         cells = "+".join(map(str, self.train)) or "nothing"
         corpora = f"@{'+'.join(self.corpora)}" if self.corpora else ""
-        drawn = f"leak-{self.leak}" if self.leak else str(self.size_of or "")
+        drawn = self.leak or str(self.size_of or "")
         drawn = f"half-{drawn}" if self.halved else drawn
         return f"{cells}{corpora}~{drawn}" if drawn else f"{cells}{corpora}"
 
@@ -95,7 +95,7 @@ class Setting:
         """Names of the training cells, as scores have them. Those of `extension` differ in their
         corpora, `eng_adu@iemocap`; of `leakage`, in their leak, too: `eng_adu@iemocap~speaker`."""
         if self.leak:
-            return tuple(f"{cell}@{'+'.join(self.corpora)}~{self.leak}" for cell in self.train)
+            return (self.training_set,)
         if self.method == "extension" and self.corpora:
             sources = "+".join(name for name in self.corpora if name not in EXTENSION_CORPORA)
             return tuple(f"{cell}@{sources}" for cell in self.train)

@@ -225,7 +225,7 @@ def test_the_leakage_premium_is_paired_on_the_same_clips(folders, monkeypatch):
     ]
     for *_, without, knowing, premium, _, _ in table.rows:
         assert float(premium) == pytest.approx(float(knowing) - float(without), abs=0.011)
-    for train in ("eng_adu@esd~leak-none", "eng_adu@esd~leak-text"):
+    for train in ("eng_adu@esd~none", "eng_adu@esd~text"):
         tested = run.predictions.loc[run.predictions["train"] == train, "id"]
         assert tested.is_unique
     code, shown, _ = run_main(monkeypatch, ["compare", folder])
