@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from bimotion.analysis.runs import Run
 from bimotion.io.tables import Table, percent
 from bimotion.protocol.published import CELLS
-from bimotion.results.human import HumanAgreement
+from bimotion.results.human import AGAINST, HumanAgreement
 
-AGAINST = {"label": "the label", "others": "the other raters"}
 HUMAN_NOTE = (
     "Human: a rater drawn at random for each test clip of that corpus, which is no ceiling of what "
     "can be learnt from labels; IEMOCAP's label is the majority of its raters, so one agrees with "

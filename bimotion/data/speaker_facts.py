@@ -1,7 +1,9 @@
 """Age, gender and sentence of test clips, in the corpora that hold both age groups: by the clips'
 names and the corpora's tables, without sound."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -51,6 +53,16 @@ def speaker_facts(
                 "sentence is known of them"
             )
     return pd.concat(tables), missing
+
+
+def tables_hash(source: CorpusSource) -> str:
+    """The hash of all tables of speakers that can be had; "" where none can."""
+    tables = {}
+    for name in WITHIN:
+        if CORPORA[name].speakers is not None:
+            with suppress(BimotionError):
+                tables[name] = sorted(_speakers(CORPORA[name], source).items())
+    return hashlib.sha256(repr(tables).encode()).hexdigest() if tables else ""
 
 
 def _facts(corpus: Corpus, clips: pd.DataFrame, source: CorpusSource) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import Field, NonNegativeInt
 
 from bimotion.corpora import CORPORA
-from bimotion.corpora.utterance import AGE_SOURCES, PARTS
+from bimotion.corpora.utterance import AGE_SOURCES, PARTS, Votes
 from bimotion.data import manifest, splits
 from bimotion.data.folds import EVERY, part_in
 from bimotion.data.rules import RULES, n_folds
@@ -120,6 +120,11 @@ class AnswerKey:
     def unlabelled(self) -> list[str]:
         """Corpora without labels here."""
         return sorted(self.table.loc[self.table["emotions"].isna(), "corpus"].unique())
+
+    @property
+    def votes(self) -> dict[str, Votes | None]:
+        """Clip -> the choices of its raters; of no clip where this is of a labels file."""
+        return {} if self.utterances is None else dict(self.utterances["votes"])
 
     def only(self, corpora: Iterable[str]) -> "AnswerKey":
         """The same of some of its corpora."""

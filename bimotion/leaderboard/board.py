@@ -10,6 +10,7 @@ numbers that nobody checked. Which are verified is told by receipts outside of t
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +25,12 @@ from bimotion.leaderboard import (
     receipt,
     submission,
 )
-from bimotion.leaderboard.entry import METRIC, Entry
+from bimotion.leaderboard.entry import METRIC, Entry, HumanRow
 from bimotion.leaderboard.published_rows import PublishedRow, published_rows
 from bimotion.leaderboard.ranking import RankingClass
 from bimotion.leaderboard.scored import ScoredSubmission
 from bimotion.results import predictions
+from bimotion.results.human import AGAINST
 from bimotion.results.record import PREDICTIONS_FILE
 
 BOARD_VERSION = 4
@@ -67,6 +69,8 @@ class Board(Record):
     """The classes, in the order that RankingClass states."""
     references: list[PublishedRow]
     """Published rows, as printed."""
+    human: list[HumanRow]
+    """Human raters, where a submission was verified by corpora that lie with their votes."""
     excluded: list[Excluded]
     """Submissions that are no entries."""
     metric: str = field(default=METRIC)
@@ -150,8 +154,21 @@ def build(submissions: Path, *, receipts: Path | None = None, practice: bool = F
         entries=entries,
         comparable=classes,
         references=published_rows(),
+        human=_human_rows(scored.values()),
         excluded=sorted(excluded, key=lambda outcome: outcome.id),
     )
+
+
+def _human_rows(scored: Iterable[ScoredSubmission]) -> list[HumanRow]:
+    """A row for each corpus and reference, of all that verified submissions were tested on."""
+    rows: dict[tuple, HumanRow] = {}
+    for entry, rated in ((submitted.entry, submitted.human) for submitted in scored):
+        if entry.flags.verified and entry.protocol != "leakage":
+            for one in rated:
+                name = f"human: one rater of {one.corpus} against {AGAINST[one.reference]}"
+                question = (name, entry.split_rule, entry.schema)
+                rows.setdefault(question, HumanRow(*question, {})).cells.setdefault(one.test, one)
+    return [rows[question] for question in sorted(rows)]
 
 
 # --- one submission -----------------------------------------------------------------------------
@@ -233,7 +250,8 @@ def _computed(candidate: _Candidate) -> ScoredSubmission | Excluded:
             [reason] = predictions.inspect([candidate.folder / PREDICTIONS_FILE])
             if reason is not None:
                 raise RecordError(f"{PREDICTIONS_FILE}: {reason}")
-        return entry_cache.compute(candidate.folder, candidate.hashes)
+        computed = entry_cache.compute(candidate.folder, candidate.hashes)
+        return entry_cache.load(candidate.hashes, candidate.vouched) or computed
     except RecordError as error:
         return _excluded(candidate.id, str(error))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from bimotion.io.records import Record, Scalar
+from bimotion.results.human import HumanAgreement
 from bimotion.results.record import AdaptUsed, Confound
 from bimotion.results.statistics.ages import AgeResult
 
@@ -118,6 +119,20 @@ class EntryFlags(Record):
     """The receiver made this run: any speech model should beat it."""
     few_seeds: str | None
     """Why its seeds are too few for a rank, else null."""
+
+
+@dataclass(frozen=True)
+class HumanRow(Record):
+    """One human rater of a corpus beside the models, by the receiver's own copy of its votes."""
+
+    model: str
+    """What it is, in place of a model's name."""
+    split_rule: str
+    """Of the runs whose test clips were rated, like the next."""
+    schema: str
+    """Label schema."""
+    cells: dict[str, HumanAgreement]
+    """Test cell -> agreement."""
 
 
 @dataclass(frozen=True)

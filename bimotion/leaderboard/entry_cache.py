@@ -12,12 +12,14 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from bimotion.data.source import CorpusSource
+from bimotion.data.speaker_facts import tables_hash
 from bimotion.errors import RecordError
 from bimotion.io import files
 from bimotion.io.records import Record, from_json
@@ -26,6 +28,7 @@ from bimotion.leaderboard import contamination, receipt, scored
 from bimotion.leaderboard.entry import BASE, METRIC, Entry
 from bimotion.leaderboard.scored import DIGITS, ScoredSubmission
 from bimotion.protocol.cells import BIMOTION_CELLS
+from bimotion.results.human import HumanAgreement
 from bimotion.results.record import Result
 from bimotion.results.statistics.copies import N_BUCKETS, Sketch
 from bimotion.results.statistics.counts import Stratum
@@ -44,13 +47,16 @@ class _Ranked(Record):
 
 @dataclass(frozen=True)
 class _Facts(Record):
-    """All of a ScoredSubmission but its arrays; `key`: of the submission's files and our rules."""
+    """All of a ScoredSubmission but its arrays; `key`: of the submission's files and our rules;
+    `ages`: speaker_facts.tables_hash, without which CREMA-D has no age result."""
 
     key: str
+    ages: str
     entry: Entry
     ranked: _Ranked | None
     tests: list[str]
     exact: list[str]
+    human: list[HumanAgreement]
 
 
 def prepare(folder: Path, result: Result) -> bytes:
@@ -59,7 +65,8 @@ def prepare(folder: Path, result: Result) -> bytes:
 
     Args:
         folder: of the submission.
-        result: with the scores that were computed (`Verdict.result`), which the entry must show.
+        result: with the scores that were computed (`Verdict.result`), which the entry must show,
+            and with the agreement of human raters.
 
     Raises:
         RecordError: where it cannot stand on a board.
@@ -70,7 +77,7 @@ def prepare(folder: Path, result: Result) -> bytes:
         receipt.write(receipts, "lab__model/0123456789ab", verdict.hashes, entry=entry)
     """
     hashes = receipt.digests(folder)
-    computed = compute(folder, hashes)
+    computed = compute(folder, hashes, result.human)
     for row in computed.entry.scores:
         setting = f"{row.transfer} {row.method} {'+'.join(row.train)} -> {row.test}"
         verified = result.headline(row.transfer, row.method, row.test, METRIC, tuple(row.train))
@@ -83,8 +90,13 @@ def prepare(folder: Path, result: Result) -> bytes:
     return _packed(computed, hashes)
 
 
-def compute(folder: Path, hashes: Mapping[str, str]) -> ScoredSubmission:
+def compute(
+    folder: Path, hashes: Mapping[str, str], human: Sequence[HumanAgreement] = ()
+) -> ScoredSubmission:
     """Compute the entry of a submission with files of these hashes, and keep it in the cache.
+
+    Args:
+        human: of its test clips, from the receiver's own votes; the submission's is not believed.
 
     Raises:
         RecordError: where it cannot stand on a board.
@@ -97,6 +109,7 @@ def compute(folder: Path, hashes: Mapping[str, str]) -> ScoredSubmission:
         if not isinstance(error, RecordError):
             reason = f"cannot be scored: {type(error).__name__}: {reason:.200}"
         raise RecordError(reason) from None
+    computed = computed._replace(human=tuple(human))
     with files.written(_path(hashes)) as temporary:
         temporary.write_bytes(_packed(computed, hashes))
     return computed
@@ -104,12 +117,17 @@ def compute(folder: Path, hashes: Mapping[str, str]) -> ScoredSubmission:
 
 def load(hashes: Mapping[str, str], vouched: bytes | None) -> ScoredSubmission | None:
     """The entry that was computed before from files of these hashes, here or (`vouched`) where
-    their receipt was written; None: none, or not whole."""
+    their receipt was written; None: none, not whole, or without the ages of speakers that can be
+    had here."""
     try:
         kept = _unpacked(_path(hashes).read_bytes(), hashes)
     except OSError:
         kept = None
-    return kept or (None if vouched is None else _unpacked(vouched, hashes))
+    received = None if vouched is None else _unpacked(vouched, hashes)
+    known, ages = [facts for facts in (kept, received) if facts], tables_hash(CorpusSource())
+    current = next((submitted for of, submitted in known if ages in ("", of)), None)
+    human = next((submitted.human for _, submitted in known if submitted.human), ())
+    return None if current is None else current._replace(human=human)
 
 
 def _key(hashes: Mapping[str, str]) -> str:
@@ -123,7 +141,7 @@ def _path(hashes: Mapping[str, str]) -> Path:
 
 
 def _packed(computed: ScoredSubmission, hashes: Mapping[str, str]) -> bytes:
-    entry, estimate, sketch = computed
+    entry, estimate, sketch, human = computed
     arrays, ranked = {"buckets": sketch.buckets}, None
     if estimate is not None:
         arrays["influence"] = np.concatenate(list(estimate.influence.values()))
@@ -134,7 +152,13 @@ def _packed(computed: ScoredSubmission, hashes: Mapping[str, str]) -> bytes:
             strata=list(estimate.influence),
         )
     facts = _Facts(
-        key=_key(hashes), entry=entry, ranked=ranked, tests=sketch.tests, exact=sketch.exact
+        key=_key(hashes),
+        ages=tables_hash(CorpusSource()),
+        entry=entry,
+        ranked=ranked,
+        tests=sketch.tests,
+        exact=sketch.exact,
+        human=list(human),
     )
     text = json.dumps(dataclasses.asdict(facts)).encode()
     buffer = io.BytesIO()
@@ -142,8 +166,9 @@ def _packed(computed: ScoredSubmission, hashes: Mapping[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def _unpacked(content: bytes, hashes: Mapping[str, str]) -> ScoredSubmission | None:
-    """None where it is not whole, or of other files or another version: it is computed again."""
+def _unpacked(content: bytes, hashes: Mapping[str, str]) -> tuple[str, ScoredSubmission] | None:
+    """The hash of the ages that it was computed with, and what was computed; None where it is not
+    whole, or of other files or another version: it is computed again."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
@@ -159,7 +184,8 @@ def _unpacked(content: bytes, hashes: Mapping[str, str]) -> ScoredSubmission | N
         if len(facts.exact) != len(facts.tests):
             return None
         sketch = Sketch(tests=facts.tests, exact=facts.exact, buckets=arrays["buckets"])
-        return ScoredSubmission(facts.entry, _estimate(facts.ranked, arrays), sketch)
+        ranked = _estimate(facts.ranked, arrays)
+        return facts.ages, ScoredSubmission(facts.entry, ranked, sketch, tuple(facts.human))
     # one flipped bit of a zip can raise almost anything; whatever it is, the board is still built
     except Exception:
         return None

@@ -16,7 +16,7 @@ from bimotion.errors import SettingError, UnknownName
 from bimotion.io import files
 from bimotion.io.tables import Table, percent
 from bimotion.leaderboard.board import Board
-from bimotion.leaderboard.entry import BASE, CellScore, Entry, Number
+from bimotion.leaderboard.entry import BASE, CellScore, Entry, HumanRow, Number
 from bimotion.leaderboard.published_rows import PublishedRow
 from bimotion.protocol import labels
 from bimotion.protocol.published import CELLS
@@ -224,7 +224,8 @@ HEADER = ("rank", "model", "track", "split", "schema", "protocol", MEAN, "95 %",
 
 def _rows(board: Board) -> list[dict]:
     """The board as flat rows: column -> value; a column that is missing is not known."""
-    return [*map(_entry_row, board.entries), *map(_published_row, board.references)]
+    models = [*map(_entry_row, board.entries), *map(_published_row, board.references)]
+    return [*models, *map(_human_row, board.human)]
 
 
 def _entry_row(entry: Entry) -> dict:
@@ -253,6 +254,12 @@ def _published_row(published: PublishedRow) -> dict:
         if f"{score.transfer}/{score.method}" == BASE[0]
     }
     return facts | {f"{name}_value": value for name, value in values.items()} | {"flags": [PRINTED]}
+
+
+def _human_row(row: HumanRow) -> dict:
+    facts = {name: getattr(row, name) for name in ("model", "split_rule", "schema")}
+    values = {f"{cell}_value": rated.weighted_f1 for cell, rated in row.cells.items()}
+    return facts | values | {"flags": ["human"]}
 
 
 def _flags(entry: Entry) -> list[str]:

@@ -98,7 +98,8 @@ def _same_predictions(scored: dict[str, ScoredSubmission]) -> dict[str, list[str
 
 def _rankings(scored: dict[str, ScoredSubmission]) -> dict[str, Rank]:
     by_class: dict[str, dict[str, Estimate]] = {}
-    for identity, (entry, ranked, _) in scored.items():
+    for identity, submitted in scored.items():
+        entry, ranked = submitted.entry, submitted.ranked
         if ranked is not None and entry.flags.verified and not entry.flags.few_seeds:
             by_class.setdefault(entry.comparable, {})[identity] = ranked
     return {

@@ -38,6 +38,7 @@ from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import rescoring
 from bimotion.results.clip_predictions import test_set
+from bimotion.results.human import HumanAgreement
 from bimotion.results.record import Result
 from bimotion.results.reservations import joined, reservations
 from bimotion.results.statistics import copies
@@ -68,6 +69,8 @@ class ScoredSubmission(NamedTuple):
     """The estimate that it is ranked by; None without all four cells."""
     sketch: copies.Sketch
     """Of its predictions (statistics/copies.py)."""
+    human: tuple[HumanAgreement, ...] = ()
+    """Human raters on its test clips, where the receiver verified it with their votes."""
 
 
 def score(folder: Path, identity: str) -> ScoredSubmission:

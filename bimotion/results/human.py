@@ -26,6 +26,9 @@ Votes = tuple[tuple[str, ...], ...]
 NEVER_CHOSEN = "unknown"
 """Class of clips on whose emotion the raters did not agree: none of them could choose it."""
 
+AGAINST = {"label": "the label", "others": "the other raters"}
+"""Reference -> in words."""
+
 
 @dataclass(frozen=True)
 class HumanAgreement(Record):

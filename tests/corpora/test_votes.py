@@ -63,6 +63,22 @@ def test_a_table_that_cannot_be_right_is_refused_by_line(tmp_path, index, row):
         index(tmp_path)
 
 
+def test_the_documented_form_of_a_dialog_is_read(tmp_path, index):
+    """Lines of the release, with what raters wrote, as its README and users of it print them."""
+    lines = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n" + LABEL
+    lines += "".join(f"C-E{rater}:\tNeutral;\t()\n" for rater in (2, 3, 4))
+    lines += "C-F1:\tNeutral;\t(curious)\n"
+    lines += "A-E3:\tval 3; act 2; dom  2;\t()\n"
+    lines += "A-E4:\tval 2; act 3; dom  3;\t(mildly aggravated but staying polite, attitude)\n\n"
+    lines += "[10.0100 - 11.3925]\tSes01F_impro01_M011\txxx\t[2.5000, 2.5000, 2.5000]\n"
+    lines += "C-E2:\tOther;\t(C-E3: Anger; \tor (so\nC-E3:\tExcited; Happiness;\t()\n"
+    lines += "C-E4:\tFrustration;\t([sighs])\nC-M1:\tSurprise;\t()\nC-F1:\tNeutral; Anger;\t()\n"
+    lay(tmp_path, "iemocap", {DIALOG: lines.replace("\n", "\r\n")})
+    votes = votes_of(index(tmp_path, allow_missing=True))
+    assert votes["Ses01F_impro01_F000"] == ["neutral"] * 3
+    assert votes["Ses01F_impro01_M011"] == ["other", "excitement+happiness", "frustrated"]
+
+
 def test_a_rater_may_choose_several_and_actors_are_no_raters(tmp_path, index):
     lines = "C-E2:\tNeutral; Anger; \t(calm; (or not))\nC-E3:\tNeutral state;\t()\n"
     lines += "C-F1:\tSadness;\t()\nA-E3:\tval 3; act 2; dom  2;\t()\n"

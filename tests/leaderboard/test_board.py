@@ -117,6 +117,19 @@ def test_flags(by_model):
     assert set(admission.BASELINES) == set(BASELINES)
 
 
+def test_ages_of_actors_that_come_later_are_taken_up(alone, root, whole_tree, monkeypatch):
+    def corpora() -> set[str]:
+        return {one.corpus for one in only(root).ages}
+
+    monkeypatch.delenv("BIMOTION_CORPORA", raising=False)
+    alone()
+    assert "crema_d" not in corpora()
+    monkeypatch.setenv("BIMOTION_CORPORA", str(whole_tree))
+    assert "crema_d" in corpora()
+    monkeypatch.delenv("BIMOTION_CORPORA")
+    assert "crema_d" in corpora()
+
+
 def test_an_incomplete_run_is_for_practice_only_and_says_so(alone, root):
     run = alone()
     data = results.load(run / "result.json").data

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.evaluation import run as runner
-from bimotion.leaderboard import board, labels_file, receipt, receiving, submission, verify
+from bimotion.leaderboard import board, export, labels_file, receipt, receiving, submission, verify
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.results import record
 from bimotion.results.record import FitRecord
@@ -66,6 +67,37 @@ def test_a_labels_file_serves_as_well_as_corpora(options, evaluated, of_file, tm
     assert verdict.problems == []
     undeclared = "what the model was trained on before is not declared"
     assert verdict.warnings == [WITHHELD_NOTE, undeclared]
+
+
+def test_human_raters_stand_on_the_board_by_the_votes_of_whoever_verifies(
+    run, known, tmp_path, monkeypatch
+):
+    """Not by what a submission says of them, and nowhere without votes."""
+    root = tmp_path / "submissions"
+    folder = submission.pack(run, root, **UNDECLARED)
+    name = folder.relative_to(root).as_posix()
+    is_rated = known.utterances["corpus"] == "crema_d"
+    votes = [
+        (("angry",), tuple(names)) if rated else None
+        for names, rated in zip(known.utterances["emotions"], is_rated, strict=True)
+    ]
+    with_votes = dataclasses.replace(known, utterances=known.utterances.assign(votes=votes))
+    [verdict] = receiving.receive(root, [name], with_votes, baseline=True)
+    of_label, of_others = verdict.result.human
+    assert (of_label.corpus, of_label.test, of_label.n_votes) == ("crema_d", "eng_eld", 2 * 300)
+    built = board.build(root)
+    assert [(row.split_rule, row.schema, row.cells) for row in built.human] == [
+        ("paper", "emotion", {"eng_eld": rated}) for rated in (of_label, of_others)
+    ]
+    assert "against the label" in export.export(built, "csv")
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "elsewhere"))
+    assert board.build(root) == built
+    without = dataclasses.replace(known, utterances=known.utterances.assign(votes=None))
+    [verdict] = receiving.receive(root, [name], without, baseline=True)
+    assert (verdict.result.human, board.build(root).human) == ([], [])
+    receiving.receive(root, [name], with_votes, baseline=True)
+    shutil.rmtree(tmp_path / "receipts")
+    assert board.build(root).human == []
 
 
 def test_an_untouched_draft_is_verified_and_contaminated_cells_are_told(

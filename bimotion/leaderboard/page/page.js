@@ -17,6 +17,7 @@ const FLAGS = {
   synthetic: ["SYN", "bad", "SYNTHETIC: made by formulas, not people; a board for practice."],
   adapted: ["T", "warn", "Target audio seen: adapted without labels to the sound of clips from the cell that it is tested in."],
   baseline: ["B", "", "Baseline: a model that the keeper of this board made; any speech model should beat it."],
+  human: ["H", "", "A human rater of one corpus, drawn at random for each test clip: no ceiling of what can be learnt from labels, never ranked."],
   printed: ["P", "", "As printed in the paper: other code, no interval, never ranked."],
 };
 const RESERVATIONS = {
@@ -140,6 +141,12 @@ function printedRow(reference) {
   };
 }
 
+function humanRow(one) {
+  const tested = {};
+  for (const [cell, rated] of Object.entries(one.cells)) tested[cell] = { ...rated, value: rated.weighted_f1 };
+  return { human: one, tested, model: one.model, track: null, split: one.split_rule, schema: one.schema, protocol: null, target: null, kind: "reference" };
+}
+
 const COLUMNS = [
   { id: "rank", label: "Rank", text: true, first: "ascending", key: (row) => row.entry?.ranking?.rank },
   { id: "model", label: "Model", text: true, first: "ascending", key: (row) => row.model.toLowerCase() },
@@ -253,7 +260,7 @@ function rankingRow(row, start, several, told) {
       : h("span", { class: "missing" }, "–")),
     h("th", { scope: "row", class: "model" },
       entry ? h("a", { href: address(entry.id) }, row.model) : row.model,
-      h("span", { class: "marks" }, entry ? flagsOf(entry).map(([kind, detail]) => mark(kind, detail)) : mark("printed", `(${row.reference.source})`)),
+      h("span", { class: "marks" }, entry ? flagsOf(entry).map(([kind, detail]) => mark(kind, detail)) : row.human ? mark("human") : mark("printed", `(${row.reference.source})`)),
       asked, extra),
     h("td", { class: "mean" }, h("span", { class: "value" }, percent(row.mean?.value)), reserved(row.mean && { reservations: marksOf(Object.values(row.tested)) }),
       entry && [whisker(row.mean), row.mean && h("small", {}, interval(row.mean)), row.mean && h("small", { class: "over" }, over(row))]),
@@ -517,7 +524,7 @@ async function start() {
   const packed = Uint8Array.from(atob($("#board").textContent), (one) => one.charCodeAt(0));
   const text = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   board = JSON.parse(text);
-  rows = [...board.entries.map(rowOf), ...board.references.map(printedRow)];
+  rows = [...board.entries.map(rowOf), ...board.references.map(printedRow), ...board.human.map(humanRow)];
   const first = board.comparable[0];
   if (first) Object.assign(state, { track: first.track, split: first.split_rule, schema: first.schema, protocol: first.protocol });
   defaults = { ...state };

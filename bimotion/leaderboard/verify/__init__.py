@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from bimotion.errors import BimotionError, printable
 from bimotion.leaderboard import receipt, submission
 from bimotion.leaderboard.answer_key import AnswerKey
@@ -29,6 +31,7 @@ from bimotion.leaderboard.verify.record import (
 )
 from bimotion.results import predictions, rescoring, scoring
 from bimotion.results import record as results
+from bimotion.results.human import human_agreement
 from bimotion.results.record import PREDICTIONS_FILE, RESULT_FILE, Result
 
 MAX_LINE = 500
@@ -46,7 +49,8 @@ class Verdict:
     warnings: list[str] = field(default_factory=list)
     """What was checked otherwise than directly, or a reader should know."""
     result: Result | None = None
-    """As submitted, with scores computed here; None where there are problems."""
+    """As submitted, with scores computed here, and human raters of the votes that are at hand
+    here; None where there are problems."""
     submission: Submission | None = None
     """None where it cannot be read."""
     hashes: dict[str, str] = field(default_factory=dict)
@@ -191,7 +195,8 @@ def _prediction_problems(
     if problems:
         return
     schema, is_seeded = rescoring.schema_of(result), result.is_seeded
-    scores = scoring.scores(table.to_pandas(), settings, schema, is_seeded=is_seeded)
+    rows = table.to_pandas()
+    scores = scoring.scores(rows, settings, schema, is_seeded=is_seeded)
     computed, submitted = (
         [dataclasses.asdict(score) for score in listed] for listed in (scores, result.scores)
     )
@@ -199,7 +204,10 @@ def _prediction_problems(
     yield from lines[:MAX_SHOWN_SCORES]
     if len(lines) > MAX_SHOWN_SCORES:
         yield f"{RESULT_FILE}: scores: {len(lines) - MAX_SHOWN_SCORES} more differ"
-    verdict.result = dataclasses.replace(result, scores=scores)
+    clips = rows.drop_duplicates("id")
+    clips = clips.assign(votes=clips["id"].map(answer_key.votes).astype(object))
+    human = human_agreement(clips, np.stack(clips["reference"].to_numpy()), schema)
+    verdict.result = dataclasses.replace(result, scores=scores, human=human)
     verdict.warnings += _warnings(verdict.submission, answer_key)
 
 
