@@ -84,7 +84,7 @@ def test_of_one_speaker_the_tested_texts_are_known_by_their_other_clips():
 
 @pytest.mark.parametrize("cell", ["eng_eld", "eng_adu"])
 def test_words_of_tess_leak_on_the_real_clips(shared_corpora, cell):
-    """As far as the real clips here go; their texts are told by their names."""
+    """On the real clips that are here; their names tell their texts."""
     source = CorpusSource.of(shared_corpora, only=["tess"], allow_missing=True)
     task = TaskSpec.of(protocol="leakage", cells=[cell], schema="emotion")
     labelled, made = plan(task, source, Progress())

@@ -16,7 +16,7 @@ def folds_run(evaluated):
 
 
 def moved(fold):
-    """A clip of fold 1 said to be of another."""
+    """The first clip of fold 1, in another."""
 
     def change(table):
         table.loc[table.index[table["fold"] == 1][0], "fold"] = fold
@@ -35,11 +35,11 @@ def twice(table):
     return pd.concat([table, table.iloc[[0]].assign(fold=(table["fold"].iloc[0] + 1) % 5)])
 
 
-def said(field, value, rescored=False):
-    """Another value of a field of the split; `rescored`: after predictions of its folds only."""
+def with_folds(value, rescored=False):
+    """Another number of folds; `rescored`: with predictions and scores of so many only."""
 
     def tamper(draft):
-        draft.result["split"][field] = value
+        draft.result["split"]["folds"] = value
         if rescored:
             draft.table = draft.table[draft.table["fold"] < value].reset_index(drop=True)
             draft.rescored()
@@ -57,10 +57,10 @@ TAMPERED = {
     "a clip in two folds": (rows(twice), "each clip once, found twice"),
     "a fold left out": (rows(lambda t: t[t["fold"] != 3]), "all test clips, missing"),
     "all in one fold": (rows(lambda t: t.assign(fold=np.int8(0))), "fold: expected"),
-    "fewer folds said than sent": (said("folds", 2), "fits: expected 2 rows, found 5"),
-    "fewer folds sent than fits": (said("folds", 2, True), "fits: expected 2 rows, found 5"),
-    "no folds": (said("folds", None), "split.folds: expected 1 to 5, found None"),
-    "folds without end": (said("folds", 10**12), "split.folds: expected 1 to 5, found 1000"),
+    "fewer folds said than sent": (with_folds(2), "fits: expected 2 rows, found 5"),
+    "fewer folds sent than fits": (with_folds(2, True), "fits: expected 2 rows, found 5"),
+    "no folds": (with_folds(None), "split.folds: expected 1 to 5, found None"),
+    "folds without end": (with_folds(10**12), "split.folds: expected 1 to 5, found 1000"),
     "a fit in another fold": (fit_elsewhere, "fits[0].fold: expected 0, found 4"),
     "trained on less in one fold": (rows(trained_on_less), "eng_eld: trained: expected positive|"),
     "untouched": (lambda draft: None, None),
