@@ -164,10 +164,12 @@ def _human_rows(scored: Iterable[ScoredSubmission]) -> list[HumanRow]:
     rows: dict[tuple, HumanRow] = {}
     for entry, rated in ((submitted.entry, submitted.human) for submitted in scored):
         if entry.flags.verified and entry.protocol != "leakage":
-            for one in rated:
-                name = f"human: one rater of {one.corpus} against {AGAINST[one.reference]}"
+            for agreement in rated:
+                against = AGAINST[agreement.reference]
+                name = f"human: one rater of {agreement.corpus} against {against}"
                 question = (name, entry.split_rule, entry.schema)
-                rows.setdefault(question, HumanRow(*question, {})).cells.setdefault(one.test, one)
+                row = rows.setdefault(question, HumanRow(*question, {}))
+                row.cells.setdefault(agreement.test, agreement)
     return [rows[question] for question in sorted(rows)]
 
 

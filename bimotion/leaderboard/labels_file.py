@@ -149,7 +149,11 @@ def load(path: Path) -> AnswerKey:
             f"{path}: expected a labels file (JSON, gzip), found: "
             f"{error if path.exists() else 'nothing'}"
         ) from None
-    content = from_json(_LabelsFile, text, "labels", f"{path}: ")
+    try:
+        content = from_json(_LabelsFile, text, "labels", f"{path}: ")
+    except RecordError as error:
+        advice = ": export it again with this bimotion" * ("reference_version" in str(error))
+        raise RecordError(f"{error}{advice}") from None
     try:
         return _checked(content)
     except BimotionError as error:

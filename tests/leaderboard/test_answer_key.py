@@ -202,7 +202,10 @@ def replaced(name, old, new):
 ELDERS = ("deals", "csed/paper/emotion/zho_eld")
 IDS = "ids that begin with csed/"
 BREACHES = {
-    "later version": (set_to("reference_version", value=3), "reference_version: expected 2, found"),
+    "later version": (
+        set_to("reference_version", value=3),
+        "reference_version: expected 2, found 3: export it again",
+    ),
     "other split": (set_to("split_version", value="3"), "expected split and schema versions"),
     "other schema": (set_to("schema_versions", "valence", value="0"), "expected split and schema"),
     "field too many": (set_to("note", value=""), "labels.note: unexpected field"),

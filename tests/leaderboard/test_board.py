@@ -119,7 +119,7 @@ def test_flags(by_model):
 
 def test_ages_of_actors_that_come_later_are_taken_up(alone, root, whole_tree, monkeypatch):
     def corpora() -> set[str]:
-        return {one.corpus for one in only(root).ages}
+        return {result.corpus for result in only(root).ages}
 
     monkeypatch.delenv("BIMOTION_CORPORA", raising=False)
     alone()

@@ -90,8 +90,8 @@ def original(folder, tmp_path_factory):
     (run,) = (folder / "org__tiny").iterdir()
     root = tmp_path_factory.mktemp("original") / "submissions"
     copied = Path(shutil.copytree(run, root / "org__tiny" / run.name))
-    found = dataclasses.replace(rescoring.rescore(copied)[1], human=[])  # as without votes
-    submissions.verify(copied, entry=entry_cache.prepare(copied, found))
+    verified = dataclasses.replace(rescoring.rescore(copied)[1], human=[])  # as without votes
+    submissions.verify(copied, entry=entry_cache.prepare(copied, verified))
     return copied, board.build(root)
 
 
