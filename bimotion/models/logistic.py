@@ -14,11 +14,13 @@ import numpy as np
 
 from bimotion.io.threads import in_threads
 
-MAX_GRADIENT = 1e-7
+MAX_GRADIENT = 1e-8
 """The largest entry of the gradient, of a clip's mean loss, at which a solution has converged."""
 MAX_ITERATIONS = 1000
-STEPS = 40
-"""Steps after which the preconditioner is made anew."""
+STEPS = 60
+"""Steps after which the preconditioner is made anew; then twice as many, and so on, for each time
+the solver forgets the steps that it learnt from, HISTORY of them."""
+HISTORY = 20
 BLOCK_ROWS = 4096
 CACHED_NUMBERS = 2**17
 """Features that the cache of a core holds: read once for the loss and its gradient."""
@@ -142,19 +144,20 @@ def solve(
     objective = _Objective(features, targets, strength)
     weights = np.zeros((features.shape[1], targets.labels.shape[1]))
     bias, iterations, converged = np.zeros(weights.shape[1]), 0, False
+    round_steps = MAX_ITERATIONS if moments is None else STEPS
     while iterations < MAX_ITERATIONS and not converged:
-        steps = MAX_ITERATIONS - iterations
         if moments is not None:
             if iterations:
                 moments = second_moments(features, objective.curvature(weights, bias))
             objective.precondition(moments)
-            steps = min(steps, STEPS)
+        steps = min(round_steps, MAX_ITERATIONS - iterations)
+        round_steps *= 2
         optimum = minimize(
             objective,
             objective.coefficients(weights, bias),
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": steps, "gtol": MAX_GRADIENT, "ftol": 0.0},
+            options={"maxiter": steps, "maxcor": HISTORY, "gtol": MAX_GRADIENT, "ftol": 0.0},
         )
         weights, bias = objective.parts(optimum.x)
         converged = bool(np.abs(optimum.jac).max() <= MAX_GRADIENT)

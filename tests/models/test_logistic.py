@@ -62,6 +62,22 @@ def test_solutions_are_scikit_learns(
     assert np.abs(head.predict(features) - expected).max() < 1e-4
 
 
+def test_classes_all_but_apart_in_features_all_but_redundant_are_solved():
+    rng = np.random.default_rng(0)
+    classes = rng.choice(3, 600, p=(0.16, 0.11, 0.73))
+    latent = rng.normal(size=(3, 12))[classes] + rng.normal(size=(600, 12))
+    features = np.hstack([latent, np.tanh(latent), latent @ rng.normal(size=(12, 16))])
+    features += 1e-6 * rng.normal(size=features.shape)
+    head = LogisticHead()
+    head.strength = 10.0
+    head.fit(features, np.eye(3, dtype=np.int8)[classes], exclusive=True)
+    assert head.facts["converged"]
+    scaled = StandardScaler().fit_transform(features)
+    oracle = LogisticRegression(C=10.0, solver="newton-cholesky", tol=1e-10)
+    expected = oracle.fit(scaled, classes).predict_proba(scaled)
+    assert np.abs(head.predict(features) - expected).max() < 1e-4
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.integers(0, 2**16),
