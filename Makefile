@@ -15,7 +15,7 @@ DEMO := demo
 # Synthetic corpora, the classical floor model over the whole protocol, the table and the paths of its JSON.
 demo: .venv/.made
 	$(BIN)/bimotion data synth $(DEMO)/corpora
-	$(BIN)/bimotion evaluate --model bimotion/prosody --corpora $(DEMO)/corpora --schema valence --output $(DEMO)/results
+	$(BIN)/bimotion evaluate --model bimotion/prosody --corpora $(DEMO)/corpora --output $(DEMO)/results
 
 test: .venv/.made
 	$(BIN)/python -m pytest -n auto --dist loadfile -rs

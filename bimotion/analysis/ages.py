@@ -74,12 +74,12 @@ def notes(results: Sequence[AgeResult]) -> list[str]:
     if counts:
         tested = (
             f"p: speakers permuted within genders ({', '.join(counts)}), corrected over the rows "
-            "of a column (Holm); "
+            "of a column (Holm). "
         )
     texts = [
-        "one model, one corpus: old and young say the same sentences. Slope: within genders; "
+        "One model, one corpus: old and young say the same sentences. Slope: within genders; "
         "matched: the same gender, sentence and class; in brackets 95 %. "
-        f"{tested}the first training set of a corpus is its result, the others show how it depends "
+        f"{tested}The first training set of a corpus is its result, the others show how it depends "
         "on training"
     ]
     if cases := sorted({r.corpus for r in results if min(r.n_adults, r.n_elders) < 2}):

@@ -65,9 +65,9 @@ def _pair_table(first: Run, second: Run) -> Table:
         shown = with_mark(points(difference.value), joined(marked, [setting.id]))
         values = [shown, notes.of(difference), p_value(p)]
         table.rows.append([name, *values, verdict])
+    table.title += f"; separated in {n_apart} of {len(settings)} settings"
     table.notes = [
-        f"separated in {n_apart} of {len(settings)} settings; speakers are the units, p "
-        "corrected over the settings of one method",
+        "speakers are the units, p corrected over the settings of one method",
         *notes.notes,
         *filter(None, (run.seeds_note for run in (first, second))),
         *meanings(row[1] for row in table.rows),

@@ -20,6 +20,7 @@ from bimotion.protocol.published import (
 )
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.duplicates import summary
+from bimotion.results.record import why_skipped
 from bimotion.results.reservations import joined, meanings, reservations, with_mark
 
 ROWS = ("cross-all", "cross-age", "cross-lingual", "in-group")
@@ -320,7 +321,7 @@ def model_check_table(check) -> Table:
         "family": f"{check.family}: {check.part}{size}",
         "weights": weights + (", with code of its own" if check.trusted_remote_code else ""),
         "hears": f"{check.sample_rate_hz} Hz, {window}",
-        "gives": f"{check.n_layers} hidden states of {check.dim} numbers",
+        "gives": f"hidden states: {check.n_layers}, of {check.dim} numbers each",
         "batches": check.padding,
     }
     for name, text in check.clips.items():
@@ -347,6 +348,7 @@ def _range(sizes: list[int]) -> str:
 
 
 def plan_table(
+    title: str,
     plan,
     hours: float,
     *,
@@ -358,6 +360,7 @@ def plan_table(
     """The distinct training sets of a plan, the settings that each serves, and what it costs.
 
     Args:
+        title: The question that it answers.
         plan: The plan (evaluation.plan.RunPlan).
         hours: Audio in all clips that are used.
         heard_h: What the model hears of them, windows filled up with silence; None: not known.
@@ -365,7 +368,7 @@ def plan_table(
         n_seeds: Trainings of each training set in each fold.
         epochs: Epochs of fine-tuning, at most; None: the encoder stays as it is.
     """
-    table = Table("Plan", ["training set", "train", "validation", "test predictions", "settings"])
+    table = Table(title, ["training set", "train", "validation", "test predictions", "settings"])
     by_name: dict[str, list] = {}
     for job in plan.training_sets:
         by_name.setdefault(job.name, []).append(job)
@@ -382,7 +385,9 @@ def plan_table(
     if heard_h is not None and f"{heard_h:.1f}" != f"{hours:.1f}":
         audio += f"; the model hears {heard_h:.1f} h, because its window is of one length"
     distinct = f"{len(by_name)} distinct training sets{in_folds} serve " if trains else ""
-    table.notes = [f"{distinct}{len(plan.settings)} settings; {len(plan.skipped)} skipped"]
+    table.notes = [f"{distinct}{len(plan.settings)} settings"]
+    if plan.skipped:
+        table.notes[0] += f"; {len(plan.skipped)} skipped: {why_skipped(plan.skipped)}"
     if epochs is None:
         heads = f"; then {n_trainings} heads on stored features" if trains else ""
         table.notes.append(

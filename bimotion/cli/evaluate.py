@@ -24,7 +24,7 @@ MODEL = (
 def evaluate(
     model: Annotated[str, option(MODEL, "--model", "-m")],
     track: Annotated[
-        options.TrackName, option("frozen, trained whole, or a classifier as it is")
+        options.TrackName, option("Frozen, trained whole, or a classifier as it is.")
     ] = "probe",
     *,
     loading: options.BatchedLoading,
@@ -59,14 +59,14 @@ def evaluate(
         verbose()
     questions = task.questions
     methods = _methods(probe, [question["schema"] for question in questions])
+    if len(questions) * len(methods) > 1:
+        warn_once()
     if dry_run:
         epochs = training.epochs if track == "finetune" else None
         _show_plans(loading.spec(model), track, corpora, task, probe, methods, epochs)
         return
     from bimotion.evaluation import run
 
-    if len(questions) * len(methods) > 1:
-        warn_once()
     results = []
     for question, method in itertools.product(questions, methods):
         result = run.evaluate(
@@ -158,14 +158,17 @@ def _show_plans(
     adapts = (probe.adapt_setting or "transductive") if probe.adapt else None
     trains = TRACKS[track].trains
     window, rate = _window(spec)
+    tables = []
     for keywords in task.questions:
         question = TaskSpec.of(**{name: keywords[name] for name in keywords if name != "preset"})
         labelled, plan = planning.plan(
             question, corpora.source(), progress(), trains=trains, adapts=adapts
         )
+        title = f"Plan: split {question.split_rule}, schema {question.schema}"
         durations_s = labelled.table.loc[plan.rows(), "duration_s"].to_numpy()
         hours = float(durations_s.sum()) / 3600
         table = paper_tables.plan_table(
+            title,
             plan,
             hours,
             heard_h=hours if window is None else heard_s(durations_s, window, rate) / 3600,
@@ -173,7 +176,8 @@ def _show_plans(
             n_seeds=sum(_n_seeds(spec, track, keywords, method, methods) for method in methods),
             epochs=epochs,
         )
-        show(table)
+        tables.append(table)
+    show(*tables)
 
 
 def _window(spec: ModelSpec) -> tuple[int | None, int]:
@@ -198,16 +202,19 @@ def _report(result, output: Path) -> None:
     from bimotion.results import record
 
     show(*paper_tables.transfer_tables(result))
+    print()
     _report_skipped(result)
     print(result.folder(output) / record.RESULT_FILE)
     print(result.folder(output) / record.PREDICTIONS_FILE)
 
 
 def _report_skipped(result) -> None:
+    from bimotion.results.record import why_skipped
+
     if result.skipped:
-        reasons = sorted({reason for skip in result.skipped for reason in skip.reason.split("; ")})
         n_settings = len(result.skipped) + len(result.setting_ids)
-        print(f"{len(result.skipped)} of {n_settings} settings skipped: {'; '.join(reasons)}")
+        reasons = why_skipped(result.skipped)
+        print(f"{len(result.skipped)} of {n_settings} settings skipped: {reasons}")
 
 
 def _report_all(results: list, output: Path, *, as_json: bool, side_by_side: bool) -> None:

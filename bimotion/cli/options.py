@@ -46,7 +46,10 @@ RULES = (
     "folds: cross-validation, everybody is tested; paper: the published sizes; disjoint: speakers "
     "kept apart."
 )
-CLASSES = "Classes: each corpus's emotions; valence; angry, happy, neutral, sad."
+CLASSES = (
+    "Classes. emotion: each corpus's own; valence: positive, neutral, negative; four: angry, "
+    "happiness, neutral, sadness."
+)
 # panels of their own: choices, and pairs of flags, would cut the other names at 80 columns
 RECIPE = "Track finetune: recipe"
 PARTS = "Track finetune: parts of the recipe"
@@ -219,17 +222,17 @@ class Task(Question):
         option("benchmark: split folds, schema valence; paper: as the paper. Options override it."),
     ] = "benchmark"
     protocol: Annotated[
-        ProtocolName | None, option("Which settings to run. (default: all; as the preset)")
+        ProtocolName | None, option("Which settings to run. (default: the preset's)")
     ] = None
     cells: Annotated[list[str], option("Test only in these cells, e.g. eng_eld,zho_eld.")] = ()
     split_rule: Annotated[
         Literal[SplitRule, "both"] | None,
-        option(f"{RULES} both: paper and disjoint. (default: folds; as the preset)"),
+        option(f"{RULES} both: paper and disjoint. (default: the preset's)"),
     ] = None
     folds: Annotated[int | None, option("Only the first N of five folds.", min=1, max=5)] = None
     schema: Annotated[
         Literal[SchemaName, "both"] | None,
-        option(f"{CLASSES} both: valence and emotion. (default: valence; as the preset)"),
+        option(f"{CLASSES} both: valence and emotion. (default: the preset's)"),
     ] = None
     seeds: Annotated[
         str | None, option("Of whatever is random, such as a training: 0,1,2. (default: 0)")
@@ -283,7 +286,7 @@ class Training:
 
     recipe: Annotated[
         RecipeName | None,
-        option("paper: exactly as its code. (default: as the preset)", rich_help_panel=RECIPE),
+        option("paper: exactly as its code. (default: the preset's)", rich_help_panel=RECIPE),
     ] = None
     learning_rate: float = 5e-5
     dropout: float = 0.1

@@ -51,7 +51,14 @@ def show_json(value: object) -> None:
 
 def show(*tables) -> None:
     """Print tables, in colour on a terminal; as Markdown where the output is piped, so that nothing
-    is cut to a width."""
+    is cut to a width. A note that several tables share stands below the last of them."""
+    last = {text: index for index, table in enumerate(tables) for text in table.notes}
+    tables = [
+        dataclasses.replace(
+            table, notes=[text for text in dict.fromkeys(table.notes) if last[text] == index]
+        )
+        for index, table in enumerate(tables)
+    ]
     if not sys.stdout.isatty():
         print("\n\n".join(table.markdown() for table in tables))
         return

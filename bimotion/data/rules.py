@@ -3,6 +3,7 @@ without reading a clip."""
 
 import hashlib
 
+from bimotion.errors import SettingError
 from bimotion.io.bounds import whole_number
 
 RULES = ("paper", "disjoint", "folds")
@@ -18,7 +19,11 @@ def n_folds(rule: str) -> int:
 
 def require_fold(rule: str, fold: int) -> None:
     """Raise SettingError for a fold that a rule lacks."""
-    whole_number(f"fold (split rule {rule})", fold, 0, n_folds(rule) - 1)
+    if n_folds(rule) == 1 and fold != 0:
+        raise SettingError(
+            f"fold: expected with split rule folds only, found {fold!r} with split rule {rule}"
+        )
+    whole_number("fold", fold, 0, n_folds(rule) - 1)
 
 
 def hash_of(name: str, seed: int) -> str:

@@ -162,7 +162,7 @@ def _run_of(
     adapts = runner.adapt and runner.adapt.setting
     labelled, plan = planning.plan(task, source, progress, trains=track.trains, adapts=adapts)
     if not plan.settings:
-        reasons = "; ".join(sorted({skip.reason for skip in plan.skipped}))
+        reasons = results.why_skipped(plan.skipped)
         raise SettingError(
             f"expected at least one setting with clips to train and test on, found none: {reasons}"
         )

@@ -108,6 +108,11 @@ class Skipped(Record):
     """Why it could not be run."""
 
 
+def why_skipped(skipped: Iterable[Skipped]) -> str:
+    """The reasons of several settings, each once."""
+    return "; ".join(sorted({reason for skip in skipped for reason in skip.reason.split("; ")}))
+
+
 @dataclass(frozen=True)
 class CorpusUsed(Record):
     """A corpus as it went into a run."""

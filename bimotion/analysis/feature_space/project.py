@@ -157,7 +157,7 @@ def _inputs(
     settings = [Setting("", "projection", cells, cell) for cells in sets.values() for cell in tests]
     labelled, plan = planning.planned(settings, task, source, progress, one_fold=True)
     if plan.skipped:
-        raise SettingError("; ".join(sorted({skip.reason for skip in plan.skipped})))
+        raise SettingError(record.why_skipped(plan.skipped))
     by_cells = {job.name: job for job in plan.jobs(task.seeds[:1])}
     jobs = {name: by_cells["+".join(map(str, cells))] for name, cells in sets.items()}
     spec = dataclasses.replace(

@@ -17,13 +17,14 @@ def age(run: Run, source: CorpusSource) -> Section:
     )
     reach = max((end for result in results for end in _ends(result)), default=0.0) or 1.0
     rows = [_row(result, reach) for result in results]
+    is_drawn = any(value.whisker for row in rows for value in row)
     drawn = f"Drawn from {-100 * reach:+.0f} to {100 * reach:+.0f} points."
     grids = [
         Grid(
             "Recall by age within corpora, %",
             list(map(Value, (*ages.HEADER[:6], ages.HEADER[7]))),
             rows,
-            (*ages.notes(results), drawn),
+            (*ages.notes(results), *[drawn] * is_drawn),
         )
     ]
     return Section("age", "Age", text, grids=tuple(grids if rows else ()))

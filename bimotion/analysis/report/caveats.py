@@ -186,12 +186,12 @@ def _assumed_ages(used: CorpusUsed) -> str:
 def _people(scores: dict[str, Score], wanted: Callable[[Score], object]) -> Iterator[str]:
     """A line for each score that is wanted: how many clips of how many speakers it is of."""
     for name, score in scores.items():
-        n = score.n_speakers
-        groups = [f"{n} known speaker{'s' * (n != 1)}"] if n else []
-        if score.n_speaker_unknown:
-            groups.append(f"{score.n_speaker_unknown} clips of unknown speakers")
+        n_clips, n, n_unknown = score.n_utterances, score.n_speakers, score.n_speaker_unknown
+        people = [f"{n} known speaker{'s' * (n != 1)}"] if n else []
+        if n_unknown:
+            people.append(f"{n_unknown} of unknown speakers" if n else "unknown speakers")
         if wanted(score):
-            yield f"{name}: {score.n_utterances} clips, {' and '.join(groups)}"
+            yield f"{name}: {n_clips} clip{'s' * (n_clips != 1)}, {' and '.join(people)}"
 
 
 def _of_classes(run: Run, book: Scorebook) -> Iterator[Caveat | None]:
