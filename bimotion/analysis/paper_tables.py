@@ -275,10 +275,10 @@ def adaptation_tables(results: Sequence) -> list[Table]:
         columns.setdefault(name, []).append(setting)
     titles = {"weighted_f1": "weighted F1", "uar": "unweighted average recall"}
     tables = [_adaptation_table(results, columns, metric, titles[metric]) for metric in titles]
-    first = results[0]
+    first, seeds = results[0], max((result.seeds for result in results), key=len)
     tables[-1].notes = [
         f"{first.adapt.setting}, split {first.split.name}, schema {first.schema.name}, seeds "
-        f"{', '.join(map(str, first.seeds))}; intervals: result.json; which differences are "
+        f"{', '.join(map(str, seeds))}; intervals: result.json; which differences are "
         "real: bimotion compare",
         *meanings(text for table in tables for row in table.rows for text in row[3:]),
         *warnings(first),
@@ -341,14 +341,12 @@ PAPERS_CLIPS_A_SECOND = 35.6
 of 8 in random order, as we measured it on one NVIDIA H200 (2026-11-20)."""
 
 
-def _range(sizes: list[int]) -> str:
+def _range(sizes: Sequence[int]) -> str:
     """Numbers of several folds: `180`, or `170-180`."""
-    low, high = min(sizes), max(sizes)
-    return str(low) if low == high else f"{low}-{high}"
+    return "-".join(map(str, sorted({min(sizes), max(sizes)})))
 
 
 def plan_table(
-    title: str,
     plan,
     hours: float,
     *,
@@ -360,7 +358,6 @@ def plan_table(
     """The distinct training sets of a plan, the settings that each serves, and what it costs.
 
     Args:
-        title: The question that it answers.
         plan: The plan (evaluation.plan.RunPlan).
         hours: Audio in all clips that are used.
         heard_h: What the model hears of them, windows filled up with silence; None: not known.
@@ -368,17 +365,15 @@ def plan_table(
         n_seeds: Trainings of each training set in each fold.
         epochs: Epochs of fine-tuning, at most; None: the encoder stays as it is.
     """
-    table = Table(title, ["training set", "train", "validation", "test predictions", "settings"])
+    table = Table("Plan", ["training set", "train", "validation", "test predictions", "settings"])
     by_name: dict[str, list] = {}
     for job in plan.training_sets:
         by_name.setdefault(job.name, []).append(job)
     for name, jobs in by_name.items():
-        sizes = [
-            _range([len(job.train) for job in jobs]),
-            _range([len(job.validation) for job in jobs]),
-        ]
+        sizes = [(len(job.train), len(job.validation), len(job.test)) for job in jobs]
+        train, validation, test = zip(*sizes, strict=True)
         served = sum(setting.training_set == name for setting in plan.settings)
-        table.rows.append([name, *sizes, str(sum(len(job.test) for job in jobs)), str(served)])
+        table.rows.append([name, _range(train), _range(validation), str(sum(test)), str(served)])
     n_clips, n_trainings = len(plan.rows()), len(plan.training_sets) * n_seeds
     audio, folds = f"{hours:.1f} h of audio", {job.fold for job in plan.training_sets}
     in_folds = f" in {len(folds)} folds" if len(folds) > 1 else ""
@@ -387,7 +382,7 @@ def plan_table(
     distinct = f"{len(by_name)} distinct training sets{in_folds} serve " if trains else ""
     table.notes = [f"{distinct}{len(plan.settings)} settings"]
     if plan.skipped:
-        table.notes[0] += f"; {len(plan.skipped)} skipped: {why_skipped(plan.skipped)}"
+        table.notes.append(f"{len(plan.skipped)} skipped: {why_skipped(plan.skipped)}")
     if epochs is None:
         heads = f"; then {n_trainings} heads on stored features" if trains else ""
         table.notes.append(

@@ -164,11 +164,9 @@ def _show_plans(
         labelled, plan = planning.plan(
             question, corpora.source(), progress(), trains=trains, adapts=adapts
         )
-        title = f"Plan: split {question.split_rule}, schema {question.schema}"
         durations_s = labelled.table.loc[plan.rows(), "duration_s"].to_numpy()
         hours = float(durations_s.sum()) / 3600
         table = paper_tables.plan_table(
-            title,
             plan,
             hours,
             heard_h=hours if window is None else heard_s(durations_s, window, rate) / 3600,
@@ -176,6 +174,7 @@ def _show_plans(
             n_seeds=sum(_n_seeds(spec, track, keywords, method, methods) for method in methods),
             epochs=epochs,
         )
+        table.title += f": split {question.split_rule}, schema {question.schema}"
         tables.append(table)
     show(*tables)
 

@@ -46,10 +46,7 @@ RULES = (
     "folds: cross-validation, everybody is tested; paper: the published sizes; disjoint: speakers "
     "kept apart."
 )
-CLASSES = (
-    "Classes. emotion: each corpus's own; valence: positive, neutral, negative; four: angry, "
-    "happiness, neutral, sadness."
-)
+CLASSES = "emotion: each corpus's own; valence: three; four: angry, happiness, neutral, sadness."
 # panels of their own: choices, and pairs of flags, would cut the other names at 80 columns
 RECIPE = "Track finetune: recipe"
 PARTS = "Track finetune: parts of the recipe"

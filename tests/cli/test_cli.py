@@ -12,7 +12,9 @@ import pytest
 import typer
 
 from bimotion import cli
+from bimotion.cli import terminal
 from bimotion.evaluation import run as runner
+from bimotion.io.tables import Table
 from bimotion.models.recipe import FinetuneOptions
 
 
@@ -53,6 +55,13 @@ def test_synth_is_deterministic_and_keeps_off_other_peoples_folders(main, tmp_pa
     code, _, errors = main(f"data synth {tmp_path}/mine")
     assert (code, thesis.read_text()) == (2, "years of work")
     assert "holds other files" in errors
+
+
+def test_a_note_that_tables_share_stands_below_the_last_of_them(capsys):
+    terminal.show(Table("A", ["a"], notes=["both", "of A"]), Table("B", ["b"], notes=["both"]))
+    shown = capsys.readouterr().out
+    assert shown.count("both") == 1
+    assert shown.index("of A") < shown.index("**B**") < shown.index("both")
 
 
 @pytest.mark.parametrize("verbose", [False, True])
