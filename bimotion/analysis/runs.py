@@ -146,21 +146,27 @@ class IntervalNotes:
     """Intervals as text for one table; `notes`, to stand below it: what must be known of them."""
 
     def __init__(self):
-        self._notes: dict[str, None] = {}
+        self._marks: dict[str, None] = {}
+        self._reasons: dict[str, None] = {}
 
     @property
     def notes(self) -> list[str]:
-        """Each note once, in the order of its first interval."""
-        return list(self._notes)
+        """What marks mean, and each thing that intervals rest on once, in one line."""
+        return [*self._marks, *filter(None, ["; ".join(self._reasons)])]
 
     def of(self, interval: Interval, text: Callable[[float | None], str] = points) -> str:
         """Low to high, marked where speakers are unknown, or why there is none."""
         if interval.low is None:
             return interval.reason or "-"
-        mark = "" if interval.clusters == "speaker" else f" ({interval.clusters})"
-        if mark:
+        mark = ""
+        if interval.clusters != "speaker":
+            mark = f" ({interval.clusters})"
             note = "(latent): no speaker is known there, their number is stated"
-            self._notes[f"{note}; (mixed): of some clips"] = None
-        if interval.reason:
-            self._notes[interval.reason] = None
+            if interval.band:
+                low, high = interval.band.spans["few"]
+                mark = f" ({interval.clusters}; few: {text(low)} to {text(high)})"
+                note += "; few: as few speakers as there may be"
+            self._marks[f"{note}; (mixed): of some clips"] = None
+        for reason in (interval.reason or "").split("; "):
+            self._reasons[reason] = None
         return f"{text(interval.low)} to {text(interval.high)}{mark}"

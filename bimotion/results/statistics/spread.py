@@ -42,6 +42,25 @@ ON_THESE_CLIPS = "on these clips"
 
 
 @dataclass(frozen=True)
+class Band:
+    """An interval by what nobody knows: how many latent speakers there are or, where none is
+    latent, how alike the clips of one speaker are."""
+
+    assumed: dict[str, str]
+    """By each of NUMBERS, in words."""
+    spans: dict[str, tuple[float, float]]
+    """Low and high."""
+
+    def __str__(self) -> str:
+        spans = [
+            f"{self.assumed[number]} gives {low:.3f} to {high:.3f}"
+            for number, (low, high) in self.spans.items()
+            if number != "stated"
+        ]
+        return f"stated: {self.assumed['stated']}; {', '.join(spans)}"
+
+
+@dataclass(frozen=True)
 class Interval:
     """A 95 % interval."""
 
@@ -59,8 +78,8 @@ class Interval:
     """Speakers, known or stated."""
     reason: str | None
     """Why there is no interval, or what it rests on."""
-    band: str | None = None
-    """The stated number of latent speakers, and the interval with few and with many of them."""
+    band: Band | None = None
+    """How it would be with few and with many latent speakers."""
 
     @property
     def explanation(self) -> str | None:
@@ -360,28 +379,27 @@ class Spread:
         rests_on = self._rests_on(ends) if self.on_these_clips else (None, None)
         return Interval(self.estimate, *ends["stated"], error, *people, *rests_on)
 
-    def _rests_on(self, ends: dict[str, tuple[float, float]]) -> tuple[str, str | None]:
-        """The assumptions on speakers, and the interval with few and with many of them."""
+    def _rests_on(self, ends: dict[str, tuple[float, float]]) -> tuple[str, Band | None]:
+        """The assumptions on speakers, and the interval by each of them."""
         alone = [stratum.name for stratum in self.strata if stratum.one_speaker]
         unknown = [stratum for stratum in self.strata if stratum.n_unknown]
         reasons = [f"{name}: one speaker" for name in alone]
         reasons += [f"{stratum.name}: latent speakers" for stratum in unknown]
         if not self._carried.is_seen:
             reasons.append(
-                "no speakers are known in this run: clips of one are taken to correlate at "
+                "no speakers are known in this run: clips of one speaker are taken to correlate at "
                 f"{CORRELATIONS['stated']:.2f}"
             )
-        stated, few, many = (
-            ", ".join(str(stratum.n_latent(number)) for stratum in unknown) or "-"
-            for number in NUMBERS
-        )
-        if not unknown and self._carried.is_seen:
+        if unknown:
+            assumed = {
+                number: ", ".join(str(stratum.n_latent(number)) for stratum in unknown)
+                for number in NUMBERS
+            }
+        elif self._carried.is_seen:
             return "; ".join(reasons), None
-        if not unknown:
-            stated, few, many = (f"{CORRELATIONS[number]:.2f}" for number in NUMBERS)
-        spans = {number: f"{low:.3f} to {high:.3f}" for number, (low, high) in ends.items()}
-        band = f"stated: {stated}; {few} gives {spans['few']}, {many} gives {spans['many']}"
-        return "; ".join(reasons), band
+        else:
+            assumed = {number: f"{CORRELATIONS[number]:.2f}" for number in NUMBERS}
+        return "; ".join(reasons), Band(assumed, ends)
 
     def _not_estimable(self) -> str | None:
         if np.isnan(self.estimate):
