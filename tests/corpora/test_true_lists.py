@@ -94,7 +94,9 @@ def test_a_fold_is_counted_where_no_rule_is_asked_for(true_manifest):
         (840, 280, 280),
     ]
     assert lines == counts.counts(true_manifest, "folds", 0) != counts.counts(true_manifest, fold=1)
-    first, _ = counts.as_tables(lines, "folds", 0)
+    first, second = counts.as_tables(lines, "folds", 0)
+    assert sum(line.on_disk[2] for line in lines if line.cell == "yue_eld") == 60
+    assert [row[1:3] for row in second.rows[2:]] == [["yue_eld", "m"], ["yue_eld", "f"]]
     assert (first.title, first.notes) == ("BiMotion (split rule folds, fold 0): clips", [])
     assert first.rows[2] == ["csed", "zho_eld", "387", "130", "135"]
 

@@ -9,7 +9,7 @@ from bimotion.data.manifest import Manifest
 from bimotion.data.rules import DEFAULT_RULE
 from bimotion.io.tables import Table
 
-TITLES = {1: "BiMotion", 2: "YueMotion adults"}
+TITLES = {1: "BiMotion", 2: "YueMotion"}
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,14 @@ class Count:
     cell: str
     gender: str | None
     on_disk: tuple[int, ...]
-    paper: tuple[int, ...]
+    paper: tuple[int, ...] | None
+    """None: the paper counts no such line."""
 
     @property
-    def difference(self) -> tuple[int, ...]:
+    def difference(self) -> tuple[int, ...] | None:
         """The clips that there are more than in the paper."""
+        if self.paper is None:
+            return None
         return tuple(n - printed for n, printed in zip(self.on_disk, self.paper, strict=True))
 
     def to_dict(self) -> dict:
@@ -35,13 +38,13 @@ class Count:
 
 
 def counts(manifest: Manifest, rule: str = DEFAULT_RULE, fold: int = 0) -> list[Count]:
-    """Count every line of Tables 1 and 2 under a split rule (and fold); corpora that
-    are missing count 0."""
+    """Count every line of Tables 1 and 2 under a split rule (and fold), and YueMotion's elderly
+    under another rule than the paper's; corpora that are missing count 0."""
     parts = splits.split(manifest, rule, fold=fold).table.join(
         manifest.table.set_index("id")[["corpus", "gender"]]
     )
 
-    def line(table: int, corpus: str, cell: str, gender: str | None, paper: tuple) -> Count:
+    def line(table: int, corpus: str, cell: str, gender: str | None, paper: tuple | None) -> Count:
         mine = parts[(parts["corpus"] == corpus) & (parts["cell"] == cell)]
         mine = mine if gender is None else mine[mine["gender"] == gender]
         on_disk = mine["part"].value_counts().reindex(PARTS, fill_value=0)
@@ -53,6 +56,7 @@ def counts(manifest: Manifest, rule: str = DEFAULT_RULE, fold: int = 0) -> list[
             line(2, "yuemotion", cell, gender, paper)
             for (gender, cell), paper in splits.YUEMOTION_PAPER_SIZES.items()
         ),
+        *(line(2, "yuemotion", "yue_eld", gender, None) for gender in "mf" if rule != "paper"),
     ]
 
 
@@ -70,9 +74,10 @@ def _table(number: int, lines: list[Count], rule: str, fold: int) -> Table:
     title = f"{TITLES[number]} ({f'Table {number}' if is_papers else of_rule}): clips"
     table = Table(title, ["corpus", "cell", *gender, *PARTS, *(["paper"] if is_papers else [])])
     for line in lines:
+        changes = line.difference if is_papers else (0,) * len(PARTS)
         shown = [
-            f"{n} ({change:+})" if change and is_papers else str(n)
-            for n, change in zip(line.on_disk, line.difference, strict=True)
+            f"{n} ({change:+})" if change else str(n)
+            for n, change in zip(line.on_disk, changes, strict=True)
         ]
         key = [line.corpus, line.cell, *([line.gender] if gender else [])]
         printed = [" / ".join(map(str, line.paper))] if is_papers else []

@@ -5,7 +5,7 @@ language, and no test tells one from the other: they have intervals and no p. Wh
 does is asked within corpora that hold both ages (ages.py).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,12 @@ from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.statistics import from_predictions
-from bimotion.results.statistics.estimate import Estimate, combined, mean_known
+from bimotion.results.statistics.estimate import (
+    Estimate,
+    combined,
+    mean_known,
+    pooled_likeness,
+)
 from bimotion.results.statistics.spread import Interval
 
 AGE, LANGUAGE = "corpus and age", "corpus and language"
@@ -72,12 +77,16 @@ def gaps(
         _gap(difference, scores, labels, {cell: base[cell].id for cell in difference.cells})
         for difference in _differences(sorted(base))
     ]
-    for setting in settings:
-        if setting.test in base and setting != base[setting.test]:
-            score = from_predictions.headline(predictions, setting, schema, metric)
-            of = f"{setting.training_set} -> {setting.test}"
-            compared = [setting.id, base[setting.test].id]
-            rows.append(Gap("transfer", of, _ratio(score, scores[setting.test]), compared))
+    transfers = [
+        setting for setting in settings if setting.test in base and setting != base[setting.test]
+    ]
+    compared = [
+        (from_predictions.headline(predictions, setting, schema, metric), scores[setting.test])
+        for setting in transfers
+    ]
+    for setting, interval in zip(transfers, _ratios(compared), strict=True):
+        of = f"{setting.training_set} -> {setting.test}"
+        rows.append(Gap("transfer", of, interval, [setting.id, base[setting.test].id]))
     return rows
 
 
@@ -136,13 +145,18 @@ def _mean_difference(*scores: np.ndarray) -> np.ndarray:
     return mean_known(*(first - second for first, second in pairs))
 
 
-def _ratio(score: Estimate, in_group: Estimate) -> Interval:
-    if not (score.estimate > 0 and in_group.estimate > 0):
-        value = 0.0 if in_group.estimate > 0 and score.estimate == 0 else None
-        reason = "a score of 0 has no interval of its ratio"
-        both = combined(np.subtract, score, in_group).spread
-        return Interval(value, None, None, None, both.clusters, both.n_clusters, reason)
-    return combined(_log_ratio, score, in_group).ratio_interval()
+def _ratios(pairs: list[tuple[Estimate, Estimate]]) -> Iterator[Interval]:
+    """Yield the ratio of each score to that of in-group training; the likeness of a speaker's clips
+    is carried over from those of known speakers."""
+    logs = [combined(_log_ratio, *pair).spread for pair in pairs]
+    likeness = pooled_likeness([log for log in logs if not np.isnan(log.estimate)])
+    for (score, in_group), log in zip(pairs, logs, strict=True):
+        if np.isnan(log.estimate):
+            value = 0.0 if in_group.estimate > 0 and score.estimate == 0 else None
+            reason = "a score of 0 has no interval of its ratio"
+            yield Interval(value, None, None, None, log.clusters, log.n_clusters, reason)
+        else:
+            yield log.with_likeness(likeness).ratio_interval()
 
 
 def _log_ratio(score: np.ndarray, in_group: np.ndarray) -> np.ndarray:

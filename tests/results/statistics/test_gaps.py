@@ -85,3 +85,21 @@ def test_a_score_of_0_has_no_interval_of_its_ratio(table):
     _, gap = transfer_of(table, None)
     assert (gap.interval.value, gap.interval.low) == (0.0, None)
     assert gap.interval.reason == "a score of 0 has no interval of its ratio"
+
+
+def test_the_likeness_of_known_speakers_is_carried_to_transfers_into_unknown_ones(table):
+    """CSED, all of zho_eld, names nobody; CREMA-D, in eng_eld, does."""
+    to_csed = Setting("cross-age", "inference", (Cell("zho", "adu"),), Cell("zho", "eld"))
+    crossed = [
+        rows[rows["cell"] == str(setting.test)]
+        for setting in (CROSS_AGE, to_csed)
+        for rows in [table(schema="valence", seed=2, train=setting.training_set)]
+    ]
+    predictions = pd.concat([table(schema="valence"), *crossed], ignore_index=True)
+    reasons = {}
+    for settings in ([to_csed], [CROSS_AGE, to_csed]):
+        rows = gaps(predictions, [*BASELINE, *settings], VALENCE)
+        [interval] = [gap.interval for gap in rows if gap.settings[:1] == [to_csed.id]]
+        reasons[len(settings)] = interval.reason
+    assert "no speakers are known in this run" in reasons[1]
+    assert "no speakers are known in this run" not in reasons[2]
