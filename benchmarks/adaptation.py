@@ -8,11 +8,11 @@ with the standard error of that difference.
 
     python benchmarks/adaptation.py [SEEDS] [inductive] [METHOD ...]
 
-Seconds over all settings. Features of noise, 1024 numbers a clip, for as many clips as the corpora
-have (62 000: four classes, ten speakers a corpus), in the train, validation and test sizes of the
-rosters; every cross-group setting of protocols inference, cantonese and extension, transductive:
-adapted to all clips of the target and tested on them; or inductive: adapted to its train part and
-tested on its test part. One process a core. Methods without a seed run once.
+CPU seconds over all settings. Features of noise, 1024 numbers a clip, for as many clips as the
+corpora have (62 000: four classes, ten speakers a corpus), in the train, validation and test sizes
+of the rosters; every cross-group setting of protocols inference, cantonese and extension,
+transductive: adapted to all clips of the target and tested on them; or inductive: adapted to its
+train part and tested on its test part. One process a core. Methods without a seed run once.
 """
 
 import sys
@@ -90,7 +90,7 @@ def clips(numbers: dict[str, int], seed: int) -> tuple[Clips, np.ndarray]:
 def timed(
     setting: protocol.Setting, form: str, names: list[str], seeds: int
 ) -> list[tuple[str, float, float]]:
-    """Method, seconds, accuracy of one setting, over the seeds."""
+    """Method, CPU seconds, accuracy of one setting, over the seeds."""
     known = sizes()
 
     def used(cells, part: str) -> dict[str, int]:
@@ -106,14 +106,14 @@ def timed(
     target = clips(used([setting.test], "train"), 2)[0] if form == "inductive" else test
     reference, times = np.eye(N_CLASSES, dtype=np.int8)[labels], []
     for method in methods_named(names):
-        start = time.perf_counter()
+        start = time.process_time()
         labelled = Source(source, reference)
         for seed in range(seeds if method.seeded else 1):
             if form == "inductive":
                 probabilities = inductive(method, labelled, target, test, seed=seed)
             else:
                 probabilities = transductive(method, labelled, test, seed=seed)
-        spent = time.perf_counter() - start
+        spent = time.process_time() - start
         times.append((method.name, spent, float((probabilities.argmax(axis=1) == truth).mean())))
     return times
 
@@ -177,7 +177,7 @@ def main(seeds: int = 5, form: str = "transductive", names: tuple[str, ...] = FA
     rows = [
         row for of_setting in Bars().track(times, len(settings), "settings") for row in of_setting
     ]
-    print("| method | seconds, all settings | mean accuracy |\n|---|---|---|")
+    print("| method | CPU seconds, all settings | mean accuracy |\n|---|---|---|")
     table = pd.DataFrame(rows, columns=["method", "seconds", "accuracy"]).groupby("method")
     for name in names:
         of_method = table.get_group(name)
