@@ -201,7 +201,6 @@ def _report(result, output: Path) -> None:
     from bimotion.results import record
 
     show(*paper_tables.transfer_tables(result))
-    print()
     _report_skipped(result)
     print(result.folder(output) / record.RESULT_FILE)
     print(result.folder(output) / record.PREDICTIONS_FILE)
@@ -210,6 +209,7 @@ def _report(result, output: Path) -> None:
 def _report_skipped(result) -> None:
     from bimotion.results.record import why_skipped
 
+    print()
     if result.skipped:
         n_settings = len(result.skipped) + len(result.setting_ids)
         reasons = why_skipped(result.skipped)
