@@ -122,6 +122,8 @@ def test_ages_of_actors_that_come_later_are_taken_up(alone, root, whole_tree, mo
         return {result.corpus for result in only(root).ages}
 
     monkeypatch.delenv("BIMOTION_CORPORA", raising=False)
+    # the entry with ages is kept for nobody else
+    monkeypatch.setenv("BIMOTION_CACHE", str(root.parent / "cache"))
     alone()
     assert "crema_d" not in corpora()
     monkeypatch.setenv("BIMOTION_CORPORA", str(whole_tree))
