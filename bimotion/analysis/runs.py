@@ -15,7 +15,7 @@ from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
 from bimotion.results import rescoring
 from bimotion.results.record import Result
-from bimotion.results.statistics.spread import Interval
+from bimotion.results.statistics.interval import Interval
 
 METRIC = "weighted_f1"
 _log = logging.getLogger(__name__)
@@ -146,13 +146,13 @@ class IntervalNotes:
     """Intervals as text for one table; `notes`, to stand below it: what must be known of them."""
 
     def __init__(self):
-        self._marks: dict[str, None] = {}
+        self._meanings: dict[str, None] = {}
         self._reasons: dict[str, None] = {}
 
     @property
     def notes(self) -> list[str]:
-        """What marks mean, and each thing that intervals rest on once, in one line."""
-        return [*self._marks, *filter(None, ["; ".join(self._reasons)])]
+        """The meaning of marks, and each thing that intervals rest on once, in one line."""
+        return [*self._meanings, *filter(None, ["; ".join(self._reasons)])]
 
     def of(self, interval: Interval, text: Callable[[float | None], str] = points) -> str:
         """Low to high, marked where speakers are unknown, or why there is none."""
@@ -166,7 +166,7 @@ class IntervalNotes:
                 low, high = interval.band.spans["few"]
                 mark = f" ({interval.clusters}; few: {text(low)} to {text(high)})"
                 note += "; few: as few speakers as there may be"
-            self._marks[f"{note}; (mixed): of some clips"] = None
+            self._meanings[f"{note}; (mixed): of some clips"] = None
         for reason in (interval.reason or "").split("; "):
             self._reasons[reason] = None
         return f"{text(interval.low)} to {text(interval.high)}{mark}"

@@ -53,7 +53,7 @@ from bimotion.results.statistics.estimate import (
 )
 from bimotion.results.statistics.from_predictions import MEAN, by_setting
 from bimotion.results.statistics.gaps import gaps
-from bimotion.results.statistics.spread import Interval
+from bimotion.results.statistics.interval import Interval
 
 MAX_NAME, MAX_TEXT = 200, 1000
 PERMUTATIONS = 999

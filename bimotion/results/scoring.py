@@ -30,7 +30,8 @@ from bimotion.results.metrics import RANKING_METRICS
 from bimotion.results.score import Score
 from bimotion.results.statistics import from_predictions
 from bimotion.results.statistics.estimate import pooled_likeness
-from bimotion.results.statistics.spread import Interval, Likeness, Spread
+from bimotion.results.statistics.interval import Interval
+from bimotion.results.statistics.spread import Likeness, Spread
 
 MetricGroup = tuple[pd.DataFrame, Callable[[ClipPredictions], dict[str, float | None]]]
 

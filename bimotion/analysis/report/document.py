@@ -10,7 +10,7 @@ from urllib.parse import quote
 from bimotion.io.tables import Table
 from bimotion.results.record import Score
 from bimotion.results.reservations import with_mark
-from bimotion.results.statistics.spread import Interval
+from bimotion.results.statistics.interval import Interval
 
 _MARKUP = str.maketrans(
     {"\\": "\\\\", "&": "&amp;", "<": "&lt;", "[": "\\[", "`": "\\`", "*": "\\*"}

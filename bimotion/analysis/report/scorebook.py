@@ -15,7 +15,7 @@ from bimotion.results.reservations import joined, reservations
 from bimotion.results.scoring import numbered, setting_scores
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known, over_seeds
 from bimotion.results.statistics.from_predictions import MEAN, by_setting
-from bimotion.results.statistics.spread import Interval
+from bimotion.results.statistics.interval import Interval
 
 Row = tuple[str, str]
 """(corpus, or `mean`, or `pooled`; metric)."""

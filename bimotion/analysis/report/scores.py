@@ -15,7 +15,7 @@ from bimotion.protocol.published import CELLS, DISTANCE_TESTS
 from bimotion.protocol.settings import TWINS, Setting
 from bimotion.results.record import Result, Score
 from bimotion.results.reservations import meanings
-from bimotion.results.statistics.spread import Interval
+from bimotion.results.statistics.interval import Interval
 
 TABLE_TITLES = {
     "inference": "Table 3, cross-group inference: trained on another cell",

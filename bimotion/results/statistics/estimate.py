@@ -11,7 +11,8 @@ from functools import cached_property
 import numpy as np
 
 from bimotion.results.statistics.counts import Stratum, ratio
-from bimotion.results.statistics.spread import Interval, Likeness, Spread, Squares
+from bimotion.results.statistics.interval import Interval
+from bimotion.results.statistics.spread import Likeness, Spread, Squares
 
 STEP = 1e-6
 """Of the numerical gradient of functions of scores, which are in [0, 1]."""
@@ -43,10 +44,6 @@ class Estimate:
     def difference_interval(self) -> Interval:
         """The same as Spread.difference_interval."""
         return self.spread.difference_interval()
-
-    def ratio_interval(self) -> Interval:
-        """The same as Spread.ratio_interval."""
-        return self.spread.ratio_interval()
 
 
 def pooled_likeness(spreads: Sequence[Spread]) -> Likeness:

@@ -22,7 +22,7 @@ from bimotion.results.statistics.estimate import (
     mean_known,
     pooled_likeness,
 )
-from bimotion.results.statistics.spread import Interval
+from bimotion.results.statistics.interval import Interval
 
 AGE, LANGUAGE = "corpus and age", "corpus and language"
 """Kinds of differences between cells: adults less elderly, English less Mandarin."""

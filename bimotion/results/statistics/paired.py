@@ -16,7 +16,7 @@ from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
 from bimotion.results.statistics import from_predictions
 from bimotion.results.statistics.estimate import combined, pooled_likeness
-from bimotion.results.statistics.spread import Interval
+from bimotion.results.statistics.interval import Interval
 
 
 @dataclass(frozen=True)
