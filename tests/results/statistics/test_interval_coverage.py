@@ -12,9 +12,8 @@ import pytest
 from benchmarks.coverage import EFFECTS, REAL, covered, known, rejected
 
 SETS, CORPUS = 300, "eng_eld/crema_d"
-RUN = [
-    corpus for corpus in REAL if corpus.n_clips < 1600
-]  # cheap, with unknown and single speakers
+# cheap, with unknown and single speakers; ESD once, whose two languages are simulated alike
+RUN = [corpus for corpus in REAL if corpus.n_clips < 1600 and corpus.name != "zho_adu/esd"]
 
 
 @pytest.mark.parametrize(
