@@ -36,7 +36,18 @@ class UnknownName(BimotionError):
     """
 
     def __init__(self, kind: str, name: object, expected: Iterable[str]):
-        super().__init__(f"unknown {kind} {name!r}: expected one of {', '.join(expected)}")
+        super().__init__(f"unknown {kind} {name!r:.80}: expected one of {', '.join(expected)}")
+
+
+def known_name(kind: str, name: object, expected: Iterable[str]) -> str:
+    """The name, one of a closed list; raises UnknownName, also for what is no name at all.
+
+    >>> known_name("cell", "eng_eld", ["eng_eld", "eng_adu"])
+    'eng_eld'
+    """
+    if not isinstance(name, str) or name not in expected:
+        raise UnknownName(kind, name, expected)
+    return name
 
 
 class CorpusError(BimotionError):

@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Iterable
 
 from bimotion.adaptation.method import SETTINGS, Method
-from bimotion.errors import SettingError, UnknownName
+from bimotion.errors import SettingError, UnknownName, known_name
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -26,10 +26,8 @@ def method_for(name: str, setting: str, schema: str, *, is_exclusive: bool) -> M
     >>> method_for("coral", "inductive", "valence", is_exclusive=True).title
     'CORAL (Sun et al. 2016)'
     """
-    if name not in METHODS:
-        raise UnknownName("adaptation method", name, METHODS)
-    if setting not in SETTINGS:
-        raise UnknownName("adaptation setting", setting, SETTINGS)
+    known_name("adaptation method", name, METHODS)
+    known_name("adaptation setting", setting, SETTINGS)
     if not is_exclusive:
         raise SettingError(
             f"adapt: expected a schema of exclusive classes, such as valence, found {schema}"

@@ -55,13 +55,18 @@ def evaluate(
 ) -> None:
     """Evaluate a model: in-group, cross-group inference, augmentation and language distance over
     all cells."""
+    from bimotion.evaluation.tracks import configured, require_taken
+
     if log:
         verbose()
     questions = task.questions
     methods = _methods(probe, [question["schema"] for question in questions])
     if len(questions) * len(methods) > 1:
         warn_once()
+    finetune = training.of_track(track, preset_named(task.preset).recipe)
     if dry_run:
+        given = vars(probe) | {"adapt": methods[0], "label_map": label_map, "finetune": finetune}
+        require_taken(configured(track, **given), loading.spec(model))
         epochs = training.epochs if track == "finetune" else None
         _show_plans(loading.spec(model), track, corpora, task, probe, methods, epochs)
         return
@@ -74,7 +79,7 @@ def evaluate(
             track=track,
             output=output,
             label_map=label_map,
-            finetune=training.of_track(track, preset_named(task.preset).recipe),
+            finetune=finetune,
             save_checkpoints=save_checkpoints,
             check_invariance=check_invariance,
             overwrite=overwrite,

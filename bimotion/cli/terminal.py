@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 
+from bimotion.errors import printable
 from bimotion.io.progress import Progress, default_progress
 
 
@@ -65,15 +66,15 @@ def show(*tables) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    console = Console()
+    console = Console(markup=False, emoji=False)  # names are text, whoever gave them
     for table in tables:
         shown = Table(
-            *(Column(name, overflow="fold") for name in table.header),
-            title=table.title,
+            *(Column(printable(name), overflow="fold") for name in table.header),
+            title=printable(table.title),
             title_justify="left",
-            caption="\n".join(table.notes),
+            caption="\n".join(map(printable, table.notes)),
             caption_justify="left",
         )
         for row in table.rows:
-            shown.add_row(*row)
+            shown.add_row(*map(printable, row))
         console.print(shown)

@@ -4,7 +4,7 @@ add one file here."""
 from collections.abc import Iterable
 
 from bimotion.corpora.card import Corpus
-from bimotion.errors import SettingError, UnknownName
+from bimotion.errors import SettingError, known_name
 from bimotion.io.modules import modules_of
 from bimotion.protocol.cells import BIMOTION_CELLS, EXTENSION_CELLS, YUEMOTION_CELLS
 from bimotion.protocol.settings import Setting
@@ -18,9 +18,7 @@ CORPORA: dict[str, Corpus] = {
 
 def corpus_named(name: str) -> Corpus:
     """The corpus of that name; raises UnknownName."""
-    if name not in CORPORA:
-        raise UnknownName("corpus", name, CORPORA)
-    return CORPORA[name]
+    return CORPORA[known_name("corpus", name, CORPORA)]
 
 
 def corpora_with(cells: Iterable[object], names: Iterable[str] | None = None) -> list[str]:

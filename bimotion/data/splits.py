@@ -36,7 +36,7 @@ from bimotion.errors import (
     BimotionError,
     CorpusIncomplete,
     CorpusMalformed,
-    UnknownName,
+    known_name,
     some,
 )
 from bimotion.io.bounds import MAX_SEED, whole_number
@@ -126,8 +126,7 @@ def split(manifest: Manifest, rule: str = DEFAULT_RULE, seed: int = 0, fold: int
         CorpusMalformed: A YueMotion clip has no official part.
         CorpusIncomplete: A corpus without a roster lists fewer clips than it has.
     """
-    if rule not in RULES:
-        raise UnknownName("split rule", rule, RULES)
+    known_name("split rule", rule, RULES)
     whole_number("split_seed", seed, 0, MAX_SEED)
     require_fold(rule, fold)
     table = manifest.table.set_index("id")[["corpus"]].assign(cell=None, fold=None, only_part=None)

@@ -19,7 +19,7 @@ from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import scored_schema
 from bimotion.protocol.settings import Setting
-from bimotion.results.record import Skipped
+from bimotion.results.record import Skipped, why_skipped
 
 ADAPTED_TO = {"transductive": PARTS, "inductive": ("train",), None: ()}
 """Setting of adaptation -> the parts of the test cell that a model may adapt to."""
@@ -109,8 +109,17 @@ def plan(
     cells = None if task.cells is None else [Cell.parse(name) for name in task.cells]
     settings = protocol.settings(task.protocol, cells, trains=trains)
     if not settings:
-        raise SettingError(f"protocol {task.protocol} tests nothing in {', '.join(task.cells)}")
-    return planned(settings, task, source, progress, adapts=adapts)
+        raise SettingError(
+            f"cells: expected some that protocol {task.protocol} tests, found "
+            f"{', '.join(task.cells) or 'none'}"
+        )
+    labelled, plan = planned(settings, task, source, progress, adapts=adapts)
+    if not plan.settings:
+        raise SettingError(
+            "expected at least one setting with clips to train and test on, found none: "
+            f"{why_skipped(plan.skipped)}"
+        )
+    return labelled, plan
 
 
 def planned(

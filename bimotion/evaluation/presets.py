@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bimotion.data.rules import DEFAULT_RULE
-from bimotion.errors import UnknownName
+from bimotion.errors import known_name
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,4 @@ def preset_named(name: str) -> Preset:
     >>> preset_named("paper").split_rule
     'paper'
     """
-    if name not in PRESETS:
-        raise UnknownName("preset", name, PRESETS)
-    return PRESETS[name]
+    return PRESETS[known_name("preset", name, PRESETS)]

@@ -5,6 +5,7 @@ import difflib
 import inspect
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bimotion.data import manifest, rules
@@ -89,8 +90,8 @@ def evaluate(
         adapt_setting: `transductive` (the default): adapted to all clips of the test cell;
             `inductive`: to its train part only.
         label_map: of a zero-shot classifier: JSON file, its output names -> our emotions.
-        finetune: how to train; `FinetuneOptions(recipe="paper")`: exactly as the paper's code;
-            None: by the recipe of the preset.
+        finetune: how to train; `FinetuneOptions(recipe="paper")`: exactly as the paper's code. By
+            the recipe of the preset where it names none.
         save_checkpoints: keep the best checkpoint of every training set.
         require_safetensors: refuse pickled weights (which are read without running code, if not).
         only: names of the corpora to use; None: all that have clips in the protocol's cells.
@@ -116,8 +117,6 @@ def evaluate(
     files.require_writable(output)
     overview.check(output)
     asked = preset_named(preset)
-    if finetune is None and track == "finetune":
-        finetune = FinetuneOptions(recipe=asked.recipe)
     options = {
         "adapt": adapt,
         "adapt_setting": adapt_setting,
@@ -136,8 +135,11 @@ def evaluate(
         seeds=asked.seeds if seeds is None else seeds,
         limit=limit,
     )
+    chosen = configured(track, **options)
+    if isinstance(chosen, Finetune):
+        chosen = replace(chosen, finetune=chosen.finetune.under(asked.recipe))
     run = _run_of(
-        configured(track, **options),
+        chosen,
         ModelSpec(model, revision, trust_remote_code, device, batch_seconds, require_safetensors),
         task,
         CorpusSource.of(data_dir, only, locations, allow_missing),
@@ -161,11 +163,6 @@ def _run_of(
         task.require_one_seed(runner.used.name)
     adapts = runner.adapt and runner.adapt.setting
     labelled, plan = planning.plan(task, source, progress, trains=track.trains, adapts=adapts)
-    if not plan.settings:
-        reasons = results.why_skipped(plan.skipped)
-        raise SettingError(
-            f"expected at least one setting with clips to train and test on, found none: {reasons}"
-        )
     spec = spec_of(runner, task, labelled)
     folder = RunFolder(results.folder_of(output, spec))
     return Run(runner, spec, labelled, plan, folder, output, progress)

@@ -1,12 +1,14 @@
 """The question of a run, whatever the model and wherever the corpora lie."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bimotion.data import rules
-from bimotion.errors import SettingError
+from bimotion.errors import SettingError, known_name
 from bimotion.evaluation.presets import BENCHMARK
 from bimotion.io.bounds import MAX_COUNT, MAX_SEED, one_or_more, whole_number
+from bimotion.protocol.cells import Cell
 
 MAX_SEEDS = 1000
 
@@ -35,15 +37,18 @@ class TaskSpec:
         cls, *, cells: Iterable[str] | None = None, seeds: Iterable[int] = (0,), **fields: object
     ) -> "TaskSpec":
         """The task of the keywords of `bimotion.evaluate`. Raises SettingError for seeds that are
-        none, or too many, and for folds that the split rule lacks.
+        none, twice the same, or too many, and for folds that the split rule lacks; UnknownName.
 
         >>> TaskSpec.of(cells="zho_eld", seeds=[2, 1], schema="valence").seeds
         (1, 2)
         """
-        seeds = sorted({whole_number("seeds", seed, 0, MAX_SEED) for seed in one_or_more(seeds)})
-        whole_number("number of seeds", len(seeds), 1, MAX_SEEDS)
-        cells = None if cells is None else tuple(sorted(one_or_more(cells)))
-        task = cls(cells=cells, seeds=tuple(seeds), **fields)
+        given = [whole_number("seeds", seed, 0, MAX_SEED) for seed in one_or_more(seeds)]
+        whole_number("number of seeds", len(given), 1, MAX_SEEDS)
+        if again := [seed for seed, n in Counter(given).items() if n > 1]:
+            raise SettingError(f"seeds: expected each once, found {again[0]} again")
+        if cells is not None:
+            cells = tuple(sorted(str(Cell.parse(cell)) for cell in one_or_more(cells)))
+        task = cls(cells=cells, seeds=tuple(sorted(given)), **fields)
         task.n_folds  # noqa: B018 - raises
         return task
 
@@ -51,7 +56,7 @@ class TaskSpec:
     def n_folds(self) -> int:
         """The number of folds that are run. Raises SettingError for more than the split rule has,
         and for any number where there is no cross-validation."""
-        available = rules.n_folds(self.split_rule)
+        available = rules.n_folds(known_name("split rule", self.split_rule, rules.RULES))
         if self.folds is None:
             return available
         if available == 1:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bimotion.errors import printable
+
 
 @dataclass
 class Table:
-    """Rows of text under a header; notes stand below."""
+    """Rows of text under a header; notes stand below. Names in them may be a stranger's."""
 
     title: str
     header: Sequence[str]
@@ -24,17 +26,17 @@ class Table:
         | 1 | 2 |
         """
         lines = [
-            f"**{self.title}**",
+            f"**{printable(self.title)}**",
             "",
             _line(self.header),
             "|" + "---|" * len(self.header),
             *map(_line, self.rows),
         ]
-        return "\n".join(lines + [f"\n{note}" for note in self.notes])
+        return "\n".join(lines + [f"\n{printable(note)}" for note in self.notes])
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(printable(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def percent(value: float | None) -> str:

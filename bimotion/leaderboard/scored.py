@@ -59,6 +59,8 @@ MAX_NAME, MAX_TEXT = 200, 1000
 PERMUTATIONS = 999
 """Of speakers, for the age result."""
 DIGITS = 4
+SAME_SEED = 1e-3
+"""Largest difference of probabilities up to which predictions of two seeds are one."""
 
 
 class ScoredSubmission(NamedTuple):
@@ -79,7 +81,7 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
     Raises:
         RecordError: for what cannot stand on a board; other errors where predictions are malformed.
     """
-    result, table = rescoring.read(folder)
+    result, table = rescoring.read(folder, agreeing=False)
     _require_sound(result, table)
     schema, settings = rescoring.schema_of(result), rescoring.settings_of(result)
     rows, by_headline = _cell_scores(result, table, settings, schema)
@@ -310,14 +312,27 @@ def _flags(
         },
         synthetic=result.data.synthetic,
         baseline=False,
-        few_seeds=_few_seeds(result),
+        few_seeds=_few_seeds(result, table),
     )
 
 
-def _few_seeds(result: Result) -> str | None:
-    if not result.is_seeded or (n := len(result.seeds)) >= MIN_SEEDS:
+def _few_seeds(result: Result, table: pd.DataFrame) -> str | None:
+    """Seeds that give the predictions of another count as one: a copy has no spread."""
+    if not result.is_seeded:
         return None
-    return f"its numbers depend on the seed: ranked from {MIN_SEEDS} seeds on, found {n}"
+    of_seeds = table.sort_values(["train", "cell", "id"], kind="stable").groupby("seed")
+    unlike_others: list[np.ndarray] = []
+    for values in (np.stack(part["probabilities"]) for _, part in of_seeds):
+        if not any(_is_copy(values, other) for other in unlike_others):
+            unlike_others.append(values)
+    if (n := len(unlike_others)) >= MIN_SEEDS:
+        return None
+    unlike = " with predictions of their own" if n < len(result.seeds) else ""
+    return f"its numbers depend on the seed: ranked from {MIN_SEEDS} seeds on, found {n}{unlike}"
+
+
+def _is_copy(values: np.ndarray, other: np.ndarray) -> bool:
+    return values.shape == other.shape and bool(np.abs(values - other).max() <= SAME_SEED)
 
 
 def _in_cells(corpora: dict[str, set[str]]) -> dict[str, list[str]]:

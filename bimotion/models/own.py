@@ -41,6 +41,11 @@ class OwnEncoder:
     device = weights_format = "its own"
 
     def __init__(self, encoder: object):
+        if not callable(getattr(encoder, "encode", None)):
+            raise ModelError(
+                "model: expected a name, a folder, or an object with "
+                f"encode(waveforms, sample_rate_hz), found {type(encoder).__name__}"
+            )
         self.encoder = encoder
         self.name = str(getattr(encoder, "name", None) or type(encoder).__name__)
         parameters = getattr(encoder, "parameters", None)

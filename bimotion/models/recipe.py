@@ -5,9 +5,9 @@ run_training.sh, the defaults of the Trainer of transformers 4.24). `benchmark` 
 code looks like an accident, or costs time (docs/paper.md has the table).
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from bimotion.errors import SettingError, UnknownName
+from bimotion.errors import SettingError, known_name
 from bimotion.io.bounds import MAX_COUNT, real_number, whole_number
 
 RECIPES = {
@@ -67,8 +67,9 @@ class FinetuneOptions:
     """Steps in which the learning rate rises."""
     max_gradient_norm: float = 1.0
     """Larger gradients are scaled to it."""
-    recipe: str = "benchmark"
-    """`benchmark` or `paper`: the values of the options below that are not given."""
+    recipe: str | None = None
+    """`benchmark` or `paper`: the values of the options below that are not given. None: that of
+    the preset of a run, `benchmark` without any."""
     weight_decay: float | None = None
     """Of matrices, not of biases and norms."""
     adamw: str | None = None
@@ -94,8 +95,11 @@ class FinetuneOptions:
     """
 
     def __post_init__(self):
-        if self.recipe not in RECIPES:
-            raise UnknownName("recipe", self.recipe, RECIPES)
+        given = [name for name in ("recipe", *RECIPES["paper"]) if getattr(self, name) is not None]
+        object.__setattr__(self, "_given", given)
+        if self.recipe is None:
+            object.__setattr__(self, "recipe", "benchmark")
+        known_name("recipe", self.recipe, RECIPES)
         for name, value in RECIPES[self.recipe].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -103,8 +107,7 @@ class FinetuneOptions:
                 given = getattr(self, name)
                 raise SettingError(f"{name}: expected True or False, found {given!r:.80}")
         for name, choices in (("adamw", ADAMW), ("precision", PRECISIONS)):
-            if getattr(self, name) not in choices:
-                raise UnknownName(name, getattr(self, name), choices)
+            known_name(name, getattr(self, name), choices)
         real_number("learning_rate", self.learning_rate, 0, 1, above=True)
         real_number("dropout", self.dropout, 0, 1, below=True)
         whole_number("epochs", self.epochs, 1, 10_000)
@@ -116,6 +119,16 @@ class FinetuneOptions:
         whole_number("warmup_steps", self.warmup_steps, 0, MAX_COUNT)
         real_number("weight_decay", self.weight_decay, 0, 1)
         real_number("max_gradient_norm", self.max_gradient_norm, 0, 1_000_000, above=True)
+
+    def under(self, recipe: str) -> "FinetuneOptions":
+        """The same options; by this recipe where none was given.
+
+        >>> FinetuneOptions(epochs=3).under("paper") == FinetuneOptions(recipe="paper", epochs=3)
+        True
+        """
+        of_recipe = {"recipe", *RECIPES["paper"]}.difference(self._given)
+        kept = {name: value for name, value in asdict(self).items() if name not in of_recipe}
+        return FinetuneOptions(**{"recipe": recipe} | kept)
 
     def half_type(self, device):
         """The type of torch that a device computes in beside single precision, or None."""

@@ -8,7 +8,7 @@ no part of the paper: their cells are the targets of the unsupervised cross-ling
 
 from dataclasses import dataclass
 
-from bimotion.errors import UnknownName
+from bimotion.errors import UnknownName, known_name
 
 LANGUAGES = {
     "eng": "English",
@@ -37,12 +37,8 @@ class Cell:
     @classmethod
     def parse(cls, name: str) -> "Cell":
         """Cell of a name such as `zho_adu`; raises UnknownName."""
-        language, _, age_group = name.partition("_")
-        if language not in LANGUAGES or age_group not in AGE_GROUPS:
-            raise UnknownName(
-                "cell", name, (f"{lang}_{age}" for lang in LANGUAGES for age in AGE_GROUPS)
-            )
-        return cls(language, age_group)
+        names = [f"{language}_{age}" for language in LANGUAGES for age in AGE_GROUPS]
+        return cls(*known_name("cell", name, names).split("_"))
 
     def __str__(self) -> str:
         return f"{self.language}_{self.age_group}"

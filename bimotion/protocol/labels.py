@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bimotion.errors import UnknownName
+from bimotion.errors import UnknownName, known_name
 
 EMOTIONS = (
     *("sadness", "fear", "angry", "happiness", "disgust", "neutral", "surprise"),
@@ -162,6 +162,4 @@ def scored_schema(name: str, split_rule: str) -> LabelSchema:
 
 def schema_named(name: str) -> LabelSchema:
     """The schema of that name; raises UnknownName."""
-    if name not in SCHEMAS:
-        raise UnknownName("schema", name, SCHEMAS)
-    return SCHEMAS[name]
+    return SCHEMAS[known_name("schema", name, SCHEMAS)]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from bimotion.errors import UnknownName
+from bimotion.errors import known_name
 from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 
@@ -346,9 +346,7 @@ def settings(
     >>> [str(setting.test) for setting in settings("all", trains=False)]
     ['eng_eld', 'eng_adu', 'zho_eld', 'zho_adu', 'yue_adu', 'eng_adu', 'zho_adu']
     """
-    if protocol not in PROTOCOLS:
-        raise UnknownName("protocol", protocol, PROTOCOLS)
-    plan = PROTOCOLS[protocol]
+    plan = PROTOCOLS[known_name("protocol", protocol, PROTOCOLS)]
     if cells is not None:
         wanted = set(cells)
         plan = [setting for setting in plan if setting.test in wanted]

@@ -1,8 +1,10 @@
 """Scores of a finished run computed again from its predictions."""
 
 import dataclasses
+import itertools
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +77,15 @@ def _check(path: Path) -> None:
         raise RecordError(f"{reason}: run it again, or see `bimotion score`")
 
 
-def read(folder: Path, *, checked: bool = True) -> tuple[Result, pd.DataFrame]:
-    """The record and the predictions of a run, `checked` as in `read_result`; raises
-    RecordError."""
+def read(
+    folder: Path, *, checked: bool = True, agreeing: bool = True
+) -> tuple[Result, pd.DataFrame]:
+    """The record and the predictions of a run, `checked` as in `read_result`; raises RecordError.
+
+    Args:
+        agreeing: Refuse predictions that are not those that the record says were made; of
+            submissions, an answer key says more.
+    """
     result, path = read_result(folder, checked=checked), folder / record.PREDICTIONS_FILE
     if checked:
         _check(path)
@@ -91,17 +99,66 @@ def read(folder: Path, *, checked: bool = True) -> tuple[Result, pd.DataFrame]:
             )
         # what the file says of itself for pandas can rename its columns: another table than the one
         # that was verified
-        table = columns.select(SHAPE.names).to_pandas(ignore_metadata=True)
+        table = columns.select(SHAPE.names).cast(SHAPE).to_pandas(ignore_metadata=True)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RecordError(f"{path}: expected predictions in Parquet, found: {error}") from None
+    problems = itertools.chain(
+        _length_problems(result, table), _row_problems(result, table) if agreeing else ()
+    )
+    if reason := next(problems, None):
+        raise RecordError(f"{path}: {reason}")
+    return result, table
+
+
+def _length_problems(result: Result, table: pd.DataFrame) -> Iterator[str]:
     n_classes = len(schema_named(result.schema.name).classes)
     for name in ("probabilities", "reference"):
-        if lengths := {np.size(values) for values in table[name]} - {n_classes}:
-            raise RecordError(
-                f"{path}: column {name}: expected lists of {n_classes} numbers, found one of "
-                f"{min(lengths)}"
+        if lengths := set(map(len, table[name])) - {n_classes}:
+            n = min(lengths)
+            yield f"column {name}: expected lists of {n_classes} numbers, found one of {n}"
+
+
+def _row_problems(result: Result, table: pd.DataFrame) -> Iterator[str]:
+    """Why predictions are not those that a record says were made: other classes, values that are
+    none, and clips that are missing, there twice, or of another training, seed, fold, cell or
+    corpus."""
+    classes = list(schema_named(result.schema.name).classes)
+    if result.schema.classes != classes:
+        yield f"expected classes {', '.join(classes)}, found {', '.join(result.schema.classes):.80}"
+    for name, low in (("probabilities", 0), ("reference", -1)):
+        values = np.concatenate([np.zeros(1), *table[name]])
+        if not (is_one := (values >= low) & (values <= 1)).all():  # NaN is none
+            yield f"column {name}: expected numbers from {low} to 1, found {values[~is_one][0]}"
+    yield from _training_problems(result, table)
+    settings = {(setting.training_set, str(setting.test)) for setting in settings_of(result)}
+    for names, known in (
+        (("trained",), {(name,) for name in classes}),
+        (("corpus",), {(name,) for name in result.data.corpora}),
+        (("train", "cell"), settings),
+    ):
+        columns = [table[name].explode() for name in names]
+        if other := set(zip(*columns, strict=True)) - known:
+            found = " on ".join(sorted(other)[0])
+            yield f"{' and '.join(names)}: expected those of its record, found {found!a:.80}"
+
+
+def _training_problems(result: Result, table: pd.DataFrame) -> Iterator[str]:
+    """Clips that a training set, seed and fold of the record lacks or has too many."""
+    made = {(fit.train, fit.seed, fit.fold): fit.n_test for fit in result.fits if fit.n_test}
+    folds, seeds = range(result.split.folds or 1), set(result.seeds)
+    if len(seeds) != len(result.seeds) or {seed for _, seed, _ in made} != seeds:
+        yield f"expected trainings with each of its seeds, once; its seeds are {result.seeds!r:.80}"
+    if other := sorted(key for key in made if key[2] not in folds):
+        yield f"expected trainings in folds below {len(folds)}, found {some(map(str, other))}"
+    found = table.groupby(["train", "seed", "fold"]).size().to_dict()
+    for key in sorted(made.keys() | found.keys()):
+        if made.get(key) != found.get(key):
+            yield (
+                f"training set {key[0]!a:.80}, seed {key[1]}, fold {key[2]}: expected "
+                f"{made.get(key, 0)} clips, as its record says, found {found.get(key, 0)}"
             )
-    return result, table
+    if n_again := int(table.duplicated(["train", "seed", "id"]).sum()):
+        yield f"expected every clip once in a training set and seed, found {n_again} again"
 
 
 def schema_of(result: Result) -> LabelSchema:

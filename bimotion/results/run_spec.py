@@ -8,7 +8,9 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from bimotion.io.records import Record, Scalar
 
@@ -39,7 +41,7 @@ class SplitUsed(Record):
     """Of the assignment."""
     version: str
     """NUMBERS_VERSION (io/versions.py)."""
-    folds: int | None = None
+    folds: Annotated[int, Field(ge=1, le=5)] | None = None
     """How many of the five folds were run, from the first; null for rules without folds."""
 
     @property

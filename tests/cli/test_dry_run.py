@@ -30,3 +30,26 @@ def test_a_dry_run_counts_what_the_model_hears(family, is_filled_up, main, tmp_p
     assert code == 0
     assert "what the model hears is not known" in errors
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("--track finetune", "track finetune: expected a Hub id or a folder, found bimotion/pros"),
+        ("--track zero-shot", "track zero-shot: expected a Hub id or a folder, found bimotion/p"),
+        ("--recipe paper", "recipe: expected with track finetune, found track probe"),
+        ("--label-map x.json", "label_map: expected with track zero-shot, found track probe"),
+        ("--seeds 0,0", "seeds: expected each once, found 0 again"),
+        ("--folds 1 --split-rule paper", "folds: expected with split rule folds only, found 1"),
+        ("--protocol leakage --split-rule paper", "expected at least one setting with clips"),
+        ("--cells yue_eld", "cells: expected some that protocol all tests, found yue_eld"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_refuses(more, said, main, tmp_path, synth_root):
+    words = f"evaluate -m bimotion/prosody --corpora {synth_root} -o {tmp_path} {more}"
+    for line in (words, f"{words} --dry-run"):
+        code, shown, errors = main(line)
+        assert (code, shown) == (2, "")
+        assert errors.startswith(f"bimotion: {said}")
+        assert errors.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

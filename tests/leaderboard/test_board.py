@@ -66,7 +66,7 @@ def test_a_headline_is_the_mean_over_the_four_cells(built):
 
 def test_gaps_are_those_of_the_statistics(by_model, folder):
     entry = by_model["org/tiny"]
-    result, table = rescoring.read(folder / entry.id)
+    result, table = rescoring.read(folder / entry.id, agreeing=False)
     settings = rescoring.settings_of(result)
     expected = gaps(table, settings, schema_named("emotion"))
     assert [(gap.kind, gap.of) for gap in entry.gaps] == [(gap.kind, gap.of) for gap in expected]
@@ -78,7 +78,7 @@ def test_several_seeds_are_one_number(root, whole_tree):
     source = submissions.Source(submissions.run_of(whole_tree), keep=40)
     run = source.write(root, "lab/seeds", 0.4, 0)
     single = scored.score(run, "single").entry
-    _, table = rescoring.read(run)
+    _, table = rescoring.read(run, agreeing=False)
     twice = pd.concat([table.assign(seed=seed) for seed in (0, 1)])
     twice.to_parquet(run / "predictions.parquet", index=False)
     assert "expected predictions of seeds [0]" in _verified(root, run)
@@ -88,6 +88,21 @@ def test_several_seeds_are_one_number(root, whole_tree):
     for name in ("value", "n_utterances"):
         values = ([getattr(row, name) for row in rows.scores] for rows in (entry, single))
         assert next(values) == next(values)
+
+
+def test_seeds_that_are_copies_of_one_count_as_one(root, whole_tree):
+    source = submissions.Source(submissions.run_of(whole_tree), keep=40)
+    run = source.write(root, "lab/seeds", 0.4, 0, seeds=[0, 1, 2], track="finetune")
+    once = rescoring.read(run, agreeing=False)[1]
+    for shares, n in (((1, 1, 1), 1), ((1, 0.9995, 0.5), 2), ((1, 0.9, 0.5), 3)):
+        tables = [
+            once.assign(seed=seed, probabilities=[share * row for row in once["probabilities"]])
+            for seed, share in enumerate(shares)
+        ]
+        pd.concat(tables).to_parquet(run / "predictions.parquet", index=False)
+        few_seeds = scored.score(run, "seeds").entry.flags.few_seeds
+        reason = f"ranked from 3 seeds on, found {n} with predictions of their own"
+        assert few_seeds is None if n == 3 else few_seeds.endswith(reason)
 
 
 def _verified(root, run, **options):

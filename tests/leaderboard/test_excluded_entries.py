@@ -107,7 +107,7 @@ REFUSED = {
     ),
     "more folds than there are": (
         part("split", rule="folds", folds=10**99),
-        "split.folds: expected 1 to 5, found 1000",
+        "split.folds: expected less than or equal to 5, found 1000",
     ),
     "unknown corpus": (corpus("<b>mine</b>"), "data.corpora: expected one of crema_d, csed, "),
     "more clips than a number has": (corpus("tess", n_found=10**300), "data.corpora.tess.n_found:"),

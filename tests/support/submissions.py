@@ -29,10 +29,16 @@ class Source:
     """
 
     def __init__(self, run: Path, keep: int = 1):
-        self.result, table = rescoring.read(run)
+        self.result, table = rescoring.read(run, agreeing=False)
         self.table = table[
             [zlib.crc32(name.encode()) % keep == 0 for name in table["id"]]
         ].reset_index(drop=True)
+        kept = self.table.groupby(["train", "seed", "fold"]).size()
+        fits = [
+            dataclasses.replace(fit, n_test=int(kept.get((fit.train, fit.seed, fit.fold), 0)))
+            for fit in self.result.fits
+        ]
+        self.result = dataclasses.replace(self.result, fits=fits)
         self.reference = np.stack(self.table["reference"])
         self.means = [
             score

@@ -12,13 +12,13 @@ zero-shot   a published classifier as it is
 
 import os
 
-from bimotion.errors import SettingError, UnknownName
+from bimotion.errors import SettingError, known_name
 from bimotion.evaluation.tracks.track import Runner, Track
 from bimotion.io.modules import discover
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 
-__all__ = ["TRACKS", "Runner", "Track", "configured", "runner_of"]
+__all__ = ["TRACKS", "Runner", "Track", "configured", "require_taken", "runner_of"]
 
 TRACKS = discover("bimotion.evaluation.tracks", Track, first="probe")
 """Name -> track: every subclass of Track in a module of this folder; the default first."""
@@ -41,8 +41,7 @@ def configured(track: str | Track, **options: object) -> Track:
                 "the track by its name"
             )
         return track
-    if track not in TRACKS:
-        raise UnknownName("track", track, TRACKS)
+    known_name("track", track, TRACKS)
     owners = {name: kind.name for kind in TRACKS.values() for name in kind.keywords}
     for name in given:
         if owners[name] != track:
@@ -53,6 +52,12 @@ def configured(track: str | Track, **options: object) -> Track:
 def runner_of(track: Track, spec: ModelSpec, schema: LabelSchema) -> Runner:
     """A model under a track. Raises UnknownName, ModelError; SettingError for what the track does
     not take."""
+    require_taken(track, spec)
+    return track.runner(spec, schema)
+
+
+def require_taken(track: Track, spec: ModelSpec) -> None:
+    """Raise SettingError for a model, or several processes, that a track does not take."""
     n_processes = int(os.environ.get("WORLD_SIZE", 1))
     if n_processes > 1 and not track.takes_several_processes:
         raise SettingError(
@@ -64,4 +69,3 @@ def runner_of(track: Track, spec: ModelSpec, schema: LabelSchema) -> Runner:
             f"track {track.name}: expected a Hub id or a folder, found "
             f"{type(spec.model).__name__ if spec.is_own else spec.model}"
         )
-    return track.runner(spec, schema)

@@ -6,12 +6,14 @@ import re
 import socket
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.models.recipe import FinetuneOptions
 from bimotion.results import record
 from tests.support import tiny_models
@@ -82,9 +84,16 @@ def test_preset_paper_trains_by_the_papers_recipe(models, small, tmp_path, monke
     code, _, errors = run_main(monkeypatch, [*line.split(), "--num-train-epochs", "1"])
     assert code == 0, errors
     result = record.load(*tmp_path.glob("*/*/result.json"))
-    expected = vars(FinetuneOptions(recipe="paper", epochs=1))
+    expected = asdict(FinetuneOptions(recipe="paper", epochs=1))
     assert expected.items() <= result.model.options.items()
     assert result.seeds == [0]
+    asked = {"protocol": "in-group", "cells": ["zho_eld"], "limit": 2, "preset": "paper"}
+    for track in (Finetune(FinetuneOptions(epochs=1)), "finetune"):
+        options = {} if track != "finetune" else {"finetune": FinetuneOptions(epochs=1)}
+        again, _ = evaluated(
+            models("wav2vec2-layer"), small, tmp_path, track=track, **asked, **options
+        )
+        assert again.key == result.key
 
 
 def test_killed_in_an_epoch_it_goes_on_to_the_same_bytes(models, small, tmp_path):
