@@ -19,10 +19,10 @@ MAX_SAME = 10
 class RankingClass(Record):
     """A class: entries that answered the same question about the same clips, and may be compared.
 
-    Classes stand in this order, and the page opens on the first: the benchmark's (split `folds`,
-    schema `valence`), then the most ranked entries, then the most entries; equal ones by track,
-    split rule, schema, protocol, cells (all, then the most, then by name), split seed and data
-    fingerprint.
+    Classes stand in this order, and the page opens on the first: the benchmark (split `folds`,
+    schema `valence`, protocol `all`, all cells), parts of it, the others; then the most ranked
+    entries, then the most entries; equal ones by track, split rule, schema, protocol, cells (all,
+    then the most, then by name), split seed and data fingerprint.
     """
 
     id: str
@@ -141,4 +141,13 @@ def _class_order(group: RankingClass) -> tuple:
     cells = (group.cells is not None, -len(group.cells or ()), group.cells or ())
     data = (group.split_seed, group.data_fingerprint)
     is_other = (group.split_rule, group.schema) != ("folds", "valence")
-    return (is_other, -group.n_ranked, -group.n_entries, *question, *cells, *data)
+    is_part = (group.protocol, group.cells) != ("all", None)
+    return (
+        is_other,
+        is_other or is_part,
+        -group.n_ranked,
+        -group.n_entries,
+        *question,
+        *cells,
+        *data,
+    )

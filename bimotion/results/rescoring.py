@@ -138,8 +138,8 @@ def _row_problems(result: Result, table: pd.DataFrame) -> Iterator[str]:
     ):
         columns = [table[name].explode() for name in names]
         if other := set(zip(*columns, strict=True)) - known:
-            found = " on ".join(sorted(other)[0])
-            yield f"{' and '.join(names)}: expected those of its record, found {found!a:.80}"
+            first = " on ".join(sorted(other)[0])
+            yield f"{' and '.join(names)}: expected those of its record, found {first!a:.80}"
 
 
 def _training_problems(result: Result, table: pd.DataFrame) -> Iterator[str]:
@@ -150,12 +150,12 @@ def _training_problems(result: Result, table: pd.DataFrame) -> Iterator[str]:
         yield f"expected trainings with each of its seeds, once; its seeds are {result.seeds!r:.80}"
     if other := sorted(key for key in made if key[2] not in folds):
         yield f"expected trainings in folds below {len(folds)}, found {some(map(str, other))}"
-    found = table.groupby(["train", "seed", "fold"]).size().to_dict()
-    for key in sorted(made.keys() | found.keys()):
-        if made.get(key) != found.get(key):
+    n_clips = table.groupby(["train", "seed", "fold"]).size().to_dict()
+    for key in sorted(made.keys() | n_clips.keys()):
+        if made.get(key) != n_clips.get(key):
             yield (
                 f"training set {key[0]!a:.80}, seed {key[1]}, fold {key[2]}: expected "
-                f"{made.get(key, 0)} clips, as its record says, found {found.get(key, 0)}"
+                f"{made.get(key, 0)} clips, as its record says, found {n_clips.get(key, 0)}"
             )
     if n_again := int(table.duplicated(["train", "seed", "id"]).sum()):
         yield f"expected every clip once in a training set and seed, found {n_again} again"

@@ -33,7 +33,7 @@ def test_a_dry_run_counts_what_the_model_hears(family, is_filled_up, main, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ("--track finetune", "track finetune: expected a Hub id or a folder, found bimotion/pros"),
         ("--track zero-shot", "track zero-shot: expected a Hub id or a folder, found bimotion/p"),
@@ -45,11 +45,11 @@ def test_a_dry_run_counts_what_the_model_hears(family, is_filled_up, main, tmp_p
         ("--cells yue_eld", "cells: expected some that protocol all tests, found yue_eld"),
     ],
 )
-def test_a_dry_run_refuses_what_the_run_refuses(more, said, main, tmp_path, synth_root):
+def test_a_dry_run_refuses_what_the_run_refuses(more, message, main, tmp_path, synth_root):
     words = f"evaluate -m bimotion/prosody --corpora {synth_root} -o {tmp_path} {more}"
     for line in (words, f"{words} --dry-run"):
         code, shown, errors = main(line)
         assert (code, shown) == (2, "")
-        assert errors.startswith(f"bimotion: {said}")
+        assert errors.startswith(f"bimotion: {message}")
         assert errors.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 
 from bimotion.io import files
 from bimotion.io.records import from_json
-from bimotion.leaderboard import admission, board, scored
+from bimotion.leaderboard import admission, board, ranking, scored
 from bimotion.leaderboard.board import Board
 from bimotion.leaderboard.published_rows import published_rows
 from bimotion.models.baselines import BASELINES
@@ -297,3 +297,24 @@ def test_many_submissions_are_computed_in_parallel_and_once(whole_tree, root):
     started = time.perf_counter()
     assert board.build(root).to_json() == first.to_json()
     assert time.perf_counter() - started < computed_s / 10  # a seventieth of it
+
+
+def test_the_page_opens_on_the_benchmark_whatever_has_more_entries():
+    benchmark = ranking.RankingClass(
+        id="b",
+        track="probe",
+        split_rule="folds",
+        split_seed=0,
+        schema="valence",
+        protocol="all",
+        cells=None,
+        data_fingerprint="0",
+        n_entries=1,
+        n_ranked=0,
+    )
+    more = {"n_entries": 9, "n_ranked": 9}
+    part = dataclasses.replace(benchmark, id="p", protocol="in-group", **more)
+    cell = dataclasses.replace(benchmark, id="c", cells=["eng_eld"], **more)
+    paper = dataclasses.replace(benchmark, id="d", split_rule="paper", **more)
+    classes = sorted([paper, cell, part, benchmark], key=ranking._class_order)
+    assert [group.id for group in classes] == ["b", "c", "p", "d"]
