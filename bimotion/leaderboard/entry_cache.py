@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def prepare(folder: Path, result: Result) -> bytes:
         receipt.write(receipts, "lab__model/0123456789ab", verdict.hashes, entry=entry)
     """
     hashes = receipt.digests(folder)
-    computed = compute(folder, hashes, result.human)
+    computed = compute(folder, hashes)._replace(human=tuple(result.human))
     for row in computed.entry.scores:
         setting = f"{row.transfer} {row.method} {'+'.join(row.train)} -> {row.test}"
         verified = result.headline(row.transfer, row.method, row.test, METRIC, tuple(row.train))
@@ -90,16 +90,11 @@ def prepare(folder: Path, result: Result) -> bytes:
     return _packed(computed, hashes)
 
 
-def compute(
-    folder: Path, hashes: Mapping[str, str], human: Sequence[HumanAgreement] = ()
-) -> ScoredSubmission:
+def compute(folder: Path, hashes: Mapping[str, str]) -> ScoredSubmission:
     """Compute the entry of a submission with files of these hashes, and keep it in the cache.
 
-    Args:
-        human: of its test clips, from the receiver's own votes; the submission's is not believed.
-
-    Raises:
-        RecordError: where it cannot stand on a board.
+    It is without human raters, of whom only a receipt tells. Raises RecordError where it cannot
+    stand on a board.
     """
     try:
         computed = scored.score(folder, "/".join(folder.absolute().parts[-2:]))
@@ -109,7 +104,6 @@ def compute(
         if not isinstance(error, RecordError):
             reason = f"cannot be scored: {type(error).__name__}: {reason:.200}"
         raise RecordError(reason) from None
-    computed = computed._replace(human=tuple(human))
     with files.written(_path(hashes)) as temporary:
         temporary.write_bytes(_packed(computed, hashes))
     return computed
@@ -126,8 +120,7 @@ def load(hashes: Mapping[str, str], vouched: bytes | None) -> ScoredSubmission |
     received = None if vouched is None else _unpacked(vouched, hashes)
     known, ages = [facts for facts in (kept, received) if facts], tables_hash(CorpusSource())
     current = next((submitted for of, submitted in known if ages in ("", of)), None)
-    human = next((submitted.human for _, submitted in known if submitted.human), ())
-    return None if current is None else current._replace(human=human)
+    return current and current._replace(human=received[1].human if received else ())
 
 
 def _key(hashes: Mapping[str, str]) -> str:

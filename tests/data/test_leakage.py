@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from bimotion.data.leakage import parts
 from bimotion.data.source import CorpusSource
+from bimotion.errors import SettingError
 from bimotion.evaluation.plan import plan
 from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
@@ -126,13 +127,12 @@ def test_a_premium_stands_where_the_leak_is(knows, other):
 @pytest.mark.parametrize("rule", ["folds", "disjoint"])
 def test_a_plan_has_the_arms_under_folds_alone(synth_root, rule):
     task = TaskSpec.of(protocol="leakage", split_rule=rule, schema="emotion")
-    _, made = plan(task, CorpusSource.of(synth_root, allow_missing=True), Progress())
+    source = CorpusSource.of(synth_root, allow_missing=True)
     if rule == "disjoint":
-        assert not made.settings
-        assert {skip.reason for skip in made.skipped} == {
-            "protocol leakage needs split rule folds, which keeps speakers apart"
-        }
+        with pytest.raises(SettingError, match="none: protocol leakage needs split rule folds"):
+            plan(task, source, Progress())
         return
+    _, made = plan(task, source, Progress())
     by_name = {training.name: training for training in made.training_sets}
     arms = [by_name[f"zho_adu@esd~{leak}"] for leak in LEAKS]
     assert len({len(arm.train) for arm in arms}) == 1

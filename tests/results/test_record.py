@@ -49,7 +49,9 @@ score_rows = st.builds(
 )
 
 
-result_records = st.builds(RunSpec, model=models, adapt=st.none() | st.builds(AdaptUsed)).flatmap(
+splits = st.builds(SplitUsed, folds=st.none() | st.integers(1, 5))
+adapted = st.none() | st.builds(AdaptUsed)
+result_records = st.builds(RunSpec, model=models, split=splits, adapt=adapted).flatmap(
     lambda spec: st.builds(
         Result,
         **{name: st.just(getattr(spec, name)) for name in ASKED},

@@ -113,7 +113,7 @@ def test_without_known_speakers_the_correlation_is_stated(table):
     variance = row.value * (1 - row.value) / 652
     effect = 1 + (65.2 * 1.25 - 1) * 0.10
     assert row.standard_error == pytest.approx((variance * effect) ** 0.5, abs=1e-6)
-    assert "clips of one are taken to correlate at 0.10 (stated: 10; 5 gives " in row.reason
+    assert "clips of one speaker are taken to correlate at 0.10 (stated: 10; 5 gives " in row.reason
     few = re.search(r"5 gives ([\d.]+) to ([\d.]+), 20 gives ([\d.]+) to ([\d.]+)", row.reason)
     low, high, narrow_low, narrow_high = map(float, few.groups())
     assert low < row.low < narrow_low < row.value < narrow_high < row.high < high
