@@ -119,9 +119,8 @@ def _length_problems(result: Result, table: pd.DataFrame) -> Iterator[str]:
 
 
 def _row_problems(result: Result, table: pd.DataFrame) -> Iterator[str]:
-    """Why predictions are not those that a record says were made: other classes, values that are
-    none, and clips that are missing, there twice, or of another training, seed, fold, cell or
-    corpus."""
+    """Ways in which predictions contradict their record: other classes, values that are none, and
+    clips that are missing, there twice, or of another training, seed, fold, cell or corpus."""
     classes = list(schema_named(result.schema.name).classes)
     if result.schema.classes != classes:
         yield f"expected classes {', '.join(classes)}, found {', '.join(result.schema.classes):.80}"
