@@ -18,8 +18,9 @@ import numpy as np
 from adaptation import sizes
 from joblib import cpu_count
 
-from bimotion.data.cache import Row, Store, StoredRows
+from bimotion.data.cache import Row, Store
 from bimotion.data.features import LayerTable
+from bimotion.data.stored_rows import StoredRows
 from bimotion.io.progress import Bars
 from bimotion.models.layer_heads import BestLayerHead
 from bimotion.protocol import settings as protocol

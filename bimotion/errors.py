@@ -17,6 +17,8 @@ BimotionError                 the command line prints it without a traceback and
 ├── HubError                  the Hugging Face Hub: no token, no permission, no such repository, a
                               broken connection
 ├── StorageError              a disk that is full or may not be written
+├── ClusterError              a Ray cluster that is too small or that lost a worker too often, or a
+                              node of it that lacks what the work needs
 ├── RecordError               a result or prediction file that breaks its schema
 └── MissingExtra              an optional package is needed; says which to install
 """
@@ -109,6 +111,10 @@ class HubError(BimotionError):
 
 class StorageError(BimotionError):
     """A file cannot be written where it belongs, or was lost while in use."""
+
+
+class ClusterError(BimotionError):
+    """A Ray cluster, or a node of it, cannot do the work."""
 
 
 class RecordError(BimotionError):

@@ -2,6 +2,7 @@
 requirements.txt."""
 
 import ast
+import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -37,7 +38,7 @@ def declared_packages(extras: bool) -> set[str]:
     if extras:
         optional = project["optional-dependencies"]
         items += [item for name in optional if name != "dev" for item in optional[name]]
-    return {normal(item.split(">")[0]) for item in items}
+    return {normal(re.split(r"[\[>]", item)[0]) for item in items}
 
 
 def test_imports_are_declared_and_pinned():

@@ -1,8 +1,9 @@
 """`bimotion evaluate` and `bimotion score`."""
 
 import itertools
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import typer
 
@@ -16,13 +17,41 @@ from bimotion.models.spec import ModelSpec
 
 MODEL = (
     "Hub id or folder of a transformers audio model, or bimotion/prosody, bimotion/majority, "
-    "bimotion/random."
+    "bimotion/random; may be repeated."
 )
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The processes that work for the runs of a command."""
+
+    panel: ClassVar = "Engine ray"
+
+    engine: Annotated[
+        Literal["local", "ray"],
+        option("This process, or a Ray cluster: $RAY_ADDRESS or its own (extra: cluster)."),
+    ] = "local"
+    cpus_per_worker: Annotated[
+        int | None, option("Cores, and threads, of each worker. (default: 1)", min=1)
+    ] = None
+    gpus_per_worker: Annotated[
+        float | None, option("Such as 0.5. (default: 1 where the model runs on one, else 0)", min=0)
+    ] = None
+    ship_audio: Annotated[
+        bool, option("Send samples to workers: the corpora are on this machine only.")
+    ] = False
+
+    def made(self):
+        """The engine; raises SettingError, MissingExtra."""
+        from bimotion.evaluation.engines import engine_of
+
+        given = {name: value for name, value in vars(self).items() if value not in (None, False)}
+        return engine_of(given.pop("engine"), **given)
 
 
 @spread
 def evaluate(
-    model: Annotated[str, option(MODEL, "--model", "-m")],
+    model: Annotated[list[str], option(MODEL, "--model", "-m")],
     track: Annotated[
         options.TrackName, option("Frozen, trained whole, or a classifier as it is.")
     ] = "probe",
@@ -31,6 +60,7 @@ def evaluate(
     corpora: options.Corpora,
     output: options.Output = Path("results"),
     task: options.Task,
+    engine: Engine,
     check_invariance: Annotated[
         bool, option("Record how much a clip's batch changes what the model makes of it.")
     ] = False,
@@ -61,32 +91,35 @@ def evaluate(
         verbose()
     questions = task.questions
     methods = _methods(probe, [question["schema"] for question in questions])
-    if len(questions) * len(methods) > 1:
+    if len(model) * len(questions) * len(methods) > 1:
         warn_once()
     finetune = training.of_track(track, preset_named(task.preset).recipe)
     if dry_run:
         given = vars(probe) | {"adapt": methods[0], "label_map": label_map, "finetune": finetune}
-        require_taken(configured(track, **given), loading.spec(model))
         epochs = training.epochs if track == "finetune" else None
-        _show_plans(loading.spec(model), track, corpora, task, probe, methods, epochs)
+        for spec in map(loading.spec, model):
+            require_taken(configured(track, **given), spec)
+            _show_plans(spec, track, corpora, task, probe, methods, epochs)
         return
     from bimotion.evaluation import run
 
+    shared = {
+        "track": track,
+        "output": output,
+        "label_map": label_map,
+        "finetune": finetune,
+        "save_checkpoints": save_checkpoints,
+        "check_invariance": check_invariance,
+        "overwrite": overwrite,
+        "progress": progress(),
+        **vars(loading) | corpora.keywords | vars(probe),
+    }
+    asked = [
+        shared | _with_seeds(question, method, methods) | {"adapt": method, "model": name}
+        for name, question, method in itertools.product(model, questions, methods)
+    ]
     results = []
-    for question, method in itertools.product(questions, methods):
-        result = run.evaluate(
-            model,
-            track=track,
-            output=output,
-            label_map=label_map,
-            finetune=finetune,
-            save_checkpoints=save_checkpoints,
-            check_invariance=check_invariance,
-            overwrite=overwrite,
-            progress=progress(),
-            **vars(loading) | corpora.keywords | _with_seeds(question, method, methods),
-            **vars(probe) | {"adapt": method},
-        )
+    for result in run.evaluate_all(asked, engine.made()):
         results.append(result)
         if leads() and not as_json and len(methods) == 1:
             _report(result, output)
@@ -233,7 +266,8 @@ def _report_all(results: list, output: Path, *, as_json: bool, side_by_side: boo
         return
     if side_by_side:
         for _, same in itertools.groupby(
-            results, key=lambda result: (result.split.rule, result.schema.name)
+            results,
+            key=lambda result: (result.model.name, result.split.rule, result.schema.name),
         ):
             methods = list(same)
             show(*paper_tables.adaptation_tables(methods))

@@ -11,20 +11,15 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bimotion.data.manifest import Manifest
 from bimotion.errors import StorageError
 from bimotion.io import files
-from bimotion.io.prefetch import cancelled_quietly
 from bimotion.io.progress import Progress
-from bimotion.io.versions import CACHE_VERSION
 
 BLOCK_ROWS = 32
 UNUSED_S = 24 * 3600
@@ -54,6 +49,16 @@ Block = dict[int, Extent]
 """Index of a row in its store -> where it lies in the block file."""
 MakeRows = Callable[[np.ndarray], Iterable[Row]]
 """Indices of rows -> those rows, in that order, one at a time."""
+
+
+_elsewhere: Callable[[str], bytes | None] | None = None
+
+
+def receive_blocks(send: Callable[[str], bytes | None]) -> None:
+    """In this process, from now on: ask for blocks that this machine's cache lacks. `send`: name of
+    a file below the cache -> its content, None where there is none."""
+    global _elsewhere
+    _elsewhere = send
 
 
 class Damaged(Exception):
@@ -105,6 +110,16 @@ class Store:
         self._blocks: dict[int, tuple[tuple, Block]] = {}  # what was checked, with its signature
         self._damage: list[str] = []
 
+    def __getstate__(self) -> dict:
+        """Sent to another process, it is in the cache of that process."""
+        folder = self.folder.absolute()
+        if folder.is_relative_to(cache := files.cache_dir().absolute()):
+            folder = folder.relative_to(cache)
+        return vars(self) | {"folder": folder}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state | {"folder": files.cache_dir() / state["folder"]})
+
     def missing(self, indices: np.ndarray) -> np.ndarray:
         """Return those of some rows that are not done, each once, in the order given."""
         return pd.unique(indices[self.lengths(indices) == 0])
@@ -120,15 +135,24 @@ class Store:
         return np.array([extent.length if extent else 0 for extent in extents], np.int64)
 
     def fill(self, indices: np.ndarray, make: MakeRows, progress: Progress, label: str) -> None:
-        """Make what is missing of some rows; waits for another process that fills this store, and
-        takes what that made.
+        """Make what is missing of some rows (`filling`); `make` is given whole groups of `together`
+        rows, in `order`. Raises what `make` raises; ValueError for an empty row; StorageError."""
+        with self.filling(indices, progress, label) as todo, ExitStack() as stack:
+            if len(todo):
+                made = make(todo)
+                if hasattr(made, "close"):  # now, not when whoever holds an error lets go of it
+                    stack.callback(made.close)
+                self.write(todo, progress.track(made, len(todo), label))
 
-        `make` is given whole groups of `together` rows, in `order`. Raises what `make` raises;
-        ValueError for an empty row; StorageError.
-        """
+    @contextmanager
+    def filling(self, indices: np.ndarray, progress: Progress, label: str) -> Iterator[np.ndarray]:
+        """Give what is to be made, and written inside the block, of some rows: whole groups, in
+        `order`. Waits for another process that fills this store, and takes what that made. Raises
+        StorageError."""
         with suppress(OSError):
             os.utime(self.folder)
         if not len(self.missing(indices)):
+            yield self.order[:0]
             return
         with ExitStack() as stack:
             with progress.task(f"{label}: waiting for another process"):
@@ -138,11 +162,7 @@ class Store:
                 more = f" and {len(self._damage) - 1} more" if len(self._damage) > 1 else ""
                 progress.say(f"{self._damage[0]}{more}: damaged in the cache, made again")
                 self._damage.clear()
-            if len(todo := self._whole_groups(missing)):
-                made = make(todo)
-                if hasattr(made, "close"):  # now, not when whoever holds an error lets go of it
-                    stack.callback(made.close)
-                self._write_all(todo, progress.track(made, len(todo), label))
+            yield self._whole_groups(missing)
         if len(lost := self.missing(indices)):
             raise StorageError(
                 f"{self.folder}: expected to read back what was written, found {len(lost)} "
@@ -176,7 +196,7 @@ class Store:
         ranks = (groups[:, None] * self.together + np.arange(self.together)).ravel()
         return self.order[ranks[ranks < len(self.ids)]]
 
-    def _write_all(self, indices: np.ndarray, rows: Iterable[Row]) -> None:
+    def write(self, indices: np.ndarray, rows: Iterable[Row]) -> None:
         """Write rows, a block at a time; if making them ends early, those of the last block too,
         unless that would break up a group."""
         fresh: dict[int, Row] = {}
@@ -221,6 +241,15 @@ class Store:
         with self._opened(number) as (_, block):
             return block
 
+    def _receive(self, path: Path) -> None:
+        """Write a block that another machine has, if this process knows one (`receive_blocks`)."""
+        cache = files.cache_dir()
+        if _elsewhere is not None and path.is_relative_to(cache) and not path.exists():
+            content = _elsewhere(path.relative_to(cache).as_posix())
+            if content is not None:
+                with files.written(path) as temporary:
+                    temporary.write_bytes(content)
+
     @contextmanager
     def _opened(self, number: int) -> Iterator[tuple[BinaryIO | None, Block]]:
         """A block's file and what it has, checked whenever it is another file than last time.
@@ -228,6 +257,7 @@ class Store:
         Nothing that is given changes later: where another process replaces the block meanwhile,
         this thread goes on with the file that it has open.
         """
+        self._receive(self._path(number))
         try:
             stream = self._path(number).open("rb", buffering=0)
         except FileNotFoundError:
@@ -302,93 +332,3 @@ def sources(corpus: str, state: str) -> dict[str, set[str]]:
             for name, extent in _read(stream, 1)[1].items():
                 digests.setdefault(name, set()).add(extent.source)
     return digests
-
-
-@dataclass(frozen=True)
-class StoredRows:
-    """Rows of a table, on disk: row number -> store, and index in it."""
-
-    stores: tuple[Store, ...]
-    store_of: np.ndarray
-    index_of: np.ndarray
-
-    def row(self, number: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Read numbers start:stop of a row (None: to its end)."""
-        return self.stores[self.store_of[number]].row(self.index_of[number], start, stop)
-
-    def lengths(self) -> np.ndarray:
-        """Count the numbers of every row, int64, shape (n_rows,)."""
-        lengths = np.empty(len(self.store_of), np.int64)
-        for number, store in enumerate(self.stores):
-            mine = self.store_of == number
-            lengths[mine] = store.lengths(self.index_of[mine])
-        return lengths
-
-
-def stored_rows(
-    folder: str,
-    manifest: Manifest,
-    table: pd.DataFrame,
-    make: Callable[[pd.DataFrame, list[Path]], Iterable[Row]],
-    progress: Progress,
-    *,
-    dtype: np.typing.DTypeLike,
-    label: str,
-    together: int = 1,
-) -> StoredRows:
-    """Rows of the clips of a table from the cache, where each corpus has a store of its own; what
-    is missing is made.
-
-    Args:
-        folder: Below the cache. What it holds of earlier states of a corpus is removed.
-        manifest: Of the corpora.
-        table: A part of manifest.table, index 0, 1, ...
-        make: Clips (rows of manifest.table) and their files -> their rows, in order.
-        progress: Shows how far it is.
-        dtype: Of the numbers.
-        label: Of the work, for progress.
-        together: So many clips, of lengths alike, are always made together.
-    """
-    stores, store_of = [], np.empty(len(table), np.int32)
-    index_of = np.empty(len(table), np.int64)
-    for corpus, rows in table.groupby("corpus", sort=True):
-        clips, state = manifest.table[manifest.table["corpus"] == corpus], manifest.states[corpus]
-        longest_first = np.argsort(-clips["duration_s"].to_numpy(), kind="stable")
-        store = Store(
-            files.cache_dir() / folder / f"{corpus}-{state}",
-            f"{CACHE_VERSION} {folder} {corpus} {state}",
-            clips["id"].tolist(),
-            dtype,
-            together=together,
-            order=None if together == 1 else longest_first,
-        )
-        # of the corpus's folder: copies elsewhere keep what is theirs
-        pattern = f"{corpus}-{state.partition('-')[0]}-*"
-        files.remove_others(store.folder.parent, [store.folder], pattern, UNUSED_S)
-        indices = pd.Series(np.arange(len(clips)), clips["id"])[rows["id"]].to_numpy()
-        store.fill(indices, partial(_made, make, manifest, clips), progress, f"{label}: {corpus}")
-        store_of[rows.index], index_of[rows.index] = len(stores), indices
-        stores.append(store)
-    return StoredRows(tuple(stores), store_of, index_of)
-
-
-def _made(make: Callable, manifest: Manifest, clips: pd.DataFrame, indices: np.ndarray):
-    chosen = clips.iloc[indices]
-    return make(chosen, list(map(manifest.path, chosen["corpus"], chosen["path"])))
-
-
-def in_processes(
-    make: Callable[[Sequence], list[Row]], items: Sequence, n_at_once: int
-) -> Iterator[Row]:
-    """Rows of items, in order, made `n_at_once` items a call in as many processes as there are
-    cores."""
-    from joblib import Parallel, cpu_count, delayed
-
-    tasks = [items[start : start + n_at_once] for start in range(0, len(items), n_at_once)]
-    workers = min(cpu_count(), len(tasks))
-    with Parallel(n_jobs=workers, return_as="generator") as parallel:
-        # left to itself it goes on while results wait in memory
-        for start in range(0, len(tasks), 4 * workers):
-            calls = (delayed(make)(task) for task in tasks[start : start + 4 * workers])
-            for rows in cancelled_quietly(parallel(calls)):
-                yield from rows

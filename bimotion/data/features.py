@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 
-from bimotion.data.cache import Row, StoredRows, in_processes, stored_rows
+from bimotion.data.cache import Row
 from bimotion.data.manifest import Manifest
+from bimotion.data.stored_rows import (
+    Maker,
+    Spread,
+    StoredRows,
+    here,
+    in_processes,
+    stored_rows,
+)
 from bimotion.errors import ClipError
 from bimotion.io import audio, files
 from bimotion.io.prefetch import ahead
@@ -24,8 +32,29 @@ CLIPS_A_TASK = 32
 MAX_FLOAT16 = 65504
 
 
+class Decoded(NamedTuple):
+    """A clip that is decoded."""
+
+    waveform: np.ndarray
+    """Mono float32 at 16 kHz."""
+    source: str
+    """SHA-256 of its file."""
+
+
+def decoded(clip: Path | Decoded) -> Decoded:
+    """Decode a file, unless that was done where the file is. Raises AudioError."""
+    if isinstance(clip, Decoded):
+        return clip
+    return Decoded(audio.decode(clip), files.digest(clip))
+
+
 def features(
-    name: str, encode: Encode, manifest: Manifest, table: pd.DataFrame, progress: Progress
+    name: str,
+    encode: Encode,
+    manifest: Manifest,
+    table: pd.DataFrame,
+    progress: Progress,
+    spread: Spread = here,
 ) -> np.ndarray:
     """Features of the rows of a table; only rows that no earlier call extracted are.
 
@@ -35,6 +64,7 @@ def features(
         manifest: Of the corpora.
         table: A part of manifest.table, index 0, 1, ...
         progress: Shows how far it is.
+        spread: The processes, of this machine or others, that run `encode`.
 
     Returns:
         float32, shape (len(table), n_features).
@@ -43,8 +73,8 @@ def features(
         AudioError: A file cannot be decoded.
     """
     folder = f"features/{name.replace('/', '__')}-{audio.version()}"
-    make = partial(_encoded, encode)
-    stored = stored_rows(folder, manifest, table, make, progress, dtype=np.float32, label=name)
+    maker = Maker(partial(_encoded, encode), np.float32, name)
+    stored = stored_rows(folder, manifest, table, maker, progress, spread)
     return np.stack([stored.row(number) for number in range(len(table))])
 
 
@@ -52,8 +82,8 @@ def _encoded(encode: Encode, clips: pd.DataFrame, paths: list[Path]) -> Iterator
     return in_processes(partial(_encode_all, encode), paths, CLIPS_A_TASK)
 
 
-def _encode_all(encode: Encode, paths: Sequence[Path]) -> list[Row]:
-    return [Row(encode(audio.decode(path)), files.digest(path)) for path in paths]
+def _encode_all(encode: Encode, paths: Sequence[Path | Decoded]) -> list[Row]:
+    return [Row(encode(clip.waveform), clip.source) for clip in map(decoded, paths)]
 
 
 class LayerEncoder(Protocol):
@@ -117,7 +147,11 @@ class LayerRows:
 
 
 def layer_features(
-    encoder: LayerEncoder, manifest: Manifest, table: pd.DataFrame, progress: Progress
+    encoder: LayerEncoder,
+    manifest: Manifest,
+    table: pd.DataFrame,
+    progress: Progress,
+    spread: Spread = here,
 ) -> LayerTable:
     """Pooled layers of the rows of `table` (a part of manifest.table, index 0, 1, ...): float16 on
     disk, read on demand.
@@ -127,32 +161,27 @@ def layer_features(
     do not depend on what was asked for or extracted before. Memory does not grow with the corpora.
     Raises AudioError.
     """
-    stored = stored_rows(
-        f"features/{encoder.fingerprint}-{audio.version()}",
-        manifest,
-        table,
-        partial(_pooled, encoder),
-        progress,
-        dtype=np.float16,
-        label=encoder.name,
-        together=encoder.together,
-    )
+    folder = f"features/{encoder.fingerprint}-{audio.version()}"
+    maker = Maker(partial(_pooled, encoder), np.float16, encoder.name, encoder.together)
+    stored = stored_rows(folder, manifest, table, maker, progress, spread)
     return LayerTable(stored, (encoder.n_layers, encoder.n_features))
 
 
-def _pooled(encoder: LayerEncoder, clips: pd.DataFrame, paths: list[Path]) -> Iterator[Row]:
+def _pooled(
+    encoder: LayerEncoder, clips: pd.DataFrame, paths: Sequence[Path | Decoded]
+) -> Iterator[Row]:
     """Features of clips, whole groups of encoder.together, decoded in threads ahead of the
     encoder."""
     from joblib import cpu_count
 
     n_ahead = max(CLIPS_A_TASK, 2 * encoder.together)
-    decoded = ahead(_decoded, paths, n=n_ahead, workers=cpu_count())
+    waiting = ahead(decoded, paths, n=n_ahead, workers=cpu_count())
     groups: deque = deque()
 
     def waveforms() -> Iterator[list[np.ndarray]]:
-        while group := list(islice(decoded, encoder.together)):
+        while group := list(islice(waiting, encoder.together)):
             groups.append(group)
-            yield [waveform for waveform, _ in group]
+            yield [clip.waveform for clip in group]
 
     encode_groups = getattr(encoder, "encode_groups", None) or partial(map, encoder.encode)
     n_done = 0
@@ -161,10 +190,6 @@ def _pooled(encoder: LayerEncoder, clips: pd.DataFrame, paths: list[Path]) -> It
             group = groups.popleft()
             n_done += len(group)
             encoded = np.clip(encoded, -MAX_FLOAT16, MAX_FLOAT16)
-            yield from (Row(row, source) for row, (_, source) in zip(encoded, group, strict=True))
+            yield from (Row(row, clip.source) for row, clip in zip(encoded, group, strict=True))
     except ClipError as error:
         raise error.named(clips["id"].iloc[n_done + error.index]) from error
-
-
-def _decoded(path: Path) -> tuple[np.ndarray, str]:
-    return audio.decode(path), files.digest(path)

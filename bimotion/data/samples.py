@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bimotion.data.cache import Row, StoredRows, in_processes, stored_rows
+from bimotion.data.cache import Row
 from bimotion.data.manifest import Manifest
+from bimotion.data.stored_rows import Maker, StoredRows, in_processes, stored_rows
 from bimotion.errors import AudioError
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress
@@ -44,9 +45,8 @@ def samples(manifest: Manifest, table: pd.DataFrame, progress: Progress) -> Samp
             before stays.
     """
     version = audio.version()
-    stored = stored_rows(
-        f"samples/{version}", manifest, table, _decoded, progress, dtype=np.int16, label="decoding"
-    )
+    maker = Maker(_decoded, np.int16, "decoding")
+    stored = stored_rows(f"samples/{version}", manifest, table, maker, progress)
     states = [f"{name}\t{manifest.states[name]}\n" for name in sorted(table["corpus"].unique())]
     facts = f"{version}\n{''.join(states)}" + "\n".join(table["id"])
     return Samples(stored, stored.lengths(), hashlib.sha256(facts.encode()).hexdigest())

@@ -1,12 +1,14 @@
-"""The execution of one planned run: every job once, its predictions kept as soon as they are made,
-and in the end the result."""
+"""The execution of planned runs: every job once, its predictions kept as soon as they are made, and
+in the end the result."""
 
 import contextlib
 import dataclasses
-import io
-import json
 import logging
 import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,9 @@ from bimotion.data.labelled import LabelledClips
 from bimotion.errors import RecordError, SettingError
 from bimotion.evaluation import equal_samples
 from bimotion.evaluation.confounds import confounds
-from bimotion.evaluation.job import JobPredictions, TrainingJob
+from bimotion.evaluation.engine import Engine, RunJob
+from bimotion.evaluation.job import TrainingJob
+from bimotion.evaluation.part import read
 from bimotion.evaluation.plan import RunPlan
 from bimotion.evaluation.tracks import Runner
 from bimotion.evaluation.tracks.track import clips_named
@@ -26,7 +30,6 @@ from bimotion.io import audio, files
 from bimotion.io.progress import Progress
 from bimotion.results import overview, scoring
 from bimotion.results.human import HumanAgreement, human_agreement
-from bimotion.results.predictions import save
 from bimotion.results.provenance import now, provenance
 from bimotion.results.record import Confound, CorpusUsed, DataUsed, FitRecord, Result, RunSpec
 from bimotion.results.run_folder import RunFolder
@@ -47,20 +50,10 @@ class Run:
     output: Path
     """The folder of all results."""
     progress: Progress
-
-    def evaluated(self, *, overwrite: bool, check_invariance: bool) -> Result:
-        """The result, written, and listed among those of the output folder."""
-        if self.runner.follower:
-            return self.follow()
-        with contextlib.closing(self.runner):
-            result = None if overwrite else self._finished()
-            if result is None:
-                with self.folder.locked():
-                    result = self._made(overwrite)
-        if check_invariance:
-            result = self._with_largest_difference(result)
-        overview.collect(self.output)
-        return result
+    overwrite: bool = False
+    """Run again what is finished."""
+    check_invariance: bool = False
+    """Record the largest difference between clips alone and in a batch."""
 
     def follow(self) -> Result:
         """Train along with the first process, then read what it wrote."""
@@ -70,7 +63,7 @@ class Run:
             raise SettingError("the first process ended without a result: see its message")
         return self.folder.load()
 
-    def _with_largest_difference(self, result: Result) -> Result:
+    def with_largest_difference(self, result: Result) -> Result:
         """The result with the largest difference between clips alone and in a batch; recorded."""
         table = self.labelled.table.sort_values("duration_s", kind="stable")
         spread = np.linspace(0, len(table) - 1, min(MAX_CHECKED_CLIPS, len(table)))
@@ -89,7 +82,7 @@ class Run:
         self.folder.save_result(result)
         return result
 
-    def _finished(self) -> Result | None:
+    def finished(self) -> Result | None:
         """The result of an earlier run of the same spec on the same files, or None."""
         if not self.folder.result.exists():
             return None
@@ -111,10 +104,44 @@ class Run:
     def _states(self) -> dict[str, str]:
         return self.labelled.selection.manifest.states
 
-    def _made(self, overwrite: bool) -> Result:
-        started, spec, labelled = now(), self.spec, self.labelled
-        predictions, fits = self._predictions(overwrite)
-        predictions = self.folder.save_predictions(predictions)
+    @property
+    def label(self) -> str:
+        """Its name where progress is shown."""
+        return f"{self.runner.name} {self.spec.model.name}"
+
+    def begun(self) -> list[bytes | None]:
+        """Predictions of every job, None where it is to be done: a run that was broken off goes on
+        with the next."""
+        inputs = f"{self.spec.key}\n{'-'.join(sorted(self._states.values()))}\n".encode()
+        self.folder.begin(inputs, overwrite=self.overwrite, say=self.progress.say)
+        return [files.read_sealed(self._part(job), self.progress.say) for job in self.jobs]
+
+    @cached_property
+    def jobs(self) -> list[TrainingJob]:
+        """All of the run."""
+        return self.plan.jobs(self.spec.seeds)
+
+    def todo(self, parts: list[bytes | None], engine: Engine) -> list[RunJob]:
+        """The jobs that are to be done, with the runner open for them."""
+        todo = [job for job in self.jobs if parts[job.number] is None]
+        if todo:
+            counts = f"{len(todo)} of {len(parts)} jobs to do"
+            _log.info("%s: %s, on %s", self.folder.path, counts, self.runner.device)
+            self.runner.open(self.labelled, self.plan.rows(), self.progress, engine.spread)
+        return [RunJob(self.runner, job, self._checkpoint(job)) for job in todo]
+
+    def keep(self, job: TrainingJob, part: bytes) -> None:
+        """Write the predictions of a job."""
+        files.write_sealed(self._part(job), part)
+        if not self.runner.save_checkpoints:
+            shutil.rmtree(self._checkpoint(job), ignore_errors=True)
+
+    def result(self, parts: list[bytes], started: str) -> Result:
+        """The result of the predictions of all jobs, written; `started`: when the run was."""
+        spec, labelled = self.spec, self.labelled
+        tables, of_jobs = zip(*map(read, parts), strict=True)
+        fits = list(of_jobs)
+        predictions = self.folder.save_predictions(pd.concat(tables, ignore_index=True))
         seeds = [*spec.seeds, spec.split.seed]
         corpora = {name: _corpus_used(name, labelled, self.progress) for name in self.plan.corpora}
         asked = {name: value for name, value in vars(spec).items() if name != "data_fingerprint"}
@@ -148,45 +175,6 @@ class Run:
             self.runner.open(self.labelled, self.plan.rows(), self.progress)
         return confounds(self.runner, self.labelled, self.plan.settings, fits, self.progress)
 
-    def _predictions(self, overwrite: bool) -> tuple[pd.DataFrame, list[FitRecord]]:
-        """Predictions of every job, each written when it is done, so that a run that was broken off
-        goes on with the next."""
-        inputs = f"{self.spec.key}\n{'-'.join(sorted(self._states.values()))}\n".encode()
-        self.folder.begin(inputs, overwrite=overwrite, say=self.progress.say)
-        jobs = self.plan.jobs(self.spec.seeds)
-        parts = [files.read_sealed(self._part(job), self.progress.say) for job in jobs]
-        if n_todo := parts.count(None):
-            counts = f"{n_todo} of {len(jobs)} jobs to do"
-            _log.info("%s: %s, on %s", self.folder.path, counts, self.runner.device)
-            self.runner.open(self.labelled, self.plan.rows(), self.progress)
-        label = f"{self.runner.name} {self.spec.model.name}"
-        for job in self.progress.track(jobs, len(jobs), label, unit="trainings"):
-            if parts[job.number] is None:
-                parts[job.number] = self._part_of(job)
-        tables, fits = zip(*map(_read, parts), strict=True)
-        return pd.concat(tables, ignore_index=True), list(fits)
-
-    def _part_of(self, job: TrainingJob) -> bytes:
-        """Run a job; its record and predictions, which are kept."""
-        _log.info(
-            "training set %s, fold %d, seed %d: %d clips",
-            job.name,
-            job.fold,
-            job.seed,
-            len(job.train),
-        )
-        predictions = self.runner.run(job, self._checkpoint(job))
-        n_clips = (len(job.train), len(job.validation), len(job.test))
-        note = _note(self.labelled, job, predictions)
-        fit = FitRecord(job.name, job.seed, *n_clips, predictions.facts, note, job.fold)
-        table = io.BytesIO()
-        save(_table(self.labelled, job, predictions), table)
-        content = json.dumps(dataclasses.asdict(fit)).encode() + b"\n" + table.getvalue()
-        files.write_sealed(self._part(job), content)
-        if not self.runner.save_checkpoints:
-            shutil.rmtree(self._checkpoint(job), ignore_errors=True)
-        return content
-
     def _part(self, job: TrainingJob) -> Path:
         return self.folder.part(job.name, job.seed, job.fold)
 
@@ -194,35 +182,68 @@ class Run:
         return self.folder.checkpoint(job.name, job.seed, job.fold)
 
 
-def _read(part: bytes) -> tuple[pd.DataFrame, FitRecord]:
-    """Predictions and record of a job."""
-    record, _, table = part.partition(b"\n")
-    return pd.read_parquet(io.BytesIO(table)), FitRecord(**json.loads(record))
+def evaluated(runs: Sequence[Run], engine: Engine) -> list[Result]:
+    """The results of runs, whose jobs share an engine: written, and listed among those of their
+    output folder. Raises SettingError where two of them are one."""
+    folders = [run.folder.path for run in runs]
+    if again := [path for path, n in Counter(folders).items() if n > 1]:
+        raise SettingError(f"{again[0]}: expected each run once, found it asked for again")
+    if any(run.runner.follower for run in runs):
+        return [run.follow() for run in runs]
+    with contextlib.ExitStack() as stack:
+        for run in runs:
+            stack.enter_context(contextlib.closing(run.runner))
+        results = [None if run.overwrite else run.finished() for run in runs]
+        todo = [number for number, result in enumerate(results) if result is None]
+        for number in todo:
+            stack.enter_context(runs[number].folder.locked())
+        made = _made([runs[number] for number in todo], engine)
+        for number, result in zip(todo, made, strict=True):
+            results[number] = result
+    for number, run in enumerate(runs):
+        if run.check_invariance:
+            results[number] = run.with_largest_difference(results[number])
+    for output in {run.output for run in runs}:
+        overview.collect(output)
+    return results
 
 
-def _note(labelled: LabelledClips, job: TrainingJob, predictions: JobPredictions) -> str | None:
-    """A note where the training or validation clips of a job have one class, and which; and where
-    its head has not converged."""
-    notes = []
-    if predictions.facts.get("converged") is False:
-        notes.append(f"head not converged after {predictions.facts['iterations']} iterations")
-    for part, rows in (("training", job.train), ("validation", job.validation)):
-        present = np.flatnonzero((labelled.reference[rows] == 1).any(axis=0))
-        if len(present) == 1:
-            notes.append(f"one class in {part}: {labelled.schema.classes[present[0]]}")
-    return "; ".join(notes) or None
+def _made(runs: Sequence[Run], engine: Engine) -> list[Result]:
+    """The results of runs that are not finished. The part of a job is written as soon as it is
+    done, and the result of a run as soon as all its jobs are."""
+    started = [now() for _ in runs]
+    parts = [run.begun() for run in runs]
+    todo = [run.todo(of_run, engine) for run, of_run in zip(runs, parts, strict=True)]
+    owners = [number for number, jobs in enumerate(todo) for _ in jobs]
+    results: dict[int, Result] = {}
+
+    def finish(number: int) -> None:
+        if None not in parts[number]:
+            results[number] = runs[number].result(parts[number], started[number])
+
+    for number, jobs in enumerate(todo):
+        if not jobs:
+            finish(number)
+    jobs = list(chain(*todo))
+    n_jobs = sum(map(len, parts))
+    with contextlib.closing(engine.parts(jobs)) as made:
+        items = chain([None] * (n_jobs - len(jobs)), made)
+        for item in _shown(items, n_jobs, runs):
+            if item is not None:
+                index, part = item
+                number, job = owners[index], jobs[index].job
+                runs[number].keep(job, part)
+                parts[number][job.number] = part
+                finish(number)
+    return [results[number] for number in range(len(runs))]
 
 
-def _table(labelled: LabelledClips, job: TrainingJob, predictions: JobPredictions) -> pd.DataFrame:
-    """Predictions of one job as rows of predictions.parquet."""
-    return labelled.table.loc[job.test, ["id", "cell", "corpus", "speaker"]].assign(
-        train=job.name,
-        seed=job.seed,
-        fold=job.fold,
-        probabilities=list(predictions.probabilities.astype(np.float32)),
-        reference=list(labelled.reference[job.test]),
-        trained=[predictions.trained] * len(job.test),
-    )
+def _shown(items: Iterable, n_jobs: int, runs: Sequence[Run]) -> Iterable:
+    """The jobs of runs, done before or as they are done, with their progress."""
+    if not runs:
+        return items
+    label = runs[0].label if len(runs) == 1 else f"{len(runs)} runs"
+    return runs[0].progress.track(items, n_jobs, label, unit="trainings")
 
 
 def _corpus_used(name: str, labelled: LabelledClips, progress: Progress) -> CorpusUsed:

@@ -1,20 +1,24 @@
 """The public call: data, protocol, model and metric meet; raw audio in, result.json and
 predictions.parquet out."""
 
+import contextlib
 import difflib
 import inspect
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 from bimotion.data import manifest, rules
 from bimotion.data.labelled import LabelledClips
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.evaluation import plan as planning
-from bimotion.evaluation.execution import Run
-from bimotion.evaluation.presets import preset_named
+from bimotion.evaluation.engine import Engine
+from bimotion.evaluation.engines import engine_of
+from bimotion.evaluation.execution import Run, evaluated
+from bimotion.evaluation.presets import Preset, preset_named
 from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import Runner, Track, configured, runner_of
 from bimotion.evaluation.tracks.finetune import Finetune
@@ -60,6 +64,7 @@ def evaluate(
     allow_missing: bool = False,
     check_invariance: bool = False,
     overwrite: bool = False,
+    engine: str | Engine = "local",
     progress: Progress | None = None,
     **not_taken: object,
 ) -> Result:
@@ -100,6 +105,8 @@ def evaluate(
             cannot be submitted.
         allow_missing: go on without corpora and clips that are missing.
         check_invariance: record the largest difference between clips in a batch and alone.
+        engine: `local`: this process; `ray`: a Ray cluster (docs/clusters.md), or with its options
+            such as `RayEngine(cpus_per_worker=4)` of bimotion.evaluation.cluster.
 
     Raises:
         UnknownName, ModelError, CorpusNotFound, CorpusIncomplete (unless `allow_missing`),
@@ -111,61 +118,98 @@ def evaluate(
         result.headline("in-group", "inference", "eng_eld")        # weighted F1 in [0, 1]
         print(bimotion.paper_tables(result))
     """
-    if not_taken:
-        raise SettingError(_why_not_taken(next(iter(not_taken))))
-    output = Path(output)
+    keywords = {**locals()}
+    (result,) = evaluate_all([keywords | keywords.pop("not_taken")], engine)
+    return result
+
+
+def evaluate_all(
+    questions: Iterable[Mapping[str, object]], engine: str | Engine = "local"
+) -> Iterator[Result]:
+    """Evaluate models, or one of them over several tasks, by an engine that may share its processes
+    among them: their results, in order.
+
+    Args:
+        questions: Keywords of `evaluate` for each result.
+        engine: As of `evaluate`, for all of them.
+
+    Raises:
+        As `evaluate` does; SettingError where a question is asked twice.
+    """
+    engine = engine_of(engine)
+    with contextlib.closing(engine):
+        runs = (_planned(question, engine) for question in questions)
+        for batch in [list(runs)] if engine.shares else ([run] for run in runs):
+            yield from evaluated(batch, engine)
+
+
+def _planned(question: Mapping[str, object], engine: Engine) -> Run:
+    """The run of the keywords of `evaluate`, planned and not begun."""
+    bound = inspect.signature(evaluate).bind(**question)
+    bound.apply_defaults()
+    asked = SimpleNamespace(**bound.arguments)
+    if asked.not_taken:
+        raise SettingError(_why_not_taken(next(iter(asked.not_taken))))
+    output = Path(asked.output)
     files.require_writable(output)
     overview.check(output)
-    asked = preset_named(preset)
-    options = {
-        "adapt": adapt,
-        "adapt_setting": adapt_setting,
-        "label_map": label_map,
-        "finetune": finetune,
-    }
-    if not save_checkpoints and (track == "finetune" or isinstance(track, Finetune)):
-        options["save_checkpoints"] = False
-    task = TaskSpec.of(
-        protocol=asked.protocol if protocol is None else protocol,
-        cells=cells,
-        split_rule=asked.split_rule if split_rule is None else split_rule,
-        split_seed=split_seed,
-        folds=folds,
-        schema=asked.schema if schema is None else schema,
-        seeds=asked.seeds if seeds is None else seeds,
-        limit=limit,
+    preset = preset_named(asked.preset)
+    task, track = _task(asked, preset), _track(asked, preset)
+    spec = ModelSpec(
+        asked.model,
+        asked.revision,
+        asked.trust_remote_code,
+        asked.device,
+        asked.batch_seconds,
+        asked.require_safetensors,
     )
-    chosen = configured(track, **options)
-    if isinstance(chosen, Finetune):
-        chosen = replace(chosen, finetune=chosen.finetune.under(asked.recipe))
-    run = _run_of(
-        chosen,
-        ModelSpec(model, revision, trust_remote_code, device, batch_seconds, require_safetensors),
-        task,
-        CorpusSource.of(data_dir, only, locations, allow_missing),
-        output,
-        progress or default_progress(),
-    )
-    return run.evaluated(overwrite=overwrite, check_invariance=check_invariance)
-
-
-def _run_of(
-    track: Track,
-    model: ModelSpec,
-    task: TaskSpec,
-    source: CorpusSource,
-    output: Path,
-    progress: Progress,
-) -> Run:
-    """The run of a model under a track over a task, planned and not begun."""
-    runner = runner_of(track, model, schema_named(task.schema))
+    source = CorpusSource.of(asked.data_dir, asked.only, asked.locations, asked.allow_missing)
+    runner = runner_of(track, engine.placed(spec), schema_named(task.schema))
     if not runner.seeded:
         task.require_one_seed(runner.used.name)
     adapts = runner.adapt and runner.adapt.setting
+    progress = asked.progress or default_progress()
     labelled, plan = planning.plan(task, source, progress, trains=track.trains, adapts=adapts)
-    spec = spec_of(runner, task, labelled)
-    folder = RunFolder(results.folder_of(output, spec))
-    return Run(runner, spec, labelled, plan, folder, output, progress)
+    run_spec = spec_of(runner, task, labelled)
+    return Run(
+        runner=runner,
+        spec=run_spec,
+        labelled=labelled,
+        plan=plan,
+        folder=RunFolder(results.folder_of(output, run_spec)),
+        output=output,
+        progress=progress,
+        overwrite=asked.overwrite,
+        check_invariance=asked.check_invariance,
+    )
+
+
+def _task(asked: SimpleNamespace, preset: Preset) -> TaskSpec:
+    """The task of the keywords of `evaluate`."""
+    return TaskSpec.of(
+        protocol=preset.protocol if asked.protocol is None else asked.protocol,
+        cells=asked.cells,
+        split_rule=preset.split_rule if asked.split_rule is None else asked.split_rule,
+        split_seed=asked.split_seed,
+        folds=asked.folds,
+        schema=preset.schema if asked.schema is None else asked.schema,
+        seeds=preset.seeds if asked.seeds is None else asked.seeds,
+        limit=asked.limit,
+    )
+
+
+def _track(asked: SimpleNamespace, preset: Preset) -> Track:
+    """The track of the keywords of `evaluate`, with the recipe of the preset where they name
+    none."""
+    names = ("adapt", "adapt_setting", "label_map", "finetune")
+    options = {name: getattr(asked, name) for name in names}
+    trains_whole = asked.track == "finetune" or isinstance(asked.track, Finetune)
+    if not asked.save_checkpoints and trains_whole:
+        options["save_checkpoints"] = False
+    track = configured(asked.track, **options)
+    if isinstance(track, Finetune):
+        return replace(track, finetune=track.finetune.under(preset.recipe))
+    return track
 
 
 def spec_of(runner: Runner, task: TaskSpec, labelled: LabelledClips) -> RunSpec:

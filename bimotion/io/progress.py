@@ -16,7 +16,8 @@ VERBOSE_LINE_EVERY_S = 10.0
 
 
 class Progress:
-    """A reporter that is silent; `Bars` and `Lines` are those that show.
+    """A reporter that is silent; `Bars` and `Lines` are those that show, on this machine: sent to
+    another process, either is silent.
 
     >>> list(Progress().track("ab", total=2, label="letters"))
     ['a', 'b']
@@ -35,6 +36,9 @@ class Progress:
 
     def say(self, message: str) -> None:
         """One line about what is going on."""
+
+    def __reduce__(self) -> tuple:
+        return Progress, ()
 
 
 class Bars(Progress):

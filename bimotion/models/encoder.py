@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -81,6 +81,16 @@ def load(spec: ModelSpec) -> "Encoder":
     return Encoder(spec, loaded, placed(module, spec.model, device).requires_grad_(False))
 
 
+def _loaded_again(spec: ModelSpec, fingerprint: str) -> "Encoder":
+    encoder = load(spec)
+    if encoder.fingerprint != fingerprint:
+        raise ModelError(
+            f"{spec.model}: expected the model of the process that sent it, found other weights or "
+            "another configuration here"
+        )
+    return encoder
+
+
 def _classes(config) -> Sequence[str]:
     return AUTOMATIC[1:] if config.model_type in _WITHOUT_EARS else AUTOMATIC
 
@@ -100,6 +110,8 @@ class Encoder:
 
     def __init__(self, spec: ModelSpec, loaded: Opened, module):
         origin, extractor = loaded.origin, loaded.extractor
+        placed_on = {"revision": origin.revision, "device": module.device.type}
+        self._spec = replace(spec.from_anywhere(), **placed_on)
         self.name, self.revision = spec.name, origin.revision
         self.trusted_remote_code = spec.trust_remote_code
         self.weights_format = origin.weights_format
@@ -120,6 +132,10 @@ class Encoder:
         if not (np.isfinite(means).all() and np.isfinite(variances).all()):
             raise ModelError(f"{self.name}: {_NOT_FINITE}: are its weights broken?")
         _, self.n_layers, self.dim = means.shape
+
+    def __reduce__(self) -> tuple:
+        """Sent to another process, it is loaded there: weights do not travel."""
+        return _loaded_again, (self._spec, self.fingerprint)
 
     @property
     def n_features(self) -> int:

@@ -1,6 +1,6 @@
 """A model, and the way to run it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bimotion.io.bounds import real_number
@@ -51,3 +51,9 @@ class ModelSpec:
             return type(self.model).__name__
         folder = Path(self.model).expanduser()
         return folder.resolve().name if folder.is_dir() else self.model
+
+    def from_anywhere(self) -> "ModelSpec":
+        """The same, understood in every working folder."""
+        if not self.is_own and (folder := Path(self.model).expanduser()).is_dir():
+            return replace(self, model=str(folder.resolve()))
+        return self

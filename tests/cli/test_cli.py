@@ -147,7 +147,11 @@ OTHER_WORDS = {  # option -> argument
     "gradient_accumulation_steps": "gradient_accumulation",
     "max_grad_norm": "max_gradient_norm",
 }
-ONLY_OPTIONS = {"dry_run", "json", "verbose"}
+ONLY_OPTIONS = {"dry_run", "json", "verbose"} | {
+    "cpus_per_worker",
+    "gpus_per_worker",
+    "ship_audio",
+}
 # options of track finetune in one; keywords that are refused
 ONLY_ARGUMENTS = {"finetune", "progress", "not_taken"}
 

@@ -40,7 +40,8 @@ from bimotion.models.heads import LogisticHead
 from bimotion.models.layer_heads import BestLayerHead
 from bimotion.io.progress import Progress
 from bimotion.data.samples import samples
-from bimotion.data.cache import Row, Store, StoredRows
+from bimotion.data.cache import Row, Store
+from bimotion.data.stored_rows import StoredRows
 
 model, root, folder, n_clips, n_layers, n_numbers = *sys.argv[1:4], *map(int, sys.argv[4:])
 torch.set_num_threads(1)

@@ -9,6 +9,7 @@ import numpy as np
 from bimotion.adaptation import method_for
 from bimotion.adaptation.method import Clips, Method, Source, inductive, transductive
 from bimotion.data.labelled import LabelledClips
+from bimotion.data.stored_rows import Spread, here
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.track import FeatureRunner, Runner
 from bimotion.io.progress import Progress
@@ -26,6 +27,7 @@ class AdaptedRunner(Runner):
     """A probe whose head is a method that is adapted to every test cell anew."""
 
     name = "probe"
+    uses_device = False
 
     def __init__(self, probe: FeatureRunner, schema: LabelSchema, method: str, setting: str):
         self.probe, self.n_parameters = probe, probe.n_parameters
@@ -46,9 +48,15 @@ class AdaptedRunner(Runner):
     def device(self) -> str:
         return self.probe.device
 
-    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
-        super().open(labelled, rows, progress)
-        self.probe.open(labelled, rows, progress)
+    def open(
+        self,
+        labelled: LabelledClips,
+        rows: np.ndarray,
+        progress: Progress,
+        spread: Spread = here,
+    ) -> None:
+        super().open(labelled, rows, progress, spread)
+        self.probe.open(labelled, rows, progress, spread)
 
     def clip_vectors(self, rows: np.ndarray, facts: dict) -> np.ndarray | None:
         return self.probe.clip_vectors(rows, facts)

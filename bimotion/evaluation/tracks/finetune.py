@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bimotion.data.labelled import LabelledClips
+from bimotion.data.stored_rows import Spread, here
 from bimotion.errors import SettingError
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.track import Runner, Track, clips_in_memory, clips_named, clips_of
@@ -59,6 +60,7 @@ class FinetuneRunner(Runner):
     """A model to train, by one process or by several that run the same jobs at the same time."""
 
     name = "finetune"
+    leaves_files = True
 
     def __init__(self, spec: ModelSpec, options: FinetuneOptions, save_checkpoints: bool):
         self.options, self.save_checkpoints = options, save_checkpoints
@@ -66,7 +68,8 @@ class FinetuneRunner(Runner):
         self.revision, self.weights = origin.revision, origin.fingerprint
         self.weights_format = origin.weights_format
         self.processes = Processes(spec.device)
-        self.spec = replace(spec, device=str(self.processes.device), revision=self.revision)
+        here = {"device": str(self.processes.device), "revision": self.revision}
+        self.spec = replace(spec.from_anywhere(), **here)
         self.follower = not self.processes.is_first
 
     @property
@@ -84,8 +87,14 @@ class FinetuneRunner(Runner):
         }
         return ModelUsed(self.spec.name, NUMBERS_VERSION, self.revision, options)
 
-    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
-        super().open(labelled, rows, progress)
+    def open(
+        self,
+        labelled: LabelledClips,
+        rows: np.ndarray,
+        progress: Progress,
+        spread: Spread = here,
+    ) -> None:
+        super().open(labelled, rows, progress, spread)
         self.clips = clips_of(labelled, rows, progress)
         self.reference = labelled.reference[rows]
 

@@ -4,11 +4,13 @@ for every job."""
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from bimotion.data.features import LayerTable, layer_features
 from bimotion.data.labelled import LabelledClips
+from bimotion.data.stored_rows import Spread, here
 from bimotion.errors import SettingError
 from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.tracks.adapted import AdaptedRunner
@@ -102,7 +104,11 @@ class ProbeRunner(FeatureRunner):
     def device(self) -> str:
         return str(self.encoder.device)
 
-    @property
+    def __getstate__(self) -> dict:
+        """Sent to another process, it does jobs with the features that there are."""
+        return vars(self) | {"encoder": None, "used": self.used}
+
+    @cached_property
     def used(self) -> ModelUsed:
         options = {
             "head": HEAD,
@@ -113,11 +119,17 @@ class ProbeRunner(FeatureRunner):
         version = f"{self.encoder.version}-{self.head.version}"
         return ModelUsed(self.encoder.name, version, self.encoder.revision, options)
 
-    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
-        super().open(labelled, rows, progress)
+    def open(
+        self,
+        labelled: LabelledClips,
+        rows: np.ndarray,
+        progress: Progress,
+        spread: Spread = here,
+    ) -> None:
+        super().open(labelled, rows, progress, spread)
         table = labelled.table.loc[rows].reset_index(drop=True)
         self.layers: LayerTable = layer_features(
-            self.encoder, labelled.selection.manifest, table, progress
+            self.encoder, labelled.selection.manifest, table, progress, spread
         )
 
     def features(self, rows: np.ndarray):

@@ -11,6 +11,7 @@ import numpy as np
 
 from bimotion.data.labelled import LabelledClips
 from bimotion.data.samples import samples
+from bimotion.data.stored_rows import Spread, here
 from bimotion.errors import ClipError, SettingError
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.io.progress import Progress
@@ -61,6 +62,10 @@ class Runner(ABC):
     """Of the model, None where it means nothing."""
     save_checkpoints = False
     """What jobs leave in their folders stays."""
+    uses_device = True
+    """Jobs run the model, on its device; else they are done with what `open` made."""
+    leaves_files = False
+    """Jobs keep files in their folders, from which a job that was broken off goes on."""
     follower = False
     """This process only trains along (models/distributed.py)."""
     labelled: LabelledClips
@@ -79,8 +84,15 @@ class Runner(ABC):
         """The device that it runs on."""
         return "cpu"
 
-    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
-        """Make ready what all jobs share: `rows` are those that any of them names."""
+    def open(
+        self,
+        labelled: LabelledClips,
+        rows: np.ndarray,
+        progress: Progress,
+        spread: Spread = here,
+    ) -> None:
+        """Make ready what all jobs share: `rows` are those that any of them names; `spread`: the
+        processes that make features."""
         self.labelled, self.progress = labelled, progress
         self.positions = np.full(len(labelled.table), -1)
         self.positions[rows] = np.arange(len(rows))
@@ -135,6 +147,7 @@ class FeatureRunner(Runner):
     too."""
 
     name = "probe"
+    uses_device = False
     head: type
     """Class of the head (models/heads.py, models/layer_heads.py)."""
 

@@ -3,12 +3,14 @@ schema."""
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from bimotion.data.labelled import LabelledClips
+from bimotion.data.stored_rows import Spread, here
+from bimotion.errors import ModelError
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.label_map import (
     CAIRE_CHECKPOINTS,
@@ -55,11 +57,31 @@ class ZeroShotRunner(Runner):
         self.is_papers = classifier.name in CAIRE_CHECKPOINTS or PAPER_ARCHITECTURE in (
             classifier.model.config.architectures or ()
         )
-        # a checkpoint of ours says itself how it was trained
-        whole_clips = True if self.is_papers else None
-        classifier.inputs.hear(raw_amplitude=self.is_papers, whole_clips=whole_clips)
+        self._hear()
         self.softmax = classifier.exclusive and not self.is_papers
         self.n_parameters = classifier.n_parameters
+
+    def _hear(self) -> None:
+        # a checkpoint of ours says itself how it was trained
+        whole_clips = True if self.is_papers else None
+        self.classifier.inputs.hear(raw_amplitude=self.is_papers, whole_clips=whole_clips)
+
+    def __getstate__(self) -> dict:
+        """Sent to another process, it loads the classifier there: weights do not travel."""
+        classifier = self.classifier
+        placed = {"revision": classifier.revision, "device": classifier.device.type}
+        spec = replace(classifier.spec.from_anywhere(), **placed)
+        return vars(self) | {"classifier": (spec, classifier.fingerprint)}
+
+    def __setstate__(self, state: dict) -> None:
+        spec, fingerprint = state["classifier"]
+        vars(self).update(state | {"classifier": Classifier(spec)})
+        if self.classifier.fingerprint != fingerprint:
+            raise ModelError(
+                f"{spec.model}: expected the model of the process that sent it, found other "
+                "weights or another configuration here"
+            )
+        self._hear()
 
     @property
     def device(self) -> str:
@@ -85,8 +107,14 @@ class ZeroShotRunner(Runner):
         version = NUMBERS_VERSION
         return ModelUsed(self.classifier.name, version, self.classifier.revision, options)
 
-    def open(self, labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> None:
-        super().open(labelled, rows, progress)
+    def open(
+        self,
+        labelled: LabelledClips,
+        rows: np.ndarray,
+        progress: Progress,
+        spread: Spread = here,
+    ) -> None:
+        super().open(labelled, rows, progress, spread)
         self.clips = clips_of(labelled, rows, progress)
 
     def run(self, job: TrainingJob, folder) -> JobPredictions:

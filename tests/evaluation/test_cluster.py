@@ -1,0 +1,192 @@
+"""A Ray cluster as the engine: real clusters of several nodes in this machine give the bytes that
+this process gives, whatever is lost meanwhile."""
+
+import hashlib
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from bimotion.data.synthetic import layouts
+from bimotion.errors import ClusterError, MissingExtra, ModelError, SettingError
+from bimotion.evaluation import run
+from bimotion.evaluation.engines import engine_of
+from tests.support import tiny_models
+from tests.support.command_line import run_main
+from tests.support.shared import once
+from tests.support.small_runs import FOUR, ONE_EPOCH, evaluated, killed_at, words
+
+pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")]
+NO_RAY = "the extra cluster is not installed"
+ONLY = ["tess", "csed"]
+ASKED = {"protocol": "in-group", "only": ONLY, "schema": "valence"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The number of threads that workers have."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory):
+    """Root with a few synthetic clips, in a folder that nodes can lack."""
+    root = tmp_path_factory.mktemp("hidden") / "corpora"
+    layouts.write(root, scale=0.01, seed=0, corpora=ONLY)
+    return root
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return once("cluster-encoder", lambda to: tiny_models.build("wav2vec2-group", to))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes, `one` and `two`."""
+    pytest.importorskip("ray", reason=NO_RAY)
+    from tests.support.clusters import cluster_of
+
+    with cluster_of("one", "two") as made:
+        yield made
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Choose the cache of a name, empty at first."""
+
+    def choose(name: str) -> Path:
+        monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / name))
+        return tmp_path / name
+
+    return choose
+
+
+def blocks(cache: Path) -> dict[str, str]:
+    """Name of a block of features -> SHA-256."""
+    return {
+        path.relative_to(cache).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in cache.rglob("features/*/*/*.safetensors")
+    }
+
+
+def predictions(results, output: Path) -> list[bytes]:
+    return [(result.folder(output) / "predictions.parquet").read_bytes() for result in results]
+
+
+def test_every_track_gives_the_bytes_of_one_process(cluster, corpora, encoder, cache, tmp_path):
+    """Several models in one pool; what is on disk is not made again."""
+    classifier = tiny_models.build("wav2vec2-group", tmp_path / "four", id2label=FOUR)
+    shared = {"data_dir": corpora, "allow_missing": True, "split_rule": "paper", **ASKED}
+    questions = [
+        shared | {"model": str(encoder)},
+        shared | {"model": str(encoder), "adapt": "coral"},
+        shared | {"model": str(classifier), "track": "zero-shot"},
+        shared | {"model": str(encoder), "track": "finetune", "finetune": ONE_EPOCH},
+    ]
+    made = {}
+    for engine in ("local", "ray"):
+        folder, output = cache(engine), tmp_path / f"{engine}-results"
+        results = list(run.evaluate_all([q | {"output": output} for q in questions], engine))
+        facts = [(result.scores, result.fits, result.n_parameters) for result in results]
+        made[engine] = (blocks(folder), predictions(results, output), facts)
+    assert made["ray"] == made["local"]
+    assert made["ray"][0]
+
+
+def test_lost_workers_cost_a_block_or_a_job_and_no_run(cluster, corpora, cache, tmp_path):
+    from tests.support.clusters import KilledProbe, Killing, Levels
+
+    killing = {work: Killing(tmp_path / work, os.getpid()) for work in ("extraction", "training")}
+    model, track = Levels(killing["extraction"]), KilledProbe(killing=killing["training"])
+    made = {}
+    for engine in ("ray", "local"):
+        folder, output = cache(engine), tmp_path / f"{engine}-results"
+        result, _ = evaluated(model, corpora, output, track=track, engine=engine, **ASKED)
+        made[engine] = blocks(folder), predictions([result], output)
+    assert all(each.mark.exists() for each in killing.values())
+    assert made["ray"] == made["local"]
+
+
+def test_an_encoder_that_fails_on_one_node_is_one_line_with_the_node(cluster, corpora, tmp_path):
+    from bimotion.evaluation.cluster import connect
+    from tests.support.clusters import Levels
+
+    expected = r"node two \(\w{8}\): levels.encode: expected features, it raised RuntimeError: no"
+    with pytest.raises(ModelError, match=expected):
+        evaluated(Levels(broken_on="two"), corpora, tmp_path, engine="ray", **ASKED)
+    with pytest.raises(SettingError, match=r"RAY_ADDRESS: expected HOST:PORT .* found ray://head"):
+        connect("ray://head:10001")
+    engine = engine_of("ray", cpus_per_worker=64)
+    with pytest.raises(ClusterError, match="expected a node with 64 CPUs and 0 GPUs"):
+        evaluated("bimotion/majority", corpora, tmp_path, engine=engine, **ASKED)
+
+
+def test_a_node_without_corpora_is_named_first_and_can_be_sent_samples(
+    cluster, corpora, tmp_path, monkeypatch
+):
+    """And the features that it lacks, too."""
+    from tests.support.clusters import Levels, bare_node
+
+    hidden = corpora.parent
+    monkeypatch.setenv("BIMOTION_CACHE", str(hidden / "cache"))
+    local, _ = evaluated(Levels(), corpora, tmp_path / "local", **ASKED)
+    monkeypatch.setenv("BIMOTION_CACHE", str(hidden / "second"))
+    asked = {**ASKED, "engine": "ray"}
+    try:
+        with bare_node(cluster.address, "bare", hidden) as process:
+            expected = rf"node bare \(\w+\): expected the corpora .* found no {hidden}/.*: mount"
+            with pytest.raises(ClusterError, match=expected):
+                evaluated(Levels(), corpora, tmp_path / "ray", **asked)
+            assert blocks(hidden / "second") == {}
+            asked["engine"] = engine_of("ray", ship_audio=True)
+            sent, _ = evaluated(Levels(), corpora, tmp_path / "ray", **asked)
+            seen_by_node = Path(f"/proc/{process}/root{hidden}")
+            received = blocks(seen_by_node / "second")
+    except PermissionError:
+        pytest.skip("this user may not hide a folder from a process (unshare -m)")
+    assert predictions([sent], tmp_path / "ray") == predictions([local], tmp_path / "local")
+    assert received.items() <= blocks(hidden / "second").items()
+    assert blocks(hidden / "second") == blocks(hidden / "cache")
+    assert received
+
+
+def test_a_killed_command_takes_its_cluster_with_it_and_any_engine_goes_on(
+    corpora, cache, tmp_path, monkeypatch, caplog
+):
+    pytest.importorskip("ray", reason=NO_RAY)
+    psutil = pytest.importorskip("psutil")
+    output = tmp_path / "results"
+    cache("ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    asked = {**ASKED, "schema": "emotion"}
+    command = words(
+        "bimotion/prosody", corpora, output, "--only", ",".join(ONLY), "--engine", "ray"
+    )
+    before = {process.pid for process in psutil.process_iter()}
+    killed_at(output, "*/*/unfinished/*.part", command)
+    left = [process for process in psutil.process_iter() if process.pid not in before]
+    assert psutil.wait_procs([p for p in left if "raylet" in p.name()], timeout=600)[1] == []
+    with caplog.at_level(logging.INFO, logger="bimotion"):
+        again, _ = evaluated("bimotion/prosody", corpora, output, **asked)
+    assert re.search(r"[12] of 3 jobs to do", caplog.text)
+    cache("local")
+    whole, _ = evaluated("bimotion/prosody", corpora, tmp_path / "whole", **asked)
+    assert predictions([again], output) == predictions([whole], tmp_path / "whole")
+
+
+def test_options_of_ray_are_refused_without_it(monkeypatch, corpora, tmp_path):
+    asked = words("bimotion/majority", corpora, tmp_path)
+    code, _, errors = run_main(monkeypatch, [*asked, "--ship-audio"])
+    assert code == 2
+    assert errors == "bimotion: ship_audio: expected with engine ray, found local\n"
+    monkeypatch.setitem(sys.modules, "bimotion.evaluation.cluster", None)
+    with pytest.raises(MissingExtra, match=r"engine ray needs .*'bimotion\[cluster\]'"):
+        engine_of("ray")
