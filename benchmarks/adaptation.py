@@ -12,7 +12,9 @@ CPU seconds over all settings. Features of noise, 1024 numbers a clip, for as ma
 corpora have (62 000: four classes, ten speakers a corpus), in the train, validation and test sizes
 of the rosters; every cross-group setting of protocols inference, cantonese and extension,
 transductive: adapted to all clips of the target and tested on them; or inductive: adapted to its
-train part and tested on its test part. One process a core. Methods without a seed run once.
+train part and tested on its test part. As in a run, a method's settings of one training set follow
+each other and share the regression that it begins with. One process a core. Methods without a seed
+run once.
 """
 
 import sys
@@ -88,12 +90,12 @@ def clips(numbers: dict[str, int], seed: int) -> tuple[Clips, np.ndarray]:
 
 
 def timed(
-    setting: protocol.Setting, form: str, names: list[str], seeds: int
+    settings: list[protocol.Setting], form: str, name: str, seeds: int
 ) -> list[tuple[str, float, float]]:
-    """Method, CPU seconds, accuracy of one setting, over the seeds."""
+    """Method, CPU seconds and accuracy of each setting of one training set, over the seeds."""
     known = sizes()
 
-    def used(cells, part: str) -> dict[str, int]:
+    def used(setting: protocol.Setting, cells, part: str) -> dict[str, int]:
         wanted = {str(cell) for cell in cells}
         return {
             corpus: n[part]
@@ -101,20 +103,21 @@ def timed(
             if cell in wanted and (setting.corpora is None or corpus in setting.corpora)
         }
 
-    source, labels = clips(used(setting.train, "train"), 0)
-    test, truth = clips(used([setting.test], "test" if form == "inductive" else "all"), 1)
-    target = clips(used([setting.test], "train"), 2)[0] if form == "inductive" else test
-    reference, times = np.eye(N_CLASSES, dtype=np.int8)[labels], []
-    for method in methods_named(names):
+    source, labels = clips(used(settings[0], settings[0].train, "train"), 0)
+    times = []
+    method, labelled = METHODS[name], Source(source, np.eye(N_CLASSES, dtype=np.int8)[labels])
+    for setting in settings:
+        cell = [setting.test]
+        test, truth = clips(used(setting, cell, "test" if form == "inductive" else "all"), 1)
+        target = clips(used(setting, cell, "train"), 2)[0] if form == "inductive" else test
         start = time.process_time()
-        labelled = Source(source, reference)
         for seed in range(seeds if method.seeded else 1):
             if form == "inductive":
                 probabilities = inductive(method, labelled, target, test, seed=seed)
             else:
                 probabilities = transductive(method, labelled, test, seed=seed)
-        spent = time.process_time() - start
-        times.append((method.name, spent, float((probabilities.argmax(axis=1) == truth).mean())))
+        accuracy = float((probabilities.argmax(axis=1) == truth).mean())
+        times.append((name, time.process_time() - start, accuracy))
     return times
 
 
@@ -170,13 +173,14 @@ def main(seeds: int = 5, form: str = "transductive", names: tuple[str, ...] = FA
         flush=True,
     )
     start = time.perf_counter()
-    largest_first = sorted(settings, key=lambda setting: -len(setting.training_set))
+    of_sets: dict[str, list[protocol.Setting]] = {}
+    for setting in settings:
+        of_sets.setdefault(setting.training_set, []).append(setting)
+    calls = [(of_set, name) for of_set in of_sets.values() for name in names]
     times = Parallel(n_jobs=-1, return_as="generator_unordered")(
-        delayed(timed)(setting, form, names, seeds) for setting in largest_first
+        delayed(timed)(of_set, form, name, seeds) for of_set, name in calls
     )
-    rows = [
-        row for of_setting in Bars().track(times, len(settings), "settings") for row in of_setting
-    ]
+    rows = [row for of_call in Bars().track(times, len(calls), "trainings") for row in of_call]
     print("| method | CPU seconds, all settings | mean accuracy |\n|---|---|---|")
     table = pd.DataFrame(rows, columns=["method", "seconds", "accuracy"]).groupby("method")
     for name in names:

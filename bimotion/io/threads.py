@@ -9,6 +9,7 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 def one_thread_each() -> AbstractContextManager:
     """Linear algebra in one thread meanwhile: how a sum is shared out moves its last digits."""
+    import scipy.linalg  # noqa: F401 - a library that is loaded later would not be limited
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1)

@@ -6,6 +6,7 @@ Probabilities are float64 of the same shape. A class without a single positive t
 probability 0: it is never guessed.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,8 @@ from bimotion.io.threads import one_thread_each
 from bimotion.models import logistic
 from bimotion.models.losses import log_loss
 
+LEAST_GAIN = 1e-6
+"""Of two losses on the validation clips that differ by less, neither is the smaller."""
 PATIENCE = 2
 """Values of C in a row without a gain on the validation clips that end their search."""
 
@@ -85,9 +88,10 @@ class LogisticHead:
     masked loss of arXiv 2306.14517 weighs them.
 
     C is the one of `strengths` with the smallest loss on the validation clips, of equals the
-    smaller; the search goes up from 0 and ends when `PATIENCE` in a row have brought no gain. C = 0
-    gives each class its share of the training clips, so that this loss is never above that of the
-    constant. Without validation clips C is `strength`.
+    smaller; the search goes up from 0 and ends when `PATIENCE` in a row have brought no gain. It
+    compares rough solutions (`logistic.CHOICE_GRADIENT`), and solves the chosen one to the end.
+    C = 0 gives each class its share of the training clips, so that the loss is never above that of
+    the constant. Without validation clips C is `strength`.
     """
 
     version = "3"
@@ -96,29 +100,55 @@ class LogisticHead:
     strength = 1e-2
 
     def fit(self, features, reference, *, exclusive: bool, seed: int = 0, validation=None) -> None:
-        self.columns, self.certain, targets = _targets(reference, exclusive)
-        strengths = (self.strength,) if validation is None else self.strengths
-        self.chosen, self.solution, self.loss = strengths[0], None, None
+        self.chosen, self.solution, self.loss = self.strength, None, None
         with one_thread_each():
-            features = self._measured(features)
-            solutions = [None]
-            if targets is not None:
-                solutions = logistic.solutions(features, targets, strengths)
-            if validation is None:
-                (self.solution,) = solutions
-            else:
-                self._choose(zip(strengths, solutions, strict=False), *validation, exclusive)
+            problem = self._problem(features, reference, exclusive)
+            if validation is not None:
+                self._search(problem, self._loss_on(*validation, exclusive))
+            elif problem is not None:
+                self.solution = problem.finished(self.strength)
 
-    def _choose(self, candidates, features, reference: np.ndarray, exclusive: bool) -> None:
-        """Take the first of the pairs of C and solution that no later one improves on."""
-        features, self.loss, n_worse = self._standardised(features), np.inf, 0
-        for strength, solution in candidates:
-            loss = log_loss(self._filled(solution, features), reference, exclusive)
-            n_worse = 0 if loss < self.loss else n_worse + 1
-            if not n_worse:
-                self.chosen, self.solution, self.loss = strength, solution, loss
-            if n_worse == PATIENCE:
-                return
+    def rough_loss(self, features, reference, *, exclusive: bool, validation) -> float:
+        """The loss on the validation clips at C = `strength`, near enough to compare features by.
+        Arguments as of `fit`."""
+        with one_thread_each():
+            problem = self._problem(features, reference, exclusive)
+            solution = None if problem is None else next(problem.rough([self.strength]))
+            return self._loss_on(*validation, exclusive)(solution)
+
+    def _problem(self, features, reference, exclusive: bool) -> logistic.Problem | None:
+        """What is to be learnt; None: every class is certain."""
+        self.columns, self.certain, targets = _targets(reference, exclusive)
+        features = self._measured(features)
+        return None if targets is None else logistic.Problem(features, targets)
+
+    def _loss_on(
+        self, features, reference: np.ndarray, exclusive: bool
+    ) -> Callable[[logistic.Solution | None], float]:
+        features = self._standardised(features)
+        return lambda solution: log_loss(self._filled(solution, features), reference, exclusive)
+
+    def _search(
+        self,
+        problem: logistic.Problem | None,
+        loss_of: Callable[[logistic.Solution | None], float],
+    ) -> None:
+        """Take the first C that no later one improves on, and solve it to the end; if the end is
+        worse than the constant, that."""
+        strengths = self.strengths if problem else self.strengths[:1]
+        candidates, best = [], 0
+        for solution in problem.rough(strengths) if problem else [None]:
+            candidates.append((loss_of(solution), strengths[len(candidates)], solution))
+            if candidates[-1][0] < candidates[best][0] - LEAST_GAIN:
+                best = len(candidates) - 1
+            if len(candidates) - 1 - best == PATIENCE:
+                break
+        self.loss, self.chosen, self.solution = candidates[best]
+        if self.chosen:
+            self.solution = problem.finished(self.chosen, self.solution)
+            self.loss = loss_of(self.solution)
+            if not strengths[0] and self.loss >= candidates[0][0]:
+                self.loss, self.chosen, self.solution = candidates[0]
 
     @property
     def facts(self) -> dict[str, str | int | float | bool]:

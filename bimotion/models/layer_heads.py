@@ -67,12 +67,11 @@ def best_layer(features: LayerRows, reference: np.ndarray, *, exclusive: bool, v
     rows, held_out = _sample(reference), _sample(validation[1])
 
     def loss(layer: int) -> float:
-        head = LogisticHead()
-        head.strengths = (head.strength,)
         compared = validation[0].layer(layer, held_out), validation[1][held_out]
         of_layer = features.layer(layer, rows)
-        head.fit(of_layer, reference[rows], exclusive=exclusive, validation=compared)
-        return head.loss
+        return LogisticHead().rough_loss(
+            of_layer, reference[rows], exclusive=exclusive, validation=compared
+        )
 
     return int(np.argmin(in_threads(loss, range(n_layers))))
 

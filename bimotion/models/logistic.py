@@ -9,6 +9,7 @@ fewer clips than features it sees the features in the space of the clips.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,13 +17,16 @@ from bimotion.io.threads import in_threads
 
 MAX_GRADIENT = 1e-8
 """The largest entry of the gradient, of a clip's mean loss, at which a solution has converged."""
+CHOICE_GRADIENT = 1e-5
+"""The same for solutions that are compared by their loss on other clips, and not used: half the
+steps, and the loss differs by a thousandth or less."""
 MAX_ITERATIONS = 1000
 STEPS = 60
 """Steps after which the preconditioner is made anew; then twice as many, and so on, for each time
 the solver forgets the steps that it learnt from, HISTORY of them."""
 HISTORY = 20
 BLOCK_ROWS = 4096
-CACHED_NUMBERS = 2**17
+CACHED_NUMBERS = 2**18
 """Features that the cache of a core holds: read once for the loss and its gradient."""
 MAX_PRECONDITIONED = 4096
 """More features than these are solved without preconditioning, whose memory grows as their
@@ -76,48 +80,60 @@ def constant(n_features: int, targets: Targets) -> Solution:
     return Solution(np.zeros((n_features, len(bias))), bias, targets.softmax)
 
 
-def solutions(
-    features: np.ndarray, targets: Targets, strengths: Sequence[float]
-) -> Iterator[Solution]:
-    """The solution of each C of scikit-learn's LogisticRegression, 0 is `constant`; solved as they
-    are asked for, as many at once as there are cores.
-
-    Args:
-        features: float64 (n, n_features), standardised.
-        targets: Every output with clips of both kinds.
-        strengths: Values of C.
+class Problem:
+    """Features and what is to be learnt of them, made ready for solutions.
 
     Example:
         >>> x = np.array([[-1.0], [1.0], [0.5]])
         >>> targets = Targets(np.array([[0.0], [1.0], [0.0]]), np.ones((3, 1)), softmax=False)
-        >>> (solution,) = solutions(x, targets, [1.0])
+        >>> solution = Problem(x, targets).finished(1.0)
         >>> solution.weights.round(3).item(), solution.converged
         (0.576, True)
     """
-    from joblib import cpu_count
-    from scipy.linalg import qr
 
-    basis = None
-    if len(features) < features.shape[1]:
-        # coefficients are sums of clips: nothing is lost, and the solver's matrices are smaller
-        basis, rotated = qr(features.T, mode="economic", check_finite=False)
-        features = np.ascontiguousarray(rotated.T)
-    moments = None
-    if features.shape[1] <= MAX_PRECONDITIONED:
-        # a logistic loss curves by a quarter at most
-        moments = second_moments(features, np.full(len(features), 0.25 / len(features)))
-    # a softmax over two classes has two vectors where scikit-learn has one: the same at half C
-    share = 0.5 if targets.softmax and targets.labels.shape[1] == 2 else 1.0
+    def __init__(self, features: np.ndarray, targets: Targets):
+        """`features`: float64 (n, n_features), standardised; `targets`: every output with clips of
+        both kinds."""
+        from scipy.linalg import qr
 
-    def solved(strength: float) -> Solution:
+        self.targets, self.basis, self.moments = targets, None, None
+        if len(features) < features.shape[1]:
+            # coefficients are sums of clips: nothing is lost, and the solver's matrices are smaller
+            self.basis, rotated = qr(features.T, mode="economic", check_finite=False)
+            features = np.ascontiguousarray(rotated.T)
+        self.features = features
+        if features.shape[1] <= MAX_PRECONDITIONED:
+            # a logistic loss curves by a quarter at most
+            weights = np.full(len(features), 0.25 / len(features))
+            self.moments = second_moments(features, weights)
+
+    def rough(self, strengths: Sequence[float]) -> Iterator[Solution]:
+        """Solutions to CHOICE_GRADIENT, one for each C, made as they are asked for, as many at once
+        as there are cores."""
+        from joblib import cpu_count
+
+        solved = partial(self._solved, max_gradient=CHOICE_GRADIENT, start=None)
+        for start in range(0, len(strengths), cpu_count()):
+            yield from in_threads(solved, strengths[start : start + cpu_count()])
+
+    def finished(self, strength: float, start: Solution | None = None) -> Solution:
+        """The solution for a C of scikit-learn's LogisticRegression, 0 is `constant`; `start`: a
+        rough one for the same C, to go on from."""
+        return self._solved(strength, MAX_GRADIENT, start)
+
+    def _solved(self, strength: float, max_gradient: float, start: Solution | None) -> Solution:
         if not strength:
-            solution = constant(features.shape[1], targets)
-        else:
-            solution = solve(features, targets, share * strength, moments)
-        return solution if basis is None else replace(solution, weights=basis @ solution.weights)
-
-    for start in range(0, len(strengths), cpu_count()):
-        yield from in_threads(solved, strengths[start : start + cpu_count()])
+            n_features = self.features.shape[1] if self.basis is None else len(self.basis)
+            return constant(n_features, self.targets)
+        if start is not None and self.basis is not None:
+            start = replace(start, weights=self.basis.T @ start.weights)
+        # a softmax over two classes has two vectors where scikit-learn has one: the same at half C
+        two = self.targets.softmax and self.targets.labels.shape[1] == 2
+        objective = _Objective(self.features, self.targets, strength / 2 if two else strength)
+        solution = solve(objective, self.moments, max_gradient, start)
+        if self.basis is None:
+            return solution
+        return replace(solution, weights=self.basis @ solution.weights)
 
 
 def second_moments(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -134,21 +150,25 @@ def second_moments(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def solve(
-    features: np.ndarray, targets: Targets, strength: float, moments: np.ndarray | None
+    objective: "_Objective",
+    moments: np.ndarray | None,
+    max_gradient: float,
+    start: Solution | None = None,
 ) -> Solution:
     """Minimise C times the weighted sum of losses, plus half the sum of squared coefficients; the
-    bias is not penalised. Arguments as of `solutions`; `moments`: by how much the loss curves at
-    most, or None for no preconditioner."""
+    bias is not penalised. `moments`: by how much the loss curves at most, or None for no
+    preconditioner; `start`: where to begin in place of zero."""
     from scipy.optimize import minimize
 
-    objective = _Objective(features, targets, strength)
-    weights = np.zeros((features.shape[1], targets.labels.shape[1]))
-    bias, iterations, converged = np.zeros(weights.shape[1]), 0, False
-    round_steps = MAX_ITERATIONS if moments is None else STEPS
+    if start is None:
+        start = Solution(*objective.zero, objective.targets.softmax)
+    weights, bias, iterations = start.weights, start.bias, start.iterations
+    converged, round_steps = False, MAX_ITERATIONS if moments is None else STEPS
     while iterations < MAX_ITERATIONS and not converged:
         if moments is not None:
             if iterations:
-                moments = second_moments(features, objective.curvature(weights, bias))
+                curvature = objective.curvature(weights, bias)
+                moments = second_moments(objective.features, curvature)
             objective.precondition(moments)
         steps = min(round_steps, MAX_ITERATIONS - iterations)
         round_steps *= 2
@@ -157,14 +177,14 @@ def solve(
             objective.coefficients(weights, bias),
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": steps, "maxcor": HISTORY, "gtol": MAX_GRADIENT, "ftol": 0.0},
+            options={"maxiter": steps, "maxcor": HISTORY, "gtol": max_gradient, "ftol": 0.0},
         )
         weights, bias = objective.parts(optimum.x)
-        converged = bool(np.abs(optimum.jac).max() <= MAX_GRADIENT)
+        converged = bool(np.abs(optimum.jac).max() <= max_gradient)
         iterations += int(optimum.nit)
         if optimum.nit < steps:
             break  # as near as numbers allow
-    return Solution(weights, bias, targets.softmax, iterations, converged)
+    return Solution(weights, bias, start.softmax, iterations, converged)
 
 
 class _Objective:
@@ -177,6 +197,12 @@ class _Objective:
         self.weights = targets.weights / totals
         self.penalty = 1.0 / (strength * totals)
         self.factor = None
+
+    @property
+    def zero(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and bias of 0."""
+        n_features, n_outputs = self.features.shape[1], self.targets.labels.shape[1]
+        return np.zeros((n_features, n_outputs)), np.zeros(n_outputs)
 
     def precondition(self, moments: np.ndarray) -> None:
         """Take coefficients in which these second moments, and the penalty, are a unit matrix."""

@@ -1,5 +1,9 @@
 """Logistic regression: scikit-learn's solutions, and what its choices promise."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -116,6 +120,35 @@ def test_the_best_strength_is_chosen_and_of_equals_the_smaller():
     blind = np.zeros_like(features), np.zeros_like(validation[0])
     chosen.fit(blind[0], reference, exclusive=True, validation=(blind[1], validation[1]))
     assert chosen.facts["C"] == 0.0
+
+
+def test_what_was_chosen_among_rough_solutions_is_solved_to_the_end():
+    features, reference = case(400, 40, 0, exclusive=True, skill=0.4)
+    validation = case(200, 40, 1, exclusive=True, skill=0.4)
+    chosen, whole, rough = LogisticHead(), LogisticHead(), LogisticHead()
+    chosen.fit(features, reference, exclusive=True, validation=validation)
+    whole.strength = rough.strength = chosen.facts["C"]
+    whole.fit(features, reference, exclusive=True)
+    found = chosen.predict(validation[0])
+    assert chosen.facts["converged"]
+    assert np.abs(found - whole.predict(validation[0])).max() < 1e-6
+    loss = rough.rough_loss(features, reference, exclusive=True, validation=validation)
+    assert 1e-9 < abs(loss - log_loss(found, validation[1], True)) < 1e-3
+
+
+def test_a_library_that_is_loaded_meanwhile_has_one_thread_too():
+    code = (
+        "from bimotion.io.threads import one_thread_each\n"
+        "with one_thread_each():\n"
+        "    import scipy.linalg, scipy.optimize\n"
+        "    from threadpoolctl import threadpool_info\n"
+        "    print({pool['num_threads'] for pool in threadpool_info()})"
+    )
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert found.stdout == "{1}\n"
 
 
 def test_the_search_ends_where_two_in_a_row_bring_no_gain():
