@@ -291,7 +291,7 @@ def _adaptation_table(
 ) -> Table:
     """A row a method; `columns`: title -> the settings whose mean it shows."""
     table = Table(
-        f"Adaptation of {results[0].model.name}: {metric_title}, %, means over settings",
+        f"Adaptation of {results[0].model.title}: {metric_title}, %, means over settings",
         ["method", "what it is", "target audio"],
     )
     table.header += [f"{name} ({len(same)})" for name, same in columns.items()]
@@ -378,7 +378,7 @@ def plan_table(
     audio, folds = f"{hours:.1f} h of audio", {job.fold for job in plan.training_sets}
     in_folds = f" in {len(folds)} folds" if len(folds) > 1 else ""
     if heard_h is not None and f"{heard_h:.1f}" != f"{hours:.1f}":
-        audio += f"; the model hears {heard_h:.1f} h, because its window is of one length"
+        audio += f"; the model hears {heard_h:.1f} h, filled up to its window"
     distinct = f"{len(by_name)} distinct training sets{in_folds} serve " if trains else ""
     table.notes = [f"{distinct}{len(plan.settings)} settings"]
     if plan.skipped:

@@ -191,11 +191,11 @@ def _show_plans(
     from bimotion.evaluation import plan as planning
     from bimotion.evaluation.task import TaskSpec
     from bimotion.evaluation.tracks import TRACKS
-    from bimotion.models.inputs import heard_s
+    from bimotion.models.windows import heard_s
 
     adapts = (probe.adapt_setting or "transductive") if probe.adapt else None
     trains = TRACKS[track].trains
-    window, rate = _window(spec)
+    window = _window(spec)
     tables = []
     for keywords in task.questions:
         question = TaskSpec.of(**{name: keywords[name] for name in keywords if name != "preset"})
@@ -207,7 +207,7 @@ def _show_plans(
         table = paper_tables.plan_table(
             plan,
             hours,
-            heard_h=hours if window is None else heard_s(durations_s, window, rate) / 3600,
+            heard_h=heard_s(durations_s, window) / 3600,
             trains=trains,
             n_seeds=sum(_n_seeds(spec, track, keywords, method, methods) for method in methods),
             epochs=epochs,
@@ -217,20 +217,21 @@ def _show_plans(
     show(*tables)
 
 
-def _window(spec: ModelSpec) -> tuple[int | None, int]:
-    """Samples and rate of the one window that a model hears, whatever the clip; (None, 1): it hears
-    the clip, or that is not known."""
-    from bimotion.models.inputs import fixed_window
+def _window(spec: ModelSpec):
+    """The window that a model hears whatever the clip (models/windows.py); None: it hears the clip,
+    or that is not known. Raises SettingError for one that it cannot hear."""
+    from bimotion.evaluation.tracks.probe import refuse_idle
     from bimotion.models.weights import configured
+    from bimotion.models.windows import window_of
 
     if spec.is_baseline:
-        return None, 1
+        return refuse_idle(spec)
     try:
         config, extractor, rate = configured(spec)
     except ModelError as error:
         note(f"what the model hears is not known ({error}): the plan counts the clips as they are")
-        return None, 1
-    return fixed_window(config, extractor, rate), rate
+        return None
+    return window_of(spec, config, extractor, rate)
 
 
 def _report(result, output: Path) -> None:

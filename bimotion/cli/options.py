@@ -51,6 +51,7 @@ CLASSES = "emotion: each corpus's own; valence: three; four: angry, happiness, n
 RECIPE = "Track finetune: recipe"
 PARTS = "Track finetune: parts of the recipe"
 KEEPING = "Track finetune: checkpoints"
+WINDOW = {"metavar": "model|clip|SECONDS"}
 
 
 def option(text: str | None, *names: str, **settings: Any) -> typer.models.OptionInfo:
@@ -175,10 +176,11 @@ class Loading:
 
     revision: Annotated[str | None, option("Branch, tag or commit of the model on the Hub.")] = None
     trust_remote_code: Annotated[bool, option("Run the model's own code (recorded).")] = False
-    require_safetensors: Annotated[
-        bool, option("Refuse pickled weights, though no code of theirs would run.")
-    ] = False
+    require_safetensors: Annotated[bool, option("Refuse pickled weights.")] = False
     device: Device = None
+    window: Annotated[
+        str, option("Of Whisper, AST: their own, the clip's length, or at least so long.", **WINDOW)
+    ] = "model"
 
     def spec(self, model: str) -> ModelSpec:
         """The model of that name, loaded so."""
@@ -211,8 +213,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Task(Question):
-    """The question of a run, or several of them: under both older split rules, under both
-    schemas."""
+    """The question of a run, or several: under both older split rules, under both schemas."""
 
     preset: Annotated[
         PresetName,

@@ -98,7 +98,7 @@ def check_model(spec: ModelSpec) -> ModelCheck:
     alone = np.stack([features[name] for name in good])
     rate = _clips_a_second(encoder)
     # a short clip costs as much as one that fills the window, where the window is fixed
-    cost = 1.0 if encoder.has_fixed_window else MEAN_CLIP_S / TIMED_S
+    cost = encoder.heard_s(MEAN_CLIP_S) / encoder.heard_s(TIMED_S)
     n_clips, n_visits = protocol_cost()
     return ModelCheck(
         **{name: getattr(encoder, name) for name in EncoderFacts.__dataclass_fields__},
@@ -125,7 +125,7 @@ class _Baseline:
 
     family, device, padding = "baseline", "cpu", "each clip for itself"
     revision = weights_format = n_parameters = window_s = None
-    trusted_remote_code = has_fixed_window = False
+    trusted_remote_code = False
     sample_rate_hz = SAMPLE_RATE_HZ
 
     def __init__(self, spec: ModelSpec):
@@ -141,6 +141,10 @@ class _Baseline:
     def encode(self, clips) -> np.ndarray:
         """Features of clips, each for itself."""
         return np.stack([self._encode(clip) for clip in clips])
+
+    def heard_s(self, seconds: float) -> float:
+        """The clip."""
+        return seconds
 
 
 def _noise(generator: np.random.Generator, seconds: float) -> np.ndarray:

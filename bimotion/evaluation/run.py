@@ -58,6 +58,7 @@ def evaluate(
     require_safetensors: bool = False,
     device: str | None = None,
     batch_seconds: float | None = None,
+    window: str | float = "model",
     only: Iterable[str] | None = None,
     locations: Mapping[str, str | os.PathLike] | None = None,
     limit: int | None = None,
@@ -99,6 +100,9 @@ def evaluate(
             the recipe of the preset where it names none.
         save_checkpoints: keep the best checkpoint of every training set.
         require_safetensors: refuse pickled weights (which are read without running code, if not).
+        window: of a model that hears a window of its own whatever the clip (Whisper, AST): `model`:
+            that; `clip`: the clip's length, rounded up, which costs less and gives other features;
+            seconds: at least so many.
         only: names of the corpora to use; None: all that have clips in the protocol's cells.
         locations: corpus -> its folder, where it lies elsewhere than in `data_dir`.
         limit: at most so many clips of each corpus, cell and part: for trying out, the result
@@ -162,6 +166,7 @@ def _planned(question: Mapping[str, object], engine: Engine) -> Run:
         asked.device,
         asked.batch_seconds,
         asked.require_safetensors,
+        asked.window,
     )
     source = CorpusSource.of(asked.data_dir, asked.only, asked.locations, asked.allow_missing)
     runner = runner_of(track, engine.placed(spec), schema_named(task.schema))

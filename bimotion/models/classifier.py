@@ -8,6 +8,7 @@ windows are averaged.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -127,7 +128,7 @@ class Classifier:
 
         Raises:
             ModelError: Weights are missing, or do not fit the names of outputs; as of `opened`.
-            SettingError: A device that cannot be used.
+            SettingError: A device or a window that cannot be used.
         """
 
         def checked(config) -> None:
@@ -146,7 +147,7 @@ class Classifier:
         self.heads = [name for name, child in self.model.named_children() if child is not body]
         self._check_weights(loaded, () if trained else (*self.heads, "layer_weights"))
         self.n_parameters = sum(part.numel() for part in self.model.parameters())
-        self.inputs = ModelInputs(self.model, body, loaded.extractor, loaded.rate)
+        self.inputs = ModelInputs(self.model, body, loaded.extractor, loaded.rate, spec)
         _spare_short_clips(self.model)
         placed(self.model, spec.model, device_of(spec.device))
 
@@ -303,7 +304,7 @@ class Classifier:
         inputs = self.inputs
         for clip, n in enumerate(np.asarray(clips.n_samples).tolist()):
             n_windows = inputs.n_windows(n * inputs.rate // SAMPLE_RATE_HZ)
-            size = inputs.longest if inputs.fixed else -(-n // n_windows)
+            size = inputs.heard(-(-n // n_windows))
             yield from (_Piece(clip, window, n_windows, size) for window in range(n_windows))
 
     def _batches(self, pieces: list["_Piece"]) -> list[list[int]]:
@@ -326,9 +327,9 @@ class Classifier:
         steps as memory asks for."""
         start, size = 0, len(features)
         while start < len(features):
-            values = None
+            values, chosen = None, features[start : start + size]
             try:
-                batch = self.inputs.batch_on(self.device, features[start : start + size])
+                batch = self.inputs.batch_on(self.device, list(_alike(chosen)))
                 values = rows(batch).cpu().double()
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
@@ -366,6 +367,12 @@ def _masked(mask: Callable, config, hidden, *arguments, **options):
     spans = (getattr(config, f"mask_{axis}_length", 0) for axis in ("time", "feature"))
     fits = all(size >= span for size, span in zip(hidden.shape[1:], spans, strict=True))
     return mask(hidden, *arguments, **options) if fits else hidden
+
+
+def _alike(features: list[Features]) -> Iterator[Features]:
+    """The first of them, as many as hear the same part of the model's window."""
+    positions = features[0].positions
+    return takewhile(lambda window: window.positions == positions, features)
 
 
 class _Piece(NamedTuple):

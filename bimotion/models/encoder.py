@@ -25,6 +25,7 @@ from bimotion.models.inputs import Features, ModelInputs, batch_seconds
 from bimotion.models.invariance import largest_difference
 from bimotion.models.spec import ModelSpec
 from bimotion.models.weights import Opened, device_of, opened, placed
+from bimotion.models.windows import heard_s
 
 CLIPS_ON_A_GPU = 128
 """That are encoded together there; elsewhere each clip is encoded alone, which takes no longer:
@@ -46,7 +47,7 @@ def load(spec: ModelSpec) -> "Encoder":
     Raises:
         ModelError: A model that cannot be had, is no audio model, is broken or needs
             `trust_remote_code`, in a line each.
-        SettingError: A device or batch size that cannot be.
+        SettingError: A device, batch size or window that cannot be.
 
     Example (downloads 1.3 GB)::
 
@@ -99,7 +100,7 @@ class Encoder:
     """A frozen encoder. Attributes:
 
     name: Hub id or folder name; revision: commit on the Hub, None for a folder; fingerprint:
-    changes whenever a feature could (weights, configuration, preprocessing, precision,
+    changes whenever a feature could (weights, configuration, preprocessing, window, precision,
     NUMBERS_VERSION), not with the name of a folder; n_layers: hidden states, the first layer's
     input included; dim: size of each; sample_rate_hz: what the model hears (waveforms always come
     at 16 kHz); n_parameters; trusted_remote_code: code from the model's repository was allowed to
@@ -117,13 +118,15 @@ class Encoder:
         self.weights_format = origin.weights_format
         self._module, self.device = module, module.device
         self._on_gpu = module.device.type == "cuda"
-        self._inputs = ModelInputs(module, module, extractor, loaded.rate)
+        self._inputs = ModelInputs(module, module, extractor, loaded.rate, spec)
         self.sample_rate_hz = loaded.rate
         self._batch_seconds = batch_seconds(spec, module.device)
         self.n_parameters = sum(part.numel() for part in module.parameters())
         config = module.config.to_dict() | {"_name_or_path": "", "transformers_version": ""}
         preprocessing = (type(extractor).__name__, extractor.to_dict())
         parts = (NUMBERS_VERSION, origin.fingerprint, config, *preprocessing, self._on_gpu)
+        if self.window != "model":  # the features of the model's own keep their name
+            parts += (("window", self.window),)
         content = json.dumps(parts, sort_keys=True, default=str).encode()
         self.fingerprint = hashlib.sha256(content).hexdigest()[:32]
         n_samples = max(loaded.rate, self._inputs.shortest)
@@ -158,9 +161,13 @@ class Encoder:
         return self._inputs.longest / self.sample_rate_hz
 
     @property
-    def has_fixed_window(self) -> bool:
-        """True where every clip fills a window of `window_s`."""
-        return self._inputs.fixed
+    def window(self) -> str | float:
+        """The part of its own window that it hears (windows.py)."""
+        return self._inputs.window_choice
+
+    def heard_s(self, seconds: float) -> float:
+        """Seconds that it hears of a clip, with the silence that fills a window."""
+        return heard_s([seconds], self._inputs.window)
 
     @property
     def padding(self) -> str:
@@ -208,12 +215,13 @@ class Encoder:
 
     def _encoded(self, prepared: "_Prepared") -> np.ndarray:
         """Features of clips, window by window and these put together."""
-        lengths, inputs = [window.n_samples for window in prepared.features], self._inputs
+        inputs = self._inputs
+        lengths = [inputs.heard(window.n_samples) for window in prepared.features]
         n, done = len(lengths), 0
         counts = np.zeros((n, self.n_layers, 1), np.float32)
         means, variances = np.zeros((2, n, self.n_layers, self.dim), np.float32)
         while done < n:
-            cost_s = (inputs.longest if inputs.fixed else lengths[done]) / self.sample_rate_hz
+            cost_s = lengths[done] / self.sample_rate_hz
             size = 1 if inputs.alone else max(1, int(self._batch_seconds / cost_s))
             if not inputs.mixes_lengths:
                 size = min(size, lengths[done:].count(lengths[done]))

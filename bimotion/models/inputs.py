@@ -9,7 +9,9 @@ wav2vec 2.0 and kin   padded under a mask; where padding leaks all the same (the
 w2v-BERT 2.0          padded under its own mask
 Whisper, AST          silence up to a fixed window, whatever the batch; its frames, and AST's class
                       tokens, do not count (also the audio encoders of Qwen2-Audio, Voxtral and
-                      others that hear through Whisper's spectrogram)
+                      others that hear through Whisper's spectrogram); or, where the user asks for
+                      it, up to a shorter window (windows.py), and only clips of one such length
+                      share a batch
 Qwen omni             one window at a time, for its frames come without a batch
 all others            only clips with the same number of samples share a batch (SEW, HuBERT with a
                       positional batch norm)
@@ -22,7 +24,6 @@ Sources: padding under a group norm, huggingface/transformers#21534 and
 facebookresearch/fairseq#3227; Whisper's window, huggingface/transformers#25744.
 """
 
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,12 +35,21 @@ from bimotion.errors import AudioError
 from bimotion.io.audio import SAMPLE_RATE_HZ
 from bimotion.models.audio_part import VALUES, parameters
 from bimotion.models.spec import ModelSpec
+from bimotion.models.windows import (
+    AST,
+    FRAME_S,
+    HOP_S,
+    bucket,
+    extracted,
+    positions_cut,
+    values_name,
+    window_of,
+)
 
 BATCH_S, GPU_BATCH_S = 80.0, 800.0
 """Audio in one batch where nothing is trained, seconds, padding included."""
 _WINDOW_S, _SHORTEST_S = 30.0, 0.1  # of models that do not say
 _WHOLE_S = 120.0  # over any clip of our corpora (34 s); attention takes memory by its square
-_FRAME_S, _HOP_S = 0.025, 0.01  # of Kaldi's spectrograms
 _PADDABLE = """
 wav2vec2 hubert wavlm unispeech unispeech-sat data2vec-audio wav2vec2-conformer wav2vec2-bert
 """
@@ -60,6 +70,8 @@ class Features:
     """Those that are no padding of its own."""
     n_samples: int
     """Of the window."""
+    positions: int | None = None
+    """Positions in time that the model hears of its own window; None: all, or it has none."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,8 @@ class Batch:
     """Steps in time, with padding."""
     padded: bool
     """True where there is padding."""
+    positions: int | None = None
+    """As of its Features."""
 
     def to(self, device) -> dict:
         """The arguments on a device, without waiting for it."""
@@ -91,57 +105,20 @@ def batch_seconds(spec: ModelSpec, device) -> float:
     return spec.batch_seconds or (GPU_BATCH_S if device.type == "cuda" else BATCH_S)
 
 
-def fixed_window(config, extractor, rate: int) -> int | None:
-    """Samples, at `rate`, of the window that a model hears whatever the clip; None where it hears
-    the clip.
-
-    config: of the part that hears, or of the whole model; extractor: its feature extractor.
-    """
-    if config.model_type == "audio-spectrogram-transformer":
-        return (config.max_length - 1) * round(_HOP_S * rate) + round(_FRAME_S * rate)
-    if not hasattr(extractor, "nb_max_frames"):
-        return None
-    silences = (np.zeros(round(s * rate), np.float32) for s in (_SHORTEST_S, 2 * _SHORTEST_S))
-    extracted = [_extracted(extractor, silence, rate) for silence in silences]
-    shapes = {made[_values_name(extractor, made)].shape for made in extracted}
-    return int(extractor.n_samples) if len(shapes) == 1 else None
-
-
-def heard_s(durations_s: np.ndarray, window: int | None, rate: int) -> float:
-    """Seconds that a model hears of clips: of each as many whole windows as it fills, or (no
-    window) the clip."""
-    if window is None:
-        return float(np.sum(durations_s))
-    window_s = window / rate
-    return float(np.sum(np.maximum(1, np.ceil(np.asarray(durations_s) / window_s)) * window_s))
-
-
-def _extracted(extractor, window: np.ndarray, rate: int, **options) -> dict:
-    try:
-        return extractor([window], sampling_rate=rate, return_tensors="np", **options)
-    except ValueError as error:
-        if "return_tensors" not in str(error):
-            raise
-        return extractor([window], sampling_rate=rate, return_tensors="pt", **options)
-
-
-def _values_name(extractor, made: dict) -> str:
-    return next((name for name in VALUES if name in made), extractor.model_input_names[0])
-
-
 class ModelInputs:
     """The rules by which clips become inputs of a model. `module`: what is called; `body`: its
-    encoder, with the configuration and the layers that leak.
+    encoder, with the configuration and the layers that leak; `spec`: with the window asked for.
 
-    longest, shortest: samples of a window, at `rate`; fixed: the model sees windows of one size;
+    longest, shortest: samples of a window, at `rate`; window: what the model hears of its own
+    one, if it has one;
     whole_clips: it hears clips whole, as its extractor or `hear` says;
     mixes_lengths: windows of different lengths may share a batch; alone: only one window at a time;
     now: the batch that the model is seeing.
     """
 
-    def __init__(self, module, body, extractor, rate: int):
-        config = body.config
-        self.extractor, self.config, self.rate, self.now = extractor, config, rate, None
+    def __init__(self, module, body, extractor, rate: int, spec: ModelSpec):
+        self.body, self.config = body, (config := body.config)
+        self.extractor, self.rate, self.now = extractor, rate, None
         taken = parameters(module)
         names = (name for name in (*VALUES, "hidden_states") if name in taken)
         self.input_name = next(names, extractor.model_input_names[0])
@@ -149,14 +126,13 @@ class ModelInputs:
         mask = taken.get(self.mask_name)
         self.needs_mask = mask is not None and mask.default is mask.empty
         self.takes_lengths = self.alone = "feature_lens" in taken
-        self.frame, self.hop = round(_FRAME_S * rate), round(_HOP_S * rate)
+        self.frame, self.hop = round(FRAME_S * rate), round(HOP_S * rate)
         self.longest, self.shortest = round(_WINDOW_S * rate), round(_SHORTEST_S * rate)
-        self.patches = config.model_type == "audio-spectrogram-transformer"
-        window = fixed_window(config, extractor, rate)
-        self.fixed, self.whole_clips = window is not None, False
-        self.convolutions = []
-        if self.fixed:
-            self.longest, self.shortest = window, self.frame if self.patches else 1
+        self.patches = config.model_type == AST
+        self.window = window_of(spec, config, extractor, rate)
+        self.whole_clips, self.convolutions = False, []
+        if self.window:
+            self.longest, self.shortest = self.window.own, self.frame if self.patches else 1
         elif type(extractor).__name__ == "SeamlessM4TFeatureExtractor":
             # a variance needs two spectra
             self.shortest = self.frame + (max(extractor.stride, 2) - 1) * self.hop
@@ -168,7 +144,7 @@ class ModelInputs:
         of_transformers = type(body).__module__.startswith("transformers.models.")
         has_batch_norm = getattr(config, "conv_pos_batch_norm", False)
         paddable = config.model_type in _PADDABLE.split() and of_transformers and not has_batch_norm
-        self.mixes_lengths = self.fixed or paddable
+        self.mixes_lengths = self.window.is_whole if self.window else paddable
         if self.mixes_lengths and self.convolutions:
             _stop_leaks(body, self)
         self.hear(whole_clips=getattr(extractor, "whole_clips", None) is True)
@@ -182,10 +158,15 @@ class ModelInputs:
         """
         if raw_amplitude and self._hears_waveforms:
             self.extractor.do_normalize = False
-        if whole_clips is None or self.fixed or whole_clips == self.whole_clips:
+        if whole_clips is None or self.window or whole_clips == self.whole_clips:
             return
         self.whole_clips = self.extractor.whole_clips = whole_clips
         self.longest = round((_WHOLE_S if whole_clips else _WINDOW_S) * self.rate)
+
+    @property
+    def window_choice(self) -> str | float:
+        """The part that it hears of its own window, if it has one; `model`: all that it can."""
+        return self.window.choice if self.window else "model"
 
     @property
     def _hears_waveforms(self) -> bool:
@@ -200,9 +181,9 @@ class ModelInputs:
     @property
     def padding(self) -> str:
         """The way in which clips of several lengths share a batch, in words."""
-        if self.fixed:
+        if self.window:
             rest = "one at a time" if self.alone else "of which the frames of the clip count"
-            return f"each clip fills a window of {self.longest / self.rate:g} s, {rest}"
+            return f"each clip fills {self.window.in_words}, {rest}"
         if self.alone:
             return "one clip at a time"
         if self.mixes_lengths:
@@ -244,14 +225,33 @@ class ModelInputs:
         # a mask of a fixed window, where the model takes one
         masks_window = self.takes_lengths or self.mask_name == "input_features_mask"
         options = {"return_attention_mask": True} if masks_window else {}
-        made = _extracted(self.extractor, window, self.rate, **options)
-        values = np.asarray(made[_values_name(self.extractor, made)][0], dtype=np.float32)
+        if self.window and not self.window.is_whole:
+            return self._beginning(window)
+        made = extracted(self.extractor, window, self.rate, **options)
+        values = np.asarray(made[values_name(self.extractor, made)][0], dtype=np.float32)
         mask = next((made[name][0] for name in _MASKS.split() if name in made), None)
-        is_known = mask is not None and (masks_window or not self.fixed)
+        is_known = mask is not None and (masks_window or not self.window)
         # a mask of samples beside spectra tells nothing
         if not is_known or len(mask) > max(values.shape):
             return Features(values, len(values), len(values), len(window))
         return Features(values, len(mask), int(mask.sum()), len(window))
+
+    def _beginning(self, window: np.ndarray) -> Features:
+        """One window up to the position that is heard of it: the beginning of what the extractor
+        makes of the model's own window."""
+        n, positions = len(window), self.window.positions(len(window))
+        n_samples = self.window.samples(n)
+        options, is_cut = {}, positions < self.window.n_positions
+        if not self.patches and is_cut:  # 30 s of spectrogram take longer than a small encoder
+            spare = 2 * self.extractor.n_fft  # no frame that is kept sees its end
+            options["max_length"] = min(n_samples + spare, self.longest)
+        made = extracted(self.extractor, window, self.rate, **options)
+        values = np.asarray(made[values_name(self.extractor, made)][0], dtype=np.float32)
+        if is_cut and self.patches:
+            values = values[: (n_samples - self.frame) // self.hop + 1]
+        elif is_cut:
+            values = values[:, : n_samples // self.extractor.hop_length]
+        return Features(values, len(values), len(values), n, positions if is_cut else None)
 
     def batch(self, features: Sequence[Features], room: int = 0) -> Batch:
         """Windows padded to `room`, or to the longest of them if that is more."""
@@ -275,7 +275,7 @@ class ModelInputs:
             # Gemma's: of padding
             inputs[self.mask_name] = ~sound if self.mask_name == "audio_mel_mask" else sound.long()
         n_samples = torch.tensor([window.n_samples for window in features])
-        return Batch(inputs, n_samples, true, n, padded)
+        return Batch(inputs, n_samples, true, n, padded, features[0].positions)
 
     def batch_on(self, device, features: Sequence[Features]) -> Batch:
         """Windows padded as the device likes it."""
@@ -284,7 +284,7 @@ class ModelInputs:
     def run(self, module, batch: Batch, device, **options):
         """The output of the model for a batch."""
         self.now = batch
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), positions_cut(self.body, batch.positions):
             # WavLM's own affair
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
             return module(**batch.to(device), **options)
@@ -293,7 +293,11 @@ class ModelInputs:
         """Length of a batch on a GPU, where each new length costs the set-up of its convolutions:
         one of few dozens."""
         longest = max(len(window.values) for window in features)
-        return bucket(longest) if self.mixes_lengths and not self.fixed else longest
+        return bucket(longest) if self.mixes_lengths and not self.window else longest
+
+    def heard(self, n_samples: int) -> int:
+        """Samples that the model hears of a window of so many, silence behind them included."""
+        return self.window.samples(n_samples) if self.window else n_samples
 
     def sound(self, state):
         """Bool (n, frames): which frames of a hidden state (n, frames, dim) are sound, of the batch
@@ -304,7 +308,7 @@ class ModelInputs:
         n_frames, now = state.shape[1], self.now
         if self.patches:
             patch, stride = self.config.patch_size, self.config.time_stride
-            n_columns = (self.config.max_length - patch) // stride + 1
+            n_columns = now.positions or self.window.n_positions
             centres = torch.arange(n_columns) * stride + patch // 2
             spectra = 1 + (now.n_samples - self.frame) // self.hop
             columns = first((centres < spectra[:, None]).sum(1).clamp(min=1), n_columns)
@@ -312,9 +316,10 @@ class ModelInputs:
             return torch.nn.functional.pad(patches, (2, 0)).to(state.device)
         if self.alone:
             return state.new_ones(state.shape[:2], dtype=torch.bool)
-        if self.fixed:
+        if self.window:
             # frames whose centre is within the clip
-            counts = -(-now.n_samples * n_frames // self.longest)
+            heard = self.longest if now.positions is None else now.positions * self.window.step
+            counts = -(-now.n_samples * n_frames // heard)
         elif self.convolutions and now.padded:
             counts = self.n_frames()
         else:
@@ -327,16 +332,6 @@ class ModelInputs:
         for kernel, stride in self.convolutions[:depth]:
             counts = (counts - kernel) // stride + 1
         return counts
-
-
-def bucket(length: int) -> int:
-    """The length rounded up to a power of 2 ** (1 / 8): 48 lengths between half a second and half a
-    minute.
-
-    >>> bucket(16_000), bucket(16_001)
-    (16384, 16384)
-    """
-    return math.ceil(2 ** (math.ceil(8 * math.log2(length) - 1e-9) / 8) - 1e-6)
 
 
 def _stop_leaks(body, inputs: ModelInputs) -> None:

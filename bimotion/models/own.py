@@ -39,6 +39,7 @@ class OwnEncoder:
 
     version, revision, trusted_remote_code = NUMBERS_VERSION, None, True
     device = weights_format = "its own"
+    window = "model"
 
     def __init__(self, encoder: object):
         if not callable(getattr(encoder, "encode", None)):

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bimotion.errors import SettingError
 from bimotion.io.bounds import real_number
 
 MAX_BATCH_S = 86_400.0
+MAX_WINDOW_S = 600.0  # of any model: no configuration may ask for more (config_bounds.py)
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,12 @@ class ModelSpec:
     """Audio in one batch, padding included; None: 80 on a CPU, 800 on a GPU."""
     require_safetensors: bool = False
     """Refuse pickled weights, which are otherwise read by torch's `weights_only` loader."""
+    window: str | float = "model"
+    """What a model with a window of its own hears (models/windows.py): `model`: all of it, whatever
+    the clip; `clip`: the clip's length, rounded up; seconds: at least so many."""
 
     def __post_init__(self):
+        object.__setattr__(self, "window", window_named(self.window))
         if self.batch_seconds is not None:
             real_number("batch_seconds", self.batch_seconds, 0, MAX_BATCH_S, above=True)
 
@@ -57,3 +63,21 @@ class ModelSpec:
         if not self.is_own and (folder := Path(self.model).expanduser()).is_dir():
             return replace(self, model=str(folder.resolve()))
         return self
+
+
+def window_named(value: object) -> str | float:
+    """A window that can be asked for, from Python or as text; raises SettingError.
+
+    >>> window_named("clip"), window_named("8"), window_named(5)
+    ('clip', 8.0, 5.0)
+    """
+    if value in ("model", "clip"):
+        return value
+    try:
+        seconds = float(value) if isinstance(value, str) else value
+        return float(real_number("window", seconds, 0, MAX_WINDOW_S, above=True))
+    except (ValueError, SettingError):
+        raise SettingError(
+            f"window: expected model, clip, or seconds above 0 and up to {MAX_WINDOW_S:g}, found "
+            f"{value!r:.80}"
+        ) from None

@@ -13,6 +13,7 @@ from bimotion.models import config_bounds, weight_files
 from bimotion.models.failures import explained, first_sentence
 from bimotion.models.sources import Folder, source_of
 from bimotion.models.spec import ModelSpec
+from bimotion.models.windows import window_of
 
 _CAN_BE_MADE = "a configuration of which a model can be made"
 
@@ -130,9 +131,12 @@ def opened(
     Raises:
         ModelError: A model that cannot be had, is no audio model, is broken or needs
             `trust_remote_code`, in a line each.
+        SettingError: A window that it cannot hear.
     """
     model_files = ModelFiles(spec)
     settings = model_files.settings(automatic, purpose)
+    if spec.window != "model":  # before weights are fetched for nothing
+        window_of(spec, settings.config, settings.extractor, settings.rate)
     change(settings.config)
     skeleton = _skeleton(spec.model, settings) if settings.is_known else None
     if skeleton is not None:  # code of its own is run once only

@@ -271,8 +271,9 @@ class Result(Record):
 
     @property
     def title(self) -> str:
-        """The model's name and, where it is adapted, how."""
-        return self.model.name if self.adapt is None else f"{self.model.name} + {self.adapt.name}"
+        """The model's name, its window if that is not its own and, where it is adapted, how."""
+        title = self.model.title
+        return title if self.adapt is None else f"{title} + {self.adapt.name}"
 
     def headline(
         self,

@@ -28,6 +28,17 @@ class ModelUsed(Record):
     options: dict[str, Scalar] = field(default_factory=dict)
     """Those that its numbers depend on."""
 
+    @property
+    def title(self) -> str:
+        """Its name, and the window that it heard, where that is not all of its own.
+
+        >>> ModelUsed("whisper-tiny.en", "2", options={"window": "clip"}).title
+        'whisper-tiny.en (window clip)'
+        """
+        window = self.options.get("window")
+        shown = f"{window:g} s" if isinstance(window, float) else window
+        return self.name if window is None else f"{self.name} (window {shown})"
+
 
 @dataclass(frozen=True)
 class SplitUsed(Record):

@@ -39,7 +39,8 @@ def test_a_model_is_described_as_json(models, monkeypatch):
     assert check["padding"].startswith("each clip fills a window of 2 s")
     assert check["largest_difference"] < 1e-4
     assert check["realtime_factor"] == pytest.approx(2 * check["clips_a_second"])
-    hours = check["protocol_clips"] / check["clips_a_second"] / 3600
+    # a clip of 3 s fills two of its windows
+    hours = 2 * check["protocol_clips"] / check["clips_a_second"] / 3600
     assert check["probe_hours"] == pytest.approx(hours)
 
 

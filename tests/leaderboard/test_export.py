@@ -78,6 +78,14 @@ def test_a_copy_names_the_other_in_tables_and_notes(built):
     assert f"; {note}; verified" in text
 
 
+def test_a_shorter_window_than_the_models_own_is_named(built):
+    entry = of(built, "org/tiny")
+    shorter = dataclasses.replace(entry, options=entry.options | {"window": "clip"})
+    for form in export.FORMATS:
+        assert "window clip" in export.export(replaced(built, shorter), form)
+        assert "window clip" not in export.export(replaced(built, entry), form)
+
+
 def test_latex_holds_the_same_cells(built):
     text = export.export(built, "latex")
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]

@@ -184,9 +184,10 @@ def gains(
 
 
 def _runner(result: Result, model: object, device: str | None) -> Runner:
-    trust = bool(result.model.options.get("trust_remote_code"))
+    options = result.model.options
+    trust, window = bool(options.get("trust_remote_code")), options.get("window", "model")
     track = TRACKS[result.track].recorded(result.model)
-    spec = ModelSpec(model, result.model.revision, trust, device)
+    spec = ModelSpec(model, result.model.revision, trust, device, window=window)
     runner = runner_of(track, spec, schema_named(result.schema.name))
     if runner.used != result.model:
         raise SettingError(

@@ -96,7 +96,7 @@ def save(view: Projection, clips: pd.DataFrame, folder: Path) -> None:
         clips.to_parquet(temporary, index=False)
     drawn = panels_of(view, clips)
     title = (
-        f"{view.model.name}: {' + '.join(view.test)} in the feature space of {len(drawn)} "
+        f"{view.model.title}: {' + '.join(view.test)} in the feature space of {len(drawn)} "
         "training sets"
     )
     synthetic = "SYNTHETIC data. " if view.synthetic else ""
@@ -154,7 +154,7 @@ def table(view: Projection) -> Table:
     measured = ("coverage", "if alike")
     columns = ("training", "test", *measured, "by any", *measured, "density", "precision", "recall")
     tested = f"Coverage of {' + '.join(view.test)} by training clips"
-    title = f"{tested} in the feature space of {view.model.name}"
+    title = f"{tested} in the feature space of {view.model.title}"
     numbers = Table(title, ["training set", "class", *columns])
     numbers.notes = [legend(view.coverage[0].coverage.k)]
     for row in view.coverage:

@@ -69,3 +69,8 @@ def require_taken(track: Track, spec: ModelSpec) -> None:
             f"track {track.name}: expected a Hub id or a folder, found "
             f"{type(spec.model).__name__ if spec.is_own else spec.model}"
         )
+    if spec.window != "model" and not track.takes_window:
+        raise SettingError(
+            f"track {track.name}: expected window model, for it is trained on whole windows, found "
+            f"{spec.window}"
+        )

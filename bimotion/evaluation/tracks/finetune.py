@@ -36,6 +36,7 @@ class Finetune(Track):
     name = "finetune"
     keywords = ("finetune", "save_checkpoints")
     takes_several_processes = True
+    takes_window = False
 
     finetune: FinetuneOptions = field(default_factory=FinetuneOptions)
     """The way to train."""

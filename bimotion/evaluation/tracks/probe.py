@@ -15,7 +15,7 @@ from bimotion.errors import SettingError
 from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.tracks.adapted import AdaptedRunner
 from bimotion.evaluation.tracks.baseline import BaselineRunner
-from bimotion.evaluation.tracks.track import FeatureRunner, Runner, Track
+from bimotion.evaluation.tracks.track import FeatureRunner, Runner, Track, window_used
 from bimotion.io import audio, files
 from bimotion.io.progress import Progress
 from bimotion.models.layer_heads import BestLayerHead, best_layer
@@ -83,6 +83,7 @@ def refuse_idle(spec: ModelSpec) -> None:
     where its maker put it."""
     model = "an object with encode()" if spec.is_own else spec.model
     given = {"device": spec.device, "revision": spec.revision, "batch_seconds": spec.batch_seconds}
+    given["window"] = None if spec.window == "model" else spec.window
     for name, value in given.items():
         if value is not None and (name, value) != ("device", "cpu"):
             raise SettingError(
@@ -115,6 +116,7 @@ class ProbeRunner(FeatureRunner):
             "trust_remote_code": self.encoder.trusted_remote_code,
             "weights": self.encoder.fingerprint,
             "weights_format": self.encoder.weights_format,
+            **window_used(self.encoder.window),
         }
         version = f"{self.encoder.version}-{self.head.version}"
         return ModelUsed(self.encoder.name, version, self.encoder.revision, options)

@@ -32,6 +32,8 @@ class Track(ABC):
     """Whether jobs have training clips."""
     takes_any_encoder: ClassVar[bool] = False
     """Also baselines and objects of the user's."""
+    takes_window: ClassVar[bool] = True
+    """A model can hear a shorter window than its own."""
     takes_several_processes: ClassVar[bool] = False
     """Several processes can run it at a time."""
 
@@ -203,6 +205,12 @@ def clips_of(labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> C
     table = labelled.table.loc[rows].reset_index(drop=True)
     stored = samples(labelled.selection.manifest, table, progress)
     return Clips(stored.waveform, stored.n_samples, stored.fingerprint)
+
+
+def window_used(window: str | float) -> dict[str, str | float]:
+    """The option of a record that names the part of its own window that a model heard; none where
+    it heard all of it, as in records of before."""
+    return {} if window == "model" else {"window": window}
 
 
 @contextmanager

@@ -18,7 +18,14 @@ from bimotion.evaluation.tracks.label_map import (
     class_probabilities,
     label_map,
 )
-from bimotion.evaluation.tracks.track import Runner, Track, clips_in_memory, clips_named, clips_of
+from bimotion.evaluation.tracks.track import (
+    Runner,
+    Track,
+    clips_in_memory,
+    clips_named,
+    clips_of,
+    window_used,
+)
 from bimotion.io.progress import Progress
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.classifier import Classifier
@@ -103,6 +110,7 @@ class ZeroShotRunner(Runner):
             "softmax": self.softmax,
             "raw_amplitude": self.classifier.inputs.raw_amplitude,
             "whole_clips": self.classifier.inputs.whole_clips,
+            **window_used(self.classifier.inputs.window_choice),
         }
         version = NUMBERS_VERSION
         return ModelUsed(self.classifier.name, version, self.classifier.revision, options)

@@ -70,6 +70,7 @@ function fullName(entry) {
   return organisation && named && !entry.model.includes("/") ? `${organisation}/${entry.model}` : entry.model;
 }
 const adaptation = ({ adapt }) => adapt && `${adapt.title}, ${adapt.setting}`;
+const windowHeard = ({ options }) => options.window && `window ${options.window}`;
 
 function mark(kind, detail) {
   const [letter, tone, text] = FLAGS[kind];
@@ -250,8 +251,8 @@ function rankingRow(row, start, several, told) {
   const { entry } = row;
   const ranking = entry?.ranking;
   const asked = several && entry ? h("small", {}, `${entry.track} · ${entry.split_rule} · ${entry.schema} · ${entry.protocol} · clips ${entry.data_fingerprint.slice(0, 6)}`) : null;
-  const extra = entry && (entry.adapt || entry.seeds.length > 1)
-    ? h("small", {}, [adaptation(entry), entry.seeds.length > 1 && `${entry.seeds.length} seeds`].filter(Boolean).join(" · ")) : null;
+  const extra = entry && (entry.adapt || entry.options.window || entry.seeds.length > 1)
+    ? h("small", {}, [adaptation(entry), windowHeard(entry), entry.seeds.length > 1 && `${entry.seeds.length} seeds`].filter(Boolean).join(" · ")) : null;
   return h(
     "tr", { class: `${row.kind} ${start ? "group" : ""}`, "data-id": entry?.id },
     h("td", { class: "rank" }, ranking
