@@ -1,18 +1,22 @@
 """Feature extraction: clips a second of `bimotion.models.encoder` beside the paper's evaluation
 loop, in one run.
 
-    python benchmarks/embed.py                               # a tiny model on a CPU, and the
-    harness's own share of the time python benchmarks/embed.py --size large --clips 4000     #
-    XLSR-53's architecture, where there is a GPU
+    python benchmarks/embed.py
+    python benchmarks/embed.py --size large --clips 4000
+    python benchmarks/embed.py --model FOLDER --clips 32 --window model clip
+
+First a tiny model on a CPU, and the harness's own share of the time; then XLSR-53's architecture,
+where there is a GPU; then a real model, such as Whisper, with its own window and a shorter one.
 
 The paper's loop (HLTCHKUST/elderly_ser, Hugging Face Trainer): batches of 2 in the order of the
-files, padded to the longer, fp16 autocast (on GPUs), every hidden state computed. Noise as long as
-the corpora's clips; weights are random.
+files, padded to the longer or to the model's window, fp16 autocast (on GPUs), every hidden state
+computed. Noise as long as the corpora's clips; weights are random but those of `--model`.
 """
 
 import argparse
 import inspect
 import time
+from pathlib import Path
 
 import numpy as np
 import speech
@@ -25,8 +29,10 @@ from bimotion.models.spec import ModelSpec
 
 def papers(folder: str, clips: list[np.ndarray], device: str) -> float:
     """Clips a second."""
-    model = AutoModel.from_pretrained(folder).to(device).eval()
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32).to(device).eval()
+    model = model.get_encoder() if model.config.is_encoder_decoder else model
     extractor = AutoFeatureExtractor.from_pretrained(folder)
+    padding = {} if hasattr(extractor, "nb_max_frames") else {"padding": True}
     start = time.perf_counter()
     with (
         torch.inference_mode(),
@@ -34,17 +40,19 @@ def papers(folder: str, clips: list[np.ndarray], device: str) -> float:
     ):
         for first in range(0, len(clips), 2):
             made = extractor(
-                clips[first : first + 2], sampling_rate=16_000, padding=True, return_tensors="pt"
+                clips[first : first + 2], sampling_rate=16_000, return_tensors="pt", **padding
             ).to(device)
             states = model(**made, output_hidden_states=True).hidden_states
             torch.stack([state.mean(1) for state in states], 1).float().cpu()
     return len(clips) / (time.perf_counter() - start)
 
 
-def ours(folder: str, clips: list[np.ndarray], device: str) -> tuple[float, float]:
+def ours(
+    folder: str, clips: list[np.ndarray], device: str, window: str = "model"
+) -> tuple[float, float]:
     """Clips a second, in groups as `evaluate` makes them; share of the time outside of the model's
     forward (on CPUs)."""
-    encoder = encoders.load(ModelSpec(folder, device=device))
+    encoder = encoders.load(ModelSpec(folder, device=device, window=window))
     timed = speech.Timed(encoder._module)
     size = encoder.together if device.startswith("cuda") else 512
     ordered = sorted(clips, key=len, reverse=True)
@@ -60,22 +68,25 @@ def ours(folder: str, clips: list[np.ndarray], device: str) -> tuple[float, floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=inspect.cleandoc(__doc__).splitlines()[0])
     parser.add_argument("--size", choices=speech.SIZES, default="tiny")
+    parser.add_argument("--model", help="folder of a real model, in place of --size")
+    parser.add_argument("--window", nargs="+", default=["model"], help="as of bimotion evaluate")
     parser.add_argument("--clips", type=int, default=512)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
-    folder, clips = speech.saved_model(options.size), speech.noise(options.clips)
+    folder, clips = options.model or speech.saved_model(options.size), speech.noise(options.clips)
+    n_first = 4 if options.model else 64
     for measure in (papers, ours):  # what a first call sets up is not the measure of either
-        measure(folder, clips[:64], options.device)
+        measure(folder, clips[:n_first], options.device)
     theirs = papers(folder, clips, options.device)
-    rate, outside = ours(folder, clips, options.device)
-    print(f"wav2vec 2.0 {options.size}, {len(clips)} clips of 3.1 s on average, {options.device}\n")
-    print("| | clips/s |\n|---|---|")
-    print(
-        f"| the paper's loop: batches of 2 | {theirs:.1f} |\n| bimotion | {rate:.1f} |\n| ratio | "
-        f"{rate / theirs:.2f} |"
-    )
-    if options.device == "cpu":
-        print(f"\noutside of the model's forward: {outside:.1%} of bimotion's time")
+    name = Path(folder).name if options.model else f"wav2vec 2.0 {options.size}"
+    print(f"{name}, {len(clips)} clips of 3.1 s on average, {options.device}\n")
+    print("| | clips/s | ratio | outside of the model's forward |\n|---|---|---|---|")
+    print(f"| the paper's loop: batches of 2 | {theirs:.2f} | | |")
+    for window in options.window:
+        rate, outside = ours(folder, clips, options.device, window)
+        share = f"{outside:.1%} of the time" if options.device == "cpu" else "not measured"
+        label = "bimotion" if window == "model" else f"bimotion, window {window}"
+        print(f"| {label} | {rate:.2f} | {rate / theirs:.2f} | {share} |")
 
 
 if __name__ == "__main__":
