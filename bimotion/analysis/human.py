@@ -15,13 +15,13 @@ HUMAN_NOTE = (
 
 
 def human_tables(runs: Sequence[Run]) -> list[Table]:
-    """Agreement of one human rater on the test clips of the runs, a table for each schema and split
-    rule; none where no votes are known."""
+    """Agreement of one human rater on the test clips of the runs, a table for each schema and
+    split; none where no votes are known."""
     tables: dict[str, Table] = {}
     header = ["cell", "corpus", "against", "weighted F1", "UAR", "accuracy", "clips", "votes"]
     for run in runs:
-        schema, rule = run.result.schema.name, run.result.split.rule
-        title = f"One human rater, schema {schema}, split {rule}, %"
+        schema, split = run.result.schema.name, run.result.split.name
+        title = f"One human rater, schema {schema}, split {split}, %"
         for row in run.result.human:
             table = tables.setdefault(title, Table(title, header, notes=[HUMAN_NOTE]))
             values = map(percent, (row.weighted_f1, row.uar, row.accuracy))

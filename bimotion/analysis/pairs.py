@@ -9,6 +9,7 @@ from bimotion.analysis.runs import (
     IntervalNotes,
     Run,
     shared_settings,
+    why_not_compared,
 )
 from bimotion.io.tables import Table, p_value, percent, points
 from bimotion.protocol.settings import CROSS, Setting
@@ -43,6 +44,15 @@ def comparison_tables(runs: Sequence[Run]) -> list[Table]:
     notes += [f"{result.title}: {result.adapt.summary}" for result in adapted]
     ranked.notes += notes + warnings(runs[0].result)
     return [*(_pair_table(*pair) for pair in pairs), ranked]
+
+
+def alone_tables(questions: Sequence[Sequence[Run]]) -> list[Table]:
+    """The runs that are compared with no other, each with the reason: a table, if there are any
+    among runs that are compared."""
+    compared = [same[0] for same in questions if len(same) > 1]
+    alone = [same[0] for same in questions if len(same) == 1]
+    rows = [[run.name, why_not_compared([compared[0], run])] for run in alone if compared]
+    return [Table("Runs that are compared with none", ["run", "why"], rows)] if rows else []
 
 
 def _pair_table(first: Run, second: Run) -> Table:

@@ -33,7 +33,20 @@ NOTHING_HALF = "no half-written file is left"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+
+class _Commands(typer.core.TyperGroup):
+    """The commands, of whose refused values no message begins with the name of a Python class."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Speech emotion recognition across languages and age groups: datasets, protocol, "
     "evaluation.",
     epilog=ENVIRONMENT,

@@ -27,14 +27,15 @@ def compare(
     from bimotion.analysis.leakage import leakage_table
 
     runs = finished.load(folders, progress().say)
-    tables = []
-    for same in finished.questions(runs):
+    tables, questions = [], finished.questions(runs)
+    for same in questions:
         tables += pairs.comparison_tables(same)
     if len(runs) > 1 and not tables:
         pairs.comparison_tables(runs)  # says why they cannot be compared
     for run in runs:
         premium = leakage_table(run)
         tables += [premium] if premium else group_tables(run)
+    tables += pairs.alone_tables(questions)
     source = corpora.source()
     of_cells = [run for run in runs if run.result.protocol.name != "leakage"]
     ages = (age_table(run, source) for run in of_cells)

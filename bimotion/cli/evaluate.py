@@ -10,11 +10,13 @@ import typer
 import bimotion.cli.options as options
 from bimotion.cli.options import option, spread
 from bimotion.cli.terminal import leads, note, progress, show, verbose, warn_once
-from bimotion.errors import ModelError, SettingError
+from bimotion.errors import ModelError, SettingError, printable
 from bimotion.evaluation.presets import preset_named
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.spec import ModelSpec
 
+SHOWN = 5
+"""Differing scores that `score` names."""
 MODEL = (
     "Hub id or folder of a transformers audio model, or bimotion/prosody, bimotion/majority, "
     "bimotion/random; may be repeated."
@@ -295,8 +297,12 @@ def score(folder: options.RunFolder, as_json: options.AsJson = False) -> None:
             f"{NUMBERS_VERSION} computes of its predictions, and may differ from the recorded ones"
         )
         return
-    if again.scores != result.scores:
-        note(f"{folder}: the recorded scores differ from those of the predictions")
+    if differing := rescoring.differing_scores(result, again):
+        differences = printable("; ".join(differing[:SHOWN]))
+        note(
+            f"{folder}: {len(differing)} recorded scores differ from those of the predictions: "
+            f"{differences}{'; ...' * (len(differing) > SHOWN)}"
+        )
         raise typer.Exit(1)
     if not as_json:
         print(f"\nall {len(again.scores)} scores are those of {record.RESULT_FILE}")

@@ -35,9 +35,9 @@ Site = Annotated[Path, option("Folder of the page.", "--output", "-o")]
 class BoardOptions:
     """The submissions and receipts that a board is made of."""
 
-    submissions: Annotated[
-        Path, argument("DIR", "Folder of submissions: <org>__<model>/<run key>/.")
-    ] = SUBMISSIONS
+    submissions: Annotated[Path, argument("DIR", "Folder of submissions: ORG__MODEL/RUN-KEY/.")] = (
+        SUBMISSIONS
+    )
     receipts: Receipts = None
     practice: options.Practice = False
 

@@ -143,12 +143,14 @@ def _votes(tree: Tree, tables: list[File]) -> tuple[dict[str, Votes], list[Findi
     for table in tables:
         stem, raters, start = "", {}, ""
         for where, line in [*tree.lines(table), ("", "[")]:
-            if stem and (match := VOTE_LINE.fullmatch(line.strip())):
-                chosen = [name.strip().lower() for name in match[2].split(";") if name.strip()]
+            if stem and line.lstrip().startswith("C-E"):
+                match = VOTE_LINE.fullmatch(line.strip())
+                rater, names = match.group(1, 2) if match else ("", "")
+                chosen = [name.strip().lower() for name in names.split(";") if name.strip()]
                 unknown = [name for name in chosen if name not in CHOICES]
-                if unknown or not chosen or match[1] in raters:
+                if unknown or not chosen or rater in raters:
                     findings[stem] = CARD.finding("votes", f"{CARD.name}/{stem}", f"{line!r:.80}")
-                raters[match[1]] = tuple(dict.fromkeys(map(CHOICES.get, chosen)))
+                raters[rater] = tuple(dict.fromkeys(map(CHOICES.get, chosen)))
             elif line.startswith("["):
                 if raters and stem not in findings:
                     votes.add(stem, tuple(raters.values()), start)

@@ -115,7 +115,7 @@ class Tree:
 
     def csv_rows(self, file: File) -> Iterator[tuple[str, dict[str, str]]]:
         """Rows of a CSV file with a header line, without blanks around fields, each with where it
-        ends; raises CorpusMalformed."""
+        ends; raises CorpusMalformed, also where there is none."""
         where = self.root / file.path
         # strict: else a quote that is never closed takes in all lines below it
         reader = csv.reader((line for _, line in self.lines(file)), strict=True)
@@ -126,6 +126,7 @@ class Tree:
                     f"{where}:1: expected at most {MAX_FIELDS} columns, each once, found "
                     f"{some(header)}"
                 )
+            has_rows = False
             for row in reader:
                 fields = [field.strip() for field in row]
                 if len(fields) > max(len(header), 1):
@@ -134,7 +135,13 @@ class Tree:
                         f"{len(fields)}; copy the file again"
                     )
                 if any(fields):
+                    has_rows = True
                     yield f"{where}:{reader.line_num}", dict(zip(header, fields, strict=False))
+            if not has_rows:
+                raise CorpusMalformed(
+                    f"{where}: expected rows below a line of column names, found none; copy the "
+                    "file again"
+                )
         except csv.Error as error:
             raise CorpusMalformed(
                 f"{where}: expected a CSV file, found: {error}; copy it again"

@@ -65,7 +65,7 @@ def select(
     if rows.empty:
         raise SettingError(
             f"expected clips of {', '.join(cells)}, found none that can be used: "
-            f"{summary(left_out) or list(source.corpora)}"
+            f"{summary(left_out or made.findings) or 'no clip of ' + ', '.join(source.corpora)}"
         )
     _warn(made, left_out)
     return Selection(made, split, source.corpora, rows)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from bimotion.io.bounds import one_or_more
+from bimotion.io.bounds import flag, one_or_more
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,9 @@ class CorpusSource:
     """Corpus -> its folder, where it lies elsewhere or two sub-folders look like it."""
     allow_missing: bool = False
     """Go on without corpora and clips that are missing or malformed."""
+
+    def __post_init__(self):
+        flag("allow_missing", self.allow_missing)
 
     @classmethod
     def of(

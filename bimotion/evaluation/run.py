@@ -23,6 +23,7 @@ from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import Runner, Track, configured, runner_of
 from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.io import files
+from bimotion.io.bounds import flag
 from bimotion.io.progress import Progress, default_progress
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.recipe import FinetuneOptions
@@ -154,6 +155,8 @@ def _planned(question: Mapping[str, object], engine: Engine) -> Run:
     asked = SimpleNamespace(**bound.arguments)
     if asked.not_taken:
         raise SettingError(_why_not_taken(next(iter(asked.not_taken))))
+    for name in ("save_checkpoints", "check_invariance", "overwrite"):
+        flag(name, getattr(asked, name))
     output = Path(asked.output)
     files.require_writable(output)
     overview.check(output)

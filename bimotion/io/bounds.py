@@ -44,6 +44,17 @@ def real_number(
     return value
 
 
+def flag(name: str, value: object) -> bool:
+    """The value, True or False; raises SettingError, for any other counts as one of them.
+
+    >>> flag("overwrite", True)
+    True
+    """
+    if not isinstance(value, bool):
+        raise SettingError(f"{name}: expected True or False, found {_short(value)}")
+    return value
+
+
 def one_or_more(value: object) -> list:
     """The values of a list, in its order; a single name or number stands for a list of one.
 

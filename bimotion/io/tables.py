@@ -24,14 +24,13 @@ class Table:
         | a | b |
         |---|---|
         | 1 | 2 |
+        >>> print(Table("T", ["a", "b"]).markdown())
+        **T**: none
         """
-        lines = [
-            f"**{printable(self.title)}**",
-            "",
-            _line(self.header),
-            "|" + "---|" * len(self.header),
-            *map(_line, self.rows),
-        ]
+        lines = [f"**{printable(self.title)}**" + ("" if self.rows else ": none")]
+        if self.rows:
+            lines += ["", _line(self.header), "|" + "---|" * len(self.header)]
+            lines += map(_line, self.rows)
         return "\n".join(lines + [f"\n{printable(note)}" for note in self.notes])
 
 

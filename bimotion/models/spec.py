@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bimotion.errors import SettingError
-from bimotion.io.bounds import real_number
+from bimotion.io.bounds import flag, real_number
 
 MAX_BATCH_S = 86_400.0
 MAX_WINDOW_S = 600.0  # of any model: no configuration may ask for more (config_bounds.py)
@@ -37,6 +37,8 @@ class ModelSpec:
 
     def __post_init__(self):
         object.__setattr__(self, "window", window_named(self.window))
+        flag("trust_remote_code", self.trust_remote_code)
+        flag("require_safetensors", self.require_safetensors)
         if self.batch_seconds is not None:
             real_number("batch_seconds", self.batch_seconds, 0, MAX_BATCH_S, above=True)
 

@@ -35,6 +35,29 @@ def rescore(folder: Path) -> tuple[Result, Result]:
     return result, dataclasses.replace(result, scores=scores)
 
 
+def differing_scores(recorded: Result, computed: Result) -> list[str]:
+    """The scores that are not the same in two results of a run: each as a name, and both values
+    where these differ (not only, say, an interval)."""
+    sides = [{_score_name(score): score for score in each.scores} for each in (recorded, computed)]
+    differing = []
+    for name in dict.fromkeys([*sides[0], *sides[1]]):
+        pair = [side.get(name) for side in sides]
+        if pair[0] != pair[1]:
+            values = ["none" if score is None else score.value for score in pair]
+            shown = f" {values[0]}, computed {values[1]}" if values[0] != values[1] else ""
+            differing.append(name + shown)
+    if not differing and recorded.scores != computed.scores:
+        differing.append("their order or number")
+    return differing
+
+
+def _score_name(score: record.Score) -> str:
+    trained, of = "+".join(score.train) or "-", f" of {score.corpus}" if score.corpus else ""
+    setting = f"{score.transfer} {score.method}: {trained} -> {score.test}"
+    kind = "" if score.pooling is None else f"{score.pooling} "
+    return f"{setting}{of}, seed {score.seed}: {kind}{score.metric}"
+
+
 def read_result(path: str | os.PathLike, *, checked: bool = True) -> Result:
     """The result of a finished run, from its folder or its result.json.
 

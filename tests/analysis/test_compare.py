@@ -11,8 +11,9 @@ from bimotion.adaptation import METHODS
 from bimotion.analysis.ages import age_table
 from bimotion.analysis.feature_space import record
 from bimotion.analysis.groups import group_tables
+from bimotion.analysis.human import human_tables
 from bimotion.analysis.leakage import leakage_table
-from bimotion.analysis.pairs import comparison_tables
+from bimotion.analysis.pairs import alone_tables, comparison_tables
 from bimotion.analysis.report.age import age
 from bimotion.analysis.runs import load as load_runs
 from bimotion.analysis.runs import questions
@@ -108,6 +109,11 @@ def test_runs_are_grouped_by_their_question_and_others_are_not_compared(folders)
     asked = [folders("random"), folders("random", "disjoint"), folders("prosody")]
     first, disjoint, prosody = runs = load_runs(asked)
     assert questions(runs) == [[first, prosody], [disjoint]]
+    [alone] = alone_tables(questions(runs))
+    [[name, why]] = alone.rows
+    assert name == disjoint.name
+    assert why.endswith(": expected the same split, found paper and disjoint")
+    assert alone_tables([[first], [disjoint]]) == alone_tables([[first, prosody]]) == []
     with pytest.raises(SettingError, match="expected each run once"):
         questions([first, first])
     with pytest.raises(SettingError, match="expected the same split, found paper and disjoint"):
@@ -238,6 +244,11 @@ def test_the_leakage_premium_is_paired_on_the_same_clips(folders, monkeypatch):
     assert code == 0
     assert shown.startswith("**Leakage premium")
     assert leakage_table(load_runs([folders("random")])[0]) is None
+    first = replace(run, result=replace(run.result, split=replace(run.result.split, folds=1)))
+    titles = [table.title for table in human_tables([run, run, first])]
+    assert titles == [
+        f"One human rater, schema valence, split {split}, %" for split in ("folds", "folds-1")
+    ]
 
 
 def test_of_many_runs_one_stands_in_every_pair(folders, monkeypatch):

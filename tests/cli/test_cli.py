@@ -99,7 +99,7 @@ MISTAKES = {
     "data stats --corpora . --corpus tess": "expected NAME=PATH",
     "data stats --corpus tess=nowhere": "expected TESS at",
     "evaluate -m bimotion/prosodie --corpora .": "unknown model 'bimotion/prosodie'",
-    "evaluate -m bimotion/prosody --split-rule random": "'random' is not one of",
+    "evaluate -m bimotion/prosody --split-rule random": "for '--split-rule': 'random' is not one",
     "evaluate -m bimotion/prosody --corpora . --num-train-epochs 3": "expected with track finetune",
     "evaluate -m bimotion/prosody --corpora . --label-map x": "expected with track zero-shot",
     "evaluate -m bimotion/prosody --corpora . --adapt all,coral": "expected all alone",

@@ -63,6 +63,14 @@ def test_a_table_that_cannot_be_right_is_refused_by_line(tmp_path, index, row):
         index(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["processedResults/tabulatedVotes.csv", "VideoDemographics.csv"])
+@pytest.mark.parametrize("content", ["", "\n \n", HEADER])
+def test_a_table_without_rows_is_refused(tmp_path, index, name, content):
+    lay(tmp_path, "crema_d", {name: content})
+    with pytest.raises(CorpusMalformed, match=rf"{name}: expected rows below a line of column"):
+        index(tmp_path)
+
+
 def test_the_documented_form_of_a_dialog_is_read(tmp_path, index):
     """Lines of the release, with what raters wrote, as its README and users of it print them."""
     lines = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n" + LABEL
@@ -88,7 +96,14 @@ def test_a_rater_may_choose_several_and_actors_are_no_raters(tmp_path, index):
 
 
 @pytest.mark.parametrize(
-    "lines", ["C-E1:\tJoy;\t()", "C-E1:\t\t()", "C-E1:\tAnger;\t()\nC-E1:\tFear;\t()"]
+    "lines",
+    [
+        "C-E1:\tJoy;\t()",
+        "C-E1:\t\t()",
+        "C-E1:\tAnger;\t()\nC-E1:\tFear;\t()",
+        "C-E1:\tAnger;\t()\nC-E2\tFear;\t()",
+        "C-E1:\tAnger;\t()\nC-E-2:\tFear;\t()",
+    ],
 )
 def test_votes_that_cannot_be_understood_are_told_and_the_label_stays(tmp_path, index, lines):
     lay(tmp_path, "iemocap", {DIALOG: f"C-E9:\tJoy;\t()\n{LABEL}{lines}\n"})

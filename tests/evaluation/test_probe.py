@@ -118,11 +118,15 @@ def test_two_processes_on_one_run_are_told(models, small, folder, tmp_path):
 
 def test_tampered_scores_are_noticed(folder, monkeypatch):
     content = json.loads((folder / "result.json").read_text())
+    true = content["scores"][0]["value"]
     content["scores"][0]["value"] = 0.987654
+    content["scores"][1]["standard_error"] = 0.25  # the value is right
     (folder / "result.json").write_text(json.dumps(content))
     code, _, errors = run_main(monkeypatch, ["score", folder])
     assert code == 1
-    assert "the recorded scores differ" in errors
+    assert "2 recorded scores differ from those of the predictions: in-group inference: " in errors
+    assert f" 0.987654, computed {true}; in-group inference: " in errors
+    assert errors.count(", computed ") == 1
 
 
 def test_scoring_again_loads_no_torch(finished):

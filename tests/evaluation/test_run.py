@@ -3,6 +3,7 @@ must be chance is chance."""
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import random
 import shutil
@@ -272,6 +273,11 @@ class Own:
             (model, {name: value}, f"^{name}: expected none with .*, found {value}$")
             for model in ("bimotion/prosody", Own())
             for name, value in {"device": "cuda", "revision": "main", "batch_seconds": 3.0}.items()
+        ),
+        *(
+            ("bimotion/prosody", {name: "no"}, f"^{name}: expected True or False, found 'no'$")
+            for name in inspect.signature(runner.evaluate).parameters
+            if inspect.signature(runner.evaluate).parameters[name].annotation is bool
         ),
         ("bimotion/prosody", {"corpora": ["tess"]}, "data_dir=ROOT.*only="),
         ("bimotion/prosody", {"seed": ["tess"]}, "did you mean 'seeds'"),
