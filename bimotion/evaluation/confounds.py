@@ -17,6 +17,7 @@ from bimotion.data.labelled import LabelledClips
 from bimotion.data.rules import hash_of
 from bimotion.evaluation.tracks import Runner
 from bimotion.io.progress import Progress
+from bimotion.io.threads import one_thread_each
 from bimotion.protocol.settings import Setting
 from bimotion.results.record import Confound, FitRecord
 
@@ -110,5 +111,6 @@ def _recall(vectors: np.ndarray, names: np.ndarray, groups: np.ndarray) -> float
     regression = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000, tol=1e-3)
     folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=0)
     model = make_pipeline(StandardScaler(), regression)
-    predicted = cross_val_predict(model, vectors.astype(float), names, groups=groups, cv=folds)
+    with one_thread_each():
+        predicted = cross_val_predict(model, vectors.astype(float), names, groups=groups, cv=folds)
     return float(balanced_accuracy_score(names, predicted))
