@@ -13,6 +13,8 @@ import contextlib
 import logging
 import os
 import secrets
+import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,8 +36,10 @@ from bimotion.models.spec import ModelSpec
 
 CLIPS_A_BLOCK = 32
 MAX_LOST = 10
-"""Workers that a job may lose before the run is given up."""
+"""Workers that a job or a block of clips may lose before the run is given up."""
 MAX_GPUS = 64
+MARK, UNUSED_S = ".seen-", 30 * 24 * 3600
+"""Beginning of the names of files that say that a folder is seen; those of killed processes go."""
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """Nothing is told to anybody, and Ray's own lines stay in its log files."""
 READERS = 8
@@ -109,11 +113,13 @@ class RayEngine(Engine):
         """Each block as a worker made it, in order."""
         import ray.data
 
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it raises is enough
         context = ray.data.DataContext()
         context.enable_progress_bars = False  # the store that is filled shows its own
         context.execution_options.preserve_order = True
-        with ray.data.DataContext.current(context):
+        with ray.data.DataContext.current(context), warnings.catch_warnings():
+            # Ray has no other words yet for how often a worker is started again
+            warnings.simplefilter("ignore", DeprecationWarning)
             made = ray.data.from_items(blocks, override_num_blocks=len(blocks)).map_batches(
                 BlockMaker,
                 fn_constructor_args=(self._workplace, make),
@@ -121,9 +127,14 @@ class RayEngine(Engine):
                 compute=ray.data.ActorPoolStrategy(size=min(len(blocks), self._n_workers())),
                 num_cpus=self.cpus_per_worker,
                 num_gpus=self._gpus or None,
+                max_restarts=MAX_LOST,
+                max_task_retries=MAX_LOST,
             )
-            for row in made.iter_rows():
-                yield cloudpickle.loads(row["made"])
+            try:
+                for row in made.iter_rows():
+                    yield cloudpickle.loads(row["made"])
+            except ray.exceptions.RayError as error:
+                raise _lost("features", error) from None
 
     def parts(self, jobs: Sequence[RunJob]) -> Iterator[tuple[int, bytes]]:
         if not jobs:
@@ -160,11 +171,8 @@ class RayEngine(Engine):
         name = f"training set {job.name}, fold {job.fold}, seed {job.seed}"
         try:
             received = ray.get(made)
-        except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
-            raise ClusterError(
-                f"{name}: expected a worker to do it, found {MAX_LOST + 1} lost, the last: "
-                f"{first_sentence(error)}: has it enough memory?"
-            ) from None
+        except ray.exceptions.RayError as error:
+            raise _lost(name, error) from None
         if isinstance(received, Failure):
             raise received.error(f"{name}, {_node_name(received.node_id)}")
         part, todo.runner.n_parameters = received
@@ -174,10 +182,13 @@ class RayEngine(Engine):
         """Connect to the cluster, or start one; look at its nodes."""
         if self._workplace is not None:
             return
+        # what Ray prints of lost workers, from a thread, is no result
+        self._stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         if not ray.is_initialized():
             connect(os.environ.get("RAY_ADDRESS") or "local")
             self._stack.callback(ray.shutdown)
-        mark = self._mark(files.cache_dir())
+        files.remove_others(files.cache_dir(), (), f"{MARK}*", UNUSED_S)
+        mark = self._stack.enter_context(_marked(files.cache_dir()))
         answers = self._looked([str(mark)])
         for node_id, (versions, _) in answers.items():
             if versions != worker.versions():
@@ -196,14 +207,6 @@ class RayEngine(Engine):
             self.cpus_per_worker, str(mark.parent), mark.name, host, self.ship_audio
         )
 
-    def _mark(self, folder: Path) -> Path:
-        """A new file by which nodes that see a folder are known; removed in the end."""
-        folder.mkdir(parents=True, exist_ok=True)
-        mark = folder.absolute() / f".seen-{secrets.token_hex(8)}"
-        mark.touch()
-        self._stack.callback(mark.unlink, missing_ok=True)
-        return mark
-
     def _require_clips(self, parts: list[Part]) -> None:
         ends = {str(path.absolute()) for _, paths in parts for path in (paths[0], paths[-1])}
         self._require_on_nodes(
@@ -213,8 +216,10 @@ class RayEngine(Engine):
     def _require_folders(self, jobs: list[RunJob]) -> None:
         """Raise ClusterError unless every node sees the folders in which jobs go on."""
         folders = sorted({todo.folder.parent.parent for todo in jobs})
-        seen = [str(self._mark(folder)) for folder in folders]
-        self._require_on_nodes(seen, "the folder of results", "choose an --output that all share")
+        with contextlib.ExitStack() as stack:
+            seen = [str(stack.enter_context(_marked(folder))) for folder in folders]
+            advice = "choose an --output that all share"
+            self._require_on_nodes(seen, "the folder of results", advice)
 
     def _require_on_nodes(self, paths: list[str], what: str, advice: str) -> None:
         for node_id, (_, lacking) in self._looked(paths).items():
@@ -268,6 +273,18 @@ class RayEngine(Engine):
         self._workplace = None
 
 
+@contextlib.contextmanager
+def _marked(folder: Path) -> Iterator[Path]:
+    """A new file by which nodes that see a folder are known, inside the block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder.absolute() / f"{MARK}{secrets.token_hex(8)}"
+    mark.touch()
+    try:
+        yield mark
+    finally:
+        mark.unlink(missing_ok=True)
+
+
 def connect(address: str) -> None:
     """Connect to a cluster that this machine is a node of, or (`local`) start one. Raises
     SettingError, ClusterError."""
@@ -282,7 +299,19 @@ def connect(address: str) -> None:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **own)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         reason = first_sentence(error)
-        raise ClusterError(f"{address}: expected a Ray cluster, found: {reason}") from None
+        raise ClusterError(
+            f"{address}: expected a Ray cluster with this RAY_AUTH_MODE, found: {reason}"
+        ) from None
+
+
+def _lost(work: str, error: ray.exceptions.RayError) -> Exception:
+    """The error of work that no worker could do; what its code raised is raised as it is."""
+    if isinstance(error, ray.exceptions.RayTaskError):
+        return error
+    return ClusterError(
+        f"{work}: expected a worker to live through it, found, after up to {MAX_LOST} others: "
+        f"{first_sentence(error)}: has it enough memory?"
+    )
 
 
 def _blocks(parts: list[Part], together: int) -> Iterator[Part]:

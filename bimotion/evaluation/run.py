@@ -144,8 +144,12 @@ def evaluate_all(
     engine = engine_of(engine)
     with contextlib.closing(engine):
         runs = (_planned(question, engine) for question in questions)
-        for batch in [list(runs)] if engine.shares else ([run] for run in runs):
-            yield from evaluated(batch, engine)
+        if not engine.shares:
+            for one_run in runs:
+                yield from evaluated([one_run], engine)
+            return
+        results = evaluated(list(runs), engine)
+    yield from results
 
 
 def _planned(question: Mapping[str, object], engine: Engine) -> Run:
