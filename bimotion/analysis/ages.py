@@ -25,10 +25,15 @@ def run_ages(run: Run, source: CorpusSource) -> tuple[list[AgeResult], list[str]
     results = age_results(run.predictions, facts, run.schema)
     tested = sorted(set(run.predictions["corpus"]) & set(WITHIN))
     if not results and not missing:
+        ages = set(run.predictions["cell"][run.predictions["corpus"].isin(tested)].str[-3:])
+        why = "protocols inference, augmentation, all and cantonese have such sets"
+        if len(ages) == 1:
+            why = (
+                f"all test clips of the run there are of {'elders' if 'eld' in ages else 'adults'}"
+            )
         missing = [
             "no age result: no training set was tested on both age groups of "
-            f"{' or '.join(tested or WITHIN)}; protocols inference, augmentation, all and "
-            "cantonese have such sets"
+            f"{' or '.join(tested or WITHIN)}; {why}"
         ]
     return results, missing
 
@@ -82,6 +87,12 @@ def notes(results: Sequence[AgeResult]) -> list[str]:
         f"{tested}The first training set of a corpus is its result, the others show how it depends "
         "on training"
     ]
+    unmatched = sorted({result.corpus for result in results if result.matched.value is None})
+    if unmatched:
+        texts.append(
+            f"{', '.join(unmatched)}: elderly and adults share no gender, sentence and class, so "
+            "nothing is matched"
+        )
     if cases := sorted({r.corpus for r in results if min(r.n_adults, r.n_elders) < 2}):
         texts.append(
             f"{', '.join(cases)}: {CASE_STUDY}, fewer than two speakers in an age group: no test "

@@ -167,6 +167,6 @@ class IntervalNotes:
                 mark = f" ({interval.clusters}; few: {text(low)} to {text(high)})"
                 note += "; few: as few speakers as there may be"
             self._meanings[f"{note}; (mixed): of some clips"] = None
-        for reason in (interval.reason or "").split("; "):
-            self._reasons[reason] = None
+        if interval.reason:
+            self._reasons |= dict.fromkeys(interval.reason.split("; "))
         return f"{text(interval.low)} to {text(interval.high)}{mark}"

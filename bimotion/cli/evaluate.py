@@ -194,6 +194,7 @@ def _show_plans(
     from bimotion.evaluation.task import TaskSpec
     from bimotion.evaluation.tracks import TRACKS
     from bimotion.models.windows import heard_s
+    from bimotion.results.run_spec import SplitUsed
 
     adapts = (probe.adapt_setting or "transductive") if probe.adapt else None
     trains = TRACKS[track].trains
@@ -214,7 +215,8 @@ def _show_plans(
             n_seeds=sum(_n_seeds(spec, track, keywords, method, methods) for method in methods),
             epochs=epochs,
         )
-        table.title += f": split {question.split_rule}, schema {question.schema}"
+        split = SplitUsed(question.split_rule, question.split_seed, NUMBERS_VERSION, question.folds)
+        table.title += f": split {split.name}, schema {question.schema}"
         tables.append(table)
     show(*tables)
 

@@ -164,7 +164,7 @@ def _obstacle(
     """The reason that a setting cannot be run, if there is one."""
     of = f" of {' and '.join(setting.corpora)}" if setting.corpora else ""
     if setting.leak and labelled.selection.split.rule != "folds":
-        return "protocol leakage needs split rule folds, which keeps speakers apart"
+        return f"protocol leakage needs split rule folds, found {labelled.selection.split.rule}"
     tested = [fold for fold in folds if len(labelled.tested(setting, fold))]
     reasons = set() if tested else {f"no test clips in {setting.test}{of}"}
     for fold in tested or folds[:1]:

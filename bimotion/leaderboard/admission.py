@@ -48,7 +48,7 @@ def why_not_taken(result: Result, practice: bool = False) -> str | None:
         result: of a finished run.
         practice: take any corpora.
     """
-    if reason := of_another_version(result):
+    if reason := why_never_ranked(result):
         return reason
     if result.limit is not None:
         return f"expected all clips, found a run with limit {result.limit}: run it again without"
@@ -71,8 +71,11 @@ def why_not_taken(result: Result, practice: bool = False) -> str | None:
     return None
 
 
-def of_another_version(result: Result) -> str | None:
-    """Say that a result is of another version of the numbers than ours; None where it is not."""
+def why_never_ranked(result: Result) -> str | None:
+    """Say that a result is of another version of the numbers than ours, or of a protocol that no
+    board has; None where it is not."""
+    if result.protocol.name == "leakage":
+        return "protocol leakage tests half of the clips, for `bimotion compare`: no board has it"
     if (version := result.split.version) == NUMBERS_VERSION:
         return None
     return (
@@ -88,8 +91,6 @@ def why_not_shown(result: Result) -> str | None:
 
 
 def _display_problems(result: Result) -> Iterator[str]:
-    if result.protocol.name == "leakage":
-        yield "protocol leakage tests half of the clips, for `bimotion compare`: no board has it"
     for where, known, names in (
         ("track", TRACKS, [result.track]),
         ("split.rule", splits.RULES, [result.split.rule]),

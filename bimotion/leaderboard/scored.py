@@ -142,7 +142,7 @@ def _require_sound(result: Result, table: pd.DataFrame) -> None:
         raise RecordError(
             f"model: expected a name of 1 to {MAX_NAME} printable characters, found {name!a:.80}"
         )
-    if reason := admission.of_another_version(result) or admission.why_not_shown(result):
+    if reason := admission.why_never_ranked(result) or admission.why_not_shown(result):
         raise RecordError(reason)
     if result.limit is not None:
         raise RecordError(

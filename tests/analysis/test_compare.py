@@ -18,6 +18,7 @@ from bimotion.analysis.report.age import age
 from bimotion.analysis.runs import load as load_runs
 from bimotion.analysis.runs import questions
 from bimotion.data.source import CorpusSource
+from bimotion.data.speaker_facts import speaker_facts
 from bimotion.errors import ModelError, RecordError, SettingError
 from bimotion.evaluation import run as runner
 from bimotion.results.reservations import reservations
@@ -144,9 +145,25 @@ def test_the_age_result_stands_for_every_training_set_tested_on_both_ages(
             shown = f"{value.text} ({value.detail})" if value.whisker else value.text
             assert shown == (f"{text[:-1]}; p {p})" if value.whisker else text)
             assert value.whisker or value.detail == p
+    elders = runs[0].predictions[runs[0].predictions["cell"].str.endswith("eld")]
+    [note] = age_table(replace(runs[0], predictions=elders), CorpusSource.of(synth_root)).notes
+    assert note.endswith("of crema_d or tess; all test clips of the run there are of elders")
     without = age_table(runs[0], CorpusSource.of(tmp_path))
     assert {row[0] for row in without.rows} == {"tess"}
     assert without.notes[0].startswith("crema_d: ages of its speakers are missing")
+
+
+def test_where_old_and_young_are_of_other_genders_nothing_is_matched_and_a_note_says_why(
+    runs, synth_root
+):
+    source = CorpusSource.of(synth_root)
+    facts, _ = speaker_facts(runs[0].predictions, source)
+    is_kept = (facts["gender"] == "f") == (facts["age_years"] >= 60)
+    kept = runs[0].predictions["id"].isin(facts.index[is_kept])
+    kept &= runs[0].predictions["corpus"] == "crema_d"
+    table = age_table(replace(runs[0], predictions=runs[0].predictions[kept]), source)
+    assert {tuple(row[7:]) for row in table.rows} == {("-", "-")}
+    assert table.notes[-1].startswith("crema_d: elderly and adults share no gender, sentence and")
 
 
 def test_cells_differ_by_corpus_too_and_have_no_p(runs):
@@ -243,6 +260,7 @@ def test_the_leakage_premium_is_paired_on_the_same_clips(folders, monkeypatch):
     code, shown, _ = run_main(monkeypatch, ["compare", folder])
     assert code == 0
     assert shown.startswith("**Leakage premium")
+    assert all(note.strip("; ") == note for note in table.notes)
     assert leakage_table(load_runs([folders("random")])[0]) is None
     first = replace(run, result=replace(run.result, split=replace(run.result.split, folds=1)))
     titles = [table.title for table in human_tables([run, run, first])]

@@ -29,6 +29,7 @@ def test_a_dry_run_counts_what_the_model_hears(family, is_filled_up, main, tmp_p
     code, shown, errors = main(words)
     assert (code, "not known" in errors) == (0, False), errors
     assert shown.startswith("**Plan: split folds, schema valence**")
+    assert main(f"{words} --folds 1")[1].startswith("**Plan: split folds-1, schema valence**")
     assert ("the model hears" in shown) == is_filled_up
     (model / "model.safetensors").unlink()  # a plan needs no weights
     assert main(words)[1] == shown

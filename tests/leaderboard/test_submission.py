@@ -99,6 +99,7 @@ def csed(run, **changes):
 
 
 UNTRAINED = "no training clips in zho_adu"
+LEAKAGE = record.ProtocolUsed("leakage", "1", ["zho_eld"])
 SKIPPED = [record.Skipped("cross-age", "inference", ["zho_adu"], "zho_eld", UNTRAINED)]
 SYNTHETIC, INCOMPLETE = {"synthetic": True}, {"complete": False, "n_found": 600}
 
@@ -107,6 +108,7 @@ SYNTHETIC, INCOMPLETE = {"synthetic": True}, {"complete": False, "n_found": 600}
     ("fields", "corpus", "message"),
     [
         ({"limit": 6}, None, r"expected all clips, found a run with limit 6"),
+        ({"protocol": LEAKAGE}, None, "protocol leakage tests half of the clips"),
         ({}, SYNTHETIC, "expected real corpora, found synthetic data"),
         ({}, INCOMPLETE, r"expected complete corpora, found csed \(600 of 652 clips\)"),
         ({"skipped": SKIPPED}, None, f"found 1 skipped: {UNTRAINED}"),
