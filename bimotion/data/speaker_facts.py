@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from bimotion.corpora import CORPORA
@@ -70,26 +69,22 @@ def _facts(corpus: Corpus, clips: pd.DataFrame, source: CorpusSource) -> pd.Data
     other speakers."""
     speakers = {} if corpus.speakers is None else _speakers(corpus, source)
     rows = {}
-    for clip, speaker in zip(clips["id"], clips["speaker"], strict=True):
+    of_clips = (clips[name].tolist() for name in ("id", "speaker", "cell"))
+    for clip, speaker, cell in zip(*of_clips, strict=True):
         known = corpus.facts_of_name(clip.partition("/")[2])
         if known and corpus.speakers is not None:
             age, gender = speakers.get(str(speaker).partition("/")[2], (None, None))
+            # the paper counts YueMotion's speakers of 59 as elders
+            if age is not None and (age < 59 if cell.endswith("eld") else age >= 60):
+                raise CorpusMalformed(
+                    "expected the table of the run's own copy, found one where the speaker of "
+                    f"{clip} is {age:g}, but {cell} in the run"
+                )
             known = known | {"age_years": age, "gender": gender}
         if known:
-            rows[clip] = known
-    facts = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS)).dropna()
-    facts = facts.astype({"age_years": float})
-    years = clips.set_index("id")["cell"].to_frame().join(facts, how="inner")
-    is_elder = years["cell"].str.endswith("eld")
-    # the paper counts YueMotion's speakers of 59 as elders
-    wrong = years[np.where(is_elder, years["age_years"] < 59, years["age_years"] >= 60)]
-    if corpus.speakers is not None and len(wrong):
-        clip, age = wrong.index[0], wrong["age_years"].iloc[0]
-        raise CorpusMalformed(
-            f"expected the table of the run's own copy, found one where the speaker of {clip} is "
-            f"{age:g}, but {wrong['cell'].iloc[0]} in the run"
-        )
-    return facts
+            rows[clip] = [known.get(name) for name in COLUMNS]
+    facts = pd.DataFrame(list(rows.values()), list(rows), list(COLUMNS)).dropna()
+    return facts.astype({"age_years": float})
 
 
 def _speakers(corpus: Corpus, source: CorpusSource) -> dict[str, tuple[float, str]]:

@@ -9,7 +9,9 @@ numbers that nobody checked. Which are verified is told by receipts outside of t
 """
 
 import dataclasses
+import itertools
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +42,8 @@ SCHEMA_FILE = "board.schema.json"
 MAX_REASON = 500
 PARALLEL_FROM = 8
 """Submissions to be computed, from which it is worth starting processes."""
+MAX_TOGETHER = 32
+"""Submissions that a process computes in one go: their files are read by one sandbox."""
 SYNTHETIC, INCOMPLETE = "synthetic data", "incomplete corpora"
 """How the reasons begin for which only a board for practice has an entry."""
 
@@ -203,11 +207,16 @@ def _outcomes(
         candidate for candidate, known in zip(candidates, kept, strict=True) if known is None
     ]
     if len(missing) < PARALLEL_FROM:
-        computed = iter([_computed(candidate) for candidate in missing])
+        computed = iter(_computed(missing))
     else:
-        from joblib import Parallel, delayed
+        from joblib import Parallel, cpu_count, delayed
 
-        computed = iter(Parallel(n_jobs=-1)(delayed(_computed)(candidate) for candidate in missing))
+        n_together = min(MAX_TOGETHER, math.ceil(len(missing) / (4 * cpu_count())))
+        groups = [
+            missing[start : start + n_together] for start in range(0, len(missing), n_together)
+        ]
+        outcomes = Parallel(n_jobs=-1)(delayed(_computed)(group) for group in groups)
+        computed = itertools.chain.from_iterable(outcomes)
     return [
         _received(next(computed) if known is None else known, candidate, practice)
         for candidate, known in zip(candidates, kept, strict=True)
@@ -245,17 +254,26 @@ def _kept(candidate: _Candidate | Excluded) -> ScoredSubmission | Excluded | Non
     return entry_cache.load(candidate.hashes, candidate.vouched)
 
 
-def _computed(candidate: _Candidate) -> ScoredSubmission | Excluded:
-    """The entry of one submission, or why it is none."""
+def _computed(candidates: list[_Candidate]) -> list[ScoredSubmission | Excluded]:
+    """The entries of some submissions, or why they are none."""
+    # nobody has checked these files
+    unchecked = [candidate for candidate in candidates if candidate.unverified is not None]
+    reasons = predictions.inspect([each.folder / PREDICTIONS_FILE for each in unchecked])
+    refused = {each.id: reason for each, reason in zip(unchecked, reasons, strict=True) if reason}
+    return [_entry(candidate, refused.get(candidate.id)) for candidate in candidates]
+
+
+def _entry(candidate: _Candidate, refused: str | None) -> ScoredSubmission | Excluded:
+    """The entry of one submission; `refused`: why its predictions cannot be read."""
+    if refused is not None:
+        return _excluded(candidate.id, f"{PREDICTIONS_FILE}: {refused}")
     try:
-        if candidate.unverified is not None:  # nobody has checked these files
-            [reason] = predictions.inspect([candidate.folder / PREDICTIONS_FILE])
-            if reason is not None:
-                raise RecordError(f"{PREDICTIONS_FILE}: {reason}")
         computed = entry_cache.compute(candidate.folder, candidate.hashes)
-        return entry_cache.load(candidate.hashes, candidate.vouched) or computed
     except RecordError as error:
         return _excluded(candidate.id, str(error))
+    if candidate.vouched is None:
+        return computed
+    return entry_cache.load(candidate.hashes, candidate.vouched) or computed
 
 
 def _received(

@@ -37,13 +37,14 @@ from bimotion.protocol.cells import BIMOTION_CELLS
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import rescoring
-from bimotion.results.clip_predictions import test_set
+from bimotion.results.clip_predictions import matrix, test_set
 from bimotion.results.human import HumanAgreement
 from bimotion.results.record import Result
 from bimotion.results.reservations import joined, reservations
 from bimotion.results.statistics import copies
 from bimotion.results.statistics.ages import AgeResult, age_results
 from bimotion.results.statistics.calibration import expected_calibration_error
+from bimotion.results.statistics.counts import FORMS
 from bimotion.results.statistics.estimate import (
     Estimate,
     combined,
@@ -51,7 +52,7 @@ from bimotion.results.statistics.estimate import (
     over_seeds,
     pooled_likeness,
 )
-from bimotion.results.statistics.from_predictions import MEAN, by_setting
+from bimotion.results.statistics.from_predictions import MEAN, by_seed, tables_by_seed
 from bimotion.results.statistics.gaps import gaps
 from bimotion.results.statistics.interval import Interval
 
@@ -84,8 +85,9 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
     result, table = rescoring.read(folder, agreeing=False)
     _require_sound(result, table)
     schema, settings = rescoring.schema_of(result), rescoring.settings_of(result)
-    rows, by_headline = _cell_scores(result, table, settings, schema)
-    headlines = _headlines(result, settings, by_headline)
+    tables = dict(tables_by_seed(table, settings))
+    rows, means = _cell_scores(result, tables, settings, schema)
+    headlines = _headlines(result, settings, means)
     declared = submission.declared(folder)
     entry = Entry(
         id=identity,
@@ -111,12 +113,12 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
         trained_on=_text(declared),
         headline={name: _number(mean.interval()) for name, mean in headlines.items()},
         scores=_as_recorded(rows, result, settings),
-        gaps=_gaps(result, table, settings, schema),
+        gaps=_gaps(result, table, means, schema),
         ages=_ages(table, schema),
         flags=_flags(result, table, settings, declared),
     )
     ranked = next((_compact(headlines[name]) for name in BASE if name in headlines), None)
-    return ScoredSubmission(entry, ranked, copies.sketch(_once_a_cell(table, settings)))
+    return ScoredSubmission(entry, ranked, copies.sketch(_once_a_cell(tables)))
 
 
 def _compact(estimate: Estimate) -> Estimate:
@@ -164,43 +166,41 @@ def _require_sound(result: Result, table: pd.DataFrame) -> None:
 
 
 def _cell_scores(
-    result: Result, table: pd.DataFrame, settings: Iterable[Setting], schema: LabelSchema
-) -> tuple[list[CellScore], dict[str, dict[object, Estimate]]]:
-    """A row a setting; and transfer/method -> cell -> estimate, of the cells of headlines."""
+    result: Result,
+    tables: dict[Setting, list[pd.DataFrame]],
+    settings: Iterable[Setting],
+    schema: LabelSchema,
+) -> tuple[list[CellScore], dict[Setting, Estimate]]:
+    """A row a setting, and its score with what each clip adds to it; `tables`: one a seed."""
     means: dict[Setting, Estimate] = {}
-    by_corpus, by_headline, spreads, rows = {}, {}, [], []
-    tables = dict(list(table.groupby(["train", "cell"])))
+    by_corpus, spreads, rows = {}, [], []
     untrained = {
         SettingId.of(row): row.untrained
         for row in result.scores
         if (row.metric, row.pooling) == (METRIC, "mean")
     }
     for setting in settings:
-        part = tables.get((setting.training_set, str(setting.test)))
-        if part is None:
+        if setting not in tables:
             raise RecordError(f"no predictions of {setting.training_set} on {setting.test}")
-        of_seeds = next(by_setting(part, [setting], schema))
+        of_seeds = by_seed(tables[setting], schema, form=FORMS[METRIC][0])
         mean = over_seeds(result.seeds, [estimates[MEAN, METRIC] for estimates in of_seeds])
         means[setting] = mean
         by_corpus[setting] = {
             name: _mean([estimates[name, METRIC].estimate for estimates in of_seeds])
-            for name in sorted(part["corpus"].unique())
+            for name in sorted(set().union(*(part["corpus"].unique() for part in tables[setting])))
         }
         spreads += [
             estimates[name, METRIC].spread for name in by_corpus[setting] for estimates in of_seeds
         ]
-        is_known = mean.estimate == mean.estimate
-        if is_known and setting.corpora is None and setting.test in BIMOTION_CELLS:
-            by_headline.setdefault(_kind(setting), {})[setting.test] = mean
     likeness = pooled_likeness(spreads)
     for setting, mean in means.items():
-        part, names = tables[setting.training_set, str(setting.test)], untrained.get(setting.id, ())
         interval = mean.spread.with_likeness(likeness).interval()
-        row = _cell_score(setting, part, by_corpus[setting], interval, schema)
+        row = _cell_score(setting, tables[setting], by_corpus[setting], interval, schema)
+        names = untrained.get(setting.id, ())
         rows.append(
             dataclasses.replace(row, untrained=[name for name in schema.classes if name in names])
         )
-    return rows, by_headline
+    return rows, means
 
 
 def _as_recorded(rows: list[CellScore], result: Result, settings: list[Setting]) -> list[CellScore]:
@@ -219,13 +219,12 @@ def _as_recorded(rows: list[CellScore], result: Result, settings: list[Setting])
 
 def _cell_score(
     setting: Setting,
-    table: pd.DataFrame,
+    of_seeds: list[pd.DataFrame],
     corpora: dict[str, float | None],
     interval: Interval,
     schema: LabelSchema,
 ) -> CellScore:
-    first_seed = table[table["seed"] == table["seed"].iloc[0]]
-    parts = [part for _, part in table.groupby("seed")] if _kind(setting) in BASE else []
+    first_seed, parts = of_seeds[0], of_seeds if _kind(setting) in BASE else []
     errors = [expected_calibration_error(test_set(part, None, schema)) for part in parts]
     return CellScore(
         transfer=setting.transfer,
@@ -249,10 +248,15 @@ def _kind(setting: Setting) -> str:
 
 
 def _headlines(
-    result: Result, settings: list[Setting], by_headline: dict[str, dict[object, Estimate]]
+    result: Result, settings: list[Setting], means: dict[Setting, Estimate]
 ) -> dict[str, Estimate]:
     """Transfer/method -> mean over the cells, where all of them were run."""
     cells = BIMOTION_CELLS
+    by_headline: dict[str, dict[object, Estimate]] = {}
+    for setting, mean in means.items():
+        is_known = mean.estimate == mean.estimate
+        if is_known and setting.corpora is None and setting.test in cells:
+            by_headline.setdefault(_kind(setting), {})[setting.test] = mean
     # it is compared with runs on the same clips only, which lack the same cells
     if not result.data.complete:
         cells = [cell for cell in cells if any(setting.test == cell for setting in settings)]
@@ -264,7 +268,7 @@ def _headlines(
 
 
 def _gaps(
-    result: Result, table: pd.DataFrame, settings: list[Setting], schema: LabelSchema
+    result: Result, table: pd.DataFrame, means: dict[Setting, Estimate], schema: LabelSchema
 ) -> list[GroupGap]:
     marked = reservations(result)
     return [
@@ -274,7 +278,7 @@ def _gaps(
             **vars(_number(gap.interval)),
             reservations=joined([marked], gap.settings),
         )
-        for gap in gaps(table, settings, schema)
+        for gap in gaps(table, means, schema, means)
     ]
 
 
@@ -322,7 +326,7 @@ def _few_seeds(result: Result, table: pd.DataFrame) -> str | None:
         return None
     of_seeds = table.sort_values(["train", "cell", "id"], kind="stable").groupby("seed")
     unlike_others: list[np.ndarray] = []
-    for values in (np.stack(part["probabilities"]) for _, part in of_seeds):
+    for values in (matrix(part["probabilities"]) for _, part in of_seeds):
         if not any(_is_copy(values, other) for other in unlike_others):
             unlike_others.append(values)
     if (n := len(unlike_others)) >= MIN_SEEDS:
@@ -339,16 +343,16 @@ def _in_cells(corpora: dict[str, set[str]]) -> dict[str, list[str]]:
     return {cell: sorted(names) for cell, names in sorted(corpora.items()) if names}
 
 
-def _once_a_cell(table: pd.DataFrame, settings: Iterable[Setting]) -> list[pd.DataFrame]:
+def _once_a_cell(tables: dict[Setting, list[pd.DataFrame]]) -> list[pd.DataFrame]:
     """Predictions of every test cell, once: those that rank where there are, of all its corpora."""
-    chosen: dict[str, str] = {}
+    chosen: dict[str, list[pd.DataFrame]] = {}
     for setting in sorted(
-        settings, key=lambda setting: (_kind(setting) not in BASE, setting.corpora is not None)
+        tables, key=lambda setting: (_kind(setting) not in BASE, setting.corpora is not None)
     ):
-        chosen.setdefault(str(setting.test), setting.training_set)
+        chosen.setdefault(str(setting.test), tables[setting])
+    columns = ["id", "cell", "seed", "probabilities", "reference"]
     return [
-        table[(table["cell"] == cell) & (table["train"] == train)]
-        for cell, train in sorted(chosen.items())
+        pd.concat([table[columns] for table in of_seeds]) for _, of_seeds in sorted(chosen.items())
     ]
 
 

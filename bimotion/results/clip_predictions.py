@@ -71,6 +71,8 @@ class ClipPredictions:
         numbers = np.arange(self.reference.shape[1])
         one_a_clip = (self.targets[:, None] == numbers, self.predictions[:, None] == numbers)
         is_own = self.label_by_label[:, None]
+        if not is_own.any():
+            return one_a_clip
         pairs = zip(self.multi_label, one_a_clip, strict=True)
         return tuple(np.where(is_own, own, single) for own, single in pairs)
 
@@ -124,12 +126,27 @@ class ClipPredictions:
         return [values[:, classes] for values in pair]
 
 
+def matrix(lists: pd.Series) -> np.ndarray:
+    """The lists of a column, one a clip, as one array of shape (n, length).
+
+    Raises:
+        ValueError: for no list, and for lists of several lengths.
+
+    >>> matrix(pd.Series([[0.5, 0.25], [1.0, 0.0]])).tolist()
+    [[0.5, 0.25], [1.0, 0.0]]
+    """
+    values = lists.to_numpy()
+    if len(lengths := set(map(len, values))) != 1:
+        raise ValueError(f"expected equally long lists, found lengths {sorted(lengths)[:5]}")
+    return np.concatenate(values).reshape(len(values), -1)
+
+
 def with_class(rows: pd.DataFrame, schema: LabelSchema) -> pd.DataFrame:
     """The rows that all metrics but weighted F1 are of: clips with a positive class; where corpora
     are scored label by label, all."""
     if not (schema.exclusive or schema.single_form):
         return rows
-    return rows[(np.stack(rows["reference"].to_numpy()) == 1).any(axis=1)]
+    return rows[(matrix(rows["reference"]) == 1).any(axis=1)]
 
 
 def label_by_label(rows: pd.DataFrame, schema: LabelSchema) -> np.ndarray:
@@ -137,16 +154,14 @@ def label_by_label(rows: pd.DataFrame, schema: LabelSchema) -> np.ndarray:
     labels or none; bool, shape (n,)."""
     if schema.exclusive or schema.single_form:
         return np.zeros(len(rows), bool)
-    n_labels = (np.stack(rows["reference"].to_numpy()) == 1).sum(axis=1)
+    n_labels = (matrix(rows["reference"]) == 1).sum(axis=1)
     return rows["corpus"].isin(set(rows["corpus"][n_labels != 1])).to_numpy()
 
 
 def test_set(rows: pd.DataFrame, corpus: str | None, schema: LabelSchema) -> ClipPredictions:
     """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own
     candidates."""
-    probabilities, reference = (
-        np.stack(rows[name].to_numpy()) for name in ("probabilities", "reference")
-    )
+    probabilities, reference = matrix(rows["probabilities"]), matrix(rows["reference"])
     annotated, is_own = reference != -1, label_by_label(rows, schema)
     offered = np.where(annotated, probabilities, -1.0)
     is_silent = ~schema.single_form & (offered.max(axis=1) <= 0)

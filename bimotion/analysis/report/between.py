@@ -20,7 +20,7 @@ def between_groups(run: Run, book: Scorebook) -> Section:
         "different corpora: a difference is of corpus and age, or of corpus and language, and has "
         "no p."
     )
-    all_gaps = gaps(run.predictions, list(book.headlines), run.schema)
+    all_gaps = gaps(run.predictions, book.headlines, run.schema, book.headlines)
     between = [gap for gap in all_gaps if gap.kind != "transfer"]
     kept = [gap for gap in all_gaps if gap.kind == "transfer"]
     grids = [_differences(book, between)] if between else []

@@ -7,6 +7,7 @@ are of), `one` (clips with one class each: recall and accuracy) and `multi` (eac
 For each class: is it hit, predicted, true.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -124,43 +125,45 @@ class Counts:
         return int(n_known) + min(n_other, max(2, stratum.n_latent()))
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, schema: LabelSchema) -> "Counts":
-        """The counts of one training set, seed, cell and corpus."""
+    def of(cls, rows: pd.DataFrame, schema: LabelSchema, form: str | None = None) -> "Counts":
+        """The counts of one training set, seed, cell and corpus, in one form; None: in all."""
         stratum, order = by_speaker(rows)
         part = test_set(rows, None, schema)
-        forms = _forms(part) | ({} if schema.exclusive else {"multi": part.multi_label})
         clips = {
-            form: np.stack([true & predicted, predicted, true])[:, order]
+            name: np.stack([true & predicted, predicted, true])[:, order]
             .transpose(0, 2, 1)
             .astype(np.float32)
-            for form, (true, predicted) in forms.items()
+            for name, (true, predicted) in _forms(part, schema, form)
         }
         return cls(stratum, clips, bool(part.label_by_label.any()))
 
 
-def _forms(part: ClipPredictions) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Form -> classes present and predicted, of one corpus."""
-    has_class = (part.reference == 1).any(axis=1)
+def _forms(
+    part: ClipPredictions, schema: LabelSchema, form: str | None
+) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+    """Yield each form (or only `form`) and the classes present and predicted, of one corpus."""
+    has_class, decisions = (part.reference == 1).any(axis=1), part.decisions
     counts_in = {
         "all": np.ones_like(has_class),
         "marked": has_class | part.label_by_label,
         "one": has_class & ~part.label_by_label,
     }
-    return {
-        form: tuple(classes & clips[:, None] for classes in part.decisions)
-        for form, clips in counts_in.items()
-    }
+    for name, clips in counts_in.items():
+        if form in (None, name):
+            yield name, tuple(classes & clips[:, None] for classes in decisions)
+    if form in (None, "multi") and not schema.exclusive:
+        yield "multi", part.multi_label
 
 
 def by_speaker(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:
     """The speakers of some clips, and the clips in their order: by speaker, unknown last, by id."""
     speakers, _ = pd.factorize(rows["speaker"].to_numpy(object), sort=True)
-    ids, _ = pd.factorize(rows["id"].to_numpy(object), sort=True, use_na_sentinel=False)
     n_unknown = int((speakers < 0).sum())
     name = f"{rows['cell'].iloc[0]}/{rows['corpus'].iloc[0]}"
     sizes = tuple(np.bincount(speakers[speakers >= 0]).tolist())
-    order = np.lexsort((ids, np.where(speakers < 0, len(sizes), speakers)))
-    return Stratum(name, sizes, n_unknown), order
+    by_id = rows["id"].array.argsort(kind="stable")
+    order = np.argsort(np.where(speakers < 0, len(sizes), speakers)[by_id], kind="stable")
+    return Stratum(name, sizes, n_unknown), by_id[order]
 
 
 def metric_gradients(sums: np.ndarray) -> dict[str, tuple[float, np.ndarray]]:

@@ -34,12 +34,16 @@ def tables_by_seed(
 
 
 def by_seed(
-    tables: Iterable[pd.DataFrame], schema: LabelSchema, *, ranked: bool = False
+    tables: Iterable[pd.DataFrame],
+    schema: LabelSchema,
+    *,
+    ranked: bool = False,
+    form: str | None = None,
 ) -> list[dict[tuple[str, str], Estimate]]:
     """The statistics of one training set and cell, of a table a seed; `ranked`: those of labels
-    that need no threshold, too (label_ranking.py)."""
+    that need no threshold, too (label_ranking.py); `form`: only those of it (counts.FORMS)."""
     return [
-        statistics_of(counts_of(table, schema))
+        statistics_of(counts_of(table, schema, form))
         | (label_ranking.of_labels(table, schema) if ranked else {})
         for table in tables
     ]
@@ -72,10 +76,10 @@ def headline(
     """Mean over the cell's corpora and over seeds (Result.headline); raises SettingError where the
     setting was not run."""
     tables = [table for _, table in rows_of(predictions, setting).groupby("seed")]
-    of_seeds = by_seed(tables, schema)
-    known = [name for corpus, name in of_seeds[0] if corpus == MEAN]
+    known = [name for name in FORMS if FORMS[name][0] != "multi" or not schema.exclusive]
     if metric not in known:
         raise UnknownName("metric", metric, known)
+    of_seeds = by_seed(tables, schema, form=FORMS[metric][0])
     return mean_over_seeds(tables, [estimates[MEAN, metric] for estimates in of_seeds])
 
 
@@ -89,9 +93,9 @@ def rows_of(predictions: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     return rows
 
 
-def counts_of(table: pd.DataFrame, schema: LabelSchema) -> list[Counts]:
+def counts_of(table: pd.DataFrame, schema: LabelSchema, form: str | None = None) -> list[Counts]:
     """The counts of one training set, seed and cell: one for each corpus, by name."""
-    return [Counts.of(rows, schema) for _, rows in table.groupby("corpus")]
+    return [Counts.of(rows, schema, form) for _, rows in table.groupby("corpus")]
 
 
 def statistics_of(counts: Sequence[Counts]) -> dict[tuple[str, str], Estimate]:
@@ -122,8 +126,8 @@ def _estimates(counts: Sequence[Counts]) -> dict[str, Estimate]:
         for metric, (form, name) in FORMS.items()
         if form in by_form
     }
-    labels = [name for name in by_form["marked"] if name.startswith("f1_")]
-    kept |= {name: ("marked", *by_form["marked"][name]) for name in labels}
+    of_classes = by_form.get("marked", {})
+    kept |= {name: ("marked", *of_classes[name]) for name in of_classes if name.startswith("f1_")}
     influence: dict[str, dict] = {metric: {} for metric in kept}
     for form in by_form:
         metrics = [metric for metric in kept if kept[metric][0] == form]

@@ -5,7 +5,7 @@ language, and no test tells one from the other: they have intervals and no p. Wh
 does is asked within corpora that hold both ages (ages.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from bimotion.protocol import cells as groups
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting, SettingId
+from bimotion.results.clip_predictions import matrix
 from bimotion.results.statistics import from_predictions
 from bimotion.results.statistics.estimate import (
     Estimate,
@@ -57,33 +58,35 @@ def gaps(
     predictions: pd.DataFrame,
     settings: Iterable[Setting],
     schema: LabelSchema,
-    *,
-    metric: str = "weighted_f1",
+    headlines: Mapping[Setting, Estimate] | None = None,
 ) -> list[Gap]:
     """All that the settings over all corpora allow: between the cells of in-group (or zero-shot)
     settings, and of each transfer to in-group.
 
     Scores are headlines: means over corpora and seeds. Differences of cells whose labels differ
     (schema `emotion`) are refused. Of `worst`, the lowest of several noisy scores is too low.
+
+    Args:
+        headlines: weighted F1 of each setting (from_predictions.headline), where it is known
+            already; None: it is computed.
     """
     settings = [setting for setting in settings if setting.corpora is None]
     base = {s.test: s for s in settings if s.transfer in ("in-group", "zero-shot")}
-    scores = {
-        cell: from_predictions.headline(predictions, setting, schema, metric)
-        for cell, setting in base.items()
-    }
+    transfers = [
+        setting for setting in settings if setting.test in base and setting != base[setting.test]
+    ]
+    if headlines is None:
+        headlines = {
+            setting: from_predictions.headline(predictions, setting, schema)
+            for setting in (*base.values(), *transfers)
+        }
+    scores = {cell: headlines[setting] for cell, setting in base.items()}
     labels = {cell: _labels(predictions, setting, schema) for cell, setting in base.items()}
     rows = [
         _gap(difference, scores, labels, {cell: base[cell].id for cell in difference.cells})
         for difference in _differences(sorted(base))
     ]
-    transfers = [
-        setting for setting in settings if setting.test in base and setting != base[setting.test]
-    ]
-    compared = [
-        (from_predictions.headline(predictions, setting, schema, metric), scores[setting.test])
-        for setting in transfers
-    ]
+    compared = [(headlines[setting], scores[setting.test]) for setting in transfers]
     for setting, interval in zip(transfers, _ratios(compared), strict=True):
         of = f"{setting.training_set} -> {setting.test}"
         rows.append(Gap("transfer", of, interval, [setting.id, base[setting.test].id]))
@@ -92,7 +95,8 @@ def gaps(
 
 def _labels(predictions: pd.DataFrame, setting: Setting, schema: LabelSchema) -> frozenset[str]:
     """Classes that some corpus of the setting's test cell annotates."""
-    reference = np.stack(from_predictions.rows_of(predictions, setting)["reference"].to_numpy())
+    columns = predictions[["train", "cell", "reference"]]
+    reference = matrix(from_predictions.rows_of(columns, setting)["reference"])
     is_annotated = (reference != -1).any(axis=0)
     return frozenset(np.array(schema.classes)[is_annotated].tolist())
 

@@ -7,6 +7,7 @@ from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import BASELINE, Setting
 from bimotion.results.scoring import scores
+from bimotion.results.statistics.from_predictions import headline
 from bimotion.results.statistics.gaps import AGE, LANGUAGE, gaps
 
 EMOTION, VALENCE = SCHEMAS["emotion"], SCHEMAS["valence"]
@@ -40,6 +41,8 @@ def test_values_are_differences_of_scores(table):
     assert values == pytest.approx(expected, abs=1e-12)
     for gap in rows.values():
         assert gap.interval.low < gap.interval.value < gap.interval.high
+    headlines = {setting: headline(predictions, setting, VALENCE) for setting in BASELINE}
+    assert gaps(predictions, BASELINE, VALENCE, headlines) == list(rows.values())
 
 
 def test_cells_whose_labels_differ_are_not_compared(table):

@@ -68,6 +68,11 @@ def test_estimates_are_what_the_clips_score(table, cell, schema):
         assert sum(moves.sum() for moves in estimate.influence.values()) == pytest.approx(
             0, abs=1e-6
         )
+    [of_form] = by_seed([rows], schema, form="all")
+    assert {metric for _, metric in of_form} == {"weighted_f1"}
+    for key, estimate in of_form.items():
+        for stratum, moves in estimate.influence.items():
+            assert np.array_equal(moves, estimates[key].influence[stratum])
 
 
 def test_influence_is_what_more_of_the_same_clip_does(table):
