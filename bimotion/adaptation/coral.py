@@ -39,13 +39,15 @@ class Coral(Method):
     """Logistic regression on the recoloured source."""
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        # shrinkage towards one variance needs features of one scale
-        moments = Moments.of(source.clips.features)
-        labelled = moments.applied(source.clips.features)
+        if "whitened" not in source.kept:
+            # shrinkage towards one variance needs features of one scale
+            moments = Moments.of(source.clips.features)
+            whitening = power(covariance(moments.applied(source.clips.features)), -0.5)
+            source.kept["whitened"] = moments, whitening
+        moments, whitening = source.kept["whitened"]
         unlabelled = moments.applied(target.features)
         mean = unlabelled.mean(axis=0, dtype=np.float64).astype(np.float32)
-        recolour = power(covariance(labelled), -0.5) @ power(covariance(unlabelled), 0.5)
-        recolour = recolour.astype(np.float32)
+        recolour = (whitening @ power(covariance(unlabelled), 0.5)).astype(np.float32)
         head = source.fitted(lambda clips: moments.applied(clips.features) @ recolour + mean)
         return lambda clips: head.predict(moments.applied(clips.features))
 

@@ -117,7 +117,7 @@ class LogisticHead:
             return self._loss_on(*validation, exclusive)(solution)
 
     def _problem(self, features, reference, exclusive: bool) -> logistic.Problem | None:
-        """What is to be learnt; None: every class is certain."""
+        """The regression that is to be solved; None: every class is certain."""
         self.columns, self.certain, targets = _targets(reference, exclusive)
         features = self._measured(features)
         return None if targets is None else logistic.Problem(features, targets)

@@ -129,11 +129,11 @@ def test_what_was_chosen_among_rough_solutions_is_solved_to_the_end():
     chosen.fit(features, reference, exclusive=True, validation=validation)
     whole.strength = rough.strength = chosen.facts["C"]
     whole.fit(features, reference, exclusive=True)
-    found = chosen.predict(validation[0])
+    predicted = chosen.predict(validation[0])
     assert chosen.facts["converged"]
-    assert np.abs(found - whole.predict(validation[0])).max() < 1e-6
+    assert np.abs(predicted - whole.predict(validation[0])).max() < 1e-6
     loss = rough.rough_loss(features, reference, exclusive=True, validation=validation)
-    assert 1e-9 < abs(loss - log_loss(found, validation[1], True)) < 1e-3
+    assert 1e-9 < abs(loss - log_loss(predicted, validation[1], True)) < 1e-3
 
 
 def test_a_library_that_is_loaded_meanwhile_has_one_thread_too():
@@ -145,10 +145,10 @@ def test_a_library_that_is_loaded_meanwhile_has_one_thread_too():
         "    print({pool['num_threads'] for pool in threadpool_info()})"
     )
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "2"}
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
-    assert found.stdout == "{1}\n"
+    assert process.stdout == "{1}\n"
 
 
 def test_the_search_ends_where_two_in_a_row_bring_no_gain():
