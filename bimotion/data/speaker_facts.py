@@ -4,7 +4,7 @@ names and the corpora's tables, without sound."""
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -35,7 +35,7 @@ def speaker_facts(
         Index id, columns COLUMNS; without clips of corpora whose ages are missing.
     """
     tables, missing = [pd.DataFrame(columns=list(COLUMNS))], []
-    clips = predictions.drop_duplicates("id")
+    clips = predictions[["id", "corpus", "cell", "speaker"]].drop_duplicates("id")
     for name in WITHIN:
         mine = clips[clips["corpus"] == name]
         if mine.empty:
@@ -67,10 +67,21 @@ def tables_hash(source: CorpusSource) -> str:
 def _facts(corpus: Corpus, clips: pd.DataFrame, source: CorpusSource) -> pd.DataFrame:
     """Rows of the clips whose name is one of the corpus's; raises CorpusMalformed for the ages of
     other speakers."""
-    speakers = {} if corpus.speakers is None else _speakers(corpus, source)
-    rows = {}
-    of_clips = (clips[name].tolist() for name in ("id", "speaker", "cell"))
-    for clip, speaker, cell in zip(*of_clips, strict=True):
+    speakers = () if corpus.speakers is None else tuple(_speakers(corpus, source).items())
+    of_clips = (tuple(clips[name].tolist()) for name in ("id", "speaker", "cell"))
+    return _facts_of(corpus.name, speakers, *of_clips)
+
+
+@lru_cache(maxsize=16)  # the entries of a board are tested on the same clips
+def _facts_of(
+    name: str,
+    known_speakers: tuple[tuple[str, tuple[float, str]], ...],
+    ids: tuple[str, ...],
+    speakers_of: tuple[str | None, ...],
+    cells: tuple[str, ...],
+) -> pd.DataFrame:
+    corpus, speakers, rows = CORPORA[name], dict(known_speakers), {}
+    for clip, speaker, cell in zip(ids, speakers_of, cells, strict=True):
         known = corpus.facts_of_name(clip.partition("/")[2])
         if known and corpus.speakers is not None:
             age, gender = speakers.get(str(speaker).partition("/")[2], (None, None))
@@ -82,7 +93,7 @@ def _facts(corpus: Corpus, clips: pd.DataFrame, source: CorpusSource) -> pd.Data
                 )
             known = known | {"age_years": age, "gender": gender}
         if known:
-            rows[clip] = [known.get(name) for name in COLUMNS]
+            rows[clip] = [known.get(column) for column in COLUMNS]
     facts = pd.DataFrame(list(rows.values()), list(rows), list(COLUMNS)).dropna()
     return facts.astype({"age_years": float})
 

@@ -42,8 +42,9 @@ SCHEMA_FILE = "board.schema.json"
 MAX_REASON = 500
 PARALLEL_FROM = 8
 """Submissions to be computed, from which it is worth starting processes."""
-MAX_TOGETHER = 32
-"""Submissions that a process computes in one go: their files are read by one sandbox."""
+MAX_TOGETHER = 64
+"""Submissions that a process computes in one go: one interpreter starts the processes that
+read their files first."""
 SYNTHETIC, INCOMPLETE = "synthetic data", "incomplete corpora"
 """How the reasons begin for which only a board for practice has an entry."""
 

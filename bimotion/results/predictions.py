@@ -3,7 +3,7 @@ files from strangers.
 
 The reader believes nothing: sizes, types and counts are checked in the file's footer before any
 data are read. A footer can lie about what its pages unpack to, so `inspect` first reads a
-stranger's file in a process of its own, with bounded memory and time; what kills that process is
+stranger's file in another process, with bounded memory and time; what kills that process is
 refused, and only what it could read is read here.
 """
 
@@ -44,6 +44,8 @@ MAX_ROWS = 2_000_000
 MAX_ROW_GROUPS = 1000
 MAX_CLASSES = 64
 MAX_TEXT_BYTES = 256
+MAX_TOGETHER = 8
+"""Files that one process reads, as long as all are well: starting it takes longer than a file."""
 LIMITS = sandbox.Limits(memory_bytes=3 * 1024**3, cpu_s=60)
 _MAGIC = b"PAR1"
 
@@ -184,20 +186,31 @@ def _check_column(name: str, column: pa.ChunkedArray) -> None:
 
 
 def inspect(paths: Sequence[Path]) -> list[str | None]:
-    """The reason why each file cannot be read, None where it can: each is read in its own process
-    (see sandbox), of LIMITS.
+    """The reason why each file cannot be read, None where it can: read in processes of LIMITS (see
+    sandbox), a few files in each and, where these are not all well, each file in its own.
 
     Example::
 
         [reason] = predictions.inspect([folder / "predictions.parquet"])
         table = predictions.read(folder / "predictions.parquet") if reason is None else None
     """
-    arguments = [os.fspath(path.absolute()) for path in paths]
-    ends = sandbox.call("bimotion.results.predictions:check", arguments, LIMITS)
-    return [ended.problem for ended in ends]
+    names = [os.fspath(path.absolute()) for path in paths]
+    groups = [names[start : start + MAX_TOGETHER] for start in range(0, len(names), MAX_TOGETHER)]
+    problems = _problems(groups)
+    mixed = [group for group in groups if len(group) > 1 and problems[group[0]]]
+    problems |= _problems([[name] for group in mixed for name in group])
+    return [problems[name] for name in names]
 
 
-def check(path: str) -> None:
-    """Read predictions and forget them; raises what a reader may raise. Called in a process of its
-    own."""
-    read(Path(path))
+def _problems(groups: list[list[str]]) -> dict[str, str | None]:
+    """File -> why it, or another one of its group, cannot be read."""
+    ends = sandbox.call("bimotion.results.predictions:check", groups, LIMITS)
+    pairs = zip(groups, ends, strict=True)
+    return {name: ended.problem for group, ended in pairs for name in group}
+
+
+def check(paths: Sequence[str]) -> None:
+    """Read predictions of some files and forget them; raises what a reader may raise. Called in a
+    process of its own."""
+    for path in paths:
+        read(Path(path))
