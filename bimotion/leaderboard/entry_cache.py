@@ -1,10 +1,10 @@
 """Entries are computed once: a file keeps an entry, what each clip adds to its headline and a
 sketch of its predictions, under the hashes of the submission's files.
 
-It lies in the cache, so that a board of unverified runs is not computed again (0.1 s for four cells). When
-a submission is verified it is also put beside its receipt, as entry.npz, whose hash the receipt
-lists: no other machine need compute it. It is as much the receiver's word as that, and never taken
-from a submission.
+It lies in the cache, so that a board of unverified runs is not computed again (0.1 s each, of four
+cells). When a submission is verified it is also put beside its receipt, as entry.npz, whose hash
+the receipt lists: no other machine need compute it. It is as much the receiver's word as that, and
+never taken from a submission.
 """
 
 import dataclasses

@@ -91,13 +91,12 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     >>> holm([0.01, 0.04, None, 0.03])
     [0.03, 0.06, None, 0.06]
     """
-    known = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for rank, (p, index) in enumerate(known):
-        largest = max(largest, min(1.0, p * (len(known) - rank)))
-        corrected[index] = largest
-    return corrected
+    known = np.array([p for p in p_values if p is not None], float)
+    order = np.argsort(known, kind="stable")
+    steps = np.minimum(1.0, known[order] * np.arange(len(known), 0, -1))
+    known[order] = np.maximum.accumulate(steps)
+    corrected = iter(known.tolist())
+    return [None if p is None else next(corrected) for p in p_values]
 
 
 def _clips(table: pd.DataFrame) -> set[tuple]:

@@ -52,17 +52,18 @@ def ranks(models: Mapping[str, Estimate]) -> list[RankInterval]:
     apart = np.ones(matrix.shape)
     apart[pairs] = holm(matrix[pairs].tolist())
     apart = np.minimum(apart, apart.T)
+    estimates = np.array([models[name].estimate for name in order])
     rows: list[RankInterval] = []
     first, group = 0, 1
     for position, name in enumerate(order):
         if apart[position, first] < SEPARATE_BELOW:
             first, group = position, group + 1
-        opponents = [number for number in range(len(order)) if number != position]
+        opponents = np.delete(np.arange(len(order)), position)
         own = holm(matrix[position, opponents].tolist())
-        separate = [number for number, p in zip(opponents, own, strict=True) if p < SEPARATE_BELOW]
+        separate = opponents[np.array(own) < SEPARATE_BELOW]
         estimate = models[name].estimate
-        n_better = sum(models[order[number]].estimate > estimate for number in separate)
-        rank = 1 + sum(other.estimate > estimate for other in models.values())
+        n_better = int((estimates[separate] > estimate).sum())
+        rank = 1 + int((estimates > estimate).sum())
         worst = len(order) - (len(separate) - n_better)
         rows.append(RankInterval(name, estimate, rank, 1 + n_better, worst, group))
     return rows
