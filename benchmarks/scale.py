@@ -1,9 +1,10 @@
 """Engine ray against engine local, and the benchmark on 1 to 64 workers.
 
-    python benchmarks/scale.py                 # on this machine, then the rest
-    python benchmarks/scale.py simulate        # from the times of benchmarks/README.md only
+    python benchmarks/scale.py train       # jobs train the probe's head on artificial features
+    python benchmarks/scale.py wait        # jobs wait for 5 s: the cost of the engine only
+    python benchmarks/scale.py simulate    # 1 to 64 workers, from the times of benchmarks/README.md
 
-Jobs are trainings of the probe's head on artificial features of synthetic corpora, one core each.
+Of synthetic corpora, one core a job.
 """
 
 import os
@@ -24,9 +25,13 @@ from bimotion.data.synthetic import layouts
 from bimotion.evaluation import run
 from bimotion.evaluation.cluster import RayEngine
 from bimotion.evaluation.engine import LocalEngine
+from bimotion.evaluation.job import JobPredictions
+from bimotion.evaluation.tracks.probe import Probe, ProbeRunner
+from bimotion.models.own import OwnEncoder
 
 README = Path(__file__).with_name("README.md")
-SCALE, N_LAYERS, N_FEATURES = 0.06, 13, 1536
+N_LAYERS, N_FEATURES = 13, 1536
+WAITING_S = 5.0
 CLIPS, CLIPS_A_SECOND, CLIPS_A_BLOCK = 57916, 3.55, 32
 """Clips of the benchmark; of whisper-tiny.en, that hears 30 s windows, on two cores."""
 FOLDS, EPOCHS, FINETUNE_CLIPS_A_SECOND = 5, 20, 35.6
@@ -47,6 +52,23 @@ class Artificial:
         return ((spectra + noise) @ mixing).reshape(-1, N_LAYERS, N_FEATURES)
 
 
+class Waiting(Probe):
+    """Jobs that need no core."""
+
+    def _features(self, spec):
+        return WaitingRunner(OwnEncoder(spec.model))
+
+
+class WaitingRunner(ProbeRunner):
+    """Waits, and guesses."""
+
+    def run(self, job, folder):
+        time.sleep(WAITING_S)
+        n_classes = len(self.labelled.schema.classes)
+        guesses = np.full((len(job.test), n_classes), 1 / n_classes)
+        return JobPredictions(guesses, self.trained(job), {"layer": 0})
+
+
 def timed(kind: type) -> type:
     """An engine that notes when its jobs begin and each of them is done."""
 
@@ -60,32 +82,32 @@ def timed(kind: type) -> type:
     return Timed
 
 
-def jobs_s(engine, root: Path, output: Path) -> np.ndarray:
+def jobs_s(engine, track: Probe, root: Path, output: Path) -> np.ndarray:
     """Seconds between the jobs of a run, in the order in which they are done."""
-    asked = {"protocol": "augmentation", "folds": 1, "overwrite": True, "output": output}
-    run.evaluate(Artificial(), data_dir=root, allow_missing=True, engine=engine, **asked)
+    asked = {"protocol": "augmentation", "folds": 1, "allow_missing": True, "output": output}
+    run.evaluate(Artificial(), track=track, data_dir=root, engine=engine, **asked)
     return np.diff(engine.times)
 
 
-def measure() -> None:
+def measure(track: Probe, scale: float) -> None:
     """Print overhead and speed-up."""
     import ray
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "corpora")
         os.environ["BIMOTION_CACHE"] = str(Path(folder, "cache"))
-        layouts.write(root, scale=SCALE, seed=0)
+        layouts.write(root, scale=scale, seed=0)
         local = timed(LocalEngine)()
-        each = jobs_s(local, root, Path(folder, "local"))  # and features, before them
+        each = jobs_s(local, track, root, Path(folder, "local"))  # and features, before them
         sizes = f"{each.min():.1f} to {each.max():.1f} s, {each.mean():.1f} on average"
         print(f"{len(each)} jobs of {sizes}, one core each\n")
         print("| engine | jobs done after, s | to local |\n|---|---|---|")
         print(f"| local | {each.sum():.1f} | 1.00 |")
         for workers in (1, 2):
             started = time.perf_counter()
-            ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
+            ray.init("local", num_cpus=workers, include_dashboard=False, logging_level="ERROR")
             starting_s = time.perf_counter() - started
-            total = jobs_s(timed(RayEngine)(), root, Path(folder, f"ray-{workers}")).sum()
+            total = jobs_s(timed(RayEngine)(), track, root, Path(folder, f"ray-{workers}")).sum()
             ray.shutdown()
             name = f"ray, {workers} of one core, cluster started in {starting_s:.1f} s"
             print(f"| {name} | {total:.1f} | {total / each.sum():.2f} |", flush=True)
@@ -125,8 +147,11 @@ def simulate() -> None:
     )
 
 
+MEASURES = {
+    "train": lambda: measure(Probe(), scale=0.06),
+    "wait": lambda: measure(Waiting(), scale=0.01),
+    "simulate": simulate,
+}
+
 if __name__ == "__main__":
-    if sys.argv[1:] != ["simulate"]:
-        measure()
-        print()
-    simulate()
+    MEASURES[sys.argv[1]]()
