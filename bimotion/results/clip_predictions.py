@@ -149,20 +149,25 @@ def with_class(rows: pd.DataFrame, schema: LabelSchema) -> pd.DataFrame:
     return rows[(matrix(rows["reference"]) == 1).any(axis=1)]
 
 
-def label_by_label(rows: pd.DataFrame, schema: LabelSchema) -> np.ndarray:
+def label_by_label(
+    rows: pd.DataFrame, schema: LabelSchema, reference: np.ndarray | None = None
+) -> np.ndarray:
     """True for rows of a corpus that is scored label by label: in which some clip has several
     labels or none; bool, shape (n,)."""
     if schema.exclusive or schema.single_form:
         return np.zeros(len(rows), bool)
-    n_labels = (matrix(rows["reference"]) == 1).sum(axis=1)
-    return rows["corpus"].isin(set(rows["corpus"][n_labels != 1])).to_numpy()
+    reference = matrix(rows["reference"]) if reference is None else reference
+    lacks_one = (reference == 1).sum(axis=1) != 1
+    if not lacks_one.any():
+        return lacks_one
+    return rows["corpus"].isin(rows["corpus"][lacks_one].unique()).to_numpy()
 
 
 def test_set(rows: pd.DataFrame, corpus: str | None, schema: LabelSchema) -> ClipPredictions:
     """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own
     candidates."""
     probabilities, reference = matrix(rows["probabilities"]), matrix(rows["reference"])
-    annotated, is_own = reference != -1, label_by_label(rows, schema)
+    annotated, is_own = reference != -1, label_by_label(rows, schema, reference)
     offered = np.where(annotated, probabilities, -1.0)
     is_silent = ~schema.single_form & (offered.max(axis=1) <= 0)
     lacks_one = is_own & ((reference == 1).sum(axis=1) != 1)
