@@ -113,9 +113,11 @@ class Tree:
                 )
             yield f"{where}:{number}", line
 
-    def csv_rows(self, file: File) -> Iterator[tuple[str, dict[str, str]]]:
+    def csv_rows(
+        self, file: File, *, may_be_empty: bool = False
+    ) -> Iterator[tuple[str, dict[str, str]]]:
         """Rows of a CSV file with a header line, without blanks around fields, each with where it
-        ends; raises CorpusMalformed, also where there is none."""
+        ends; raises CorpusMalformed, also where there is none, unless it `may_be_empty`."""
         where = self.root / file.path
         # strict: else a quote that is never closed takes in all lines below it
         reader = csv.reader((line for _, line in self.lines(file)), strict=True)
@@ -126,7 +128,7 @@ class Tree:
                     f"{where}:1: expected at most {MAX_FIELDS} columns, each once, found "
                     f"{some(header)}"
                 )
-            has_rows = False
+            has_rows = may_be_empty
             for row in reader:
                 fields = [field.strip() for field in row]
                 if len(fields) > max(len(header), 1):
