@@ -22,8 +22,9 @@ from probe import N_FEATURES, N_LAYERS, ArtificialLayers
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from bimotion.data import manifest
-from bimotion.data.cache import Row, stored_rows
+from bimotion.data.cache import Row
 from bimotion.data.source import CorpusSource
+from bimotion.data.stored_rows import Maker, stored_rows
 from bimotion.io import audio, files
 from bimotion.io.progress import Bars
 from bimotion.models import encoder as encoders
@@ -66,7 +67,7 @@ def prepare(name: str, root: Path) -> int:
 
     folder = f"features/{encoder.fingerprint}-{audio.version()}"
     table = corpora.table.reset_index(drop=True)
-    stored_rows(folder, corpora, table, rows, Bars(), dtype=np.float16, label="artificial")
+    stored_rows(folder, corpora, table, Maker(rows, np.float16, "artificial"), Bars())
     return len(table)
 
 
