@@ -32,7 +32,7 @@ os.environ |= {
     "HF_HOME": str(CACHE / "hf"),
     "HF_DATASETS_CACHE": str(CACHE / "hf" / "datasets"),
     "HF_HUB_OFFLINE": "1",
-    "RAY_AUTH_MODE": "disabled",  # with it, Ray writes a token into the home of the user
+    "RAY_AUTH_MODE": "disabled",  # else Ray writes a token into the home of the user
 }
 if WORKER:  # a process a core: threads and processes of several would wait for each other
     os.environ |= {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}

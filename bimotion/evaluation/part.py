@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,14 @@ from bimotion.evaluation.tracks import Runner
 from bimotion.results.predictions import save
 from bimotion.results.record import FitRecord
 
+_log = logging.getLogger(__name__)
+
 
 def part_of(runner: Runner, job: TrainingJob, folder: Path) -> bytes:
     """Run a job in a runner that is open; `folder`: as of `Runner.run`."""
+    _log.info(
+        "training set %s, fold %d, seed %d: %d clips", job.name, job.fold, job.seed, len(job.train)
+    )
     predictions = runner.run(job, folder)
     n_clips = (len(job.train), len(job.validation), len(job.test))
     note = _note(runner.labelled, job, predictions)

@@ -1,5 +1,6 @@
 """Admission to a leaderboard: which results, which names, and what a page can show."""
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -111,6 +112,9 @@ def _display_problems(result: Result) -> Iterator[str]:
             f"expected at most {MAX_SHOWN} characters in revision, options, device and so on; "
             f"found {n_shown}, {longest!a:.80}"
         )
+    window = result.model.options.get("window", "clip")  # stands among the marks of an entry
+    if window != "clip" and not (isinstance(window, int | float) and 0 < window < math.inf):
+        yield f"model.options.window: expected clip or seconds, found {window!a:.80}"
     finished = result.provenance.finished
     try:
         datetime.fromisoformat(finished)

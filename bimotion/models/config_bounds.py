@@ -37,6 +37,7 @@ RANGES: dict[str, tuple[float, float]] = {
     r"(\w+_)?(patch_size|squeeze_factor)": (1, 65_536),
     r"n_fft|fft_length|fft_window_size|frame_length|win_length": (1, 65_536),
     r"(\w*_)?(layers|blocks|depths?)|n_layer|num_hidden_groups": (0, 512),
+    r"max_source_positions": (1, 10**9),  # divided by
     r"feature_size|num_mel_bins|n_mels|num_mels": (1, 4_096),
     r"chunk_length(_s)?|max_length_s": (0, 600),
     r"n_samples|nb_max_samples": (0, 600 * 192_000),

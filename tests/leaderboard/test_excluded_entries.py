@@ -93,6 +93,7 @@ REFUSED = {
     "bidi override": (model("a\u202eb"), "printable characters, found 'a\\u202eb'"),
     "invisible in a name": (model("org/ti\u3164ny"), NAME),
     "invisible in a revision": (model(revision="ma\u3164in"), "'model.revision': expected one lin"),
+    "a window of marks": (model(window="clip, verified"), "model.options.window: expected clip or"),
     "an option of two lines": (model(head="a\nb"), "'model.options.head': expected one line of"),
     "a long device": (part("provenance", device="x" * 99999), "expected at most 50000 characters"),
     "more parameters than a chart ends at": (

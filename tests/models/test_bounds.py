@@ -29,6 +29,7 @@ CONFIGS = [  # family, what its config.json is made to say, part of the message
     (W2V, {"num_hidden_layers": 10**6}, "num_hidden_layers: expected 0 to 512"),
     (WHISPER, {"encoder_layers": -1}, "encoder_layers: expected 0 to 512"),
     (WHISPER, {"max_source_positions": 10**9}, FITS),
+    (WHISPER, {"max_source_positions": 0}, "max_source_positions: expected 1 to 1,000,000,000"),
     (WHISPER, {"vocab_size": 10**11}, FITS),
     ("ast", {"max_length": 10**10}, FITS),
     (W2V, {"num_conv_pos_embeddings": 10**10}, FITS),
