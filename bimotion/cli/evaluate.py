@@ -47,7 +47,11 @@ class Engine:
         """The engine; raises SettingError, MissingExtra."""
         from bimotion.evaluation.engines import engine_of
 
-        given = {name: value for name, value in vars(self).items() if value not in (None, False)}
+        given = {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and value is not False  # 0.0 is given, and equals False
+        }
         return engine_of(given.pop("engine"), **given)
 
 

@@ -55,8 +55,8 @@ _elsewhere: Callable[[str], bytes | None] | None = None
 
 
 def receive_blocks(send: Callable[[str], bytes | None]) -> None:
-    """In this process, from now on: ask for blocks that this machine's cache lacks. `send`: name of
-    a file below the cache -> its content, None where there is none."""
+    """In this process, from now on: ask for blocks that this machine's cache lacks, or that lack a
+    row. `send`: name of a file below the cache -> its content, None where there is none."""
     global _elsewhere
     _elsewhere = send
 
@@ -175,13 +175,16 @@ class Store:
         # they were read: fitting a head on 246 MB of features took 256 MB so, and 15 MB this way.
         # And readers that are forked share no position.
         number = int(self.rank[index]) // self.size
-        with self._opened(number) as (stream, block):
-            if extent := block.get(int(index)):
-                end = extent.length if stop is None else min(stop, extent.length)
-                numbers = np.empty(end - start, self.dtype)
-                stream.seek(extent.start + start * self.dtype.itemsize)
-                if stream.readinto(numbers.view(np.uint8)) == numbers.nbytes:
-                    return numbers
+        for is_stale in (False, True):
+            if is_stale:  # a block grows where it comes from
+                self._receive(self._path(number), again=True)
+            with self._opened(number) as (stream, block):
+                if extent := block.get(int(index)):
+                    end = extent.length if stop is None else min(stop, extent.length)
+                    numbers = np.empty(end - start, self.dtype)
+                    stream.seek(extent.start + start * self.dtype.itemsize)
+                    if stream.readinto(numbers.view(np.uint8)) == numbers.nbytes:
+                        return numbers
         raise StorageError(
             f"{self._path(number)}: expected {self.ids[index]} in it, found it removed or "
             "damaged: run it again"
@@ -241,10 +244,13 @@ class Store:
         with self._opened(number) as (_, block):
             return block
 
-    def _receive(self, path: Path) -> None:
-        """Write a block that another machine has, if this process knows one (`receive_blocks`)."""
+    def _receive(self, path: Path, *, again: bool = False) -> None:
+        """Write a block that another machine has, if this process knows one (`receive_blocks`);
+        `again`: in place of the one that is here."""
         cache = files.cache_dir()
-        if _elsewhere is not None and path.is_relative_to(cache) and not path.exists():
+        if _elsewhere is None or not path.is_relative_to(cache):
+            return
+        if again or not path.exists():
             content = _elsewhere(path.relative_to(cache).as_posix())
             if content is not None:
                 with files.written(path) as temporary:

@@ -83,16 +83,16 @@ class RayEngine(Engine):
 
         gpus = self.gpus_per_worker
         if not (spec.is_own or spec.is_baseline):
-            device = device_of(spec.device if gpus is None or spec.device else _device(gpus))
-            if ":" in device or (gpus is not None and device != _device(gpus)):
+            device = spec.device if gpus is None or spec.device else _device(gpus)
+            kind = device and (device.partition(":")[0] if gpus is None else _device(gpus))
+            if device != kind:
+                among = "" if gpus is None else f" with {gpus:g} GPUs a worker"
                 raise SettingError(
-                    f"device: expected {_device(gpus or 0)} with {gpus or 0:g} GPUs a worker (Ray "
-                    f"chooses which), found {device}"
+                    f"device: expected {kind}{among} (Ray chooses which), found {device}"
                 )
-            gpus, spec = (
-                int(device != "cpu") if gpus is None else gpus,
-                replace(spec, device=device),
-            )
+            kind = device_of(device).partition(":")[0]
+            gpus = int(kind != "cpu") if gpus is None else gpus
+            spec = replace(spec, device=kind)
         self._gpus = max(self._gpus, gpus or 0)
         return spec
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from bimotion.data import cache
 from bimotion.data.cache import BLOCK_ROWS, Row, Store, sources
 from bimotion.errors import StorageError
 from bimotion.io import files
@@ -314,6 +315,18 @@ def test_what_rows_were_made_from_is_remembered(tmp_path, monkeypatch):
     for path in tmp_path.rglob("00001.safetensors"):
         path.write_bytes(b"damaged")
     assert sources("tess", "state") == {"id3": {"file 3"}}
+
+
+def test_a_block_that_grew_where_it_comes_from_is_received_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_elsewhere", None)  # so again after the test
+    cache.receive_blocks(lambda name: (tmp_path / "there" / name).read_bytes())
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "here"))
+    here = opened(tmp_path / "here" / "rows")
+    for last in (1, 3):
+        there = filled(tmp_path / "there" / "rows", range(last + 1))
+        assert np.array_equal(here.row(last), there.row(last))
+    with pytest.raises(StorageError, match="expected id5 in it"):
+        here.row(5)
 
 
 def test_a_full_disk_is_told_with_the_cache(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from bimotion.data.synthetic import layouts
 from bimotion.errors import ClusterError, MissingExtra, ModelError, SettingError
 from bimotion.evaluation import run
 from bimotion.evaluation.engines import engine_of
+from bimotion.models.spec import ModelSpec
 from tests.support import tiny_models
 from tests.support.command_line import run_main
 from tests.support.shared import once
@@ -182,11 +183,39 @@ def test_a_killed_command_takes_its_cluster_with_it_and_any_engine_goes_on(
     assert predictions([again], output) == predictions([whole], tmp_path / "whole")
 
 
-def test_options_of_ray_are_refused_without_it(monkeypatch, corpora, tmp_path):
-    asked = words("bimotion/majority", corpora, tmp_path)
-    code, _, errors = run_main(monkeypatch, [*asked, "--ship-audio"])
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("ship_audio", ["--ship-audio"]), ("gpus_per_worker", ["--gpus-per-worker", "0"])],
+)
+def test_options_of_ray_are_refused_without_it(name, option, monkeypatch, tmp_path):
+    asked = words("bimotion/majority", tmp_path, tmp_path)
+    code, _, errors = run_main(monkeypatch, [*asked, *option])
     assert code == 2
-    assert errors == "bimotion: ship_audio: expected with engine ray, found local\n"
+    assert errors == f"bimotion: {name}: expected with engine ray, found local\n"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "expected"),
+    [
+        (None, "cuda:1", r"expected cuda \(Ray chooses which\), found cuda:1"),
+        (0.5, "cuda:0", r"expected cuda with 0.5 GPUs a worker \(.*\), found cuda:0"),
+        (1, "cpu", "expected cuda with 1 GPUs a worker"),
+        (0, "cuda", "expected cpu with 0 GPUs a worker"),
+    ],
+)
+def test_ray_chooses_which_gpu_and_the_user_which_kind(gpus, device, expected):
+    pytest.importorskip("ray", reason=NO_RAY)
+    torch = pytest.importorskip("torch")
+    engine = engine_of("ray", gpus_per_worker=gpus)
+    with pytest.raises(SettingError, match=f"device: {expected}"):
+        engine.placed(ModelSpec("some/model", device=device))
+    for kind, n_gpus in (("cpu", 0), (None, int(torch.cuda.is_available()))):
+        engine = engine_of("ray")
+        assert engine.placed(ModelSpec("some/model", device=kind)).device == ("cpu", "cuda")[n_gpus]
+        assert engine._gpus == n_gpus
+
+
+def test_without_ray_engine_ray_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "bimotion.evaluation.cluster", None)
     with pytest.raises(MissingExtra, match=r"engine ray needs .*'bimotion\[cluster\]'"):
         engine_of("ray")
