@@ -37,7 +37,8 @@ from bimotion.models.spec import ModelSpec
 CLIPS_A_BLOCK = 32
 MAX_LOST = 10
 """Workers that a job or a block of clips may lose before the run is given up."""
-MAX_GPUS = 64
+MIN_GPUS, MAX_GPUS = 0.0001, 64
+"""Of each worker; Ray counts shares of a GPU to four digits."""
 MARK, UNUSED_S = ".seen-", 30 * 24 * 3600
 """Beginning of the names of files that say that a folder is seen; those of killed processes go."""
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
@@ -73,8 +74,13 @@ class RayEngine(Engine):
         if (n := int(os.environ.get("WORLD_SIZE", 1))) > 1:
             raise SettingError(f"engine ray: expected one process, found {n} of torchrun")
         whole_number("cpus_per_worker", self.cpus_per_worker, 1, MAX_COUNT)
-        if self.gpus_per_worker is not None:
-            real_number("gpus_per_worker", self.gpus_per_worker, 0, MAX_GPUS)
+        if (gpus := self.gpus_per_worker) is not None:
+            real_number("gpus_per_worker", gpus, 0, MAX_GPUS)
+            if 0 < gpus < MIN_GPUS or (gpus > 1 and gpus % 1):
+                raise SettingError(
+                    f"gpus_per_worker: expected 0, a share from {MIN_GPUS:g} to 1 or a whole "
+                    f"number, found {gpus:g}"
+                )
 
     def placed(self, spec: ModelSpec) -> ModelSpec:
         """A model on the kind of device that workers run it on, which is part of what a run is: so
@@ -189,7 +195,8 @@ class RayEngine(Engine):
             self._stack.callback(ray.shutdown)
         files.remove_others(files.cache_dir(), (), f"{MARK}*", UNUSED_S)
         mark = self._stack.enter_context(_marked(files.cache_dir()))
-        answers = self._looked([str(mark)])
+        self._nodes(self._gpus)
+        answers = self._looked([str(mark)], 0)  # work without GPUs goes to any node
         for node_id, (versions, _) in answers.items():
             if versions != worker.versions():
                 raise ClusterError(
@@ -222,20 +229,20 @@ class RayEngine(Engine):
             self._require_on_nodes(seen, "the folder of results", advice)
 
     def _require_on_nodes(self, paths: list[str], what: str, advice: str) -> None:
-        for node_id, (_, lacking) in self._looked(paths).items():
+        for node_id, (_, lacking) in self._looked(paths, self._gpus).items():
             if lacking:
                 raise ClusterError(
                     f"{_node_name(node_id)}: expected {what} at the same path as here, found no "
                     f"{some(lacking, 1)}: {advice}"
                 )
 
-    def _looked(self, paths: list[str]) -> dict[str, tuple[str, list[str]]]:
-        """Node -> its versions, and those of some paths that it lacks."""
+    def _looked(self, paths: list[str], gpus: float) -> dict[str, tuple[str, list[str]]]:
+        """Node -> its versions, and those of some paths that it lacks; `gpus`: as of `_nodes`."""
         looking = {
             node["NodeID"]: ray.remote(look)
             .options(num_cpus=0, scheduling_strategy=_on(node["NodeID"]))
             .remote(paths)
-            for node in self._nodes()
+            for node in self._nodes(gpus)
         }
         answers = {}
         for node_id, answer in looking.items():
@@ -248,29 +255,32 @@ class RayEngine(Engine):
                 ) from None
         return answers
 
-    def _nodes(self) -> list[dict]:
-        """Nodes that can have a worker; raises ClusterError where there are none."""
-        nodes = [node for node in ray.nodes() if node["Alive"] and self._places(node)]
+    def _nodes(self, gpus: float) -> list[dict]:
+        """Nodes that can have a worker of so many GPUs; raises ClusterError where none can."""
+        nodes = [node for node in ray.nodes() if node["Alive"] and self._places(node, gpus)]
         if not nodes:
             sizes = ray.cluster_resources()
             raise ClusterError(
-                f"expected a node with {self.cpus_per_worker} CPUs and {self._gpus:g} GPUs for a "
+                f"expected a node with {self.cpus_per_worker} CPUs and {gpus:g} GPUs for a "
                 f"worker, found a cluster of {sizes.get('CPU', 0):g} CPUs and "
                 f"{sizes.get('GPU', 0):g} GPUs, none of whose nodes has them"
             )
         return nodes
 
-    def _places(self, node: dict) -> int:
-        """Workers that a node can have at a time."""
-        n = node["Resources"].get("CPU", 0) // self.cpus_per_worker
-        return int(min(n, node["Resources"].get("GPU", 0) / self._gpus) if self._gpus else n)
+    def _places(self, node: dict, gpus: float) -> int:
+        """Workers of so many GPUs that a node can have at a time; none shares two GPUs."""
+        n = int(node["Resources"].get("CPU", 0) // self.cpus_per_worker)
+        if not gpus:
+            return n
+        n_gpus = int(node["Resources"].get("GPU", 0))
+        return min(n, int(n_gpus // gpus) if gpus > 1 else n_gpus * int(1 / gpus + 1e-9))
 
     def _n_workers(self) -> int:
-        return sum(map(self._places, self._nodes()))
+        return sum(self._places(node, self._gpus) for node in self._nodes(self._gpus))
 
     def close(self) -> None:
         self._stack.close()
-        self._workplace = None
+        self._workplace, self._gpus = None, 0
 
 
 @contextlib.contextmanager
@@ -297,7 +307,7 @@ def connect(address: str) -> None:
     own = {"include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **own)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
         reason = first_sentence(error)
         raise ClusterError(
             f"{address}: expected a Ray cluster with this RAY_AUTH_MODE, found: {reason}"

@@ -21,6 +21,8 @@ def engine_of(engine: str | Engine, **options: object) -> Engine:
         return LocalEngine()
     try:
         from bimotion.evaluation.cluster import RayEngine
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "ray":
+            raise
         raise MissingExtra("ray", "cluster", "engine ray") from None
     return RayEngine(**options)

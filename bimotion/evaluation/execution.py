@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import logging
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
@@ -136,7 +135,7 @@ class Run:
         if not self.runner.save_checkpoints:
             shutil.rmtree(self._checkpoint(job), ignore_errors=True)
 
-    def result(self, parts: list[bytes], started: str) -> Result:
+    def result(self, parts: list[bytes], started: str, engine: Engine) -> Result:
         """The result of the predictions of all jobs, written; `started`: when the run was."""
         spec, labelled = self.spec, self.labelled
         tables, of_jobs = zip(*map(read, parts), strict=True)
@@ -157,7 +156,7 @@ class Run:
             fits=fits,
             n_parameters=self.runner.n_parameters,
             duplicates=equal_samples.counted(labelled, self.plan, self.progress),
-            confounds=self._confounds(fits),
+            confounds=self._confounds(fits, engine),
             human=self._human(predictions),
         )
         self.folder.save_result(result)
@@ -170,9 +169,9 @@ class Run:
         reference = self.labelled.reference[rows]
         return human_agreement(clips.iloc[rows], reference, self.labelled.schema)
 
-    def _confounds(self, fits: list[FitRecord]) -> list[Confound]:
+    def _confounds(self, fits: list[FitRecord], engine: Engine) -> list[Confound]:
         if not hasattr(self.runner, "positions"):  # all jobs were done before
-            self.runner.open(self.labelled, self.plan.rows(), self.progress)
+            self.runner.open(self.labelled, self.plan.rows(), self.progress, engine.spread)
         return confounds(self.runner, self.labelled, self.plan.settings, fits, self.progress)
 
     def _part(self, job: TrainingJob) -> Path:
@@ -184,10 +183,7 @@ class Run:
 
 def evaluated(runs: Sequence[Run], engine: Engine) -> list[Result]:
     """The results of runs, whose jobs share an engine: written, and listed among those of their
-    output folder. Raises SettingError where two of them are one."""
-    folders = [run.folder.path for run in runs]
-    if again := [path for path, n in Counter(folders).items() if n > 1]:
-        raise SettingError(f"{again[0]}: expected each run once, found it asked for again")
+    output folder. None of them is twice in the list."""
     if any(run.runner.follower for run in runs):
         return [run.follow() for run in runs]
     with contextlib.ExitStack() as stack:
@@ -219,7 +215,7 @@ def _made(runs: Sequence[Run], engine: Engine) -> list[Result]:
 
     def finish(number: int) -> None:
         if None not in parts[number]:
-            results[number] = runs[number].result(parts[number], started[number])
+            results[number] = runs[number].result(parts[number], started[number], engine)
 
     for number, jobs in enumerate(todo):
         if not jobs:

@@ -5,8 +5,9 @@ import contextlib
 import difflib
 import inspect
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, replace
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,10 +23,13 @@ from bimotion.evaluation.presets import Preset, preset_named
 from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import Runner, Track, configured, runner_of
 from bimotion.evaluation.tracks.finetune import Finetune
+from bimotion.evaluation.tracks.probe import Probe
 from bimotion.io import files
 from bimotion.io.bounds import flag
 from bimotion.io.progress import Progress, default_progress
 from bimotion.io.versions import NUMBERS_VERSION
+from bimotion.models import encoder
+from bimotion.models.encoder import Encoder
 from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import schema_named
@@ -115,7 +119,7 @@ def evaluate(
 
     Raises:
         UnknownName, ModelError, CorpusNotFound, CorpusIncomplete (unless `allow_missing`),
-        AudioError, SettingError
+        AudioError, SettingError; with engine `ray` ClusterError, MissingExtra
 
     Example::
 
@@ -124,6 +128,7 @@ def evaluate(
         print(bimotion.paper_tables(result))
     """
     keywords = {**locals()}
+    del keywords["engine"]
     (result,) = evaluate_all([keywords | keywords.pop("not_taken")], engine)
     return result
 
@@ -135,7 +140,7 @@ def evaluate_all(
     among them: their results, in order.
 
     Args:
-        questions: Keywords of `evaluate` for each result.
+        questions: Keywords of `evaluate` for each result, without `engine`.
         engine: As of `evaluate`, for all of them.
 
     Raises:
@@ -143,7 +148,8 @@ def evaluate_all(
     """
     engine = engine_of(engine)
     with contextlib.closing(engine):
-        runs = (_planned(question, engine) for question in questions)
+        load = lru_cache(1)(encoder.load)  # one model for all questions about it that follow
+        runs = _each_once(_planned(question, engine, load) for question in questions)
         if not engine.shares:
             for one_run in runs:
                 yield from evaluated([one_run], engine)
@@ -152,8 +158,22 @@ def evaluate_all(
     yield from results
 
 
-def _planned(question: Mapping[str, object], engine: Engine) -> Run:
-    """The run of the keywords of `evaluate`, planned and not begun."""
+def _each_once(runs: Iterable[Run]) -> Iterator[Run]:
+    """The runs; raises SettingError for one that was there before."""
+    folders = set()
+    for run in runs:
+        if (folder := run.folder.path) in folders:
+            raise SettingError(f"{folder}: expected each run once, found it asked for again")
+        folders.add(folder)
+        yield run
+
+
+def _planned(
+    question: Mapping[str, object], engine: Engine, load: Callable[[ModelSpec], Encoder]
+) -> Run:
+    """The run of the keywords of `evaluate`, planned and not begun; `load`: for a probe."""
+    if "engine" in question:
+        raise SettingError("engine: expected one for all questions, found it in a question")
     bound = inspect.signature(evaluate).bind(**question)
     bound.apply_defaults()
     asked = SimpleNamespace(**bound.arguments)
@@ -165,16 +185,8 @@ def _planned(question: Mapping[str, object], engine: Engine) -> Run:
     files.require_writable(output)
     overview.check(output)
     preset = preset_named(asked.preset)
-    task, track = _task(asked, preset), _track(asked, preset)
-    spec = ModelSpec(
-        asked.model,
-        asked.revision,
-        asked.trust_remote_code,
-        asked.device,
-        asked.batch_seconds,
-        asked.require_safetensors,
-        asked.window,
-    )
+    task, track = _task(asked, preset), _track(asked, preset, load)
+    spec = ModelSpec(**{field.name: getattr(asked, field.name) for field in fields(ModelSpec)})
     source = CorpusSource.of(asked.data_dir, asked.only, asked.locations, asked.allow_missing)
     runner = runner_of(track, engine.placed(spec), schema_named(task.schema))
     if not runner.seeded:
@@ -210,9 +222,9 @@ def _task(asked: SimpleNamespace, preset: Preset) -> TaskSpec:
     )
 
 
-def _track(asked: SimpleNamespace, preset: Preset) -> Track:
-    """The track of the keywords of `evaluate`, with the recipe of the preset where they name
-    none."""
+def _track(asked: SimpleNamespace, preset: Preset, load: Callable[[ModelSpec], Encoder]) -> Track:
+    """The track of the keywords of `evaluate`, with the recipe of the preset, and the function that
+    loads encoders, where they name none."""
     names = ("adapt", "adapt_setting", "label_map", "finetune")
     options = {name: getattr(asked, name) for name in names}
     trains_whole = asked.track == "finetune" or isinstance(asked.track, Finetune)
@@ -221,6 +233,8 @@ def _track(asked: SimpleNamespace, preset: Preset) -> Track:
     track = configured(asked.track, **options)
     if isinstance(track, Finetune):
         return replace(track, finetune=track.finetune.under(preset.recipe))
+    if isinstance(track, Probe) and track.load is None:
+        return replace(track, load=load)
     return track
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 
 import ray
@@ -14,14 +15,16 @@ import bimotion
 from bimotion.data import cache
 from bimotion.data.cache import Row
 from bimotion.data.features import Decoded, decoded
-from bimotion.errors import BimotionError, StorageError
+from bimotion.errors import BimotionError, ModelError, StorageError
 from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.part import part_of
 from bimotion.evaluation.tracks import Runner
 from bimotion.io import audio
 from bimotion.io.versions import CACHE_VERSION, NUMBERS_VERSION
+from bimotion.models.failures import first_sentence
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+PACKAGES = ("numpy", "torch", "transformers")
 OPEN_RUNNERS = 4
 """Runs whose data a worker keeps for its next job."""
 
@@ -104,7 +107,7 @@ class BlockMaker:
         workplace.enter()
         self.workplace = workplace
         try:
-            self.make = cloudpickle.loads(make)
+            self.make = _unpickled(make)
         except (BimotionError, OSError) as error:  # raised here, Ray would start it again and again
             self.make = Failure.of(error)
 
@@ -140,13 +143,27 @@ def do_job(
 
 @lru_cache(OPEN_RUNNERS)
 def _runner(reference) -> Runner:
-    return cloudpickle.loads(ray.get(reference))
+    return _unpickled(ray.get(reference))
+
+
+def _unpickled(content: bytes) -> object:
+    """Load what was sent, its model too; raises ModelError, with the reason."""
+    try:
+        return cloudpickle.loads(content)
+    except (BimotionError, OSError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {first_sentence(error)}"
+        raise ModelError(f"expected to load what was sent, found {reason}") from error
 
 
 def versions() -> str:
     """The versions that a worker must have as the process that sends it work has them."""
     parts = (bimotion.__version__, NUMBERS_VERSION, CACHE_VERSION, audio.version())
-    return "bimotion {}, numbers {}, cache {}, decoder {}".format(*parts)
+    # without the build, which differs between nodes with and without a GPU
+    made_by = (f"{name} {metadata.version(name).partition('+')[0]}" for name in PACKAGES)
+    own = "bimotion {}, numbers {}, cache {}, decoder {}".format(*parts)
+    return ", ".join([own, *made_by])
 
 
 def look(paths: list[str]) -> tuple[str, list[str]]:

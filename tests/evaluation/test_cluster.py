@@ -14,6 +14,7 @@ from bimotion.data.synthetic import layouts
 from bimotion.errors import ClusterError, MissingExtra, ModelError, SettingError
 from bimotion.evaluation import run
 from bimotion.evaluation.engines import engine_of
+from bimotion.models import encoder as encoders
 from bimotion.models.spec import ModelSpec
 from tests.support import tiny_models
 from tests.support.command_line import run_main
@@ -82,8 +83,12 @@ def predictions(results, output: Path) -> list[bytes]:
     return [(result.folder(output) / "predictions.parquet").read_bytes() for result in results]
 
 
-def test_every_track_gives_the_bytes_of_one_process(cluster, corpora, encoder, cache, tmp_path):
-    """Several models in one pool; what is on disk is not made again."""
+def test_every_track_gives_the_bytes_of_one_process(
+    cluster, corpora, encoder, cache, tmp_path, monkeypatch
+):
+    """Several models in one pool; each is loaded once here for all questions about it."""
+    load, loaded = encoders.load, []
+    monkeypatch.setattr(encoders, "load", lambda spec: loaded.append(spec) or load(spec))
     classifier = tiny_models.build("wav2vec2-group", tmp_path / "four", id2label=FOUR)
     shared = {"data_dir": corpora, "allow_missing": True, "split_rule": "paper", **ASKED}
     questions = [
@@ -100,6 +105,7 @@ def test_every_track_gives_the_bytes_of_one_process(cluster, corpora, encoder, c
         made[engine] = (blocks(folder), predictions(results, output), facts)
     assert made["ray"] == made["local"]
     assert made["ray"][0]
+    assert len(loaded) == len(made)
 
 
 def test_lost_workers_cost_a_block_or_a_job_and_no_run(cluster, corpora, cache, tmp_path):
@@ -213,9 +219,47 @@ def test_ray_chooses_which_gpu_and_the_user_which_kind(gpus, device, expected):
         engine = engine_of("ray")
         assert engine.placed(ModelSpec("some/model", device=kind)).device == ("cpu", "cuda")[n_gpus]
         assert engine._gpus == n_gpus
+        engine.close()
+        assert engine._gpus == 0
+
+
+@pytest.mark.parametrize(
+    ("gpus", "n_cpus", "n_gpus", "expected"),
+    [(0, 7, 0, 3), (0.4, 16, 2, 4), (0.1, 64, 1, 10), (1, 3, 4, 1), (2, 16, 5, 2), (0.5, 8, 0, 0)],
+)
+def test_no_worker_has_shares_of_two_gpus(gpus, n_cpus, n_gpus, expected):
+    pytest.importorskip("ray", reason=NO_RAY)
+    engine = engine_of("ray", cpus_per_worker=2, gpus_per_worker=gpus)
+    assert engine._places({"Resources": {"CPU": n_cpus, "GPU": n_gpus}}, gpus) == expected
+    for wrong in (1.5, 0.00005):
+        with pytest.raises(SettingError, match=f"a share from 0.0001 .* found {wrong:g}"):
+            engine_of("ray", gpus_per_worker=wrong)
+
+
+def test_what_cannot_be_loaded_on_a_node_says_why():
+    pytest.importorskip("ray", reason=NO_RAY)
+    from bimotion.evaluation.worker import _unpickled
+
+    with pytest.raises(
+        ModelError, match=r"load what was sent, found ModuleNotFoundError: .*my_enc"
+    ):
+        _unpickled(b"cmy_encoders\nBank\n.")
+
+
+def test_questions_are_asked_once_and_name_no_engine(corpora, tmp_path):
+    asked = {"model": "bimotion/majority", "data_dir": corpora, "allow_missing": True, **ASKED}
+    asked |= {"split_rule": "paper", "output": tmp_path}
+    with pytest.raises(SettingError, match="each run once, found it asked for again"):
+        list(run.evaluate_all([asked, asked]))
+    with pytest.raises(SettingError, match="engine: expected one for all questions"):
+        list(run.evaluate_all([asked | {"engine": "ray"}]))
 
 
 def test_without_ray_engine_ray_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "bimotion.evaluation.cluster", None)
+    monkeypatch.delitem(sys.modules, "bimotion.evaluation.cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"engine ray needs .*'bimotion\[cluster\]'"):
+        engine_of("ray")
+    monkeypatch.setitem(sys.modules, "bimotion.evaluation.cluster", None)  # no matter of extras
+    with pytest.raises(ModuleNotFoundError):
         engine_of("ray")

@@ -3,12 +3,13 @@ for every job."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from bimotion.data.features import LayerTable, layer_features
+from bimotion.data.features import LayerEncoder, LayerTable, layer_features
 from bimotion.data.labelled import LabelledClips
 from bimotion.data.stored_rows import Spread, here
 from bimotion.errors import SettingError
@@ -39,6 +40,10 @@ class Probe(Track):
     """An unsupervised method of bimotion.adaptation, in place of the head."""
     adapt_setting: str | None = None
     """What it is adapted to: transductive (the default) or inductive."""
+    load: Callable[[ModelSpec], LayerEncoder] | None = field(
+        default=None, repr=False, compare=False
+    )
+    """The function that loads encoders; None: that of models/encoder.py, for each run anew."""
 
     def __post_init__(self):
         if self.adapt is None and self.adapt_setting is not None:
@@ -74,7 +79,7 @@ class Probe(Track):
         from bimotion.models import encoder as encoders
         from bimotion.models.own import OwnEncoder
 
-        encoder = OwnEncoder(spec.model) if spec.is_own else encoders.load(spec)
+        encoder = OwnEncoder(spec.model) if spec.is_own else (self.load or encoders.load)(spec)
         return ProbeRunner(encoder)
 
 
