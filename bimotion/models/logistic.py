@@ -20,6 +20,9 @@ MAX_GRADIENT = 1e-8
 CHOICE_GRADIENT = 1e-5
 """The same for solutions that are compared by their loss on other clips, and not used: half the
 steps, and the loss differs by a thousandth or less."""
+ROUNDING = 10
+"""So many times this gradient is convergence too, where the loss is so flat that its rounding lets
+no step be found."""
 MAX_ITERATIONS = 1000
 STEPS = 60
 """Steps after which the preconditioner is made anew; then twice as many, and so on, for each time
@@ -180,10 +183,12 @@ def solve(
             options={"maxiter": steps, "maxcor": HISTORY, "gtol": max_gradient, "ftol": 0.0},
         )
         weights, bias = objective.parts(optimum.x)
-        converged = bool(np.abs(optimum.jac).max() <= max_gradient)
+        is_last = optimum.nit < steps  # as near as numbers allow
+        allowed = ROUNDING * max_gradient if is_last else max_gradient
+        converged = bool(np.abs(optimum.jac).max() <= allowed)
         iterations += int(optimum.nit)
-        if optimum.nit < steps:
-            break  # as near as numbers allow
+        if is_last:
+            break
     return Solution(weights, bias, start.softmax, iterations, converged)
 
 
