@@ -55,8 +55,8 @@ _elsewhere: Callable[[str], bytes | None] | None = None
 
 
 def receive_blocks(send: Callable[[str], bytes | None]) -> None:
-    """In this process, from now on: ask for blocks that this machine's cache lacks, or that lack a
-    row. `send`: name of a file below the cache -> its content, None where there is none."""
+    """Ask for blocks that this machine's cache lacks, or that lack a row, in this process from now
+    on. `send`: name of a file below the cache -> its content, None where there is none."""
     global _elsewhere
     _elsewhere = send
 

@@ -8,11 +8,9 @@ import numpy as np
 
 from bimotion.adaptation import method_for
 from bimotion.adaptation.method import Clips, Method, Source, inductive, transductive
-from bimotion.data.labelled import LabelledClips
-from bimotion.data.stored_rows import Spread, here
+from bimotion.data.stored_rows import Spread
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.track import FeatureRunner, Runner
-from bimotion.io.progress import Progress
 from bimotion.protocol.labels import LabelSchema, schema_named
 from bimotion.results.record import AdaptUsed, ModelUsed
 
@@ -48,15 +46,8 @@ class AdaptedRunner(Runner):
     def device(self) -> str:
         return self.probe.device
 
-    def open(
-        self,
-        labelled: LabelledClips,
-        rows: np.ndarray,
-        progress: Progress,
-        spread: Spread = here,
-    ) -> None:
-        super().open(labelled, rows, progress, spread)
-        self.probe.open(labelled, rows, progress, spread)
+    def prepare(self, rows: np.ndarray, spread: Spread) -> None:
+        self.probe.open(self.labelled, rows, self.progress, spread)
 
     def clip_vectors(self, rows: np.ndarray, facts: dict) -> np.ndarray | None:
         return self.probe.clip_vectors(rows, facts)

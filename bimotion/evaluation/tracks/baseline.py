@@ -3,12 +3,10 @@
 import numpy as np
 
 from bimotion.data.features import features
-from bimotion.data.labelled import LabelledClips
-from bimotion.data.stored_rows import Spread, here
+from bimotion.data.stored_rows import Spread
 from bimotion.errors import SettingError
 from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.tracks.track import FeatureRunner
-from bimotion.io.progress import Progress
 from bimotion.models.baselines import BaselineModel
 from bimotion.results.record import ModelUsed
 
@@ -23,20 +21,13 @@ class BaselineRunner(FeatureRunner):
     def used(self) -> ModelUsed:
         return ModelUsed(self.model.name, self.model.version)
 
-    def open(
-        self,
-        labelled: LabelledClips,
-        rows: np.ndarray,
-        progress: Progress,
-        spread: Spread = here,
-    ) -> None:
-        super().open(labelled, rows, progress, spread)
+    def prepare(self, rows: np.ndarray, spread: Spread) -> None:
         self.vectors = np.zeros((len(rows), 1), np.float32)
         if self.model.encode:
             key = f"{self.model.name}-{self.model.encoder_version}"
-            table = labelled.table.loc[rows].reset_index(drop=True)
-            manifest = labelled.selection.manifest
-            self.vectors = features(key, self.model.encode, manifest, table, progress, spread)
+            table = self.labelled.table.loc[rows].reset_index(drop=True)
+            manifest = self.labelled.selection.manifest
+            self.vectors = features(key, self.model.encode, manifest, table, self.progress, spread)
 
     def features(self, rows: np.ndarray) -> np.ndarray:
         return self.vectors[self.positions[rows]]

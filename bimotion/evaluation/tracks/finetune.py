@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion.data.labelled import LabelledClips
-from bimotion.data.stored_rows import Spread, here
+from bimotion.data.stored_rows import Spread
 from bimotion.errors import SettingError
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.track import Runner, Track, clips_in_memory, clips_named, clips_of
 from bimotion.io import checksums
-from bimotion.io.progress import Progress
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.classifier import Classifier, located
 from bimotion.models.distributed import Processes
@@ -88,16 +86,9 @@ class FinetuneRunner(Runner):
         }
         return ModelUsed(self.spec.name, NUMBERS_VERSION, self.revision, options)
 
-    def open(
-        self,
-        labelled: LabelledClips,
-        rows: np.ndarray,
-        progress: Progress,
-        spread: Spread = here,
-    ) -> None:
-        super().open(labelled, rows, progress, spread)
-        self.clips = clips_of(labelled, rows, progress)
-        self.reference = labelled.reference[rows]
+    def prepare(self, rows: np.ndarray, spread: Spread) -> None:
+        self.clips = clips_of(self.labelled, rows, self.progress)
+        self.reference = self.labelled.reference[rows]
 
     def follow(self, jobs: list[TrainingJob], folder_of: Callable[[TrainingJob], Path]) -> None:
         while (number := self.processes.from_first(_NONE)) != _NONE:

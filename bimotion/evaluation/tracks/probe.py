@@ -10,15 +10,13 @@ from functools import cached_property
 import numpy as np
 
 from bimotion.data.features import LayerEncoder, LayerTable, layer_features
-from bimotion.data.labelled import LabelledClips
-from bimotion.data.stored_rows import Spread, here
+from bimotion.data.stored_rows import Spread
 from bimotion.errors import SettingError
 from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.tracks.adapted import AdaptedRunner
 from bimotion.evaluation.tracks.baseline import BaselineRunner
 from bimotion.evaluation.tracks.track import FeatureRunner, Runner, Track, window_used
 from bimotion.io import audio, files
-from bimotion.io.progress import Progress
 from bimotion.models.layer_heads import BestLayerHead, best_layer
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
@@ -126,17 +124,10 @@ class ProbeRunner(FeatureRunner):
         version = f"{self.encoder.version}-{self.head.version}"
         return ModelUsed(self.encoder.name, version, self.encoder.revision, options)
 
-    def open(
-        self,
-        labelled: LabelledClips,
-        rows: np.ndarray,
-        progress: Progress,
-        spread: Spread = here,
-    ) -> None:
-        super().open(labelled, rows, progress, spread)
-        table = labelled.table.loc[rows].reset_index(drop=True)
+    def prepare(self, rows: np.ndarray, spread: Spread) -> None:
+        table = self.labelled.table.loc[rows].reset_index(drop=True)
         self.layers: LayerTable = layer_features(
-            self.encoder, labelled.selection.manifest, table, progress, spread
+            self.encoder, self.labelled.selection.manifest, table, self.progress, spread
         )
 
     def features(self, rows: np.ndarray):

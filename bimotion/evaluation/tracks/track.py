@@ -98,6 +98,10 @@ class Runner(ABC):
         self.labelled, self.progress = labelled, progress
         self.positions = np.full(len(labelled.table), -1)
         self.positions[rows] = np.arange(len(rows))
+        self.prepare(rows, spread)
+
+    def prepare(self, rows: np.ndarray, spread: Spread) -> None:  # noqa: B027
+        """Make what the jobs of this very track share, of the rows that it is opened for."""
 
     @abstractmethod
     def run(self, job: TrainingJob, folder: Path) -> JobPredictions:

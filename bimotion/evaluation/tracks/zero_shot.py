@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bimotion.data.labelled import LabelledClips
-from bimotion.data.stored_rows import Spread, here
+from bimotion.data.stored_rows import Spread
 from bimotion.errors import ModelError
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.label_map import (
@@ -26,7 +25,6 @@ from bimotion.evaluation.tracks.track import (
     clips_of,
     window_used,
 )
-from bimotion.io.progress import Progress
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.classifier import Classifier
 from bimotion.models.spec import ModelSpec
@@ -115,15 +113,8 @@ class ZeroShotRunner(Runner):
         version = NUMBERS_VERSION
         return ModelUsed(self.classifier.name, version, self.classifier.revision, options)
 
-    def open(
-        self,
-        labelled: LabelledClips,
-        rows: np.ndarray,
-        progress: Progress,
-        spread: Spread = here,
-    ) -> None:
-        super().open(labelled, rows, progress, spread)
-        self.clips = clips_of(labelled, rows, progress)
+    def prepare(self, rows: np.ndarray, spread: Spread) -> None:
+        self.clips = clips_of(self.labelled, rows, self.progress)
 
     def run(self, job: TrainingJob, folder) -> JobPredictions:
         # A clip of two jobs is heard twice: taken over from the first, its last digits would hang
