@@ -24,7 +24,7 @@ MODEL = (
 
 
 @dataclass(frozen=True)
-class Engine:
+class Workers:
     """The processes that work for the runs of a command."""
 
     panel: ClassVar = "Engine ray"
@@ -66,7 +66,7 @@ def evaluate(
     corpora: options.Corpora,
     output: options.Output = Path("results"),
     task: options.Task,
-    engine: Engine,
+    engine: Workers,
     check_invariance: Annotated[
         bool, option("Record how much a clip's batch changes what the model makes of it.")
     ] = False,
