@@ -29,9 +29,9 @@ class GroupNorm(Method):
     by: Literal["corpus", "speaker"] = "corpus"
 
     def adapt(self, source: Source, target: Clips, *, seed: int) -> Predictor:
-        if self.by not in source.kept:
-            source.kept[self.by] = source.fitted(GroupMoments(source.clips, self.by))
-        head, standardised = source.kept[self.by], GroupMoments(target, self.by)
+        if self.by not in source.learnt:
+            source.learnt[self.by] = source.fitted(GroupMoments(source.clips, self.by))
+        head, standardised = source.learnt[self.by], GroupMoments(target, self.by)
         return lambda clips: head.predict(standardised(clips))
 
 

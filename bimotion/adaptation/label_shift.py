@@ -86,15 +86,15 @@ class MatchedSource(NamedTuple):
 
 def matched_source(source: Source) -> MatchedSource:
     """Computed once a source."""
-    if "matched" not in source.kept:
+    if "matched" not in source.learnt:
         weights, shares = np.empty(len(source.clips)), source.shares
         for rows in groups(source.clips, "corpus").values():
             of_corpus = np.bincount(source.labels[rows], minlength=len(shares)) / len(rows)
             weights[rows] = (shares / np.maximum(of_corpus, 1e-12))[source.labels[rows]]
         moments = GroupMoments(source.clips, "corpus", weights)
         head = source.fitted(moments)
-        source.kept["matched"] = MatchedSource(moments, head, _clusters(source, moments, head))
-    return source.kept["matched"]
+        source.learnt["matched"] = MatchedSource(moments, head, _clusters(source, moments, head))
+    return source.learnt["matched"]
 
 
 def _clusters(source: Source, moments: GroupMoments, head: LogisticHead) -> Clusters | None:

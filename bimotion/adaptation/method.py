@@ -10,10 +10,11 @@ Target labels cannot be seen: `Clips` has no place for them, nor for anything bu
 and speaker.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -140,15 +141,29 @@ class Source:
         """Each trained class's share of the clips, float64 (n_trained,)."""
         return np.bincount(self.labels, minlength=self.n_trained) / len(self.labels)
 
-    @cached_property
+    @property
     def head(self) -> LogisticHead:
         """Logistic regression on the source, fitted once for all methods that begin with it."""
-        return self.fitted(lambda clips: clips.features)
+        if "head" not in self.learnt:
+            self.learnt["head"] = self.fitted(lambda clips: clips.features)
+        return self.learnt["head"]
 
     @cached_property
     def kept(self) -> dict[object, object]:
-        """A cache of what was computed of this source, for other methods and seeds."""
+        """A cache of what was computed of this source, for other targets and seeds."""
         return {}
+
+    @cached_property
+    def learnt(self) -> dict[object, object]:
+        """A cache of what was learnt from clips and labels equal to these, for every method and run
+        of this process: small things, such as heads."""
+        digest = hashlib.sha256()
+        for clips, reference in ((self.clips, self.reference), self.validation):
+            digest.update(np.ascontiguousarray(clips.features))
+            digest.update(np.ascontiguousarray(reference))
+            names = clips.corpora.tolist(), clips.speakers.tolist()
+            digest.update(repr((reference.dtype, reference.shape, names)).encode())
+        return _learnt_from(digest.digest())
 
     def fitted(self, features: Callable[[Clips], np.ndarray]) -> LogisticHead:
         """Logistic regression on features of clips, float32 (n, any dim); its C is chosen by the
@@ -160,6 +175,12 @@ class Source:
         of_source = features(self.clips)
         head.fit(of_source, classes[self.labels], exclusive=True, seed=0, validation=validation)
         return head
+
+
+@lru_cache(maxsize=128)
+def _learnt_from(content: bytes) -> dict[object, object]:
+    """The cache of the sources of one content; 13 training sets have five folds each."""
+    return {}
 
 
 SETTINGS = ("transductive", "inductive")

@@ -283,9 +283,9 @@ class NetworkMethod(Method):
         inputs, n_classes = Inputs(source, target, by_corpus=self.by_corpus), source.n_trained
         with one_thread():
             key = self.by_corpus, self.schedule
-            if key not in source.kept:
-                source.kept[key] = chosen_training(inputs, n_classes, self.schedule)
-            training = source.kept[key]
+            if key not in source.learnt:
+                source.learnt[key] = chosen_training(inputs, n_classes, self.schedule)
+            training = source.learnt[key]
             network = self.network(inputs.source.shape[1], n_classes, seed, training.hidden)
             probabilities = self.trained(network, inputs, training, seed)
 

@@ -214,6 +214,24 @@ def test_sources_that_cannot_be(reference, match, case):
         Source(case.source.clips.take([0, 1]), np.array(reference, np.int8))
 
 
+CHANGES = {
+    "features": lambda clips, reference: (replace(clips, features=-clips.features), reference),
+    "corpora": lambda clips, reference: (replace(clips, corpora=["esd"] * len(clips)), reference),
+    "speakers": lambda clips, reference: (replace(clips, speakers=[None] * len(clips)), reference),
+    "labels": lambda clips, reference: (clips, reference[::-1]),
+    "order": lambda clips, reference: (clips.take(np.arange(len(clips))[::-1]), reference[::-1]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_what_is_learnt_is_shared_by_equal_sources_and_by_no_others(case, change):
+    labelled = case.source.clips, case.source.reference
+    learnt = Source(*labelled, case.source.validation).learnt
+    assert learnt is case.source.learnt
+    assert Source(*change(*labelled), case.source.validation).learnt is not learnt
+    assert Source(*labelled, change(*case.source.validation)).learnt is not learnt
+
+
 def test_targets_that_cannot_be(case):
     with pytest.raises(SettingError, match="no target clips"):
         transductive(METHODS["none"], case.source, case.target.take([]), seed=0)
