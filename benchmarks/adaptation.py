@@ -13,7 +13,8 @@ corpora have (62 000: four classes, ten speakers a corpus), in the train, valida
 of the rosters; every cross-group setting of protocols inference, cantonese and extension,
 transductive: adapted to all clips of the target and tested on them; or inductive: adapted to its
 train part and tested on its test part. As in a run, a method's settings of one training set follow
-each other and share the regression that it begins with. One process a core. Methods without a seed
+each other, and methods share what they begin with, a regression or the choice of the network's
+training: once a process. One process a core. Methods without a seed
 run once.
 """
 
@@ -144,7 +145,9 @@ def main_shifts(replicates: int = 20, names: tuple[str, ...] = (*FAMILIES, *CONT
     of_cases = Parallel(n_jobs=-1, return_as="generator_unordered")(
         delayed(gains)(*case, list(names)) for case in asked
     )
-    rows = [row for of_case in Bars().track(of_cases, len(asked), "draws") for row in of_case]
+    rows = [
+        row for of_case in Bars().track(of_cases, len(asked), "draws", "draws") for row in of_case
+    ]
     table = pd.DataFrame(rows, columns=["shift", "replicate", "method", "uar"])
     scores = table.pivot(index=["shift", "replicate"], columns="method", values="uar")
     for without in (None, *(name for name in BESIDE if name in names)):
@@ -180,7 +183,11 @@ def main(seeds: int = 5, form: str = "transductive", names: tuple[str, ...] = FA
     times = Parallel(n_jobs=-1, return_as="generator_unordered")(
         delayed(timed)(of_set, form, name, seeds) for of_set, name in calls
     )
-    rows = [row for of_call in Bars().track(times, len(calls), "trainings") for row in of_call]
+    rows = [
+        row
+        for of_call in Bars().track(times, len(calls), "trainings", "trainings")
+        for row in of_call
+    ]
     print("| method | CPU seconds, all settings | mean accuracy |\n|---|---|---|")
     table = pd.DataFrame(rows, columns=["method", "seconds", "accuracy"]).groupby("method")
     for name in names:
