@@ -163,7 +163,7 @@ class Source:
             digest.update(np.ascontiguousarray(reference))
             names = clips.corpora.tolist(), clips.speakers.tolist()
             digest.update(repr((reference.dtype, reference.shape, names)).encode())
-        return _learnt_from(digest.digest())
+        return learnt_from(digest.digest())
 
     def fitted(self, features: Callable[[Clips], np.ndarray]) -> LogisticHead:
         """Logistic regression on features of clips, float32 (n, any dim); its C is chosen by the
@@ -178,7 +178,7 @@ class Source:
 
 
 @lru_cache(maxsize=128)
-def _learnt_from(content: bytes) -> dict[object, object]:
+def learnt_from(content: bytes) -> dict[object, object]:
     """The cache of the sources of one content; 13 training sets have five folds each."""
     return {}
 
