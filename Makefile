@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test check pin clean
+.PHONY: demo test check site pin clean
 
 .venv/.made: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"expected Python >= 3.11, found {sys.version.split()[0]}: make PYTHON=python3.12 ...")'
@@ -24,9 +24,13 @@ check: .venv/.made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# The documentation as a site, build/site/index.html; a link that leads nowhere is an error.
+site: .venv/.made
+	$(BIN)/mkdocs build --strict
+
 pin: .venv/.made
-	@{ echo "# Everything that 'make demo', 'make test' and 'make check' install, pinned. Made by 'make pin' in a working .venv."; \
+	@{ echo "# Everything that 'make demo', 'make test', 'make check' and 'make site' install, pinned. Made by 'make pin' in a working .venv."; \
 	   $(BIN)/pip freeze --all --exclude-editable | grep -vE '^pip==' | sed 's/+cpu$$//'; } > requirements.txt
 
 clean:
-	rm -rf .venv $(DEMO)
+	rm -rf .venv $(DEMO) build

@@ -12,6 +12,8 @@ from bimotion.results import provenance
 
 REPOSITORY = Path(__file__).parents[1]
 PROVIDERS = packages_distributions()
+TOOLS = ("dev", "docs")
+"""Extras that no code of the package imports: for tests, and for the site."""
 IMPORTED_BY_OTHERS = {"torchcodec"}  # by `datasets`, where it is there
 
 
@@ -32,12 +34,12 @@ def normal(name: str) -> str:
 
 
 def declared_packages(extras: bool) -> set[str]:
-    """Names of the dependencies in pyproject.toml, those of extras (but `dev`) included or not."""
+    """Names of the dependencies in pyproject.toml, those of extras (but TOOLS) included or not."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     items = list(project["dependencies"])
     if extras:
         optional = project["optional-dependencies"]
-        items += [item for name in optional if name != "dev" for item in optional[name]]
+        items += [item for name in optional if name not in TOOLS for item in optional[name]]
     return {normal(re.split(r"[\[>]", item)[0]) for item in items}
 
 

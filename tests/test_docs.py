@@ -182,6 +182,15 @@ def test_every_public_name_is_on_the_page_of_the_api():
     assert [name for name in bimotion.__all__ if f"`bimotion.{name}`" not in page] == []
 
 
+def test_tables_that_the_code_knows_are_what_it_prints(monkeypatch):
+    """On the page of the corpora, and on that of the command line."""
+    monkeypatch.syspath_prepend(ROOT / "docs" / "site")
+    corpora = importlib.import_module("corpus_pages").table_of_corpora()
+    commands = importlib.import_module("command_pages").table_of_commands()
+    assert corpora in text_of("docs/corpora.md")
+    assert commands in text_of("docs/command-line.md")
+
+
 def test_the_picture_of_the_cells_is_what_its_script_draws(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs" / "pictures")
     cells = importlib.import_module("cells")

@@ -93,7 +93,8 @@ def evaluate(
             sets and recipe of the paper): what holds where the next options are None.
         protocol: the settings to run.
         cells: test only in these; None: all of the protocol.
-        split_rule, split_seed: how clips are assigned to parts.
+        split_rule: how clips are assigned to parts: `folds`, `paper` or `disjoint`.
+        split_seed: another one deals clips or speakers again.
         folds: of split rule `folds`, so many from the first; None: all five.
         schema: the label schema.
         seeds: of the training, or of whatever is random; one, where nothing is.
@@ -104,7 +105,11 @@ def evaluate(
         finetune: how to train; `FinetuneOptions(recipe="paper")`: exactly as the paper's code. By
             the recipe of the preset where it names none.
         save_checkpoints: keep the best checkpoint of every training set.
+        revision: of the model on the Hub: branch, tag or commit.
+        trust_remote_code: run the model's own code; the record says so.
         require_safetensors: refuse pickled weights (which are read without running code, if not).
+        device: `cpu`, `cuda`, `cuda:1`; None: a GPU if there is one.
+        batch_seconds: of audio in one batch; None: 80 on a CPU, 800 on a GPU.
         window: of a model that hears a window of its own whatever the clip (Whisper, AST): `model`:
             that; `clip`: the clip's length, rounded up, which costs less and gives other features;
             seconds: at least so many.
@@ -114,12 +119,24 @@ def evaluate(
             cannot be submitted.
         allow_missing: go on without corpora and clips that are missing.
         check_invariance: record the largest difference between clips in a batch and alone.
+        overwrite: run again what is finished.
         engine: `local`: this process; `ray`: a Ray cluster (docs/clusters.md), or with its options
             such as `RayEngine(cpus_per_worker=4)` of bimotion.evaluation.cluster.
+        progress: told what is being done; None: a bar on a terminal.
+        not_taken: options of other tracks; each is refused.
+
+    Returns:
+        The result, as it lies on disk.
 
     Raises:
-        UnknownName, ModelError, CorpusNotFound, CorpusIncomplete (unless `allow_missing`),
-        AudioError, SettingError; with engine `ray` ClusterError, MissingExtra
+        UnknownName: of the model's track, a protocol, cell, corpus, rule or schema.
+        ModelError: the model cannot be had, or hears nothing.
+        CorpusNotFound: a corpus lies nowhere below the root.
+        CorpusIncomplete: clips are missing, and `allow_missing` was not given.
+        AudioError: a clip holds no sound.
+        SettingError: the run cannot be done as asked.
+        ClusterError: the cluster of engine `ray` cannot do the work.
+        MissingExtra: an optional package is needed.
 
     Example::
 

@@ -86,11 +86,14 @@ class Browser:
 
 
 @contextmanager
-def opened(url: str, until: str = "document.readyState === 'complete'") -> Iterator[Browser]:
+def opened(
+    url: str, until: str = "document.readyState === 'complete'", within: str | None = None
+) -> Iterator[Browser]:
     """A page in a browser.
 
-    In the end nothing else may have been asked for, nothing may stand in the console, and nobody
-    may have called `hit`, as the hostile names of the tests try to.
+    In the end nothing else may have been asked for (but what begins with `within`), nothing may
+    stand in the console, and nobody may have called `hit`, as the hostile names of the tests try
+    to.
     """
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
@@ -108,7 +111,8 @@ def opened(url: str, until: str = "document.readyState === 'complete'") -> Itera
         page.call("Page.addScriptToEvaluateOnNewDocument", source=script)
         page.open(url, until)
         yield page
-        assert page.requested() <= {url, "about:blank"}
+        others = page.requested() - {url, "about:blank"}
+        assert {other for other in others if not (within and other.startswith(within))} == set()
         assert page.console() == []
         assert page.run("hits") == 0
     finally:

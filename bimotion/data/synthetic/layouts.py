@@ -108,15 +108,14 @@ def _draw(name: str, purpose: str) -> int:
 def _plan_rostered(corpus: str, scale: float, seed: int) -> list[Clip]:
     clips = []
     for (cell, part), rows in rosters.load(corpus).groupby(["cell", "paper"]):
-        for identifier in _share(list(rows.index), scale, seed):
-            row = rows.loc[identifier]
-            speaker = row["speaker"] or f"{corpus}/{_draw(identifier, 'speaker') % 40}"
-            label = LABELS[corpus](row["stem"])
+        for row in rows.loc[_share(list(rows.index), scale, seed)].itertuples():
+            speaker = row.speaker or f"{corpus}/{_draw(row.Index, 'speaker') % 40}"
+            label = LABELS[corpus](row.stem)
             voiced = tuple(CORPORA[corpus].card.native_labels[code] for code in label)
             # the roster has OA_bite where the paper put it
             true_cell = "eng_eld" if speaker == "tess/OAF" else cell
-            voice = _voice(speaker, true_cell, row["gender"])
-            clips.append(Clip(corpus, row["stem"], part, voice, label, voiced))
+            voice = _voice(speaker, true_cell, row.gender)
+            clips.append(Clip(corpus, row.stem, part, voice, label, voiced))
     return clips
 
 
