@@ -13,6 +13,7 @@ BimotionError                 the command line prints it without a traceback and
 ├── ModelError                a model that cannot be had, or that is not of the kind needed
 │   └── ClipError             a clip of which it makes NaN or infinity
 ├── SettingError              a run that cannot be done: no clips to train on, a part that is empty
+│   └── FolderInUse           a folder in which another process works
 ├── LicenceError              an export that a corpus's licence forbids
 ├── HubError                  the Hugging Face Hub: no token, no permission, no such repository, a
                               broken connection
@@ -99,6 +100,10 @@ class ClipError(ModelError):
 
 class SettingError(BimotionError):
     """A run that cannot be done as asked."""
+
+
+class FolderInUse(SettingError):
+    """A folder in which another process works."""
 
 
 class LicenceError(BimotionError):

@@ -14,6 +14,7 @@ import logging
 import os
 import secrets
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bimotion.data.cache import Row
 from bimotion.data.stored_rows import Make, Part
-from bimotion.errors import ClusterError, SettingError, some
+from bimotion.errors import ClusterError, FolderInUse, SettingError, some
 from bimotion.evaluation import worker
 from bimotion.evaluation.engine import Engine, RunJob
 from bimotion.evaluation.worker import BlockMaker, Failure, Host, Workplace, do_job, look
@@ -37,6 +38,10 @@ from bimotion.models.spec import ModelSpec
 CLIPS_A_BLOCK = 32
 MAX_LOST = 10
 """Workers that a job or a block of clips may lose before the run is given up."""
+MAX_IN_USE_S = 20 * 60
+"""A file system frees the locks of a node that was cut off after a while: NFS 4 after 90 s, Lustre
+after some minutes."""
+WAITING = "its folder is in use, by a worker that was lost or still ends: trying again"
 MIN_GPUS, MAX_GPUS = 0.0001, 64
 """Of each worker; Ray counts shares of a GPU to four digits."""
 MARK, UNUSED_S = ".seen-", 30 * 24 * 3600
@@ -149,40 +154,47 @@ class RayEngine(Engine):
         self._require_folders([todo for todo in jobs if todo.runner.leaves_files])
         runners = {id(todo.runner): todo.runner for todo in jobs}
         sent = {key: ray.put(cloudpickle.dumps(runner)) for key, runner in runners.items()}
-        numbers = {}
-        for number in sorted(range(len(jobs)), key=lambda number: _size(jobs[number])):
+        order = list(runners)
+        begun: dict[ray.ObjectRef, int] = {}
+        in_use: dict[int, float] = {}  # jobs whose folder another process has -> since when
+
+        def begin(number: int) -> None:
             todo = jobs[number]
-            task = ray.remote(do_job).options(
-                name=todo.job.name,
-                num_cpus=self.cpus_per_worker,
-                num_gpus=self._gpus if todo.runner.uses_device else 0,
-                max_retries=MAX_LOST,
-                scheduling_strategy="SPREAD",
-            )
+            task = self._task(todo)
             folder = todo.folder.absolute()
             made = task.remote(self._workplace, [sent[id(todo.runner)]], todo.job, folder)
-            numbers[made] = number
+            begun[made] = number
+
+        for number in sorted(range(len(jobs)), key=lambda number: _turn(jobs[number], order)):
+            begin(number)
         try:
-            while numbers:
-                (made,), _ = ray.wait(list(numbers))
-                number = numbers.pop(made)
-                yield number, self._received(made, jobs[number])
+            while begun:
+                (made,), _ = ray.wait(list(begun))
+                number = begun.pop(made)
+                part = _received(made, jobs[number])
+                if part is not None:
+                    in_use.pop(number, None)
+                    yield number, part
+                    continue
+                if number not in in_use:
+                    in_use[number] = time.monotonic()
+                    jobs[number].runner.progress.say(f"{_name(jobs[number])}: {WAITING}")
+                elif in_use.keys() >= set(begun.values()):  # nothing else is left to do
+                    _require_patience(jobs[number], in_use[number])
+                begin(number)
         finally:
-            for made in numbers:
+            for made in begun:
                 ray.cancel(made, force=True)
 
-    def _received(self, made: ray.ObjectRef, todo: RunJob) -> bytes:
-        """The part of a job that is done."""
-        job = todo.job
-        name = f"training set {job.name}, fold {job.fold}, seed {job.seed}"
-        try:
-            received = ray.get(made)
-        except ray.exceptions.RayError as error:
-            raise _lost(name, error) from None
-        if isinstance(received, Failure):
-            raise received.error(f"{name}, {_node_name(received.node_id)}")
-        part, todo.runner.n_parameters = received
-        return part
+    def _task(self, todo: RunJob):
+        """The task that does a job."""
+        return ray.remote(do_job).options(
+            name=todo.job.name,
+            num_cpus=self.cpus_per_worker,
+            num_gpus=self._gpus if todo.runner.uses_device else 0,
+            max_retries=MAX_LOST,
+            scheduling_strategy="SPREAD",
+        )
 
     def _start(self) -> None:
         """Connect to the cluster, or start one; look at its nodes."""
@@ -310,7 +322,7 @@ def connect(address: str) -> None:
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
         reason = first_sentence(error)
         raise ClusterError(
-            f"{address}: expected a Ray cluster with this RAY_AUTH_MODE, found: {reason}"
+            f"{address}: expected a Ray cluster with this RAY_AUTH_MODE and token, found: {reason}"
         ) from None
 
 
@@ -333,9 +345,37 @@ def _blocks(parts: list[Part], together: int) -> Iterator[Part]:
             yield clips.iloc[rows], [path.absolute() for path in paths[rows]]
 
 
-def _size(todo: RunJob) -> tuple[int, int]:
-    """Longest first."""
-    return -len(todo.job.train), -len(todo.job.test)
+def _turn(todo: RunJob, order: list[int]) -> tuple[int, int, int]:
+    """Longest first; of equal trainings those of a run together, whose model is loaded then."""
+    return -len(todo.job.train), order.index(id(todo.runner)), -len(todo.job.test)
+
+
+def _name(todo: RunJob) -> str:
+    return f"training set {todo.job.name}, fold {todo.job.fold}, seed {todo.job.seed}"
+
+
+def _received(made: ray.ObjectRef, todo: RunJob) -> bytes | None:
+    """The part of a job that is done; None: another process has its folder."""
+    try:
+        received = ray.get(made)
+    except ray.exceptions.RayError as error:
+        raise _lost(_name(todo), error) from None
+    if not isinstance(received, Failure):
+        part, todo.runner.n_parameters = received
+        return part
+    if received.kind is FolderInUse:
+        return None
+    raise received.error(f"{_name(todo)}, {_node_name(received.node_id)}")
+
+
+def _require_patience(todo: RunJob, since: float) -> None:
+    """Raise ClusterError where a folder has been in use for too long."""
+    if time.monotonic() - since > MAX_IN_USE_S:
+        raise ClusterError(
+            f"{todo.folder}: expected a lost worker to let go of it within {MAX_IN_USE_S // 60} "
+            "minutes, found it still locked: end what is left of the worker, or wait until the "
+            "file system forgets its node; the same command goes on"
+        )
 
 
 def _device(gpus: float) -> str:

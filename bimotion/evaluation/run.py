@@ -5,7 +5,7 @@ import contextlib
 import difflib
 import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,13 +23,11 @@ from bimotion.evaluation.presets import Preset, preset_named
 from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import Runner, Track, configured, runner_of
 from bimotion.evaluation.tracks.finetune import Finetune
-from bimotion.evaluation.tracks.probe import Probe
+from bimotion.evaluation.tracks.track import Load, loaded_anew
 from bimotion.io import files
 from bimotion.io.bounds import flag
 from bimotion.io.progress import Progress, default_progress
 from bimotion.io.versions import NUMBERS_VERSION
-from bimotion.models import encoder
-from bimotion.models.encoder import Encoder
 from bimotion.models.recipe import FinetuneOptions
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import schema_named
@@ -165,7 +163,7 @@ def evaluate_all(
     """
     engine = engine_of(engine)
     with contextlib.closing(engine):
-        load = lru_cache(1)(encoder.load)  # one model for all questions about it that follow
+        load = lru_cache(1)(loaded_anew)  # one model for all questions about it that follow
         runs = _each_once(_planned(question, engine, load) for question in questions)
         if not engine.shares:
             for one_run in runs:
@@ -185,10 +183,8 @@ def _each_once(runs: Iterable[Run]) -> Iterator[Run]:
         yield run
 
 
-def _planned(
-    question: Mapping[str, object], engine: Engine, load: Callable[[ModelSpec], Encoder]
-) -> Run:
-    """The run of the keywords of `evaluate`, planned and not begun; `load`: for a probe."""
+def _planned(question: Mapping[str, object], engine: Engine, load: Load) -> Run:
+    """The run of the keywords of `evaluate`, planned and not begun; `load`: of its model."""
     if "engine" in question:
         raise SettingError("engine: expected one for all questions, found it in a question")
     bound = inspect.signature(evaluate).bind(**question)
@@ -239,9 +235,9 @@ def _task(asked: SimpleNamespace, preset: Preset) -> TaskSpec:
     )
 
 
-def _track(asked: SimpleNamespace, preset: Preset, load: Callable[[ModelSpec], Encoder]) -> Track:
+def _track(asked: SimpleNamespace, preset: Preset, load: Load) -> Track:
     """The track of the keywords of `evaluate`, with the recipe of the preset, and the function that
-    loads encoders, where they name none."""
+    loads models, where they name none."""
     names = ("adapt", "adapt_setting", "label_map", "finetune")
     options = {name: getattr(asked, name) for name in names}
     trains_whole = asked.track == "finetune" or isinstance(asked.track, Finetune)
@@ -250,7 +246,7 @@ def _track(asked: SimpleNamespace, preset: Preset, load: Callable[[ModelSpec], E
     track = configured(asked.track, **options)
     if isinstance(track, Finetune):
         return replace(track, finetune=track.finetune.under(preset.recipe))
-    if isinstance(track, Probe) and track.load is None:
+    if getattr(track, "load", None) is loaded_anew:
         return replace(track, load=load)
     return track
 

@@ -1,10 +1,11 @@
 """The workers of a Ray cluster (cluster.py): what they are told, what they do, and the errors that
 they send back."""
 
+import gc
 import os
 import sys
+import time
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import bimotion
 from bimotion.data import cache
 from bimotion.data.cache import Row
 from bimotion.data.features import Decoded, decoded
-from bimotion.errors import BimotionError, ModelError, StorageError
+from bimotion.errors import BimotionError, FolderInUse, ModelError, StorageError
 from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.part import part_of
 from bimotion.evaluation.tracks import Runner
@@ -25,8 +26,13 @@ from bimotion.models.failures import first_sentence
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 PACKAGES = ("numpy", "torch", "transformers")
-OPEN_RUNNERS = 4
+MAX_OPEN = 4
 """Runs whose data a worker keeps for its next job."""
+PAUSE_S = 2.0
+"""Between two tries of a job whose folder is in use."""
+
+_open: dict[object, Runner] = {}
+"""Runners by reference; at most one of them has jobs that run a model."""
 
 
 @dataclass(frozen=True)
@@ -137,13 +143,34 @@ def do_job(
     try:
         opened = _runner(*runner)
         return part_of(opened, job, folder), opened.n_parameters
+    except FolderInUse as error:
+        time.sleep(PAUSE_S)
+        return Failure.of(error)
     except (BimotionError, OSError) as error:
         return Failure.of(error)
+    finally:
+        _free_device()
 
 
-@lru_cache(OPEN_RUNNERS)
 def _runner(reference) -> Runner:
-    return _unpickled(ray.get(reference))
+    """A runner that is open. No other one that runs a model stays, here or on a device that another
+    worker may have next."""
+    if reference not in _open:
+        opened = _unpickled(ray.get(reference))  # it has no model yet but one that is here already
+        if with_model := [key for key, runner in _open.items() if runner.uses_device]:
+            for other in with_model:
+                del _open[other]
+            gc.collect()
+        while len(_open) >= MAX_OPEN:
+            del _open[next(iter(_open))]
+        _open[reference] = opened
+    return _open[reference]
+
+
+def _free_device() -> None:
+    """Give back memory of a GPU, which may be another worker's next, that nothing here holds."""
+    if (torch := sys.modules.get("torch")) and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _unpickled(content: bytes) -> object:

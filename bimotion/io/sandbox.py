@@ -148,7 +148,9 @@ def _bound(limits: Limits) -> None:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (most, most))
     signal.alarm(4 * limits.cpu_s)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what C++ says when it dies
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # the answers of all processes go there
+    os.dup2(nowhere, 2)  # what C++ says when it dies
 
 
 if __name__ == "__main__":

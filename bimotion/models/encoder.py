@@ -24,7 +24,7 @@ from bimotion.models.failures import first_sentence, out_of_memory
 from bimotion.models.inputs import Features, ModelInputs, batch_seconds
 from bimotion.models.invariance import largest_difference
 from bimotion.models.spec import ModelSpec
-from bimotion.models.weights import Opened, device_of, opened, placed
+from bimotion.models.weights import Opened, device_of, opened, placed, sent
 from bimotion.models.windows import heard_s
 
 CLIPS_ON_A_GPU = 128
@@ -83,13 +83,7 @@ def load(spec: ModelSpec) -> "Encoder":
 
 
 def _loaded_again(spec: ModelSpec, fingerprint: str) -> "Encoder":
-    encoder = load(spec)
-    if encoder.fingerprint != fingerprint:
-        raise ModelError(
-            f"{spec.model}: expected the model of the process that sent it, found other weights or "
-            "another configuration here"
-        )
-    return encoder
+    return sent(load, spec, fingerprint)
 
 
 def _classes(config) -> Sequence[str]:

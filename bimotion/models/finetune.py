@@ -25,7 +25,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
-from bimotion.errors import SettingError
+from bimotion.errors import FolderInUse, SettingError
 from bimotion.io import checksums, files
 from bimotion.io.progress import Progress
 from bimotion.io.versions import NUMBERS_VERSION
@@ -152,7 +152,7 @@ def _locked(folder: Path, processes: Processes) -> Iterator[None]:
         is_taken = True
     try:
         if processes.any(is_taken):
-            raise SettingError(
+            raise FolderInUse(
                 f"{folder}: another process is training here: wait for it, or choose another folder"
             )
         yield

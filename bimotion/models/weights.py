@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from bimotion.errors import ModelError, SettingError
 from bimotion.models import config_bounds, weight_files
@@ -16,6 +17,7 @@ from bimotion.models.spec import ModelSpec
 from bimotion.models.windows import window_of
 
 _CAN_BE_MADE = "a configuration of which a model can be made"
+_sent: WeakValueDictionary[tuple, object] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,25 @@ def opened(
     if skeleton is not None:
         config_bounds.check_size(spec.model, origin.n_bytes, skeleton)
     return _loaded(spec, origin, settings)
+
+
+def held(load: Callable[[ModelSpec], object], spec: ModelSpec, fingerprint: str) -> object | None:
+    """The model of `sent` that something in this process still holds, or None."""
+    return _sent.get((load, spec, fingerprint))
+
+
+def sent(load: Callable[[ModelSpec], object], spec: ModelSpec, fingerprint: str) -> object:
+    """A model in a process that it was sent to: weights do not travel, so it is loaded there, once
+    for all that hold it. Raises ModelError for another model than was sent."""
+    if (model := held(load, spec, fingerprint)) is None:
+        model = load(spec)
+        if model.fingerprint != fingerprint:
+            raise ModelError(
+                f"{spec.model}: expected the model of the process that sent it, found other "
+                "weights or another configuration here"
+            )
+        _sent[load, spec, fingerprint] = model
+    return model
 
 
 def _skeleton(model: str, settings: ModelSettings):

@@ -44,8 +44,6 @@ MAX_ROWS = 2_000_000
 MAX_ROW_GROUPS = 1000
 MAX_CLASSES = 64
 MAX_TEXT_BYTES = 256
-MAX_TOGETHER = 8
-"""Files that one process reads, as long as all are well: starting it takes longer than a file."""
 LIMITS = sandbox.Limits(memory_bytes=3 * 1024**3, cpu_s=60)
 _MAGIC = b"PAR1"
 
@@ -186,8 +184,8 @@ def _check_column(name: str, column: pa.ChunkedArray) -> None:
 
 
 def inspect(paths: Sequence[Path]) -> list[str | None]:
-    """The reason why each file cannot be read, None where it can: read in processes of LIMITS (see
-    sandbox), a few files in each and, where these are not all well, each file in its own.
+    """The reason why each file cannot be read, None where it can: each is read in a process of
+    LIMITS of its own (see sandbox), for a file that takes over its reader could speak for others.
 
     Example::
 
@@ -195,22 +193,11 @@ def inspect(paths: Sequence[Path]) -> list[str | None]:
         table = predictions.read(folder / "predictions.parquet") if reason is None else None
     """
     names = [os.fspath(path.absolute()) for path in paths]
-    groups = [names[start : start + MAX_TOGETHER] for start in range(0, len(names), MAX_TOGETHER)]
-    problems = _problems(groups)
-    mixed = [group for group in groups if len(group) > 1 and problems[group[0]]]
-    problems |= _problems([[name] for group in mixed for name in group])
-    return [problems[name] for name in names]
+    ends = sandbox.call("bimotion.results.predictions:check", names, LIMITS)
+    return [ended.problem for ended in ends]
 
 
-def _problems(groups: list[list[str]]) -> dict[str, str | None]:
-    """File -> why it, or another one of its group, cannot be read."""
-    ends = sandbox.call("bimotion.results.predictions:check", groups, LIMITS)
-    pairs = zip(groups, ends, strict=True)
-    return {name: ended.problem for group, ended in pairs for name in group}
-
-
-def check(paths: Sequence[str]) -> None:
-    """Read predictions of some files and forget them; raises what a reader may raise. Called in a
-    process of its own."""
-    for path in paths:
-        read(Path(path))
+def check(path: str) -> None:
+    """Read predictions and forget them; raises what a reader may raise. Called in a process of its
+    own."""
+    read(Path(path))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from bimotion.errors import SettingError
+from bimotion.errors import FolderInUse
 from bimotion.io import checksums, files
 from bimotion.results import record
 from bimotion.results.predictions import save
@@ -63,13 +63,13 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Made, and for this process only; raises SettingError where another one works in it."""
+        """Made, and for this process only; raises FolderInUse where another one works in it."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.path / ".lock", timeout=0):
                 yield
         except Timeout:
-            raise SettingError(
+            raise FolderInUse(
                 f"{self.path}: another process is working on this very run; wait for it, or "
                 "use another --output"
             ) from None

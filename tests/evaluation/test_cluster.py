@@ -5,17 +5,25 @@ import hashlib
 import logging
 import os
 import re
+import shutil
+import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from bimotion.data.synthetic import layouts
 from bimotion.errors import ClusterError, MissingExtra, ModelError, SettingError
 from bimotion.evaluation import run
 from bimotion.evaluation.engines import engine_of
+from bimotion.evaluation.tracks.zero_shot import ZeroShot
 from bimotion.models import encoder as encoders
+from bimotion.models.classifier import Classifier
 from bimotion.models.spec import ModelSpec
+from bimotion.protocol.labels import SCHEMAS
+from bimotion.results.run_folder import RunFolder
 from tests.support import tiny_models
 from tests.support.command_line import run_main
 from tests.support.shared import once
@@ -88,13 +96,18 @@ def test_every_track_gives_the_bytes_of_one_process(
 ):
     """Several models in one pool; each is loaded once here for all questions about it."""
     load, loaded = encoders.load, []
-    monkeypatch.setattr(encoders, "load", lambda spec: loaded.append(spec) or load(spec))
+    monkeypatch.setattr(encoders, "load", lambda spec: loaded.append(spec.model) or load(spec))
+    init = Classifier.__init__
+    monkeypatch.setattr(
+        Classifier, "__init__", lambda *a, **k: loaded.append(a[1].model) or init(*a, **k)
+    )
     classifier = tiny_models.build("wav2vec2-group", tmp_path / "four", id2label=FOUR)
     shared = {"data_dir": corpora, "allow_missing": True, "split_rule": "paper", **ASKED}
     questions = [
         shared | {"model": str(encoder)},
         shared | {"model": str(encoder), "adapt": "coral"},
         shared | {"model": str(classifier), "track": "zero-shot"},
+        shared | {"model": str(classifier), "track": "zero-shot", "schema": "emotion"},
         shared | {"model": str(encoder), "track": "finetune", "finetune": ONE_EPOCH},
     ]
     made = {}
@@ -105,14 +118,15 @@ def test_every_track_gives_the_bytes_of_one_process(
         made[engine] = (blocks(folder), predictions(results, output), facts)
     assert made["ray"] == made["local"]
     assert made["ray"][0]
-    assert len(loaded) == len(made)
+    assert loaded.count(str(classifier)) == len(made)
+    assert loaded.count(str(encoder)) >= len(made)
 
 
 def test_lost_workers_cost_a_block_or_a_job_and_no_run(cluster, corpora, cache, tmp_path):
-    from tests.support.clusters import KilledProbe, Killing, Levels
+    from tests.support.clusters import Killing, Levels, WatchedProbe
 
     killing = {work: Killing(tmp_path / work, os.getpid()) for work in ("extraction", "training")}
-    model, track = Levels(killing["extraction"]), KilledProbe(killing=killing["training"])
+    model, track = Levels(killing["extraction"]), WatchedProbe(before=killing["training"])
     made = {}
     for engine in ("ray", "local"):
         folder, output = cache(engine), tmp_path / f"{engine}-results"
@@ -120,6 +134,82 @@ def test_lost_workers_cost_a_block_or_a_job_and_no_run(cluster, corpora, cache, 
         made[engine] = blocks(folder), predictions([result], output)
     assert all(each.mark.exists() for each in killing.values())
     assert made["ray"] == made["local"]
+
+
+def test_what_is_on_disk_is_not_made_again(cluster, corpora, cache, tmp_path):
+    from tests.support.clusters import BrokenOff, Levels, Noted, WatchedProbe
+
+    folder, output = cache("cache"), tmp_path / "results"
+    calls = {name: Noted(tmp_path / name) for name in ("encoded", "trained", "again", "left")}
+
+    def ask(encoded: str, trained: str, **options):
+        options |= {"track": WatchedProbe(before=calls[trained]), "engine": "ray", **ASKED}
+        return evaluated(Levels(calls[encoded]), corpora, output, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        ask("encoded", "trained", progress=BrokenOff())
+    assert len(list(output.glob("*/*/unfinished/*.part"))) == 1
+    on_disk = {path: path.stat() for path in map(folder.joinpath, blocks(folder))}
+    result, _ = ask("again", "left")
+    assert calls["encoded"].n > 1 == calls["again"].n  # for its number of features
+    assert calls["left"].n == len(result.fits) - 1 > 0
+    assert all(
+        (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+        for path, before in on_disk.items()
+    )
+
+
+def test_a_training_whose_folder_is_in_use_waits_for_it_and_others_do_not(
+    cluster, corpora, encoder, cache, tmp_path, monkeypatch
+):
+    """The worker before was cut off, and the file system has not noticed."""
+    from bimotion.evaluation import cluster as engines
+    from tests.support.clusters import BrokenOff, Releasing
+
+    cache("cache")
+    asked = [encoder, corpora, tmp_path]
+    options = {"track": "finetune", "finetune": ONE_EPOCH, **ASKED}
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(*asked, **options, progress=BrokenOff())
+    (part,) = tmp_path.glob("*/*/unfinished/*.part")
+    folder = RunFolder(part.parents[1]).path / "checkpoints" / part.stem
+    part.unlink()
+    shutil.rmtree(folder / "best")
+    with FileLock(folder / ".lock") as lock:
+        monkeypatch.setattr(engines, "MAX_IN_USE_S", -1)
+        with pytest.raises(ClusterError, match=f"{folder}: expected a lost worker to let go"):
+            evaluated(*asked, **options, engine="ray")
+        done = set(part.parent.glob("*.part"))
+        assert done
+        assert part not in done
+        monkeypatch.undo()
+        result, _ = evaluated(*asked, **options, engine="ray", progress=Releasing(lock))
+        assert not lock.is_locked
+    assert len(result.fits) == len(done) + 1
+
+
+def test_a_worker_holds_one_model_that_is_loaded_once(cluster, tmp_path):
+    import ray
+
+    from bimotion.evaluation import worker
+
+    def sent(model: Path, schema: str):
+        runner = ZeroShot().runner(ModelSpec(str(model), device="cpu"), SCHEMAS[schema])
+        return ray.put(ray.cloudpickle.dumps(runner))
+
+    first, other = (
+        tiny_models.build("wav2vec2-group", tmp_path / name, id2label=FOUR | {3: name})
+        for name in ("sad", "calm")
+    )
+    runner = worker._runner(sent(first, "valence"))
+    model = weakref.ref(runner.classifier)
+    runner = worker._runner(sent(first, "emotion"))
+    assert runner.classifier is model()
+    del runner
+    runner = worker._runner(sent(other, "valence"))
+    assert model() is None  # before the other is loaded
+    assert runner.classifier.outputs[3] == "calm"
+    worker._open.clear()
 
 
 def test_an_encoder_that_fails_on_one_node_is_one_line_with_the_node(cluster, corpora, tmp_path):
@@ -187,6 +277,31 @@ def test_a_killed_command_takes_its_cluster_with_it_and_any_engine_goes_on(
     cache("local")
     whole, _ = evaluated("bimotion/prosody", corpora, tmp_path / "whole", **asked)
     assert predictions([again], output) == predictions([whole], tmp_path / "whole")
+
+
+def test_a_token_that_a_cluster_does_not_know_or_that_is_missing_is_one_line(corpora, tmp_path):
+    pytest.importorskip("ray", reason=NO_RAY)
+    from tests.support.clusters import head_with_token
+
+    command = words("bimotion/majority", corpora, tmp_path, "--engine", "ray")
+    reasons = {}
+    with head_with_token("a" * 64) as address:
+        own = {"RAY_ADDRESS": address, "RAY_AUTH_MODE": "token", "HOME": str(tmp_path)}
+        own["RAY_NUM_REDIS_GET_RETRIES"] = "1"  # it would try for 20 s
+        for token in ({}, {"RAY_AUTH_TOKEN": "b" * 64}):
+            ended = subprocess.run(
+                [sys.executable, "-m", "bimotion", *command],
+                env=os.environ | own | token,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            *_, line = ended.stderr.splitlines()
+            start = f"bimotion: {address}: expected a Ray cluster with this RAY_AUTH_MODE and token"
+            assert (ended.returncode, line[: len(start)]) == (2, start)
+            reasons[len(token)] = line
+    assert "no authentication token was found" in reasons[0]
+    assert "Failed to connect" in reasons[1]
 
 
 @pytest.mark.parametrize(

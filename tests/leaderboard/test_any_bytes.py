@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bimotion.errors import RecordError
+from bimotion.io import sandbox
 from bimotion.leaderboard import verify
 from bimotion.results import predictions
+from tests.support.bounded_process import LIMITS
 from tests.support.drafts import PREDICTIONS, RESULT, STATEMENT, Draft
 
 mutations = st.tuples(
@@ -81,6 +83,13 @@ def test_predictions_are_read_as_they_were_written(run, tmp_path):
     pd.testing.assert_frame_equal(table[ours.columns], ours, check_dtype=False)
     assert predictions.inspect([tmp_path / PREDICTIONS] * 2) == [None, None]
     assert predictions.inspect([]) == []
+
+
+def test_a_reader_that_a_file_takes_over_speaks_for_that_file_only():
+    answers = ["", "[[1, null], [1, null], [1, null]]", ""]
+    ended = sandbox.call("tests.support.bounded_process:taken_over", answers, LIMITS)
+    assert [end.problem for end in ended] == [None] * 3
+    assert len({end.value for end in ended}) == 3
 
 
 def test_more_rows_than_any_run_are_refused_unread(tmp_path):

@@ -1,5 +1,6 @@
 """Hostile twins are read in processes of bounded memory, and must end in one line."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,3 +24,10 @@ def refusals(reader: str, folders: Iterable[Path]) -> list[str]:
         assert "\n" not in end.problem, (folder.name, end)
         assert not end.problem.startswith((OUR_LIMIT, OUR_DEFECT)), (folder.name, end)
     return [end.problem for end in ended]
+
+
+def taken_over(answers: str) -> int:
+    """A reader that a file has taken over: it gives answers of its own for all files. The id of
+    its process."""
+    os.write(1, answers.encode())
+    return os.getpid()

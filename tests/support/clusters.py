@@ -2,17 +2,20 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bimotion.evaluation.tracks.probe import Probe, ProbeRunner
+from bimotion.io.progress import Progress
 from bimotion.models.own import OwnEncoder
 from tests.support.small_runs import HANGS_S
 
@@ -85,40 +88,101 @@ class Killing:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+@dataclass(frozen=True)
+class Noted:
+    """Every call leaves a file in a folder."""
+
+    folder: Path
+
+    def __call__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        os.close(tempfile.mkstemp(dir=self.folder)[0])
+
+    @property
+    def n(self) -> int:
+        """Calls, in all processes."""
+        return len(list(self.folder.glob("*")))
+
+
 class Levels:
-    """An encoder of levels, whose worker is killed, or which fails on the node of a name."""
+    """An encoder of levels, before whose work something happens, or which fails on the node of a
+    name."""
 
     name = fingerprint = "levels"
     clips_together = 3
 
-    def __init__(self, killing: Killing | None = None, broken_on: str = ""):
-        self.killing, self.broken_on = killing, broken_on
+    def __init__(self, before: Callable[[], None] | None = None, broken_on: str = ""):
+        self.before, self.broken_on = before, broken_on
 
     def encode(self, waveforms, sample_rate_hz):
         if os.environ.get(NODE, "") == self.broken_on != "":
             raise RuntimeError("no driver for this card")
-        if self.killing:
-            self.killing()
+        if self.before:
+            self.before()
         return np.array([[np.abs(w).mean(), np.square(w).mean(), w.std()] for w in waveforms])
 
 
 @dataclass(frozen=True)
-class KilledProbe(Probe):
-    """A probe, one of whose trainings is killed."""
+class WatchedProbe(Probe):
+    """A probe, before whose trainings something happens."""
 
-    killing: Killing | None = None
+    before: Callable[[], None] | None = None
 
     def _features(self, spec):
-        return KilledRunner(OwnEncoder(spec.model), self.killing)
+        return WatchedRunner(OwnEncoder(spec.model), self.before)
 
 
-class KilledRunner(ProbeRunner):
+class WatchedRunner(ProbeRunner):
     """Its runner."""
 
-    def __init__(self, encoder, killing: Killing):
+    def __init__(self, encoder, before: Callable[[], None]):
         super().__init__(encoder)
-        self.killing = killing
+        self.before = before
 
     def run(self, job, folder):
-        self.killing()
+        self.before()
         return super().run(job, folder)
+
+
+class BrokenOff(Progress):
+    """The command is broken off when one training is kept."""
+
+    def track(self, items, total, label, unit="clips"):
+        for item in items:
+            yield item
+            if unit == "trainings":
+                raise KeyboardInterrupt
+
+
+class Releasing(Progress):
+    """Lets go of a lock when it hears of it."""
+
+    def __init__(self, lock):
+        self.lock = lock
+
+    def say(self, message):
+        if "its folder is in use" in message:
+            self.lock.release()
+
+
+@contextmanager
+def head_with_token(token: str) -> Iterator[str]:
+    """The address of a cluster of this machine that asks for a token."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    start += [f"--port={port}", "--num-cpus=1", "--include-dashboard=false"]
+    start += ["--node-ip-address=127.0.0.1", f"--object-store-memory={OBJECT_STORE_BYTES}"]
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(start, env=os.environ | own, **quiet)
+    try:
+        while process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()

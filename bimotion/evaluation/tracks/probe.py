@@ -3,19 +3,25 @@ for every job."""
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from bimotion.data.features import LayerEncoder, LayerTable, layer_features
+from bimotion.data.features import LayerTable, layer_features
 from bimotion.data.stored_rows import Spread
 from bimotion.errors import SettingError
 from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.tracks.adapted import AdaptedRunner
 from bimotion.evaluation.tracks.baseline import BaselineRunner
-from bimotion.evaluation.tracks.track import FeatureRunner, Runner, Track, window_used
+from bimotion.evaluation.tracks.track import (
+    FeatureRunner,
+    Load,
+    Runner,
+    Track,
+    loaded_anew,
+    window_used,
+)
 from bimotion.io import audio, files
 from bimotion.models.layer_heads import BestLayerHead, best_layer
 from bimotion.models.spec import ModelSpec
@@ -38,10 +44,8 @@ class Probe(Track):
     """An unsupervised method of bimotion.adaptation, in place of the head."""
     adapt_setting: str | None = None
     """What it is adapted to: transductive (the default) or inductive."""
-    load: Callable[[ModelSpec], LayerEncoder] | None = field(
-        default=None, repr=False, compare=False
-    )
-    """The function that loads encoders; None: that of models/encoder.py, for each run anew."""
+    load: Load = field(default=loaded_anew, repr=False, compare=False)
+    """Gives the encoder."""
 
     def __post_init__(self):
         if self.adapt is None and self.adapt_setting is not None:
@@ -77,7 +81,7 @@ class Probe(Track):
         from bimotion.models import encoder as encoders
         from bimotion.models.own import OwnEncoder
 
-        encoder = OwnEncoder(spec.model) if spec.is_own else (self.load or encoders.load)(spec)
+        encoder = OwnEncoder(spec.model) if spec.is_own else self.load(encoders.load, spec)
         return ProbeRunner(encoder)
 
 

@@ -20,6 +20,14 @@ from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import AdaptUsed, ModelUsed
 
+Load = Callable[[Callable[[ModelSpec], object], ModelSpec], object]
+"""From the function that loads a kind of model, and a model: the model, which runs can share."""
+
+
+def loaded_anew(load: Callable[[ModelSpec], object], spec: ModelSpec) -> object:
+    """The model, loaded for this run only."""
+    return load(spec)
+
 
 class Track(ABC):
     """The use of a model, with the options of that use: base of one frozen dataclass a file."""
@@ -65,7 +73,9 @@ class Runner(ABC):
     save_checkpoints = False
     """What jobs leave in their folders stays."""
     uses_device = True
-    """Jobs run the model, on its device; else they are done with what `open` made."""
+    """Jobs run the model, on its device; else they are done with what `open` made. Sent to another
+    process, it loads the model for its first job, not before: what runs there until then lets its
+    own go first."""
     leaves_files = False
     """Jobs keep files in their folders, from which a job that was broken off goes on."""
     follower = False

@@ -3,13 +3,12 @@ schema."""
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from bimotion.data.stored_rows import Spread
-from bimotion.errors import ModelError
 from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.evaluation.tracks.label_map import (
     CAIRE_CHECKPOINTS,
@@ -18,16 +17,19 @@ from bimotion.evaluation.tracks.label_map import (
     label_map,
 )
 from bimotion.evaluation.tracks.track import (
+    Load,
     Runner,
     Track,
     clips_in_memory,
     clips_named,
     clips_of,
+    loaded_anew,
     window_used,
 )
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.models.classifier import Classifier
 from bimotion.models.spec import ModelSpec
+from bimotion.models.weights import held, sent
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
 
@@ -42,10 +44,12 @@ class ZeroShot(Track):
 
     label_map: str | os.PathLike | None = None
     """JSON file, output name -> emotion; None: by the names of the outputs."""
+    load: Load = field(default=loaded_anew, repr=False, compare=False)
+    """Gives the classifier."""
 
     def runner(self, spec: ModelSpec, schema: LabelSchema) -> Runner:
         file = None if self.label_map is None else Path(self.label_map)
-        return ZeroShotRunner(Classifier(spec), schema, file)
+        return ZeroShotRunner(self.load(Classifier, spec), schema, file)
 
 
 class ZeroShotRunner(Runner):
@@ -56,7 +60,7 @@ class ZeroShotRunner(Runner):
     seeded = False
 
     def __init__(self, classifier: Classifier, schema: LabelSchema, file: Path | None):
-        self.classifier, self.schema, self.file = classifier, schema, file
+        self._classifier, self.schema, self.file = classifier, schema, file
         self.mapping = label_map(classifier.name, classifier.outputs, file)
         self.classes = self.mapping.classes(schema)
         self.is_papers = classifier.name in CAIRE_CHECKPOINTS or PAPER_ARCHITECTURE in (
@@ -72,21 +76,23 @@ class ZeroShotRunner(Runner):
         self.classifier.inputs.hear(raw_amplitude=self.is_papers, whole_clips=whole_clips)
 
     def __getstate__(self) -> dict:
-        """Sent to another process, it loads the classifier there: weights do not travel."""
+        """Sent to another process, it loads the classifier there, unless that has it."""
         classifier = self.classifier
         placed = {"revision": classifier.revision, "device": classifier.device.type}
         spec = replace(classifier.spec.from_anywhere(), **placed)
-        return vars(self) | {"classifier": (spec, classifier.fingerprint)}
+        origin = (Classifier, spec, classifier.fingerprint)
+        return vars(self) | {"_classifier": None, "_origin": origin}
 
     def __setstate__(self, state: dict) -> None:
-        spec, fingerprint = state["classifier"]
-        vars(self).update(state | {"classifier": Classifier(spec)})
-        if self.classifier.fingerprint != fingerprint:
-            raise ModelError(
-                f"{spec.model}: expected the model of the process that sent it, found other "
-                "weights or another configuration here"
-            )
-        self._hear()
+        vars(self).update(state | {"_classifier": held(*state["_origin"])})
+
+    @property
+    def classifier(self) -> Classifier:
+        """The one that it was given, or that it was sent here with."""
+        if self._classifier is None:
+            self._classifier = sent(*self._origin)
+            self._hear()
+        return self._classifier
 
     @property
     def device(self) -> str:
