@@ -17,6 +17,7 @@ BimotionError                 the command line prints it without a traceback and
 ├── LicenceError              an export that a corpus's licence forbids
 ├── HubError                  the Hugging Face Hub: no token, no permission, no such repository, a
                               broken connection
+├── DownloadError             a file of a corpus that cannot be had, or is not the published one
 ├── StorageError              a disk that is full or may not be written
 ├── ClusterError              a Ray cluster that is too small or that lost a worker too often, or a
                               node of it that lacks what the work needs
@@ -112,6 +113,10 @@ class LicenceError(BimotionError):
 
 class HubError(BimotionError):
     """The Hugging Face Hub does not do what it was asked."""
+
+
+class DownloadError(BimotionError):
+    """A file of a corpus cannot be had, or is not the published one."""
 
 
 class StorageError(BimotionError):

@@ -20,13 +20,14 @@ from bimotion.errors import BimotionError
 
 ENVIRONMENT = """Environment variables:
 
-BIMOTION_CORPORA: folder with one sub-folder a corpus, where --corpora is not given.
+BIMOTION_CORPORA: folder with one sub-folder a corpus, where --corpora is not given (default:
+corpora in BIMOTION_CACHE).
 
-BIMOTION_CACHE: folder of indices and features, safe to delete (default: $XDG_CACHE_HOME/bimotion,
-else ~/.cache/bimotion).
+BIMOTION_CACHE: folder of indices and features, safe to delete but for its corpora (default:
+$XDG_CACHE_HOME/bimotion, else ~/.cache/bimotion).
 
 HF_HOME, HF_TOKEN, HF_HUB_OFFLINE: as everywhere with the Hugging Face Hub."""
-GO_ON = ("evaluate", "project", "coverage", "publish")
+GO_ON = ("evaluate", "project", "coverage", "publish", "download")
 """Commands that keep what they have done and go on from there when they are called again."""
 KEPT = "what is done is kept: the same command goes on from there"
 NOTHING_HALF = "no half-written file is left"
@@ -105,7 +106,7 @@ def main() -> None:
         )
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            goes_on = any(word in GO_ON for word in sys.argv[1:2])
+            goes_on = any(word in GO_ON for word in sys.argv[1:3])
             note(f"bimotion: stopped by Ctrl-C; {KEPT if goes_on else NOTHING_HALF}")
         raise
 

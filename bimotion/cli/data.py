@@ -20,12 +20,14 @@ app = typer.Typer(
 Listen = Annotated[
     bool, option("Decode every clip (finds silence and duplicates).", "--listen/--no-listen")
 ]
-CARD_FIELDS = "name title cells n_utterances licence redistribution url obtain citation age_note"
+CARD_FIELDS = (
+    "name title cells n_utterances licence redistribution url how_to_get obtain citation age_note"
+)
 
 
 @app.command("list")
 def list_corpora(as_json: options.AsJson = False) -> None:
-    """Say where and under which licence to get each corpus."""
+    """Say how and under which licence to get each corpus."""
     from bimotion.corpora import CORPORA, EXTENSION_CORPORA
 
     cards = [corpus.card for corpus in CORPORA.values()]
@@ -34,11 +36,61 @@ def list_corpora(as_json: options.AsJson = False) -> None:
         return
     table = Table("Corpora", ["corpus", "cells", "clips", "licence", "how to get it"])
     for card in cards:
-        how = f"{card.obtain}: {card.url}"
+        how = f"{card.how_to_get} (by hand: {card.obtain})"
         cells = " ".join(card.cells)
         table.rows.append([card.name, cells, str(card.n_utterances), card.licence, how])
     table.notes.append(f"optional, only for protocol extension: {', '.join(EXTENSION_CORPORA)}")
     show(table)
+
+
+@app.command()
+def download(
+    names: Annotated[
+        list[str] | None, argument("NAME...", "Of corpora, as `data list` has them.")
+    ] = None,
+    *,
+    to: Annotated[
+        Path | None,
+        option(
+            "Corpora root. (default: $BIMOTION_CORPORA, else ~/.cache/bimotion/corpora)",
+            metavar="ROOT",
+        ),
+    ] = None,
+    archives: Annotated[
+        list[Path],
+        option(
+            "Lay out an archive that the corpus's authors sent; may be repeated.",
+            "--from",
+            metavar="ARCHIVE",
+        ),
+    ] = (),
+    mirror: Annotated[
+        list[str],
+        option(
+            "Fetch URL/CORPUS/PATH instead; or HOST=URL, what stands for a host. May be repeated.",
+            metavar="URL",
+        ),
+    ] = (),
+    yes: Annotated[bool, option("Accept the licences.", "--yes")] = False,
+    allow_missing: Annotated[
+        bool,
+        option("Lay out what there is, though files or clips cannot be had.", "--allow-missing"),
+    ] = False,
+    check: Annotated[
+        bool,
+        option(
+            "Fetch nothing: ask every source for its headers. Exit code 1 on dead links.", "--check"
+        ),
+    ] = False,
+) -> None:
+    """Fetch corpora from their own hosts, check every file and lay them out; of those behind a
+    form, say the steps. A download that was broken off goes on."""
+    from bimotion.cli.downloads import check_links, fetch
+
+    if check:
+        check_links(names, mirror)
+    else:
+        fetch(names, to, archives, mirror, accepts=yes, allow_missing=allow_missing)
 
 
 @app.command()

@@ -132,7 +132,9 @@ class Folders:
 
     corpora: Annotated[
         Path | None,
-        option("Folder with one sub-folder a corpus. (default: $BIMOTION_CORPORA)", metavar="ROOT"),
+        option(
+            "One sub-folder a corpus. (default: $BIMOTION_CORPORA, or downloads)", metavar="ROOT"
+        ),
     ] = None
     corpus: Annotated[
         list[str],

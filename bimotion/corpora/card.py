@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from bimotion.corpora.sources import Form, Source
 from bimotion.corpora.tree import File, Tree
 from bimotion.corpora.utterance import AgeSource, Finding, Utterance
 from bimotion.errors import CorpusMalformed
@@ -38,7 +39,7 @@ class Card:
     nothing."""
     url: str
     obtain: str
-    """How to get it, in one sentence."""
+    """How to get it by hand, in one sentence."""
     citation: str
     age_source: AgeSource
     age_note: str
@@ -49,6 +50,10 @@ class Card:
     """Why speakers are unknown; None where they are known."""
     not_disjoint: str | None = None
     """Why no split can keep its speakers apart; None where one can."""
+    sources: tuple[Source, ...] = ()
+    """For `bimotion data download`: those of all its files, one after another."""
+    form: Form | None = None
+    """For what only the corpus's authors give."""
     known: dict[str, str] | None = None
     """Utterance id (`*`: any) -> Finding kind, for defects of every true copy: reported, but never
     counted as damage."""
@@ -57,6 +62,12 @@ class Card:
     def emotions(self) -> tuple[str, ...]:
         """The canonical emotions that its annotators could give, in canonical order."""
         return check_emotions(self.native_labels.values())
+
+    @property
+    def how_to_get(self) -> str:
+        """The command for it, and its address."""
+        says = "" if self.form is None else " says how"
+        return f"`bimotion data download {self.name}`{says}; {self.url}"
 
     def utterance(
         self,

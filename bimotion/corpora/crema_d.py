@@ -18,10 +18,13 @@ of both. Those of the voice are read, for that is all that a speech model hears.
 import re
 
 from bimotion.corpora.card import Card, Corpus, Reading, Statements, checked_age, counter, sounds
+from bimotion.corpora.sources import Files, github
 from bimotion.corpora.tree import Tree
 from bimotion.corpora.utterance import Finding, Utterance, Votes
 from bimotion.errors import CorpusMalformed
 
+REPOSITORY, COMMIT = "CheyneyComputerScience/CREMA-D", "1658cd342dff90010aa843eaeebd53610a08b1dc"
+MIRROR = "https://gitlab.com/cs-cooper-lab/crema-d-mirror/-/raw/main/"
 CARD = Card(
     name="crema_d",
     title="CREMA-D",
@@ -45,6 +48,10 @@ CARD = Card(
     age_source="measured",
     age_note="recorded per actor in VideoDemographics.csv",
     known={"crema_d/1076_MTI_SAD_XX": "silent"},
+    sources=(
+        Files((github(REPOSITORY, COMMIT, lfs=True), MIRROR), frozenset({".wav"})),
+        Files((github(REPOSITORY, COMMIT), MIRROR), frozenset({".csv", ".txt"})),
+    ),
 )
 GRAMMAR = re.compile(r"(1\d{3})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(XX?|LO|MD|HI)", re.IGNORECASE)
 ACTOR_FACTS = {

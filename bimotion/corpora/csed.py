@@ -17,8 +17,11 @@ speech is an assumption of the BiMotion paper (age 65 in its code).
 import re
 
 from bimotion.corpora.card import Card, contradicted, named_corpus
+from bimotion.corpora.sources import Files, github
 from bimotion.corpora.utterance import Finding, Utterance
 
+REPOSITORY = "AkishinoShiame/Chinese-Speech-Emotion-Datasets"
+COMMIT = "4b33c073ec9938e788b9134663a8f002e2669398"
 CARD = Card(
     name="csed",
     title="CSED",
@@ -39,6 +42,7 @@ CARD = Card(
     speaker_note="the corpus publishes no speaker ids",
     not_disjoint="speakers are not published",
     known={"*": "duplicate"},
+    sources=(Files((github(REPOSITORY, COMMIT),)),),
 )
 GRAMMAR = re.compile(r"(nat|neg|pos)[-_ ](female|male)[-_ ](\d+)", re.IGNORECASE)
 FOLDERS = {"natural": "Nat", "negative": "Neg", "positive": "Pos"}

@@ -24,11 +24,13 @@ from bimotion.corpora.card import (
     contradicted,
     read_listed,
 )
+from bimotion.corpora.sources import GIGABYTE, Bounds, Files, Form, github
 from bimotion.corpora.tree import File, Tree
 from bimotion.corpora.utterance import Finding, Utterance
 from bimotion.errors import CorpusMalformed
 from bimotion.io.audio import VIDEO_SUFFIXES
 
+COMMIT = "97a14ad3473d6a750d0dfc5e709f2a61ca776a56"
 CARD = Card(
     name="elderreact",
     title="ElderReact",
@@ -54,6 +56,17 @@ CARD = Card(
     age_note="assumed 65 by the BiMotion paper; the corpus says elders, without ages",
     speaker_note="46 speakers by the paper; ids are not published",
     not_disjoint="speakers are not published",
+    sources=(Files((github("Mayer123/ElderReact", COMMIT),)),),
+    form=Form(
+        (
+            "open https://github.com/Mayer123/ElderReact and fill in the form under Videos, from "
+            "an academic address",
+            "download the videos by the link that the authors send",
+        ),
+        SOUND_SUFFIXES | VIDEO_SUFFIXES,
+        Bounds(max_bytes=64 * GIGABYTE, max_file_bytes=GIGABYTE),
+        folder="Videos",
+    ),
 )
 PARTS = {"train": "train", "dev": "validation", "test": "test"}
 LABEL_FILES = {f"{name}_labels.txt": part for name, part in PARTS.items()}

@@ -17,6 +17,7 @@ natural) holds for 493; 42 others are there too, and `14b09Tb` passes it but is 
 import re
 
 from bimotion.corpora.card import Card, named_corpus
+from bimotion.corpora.sources import Archive
 from bimotion.corpora.utterance import Utterance
 
 CARD = Card(
@@ -42,6 +43,16 @@ CARD = Card(
     "10.21437/Interspeech.2005-446",
     age_source="stated",
     age_note="21 to 35 years, stated for each speaker in the corpus's description",
+    sources=(
+        Archive(
+            "download.zip",
+            (
+                "http://emodb.bilderbar.info/download/download.zip",
+                "http://www.emodb.bilderbar.info/download/download.zip",
+            ),
+            frozenset({".wav", ".txt"}),
+        ),
+    ),
 )
 GRAMMAR = re.compile(r"(03|08|09|1[0-6])(a0[12457]|b0[1239]|b10)([WLEAFTN])([a-f])", re.IGNORECASE)
 SPEAKERS = {

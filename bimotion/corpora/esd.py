@@ -14,6 +14,7 @@ is assumed.
 import re
 
 from bimotion.corpora.card import Card, contradicted, named_corpus
+from bimotion.corpora.sources import GIGABYTE, Bounds, Form
 from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
@@ -38,6 +39,15 @@ CARD = Card(
     age_source="assumed",
     age_years=30,
     age_note="assumed 30 by the BiMotion paper; the corpus says adults",
+    form=Form(
+        (
+            "open https://github.com/HLTSingapore/Emotional-Speech-Data, sign the licence named "
+            "there and send it to the address named there",
+            "download the archive named there",
+        ),
+        frozenset({".wav", ".txt"}),
+        Bounds(max_files=60_000, max_bytes=16 * GIGABYTE),
+    ),
 )
 GRAMMAR = re.compile(r"(00(?:0[1-9]|1\d|20))_(\d{6})")
 SPEAKER = re.compile(r"00(?:0[1-9]|1\d|20)")

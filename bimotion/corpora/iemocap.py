@@ -19,6 +19,7 @@ themselves, who are no raters, and A-E1 is of valence, activation and dominance.
 import re
 
 from bimotion.corpora.card import Card, Corpus, Reading, Statements, contradicted, counter, sounds
+from bimotion.corpora.sources import GIGABYTE, Bounds, Form
 from bimotion.corpora.tree import File, Tree
 from bimotion.corpora.utterance import Finding, Utterance, Votes
 from bimotion.errors import CorpusMalformed
@@ -51,6 +52,15 @@ CARD = Card(
     age_source="assumed",
     age_years=30,
     age_note="assumed 30 by the BiMotion paper; the corpus gives no ages",
+    form=Form(
+        (
+            "open https://sail.usc.edu/iemocap/iemocap_release.htm, sign the release form named "
+            "there and send it as that page says",
+            "download the archive by the link that USC sends",
+        ),
+        frozenset({".wav", ".txt"}),
+        Bounds(max_files=100_000, max_bytes=64 * GIGABYTE, max_file_bytes=256 * 1024**2),
+    ),
 )
 GRAMMAR = re.compile(r"(Ses0([1-5])[FM]_(?:impro|script)\w*)_([FM])(\d{3})")
 LABEL_LINE = re.compile(r"\[\d+\.\d+ - \d+\.\d+\]\t(\w+)\t(\w+)\t\[.*\]")

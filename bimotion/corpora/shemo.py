@@ -17,8 +17,11 @@ clips and do not say why. The README allows academic use; a copy of it on the Hu
 import re
 
 from bimotion.corpora.card import Card, contradicted, named_corpus
+from bimotion.corpora.sources import Archive
 from bimotion.corpora.utterance import Finding, Utterance
 
+# no commit is known: the branch that its README links to
+ZIPS = "https://github.com/pariajm/sharif-emotional-speech-database/raw/master/"
 CARD = Card(
     name="shemo",
     title="ShEMO",
@@ -42,6 +45,10 @@ CARD = Card(
     age_source="assumed",
     age_years=30,
     age_note="assumed 30 by this package; the corpus gives none",
+    sources=tuple(
+        Archive(name, (f"{ZIPS}{name}",), frozenset({".wav"}))
+        for name in ("female.zip", "male.zip")
+    ),
 )
 GRAMMAR = re.compile(r"([FM])(\d{2})([AFHNSW])(\d{2})", re.IGNORECASE)
 FOLDERS = {"female": "F", "male": "M"}

@@ -14,6 +14,7 @@ it as the younger woman's, so its tables say 1399 / 1401); two are AIFF data nam
 import re
 
 from bimotion.corpora.card import Card, contradicted, named_corpus
+from bimotion.corpora.sources import Dataverse
 from bimotion.corpora.utterance import Finding, Utterance
 
 CARD = Card(
@@ -45,6 +46,7 @@ CARD = Card(
         "tess/YAF_neat_fear": "aiff",
         "tess/OAF_food_fear": "rate",
     },
+    sources=(Dataverse("https://borealisdata.ca", "10.5683/SP2/E8H2MF"),),
 )
 GRAMMAR = re.compile(
     r"(OAF?|YAF)_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.IGNORECASE

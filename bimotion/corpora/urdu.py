@@ -22,8 +22,10 @@ No sentence ids, no ages: 30 is an assumption of ours.
 import re
 
 from bimotion.corpora.card import Card, contradicted, named_corpus
+from bimotion.corpora.sources import Files, github
 from bimotion.corpora.utterance import Finding, Utterance
 
+REPOSITORY, COMMIT = "siddiquelatif/URDU-Dataset", "4b546d4e0fa36d1c86c53a281631b2ab7ce2fdec"
 CARD = Card(
     name="urdu",
     title="URDU",
@@ -40,6 +42,7 @@ CARD = Card(
     age_source="assumed",
     age_years=30,
     age_note="assumed 30 by this package; the corpus gives none",
+    sources=(Files((github(REPOSITORY, COMMIT),)),),
 )
 GRAMMAR = re.compile(r"S([MF])(\d{1,2})_F(\d{1,2})_([AHNS])(\d{1,4})", re.IGNORECASE)
 FOLDERS = {"angry": "A", "happy": "H", "neutral": "N", "sad": "S"}

@@ -96,6 +96,9 @@ FINDINGS: dict[str, str] = {
     "long": "longer than a minute: expected one utterance a file",
     "one length": "nearly all clips have one length: cut or padded, in another copy than the "
     "published one",
+    "foreign": "another recording, or a damaged one: its bytes are not the published ones",
+    "converted": "a copy whose files are not the published ones byte by byte, though their names "
+    "are: scores may differ from those on the published files",
     "replaced": "another file than the cache was made from, of the same size and time: `touch` "
     "it, and it is read anew",
 }

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 
 from bimotion.corpora.archives import MAX_CLIPS, ClipFolder, unpack_tar
 from bimotion.corpora.card import Card, Corpus, Reading, Statements, read_listed, sounds
+from bimotion.corpora.sources import HubDataset
 from bimotion.corpora.tree import File, Tree
 from bimotion.corpora.utterance import PARTS, Utterance
 from bimotion.errors import CorpusMalformed
@@ -48,6 +49,12 @@ CARD = Card(
     "Elderly Speech Emotion Recognition, arXiv 2306.14517",
     age_source="stated",
     age_note="stated for each speaker in the metadata and in each file name",
+    sources=(
+        HubDataset(
+            "CAiRE/YueMotion",
+            ("data.tar.bz2", *(f"{part}_metadata.csv" for part in PARTS)),
+        ),
+    ),
 )
 GRAMMAR = re.compile(r"(\d{2})_([mf])(\d{2})_(\d{2})_([1-6])", re.IGNORECASE)
 LABELS = tuple(CARD.native_labels)

@@ -2,6 +2,7 @@
 names."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from bimotion.corpora import CORPORA, corpus_named
@@ -9,25 +10,39 @@ from bimotion.corpora.card import Corpus
 from bimotion.corpora.tree import Tree
 from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusMalformed, CorpusNotFound, SettingError, some
+from bimotion.io.files import cache_dir
 
 
-def corpora_root(root: str | os.PathLike | None) -> Path:
-    """The folder that holds the corpora: the argument, else `BIMOTION_CORPORA`; raises
-    CorpusNotFound."""
-    named = root or os.environ.get("BIMOTION_CORPORA")
-    if not named:
+def default_root() -> Path:
+    """The folder that corpora are downloaded to, and looked for, where none is named:
+    `BIMOTION_CORPORA`, else `corpora` in the folder that BIMOTION_CACHE is for."""
+    return usable(Path(os.environ.get("BIMOTION_CORPORA") or cache_dir() / "corpora"))
+
+
+def corpora_root(root: str | os.PathLike | None, names: Iterable[str] = ()) -> Path:
+    """The folder that holds the corpora: the argument, else `default_root`; raises CorpusNotFound,
+    which says how to get those named."""
+    path = usable(Path(root)) if root else default_root()
+    if not path.is_dir() and not root and not os.environ.get("BIMOTION_CORPORA"):
         raise CorpusNotFound(
             "expected a folder with one sub-folder a corpus: pass it (data_dir=..., "
-            "--corpora ROOT) or set BIMOTION_CORPORA; `bimotion data list` says where to get "
-            "each corpus, `bimotion data synth DIR` makes a synthetic one"
+            f"--corpora ROOT), set BIMOTION_CORPORA, or download to {path}: {ways_to_get(names)}; "
+            "`bimotion data synth DIR` makes a synthetic one"
         )
-    path = usable(Path(named))
     if not path.is_dir():
         raise CorpusNotFound(
             "expected a folder with one sub-folder a corpus, found "
             f"{'a file' if path.exists() else 'nothing'} at {path}"
         )
     return path
+
+
+def ways_to_get(names: Iterable[str]) -> str:
+    """The commands that get a few corpora; of many, the one that says how."""
+    cards = [corpus_named(name).card for name in names]
+    if 0 < len(cards) <= 3:
+        return "; ".join(f"{card.name}: {card.how_to_get}" for card in cards)
+    return "`bimotion data list` says how to get each corpus"
 
 
 def usable(path: Path) -> Path:
@@ -53,7 +68,7 @@ def locate(source: CorpusSource, names: list[str]) -> tuple[dict[str, Tree], dic
     wanted = [name for name in names if name not in trees]
     if not wanted or (trees and not source.root):
         return trees, ambiguous
-    folder = corpora_root(source.root)
+    folder = corpora_root(source.root, names)
     for child in sorted(folder.iterdir()):
         if child.name.startswith(".") or not child.is_dir():
             continue
@@ -94,7 +109,8 @@ def nothing_found(root: Path, names: list[str]) -> str:
     )
     if here := [name for name in names if CORPORA[name].recognise(Tree(root))]:
         return f"{message}. {_is_itself(here[0], root)}"
-    return f"{message} ({some(sorted(path.name for path in root.iterdir())) or 'it is empty'})"
+    seen = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+    return f"{message} ({some(seen) or 'it is empty'}). {ways_to_get(names)}"
 
 
 def _is_itself(name: str, root: Path) -> str:

@@ -98,8 +98,7 @@ class Manifest:
         problems = []
         for name in corpora:
             if name not in self.roots:
-                card = corpus_named(name).card
-                problems.append(f"{name}: not found (get it: {card.obtain}; {card.url})")
+                problems.append(f"{name}: not found (get it: {corpus_named(name).card.how_to_get})")
             elif unusable := self.unusable(name):
                 problems.append(f"{name} ({self.roots[name]}): {summary(unusable)}")
         if problems:

@@ -13,7 +13,8 @@ class CorpusSource:
     """The corpora of a call."""
 
     root: str | os.PathLike | None = None
-    """Folder with one sub-folder a corpus, any names; None: `BIMOTION_CORPORA`."""
+    """Folder with one sub-folder a corpus, any names; None: `BIMOTION_CORPORA`, else
+    `~/.cache/bimotion/corpora`."""
     corpora: tuple[str, ...] | None = None
     """Names of those to read; None: all that have what is asked for."""
     locations: Mapping[str, str | os.PathLike] = field(default_factory=dict)

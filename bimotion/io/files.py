@@ -55,7 +55,7 @@ def storing(target: Path) -> Iterator[None]:
         is_elsewhere = False  # a file that is read meanwhile, such as a clip
         if isinstance(error.filename, str | bytes):
             named = Path(os.fsdecode(error.filename)).absolute()
-            is_elsewhere = not named.is_relative_to(_existing(target.absolute().parent))
+            is_elsewhere = not named.is_relative_to(nearest_existing(target.absolute().parent))
         if error.errno not in _REFUSED or is_elsewhere:
             raise
         in_cache = target.absolute().is_relative_to(cache_dir().absolute())
@@ -66,7 +66,7 @@ def storing(target: Path) -> Iterator[None]:
         ) from error
 
 
-def _existing(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
     """The path, or the nearest folder above it that is there."""
     return next((part for part in (path, *path.parents) if part.exists()), path)
 
@@ -80,7 +80,7 @@ def require_writable(folder: Path) -> None:
         raise SettingError(
             f"expected a folder whose name is UTF-8 text, as Parquet files need, found {folder}"
         ) from None
-    nearest = _existing(folder)
+    nearest = nearest_existing(folder)
     if nearest.exists() and not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         raise SettingError(f"expected a folder for results that can be written, found {nearest}")
 

@@ -19,6 +19,7 @@ CALLS = {  # command -> its words, exit code; ROOT, RUN, SENT stand for what is 
     "compare": ("RUN", 0),
     "coverage": ("RUN --corpora ROOT", 2),  # a baseline of constant guesses has no features
     "data audit": ("CORPORA --no-listen", 0),
+    "data download": ("esd iemocap --to fetched\u2014", 0),  # the steps of a person
     "data doctor": ("ROOT --no-listen", 0),
     "data export": ("copy --config zho_eld CORPORA", 0),
     "data list": ("", 0),

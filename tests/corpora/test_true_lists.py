@@ -10,6 +10,7 @@ from bimotion.corpora import CORPORA, PAPER_CORPORA
 from bimotion.corpora.utterance import PARTS
 from bimotion.data import manifest, rosters, splits
 from bimotion.data.checks import counts
+from bimotion.data.shipped import SUMS
 from bimotion.data.source import CorpusSource
 
 TABLE_1 = {  # arXiv 2306.14517, by hand
@@ -123,17 +124,15 @@ def test_saved_rosters_are_the_shipped_ones_byte_for_byte(made_rosters, tmp_path
     for corpus, table in reversed(made_rosters.items()):  # in another order, and from shuffled rows
         rosters.save(corpus, table.sample(frac=1, random_state=1), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        path.name
-        for path in rosters.FOLDER.iterdir()
-        if path.suffix == ".gz" or path.name == rosters.SUMS
+        path.name for path in rosters.FOLDER.iterdir() if path.suffix == ".gz" or path.name == SUMS
     )
     for path in tmp_path.glob("*.gz"):
         assert gzip.decompress(path.read_bytes()) == gzip.decompress(
             (rosters.FOLDER / path.name).read_bytes()
         ), path.name
-    shipped = (rosters.FOLDER / rosters.SUMS).read_text().splitlines()
-    made = [line for line in shipped if not line.endswith(rosters.EQUAL_LENGTHS)]
-    assert (tmp_path / rosters.SUMS).read_text().splitlines() == made
+    lines = (rosters.FOLDER / SUMS).read_text().splitlines()
+    made = [line for line in lines if not line.endswith(rosters.EQUAL_LENGTHS)]
+    assert (tmp_path / SUMS).read_text().splitlines() == made
 
 
 @pytest.mark.parametrize("rule", splits.RULES)

@@ -9,6 +9,7 @@ import pandas as pd
 from bimotion.corpora import CORPORA, EXTENSION_CORPORA, corpus_named
 from bimotion.corpora.utterance import FINDINGS, UNUSABLE, Finding
 from bimotion.data.checks.inspection import inspect, near_equal
+from bimotion.data.checks.recordings import foreign, resolved
 from bimotion.data.checks.replaced import replaced
 from bimotion.data.manifest import Manifest, build
 from bimotion.data.source import CorpusSource
@@ -36,7 +37,7 @@ class Diagnosis:
     """Findings that make clips unusable, or that no true copy has."""
     harmless: list[Finding]
     """Defects that every true copy has, second copies of a clip, sound files that are no clips,
-    votes that cannot be understood."""
+    votes that cannot be understood, other bytes than the published ones in nearly all files."""
     synthetic: bool = False
 
     @property
@@ -99,7 +100,10 @@ def _diagnosis(
     findings = list(manifest.findings)
     # first: what is heard next is remembered
     findings += replaced(manifest, name, progress) if deep else []
-    findings += [*lengths(name, rows), *_heard(name, manifest, progress)] if listen else []
+    if listen:
+        findings += [*lengths(name, rows), *_heard(name, manifest, progress)]
+        findings += foreign(manifest, name, inspect(manifest, name, progress))
+        findings = resolved(manifest, name, findings)
     harmless, problems = [], []
     for finding in findings:
         (harmless if _is_harmless(finding, clip_of, card.known or {}) else problems).append(finding)
@@ -116,7 +120,8 @@ def _diagnosis(
 
 def _is_harmless(finding: Finding, clip_of: dict[str, str], known: dict[str, str]) -> bool:
     clip = clip_of.get(finding.where, finding.where)
-    return finding.kind in ("copy", "unrecognised", "votes", known.get(clip), known.get("*"))
+    harmless = ("copy", "unrecognised", "votes", "converted")
+    return finding.kind in (*harmless, known.get(clip), known.get("*"))
 
 
 def oddities(name: str, manifest: Manifest, progress: Progress) -> dict[str, int]:

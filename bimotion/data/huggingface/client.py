@@ -1,5 +1,5 @@
 """The only talker to the Hugging Face Hub: a folder becomes a dataset repository, or a pull
-request.
+request; what a repository has is listed.
 
 A dataset goes file by file (`preupload_lfs_files`: Xet where it is installed, else LFS; both know
 content that they have), and one commit names all of them at the end: readers see the old state or
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -25,6 +26,7 @@ from huggingface_hub import (
     HfApi,
     errors,
     get_token,
+    hf_hub_url,
     utils,
 )
 from huggingface_hub.hf_api import RepoFile
@@ -32,6 +34,15 @@ from huggingface_hub.hf_api import RepoFile
 from bimotion.errors import BimotionError, HubError, SettingError
 from bimotion.io.files import digest
 from bimotion.io.progress import Progress, default_progress
+
+
+class PublishedFile(NamedTuple):
+    """A file of a dataset repository."""
+
+    address: str
+    n_bytes: int
+    checksum: tuple[str, str]
+    """Algorithm (sha256, or git: SHA-1 of git's object) and digest."""
 
 
 def signed_in(repo: str) -> str:
@@ -102,6 +113,35 @@ def upload(
             message = "Upload by bimotion"
             api.create_commit(repo, changes, commit_message=message, repo_type="dataset")
         return f"{api.endpoint}/datasets/{repo}"
+
+
+def published(repo: str, names: Iterable[str]) -> tuple[str, dict[str, PublishedFile]]:
+    """The commit that a dataset repository's main branch is at, and some of its files at that
+    commit: name -> address, size, checksum. Raises HubError.
+
+    Example::
+
+        commit, files = published("org/name", ["data.tar.bz2"])
+    """
+    with _plain_errors(repo, "nothing was downloaded"):
+        api, names = _api(repo), list(names)
+        commit = str(api.dataset_info(repo).sha)
+        listed = api.get_paths_info(repo, names, revision=commit, repo_type="dataset")
+        entries = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
+        if missing := [name for name in names if name not in entries]:
+            raise HubError(
+                f"expected {', '.join(missing)} in {repo} at commit {commit}, found none"
+            )
+        where = {"repo_type": "dataset", "revision": commit, "endpoint": api.endpoint}
+        return commit, {
+            name: PublishedFile(
+                hf_hub_url(repo, name, **where),
+                int(entry.size),
+                ("sha256", entry.lfs.sha256) if entry.lfs else ("git", entry.blob_id),
+            )
+            for name, entry in entries.items()
+            if name in names
+        }
 
 
 def pull_request(folder: Path, repo: str, path_in_repo: str, title: str) -> str:
@@ -226,10 +266,11 @@ class _Sending:
 
 
 @contextmanager
-def _plain_errors(repo: str) -> Iterator[_Sending]:
-    """Turn every failure of the client inside the block into one line of HubError; its own bars and
-    log lines are kept away."""
-    sending, had_bars = _Sending(), not utils.are_progress_bars_disabled()
+def _plain_errors(repo: str, sending: object = None) -> Iterator[Any]:
+    """Turn every failure of the client inside the block into one line of HubError, with the state
+    of the work at its end (default: a new _Sending); its own bars and log lines are kept away."""
+    sending = _Sending() if sending is None else sending
+    had_bars = not utils.are_progress_bars_disabled()
     verbosity = utils.logging.get_verbosity()
     utils.disable_progress_bars()
     # the client logs whole addresses of uploads, which are signed

@@ -36,7 +36,7 @@ def load_dataset(
         path: bimotion or yuemotion.
         name: Config: eng_eld, eng_adu, zho_eld, zho_adu, eng, zho, eld, adu, all; yue_adu, yue_eld,
             yue.
-        data_dir: Corpora root; None: BIMOTION_CORPORA.
+        data_dir: Corpora root; None: BIMOTION_CORPORA, else ~/.cache/bimotion/corpora.
         split: One part; None: all.
         split_rule: folds, paper (Tables 1 and 2) or disjoint (splits.py).
         split_seed: Another one cuts the corpora anew.

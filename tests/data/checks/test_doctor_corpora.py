@@ -144,7 +144,10 @@ def test_known_defects_by_path_and_by_name(tmp_path):
     soundfile.write(crema / "AudioWAV" / "1076_MTI_SAD_XX.wav", np.zeros(3000), 16000)
     (crema / "VideoDemographics.csv").write_text("ActorID,Age,Sex\n1076,25,Female\n1017,42,Male\n")
     heard, seen = diagnosis(tmp_path, "crema_d"), diagnosis(tmp_path, "tess")
-    assert facts(heard.harmless) == [("silent", "crema_d/1076_MTI_SAD_XX", "peak 0.000000")]
+    assert facts(heard.harmless) == [
+        ("silent", "crema_d/1076_MTI_SAD_XX", "peak 0.000000"),
+        ("converted", "CREMA-D", "5 of 5 files"),
+    ]
     unknown = [finding for finding in facts(heard.problems) if finding[0] != "missing"]
     assert unknown == [  # in every true copy or not: one of the two labels is wrong
         ("contradicting", "crema_d/1017_IWW_FEA_XX", "of crema_d/1017_IWW_ANG_XX"),

@@ -1,0 +1,109 @@
+"""The work of `bimotion data download`: what is said and asked on the way."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+from bimotion.cli.terminal import note, progress, show
+from bimotion.corpora import CORPORA
+from bimotion.corpora.card import Card
+from bimotion.data import download as downloading
+from bimotion.data import locate
+from bimotion.data.download import ledger, links
+from bimotion.data.download.plan import Mirrors
+from bimotion.errors import CorpusError, DownloadError, LicenceError, SettingError
+from bimotion.io.tables import Table
+
+
+def check_links(names: Iterable[str] | None, mirrors: Iterable[str]) -> None:
+    """Print which addresses are alive; exit code 1 where one is not."""
+    asked = links.check(names or CORPORA, Mirrors.of(mirrors), progress())
+    show(links.as_table(asked))
+    if any(link.problem for link in asked):
+        raise typer.Exit(1)
+
+
+def fetch(
+    names: Iterable[str] | None,
+    to: Path | None,
+    archives: Iterable[Path],
+    mirrors: Iterable[str],
+    *,
+    accepts: bool,
+    allow_missing: bool,
+) -> None:
+    """Fetch and lay out corpora, once their licences are accepted."""
+    if not names:
+        raise SettingError(f"expected names of corpora: {', '.join(CORPORA)}")
+    root = locate.usable(to) if to else locate.default_root()
+    plans = downloading.plan(names, root, Mirrors.of(mirrors), archives)
+    for plan in plans:
+        if plan.is_complete:
+            print(
+                f"{plan.corpus.name}: is there already, {plan.n_clips} clips: {plan.existing.root}"
+            )
+    working = [plan for plan in plans if plan.has_work]
+    if working:
+        show(_offer(working, root))
+        downloading.require_room(working, root)
+        _accept([plan.corpus.card for plan in working], root, accepts)
+    failures = []
+    for plan in working:
+        try:
+            folder = downloading.carry_out(plan, progress(), allow_missing=allow_missing)
+            print(f"{plan.corpus.name}: {folder}")
+        except (DownloadError, CorpusError) as error:  # the others can be had all the same
+            failures.append(type(error)(f"{plan.corpus.name}: {error}"))
+    for plan in plans:
+        if plan.needs_steps:
+            _print_steps(plan.corpus.card)
+    for failure in failures[:-1]:
+        note(f"bimotion: {failure}")
+    if failures:
+        raise failures[-1]
+    if working:
+        note(f"check what you have: bimotion data doctor{_root_option(root)}")
+
+
+def _offer(plans: list[downloading.Plan], root: Path) -> Table:
+    """The files that are fetched, and their licences."""
+    table = Table(f"To {root}", ["corpus", "licence", "files", "size", "from"])
+    for plan in plans:
+        files = plan.files.files if plan.files else ()
+        origins = [file.addresses[0].split("/")[2] for file in files[:1]]
+        sizes = downloading.megabytes(plan.files.n_bytes) if plan.files else ""
+        origins += [path.name for path in plan.archives]
+        row = [plan.corpus.name, plan.corpus.card.licence, str(len(files) or ""), sizes]
+        table.rows.append([*row, ", ".join(origins)])
+        table.notes.append(
+            f"{plan.corpus.name}: {plan.corpus.card.url}; {plan.corpus.card.citation}"
+        )
+    return table
+
+
+def _accept(cards: list[Card], root: Path, accepts: bool) -> None:
+    """Ask for the licences that were not accepted in this root yet, and record the answer."""
+    known = ledger.Ledger.of(root)
+    asked = known.to_accept(cards)
+    licences = ", ".join(f"{card.name} ({card.licence})" for card in asked)
+    if not asked:
+        return
+    if not accepts:
+        if not sys.stdin.isatty():
+            raise LicenceError(f"expected --yes, which accepts the licences of {licences}")
+        if not typer.confirm(f"Do you accept the licences of {licences}?"):
+            raise LicenceError("a licence was not accepted; nothing was downloaded")
+    known.accept(asked, root)
+
+
+def _print_steps(card: Card) -> None:
+    print(f"{card.title} ({card.licence}) is given by its authors:")
+    steps = [*card.form.steps, f"bimotion data download {card.name} --from ARCHIVE"]
+    for number, step in enumerate(steps, start=1):
+        print(f"  {number}. {step}")
+
+
+def _root_option(root: Path) -> str:
+    return "" if root == locate.default_root() else f" {root}"

@@ -1,0 +1,93 @@
+"""The record that a root keeps of its downloads: licences that were accepted, and where each corpus
+came from."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bimotion.corpora.card import Card
+from bimotion.io import files
+from bimotion.io.records import Record, read_record
+
+FOLDER = ".bimotion-downloads"
+"""Below a root; hidden, so no corpus."""
+MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Acceptance(Record):
+    """A licence that the user has accepted."""
+
+    licence: str
+    """As the corpus's card names it."""
+    date: str
+    """UTC, ISO 8601."""
+
+
+@dataclass(frozen=True)
+class LaidOut(Record):
+    """A download that ended well."""
+
+    folder: str
+    """Name below the root."""
+    n_files: int
+    n_bytes: int
+    """Of all files together."""
+    origins: list[str]
+    """Addresses, or archives that the user gave."""
+    pins: dict[str, str]
+    """Repository -> commit, archive -> SHA-256, where the package does not know the content
+    beforehand."""
+    date: str
+    """UTC, ISO 8601."""
+
+
+@dataclass(frozen=True)
+class Ledger(Record):
+    """Everything that a root records."""
+
+    version: int = 1
+    licences: dict[str, Acceptance] = field(default_factory=dict)
+    """Corpus -> its licence."""
+    corpora: dict[str, list[LaidOut]] = field(default_factory=dict)
+    """Corpus -> its downloads, the oldest first."""
+
+    @classmethod
+    def of(cls, root: Path) -> "Ledger":
+        """The ledger of a root, empty where it has none; raises RecordError."""
+        path = _path(root)
+        return read_record(cls, path, MAX_BYTES, "downloads") if path.exists() else cls()
+
+    def has_made(self, corpus: str, folder: str) -> bool:
+        """Tell whether a folder below the root is a download of a corpus."""
+        return any(laid.folder == folder for laid in self.corpora.get(corpus, []))
+
+    def to_accept(self, cards: list[Card]) -> list[Card]:
+        """Those of some corpora whose licence was not accepted here yet."""
+        accepted = {name: entry.licence for name, entry in self.licences.items()}
+        return [card for card in cards if accepted.get(card.name) != card.licence]
+
+    def accept(self, cards: list[Card], root: Path) -> "Ledger":
+        """Record that licences are accepted."""
+        now = {card.name: Acceptance(card.licence, today()) for card in cards}
+        return replace(self, licences=self.licences | now)._written(root)
+
+    def laid_out(self, corpus: str, laid: LaidOut, root: Path) -> "Ledger":
+        """Record a download."""
+        of_corpus = [*self.corpora.get(corpus, []), laid]
+        return replace(self, corpora=self.corpora | {corpus: of_corpus})._written(root)
+
+    def _written(self, root: Path) -> "Ledger":
+        with files.written(_path(root)) as temporary:
+            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        return self
+
+
+def today() -> str:
+    """This moment, as the ledger writes it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _path(root: Path) -> Path:
+    return root / FOLDER / "downloads.json"

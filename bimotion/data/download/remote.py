@@ -1,0 +1,247 @@
+"""Files at addresses: asked for their size, read, and fetched, over one pooled client (that of
+huggingface_hub: redirects, proxies of the environment, certificates).
+
+A server is never believed: what it sends is bounded before it is written, and no name of a file
+comes from it.
+"""
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import errors
+from huggingface_hub.utils import get_session
+
+from bimotion.errors import DownloadError, printable
+from bimotion.io.files import storing
+
+TIMEOUT_S = 30.0  # without a byte
+CHUNK_BYTES = 256 * 1024
+HEADERS = {"Accept-Encoding": "identity"}  # packed on the way, a file could not be gone on with
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses after which the same request may succeed."""
+MAX_FAILURES, MAX_REQUESTS = 4, 50  # of one file at one address: in a row, and in all
+FIRST_WAIT_S, MAX_WAIT_S = 0.5, 60.0  # doubled after each failure
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a corpus, and the addresses that have it."""
+
+    path: str
+    """POSIX path below the corpus's folder, ours and not the server's."""
+    addresses: tuple[str, ...]
+    n_bytes: int | None
+    """None: not known before it is asked for."""
+    checksum: tuple[str, str] | None
+    """Algorithm (sha256, md5, or git: SHA-1 of git's object) and digest; None: not known."""
+    max_bytes: int
+
+    def difference(self, path: Path) -> str | None:
+        """Compare a file that should be this one, and say in a few words what is wrong; None:
+        nothing."""
+        n_bytes = path.stat().st_size
+        if self.n_bytes is not None and n_bytes != self.n_bytes:
+            return f"expected {self.n_bytes} bytes, found {n_bytes}"
+        if self.checksum is None:
+            return None
+        algorithm, expected = self.checksum
+        computed = _digest(path, algorithm)
+        if computed == expected:
+            return None
+        return f"expected {algorithm} {expected}, found {computed}"
+
+
+class Stopped(Exception):
+    """The fetching of other files failed, or the user has stopped it."""
+
+
+class _Refused(Exception):
+    """An address that does not have the file."""
+
+
+class _Unreachable(_Refused):
+    """An address of which nobody can tell whether it has the file."""
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as stream:
+        if algorithm != "git":
+            return hashlib.file_digest(stream, algorithm).hexdigest()
+        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+
+def ask(address: str) -> tuple[str | None, int | None]:
+    """Ask an address for its headers only.
+
+    Returns:
+        What is wrong with it (None: nothing), and how many bytes it says that it has.
+    """
+    try:
+        response = get_session().head(address, headers=HEADERS, timeout=TIMEOUT_S)
+        if response.status_code in (403, 405, 501):  # signed addresses are signed for GET
+            part = HEADERS | {"Range": "bytes=0-0"}
+            with get_session().stream("GET", address, headers=part, timeout=TIMEOUT_S) as response:
+                return _answer(response)
+        return _answer(response)
+    except (errors.HTTPError, errors.OfflineModeIsEnabled, ValueError) as error:
+        return _reason(error), None
+
+
+def _answer(response: Any) -> tuple[str | None, int | None]:
+    if response.status_code not in (200, 206):
+        return f"status {response.status_code}", None
+    total = re.fullmatch(r"bytes \d+-\d+/(\d{1,15})", response.headers.get("content-range", ""))
+    length = total[1] if total else response.headers.get("content-length", "")
+    return None, int(length) if re.fullmatch(r"\d{1,15}", length) else None
+
+
+def read_json(address: str, max_bytes: int) -> Any:
+    """The JSON at an address; raises DownloadError."""
+    content = bytearray()
+    try:
+        with get_session().stream("GET", address, headers=HEADERS, timeout=TIMEOUT_S) as response:
+            if response.status_code != 200:
+                raise DownloadError(f"{address}: expected an answer, found {_answer(response)[0]}")
+            for chunk in response.iter_bytes(CHUNK_BYTES):
+                content += chunk
+                if len(content) > max_bytes:
+                    raise DownloadError(
+                        f"{address}: expected at most {max_bytes} bytes, found more"
+                    )
+        return json.loads(bytes(content))
+    except (errors.HTTPError, errors.OfflineModeIsEnabled, ValueError) as error:
+        raise DownloadError(f"{address}: expected JSON, found: {_reason(error)}") from None
+
+
+def fetch(
+    file: RemoteFile,
+    target: Path,
+    part: Path,
+    stop: threading.Event,
+    count: Callable[[int], None],
+) -> str | None:
+    """Fetch a file, where one was begun going on with it. It takes its name only if its checksum is
+    the one expected; else it is kept as `.wrong` beside `part`.
+
+    Args:
+        file: What to fetch, and from where: address by address until one gives it.
+        target: Takes the whole and right file.
+        part: What has arrived so far.
+        stop: Ends the work soon after it is set.
+        count: Told how many bytes have arrived since the last call.
+
+    Returns:
+        Why no address has the file, or the right one; None: it is there.
+
+    Raises:
+        DownloadError: It is not there, and an address cannot be reached.
+        StorageError: The disk is full.
+        Stopped: `stop` was set.
+    """
+    problems, is_known = [], True
+    with storing(target):
+        for folder in (target.parent, part.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        for address in file.addresses:
+            for _ in range(2):  # the second time where pieces of the first may not belong together
+                try:
+                    is_one_piece = _receive_all(file, address, part, stop, count)
+                except _Refused as refusal:
+                    problems.append(f"{address}: {refusal}")
+                    is_known &= not isinstance(refusal, _Unreachable)
+                    break
+                if (difference := file.difference(part)) is None:
+                    part.replace(target)
+                    return None
+                wrong = part.replace(part.with_name(f"{target.name}.wrong"))
+                if is_one_piece:
+                    problems.append(f"{address}: {difference} (kept as {wrong})")
+                    break
+    problem = f"{file.path}: {'; '.join(problems)}"
+    if is_known:
+        return problem
+    raise DownloadError(f"{problem}; what has arrived is kept: the same command goes on from there")
+
+
+def _receive_all(
+    file: RemoteFile, address: str, part: Path, stop: threading.Event, count: Callable[[int], None]
+) -> bool:
+    """Ask until all bytes are there.
+
+    Returns:
+        Whether they came in one piece.
+
+    Raises:
+        _Refused, _Unreachable, Stopped.
+    """
+    n_failures = n_before = 0
+    for _ in range(MAX_REQUESTS):
+        n_before = part.stat().st_size if part.exists() else 0
+        if n_before == file.n_bytes:
+            return False
+        wait_s, reason = 0.0, "ended early"
+        try:
+            wait_s, reason = _receive(file, address, part, stop, count)
+            if reason is None:
+                return n_before == 0
+        except (errors.HTTPError, errors.OfflineModeIsEnabled, ValueError) as error:
+            reason = _reason(error)
+            if isinstance(error, errors.OfflineModeIsEnabled):
+                break
+        n_failures = 0 if part.exists() and part.stat().st_size > n_before else n_failures + 1
+        if n_failures > MAX_FAILURES:
+            break
+        if stop.wait(min(max(wait_s, FIRST_WAIT_S * 2**n_failures), MAX_WAIT_S)):
+            raise Stopped
+    raise _Unreachable(reason)
+
+
+def _receive(
+    file: RemoteFile, address: str, part: Path, stop: threading.Event, count: Callable[[int], None]
+) -> tuple[float, str | None]:
+    """Ask once for what is missing.
+
+    Returns:
+        Seconds to wait before the next request, and why one is needed; None: all is there.
+    """
+    n_done = part.stat().st_size if part.exists() else 0
+    asked = HEADERS | ({"Range": f"bytes={n_done}-"} if n_done else {})
+    with get_session().stream("GET", address, headers=asked, timeout=TIMEOUT_S) as response:
+        status = response.status_code
+        if status in PASSING:
+            wait = response.headers.get("retry-after", "")
+            return float(wait) if re.fullmatch(r"\d{1,6}", wait) else 0.0, f"status {status}"
+        if status == 416:  # it has fewer bytes than are there
+            part.unlink(missing_ok=True)
+            return 0.0, "status 416"
+        if status not in (200, 206):
+            raise _Refused(f"status {status}")
+        begins = f"bytes {n_done}-"
+        if status == 206 and not response.headers.get("content-range", "").startswith(begins):
+            part.unlink(missing_ok=True)
+            return 0.0, "another part than the one asked for"
+        with part.open("ab" if status == 206 else "wb", buffering=0) as stream:
+            for chunk in response.iter_bytes():  # as it comes: what has arrived is kept
+                if stop.is_set():
+                    raise Stopped
+                if stream.tell() + len(chunk) > file.max_bytes:
+                    raise _Refused(f"expected at most {file.max_bytes} bytes, found more")
+                stream.write(chunk)
+                count(len(chunk))
+            is_whole = file.n_bytes is None or stream.tell() >= file.n_bytes
+    return 0.0, None if is_whole else f"ended before its {file.n_bytes} bytes"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set: unset it"
+    return printable(" ".join(str(error).split())[:200]) or type(error).__name__
