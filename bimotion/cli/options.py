@@ -132,9 +132,7 @@ class Folders:
 
     corpora: Annotated[
         Path | None,
-        option(
-            "One sub-folder a corpus. (default: $BIMOTION_CORPORA, or downloads)", metavar="ROOT"
-        ),
+        option("Folder with one sub-folder a corpus. (default: $BIMOTION_CORPORA)", metavar="ROOT"),
     ] = None
     corpus: Annotated[
         list[str],

@@ -117,7 +117,10 @@ def _facts(card: Card) -> str:
         ("ages", ages),
         ("sound", rates),
         ("licence", f"{card.licence}: {PASSED_ON[card.redistribution]}"),
-        ("how to get it", f"{card.obtain}: <{card.url}>"),
+        (
+            "how to get it",
+            f"`bimotion data download {card.name}`; by hand: {card.obtain}: <{card.url}>",
+        ),
         ("kept apart by splits", card.not_disjoint or "speakers, under `folds` and `disjoint`"),
         ("cite", card.citation),
     ]
