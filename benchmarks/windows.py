@@ -2,10 +2,11 @@
 benchmarks.windows CORPORA_ROOT MODEL [MODEL ...]
 
 Of every window: seconds of a core that the encoder takes for a clip (24 of the clips, decoded
-beforehand, so that other work on the machine hardly counts); how far the features of each layer are
-from those of the model's own window (norm of the difference over norm, mean over all clips; and in
-standard deviations of each feature over clips, root mean square, as a head sees them); weighted F1
-of logistic regression on each layer, CSED, five times five folds by clip (which share speakers);
+beforehand, so that other work on the machine hardly counts); of how many of these a frame of the
+clip itself is vast (ten times the median norm, in some layer); how far the features of each layer
+are from those of the model's own window (norm of the difference over norm, mean over all clips; and
+in standard deviations of each feature over clips, root mean square, as a head sees them); weighted
+F1 of logistic regression on each layer, CSED, five times five folds by clip (which share speakers);
 and scores of the benchmark's default, beside those of the model's own window, with the intervals of
 `bimotion compare`. Runs and features are kept: a second call only measures time.
 """
@@ -40,7 +41,7 @@ WINDOWS = ("model", "clip", "5", "8", "15")
 STRENGTH = 0.01
 """C of the logistic regression by layer."""
 N_REPEATS, N_FOLDS = 5, 5
-N_TIMED = 24
+N_TIMED, VAST = 24, 10
 
 
 def seconds_a_clip(encoder, waveforms: list[np.ndarray]) -> float:
@@ -51,6 +52,22 @@ def seconds_a_clip(encoder, waveforms: list[np.ndarray]) -> float:
     start = time.process_time()
     list(encoder.encode_groups(groups))
     return (time.process_time() - start) / len(groups)
+
+
+def n_vast(encoder, waveforms: list[np.ndarray]) -> int:
+    """Clips with a frame of their own that has VAST times the median norm, in some layer."""
+    states_of, ratios = encoder._states, []
+
+    def watched(output) -> list:
+        states = states_of(output)
+        norms = [state.norm(dim=-1)[encoder._inputs.sound(state)] for state in states]
+        ratios.append(max(float(norm.max() / norm.median()) for norm in norms))
+        return states
+
+    encoder._states = watched
+    list(encoder.encode_groups([[waveform] for waveform in waveforms]))
+    encoder._states = states_of
+    return sum(ratio > VAST for ratio in ratios)
 
 
 def changes(own: LayerTable, other: LayerTable) -> tuple[list[float], list[float]]:
@@ -103,8 +120,8 @@ def feature_table(model: str, windows: list[str], clips: manifest.Manifest, test
     shown = Table(
         f"{Path(model).name}: {len(table)} clips, {table['duration_s'].mean():.2f} s on average",
         [
-            *("window", "s a clip", "times faster", "change by layer", "in standard deviations"),
-            "F1 of CSED by layer, %",
+            *("window", "s a clip", "times faster", f"clips of {N_TIMED} with a vast frame"),
+            *("change by layer", "in standard deviations", "F1 of CSED by layer, %"),
         ],
     )
     own, own_s = None, None
@@ -115,7 +132,8 @@ def feature_table(model: str, windows: list[str], clips: manifest.Manifest, test
         own, own_s = own or features, own_s or seconds
         moved = (" ".join(f"{c:.2f}" for c in change) for change in changes(own, features))
         scores = " ".join(f"{100 * score:.1f}" for score in layer_scores(features, csed, labels))
-        shown.rows.append([window, f"{seconds:.3f}", f"{own_s / seconds:.1f}", *moved, scores])
+        cost = (f"{seconds:.3f}", f"{own_s / seconds:.1f}", str(n_vast(encoder, waveforms)))
+        shown.rows.append([window, *cost, *moved, scores])
     return shown
 
 

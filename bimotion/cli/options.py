@@ -179,7 +179,7 @@ class Loading:
     require_safetensors: Annotated[bool, option("Refuse pickled weights.")] = False
     device: Device = None
     window: Annotated[
-        str, option("Of Whisper, AST: their own, the clip's length, or at least so long.", **WINDOW)
+        str, option("Of Whisper, AST: their own, the clip and 1 s, or at least so long.", **WINDOW)
     ] = "model"
 
     def spec(self, model: str) -> ModelSpec:

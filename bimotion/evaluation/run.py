@@ -109,8 +109,8 @@ def evaluate(
         device: `cpu`, `cuda`, `cuda:1`; None: a GPU if there is one.
         batch_seconds: of audio in one batch; None: 80 on a CPU, 800 on a GPU.
         window: of a model that hears a window of its own whatever the clip (Whisper, AST): `model`:
-            that; `clip`: the clip's length, rounded up, which costs less and gives other features;
-            seconds: at least so many.
+            that; `clip`: the clip and a second of silence, rounded up, which costs less and gives
+            other features; seconds: at least so many.
         only: names of the corpora to use; None: all that have clips in the protocol's cells.
         locations: corpus -> its folder, where it lies elsewhere than in `data_dir`.
         limit: at most so many clips of each corpus, cell and part: for trying out, the result

@@ -25,7 +25,7 @@ from bimotion.models.inputs import Features, ModelInputs, batch_seconds
 from bimotion.models.invariance import largest_difference
 from bimotion.models.spec import ModelSpec
 from bimotion.models.weights import Opened, device_of, opened, placed, sent
-from bimotion.models.windows import heard_s
+from bimotion.models.windows import SILENCE_S, heard_s
 
 CLIPS_ON_A_GPU = 128
 """That are encoded together there; elsewhere each clip is encoded alone, which takes no longer:
@@ -120,7 +120,7 @@ class Encoder:
         preprocessing = (type(extractor).__name__, extractor.to_dict())
         parts = (NUMBERS_VERSION, origin.fingerprint, config, *preprocessing, self._on_gpu)
         if self.window != "model":  # the features of the model's own keep their name
-            parts += (("window", self.window),)
+            parts += (("window", self.window, SILENCE_S),)
         content = json.dumps(parts, sort_keys=True, default=str).encode()
         self.fingerprint = hashlib.sha256(content).hexdigest()[:32]
         n_samples = max(loaded.rate, self._inputs.shortest)

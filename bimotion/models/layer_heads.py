@@ -5,11 +5,16 @@ It takes features as LayerRows, which may lie on disk, and holds one layer of th
 sample of one layer for each core.
 """
 
+import hashlib
+import sys
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from bimotion.io import files
 from bimotion.io.threads import in_threads
+from bimotion.models import heads, logistic, losses
 from bimotion.models.heads import LogisticHead
 
 MAX_COMPARED = 2000
@@ -74,6 +79,16 @@ def best_layer(features: LayerRows, reference: np.ndarray, *, exclusive: bool, v
         )
 
     return int(np.argmin(in_threads(loss, range(n_layers))))
+
+
+def choice_version() -> str:
+    """The version of what `best_layer` chooses, 64 hex digits: of the code that does, which changes
+    more often than the version of a head, and of the library that solves it."""
+    import scipy
+
+    modules = (sys.modules[__name__], heads, logistic, losses)
+    digests = (files.digest(Path(module.__file__)) for module in modules)
+    return hashlib.sha256("\n".join([scipy.__version__, *digests]).encode()).hexdigest()
 
 
 def _sample(reference: np.ndarray) -> np.ndarray:

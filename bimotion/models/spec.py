@@ -33,7 +33,7 @@ class ModelSpec:
     """Refuse pickled weights, which are otherwise read by torch's `weights_only` loader."""
     window: str | float = "model"
     """What a model with a window of its own hears (models/windows.py): `model`: all of it, whatever
-    the clip; `clip`: the clip's length, rounded up; seconds: at least so many."""
+    the clip; `clip`: the clip and a second of silence, rounded up; seconds: at least so many."""
 
     def __post_init__(self):
         object.__setattr__(self, "window", window_named(self.window))

@@ -2,9 +2,10 @@
 AST's spectrogram), or the beginning of it.
 
 A shorter window is the first part of the model's own: of the spectrogram, as its extractor makes
-it, and of its positions in time. Layer 0 stays the same, but for the last frame of a clip that ends
-where the window does; the layers above no longer attend to the silence behind the clip: other
-features, so another identity.
+it, and of its positions in time. Layer 0 stays the same; the layers above attend to less silence
+behind the clip: other features, so another identity. Some of it they need: whisper-base makes one
+frame a vast one, which falls into the speech where little silence is behind it (docs/evaluate.md
+has figures).
 """
 
 import math
@@ -20,7 +21,8 @@ from bimotion.models.spec import ModelSpec
 
 AST = "audio-spectrogram-transformer"
 FRAME_S, HOP_S = 0.025, 0.01  # of Kaldi's spectrograms, AST's among them
-_SHORTEST_S = 0.5
+SILENCE_S = 1.0
+"""Of silence that a window shorter than the model's own has behind every clip, at least."""
 _SILENCES_S = (0.1, 0.2)  # of one shape where an extractor fills a window
 
 
@@ -30,7 +32,7 @@ class Window:
 
     >>> whisper = Window("clip", own=480_000, rate=16_000, first=320, step=320, least=1)
     >>> whisper.n_positions, whisper.positions(32_000), whisper.samples(32_000) / 16_000
-    (1500, 103, 2.06)
+    (1500, 158, 3.16)
     """
 
     choice: str | float
@@ -59,10 +61,11 @@ class Window:
 
     def positions(self, n_samples: int) -> int:
         """Positions that are heard of a clip (no longer than the model's own window): those of its
-        length, rounded up to one of few, or the least of all clips where that is more."""
+        length and SILENCE_S, rounded up to one of few, or the least of all clips where that is
+        more."""
         if self.is_whole:
             return self.least
-        rounded = bucket(max(n_samples, round(_SHORTEST_S * self.rate)))
+        rounded = bucket(n_samples + round(SILENCE_S * self.rate))
         return max(self.least, _positions(rounded, self.own, self.first, self.step))
 
     def samples(self, n_samples: int) -> int:
@@ -85,10 +88,10 @@ class Window:
         own_s = f"{self.own / self.rate:g} s"
         if self.choice == "model":
             return f"a window of {own_s}"
+        longer = f"its length and {SILENCE_S:g} s of silence, rounded up, of at most {own_s}"
         if self.choice == "clip":
-            return f"a window of its length, rounded up, of at most {own_s}"
-        longer = f"or of its own length, rounded up, where it is longer, of at most {own_s}"
-        return f"a window of {self.choice:g} s, {longer}"
+            return f"a window of {longer}"
+        return f"a window of {self.choice:g} s, or of {longer}, where that is more"
 
 
 def _positions(n_samples: int, own: int, first: int, step: int) -> int:
@@ -97,7 +100,7 @@ def _positions(n_samples: int, own: int, first: int, step: int) -> int:
 
 
 def bucket(length: int) -> int:
-    """The length rounded up to a power of 2 ** (1 / 8): 48 lengths between half a second and half a
+    """The length rounded up to a power of 2 ** (1 / 8): 40 lengths between a second and half a
     minute.
 
     >>> bucket(16_000), bucket(16_001)

@@ -10,14 +10,14 @@ from tests.support import tiny_models
 def test_what_a_model_hears_of_clips_by_hand():
     clips_s = np.array([0.5, 2.0, 2.5])
     assert heard_s(clips_s, None) == 5.0
-    # 100 positions of 20 ms; half a second is 26 of them (8192 samples) where the clip is heard
+    # 100 positions of 20 ms; a second behind half a one makes 79 of them (25 268 samples)
     whole, clip, least = (
         Window("", own=32_000, rate=16_000, first=320, step=320, least=least)
-        for least in (100, 1, 50)
+        for least in (100, 1, 90)
     )
     assert heard_s(clips_s, whole) == 2.0 + 2.0 + 4.0
-    assert heard_s(clips_s, clip) == pytest.approx(0.52 + 2.0 + 2 * 1.34)
-    assert heard_s(clips_s, least) == pytest.approx(1.0 + 2.0 + 2 * 1.34)
+    assert heard_s(clips_s, clip) == pytest.approx(1.58 + 2.0 + 4.0)
+    assert heard_s(clips_s, least) == pytest.approx(1.8 + 2.0 + 4.0)
 
 
 @pytest.mark.parametrize(("family", "is_filled_up"), [("whisper", True), ("hubert", False)])

@@ -6,6 +6,7 @@ import shutil
 import zlib
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,8 @@ from bimotion.evaluation.tracks.probe import Probe
 from bimotion.io.progress import Progress
 from bimotion.leaderboard import submission, verify
 from bimotion.leaderboard.answer_key import AnswerKey
+from bimotion.models import heads, layer_heads, logistic, losses
+from bimotion.models.layer_heads import BestLayerHead
 from bimotion.models.spec import ModelSpec
 from bimotion.results import record, rescoring
 from bimotion.results.record import AdaptUsed
@@ -190,24 +193,34 @@ def test_the_layer_is_chosen_once_for_all_methods(models, small, tmp_path):
     assert ours == pytest.approx(theirs, abs=1e-6)
 
 
-def test_the_layer_is_chosen_anew_where_files_have_changed(
+def test_the_layer_is_chosen_anew_where_files_window_or_head_have_changed(
     models, synth_root, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path / "cache"))
     task = paper_task(**VALENCE | {"protocol": "in-group"})
-    source = CorpusSource.of(synth_root)
-    clips, plan = planning.plan(task, source, Progress(), adapts="transductive")
+    clips, plan = planning.plan(task, CorpusSource.of(synth_root), Progress(), adapts="inductive")
     (job,) = plan.jobs([0])
-    adapted = runner_of(Probe(adapt="none"), ModelSpec(models("hubert")), clips.schema)
-    adapted.open(clips, plan.rows(), Progress())
-    adapted.run(job, tmp_path)
-    kept = tmp_path / "cache" / "layers"
-    assert len(list(kept.iterdir())) == 1
-    manifest = dataclasses.replace(clips.selection.manifest, states={"csed": "other files"})
-    selection = dataclasses.replace(clips.selection, manifest=manifest)
-    adapted.probe.labelled = dataclasses.replace(clips, selection=selection)
-    adapted.run(dataclasses.replace(job, name="again"), tmp_path)
-    assert len(list(kept.iterdir())) == 2
+
+    def n_choices(window="model", **states):
+        spec = ModelSpec(models("whisper"), device="cpu", window=window)
+        probe = runner_of(Probe(), spec, clips.schema)
+        probe.open(clips, plan.rows(), Progress())
+        manifest = clips.selection.manifest
+        manifest = dataclasses.replace(manifest, states=manifest.states | states)
+        selection = dataclasses.replace(clips.selection, manifest=manifest)
+        probe.labelled = dataclasses.replace(clips, selection=selection)
+        probe.clip_features(job)
+        return len(list((tmp_path / "cache" / "layers").iterdir()))
+
+    assert [n_choices(), n_choices()] == [1, 1]
+    assert [n_choices(csed="other files"), n_choices(window="clip")] == [2, 3]
+    monkeypatch.setattr(BestLayerHead, "version", "best-0")
+    assert n_choices() == 4
+    for number, module in enumerate((layer_heads, heads, logistic, losses)):
+        other = tmp_path / "other.py"
+        other.write_bytes(Path(module.__file__).read_bytes() + b"LEAST_GAIN = 1e-5")
+        monkeypatch.setattr(module, "__file__", str(other))
+        assert n_choices() == 5 + number
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from bimotion.evaluation.tracks.track import (
     window_used,
 )
 from bimotion.io import audio, files
-from bimotion.models.layer_heads import BestLayerHead, best_layer
+from bimotion.models.layer_heads import BestLayerHead, best_layer, choice_version
 from bimotion.models.spec import ModelSpec
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import ModelUsed
@@ -145,9 +145,10 @@ class ProbeRunner(FeatureRunner):
         disk, for many methods ask for it."""
         rows = np.concatenate([job.train, job.validation])
         clips, states = self.labelled.table.iloc[rows], self.labelled.selection.manifest.states
-        names = [*clips["id"], *(states[corpus] for corpus in sorted(set(clips["corpus"])))]
+        exclusive, names = self.labelled.schema.exclusive, [*clips["id"]]
+        names += [states[corpus] for corpus in sorted(set(clips["corpus"]))]
         asked = hashlib.sha256(
-            f"{self.used}{len(job.train)}{audio.version()}".encode()
+            f"{self.used}{choice_version()}{exclusive}{len(job.train)}{audio.version()}".encode()
             + self.labelled.reference[rows].tobytes()
             + "\n".join(names).encode()
         )
@@ -157,7 +158,7 @@ class ProbeRunner(FeatureRunner):
             layer = best_layer(
                 self.features(job.train),
                 self.labelled.reference[job.train],
-                exclusive=self.labelled.schema.exclusive,
+                exclusive=exclusive,
                 validation=self.held_out(job),
             )
             kept = json.dumps({"layer": layer}).encode()

@@ -17,6 +17,7 @@ from bimotion.evaluation.job import JobPredictions, TrainingJob
 from bimotion.io.progress import Progress
 from bimotion.models.classifier import Clips
 from bimotion.models.spec import ModelSpec
+from bimotion.models.windows import SILENCE_S
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results.record import AdaptUsed, ModelUsed
 
@@ -222,9 +223,9 @@ def clips_of(labelled: LabelledClips, rows: np.ndarray, progress: Progress) -> C
 
 
 def window_used(window: str | float) -> dict[str, str | float]:
-    """The option of a record that names the part of its own window that a model heard; none where
+    """The options of a record that name the part of its own window that a model heard; none where
     it heard all of it, as in records of before."""
-    return {} if window == "model" else {"window": window}
+    return {} if window == "model" else {"window": window, "window_silence_s": SILENCE_S}
 
 
 @contextmanager

@@ -26,10 +26,11 @@ def test_a_window_is_part_of_the_runs_identity(models, small, tmp_path):
 
 
 def test_zero_shot_records_it(models, small, tmp_path):
-    names = {0: "angry", 1: "happy", 2: "neutral"}
+    labels = {0: "angry", 1: "happy", 2: "neutral"}
     asked = {"track": "zero-shot", "protocol": "in-group", "cells": ["zho_eld"], "device": "cpu"}
-    result, _ = evaluated(models("ast", names), small, tmp_path, **asked, window="clip")
-    assert result.model.options["window"] == "clip"
+    result, _ = evaluated(models("ast", labels), small, tmp_path, **asked, window="clip")
+    names = ("window", "window_silence_s")
+    assert [result.model.options[name] for name in names] == ["clip", 1.0]
 
 
 @pytest.mark.parametrize(
