@@ -15,8 +15,9 @@ REPOSITORY = Path(__file__).parents[1]
 SHIPPED = "bimotion loaders pyproject.toml setup.py MANIFEST.in README.md LICENSE"
 PROBE = """
 import importlib, bimotion.loaders.bimotion, bimotion.loaders.yuemotion, bimotion.data.rosters
+import bimotion.data.published
 from bimotion.data.huggingface.cards import card
-assert len(bimotion.data.rosters.load("tess")) == 2800
+assert len(bimotion.data.rosters.load("tess")) == len(bimotion.data.published.load("tess")) == 2800
 assert all(card(name).startswith("# ") for name in ("bimotion", "yuemotion"))
 print(bimotion.loaders.bimotion.__file__)
 """

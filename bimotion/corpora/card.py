@@ -67,7 +67,7 @@ class Card:
     def how_to_get(self) -> str:
         """The command for it, and its address."""
         says = "" if self.form is None else " says how"
-        return f"`bimotion data download {self.name}`{says}; {self.url}"
+        return f"`bimotion data download {self.name}`{says} ({self.url})"
 
     def utterance(
         self,

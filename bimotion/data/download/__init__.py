@@ -213,7 +213,10 @@ def carry_out(plan: Plan, progress: Progress, *, allow_missing: bool = False) ->
     files.require_writable(plan.root)
     with files.locked(plan.work.with_suffix(".lock")):
         if plan.target.exists() and not plan.completes:
-            raise SettingError(f"{plan.target}: expected nothing yet; run the command again")
+            raise SettingError(
+                f"{plan.target}: expected no such folder, or one that holds {plan.corpus.name}; "
+                "move it away, or name another root by --to"
+            )
         laid, parts = plan.work / "laid", plan.work / "parts"
         packed = plan.packed
         if packed or plan.archives:  # what was unpacked before is unpacked again

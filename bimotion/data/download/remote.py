@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from huggingface_hub import errors
 from huggingface_hub.utils import get_session
@@ -152,11 +153,12 @@ def fetch(
         for folder in (target.parent, part.parent):
             folder.mkdir(parents=True, exist_ok=True)
         for address in file.addresses:
+            host = urlsplit(address).netloc
             for _ in range(2):  # the second time where pieces of the first may not belong together
                 try:
                     is_one_piece = _receive_all(file, address, part, stop, count)
                 except _Refused as refusal:
-                    problems.append(f"{address}: {refusal}")
+                    problems.append(f"{host}: {refusal}")
                     is_known &= not isinstance(refusal, _Unreachable)
                     break
                 if (difference := file.difference(part)) is None:
@@ -164,7 +166,7 @@ def fetch(
                     return None
                 wrong = part.replace(part.with_name(f"{target.name}.wrong"))
                 if is_one_piece:
-                    problems.append(f"{address}: {difference} (kept as {wrong})")
+                    problems.append(f"{host}: {difference} (kept as {wrong})")
                     break
     problem = f"{file.path}: {'; '.join(problems)}"
     if is_known:

@@ -13,10 +13,12 @@ import pytest
 from bimotion.corpora import CORPORA
 from bimotion.data import locate, manifest, published
 from bimotion.data.download import ledger
+from bimotion.data.huggingface.loading import load_dataset
 from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusIncomplete, CorpusNotFound
 from tests.support import tiny_corpora
 from tests.support.corpus_hosts import Fault
+from tests.support.healthy_corpus import clip, noise
 from tests.support.hub_client import wait_for
 from tests.support.hub_repository import Repository
 from tests.support.hub_server import Hub
@@ -299,3 +301,22 @@ def test_pinned_addresses_of_crema_d():
     for file in files:
         original = f"https://{hosts[file.path in sounds]}/{commit}{file.path}"
         assert file.addresses == (original, f"{mirror}{file.path}")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_loading_says_which_command_gets_what_is_missing(tmp_path, monkeypatch, there):
+    """Without any corpora, and with others."""
+    monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path))
+    if there:
+        (tmp_path / "corpora/my URDU").mkdir(parents=True)
+        (tmp_path / "corpora/my URDU/SM1_F10_A010.wav").write_bytes(b"RIFF")
+    with pytest.raises(CorpusNotFound, match=r"csed: `bimotion data download csed` \(https://git"):
+        load_dataset("bimotion", "zho_eld")
+    with pytest.raises(CorpusNotFound, match="esd: `bimotion data download esd` says how "):
+        load_dataset("bimotion", "zho_adu")
+
+
+def test_where_one_of_several_is_missing_the_command_is_named_too(tmp_path):
+    noise(clip(tmp_path / "root", "Nat_Male-1"), seed=1)
+    with pytest.raises(CorpusIncomplete, match=r"tess: not found \(get it: `bimotion data downl"):
+        load_dataset("bimotion", "eld", data_dir=tmp_path / "root")
