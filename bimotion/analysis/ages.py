@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from bimotion.analysis.runs import Run
 from bimotion.data.source import CorpusSource
 from bimotion.data.speaker_facts import WITHIN, speaker_facts
 from bimotion.io.tables import Table, p_value, percent, points
 from bimotion.protocol.cells import union
-from bimotion.results.statistics.ages import AgeResult, Contrast, age_results
+from bimotion.results.statistics.ages import AgeResult, Contrast, age_results, speaker_recalls
 
 HEADER = (
     *("corpus", "trained on", "adults + elderly", "recall, adults", "recall, elderly"),
@@ -36,6 +38,11 @@ def run_ages(run: Run, source: CorpusSource) -> tuple[list[AgeResult], list[str]
             f"{' or '.join(tested or WITHIN)}; {why}"
         ]
     return results, missing
+
+
+def run_speakers(run: Run, source: CorpusSource) -> dict[tuple[str, str], pd.DataFrame]:
+    """(corpus, training set) of each age result of a run -> its speakers, with age and recall."""
+    return speaker_recalls(run.predictions, speaker_facts(run.predictions, source)[0], run.schema)
 
 
 def age_table(run: Run, source: CorpusSource) -> Table:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import bimotion.cli.options as options
 from bimotion.cli.options import option, spread
+from bimotion.cli.terminal import note, progress
+from bimotion.errors import MissingExtra
 
 
 @spread
@@ -18,6 +20,10 @@ def report(
     form: Annotated[
         Literal["html", "markdown", "both"], option("report.html, report.md, or both.", "--format")
     ] = "both",
+    figures: Annotated[
+        Path | None,
+        option("Also write every picture (SVG, PNG, PDF) and table (LaTeX) there.", metavar="DIR"),
+    ] = None,
 ) -> None:
     """Write one page about a run: age within corpora, tables beside the paper's, caveats, heat
     maps, labels, confusions, differences between cells, provenance."""
@@ -34,3 +40,16 @@ def report(
         with files.written(target / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
         print(target / name)
+    if figures is not None:
+        _save_figures(content, figures)
+
+
+def _save_figures(content, folder: Path) -> None:
+    """Write pictures and tables into a folder, and say how many."""
+    from bimotion.analysis.report import figures
+    from bimotion.io import drawing
+
+    if not drawing.can_paint():
+        note(f"{MissingExtra('matplotlib', 'figures', 'PNG and PDF')}; SVG is written without it")
+    paths = figures.save(content, folder, progress())
+    print(f"{folder}: {figures.by_suffix(paths)}")

@@ -1,5 +1,7 @@
-"""Tables of text, as Markdown, and numbers as the tables print them."""
+"""Tables of text, as Markdown and LaTeX, and numbers as the tables print them."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +34,41 @@ class Table:
             lines += ["", _line(self.header), "|" + "---|" * len(self.header)]
             lines += map(_line, self.rows)
         return "\n".join(lines + [f"\n{printable(note)}" for note in self.notes])
+
+    def latex(self, columns: str | None = None) -> str:
+        """LaTeX (booktabs), notes below it as comments; names are shown as they are.
+
+        Args:
+            columns: Alignment of the columns; None: the first to the left, the others to the right.
+        """
+        import pandas as pd
+
+        header, *rows = [[_as_latex(cell) for cell in row] for row in (self.header, *self.rows)]
+        columns = columns or "l" + "r" * (len(header) - 1)
+        table = pd.DataFrame(rows, columns=header)
+        text = table.to_latex(index=False, column_format=columns)
+        notes = "".join(f"% {_as_latex(note)}\n" for note in self.notes)
+        return f"% needs \\usepackage{{booktabs}}\n{text}{notes}"
+
+
+_LATEX = str.maketrans(
+    {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {letter: f"\\{letter}" for letter in "&%$#_{}"}
+    | {"–": "--", "→": r"$\rightarrow$"}
+)
+
+
+def _as_latex(text: str) -> str:
+    r"""Text that LaTeX shows as it is, in one line.
+
+    >>> print(_as_latex("50 % of a_b ˢ"))
+    50 \% of a\_b \textsuperscript{s}
+    """
+    return re.sub(r"[ᵃ-ᵿᶛ-ᶿʰ-ʸˠ-ˤ]", _raised, printable(text).translate(_LATEX))
+
+
+def _raised(letter: re.Match) -> str:
+    return rf"\textsuperscript{{{unicodedata.normalize('NFKC', letter[0])}}}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from bimotion.leaderboard.published_rows import PublishedRow
 from bimotion.protocol import labels
 from bimotion.protocol.published import CELLS
 from bimotion.protocol.settings import TRACKS
-from bimotion.results.reservations import LETTERS, MEANINGS, meanings, with_mark
+from bimotion.results.reservations import MEANINGS, meanings, with_mark
 
 EVAL_RESULTS_FILE = ".eval_results/bimotion.yaml"
 EVAL_FILE = "eval.yaml"
@@ -318,24 +318,12 @@ def _plain(name: str) -> str:
     return re.sub(r"([\\`*\[\]~!])", r"\\\1", html.escape(name, quote=False))
 
 
-_LATEX = str.maketrans(
-    {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {letter: f"\\{letter}" for letter in "&%$#_{}"}
-    | {mark: f"\\textsuperscript{{{letter}}}" for mark, letter in LETTERS.items()}
-)
-
-
 def _latex(board: Board) -> str:
-    import pandas as pd
-
-    rows = [HEADER, *map(_cells, _rows(board))]
+    rows = list(map(_cells, _rows(board)))
     notes = meanings(cell for row in rows for cell in row)
-    header, *rows = [[cell.translate(_LATEX) for cell in row] for row in rows]
-    table = pd.DataFrame(rows, columns=header)
-    columns = "ll" + "l" * 4 + "r" * 6 + "l"
-    text = table.to_latex(index=False, column_format=columns)
-    explained = "".join(f"% {note.translate(_LATEX)}\n" for note in notes)
-    return f"% needs \\usepackage{{booktabs}}\n{text}{explained}"
+    return Table("BiMotion leaderboard, %", HEADER, rows, notes).latex(
+        "ll" + "l" * 4 + "r" * 6 + "l"
+    )
 
 
 def _csv(board: Board) -> str:

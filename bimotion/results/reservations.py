@@ -11,8 +11,6 @@ from bimotion.protocol.settings import SettingId
 from bimotion.results.record import Result
 
 ONE_CLASS, ONE_SPEAKER, ASSUMED_AGE, ONE_SEED = "ᶜ", "ˢ", "ᵃ", "ᵏ"
-LETTERS = {ONE_CLASS: "c", ONE_SPEAKER: "s", ASSUMED_AGE: "a", ONE_SEED: "k"}
-"""The marks as plain letters, for LaTeX."""
 MEANINGS = {
     ONE_CLASS: "one class is tested, or can be predicted: it says nothing about emotion",
     ONE_SPEAKER: "one speaker: it says nothing about others",

@@ -7,7 +7,8 @@ first, then how they are shown.
 document.py      what a report is made of: sections, tables, caveats, pictures; its Markdown
 scorebook.py     the scores of a run by setting, and whether the predictions bear them out
 age.py           recall by age within corpora;  scores.py: the paper's tables, heat maps
-classes.py       labels, confusions;  between.py: differences between cells
+classes.py       labels, confusions;  between.py: differences between cells;  calibration.py
+charts/          what is drawn of them
 caveats.py       what to know before believing a number;  provenance.py: how it was made
 html.py          the report as HTML
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from bimotion.analysis.report.age import age
 from bimotion.analysis.report.between import between_groups
+from bimotion.analysis.report.calibration import calibration
 from bimotion.analysis.report.caveats import caveats
 from bimotion.analysis.report.classes import confusions, labels
 from bimotion.analysis.report.document import Report, Section
@@ -47,6 +49,7 @@ def report_of(run: Run, folder: Path, source: CorpusSource | None = None) -> Rep
         labels(run, book),
         confusions(run, book),
         between_groups(run, book),
+        calibration(run),
         *projections(run.result, folder),
         provenance(run.result),
     )
@@ -54,7 +57,7 @@ def report_of(run: Run, folder: Path, source: CorpusSource | None = None) -> Rep
     kept = tuple(
         part
         for part in sections
-        if part.name == "age" or part.caveats or part.grids or part.pictures
+        if part.name == "age" or part.caveats or part.grids or part.drawings or part.pictures
     )
     return Report(run.result.title, _asked(run.result), lead(book, run.result), stamps, kept)
 

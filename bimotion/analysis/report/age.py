@@ -1,9 +1,13 @@
 """The part of a report on age: recall against age within corpora, which it leads with."""
 
+from collections.abc import Sequence
+
 from bimotion.analysis import ages
+from bimotion.analysis.report.charts import speakers
 from bimotion.analysis.report.document import Grid, Section, Value, Whisker
 from bimotion.analysis.runs import Run
 from bimotion.data.source import CorpusSource
+from bimotion.io.drawing import Drawing
 from bimotion.results.statistics.ages import AgeResult
 
 
@@ -27,7 +31,18 @@ def age(run: Run, source: CorpusSource) -> Section:
             (*ages.notes(results), *[drawn] * is_drawn),
         )
     ]
-    return Section("age", "Age", text, grids=tuple(grids if rows else ()))
+    drawings = _drawings(run, source, results)
+    return Section("age", "Age", text, grids=tuple(grids if rows else ()), drawings=drawings)
+
+
+def _drawings(run: Run, source: CorpusSource, results: Sequence[AgeResult]) -> tuple[Drawing, ...]:
+    """Speakers against age, under the first training set of each corpus, which is its result."""
+    of_corpora = {result.corpus: result for result in reversed(results)}
+    known = ages.run_speakers(run, source) if results else {}
+    return tuple(
+        speakers.drawing_of(f"age-{corpus}", result, known[corpus, result.train])
+        for corpus, result in sorted(of_corpora.items())
+    )
 
 
 def _row(result: AgeResult, reach: float) -> list[Value]:

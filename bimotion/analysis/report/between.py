@@ -1,4 +1,4 @@
-"""The part of a report on groups: differences between cells, what transfer keeps, calibration."""
+"""The part of a report on groups: differences between cells, and what transfer keeps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from bimotion.results.statistics.gaps import Gap, gaps
 
 
 def between_groups(run: Run, book: Scorebook) -> Section:
-    """Differences between cells, the worst cell, transfer ratios, calibration."""
+    """Differences between cells, the worst cell, transfer ratios."""
     text = (
         "How far weighted F1 differs between cells, the worst cell, and what another training "
         "set keeps of the in-group score. Differences in points, ratios as they are. Cells hold "
@@ -25,8 +25,6 @@ def between_groups(run: Run, book: Scorebook) -> Section:
     kept = [gap for gap in all_gaps if gap.kind == "transfer"]
     grids = [_differences(book, between)] if between else []
     grids += [_kept(run, book, kept)] if kept else []
-    title = "Expected calibration error of the arg-max, in [0, 1]"
-    grids.append(replace(Grid.of(groups.calibration_table(run), folded=True), title=title))
     return Section("groups", "Differences between cells", (text,), grids=tuple(grids))
 
 

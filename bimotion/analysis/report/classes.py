@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
+from bimotion.analysis.report.charts import labels as bars
 from bimotion.analysis.report.document import MISSING, Grid, Section, Value
 from bimotion.analysis.report.scorebook import Scorebook, name_of, trained_on
 from bimotion.analysis.runs import Run
+from bimotion.io.drawing import Drawing
 from bimotion.io.tables import percent
 from bimotion.protocol.published import CELLS
 from bimotion.protocol.settings import Setting
@@ -22,7 +24,8 @@ def labels(run: Run, book: Scorebook) -> Section:
         "Binary F1 of each label in %, for every test set and what was trained for it. Below "
         f"a label its test clips; {_several(run)}."
     )
-    return Section("labels", "F1 of each label", (text,), grids=tuple(_label_grids(run, book)))
+    grids, drawings = tuple(_label_grids(run, book)), tuple(_label_drawings(run, book))
+    return Section("labels", "F1 of each label", (text,), grids=grids, drawings=drawings)
 
 
 def _several(run: Run) -> str:
@@ -50,8 +53,20 @@ def confusions(run: Run, book: Scorebook) -> Section:
     return Section("confusion", "Confusion matrices", text, grids=grids)
 
 
-def _label_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
-    """A table a test set (cell and corpus): rows are settings, columns labels."""
+def _label_drawings(run: Run, book: Scorebook) -> Iterable[Drawing]:
+    """Bars a test set (cell and corpus), of what was trained in the cell, else of the first."""
+    for (cell, corpus), settings in _tests(book).items():
+        own = [setting for setting in settings if not _is_folded(setting)]
+        shown = (own or settings)[0]
+        known = ((name, book.score(shown, corpus, f"f1_{name}")) for name in run.schema.classes)
+        if scores := {name: score for name, score in known if score is not None}:
+            title = f"{cell}, {corpus}; trained on {trained_on(shown)}"
+            clips = _clips_of_labels(run, cell, corpus)
+            yield bars.drawing_of(f"label-bars-{cell}-{corpus}", title, scores, clips)
+
+
+def _tests(book: Scorebook) -> dict[tuple[str, str], list[Setting]]:
+    """Test set (cell and corpus) -> its settings, cells in the order of the protocol."""
     tests: dict[tuple[str, str], list[Setting]] = {}
     for setting in book.settings:
         for corpus in book.corpora(setting):
@@ -60,7 +75,13 @@ def _label_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
             if setting.train or not settings:
                 settings.append(setting)
     order = {cell: number for number, cell in enumerate(CELLS)}
-    for cell, corpus in sorted(tests, key=lambda test: (order.get(test[0], len(CELLS)), test)):
+    names = sorted(tests, key=lambda test: (order.get(test[0], len(CELLS)), test))
+    return {name: tests[name] for name in names}
+
+
+def _label_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
+    """A table a test set: rows are settings, columns labels."""
+    for (cell, corpus), settings in _tests(book).items():
         counts = _clips_of_labels(run, cell, corpus)
         for metric, title in METRICS_OF_LABELS.items():
             scores = {
@@ -68,7 +89,7 @@ def _label_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
                     name: book.score(setting, corpus, f"{metric}_{name}")
                     for name in run.schema.classes
                 }
-                for setting in tests[cell, corpus]
+                for setting in settings
             }
             names = [
                 name

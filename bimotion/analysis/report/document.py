@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from bimotion.io.drawing import Drawing
 from bimotion.io.tables import Table
 from bimotion.results.record import Score
 from bimotion.results.reservations import with_mark
@@ -115,9 +116,16 @@ class Grid:
         return any(value.share is not None for row in self.rows for value in row)
 
     def table(self) -> Table:
-        """Its texts, as Markdown can hold them."""
-        head, *rows = [[_plain(str(value)) for value in row] for row in (self.head, *self.rows)]
-        return Table(_plain(self.title), head, rows, [_plain(note) for note in self.notes])
+        """Its texts."""
+        head, *rows = [[str(value) for value in row] for row in (self.head, *self.rows)]
+        return Table(self.title, head, rows, list(self.notes))
+
+    def markdown(self) -> str:
+        """Its texts, as Markdown shows them."""
+        plain = self.table()
+        rows = [[_plain(text) for text in row] for row in (plain.header, *plain.rows)]
+        notes = list(map(_plain, plain.notes))
+        return Table(_plain(plain.title), rows[0], rows[1:], notes).markdown()
 
 
 @dataclass(frozen=True)
@@ -163,6 +171,8 @@ class Section:
     """What comes after the text."""
     grids: tuple[Grid, ...] = ()
     """Tables, after the caveats."""
+    drawings: tuple[Drawing, ...] = ()
+    """What is drawn of its numbers, after the text."""
     pictures: tuple[Picture, ...] = ()
     """Pictures, which come last."""
 
@@ -189,7 +199,7 @@ class Report:
         for section in self.sections:
             blocks += [f"## {section.title}", *map(_plain, section.text)]
             blocks += [caveat.markdown() for caveat in section.caveats]
-            blocks += [grid.table().markdown() for grid in section.grids]
+            blocks += [grid.markdown() for grid in section.grids]
             for picture in section.pictures:
                 address = quote(Path(os.path.relpath(picture.path, folder)).as_posix())
                 blocks.append(f"![{_plain(picture.caption)}]({address})")

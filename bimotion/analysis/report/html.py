@@ -3,8 +3,10 @@ forbids the rest."""
 
 from importlib import metadata
 
+from markupsafe import Markup
+
 from bimotion.analysis.report.document import Picture, Report
-from bimotion.io import html
+from bimotion.io import drawing, html
 
 STEPS = 50
 """Of the colour scale: the page's policy forbids style attributes, so shares are classes."""
@@ -19,13 +21,19 @@ def page(report: Report) -> str:
     return html.render(
         __package__,
         "report.html",
-        style="\n".join([html.part("report.css", __package__), shares]),
+        style="\n".join([html.part("report.css", __package__), shares, drawing.style()]),
         report=report,
         version=metadata.version("bimotion"),
         steps=STEPS,
         shown_numbers=SHOWN_NUMBERS,
         address_of=_address,
+        svg_of=_svg,
     )
+
+
+def _svg(picture: drawing.Drawing) -> Markup:
+    """A drawing within the page; ElementTree has escaped its texts."""
+    return Markup(drawing.svg(picture))
 
 
 def _address(picture: Picture) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from bimotion.analysis.human import HUMAN_NOTE, human_rows
 from bimotion.analysis.leakage import leakage_table
 from bimotion.analysis.paper_tables import paper_rows, twin_rows
+from bimotion.analysis.report.charts import transfers
 from bimotion.analysis.report.document import MISSING, Grid, Section, Value, Whisker
 from bimotion.analysis.report.scorebook import Scorebook, trained_on
 from bimotion.analysis.runs import METRIC, Run
@@ -87,6 +88,7 @@ def transfer(book: Scorebook) -> Section:
         "Every training set on every test set",
         (text,),
         grids=tuple(map(_explained, grids)),
+        drawings=tuple(transfers.drawings(book)),
     )
 
 

@@ -91,16 +91,39 @@ def age_results(
         predictions: As in scoring.py; several seeds are averaged.
         facts: Index id, columns age_years, gender, sentence (data/speaker_facts.py).
     """
-    results = []
+    results = [
+        _result(corpus, train, _clips(rows, schema).join(facts, on="id"), permutations, seed)
+        for corpus, train, rows in _of_both_ages(predictions, facts, schema)
+    ]
+    return _corrected(_corrected(results, "slope"), "matched")
+
+
+def speaker_recalls(
+    predictions: pd.DataFrame, facts: pd.DataFrame, schema: LabelSchema
+) -> dict[tuple[str, str], pd.DataFrame]:
+    """(corpus, training set) of each age result -> its speakers: index speaker, columns age,
+    gender, is_elder, recall.
+
+    Args:
+        predictions: As of `age_results`, as are `facts`.
+    """
+    return {
+        (corpus, train): _speakers(_clips(rows, schema).join(facts, on="id"))
+        for corpus, train, rows in _of_both_ages(predictions, facts, schema)
+    }
+
+
+def _of_both_ages(
+    predictions: pd.DataFrame, facts: pd.DataFrame, schema: LabelSchema
+) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Corpus, training set and rows of all that was tested on both age groups of a corpus."""
     known = predictions[predictions["id"].isin(facts.index)]
     for corpus, of_corpus in known.groupby("corpus", sort=True):
         trained = dict(list(of_corpus.groupby("train", sort=False)))
         for train in sorted(trained, key=_order):
             rows = with_class(trained[train], schema)
             if len(set(rows["cell"].str[-3:])) == 2:
-                clips = _clips(rows, schema).join(facts, on="id")
-                results.append(_result(corpus, train, clips, permutations, seed))
-    return _corrected(_corrected(results, "slope"), "matched")
+                yield corpus, train, rows
 
 
 def _corrected(results: list[AgeResult], name: str) -> list[AgeResult]:
@@ -131,16 +154,22 @@ def _clips(rows: pd.DataFrame, schema: LabelSchema) -> pd.DataFrame:
     return table.groupby(columns, as_index=False)["hit"].mean()
 
 
-def _result(
-    corpus: str, train: str, clips: pd.DataFrame, permutations: int, seed: int
-) -> AgeResult:
+def _speakers(clips: pd.DataFrame) -> pd.DataFrame:
+    """Index speaker; age group, age, gender, and recall: the mean over classes."""
     speakers = clips.groupby("speaker").agg(
         is_elder=("is_elder", lambda groups: groups.mean() > 0.5),
         age=("age_years", "mean"),
         gender=("gender", "first"),
     )
     by_class = clips.groupby(["speaker", "target"])["hit"].mean()
-    recall = by_class.groupby("speaker").mean().reindex(speakers.index).to_numpy()
+    return speakers.assign(recall=by_class.groupby("speaker").mean().reindex(speakers.index))
+
+
+def _result(
+    corpus: str, train: str, clips: pd.DataFrame, permutations: int, seed: int
+) -> AgeResult:
+    speakers = _speakers(clips)
+    recall = speakers["recall"].to_numpy()
     is_elder = speakers["is_elder"].to_numpy(bool)
     n_elders, n_adults = int(is_elder.sum()), int((~is_elder).sum())
     generator = np.random.default_rng([seed, 3])

@@ -1,10 +1,25 @@
-"""Expected calibration error: whether a model is right as often as its probabilities say."""
+"""Calibration: whether a model is right as often as its probabilities say, as one number and as a
+curve."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from bimotion.results.clip_predictions import ClipPredictions
 
 N_BINS = 15
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Clips whose arg-max has about the same probability."""
+
+    n_clips: int
+    """At least 1."""
+    confidence: float
+    """Mean probability of their arg-max."""
+    accuracy: float
+    """Share of them that is right."""
 
 
 def expected_calibration_error(part: ClipPredictions, bins: int = N_BINS) -> float | None:
@@ -26,15 +41,30 @@ def expected_calibration_error(part: ClipPredictions, bins: int = N_BINS) -> flo
     >>> round(expected_calibration_error(test_set(table, None, SCHEMAS["valence"])), 12)
     0.3
     """
-    has_class = (part.reference == 1).any(axis=1)
-    if not has_class.any():
+    numbers, confidence, right = _binned(part, bins)
+    if not len(numbers):
         return None
+    # n x (accuracy - confidence) of each bin
+    gaps = np.bincount(numbers, right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(right))
+
+
+def calibration_curve(part: ClipPredictions, bins: int = N_BINS) -> list[CalibrationBin]:
+    """The bins of `expected_calibration_error` that hold clips, from low to high confidence."""
+    numbers, confidence, right = _binned(part, bins)
+    return [
+        CalibrationBin(int(mine.sum()), float(confidence[mine].mean()), float(right[mine].mean()))
+        for mine in (numbers == number for number in np.unique(numbers))
+    ]
+
+
+def _binned(part: ClipPredictions, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The bin of each clip with a class, its confidence, and whether it is right: (n_clips,)."""
+    has_class = (part.reference == 1).any(axis=1)
     offered = np.where(part.reference == -1, 0.0, part.probabilities)[has_class].astype(float)
     total = offered.sum(axis=1)
     confidence = offered.max(axis=1) / np.where(total > 0, total, 1)
     of_prediction = part.reference[np.arange(len(part.reference)), part.predictions]
     right = ((part.predictions >= 0) & (of_prediction == 1))[has_class]
-    bin_numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    # n x (accuracy - confidence) of each bin
-    gaps = np.bincount(bin_numbers, right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(right))
+    numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return numbers, confidence, right

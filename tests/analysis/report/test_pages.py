@@ -31,6 +31,11 @@ HOSTILE = (
     "onload=hit()>{{ 7 * 7 }}{% include 'frame.html' %}"
 )
 CONTRASTS = Path(__file__).with_name("contrasts.js").read_text(encoding="utf-8")
+CUT = """[...document.querySelectorAll("svg.drawing text")].filter((text) => {
+  const box = text.getBBox(), whole = text.ownerSVGElement.viewBox.baseVal;
+  return box.x < -1 || box.x + box.width > whole.width + 1 || box.y + box.height > whole.height + 2;
+}).map((text) => text.textContent)"""
+"""Texts that a picture cuts off."""
 FORBIDDEN = {"script", "iframe", "form", "input", "button"}
 
 
@@ -158,6 +163,7 @@ def test_it_reads_in_a_browser_light_dark_and_on_a_phone(reported, tmp_path):
                 "[...document.querySelectorAll('.scroll')].every(part => "
                 "part.getBoundingClientRect().right <= innerWidth)"
             )
+            assert shown.run(CUT) == []
             low = {name: ratio for name, ratio in shown.run(CONTRASTS) if ratio < 4.5}
             assert low == {}, (width, dark)
         heats = shown.run(
