@@ -10,6 +10,7 @@ import typer
 
 import bimotion.cli.options as options
 from bimotion.cli.options import argument, option, spread
+from bimotion.cli.reproduce import Receipts, reproduce
 from bimotion.cli.submit import SUBMISSIONS
 from bimotion.cli.terminal import note, progress
 from bimotion.errors import SettingError, printable, some
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Submissions: check them, make the board and its page.", no_args_is_help=True
 )
-Receipts = Annotated[
-    Path | None,
-    option(
-        "Folder of receipts. (default: receipts, beside the folder of submissions)",
-        "--receipts",
-        metavar="DIR",
-    ),
-]
 Site = Annotated[Path, option("Folder of the page.", "--output", "-o")]
 
 
@@ -96,6 +89,9 @@ def verify(
     if n_refused := sum(not verdict.ok for verdict in verdicts):
         note(f"{n_refused} of {len(folders)} submissions refused")
         raise typer.Exit(1)
+
+
+app.command()(reproduce)
 
 
 def _build(entries: BoardOptions, output: Path) -> None:

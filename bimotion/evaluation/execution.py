@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -204,22 +204,33 @@ def evaluated(runs: Sequence[Run], engine: Engine) -> list[Result]:
     return results
 
 
+def predicted(run: Run, engine: Engine) -> pd.DataFrame:
+    """The predictions of a run, of which no result is made; jobs that its folder has are not done
+    again."""
+    with contextlib.closing(run.runner), run.folder.locked():
+        ((_, parts),) = _completed([run], engine)
+    return pd.concat([read(part)[0] for part in parts], ignore_index=True)
+
+
 def _made(runs: Sequence[Run], engine: Engine) -> list[Result]:
-    """The results of runs that are not finished. The part of a job is written as soon as it is
-    done, and the result of a run as soon as all its jobs are."""
+    """The results of runs that are not finished, each written as soon as all its jobs are done."""
     started = [now() for _ in runs]
+    results = {
+        number: runs[number].result(parts, started[number], engine)
+        for number, parts in _completed(runs, engine)
+    }
+    return [results[number] for number in range(len(runs))]
+
+
+def _completed(runs: Sequence[Run], engine: Engine) -> Iterator[tuple[int, list[bytes]]]:
+    """Number and parts of each run, as soon as all its jobs are done. A part is written as soon as
+    its job is."""
     parts = [run.begun() for run in runs]
     todo = [run.todo(of_run, engine) for run, of_run in zip(runs, parts, strict=True)]
     owners = [number for number, jobs in enumerate(todo) for _ in jobs]
-    results: dict[int, Result] = {}
-
-    def finish(number: int) -> None:
-        if None not in parts[number]:
-            results[number] = runs[number].result(parts[number], started[number], engine)
-
     for number, jobs in enumerate(todo):
         if not jobs:
-            finish(number)
+            yield number, parts[number]
     jobs = list(chain(*todo))
     n_jobs = sum(map(len, parts))
     with contextlib.closing(engine.parts(jobs)) as made:
@@ -230,8 +241,8 @@ def _made(runs: Sequence[Run], engine: Engine) -> list[Result]:
                 number, job = owners[index], jobs[index].job
                 runs[number].keep(job, part)
                 parts[number][job.number] = part
-                finish(number)
-    return [results[number] for number in range(len(runs))]
+                if None not in parts[number]:
+                    yield number, parts[number]
 
 
 def _shown(items: Iterable, n_jobs: int, runs: Sequence[Run]) -> Iterable:

@@ -1,8 +1,8 @@
 """The plan of a run: the settings of a protocol, the clips that they need, and each distinct
 training set once a fold."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,6 +72,14 @@ class RunPlan:
             )
             for number, (training, seed) in enumerate(pairs)
         ]
+
+    def of_training_sets(self, names: Collection[str]) -> "RunPlan":
+        """The part of the plan that trains on some sets."""
+        return replace(
+            self,
+            settings=[each for each in self.settings if each.training_set in names],
+            training_sets=[each for each in self.training_sets if each.name in names],
+        )
 
     def rows(self) -> np.ndarray:
         """Rows of the table of labelled clips that are used at all, sorted."""

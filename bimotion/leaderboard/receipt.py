@@ -18,11 +18,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from bimotion.errors import RecordError, SettingError
 from bimotion.io import files
 from bimotion.io.records import Record, from_json
+from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.leaderboard.submission import MAX_SUBMISSION_BYTES, SUBMISSION_FILE
 from bimotion.results import predictions, record
 
@@ -42,6 +43,8 @@ OF_RECEIVERS = (RECEIPT_FILE, ENTRY_FILE, "verified.json", "derived.npz")
 class Receipt(Record):
     """The content of receipt.json."""
 
+    added: ClassVar = frozenset({"reproduction"})
+
     submission: str
     """Which it speaks of: `<organisation>__<model>/<run key>`."""
     sha256: dict[str, str]
@@ -53,6 +56,8 @@ class Receipt(Record):
     it."""
     baseline: bool
     """The receiver made this run: the only kind that stands under the name of a baseline."""
+    reproduction: Reproduction | None = None
+    """The receiver's own run of the submission; null: none was made."""
     receipt_version: Literal[1] = 1
     """Of this record."""
 
@@ -133,8 +138,11 @@ def write(
     baseline: bool = False,
     entry: bytes | None = None,
 ) -> None:
-    """Write a receipt for files of these hashes; `entry`: content of entry.npz."""
+    """Write a receipt for files of these hashes; `entry`: content of entry.npz. A reproduction that
+    an earlier receipt has of the same files stays."""
     folder = receipts / submission
+    before = earlier(receipts, submission)
+    is_same = before is not None and before.why_not(submission, hashes, practice=True) is None
     if entry is not None:
         with files.written(folder / ENTRY_FILE) as temporary:
             temporary.write_bytes(entry)
@@ -144,10 +152,24 @@ def write(
         entry_sha256=None if entry is None else hashlib.sha256(entry).hexdigest(),
         practice=practice,
         baseline=baseline,
+        reproduction=before.reproduction if is_same else None,
     )
+    save(receipts, receipt)
+
+
+def save(receipts: Path, receipt: Receipt) -> None:
+    """Write receipt.json alone."""
     text = json.dumps(dataclasses.asdict(receipt), indent=1) + "\n"
-    with files.written(folder / RECEIPT_FILE) as temporary:
+    with files.written(receipts / receipt.submission / RECEIPT_FILE) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def earlier(receipts: Path, submission: str) -> Receipt | None:
+    """The receipt that lies there; None for one that breaks its schema, too."""
+    try:
+        return load(receipts, submission)
+    except RecordError:
+        return None
 
 
 def withdraw(receipts: Path, submission: str) -> None:

@@ -5,13 +5,20 @@ Only where the answer key cannot check a submission, an earlier receipt stays: i
 files it lists."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pandas as pd
 
 from bimotion.errors import RecordError, SettingError, printable
 from bimotion.leaderboard import entry_cache, lookalikes, receipt, verify
 from bimotion.leaderboard.admission import BASELINES, RESERVED, is_reserved
 from bimotion.leaderboard.answer_key import AnswerKey
+from bimotion.leaderboard.receipt import Receipt
+from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.leaderboard.verify import Verdict
+from bimotion.results import predictions, record
+from bimotion.results.record import PREDICTIONS_FILE, RESULT_FILE, Result
 
 
 def receive(
@@ -68,6 +75,48 @@ def receive(
     return list(verdicts.values())
 
 
+@dataclass(frozen=True)
+class Received:
+    """A submission whose receipt holds for its files."""
+
+    receipts: Path
+    receipt: Receipt
+    result: Result
+    """As submitted."""
+    predictions: pd.DataFrame
+    """Columns of results/predictions.py."""
+
+    def reproduced(self, reproduction: Reproduction) -> None:
+        """Add the receiver's own run to the receipt."""
+        receipt.save(self.receipts, replace(self.receipt, reproduction=reproduction))
+
+
+def received(submissions: Path, name: str, receipts: Path | None = None) -> Received:
+    """A submission that was received.
+
+    Args:
+        submissions: folder of submissions.
+        name: `<organisation>__<model>/<run key>` below it.
+        receipts: as of `receive`.
+
+    Raises:
+        SettingError: where no receipt holds for it.
+        RecordError: where its receipt breaks its schema.
+    """
+    folder, path = receipt.folder_for(submissions, receipts), submissions / name
+    if not path.is_dir():
+        raise SettingError(f"{path}: expected the folder of a submission, found none")
+    held, hashes = receipt.load(folder, name), receipt.digests(path)
+    reason = "no receipt" if held is None else held.why_not(name, hashes, practice=True)
+    if reason is not None:
+        raise SettingError(
+            f"{path}: expected a submission that was verified, found {reason}: run `bimotion "
+            "leaderboard verify` first"
+        )
+    table = predictions.read(path / PREDICTIONS_FILE).to_pandas()
+    return Received(folder, held, record.load(path / RESULT_FILE), table)
+
+
 def _why_reserved(receipts: Path, name: str, verdict: Verdict, baseline: bool) -> str | None:
     model = verdict.result.model.name
     if not is_reserved(verdict.submission.organisation):
@@ -85,10 +134,7 @@ def _why_reserved(receipts: Path, name: str, verdict: Verdict, baseline: bool) -
 
 def _is_baseline(receipts: Path, name: str, verdict: Verdict) -> bool:
     """Return whether the receiver has said so before, of these very files."""
-    try:
-        earlier = receipt.load(receipts, name)
-    except RecordError:
-        return False
+    earlier = receipt.earlier(receipts, name)
     if earlier is None or not earlier.baseline:
         return False
     return earlier.why_not(name, verdict.hashes, practice=True) is None

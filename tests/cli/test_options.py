@@ -21,6 +21,7 @@ ARGUMENTS = {  # what each command needs to get as far as its options
     "data synth": "made",
     "evaluate": "--model bimotion/majority --corpora SYNTHETIC",
     "leaderboard hub-results": "org/name",
+    "leaderboard reproduce": "nowhere",
     "leaderboard serve": "nowhere",
     "project": "--model bimotion/prosody --train eng_eld --test eng_eld --corpora SYNTHETIC",
     "publish": "bimotion --to org/name",
@@ -132,6 +133,7 @@ WHOLE_BY_NATURE = {  # commands that read corpora and take no --allow-missing ->
     "compare": "takes ages only, and says what is missing",
     "report": "takes ages only, and says what is missing",
     "coverage": "takes just the clips that the run used",
+    "leaderboard reproduce": "takes just the clips that the run used",
     "labels export": "an answer key is of whole corpora",
     "leaderboard verify": "an answer key is of whole corpora; --practice takes others",
 }

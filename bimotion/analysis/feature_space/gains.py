@@ -24,9 +24,9 @@ from bimotion.data.labelled import LabelledClips
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.evaluation import plan as planning
+from bimotion.evaluation import rerun
 from bimotion.evaluation.job import TrainingJob
 from bimotion.evaluation.plan import RunPlan
-from bimotion.evaluation.task import TaskSpec
 from bimotion.evaluation.tracks import TRACKS, Runner, runner_of
 from bimotion.io import files
 from bimotion.io.bounds import MAX_COUNT, whole_number
@@ -200,27 +200,15 @@ def _runner(result: Result, model: object, device: str | None) -> Runner:
 def _planned(
     result: Result, source: CorpusSource, progress: Progress
 ) -> tuple[LabelledClips, RunPlan]:
-    task = TaskSpec.of(
-        protocol=result.protocol.name,
-        cells=result.protocol.cells,
-        split_rule=result.split.rule,
-        split_seed=result.split.seed,
-        folds=result.split.folds,
-        schema=result.schema.name,
-        limit=result.limit,
+    source = dataclasses.replace(
+        source.of_corpora(rerun.corpora_of_run(result)), allow_missing=True
     )
-    source = dataclasses.replace(source.of_corpora(_used(result)), allow_missing=True)
-    labelled, plan = planning.plan(task, source, progress)
+    labelled, plan = planning.plan(rerun.task_of(result), source, progress)
     if manifest.fingerprint(labelled.table) != result.data.fingerprint:
         raise SettingError(
             f"expected the clips that run {result.key} used, found others: check --corpora"
         )
     return labelled, plan
-
-
-def _used(result: Result) -> list[str]:
-    """Corpora with clips in a run."""
-    return [name for name, used in result.data.corpora.items() if used.n_utterances]
 
 
 def _of_folds(
@@ -352,7 +340,7 @@ def _is_baseline(candidate: Setting, setting: Setting, result: Result) -> bool:
     if candidate.transfer != "in-group" or candidate.test != setting.test:
         return False
     candidates, own = (
-        set(_used(result)) & set(corpora_with([setting.test], either.corpora))
+        set(rerun.corpora_of_run(result)) & set(corpora_with([setting.test], either.corpora))
         for either in (candidate, setting)
     )
     return candidates == own

@@ -1,0 +1,230 @@
+"""A submission's predictions beside those of the same run made again by the receiver, clip by clip.
+
+Scores that follow from predictions say nothing of where the predictions come from; predictions that
+the receiver makes again from the model do.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from bimotion.errors import SettingError
+from bimotion.io.records import Record
+from bimotion.results.record import Provenance, Result
+
+MAX_DRAW = 2**32 - 1
+MAX_LINES, MAX_SHOWN = 20, 200
+"""Fields of a model that are told, and characters of each."""
+SIGNIFICANT = 0.001
+"""Of the sign test: honest runs fail it once in so many times at most."""
+_ROW = ["train", "seed", "fold", "id"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The differences that two honest runs of one record may have."""
+
+    mean_difference: float
+    """Of probabilities, at most, over all clips and classes."""
+    same_decisions: float
+    """Share of the clips with the same most probable class, at least."""
+
+
+SAME_DEVICE = Tolerance(1e-4, 0.999)
+"""Frozen models, both runs on CPUs: the last digits differ."""
+OTHER_DEVICE = Tolerance(0.02, 0.97)
+"""Frozen models, a GPU in one run or in both: 16-bit numbers round otherwise on every card."""
+TRAINED = Tolerance(0.1, 0.85)
+"""Models trained whole: from the first step on rounding takes trainings apart."""
+
+
+@dataclass(frozen=True)
+class Reproduction(Record):
+    """The receiver's own run of a submission, or of a sample of its training sets."""
+
+    reproduced: bool
+    """The predictions agree."""
+    reason: str | None
+    """Why they do not; null: they do."""
+    training_sets: list[str]
+    """Those that were run again."""
+    n_training_sets: Annotated[int, Field(ge=1)]
+    """Of the submission."""
+    draw: Annotated[int, Field(ge=0, le=MAX_DRAW)] | None
+    """Seed of the receiver's draw of training sets; null: all were run again."""
+    n_predictions: Annotated[int, Field(ge=1)]
+    """Compared: clips, each as often as a training set, fold and seed predicts it."""
+    largest_difference: Share
+    """Of two probabilities of one class of a clip."""
+    mean_difference: Share
+    """Over all clips and classes."""
+    same_decisions: Share
+    """Share of the predictions with the same most probable class."""
+    right_there_only: Annotated[int, Field(ge=0)]
+    """Decisions that are right in the submission and wrong in the receiver's run."""
+    right_here_only: Annotated[int, Field(ge=0)]
+    """The other way round."""
+    is_public: bool
+    """The model was loaded by its public name, or is a baseline: anybody can do the same."""
+    model_differs: list[str]
+    """Fields of the model's record that are other ones in the receiver's run, with both values."""
+    device: str
+    """Of the receiver's run."""
+    versions: dict[str, str]
+    """Package -> version in the receiver's run."""
+    finished: str
+    """When: ISO 8601, UTC."""
+
+
+def drawn(names: Sequence[str], share: float, draw: int) -> list[str]:
+    """A random sample of training sets, one at least, in their order.
+
+    Args:
+        names: all of a submission, each once.
+        share: of them, above 0 and up to 1.
+        draw: seed of the draw, the receiver's: nobody can know beforehand which are drawn.
+
+    >>> drawn(["eng_eld", "eng_adu", "zho_eld", "zho_adu"], 0.5, draw=1)
+    ['eng_adu', 'zho_eld']
+    """
+    n = max(1, round(share * len(names)))
+    chosen = np.random.default_rng(draw).choice(len(names), n, replace=False)
+    return [names[number] for number in sorted(chosen)]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two sets of predictions of the same clips, compared; fields as in Reproduction."""
+
+    n_predictions: int
+    largest_difference: float
+    mean_difference: float
+    same_decisions: float
+    right_there_only: int
+    right_here_only: int
+
+    @classmethod
+    def of(cls, there: pd.DataFrame, here: pd.DataFrame) -> "Agreement":
+        """The agreement of predictions (results/predictions.py) with those made here. Raises
+        SettingError unless both have the same rows.
+        """
+        sides = [table.set_index(_ROW).sort_index() for table in (there, here)]
+        both = sides[0].index.intersection(sides[1].index)
+        if not sides[0].index.equals(sides[1].index):
+            raise SettingError(
+                f"expected predictions of the same clips, found {len(there)} there and "
+                f"{len(here)} here, of which {len(both)} are in both"
+            )
+        theirs, ours = (np.stack(side["probabilities"]).astype(np.float64) for side in sides)
+        reference = np.stack(sides[1]["reference"]) == 1
+        decided = [side.argmax(axis=1) for side in (theirs, ours)]
+        right = [reference[np.arange(len(reference)), classes] for classes in decided]
+        apart, gap = decided[0] != decided[1], np.abs(theirs - ours)
+        return cls(
+            n_predictions=len(gap),
+            largest_difference=float(gap.max()),
+            mean_difference=float(gap.mean()),
+            same_decisions=float(1 - apart.mean()),
+            right_there_only=int((apart & right[0] & ~right[1]).sum()),
+            right_here_only=int((apart & right[1] & ~right[0]).sum()),
+        )
+
+    def why_not(self, tolerance: Tolerance) -> str | None:
+        """Say why these are not predictions of one run made twice; None: they may be.
+
+        Beside the tolerance a sign test: where decisions differ by rounding, either run is right
+        about as often; where some were made from the labels, the submission is.
+        """
+        reasons = []
+        if self.mean_difference > tolerance.mean_difference:
+            reasons.append(
+                f"probabilities differ by {self.mean_difference:.2g} on average, tolerance "
+                f"{tolerance.mean_difference:g}"
+            )
+        if self.same_decisions < tolerance.same_decisions:
+            reasons.append(
+                f"{self.same_decisions:.1%} of the decisions are the same, tolerance "
+                f"{tolerance.same_decisions:.1%}"
+            )
+        if self._p() < SIGNIFICANT:
+            reasons.append(
+                f"of the decisions that differ {self.right_there_only} are right in the submission "
+                f"alone and {self.right_here_only} here alone (sign test, p {self._p():.1g})"
+            )
+        return "; ".join(reasons) or None
+
+    def _p(self) -> float:
+        from scipy.stats import binomtest
+
+        n = self.right_there_only + self.right_here_only
+        return binomtest(self.right_there_only, n, alternative="greater").pvalue if n else 1.0
+
+
+def tolerance(result: Result, device: str) -> Tolerance:
+    """The tolerance for a submission that is run again on `device`."""
+    if result.track == "finetune":
+        return TRAINED
+    on_cpus = result.provenance.device == device == "cpu"
+    return SAME_DEVICE if on_cpus else OTHER_DEVICE
+
+
+def reproduction_of(
+    result: Result,
+    submitted: pd.DataFrame,
+    predictions: pd.DataFrame,
+    *,
+    training_sets: Sequence[str],
+    model_differs: Sequence[str],
+    made: Provenance,
+    **facts: object,
+) -> Reproduction:
+    """The reproduction of a submission.
+
+    Args:
+        result: The submitted record.
+        submitted: The submitted predictions.
+        predictions: Those of the receiver, of some training sets.
+        training_sets: These.
+        model_differs: As a field of Reproduction.
+        made: Of the receiver's run.
+        **facts: Fields of Reproduction: n_training_sets, draw, is_public.
+
+    Raises:
+        SettingError: Where the two sides have not the same clips.
+    """
+    there = submitted[submitted["train"].isin(training_sets)]
+    agreement = Agreement.of(there, predictions)
+    reason = agreement.why_not(tolerance(result, made.device))
+    differing = [f"{line:.{MAX_SHOWN}}" for line in model_differs[:MAX_LINES]]
+    if reason and differing:
+        reason += f"; the model is another one here: {differing[0]}"
+    return Reproduction(
+        reproduced=reason is None,
+        reason=reason,
+        training_sets=list(training_sets),
+        model_differs=differing,
+        device=made.device,
+        versions=made.versions,
+        finished=made.finished,
+        **facts,
+        **vars(agreement),
+    )
+
+
+def lines(made: Reproduction) -> Iterator[str]:
+    """A reproduction for people, line by line."""
+    drawn_by = "" if made.draw is None else f", drawn by seed {made.draw}"
+    yield f"{len(made.training_sets)} of {made.n_training_sets} training sets{drawn_by}"
+    yield (
+        f"{made.n_predictions} predictions: {made.same_decisions:.2%} of the decisions the same; "
+        f"probabilities differ by {made.mean_difference:.2g} on average, by "
+        f"{made.largest_difference:.2g} at most"
+    )
+    if made.reason:
+        yield made.reason
+    yield from (f"note: {line}" for line in made.model_differs)
