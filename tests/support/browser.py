@@ -111,8 +111,8 @@ def opened(
         page.call("Page.addScriptToEvaluateOnNewDocument", source=script)
         page.open(url, until)
         yield page
-        others = page.requested() - {url, "about:blank"}
-        assert {other for other in others if not (within and other.startswith(within))} == set()
+        requested = page.requested() - {url, "about:blank"}
+        assert {other for other in requested if not (within and other.startswith(within))} == set()
         assert page.console() == []
         assert page.run("hits") == 0
     finally:
