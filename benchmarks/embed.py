@@ -7,6 +7,8 @@ loop, in one run.
 
 First a tiny model on a CPU, and the harness's own share of the time; then XLSR-53's architecture,
 where there is a GPU; then a real model, such as Whisper, with its own window and a shorter one.
+Below the table: how near this comes to what the device's arithmetic allows, and the operators that
+take the time.
 
 The paper's loop (HLTCHKUST/elderly_ser, Hugging Face Trainer): batches of 2 in the order of the
 files, padded to the longer or to the model's window, fp16 autocast (on GPUs), every hidden state
@@ -87,6 +89,11 @@ def main() -> None:
         share = f"{outside:.1%} of the time" if options.device == "cpu" else "not measured"
         label = "bimotion" if window == "model" else f"bimotion, window {window}"
         print(f"| {label} | {rate:.2f} | {rate / theirs:.2f} | {share} |")
+    few = clips[: 16 if options.model else 128]
+    window = options.window[-1]
+    speech.show_limit(
+        rate, lambda: ours(folder, few, options.device, window), len(few), options.device
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Seconds of the probe's head over the whole benchmark: python benchmarks/probe.py [FOLDS] [CLIPS]
+"""Seconds of the probe's head over the whole benchmark:
+
+    python benchmarks/probe.py [FOLDS] [CLIPS] [LAYERS FEATURES]
 
 Prepared features of artificial clips, as many as the corpora have (58 000; CLIPS: a share of them),
-13 layers of 1536 numbers in float16 on disk, as `bimotion evaluate` keeps them. Every training set
-of protocol `all` under schema valence, in FOLDS of five folds (60 % of the clips to train, 20 % to
-validate, 20 % to test). The features of a layer are correlated, as pooled layers are, and layer 7
-knows the class best. Prints a line a training set, and the peak memory of the process.
+13 layers (LAYERS) of 1536 numbers (FEATURES) in float16 on disk, as `bimotion evaluate` keeps them.
+Every training set of protocol `all` under schema valence, in FOLDS of five folds (60 % of the clips
+to train, 20 % to validate, 20 % to test). The features of a layer are correlated, as pooled layers
+are, and layer 7 knows the class best. Prints a line a training set, and the peak memory of the
+process.
 """
 
 import resource
@@ -44,38 +47,38 @@ def clips(share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 class ArtificialLayers:
     """Layers of clips that know their classes, layer 7 best; always the same ones."""
 
-    def __init__(self):
+    def __init__(self, n_layers: int = N_LAYERS, n_features: int = N_FEATURES):
+        self.shape = n_layers, n_features
         self.rng = np.random.default_rng(1)
         scales = np.arange(1, N_LATENT + 1) ** -0.5
         self.mixing = [
-            (scales[:, None] * self.rng.normal(size=(N_LATENT, N_FEATURES))).astype(np.float32)
-            for _ in range(N_LAYERS)
+            (scales[:, None] * self.rng.normal(size=(N_LATENT, n_features))).astype(np.float32)
+            for _ in range(n_layers)
         ]
         self.centres = self.rng.normal(size=(N_CLASSES, N_LATENT)).astype(np.float32)
 
     def rows(self, classes: np.ndarray) -> Iterator[np.ndarray]:
-        """Layers of each clip, one after the other, float16 (N_LAYERS * N_FEATURES,)."""
+        """Layers of each clip, one after the other, float16 (n_layers * n_features,)."""
         for start in range(0, len(classes), ROWS_A_CHUNK):
             chunk = classes[start : start + ROWS_A_CHUNK]
-            layers = np.empty((len(chunk), N_LAYERS, N_FEATURES), np.float16)
+            layers = np.empty((len(chunk), *self.shape), np.float16)
             for layer, of_layer in enumerate(self.mixing):
                 skill = 0.2 - 0.015 * abs(layer - BEST_LAYER)
                 latent = self.rng.standard_normal((len(chunk), N_LATENT), dtype=np.float32)
-                noise = self.rng.standard_normal((len(chunk), N_FEATURES), dtype=np.float32)
+                noise = self.rng.standard_normal((len(chunk), self.shape[1]), dtype=np.float32)
                 layers[:, layer] = (latent + skill * self.centres[chunk]) @ of_layer + 0.3 * noise
             yield from (row.ravel() for row in layers)
 
 
-def stored(classes: np.ndarray, folder: Path) -> LayerTable:
+def stored(classes: np.ndarray, folder: Path, made: ArtificialLayers) -> LayerTable:
     """The features of all clips on disk."""
     n = len(classes)
     store = Store(folder, "artificial", [str(row) for row in range(n)], np.float16)
-    made = ArtificialLayers()
     store.fill(
         np.arange(n), lambda _: (Row(row, "") for row in made.rows(classes)), Bars(), "features"
     )
     rows = StoredRows((store,), np.zeros(n, np.int32), np.arange(n))
-    return LayerTable(rows, (N_LAYERS, N_FEATURES))
+    return LayerTable(rows, made.shape)
 
 
 def training_sets() -> dict[str, tuple[set[str], set[str] | None]]:
@@ -89,12 +92,14 @@ def training_sets() -> dict[str, tuple[set[str], set[str] | None]]:
     }
 
 
-def main(folds: int = N_FOLDS, share: float = 1.0) -> None:
+def main(
+    folds: int = N_FOLDS, share: float = 1.0, layers: int = N_LAYERS, features: int = N_FEATURES
+) -> None:
     """Print one line a training set, of all folds together."""
     corpora, cells, classes, fold_of = clips(share)
     reference = np.eye(N_CLASSES, dtype=np.int8)[classes]
     print(
-        f"{len(classes)} clips, {N_LAYERS} layers x {N_FEATURES} features, {folds} of {N_FOLDS} "
+        f"{len(classes)} clips, {layers} layers x {features} features, {folds} of {N_FOLDS} "
         f"folds, {cpu_count()} cores",
         flush=True,
     )
@@ -102,7 +107,7 @@ def main(folds: int = N_FOLDS, share: float = 1.0) -> None:
     print("| training set | clips in training | seconds a fold | layers | C | UAR |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        table = stored(classes, Path(folder, "features"))
+        table = stored(classes, Path(folder, "features"), ArtificialLayers(layers, features))
         for name, (of_cells, of_corpora) in training_sets().items():
             chosen = np.isin(cells, list(of_cells))
             if of_corpora is not None:
@@ -120,9 +125,9 @@ def main(folds: int = N_FOLDS, share: float = 1.0) -> None:
                 facts.append(head.facts)
                 recalls.append([(guesses[classes[test] == c] == c).mean() for c in range(3)])
             total += sum(times)
-            layers, strengths = ({fact[key] for fact in facts} for key in ("layer", "C"))
+            chosen_layers, strengths = ({fact[key] for fact in facts} for key in ("layer", "C"))
             print(
-                f"| {name} | {len(train)} | {np.mean(times):.1f} | {sorted(layers)} | "
+                f"| {name} | {len(train)} | {np.mean(times):.1f} | {sorted(chosen_layers)} | "
                 f"{sorted(strengths)} | {100 * np.mean(recalls):.1f} |",
                 flush=True,
             )
@@ -132,4 +137,4 @@ def main(folds: int = N_FOLDS, share: float = 1.0) -> None:
 
 
 if __name__ == "__main__":
-    main(*(kind(text) for kind, text in zip((int, float), sys.argv[1:], strict=False)))
+    main(*(kind(text) for kind, text in zip((int, float, int, int), sys.argv[1:], strict=False)))

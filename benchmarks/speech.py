@@ -2,6 +2,8 @@
 corpora's clips."""
 
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,10 +81,66 @@ class Timed:
         module.forward = self
 
     def __call__(self, *args, **options):
-        import time
-
         start = time.perf_counter()
         try:
             return self.forward(*args, **options)
         finally:
             self.seconds += time.perf_counter() - start
+
+
+def show_limit(rate: float, call: Callable[[], object], n_clips: int, device: str) -> None:
+    """Print by how much `rate`, in clips a second, stays below the device's arithmetic, and the
+    operators that take the time; `call` does the same with n_clips clips."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        call()
+    work = counter.get_total_flops() / n_clips
+    limit = arithmetic_limit(device)
+    print(
+        f"\n{work / 1e9:.3g} GFLOP a clip, as torch counts them; a large matrix product runs at "
+        f"{limit / 1e12:.3g} TFLOP/s: at most {limit / work:.0f} clips/s, of which "
+        f"{rate / (limit / work):.1%}"
+    )
+    show_where_time_goes(call, device)
+
+
+def arithmetic_limit(device: str, repeats: int = 10) -> float:
+    """Floating point operations a second of a large matrix product, in bfloat16 on a GPU, in
+    float32 elsewhere."""
+    import torch
+
+    on_gpu = device.startswith("cuda")
+    size, dtype = (8192, torch.bfloat16) if on_gpu else (1024, torch.float32)
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    a @ a
+    synchronised(device)
+    start = time.perf_counter()
+    for _ in range(repeats):
+        a @ a
+    synchronised(device)
+    return 2 * size**3 * repeats / (time.perf_counter() - start)
+
+
+def show_where_time_goes(call: Callable[[], object], device: str, n_rows: int = 12) -> None:
+    """Print the operators that take most of a call's time on the device, and the share of the time
+    in which a GPU was idle."""
+    from torch.profiler import ProfilerActivity, profile
+
+    on_gpu = device.startswith("cuda")
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
+    start = time.perf_counter()
+    with profile(activities=activities, acc_events=True) as profiled:
+        call()
+        synchronised(device)
+    wall = time.perf_counter() - start
+    kind = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    events = sorted(profiled.key_averages(), key=lambda event: -getattr(event, kind))
+    busy = sum(getattr(event, kind) for event in events) / 1e6
+    print("\n| operator | share of the time |\n|---|---|")
+    for event in events[:n_rows]:
+        print(f"| `{event.key[:60]}` | {getattr(event, kind) / 1e6 / busy:.1%} |")
+    if on_gpu:
+        print(
+            f"\nUnder the profiler the GPU was idle for {max(1 - busy / wall, 0):.0%} of the time."
+        )
