@@ -36,7 +36,7 @@ def list_corpora(as_json: options.AsJson = False) -> None:
         return
     table = Table("Corpora", ["corpus", "cells", "clips", "licence", "how to get it"])
     for card in cards:
-        how = f"{card.how_to_get} (by hand: {card.obtain})"
+        how = f"{card.how_to_get}; by hand: {card.obtain}"
         cells = " ".join(card.cells)
         table.rows.append([card.name, cells, str(card.n_utterances), card.licence, how])
     table.notes.append(f"optional, only for protocol extension: {', '.join(EXTENSION_CORPORA)}")

@@ -31,7 +31,10 @@ from bimotion.errors import (
     some,
 )
 from bimotion.io import files
+from bimotion.io.audio import POINTER
 from bimotion.io.progress import Progress
+
+MAX_POINTER_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,22 @@ def _n_clips(corpus: Corpus, tree: Tree) -> int:
 
 
 def _clips(corpus: Corpus, tree: Tree, *, with_sound: bool) -> set[str]:
-    """Ids of the clips of a folder, by its lists and the names of its files."""
+    """Ids of the clips of a folder, by its lists and the names of its files; git-lfs pointers are
+    no sound."""
+    pointers = {
+        file.path for file in tree.files if _is_pointer(tree.root / file.path, file.n_bytes)
+    }
     utterances = corpus.read(tree).utterances
-    return {clip.id for clip in utterances if clip.path or not with_sound}
+    if not with_sound:
+        return {clip.id for clip in utterances}
+    return {clip.id for clip in utterances if clip.path and clip.path not in pointers}
+
+
+def _is_pointer(path: Path, n_bytes: int) -> bool:
+    if n_bytes > MAX_POINTER_BYTES:
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(POINTER)) == POINTER
 
 
 def require_room(plans: list[Plan], root: Path) -> None:

@@ -141,6 +141,11 @@ def test_a_copy_of_the_users_own_is_left_alone(urdu, download, root, hosts):
     assert code == 2
     assert f"found 1 of 400 clips in {root / 'my copy'}: move that folder away" in errors
     assert (hosts.requests, content_of(root)) == ([], {"my copy/Angry/SM1_F10_A010.wav": b"RIFF"})
+    for path in urdu:  # a clone without git-lfs
+        (root / "my copy" / path).parent.mkdir(exist_ok=True)
+        (root / "my copy" / path).write_text("version https://git-lfs.github.com/spec/v1\noid")
+    code, _, errors = download("urdu")
+    assert (code, f"found 0 of 400 clips in {root / 'my copy'}" in errors) == (2, True)
 
 
 def test_room_is_asked_for_before_anything_is_fetched(publish, download, root, hosts, tmp_path):
