@@ -1,20 +1,30 @@
 """The work of `bimotion data download`: what is said and asked on the way."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import typer
 
 from bimotion.cli.terminal import note, progress, show
-from bimotion.corpora import CORPORA
+from bimotion.corpora import CORPORA, corpus_named
 from bimotion.corpora.card import Card
 from bimotion.data import download as downloading
 from bimotion.data import locate
 from bimotion.data.download import ledger, links
 from bimotion.data.download.plan import Mirrors
-from bimotion.errors import CorpusError, DownloadError, LicenceError, SettingError
+from bimotion.errors import (
+    BimotionError,
+    CorpusError,
+    DownloadError,
+    HubError,
+    LicenceError,
+    SettingError,
+)
 from bimotion.io.tables import Table
+
+Result = TypeVar("Result")
 
 
 def check_links(names: Iterable[str] | None, mirrors: Iterable[str]) -> None:
@@ -28,34 +38,36 @@ def check_links(names: Iterable[str] | None, mirrors: Iterable[str]) -> None:
 def fetch(
     names: Iterable[str] | None,
     to: Path | None,
-    archives: Iterable[Path],
+    archives: Collection[Path],
     mirrors: Iterable[str],
     *,
     accepts: bool,
     allow_missing: bool,
 ) -> None:
     """Fetch and lay out corpora, once their licences are accepted."""
-    if not names:
-        raise SettingError(f"expected names of corpora: {', '.join(CORPORA)}")
-    root = locate.usable(to) if to else locate.default_root()
-    plans = downloading.plan(names, root, Mirrors.of(mirrors), archives)
+    names = [corpus_named(name).name for name in dict.fromkeys(names or ())]
+    if not names or (archives and len(names) > 1):
+        expected = "the name of one corpus" if archives else "names of corpora"
+        raise SettingError(f"expected {expected}: {', '.join(names or CORPORA)}")
+    root, places = locate.usable(to) if to else locate.default_root(), Mirrors.of(mirrors)
+    failures: list[BimotionError] = []
+    plans = _each(names, failures, lambda name: downloading.plan(name, root, places, archives))
     for plan in plans:
         if plan.is_complete:
             print(
                 f"{plan.corpus.name}: is there already, {plan.n_clips} clips: {plan.existing.root}"
             )
-    working = [plan for plan in plans if plan.has_work]
+    working = {plan.corpus.name: plan for plan in plans if plan.has_work}
     if working:
-        show(_offer(working, root))
-        downloading.require_room(working, root)
-        _accept([plan.corpus.card for plan in working], root, accepts)
-    failures = []
-    for plan in working:
-        try:
-            folder = downloading.carry_out(plan, progress(), allow_missing=allow_missing)
-            print(f"{plan.corpus.name}: {folder}")
-        except (DownloadError, CorpusError) as error:  # the others can be had all the same
-            failures.append(type(error)(f"{plan.corpus.name}: {error}"))
+        show(_offer(working.values(), root))
+        downloading.require_room(working.values(), root)
+        _accept([plan.corpus.card for plan in working.values()], root, accepts)
+
+    def carry_out(name: str) -> None:
+        folder = downloading.carry_out(working[name], progress(), allow_missing=allow_missing)
+        print(f"{name}: {folder}")
+
+    _each(working, failures, carry_out)
     for plan in plans:
         if plan.needs_steps:
             _print_steps(plan.corpus.card)
@@ -67,7 +79,20 @@ def fetch(
         note(f"check what you have: bimotion data doctor{_root_option(root)}")
 
 
-def _offer(plans: list[downloading.Plan], root: Path) -> Table:
+def _each(
+    names: Iterable[str], failures: list[BimotionError], work: Callable[[str], Result]
+) -> list[Result]:
+    """Do a work for each of some corpora; what fails for one does not keep the others."""
+    results = []
+    for name in names:
+        try:
+            results.append(work(name))
+        except (DownloadError, HubError, CorpusError) as error:
+            failures.append(type(error)(f"{name}: {error}"))
+    return results
+
+
+def _offer(plans: Collection[downloading.Plan], root: Path) -> Table:
     """The files that are fetched, and their licences."""
     table = Table(f"To {root}", ["corpus", "licence", "files", "size", "from"])
     for plan in plans:

@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from bimotion.corpora import CORPORA, EXTENSION_CORPORA, PAPER_CORPORA
+from bimotion.corpora import CORPORA, EXTENSION_CORPORA, PAPER_CORPORA, sources
 from bimotion.corpora.card import Card, Corpus
 from bimotion.corpora.tree import Tree
 from bimotion.corpora.utterance import AGE_SOURCES, FINDINGS, GENDERS, PARTS, UNUSABLE
-from bimotion.data import rosters, splits
+from bimotion.data import published, rosters, splits
 from bimotion.errors import BimotionError
 from bimotion.protocol import cells, settings
 from tests.support.raw_corpora import TREES
@@ -86,6 +86,19 @@ def test_card_is_filled(name):
     assert isinstance(card.cells, tuple)
     assert card.cells
     assert len(set(card.cells)) == len(card.cells)
+
+
+@each
+def test_card_says_how_to_get_it(name):
+    """Sources, or the steps of a person; each file of it that is fetched alone is in a list, and
+    nothing comes over plain HTTP whose content no list pins."""
+    card, listed = CORPORA[name].card, published.load(name)
+    assert card.sources or card.form
+    assert card.form is None or len(card.form.steps) >= 2
+    for source in card.sources:
+        addresses = getattr(source, "addresses", ())
+        assert all(address.startswith("https://") or listed for address in addresses)
+        assert listed or not isinstance(source, sources.Files | sources.Dataverse)
 
 
 @each

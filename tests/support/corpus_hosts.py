@@ -35,6 +35,7 @@ class Hosts:
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str, str]] = []
         self.lock = threading.Lock()
+        self.barrier: threading.Barrier | None = None  # for requests that come at the same time
 
     def __enter__(self) -> "Hosts":
         handler = type("Bound", (_Handler,), {"hosts": self})
@@ -94,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
             path = f"/{url.netloc}{path}"
         part = self.headers.get("range", "")
         self.hosts.requests.append((self.command, path, part))
+        if self.hosts.barrier:
+            self.hosts.barrier.wait(timeout=60)
         fault = self.hosts.fault(path) or Fault("")
         content = self.hosts.files.get(path)
         if fault.status is not None or content is None:

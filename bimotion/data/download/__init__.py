@@ -107,54 +107,49 @@ class Plan:
 
 
 def plan(
-    names: Iterable[str],
+    name: str,
     root: Path,
     mirrors: Mirrors | None = None,
     archive_paths: Iterable[Path] = (),
-) -> list[Plan]:
-    """Say what is to be done about each of some corpora; nothing is fetched yet.
+) -> Plan:
+    """Say what is to be done about a corpus; nothing is fetched yet.
 
     Args:
-        names: Of the corpora.
-        root: Folder that they lie in or shall; it may not exist yet.
+        name: Of the corpus.
+        root: Folder that it lies in or shall; it may not exist yet.
         mirrors: Addresses in place of the corpora's own.
-        archive_paths: Archives that the user was given, of one corpus.
+        archive_paths: Archives that the user was given.
 
     Raises:
-        UnknownName: Of a corpus.
+        UnknownName: Of the corpus.
         SettingError: The root holds some other copy, or archives of a corpus that has none.
         DownloadError, HubError: A host that lists files does not.
     """
-    names, archive_paths = list(dict.fromkeys(names)), tuple(archive_paths)
-    corpora = [corpus_named(name) for name in names]
-    if archive_paths and (len(corpora) != 1 or corpora[0].card.form is None):
+    corpus, archive_paths = corpus_named(name), tuple(archive_paths)
+    card, tree = corpus.card, _existing(name, root)
+    if archive_paths and card.form is None:
         raise SettingError(
-            "--from: expected the name of one corpus that its authors send (elderreact, esd, "
-            f"iemocap), found {', '.join(names)}"
+            "--from: expected a corpus that its authors send (elderreact, esd, iemocap), found "
+            f"{name}: `bimotion data download {name}` fetches it"
         )
     if missing := [path for path in archive_paths if not path.is_file()]:
         raise SettingError(f"--from: expected an archive, found no file at {missing[0]}")
-    return [_planned(corpus, root, mirrors or Mirrors(), archive_paths) for corpus in corpora]
-
-
-def _planned(corpus: Corpus, root: Path, mirrors: Mirrors, archive_paths: tuple[Path, ...]) -> Plan:
-    card, tree = corpus.card, _existing(corpus.name, root)
     n_clips = _n_clips(corpus, tree) if tree else 0
     is_complete = n_clips >= card.n_utterances
-    may_be_added_to = n_clips == 0 and card.form is not None and card.form.folder is not None
+    if is_complete and archive_paths:
+        raise SettingError(f"{card.title} is there already: {tree.root}")
     is_partial = tree is not None and not is_complete
-    is_ours = is_partial and ledger.Ledger.of(root).has_made(corpus.name, tree.root.name)
+    is_ours = is_partial and ledger.Ledger.of(root).has_made(name, tree.root.name)
+    may_be_added_to = n_clips == 0 and card.form is not None and card.form.folder is not None
     if is_partial and not (is_ours or may_be_added_to):
         raise SettingError(
             f"expected no copy of {card.title} below {root}, or a complete one, found {n_clips} of "
             f"{card.n_utterances} clips in {tree.root}: move that folder away, or name another "
             "root by --to"
         )
-    if is_complete and archive_paths:
-        raise SettingError(f"{card.title} is there already: {tree.root}")
     wanted = None
     if card.sources and (tree is None or (is_ours and card.form is None)):
-        wanted = files_of(card, mirrors).without(tree)
+        wanted = files_of(card, mirrors or Mirrors()).without(tree)
     return Plan(corpus, root, tree, n_clips, wanted, archive_paths)
 
 
@@ -190,7 +185,7 @@ def _is_pointer(path: Path, n_bytes: int) -> bool:
         return stream.read(len(POINTER)) == POINTER
 
 
-def require_room(plans: list[Plan], root: Path) -> None:
+def require_room(plans: Iterable[Plan], root: Path) -> None:
     """Raise StorageError, before any work, where the disk has too little room for all plans."""
     needed = sum(plan.disk_bytes for plan in plans if plan.has_work)
     free = shutil.disk_usage(files.nearest_existing(root)).free

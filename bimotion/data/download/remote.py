@@ -119,7 +119,7 @@ def read_json(address: str, max_bytes: int) -> Any:
                         f"{address}: expected at most {max_bytes} bytes, found more"
                     )
         return json.loads(bytes(content))
-    except (errors.HTTPError, errors.OfflineModeIsEnabled, ValueError) as error:
+    except (errors.HTTPError, errors.OfflineModeIsEnabled, ValueError, RecursionError) as error:
         raise DownloadError(f"{address}: expected JSON, found: {_reason(error)}") from None
 
 

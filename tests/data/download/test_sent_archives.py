@@ -86,8 +86,11 @@ def test_steps_and_refusals(bimotion, root, tmp_path):
         (("esd", "--from", small), "expected --yes, which accepts the licences of esd"),
         (("esd", "--yes", "--from", small), "expected 35000 clips of ESD, found 1"),
         (("esd", "--from", tmp_path / "none.zip"), "expected an archive, found no file"),
-        (("tess", "--from", small), "expected the name of one corpus that its authors send"),
-        (("esd", "iemocap", "--from", small), "expected the name of one corpus"),
+        (
+            ("tess", "--from", small),
+            "expected a corpus that its authors send (elderreact, esd, iemocap), found tess",
+        ),
+        (("esd", "iemocap", "--from", small), "expected the name of one corpus: esd, iemocap"),
         ((), "expected names of corpora: crema_d, csed"),
         (("tes",), "unknown corpus 'tes': expected one of crema_d"),
     ):

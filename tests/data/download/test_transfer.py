@@ -1,6 +1,7 @@
 """Files fetched from hosts that fail in every way that hosts do."""
 
 import hashlib
+import threading
 
 import pytest
 
@@ -159,6 +160,25 @@ def test_a_host_that_is_away_stops_the_work_and_says_how_to_go_on(served, fetch)
         fetch(*files)
 
 
+def test_files_come_at_the_same_time_and_megabytes_are_counted(hosts, tmp_path):
+    class Counting(Progress):
+        def track(self, items, total, label, unit="clips"):
+            counted.append((label, unit, total, len(list(items))))
+            return ()
+
+    counted = []
+    large = bytes(1_500_000)
+    hosts.add("one", {f"{number}.wav": large for number in range(4)})
+    hosts.barrier = threading.Barrier(4)
+    files = [
+        remote_file(hosts, f"{number}.wav", checksum=None, n_bytes=len(large))
+        for number in range(4)
+    ]
+    folders = (tmp_path / "laid", tmp_path / "parts")
+    fetch_all(files, *folders, Counting(), "downloading x", allow_missing=False)
+    assert counted == [("downloading x", "MB", 6, 6)]
+
+
 def test_headers_only(served):
     assert ask(f"{served.url}/one/a/b.wav") == (None, 102_400)
     assert ask(f"{served.url}/one/none.wav") == ("status 404", None)
@@ -171,11 +191,12 @@ def test_headers_only(served):
 
 
 def test_answers_in_json_are_bounded(hosts):
-    hosts.add("api", {"list": b'{"data": [1]}', "html": b"<html>"})
+    hosts.add("api", {"list": b'{"data": [1]}', "html": b"<html>", "deep": b"[" * 10**6})
     assert read_json(f"{hosts.url}/api/list", 100) == {"data": [1]}
     for path, limit, message in (
         ("list", 5, "expected at most 5 bytes, found more"),
         ("html", 100, "expected JSON"),
+        ("deep", 10**6, "expected JSON"),
         ("none", 100, "status 404"),
     ):
         with pytest.raises(DownloadError, match=message):
