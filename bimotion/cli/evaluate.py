@@ -99,6 +99,8 @@ def evaluate(
             _report(result, output)
     if leads():
         _report_all(results, output, as_json=as_json, side_by_side=len(methods) > 1)
+    if leads() and not as_json:
+        _summarise(results, output, corpora)
 
 
 def _methods(probe: options.Probe, schemas: list[str]) -> list[str | None]:
@@ -252,6 +254,15 @@ def _report_all(results: list, output: Path, *, as_json: bool, side_by_side: boo
         for result in results:
             print(result.folder(output) / record.RESULT_FILE)
     print(output / overview.LEADERBOARD_FILE)
+
+
+def _summarise(results: list, output: Path, corpora: options.Corpora) -> None:
+    """Print the results in a few sentences."""
+    from bimotion.analysis.runs import load
+    from bimotion.analysis.summary import summary
+
+    folders = [result.folder(output) for result in results]
+    print(f"\n{summary(load(folders), folders, corpora.source())}")
 
 
 def score(folder: options.RunFolder, as_json: options.AsJson = False) -> None:

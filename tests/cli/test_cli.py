@@ -35,7 +35,9 @@ def test_synth_stats_evaluate_from_nothing(main, tmp_path):
     assert code == 0, errors
     assert "in-group (baseline)" in shown
     assert "SYNTHETIC data" in shown
-    assert all(Path(path).stat().st_size > 0 for path in shown.splitlines()[-3:])
+    tables, _, summary = shown.partition("\n\nIn short: ")
+    assert summary.startswith("bimotion/majority, a baseline; protocol")
+    assert all(Path(path).stat().st_size > 0 for path in tables.splitlines()[-3:])
     _, shown, errors = main(f"{words} --only tess --only csed --json")
     assert "already finished" in errors
     assert json.loads(shown)["model"]["name"] == "bimotion/majority"
