@@ -292,7 +292,7 @@ def _pair(first: Run, second: Run) -> str:
 
 
 def _next(run: Run, folder: Path) -> str:
-    """What to do with one run."""
+    """The commands that come after one run."""
     result, words = run.result, [f"bimotion report {folder}"]
     if not (result.data.synthetic or result.data.complete):
         words.append("bimotion data list, for the missing corpora")

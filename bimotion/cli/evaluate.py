@@ -98,9 +98,7 @@ def evaluate(
         if leads() and not as_json and len(methods) == 1:
             _report(result, output)
     if leads():
-        _report_all(results, output, as_json=as_json, side_by_side=len(methods) > 1)
-    if leads() and not as_json:
-        _summarise(results, output, corpora)
+        _report_all(results, output, corpora, as_json=as_json, side_by_side=len(methods) > 1)
 
 
 def _methods(probe: options.Probe, schemas: list[str]) -> list[str | None]:
@@ -233,9 +231,11 @@ def _report_skipped(result) -> None:
         print(f"{len(result.skipped)} of {n_settings} settings skipped: {reasons}")
 
 
-def _report_all(results: list, output: Path, *, as_json: bool, side_by_side: bool) -> None:
-    """Print what follows on all results: JSON, or their list; `side_by_side`: tables of several
-    adaptation methods, rule by rule."""
+def _report_all(
+    results: list, output: Path, corpora: options.Corpora, *, as_json: bool, side_by_side: bool
+) -> None:
+    """Print what follows on all results: JSON, or their list and a summary; `side_by_side`: tables
+    of several adaptation methods, rule by rule."""
     from bimotion.analysis import paper_tables
     from bimotion.results import overview, record
 
@@ -254,6 +254,7 @@ def _report_all(results: list, output: Path, *, as_json: bool, side_by_side: boo
         for result in results:
             print(result.folder(output) / record.RESULT_FILE)
     print(output / overview.LEADERBOARD_FILE)
+    _summarise(results, output, corpora)
 
 
 def _summarise(results: list, output: Path, corpora: options.Corpora) -> None:

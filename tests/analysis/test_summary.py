@@ -1,4 +1,4 @@
-"""What `evaluate` says in the end: a few plain sentences whose numbers are those of the tables."""
+"""The end of `evaluate`: a few plain sentences whose numbers are those of the tables."""
 
 from dataclasses import replace
 from pathlib import Path
