@@ -94,6 +94,33 @@ def verify(
 app.command()(reproduce)
 
 
+@app.command("check-pr")
+@spread
+def check_pr(
+    base: Annotated[str, argument("BASE", "Commit or branch that it would be merged into.")],
+    head: Annotated[str, argument("HEAD", "Its last commit.")],
+    repository: Annotated[
+        Path, option("A clone that has both.", "--repository", metavar="DIR")
+    ] = Path("."),
+    folder: Annotated[
+        str | None, option("Of submissions. (default: leaderboard/submissions)", metavar="DIR")
+    ] = None,
+    baseline: Annotated[bool, option("Your own pull request: it may add a baseline.")] = False,
+) -> None:
+    """Check that a pull request adds one new submission and touches nothing else; exit code 1 where
+    it does not. No file of it is opened."""
+    from bimotion.leaderboard import pull_request
+
+    reasons = pull_request.problems(
+        repository, base, head, folder=folder or pull_request.FOLDER, baseline=baseline
+    )
+    print("REFUSED" if reasons else "one new submission: now `bimotion leaderboard verify`")
+    for reason in reasons:
+        print(f"  {reason}")
+    if reasons:
+        raise typer.Exit(1)
+
+
 def _build(entries: BoardOptions, output: Path) -> None:
     from bimotion.io import records
     from bimotion.leaderboard import board, site, submission

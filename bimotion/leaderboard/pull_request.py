@@ -1,0 +1,206 @@
+"""A pull request to a board's repository: one new submission, and nothing else.
+
+Looked at from outside, by git's own listing of both commits: no file of it is written to the disk
+or opened, and no code, filter or setting of it is run. What it brings is checked by
+`bimotion leaderboard verify` afterwards.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bimotion.errors import SettingError, printable
+from bimotion.leaderboard import lookalikes
+from bimotion.leaderboard.admission import RESERVED, is_reserved, organisation_of
+from bimotion.leaderboard.receipt import MAX_SUBMITTED_BYTES
+from bimotion.leaderboard.submission import FILES
+
+FOLDER = "leaderboard/submissions"
+"""Of submissions, below the root of the repository."""
+MAX_PATHS = 1000
+"""Changed paths that are looked at: far more than the three that are right."""
+MAX_LINES = 20
+PLAIN_FILE = "100644"
+_GIT = ("git", "--no-replace-objects", "-c", "core.quotePath=false")
+_WAIT_S = 300
+
+
+@dataclass(frozen=True)
+class Change:
+    """A path that differs between two commits."""
+
+    path: str
+    kind: str
+    """Of git: A (new), M (changed), D (removed), T (another type)."""
+    mode: str
+    """Of the new file, such as 100644; 000000 where it is removed."""
+    size: int | None
+    """Bytes; None: no file."""
+
+
+def problems(
+    repository: Path, base: str, head: str, *, folder: str = FOLDER, baseline: bool = False
+) -> list[str]:
+    """Say why a pull request is not one new submission and nothing else; none: it is.
+
+    Args:
+        repository: A clone that has both commits.
+        base: Commit, branch or tag that it would be merged into.
+        head: Its last commit.
+        folder: Of submissions, below the root.
+        baseline: The keeper's own pull request: a baseline is allowed.
+
+    Raises:
+        SettingError: For no repository, commits that are not in it, and histories without a common
+            beginning.
+
+    Example::
+
+        problems(Path("."), "origin/main", "FETCH_HEAD")
+    """
+    base, head = (_commit(repository, name) for name in (base, head))
+    common = _git(repository, "merge-base", base, head, allowed=(0, 1)).strip()
+    if not common:
+        raise SettingError(f"{head:.12}: expected a history that began in {base:.12}, found none")
+    lines = list(_problems(repository, base, common, head, folder.strip("/"), baseline))
+    more = len(lines) - MAX_LINES
+    return lines[:MAX_LINES] + ([f"and {more} more"] if more > 0 else [])
+
+
+def _problems(
+    repository: Path, base: str, common: str, head: str, folder: str, is_baseline: bool
+) -> Iterator[str]:
+    changes = _changes(repository, common, head)
+    if not changes:
+        yield "expected one new submission, found no change"
+    if len(changes) > MAX_PATHS:
+        yield f"expected the {len(FILES)} files of one submission, found {len(changes)} changed"
+        return
+    submissions: dict[str, dict[str, Change]] = {}
+    for change in changes:
+        if (reason := _why_not(change, folder)) is None:
+            path = PurePosixPath(change.path)
+            submissions.setdefault(path.parent.as_posix(), {})[path.name] = change
+        else:
+            yield f"{_shown(change.path)}: {reason}"
+    if len(submissions) > 1:
+        listed = ", ".join(map(_shown, submissions))
+        yield f"expected one submission, found {len(submissions)}: {listed}"
+    for submission, files in submissions.items():
+        yield from _submission_problems(repository, base, submission, files, is_baseline)
+    passing = _paths_of_history(repository, common, head) - {change.path for change in changes}
+    if passing:
+        yield (
+            f"{_shown(min(passing))}: brought by one commit and taken back by another, so it would "
+            f"stay in the history ({len(passing)} such): squash the commits"
+        )
+
+
+def _why_not(change: Change, folder: str) -> str | None:
+    """The reason that a change is no new file of a submission."""
+    path = PurePosixPath(change.path)
+    is_below = str(path).startswith(f"{folder}/") and ".." not in path.parts
+    if not is_below or len(path.relative_to(folder).parts) != 3:
+        return f"expected files of a new submission, {folder}/ORG__MODEL/RUN-KEY/, only"
+    if change.kind != "A":
+        kinds = {"M": "changed", "D": "removed", "T": "of another type now"}
+        return f"expected a new file, found it {kinds.get(change.kind, change.kind)}"
+    if path.name not in FILES:
+        return f"expected {', '.join(FILES)} only"
+    if change.mode != PLAIN_FILE:
+        return f"expected a plain file (mode {PLAIN_FILE}), found mode {change.mode}"
+    if not 0 < (change.size or 0) <= MAX_SUBMITTED_BYTES[path.name]:
+        return f"expected 1 to {MAX_SUBMITTED_BYTES[path.name]} bytes, found {change.size}"
+    return None
+
+
+def _submission_problems(
+    repository: Path, base: str, submission: str, files: Mapping[str, Change], is_baseline: bool
+) -> Iterator[str]:
+    """Problems of the name of a new submission, and of files that it lacks."""
+    shown = _shown(submission)
+    if missing := sorted(set(FILES) - set(files)):
+        yield f"{shown}: expected {', '.join(FILES)}, missing {', '.join(missing)}"
+    *above, named, _ = submission.split("/")
+    organisation, _, model = named.partition("__")
+    try:
+        organisation_of(model, organisation)
+    except SettingError as error:
+        yield f"{shown}: {printable(str(error))}"
+        return
+    if is_reserved(organisation) and not is_baseline:
+        yield f"{shown}: {RESERVED} is reserved for the baselines of the board's keeper"
+    there = set(_names(repository, base, "/".join(above)))
+    if similar := lookalikes.mistaken({*there, named}).get(named):
+        yield f"{shown}: its name can be mistaken for {', '.join(map(_shown, similar))}"
+
+
+def _shown(text: str) -> str:
+    return printable(text if len(text) <= 200 else f"{text[:200]}...")
+
+
+# --- git ----------------------------------------------------------------------------------------
+
+
+def _git(repository: Path, *words: str, allowed: tuple[int, ...] = (0,)) -> str:
+    """The output of a command of git that only reads objects; raises SettingError."""
+    # neither settings of the machine nor a variable that points elsewhere
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    kept |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            [*_GIT, "-C", str(repository), *words],
+            capture_output=True,
+            env=kept,
+            timeout=_WAIT_S,
+        )
+    except FileNotFoundError:
+        raise SettingError("expected git on this machine, found none") from None
+    except subprocess.TimeoutExpired:
+        raise SettingError(f"git {words[0]}: expected an answer in {_WAIT_S} s") from None
+    if done.returncode not in allowed:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise SettingError(f"{repository}: git {words[0]}: {printable(lines[0])}")
+    return done.stdout.decode(errors="backslashreplace")
+
+
+def _commit(repository: Path, name: str) -> str:
+    words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if commit := _git(repository, *words, allowed=(0, 1)).strip():
+        return commit
+    raise SettingError(f"{repository}: expected a commit, found none by the name {name!a:.100}")
+
+
+def _changes(repository: Path, common: str, head: str) -> list[Change]:
+    words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", common, head)
+    fields = _git(repository, *words).split("\0")[:-1]
+    sizes = _sizes(repository, head)
+    changes = []
+    for described, path in zip(fields[::2], fields[1::2], strict=True):
+        _, mode, _, _, kind = described.split(" ")
+        changes.append(Change(path, kind[:1], mode, sizes.get(path)))
+    return changes
+
+
+def _sizes(repository: Path, commit: str) -> dict[str, int]:
+    """Path -> bytes, of all files of a commit."""
+    sizes = {}
+    for line in _git(repository, "ls-tree", "-r", "-l", "-z", commit).split("\0")[:-1]:
+        described, _, path = line.partition("\t")
+        if (size := described.split()[3]).isdigit():
+            sizes[path] = int(size)
+    return sizes
+
+
+def _names(repository: Path, commit: str, folder: str) -> list[str]:
+    """Names of what lies in a folder of a commit."""
+    listed = _git(repository, "ls-tree", "-z", "--name-only", commit, f"{folder}/")
+    return [path.rpartition("/")[2] for path in listed.split("\0")[:-1]]
+
+
+def _paths_of_history(repository: Path, common: str, head: str) -> set[str]:
+    """All paths that a commit between the two changes."""
+    words = ("log", "-z", "--no-renames", "--name-only", "--format=", "-m", f"{common}..{head}")
+    return {path for path in _git(repository, *words).split("\0") if path}

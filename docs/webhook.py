@@ -1,0 +1,54 @@
+"""Check each pull request that comes to a board on the Hub, and answer in its discussion.
+
+A Space with this file as app.py, `gradio`, `huggingface_hub` and `bimotion` in its
+requirements.txt, and two secrets: HF_TOKEN, which may write discussions of the dataset repository,
+and WEBHOOK_SECRET, that of the webhook (huggingface.co/settings/webhooks, events of discussions).
+
+Only git's listing of the request is looked at. Nothing of it is opened or run here.
+"""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from huggingface_hub import HfApi, WebhookPayload, WebhooksServer
+
+from bimotion.leaderboard import pull_request
+
+FOLDER = "submissions"
+"""Of submissions in the dataset repository."""
+
+
+def answer(address: str, number: int) -> str:
+    """What the discussion of pull request `number` of a repository is told."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder)
+        refs = ["refs/heads/main:refs/heads/main", f"refs/pr/{number}:refs/heads/request"]
+        for words in (["init", "-q", "--bare"], ["fetch", "-q", "--", address, *refs]):
+            subprocess.run(["git", *words], cwd=clone, check=True, timeout=600)
+        reasons = pull_request.problems(clone, "main", "request", folder=FOLDER)
+    if not reasons:
+        return "One new submission and nothing else. A maintainer will verify it."
+    lines = "\n".join(f"    {reason}" for reason in reasons)
+    return f"This is not one new submission and nothing else:\n\n{lines}"
+
+
+def served() -> WebhooksServer:
+    """The server; `.launch()` runs it."""
+    server = WebhooksServer()
+
+    @server.add_webhook("/check")
+    def check(payload: WebhookPayload) -> dict[str, bool]:
+        asked = payload.discussion
+        if asked is None or not asked.isPullRequest or payload.event.action != "create":
+            return {"checked": False}
+        address = f"https://huggingface.co/datasets/{payload.repo.name}"
+        text = answer(address, asked.num)
+        HfApi().comment_discussion(payload.repo.name, asked.num, text, repo_type="dataset")
+        return {"checked": True}
+
+    return server
+
+
+if __name__ == "__main__":
+    served().launch()

@@ -1,0 +1,267 @@
+"""Pull requests to a real git repository: a good one, and hostile ones."""
+
+import os
+import runpy
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bimotion.leaderboard import pull_request
+from bimotion.leaderboard.submission import FILES
+from tests.support.command_line import run_here as bimotion
+
+ROOT = Path(__file__).parents[2]
+FOLDER = pull_request.FOLDER
+NEW = f"{FOLDER}/lab__new/0123456789ab"
+NOTHING_ELSE = "expected files of a new submission"
+
+
+class Clone:
+    """A repository with a board, and a branch with one more submission."""
+
+    def __init__(self, root, folder=FOLDER):
+        self.root = root
+        self.git("init", "-q", "-b", "main")
+        self.write(
+            {f"{folder}/org__model/aaaaaaaaaaaa/{name}": "old" for name in FILES}
+            | {
+                f"{folder}/../receipts/org__model/aaaaaaaaaaaa/receipt.json": "{}",
+                "bimotion/code.py": "",
+                "README.md": "",
+            }
+        )
+        self.commit("board")
+        self.git("checkout", "-q", "-b", "request")
+        self.write({f"{NEW.replace(FOLDER, folder)}/{name}": "new" for name in FILES})
+
+    def git(self, *words, **options):
+        who = {
+            f"GIT_{kind}_{what}": "a@b"
+            for kind in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
+        environment = os.environ | who | {"GIT_CONFIG_GLOBAL": os.devnull}
+        done = subprocess.run(
+            ["git", *words],
+            cwd=self.root,
+            env=environment,
+            check=True,
+            capture_output=True,
+            **options,
+        )
+        return done.stdout.decode().strip()
+
+    def write(self, files):
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def commit(self, message="request"):
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+
+    def index(self, mode, path, content=b"x"):
+        """Stage a path with any mode, whatever the disk has."""
+        blob = self.git("hash-object", "-w", "--stdin", input=content)
+        blob = self.git("rev-parse", "HEAD") if mode == "160000" else blob
+        self.git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
+
+    def problems(self, base="main", head="request", **options):
+        return pull_request.problems(self.root, base, head, **options)
+
+
+@pytest.fixture
+def clone(tmp_path):
+    return Clone(tmp_path)
+
+
+def test_one_new_submission_passes(clone):
+    clone.commit()
+    assert clone.problems() == []
+    done = bimotion("leaderboard", "check-pr", "main", "request", "--repository", clone.root)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (
+        0,
+        "one new submission: now `bimotion leaderboard verify`",
+    )
+
+
+def test_what_the_base_has_got_since_is_no_matter(clone):
+    clone.commit()
+    clone.git("checkout", "-q", "main")
+    clone.write({"README.md": "newer"})
+    clone.commit("newer")
+    assert clone.problems() == []
+
+
+def test_another_run_of_a_model_that_is_there(clone):
+    clone.git("rm", "-q", "-r", "--cached", "--ignore-unmatch", NEW)
+    (clone.root / NEW).rename(clone.root / FOLDER / "org__model" / "bbbbbbbbbbbb")
+    clone.commit()
+    assert clone.problems() == []
+
+
+def changed(name, text="x"):
+    return lambda clone: clone.write({name: text})
+
+
+def removed(name):
+    return lambda clone: (clone.root / name).unlink()
+
+
+def moved(to):
+    def move(clone):
+        (clone.root / to).parent.mkdir(parents=True, exist_ok=True)
+        (clone.root / NEW).rename(clone.root / to)
+
+    return move
+
+
+def staged(mode, path, content=b"x"):
+    def stage(clone):
+        clone.git("add", "-A")
+        if (clone.root / path).exists():
+            (clone.root / path).unlink()
+        clone.index(mode, path, content)
+        clone.git("commit", "-q", "-m", "staged")
+        clone.commit = lambda: None
+
+    return stage
+
+
+def taken_back(clone):
+    clone.write({"corpus/voice.wav": "audio"})
+    clone.commit("with audio")
+    (clone.root / "corpus/voice.wav").unlink()
+
+
+def from_elsewhere(clone):
+    clone.git("checkout", "-q", "--orphan", "elsewhere")
+    clone.commit("elsewhere")
+    clone.git("branch", "-f", "request")
+
+
+RECEIPTS = "leaderboard/receipts"
+HOSTILE = {  # what is done beside the new submission -> what is said of it
+    "its own receipt": (changed(f"{RECEIPTS}/lab__new/0123456789ab/receipt.json"), NOTHING_ELSE),
+    "another's receipt": (
+        changed(f"{RECEIPTS}/org__model/aaaaaaaaaaaa/receipt.json"),
+        NOTHING_ELSE,
+    ),
+    "another's receipt removed": (
+        removed(f"{RECEIPTS}/org__model/aaaaaaaaaaaa/receipt.json"),
+        NOTHING_ELSE,
+    ),
+    "another's entry": (
+        changed(f"{FOLDER}/org__model/aaaaaaaaaaaa/result.json"),
+        "expected a new file, found it changed",
+    ),
+    "another's entry removed": (
+        removed(f"{FOLDER}/org__model/aaaaaaaaaaaa/result.json"),
+        "found it removed",
+    ),
+    "two submissions": (
+        changed(f"{FOLDER}/lab__other/cccccccccccc/result.json"),
+        "expected one submission, found 2",
+    ),
+    "code": (changed("bimotion/code.py"), NOTHING_ELSE),
+    "a workflow": (changed(".github/workflows/tests.yml"), NOTHING_ELSE),
+    "attributes": (changed(f"{FOLDER}/.gitattributes"), NOTHING_ELSE),
+    "a fourth file": (
+        changed(f"{NEW}/verified.json"),
+        "expected predictions.parquet, result.json, submission.json only",
+    ),
+    "a folder inside": (changed(f"{NEW}/deep/result.json"), NOTHING_ELSE),
+    "a file missing": (removed(f"{NEW}/submission.json"), "missing submission.json"),
+    "an empty file": (
+        changed(f"{NEW}/submission.json", ""),
+        "expected 1 to 1048576 bytes, found 0",
+    ),
+    "a statement too large": (
+        changed(f"{NEW}/submission.json", "x" * (2**20 + 1)),
+        "found 1048577",
+    ),
+    "a link": (staged("120000", f"{NEW}/result.json", b"/etc/passwd"), "found mode 120000"),
+    "a program": (staged("100755", f"{NEW}/result.json"), "found mode 100755"),
+    "a submodule": (staged("160000", f"{NEW}/result.json"), "found mode 160000"),
+    "the keeper's name": (
+        moved(f"{FOLDER}/bimotion__prosody/0123456789ab"),
+        "bimotion is reserved",
+    ),
+    "a look-alike of the keeper's": (
+        moved(f"{FOLDER}/b1motion__x/0123456789ab"),
+        "bimotion is reserved",
+    ),
+    "a look-alike of another": (
+        moved(f"{FOLDER}/0rg__Model/0123456789ab"),
+        "can be mistaken for org__model",
+    ),
+    "Cyrillic letters": (moved(f"{FOLDER}/оrg__model/0123456789ab"), "expected letters, digits"),
+    "a name that turns": (moved(f"{FOLDER}/lab__mo\u202edel/0123456789ab"), "expected a name"),
+    "no organisation": (moved(f"{FOLDER}/model/0123456789ab"), "expected"),
+    "taken back": (taken_back, "brought by one commit and taken back by another"),
+    "nothing": (
+        lambda clone: clone.git("clean", "-fdq"),
+        "expected one new submission, found no change",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), HOSTILE.values(), ids=list(HOSTILE))
+def test_hostile_pull_requests_are_refused(clone, change, reason):
+    change(clone)
+    clone.commit()
+    lines = clone.problems()
+    assert any(reason in line for line in lines), lines
+    assert all(line.isprintable() for line in lines)
+    done = bimotion("leaderboard", "check-pr", "main", "request", "--repository", clone.root)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, "REFUSED")
+
+
+def test_a_keeper_may_add_a_baseline(clone):
+    moved(f"{FOLDER}/bimotion__prosody/0123456789ab")(clone)
+    clone.commit()
+    assert clone.problems(baseline=True) == []
+
+
+def test_many_changes_are_one_line(clone):
+    clone.write({f"spam/{number}": "" for number in range(pull_request.MAX_PATHS)})
+    clone.commit()
+    (line,) = clone.problems()
+    assert line == "expected the 3 files of one submission, found 1003 changed"
+
+
+def test_settings_of_the_clone_run_nothing(clone, tmp_path):
+    """A filter, an external diff or a hook that the clone was given is not run."""
+    clone.write({".git/info/attributes": "* filter=evil diff=evil\n"})
+    ran = tmp_path / "ran"
+    for name in ("filter.evil.smudge", "diff.evil.textconv", "diff.evil.command", "diff.external"):
+        clone.git("config", name, f"touch {ran}; cat")
+    clone.git("-c", "filter.evil.smudge=", "add", "-A")
+    clone.git("commit", "-q", "-m", "request")
+    assert clone.problems() == []
+    assert not ran.exists()
+
+
+def test_what_is_no_commit_is_named(clone):
+    clone.commit()
+    for head in ("nowhere", "--help", "main:README.md"):
+        done = bimotion("leaderboard", "check-pr", "main", "--repository", clone.root, "--", head)
+        assert done.returncode == 2
+        assert "expected a commit, found none by the name" in done.stderr
+    from_elsewhere(clone)
+    done = bimotion("leaderboard", "check-pr", "main", "request", "--repository", clone.root)
+    assert (done.returncode, "expected a history that began in" in done.stderr) == (2, True)
+
+
+def test_the_webhook_answers_with_what_git_lists(tmp_path):
+    webhook = runpy.run_path(str(ROOT / "docs" / "webhook.py"))
+    clone = Clone(tmp_path, webhook["FOLDER"])
+    clone.commit()
+    clone.git("update-ref", "refs/pr/7", "HEAD")
+    assert webhook["answer"](str(tmp_path), 7).startswith("One new submission and nothing else")
+    clone.write({"README.md": "mine"})
+    clone.commit()
+    clone.git("update-ref", "refs/pr/8", "HEAD")
+    assert "README.md: expected files of a new submission" in webhook["answer"](str(tmp_path), 8)
