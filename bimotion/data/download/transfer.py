@@ -46,6 +46,8 @@ def fetch_all(
     stop, problems = threading.Event(), []
 
     def work(file: RemoteFile) -> None:
+        if stop.is_set():
+            raise Stopped
         part = parts / f"{file.path}.part"
         try:
             if problem := fetch(file, laid / file.path, part, stop, arrived.put):
