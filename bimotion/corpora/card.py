@@ -50,6 +50,8 @@ class Card:
     """Why speakers are unknown; None where they are known."""
     not_disjoint: str | None = None
     """Why no split can keep its speakers apart; None where one can."""
+    faults: str = ""
+    """Faults of every true copy, for readers of a dataset card; empty: nothing known."""
     sources: tuple[Source, ...] = ()
     """For `bimotion data download`: those of all its files, one after another."""
     form: Form | None = None

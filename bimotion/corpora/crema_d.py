@@ -52,6 +52,9 @@ CARD = Card(
         Files((github(REPOSITORY, COMMIT, lfs=True), MIRROR), frozenset({".wav"})),
         Files((github(REPOSITORY, COMMIT), MIRROR), frozenset({".csv", ".txt"})),
     ),
+    faults="1076_MTI_SAD_XX is silent; 1017_IWW_FEA_XX, 1006_TIE_NEU_XX and "
+    "1013_WSI_SAD_XX hold another clip's sound, of another emotion; only six actors "
+    "are 60 or older",
 )
 GRAMMAR = re.compile(r"(1\d{3})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(XX?|LO|MD|HI)", re.IGNORECASE)
 ACTOR_FACTS = {

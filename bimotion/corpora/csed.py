@@ -43,6 +43,8 @@ CARD = Card(
     not_disjoint="speakers are not published",
     known={"*": "duplicate"},
     sources=(Files((github(REPOSITORY, COMMIT),)),),
+    faults="57 pairs of clips have the same samples, 11 of them under two labels; no "
+    "speakers, no ages",
 )
 GRAMMAR = re.compile(r"(nat|neg|pos)[-_ ](female|male)[-_ ](\d+)", re.IGNORECASE)
 FOLDERS = {"natural": "Nat", "negative": "Neg", "positive": "Pos"}

@@ -48,6 +48,7 @@ CARD = Card(
         frozenset({".wav", ".txt"}),
         Bounds(max_files=60_000, max_bytes=16 * GIGABYTE),
     ),
+    faults="no ages; what is said is the same for all speakers of a language",
 )
 GRAMMAR = re.compile(r"(00(?:0[1-9]|1\d|20))_(\d{6})")
 SPEAKER = re.compile(r"00(?:0[1-9]|1\d|20)")

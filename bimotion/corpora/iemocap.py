@@ -61,6 +61,8 @@ CARD = Card(
         frozenset({".wav", ".txt"}),
         Bounds(max_files=100_000, max_bytes=64 * GIGABYTE, max_file_bytes=256 * 1024**2),
     ),
+    faults="no ages; who wears the markers, in a clip's name, is not the speaker; "
+    "sentences are not known; raters saw the video too",
 )
 GRAMMAR = re.compile(r"(Ses0([1-5])[FM]_(?:impro|script)\w*)_([FM])(\d{3})")
 LABEL_LINE = re.compile(r"\[\d+\.\d+ - \d+\.\d+\]\t(\w+)\t(\w+)\t\[.*\]")

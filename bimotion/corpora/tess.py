@@ -47,6 +47,9 @@ CARD = Card(
         "tess/OAF_food_fear": "rate",
     },
     sources=(Dataverse("https://borealisdata.ca", "10.5683/SP2/E8H2MF"),),
+    faults="two women, so speaker and age group are one; OA_bite_neutral is OAF's; "
+    "YAF_germ_angry and YAF_neat_fear are AIFF data named .wav; OAF_food_fear is at "
+    "96 kHz",
 )
 GRAMMAR = re.compile(
     r"(OAF?|YAF)_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.IGNORECASE

@@ -9,7 +9,6 @@ import datasets
 import pyarrow.parquet as pq
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
-from huggingface_hub import DatasetCardData
 
 from bimotion.corpora import CORPORA, corpora_with
 from bimotion.corpora.card import Card
@@ -18,18 +17,10 @@ from bimotion.data import manifest
 from bimotion.data.checks import counts
 from bimotion.data.huggingface import cards as written
 from bimotion.data.huggingface.hub_copy import PERMISSIONS, HubCopy, reasons
+from bimotion.data.huggingface.metadata import metadata_of
 from bimotion.data.selection import Selection
 from bimotion.io import files
 from bimotion.io.tables import Table
-
-_HUB_LICENCES = {
-    "ODbL-1.0": "odbl",
-    "Apache-2.0": "apache-2.0",
-    "CC-BY-SA-4.0": "cc-by-sa-4.0",
-    "CC-BY-NC-ND-4.0": "cc-by-nc-nd-4.0",
-}
-"""Licence of a card -> what the Hub calls it; others are `other` there."""
-_SIZES = {1000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 10**9: "100K<n<1M"}
 
 
 def text(folder: Path, copy: HubCopy) -> str:
@@ -64,6 +55,7 @@ def text(folder: Path, copy: HubCopy) -> str:
         ages_apart=counts.ages_apart(chosen.manifest) if by_age else [],
         ages=_ages_table(chosen),
         age_sources=AGE_SOURCES,
+        faults=[f"{card.title}: {card.faults}" for card in used if card.faults],
         limits=written.section(copy.dataset, "Read before use"),
         columns="\n".join(no_audio if copy.metadata_only else columns),
         citations=dict.fromkeys(card.citation for card in (CORPORA["yuemotion"].card, *used)),
@@ -80,17 +72,9 @@ def _metadata(folder: Path, copy: HubCopy, cards: Sequence[Card]) -> str:
     """YAML: configs with their files, features and sizes as the files have them, licences,
     languages."""
     rows = copy.selection.rows
-    licences = sorted({_HUB_LICENCES.get(card.licence, "other") for card in cards})
-    synthetic = ["synthetic"] if copy.selection.manifest.synthetic else []
-    data = DatasetCardData(
-        pretty_name=copy.dataset,
-        language=sorted(rows["language"].unique()),
-        license=licences[0] if len(licences) == 1 else licences,
-        license_name="per-corpus" if "other" in licences else None,
-        task_categories=["audio-classification"],
-        size_categories=[next(name for limit, name in _SIZES.items() if len(rows) < limit)],
-        tags=["speech-emotion-recognition", *synthetic],
-    )
+    synthetic = bool(copy.selection.manifest.synthetic)
+    languages = rows["language"].unique()
+    data = metadata_of(copy.dataset, languages, cards, len(rows), synthetic=synthetic)
     configs, infos = {}, {}
     for config in copy.filled_configs:
         data_files = []
