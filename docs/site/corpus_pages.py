@@ -110,6 +110,7 @@ def _facts(card: Card) -> str:
     ages = f"**{card.age_source}** ({AGE_SOURCES[card.age_source]}): {card.age_note}"
     speakers = card.speaker_note or f"{len(_speakers(card.name))}, known"
     rates = ", ".join(f"{rate} Hz" for rate in card.sample_rates_hz) or "any sampling rate"
+    apart = f"impossible: {card.not_disjoint}" if card.not_disjoint else "under `folds`, `disjoint`"
     rows = [
         ("name in commands", f"`{card.name}`"),
         ("clips", card.n_utterances),
@@ -121,7 +122,7 @@ def _facts(card: Card) -> str:
             "how to get it",
             f"`bimotion data download {card.name}`; by hand: {card.obtain}: <{card.url}>",
         ),
-        ("kept apart by splits", card.not_disjoint or "speakers, under `folds` and `disjoint`"),
+        ("test speakers apart from training speakers", apart),
         ("cite", card.citation),
     ]
     return table(("fact", "of every true copy"), rows)
@@ -164,17 +165,15 @@ def _known(card: Card) -> list[str]:
 
 def _commands(card: Card) -> str:
     """What to type, in a shell and in Python."""
-    only = f"--only {card.name}"
-    protocol = "" if card.name in PAPER_CORPORA else " --protocol extension"
     lines = [
         "```",
-        "bimotion data doctor /corpora     # every corpus below this folder",
-        f"bimotion evaluate --model bimotion/prosody --corpora /corpora {only}{protocol} --dry-run",
+        "bimotion data doctor /corpora      # every corpus of this folder",
+        f"bimotion data stats --corpora /corpora --only {card.name}",
         "```",
     ]
     if card.name in PAPER_CORPORA:
         dataset = "yuemotion" if card.cells[0].startswith("yue") else "bimotion"
         loaded = f'"{dataset}", "{card.cells[0]}", data_dir="/corpora", only=["{card.name}"]'
         lines += ["", "```python", "import bimotion", "", f"ds = bimotion.load_dataset({loaded})"]
-        lines += ['ds["test"][0]["native_label"]', "```"]
+        lines += ['ds["train"][0]["native_label"]', "```"]
     return "\n".join(lines)
