@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         part = self.headers.get("range", "")
         self.hosts.requests.append((self.command, path, part))
         if self.hosts.barrier:
-            self.hosts.barrier.wait(timeout=60)
+            self.hosts.barrier.wait(timeout=600)
         fault = self.hosts.fault(path) or Fault("")
         content = self.hosts.files.get(path)
         if fault.status is not None or content is None:
