@@ -1,4 +1,5 @@
-"""Take the pictures of the board and of a report that README.md shows: board.png and report.png.
+"""Take the pictures of the board and of a report that the documentation shows: board.png,
+report.png, and transfers.svg, which `bimotion report --figures` writes.
 
     python docs/pictures/screenshots.py RUNS --corpora ROOT --report MODEL
 
@@ -34,8 +35,9 @@ def main() -> None:
         screenshot(page, FOLDER / "board.png", (1080, 700))
         [run] = [path.parent for path in (given.runs / given.report).glob("*/result.json")]
         given_to = ("--corpora", given.corpora, "--output", work / "report")
-        bimotion("report", run, "--format", "html", *given_to)
+        bimotion("report", run, "--format", "html", *given_to, "--figures", work / "figures")
         screenshot(work / "report" / "report.html", FOLDER / "report.png", (1080, 900))
+        shutil.copy(work / "figures" / "transfers.svg", FOLDER / "transfers.svg")
 
 
 def board(runs: Path, work: Path, corpora: str, organisation: str) -> Path:

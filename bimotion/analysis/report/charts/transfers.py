@@ -111,7 +111,7 @@ def _drawing(
     if any(arrow.added for arrow in arrows):
         height += 20
         parts.append(Text(0, height - 4, ADDED, "muted", px=SMALL_PX))
-    spoken = _in_words(book, own.values(), arrows)
+    spoken = _in_words(book, [own[cell] for cell in corners if cell in own], arrows)
     return Drawing(name, title, f"{title}, weighted F1 in %: {spoken}", width, height, tuple(parts))
 
 
