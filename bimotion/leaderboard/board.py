@@ -3,8 +3,8 @@ question.
 
 What one submission needs is computed once, when it is verified (entry_cache.py), so a board of a
 thousand is made anew in seconds when one arrives. Ranks hold within a class: the same track, split,
-schema, protocol, test cells and clips. Only verified entries are ranked: nobody is pushed down by
-numbers that nobody checked. Which are verified is told by receipts outside of the submissions
+schema, protocol, test cells and clips. Only recomputed entries are ranked: nobody is pushed down by
+numbers that nobody checked. Which are is told by receipts outside of the submissions
 (receipt.py), by nothing that a submission brings.
 """
 
@@ -30,12 +30,13 @@ from bimotion.leaderboard import (
 from bimotion.leaderboard.entry import METRIC, Entry, HumanRow
 from bimotion.leaderboard.published_rows import PublishedRow, published_rows
 from bimotion.leaderboard.ranking import RankingClass
+from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.leaderboard.scored import ScoredSubmission
 from bimotion.results import predictions
 from bimotion.results.human import AGAINST
 from bimotion.results.record import PREDICTIONS_FILE
 
-BOARD_VERSION = 4
+BOARD_VERSION = 5
 BOARD_FILE = "board.json"
 VERSION_FIELD = "board_version"
 SCHEMA_FILE = "board.schema.json"
@@ -168,7 +169,7 @@ def _human_rows(scored: Iterable[ScoredSubmission]) -> list[HumanRow]:
     """A row for each corpus and reference, of all that verified submissions were tested on."""
     rows: dict[tuple, HumanRow] = {}
     for entry, rated in ((submitted.entry, submitted.human) for submitted in scored):
-        if entry.flags.verified and entry.protocol != "leakage":
+        if entry.flags.is_recomputed and entry.protocol != "leakage":
             for agreement in rated:
                 against = AGAINST[agreement.reference]
                 name = f"human: one rater of {agreement.corpus} against {against}"
@@ -193,6 +194,24 @@ class _Candidate:
     is_baseline: bool
     vouched: bytes | None
     """Content of entry.npz beside a receipt that holds."""
+    reproduction: Reproduction | None
+    """Of a receipt that holds."""
+
+    @property
+    def status(self) -> str:
+        """As of EntryFlags."""
+        if self.unverified is not None:
+            return "claimed"
+        return "recomputed" if self.status_reason else "reproduced"
+
+    @property
+    def status_reason(self) -> str | None:
+        """As of EntryFlags."""
+        if self.unverified is not None or self.is_baseline:
+            return self.unverified
+        if self.reproduction is None:
+            return "nobody has run it again"
+        return self.reproduction.reason and f"not reproduced: {self.reproduction.reason}"
 
 
 def _outcomes(
@@ -246,6 +265,7 @@ def _candidate(folder: Path, receipts: Path, practice: bool) -> _Candidate | Exc
         unverified=unverified,
         is_baseline=unverified is None and held.baseline,
         vouched=receipt.entry(receipts, identity, held) if unverified is None else None,
+        reproduction=held.reproduction if unverified is None else None,
     )
 
 
@@ -285,12 +305,13 @@ def _received(
         return outcome
     flags = dataclasses.replace(
         outcome.entry.flags,
-        verified=candidate.unverified is None,
-        unverified=candidate.unverified,
+        status=candidate.status,
+        status_reason=candidate.status_reason,
         baseline=candidate.is_baseline,
         undeclared=outcome.entry.flags.undeclared and not candidate.is_baseline,
     )
-    entry = dataclasses.replace(outcome.entry, id=candidate.id, flags=flags)
+    known = {"id": candidate.id, "flags": flags, "reproduction": candidate.reproduction}
+    entry = dataclasses.replace(outcome.entry, **known)
     if not practice and (reason := _why_for_practice(entry)):
         return Excluded(candidate.id, reason)
     return outcome._replace(entry=entry)
@@ -314,7 +335,7 @@ def _why_for_practice(entry: Entry) -> str | None:
         *lookalikes.skeleton(entry.model).split("/")[:-1],
     )
     if not entry.flags.baseline and any(map(admission.is_reserved, organisations)):
-        why = f" ({entry.flags.unverified})" if entry.flags.unverified else ""
+        why = "" if entry.flags.is_recomputed else f" ({entry.flags.status_reason})"
         return (
             f"{admission.RESERVED}/* is reserved for baselines that the receiver verified as "
             f"such{why}"

@@ -1,8 +1,10 @@
 """The records of one row of the board."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bimotion.io.records import Record, Scalar
+from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.results.human import HumanAgreement
 from bimotion.results.record import AdaptUsed, Confound
 from bimotion.results.statistics.ages import AgeResult
@@ -97,10 +99,12 @@ class GroupGap(Record):
 class EntryFlags(Record):
     """The facts that a reader must know before believing a row."""
 
-    verified: bool
-    """The receiver computed its scores from an answer key, and no file has changed since."""
-    unverified: str | None
-    """Why it does not count as verified, else null."""
+    status: Literal["claimed", "recomputed", "reproduced"]
+    """`claimed`: as it was sent; `recomputed`: the receiver computed its scores from predictions
+    and an answer key, and no file has changed since; `reproduced`: the receiver also ran it again,
+    and the predictions agree, or made the run, a baseline."""
+    status_reason: str | None
+    """Why it is no more than that; null: reproduced."""
     contaminated: dict[str, list[str]]
     """Cell -> corpora tested there that the model was trained on before, as declared."""
     undeclared: bool
@@ -120,6 +124,11 @@ class EntryFlags(Record):
     few_seeds: str | None
     """Why its seeds are too few for a rank, else null."""
 
+    @property
+    def is_recomputed(self) -> bool:
+        """Its scores are the receiver's, whether or not it was run again."""
+        return self.status != "claimed"
+
 
 @dataclass(frozen=True)
 class HumanRow(Record):
@@ -137,7 +146,7 @@ class HumanRow(Record):
 
 @dataclass(frozen=True)
 class Rank(Record):
-    """The position of an entry among the verified ones of its class (statistics/ranks.py)."""
+    """The position of an entry among the recomputed ones of its class (statistics/ranks.py)."""
 
     rank: int
     """1 is best."""
@@ -148,7 +157,7 @@ class Rank(Record):
     tie_group: int
     """Entries of one tie group cannot be told apart from its first."""
     of: int
-    """Verified entries of the class."""
+    """Recomputed entries of the class."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +216,10 @@ class Entry(Record):
     """The facts that a reader must know."""
     ages: list[AgeResult] = field(default_factory=list)
     """Recall over age within corpora; of CREMA-D only where its table of actors was at hand."""
+    reproduction: Reproduction | None = field(default=None)
+    """The receiver's own run of it, whether or not it agrees; null: none was made."""
     ranking: Rank | None = field(default=None)
-    """Null where it is not ranked: not verified, without all four cells, or of too few seeds."""
+    """Null where it is not ranked: only claimed, without all four cells, or of too few seeds."""
 
     @property
     def base(self) -> Number | None:

@@ -147,13 +147,13 @@ def task_id(schema: str, rule: str, track: str, cell: str) -> str:
 
 
 def write_hub_results(board: Board, dataset: str, output: Path) -> list[Path]:
-    """Write, for the Hub, eval.yaml of the dataset repository, and of every verified model that has
-    a repository (and is not adapted) EVAL_RESULTS_FILE and model-index.yaml, in folders named as
-    the models are; return their paths.
+    """Write, for the Hub, eval.yaml of the dataset repository, and of every recomputed model that
+    has a repository (and is not adapted) EVAL_RESULTS_FILE and model-index.yaml, in folders named
+    as the models are; return their paths.
     """
     content = {output / EVAL_FILE: eval_tasks()}
     for entry in board.entries:
-        if entry.flags.verified and _has_repository(entry) and entry.adapt is None:
+        if entry.flags.is_recomputed and _has_repository(entry) and entry.adapt is None:
             folder = output / entry.model.replace("/", "__") / entry.key
             content[folder / EVAL_RESULTS_FILE] = eval_results(entry, dataset)
             content[folder / "model-index.yaml"] = model_index(entry, dataset)
@@ -191,7 +191,7 @@ def _note(entry: Entry, score: Number | CellScore) -> str:
         notes.append("what it was trained on before is not declared")
     if flags.same_predictions:
         notes.append(f"same predictions as {', '.join(flags.same_predictions)}")
-    return "; ".join([*notes, "verified" if flags.verified else "not verified", f"run {entry.key}"])
+    return "; ".join([*notes, flags.status, f"run {entry.key}"])
 
 
 def _require_repository(entry: Entry) -> None:
@@ -266,8 +266,7 @@ def _flags(entry: Entry) -> list[str]:
     flags = entry.flags
     names = {
         "SYNTHETIC": flags.synthetic,
-        "verified": flags.verified,
-        "not verified": not flags.verified,
+        flags.status: True,
         "baseline": flags.baseline,
         "contaminated": flags.contaminated,
         "not declared": flags.undeclared,
@@ -302,7 +301,7 @@ def _cells(row: dict) -> list[str]:
 def _markdown(board: Board) -> str:
     rows = [[_plain(cell) for cell in _cells(row)] for row in _rows(board)]
     note = (
-        "Ranks with 95 % intervals: among verified entries of one track, split, schema, protocol "
+        "Ranks with 95 % intervals: among recomputed entries of one track, split, schema, protocol "
         "and clips. Weighted F1."
     )
     notes = [note, *meanings(cell for row in rows for cell in row)]

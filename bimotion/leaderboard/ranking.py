@@ -38,22 +38,22 @@ class RankingClass(Record):
     n_entries: int
     """How many there are."""
     n_ranked: int
-    """How many of them are ranked: verified, with all four cells and enough seeds."""
+    """How many of them are ranked: recomputed, with all four cells and enough seeds."""
 
 
 def mistaken(entries: dict[str, Entry]) -> dict[str, str]:
-    """Entry -> why it cannot stand under its name beside the others: the spelling that is verified
-    stands, else none."""
+    """Entry -> why it cannot stand under its name beside the others: the spelling that is
+    recomputed stands, else none."""
     reasons = {}
     for names in (
         {identity: identity.partition("/")[0] for identity in entries},
         {identity: entry.full_name for identity, entry in entries.items()},
     ):
-        verified = {name for identity, name in names.items() if entries[identity].flags.verified}
+        known = {name for identity, name in names.items() if entries[identity].flags.is_recomputed}
         mistaken_for = lookalikes.mistaken(names.values())
         for identity, name in names.items():
             similar = mistaken_for.get(name, [])
-            if similar and not (name in verified and verified.isdisjoint(similar)):
+            if similar and not (name in known and known.isdisjoint(similar)):
                 listed = ", ".join(similar)[:MAX_NAME]
                 reasons[identity] = printable(
                     f"its name, {name}, can be mistaken for {listed}: one of them must go"
@@ -62,13 +62,13 @@ def mistaken(entries: dict[str, Entry]) -> dict[str, str]:
 
 
 def again(entries: dict[str, Entry]) -> dict[str, str]:
-    """Entry -> which it is a copy of: no name that sorts before a verified entry's may take its
+    """Entry -> which it is a copy of: no name that sorts before a recomputed entry's may take its
     place."""
     reasons: dict[str, str] = {}
     first: dict[str, str] = {}
-    for identity in sorted(entries, key=lambda name: (not entries[name].flags.verified, name)):
+    for identity in sorted(entries, key=lambda name: (not entries[name].flags.is_recomputed, name)):
         original = first.setdefault(entries[identity].key, identity)
-        if original != identity and not entries[identity].flags.verified:
+        if original != identity and not entries[identity].flags.is_recomputed:
             reasons[identity] = f"the same run as {original}"
     return reasons
 
@@ -100,7 +100,7 @@ def _rankings(scored: dict[str, ScoredSubmission]) -> dict[str, Rank]:
     by_class: dict[str, dict[str, Estimate]] = {}
     for identity, submitted in scored.items():
         entry, ranked = submitted.entry, submitted.ranked
-        if ranked is not None and entry.flags.verified and not entry.flags.few_seeds:
+        if ranked is not None and entry.flags.is_recomputed and not entry.flags.few_seeds:
             by_class.setdefault(entry.comparable, {})[identity] = ranked
     return {
         row.name: Rank(

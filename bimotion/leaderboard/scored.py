@@ -298,8 +298,8 @@ def _flags(
     used = [name for name, corpus in data.items() if corpus.n_utterances]
     shared = {name: splits.why_not_disjoint(name, rule) for name in used}
     return EntryFlags(
-        verified=False,
-        unverified="not verified",
+        status="claimed",
+        status_reason="not verified",
         contaminated=_in_cells(
             {cell: set(corpora) & set(trained.get(cell, ())) for cell, corpora in tested.items()}
         ),

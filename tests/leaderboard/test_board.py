@@ -125,7 +125,12 @@ def test_flags(by_model):
         "zho_eld": ["csed"],
     }
     assert set(tiny.shared_speakers) == {"csed", "elderreact", "tess"}
-    assert (tiny.verified, tiny.unverified) == (True, None)
+    assert (tiny.status, tiny.status_reason) == ("recomputed", "nobody has run it again")
+    baseline, claimed = (
+        by_model[f"{name}"].flags for name in ("bimotion/majority", "lab/unverified")
+    )
+    assert (baseline.status, baseline.status_reason) == ("reproduced", None)
+    assert (claimed.status, claimed.status_reason) == ("claimed", "not verified")
     assert [flag.baseline for flag in flags] == [False, False, False, True]
     assert [flag.undeclared for flag in flags] == [False, False, True, False]
     assert [flag.same_predictions for flag in flags] == [[]] * 4
@@ -243,7 +248,7 @@ def test_the_file_keeps_its_schema(built, root):
     assert list(reader.iter_errors(content)) == []
     assert list(reader.iter_errors(json.loads(board.build(root).to_json()))) == []
     content["entries"][1]["ranking"]["rank"] = "first"
-    content["entries"][1]["flags"].pop("verified")
+    content["entries"][1]["flags"].pop("status")
     content["entries"][2]["note"] = ""
     places = {".".join(map(str, error.absolute_path)) for error in reader.iter_errors(content)}
     assert places == {"entries.1.ranking", "entries.1.flags", "entries.2"}

@@ -247,8 +247,8 @@ def test_a_statement_taken_away_makes_it_unverified(alone, root):
     assert only(root).flags.contaminated == {"eng_eld": ["tess"], "eng_adu": ["tess"]}
     (run / "submission.json").unlink()
     flags = only(root).flags
-    assert flags.verified is False
-    assert flags.unverified == "changed since it was verified: submission.json"
+    assert flags.status == "claimed"
+    assert flags.status_reason == "changed since it was verified: submission.json"
 
 
 def test_a_name_that_moves_the_cursor_is_no_entry(alone, root):

@@ -75,7 +75,7 @@ def test_a_copy_names_the_other_in_tables_and_notes(built):
     for form in export.FORMATS:
         assert note in export.export(replaced(built, copied), form)
     text = " ".join(export.eval_results(copied, DATASET).split())
-    assert f"; {note}; verified" in text
+    assert f"; {note}; recomputed" in text
 
 
 def test_a_shorter_window_than_the_models_own_is_named(built):
@@ -155,8 +155,8 @@ def test_the_hub_reads_one_scalar_a_task(built):
     for result in results:
         assert (result.dataset_id, result.date) == (DATASET, entry.finished)
         assert (result.dataset_revision, result.source_url) == tuple(source.values())
-    assert "trained on esd, iemocap before; verified; run" in results[2].notes
-    pattern = r"95% interval [\d.]+ to [\d.]+; \d+ clips, \d+ known speakers; verified"
+    assert "trained on esd, iemocap before; recomputed; run" in results[2].notes
+    pattern = r"95% interval [\d.]+ to [\d.]+; \d+ clips, \d+ known speakers; recomputed"
     assert re.match(pattern, results[1].notes)
 
 

@@ -65,13 +65,13 @@ def test_a_renamed_submission_has_no_receipt(run, known, tmp_path):
     folder = named(run, "lab/x").write(root)
     received(folder, known, baseline=False)
     (entry,) = board.build(root).entries
-    assert entry.flags.verified
+    assert entry.flags.is_recomputed
     folder.parent.rename(root / "evil__x")
     # even if its receipt goes along
     (tmp_path / "receipts" / "lab__x").rename(tmp_path / "receipts" / "evil__x")
     (entry,) = board.build(root).entries
-    assert (entry.flags.verified, entry.ranking) == (False, None)
-    assert entry.flags.unverified == f"its receipt speaks of 'lab__x/{folder.name}'"
+    assert (entry.flags.status, entry.ranking) == ("claimed", None)
+    assert entry.flags.status_reason == f"its receipt speaks of 'lab__x/{folder.name}'"
 
 
 def _shaken(probabilities):
@@ -100,7 +100,7 @@ def test_a_copy_of_another_entry_is_told_on_both(run, known, tmp_path):
     copies = {f"lab/{name}" for name in COPIES}
     expected = {name: copies - {name} for name in copies} | {"lab/other": set()}
     assert {entry.model: set(entry.flags.same_predictions) for entry in entries} == expected
-    assert {entry.flags.verified for entry in entries} == {True}
+    assert {entry.flags.is_recomputed for entry in entries} == {True}
 
 
 SPELLINGS = ["IEM0CAP", "ІЕМОСАР"]  # more in test_contamination

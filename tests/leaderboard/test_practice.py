@@ -69,13 +69,15 @@ def test_submit_verify_build_and_export_by_the_commands(submissions, verify, tmp
     assert built.stdout.strip() == str(tmp_path / "site" / "index.html")
     entries = json.loads((tmp_path / "site" / "board.json").read_text())["entries"]
     assert (entries[0]["model"], entries[0]["ranking"]["rank"]) == ("bimotion/prosody", 1)
-    assert all(entry["flags"]["synthetic"] and entry["flags"]["verified"] for entry in entries)
+    assert all(
+        entry["flags"]["synthetic"] and entry["flags"]["status"] != "claimed" for entry in entries
+    )
     shown = bimotion("leaderboard", "export", submissions, "--format", "markdown", "--practice")
     (prosody,) = [line for line in shown.stdout.splitlines() if "| bimotion/prosody |" in line]
-    assert "| SYNTHETIC, verified, baseline" in prosody
+    assert "| SYNTHETIC, reproduced, baseline" in prosody
     elsewhere = ["--practice", "--receipts", tmp_path / "none"]
     shown = bimotion("leaderboard", "export", submissions, "--format", "csv", *elsewhere)
-    assert shown.stdout.count("not verified") == 3
+    assert shown.stdout.count("claimed") == 3
     names = {"predictions.parquet", "result.json", "submission.json"}
     assert {path.name for path in submissions.glob("*/*/*")} == names
 

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
 from bimotion.evaluation import run as runner
-from bimotion.leaderboard import receipt, receiving, reproduction, submission
+from bimotion.leaderboard import board, receipt, receiving, reproduction, submission
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.reproduction import OTHER_DEVICE, SAME_DEVICE, TRAINED, Agreement
 from bimotion.results import predictions, rescoring
@@ -153,6 +153,12 @@ def reproduce(corpora, real_models):
     return command
 
 
+def status(path) -> tuple[str, str | None]:
+    """Of the one entry, on a board for practice."""
+    (entry,) = board.build(path.parents[1], practice=True).entries
+    return entry.flags.status, entry.flags.status_reason
+
+
 def reproduced(path) -> reproduction.Reproduction | None:
     return receipt.load(path.parents[2] / "receipts", "/".join(path.parts[-2:])).reproduction
 
@@ -160,6 +166,7 @@ def reproduced(path) -> reproduction.Reproduction | None:
 def test_an_honest_run_is_reproduced(received, finished, reproduce, real_models, corpora):
     path = received(finished("whisper-tiny.en"))
     assert reproduced(path) is None
+    assert status(path) == ("recomputed", "nobody has run it again")
     done = reproduce(path, real_models / "whisper-tiny.en")
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
     assert "reproduced\n  1 of 1 training sets\n" in done.stdout
@@ -168,6 +175,7 @@ def test_an_honest_run_is_reproduced(received, finished, reproduce, real_models,
     assert (made.reason, made.draw, made.is_public, made.model_differs) == (None, None, False, [])
     assert (made.n_predictions, made.same_decisions) == (66, 1.0)
     assert made.mean_difference < 1e-6
+    assert status(path) == ("reproduced", None)
     # what is verified again, the same files, keeps it
     key = AnswerKey.of_corpora(CorpusSource.of(corpora, allow_missing=True))
     name = "/".join(path.parts[-2:])
@@ -193,6 +201,7 @@ def test_labels_in_five_percent_of_the_predictions(received, finished, reproduce
     assert not made.reproduced
     assert "on average, tolerance 0.0001" in made.reason
     assert made.right_there_only > made.right_here_only == 0
+    assert status(path) == ("recomputed", f"not reproduced: {made.reason}")
 
 
 def test_a_better_model_under_a_weaker_name(received, finished, reproduce, real_models):

@@ -12,6 +12,7 @@ import pytest
 
 from bimotion.leaderboard import board, site
 from bimotion.leaderboard.entry import Number, Rank
+from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.results.record import AdaptUsed
 from tests.support import board_pages
 from tests.support.board_pages import ROWS
@@ -38,8 +39,8 @@ def hostile_entry(entry, text):
     """An entry whose every text is hostile."""
     flags = dataclasses.replace(
         entry.flags,
-        unverified=text,
-        verified=False,
+        status_reason=text,
+        status="claimed",
         contaminated={"eng_eld": [text]},
         incomplete={text: text},
         shared_speakers={text: text},
@@ -55,6 +56,10 @@ def hostile_entry(entry, text):
         flags=flags,
         scores=[dataclasses.replace(row, **changes) for row in entry.scores],
         ranking=None,
+        reproduction=Reproduction(
+            *(False, text, [text], 1, 0, 1, 0.5, 0.5, 0.5, 0, 0, True, [text], text, {text: text}),
+            finished=text,
+        ),
         adapt=AdaptUsed(text, text, text, text, True),
         **dict.fromkeys(texts, text),
     )
@@ -175,9 +180,9 @@ def test_filters_and_search_choose_rows(page, built):
     assert page.models() == []
     assert "Nothing fits" in page.first("#status", "textContent")
     page.choose("q", "")
-    page.choose("verified", True)
+    page.choose("reproduced", True)
     assert "lab/unverified" not in page.models()
-    page.choose("verified", False)
+    page.choose("reproduced", False)
     for view, filters in (("benchmark", "folds valence"), ("paper", "paper emotion")):
         page.choose("view", view)
         chosen = [page.first("#filters", f"elements.{kind}.value") for kind in ("view", "track")]

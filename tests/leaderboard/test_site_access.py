@@ -13,7 +13,7 @@ def test_the_keyboard_reaches_and_works_everything(page):
     for _ in range(24):
         page.key("Tab")
         seen.append(page.run(focused))
-    fields = ("track", "split", "schema", "protocol", "q", "verified")
+    fields = ("track", "split", "schema", "protocol", "q", "reproduced")
     assert tuple(name for name, _ in seen if name in fields) == fields
     assert ["BUTTON", "Model"] in seen
     assert ["A", "lab/unverified"] in seen

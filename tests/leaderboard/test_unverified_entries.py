@@ -67,16 +67,16 @@ def test_what_does_not_count_as_verified_is_not_ranked(name, alone, root):
     run, (change, reason) = alone(), UNVERIFIED[name]
     change(run)
     entry = only(root)
-    assert (entry.flags.verified, entry.ranking) == (False, None)
-    assert reason in entry.flags.unverified
+    assert (entry.flags.status, entry.ranking) == ("claimed", None)
+    assert reason in entry.flags.status_reason
 
 
 def test_receipts_lie_anywhere_but_in_submissions(alone, root, tmp_path):
     alone()
     assert only(root).ranking.rank == 1
     moved = (root.parent / "receipts").rename(tmp_path / "elsewhere")
-    assert only(root).flags.verified is False
-    assert only(root, receipts=moved).flags.verified is True
+    assert only(root).flags.status == "claimed"
+    assert only(root, receipts=moved).flags.is_recomputed
     inside = moved.rename(root / "receipts")
     (tmp_path / "link").symlink_to(inside)
     for folder in (inside, root, tmp_path / "link", root / ".." / root.name / "receipts"):

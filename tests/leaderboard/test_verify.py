@@ -175,7 +175,7 @@ def test_a_flipped_byte_of_any_file_makes_an_entry_unverified(sent, known, tmp_p
         assert board.build(tmp_path / "submissions").entries == []
         path.write_bytes(data)
     (entry,) = board.build(tmp_path / "submissions").entries
-    assert (entry.flags.verified, entry.flags.baseline) == (True, True)
+    assert (entry.flags.is_recomputed, entry.flags.baseline) == (True, True)
 
 
 def test_a_baseline_is_what_the_receiver_says_of_one_run(sent, known, tmp_path):
@@ -217,7 +217,7 @@ def test_what_an_answer_key_cannot_check_is_not_verified_and_no_receipt_is_withd
         verdict, held = received(sent, answer_key)
         assert verdict.problems == [f"result.json: cannot be checked: {reason}"]
         assert (verdict.ok, held) == (False, before)
-    assert board.build(tmp_path / "submissions").entries[0].flags.verified
+    assert board.build(tmp_path / "submissions").entries[0].flags.is_recomputed
 
 
 def test_a_submission_lies_in_its_own_folder(run, known, tmp_path):

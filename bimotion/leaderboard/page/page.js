@@ -6,8 +6,9 @@ const BASES = ["in-group/inference", "zero-shot/zero-shot"];
 const WORDS = { eng: "English", zho: "Mandarin", yue: "Cantonese", deu: "German", fas: "Persian", urd: "Urdu", eld: "elders", adu: "adults" };
 const PAGE_ROWS = 100;
 const FLAGS = {
-  verified: ["✓", "good", "Verified: every score was computed again from the receiver's own references, and no file has changed since."],
-  unverified: ["?", "warn", "Not verified, so not ranked: the scores are those of the predictions as they were sent."],
+  reproduced: ["R", "good", "Reproduced: the keeper of this board ran the model again, or made the run, and the predictions agree."],
+  recomputed: ["✓", "", "Recomputed: every score was computed again from the predictions and the keeper's own references; who made the predictions, and how, only the sender says."],
+  claimed: ["?", "warn", "Claimed, so not ranked: the scores are those of the predictions as they were sent."],
   contaminated: ["C", "bad", "Contaminated: by its own statement the model was trained on a corpus that it is tested on here."],
   undeclared: ["N", "warn", "Not declared: its makers do not say what the model was trained on before; “nothing of ours” would be said."],
   same: ["=", "bad", "Same predictions, but for rounding or a little noise, stand under another name."],
@@ -80,7 +81,7 @@ function mark(kind, detail) {
 const listed = (lists) => Object.entries(lists).map(([name, items]) => `${name}: ${items.join(", ")}`).join("; ");
 function flagsOf(entry) {
   const { flags } = entry;
-  const found = [flags.verified ? ["verified"] : ["unverified", `(${flags.unverified})`]];
+  const found = [[flags.status, flags.status_reason && `(${flags.status_reason})`]];
   if (Object.keys(flags.contaminated).length) found.push(["contaminated", `(${listed(flags.contaminated)})`]);
   if (flags.undeclared) found.push(["undeclared"]);
   if (flags.same_predictions.length) found.push(["same", `(${flags.same_predictions.join(", ")})`]);
@@ -161,7 +162,7 @@ const COLUMNS = [
 ];
 const letter = (group) => (group > 26 ? letter(Math.floor((group - 1) / 26)) : "") + String.fromCharCode(65 + ((group - 1) % 26));
 
-const state = { track: "", split: "", schema: "", protocol: "", target: "", q: "", verified: false, sort: "mean", order: "descending", page: 0 };
+const state = { track: "", split: "", schema: "", protocol: "", target: "", q: "", reproduced: false, sort: "mean", order: "descending", page: 0 };
 let board, rows, defaults, opened;
 
 function chosen() {
@@ -169,7 +170,7 @@ function chosen() {
   const found = rows.filter((row) =>
     Object.keys(KINDS).every((kind) => !state[kind] || row[kind] === null || row[kind] === state[kind]) &&
     (!q || row.model.toLowerCase().includes(q) || row.entry?.key.startsWith(q) || row.entry?.adapt?.title.toLowerCase().includes(q)) &&
-    (!state.verified || row.entry?.flags.verified));
+    (!state.reproduced || row.entry?.flags.status === "reproduced"));
   const { key } = COLUMNS.find((column) => column.id === state.sort);
   const sign = state.order === "ascending" ? 1 : -1;
   const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
@@ -297,7 +298,7 @@ function overview() {
   for (const kind of Object.keys(KINDS)) $("#filters").elements[kind].value = state[kind];
   $("#filters").elements.view.value = Object.keys(VIEWS).find((name) => Object.entries(VIEWS[name]).every(([kind, value]) => state[kind] === value)) ?? "";
   $("#filters").elements.q.value = state.q;
-  $("#filters").elements.verified.checked = state.verified;
+  $("#filters").elements.reproduced.checked = state.reproduced;
 }
 
 // --- quality against cost ---------------------------------------------------------------------------------------------
@@ -431,6 +432,13 @@ function ageTable(ages) {
       h("td", {}, `${one.n_adults} + ${one.n_elders}`), h("td", {}, percent(one.adults)), h("td", {}, percent(one.elders)), contrast(one.slope), contrast(one.matched)))));
 }
 
+/** What the keeper's own run gave. */
+function reproduction({ reproduction: made }) {
+  if (!made) return null;
+  const sets = `${made.training_sets.length} of ${made.n_training_sets} training sets` + (known(made.draw) ? `, drawn by seed ${made.draw}` : "");
+  return `${made.reproduced ? "reproduced" : "not reproduced"}: ${sets}; ${made.n_predictions} predictions, ${(100 * made.same_decisions).toFixed(2)} % of the decisions the same, probabilities differ by ${made.mean_difference.toPrecision(2)} on average and ${made.largest_difference.toPrecision(2)} at most; on ${made.device}, ${made.finished.slice(0, 10)}`;
+}
+
 function detail(entry) {
   const row = rowOf(entry);
   const { ranking } = entry;
@@ -446,10 +454,13 @@ function detail(entry) {
       ranking ? `; rank ${ranking.rank} of ${ranking.of} (${ranking.low} to ${ranking.high}), tie group ${letter(ranking.tie_group)}` : `; not ranked${entry.flags.few_seeds ? `: ${entry.flags.few_seeds}` : ""}`)),
     h("ul", { class: "notes" }, flagsOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${FLAGS[kind][1]}`, "aria-hidden": "true" }, FLAGS[kind][0]), h("span", {}, `${FLAGS[kind][2]} ${more ?? ""}`)))),
     facts([
-      ["Parameters", parameters(entry.n_parameters)], ["Trainings", entry.n_trainings], ["Seeds", entry.seeds.join(", ")], ["Device", entry.device],
-      ["Trained on, as declared", entry.trained_on ?? "not declared"], ["Weights", entry.revision], ["Options", Object.entries(entry.options).map(([name, value]) => `${name} ${value}`).join(", ")],
-      ["Clips", entry.data_fingerprint], ["Finished", entry.finished.slice(0, 10)], ["bimotion", entry.version],
-      ["Calibration error", calibration.join(", ")],
+      ["Trainings", entry.n_trainings], ["Seeds", entry.seeds.join(", ")], ["Clips", entry.data_fingerprint], ["Calibration error", calibration.join(", ")],
+      ["Run again by the keeper", reproduction(entry)],
+    ]),
+    h("h2", {}, "Stated by the sender"),
+    facts([
+      ["Trained on", entry.trained_on ?? "not declared"], ["Parameters", parameters(entry.n_parameters)], ["Device", entry.device], ["Weights", entry.revision],
+      ["Options", Object.entries(entry.options).map(([name, value]) => `${name} ${value}`).join(", ")], ["Finished", entry.finished.slice(0, 10)], ["bimotion", entry.version],
     ]),
     h("h2", {}, "Age, within corpora"), entry.ages.length ? region("Age within corpora", ageTable(entry.ages)) : h("p", {}, "No training set was tested on both age groups of a corpus whose ages are known."),
     h("h2", {}, "Train × test"), region("Train by test matrix", matrix(entry)),
