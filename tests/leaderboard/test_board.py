@@ -126,9 +126,7 @@ def test_flags(by_model):
     }
     assert set(tiny.shared_speakers) == {"csed", "elderreact", "tess"}
     assert (tiny.status, tiny.status_reason) == ("recomputed", "nobody has run it again")
-    baseline, claimed = (
-        by_model[f"{name}"].flags for name in ("bimotion/majority", "lab/unverified")
-    )
+    baseline, claimed = (by_model[name].flags for name in ("bimotion/majority", "lab/unverified"))
     assert (baseline.status, baseline.status_reason) == ("reproduced", None)
     assert (claimed.status, claimed.status_reason) == ("claimed", "not verified")
     assert [flag.baseline for flag in flags] == [False, False, False, True]
