@@ -199,14 +199,14 @@ class _Candidate:
 
     @property
     def status(self) -> str:
-        """That of EntryFlags."""
+        """The word of EntryFlags."""
         if self.unverified is not None:
             return "claimed"
         return "recomputed" if self.status_reason else "reproduced"
 
     @property
     def status_reason(self) -> str | None:
-        """That of EntryFlags."""
+        """The reason of EntryFlags."""
         if self.unverified is not None or self.is_baseline:
             return self.unverified
         if self.reproduction is None:

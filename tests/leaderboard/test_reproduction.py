@@ -154,7 +154,7 @@ def reproduce(corpora, real_models):
 
 
 def status(path) -> tuple[str, str | None]:
-    """Of the one entry, on a board for practice."""
+    """Status of the one entry, on a board for practice."""
     (entry,) = board.build(path.parents[1], practice=True).entries
     return entry.flags.status, entry.flags.status_reason
 
