@@ -97,7 +97,7 @@ def test_many_results_and_long_paths_stay_short(tmp_path):
 
 
 def test_the_age_result_is_that_of_compare(folders, synth_root):
-    [run] = load([folders(protocol="in-group", cells=["eng_eld", "eng_adu"])])
+    [run] = load([folders()])
     source = CorpusSource.of(synth_root)
     text = " ".join(summary([run], [RUNS], source).split())
     rows = {row[0]: row for row in reversed(age_table(run, source).rows)}
