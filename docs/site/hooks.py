@@ -21,6 +21,10 @@ GENERATED = {
 """Page -> function of its Markdown that returns the page with what is generated."""
 
 
+ICON_BARS = (2, 12, 18, 10, 4)
+"""Heights of the bars of the site's icon."""
+
+
 def on_config(config):
     """Give every corpus its page in the contents."""
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
@@ -36,6 +40,7 @@ def on_files(files, config):
     for path in repository.linked_files():
         source = str(repository.ROOT / path)
         files.append(File.generated(config, repository.uri_of(path), abs_src_path=source))
+    files.append(File.generated(config, "pictures/icon.svg", content=icon()))
     for name in CORPORA:
         page = corpus_pages.page_of(name)
         files.append(File.generated(config, f"corpora/{name}.md", content=page))
@@ -43,6 +48,18 @@ def on_files(files, config):
             uri = f"corpora/{name}-{scheme}.png"
             files.append(File.generated(config, uri, content=picture))
     return files
+
+
+def icon() -> str:
+    """The icon of the site as SVG: a sound, in bars."""
+    bars = "".join(
+        f'<rect x="{5 + 5 * number}" y="{16 - height / 2:g}" width="3" height="{height}" rx="1.5"/>'
+        for number, height in enumerate(ICON_BARS)
+    )
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+        f'<rect width="32" height="32" rx="7" fill="#3f51b5"/><g fill="#fff">{bars}</g></svg>\n'
+    )
 
 
 def on_page_markdown(markdown, page, config, files):

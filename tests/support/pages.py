@@ -137,6 +137,8 @@ class Reader:
             missing = [word for word in words if "/" in word and not (ROOT / word).exists()]
             assert missing == [], line
             return
+        if program == ".":  # an environment, which this process has
+            return
         if program == "export":
             self.patch.setenv(*words[0].split("=", 1))
             return
