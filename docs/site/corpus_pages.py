@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterable, Sequence
 
 import corpus_pictures
+import pandas as pd
 
 from bimotion.corpora import CORPORA, PAPER_CORPORA
 from bimotion.corpora.card import Card
@@ -132,7 +133,7 @@ def _clips(card: Card) -> str:
     """Clips and speakers of each cell by true ages, and the parts of split `paper`."""
     roster = rosters.load(card.name)
     if roster is None:
-        return "Its own metadata lists the clips: there is no published list in this package."
+        roster = _of_its_metadata(card.name)
     true_cell = roster["cell"].mask(roster.index.isin(list(PAPER_CELLS)), "eng_eld")
     rows = []
     for cell in card.cells:
@@ -144,6 +145,20 @@ def _clips(card: Card) -> str:
         rows.append((f"`{cell}`", group, len(clips), speakers, parts))
     header = ("cell", "speech", "clips", "speakers", "train / validation / test of split `paper`")
     return table(header, rows)
+
+
+def _of_its_metadata(name: str) -> pd.DataFrame:
+    """In place of a published list: as many clips as a corpus's own metadata names."""
+    clips = layouts.plan(scale=1.0, corpora=[name])
+    ages = {True: "eld", False: "adu"}
+    return pd.DataFrame(
+        {
+            "cell": [f"{clip.voice.language}_{ages[clip.voice.elderly]}" for clip in clips],
+            "speaker": [clip.voice.speaker for clip in clips],
+            "paper": [clip.part for clip in clips],
+        },
+        index=[clip.id for clip in clips],
+    )
 
 
 def _labels(card: Card) -> str:
