@@ -15,9 +15,10 @@ import bimotion
 from bimotion import cli
 
 ROOT = Path(__file__).parents[1]
+PATTERNS = "README.md CONTRIBUTING.md docs/**/*.md */README.md loaders/*.md examples/0*.md"
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "*/README.md", "loaders/*.md")
+    for pattern in PATTERNS.split()
     for path in ROOT.glob(pattern)
     if not path.is_relative_to(ROOT / ".venv")
 )
@@ -25,7 +26,9 @@ MAX_README_LINES = 100
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 INLINE = re.compile(r"`([^`\n]+)`")
-OUR_PATH = re.compile(r"(?:bimotion|tests|docs|benchmarks|loaders|leaderboard)/[\w./-]*\.\w+")
+OUR_PATH = re.compile(
+    r"(?:bimotion|tests|docs|examples|benchmarks|loaders|leaderboard)/[\w./-]*\.\w+"
+)
 each_page = pytest.mark.parametrize("page", PAGES)
 
 
@@ -86,7 +89,8 @@ def test_paths_of_ours_exist(page):
 
 
 MADE_BY_COMMANDS = {"bimotion/corpora/NAME.py", "bimotion/adaptation/NAME.py"} | {
-    "bimotion/evaluation/tracks/NAME.py"
+    "bimotion/evaluation/tracks/NAME.py",
+    "bimotion/corpora/mylab.py",
 }
 """Paths of files that a reader is told to add."""
 

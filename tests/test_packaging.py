@@ -121,7 +121,7 @@ def test_the_editable_install_is_found_from_anywhere(editable, tmp_path, synth_r
     assert int(n_clips) > 0
 
 
-@pytest.mark.parametrize("name", ["loaders", "tests", "benchmarks"])
+@pytest.mark.parametrize("name", ["loaders", "tests", "benchmarks", "examples"])
 def test_folders_of_the_clone_hide_none_of_the_users(editable, tmp_path, name):
     """The clone is on the path: were its folders packages, they would win over plain folders of the
     same name."""

@@ -3,6 +3,7 @@ JSON and back."""
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -329,7 +330,7 @@ class Result(Record):
                 text = text.replace(f'"{name}": []', f'"{name}": {table}')
         return text + "\n"
 
-    def folder(self, output: Path) -> Path:
+    def folder(self, output: str | os.PathLike = "results") -> Path:
         """The folder where `bimotion.evaluate(output=output)` keeps this result."""
         return folder_of(output, self.spec)
 
@@ -358,7 +359,7 @@ def _require_known(transfer: str, method: str, cells: Iterable[str], metric: str
             raise UnknownName(kind, name, known)
 
 
-def folder_of(output: Path, spec: RunSpec) -> Path:
+def folder_of(output: str | os.PathLike, spec: RunSpec) -> Path:
     """The folder of the run of a spec below a folder of results."""
     name = spec.model.name.strip("/").replace("/", "__").lstrip(".") or "model"
     return Path(output) / name / spec.key

@@ -10,6 +10,8 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "benchmarks/README.md": "measured.md",
+    "examples/README.md": "examples.md",
+    "examples/09_add_a_corpus.md": "add-a-corpus.md",
     "leaderboard/README.md": "leaderboard-rules.md",
     "loaders/bimotion.md": "dataset-bimotion.md",
     "loaders/yuemotion.md": "dataset-yuemotion.md",
