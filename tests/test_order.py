@@ -88,6 +88,7 @@ def test_the_same_bytes_whatever_the_order_of_hashes_and_folders(made, root, tmp
         environment = os.environ | {
             "PYTHONPATH": str(Path(__file__).parents[1]),
             "PYTHONHASHSEED": seed,
+            "BIMOTION_CORPORA": str(root),
             "BIMOTION_CACHE": str(out.with_name("cache")),
         }
         command = [sys.executable, __file__, seed, root, out]

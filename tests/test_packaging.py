@@ -18,7 +18,7 @@ import importlib, bimotion.loaders.bimotion, bimotion.loaders.yuemotion, bimotio
 import bimotion.data.published
 from bimotion.data.huggingface.cards import card
 assert len(bimotion.data.rosters.load("tess")) == len(bimotion.data.published.load("tess")) == 2800
-assert all(card(name).startswith("# ") for name in ("bimotion", "yuemotion"))
+assert all(card(name).startswith("---") for name in ("bimotion", "yuemotion"))
 print(bimotion.loaders.bimotion.__file__)
 """
 LOAD = """

@@ -3,8 +3,6 @@ forbids the rest."""
 
 from importlib import metadata
 
-from markupsafe import Markup
-
 from bimotion.analysis.report.document import Picture, Report
 from bimotion.io import drawing, html
 
@@ -27,13 +25,8 @@ def page(report: Report) -> str:
         steps=STEPS,
         shown_numbers=SHOWN_NUMBERS,
         address_of=_address,
-        svg_of=_svg,
+        svg_of=drawing.svg,
     )
-
-
-def _svg(picture: drawing.Drawing) -> Markup:
-    """A drawing within the page; ElementTree has escaped its texts."""
-    return Markup(drawing.svg(picture))
 
 
 def _address(picture: Picture) -> str:
