@@ -117,8 +117,8 @@ def test_a_folder_of_runs_is_a_board_too_and_neither_list_replaces_the_other(
     assert code == 0, errors
     assert (runs / overview.LEADERBOARD_FILE).read_bytes() == before
     board = json.loads((runs / "board.json").read_text())
-    entries = [(entry["model"], entry["flags"]["verified"]) for entry in board["entries"]]
-    assert entries == [(result.model.name, False)]
+    entries = [(entry["model"], entry["flags"]["status"]) for entry in board["entries"]]
+    assert entries == [(result.model.name, "claimed")]
     assert board["excluded"] == []
     reason = f"1 of the folders in {runs} are runs of `bimotion evaluate`, not submissions"
     assert reason in errors
