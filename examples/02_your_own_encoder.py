@@ -25,7 +25,6 @@ class LoudnessAndPitch:
 
 if __name__ == "__main__":
     at_hand.corpora()
-    result = bimotion.evaluate(
-        LoudnessAndPitch(), protocol="inference", cells=["zho_eld"], allow_missing=True
-    )
+    few = {"cells": ["zho_eld"], "only": ["tess", "csed"], "allow_missing": True}
+    result = bimotion.evaluate(LoudnessAndPitch(), protocol="inference", **few)
     print(bimotion.paper_tables(result))

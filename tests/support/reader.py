@@ -50,7 +50,9 @@ def run_notebook(name: str, **environment: str | None) -> str:
                 done = shell.run_cell("".join(cell["source"]), store_history=False)
                 done.raise_error()
                 assert shell.user_ns.get("_exit_code", 0) == 0, printed.getvalue()
-                print(getattr(done.result, "data", ""))  # of a picture, a page, Markdown
+                shown = getattr(done.result, "data", None)
+                if isinstance(shown, str | bytes):  # Markdown, or a picture
+                    print(shown)
     return printed.getvalue()
 
 
