@@ -7,6 +7,8 @@ lies, and never runs code of its own unless the caller allows it.
 
 import contextlib
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,9 +156,16 @@ def _planned(
             f"run {result.key} of {result.model.name}: expected its question and its clips, found "
             f"others here: {some(differing)}"
         )
-    output = files.cache_dir() / "reruns"
+    output = files.cache_dir() / "reruns" / _machine(provenance(now(), [], {}, runner.device))
     folder = RunFolder(record.folder_of(output, again))
     return Run(runner, again, labelled, plan, folder, output, progress)
+
+
+def _machine(made: Provenance) -> str:
+    """A folder's name: what was run by other code or on another device is run again, for the record
+    of a rerun says by what it was made."""
+    parts = [made.device, made.git_revision, made.python, made.platform, made.versions]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _is_by_name(result: Result, loading: ModelLoading) -> bool:

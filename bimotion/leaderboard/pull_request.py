@@ -6,6 +6,7 @@ or opened, and no code, filter or setting of it is run. What it brings is checke
 """
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ MAX_PATHS = 1000
 """Changed paths that are looked at: far more than the three that are right."""
 MAX_LINES = 20
 PLAIN_FILE = "100644"
+_RUN_KEY = re.compile("[0-9a-f]{12}")
 _GIT = ("git", "--no-replace-objects", "-c", "core.quotePath=false")
 _WAIT_S = 300
 
@@ -38,6 +40,8 @@ class Change:
     """Of the new file, such as 100644; 000000 where it is removed."""
     size: int | None
     """Bytes; None: no file."""
+    blob: str
+    """Object of the new file; zeros where it is removed."""
 
 
 def problems(
@@ -90,11 +94,17 @@ def _problems(
         yield f"expected one submission, found {len(submissions)}: {listed}"
     for submission, files in submissions.items():
         yield from _submission_problems(repository, base, submission, files, is_baseline)
-    passing = _paths_of_history(repository, common, head) - {change.path for change in changes}
+    passing = _paths_of_history(repository, base, head) - {change.path for change in changes}
     if passing:
         yield (
             f"{_shown(min(passing))}: brought by one commit and taken back by another, so it would "
             f"stay in the history ({len(passing)} such): squash the commits"
+        )
+    blobs = {change.path: change.blob for change in changes}
+    if replaced := _replaced_in_history(repository, base, head, blobs):
+        yield (
+            f"{_shown(min(replaced))}: brought otherwise by an earlier commit, which would stay in "
+            f"the history ({len(replaced)} such): squash the commits"
         )
 
 
@@ -123,7 +133,9 @@ def _submission_problems(
     shown = _shown(submission)
     if missing := sorted(set(FILES) - set(files)):
         yield f"{shown}: expected {', '.join(FILES)}, missing {', '.join(missing)}"
-    *above, named, _ = submission.split("/")
+    *above, named, run_key = submission.split("/")
+    if not _RUN_KEY.fullmatch(run_key):
+        yield f"{shown}: expected a run key, 12 of 0-9 and a-f, found {_shown(run_key)}"
     organisation, _, model = named.partition("__")
     try:
         organisation_of(model, organisation)
@@ -174,20 +186,23 @@ def _commit(repository: Path, name: str) -> str:
 
 
 def _changes(repository: Path, common: str, head: str) -> list[Change]:
-    words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", common, head)
+    words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index")
+    words += ("--ignore-submodules=none", common, head)  # whatever the settings of the clone
     fields = _git(repository, *words).split("\0")[:-1]
     sizes = _sizes(repository, head)
     changes = []
     for described, path in zip(fields[::2], fields[1::2], strict=True):
-        _, mode, _, _, kind = described.split(" ")
-        changes.append(Change(path, kind[:1], mode, sizes.get(path)))
+        _, mode, _, blob, kind = described.split(" ")
+        changes.append(Change(path, kind[:1], mode, sizes.get(path), blob))
     return changes
 
 
 def _sizes(repository: Path, commit: str) -> dict[str, int]:
     """Path -> bytes, of all files of a commit."""
     sizes = {}
-    for line in _git(repository, "ls-tree", "-r", "-l", "-z", commit).split("\0")[:-1]:
+    for line in _git(repository, "ls-tree", "--full-tree", "-r", "-l", "-z", commit).split("\0")[
+        :-1
+    ]:
         described, _, path = line.partition("\t")
         if (size := described.split()[3]).isdigit():
             sizes[path] = int(size)
@@ -196,11 +211,22 @@ def _sizes(repository: Path, commit: str) -> dict[str, int]:
 
 def _names(repository: Path, commit: str, folder: str) -> list[str]:
     """Names of what lies in a folder of a commit."""
-    listed = _git(repository, "ls-tree", "-z", "--name-only", commit, f"{folder}/")
+    listed = _git(repository, "ls-tree", "--full-tree", "-z", "--name-only", commit, f"{folder}/")
     return [path.rpartition("/")[2] for path in listed.split("\0")[:-1]]
 
 
-def _paths_of_history(repository: Path, common: str, head: str) -> set[str]:
-    """All paths that a commit between the two changes."""
-    words = ("log", "-z", "--no-renames", "--name-only", "--format=", "-m", f"{common}..{head}")
+def _paths_of_history(repository: Path, base: str, head: str) -> set[str]:
+    """All paths that a commit which the base has not changes; of a merge those that are as in none
+    of its parents, so that a base merged into the request is no change of the request's."""
+    words = ("log", "-z", "--no-renames", "--name-only", "--format=", "-c", "--root")
+    words += ("--no-show-signature", "--ignore-submodules=none", f"{base}..{head}")
     return {path for path in _git(repository, *words).split("\0") if path}
+
+
+def _replaced_in_history(
+    repository: Path, base: str, head: str, blobs: dict[str, str]
+) -> list[str]:
+    """Those of some paths under which an earlier commit has another file than `blobs`."""
+    listed = _git(repository, "rev-list", "--objects", f"{base}..{head}").splitlines()
+    objects = (line.partition(" ")[::2] for line in listed)
+    return [path for blob, path in objects if path in blobs and blob not in blobs.values()]

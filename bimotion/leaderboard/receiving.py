@@ -87,8 +87,20 @@ class Received:
     """Columns of results/predictions.py."""
 
     def reproduced(self, reproduction: Reproduction) -> None:
-        """Add the receiver's own run to the receipt."""
-        receipt.save(self.receipts, replace(self.receipt, reproduction=reproduction))
+        """Add the receiver's own run to the receipt.
+
+        Raises:
+            SettingError: where the receipt was withdrawn, or speaks of other files, since.
+        """
+        # a run may take days
+        there = receipt.load(self.receipts, self.receipt.submission)
+        if there is None or there.sha256 != self.receipt.sha256:
+            raise SettingError(
+                f"{self.receipt.submission}: expected the receipt that it had before the run, "
+                f"found {'none' if there is None else 'one of other files'}: verify it, and run "
+                "this again (what was run is kept)"
+            )
+        receipt.save(self.receipts, replace(there, reproduction=reproduction))
 
 
 def received(submissions: Path, name: str, receipts: Path | None = None) -> Received:

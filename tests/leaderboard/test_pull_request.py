@@ -95,6 +95,22 @@ def test_what_the_base_has_got_since_is_no_matter(clone):
     assert clone.problems() == []
 
 
+def test_the_base_merged_into_the_request_is_no_change_of_it(clone):
+    base_merged(clone)
+    clone.commit("merge")
+    assert clone.problems() == []
+
+
+def test_a_folder_of_the_clone_is_the_clone(clone):
+    clone.commit()
+    assert pull_request.problems(clone.root / "leaderboard", "main", "request") == []
+    moved(f"{FOLDER}/0rg__Model/0123456789ab")(clone)
+    clone.commit()
+    (clone.root / "sub").mkdir()
+    lines = pull_request.problems(clone.root / "sub", "main", "request")
+    assert any("can be mistaken for org__model" in line for line in lines)
+
+
 def test_another_run_of_a_model_that_is_there(clone):
     clone.git("rm", "-q", "-r", "--cached", "--ignore-unmatch", NEW)
     (clone.root / NEW).rename(clone.root / FOLDER / "org__model" / "bbbbbbbbbbbb")
@@ -133,6 +149,40 @@ def staged(mode, path, content=b"x"):
 def taken_back(clone):
     clone.write({"corpus/voice.wav": "audio"})
     clone.commit("with audio")
+    (clone.root / "corpus/voice.wav").unlink()
+
+
+def larger_before(clone):
+    """The record was another file in an earlier commit, such as a large one."""
+    clone.write({f"{NEW}/result.json": "audio"})
+    clone.commit("large")
+    clone.write({f"{NEW}/result.json": "new"})
+
+
+def two_names_in_one(clone):
+    """A path with a line break, made of two that are allowed, brought and taken back."""
+    path = f"{NEW}/result.json\n{NEW}/submission.json"
+    clone.git("add", "-A")
+    clone.git("commit", "-q", "-m", "good")
+    clone.index("100644", path)
+    clone.git("commit", "-q", "-m", "bad")
+    clone.git("rm", "-q", "--cached", path)
+
+
+def base_merged(clone, message="newer"):
+    """The base, which went on, merged into the request."""
+    clone.commit()
+    clone.git("checkout", "-q", "main")
+    clone.write({"README.md": message})
+    clone.commit(message)
+    clone.git("checkout", "-q", "request")
+    clone.git("merge", "-q", "--no-commit", "main")
+
+
+def brought_by_a_merge(clone):
+    base_merged(clone)
+    clone.write({"corpus/voice.wav": "audio"})
+    clone.commit("merge")
     (clone.root / "corpus/voice.wav").unlink()
 
 
@@ -201,6 +251,15 @@ HOSTILE = {  # what is done beside the new submission -> what is said of it
     "a name that turns": (moved(f"{FOLDER}/lab__mo\u202edel/0123456789ab"), "expected a name"),
     "no organisation": (moved(f"{FOLDER}/model/0123456789ab"), "expected"),
     "taken back": (taken_back, "brought by one commit and taken back by another"),
+    "taken back after a merge": (brought_by_a_merge, "corpus/voice.wav: brought by one commit"),
+    "a line break taken back": (two_names_in_one, "brought by one commit and taken back"),
+    "another file before": (larger_before, "result.json: brought otherwise by an earlier commit"),
+    "a run key in capitals": (
+        moved(f"{FOLDER}/org__model/AAAAAAAAAAAA"),
+        "expected a run key, 12 of 0-9 and a-f",
+    ),
+    "a run key that turns": (moved(f"{FOLDER}/lab__new/0123\u202e456789"), "expected a run key"),
+    "a run key with a line break": (moved(f"{FOLDER}/lab__new/0123\n4567"), "expected a run key"),
     "nothing": (
         lambda clone: clone.git("clean", "-fdq"),
         "expected one new submission, found no change",

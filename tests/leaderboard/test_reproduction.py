@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError
+from bimotion.evaluation import rerun
 from bimotion.evaluation import run as runner
 from bimotion.leaderboard import board, receipt, receiving, reproduction, submission
 from bimotion.leaderboard.answer_key import AnswerKey
@@ -63,6 +64,11 @@ def test_what_is_within_the_tolerance_and_what_is_not():
     few = agreement(same_decisions=0.9)
     assert few.why_not(TRAINED) is None
     assert few.why_not(OTHER_DEVICE) == "90.0% of the decisions are the same, tolerance 97.0%"
+
+
+@pytest.mark.parametrize("measure", ["mean_difference", "same_decisions"])
+def test_what_is_no_number_is_within_no_tolerance(measure):
+    assert agreement(**{measure: float("nan")}).why_not(TRAINED)
 
 
 @pytest.mark.parametrize(("there", "here"), [(9, 0), (10, 0), (20, 4), (20, 8), (0, 20)])
@@ -236,3 +242,47 @@ def test_what_nobody_verified_is_not_run(received, finished, reproduce, real_mod
     done = reproduce(path, real_models / "whisper-tiny.en")
     assert done.returncode == 2
     assert "found no receipt: run `bimotion leaderboard verify` first" in done.stderr
+
+
+def test_a_receipt_that_was_withdrawn_during_the_run_stays_away(received, finished):
+    path = received(finished("whisper-tiny.en"))
+    name, receipts = "/".join(path.parts[-2:]), path.parents[2] / "receipts"
+    held = receiving.received(path.parents[1], name)
+    receipt.withdraw(receipts, name)
+    with pytest.raises(SettingError, match="receipt that it had before the run, found none"):
+        held.reproduced(None)
+    receipt.write(receipts, name, {"result.json": "0" * 64}, practice=True)
+    with pytest.raises(SettingError, match="found one of other files"):
+        held.reproduced(None)
+    assert receipt.load(receipts, name).sha256 == {"result.json": "0" * 64}
+    receipt.write(receipts, name, held.receipt.sha256, practice=True, baseline=True)
+    held.reproduced(None)
+    assert receipt.load(receipts, name).baseline
+
+
+def test_a_stranger_moves_no_cursor(finished):
+    result, rows = rescoring.read(finished("whisper-tiny.en"))
+    made = reproduction.reproduction_of(
+        result,
+        rows,
+        rows,
+        training_sets=list(rows["train"].unique()),
+        model_differs=["model.version: 1\x1b[2J there, 2 here"],
+        made=result.provenance,
+        n_training_sets=1,
+        draw=None,
+        is_public=False,
+    )
+    assert all(line.isprintable() for line in reproduction.lines(made))
+    assert all(line.isprintable() for line in made.model_differs)
+
+
+def test_what_other_code_or_another_device_made_is_run_again(finished):
+    made = rescoring.read(finished("whisper-tiny.en"))[0].provenance
+    others = [
+        dataclasses.replace(made, device="NVIDIA H100"),
+        dataclasses.replace(made, git_revision="0" * 40),
+        dataclasses.replace(made, versions=made.versions | {"scikit-learn": "0.1"}),
+    ]
+    assert len({rerun._machine(each) for each in [made, *others]}) == 4
+    assert rerun._machine(dataclasses.replace(made, finished="later")) == rerun._machine(made)
