@@ -28,10 +28,12 @@ CALLS = {  # command -> its words, exit code; ROOT, RUN, SENT stand for what is 
     "evaluate": ("-m nowhere/\u2014 CORPORA", 2),
     "labels export": ("labels.json.gz CORPORA", 2),  # synthetic corpora have no answer key
     "leaderboard build": ("sent --practice -o site", 0),
+    "leaderboard check-pr": ("main request\u2014", 2),
     "leaderboard export": ("sent --practice", 0),
     "leaderboard hub-results": ("org/name --submissions sent", 0),
     "leaderboard serve": ("nowhere\u2014", 2),
     "leaderboard verify": ("SENT --baseline --practice CORPORA", 0),
+    "leaderboard reproduce": ("SENT CORPORA", 0),
     "project": ("-m bimotion/prosody --train eng_\u00e9ld --test eng_eld CORPORA", 2),
     "publish": ("bimotion --to org/name --dry-run CORPORA", 0),
     "report": ("RUN", 0),

@@ -276,7 +276,7 @@ def test_the_cards_yaml_says_what_the_files_hold(card):
     folder, text = card
     facts = yaml.safe_load(text.split("---\n")[1])
     assert set(facts["license"]) == {"odbl", "apache-2.0", "cc-by-nc-nd-4.0", "other"}
-    assert facts["language"] == ["eng", "zho"]
+    assert facts["language"] == ["en", "zh"]
     listed = {config["config_name"]: config["data_files"] for config in facts["configs"]}
     assert list(listed) == sorted(builder.CONFIGS["bimotion"])
     for info in facts["dataset_info"]:
