@@ -14,6 +14,8 @@ from pydantic import Field
 
 from bimotion.errors import SettingError, printable
 from bimotion.io.records import Record
+from bimotion.protocol.labels import LabelSchema, scored_schema
+from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import Provenance, Result
 
 MAX_DRAW = 2**32 - 1
@@ -64,9 +66,11 @@ class Reproduction(Record):
     mean_difference: Share
     """Over all clips and classes."""
     same_decisions: Share
-    """Share of the predictions with the same most probable class."""
+    """Share of the predictions with the same decision, as it is scored: the most probable class of
+    those that the corpus annotates, or every label by itself."""
     right_there_only: Annotated[int, Field(ge=0)]
-    """Decisions that are right in the submission and wrong in the receiver's run."""
+    """Decisions that are right in the submission and wrong in the receiver's run (label by label:
+    that have fewer labels wrong)."""
     right_here_only: Annotated[int, Field(ge=0)]
     """The other way round."""
     is_public: bool
@@ -109,9 +113,9 @@ class Agreement:
     right_here_only: int
 
     @classmethod
-    def of(cls, there: pd.DataFrame, here: pd.DataFrame) -> "Agreement":
-        """The agreement of predictions (results/predictions.py) with those made here. Raises
-        SettingError unless both have the same rows.
+    def of(cls, there: pd.DataFrame, here: pd.DataFrame, schema: LabelSchema) -> "Agreement":
+        """The agreement of predictions (results/predictions.py) with those made here; decisions are
+        those that are scored. Raises SettingError unless both have the same rows.
         """
         sides = [table.set_index(_ROW).sort_index() for table in (there, here)]
         both = sides[0].index.intersection(sides[1].index)
@@ -121,17 +125,21 @@ class Agreement:
                 f"{len(here)} here, of which {len(both)} are in both"
             )
         theirs, ours = (np.stack(side["probabilities"]).astype(np.float64) for side in sides)
-        reference = np.stack(sides[1]["reference"]) == 1
-        decided = [side.argmax(axis=1) for side in (theirs, ours)]
-        right = [reference[np.arange(len(reference)), classes] for classes in decided]
-        apart, gap = decided[0] != decided[1], np.abs(theirs - ours)
+        rows, gap = sides[1].reset_index(), np.abs(theirs - ours)
+        columns = (list(side["probabilities"]) for side in sides)
+        (reference, there_decided), (_, here_decided) = (
+            test_set(rows.assign(probabilities=column), None, schema).decisions
+            for column in columns
+        )
+        apart = (there_decided != here_decided).any(axis=1)
+        n_wrong = [(side != reference).sum(axis=1) for side in (there_decided, here_decided)]
         return cls(
             n_predictions=len(gap),
             largest_difference=float(gap.max()),
             mean_difference=float(gap.mean()),
             same_decisions=float(1 - apart.mean()),
-            right_there_only=int((apart & right[0] & ~right[1]).sum()),
-            right_here_only=int((apart & right[1] & ~right[0]).sum()),
+            right_there_only=int((n_wrong[0] < n_wrong[1]).sum()),
+            right_here_only=int((n_wrong[1] < n_wrong[0]).sum()),
         )
 
     def why_not(self, tolerance: Tolerance) -> str | None:
@@ -198,8 +206,9 @@ def reproduction_of(
     Raises:
         SettingError: Where the two sides have not the same clips.
     """
+    schema = scored_schema(result.schema.name, result.split.rule)
     there = submitted[submitted["train"].isin(training_sets)]
-    agreement = Agreement.of(there, predictions)
+    agreement = Agreement.of(there, predictions, schema)
     reason = agreement.why_not(tolerance(result, made.device))
     # a stranger's values; at most 21 of these lines stand in a receipt of 64 KiB
     differing = [printable(f"{line:.{MAX_SHOWN}}") for line in model_differs[:MAX_LINES]]

@@ -18,17 +18,20 @@ from bimotion.evaluation import run as runner
 from bimotion.leaderboard import board, receipt, receiving, reproduction, submission
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.reproduction import OTHER_DEVICE, SAME_DEVICE, TRAINED, Agreement
+from bimotion.protocol.labels import schema_named
 from bimotion.results import predictions, rescoring
 from bimotion.results.record import PREDICTIONS_FILE
 from tests.support.command_line import run_here as bimotion
 from tests.support.shared import once
 
 ONE_IN = 4
+VALENCE, EMOTION = schema_named("valence"), schema_named("emotion")
 
 
 def table(probabilities, reference, names=None):
     n = len(probabilities)
     rows = {"train": "eng_eld", "seed": 0, "fold": 0, "id": names or [f"a/{i}" for i in range(n)]}
+    rows |= {"corpus": "a", "speaker": "s"}
     return pd.DataFrame(rows).assign(
         probabilities=list(np.array(probabilities, np.float32)),
         reference=list(np.array(reference, np.int8)),
@@ -38,7 +41,7 @@ def table(probabilities, reference, names=None):
 def test_agreement_by_hand():
     here = table([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]], [[1, 0], [1, 0], [1, 0]])
     there = table([[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]], [[1, 0], [1, 0], [1, 0]])
-    assert Agreement.of(there.iloc[::-1], here) == Agreement(
+    assert Agreement.of(there.iloc[::-1], here, VALENCE) == Agreement(
         n_predictions=3,
         largest_difference=0.25,
         mean_difference=pytest.approx(1 / 6),
@@ -47,7 +50,22 @@ def test_agreement_by_hand():
         right_here_only=1,
     )
     with pytest.raises(SettingError, match="same clips, found 2 there and 3 here, of which 2 are"):
-        Agreement.of(there.iloc[:2], here)
+        Agreement.of(there.iloc[:2], here, VALENCE)
+
+
+def test_decisions_are_those_that_are_scored():
+    """Of classes that the corpus annotates, whatever another has; label by label where clips have
+    several labels: no cheat below the tolerance of probabilities passes as no difference."""
+    rest = [[0.8, 0.11, 0.09]]
+    here, there = table(rest * 12, [[-1, 0, 1]] * 12), [[0.8, 0.09, 0.11]] * 12
+    made = Agreement.of(table(there, [[-1, 0, 1]] * 12), here, VALENCE)
+    assert (made.same_decisions, made.right_there_only, made.right_here_only) == (0, 12, 0)
+    assert made.mean_difference < OTHER_DEVICE.mean_difference
+    assert "12 are right in the submission alone" in made.why_not(OTHER_DEVICE)
+    own = [[1, 1, 0]] * 12
+    here, there = table([[0.9, 0.49, 0.1]] * 12, own), table([[0.9, 0.51, 0.1]] * 12, own)
+    made = Agreement.of(there, here, EMOTION)
+    assert (made.same_decisions, made.right_there_only) == (0, 12)
 
 
 def agreement(**changes):
