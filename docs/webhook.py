@@ -13,6 +13,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, WebhookPayload, WebhooksServer
 
+from bimotion.errors import SettingError
 from bimotion.leaderboard import pull_request
 
 FOLDER = "submissions"
@@ -26,7 +27,10 @@ def answer(address: str, number: int) -> str:
         refs = ["refs/heads/main:refs/heads/main", f"refs/pr/{number}:refs/heads/request"]
         for words in (["init", "-q", "--bare"], ["fetch", "-q", "--", address, *refs]):
             subprocess.run(["git", *words], cwd=clone, check=True, timeout=600)
-        reasons = pull_request.problems(clone, "main", "request", folder=FOLDER)
+        try:
+            reasons = pull_request.problems(clone, "main", "request", folder=FOLDER)
+        except SettingError as error:  # such as a history that never began in this repository
+            reasons = [str(error)]
     if not reasons:
         return "One new submission and nothing else. A maintainer will verify it."
     lines = "\n".join(f"    {reason}" for reason in reasons)

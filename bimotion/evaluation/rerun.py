@@ -178,6 +178,8 @@ def _track(result: Result, loading: ModelLoading) -> Track:
     kind = TRACKS[result.track]
     if not kind.trains:
         return configured(kind.name, label_map=loading.label_map)
+    if loading.label_map is not None:
+        raise SettingError(f"label_map: expected none with a run of track {result.track}")
     track = kind.recorded(result.model)
     if isinstance(track, Probe) and result.adapt is not None:
         return dataclasses.replace(

@@ -144,6 +144,8 @@ def _submission_problems(
         return
     if is_reserved(organisation) and not is_baseline:
         yield f"{shown}: {RESERVED} is reserved for the baselines of the board's keeper"
+    if run_key in _names(repository, base, submission.rpartition("/")[0]):
+        yield f"{shown}: expected a new run, found it in {base:.12} already"
     there = set(_names(repository, base, "/".join(above)))
     if similar := lookalikes.mistaken({*there, named}).get(named):
         yield f"{shown}: its name can be mistaken for {', '.join(map(_shown, similar))}"

@@ -34,7 +34,7 @@ class Tolerance:
     mean_difference: float
     """Of probabilities, at most, over all clips and classes."""
     same_decisions: float
-    """Share of the clips with the same most probable class, at least."""
+    """Share of the clips with the same decision, at least."""
 
 
 SAME_DEVICE = Tolerance(1e-4, 0.999)

@@ -111,6 +111,15 @@ def test_a_folder_of_the_clone_is_the_clone(clone):
     assert any("can be mistaken for org__model" in line for line in lines)
 
 
+def test_a_run_that_the_base_has_got_since(clone):
+    clone.commit()
+    clone.git("checkout", "-q", "main")
+    clone.write({f"{NEW}/{name}": "other" for name in FILES})
+    clone.commit("another's")
+    (line,) = clone.problems()
+    assert f"{NEW}: expected a new run, found it in" in line
+
+
 def test_another_run_of_a_model_that_is_there(clone):
     clone.git("rm", "-q", "-r", "--cached", "--ignore-unmatch", NEW)
     (clone.root / NEW).rename(clone.root / FOLDER / "org__model" / "bbbbbbbbbbbb")
@@ -324,3 +333,6 @@ def test_the_webhook_answers_with_what_git_lists(tmp_path):
     clone.commit()
     clone.git("update-ref", "refs/pr/8", "HEAD")
     assert "README.md: expected files of a new submission" in webhook["answer"](str(tmp_path), 8)
+    from_elsewhere(clone)
+    clone.git("update-ref", "refs/pr/9", "HEAD")
+    assert "expected a history that began in" in webhook["answer"](str(tmp_path), 9)

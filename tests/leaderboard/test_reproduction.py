@@ -304,3 +304,9 @@ def test_what_other_code_or_another_device_made_is_run_again(finished):
     ]
     assert len({rerun._machine(each) for each in [made, *others]}) == 4
     assert rerun._machine(dataclasses.replace(made, finished="later")) == rerun._machine(made)
+
+
+def test_a_label_map_that_means_nothing_is_refused(finished):
+    result, _ = rescoring.read(finished("whisper-tiny.en"))
+    with pytest.raises(SettingError, match="label_map: expected none with a run of track probe"):
+        rerun._track(result, rerun.ModelLoading(label_map=Path("map.json")))
