@@ -27,14 +27,20 @@ def answer(address: str, number: int) -> str:
         refs = ["refs/heads/main:refs/heads/main", f"refs/pr/{number}:refs/heads/request"]
         for words in (["init", "-q", "--bare"], ["fetch", "-q", "--", address, *refs]):
             subprocess.run(["git", *words], cwd=clone, check=True, timeout=600)
+        words = ["git", "rev-parse", "--short=12", "request"]
+        commit = subprocess.run(words, cwd=clone, check=True, capture_output=True, text=True)
+        head = commit.stdout.strip()
         try:
             reasons = pull_request.problems(clone, "main", "request", folder=FOLDER)
         except SettingError as error:  # such as a history that never began in this repository
             reasons = [str(error)]
     if not reasons:
-        return "One new submission and nothing else. A maintainer will verify it."
+        return (
+            f"Commit {head}: one new submission and nothing else. A maintainer will verify it. What "
+            "comes later was not looked at."
+        )
     lines = "\n".join(f"    {reason}" for reason in reasons)
-    return f"This is not one new submission and nothing else:\n\n{lines}"
+    return f"Commit {head} is not one new submission and nothing else:\n\n{lines}"
 
 
 def served() -> WebhooksServer:
