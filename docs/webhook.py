@@ -36,8 +36,8 @@ def answer(address: str, number: int) -> str:
             reasons = [str(error)]
     if not reasons:
         return (
-            f"Commit {head}: one new submission and nothing else. A maintainer will verify it. What "
-            "comes later was not looked at."
+            f"Commit {head}: one new submission and nothing else. A maintainer will verify it. "
+            "What comes later was not looked at."
         )
     lines = "\n".join(f"    {reason}" for reason in reasons)
     return f"Commit {head} is not one new submission and nothing else:\n\n{lines}"
