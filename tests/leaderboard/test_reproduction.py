@@ -54,7 +54,7 @@ def test_agreement_by_hand():
 
 
 def test_decisions_are_those_that_are_scored():
-    """Of classes that the corpus annotates, whatever another has; label by label where clips have
+    """A class that the corpus does not annotate is never decided for; label by label where clips have
     several labels: no cheat below the tolerance of probabilities passes as no difference."""
     rest = [[0.8, 0.11, 0.09]]
     here, there = table(rest * 12, [[-1, 0, 1]] * 12), [[0.8, 0.09, 0.11]] * 12
@@ -297,12 +297,12 @@ def test_a_stranger_moves_no_cursor(finished):
 
 def test_what_other_code_or_another_device_made_is_run_again(finished):
     made = rescoring.read(finished("whisper-tiny.en"))[0].provenance
-    others = [
+    different = [
         dataclasses.replace(made, device="NVIDIA H100"),
         dataclasses.replace(made, git_revision="0" * 40),
         dataclasses.replace(made, versions=made.versions | {"scikit-learn": "0.1"}),
     ]
-    assert len({rerun._machine(each) for each in [made, *others]}) == 4
+    assert len({rerun._machine(each) for each in [made, *different]}) == 4
     assert rerun._machine(dataclasses.replace(made, finished="later")) == rerun._machine(made)
 
 
