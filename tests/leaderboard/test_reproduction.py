@@ -54,8 +54,8 @@ def test_agreement_by_hand():
 
 
 def test_decisions_are_those_that_are_scored():
-    """A class that the corpus does not annotate is never decided for; label by label where clips have
-    several labels: no cheat below the tolerance of probabilities passes as no difference."""
+    """A class that the corpus does not annotate is never decided for; label by label where clips
+    have several: no cheat below the tolerance of probabilities passes as no difference."""
     rest = [[0.8, 0.11, 0.09]]
     here, there = table(rest * 12, [[-1, 0, 1]] * 12), [[0.8, 0.09, 0.11]] * 12
     made = Agreement.of(table(there, [[-1, 0, 1]] * 12), here, VALENCE)
