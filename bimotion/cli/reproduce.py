@@ -11,7 +11,7 @@ import bimotion.cli.options as options
 from bimotion.cli.options import argument, option, spread
 from bimotion.cli.terminal import progress
 from bimotion.cli.workers import Workers
-from bimotion.errors import printable
+from bimotion.errors import SettingError, printable
 from bimotion.io.bounds import MAX_SEED
 
 Receipts = Annotated[
@@ -55,11 +55,11 @@ def reproduce(
     from bimotion.evaluation import rerun
     from bimotion.leaderboard import receiving, reproduction
 
+    if sample == 1 and draw is not None:
+        raise SettingError("--draw: expected with --sample below 1, found it without")
     parts = Path(os.path.abspath(path)).parts
     received = receiving.received(Path(*parts[:-2]), "/".join(parts[-2:]), receipts)
-    if sample == 1:
-        draw = None
-    elif draw is None:
+    if sample < 1 and draw is None:
         draw = secrets.randbelow(MAX_SEED + 1)
     again = rerun.rerun(
         received.result,

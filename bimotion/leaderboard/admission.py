@@ -133,6 +133,7 @@ def _shown_texts(result: Result) -> dict[str, str]:
     adapt = vars(result.adapt) if result.adapt else {}
     return {
         "model.revision": result.model.revision or "",
+        "model.version": result.model.version,
         "provenance.device": provenance.device,
         "provenance.finished": provenance.finished,
         "provenance.versions.bimotion": provenance.versions.get("bimotion", ""),

@@ -67,7 +67,10 @@ def problems(
     base, head = (_commit(repository, name) for name in (base, head))
     common = _git(repository, "merge-base", base, head, allowed=(0, 1)).strip()
     if not common:
-        raise SettingError(f"{head:.12}: expected a history that began in {base:.12}, found none")
+        raise SettingError(
+            f"{head:.12}: expected a history that began in {base:.12}, found none (a shallow clone "
+            "has not all of it: git fetch --unshallow)"
+        )
     lines = list(_problems(repository, base, common, head, folder.strip("/"), baseline))
     more = len(lines) - MAX_LINES
     return lines[:MAX_LINES] + ([f"and {more} more"] if more > 0 else [])

@@ -93,6 +93,10 @@ REFUSED = {
     "bidi override": (model("a\u202eb"), "printable characters, found 'a\\u202eb'"),
     "invisible in a name": (model("org/ti\u3164ny"), NAME),
     "invisible in a revision": (model(revision="ma\u3164in"), "'model.revision': expected one lin"),
+    "a version that clears a screen": (
+        recorded(model=ModelUsed("org/tiny", ESCAPE, "1", {})),
+        "'model.version': expected one line",
+    ),
     "a window of marks": (model(window="clip, verified"), "model.options.window: expected clip or"),
     "an option of two lines": (model(head="a\nb"), "'model.options.head': expected one line of"),
     "a long device": (part("provenance", device="x" * 99999), "expected at most 50000 characters"),
