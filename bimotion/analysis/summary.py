@@ -134,7 +134,7 @@ def _question(run: Run) -> str:
 
 
 def _warnings(run: Run) -> list[str]:
-    """Why the numbers are none of the benchmark, in a sentence; none where they are."""
+    """A sentence that says why the numbers are none of the benchmark; none where they are."""
     result = run.result
     if result.data.synthetic:
         return ["SYNTHETIC data: these numbers say nothing about people."]
@@ -277,7 +277,7 @@ def _compared(gap: Gap) -> str:
 
 
 def _pair(first: Run, second: Run) -> str:
-    """In how many settings two runs can be separated."""
+    """The number of settings in which two runs can be separated."""
     shared = shared_settings([first, second])
     compared = compare(first.predictions, second.predictions, shared, first.schema)
     apart = [

@@ -17,17 +17,16 @@ import pandas as pd
 
 from bimotion.data.source import CorpusSource
 from bimotion.errors import SettingError, some
-from bimotion.evaluation import plan as planning
 from bimotion.evaluation.engine import Engine
 from bimotion.evaluation.execution import Run, predicted
-from bimotion.evaluation.run import spec_of
+from bimotion.evaluation.run import planned
 from bimotion.evaluation.task import TaskSpec
-from bimotion.evaluation.tracks import TRACKS, Track, configured, runner_of
+from bimotion.evaluation.tracks import TRACKS, Track, configured
+from bimotion.evaluation.tracks.finetune import Finetune
 from bimotion.evaluation.tracks.probe import Probe
 from bimotion.io import files
 from bimotion.io.progress import Progress
 from bimotion.models.spec import ModelSpec
-from bimotion.protocol.labels import schema_named
 from bimotion.results import record
 from bimotion.results.provenance import now, provenance
 from bimotion.results.record import Provenance, Result, RunSpec
@@ -143,22 +142,19 @@ def _planned(
         batch_seconds=loading.batch_seconds,
         window=result.model.options.get("window", "model"),
     )
-    task = task_of(result)
-    runner = runner_of(_track(result, loading), engine.placed(spec), schema_named(task.schema))
     source = dataclasses.replace(source.of_corpora(corpora_of_run(result)), allow_missing=True)
-    adapts = runner.adapt and runner.adapt.setting
-    trains = TRACKS[result.track].trains
-    labelled, plan = planning.plan(task, source, progress, trains=trains, adapts=adapts)
-    again = spec_of(runner, task, labelled)
-    asked = dataclasses.replace(again, model=result.model)
+    output, placed = files.cache_dir() / "reruns", engine.placed(spec)
+    track, task = _track(result, loading), task_of(result)
+    again = planned(track, placed, task, source, output=output, progress=progress)
+    asked = dataclasses.replace(again.spec, model=result.model)
     if differing := differences(result.spec, asked):
         raise SettingError(
             f"run {result.key} of {result.model.name}: expected its question and its clips, found "
             f"others here: {some(differing)}"
         )
-    output = files.cache_dir() / "reruns" / _machine(provenance(now(), [], {}, runner.device))
-    folder = RunFolder(record.folder_of(output, again))
-    return Run(runner, again, labelled, plan, folder, output, progress)
+    output /= _machine(provenance(now(), [], {}, again.runner.device))
+    folder = RunFolder(record.folder_of(output, again.spec))
+    return dataclasses.replace(again, folder=folder, output=output)
 
 
 def _machine(made: Provenance) -> str:
@@ -181,6 +177,8 @@ def _track(result: Result, loading: ModelLoading) -> Track:
     if loading.label_map is not None:
         raise SettingError(f"label_map: expected none with a run of track {result.track}")
     track = kind.recorded(result.model)
+    if isinstance(track, Finetune):  # only the predictions are wanted
+        return dataclasses.replace(track, save_checkpoints=False)
     if isinstance(track, Probe) and result.adapt is not None:
         return dataclasses.replace(
             track, adapt=result.adapt.method, adapt_setting=result.adapt.setting

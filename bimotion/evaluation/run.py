@@ -201,24 +201,30 @@ def _planned(question: Mapping[str, object], engine: Engine, load: Load) -> Run:
     task, track = _task(asked, preset), _track(asked, preset, load)
     spec = ModelSpec(**{field.name: getattr(asked, field.name) for field in fields(ModelSpec)})
     source = CorpusSource.of(asked.data_dir, asked.only, asked.locations, asked.allow_missing)
-    runner = runner_of(track, engine.placed(spec), schema_named(task.schema))
+    progress = asked.progress or default_progress()
+    run = planned(track, engine.placed(spec), task, source, output=output, progress=progress)
+    return replace(run, overwrite=asked.overwrite, check_invariance=asked.check_invariance)
+
+
+def planned(
+    track: Track,
+    spec: ModelSpec,
+    task: TaskSpec,
+    source: CorpusSource,
+    *,
+    output: Path,
+    progress: Progress,
+) -> Run:
+    """The run of a model under a track, not begun; its folder is below `output`. Raises as
+    `evaluate` does."""
+    runner = runner_of(track, spec, schema_named(task.schema))
     if not runner.seeded:
         task.require_one_seed(runner.used.name)
     adapts = runner.adapt and runner.adapt.setting
-    progress = asked.progress or default_progress()
     labelled, plan = planning.plan(task, source, progress, trains=track.trains, adapts=adapts)
-    run_spec = spec_of(runner, task, labelled)
-    return Run(
-        runner=runner,
-        spec=run_spec,
-        labelled=labelled,
-        plan=plan,
-        folder=RunFolder(results.folder_of(output, run_spec)),
-        output=output,
-        progress=progress,
-        overwrite=asked.overwrite,
-        check_invariance=asked.check_invariance,
-    )
+    asked = spec_of(runner, task, labelled)
+    folder = RunFolder(results.folder_of(output, asked))
+    return Run(runner, asked, labelled, plan, folder, output, progress)
 
 
 def _task(asked: SimpleNamespace, preset: Preset) -> TaskSpec:
