@@ -3,8 +3,9 @@ question.
 
 What one submission needs is computed once, when it is verified (entry_cache.py), so a board of a
 thousand is made anew in seconds when one arrives. Ranks hold within a class: the same track, split,
-schema, protocol, test cells and clips. Only recomputed entries are ranked: nobody is pushed down by
-numbers that nobody checked. Which are is told by receipts outside of the submissions
+schema, protocol, test cells and clips. Only what the receiver ran again is ranked, of models that
+anybody can have: nobody is pushed down by predictions that nobody else has made. A second ranking
+takes in the recomputed ones. Which are which is told by receipts outside of the submissions
 (receipt.py), by nothing that a submission brings.
 """
 
@@ -36,7 +37,7 @@ from bimotion.results import predictions
 from bimotion.results.human import AGAINST
 from bimotion.results.record import PREDICTIONS_FILE
 
-BOARD_VERSION = 5
+BOARD_VERSION = 6
 BOARD_FILE = "board.json"
 VERSION_FIELD = "board_version"
 SCHEMA_FILE = "board.schema.json"
@@ -70,7 +71,8 @@ class Board(Record):
     """The content of board.json."""
 
     entries: list[Entry]
-    """Class by class, in the order of `comparable`; in a class best first."""
+    """Class by class, in the order of `comparable`; in a class those that are ranked, then the
+    others, best first."""
     comparable: list[RankingClass]
     """The classes, in the order that RankingClass states."""
     references: list[PublishedRow]

@@ -146,7 +146,7 @@ class HumanRow(Record):
 
 @dataclass(frozen=True)
 class Rank(Record):
-    """The position of an entry among the recomputed ones of its class (statistics/ranks.py)."""
+    """The position of an entry among others of its class (statistics/ranks.py)."""
 
     rank: int
     """1 is best."""
@@ -157,7 +157,7 @@ class Rank(Record):
     tie_group: int
     """Entries of one tie group cannot be told apart from its first."""
     of: int
-    """Recomputed entries of the class."""
+    """Entries of the class that are ranked together."""
 
 
 @dataclass(frozen=True)
@@ -219,12 +219,23 @@ class Entry(Record):
     reproduction: Reproduction | None = field(default=None)
     """The receiver's own run of it, whether or not it agrees; null: none was made."""
     ranking: Rank | None = field(default=None)
-    """Null where it is not ranked: only claimed, without all four cells, or of too few seeds."""
+    """Among the reproduced entries of public models; null: it is none of them, lacks a cell, or has
+    too few seeds."""
+    recomputed_ranking: Rank | None = field(default=None)
+    """Among all recomputed and reproduced entries; null: only claimed, lacks a cell, or has too few
+    seeds."""
 
     @property
     def base(self) -> Number | None:
         """The headline that it is ranked by; None where a cell is missing."""
         return next((self.headline[name] for name in BASE if name in self.headline), None)
+
+    @property
+    def is_reproduced_public(self) -> bool:
+        """The receiver ran it again, or made it, with a model that anybody can have: what is ranked
+        by default."""
+        is_public = self.reproduction is not None and self.reproduction.is_public
+        return self.flags.status == "reproduced" and (self.flags.baseline or is_public)
 
     @property
     def full_name(self) -> str:

@@ -214,7 +214,8 @@ SPANS = [f"{name}_{end}" for name in (MEAN, *CELLS) for end in ("value", "low", 
 MARKS = [f"{name}_marks" for name in (MEAN, *CELLS)]
 QUESTION = ("track", "split_rule", "schema", "protocol")
 COLUMNS = (
-    *("rank", "rank_low", "rank_high", "tie_group", "model", "key", *QUESTION),
+    *("rank", "rank_low", "rank_high", "tie_group", "recomputed_rank", "recomputed_rank_low"),
+    *("recomputed_rank_high", "recomputed_tie_group", "model", "key", *QUESTION),
     *("data_fingerprint", "n_parameters", *SPANS, *MARKS, "flags"),
 )
 """Of the CSV."""
@@ -234,9 +235,11 @@ def _entry_row(entry: Entry) -> dict:
     for name, score in _scalars(entry):
         row |= {f"{name}_{end}": getattr(score, end) for end in ("value", "low", "high")}
         row[f"{name}_marks"] = _reserved(entry, name)
-    if (ranking := entry.ranking) is not None:
-        row |= {"rank": ranking.rank, "rank_low": ranking.low, "rank_high": ranking.high}
-        row["tie_group"] = ranking.tie_group
+    for ranking, among in ((entry.ranking, ""), (entry.recomputed_ranking, "recomputed_")):
+        if ranking is not None:
+            ends = {"rank": ranking.rank, "rank_low": ranking.low, "rank_high": ranking.high}
+            ends["tie_group"] = ranking.tie_group
+            row |= {f"{among}{name}": value for name, value in ends.items()}
     return row
 
 
@@ -282,7 +285,7 @@ def _flags(entry: Entry) -> list[str]:
 
 def _cells(row: dict) -> list[str]:
     """A row as text under HEADER."""
-    rank = f"{row['rank']} ({row['rank_low']}-{row['rank_high']})" if "rank" in row else "-"
+    rank = _rank(row)
     values = [row.get(f"{cell}_value") for cell in CELLS]
     mean, *numbers = (
         with_mark(percent(row.get(f"{name}_value")), row.get(f"{name}_marks"))
@@ -298,11 +301,22 @@ def _cells(row: dict) -> list[str]:
     return [rank, row["model"], *question, *shown]
 
 
+def _rank(row: dict) -> str:
+    """A rank with its interval; all in brackets where it is that among recomputed entries."""
+    names = ("rank", "rank_low", "rank_high")
+    if "rank" in row:
+        return "{} ({}-{})".format(*(row[name] for name in names))
+    if "recomputed_rank" in row:
+        return "({}, {}-{})".format(*(row[f"recomputed_{name}"] for name in names))
+    return "-"
+
+
 def _markdown(board: Board) -> str:
     rows = [[_plain(cell) for cell in _cells(row)] for row in _rows(board)]
     note = (
-        "Ranks with 95 % intervals: among recomputed entries of one track, split, schema, protocol "
-        "and clips. Weighted F1."
+        "Ranks with 95 % intervals: among reproduced entries of public models of one track, split, "
+        "schema, protocol and clips; in brackets: not ranked, the place among all recomputed entries. "
+        "Weighted F1."
     )
     notes = [note, *meanings(cell for row in rows for cell in row)]
     return Table("BiMotion leaderboard, %", HEADER, rows, notes).markdown() + "\n"

@@ -1,6 +1,6 @@
 """An entry among the others: a copy, a name like another's, its class and its rank."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from bimotion.errors import printable
@@ -21,8 +21,8 @@ class RankingClass(Record):
 
     Classes stand in this order, and the page opens on the first: the benchmark (split `folds`,
     schema `valence`, protocol `all`, all cells), parts of it, the others; then the most ranked
-    entries, then the most entries; equal ones by track, split rule, schema, protocol, cells (all,
-    then the most, then by name), split seed and data fingerprint.
+    entries, the most recomputed ones, the most entries; equal ones by track, split rule, schema,
+    protocol, cells (all, then the most, then by name), split seed and data fingerprint.
     """
 
     id: str
@@ -38,7 +38,10 @@ class RankingClass(Record):
     n_entries: int
     """How many there are."""
     n_ranked: int
-    """How many of them are ranked: recomputed, with all four cells and enough seeds."""
+    """How many of them are ranked: reproduced, of a public model, with all four cells and enough
+    seeds."""
+    n_recomputed: int
+    """How many would be, were recomputed ones ranked too (`recomputed_ranking`)."""
 
 
 def mistaken(entries: dict[str, Entry]) -> dict[str, str]:
@@ -75,11 +78,17 @@ def again(entries: dict[str, Entry]) -> dict[str, str]:
 
 def ranked(scored: dict[str, ScoredSubmission]) -> tuple[list[Entry], list[RankingClass]]:
     """The entries of a board with their ranks and copies, in order, and their classes."""
-    rankings, same = _rankings(scored), _same_predictions(scored)
+    same = _same_predictions(scored)
+    rankings = _rankings(scored, lambda entry: entry.is_reproduced_public)
+    of_recomputed = _rankings(scored, lambda entry: entry.flags.is_recomputed)
     entries = []
     for identity, submitted in scored.items():
         flags = replace(submitted.entry.flags, same_predictions=same.get(identity, []))
-        entries.append(replace(submitted.entry, flags=flags, ranking=rankings.get(identity)))
+        both = {
+            "ranking": rankings.get(identity),
+            "recomputed_ranking": of_recomputed.get(identity),
+        }
+        entries.append(replace(submitted.entry, flags=flags, **both))
     classes = _classes(entries)
     index_of = {group.id: index for index, group in enumerate(classes)}
     entries.sort(key=lambda entry: (index_of[entry.comparable], *_order(entry)))
@@ -96,11 +105,14 @@ def _same_predictions(scored: dict[str, ScoredSubmission]) -> dict[str, list[str
     }
 
 
-def _rankings(scored: dict[str, ScoredSubmission]) -> dict[str, Rank]:
+def _rankings(
+    scored: dict[str, ScoredSubmission], is_taken: Callable[[Entry], bool]
+) -> dict[str, Rank]:
+    """The ranks, within each class, of the entries that are taken."""
     by_class: dict[str, dict[str, Estimate]] = {}
     for identity, submitted in scored.items():
         entry, ranked = submitted.entry, submitted.ranked
-        if ranked is not None and entry.flags.is_recomputed and not entry.flags.few_seeds:
+        if ranked is not None and is_taken(entry) and not entry.flags.few_seeds:
             by_class.setdefault(entry.comparable, {})[identity] = ranked
     return {
         row.name: Rank(
@@ -112,10 +124,12 @@ def _rankings(scored: dict[str, ScoredSubmission]) -> dict[str, Rank]:
 
 
 def _order(entry: Entry) -> tuple:
-    """The order within a class: best first; without a headline last."""
+    """The order within a class: those that are ranked, then the others; best first, without a
+    headline last."""
     value = entry.base.value if entry.base else None
     rank = entry.ranking.rank if entry.ranking else 0
-    return (value is None, -(value or 0.0), rank, entry.model, entry.key)
+    is_below = entry.ranking is None
+    return (is_below, value is None, -(value or 0.0), rank, entry.model, entry.key)
 
 
 def _classes(entries: Iterable[Entry]) -> list[RankingClass]:
@@ -129,6 +143,7 @@ def _classes(entries: Iterable[Entry]) -> list[RankingClass]:
             **{name: getattr(group[0], name) for name in (*shared, "data_fingerprint")},
             n_entries=len(group),
             n_ranked=sum(entry.ranking is not None for entry in group),
+            n_recomputed=sum(entry.recomputed_ranking is not None for entry in group),
         )
         for identity, group in by_class.items()
     ]
@@ -146,6 +161,7 @@ def _class_order(group: RankingClass) -> tuple:
         is_other,
         is_other or is_part,
         -group.n_ranked,
+        -group.n_recomputed,
         -group.n_entries,
         *question,
         *cells,

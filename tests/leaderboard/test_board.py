@@ -125,7 +125,8 @@ def test_flags(by_model):
         "zho_eld": ["csed"],
     }
     assert set(tiny.shared_speakers) == {"csed", "elderreact", "tess"}
-    assert (tiny.status, tiny.status_reason) == ("recomputed", "nobody has run it again")
+    assert (tiny.status, tiny.status_reason) == ("reproduced", None)
+    assert (dirty.status, dirty.status_reason) == ("recomputed", "nobody has run it again")
     baseline, claimed = (by_model[name].flags for name in ("bimotion/majority", "lab/unverified"))
     assert (baseline.status, baseline.status_reason) == ("reproduced", None)
     assert (claimed.status, claimed.status_reason) == ("claimed", "not verified")
@@ -159,19 +160,25 @@ def test_an_incomplete_run_is_for_practice_only_and_says_so(alone, root):
     assert only(root) == "incomplete corpora: csed (600 of 652 clips)"
 
 
-def test_ranks_are_of_verified_entries_of_one_class(built, by_model):
-    values = [entry.base.value for entry in built.entries]
-    assert values == sorted(values, reverse=True)
-    assert by_model["lab/unverified"].base.value == values[0]
-    assert by_model["lab/unverified"].ranking is None
+def test_ranks_are_of_reproduced_entries_of_one_class(built, by_model):
+    ranked = [entry for entry in built.entries if entry.ranking]
+    below = built.entries[len(ranked) :]
+    for entries in (ranked, below):
+        values = [entry.base.value for entry in entries]
+        assert values == sorted(values, reverse=True)
+    places = [(entry.ranking.rank, entry.ranking.of) for entry in ranked]
+    assert places == [(n, 5) for n in range(1, 6)]
+    assert [entry.model for entry in below] == ["lab/unverified", "lab/dirty", "bimotion/random"]
     assert "found 1" in by_model["bimotion/random"].flags.few_seeds
-    rankings = [entry.ranking for entry in built.entries if entry.ranking]
-    assert [(ranking.rank, ranking.of) for ranking in rankings] == [(n, 6) for n in range(1, 7)]
+    places = {entry.model: entry.recomputed_ranking for entry in built.entries}
+    assert places.pop("lab/unverified") is places.pop("bimotion/random") is None
+    assert [(one.rank, one.of) for one in places.values()] == [(n, 6) for n in (1, 2, 4, 5, 6, 3)]
     large, twin = by_model["lab/large"].ranking, by_model["lab/large-twin"].ranking
     assert (large.tie_group, twin.tie_group, large.low, twin.low) == (1, 1, 1, 1)
     assert by_model["org/tiny"].ranking.tie_group > 1
     (group,) = built.comparable
-    assert (group.n_entries, group.n_ranked) == (8, 6)
+    assert (group.n_entries, group.n_ranked) == (8, 5)
+    assert group.n_recomputed == 6
     assert (group.split_rule, group.protocol) == ("disjoint", "inference")
 
 
@@ -295,8 +302,9 @@ def test_many_submissions_are_computed_in_parallel_and_once(whole_tree, root):
     first = board.build(root)
     computed_s = time.perf_counter() - started
     assert [group.n_entries for group in first.comparable] == [3, 9]
-    ranks = [entry.ranking.rank for entry in first.entries if entry.ranking]
+    ranks = [entry.recomputed_ranking.rank for entry in first.entries if entry.recomputed_ranking]
     assert sorted(ranks) == [1, 2, 3]
+    assert {entry.ranking for entry in first.entries} == {None}
     started = time.perf_counter()
     assert board.build(root).to_json() == first.to_json()
     assert time.perf_counter() - started < computed_s / 10  # a seventieth of it
@@ -314,6 +322,7 @@ def test_the_page_opens_on_the_benchmark_whatever_has_more_entries():
         data_fingerprint="0",
         n_entries=1,
         n_ranked=0,
+        n_recomputed=0,
     )
     more = {"n_entries": 9, "n_ranked": 9}
     part = dataclasses.replace(benchmark, id="p", protocol="in-group", **more)

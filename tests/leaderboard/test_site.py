@@ -15,7 +15,7 @@ from bimotion.leaderboard.entry import Number, Rank
 from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.results.record import AdaptUsed
 from tests.support import board_pages
-from tests.support.board_pages import ROWS
+from tests.support.board_pages import ROW, ROWS
 from tests.support.browser import needs_chromium
 
 CELLS = ("eng_eld", "eng_adu", "zho_eld", "zho_adu")
@@ -133,15 +133,43 @@ def test_the_page_asks_for_nothing(built):
 @needs_chromium
 def test_it_opens_on_the_class_with_most_ranks_best_first(page, built):
     assert page.models() == [entry.model for entry in built.entries]
-    ranks = page.column("rank")
-    assert ranks[0] == "–"  # the best is not verified
-    assert re.fullmatch(r"1\s+1(–\d)? · tie A", ranks[1])
+    assert re.fullmatch(r"1\s+1(–\d)? · tie A", page.column("rank")[0])
     assert page.first("#status", "textContent") == "8 of 8 entries, all comparable"
     assert page.first("#filters", "elements.split.value") == "disjoint"
     best = built.entries[0].headline["in-group/inference"]
-    value, low, high = (f"{100 * number:.1f}" for number in (best.value, best.low, best.high))
-    assert page.column("mean")[0].split() == [value, f"{low}–{high}"]
+    shown = [float(number) for number in re.split(r"[\s–]+", page.column("mean")[0])]
+    numbers = [100 * number for number in (best.value, best.low, best.high)]
+    assert shown == pytest.approx(numbers, abs=0.0501)
     assert page.run("document.title") == "BiMotion leaderboard"
+
+
+@needs_chromium
+def test_what_nobody_ran_again_stands_below_a_line_that_hides_it(page, built):
+    ranks = page.column("rank")
+    assert ranks[5] == "–"  # the best of all, for nobody verified it
+    assert re.fullmatch(r"\(3\)\s+3(–\d)? · tie [AB]", ranks[6])
+    said = page.text("#ranking tbody .line")
+    assert "1 only recomputed, which nobody ran again, 1 only claimed, 1 reproduced, but" in said
+    page.first("#ranking tbody .line button", "click()")
+    assert page.models() == [entry.model for entry in built.entries if entry.ranking]
+    assert page.first("#status", "textContent") == "5 of 8 entries, all comparable"
+    assert page.run("document.activeElement.textContent") == "show 3"
+    page.first("#ranking tbody .line button", "click()")
+    assert len(page.models()) == 8
+    page.choose("q", "dirty")
+    page.open_model()
+    lead = page.text("#detail .lead")
+    assert "not ranked: nobody has run it again; rank 3 of 6 that were recomputed" in lead
+
+
+@needs_chromium
+def test_a_board_of_which_nothing_was_run_again_does_not_open_empty(built, tmp_path):
+    below = [dataclasses.replace(entry, ranking=None) for entry in built.entries]
+    classes = [dataclasses.replace(group, n_ranked=0) for group in built.comparable]
+    made = dataclasses.replace(built, entries=below, comparable=classes)
+    with board_pages.opened(made, tmp_path) as page:
+        assert len(page.models()) == len(below)
+        assert page.run("document.querySelector('#ranking tbody tr').className") == "line"
 
 
 @needs_chromium
@@ -157,10 +185,11 @@ def test_it_sorts_by_any_column_both_ways(page, name):
         cells = [
             text.replace(" k", "k").replace(" M", "M").split()[0] for text in page.column(name)
         ]
-        known = [cell for cell in cells if cell != "–"]
-        assert cells[: len(known)] == known  # what is not known stands last
-        keys = [cell.lower() if name == "model" else _number(cell) for cell in known]
-        assert keys == sorted(keys, reverse=orders[-1] == "descending"), name
+        for part in (cells[:5], cells[5:]):  # the ranking, and what is below the line
+            known = [cell for cell in part if cell != "–"]
+            assert part[: len(known)] == known  # what is not known stands last
+            keys = [cell.lower() if name == "model" else _number(cell) for cell in known]
+            assert keys == sorted(keys, reverse=orders[-1] == "descending"), name
     assert set(orders) == {"ascending", "descending"}
     assert page.run("document.activeElement.closest('th').dataset.column") == name
 
@@ -168,7 +197,7 @@ def test_it_sorts_by_any_column_both_ways(page, name):
 def _number(text):
     """The number in a cell's first word: 61.2†, −4.0, 6.1k."""
     scale = {"k": 1e3, "M": 1e6, "B": 1e9}.get(text[-1], 1)
-    return scale * float(re.sub(r"[+†CkMBᵃᶜˢᵏ]", "", text.replace("−", "-")))
+    return scale * float(re.sub(r"[()+†CkMBᵃᶜˢᵏ]", "", text.replace("−", "-")))
 
 
 @needs_chromium
@@ -180,9 +209,9 @@ def test_filters_and_search_choose_rows(page, built):
     assert page.models() == []
     assert "Nothing fits" in page.first("#status", "textContent")
     page.choose("q", "")
-    page.choose("reproduced", True)
+    page.choose("below", False)
     assert "lab/unverified" not in page.models()
-    page.choose("reproduced", False)
+    page.choose("below", True)
     for view, filters in (("benchmark", "folds valence"), ("paper", "paper emotion")):
         page.choose("view", view)
         chosen = [page.first("#filters", f"elements.{kind}.value") for kind in ("view", "track")]
@@ -212,9 +241,8 @@ def test_what_heard_the_target_is_flagged_and_can_be_left_out(built, tmp_path):
     ]
     made = dataclasses.replace(built, entries=[*built.entries, *entries])
     with board_pages.opened(made, tmp_path) as page:
-        rows = dict(
-            zip(page.models(), page.each("#ranking tbody tr", "node.innerHTML"), strict=True)
-        )
+        page.choose("below", True)
+        rows = dict(zip(page.models(), page.each(ROW, "node.innerHTML"), strict=True))
         assert f"{title}, inductive" in rows["lab/adapted"]
         assert re.search(f'title="Target audio seen: [^"]*{re.escape(title)}', rows["lab/adapted"])
         assert "Target audio seen" not in rows["lab/deaf"]
@@ -269,6 +297,7 @@ def test_an_address_leads_to_a_model_and_a_wrong_one_to_the_board(page, built):
 @needs_chromium
 def test_hostile_texts_are_shown_and_do_not_run(hostile, tmp_path):
     with board_pages.opened(hostile, tmp_path) as page:
+        page.choose("below", True)
         for name in FILTERS:
             page.choose(name, "")
         assert set(HOSTILE.values()) <= set(page.models())

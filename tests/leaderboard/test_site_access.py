@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support import board_pages
 from tests.support.browser import needs_chromium
 
 
@@ -10,13 +11,13 @@ def test_the_keyboard_reaches_and_works_everything(page):
     page.run("document.activeElement.blur(); document.querySelector('.skip').focus()")
     focused = "(one => [one.name || one.tagName, one.textContent])(document.activeElement)"
     seen = []
-    for _ in range(24):
+    for _ in range(28):
         page.key("Tab")
         seen.append(page.run(focused))
-    fields = ("track", "split", "schema", "protocol", "q", "reproduced")
+    fields = ("track", "split", "schema", "protocol", "q", "below")
     assert tuple(name for name, _ in seen if name in fields) == fields
     assert ["BUTTON", "Model"] in seen
-    assert ["A", "lab/unverified"] in seen
+    assert ["A", "lab/large"] in seen
     assert page.run("getComputedStyle(document.activeElement).outlineStyle") != "none"
     page.first("th[data-column=model] button", "focus()")
     page.key("Enter")
@@ -28,7 +29,7 @@ def test_the_keyboard_reaches_and_works_everything(page):
 
 SPOKEN = {
     "select, input": "node.labels.length && node.labels[0].innerText.trim()",
-    "#ranking tbody tr": "node.querySelector('th').scope === 'row'",
+    board_pages.ROW: "node.querySelector('th').scope === 'row'",
     "#ranking .mark": "node.title.length > 10 && node.innerText.length > 10",
     "svg.whisker": "node.ariaHidden === 'true'",
     "#cost a": "node.getAttribute('aria-label').includes('parameters')",

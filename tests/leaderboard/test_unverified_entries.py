@@ -225,7 +225,7 @@ def test_a_flipped_bit_of_the_cache_costs_a_computation_and_no_more(
 def test_what_a_file_says_of_itself_for_pandas_is_not_heard(alone, root):
     """It can rename columns, here the truth to the predictions: another table than the one that is
     verified."""
-    run = alone()
+    run = alone("lab__dirty")
     path, before = run / "predictions.parquet", only(root)
     table = pq.read_table(path)
     other = {"probabilities": "reference", "reference": "probabilities"}

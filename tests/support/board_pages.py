@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from bimotion.leaderboard import site
 from tests.support import browser
 
-ROWS = "document.querySelectorAll('#ranking tbody tr')"
+ROW = "#ranking tbody tr:not(.line)"
+ROWS = f"document.querySelectorAll('{ROW}')"
 WIDE = (1280, 900)
 
 
@@ -30,9 +31,10 @@ class BoardPage(browser.Browser):
         self.open(self.url + address, until)
 
     def fresh(self):
-        """The page as it opens."""
+        """The page as it opens, with what is not ranked."""
         self.look(*WIDE)
         self.run("location.hash = '#/'; dispatchEvent(new HashChangeEvent('hashchange'))")
+        self.choose("below", True)
         self.wait("!document.querySelector('#overview').hidden")
 
     def first(self, selector, what):
@@ -48,11 +50,11 @@ class BoardPage(browser.Browser):
         return self.first(selector, "innerText")
 
     def models(self):
-        return self.each("#ranking tbody tr", "node.querySelector('th').firstChild.textContent")
+        return self.each(ROW, "node.querySelector('th').firstChild.textContent")
 
     def column(self, name):
         columns = self.each("#ranking thead th", "node.dataset.column")
-        return self.each("#ranking tbody tr", f"node.children[{columns.index(name)}].innerText")
+        return self.each(ROW, f"node.children[{columns.index(name)}].innerText")
 
     def choose(self, name, value):
         """Set a filter."""

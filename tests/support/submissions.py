@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bimotion.leaderboard import admission, receipt
+from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.results import predictions, record, rescoring
 from bimotion.results.record import ModelUsed
 from tests.support import shared
@@ -92,6 +93,33 @@ def verify(folder: Path, **options) -> None:
     )
 
 
+def reproduce(folder: Path, **changes) -> None:
+    """Add to the receipt that the receiver ran a submission again and found the same; `changes`:
+    other fields of its Reproduction."""
+    receipts = receipt.folder_for(folder.parents[1])
+    held = receipt.load(receipts, name_of(folder))
+    fields = dict(
+        reproduced=True,
+        reason=None,
+        training_sets=["eng_eld"],
+        n_training_sets=4,
+        draw=1,
+        n_predictions=100,
+        largest_difference=1e-6,
+        mean_difference=1e-7,
+        same_decisions=1.0,
+        right_there_only=0,
+        right_here_only=0,
+        is_public=True,
+        model_differs=[],
+        device="cpu",
+        versions={"bimotion": "0.1.0"},
+        finished="2026-01-01T00:00:00+00:00",
+    )
+    made = Reproduction(**fields | changes)
+    receipt.save(receipts, dataclasses.replace(held, reproduction=made))
+
+
 def name_of(folder: Path) -> str:
     """The name by which receipts call a submission."""
     return f"{folder.parent.name}/{folder.name}"
@@ -117,6 +145,8 @@ MODELS = {  # name -> share of the truth that it knows, parameters
     "org/tiny": (0.12, 6_100),
     "bimotion/majority": (0.01, None),
 }
+RUN_AGAIN = ("lab/large", "lab/large-twin", "lab/base", "org/tiny")
+"""By the receiver, who found the same predictions."""
 STATEMENTS = {
     "lab/dirty": {
         "trained_on": ["IEMOCAP", "ESD"],
@@ -141,7 +171,7 @@ def run_of(true_tree: Path, protocol: str = "inference") -> Path:
 
 def few(true_tree: Path) -> Path:
     """A folder of submissions: the whole run of bimotion/random, MODELS on one clip in 12 of it,
-    and a file that is no result; receipts beside it."""
+    and a file that is no result; receipts beside it, those of RUN_AGAIN with a reproduction."""
     run = run_of(true_tree)
     return shared.once("board", lambda board: _few(board / "submissions", run)) / "submissions"
 
@@ -156,7 +186,9 @@ def _few(folder: Path, run: Path) -> None:
     source = Source(run, keep=12)
     for number, (model, (skill, n_parameters)) in enumerate(MODELS.items()):
         options = {"statement": STATEMENTS.get(model), "verified": model != "lab/unverified"}
-        source.write(folder, model, skill, number, n_parameters=n_parameters, **options)
+        written = source.write(folder, model, skill, number, n_parameters=n_parameters, **options)
+        if model in RUN_AGAIN:
+            reproduce(written)
     (folder / "lab__broken" / "key").mkdir(parents=True)
     for name in FILES[:2]:
         (folder / "lab__broken" / "key" / name).write_text("{}")

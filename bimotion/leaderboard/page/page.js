@@ -7,7 +7,7 @@ const WORDS = { eng: "English", zho: "Mandarin", yue: "Cantonese", deu: "German"
 const PAGE_ROWS = 100;
 const FLAGS = {
   reproduced: ["R", "good", "Reproduced: the keeper of this board ran the model again, or made the run, and the predictions agree."],
-  recomputed: ["✓", "", "Recomputed: every score was computed again from the predictions and the keeper's own references; who made the predictions, and how, only the sender says."],
+  recomputed: ["✓", "", "Recomputed, so not ranked: every score was computed again from the predictions and the keeper's own references; who made the predictions, and how, only the sender says."],
   claimed: ["?", "warn", "Claimed, so not ranked: the scores are those of the predictions as they were sent."],
   contaminated: ["C", "bad", "Contaminated: by its own statement the model was trained on a corpus that it is tested on here."],
   undeclared: ["N", "warn", "Not declared: its makers do not say what the model was trained on before; “nothing of ours” would be said."],
@@ -150,7 +150,7 @@ function humanRow(one) {
 }
 
 const COLUMNS = [
-  { id: "rank", label: "Rank", text: true, first: "ascending", key: (row) => row.entry?.ranking?.rank },
+  { id: "rank", label: "Rank", text: true, first: "ascending", key: (row) => (row.entry?.ranking ?? row.entry?.recomputed_ranking)?.rank },
   { id: "model", label: "Model", text: true, first: "ascending", key: (row) => row.model.toLowerCase() },
   { id: "mean", label: "Mean of cells", title: "Mean over the four cells of BiMotion; in practice, with incomplete corpora, over those that it names", first: "descending", key: (row) => row.mean?.value },
   ...CELLS.map((cell) => ({
@@ -162,19 +162,23 @@ const COLUMNS = [
 ];
 const letter = (group) => (group > 26 ? letter(Math.floor((group - 1) / 26)) : "") + String.fromCharCode(65 + ((group - 1) % 26));
 
-const state = { track: "", split: "", schema: "", protocol: "", target: "", q: "", reproduced: false, sort: "mean", order: "descending", page: 0 };
+const state = { track: "", split: "", schema: "", protocol: "", target: "", q: "", below: false, sort: "mean", order: "descending", page: 0 };
 let board, rows, defaults, opened;
 
+/** Below the line: what the keeper has not run again, or nobody else can. */
+const isBelow = (row) => Boolean(row.entry) && !row.entry.ranking;
+
+/** The rows that fit the filters: those of the ranking, then those below the line; in the chosen order. */
 function chosen() {
   const q = state.q.trim().toLowerCase();
   const found = rows.filter((row) =>
     Object.keys(KINDS).every((kind) => !state[kind] || row[kind] === null || row[kind] === state[kind]) &&
-    (!q || row.model.toLowerCase().includes(q) || row.entry?.key.startsWith(q) || row.entry?.adapt?.title.toLowerCase().includes(q)) &&
-    (!state.reproduced || row.entry?.flags.status === "reproduced"));
+    (!q || row.model.toLowerCase().includes(q) || row.entry?.key.startsWith(q) || row.entry?.adapt?.title.toLowerCase().includes(q)));
   const { key } = COLUMNS.find((column) => column.id === state.sort);
   const sign = state.order === "ascending" ? 1 : -1;
   const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
   return found.sort((one, other) => {
+    if (isBelow(one) !== isBelow(other)) return isBelow(one) ? 1 : -1;
     const [a, b] = [key(one), key(other)];
     if (known(a) !== known(b)) return known(a) ? -1 : 1; // what is not known stands last in either order
     return (known(a) && sign * compare(a, b)) || compare(-(one.mean?.value ?? -1), -(other.mean?.value ?? -1)) || compare(one.model, other.model);
@@ -248,18 +252,36 @@ function over(row) {
   return cells.length < CELLS.length ? `over ${cells.join(", ")}` : null;
 }
 
+/** A rank; in brackets that of an entry below the line, among all that were recomputed. */
+function rankCell(entry) {
+  const ranking = entry?.ranking ?? entry?.recomputed_ranking;
+  if (!ranking) return h("td", { class: "rank" }, h("span", { class: "missing" }, "–"));
+  const among = entry.ranking ? `among ${ranking.of}` : `among ${ranking.of} that were recomputed or reproduced`;
+  return h("td", { class: "rank" }, entry.ranking ? h("b", {}, ranking.rank) : h("span", { class: "missing" }, `(${ranking.rank})`),
+    h("small", { title: `95 % interval of the rank ${among}; tie group ${letter(ranking.tie_group)}: not separable from its first model` },
+      `${ranking.low === ranking.high ? ranking.low : `${ranking.low}–${ranking.high}`} · tie ${letter(ranking.tie_group)}`));
+}
+
+/** The line between the ranking and what is not in it: how much that is and why, and the switch that shows it. */
+function line(below) {
+  const count = (kind, word) => { const n = below.filter(kind).length; return n ? `${n} ${word}` : null; };
+  const is = (status) => ({ entry }) => entry.flags.status === status;
+  const kinds = [count(is("recomputed"), "only recomputed, which nobody ran again"), count(is("claimed"), "only claimed"),
+    count(is("reproduced"), "reproduced, but of models that are not public or without all that a rank needs")].filter(Boolean);
+  const toggle = () => { Object.assign(state, { below: !state.below, page: 0 }); remember(); overview(); $("#ranking .line button").focus(); };
+  return h("tr", { class: "line" }, h("td", { colspan: COLUMNS.length, class: "text" },
+    `Not ranked: ${kinds.join(", ")}. Ranks in brackets are among all that were recomputed. `,
+    h("button", { type: "button", "aria-expanded": String(state.below), onclick: toggle }, state.below ? "hide" : `show ${below.length}`)));
+}
+
 function rankingRow(row, start, several, told) {
   const { entry } = row;
-  const ranking = entry?.ranking;
   const asked = several && entry ? h("small", {}, `${entry.track} · ${entry.split_rule} · ${entry.schema} · ${entry.protocol} · clips ${entry.data_fingerprint.slice(0, 6)}`) : null;
   const extra = entry && (entry.adapt || entry.options.window || entry.seeds.length > 1)
     ? h("small", {}, [adaptation(entry), windowHeard(entry), entry.seeds.length > 1 && `${entry.seeds.length} seeds`].filter(Boolean).join(" · ")) : null;
   return h(
     "tr", { class: `${row.kind} ${start ? "group" : ""}`, "data-id": entry?.id },
-    h("td", { class: "rank" }, ranking
-      ? [h("b", {}, ranking.rank), h("small", { title: `95 % interval of the rank among ${ranking.of}; tie group ${letter(ranking.tie_group)}: not separable from its first model` },
-          `${ranking.low === ranking.high ? ranking.low : `${ranking.low}–${ranking.high}`} · tie ${letter(ranking.tie_group)}`)]
-      : h("span", { class: "missing" }, "–")),
+    rankCell(entry),
     h("th", { scope: "row", class: "model" },
       entry ? h("a", { href: address(entry.id) }, row.model) : row.model,
       h("span", { class: "marks" }, entry ? flagsOf(entry).map(([kind, detail]) => mark(kind, detail)) : row.human ? mark("human") : mark("printed", `(${row.reference.source})`)),
@@ -274,7 +296,9 @@ function rankingRow(row, start, several, told) {
 }
 
 function overview() {
-  const found = chosen();
+  const fitting = chosen();
+  const below = fitting.filter(isBelow);
+  const found = state.below ? fitting : fitting.filter((row) => !isBelow(row));
   const classes = new Set(found.filter((row) => row.entry).map((row) => row.entry.comparable));
   const last = Math.max(0, Math.ceil(found.length / PAGE_ROWS) - 1);
   state.page = Math.min(state.page, last);
@@ -282,14 +306,17 @@ function overview() {
   const told = shared(found);
   header(told);
   let group = null;
-  $("#ranking tbody").replaceChildren(...shown.map((row) => {
+  const lines = shown.flatMap((row, index) => {
     const own = row.entry?.ranking?.tie_group;
     const start = classes.size === 1 && known(own) && known(group) && own !== group && ["mean", "rank"].includes(state.sort);
     group = own ?? group;
-    return rankingRow(row, start, classes.size > 1, told);
-  }));
+    const drawn = rankingRow(row, start, classes.size > 1, told);
+    return isBelow(row) && (index === 0 || !isBelow(shown[index - 1])) ? [line(below), drawn] : [drawn];
+  });
+  if (below.length && !state.below && state.page === last) lines.push(line(below));
+  $("#ranking tbody").replaceChildren(...lines);
   const entries = found.filter((row) => row.entry).length;
-  $("#status").textContent = found.length
+  $("#status").textContent = fitting.length
     ? `${entries} of ${board.entries.length} entries` + (classes.size > 1 ? `, in ${classes.size} classes that cannot be compared: a rank holds within its own (choose track, split, schema and protocol)` : classes.size === 1 ? ", all comparable" : "")
     : "Nothing fits. Widen the filters, or clear the search.";
   const turn = (by, label) => h("button", { type: "button", disabled: state.page + by < 0 || state.page + by > last, onclick: () => { state.page += by; remember(); overview(); $("#status").scrollIntoView(); } }, label);
@@ -298,7 +325,7 @@ function overview() {
   for (const kind of Object.keys(KINDS)) $("#filters").elements[kind].value = state[kind];
   $("#filters").elements.view.value = Object.keys(VIEWS).find((name) => Object.entries(VIEWS[name]).every(([kind, value]) => state[kind] === value)) ?? "";
   $("#filters").elements.q.value = state.q;
-  $("#filters").elements.reproduced.checked = state.reproduced;
+  $("#filters").elements.below.checked = state.below;
 }
 
 // --- quality against cost ---------------------------------------------------------------------------------------------
@@ -439,9 +466,17 @@ function reproduction({ reproduction: made }) {
   return `${made.reproduced ? "reproduced" : "not reproduced"}: ${sets}; ${made.n_predictions} predictions, ${(100 * made.same_decisions).toFixed(2)} % of the decisions the same, probabilities differ by ${made.mean_difference.toPrecision(2)} on average and ${made.largest_difference.toPrecision(2)} at most; on ${made.device}, ${made.finished.slice(0, 10)}`;
 }
 
+/** What is said of a rank on an entry's own page. */
+function place({ ranking, recomputed_ranking: other, flags, reproduction: made }) {
+  const among = (one, what) => `rank ${one.rank} of ${one.of}${what} (${one.low} to ${one.high}), tie group ${letter(one.tie_group)}`;
+  if (ranking) return `; ${among(ranking, "")}`;
+  const secret = flags.status === "reproduced" && made && !made.is_public ? "its model is not public" : null;
+  const reason = flags.few_seeds ?? secret ?? flags.status_reason;
+  return `; not ranked${reason ? `: ${reason}` : ""}${other ? `; ${among(other, " that were recomputed")}` : ""}`;
+}
+
 function detail(entry) {
   const row = rowOf(entry);
-  const { ranking } = entry;
   const between = (gap) => gap.kind !== "transfer";
   const calibration = entry.scores.filter((score) => known(score.calibration_error)).map((score) => `${score.test} ${score.calibration_error.toFixed(3)}`);
   $("#detail").replaceChildren(...[
@@ -451,7 +486,7 @@ function detail(entry) {
     h("p", { class: "small" }, `${entry.track} · ${entry.split_rule} split · schema ${entry.schema} · protocol ${entry.protocol} · run ${entry.key}`),
     h("p", { class: "lead" }, percent(row.mean?.value), reserved(row.mean && { reservations: marksOf(Object.values(row.tested)) }), h("small", {},
       row.mean ? `mean of ${over(row) ? `${Object.keys(row.tested).length} cells (${over(row)})` : "the four cells"}, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
-      ranking ? `; rank ${ranking.rank} of ${ranking.of} (${ranking.low} to ${ranking.high}), tie group ${letter(ranking.tie_group)}` : `; not ranked${entry.flags.few_seeds ? `: ${entry.flags.few_seeds}` : ""}`)),
+      place(entry))),
     h("ul", { class: "notes" }, flagsOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${FLAGS[kind][1]}`, "aria-hidden": "true" }, FLAGS[kind][0]), h("span", {}, `${FLAGS[kind][2]} ${more ?? ""}`)))),
     facts([
       ["Trainings", entry.n_trainings], ["Seeds", entry.seeds.join(", ")], ["Clips", entry.data_fingerprint], ["Calibration error", calibration.join(", ")],
@@ -539,6 +574,7 @@ async function start() {
   rows = [...board.entries.map(rowOf), ...board.references.map(printedRow), ...board.human.map(humanRow)];
   const first = board.comparable[0];
   if (first) Object.assign(state, { track: first.track, split: first.split_rule, schema: first.schema, protocol: first.protocol });
+  state.below = !first?.n_ranked; // else a board of which nothing was run again would open empty
   defaults = { ...state };
   furnish();
   $("#loading").hidden = true;
