@@ -315,8 +315,8 @@ def _markdown(board: Board) -> str:
     rows = [[_plain(cell) for cell in _cells(row)] for row in _rows(board)]
     note = (
         "Ranks with 95 % intervals: among reproduced entries of public models of one track, split, "
-        "schema, protocol and clips; in brackets: not ranked, the place among all recomputed entries. "
-        "Weighted F1."
+        "schema, protocol and clips; in brackets: not ranked, the place among all recomputed "
+        "entries. Weighted F1."
     )
     notes = [note, *meanings(cell for row in rows for cell in row)]
     return Table("BiMotion leaderboard, %", HEADER, rows, notes).markdown() + "\n"

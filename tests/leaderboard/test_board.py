@@ -172,7 +172,8 @@ def test_ranks_are_of_reproduced_entries_of_one_class(built, by_model):
     assert "found 1" in by_model["bimotion/random"].flags.few_seeds
     places = {entry.model: entry.recomputed_ranking for entry in built.entries}
     assert places.pop("lab/unverified") is places.pop("bimotion/random") is None
-    assert [(one.rank, one.of) for one in places.values()] == [(n, 6) for n in (1, 2, 4, 5, 6, 3)]
+    of_recomputed = [(rank.rank, rank.of) for rank in places.values()]
+    assert of_recomputed == [(n, 6) for n in (1, 2, 4, 5, 6, 3)]
     large, twin = by_model["lab/large"].ranking, by_model["lab/large-twin"].ranking
     assert (large.tie_group, twin.tie_group, large.low, twin.low) == (1, 1, 1, 1)
     assert by_model["org/tiny"].ranking.tie_group > 1

@@ -148,8 +148,8 @@ def test_what_nobody_ran_again_stands_below_a_line_that_hides_it(page, built):
     ranks = page.column("rank")
     assert ranks[5] == "–"  # the best of all, for nobody verified it
     assert re.fullmatch(r"\(3\)\s+3(–\d)? · tie [AB]", ranks[6])
-    said = page.text("#ranking tbody .line")
-    assert "1 only recomputed, which nobody ran again, 1 only claimed, 1 reproduced, but" in said
+    reason = page.text("#ranking tbody .line")
+    assert "1 only recomputed, which nobody ran again, 1 only claimed, 1 reproduced, but" in reason
     page.first("#ranking tbody .line button", "click()")
     assert page.models() == [entry.model for entry in built.entries if entry.ranking]
     assert page.first("#status", "textContent") == "5 of 8 entries, all comparable"

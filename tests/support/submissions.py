@@ -98,24 +98,24 @@ def reproduce(folder: Path, **changes) -> None:
     other fields of its Reproduction."""
     receipts = receipt.folder_for(folder.parents[1])
     held = receipt.load(receipts, name_of(folder))
-    fields = dict(
-        reproduced=True,
-        reason=None,
-        training_sets=["eng_eld"],
-        n_training_sets=4,
-        draw=1,
-        n_predictions=100,
-        largest_difference=1e-6,
-        mean_difference=1e-7,
-        same_decisions=1.0,
-        right_there_only=0,
-        right_here_only=0,
-        is_public=True,
-        model_differs=[],
-        device="cpu",
-        versions={"bimotion": "0.1.0"},
-        finished="2026-01-01T00:00:00+00:00",
-    )
+    fields = {
+        "reproduced": True,
+        "reason": None,
+        "training_sets": ["eng_eld"],
+        "n_training_sets": 4,
+        "draw": 1,
+        "n_predictions": 100,
+        "largest_difference": 1e-6,
+        "mean_difference": 1e-7,
+        "same_decisions": 1.0,
+        "right_there_only": 0,
+        "right_here_only": 0,
+        "is_public": True,
+        "model_differs": [],
+        "device": "cpu",
+        "versions": {"bimotion": "0.1.0"},
+        "finished": "2026-01-01T00:00:00+00:00",
+    }
     made = Reproduction(**fields | changes)
     receipt.save(receipts, dataclasses.replace(held, reproduction=made))
 
