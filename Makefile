@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test check site pin clean
+.PHONY: demo test check site board pin clean
 
 .venv/.made: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"expected Python >= 3.11, found {sys.version.split()[0]}: make PYTHON=python3.12 ...")'
@@ -23,6 +23,12 @@ test: .venv/.made
 check: .venv/.made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The first board: baselines on your own corpora (make board CORPORA=/corpora) and the paper's rows; only these without CORPORA.
+board: .venv/.made
+	$(if $(CORPORA),$(BIN)/bimotion leaderboard baselines --corpora $(CORPORA) $(PRACTICE))
+	$(if $(CORPORA),$(BIN)/bimotion leaderboard baselines --corpora $(CORPORA) --preset paper $(PRACTICE))
+	$(BIN)/bimotion leaderboard build --output build/board $(PRACTICE)
 
 # The documentation as a site, build/site/index.html; a link that leads nowhere is an error.
 site: .venv/.made

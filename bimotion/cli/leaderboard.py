@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import bimotion.cli.options as options
+from bimotion.cli.baselines import baselines
 from bimotion.cli.options import argument, option, spread
 from bimotion.cli.reproduce import Receipts, reproduce
 from bimotion.cli.submit import SUBMISSIONS
@@ -92,6 +93,7 @@ def verify(
 
 
 app.command()(reproduce)
+app.command()(baselines)
 
 
 @app.command("check-pr")

@@ -134,6 +134,7 @@ WHOLE_BY_NATURE = {  # commands that read corpora and take no --allow-missing ->
     "report": "takes ages only, and says what is missing",
     "coverage": "takes just the clips that the run used",
     "leaderboard reproduce": "takes just the clips that the run used",
+    "leaderboard baselines": "an answer key is of whole corpora; --practice takes others",
     "labels export": "an answer key is of whole corpora",
     "leaderboard verify": "an answer key is of whole corpora; --practice takes others",
 }

@@ -27,6 +27,7 @@ CALLS = {  # command -> its words, exit code; ROOT, RUN, SENT stand for what is 
     "data synth": ("made --only csed --scale 0.01", 0),
     "evaluate": ("-m nowhere/\u2014 CORPORA", 2),
     "labels export": ("labels.json.gz CORPORA", 2),  # synthetic corpora have no answer key
+    "leaderboard baselines": ("CORPORA", 2),  # no board takes synthetic clips
     "leaderboard build": ("sent --practice -o site", 0),
     "leaderboard check-pr": ("main request\u2014", 2),
     "leaderboard export": ("sent --practice", 0),
