@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import typer
 
@@ -14,10 +15,12 @@ from bimotion.data import download as downloading
 from bimotion.data import locate
 from bimotion.data.download import ledger, links
 from bimotion.data.download.plan import Mirrors
+from bimotion.data.download.remote import shown
 from bimotion.errors import (
     BimotionError,
     CorpusError,
     DownloadError,
+    FolderInUse,
     HubError,
     LicenceError,
     SettingError,
@@ -50,6 +53,8 @@ def fetch(
         expected = "the name of one corpus" if archives else "names of corpora"
         raise SettingError(f"expected {expected}: {', '.join(names or CORPORA)}")
     root, places = locate.usable(to) if to else locate.default_root(), Mirrors.of(mirrors)
+    if root.exists() and not root.is_dir():
+        raise SettingError(f"--to: expected a folder, or none yet, found a file at {root}")
     failures: list[BimotionError] = []
     plans = _each(names, failures, lambda name: downloading.plan(name, root, places, archives))
     for plan in plans:
@@ -87,7 +92,7 @@ def _each(
     for name in names:
         try:
             results.append(work(name))
-        except (DownloadError, HubError, CorpusError) as error:
+        except (DownloadError, HubError, CorpusError, FolderInUse) as error:
             failures.append(type(error)(f"{name}: {error}"))
     return results
 
@@ -97,7 +102,7 @@ def _offer(plans: Collection[downloading.Plan], root: Path) -> Table:
     table = Table(f"To {root}", ["corpus", "licence", "files", "size", "from"])
     for plan in plans:
         files = plan.files.files if plan.files else ()
-        origins = [file.addresses[0].split("/")[2] for file in files[:1]]
+        origins = [urlsplit(shown(file.addresses[0])).netloc for file in files[:1]]
         sizes = downloading.megabytes(plan.files.n_bytes) if plan.files else ""
         origins += [path.name for path in plan.archives]
         row = [plan.corpus.name, plan.corpus.card.licence, str(len(files) or ""), sizes]
@@ -110,8 +115,7 @@ def _offer(plans: Collection[downloading.Plan], root: Path) -> Table:
 
 def _accept(cards: list[Card], root: Path, accepts: bool) -> None:
     """Ask for the licences that were not accepted in this root yet, and record the answer."""
-    known = ledger.Ledger.of(root)
-    asked = known.to_accept(cards)
+    asked = ledger.Ledger.of(root).to_accept(cards)
     licences = ", ".join(f"{card.name} ({card.licence})" for card in asked)
     if not asked:
         return
@@ -120,7 +124,7 @@ def _accept(cards: list[Card], root: Path, accepts: bool) -> None:
             raise LicenceError(f"expected --yes, which accepts the licences of {licences}")
         if not typer.confirm(f"Do you accept the licences of {licences}?"):
             raise LicenceError("a licence was not accepted; nothing was downloaded")
-    known.accept(asked, root)
+    ledger.accept(asked, root)
 
 
 def _print_steps(card: Card) -> None:

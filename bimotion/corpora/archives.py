@@ -28,6 +28,8 @@ MAX_FOLD, FREE_BYTES = 50, 64 * 1024 * 1024
 MAX_HEADER_BYTES = 1024 * 1024  # of what stands between two files of a tar
 MAX_DIRECTORY_BYTES = 16 * 1024 * 1024  # of a zip; that of 35 000 clips has a third of it
 _OPENERS = {b"BZh": bz2.open, b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open}
+_OTHERS = {b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7-Zip archive"}
+_BY_HAND = "unpack it by hand and give its folder a place below the corpora root"
 _BROKEN = (
     tarfile.TarError,
     OSError,
@@ -127,6 +129,8 @@ def _decompressed(archive: Path) -> BinaryIO:
             f"{archive}: expected an archive, found a git-lfs pointer: run `git lfs pull` in its "
             "folder"
         )
+    if other := next((kind for magic, kind in _OTHERS.items() if start.startswith(magic)), None):
+        raise CorpusMalformed(f"{archive}: expected a zip or tar, found {other}: {_BY_HAND}")
     opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), open)
     return opener(archive, "rb")
 
@@ -143,7 +147,9 @@ def _unpack(stream: BinaryIO, clips: ClipFolder, grammar: re.Pattern[str]) -> No
         if member.isfile() and grammar.fullmatch(PurePosixPath(member.name).stem):
             target = clips.admit(member.name, member.size)
             bounded.allowed = member.size + MAX_HEADER_BYTES
-            target.write_bytes(reader.extractfile(member).read())
+            content = reader.extractfile(member).read()
+            with storing(target):
+                target.write_bytes(content)
         bounded.allowed = MAX_HEADER_BYTES
 
 
@@ -272,6 +278,10 @@ def _write(archive: Path, member: _Member, target: Path, bounds: Bounds) -> None
 def _zipped(archive: Path, bounds: Bounds) -> Iterator[_Member]:
     with archive.open("rb") as stream, zipfile.ZipFile(_BoundedZip(archive, stream)) as opened:
         for info in opened.infolist():
+            if info.flag_bits & 1:
+                raise CorpusMalformed(
+                    f"{archive}: expected a zip without a password, found one: {_BY_HAND}"
+                )
             kind = stat.S_IFMT(info.external_attr >> 16)  # 0: not made on Unix
             is_file = kind in (0, stat.S_IFREG) and not info.is_dir()
             open_member = functools.partial(opened.open, info)

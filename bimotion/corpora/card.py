@@ -136,6 +136,8 @@ class Corpus:
     unpack: Callable[[Tree, Path], bool] | None = None
     """For corpora that also come as archives: (tree, empty folder) -> True where it wrote the plain
     layout there."""
+    packed: Callable[[Tree], list[File]] | None = None
+    """The archives that `unpack` reads."""
     facts_of_name: Callable[[str], dict[str, Any] | None] | None = None
     """For corpora that hold both age groups: the stem of a clip -> what it says of `sentence`,
     `age_years` and `gender`, without its sound; None for no clip of it."""

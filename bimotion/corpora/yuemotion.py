@@ -169,19 +169,27 @@ def unpack(tree: Tree, into: Path) -> bool:
     where clips lie open."""
     if next(sounds(tree, GRAMMAR), None):
         return False
-    archives = tree.named(re.compile(r"data\.tar(\.\w+)?|data\.tgz"))
-    if not archives:
+    if not (archives := _archives(tree)):
         return _unpack_sandboxed([tree.root / file.path for file in _parquets(tree)], into)
     for copies in _tables(tree).values():
         for number, table in enumerate(copies):
             copy = _numbered(into, number) / table.name
             copy.write_text(tree.text(table), encoding="utf-8")
-    files = sorted(file for copies in archives.values() for file in copies)
     unpacked = [
         unpack_tar(tree.root / file.path, _numbered(into, number), GRAMMAR)
-        for number, file in enumerate(files)
+        for number, file in enumerate(archives)
     ]
     return any(unpacked)
+
+
+def _archives(tree: Tree) -> list[File]:
+    named = tree.named(re.compile(r"data\.tar(\.\w+)?|data\.tgz"))
+    return sorted(file for copies in named.values() for file in copies)
+
+
+def packed(tree: Tree) -> list[File]:
+    """The archives of the corpus, or its Parquet files where there are none."""
+    return _archives(tree) or _parquets(tree)
 
 
 def _numbered(folder: Path, number: int) -> Path:
@@ -336,4 +344,4 @@ def _facts(stem: str) -> dict[str, str | int] | None:
     return match and {"sentence": match[4], "age_years": int(match[3]), "gender": match[2]}
 
 
-CORPUS = Corpus(CARD, recognise, read, unpack, facts_of_name=_facts, version=2)
+CORPUS = Corpus(CARD, recognise, read, unpack, packed, facts_of_name=_facts, version=2)

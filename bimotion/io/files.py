@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, EEXIST, EFBIG, EIO, EISDIR, ENOSPC, ENOTDIR, EPERM, EROFS
 from pathlib import Path
 
-from bimotion.errors import SettingError, StorageError
+from bimotion.errors import FolderInUse, SettingError, StorageError
 
 try:
     import fcntl
@@ -195,13 +195,17 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """A lock between processes, in a file that is made for it. Raises StorageError."""
-    from filelock import FileLock
+def locked(path: Path, *, in_use: str | None = None) -> Iterator[None]:
+    """A lock between processes, in a file that is made for it; waited for, or refused with the
+    message `in_use` where it is held. Raises StorageError, FolderInUse."""
+    from filelock import FileLock, Timeout
 
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path).acquire()
+        try:
+            lock = FileLock(path).acquire(timeout=-1 if in_use is None else 0)
+        except Timeout:
+            raise FolderInUse(in_use) from None
     with lock:
         yield
 

@@ -87,6 +87,8 @@ class Lines(Progress):
             if not n_done:
                 return f"{text}, {duration(elapsed_s)} so far"
             rate = n_done / elapsed_s
+            if n_done > total:  # a total that nobody knew
+                return f"{label}: {n_done} {unit}, {rate:.3g}/s"
             return f"{text}, {rate:.3g}/s, {duration((total - n_done) / rate)} left"
 
         with self._lines(state):

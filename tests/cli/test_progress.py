@@ -34,6 +34,15 @@ def test_off_a_terminal_long_work_is_a_line_now_and_then(capsys):
     assert threads() == []
 
 
+def test_no_time_is_left_of_work_whose_end_nobody_knew(capsys):
+    progress, shown = Lines(every_s=0.02), ""
+    for number in progress.track(range(3), 0, "downloading x", "MB"):
+        while number == 2 and " 2 MB" not in shown:
+            time.sleep(0.01)
+            shown += capsys.readouterr().err
+    assert re.search(r"^downloading x: 2 MB, \S+/s$", shown, re.MULTILINE)
+
+
 def test_short_work_prints_nothing_and_no_thread_is_left_behind(capsys):
     assert list(Lines().track("abc", 3, "letters")) == ["a", "b", "c"]
     assert capsys.readouterr().err == ""

@@ -1,5 +1,6 @@
 """Corpora as tiny files under their true names, for a server that has the files of a download."""
 
+import csv
 import io
 import json
 import tarfile
@@ -18,6 +19,10 @@ HOSTS = {
     "tess": "borealisdata.ca",
     "urdu": "raw.githubusercontent.com",
 }
+URDU = (
+    "raw.githubusercontent.com/siddiquelatif/URDU-Dataset/4b546d4e0fa36d1c86c53a281631b2ab7ce2fdec"
+)
+"""The place of the files of URDU, below the server that stands for their host."""
 TRUE_LISTS = published.FOLDER
 LISTING = "api/datasets/:persistentId/versions/:latest-published/files"
 
@@ -44,6 +49,13 @@ def tables(corpus: str) -> dict[str, bytes]:
     clips = layouts.plan(1.0, corpora=[corpus])
     texts = layouts.TEXT_FILES[corpus](clips)
     return {Path(path).name: text.encode() for path, text in texts.items()}
+
+
+def yuemotion() -> dict[str, bytes]:
+    """The files of YueMotion's repository, every clip that its tables list in the archive."""
+    listed = tables("yuemotion")
+    rows = (row for text in listed.values() for row in csv.DictReader(text.decode().splitlines()))
+    return listed | {"data.tar.bz2": tarred({row["file_name"]: b"RIFF" for row in rows}, "bz2")}
 
 
 def dataverse(files: dict[str, bytes], first: int = 100) -> dict[str, bytes]:

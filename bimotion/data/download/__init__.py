@@ -18,7 +18,7 @@ from bimotion.corpora.tree import Tree
 from bimotion.data import published, rosters
 from bimotion.data.download import ledger
 from bimotion.data.download.plan import FileList, Mirrors, files_of, published_at
-from bimotion.data.download.remote import RemoteFile
+from bimotion.data.download.remote import RemoteFile, shown
 from bimotion.data.download.transfer import fetch_all
 from bimotion.data.locate import locate
 from bimotion.data.source import CorpusSource
@@ -35,6 +35,8 @@ from bimotion.io.audio import POINTER
 from bimotion.io.progress import Progress
 
 MAX_POINTER_BYTES = 1024
+PAGES = (b"<!doctype", b"<html", b"<?xml")
+"""How pages begin that a host sends in the place of a file, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def plan(
         )
     wanted = None
     if card.sources and (tree is None or (is_ours and card.form is None)):
-        wanted = files_of(card, mirrors or Mirrors()).without(tree)
+        wanted = files_of(card, mirrors or Mirrors()).without(_sound_paths(tree) if tree else ())
     return Plan(corpus, root, tree, n_clips, wanted, archive_paths)
 
 
@@ -163,26 +165,37 @@ def _existing(name: str, root: Path) -> Tree | None:
 
 
 def _n_clips(corpus: Corpus, tree: Tree) -> int:
-    return len(_clips(corpus, tree, with_sound=corpus.unpack is None))
+    return len(_clips(corpus, tree, with_sound=True))
 
 
 def _clips(corpus: Corpus, tree: Tree, *, with_sound: bool) -> set[str]:
-    """Ids of the clips of a folder, by its lists and the names of its files; git-lfs pointers are
-    no sound."""
-    pointers = {
-        file.path for file in tree.files if _is_pointer(tree.root / file.path, file.n_bytes)
-    }
+    """Ids of the clips of a folder, by its lists and the names of its files; of an archive in it
+    all are said to be there."""
     utterances = corpus.read(tree).utterances
-    if not with_sound:
+    there = _sound_paths(tree)
+    is_packed = corpus.packed is not None and any(
+        file.path in there for file in corpus.packed(tree)
+    )
+    if not with_sound or is_packed:
         return {clip.id for clip in utterances}
-    return {clip.id for clip in utterances if clip.path and clip.path not in pointers}
+    return {clip.id for clip in utterances if clip.path in there}
 
 
-def _is_pointer(path: Path, n_bytes: int) -> bool:
+def _sound_paths(tree: Tree) -> set[str]:
+    """Paths of the files of a folder that are not plainly something else than they should be."""
+    return {file.path for file in tree.files if not _is_hollow(tree.root / file.path, file.n_bytes)}
+
+
+def _is_hollow(path: Path, n_bytes: int) -> bool:
+    """Tell empty files, and pointers of git-lfs."""
     if n_bytes > MAX_POINTER_BYTES:
         return False
+    return n_bytes == 0 or _starts(path).startswith(POINTER)
+
+
+def _starts(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(len(POINTER)) == POINTER
+        return stream.read(len(POINTER))
 
 
 def require_room(plans: Iterable[Plan], root: Path) -> None:
@@ -222,7 +235,8 @@ def carry_out(plan: Plan, progress: Progress, *, allow_missing: bool = False) ->
         StorageError: The disk is full.
     """
     files.require_writable(plan.root)
-    with files.locked(plan.work.with_suffix(".lock")):
+    in_use = f"{plan.root}: another process downloads {plan.corpus.name} there; wait for it"
+    with files.locked(plan.work.with_suffix(".lock"), in_use=in_use):
         if plan.target.exists() and not plan.completes:
             raise SettingError(
                 f"{plan.target}: expected no such folder, or one that holds {plan.corpus.name}; "
@@ -249,14 +263,27 @@ def carry_out(plan: Plan, progress: Progress, *, allow_missing: bool = False) ->
         except BaseException as error:
             if packed or plan.archives:
                 shutil.rmtree(laid, ignore_errors=True)
-            if not (packed and isinstance(error, CorpusMalformed | DownloadError)):
+            is_wrong = isinstance(error, CorpusMalformed | DownloadError)
+            if not (is_wrong and _set_aside(plan, laid, parts)):
                 raise
-            for file in packed:
-                (parts / file.path).replace(parts / f"{file.path}.wrong")
             raise DownloadError(
                 f"{error}; what was downloaded is kept as {parts}/*.wrong"
             ) from None
         return _lay_out(plan, laid, parts)
+
+
+def _set_aside(plan: Plan, laid: Path, parts: Path) -> bool:
+    """Rename what was fetched without a checksum, else it would be taken for right the next time;
+    False where there is none."""
+    fetched = plan.files.files if plan.files else ()
+    paths = [file.path for file in fetched if file.checksum is None]
+    for path in paths:
+        wrong = parts / f"{path}.wrong"
+        wrong.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (laid, parts):
+            if (folder / path).is_file():
+                (folder / path).replace(wrong)
+    return bool(paths)
 
 
 def _unpack(plan: Plan, laid: Path, parts: Path, progress: Progress) -> None:
@@ -276,6 +303,7 @@ def _require_whole(plan: Plan, laid: Path, allow_missing: bool) -> None:
     """Raise where what is to be laid out is not the whole corpus, or not the published files."""
     corpus, card = plan.corpus, plan.corpus.card
     tree = Tree(laid)
+    _require_no_pages(tree)
     if plan.packed:
         _require_published(card.name, tree)
     if plan.existing is not None:  # both together, as they will lie
@@ -285,8 +313,8 @@ def _require_whole(plan: Plan, laid: Path, allow_missing: bool) -> None:
         for name, folder in (("before", plan.existing.root), ("new", laid)):
             (both / name).symlink_to(folder)
         tree = Tree(both)
-    is_sound_due = corpus.unpack is None and (card.form is None or bool(plan.archives))
-    clips = _clips(corpus, tree, with_sound=is_sound_due)
+    is_sound_due = card.form is None or bool(plan.archives)
+    clips = _clips(corpus, _unpacked(plan, tree), with_sound=is_sound_due)
     if len(clips) >= (1 if allow_missing else card.n_utterances):
         return
     origin = ", ".join(map(str, plan.archives)) or "what was downloaded"
@@ -297,6 +325,31 @@ def _require_whole(plan: Plan, laid: Path, allow_missing: bool) -> None:
         + (f", missing {some(missing)}" if missing else "")
         + ("; give all archives, --from A --from B, or unpack them by hand" * bool(plan.archives))
     )
+
+
+def _unpacked(plan: Plan, tree: Tree) -> Tree:
+    """The folder itself, or what lies in the archives that stay as they are in it: that they are
+    what their name says shows only there."""
+    if plan.corpus.unpack is None:
+        return tree
+    folder = plan.work / "unpacked"
+    shutil.rmtree(folder, ignore_errors=True)
+    with files.storing(folder):
+        folder.mkdir()
+    return Tree(folder) if plan.corpus.unpack(tree, folder) else tree
+
+
+def _require_no_pages(tree: Tree) -> None:
+    """Raise DownloadError for web pages under the names of other files: a host that wants a login,
+    say, answers with one as if it were the file."""
+    pages = [
+        file.path
+        for file in tree.files
+        if file.suffix not in (".htm", ".html", ".xml")
+        and _starts(tree.root / file.path).lstrip().lower().startswith(PAGES)
+    ]
+    if pages:
+        raise DownloadError(f"expected files of the corpus, found web pages: {some(pages)}")
 
 
 def _require_published(name: str, tree: Tree) -> None:
@@ -319,7 +372,7 @@ def _lay_out(plan: Plan, laid: Path, parts: Path) -> Path:
     pins = dict(plan.files.pins) if plan.files else {}
     packed = [parts / file.path for file in plan.packed]
     pins |= {path.name: files.digest(path) for path in [*packed, *plan.archives]}
-    origins = [file.addresses[0] for file in plan.files.files[:1]] if plan.files else []
+    origins = [shown(file.addresses[0]) for file in plan.files.files[:1]] if plan.files else []
     with files.storing(plan.target):
         if plan.completes:
             for path in paths:
@@ -337,5 +390,5 @@ def _lay_out(plan: Plan, laid: Path, parts: Path) -> Path:
         pins=pins,
         date=ledger.today(),
     )
-    ledger.Ledger.of(plan.root).laid_out(plan.corpus.name, laid_out, plan.root)
+    ledger.laid_out(plan.corpus.name, laid_out, plan.root)
     return plan.target

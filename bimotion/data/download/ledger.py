@@ -2,6 +2,7 @@
 came from."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,20 +69,31 @@ class Ledger(Record):
         accepted = {name: entry.licence for name, entry in self.licences.items()}
         return [card for card in cards if accepted.get(card.name) != card.licence]
 
-    def accept(self, cards: list[Card], root: Path) -> "Ledger":
-        """Record that licences are accepted."""
-        now = {card.name: Acceptance(card.licence, today()) for card in cards}
-        return replace(self, licences=self.licences | now)._written(root)
 
-    def laid_out(self, corpus: str, laid: LaidOut, root: Path) -> "Ledger":
-        """Record a download."""
-        of_corpus = [*self.corpora.get(corpus, []), laid]
-        return replace(self, corpora=self.corpora | {corpus: of_corpus})._written(root)
+def accept(cards: list[Card], root: Path) -> None:
+    """Record in a root that licences are accepted."""
+    now = {card.name: Acceptance(card.licence, today()) for card in cards}
+    _change(root, lambda ledger: replace(ledger, licences=ledger.licences | now))
 
-    def _written(self, root: Path) -> "Ledger":
-        with files.written(_path(root)) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        return self
+
+def laid_out(corpus: str, laid: LaidOut, root: Path) -> None:
+    """Record a download in its root."""
+
+    def with_it(ledger: Ledger) -> Ledger:
+        of_corpus = [*ledger.corpora.get(corpus, []), laid]
+        return replace(ledger, corpora=ledger.corpora | {corpus: of_corpus})
+
+    _change(root, with_it)
+
+
+def _change(root: Path, change: Callable[[Ledger], Ledger]) -> None:
+    """Write the ledger anew, read under a lock: what another download has recorded since, while
+    this one asked or fetched, stays."""
+    path = _path(root)
+    with files.locked(path.with_suffix(".lock")):
+        changed = change(Ledger.of(root))
+        with files.written(path) as temporary:
+            temporary.write_text(json.dumps(asdict(changed), indent=1) + "\n", encoding="utf-8")
 
 
 def today() -> str:

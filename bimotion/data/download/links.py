@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bimotion.corpora import corpus_named
 from bimotion.corpora.card import Card
 from bimotion.data.download.plan import Mirrors, samples_of
-from bimotion.data.download.remote import ask
+from bimotion.data.download.remote import ask, shown
 from bimotion.io.progress import Progress
 from bimotion.io.tables import Table
 
@@ -55,5 +55,5 @@ def as_table(links: list[Link]) -> Table:
     for link in links:
         state = "alive" if link.problem is None else f"dead: {link.problem}"
         n_bytes = "" if link.n_bytes is None else str(link.n_bytes)
-        table.rows.append([link.corpus, state, n_bytes, link.address])
+        table.rows.append([link.corpus, state, n_bytes, shown(link.address)])
     return table

@@ -3,16 +3,15 @@ published files, and what hosts list at the time."""
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from bimotion.corpora import sources
+from bimotion.corpora import CORPORA, sources
 from bimotion.corpora.card import Card
-from bimotion.corpora.tree import Tree
 from bimotion.data import published
-from bimotion.data.download.remote import RemoteFile, ask, read_json
+from bimotion.data.download.remote import RemoteFile, ask, client, read_json, shown
 from bimotion.errors import DownloadError, SettingError, some
 
 MAX_LISTING_BYTES = 64 * 1024**2  # of a Dataverse; TESS's has about three
@@ -35,19 +34,23 @@ class Mirrors:
         ...     "https://media.githubusercontent.com/media/a/b")
         'http://cache.lab/media/media/a/b'
         """
-        root, hosts = None, {}
+        stands_for: dict[str, str] = {}
         for text in texts:
-            match = re.fullmatch(r"(?:([\w.-]+)=)?(https?://[^\s?#]+)", text)
-            if not match or (match[1] is None and root):
+            match = re.fullmatch(r"(?:([\w.-]+)=)?(https?://[^\s?#]+)", text, re.IGNORECASE)
+            host = ((match and match[1]) or "").lower()
+            if not match or not _is_address(match[2]) or host in stands_for:
                 raise SettingError(
-                    "--mirror: expected one http(s) address of a folder, or HOST=ADDRESS, found "
-                    f"{text!r:.80}"
+                    "--mirror: expected one http(s) address of a folder, or HOST=ADDRESS once a "
+                    f"host, found {text!r:.80}"
                 )
-            if match[1] is None:
-                root = match[2].rstrip("/")
-            else:
-                hosts[match[1]] = match[2].rstrip("/")
-        return cls(root, hosts)
+            if host and host not in _hosts():
+                raise SettingError(
+                    f"--mirror: expected a host that corpora come from ({', '.join(_hosts())}), "
+                    f"found {host!r:.80}"
+                )
+            stands_for[host] = match[2].rstrip("/")
+        root = stands_for.pop("", None)
+        return cls(root, stands_for)
 
     def address(self, address: str) -> str:
         """An address, or that of what stands for its host."""
@@ -60,6 +63,35 @@ class Mirrors:
         if self.root:
             return replace(file, addresses=(f"{self.root}/{corpus}/{quote(file.path)}",))
         return replace(file, addresses=tuple(map(self.address, file.addresses)))
+
+
+def _is_address(text: str) -> bool:
+    """Tell an address with a host, and a port that can be, from what only looks like one."""
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _hosts() -> list[str]:
+    """Every host that an address of a corpus names: what is written for another one stands for
+    nothing."""
+    addresses = [_hub()]
+    for card in (corpus.card for corpus in CORPORA.values()):
+        addresses.append(card.url)
+        for source in card.sources:
+            match source:
+                case sources.Files() | sources.Archive():
+                    addresses += source.addresses
+                case sources.Dataverse():
+                    addresses.append(source.server)
+    return sorted({urlsplit(address).netloc.lower() for address in addresses} - {""})
+
+
+def _hub() -> str:
+    """The address of the Hugging Face Hub, as its own client takes it."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 @dataclass(frozen=True)
@@ -84,9 +116,8 @@ class FileList:
             (file.n_bytes or 0) * (3 if file.path in self.archives else 1) for file in self.files
         )
 
-    def without(self, tree: Tree | None) -> "FileList":
-        """The files that a folder lacks."""
-        there = set() if tree is None else {file.path for file in tree.files}
+    def without(self, there: Collection[str]) -> "FileList":
+        """The files but for those of some paths."""
         return replace(self, files=tuple(file for file in self.files if file.path not in there))
 
 
@@ -129,8 +160,7 @@ def samples_of(card: Card, mirrors: Mirrors) -> Iterator[RemoteFile]:
             case sources.Dataverse():
                 yield RemoteFile("", (listing_address(source),), None, None, max_bytes=0)
             case sources.HubDataset():
-                endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-                resolved = f"{endpoint}/datasets/{source.repository}/resolve/main/"
+                resolved = f"{_hub()}/datasets/{source.repository}/resolve/main/"
                 for name in source.files:
                     yield RemoteFile(name, (resolved + name,), None, None, source.max_bytes)
 
@@ -164,7 +194,7 @@ def _with_size(file: RemoteFile) -> RemoteFile:
         if problem is None and n_bytes is not None:
             if n_bytes > file.max_bytes:
                 raise DownloadError(
-                    f"{address}: expected at most {file.max_bytes} bytes, found {n_bytes}"
+                    f"{shown(address)}: expected at most {file.max_bytes} bytes, found {n_bytes}"
                 )
             return replace(file, n_bytes=n_bytes)
     return file
@@ -206,9 +236,10 @@ def _on_hub(source: sources.HubDataset, has_mirror: bool) -> tuple[str, list[Rem
     if has_mirror:
         limits = {"n_bytes": None, "checksum": None, "max_bytes": source.max_bytes}
         return "a mirror", [RemoteFile(name, (), **limits) for name in source.files]
-    from bimotion.data.huggingface import client
+    from bimotion.data.huggingface.client import published as published_on_hub
 
-    commit, files = client.published(source.repository, source.files)
+    client()  # what the environment says of proxies is told in our words
+    commit, files = published_on_hub(source.repository, source.files)
     if large := [name for name, file in files.items() if file.n_bytes > source.max_bytes]:
         raise DownloadError(
             f"{source.repository}: {large[0]} has more than {source.max_bytes} bytes"

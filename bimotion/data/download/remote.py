@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 from huggingface_hub import errors
 from huggingface_hub.utils import get_session
 
-from bimotion.errors import DownloadError, printable
+from bimotion.errors import DownloadError, SettingError, printable
 from bimotion.io.files import storing
 
 TIMEOUT_S = 30.0  # without a byte
@@ -28,6 +29,9 @@ PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
 MAX_FAILURES, MAX_REQUESTS = 4, 50  # of one file at one address: in a row, and in all
 FIRST_WAIT_S, MAX_WAIT_S = 0.5, 60.0  # doubled after each failure
+# of the library below huggingface_hub, which names it by no other way; it is no HTTPError
+_InvalidURL = import_module(errors.HTTPError.__module__.partition(".")[0]).InvalidURL
+_TROUBLE = (errors.HTTPError, errors.OfflineModeIsEnabled, ValueError, _InvalidURL)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,29 @@ def _digest(path: Path, algorithm: str) -> str:
         return digest.hexdigest()
 
 
+def client() -> Any:
+    """The pooled client; raises SettingError where it cannot begin with what the environment
+    says."""
+    try:
+        return get_session()
+    # SOCKS without its package, a file of certificates that is not there, no address
+    except (ImportError, OSError, ValueError, _InvalidURL) as error:
+        raise SettingError(
+            "expected proxies and certificates of the environment (HTTP_PROXY, HTTPS_PROXY, "
+            f"ALL_PROXY, SSL_CERT_FILE, SSL_CERT_DIR) that can be used, found: {_reason(error)}"
+        ) from None
+
+
+def shown(address: str) -> str:
+    """An address as it may be printed and recorded, without user and password.
+
+    >>> shown("http://user:secret@lab:8080/corpora")
+    'http://lab:8080/corpora'
+    """
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def ask(address: str) -> tuple[str | None, int | None]:
     """Ask an address for its headers only.
 
@@ -87,13 +114,13 @@ def ask(address: str) -> tuple[str | None, int | None]:
         What is wrong with it (None: nothing), and how many bytes it says that it has.
     """
     try:
-        response = get_session().head(address, headers=HEADERS, timeout=TIMEOUT_S)
+        response = client().head(address, headers=HEADERS, timeout=TIMEOUT_S)
         if response.status_code in (403, 405, 501):  # signed addresses are signed for GET
             part = HEADERS | {"Range": "bytes=0-0"}
-            with get_session().stream("GET", address, headers=part, timeout=TIMEOUT_S) as response:
+            with client().stream("GET", address, headers=part, timeout=TIMEOUT_S) as response:
                 return _answer(response)
         return _answer(response)
-    except (errors.HTTPError, errors.OfflineModeIsEnabled, ValueError) as error:
+    except _TROUBLE as error:
         return _reason(error), None
 
 
@@ -109,18 +136,20 @@ def read_json(address: str, max_bytes: int) -> Any:
     """The JSON at an address; raises DownloadError."""
     content = bytearray()
     try:
-        with get_session().stream("GET", address, headers=HEADERS, timeout=TIMEOUT_S) as response:
+        with client().stream("GET", address, headers=HEADERS, timeout=TIMEOUT_S) as response:
             if response.status_code != 200:
-                raise DownloadError(f"{address}: expected an answer, found {_answer(response)[0]}")
+                raise DownloadError(
+                    f"{shown(address)}: expected an answer, found {_answer(response)[0]}"
+                )
             for chunk in response.iter_bytes(CHUNK_BYTES):
                 content += chunk
                 if len(content) > max_bytes:
                     raise DownloadError(
-                        f"{address}: expected at most {max_bytes} bytes, found more"
+                        f"{shown(address)}: expected at most {max_bytes} bytes, found more"
                     )
         return json.loads(bytes(content))
-    except (errors.HTTPError, errors.OfflineModeIsEnabled, ValueError, RecursionError) as error:
-        raise DownloadError(f"{address}: expected JSON, found: {_reason(error)}") from None
+    except (*_TROUBLE, RecursionError) as error:
+        raise DownloadError(f"{shown(address)}: expected JSON, found: {_reason(error)}") from None
 
 
 def fetch(
@@ -153,7 +182,7 @@ def fetch(
         for folder in (target.parent, part.parent):
             folder.mkdir(parents=True, exist_ok=True)
         for address in file.addresses:
-            host = urlsplit(address).netloc
+            host = urlsplit(shown(address)).netloc
             for _ in range(2):  # the second time where pieces of the first may not belong together
                 try:
                     is_one_piece = _receive_all(file, address, part, stop, count)
@@ -195,7 +224,7 @@ def _receive_all(
             wait_s, reason = _receive(file, address, part, stop, count)
             if reason is None:
                 return n_before == 0
-        except (errors.HTTPError, errors.OfflineModeIsEnabled, ValueError) as error:
+        except _TROUBLE as error:
             reason = _reason(error)
             if isinstance(error, errors.OfflineModeIsEnabled):
                 break
@@ -217,7 +246,7 @@ def _receive(
     """
     n_done = part.stat().st_size if part.exists() else 0
     asked = HEADERS | ({"Range": f"bytes={n_done}-"} if n_done else {})
-    with get_session().stream("GET", address, headers=asked, timeout=TIMEOUT_S) as response:
+    with client().stream("GET", address, headers=asked, timeout=TIMEOUT_S) as response:
         status = response.status_code
         if status in PASSING:
             wait = response.headers.get("retry-after", "")
@@ -236,6 +265,7 @@ def _receive(
                 if stop.is_set():
                     raise Stopped
                 if stream.tell() + len(chunk) > file.max_bytes:
+                    part.unlink()  # no beginning of the file: nothing can go on from there
                     raise _Refused(f"expected at most {file.max_bytes} bytes, found more")
                 stream.write(chunk)
                 count(len(chunk))

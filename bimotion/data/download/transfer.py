@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from bimotion.data.download.remote import RemoteFile, Stopped, fetch
+from bimotion.data.download.remote import TIMEOUT_S, RemoteFile, Stopped, fetch
 from bimotion.errors import DownloadError, some
 from bimotion.io.progress import Progress
 
 N_CONNECTIONS = 8
 MEGABYTE = 10**6
+STOPPING = f"stopping: open connections end within {TIMEOUT_S:.0f} s"
 MAX_PROBLEMS = 20  # of a host that has lost all files, not each is asked for
 
 
@@ -44,12 +45,13 @@ def fetch_all(
     wanted = [file for file in files if not _is_there(file, laid / file.path)]
     arrived: queue.SimpleQueue[int | None] = queue.SimpleQueue()
     stop, problems = threading.Event(), []
+    arrived.put(_begun_bytes(wanted, parts))
 
     def work(file: RemoteFile) -> None:
         if stop.is_set():
             raise Stopped
-        part = parts / f"{file.path}.part"
         try:
+            part = parts / f"{file.path}.part"
             if problem := fetch(file, laid / file.path, part, stop, arrived.put):
                 problems.append(problem)
                 if len(problems) >= MAX_PROBLEMS and not allow_missing:
@@ -64,9 +66,11 @@ def fetch_all(
             future.add_done_callback(lambda _: arrived.put(None))
         try:
             total = -(-sum(file.n_bytes or 0 for file in wanted) // MEGABYTE)
-            counted = _megabytes(arrived, len(futures), stop)
-            for _ in progress.track(counted, total, label, unit="MB"):
+            for _ in progress.track(_megabytes(arrived, len(futures), stop), total, label, "MB"):
                 pass
+        except KeyboardInterrupt:
+            progress.say(STOPPING)
+            raise
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -78,6 +82,12 @@ def fetch_all(
             "the command again, name a --mirror, or go on without them by --allow-missing"
         )
     return sorted(problems)
+
+
+def _begun_bytes(files: list[RemoteFile], parts: Path) -> int:
+    """The bytes that an earlier call has fetched of files that are not whole."""
+    begun = [parts / f"{file.path}.part" for file in files]
+    return sum(path.stat().st_size for path in begun if path.is_file())
 
 
 def _is_there(file: RemoteFile, path: Path) -> bool:

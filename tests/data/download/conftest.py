@@ -8,6 +8,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
 from bimotion.data import published
+from tests.support import tiny_corpora
 from tests.support.command_line import run_main
 from tests.support.corpus_hosts import Hosts
 
@@ -61,3 +62,23 @@ def bimotion(monkeypatch, tmp_path):
 @pytest.fixture
 def root(tmp_path) -> Path:
     return tmp_path / "cache" / "corpora"
+
+
+@pytest.fixture
+def urdu(hosts, publish):
+    """The files of URDU, published and served at their pinned address."""
+    files = tiny_corpora.tiny("urdu")
+    publish("urdu", files)
+    hosts.add(tiny_corpora.URDU, files)
+    return files
+
+
+@pytest.fixture
+def download(bimotion, hosts):
+    """Downloads with all licences accepted, the server in the place of every host."""
+    mirrors = [
+        word
+        for text in hosts.mirrors(*set(tiny_corpora.HOSTS.values()))
+        for word in ("--mirror", text)
+    ]
+    return lambda *words: bimotion("data", "download", *words, "--yes", *mirrors)

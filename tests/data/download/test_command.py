@@ -22,31 +22,7 @@ from tests.support.healthy_corpus import clip, noise
 from tests.support.hub_client import wait_for
 from tests.support.hub_repository import Repository
 from tests.support.hub_server import Hub
-from tests.support.tiny_corpora import content_of
-
-URDU = (
-    "raw.githubusercontent.com/siddiquelatif/URDU-Dataset/4b546d4e0fa36d1c86c53a281631b2ab7ce2fdec"
-)
-
-
-@pytest.fixture
-def urdu(hosts, publish):
-    """The files of URDU, published and served at their pinned address."""
-    files = tiny_corpora.tiny("urdu")
-    publish("urdu", files)
-    hosts.add(URDU, files)
-    return files
-
-
-@pytest.fixture
-def download(bimotion, hosts):
-    """Downloads with all licences accepted, the server in the place of every host."""
-    mirrors = [
-        word
-        for text in hosts.mirrors(*set(tiny_corpora.HOSTS.values()))
-        for word in ("--mirror", text)
-    ]
-    return lambda *words: bimotion("data", "download", *words, "--yes", *mirrors)
+from tests.support.tiny_corpora import URDU, content_of
 
 
 def test_a_corpus_comes_whole_and_every_command_finds_it(urdu, download, root, bimotion):
@@ -232,10 +208,7 @@ def test_shemo_from_two_zips_checked_by_their_names(download, root, hosts):
 
 
 def test_yuemotion_from_the_hub_at_a_pinned_commit(bimotion, root, monkeypatch):
-    sounds = {"data/14_m60_01_4.wav": b"RIFF" + bytes(3000)}
-    files = tiny_corpora.tables("yuemotion") | {
-        "data.tar.bz2": tiny_corpora.tarred(sounds, "bz2") + bytes(2000)
-    }
+    files = tiny_corpora.yuemotion()
     with Hub() as hub:
         repository = hub.repositories["CAiRE/YueMotion"] = Repository(False)
         repository.revisions["main"] |= files | {"YueMotion.py": b"import os"}

@@ -137,7 +137,18 @@ def _long_list() -> bytes:
     return bytes(size) + b"PK\5\6" + struct.pack("<4H2LH", 0, 0, 1, 1, size, 0, 0)
 
 
+def _with_password() -> bytes:
+    """A zip that says of its only file that it is encrypted."""
+    packed = bytearray(tiny_corpora.zipped({"1.wav": b"x"}))
+    packed[6] |= 1
+    packed[packed.find(b"PK\1\2") + 8] |= 1
+    return bytes(packed)
+
+
 HOSTILE = {
+    "a password": (_with_password, "without a password, found one: unpack it by hand"),
+    "a RAR archive": (lambda: b"Rar!\x1a\x07" + bytes(900), "found a RAR archive: unpack it by h"),
+    "a 7-Zip archive": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(900), "found a 7-Zip archive"),
     "a path out": (lambda: tiny_corpora.zipped({"../1.wav": b"x"}), "leads out of it"),
     "a path out of a tar": (
         lambda: tiny_corpora.tarred({"a/../../1.wav": b"x"}),
@@ -188,6 +199,28 @@ def test_hostile_archives(tmp_path, kind):
         f"in/out/{path}"
         for path in ("1.wav", "root/a/1.wav", "root/a/2.WAV", *(f"{n}.wav" for n in range(5)))
     }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\n<!DOCTYPE html>", "expected files of the corpus, found web pages: Videos/videos/"),
+        (b"", "expected 1323 clips of ElderReact, found 0"),
+    ],
+)
+def test_names_without_their_sound_are_never_laid_out(
+    elderreact, bimotion, hosts, root, tmp_path, content, message
+):
+    """A script that packed what a server answered to strangers."""
+    _, names = elderreact
+    (tmp_path / "sent.zip").write_bytes(
+        tiny_corpora.zipped({f"videos/{name}": content for name in names})
+    )
+    mirrors = ("--mirror", *hosts.mirrors("raw.githubusercontent.com"))
+    words = ("data", "download", "elderreact", "--yes", *mirrors, "--from", tmp_path / "sent.zip")
+    code, _, errors = bimotion(*words)
+    assert (code, message in errors) == (2, True)
+    assert not (root / "ElderReact").exists()
 
 
 def test_a_full_disk_while_unpacking_or_fetching(tmp_path, publish, bimotion, hosts, root):

@@ -138,10 +138,11 @@ def test_checksums_that_hosts_state(served, fetch, algorithm, digest):
         fetch(remote_file(served, checksum=(algorithm, "0" * len(digest))))
 
 
-def test_a_file_of_unknown_size_is_bounded(served, fetch):
+def test_a_file_of_unknown_size_is_bounded(served, fetch, tmp_path):
     served.add("one", {"large": b"x" * 1_000_001})
     with pytest.raises(DownloadError, match="expected at most 1000000 bytes, found more"):
         fetch(remote_file(served, "large", checksum=None, n_bytes=None))
+    assert list((tmp_path / "parts").iterdir()) == []
     assert fetch(remote_file(served, checksum=None, n_bytes=None)) == []
 
 
@@ -177,6 +178,22 @@ def test_files_come_at_the_same_time_and_megabytes_are_counted(hosts, tmp_path):
     folders = (tmp_path / "laid", tmp_path / "parts")
     fetch_all(files, *folders, Counting(), "downloading x", allow_missing=False)
     assert counted == [("downloading x", "MB", 6, 6)]
+
+
+def test_what_was_begun_counts_as_arrived(served, tmp_path):
+    class Counting(Progress):
+        def track(self, items, total, label, unit="clips"):
+            counted.append((total, len(list(items))))
+            return ()
+
+    counted, folders = [], (tmp_path / "laid", tmp_path / "parts")
+    large = bytes(3_000_000)
+    served.add("one", {"large.wav": large})
+    folders[1].mkdir()
+    (folders[1] / "large.wav.part").write_bytes(large[:2_000_000])
+    file = remote_file(served, "large.wav", checksum=None, n_bytes=len(large))
+    fetch_all([file], *folders, Counting(), "downloading x", allow_missing=False)
+    assert (counted, served.asked("")) == ([(3, 3)], [("/one/large.wav", "bytes=2000000-")])
 
 
 def test_headers_only(served):
