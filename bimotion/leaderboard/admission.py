@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from bimotion.corpora import CORPORA
@@ -11,14 +10,13 @@ from bimotion.data import splits
 from bimotion.data.rules import n_folds
 from bimotion.errors import RecordError, SettingError
 from bimotion.io.versions import NUMBERS_VERSION
-from bimotion.leaderboard import lookalikes
+from bimotion.leaderboard import lookalikes, stated
 from bimotion.protocol.settings import TRACKS
 from bimotion.results import record
 from bimotion.results.record import RESULT_FILE, Result
 
 MAX_SHOWN = 50_000
 MAX_PARAMETERS = 10**15
-MAX_CLIPS = 10**7  # of one corpus
 RESERVED = "bimotion"
 """Organisation of the baselines, which nobody but the receiver enters."""
 BASELINES = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
@@ -87,7 +85,8 @@ def why_never_ranked(result: Result) -> str | None:
 
 def why_not_shown(result: Result) -> str | None:
     """Say why a page cannot show a result as it was sent; None where it can: names of what we have
-    only, printable texts of at most MAX_SHOWN characters in all, numbers within bounds."""
+    only, printable texts of at most MAX_SHOWN characters in all, numbers within bounds, also of
+    what nobody checks (stated.py)."""
     return next(_display_problems(result), None)
 
 
@@ -115,14 +114,7 @@ def _display_problems(result: Result) -> Iterator[str]:
     window = result.model.options.get("window", "clip")  # stands among the marks of an entry
     if window != "clip" and not (isinstance(window, int | float) and 0 < window < math.inf):
         yield f"model.options.window: expected clip or seconds, found {window!a:.80}"
-    finished = result.provenance.finished
-    try:
-        datetime.fromisoformat(finished)
-    except ValueError:
-        yield f"provenance.finished: expected a date and time in ISO 8601, found {finished!a:.80}"
-    for name, used in result.data.corpora.items():
-        if not 0 <= (n := used.n_found) <= MAX_CLIPS:
-            yield f"data.corpora.{name}.n_found: expected 0 to {MAX_CLIPS}, found {n!r:.40}"
+    yield from stated.problems(result)
     if not 0 <= (n := result.n_parameters or 0) <= MAX_PARAMETERS:
         yield f"n_parameters: expected null or a number from 0 to {MAX_PARAMETERS}, found {n!r:.40}"
 
