@@ -79,6 +79,8 @@ class Handler(BaseHTTPRequestHandler):
             if self.account is None:
                 return self.refuse(401, "Invalid credentials in Authorization header")
             return self.answer({"type": "user", "name": self.account, "orgs": [{"name": "org"}]})
+        if self.endpoint.startswith(("/api/users/", "/api/organizations/")):
+            return self.hub.accounts.answer(self)
         if self.endpoint == "/api/validate-yaml":
             content = json.loads(self.body)["content"]
             if "license: mine" in content:

@@ -1,5 +1,5 @@
 """A stand-in for the Hub on this machine: the endpoints that `huggingface_hub` calls to publish
-data sets and to read models, kept in memory.
+data sets, to read models and to ask about accounts, kept in memory.
 
 Written after the client's requests and the Hub's documented answers, not after our code. It notes
 every request, checks what the Hub checks (token, permission, SHA-256 of what arrives, objects named
@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 
+from tests.support.hub_accounts import Accounts
 from tests.support.hub_repository import Repository
 from tests.support.hub_requests import Handler
 
@@ -38,6 +39,7 @@ class Hub:
         self.failures: list[Failure] = []
         self.requests: list[tuple[str, str, int]] = []
         self.hidden: set[str] = set()
+        self.accounts = Accounts()
         self.lock = threading.RLock()
 
     def __enter__(self) -> "Hub":
