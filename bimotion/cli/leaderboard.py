@@ -42,18 +42,54 @@ class BoardOptions:
         return board.build(self.submissions, receipts=self.receipts, practice=self.practice)
 
 
+@dataclass(frozen=True)
+class Vouched:
+    """The receiver's word on one submission: what it cannot say of itself."""
+
+    baseline: Annotated[
+        bool, option("The one submission is a baseline, bimotion/..., that you made yourself.")
+    ] = False
+    author: Annotated[
+        str | None,
+        option(
+            "Account on the Hub that sent the one submission: ask the Hub whether it belongs to "
+            "the organisation.",
+            metavar="USER",
+        ),
+    ] = None
+    organisation_proved: Annotated[
+        bool, option("You know that the one submission comes from its organisation.")
+    ] = False
+
+    def organisation_proof(self, identities: list[str]) -> str | None:
+        """The proof of the organisation for the receipt; None: unproved."""
+        from bimotion.leaderboard import organisations
+
+        if sum((self.baseline, self.author is not None, self.organisation_proved)) > 1:
+            raise SettingError(
+                "expected one of --baseline, --author and --organisation-proved, found several"
+            )
+        if self.organisation_proved:
+            return organisations.BY_RECEIVER
+        if self.author is None:
+            return None
+        if len(identities) != 1:
+            raise SettingError(f"--author: expected one submission, found {len(identities)}")
+        answer = organisations.membership(self.author, identities[0].partition("__")[0])
+        note(f"organisation: {answer.line}")
+        return answer.proof
+
+
 @app.command()
 @spread
 def verify(
     path: Annotated[Path, argument("PATH", "One submission, or a folder of them.")],
     corpora: options.Chosen,
+    vouched: Vouched,
     labels: Annotated[
         Path | None, option("From `bimotion labels export`, instead of corpora.", metavar="FILE")
     ] = None,
     receipts: Receipts = None,
-    baseline: Annotated[
-        bool, option("The one submission is a baseline, bimotion/..., that you made yourself.")
-    ] = False,
     practice: options.Practice = False,
 ) -> None:
     """Compute every score again from the predictions and check all that a submission says; exit
@@ -81,7 +117,13 @@ def verify(
     root = Path(*parts[0][:-2]) if is_single else path
     identities = ["/".join(names[-2:]) for names in parts]
     verdicts = receiving.receive(
-        root, identities, key, receipts=receipts, practice=practice, baseline=baseline
+        root,
+        identities,
+        key,
+        receipts=receipts,
+        practice=practice,
+        baseline=vouched.baseline,
+        organisation_proof=vouched.organisation_proof(identities),
     )
     for folder, verdict in zip(folders, verdicts, strict=True):
         print(f"{printable(str(folder))}: {'verified' if verdict.ok else 'REFUSED'}")

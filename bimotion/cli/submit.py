@@ -9,6 +9,7 @@ import typer
 import bimotion.cli.options as options
 from bimotion.cli.options import argument, option, spread
 from bimotion.cli.terminal import note, progress
+from bimotion.errors import printable
 
 labels = typer.Typer(help="Reference labels, for verification without audio.", no_args_is_help=True)
 SUBMISSIONS = Path("leaderboard/submissions")
@@ -50,7 +51,7 @@ def submit(
         "organisation": organisation,
         "practice": practice,
     }
-    _note_reservations(folder, organisation)
+    _note_reservations(folder, organisation, declared)
     with tempfile.TemporaryDirectory() as temporary:
         if dry_run:
             content = submission.prepare(folder, **statement)
@@ -65,9 +66,12 @@ def submit(
             print(client.pull_request(packed, to, f"submissions/{name}", f"Submission {name}"))
 
 
-def _note_reservations(folder: Path, organisation: str | None) -> None:
-    """Say what the submitter should know of the name and of licences, before anything is sent."""
-    from bimotion.leaderboard import admission
+def _note_reservations(
+    folder: Path, organisation: str | None, trained_on: list[str] | None
+) -> None:
+    """Say what the submitter should know of the name, the statement and of licences, before
+    anything is sent."""
+    from bimotion.leaderboard import admission, known_training
     from bimotion.results import record
 
     result = record.load(folder / record.RESULT_FILE)
@@ -77,6 +81,9 @@ def _note_reservations(folder: Path, organisation: str | None) -> None:
             f"note: {admission.RESERVED}/* is reserved: only whoever keeps a board enters "
             "baselines there (bimotion leaderboard verify --baseline)"
         )
+    full_name = name if "/" in name else f"{organisation}/{name}"
+    for line in known_training.notes(full_name, trained_on):
+        note(f"note: {printable(line)}")
     if closed := admission.restricted(result):
         note(
             "note: the predictions hold reference marks of test clips of "

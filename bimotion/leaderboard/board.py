@@ -24,6 +24,7 @@ from bimotion.leaderboard import (
     admission,
     entry_cache,
     lookalikes,
+    organisations,
     ranking,
     receipt,
     submission,
@@ -198,6 +199,8 @@ class _Candidate:
     """Content of entry.npz beside a receipt that holds."""
     reproduction: Reproduction | None
     """Of a receipt that holds."""
+    organisation_proof: str | None
+    """Of a receipt that holds, or that the receiver made the run."""
 
     @property
     def status(self) -> str:
@@ -268,6 +271,7 @@ def _candidate(folder: Path, receipts: Path, practice: bool) -> _Candidate | Exc
         is_baseline=unverified is None and held.baseline,
         vouched=receipt.entry(receipts, identity, held) if unverified is None else None,
         reproduction=held.reproduction if unverified is None else None,
+        organisation_proof=organisations.proof_in(held) if unverified is None else None,
     )
 
 
@@ -310,6 +314,7 @@ def _received(
         status=candidate.status,
         status_reason=candidate.status_reason,
         baseline=candidate.is_baseline,
+        organisation_proof=candidate.organisation_proof,
         undeclared=outcome.entry.flags.undeclared and not candidate.is_baseline,
     )
     known = {"id": candidate.id, "flags": flags, "reproduction": candidate.reproduction}

@@ -2,18 +2,15 @@
 makers declare.
 
 Names are free text, so that people can write what their model card says: `CREMA-D`, `cremad2`,
-`Emotional Speech Dataset (English)`, `user/iemocap-4-classes`. A name means a corpus where its
-words, run together, are a known way to write it or begin with one (IEMOCAPdataset), in whatever
-letters and digits it is spelt (lookalikes.py): to hide a corpus takes another name, not another
-spelling. What matches nothing (MSP-Podcast, RAVDESS, ...) is none of ours.
+`Emotional Speech Dataset (English)` (data_set_names.py: how they are read). What matches nothing
+(MSP-Podcast, RAVDESS, ...) is none of ours.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 from bimotion.corpora import CORPORA, corpora_with
-from bimotion.leaderboard.lookalikes import folded
+from bimotion.leaderboard.data_set_names import ENDINGS, NameTable
 from bimotion.protocol.settings import Setting
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -49,46 +46,23 @@ COLLECTIONS: dict[str, tuple[str, ...]] = {
     "EMO-SUPERB": ("crema_d", "iemocap"),
 }
 """Published collection -> our corpora in it."""
-OTHERS = ("ASVP-ESD", "MESD", "Mexican Emotional Speech Database")
+OTHERS = ("ASVP-ESD", "Keio-ESD", "MESD", "Mexican Emotional Speech Database")
 """Other corpora whose names hold one of ours."""
 DISTINCT = ("CREMA-D", "ElderReact", "EMO-DB", "IEMOCAP", "YueMotion")
 """Names that no other word holds: they are found anywhere in one (`myIEMOCAPv2`)."""
-ENDINGS = (
-    "all|audio|clean|clips|corpora|corpus|data|db|dev|emotion|full|part|sample|set|speech|split"
-    "|subset|test|train|wav|chinese|en|english|mandarin|ser|zh"
-)
-"""What may follow a name within its last word; so may a number or version: `tess2`, `esdv1`. Short
-names begin other words."""
 NAMES = (ALIASES, CASED, COLLECTIONS, OTHERS, DISTINCT, ENDINGS)
-_ENDING = re.compile(rf"s?$|v?\d|{ENDINGS}")
-_DRAWN_ALIKE = str.maketrans("01345i", "oleasl")
-"""Digits and i as the letters that they stand for: IEM0CAP, T3SS."""
 
 
-def _words(name: str) -> list[str]:
-    return re.findall(r"[^\W_]+", folded(name))
-
-
-def _run_together(name: str) -> str:
-    return "".join(_words(name)).translate(_DRAWN_ALIKE)
-
-
-def _meanings() -> dict[str, tuple[str, ...]]:
-    """Words run together -> corpora; longest first."""
+def _table() -> NameTable:
     written = {
         alias: (name,) for name, aliases in ALIASES.items() for alias in aliases
     } | COLLECTIONS
     for name in CORPORA.keys() - ALIASES.keys():
         written |= dict.fromkeys((name, CORPORA[name].card.title), (name,))
-    meanings = {
-        _run_together(alias): corpora for alias, corpora in written.items()
-    } | dict.fromkeys(map(_run_together, OTHERS), ())
-    return {alias: meanings[alias] for alias in sorted(meanings, key=len, reverse=True)}
+    return NameTable(written | dict.fromkeys(OTHERS, ()), DISTINCT)
 
 
-_MEANINGS = _meanings()
-_LONGEST = max(map(len, _MEANINGS))
-_ANYWHERE = {_run_together(name): _MEANINGS[_run_together(name)] for name in DISTINCT}
+_TABLE = _table()
 
 
 def corpora_meant(name: str) -> tuple[str, ...]:
@@ -104,31 +78,17 @@ def corpora_meant(name: str) -> tuple[str, ...]:
     """
     if (whole := unicodedata.normalize("NFKC", name).strip()) in CASED:
         return (CASED[whole],)
-    words, meant = _words(name), set()
-    while words:
-        corpora, n_words = _reading(words[:_LONGEST])
-        meant.update(corpora)
-        words = words[n_words:]
-    return tuple(sorted(meant))
+    return tuple(sorted({corpus for meant in _TABLE.readings(name) for corpus in meant}))
 
 
-def _reading(words: list[str]) -> tuple[tuple[str, ...], int]:
-    """Corpora that the first words mean, and how many words say so."""
-    written = "".join(words)[: 2 * _LONGEST]
-    drawn = written.translate(_DRAWN_ALIKE)
-    for alias, corpora in _MEANINGS.items():
-        if drawn.startswith(alias):
-            n_words, end = 1, len(words[0])
-            while end < len(alias):
-                end += len(words[n_words])
-                n_words += 1
-            rest = written[len(alias) : end]
-            if _ENDING.match(rest):
-                return corpora, n_words
-    first = words[0].translate(_DRAWN_ALIKE)
-    return tuple(
-        corpus for name, corpora in _ANYWHERE.items() if name in first for corpus in corpora
-    ), 1
+def is_corpus_name(name: str) -> bool:
+    """Return whether a name speaks of one of our corpora, or of another that is kept apart from
+    them (OTHERS).
+
+    >>> is_corpus_name("ASVP-ESD"), is_corpus_name("LibriSpeech")
+    (True, False)
+    """
+    return bool(corpora_meant(name)) or any(True for _ in _TABLE.readings(name))
 
 
 def contamination(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bimotion.io.records import Record, Scalar
+from bimotion.leaderboard.known_training import KnownTraining
 from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.results.human import HumanAgreement
 from bimotion.results.record import AdaptUsed, Confound
@@ -106,9 +107,14 @@ class EntryFlags(Record):
     status_reason: str | None
     """Why it is no more than that; null: reproduced."""
     contaminated: dict[str, list[str]]
-    """Cell -> corpora tested there that the model was trained on before, as declared."""
+    """Cell -> corpora tested there that the model was trained on before, as declared or known."""
     undeclared: bool
     """Nothing is declared of what the model was trained on before."""
+    not_declared: list[str]
+    """Data sets that it is known to have been trained on (`known_training`) and that are not
+    declared: a contradiction where others are, else what fills the gap."""
+    organisation_proof: str | None
+    """How the receiver knows that the submitter belongs to the organisation; null: unproved."""
     same_predictions: list[str]
     """Other names under which the same predictions stand (statistics/copies.py), the first few."""
     assumed_age: dict[str, list[str]]
@@ -206,6 +212,10 @@ class Entry(Record):
     """When the run was finished: ISO 8601."""
     trained_on: str | None
     """Data that the model was trained on before, as declared; null: nothing was declared."""
+    not_recognised: list[str]
+    """Names among these that are none of our corpora and no data set that is known here."""
+    known_training: KnownTraining | None
+    """What is known of the model's training data without its submitter; null: nothing."""
     headline: dict[str, Number]
     """`<transfer>/<method>` -> mean over the four cells of BiMotion, where all four were run."""
     scores: list[CellScore]

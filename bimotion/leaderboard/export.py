@@ -189,9 +189,12 @@ def _note(entry: Entry, score: Number | CellScore) -> str:
         notes.append(f"trained before on corpora tested in {', '.join(flags.contaminated)}")
     if flags.undeclared:
         notes.append("what it was trained on before is not declared")
+    if flags.not_declared:
+        notes.append(f"known to be trained on {', '.join(flags.not_declared)}, not declared")
     if flags.same_predictions:
         notes.append(f"same predictions as {', '.join(flags.same_predictions)}")
-    return "; ".join([*notes, flags.status, f"run {entry.key}"])
+    unproved = ["organisation unproved"] if flags.organisation_proof is None else []
+    return "; ".join([*notes, flags.status, *unproved, f"run {entry.key}"])
 
 
 def _require_repository(entry: Entry) -> None:
@@ -276,6 +279,9 @@ def _flags(entry: Entry) -> list[str]:
         "incomplete": flags.incomplete,
         "assumed ages": flags.assumed_age,
         "shared speakers": flags.shared_speakers,
+        f"known, not declared: {', '.join(flags.not_declared)}": flags.not_declared,
+        f"not recognised: {', '.join(entry.not_recognised)}": entry.not_recognised,
+        "organisation unproved": flags.organisation_proof is None,
     }
     adapted = [] if entry.adapt is None else [f"adapted: {entry.adapt.summary}"]
     heard = [f"window {value}" for name, value in entry.options.items() if name == "window"]

@@ -76,6 +76,25 @@ def problems(
     return lines[:MAX_LINES] + ([f"and {more} more"] if more > 0 else [])
 
 
+def submission_of(repository: Path, base: str, head: str, *, folder: str = FOLDER) -> str:
+    """The submission that a pull request without problems adds:
+    `<organisation>__<model>/<run key>`.
+
+    Raises:
+        SettingError: As `problems`, and for none.
+
+    Example::
+
+        submission_of(Path("."), "origin/main", "FETCH_HEAD").partition("__")[0]    # whose it is
+    """
+    base, head = (_commit(repository, name) for name in (base, head))
+    common = _git(repository, "merge-base", base, head, allowed=(0, 1)).strip()
+    for change in _changes(repository, common, head) if common else ():
+        if _why_not(change, folder.strip("/")) is None:
+            return "/".join(PurePosixPath(change.path).parts[-3:-1])
+    raise SettingError(f"{head:.12}: expected one new submission, found none")
+
+
 def _problems(
     repository: Path, base: str, common: str, head: str, folder: str, is_baseline: bool
 ) -> Iterator[str]:

@@ -43,7 +43,7 @@ OF_RECEIVERS = (RECEIPT_FILE, ENTRY_FILE, "verified.json", "derived.npz")
 class Receipt(Record):
     """The content of receipt.json."""
 
-    added: ClassVar = frozenset({"reproduction"})
+    added: ClassVar = frozenset({"reproduction", "organisation_proof"})
 
     submission: str
     """Which it speaks of: `<organisation>__<model>/<run key>`."""
@@ -58,6 +58,8 @@ class Receipt(Record):
     """The receiver made this run: the only kind that stands under the name of a baseline."""
     reproduction: Reproduction | None = None
     """The receiver's own run of the submission; null: none was made."""
+    organisation_proof: str | None = None
+    """How the receiver knows that the submitter belongs to the organisation; null: unproved."""
     receipt_version: Literal[1] = 1
     """Of this record."""
 
@@ -136,13 +138,15 @@ def write(
     *,
     practice: bool = False,
     baseline: bool = False,
+    organisation_proof: str | None = None,
     entry: bytes | None = None,
 ) -> None:
-    """Write a receipt for files of these hashes; `entry`: content of entry.npz. A reproduction that
-    an earlier receipt has of the same files stays."""
+    """Write a receipt for files of these hashes; `entry`: content of entry.npz. A reproduction and
+    a proof of the organisation that an earlier receipt has of the same files stay."""
     folder = receipts / submission
     before = earlier(receipts, submission)
-    is_same = before is not None and before.why_not(submission, hashes, practice=True) is None
+    if before is not None and before.why_not(submission, hashes, practice=True) is not None:
+        before = None
     if entry is not None:
         with files.written(folder / ENTRY_FILE) as temporary:
             temporary.write_bytes(entry)
@@ -152,7 +156,8 @@ def write(
         entry_sha256=None if entry is None else hashlib.sha256(entry).hexdigest(),
         practice=practice,
         baseline=baseline,
-        reproduction=before.reproduction if is_same else None,
+        reproduction=before and before.reproduction,
+        organisation_proof=organisation_proof or (before and before.organisation_proof),
     )
     save(receipts, receipt)
 

@@ -29,6 +29,7 @@ def receive(
     receipts: Path | None = None,
     practice: bool = False,
     baseline: bool = False,
+    organisation_proof: str | None = None,
 ) -> list[Verdict]:
     """Verify submissions and write receipts of those that are sound. A name that can be mistaken
     for another entry's is refused.
@@ -41,10 +42,12 @@ def receive(
         practice: as for `verify`.
         baseline: the one submission is a baseline that the receiver made; no other may be called
             bimotion/...
+        organisation_proof: how the receiver knows that who sent the one submission belongs to its
+            organisation (organisations.py); None: not known.
 
     Raises:
-        SettingError: for receipts inside the submissions, and for several baselines at once:
-            whoever says that a run is their own says it of one.
+        SettingError: for receipts inside the submissions, and where `baseline` or
+            `organisation_proof` is said of several: each speaks of one run.
 
     Example::
 
@@ -55,6 +58,11 @@ def receive(
     if baseline and len(names) != 1:
         raise SettingError(
             f"a baseline is verified by itself: expected one submission, found {len(names)}"
+        )
+    if organisation_proof is not None and len(names) != 1:
+        raise SettingError(
+            "whose a submission is, is said of one by itself: expected one submission, found "
+            f"{len(names)}"
         )
     paths = [submissions / name for name in names]
     verdicts = dict(
@@ -68,7 +76,7 @@ def receive(
         verdicts[name].problems.append(reason)
     for name, verdict in verdicts.items():
         if verdict.ok:
-            _write(submissions, folder, name, verdict, practice)
+            _write(submissions / name, folder, name, verdict, practice, organisation_proof)
         # a keeper's wrong corpora say nothing against what was verified before
         if not verdict.ok and not verdict.is_unchecked:
             receipt.withdraw(folder, name)
@@ -171,12 +179,26 @@ def _why_mistaken(submissions: Path, receipts: Path, names: Sequence[str]) -> di
     return {name: reasons[model] for name in names if (model := name.partition("/")[0]) in reasons}
 
 
-def _write(submissions: Path, receipts: Path, name: str, verdict: Verdict, practice: bool) -> None:
+def _write(
+    path: Path,
+    receipts: Path,
+    name: str,
+    verdict: Verdict,
+    practice: bool,
+    organisation_proof: str | None,
+) -> None:
     """Write the receipt; what cannot stand on a board is a problem of the verdict."""
     try:
-        entry = entry_cache.prepare(submissions / name, verdict.result)
+        entry = entry_cache.prepare(path, verdict.result)
     except RecordError as error:
         verdict.problems.append(printable(str(error)))
         return
-    baseline = is_reserved(verdict.submission.organisation)
-    receipt.write(receipts, name, verdict.hashes, practice=practice, baseline=baseline, entry=entry)
+    receipt.write(
+        receipts,
+        name,
+        verdict.hashes,
+        practice=practice,
+        baseline=is_reserved(verdict.submission.organisation),
+        organisation_proof=organisation_proof,
+        entry=entry,
+    )

@@ -21,7 +21,7 @@ from bimotion.data import splits
 from bimotion.data.source import CorpusSource
 from bimotion.data.speaker_facts import speaker_facts
 from bimotion.errors import RecordError
-from bimotion.leaderboard import admission, lookalikes, submission
+from bimotion.leaderboard import admission, known_training, lookalikes, submission
 from bimotion.leaderboard.contamination import contamination
 from bimotion.leaderboard.entry import (
     BASE,
@@ -33,6 +33,7 @@ from bimotion.leaderboard.entry import (
     GroupGap,
     Number,
 )
+from bimotion.leaderboard.known_training import KnownTraining
 from bimotion.protocol.cells import BIMOTION_CELLS
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting, SettingId
@@ -89,6 +90,7 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
     rows, means = _cell_scores(result, tables, settings, schema)
     headlines = _headlines(result, settings, means)
     declared = submission.declared(folder)
+    known = known_training.known_training(submission.full_name(folder, result))
     entry = Entry(
         id=identity,
         model=result.model.name,
@@ -111,11 +113,13 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
         device=result.provenance.device,
         finished=result.provenance.finished,
         trained_on=_text(declared),
+        not_recognised=known_training.not_recognised(declared or ()),
+        known_training=known,
         headline={name: _number(mean.interval()) for name, mean in headlines.items()},
         scores=_as_recorded(rows, result, settings),
         gaps=_gaps(result, table, means, schema),
         ages=_ages(table, schema),
-        flags=_flags(result, table, settings, declared),
+        flags=_flags(result, table, settings, declared, known),
     )
     ranked = next((_compact(headlines[name]) for name in BASE if name in headlines), None)
     return ScoredSubmission(entry, ranked, copies.sketch(_once_a_cell(tables)))
@@ -289,12 +293,17 @@ def _ages(table: pd.DataFrame, schema: LabelSchema) -> list[AgeResult]:
 
 
 def _flags(
-    result: Result, table: pd.DataFrame, settings: list[Setting], declared: list[str] | None
+    result: Result,
+    table: pd.DataFrame,
+    settings: list[Setting],
+    declared: list[str] | None,
+    known: KnownTraining | None,
 ) -> EntryFlags:
     data, rule = result.data.corpora, result.split.rule
     tested = table.groupby("cell")["corpus"].unique().map(sorted).to_dict()
     assumed = {name for name, used in data.items() if used.age_source.get("assumed")}
-    trained = contamination(declared, settings) or {}
+    seen = [*(declared or ()), *(known.data_sets if known else ())]
+    trained = contamination(seen, settings)
     used = [name for name, corpus in data.items() if corpus.n_utterances]
     shared = {name: splits.why_not_disjoint(name, rule) for name in used}
     return EntryFlags(
@@ -304,6 +313,8 @@ def _flags(
             {cell: set(corpora) & set(trained.get(cell, ())) for cell, corpora in tested.items()}
         ),
         undeclared=declared is None,
+        not_declared=known_training.not_declared(known, declared),
+        organisation_proof=None,
         same_predictions=[],
         assumed_age=_in_cells(
             {cell: assumed.intersection(corpora) for cell, corpora in tested.items()}

@@ -54,7 +54,7 @@ class Submission(Record):
     organisation: str
     """Whose model it is: before the `/` of the model's name, else as given."""
     contact: str | None
-    """How to reach the sender; null: not given."""
+    """How to reach the submitter; null: not given."""
     model: ModelFacts
     """As in the result."""
     trained_on: list[str] | None
@@ -85,7 +85,7 @@ def prepare(
 
     Args:
         result_dir: folder of a finished run.
-        contact: how to reach the sender.
+        contact: how to reach the submitter.
         trained_on: what the model was trained on before; None: not declared.
         organisation: of a model whose name has none.
         practice: also take a result that is synthetic or incomplete.
@@ -221,12 +221,8 @@ def declared(folder: Path) -> list[str] | None:
     Raises:
         RecordError: for a statement that is not JSON, or names that cannot be shown.
     """
-    path = folder / SUBMISSION_FILE
-    if not os.path.lexists(path):
-        return None
-    text, where = read_bytes(path, MAX_SUBMISSION_BYTES), f"{SUBMISSION_FILE}: trained_on"
-    trained_on = from_json(dict[str, JsonValue], text, SUBMISSION_FILE).get("trained_on")
-    trained_on = from_json(str | list[str] | None, json.dumps(trained_on), where)
+    where = f"{SUBMISSION_FILE}: trained_on"
+    trained_on = from_json(str | list[str] | None, json.dumps(_stated(folder, "trained_on")), where)
     names = [trained_on] if isinstance(trained_on, str) else trained_on
     if names is None or names == [""]:
         return None
@@ -235,6 +231,40 @@ def declared(folder: Path) -> list[str] | None:
     if sum(map(len, names)) > MAX_NAMES * MAX_TEXT:
         raise RecordError(f"{where}: expected at most {MAX_NAMES} names, found more")
     return names
+
+
+def full_name(folder: Path, result: Result) -> str:
+    """The name of a submission's model, with the organisation that its statement, verified or not,
+    gives where the name has none.
+
+    Raises:
+        RecordError: for a statement that is not JSON.
+    """
+    name, organisation = result.model.name, _stated(folder, "organisation")
+    if "/" in name or not isinstance(organisation, str):
+        return name
+    return f"{organisation}/{name}"
+
+
+def named(statement: Submission) -> str:
+    """The name of a statement's model, with its organisation.
+
+    Example::
+
+        named(statement)        # "lab/model"
+    """
+    name = statement.model.name
+    return name if "/" in name else f"{statement.organisation}/{name}"
+
+
+def _stated(folder: Path, field: str) -> JsonValue:
+    """A field of a statement that may break its schema; None: it has none, or there is no
+    statement."""
+    path = folder / SUBMISSION_FILE
+    if not os.path.lexists(path):
+        return None
+    text = read_bytes(path, MAX_SUBMISSION_BYTES)
+    return from_json(dict[str, JsonValue], text, SUBMISSION_FILE).get(field)
 
 
 def why_malformed(statement: Submission) -> str | None:

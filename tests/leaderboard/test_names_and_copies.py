@@ -103,17 +103,23 @@ def test_a_copy_of_another_entry_is_told_on_both(run, known, tmp_path):
     assert {entry.flags.is_recomputed for entry in entries} == {True}
 
 
-SPELLINGS = ["IEM0CAP", "ІЕМОСАР"]  # more in test_contamination
+SPELLINGS = {  # more in test_contamination
+    "IEM0CAP": "iemocap",
+    "ІЕМОСАР": "iemocap",
+    "ＩＥＭＯＣＡＰ": "iemocap",
+    "IEMOCAPdataset": "iemocap",
+    "cremad2": "crema_d",
+}
 
 
-@pytest.mark.parametrize("name", SPELLINGS)
-def test_no_spelling_hides_a_corpus(name, evaluated, known, tmp_path):
+@pytest.mark.parametrize(("name", "corpus"), SPELLINGS.items())
+def test_no_spelling_hides_a_corpus(name, corpus, evaluated, known, tmp_path):
     draft = named(evaluated(cells=["eng_adu"]), "lab/x")
     # as earlier versions said
     draft.statement |= {"trained_on": [name], "contamination": {"eng_adu": []}}
     verdict, receipt = received(draft.write(tmp_path / "submissions"), known, baseline=False)
     assert receipt is None
     where = "submission.json: contamination.eng_adu"
-    assert verdict.problems == [f"{where}: expected ['iemocap'], found []"]
+    assert verdict.problems == [f"{where}: expected ['{corpus}'], found []"]
     (entry,) = board.build(tmp_path / "submissions").entries
-    assert entry.flags.contaminated == {"eng_adu": ["iemocap"]}
+    assert entry.flags.contaminated == {"eng_adu": [corpus]}

@@ -7,10 +7,12 @@ const WORDS = { eng: "English", zho: "Mandarin", yue: "Cantonese", deu: "German"
 const PAGE_ROWS = 100;
 const FLAGS = {
   reproduced: ["R", "good", "Reproduced: the keeper of this board ran the model again, or made the run, and the predictions agree."],
-  recomputed: ["✓", "", "Recomputed, so not ranked: every score was computed again from the predictions and the keeper's own references; who made the predictions, and how, only the sender says."],
+  recomputed: ["✓", "", "Recomputed, so not ranked: every score was computed again from the predictions and the keeper's own references; who made the predictions, and how, only the submitter says."],
   claimed: ["?", "warn", "Claimed, so not ranked: the scores are those of the predictions as they were sent."],
-  contaminated: ["C", "bad", "Contaminated: by its own statement the model was trained on a corpus that it is tested on here."],
+  contaminated: ["C", "bad", "Contaminated: by its own statement, or by what is known of it, the model was trained on a corpus that it is tested on here."],
   undeclared: ["N", "warn", "Not declared: its makers do not say what the model was trained on before; “nothing of ours” would be said."],
+  known: ["K", "warn", "Known, not declared: a public page says that the model was trained on data which its statement does not name."],
+  unproved: ["U", "", "Organisation unproved: nobody has shown that who sent it belongs to the organisation whose name it has."],
   same: ["=", "bad", "Same predictions, but for rounding or a little noise, stand under another name."],
   age: ["A", "", "Assumed ages: the ages of some speakers tested are assumed from how the corpus was made, not known."],
   shared: ["S", "", "Shared speakers: speakers tested may be heard in training, which makes a test easier."],
@@ -84,6 +86,7 @@ function flagsOf(entry) {
   const found = [[flags.status, flags.status_reason && `(${flags.status_reason})`]];
   if (Object.keys(flags.contaminated).length) found.push(["contaminated", `(${listed(flags.contaminated)})`]);
   if (flags.undeclared) found.push(["undeclared"]);
+  if (flags.not_declared.length) found.push(["known", `(${flags.not_declared.join(", ")})`]);
   if (flags.same_predictions.length) found.push(["same", `(${flags.same_predictions.join(", ")})`]);
   if (Object.keys(flags.incomplete).length)
     found.push(["incomplete", `(${Object.entries(flags.incomplete).map(([name, n]) => `${name} ${n}`).join("; ")})`]);
@@ -93,6 +96,7 @@ function flagsOf(entry) {
   if (flags.synthetic) found.push(["synthetic"]);
   if (entry.adapt?.target_seen) found.push(["adapted", `(${adaptation(entry)})`]);
   if (flags.baseline) found.push(["baseline"]);
+  if (!known(flags.organisation_proof)) found.push(["unproved"]);
   return found;
 }
 
@@ -475,10 +479,29 @@ function place({ ranking, recomputed_ranking: other, flags, reproduction: made }
   return `; not ranked${reason ? `: ${reason}` : ""}${other ? `; ${among(other, " that were recomputed")}` : ""}`;
 }
 
+/** What is known of an entry, then what only its submitter states; weights and options are known once the keeper has run it again. */
+function stated(entry) {
+  const used = [["Weights", entry.revision], ["Options", Object.entries(entry.options).map(([name, value]) => `${name} ${value}`).join(", ")]];
+  const isReproduced = entry.flags.status === "reproduced";
+  const training = entry.known_training;
+  return [
+    facts([
+      ["Trainings", entry.n_trainings], ["Seeds", entry.seeds.join(", ")], ["Clips", entry.data_fingerprint], ["Calibration error", calibrations(entry)],
+      ["Run again by the keeper", reproduction(entry)], ...(isReproduced ? used : []), ["Organisation", entry.flags.organisation_proof ?? "unproved"],
+      ["Known training data", training && `${training.data_sets.join(", ")} (${training.source})`],
+    ]),
+    h("h2", {}, "Stated by the submitter"),
+    facts([
+      ["Trained on", entry.trained_on ?? "not declared"], ["Not recognised", entry.not_recognised.join(", ")], ["Parameters", parameters(entry.n_parameters)], ["Device", entry.device],
+      ...(isReproduced ? [] : used), ["Finished", entry.finished.slice(0, 10)], ["bimotion", entry.version],
+    ]),
+  ];
+}
+const calibrations = (entry) => entry.scores.filter((score) => known(score.calibration_error)).map((score) => `${score.test} ${score.calibration_error.toFixed(3)}`).join(", ");
+
 function detail(entry) {
   const row = rowOf(entry);
   const between = (gap) => gap.kind !== "transfer";
-  const calibration = entry.scores.filter((score) => known(score.calibration_error)).map((score) => `${score.test} ${score.calibration_error.toFixed(3)}`);
   $("#detail").replaceChildren(...[
     h("p", {}, h("a", { href: overviewAddress() }, "← All models")),
     h("h2", { tabindex: "-1" }, row.model),
@@ -488,15 +511,7 @@ function detail(entry) {
       row.mean ? `mean of ${over(row) ? `${Object.keys(row.tested).length} cells (${over(row)})` : "the four cells"}, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
       place(entry))),
     h("ul", { class: "notes" }, flagsOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${FLAGS[kind][1]}`, "aria-hidden": "true" }, FLAGS[kind][0]), h("span", {}, `${FLAGS[kind][2]} ${more ?? ""}`)))),
-    facts([
-      ["Trainings", entry.n_trainings], ["Seeds", entry.seeds.join(", ")], ["Clips", entry.data_fingerprint], ["Calibration error", calibration.join(", ")],
-      ["Run again by the keeper", reproduction(entry)],
-    ]),
-    h("h2", {}, "Stated by the sender"),
-    facts([
-      ["Trained on", entry.trained_on ?? "not declared"], ["Parameters", parameters(entry.n_parameters)], ["Device", entry.device], ["Weights", entry.revision],
-      ["Options", Object.entries(entry.options).map(([name, value]) => `${name} ${value}`).join(", ")], ["Finished", entry.finished.slice(0, 10)], ["bimotion", entry.version],
-    ]),
+    ...stated(entry),
     h("h2", {}, "Age, within corpora"), entry.ages.length ? region("Age within corpora", ageTable(entry.ages)) : h("p", {}, "No training set was tested on both age groups of a corpus whose ages are known."),
     h("h2", {}, "Train × test"), region("Train by test matrix", matrix(entry)),
     h("h2", {}, "Differences between cells"), entry.gaps.length ? region("Differences between cells", gapTable(entry.gaps.filter(between))) : h("p", {}, "Too few cells to compare."),

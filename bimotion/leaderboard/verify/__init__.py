@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bimotion.errors import BimotionError, printable
-from bimotion.leaderboard import receipt, submission
+from bimotion.leaderboard import known_training, receipt, submission
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.submission import SUBMISSION_FILE, Submission
 from bimotion.leaderboard.verify.predictions import row_problems
@@ -222,3 +222,4 @@ def _warnings(statement: Submission, answer_key: AnswerKey) -> Iterator[str]:
     for cell, corpora in (statement.contamination or {}).items():
         if corpora:
             yield f"{cell}: the model was trained on {', '.join(corpora)} before"
+    yield from known_training.notes(submission.named(statement), statement.trained_on)

@@ -1,0 +1,63 @@
+"""The organisation that a submission stands under: unproved unless its submitter belongs to it on
+the Hub, or the receiver says so.
+
+The answer stands in the receipt (`organisation_proof`), like all that a receiver knows and a
+submission cannot say of itself.
+"""
+
+from typing import NamedTuple
+
+from bimotion.errors import HubError, printable
+from bimotion.leaderboard.lookalikes import is_plain
+from bimotion.leaderboard.receipt import Receipt
+
+BY_RECEIVER = "the keeper of this board says so"
+BY_BASELINE = "the keeper of this board made the run"
+MAX_PROOF = 300
+
+
+class Membership(NamedTuple):
+    """The answer of the Hub about an author and an organisation."""
+
+    proof: str | None
+    """Why the author may send for it, as receipts hold it; None: unproved."""
+    line: str
+    """The same, or why there is none, in a line."""
+
+
+def membership(author: str, organisation: str) -> Membership:
+    """Ask the Hub whether the author of a pull request belongs to an organisation.
+
+    Args:
+        author: Account on the Hub that opened the pull request.
+        organisation: That the submission stands under.
+
+    Example::
+
+        membership("alice", "lab").line        # "alice is a member of lab on the Hub"
+    """
+    from bimotion.data.huggingface import client
+
+    try:
+        is_member = client.is_member(author, organisation)
+    except HubError as error:
+        reason = printable(str(error))
+        return Membership(None, f"{organisation} is unproved: the Hub could not be asked: {reason}")
+    if not is_member:
+        return Membership(
+            None,
+            f"{organisation} is unproved: {author} is not among its members that the Hub shows",
+        )
+    if author.casefold() == organisation.casefold():
+        proof = f"{author} is the submitter's own name on the Hub"
+    else:
+        proof = f"{author} is a member of {organisation} on the Hub"
+    return Membership(proof, proof)
+
+
+def proof_in(receipt: Receipt) -> str | None:
+    """The proof in a receipt, as a board shows it; None: unproved."""
+    if receipt.baseline:
+        return BY_BASELINE
+    proof = receipt.organisation_proof
+    return proof if proof and len(proof) <= MAX_PROOF and is_plain(proof) else None
