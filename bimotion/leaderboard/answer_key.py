@@ -7,7 +7,7 @@ sound.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Annotated, Literal
@@ -55,7 +55,7 @@ class AnswerKey:
     """Index: id, sorted; columns corpus, speaker (hash, or None), emotions (joined by `+`; None:
     not given), for every rule cell_<rule> and part_<rule> (None: in none; part_folds: the only one
     that a clip may have, None: any), and fold (a text; None: tested in no fold)."""
-    assignments: dict[str, Assignment]
+    assignments: Mapping[str, Assignment]
     """`corpus/rule/schema/cell` -> Assignment; a rule's fold behind it: `folds-3`."""
     fingerprints: dict[str, str]
     """`fingerprint_key` -> fingerprint of the data."""
@@ -94,12 +94,16 @@ class AnswerKey:
                     f"{', '.join(sorted(listed.synthetic))}"
                 )
         utterances = listed.table.set_index("id", drop=False)
-        speakers = [
-            None if pd.isna(speaker) else speaker_hash(speaker) for speaker in utterances["speaker"]
-        ]
-        emotions = ["+".join(names) for names in utterances["emotions"]]
+        known = utterances["speaker"].dropna().unique().tolist()
+        hashes = {speaker: speaker_hash(speaker) for speaker in known}
         table = pd.DataFrame(
-            {"corpus": utterances["corpus"], "speaker": speakers, "emotions": emotions},
+            {
+                "corpus": utterances["corpus"].to_numpy(object),
+                "speaker": list(map(hashes.get, utterances["speaker"].tolist())),
+                "emotions": ["+".join(names) for names in utterances["emotions"]],
+            },
+            # of objects: texts of Arrow are looked up and walked through several times as slowly
+            index=utterances.index.astype(object),
             dtype=object,
         )
         for rule in RULES:
@@ -107,7 +111,7 @@ class AnswerKey:
             split = split.where(split.notna() & (split != ""), None)
             table[[f"cell_{rule}", f"part_{rule}"]] = split[["cell", "only_part"]]
             table["fold"] = split["fold"]  # of the last rule, folds
-        assignments = _assignments(table, utterances["age_source"])
+        assignments = _Assignments(table, utterances["age_source"].to_numpy(object))
         return cls(table, assignments, {}, listed.fingerprint, practice, utterances)
 
     @cached_property
@@ -132,11 +136,7 @@ class AnswerKey:
         return dataclasses.replace(
             self,
             table=self.table[self.table["corpus"].isin(names)],
-            assignments={
-                key: assignment
-                for key, assignment in self.assignments.items()
-                if key.partition("/")[0] in names
-            },
+            assignments=_of(self.assignments, names),
         )
 
     def assigned_in(
@@ -217,6 +217,9 @@ def in_fold(rule: str, fold: int) -> str:
     return f"{rule}-{fold}" if n_folds(rule) > 1 else rule
 
 
+_FOLDS = {in_fold(rule, fold): (rule, fold) for rule in RULES for fold in range(n_folds(rule))}
+
+
 def parts_in(table: pd.DataFrame, rule: str, fold: int) -> np.ndarray:
     """The part of each clip of an AnswerKey's table in a fold; "" for none."""
     own = table[f"part_{rule}"].fillna("").to_numpy(str)
@@ -282,18 +285,63 @@ def _labels(rows: pd.DataFrame, schema: LabelSchema) -> list[str | None]:
     return list(map(labels, rows["corpus"], rows["emotions"]))
 
 
-def _assignments(table: pd.DataFrame, age_source: pd.Series) -> dict[str, Assignment]:
-    assignments = {}
-    for rule in RULES:
-        for schema in SCHEMAS.values():
-            clips = table.assign(labels=_labels(table, schema), age_source=age_source)
+def _of(assignments: Mapping[str, Assignment], corpora: set[str]) -> Mapping[str, Assignment]:
+    if isinstance(assignments, _Assignments):
+        return assignments.only(corpora)
+    return {key: value for key, value in assignments.items() if key.partition("/")[0] in corpora}
+
+
+class _Assignments(Mapping):
+    """All assignments of an AnswerKey's table, each made when it is first asked for: one run asks
+    for those of one rule and schema."""
+
+    def __init__(self, table: pd.DataFrame, age_source: np.ndarray):
+        self._table = table.assign(age_source=age_source)
+        self._rows: dict[tuple[str, str], dict[tuple[str, str], pd.DataFrame]] = {}
+        self._made: dict[str, Assignment] = {}
+
+    def only(self, corpora: set[str]) -> Mapping[str, Assignment]:
+        """Those of some corpora; itself where these are all."""
+        is_of = self._table["corpus"].isin(corpora)
+        if is_of.all():
+            return self
+        rows = self._table[is_of]
+        return _Assignments(rows.drop(columns="age_source"), rows["age_source"].to_numpy())
+
+    def __getitem__(self, key: str) -> Assignment:
+        if key not in self._made:
+            self._made[key] = self._make(key)
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[str]:
+        for rule in RULES:
+            for schema in SCHEMAS:
+                for corpus, cell in self._rows_of(rule, schema):
+                    for fold in range(n_folds(rule)):
+                        yield f"{corpus}/{in_fold(rule, fold)}/{schema}/{cell}"
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _make(self, key: str) -> Assignment:
+        corpus, _, rest = key.partition("/")
+        folded, _, rest = rest.partition("/")
+        schema, _, cell = rest.partition("/")
+        rule, fold = _FOLDS.get(folded, ("", 0))
+        if not rule or schema not in SCHEMAS:
+            raise KeyError(key)
+        rows = self._rows_of(rule, schema)[corpus, cell]
+        parts = pd.Series(parts_in(rows, rule, fold), rows.index)
+        return _assignment(rows, parts[parts != ""], SCHEMAS[schema])
+
+    def _rows_of(self, rule: str, schema: str) -> dict[tuple[str, str], pd.DataFrame]:
+        """Corpus and cell -> clips that have a class."""
+        if (rule, schema) not in self._rows:
+            columns = ["corpus", "age_source", "fold", f"cell_{rule}", f"part_{rule}"]
+            clips = self._table[columns].assign(labels=_labels(self._table, SCHEMAS[schema]))
             clips = clips[clips[f"cell_{rule}"].notna() & clips["labels"].notna()]
-            for (corpus, cell), rows in clips.groupby(["corpus", f"cell_{rule}"]):
-                for fold in range(n_folds(rule)):
-                    key = f"{corpus}/{in_fold(rule, fold)}/{schema.name}/{cell}"
-                    parts = pd.Series(parts_in(rows, rule, fold), rows.index)
-                    assignments[key] = _assignment(rows, parts[parts != ""], schema)
-    return assignments
+            self._rows[rule, schema] = dict(list(clips.groupby(["corpus", f"cell_{rule}"])))
+        return self._rows[rule, schema]
 
 
 def _assignment(rows: pd.DataFrame, parts: pd.Series, schema: LabelSchema) -> Assignment:

@@ -4,6 +4,7 @@ set, the seed and the clip."""
 
 import itertools
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,11 @@ def row_problems(
     clips = _clips(table)
     by_training = dict(list(clips.groupby(["train", "seed"])))
     groups = training_sets(settings)
+
+    @cache  # the same test sets for every training set
+    def tested(cell: object, corpora: tuple[str, ...] | None) -> pd.DataFrame:
+        return answer_key.test_clips(result.split.rule, schema, cell, corpora, result.split.folds)
+
     trainings = [(name, seed) for name in groups for seed in result.seeds]
     if unexpected := sorted(set(by_training) - set(trainings)):
         yield (
@@ -55,14 +61,7 @@ def row_problems(
             yield f"{where}: expected predictions of its test clips, found none"
             continue
         predicted = by_training[name, seed]
-        tests = pd.concat(
-            [
-                answer_key.test_clips(
-                    result.split.rule, schema, setting.test, setting.corpora, result.split.folds
-                )
-                for setting in groups[name]
-            ]
-        )
+        tests = pd.concat([tested(setting.test, setting.corpora) for setting in groups[name]])
         yield from _clip_problems(where, tests, predicted, schema)
         yield from _hash_problems(where, predicted, groups[name], result, answer_key)
     yield from _trained_problems(clips, groups, result, answer_key)
@@ -71,7 +70,9 @@ def row_problems(
 def _clips(table: pa.Table) -> pd.DataFrame:
     """A row a prediction, as it is compared with the answer key: no probabilities."""
     clips = table.select(["id", "cell", "corpus", "speaker", "train", "seed", "fold"]).to_pandas()
-    clips["speaker"] = clips["speaker"].astype(object).where(clips["speaker"].notna(), None)
+    # of objects: texts of Arrow are walked through several times as slowly
+    clips = clips.astype(dict.fromkeys(("id", "cell", "corpus", "speaker", "train"), object))
+    clips["speaker"] = clips["speaker"].where(clips["speaker"].notna(), None)
     clips["fold"] = clips["fold"].astype(object)
     hashes = {name: speaker_hash(name) for name in clips["speaker"].unique() if name is not None}
     speaker_hashes = [hashes.get(name) for name in clips["speaker"]]
