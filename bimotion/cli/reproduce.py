@@ -53,7 +53,7 @@ def reproduce(
     What came out is written into its receipt. A run that is broken off goes on where it was.
     """
     from bimotion.evaluation import rerun
-    from bimotion.leaderboard import receiving, reproduction
+    from bimotion.leaderboard import admission, receiving, reproduction
 
     if sample == 1 and draw is not None:
         raise SettingError("--draw: expected with --sample below 1, found it without")
@@ -76,5 +76,7 @@ def reproduce(
     print(f"{printable(str(path))}: {'reproduced' if made.reproduced else 'NOT REPRODUCED'}")
     for line in reproduction.lines(made):
         print(f"  {line}")
+    if reason := admission.why_no_commit(received.result):
+        print(f"  note: {printable(reason)}")
     if not made.reproduced:
         raise typer.Exit(1)

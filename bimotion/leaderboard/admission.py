@@ -22,6 +22,7 @@ RESERVED = "bimotion"
 BASELINES = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
 """Models of this package: any speech model should beat them."""
 PRACTICE = "made with --practice: verify with --practice"
+_COMMIT = re.compile("[0-9a-f]{40}")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 """Of an organisation or a model, as the Hub takes them: nothing that a path or a shell reads
 otherwise."""
@@ -117,6 +118,28 @@ def _display_problems(result: Result) -> Iterator[str]:
     yield from stated.problems(result)
     if not 0 <= (n := result.n_parameters or 0) <= MAX_PARAMETERS:
         yield f"n_parameters: expected null or a number from 0 to {MAX_PARAMETERS}, found {n!r:.40}"
+
+
+def why_no_commit(result: Result) -> str | None:
+    """Say why nobody can tell which weights of a model of the Hub a run had; None: its revision is
+    a commit, it is a baseline, or a model whose name is no repository's.
+
+    >>> from types import SimpleNamespace
+    >>> model = SimpleNamespace(name="facebook/wav2vec2-base", revision="refs/pr/7")
+    >>> why_no_commit(SimpleNamespace(model=model))[:58]
+    "model.revision: expected a commit of facebook/wav2vec2-bas"
+    """
+    model = result.model
+    if "/" not in model.name or model.name in BASELINES:
+        return None
+    if _COMMIT.fullmatch(model.revision or ""):
+        return None
+    shown = "none" if model.revision is None else repr(model.revision)[:80]
+    return (
+        f"model.revision: expected a commit of {model.name:.80} (40 of 0-9 and a-f), found "
+        f"{shown}: a branch moves, and anybody can open a pull request (refs/pr/...) on another's "
+        "repository"
+    )
 
 
 def _shown_texts(result: Result) -> dict[str, str]:

@@ -3,12 +3,18 @@
 Looked at from outside, by git's own listing of both commits: no file of it is written to the disk
 or opened, and no code, filter or setting of it is run. What it brings is checked by
 `bimotion leaderboard verify` afterwards.
+
+A repository of a few KB can name millions of files (trees that hold one tree many times over): git
+works in bounded memory and time, and what it lists is read up to a bound.
 """
 
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+import tempfile
+import threading
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,8 +31,18 @@ MAX_PATHS = 1000
 MAX_LINES = 20
 PLAIN_FILE = "100644"
 _RUN_KEY = re.compile("[0-9a-f]{12}")
+MAX_LISTED_BYTES = 4 * 1024 * 1024
+"""Of git's answer to one question: far more than that of MAX_PATHS paths."""
+MAX_GIT_BYTES = 512 * 1024 * 1024
+"""Memory of git; macOS cannot limit it."""
 _GIT = ("git", "--no-replace-objects", "-c", "core.quotePath=false")
-_WAIT_S = 300
+# packs are mapped piece by piece: a large repository fits into the memory of a small one
+_GIT += ("-c", "core.packedGitWindowSize=16m", "-c", "core.packedGitLimit=128m")
+_WAIT_S = 60
+
+
+class _TooMuch(Exception):
+    """Git would have to list more than any submission has."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,15 @@ def problems(
 
         problems(Path("."), "origin/main", "FETCH_HEAD")
     """
+    try:
+        lines = _lines(repository, base, head, folder.strip("/"), baseline)
+    except _TooMuch as error:
+        lines = [f"expected the {len(FILES)} files of one submission, found {error}"]
+    more = len(lines) - MAX_LINES
+    return lines[:MAX_LINES] + ([f"and {more} more"] if more > 0 else [])
+
+
+def _lines(repository: Path, base: str, head: str, folder: str, is_baseline: bool) -> list[str]:
     base, head = (_commit(repository, name) for name in (base, head))
     common = _git(repository, "merge-base", base, head, allowed=(0, 1)).strip()
     if not common:
@@ -71,9 +96,7 @@ def problems(
             f"{head:.12}: expected a history that began in {base:.12}, found none (a shallow clone "
             "has not all of it: git fetch --unshallow)"
         )
-    lines = list(_problems(repository, base, common, head, folder.strip("/"), baseline))
-    more = len(lines) - MAX_LINES
-    return lines[:MAX_LINES] + ([f"and {more} more"] if more > 0 else [])
+    return list(_problems(repository, base, common, head, folder, is_baseline))
 
 
 def submission_of(repository: Path, base: str, head: str, *, folder: str = FOLDER) -> str:
@@ -180,26 +203,56 @@ def _shown(text: str) -> str:
 # --- git ----------------------------------------------------------------------------------------
 
 
-def _git(repository: Path, *words: str, allowed: tuple[int, ...] = (0,)) -> str:
-    """The output of a command of git that only reads objects; raises SettingError."""
+def _git(repository: Path, *words: str, allowed: tuple[int, ...] = (0,), given: bytes = b"") -> str:
+    """The output of a command of git that only reads objects, `given` on its standard input (less
+    than a pipe holds); raises SettingError, and _TooMuch beyond the bounds."""
     # neither settings of the machine nor a variable that points elsewhere
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     kept |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            [*_GIT, "-C", str(repository), *words],
-            capture_output=True,
-            env=kept,
-            timeout=_WAIT_S,
-        )
-    except FileNotFoundError:
-        raise SettingError("expected git on this machine, found none") from None
-    except subprocess.TimeoutExpired:
-        raise SettingError(f"git {words[0]}: expected an answer in {_WAIT_S} s") from None
-    if done.returncode not in allowed:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+    pipe = subprocess.PIPE
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                [*_GIT, "-C", str(repository), *words],
+                stdin=pipe,
+                stdout=pipe,
+                stderr=errors,
+                env=kept,
+            )
+        except FileNotFoundError:
+            raise SettingError("expected git on this machine, found none") from None
+        listed = _bounded_answer(process, given)
+        errors.seek(0)
+        message = errors.read(2000).decode(errors="replace").strip()
+    if process.returncode < 0 or "out of memory" in message.lower() or "mmap failed" in message:
+        memory = MAX_GIT_BYTES >> 20
+        raise _TooMuch(f"a change that git cannot list in {memory} MiB of memory and {_WAIT_S} s")
+    if process.returncode not in allowed:
+        lines = message.splitlines() or ["no message"]
         raise SettingError(f"{repository}: git {words[0]}: {printable(lines[0])}")
-    return done.stdout.decode(errors="backslashreplace")
+    return listed.decode(errors="backslashreplace")
+
+
+def _bounded_answer(process: subprocess.Popen, given: bytes) -> bytes:
+    """The output of a process, in bounded memory and time; raises _TooMuch for a longer one."""
+    if sys.platform == "linux":
+        import resource
+
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (MAX_GIT_BYTES, MAX_GIT_BYTES))
+    timer = threading.Timer(_WAIT_S, process.kill)
+    timer.start()
+    try:
+        with process:
+            process.stdin.write(given)
+            process.stdin.close()
+            listed = process.stdout.read(MAX_LISTED_BYTES + 1)
+            if len(listed) > MAX_LISTED_BYTES:
+                process.kill()
+    finally:
+        timer.cancel()
+    if len(listed) > MAX_LISTED_BYTES:
+        raise _TooMuch(f"a change whose list is longer than {MAX_LISTED_BYTES >> 20} MiB")
+    return listed
 
 
 def _commit(repository: Path, name: str) -> str:
@@ -213,24 +266,21 @@ def _changes(repository: Path, common: str, head: str) -> list[Change]:
     words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index")
     words += ("--ignore-submodules=none", common, head)  # whatever the settings of the clone
     fields = _git(repository, *words).split("\0")[:-1]
-    sizes = _sizes(repository, head)
-    changes = []
-    for described, path in zip(fields[::2], fields[1::2], strict=True):
-        _, mode, _, blob, kind = described.split(" ")
-        changes.append(Change(path, kind[:1], mode, sizes.get(path), blob))
-    return changes
+    described = [words.split(" ") for words in fields[::2]]
+    # of more nobody asks for the size
+    sizes = _sizes(repository, [blob for _, _, _, blob, _ in described[:MAX_PATHS]])
+    return [
+        Change(path, kind[:1], mode, sizes.get(blob), blob)
+        for (_, mode, _, blob, kind), path in zip(described, fields[1::2], strict=True)
+    ]
 
 
-def _sizes(repository: Path, commit: str) -> dict[str, int]:
-    """Path -> bytes, of all files of a commit."""
-    sizes = {}
-    for line in _git(repository, "ls-tree", "--full-tree", "-r", "-l", "-z", commit).split("\0")[
-        :-1
-    ]:
-        described, _, path = line.partition("\t")
-        if (size := described.split()[3]).isdigit():
-            sizes[path] = int(size)
-    return sizes
+def _sizes(repository: Path, blobs: Collection[str]) -> dict[str, int]:
+    """Blob -> bytes, of those that are there: a submodule's commit need not be, nor one removed."""
+    asked = "".join(f"{blob}\n" for blob in set(blobs)).encode()
+    words = ("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)")
+    answers = [line.split(" ") for line in _git(repository, *words, given=asked).splitlines()]
+    return {blob: int(size) for blob, kind, *sizes in answers if kind == "blob" for size in sizes}
 
 
 def _names(repository: Path, commit: str, folder: str) -> list[str]:

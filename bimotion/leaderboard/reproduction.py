@@ -14,6 +14,7 @@ from pydantic import Field
 
 from bimotion.errors import SettingError, printable
 from bimotion.io.records import Record
+from bimotion.leaderboard import admission
 from bimotion.protocol.labels import LabelSchema, scored_schema
 from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import Provenance, Result
@@ -74,7 +75,8 @@ class Reproduction(Record):
     right_here_only: Annotated[int, Field(ge=0)]
     """The other way round."""
     is_public: bool
-    """The model was loaded by its public name, or is a baseline: anybody can do the same."""
+    """The model was loaded by its public name at a commit, or is a baseline: anybody can do the
+    same."""
     model_differs: list[str]
     """Fields of the model's record that are other ones in the receiver's run, with both values."""
     device: str
@@ -189,6 +191,7 @@ def reproduction_of(
     *,
     training_sets: Sequence[str],
     model_differs: Sequence[str],
+    is_public: bool,
     made: Provenance,
     **facts: object,
 ) -> Reproduction:
@@ -200,8 +203,9 @@ def reproduction_of(
         predictions: Those of the receiver, of some training sets.
         training_sets: These.
         model_differs: As a field of Reproduction.
+        is_public: The model was loaded by its name.
         made: Of the receiver's run.
-        **facts: Fields of Reproduction: n_training_sets, draw, is_public.
+        **facts: Fields of Reproduction: n_training_sets, draw.
 
     Raises:
         SettingError: Where the two sides have not the same clips.
@@ -219,6 +223,7 @@ def reproduction_of(
         reason=reason,
         training_sets=list(training_sets),
         model_differs=differing,
+        is_public=is_public and admission.why_no_commit(result) is None,
         device=made.device,
         versions=made.versions,
         finished=made.finished,

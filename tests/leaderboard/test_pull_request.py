@@ -3,6 +3,7 @@
 import os
 import runpy
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -298,6 +299,65 @@ def test_many_changes_are_one_line(clone):
     clone.commit()
     (line,) = clone.problems()
     assert line == "expected the 3 files of one submission, found 1003 changed"
+
+
+def bomb(clone, depth, width=10):
+    """A tree that names one file width ** depth times over, in a few objects of a few bytes."""
+    blob = clone.git("hash-object", "-w", "--stdin", input=b"x")
+    kind, held = "100644 blob", blob
+    for _ in range(depth):
+        text = "".join(f"{kind} {held}\t{number}\n" for number in range(width))
+        kind, held = "040000 tree", clone.git("mktree", input=text.encode())
+    return held
+
+
+def committed(clone, tree, parent):
+    """A commit of that tree beside what the request brings, on top of another."""
+    clone.git("read-tree", parent)
+    clone.git("add", "-A")
+    root = clone.git("write-tree")
+    listed = clone.git("ls-tree", root) + f"\n040000 tree {tree}\tzz\n"
+    return clone.git(
+        "commit-tree", clone.git("mktree", input=listed.encode()), "-p", parent, "-m", "bomb"
+    )
+
+
+@pytest.mark.parametrize(
+    ("depth", "is_taken_back", "reason"),
+    [
+        (7, False, "found a change that git cannot list in 512 MiB of memory and 60 s"),
+        (7, True, "found a change that git cannot list in 512 MiB of memory and 60 s"),
+        (5, False, "found a change whose list is longer than 4 MiB"),
+        (5, True, "brought by one commit and taken back by another"),
+    ],
+)
+def test_a_few_trees_that_name_millions_of_files(clone, depth, is_taken_back, reason):
+    head = committed(clone, bomb(clone, depth), "main")
+    if is_taken_back:
+        root = clone.git("write-tree")
+        head = clone.git("commit-tree", root, "-p", head, "-m", "clean")
+    clone.git("update-ref", "refs/heads/request", head)
+    assert sum(path.stat().st_size for path in clone.root.rglob(".git/objects/*/*")) < 20_000
+    (line,) = clone.problems()
+    assert reason in line
+    done = bimotion("leaderboard", "check-pr", "main", "request", "--repository", clone.root)
+    assert (done.returncode, done.stdout.splitlines()) == (1, ["REFUSED", f"  {line}"])
+    assert done.stderr == ""
+
+
+def test_git_takes_no_more_memory_than_its_bound(clone):
+    """Measured, not only refused: the largest process that the check started."""
+    head = committed(clone, bomb(clone, 7), "main")
+    program = (
+        "import resource, sys; from pathlib import Path; "
+        "from bimotion.leaderboard import pull_request as p; "
+        "p.problems(Path(sys.argv[1]), 'main', sys.argv[2]); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, clone.root, head], capture_output=True, check=True
+    )
+    assert int(done.stdout) <= pull_request.MAX_GIT_BYTES
 
 
 def test_settings_of_the_clone_run_nothing(clone, tmp_path):

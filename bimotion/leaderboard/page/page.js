@@ -481,7 +481,7 @@ function place({ ranking, recomputed_ranking: other, flags, reproduction: made }
 
 /** What is known of an entry, then what only its submitter states; weights and options are known once the keeper has run it again. */
 function stated(entry) {
-  const used = [["Weights", entry.revision], ["Options", Object.entries(entry.options).map(([name, value]) => `${name} ${value}`).join(", ")]];
+  const used = [["Weights", weights(entry)], ["Options", Object.entries(entry.options).map(([name, value]) => `${name} ${value}`).join(", ")]];
   const isReproduced = entry.flags.status === "reproduced";
   const training = entry.known_training;
   return [
@@ -518,6 +518,12 @@ function detail(entry) {
     entry.gaps.some((gap) => !between(gap)) && h("details", {}, h("summary", {}, "What transfer keeps of each in-group score"), region("Transfer ratios", gapTable(entry.gaps.filter((gap) => !between(gap))))),
     h("h2", {}, "Every number"), region("All settings", settingTable(entry)),
   ].filter(Boolean));
+}
+
+function weights(entry) { // of a repository on the Hub: a branch moves, and anybody can open a pull request there
+  const isCommit = /^[0-9a-f]{40}$/.test(entry.revision ?? "");
+  if (isCommit || entry.flags.baseline || !entry.model.includes("/")) return entry.revision;
+  return `${entry.revision ?? "no revision"} (no commit of ${entry.model}: which weights these were, nobody can tell)`;
 }
 
 // --- addresses --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bimotion.errors import BimotionError, printable
-from bimotion.leaderboard import known_training, receipt, submission
+from bimotion.leaderboard import admission, known_training, receipt, submission
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.submission import SUBMISSION_FILE, Submission
 from bimotion.leaderboard.verify.predictions import row_problems
@@ -197,10 +197,12 @@ def _prediction_problems(
     schema, is_seeded = rescoring.schema_of(result), result.is_seeded
     rows = table.to_pandas()
     scores = scoring.scores(rows, settings, schema, is_seeded=is_seeded)
-    computed, submitted = (
-        [dataclasses.asdict(score) for score in listed] for listed in (scores, result.scores)
-    )
-    lines = list(differences(computed, submitted, f"{RESULT_FILE}: scores"))
+    lines = []
+    if scores != result.scores:  # line by line only where some differ: thousands of rows
+        computed, submitted = (
+            [dataclasses.asdict(score) for score in listed] for listed in (scores, result.scores)
+        )
+        lines = list(differences(computed, submitted, f"{RESULT_FILE}: scores"))
     yield from lines[:MAX_SHOWN_SCORES]
     if len(lines) > MAX_SHOWN_SCORES:
         yield f"{RESULT_FILE}: scores: {len(lines) - MAX_SHOWN_SCORES} more differ"
@@ -208,10 +210,12 @@ def _prediction_problems(
     clips = clips.assign(votes=clips["id"].map(answer_key.votes).astype(object))
     human = human_agreement(clips, np.stack(clips["reference"].to_numpy()), schema)
     verdict.result = dataclasses.replace(result, scores=scores, human=human)
-    verdict.warnings += _warnings(verdict.submission, answer_key)
+    verdict.warnings += _warnings(verdict.submission, result, answer_key)
 
 
-def _warnings(statement: Submission, answer_key: AnswerKey) -> Iterator[str]:
+def _warnings(statement: Submission, result: Result, answer_key: AnswerKey) -> Iterator[str]:
+    if reason := admission.why_no_commit(result):
+        yield printable(reason)
     if answer_key.unlabelled:
         yield (
             f"labels of {', '.join(answer_key.unlabelled)} are held against a hash: their licences "
