@@ -41,6 +41,7 @@ leaderboard build OUT/submissions -o OUT/site --practice
 leaderboard export OUT/submissions --practice
 leaderboard export OUT/submissions --practice --format latex
 leaderboard export OUT/submissions --practice --format csv
+leaderboard every-eval-ever OUT/submissions --practice -o OUT/every-eval-ever
 leaderboard verify OUT/submissions --corpora ROOT --practice
 """
 

@@ -254,12 +254,46 @@ def hub_results(
     ),
     submissions: Annotated[Path, option("Folder of submissions.", metavar="DIR")] = SUBMISSIONS,
     receipts: Receipts = None,
+    revision: Annotated[str | None, option("Commit of the dataset repository.")] = None,
+    source: Annotated[str | None, option("Address of your board, as the source.")] = None,
 ) -> None:
     """Write evaluation results as the Hub shows them: .eval_results/*.yaml a model, eval.yaml of
     the dataset, model-index."""
-    from bimotion.leaderboard import export as exports
+    from bimotion.leaderboard import hub_results as results
 
     board = BoardOptions(submissions, receipts).board()
-    for path in exports.write_hub_results(board, dataset, output):
+    for path in results.write_hub_results(board, dataset, output, revision=revision, source=source):
         print(path)
     _note_excluded(board, submissions, has_practice=False)
+
+
+@app.command("every-eval-ever")
+@spread
+def every_eval_ever(
+    entries: BoardOptions,
+    output: Annotated[Path, option("Folder for the files.", "--output", "-o")] = Path(
+        "every-eval-ever"
+    ),
+    scores_only: Annotated[bool, option("Without a line a clip.")] = False,
+) -> None:
+    """Write every entry as a record of Every Eval Ever (schema 0.3), and its predictions where
+    their labels may be published."""
+    from bimotion.leaderboard import every_eval
+
+    board = entries.board()
+    written = every_eval.write(
+        board, entries.submissions, output, receipts=entries.receipts, clips=not scores_only
+    )
+    for made in written:
+        print(made.record)
+        if made.clips is not None:
+            print(made.clips)
+        elif not scores_only:
+            note(f"{printable(str(made.record))}: no predictions: {made.reason}")
+        if made.left_out:
+            closed = ", ".join(f"{n} of {corpus}" for corpus, n in made.left_out.items())
+            note(
+                f"{printable(str(made.record))}: predictions left out: {closed}: their licences "
+                "let nobody publish labels"
+            )
+    _note_excluded(board, entries.submissions)

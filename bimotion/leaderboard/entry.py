@@ -1,16 +1,20 @@
 """The records of one row of the board."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bimotion.io.records import Record, Scalar
 from bimotion.leaderboard.known_training import KnownTraining
 from bimotion.leaderboard.reproduction import Reproduction
+from bimotion.protocol.published import CELLS
 from bimotion.results.human import HumanAgreement
 from bimotion.results.record import AdaptUsed, Confound
 from bimotion.results.statistics.ages import AgeResult
 
 METRIC = "weighted_f1"
+MEAN = "mean"
+"""Of the four cells, where a cell's name could stand."""
 MIN_SEEDS = 3
 """Of an entry whose predictions depend on the seed, to be ranked."""
 BASE = ("in-group/inference", "zero-shot/zero-shot")
@@ -30,6 +34,8 @@ class Number(Record):
     """Upper end of the interval; null: not estimable."""
     reason: str | None
     """Why there is no interval, or what it leaves out."""
+    standard_error: float | None = None
+    """Over speakers, and over seeds where there are several; null: not estimable."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,8 @@ class CellScore(Record):
     confound: Confound | None = None
     """How well the features tell corpus and language, as the run recorded it; null: not recorded,
     or no transfer."""
+    standard_error: float | None = None
+    """Over speakers, and over seeds where there are several; null: not estimable."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,8 @@ class GroupGap(Record):
     """Why there is no interval, or what it leaves out."""
     reservations: str = ""
     """Marks of the headlines that it compares, as in CellScore."""
+    standard_error: float | None = None
+    """Over speakers, and over seeds where there are several; null: not estimable."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +249,19 @@ class Entry(Record):
     def base(self) -> Number | None:
         """The headline that it is ranked by; None where a cell is missing."""
         return next((self.headline[name] for name in BASE if name in self.headline), None)
+
+    def scalars(self) -> Iterator[tuple[str, Number | CellScore]]:
+        """`mean` and the cells that have a value, of the settings that it is ranked by: what an
+        export gives as one number each."""
+        if self.base is not None and self.base.value is not None:
+            yield MEAN, self.base
+        by_cell: dict[str, CellScore] = {}
+        for score in self.scores:
+            if f"{score.transfer}/{score.method}" in BASE:
+                by_cell.setdefault(score.test, score)  # later ones are of some corpora only
+        for cell in CELLS:
+            if cell in by_cell and by_cell[cell].value is not None:
+                yield cell, by_cell[cell]
 
     @property
     def is_reproduced_public(self) -> bool:

@@ -25,7 +25,7 @@ from bimotion.io import files
 from bimotion.io.records import Record, from_json
 from bimotion.io.versions import CACHE_VERSION
 from bimotion.leaderboard import contamination, receipt, scored
-from bimotion.leaderboard.entry import BASE, METRIC, Entry
+from bimotion.leaderboard.entry import BASE, METRIC, CellScore, Entry
 from bimotion.leaderboard.known_training import facts_hash
 from bimotion.leaderboard.scored import DIGITS, ScoredSubmission
 from bimotion.protocol.cells import BIMOTION_CELLS
@@ -125,7 +125,9 @@ def load(hashes: Mapping[str, str], vouched: bytes | None) -> ScoredSubmission |
 
 
 def _key(hashes: Mapping[str, str]) -> str:
+    fields = [field.name for kind in (Entry, CellScore) for field in dataclasses.fields(kind)]
     rules = [DIGITS, BASE, list(map(str, BIMOTION_CELLS)), contamination.NAMES, facts_hash()]
+    rules.append(fields)
     spec = json.dumps([CACHE_VERSION, rules, dict(hashes)], sort_keys=True)
     return hashlib.sha256(spec.encode()).hexdigest()[:24]
 

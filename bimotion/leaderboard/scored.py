@@ -373,6 +373,7 @@ def _number(interval: Interval) -> Number:
         low=_rounded(interval.low),
         high=_rounded(interval.high),
         reason=interval.explanation,
+        standard_error=_rounded(interval.standard_error),
     )
 
 

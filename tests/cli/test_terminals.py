@@ -30,6 +30,7 @@ CALLS = {  # command -> its words, exit code; ROOT, RUN, SENT stand for what is 
     "leaderboard baselines": ("CORPORA", 2),  # no board takes synthetic clips
     "leaderboard build": ("sent --practice -o site", 0),
     "leaderboard check-pr": ("main request\u2014", 2),
+    "leaderboard every-eval-ever": ("sent --practice", 0),
     "leaderboard export": ("sent --practice", 0),
     "leaderboard hub-results": ("org/name --submissions sent", 0),
     "leaderboard serve": ("nowhere\u2014", 2),

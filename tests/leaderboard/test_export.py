@@ -1,5 +1,4 @@
-"""Exports: tables that hold the board's numbers whatever models are called, and what the Hub reads,
-by its own client."""
+"""Exports: tables that hold the board's numbers whatever models are called."""
 
 import csv
 import dataclasses
@@ -7,28 +6,10 @@ import io
 import re
 
 import pytest
-import yaml
-from huggingface_hub import ModelCard, parse_eval_result_entries
-from huggingface_hub.repocard_data import model_index_to_eval_results
 
-from bimotion.data.huggingface import builder
-from bimotion.errors import SettingError, UnknownName
-from bimotion.leaderboard import board, export
-
-CELLS = ("eng_eld", "eng_adu", "zho_eld", "zho_adu")
-HOSTILE = r"=cmd|' /C calc'!A0 <b>&[x](javascript:1)`_*\{}~^%$#"
-DATASET = "org/bimotion"
-
-
-def of(built, model):
-    return next(entry for entry in built.entries if entry.model == model)
-
-
-def values(entry):
-    """Mean and cells in %, from the entry's own rows."""
-    cells = {row.test: row.value for row in entry.scores if row.transfer == "in-group"}
-    means = [entry.headline["in-group/inference"].value, *(cells[cell] for cell in CELLS)]
-    return [100 * value for value in means]
+from bimotion.errors import UnknownName
+from bimotion.leaderboard import board, export, hub_results
+from tests.support.boards_of_few import CELLS, HOSTILE, of, values
 
 
 def replaced(built, *entries, **changes):
@@ -75,7 +56,7 @@ def test_a_copy_names_the_other_in_tables_and_notes(built):
     copied, note = dataclasses.replace(entry, flags=flags), "same predictions as lab/thief"
     for form in export.FORMATS:
         assert note in export.export(replaced(built, copied), form)
-    text = " ".join(export.eval_results(copied, DATASET).split())
+    text = " ".join(hub_results.eval_results(copied, "org/bimotion").split())
     assert f"; {note}; reproduced" in text
 
 
@@ -138,68 +119,3 @@ def test_an_unknown_format_is_refused_and_a_board_of_nothing_is_exported(built, 
         export.export(built, "html")
     empty = board.build(tmp_path)
     assert [export.export(empty, form).count("as printed") for form in export.FORMATS] == [1, 1, 1]
-
-
-# --- the Hub ------------------------------------------------------------------------------------
-
-
-def test_the_hub_reads_one_scalar_a_task(built):
-    entry, source = (
-        of(built, "lab/dirty"),
-        {"revision": "a" * 40, "source": "https://board.example"},
-    )
-    text = export.eval_results(entry, DATASET, **source)
-    results = parse_eval_result_entries(yaml.safe_load(text))
-    tasks = [f"emotion_disjoint_probe_{name}" for name in ("mean", *CELLS)]
-    assert [result.task_id for result in results] == tasks
-    assert [result.value for result in results] == pytest.approx(values(entry), abs=0.006)
-    for result in results:
-        assert (result.dataset_id, result.date) == (DATASET, entry.finished)
-        assert (result.dataset_revision, result.source_url) == tuple(source.values())
-    assert (
-        "trained on esd, iemocap before; recomputed; organisation unproved; run" in results[2].notes
-    )
-    pattern = r"95% interval [\d.]+ to [\d.]+; \d+ clips, \d+ known speakers; recomputed"
-    assert re.match(pattern, results[1].notes)
-
-
-def test_every_task_of_a_result_stands_in_the_benchmarks_file(built):
-    content = yaml.safe_load(export.eval_tasks())
-    assert set(content) == {"name", "description", "evaluation_framework", "tasks"}
-    tasks = {task["id"]: task for task in content["tasks"]}
-    assert len(tasks) == len(content["tasks"]) == 3 * 3 * 3 * 5
-    for name in ("lab/dirty", "org/tiny"):
-        results = yaml.safe_load(export.eval_results(of(built, name), DATASET))
-        assert {result.task_id for result in parse_eval_result_entries(results)} <= set(tasks)
-    assert {task["split"] for task in tasks.values()} == {"test"}
-    assert {task["config"] for task in tasks.values()} <= set(builder.CONFIGS["bimotion"])
-
-
-def test_a_model_card_takes_the_index(built, tmp_path):
-    entry = of(built, "org/tiny")
-    index = export.model_index(entry, DATASET)
-    (tmp_path / "README.md").write_text(f"---\n{index}---\n# A card\n")
-    card = ModelCard.load(tmp_path / "README.md").data
-    assert card.model_name == "org/tiny"
-    metrics = [result.metric_value for result in card.eval_results]
-    assert metrics == pytest.approx(values(entry), abs=0.006)
-    assert [result.dataset_config for result in card.eval_results] == ["all", *CELLS]
-    name, again = model_index_to_eval_results(yaml.safe_load(index)["model-index"])
-    assert (name, len(again)) == ("org/tiny", 5)
-
-
-@pytest.mark.parametrize("model", ["bimotion/random", "local-folder", "a/b/c", "a/b c"])
-def test_only_a_model_of_the_hub_has_results_there(model, built):
-    is_baseline = model == "bimotion/random"
-    entry = dataclasses.replace(of(built, model if is_baseline else "org/tiny"), model=model)
-    for make in (export.eval_results, export.model_index):
-        with pytest.raises(SettingError, match="expected a model of the Hub, organisation/name"):
-            make(entry, DATASET)
-
-
-def test_what_was_not_run_is_not_told(built):
-    entry = of(built, "org/tiny")
-    part = [row for row in entry.scores if row.test == "eng_adu"]
-    lacking = dataclasses.replace(entry, headline={}, scores=part)
-    (result,) = yaml.safe_load(export.eval_results(lacking, DATASET))
-    assert result["dataset"]["task_id"] == "emotion_disjoint_probe_eng_adu"

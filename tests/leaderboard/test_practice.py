@@ -80,6 +80,18 @@ def test_submit_verify_build_and_export_by_the_commands(submissions, verify, tmp
     assert shown.stdout.count("claimed") == 3
     names = {"predictions.parquet", "result.json", "submission.json"}
     assert {path.name for path in submissions.glob("*/*/*")} == names
+    words = ["leaderboard", "every-eval-ever", submissions, "--practice", "-o", tmp_path / "eee"]
+    written = bimotion(*words)
+    assert written.returncode == 0, written.stderr
+    paths = [Path(line) for line in written.stdout.splitlines()]
+    assert sorted(paths) == sorted((tmp_path / "eee").rglob("*.json*"))
+    assert [path.suffix for path in paths] == [".json", ".jsonl"] * 3
+    assert written.stderr.count("predictions left out: ") == 3
+    for path in paths[::2]:
+        source = json.loads(path.read_text("utf-8"))["source_metadata"]["additional_details"]
+        assert source["synthetic"] == "true"
+    assert "left out" not in bimotion(*words, "--scores-only").stderr
+    assert sorted((tmp_path / "eee").rglob("*.json*")) == sorted(paths[::2])
 
 
 def test_a_real_board_has_none_of_it(submissions, tmp_path):
