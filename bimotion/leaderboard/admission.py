@@ -127,7 +127,7 @@ def why_no_commit(result: Result) -> str | None:
     >>> from types import SimpleNamespace
     >>> model = SimpleNamespace(name="facebook/wav2vec2-base", revision="refs/pr/7")
     >>> why_no_commit(SimpleNamespace(model=model))[:58]
-    "model.revision: expected a commit of facebook/wav2vec2-bas"
+    'model.revision: expected a commit of facebook/wav2vec2-bas'
     """
     model = result.model
     if "/" not in model.name or model.name in BASELINES:

@@ -136,7 +136,7 @@ def _folder_name(name: str) -> str:
     """A stranger's name as the datastore takes folders: ASCII, short, no reserved name.
 
     >>> _folder_name("../a=b?"), _folder_name("nul.x"), _folder_name("")
-    ('__a=b_', '_nul.x', '_')
+    ('_a=b_', '_nul.x', '_')
     """
     safe = re.sub(r"[^A-Za-z0-9._=+-]", "_", name)[:MAX_FOLDER_NAME].strip(".")
     is_free = safe and safe.partition(".")[0].upper() not in _RESERVED_NAMES
