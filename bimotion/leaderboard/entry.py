@@ -147,6 +147,22 @@ class EntryFlags(Record):
 
 
 @dataclass(frozen=True)
+class Oddity(Record):
+    """A mark of what looks odd (oddities.py): no verdict; it changes no rank and no status."""
+
+    kind: Literal["confidence", "better across", "margin", "shared errors", "many runs"]
+    """`confidence`: it knows which decisions are right; `better across`: trained elsewhere it is
+    better than trained in the cell; `margin`: far above the best other model; `shared errors`: errs
+    as another model does; `many runs`: one of many entries of its model."""
+    figure: float
+    """What was measured, as docs/leaderboard.md says of each kind."""
+    threshold: float
+    """From which it is marked."""
+    explanation: str
+    """The figure in words, and what else than deceit explains it."""
+
+
+@dataclass(frozen=True)
 class HumanRow(Record):
     """One human rater of a corpus beside the models, by the receiver's own copy of its votes."""
 
@@ -236,6 +252,8 @@ class Entry(Record):
     """The facts that a reader must know."""
     ages: list[AgeResult] = field(default_factory=list)
     """Recall over age within corpora; of CREMA-D only where its table of actors was at hand."""
+    oddities: list[Oddity] = field(default_factory=list)
+    """What looks odd, whether or not it is; never a reason for a rank."""
     reproduction: Reproduction | None = field(default=None)
     """The receiver's own run of it, whether or not it agrees; null: none was made."""
     ranking: Rank | None = field(default=None)

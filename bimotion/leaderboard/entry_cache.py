@@ -1,5 +1,5 @@
-"""Entries are computed once: a file keeps an entry, what each clip adds to its headline and a
-sketch of its predictions, under the hashes of the submission's files.
+"""Entries are computed once: a file keeps an entry, what each clip adds to its headline, a sketch
+of its predictions and its wrong decisions, under the hashes of the submission's files.
 
 It lies in the cache, so that a board of unverified runs is not computed again (0.1 s each, of four
 cells). When a submission is verified it is also put beside its receipt, as entry.npz, whose hash
@@ -24,7 +24,7 @@ from bimotion.errors import RecordError
 from bimotion.io import files
 from bimotion.io.records import Record, from_json
 from bimotion.io.versions import CACHE_VERSION
-from bimotion.leaderboard import contamination, receipt, scored
+from bimotion.leaderboard import contamination, oddities, receipt, scored
 from bimotion.leaderboard.entry import BASE, METRIC, CellScore, Entry
 from bimotion.leaderboard.known_training import facts_hash
 from bimotion.leaderboard.scored import DIGITS, ScoredSubmission
@@ -34,6 +34,10 @@ from bimotion.results.record import Result
 from bimotion.results.statistics.copies import N_BUCKETS, Sketch
 from bimotion.results.statistics.counts import Stratum
 from bimotion.results.statistics.estimate import Estimate
+from bimotion.results.statistics.shared_errors import MAX_CLIPS, Errors
+
+ERROR_TYPES = {"wrong": np.int8, "references": np.uint8}
+"""Arrays of Errors."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class _Facts(Record):
     ranked: _Ranked | None
     tests: list[str]
     exact: list[str]
+    n_clips: list[int]
     human: list[HumanAgreement]
 
 
@@ -127,7 +132,7 @@ def load(hashes: Mapping[str, str], vouched: bytes | None) -> ScoredSubmission |
 def _key(hashes: Mapping[str, str]) -> str:
     fields = [field.name for kind in (Entry, CellScore) for field in dataclasses.fields(kind)]
     rules = [DIGITS, BASE, list(map(str, BIMOTION_CELLS)), contamination.NAMES, facts_hash()]
-    rules.append(fields)
+    rules += [fields, oddities.THRESHOLDS, MAX_CLIPS]
     spec = json.dumps([CACHE_VERSION, rules, dict(hashes)], sort_keys=True)
     return hashlib.sha256(spec.encode()).hexdigest()[:24]
 
@@ -137,8 +142,10 @@ def _path(hashes: Mapping[str, str]) -> Path:
 
 
 def _packed(computed: ScoredSubmission, hashes: Mapping[str, str]) -> bytes:
-    entry, estimate, sketch, human = computed
+    entry, estimate, sketch, errors, human = computed
     arrays, ranked = {"buckets": sketch.buckets}, None
+    for name in ("wrong", "references"):
+        arrays[name] = np.concatenate([*getattr(errors, name), np.zeros(0, ERROR_TYPES[name])])
     if estimate is not None:
         arrays["influence"] = np.concatenate(list(estimate.influence.values()))
         ranked = _Ranked(
@@ -154,6 +161,7 @@ def _packed(computed: ScoredSubmission, hashes: Mapping[str, str]) -> bytes:
         ranked=ranked,
         tests=sketch.tests,
         exact=sketch.exact,
+        n_clips=[len(wrong) for wrong in errors.wrong],
         human=list(human),
     )
     text = json.dumps(dataclasses.asdict(facts)).encode()
@@ -177,14 +185,28 @@ def _unpacked(content: bytes, hashes: Mapping[str, str]) -> tuple[str, ScoredSub
         shape = (len(facts.tests), N_BUCKETS)
         if facts.key != _key(hashes) or arrays["buckets"].shape != shape:
             return None
-        if len(facts.exact) != len(facts.tests):
+        if not len(facts.exact) == len(facts.n_clips) == len(facts.tests):
             return None
         sketch = Sketch(tests=facts.tests, exact=facts.exact, buckets=arrays["buckets"])
         ranked = _estimate(facts.ranked, arrays)
-        return facts.ages, ScoredSubmission(facts.entry, ranked, sketch, tuple(facts.human))
+        errors = _errors(facts, arrays)
+        human = tuple(facts.human)
+        return facts.ages, ScoredSubmission(facts.entry, ranked, sketch, errors, human)
     # one flipped bit of a zip can raise almost anything; whatever it is, the board is still built
     except Exception:
         return None
+
+
+def _errors(facts: _Facts, arrays: Mapping[str, np.ndarray]) -> Errors:
+    """The errors of an entry; raises ValueError where the arrays are not as they were written."""
+    ends = np.cumsum([0, *facts.n_clips])
+    if any(arrays[name].shape != (ends[-1],) for name in ERROR_TYPES):
+        raise ValueError("expected as many decisions as clips")
+    wrong, references = (
+        np.split(arrays[name].astype(kind), ends[1:-1]) if facts.tests else []
+        for name, kind in ERROR_TYPES.items()
+    )
+    return Errors(facts.tests, wrong, references)
 
 
 def _estimate(ranked: _Ranked | None, arrays: Mapping[str, np.ndarray]) -> Estimate | None:

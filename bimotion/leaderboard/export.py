@@ -101,7 +101,8 @@ def _flags(entry: Entry) -> list[str]:
     adapted = [] if entry.adapt is None else [f"adapted: {entry.adapt.summary}"]
     heard = [f"window {value}" for name, value in entry.options.items() if name == "window"]
     same = [f"same predictions as {name}" for name in flags.same_predictions]
-    return [name for name, applies in names.items() if applies] + same + adapted + heard
+    odd = [f"looks odd: {oddity.kind}" for oddity in entry.oddities]
+    return [name for name, applies in names.items() if applies] + same + odd + adapted + heard
 
 
 def _cells(row: dict) -> list[str]:

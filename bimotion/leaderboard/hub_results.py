@@ -173,6 +173,7 @@ def _note(entry: Entry, score: Number | CellScore) -> str:
         notes.append(f"known to be trained on {', '.join(flags.not_declared)}, not declared")
     if flags.same_predictions:
         notes.append(f"same predictions as {', '.join(flags.same_predictions)}")
+    notes += [f"looks odd ({oddity.kind}), no verdict" for oddity in entry.oddities]
     unproved = ["organisation unproved"] if flags.organisation_proof is None else []
     return "; ".join([*notes, flags.status, *unproved, f"run {entry.key}"])
 

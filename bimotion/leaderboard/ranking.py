@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from bimotion.errors import printable
 from bimotion.io.records import Record
-from bimotion.leaderboard import lookalikes
+from bimotion.leaderboard import lookalikes, oddities
 from bimotion.leaderboard.entry import Entry, Rank
 from bimotion.leaderboard.scored import MAX_NAME, ScoredSubmission
 from bimotion.results.statistics import copies
@@ -77,8 +77,13 @@ def again(entries: dict[str, Entry]) -> dict[str, str]:
 
 
 def ranked(scored: dict[str, ScoredSubmission]) -> tuple[list[Entry], list[RankingClass]]:
-    """The entries of a board with their ranks and copies, in order, and their classes."""
+    """The entries of a board with their ranks, copies and oddities, in order, and their classes."""
     same = _same_predictions(scored)
+    odd = oddities.among(
+        {identity: submitted.entry for identity, submitted in scored.items()},
+        {identity: submitted.ranked for identity, submitted in scored.items()},
+        {identity: submitted.errors for identity, submitted in scored.items()},
+    )
     rankings = _rankings(scored, lambda entry: entry.is_reproduced_public)
     of_recomputed = _rankings(scored, lambda entry: entry.flags.is_recomputed)
     entries = []
@@ -88,6 +93,7 @@ def ranked(scored: dict[str, ScoredSubmission]) -> tuple[list[Entry], list[Ranki
             "ranking": rankings.get(identity),
             "recomputed_ranking": of_recomputed.get(identity),
         }
+        both["oddities"] = [*submitted.entry.oddities, *odd.get(identity, [])]
         entries.append(replace(submitted.entry, flags=flags, **both))
     classes = _classes(entries)
     index_of = {group.id: index for index, group in enumerate(classes)}

@@ -21,7 +21,13 @@ from bimotion.data import splits
 from bimotion.data.source import CorpusSource
 from bimotion.data.speaker_facts import speaker_facts
 from bimotion.errors import RecordError
-from bimotion.leaderboard import admission, known_training, lookalikes, submission
+from bimotion.leaderboard import (
+    admission,
+    known_training,
+    lookalikes,
+    oddities,
+    submission,
+)
 from bimotion.leaderboard.contamination import contamination
 from bimotion.leaderboard.entry import (
     BASE,
@@ -42,7 +48,7 @@ from bimotion.results.clip_predictions import matrix, test_set
 from bimotion.results.human import HumanAgreement
 from bimotion.results.record import Result
 from bimotion.results.reservations import joined, reservations
-from bimotion.results.statistics import copies
+from bimotion.results.statistics import copies, shared_errors
 from bimotion.results.statistics.ages import AgeResult, age_results
 from bimotion.results.statistics.calibration import expected_calibration_error
 from bimotion.results.statistics.counts import FORMS
@@ -73,6 +79,8 @@ class ScoredSubmission(NamedTuple):
     """The estimate that it is ranked by; None without all four cells."""
     sketch: copies.Sketch
     """Of its predictions (statistics/copies.py)."""
+    errors: shared_errors.Errors
+    """Its wrong decisions."""
     human: tuple[HumanAgreement, ...] = ()
     """Human raters on its test clips, where the receiver verified it with their votes."""
 
@@ -120,17 +128,13 @@ def score(folder: Path, identity: str) -> ScoredSubmission:
         gaps=_gaps(result, table, means, schema),
         ages=_ages(table, schema),
         flags=_flags(result, table, settings, declared, known),
+        oddities=oddities.of_submission(tables, means, schema),
     )
-    ranked = next((_compact(headlines[name]) for name in BASE if name in headlines), None)
-    return ScoredSubmission(entry, ranked, copies.sketch(_once_a_cell(tables)))
+    return ScoredSubmission(entry, _ranked(headlines), *_compared(tables))
 
 
-def _compact(estimate: Estimate) -> Estimate:
-    """The estimate in single precision, as it is kept: a board made again has the same ranks."""
-    influence = {
-        stratum: values.astype(np.float32) for stratum, values in estimate.influence.items()
-    }
-    return dataclasses.replace(estimate, influence=influence)
+def _ranked(headlines: dict[str, Estimate]) -> Estimate | None:
+    return next((headlines[name].in_single_precision for name in BASE if name in headlines), None)
 
 
 def comparable(result: Result) -> str:
@@ -354,17 +358,21 @@ def _in_cells(corpora: dict[str, set[str]]) -> dict[str, list[str]]:
     return {cell: sorted(names) for cell, names in sorted(corpora.items()) if names}
 
 
-def _once_a_cell(tables: dict[Setting, list[pd.DataFrame]]) -> list[pd.DataFrame]:
-    """Predictions of every test cell, once: those that rank where there are, of all its corpora."""
+def _compared(
+    tables: dict[Setting, list[pd.DataFrame]],
+) -> tuple[copies.Sketch, shared_errors.Errors]:
+    """Sketch and errors of the predictions of every test cell, once: those that rank where there
+    are, of all its corpora."""
     chosen: dict[str, list[pd.DataFrame]] = {}
     for setting in sorted(
         tables, key=lambda setting: (_kind(setting) not in BASE, setting.corpora is not None)
     ):
         chosen.setdefault(str(setting.test), tables[setting])
     columns = ["id", "cell", "seed", "probabilities", "reference"]
-    return [
+    parts = [
         pd.concat([table[columns] for table in of_seeds]) for _, of_seeds in sorted(chosen.items())
     ]
+    return copies.sketch(parts), shared_errors.errors_of(parts)
 
 
 def _number(interval: Interval) -> Number:

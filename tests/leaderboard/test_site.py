@@ -11,7 +11,7 @@ import re
 import pytest
 
 from bimotion.leaderboard import board, site
-from bimotion.leaderboard.entry import Number, Rank
+from bimotion.leaderboard.entry import Number, Oddity, Rank
 from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.results.record import AdaptUsed
 from tests.support import board_pages
@@ -353,3 +353,16 @@ def test_a_mean_of_fewer_cells_says_which(built, tmp_path):
         assert "over" not in shown[entry.model]
         page.go("#/run/lab__lacks%2Fk", "document.querySelector('#detail .lead')")
         assert "3 cells (over eng_eld" in page.text(".lead")
+
+
+@needs_chromium
+def test_what_looks_odd_is_a_quiet_mark_and_a_table_on_the_models_own_page(built, tmp_path):
+    odd = Oddity("shared errors", 0.97, 0.95, "errs as <b>lab/x</b> does")
+    entry = dataclasses.replace(built.entries[0], oddities=[odd], id="lab__odd/k", model="lab/odd")
+    with board_pages.opened(dataclasses.replace(built, entries=[entry]), tmp_path) as page:
+        (row,) = page.each(ROW, "node.innerHTML")
+        assert re.search(r'title="Looks odd: [^"]*No verdict[^"]*\(Errors of another model\)', row)
+        page.go("#/run/lab__odd%2Fk", "document.querySelector('#detail .lead')")
+        text = page.text("#detail")
+        for words in ("What looks odd", "Errors of another model", "0.97", "errs as <b>lab/x</b>"):
+            assert words in text

@@ -56,15 +56,16 @@ class Source:
         *,
         statement=None,
         verified=True,
+        version="1",
         **changes,
     ) -> Path:
-        """One submission whose model knows a share `skill` of the truth; `changes`: other fields of
-        its result."""
+        """One submission whose model, of a version, knows a share `skill` of the truth; `changes`:
+        other fields of its result."""
         rng = np.random.default_rng(seed)
         noise = rng.random(self.reference.shape)
         probabilities = ((1 - skill) * noise + skill * (self.reference == 1)).astype(np.float32)
         result = dataclasses.replace(
-            self.result, scores=self.means, **{"model": ModelUsed(model, "1"), **changes}
+            self.result, scores=self.means, **{"model": ModelUsed(model, version), **changes}
         )
         result = dataclasses.replace(result, key=result.spec.key)
         folder = into / model.replace("/", "__") / result.key

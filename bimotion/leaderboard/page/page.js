@@ -14,6 +14,7 @@ const FLAGS = {
   known: ["K", "warn", "Known, not declared: a public page says that the model was trained on data which its statement does not name."],
   unproved: ["U", "", "Organisation unproved: nobody has shown that who sent it belongs to the organisation whose name it has."],
   same: ["=", "bad", "Same predictions, but for rounding or a little noise, stand under another name."],
+  odd: ["O", "", "Looks odd: a figure of this entry is one that honest entries hardly ever have. No verdict, and no reason for a rank: its own page says what was measured and what else explains it."],
   age: ["A", "", "Assumed ages: the ages of some speakers tested are assumed from how the corpus was made, not known."],
   shared: ["S", "", "Shared speakers: speakers tested may be heard in training, which makes a test easier."],
   incomplete: ["I", "warn", "Incomplete: clips of a corpus were missing, so it is compared with runs on the same clips alone."],
@@ -22,6 +23,10 @@ const FLAGS = {
   baseline: ["B", "", "Baseline: a model that the keeper of this board made; any speech model should beat it."],
   human: ["H", "", "A human rater of one corpus, drawn at random for each test clip: no ceiling of what can be learnt from labels, never ranked."],
   printed: ["P", "", "As printed in the paper: other code, no interval, never ranked."],
+};
+const ODDITIES = {
+  "confidence": "Confidence knows what is right", "better across": "Better when trained elsewhere", "margin": "Far above the best other model",
+  "shared errors": "Errors of another model", "many runs": "One of many runs",
 };
 const RESERVATIONS = {
   "ᶜ": "one class is tested, or can be predicted: it says nothing about emotion", "ˢ": "one speaker: it says nothing about others",
@@ -88,6 +93,7 @@ function flagsOf(entry) {
   if (flags.undeclared) found.push(["undeclared"]);
   if (flags.not_declared.length) found.push(["known", `(${flags.not_declared.join(", ")})`]);
   if (flags.same_predictions.length) found.push(["same", `(${flags.same_predictions.join(", ")})`]);
+  if (entry.oddities.length) found.push(["odd", `(${entry.oddities.map((one) => ODDITIES[one.kind]).join("; ")})`]);
   if (Object.keys(flags.incomplete).length)
     found.push(["incomplete", `(${Object.entries(flags.incomplete).map(([name, n]) => `${name} ${n}`).join("; ")})`]);
   if (Object.keys(flags.assumed_age).length) found.push(["age", `(${listed(flags.assumed_age)})`]);
@@ -463,6 +469,13 @@ function ageTable(ages) {
       h("td", {}, `${one.n_adults} + ${one.n_elders}`), h("td", {}, percent(one.adults)), h("td", {}, percent(one.elders)), contrast(one.slope), contrast(one.matched)))));
 }
 
+function oddTable(oddities) {
+  return h("table", { class: "list" },
+    h("caption", {}, "No verdict: fewer than 1 % of honest entries of the material that the thresholds were set by are marked, and each mark has innocent explanations. None changes a rank or a status. Runs are only counted: from the fourth on."),
+    h("thead", {}, h("tr", {}, ["Mark", "Figure", "Marked from", "What was measured, and what else explains it"].map((label, n) => h("th", { scope: "col", class: n === 0 || n === 3 ? "text" : null }, label)))),
+    h("tbody", {}, oddities.map((one) => h("tr", {}, h("th", { scope: "row" }, ODDITIES[one.kind]), h("td", {}, one.figure), h("td", {}, one.threshold), h("td", { class: "text" }, one.explanation)))));
+}
+
 /** What the keeper's own run gave. */
 function reproduction({ reproduction: made }) {
   if (!made) return null;
@@ -511,13 +524,14 @@ function detail(entry) {
       row.mean ? `mean of ${over(row) ? `${Object.keys(row.tested).length} cells (${over(row)})` : "the four cells"}, 95 % interval ${interval(row.mean)}` : "no mean: not all four cells were run",
       place(entry))),
     h("ul", { class: "notes" }, flagsOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${FLAGS[kind][1]}`, "aria-hidden": "true" }, FLAGS[kind][0]), h("span", {}, `${FLAGS[kind][2]} ${more ?? ""}`)))),
+    entry.oddities.length > 0 && [h("h2", {}, "What looks odd"), region("What looks odd", oddTable(entry.oddities))],
     ...stated(entry),
     h("h2", {}, "Age, within corpora"), entry.ages.length ? region("Age within corpora", ageTable(entry.ages)) : h("p", {}, "No training set was tested on both age groups of a corpus whose ages are known."),
     h("h2", {}, "Train × test"), region("Train by test matrix", matrix(entry)),
     h("h2", {}, "Differences between cells"), entry.gaps.length ? region("Differences between cells", gapTable(entry.gaps.filter(between))) : h("p", {}, "Too few cells to compare."),
     entry.gaps.some((gap) => !between(gap)) && h("details", {}, h("summary", {}, "What transfer keeps of each in-group score"), region("Transfer ratios", gapTable(entry.gaps.filter((gap) => !between(gap))))),
     h("h2", {}, "Every number"), region("All settings", settingTable(entry)),
-  ].filter(Boolean));
+  ].flat().filter(Boolean));
 }
 
 function weights(entry) { // of a repository on the Hub: a branch moves, and anybody can open a pull request there

@@ -1,9 +1,11 @@
 """Calibration: whether a model is right as often as its probabilities say, as one number and as a
-curve."""
+curve; and whether its confidence tells right decisions from wrong ones."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 from bimotion.results.clip_predictions import ClipPredictions
 
@@ -58,13 +60,53 @@ def calibration_curve(part: ClipPredictions, bins: int = N_BINS) -> list[Calibra
     ]
 
 
+@dataclass(frozen=True)
+class ConfidenceRanking:
+    """The order of decisions by confidence, held against which of them are right."""
+
+    area: float
+    """Share of the pairs of a right and a wrong decision in which the right one is more confident,
+    equal ones half: the area under the ROC curve, 0.5 by chance."""
+    n_right: int
+    """Decisions that are compared."""
+    n_wrong: int
+    """The same."""
+
+
+def confidence_ranking(parts: Iterable[ClipPredictions]) -> ConfidenceRanking | None:
+    """The ranking of decisions by confidence, as of `expected_calibration_error`, within each of
+    some test sets; None: nowhere is one right and another wrong.
+
+    >>> import pandas as pd
+    >>> from bimotion.protocol.labels import SCHEMAS
+    >>> from bimotion.results.clip_predictions import test_set
+    >>> rows = {"probabilities": [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]],
+    ...     "reference": [[1, 0], [1, 0], [0, 1]], "speaker": [None] * 3, "corpus": ["tess"] * 3}
+    >>> confidence_ranking([test_set(pd.DataFrame(rows), None, SCHEMAS["valence"])])
+    ConfidenceRanking(area=0.5, n_right=2, n_wrong=1)
+    """
+    ordered, pairs, n_right, n_wrong = 0.0, 0, 0, 0
+    for confidence, right in map(_confidences, parts):
+        n_of, n_against = int(right.sum()), int((~right).sum())
+        if n_of and n_against:
+            ordered += rankdata(confidence)[right].sum() - n_of * (n_of + 1) / 2
+            pairs += n_of * n_against
+            n_right, n_wrong = n_right + n_of, n_wrong + n_against
+    return ConfidenceRanking(float(ordered / pairs), n_right, n_wrong) if pairs else None
+
+
 def _binned(part: ClipPredictions, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The bin of each clip with a class, its confidence, and whether it is right: (n_clips,)."""
+    confidence, right = _confidences(part)
+    numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return numbers, confidence, right
+
+
+def _confidences(part: ClipPredictions) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of each clip with a class, and whether it is right: (n_clips,)."""
     has_class = (part.reference == 1).any(axis=1)
     offered = np.where(part.reference == -1, 0.0, part.probabilities)[has_class].astype(float)
     total = offered.sum(axis=1)
     confidence = offered.max(axis=1) / np.where(total > 0, total, 1)
     of_prediction = part.reference[np.arange(len(part.reference)), part.predictions]
-    right = ((part.predictions >= 0) & (of_prediction == 1))[has_class]
-    numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    return numbers, confidence, right
+    return confidence, ((part.predictions >= 0) & (of_prediction == 1))[has_class]

@@ -56,6 +56,15 @@ def sketch(parts: Sequence[pd.DataFrame]) -> Sketch:
 
 def _sketched(part: pd.DataFrame) -> tuple[str, str, np.ndarray]:
     """The test set, hash and buckets of one table."""
+    ids, reference, probabilities = over_seeds(part)
+    exact = hashlib.sha256(probabilities.tobytes()).hexdigest()[:16]
+    buckets = _bucketed(_departures(probabilities, reference))
+    return test_set_hash(part, ids, reference), exact, buckets
+
+
+def over_seeds(part: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Ids of the clips of a test set, ascending, their references (int8) and their probabilities
+    (float32, mean over seeds), both of shape (n_clips, n_classes); argument as of `sketch`."""
     ids, seeds = part["id"].array, part["seed"].to_numpy()
     by_id = ids.argsort(kind="stable")
     order = by_id[np.argsort(seeds[by_id], kind="stable")]
@@ -66,13 +75,13 @@ def _sketched(part: pd.DataFrame) -> tuple[str, str, np.ndarray]:
     reference = matrix(part["reference"])[clips].astype(np.int8)
     probabilities = matrix(part["probabilities"])[order].astype(np.float32)
     probabilities = probabilities.reshape(n_seeds, *reference.shape).mean(axis=0)
-    listed = [str(part["cell"].iloc[0]), *map(str, ids.to_numpy(object)[clips])]
-    names = "\n".join(listed).encode(errors="replace")
-    test, exact = (
-        hashlib.sha256(content).hexdigest()[:16]
-        for content in (names + reference.tobytes(), probabilities.tobytes())
-    )
-    return test, exact, _bucketed(_departures(probabilities, reference))
+    return [*map(str, ids.to_numpy(object)[clips])], reference, probabilities
+
+
+def test_set_hash(part: pd.DataFrame, ids: Sequence[str], reference: np.ndarray) -> str:
+    """16 hex digits of the cell, ids and references of a test set."""
+    names = "\n".join([str(part["cell"].iloc[0]), *ids]).encode(errors="replace")
+    return hashlib.sha256(names + reference.tobytes()).hexdigest()[:16]
 
 
 def _departures(probabilities: np.ndarray, reference: np.ndarray) -> np.ndarray:

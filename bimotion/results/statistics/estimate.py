@@ -5,7 +5,7 @@ compared on the same clips of the same speakers.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +36,12 @@ class Estimate:
         """The spread of it: its standard error, intervals and p-value."""
         squares = [Squares.of(stratum, values) for stratum, values in self.influence.items()]
         return Spread(self.estimate, squares, self.carriers, self.decisions)
+
+    @property
+    def in_single_precision(self) -> "Estimate":
+        """The same as it is kept on disk: a board that is made again has the same ranks."""
+        influence = {name: values.astype(np.float32) for name, values in self.influence.items()}
+        return replace(self, influence=influence)
 
     def interval(self) -> Interval:
         """The same as Spread.interval, with the likeness of its own strata."""
