@@ -28,6 +28,7 @@ HEAVY = (
     "pyarrow",
     "pydantic",
     "soundfile",
+    "cryptography",
     "umap",
     "matplotlib",
 )

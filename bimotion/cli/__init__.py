@@ -26,6 +26,8 @@ corpora in BIMOTION_CACHE).
 BIMOTION_CACHE: folder of indices and features, safe to delete but for its corpora (default:
 $XDG_CACHE_HOME/bimotion, else ~/.cache/bimotion).
 
+BIMOTION_SIGNING_KEY: private key that signs receipts, where --sign is not given.
+
 HF_HOME, HF_TOKEN, HF_HUB_OFFLINE: as everywhere with the Hugging Face Hub."""
 GO_ON = ("evaluate", "project", "coverage", "publish", "download")
 """Commands that keep what they have done and go on from there when they are called again."""

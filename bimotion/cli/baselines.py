@@ -7,7 +7,7 @@ import typer
 
 import bimotion.cli.options as options
 from bimotion.cli.options import option, spread
-from bimotion.cli.reproduce import Receipts
+from bimotion.cli.receipts import Receiving
 from bimotion.cli.submit import SUBMISSIONS
 from bimotion.cli.terminal import note, progress, warn_once
 from bimotion.errors import printable
@@ -20,8 +20,9 @@ def baselines(
     preset: Annotated[options.PresetName, option("What they are asked.")] = "benchmark",
     submissions: Annotated[Path, option("Folder of submissions.", metavar="DIR")] = SUBMISSIONS,
     output: options.Output = Path("results"),
-    receipts: Receipts = None,
     practice: options.Practice = False,
+    *,
+    receipts: Receiving,
 ) -> None:
     """Run bimotion/majority, bimotion/random and bimotion/prosody, and enter each as your own:
     submitted, verified as a baseline, with a receipt.
@@ -43,6 +44,7 @@ def baselines(
     ]
     warn_once()
     # what no board takes is refused before anything is run
+    receiver = receipts.of_writers(submissions)
     key = AnswerKey.of_corpora(corpora.source(allow_missing=practice), progress=progress())
     n_refused, closed = 0, set()
     for result in run.evaluate_all(asked):
@@ -52,7 +54,7 @@ def baselines(
         )
         name = folder.relative_to(submissions).as_posix()
         [verdict] = receiving.receive(
-            submissions, [name], key, receipts=receipts, practice=practice, baseline=True
+            submissions, [name], key, practice=practice, baseline=True, **receiver
         )
         print(f"{printable(str(folder))}: {'verified' if verdict.ok else 'REFUSED'}")
         for problem in verdict.problems:

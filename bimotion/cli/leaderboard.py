@@ -11,7 +11,8 @@ import typer
 import bimotion.cli.options as options
 from bimotion.cli.baselines import baselines
 from bimotion.cli.options import argument, option, spread
-from bimotion.cli.reproduce import Receipts, reproduce
+from bimotion.cli.receipts import Keys, Receipts, Receiving
+from bimotion.cli.reproduce import reproduce
 from bimotion.cli.submit import SUBMISSIONS
 from bimotion.cli.terminal import note, progress
 from bimotion.errors import SettingError, printable, some
@@ -33,13 +34,16 @@ class BoardOptions:
         SUBMISSIONS
     )
     receipts: Receipts = None
+    keys: Keys = None
     practice: options.Practice = False
 
     def board(self) -> "Board":
         """The board of verified submissions."""
         from bimotion.leaderboard import board
 
-        return board.build(self.submissions, receipts=self.receipts, practice=self.practice)
+        return board.build(
+            self.submissions, receipts=self.receipts, keys=self.keys, practice=self.practice
+        )
 
 
 @dataclass(frozen=True)
@@ -89,14 +93,15 @@ def verify(
     labels: Annotated[
         Path | None, option("From `bimotion labels export`, instead of corpora.", metavar="FILE")
     ] = None,
-    receipts: Receipts = None,
     practice: options.Practice = False,
+    *,
+    receipts: Receiving,
 ) -> None:
     """Compute every score again from the predictions and check all that a submission says; exit
     code 1 where any is refused.
 
     A sound submission gets a receipt, outside of the submission, which holds for these very files,
-    and is made ready for the board.
+    and is made ready for the board. On a board with keys it gets one only with --sign.
     """
     from bimotion.leaderboard import admission, labels_file, receiving, submission
     from bimotion.leaderboard.answer_key import AnswerKey
@@ -107,28 +112,31 @@ def verify(
         raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/, found none")
     if not practice and all(map(admission.is_for_practice, folders)):
         raise SettingError(f"{path}: {admission.PRACTICE}")
+    # no `.` or `..` names one
+    parts = [Path(os.path.abspath(folder)).parts for folder in folders]
+    root = Path(*parts[0][:-2]) if is_single else path
+    receiver = receipts.keywords(root)
     if labels is not None:
         key = labels_file.load(labels)
     else:
         source = corpora.source(allow_missing=practice)
         key = AnswerKey.of_corpora(source, progress=progress())
-    # no `.` or `..` names one
-    parts = [Path(os.path.abspath(folder)).parts for folder in folders]
-    root = Path(*parts[0][:-2]) if is_single else path
     identities = ["/".join(names[-2:]) for names in parts]
     verdicts = receiving.receive(
         root,
         identities,
         key,
-        receipts=receipts,
         practice=practice,
         baseline=vouched.baseline,
         organisation_proof=vouched.organisation_proof(identities),
+        **receiver,
     )
     for folder, verdict in zip(folders, verdicts, strict=True):
         print(f"{printable(str(folder))}: {'verified' if verdict.ok else 'REFUSED'}")
         for line in (*verdict.problems, *(f"note: {warning}" for warning in verdict.warnings)):
             print(f"  {line}")
+    if checked_only := receiver["keys"].why_unsigned:
+        note(f"only checked, no receipt written: {checked_only}")
     if n_refused := sum(not verdict.ok for verdict in verdicts):
         note(f"{n_refused} of {len(folders)} submissions refused")
         raise typer.Exit(1)
@@ -254,6 +262,7 @@ def hub_results(
     ),
     submissions: Annotated[Path, option("Folder of submissions.", metavar="DIR")] = SUBMISSIONS,
     receipts: Receipts = None,
+    keys: Keys = None,
     revision: Annotated[str | None, option("Commit of the dataset repository.")] = None,
     source: Annotated[str | None, option("Address of your board, as the source.")] = None,
 ) -> None:
@@ -261,7 +270,7 @@ def hub_results(
     the dataset, model-index."""
     from bimotion.leaderboard import hub_results as results
 
-    board = BoardOptions(submissions, receipts).board()
+    board = BoardOptions(submissions, receipts, keys).board()
     for path in results.write_hub_results(board, dataset, output, revision=revision, source=source):
         print(path)
     _note_excluded(board, submissions, has_practice=False)
@@ -278,11 +287,16 @@ def every_eval_ever(
 ) -> None:
     """Write every entry as a record of Every Eval Ever (schema 0.3), and its predictions where
     their labels may be published."""
-    from bimotion.leaderboard import every_eval
+    from bimotion.leaderboard import every_eval, receipt
 
     board = entries.board()
     written = every_eval.write(
-        board, entries.submissions, output, receipts=entries.receipts, clips=not scores_only
+        board,
+        entries.submissions,
+        output,
+        receipts=entries.receipts,
+        keys=receipt.keys_for(entries.submissions, entries.keys),
+        clips=not scores_only,
     )
     for made in written:
         print(made.record)

@@ -9,19 +9,11 @@ import typer
 
 import bimotion.cli.options as options
 from bimotion.cli.options import argument, option, spread
+from bimotion.cli.receipts import Receiving
 from bimotion.cli.terminal import progress
 from bimotion.cli.workers import Workers
 from bimotion.errors import SettingError, printable
 from bimotion.io.bounds import MAX_SEED
-
-Receipts = Annotated[
-    Path | None,
-    option(
-        "Folder of receipts. (default: receipts, beside the folder of submissions)",
-        "--receipts",
-        metavar="DIR",
-    ),
-]
 
 
 @spread
@@ -43,14 +35,15 @@ def reproduce(
     trust_remote_code: Annotated[bool, option("Run the model's own code.")] = False,
     device: options.Device = None,
     batch_seconds: Annotated[float | None, option("Of audio in one batch.")] = None,
-    receipts: Receipts = None,
     *,
+    receipts: Receiving,
     engine: Workers,
 ) -> None:
     """Run a submission again, or a sample of it, and compare the predictions clip by clip; exit
     code 1 where they do not agree.
 
-    What came out is written into its receipt. A run that is broken off goes on where it was.
+    What came out is written into its receipt, which is signed again. A run that is broken off goes
+    on where it was.
     """
     from bimotion.evaluation import rerun
     from bimotion.leaderboard import admission, receiving, reproduction
@@ -58,7 +51,9 @@ def reproduce(
     if sample == 1 and draw is not None:
         raise SettingError("--draw: expected with --sample below 1, found it without")
     parts = Path(os.path.abspath(path)).parts
-    received = receiving.received(Path(*parts[:-2]), "/".join(parts[-2:]), receipts)
+    root = Path(*parts[:-2])
+    # a run may take days
+    received = receiving.received(root, "/".join(parts[-2:]), **receipts.of_writers(root))
     if sample < 1 and draw is None:
         draw = secrets.randbelow(MAX_SEED + 1)
     again = rerun.rerun(

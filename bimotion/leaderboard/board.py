@@ -34,6 +34,7 @@ from bimotion.leaderboard.published_rows import PublishedRow, published_rows
 from bimotion.leaderboard.ranking import RankingClass
 from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.leaderboard.scored import ScoredSubmission
+from bimotion.leaderboard.signature import BoardKeys
 from bimotion.results import predictions
 from bimotion.results.human import AGAINST
 from bimotion.results.record import PREDICTIONS_FILE
@@ -82,6 +83,9 @@ class Board(Record):
     """Human raters, where a submission was verified by corpora that lie with their votes."""
     excluded: list[Excluded]
     """Submissions that are no entries."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Name of each of the maintainers' keys -> its fingerprint, as `ssh-keygen -l` prints it: only
+    receipts that one of them signed count; empty: receipts are not signed."""
     metric: str = field(default=METRIC)
     """Of all scores."""
     board_version: int = field(default=BOARD_VERSION)
@@ -132,7 +136,13 @@ def json_schema() -> dict:
     return records.json_schema(Board, BOARD_FILE)
 
 
-def build(submissions: Path, *, receipts: Path | None = None, practice: bool = False) -> Board:
+def build(
+    submissions: Path,
+    *,
+    receipts: Path | None = None,
+    keys: Path | None = None,
+    practice: bool = False,
+) -> Board:
     """Make the board of all `<org>__<model>/<run key>/` below a folder.
 
     What cannot be an entry stands under `excluded` with the reason: synthetic or incomplete data, a
@@ -142,6 +152,8 @@ def build(submissions: Path, *, receipts: Path | None = None, practice: bool = F
     Args:
         submissions: their folder.
         receipts: the folder of receipts; None: `receipts` beside that of the submissions.
+        keys: the folder of the maintainers' public keys; None: `keys` beside the same. Where there
+            are any, only receipts that one of them signed count.
         practice: take synthetic and incomplete data too.
 
     Example::
@@ -149,7 +161,8 @@ def build(submissions: Path, *, receipts: Path | None = None, practice: bool = F
         board = build(Path("leaderboard/submissions"))
         board.save(Path("site"))
     """
-    outcomes = _outcomes(Path(submissions), receipts, practice)
+    board_keys = receipt.keys_for(Path(submissions), keys)
+    outcomes = _outcomes(Path(submissions), receipts, board_keys, practice)
     excluded = [outcome for outcome in outcomes if isinstance(outcome, Excluded)]
     scored = {
         outcome.entry.id: outcome for outcome in outcomes if isinstance(outcome, ScoredSubmission)
@@ -165,6 +178,7 @@ def build(submissions: Path, *, receipts: Path | None = None, practice: bool = F
         references=published_rows(),
         human=_human_rows(scored.values()),
         excluded=sorted(excluded, key=lambda outcome: outcome.id),
+        keys=board_keys.fingerprints,
     )
 
 
@@ -201,6 +215,8 @@ class _Candidate:
     """Of a receipt that holds."""
     organisation_proof: str | None
     """Of a receipt that holds, or that the receiver made the run."""
+    signed_by: str | None
+    """Name of the key that signed a receipt that holds."""
 
     @property
     def status(self) -> str:
@@ -220,12 +236,12 @@ class _Candidate:
 
 
 def _outcomes(
-    submissions: Path, receipts: Path | None, practice: bool
+    submissions: Path, receipts: Path | None, keys: BoardKeys, practice: bool
 ) -> list[ScoredSubmission | Excluded]:
     """Each submission as it stands by itself; those that are not kept are computed in parallel."""
     receipts = receipt.folder_for(submissions, receipts)
     candidates = [
-        _candidate(folder, receipts, practice) for folder in submission.folders(submissions)
+        _candidate(folder, receipts, keys, practice) for folder in submission.folders(submissions)
     ]
     kept = [_kept(candidate) for candidate in candidates]
     missing = [
@@ -248,8 +264,10 @@ def _outcomes(
     ]
 
 
-def _candidate(folder: Path, receipts: Path, practice: bool) -> _Candidate | Excluded:
-    identity, held = "/".join(folder.parts[-2:]), None
+def _candidate(
+    folder: Path, receipts: Path, keys: BoardKeys, practice: bool
+) -> _Candidate | Excluded:
+    identity, held, signed_by = "/".join(folder.parts[-2:]), None, None
     try:
         if not lookalikes.is_plain(identity):
             raise RecordError("expected a printable name")
@@ -257,10 +275,10 @@ def _candidate(folder: Path, receipts: Path, practice: bool) -> _Candidate | Exc
     except (OSError, RecordError) as error:
         return _excluded(identity, str(error))
     try:
-        held = receipt.load(receipts, identity)
-        unverified = (
-            "not verified" if held is None else held.why_not(identity, hashes, practice=practice)
-        )
+        unverified = "not verified"
+        if there := receipt.held(receipts, identity, keys):
+            held, signed_by = there
+            unverified = held.why_not(identity, hashes, practice=practice)
     except RecordError as error:
         unverified = str(error)
     return _Candidate(
@@ -272,6 +290,7 @@ def _candidate(folder: Path, receipts: Path, practice: bool) -> _Candidate | Exc
         vouched=receipt.entry(receipts, identity, held) if unverified is None else None,
         reproduction=held.reproduction if unverified is None else None,
         organisation_proof=organisations.proof_in(held) if unverified is None else None,
+        signed_by=signed_by if unverified is None else None,
     )
 
 
@@ -317,8 +336,13 @@ def _received(
         organisation_proof=candidate.organisation_proof,
         undeclared=outcome.entry.flags.undeclared and not candidate.is_baseline,
     )
-    known = {"id": candidate.id, "flags": flags, "reproduction": candidate.reproduction}
-    entry = dataclasses.replace(outcome.entry, **known)
+    entry = dataclasses.replace(
+        outcome.entry,
+        id=candidate.id,
+        flags=flags,
+        reproduction=candidate.reproduction,
+        signed_by=candidate.signed_by,
+    )
     if not practice and (reason := _why_for_practice(entry)):
         return Excluded(candidate.id, reason)
     return outcome._replace(entry=entry)

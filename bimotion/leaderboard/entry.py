@@ -256,6 +256,9 @@ class Entry(Record):
     """What looks odd, whether or not it is; never a reason for a rank."""
     reproduction: Reproduction | None = field(default=None)
     """The receiver's own run of it, whether or not it agrees; null: none was made."""
+    signed_by: str | None = field(default=None)
+    """Name of the key, one of the board's `keys`, that signed its receipt; null: not signed, or
+    only claimed."""
     ranking: Rank | None = field(default=None)
     """Among the reproduced entries of public models; null: it is none of them, lacks a cell, or has
     too few seeds."""

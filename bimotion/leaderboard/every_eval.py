@@ -34,6 +34,7 @@ from bimotion.leaderboard.every_eval_clips import (
     write_clips,
 )
 from bimotion.leaderboard.receiving import Received
+from bimotion.leaderboard.signature import BoardKeys
 from bimotion.results.reservations import MEANINGS
 
 MAX_FOLDER_NAME = 100
@@ -72,6 +73,7 @@ def write(
     output: Path,
     *,
     receipts: Path | None = None,
+    keys: BoardKeys | None = None,
     clips: bool = True,
     created: float | None = None,
 ) -> list[Written]:
@@ -82,6 +84,7 @@ def write(
         submissions: their folder: predictions are read there, once more held against receipts.
         output: the folder that `data` lies in.
         receipts: their folder, as of `board.build`.
+        keys: of the board, as of `receiving.received`.
         clips: with a line a clip.
         created: Unix time that the records say they were made at; None: now.
 
@@ -101,7 +104,8 @@ def write(
         if clips and not entry.flags.is_recomputed:
             made = replace(made, reason=NOT_VERIFIED)
         elif clips:
-            made = _with_clips(made, entry, receiving.received(submissions, entry.id, receipts))
+            verified = receiving.received(submissions, entry.id, receipts, keys)
+            made = _with_clips(made, entry, verified)
         if made.clips is None:  # those of an earlier export
             _clips_path(made.record).unlink(missing_ok=True)
         text = json.dumps(record(entry, made, created), indent=1, allow_nan=False) + "\n"
@@ -199,7 +203,8 @@ def _flags(entry: Entry) -> dict:
     flags = dataclasses.asdict(entry.flags)
     applying = {name: value for name, value in flags.items() if value not in (None, False, [], {})}
     organisation = {"organisation_proof": "unproved"}  # where nothing is said of it
-    return {"entry": entry.id, "run_key": entry.key} | organisation | applying
+    signed_by = {"receipt_signed_by": entry.signed_by or "nobody"}
+    return {"entry": entry.id, "run_key": entry.key} | signed_by | organisation | applying
 
 
 def _result(entry: Entry, name: str, score: Number | CellScore) -> dict:

@@ -19,7 +19,7 @@ QUESTION = ("track", "split_rule", "schema", "protocol")
 COLUMNS = (
     *("rank", "rank_low", "rank_high", "tie_group", "recomputed_rank", "recomputed_rank_low"),
     *("recomputed_rank_high", "recomputed_tie_group", "model", "key", *QUESTION),
-    *("data_fingerprint", "n_parameters", *SPANS, *MARKS, "flags"),
+    *("data_fingerprint", "n_parameters", *SPANS, *MARKS, "flags", "signed_by"),
 )
 """Of the CSV."""
 HEADER = ("rank", "model", "track", "split", "schema", "protocol", MEAN, "95 %", *CELLS, "flags")
@@ -140,8 +140,13 @@ def _markdown(board: Board) -> str:
         "schema, protocol and clips; in brackets: not ranked, the place among all recomputed "
         "entries. Weighted F1."
     )
-    notes = [note, *meanings(cell for row in rows for cell in row)]
+    notes = [note, _signed(board), *meanings(cell for row in rows for cell in row)]
     return Table("BiMotion leaderboard, %", HEADER, rows, notes).markdown() + "\n"
+
+
+def _signed(board: Board) -> str:
+    """Say whether receipts are signed."""
+    return f"Receipts signed by {', '.join(board.keys)}." if board.keys else "Receipts not signed."
 
 
 def _plain(name: str) -> str:
@@ -155,7 +160,7 @@ def _plain(name: str) -> str:
 
 def _latex(board: Board) -> str:
     rows = list(map(_cells, _rows(board)))
-    notes = meanings(cell for row in rows for cell in row)
+    notes = [_signed(board), *meanings(cell for row in rows for cell in row)]
     return Table("BiMotion leaderboard, %", HEADER, rows, notes).latex(
         "ll" + "l" * 4 + "r" * 6 + "l"
     )

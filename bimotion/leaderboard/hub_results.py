@@ -175,7 +175,8 @@ def _note(entry: Entry, score: Number | CellScore) -> str:
         notes.append(f"same predictions as {', '.join(flags.same_predictions)}")
     notes += [f"looks odd ({oddity.kind}), no verdict" for oddity in entry.oddities]
     unproved = ["organisation unproved"] if flags.organisation_proof is None else []
-    return "; ".join([*notes, flags.status, *unproved, f"run {entry.key}"])
+    receipt = f"receipt signed by {entry.signed_by}" if entry.signed_by else "receipt not signed"
+    return "; ".join([*notes, flags.status, receipt, *unproved, f"run {entry.key}"])
 
 
 def _date(finished: str) -> str | None:

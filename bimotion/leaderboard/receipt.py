@@ -2,12 +2,13 @@
 the very files it lists.
 
 <receipts>/<organisation>__<model>/<run key>/
-    receipt.json   Receipt: written when the submission's files were found sound
-    entry.npz      what a board needs of it (entry_cache.py), counted only under the hash that the
-                   receipt lists
+    receipt.json      Receipt: written when the submission's files were found sound
+    receipt.json.sig  signature of its bytes (signature.py), where the board has keys
+    entry.npz         what a board needs of it (entry_cache.py), counted only under the hash that
+                      the receipt lists
 
 A submission is a stranger's: whatever lies inside one is no receipt, and is refused. By default the
-receipts of `leaderboard/submissions` are `leaderboard/receipts`.
+receipts of `leaderboard/submissions` are `leaderboard/receipts`, and the keys `leaderboard/keys`.
 """
 
 import dataclasses
@@ -18,12 +19,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from bimotion.errors import RecordError, SettingError
 from bimotion.io import files
 from bimotion.io.records import Record, from_json
 from bimotion.leaderboard.reproduction import Reproduction
+from bimotion.leaderboard.signature import (
+    KEYS_FOLDER,
+    MAX_SIGNATURE_BYTES,
+    SIGNATURE_FILE,
+    BoardKeys,
+    SigningKey,
+)
 from bimotion.leaderboard.submission import MAX_SUBMISSION_BYTES, SUBMISSION_FILE
 from bimotion.results import predictions, record
 
@@ -35,8 +43,9 @@ MAX_SUBMITTED_BYTES = {  # file of a submission -> largest size accepted
     record.PREDICTIONS_FILE: predictions.MAX_BYTES,
     SUBMISSION_FILE: MAX_SUBMISSION_BYTES,
 }
-OF_RECEIVERS = (RECEIPT_FILE, ENTRY_FILE, "verified.json", "derived.npz")
+OF_RECEIVERS = (RECEIPT_FILE, SIGNATURE_FILE, ENTRY_FILE, "verified.json", "derived.npz")
 """The last two: where earlier versions kept them."""
+NO_KEYS = BoardKeys(Path(KEYS_FOLDER), {})
 
 
 @dataclass(frozen=True)
@@ -78,21 +87,52 @@ class Receipt(Record):
         return f"changed since it was verified: {', '.join(changed)[:200]}" if changed else None
 
 
-def folder_for(submissions: Path, receipts: Path | None = None) -> Path:
-    """The folder of the receipts of a folder of submissions: as given, else beside it.
+class Held(NamedTuple):
+    """A receipt that was read."""
+
+    receipt: Receipt
+    signed_by: str | None
+    """Name of the board's key that signed it; None: not signed, on a board without keys."""
+
+
+def folder_for(
+    submissions: Path, receipts: Path | None = None, name: str = RECEIPTS_FOLDER
+) -> Path:
+    """The folder of the receipts, or of what `name` says, of a folder of submissions: as given,
+    else beside it.
 
     Raises:
         SettingError: for a folder inside the submissions, and for a file.
     """
-    folder = submissions.absolute().parent / RECEIPTS_FOLDER if receipts is None else Path(receipts)
+    folder = submissions.absolute().parent / name if receipts is None else Path(receipts)
     if folder.resolve().is_relative_to(submissions.resolve()):
         raise SettingError(
-            f"{folder}: expected a folder for receipts outside of the submissions, found one in "
+            f"{folder}: expected a folder for {name} outside of the submissions, found one in "
             f"{submissions}"
         )
     if folder.exists() and not folder.is_dir():
-        raise SettingError(f"{folder}: expected a folder for receipts, found a file")
+        raise SettingError(f"{folder}: expected a folder for {name}, found a file")
     return folder
+
+
+def keys_for(
+    submissions: Path, keys: Path | None = None, signing: SigningKey | None = None
+) -> BoardKeys:
+    """The public keys of the board of a folder of submissions: of the folder given, where one is
+    expected, else of `keys` beside the submissions, where there may be none.
+
+    Args:
+        submissions: their folder.
+        keys: that of the keys.
+        signing: the receiver's private key, whose public half is one of these.
+
+    Raises:
+        SettingError: as `folder_for`, for a file that is no key, and for another key to sign with.
+    """
+    board_keys = BoardKeys.of_folder(folder_for(submissions, keys, KEYS_FOLDER))
+    if keys is not None and not board_keys:
+        raise SettingError(f"{keys}: expected public keys, NAME.pub, found none")
+    return board_keys if signing is None else board_keys.with_signing(signing)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -140,11 +180,13 @@ def write(
     baseline: bool = False,
     organisation_proof: str | None = None,
     entry: bytes | None = None,
+    keys: BoardKeys = NO_KEYS,
 ) -> None:
     """Write a receipt for files of these hashes; `entry`: content of entry.npz. A reproduction and
-    a proof of the organisation that an earlier receipt has of the same files stay."""
+    a proof of the organisation that an earlier receipt has of the same files stay, if that receipt
+    counts with `keys`."""
     folder = receipts / submission
-    before = earlier(receipts, submission)
+    before = earlier(receipts, submission, keys)
     if before is not None and before.why_not(submission, hashes, practice=True) is not None:
         before = None
     if entry is not None:
@@ -159,27 +201,33 @@ def write(
         reproduction=before and before.reproduction,
         organisation_proof=organisation_proof or (before and before.organisation_proof),
     )
-    save(receipts, receipt)
+    save(receipts, receipt, keys)
 
 
-def save(receipts: Path, receipt: Receipt) -> None:
-    """Write receipt.json alone."""
-    text = json.dumps(dataclasses.asdict(receipt), indent=1) + "\n"
-    with files.written(receipts / receipt.submission / RECEIPT_FILE) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def save(receipts: Path, receipt: Receipt, keys: BoardKeys = NO_KEYS) -> None:
+    """Write receipt.json alone, and its signature; an earlier signature never stays."""
+    content = (json.dumps(dataclasses.asdict(receipt), indent=1) + "\n").encode()
+    folder = receipts / receipt.submission
+    (folder / SIGNATURE_FILE).unlink(missing_ok=True)
+    with files.written(folder / RECEIPT_FILE) as temporary:
+        temporary.write_bytes(content)
+    if keys.signing is not None:
+        with files.written(folder / SIGNATURE_FILE) as temporary:
+            temporary.write_bytes(keys.signing.signature(content))
 
 
-def earlier(receipts: Path, submission: str) -> Receipt | None:
-    """The receipt that lies there; None for one that breaks its schema, too."""
+def earlier(receipts: Path, submission: str, keys: BoardKeys = NO_KEYS) -> Receipt | None:
+    """The receipt that lies there; None for one that breaks its schema or that no key signed,
+    too: what a stranger slipped in is never taken over into one that the receiver signs."""
     try:
-        return load(receipts, submission)
+        return load(receipts, submission, keys)
     except RecordError:
         return None
 
 
 def withdraw(receipts: Path, submission: str) -> None:
     """Remove the receipt of a submission, if there is one."""
-    for name in (RECEIPT_FILE, ENTRY_FILE):
+    for name in (SIGNATURE_FILE, RECEIPT_FILE, ENTRY_FILE):
         path = receipts / submission / name
         if path.is_symlink() or path.is_file():
             path.unlink()
@@ -188,20 +236,33 @@ def withdraw(receipts: Path, submission: str) -> None:
         (receipts / submission).parent.rmdir()
 
 
-def load(receipts: Path, submission: str) -> Receipt | None:
+def load(receipts: Path, submission: str, keys: BoardKeys = NO_KEYS) -> Receipt | None:
+    """The receipt that `held` gives, without who signed it."""
+    return there.receipt if (there := held(receipts, submission, keys)) else None
+
+
+def held(receipts: Path, submission: str, keys: BoardKeys = NO_KEYS) -> Held | None:
     """The receipt that lies where one of this submission belongs; None: none.
 
     Raises:
-        RecordError: where it breaks its schema.
+        RecordError: where it breaks its schema, and where it is not signed as the keys of the board
+            demand.
     """
-    path = receipts / submission / RECEIPT_FILE
-    if not os.path.lexists(path):
+    folder, contents = receipts / submission, {}
+    for name, max_bytes in (
+        (RECEIPT_FILE, MAX_RECEIPT_BYTES),
+        (SIGNATURE_FILE, MAX_SIGNATURE_BYTES),
+    ):
+        if not os.path.lexists(folder / name):
+            contents[name] = None
+        elif (content := _plain_content(folder / name, max_bytes)) is not None:
+            contents[name] = content
+        else:
+            raise RecordError(f"{name}: expected a plain file of at most {max_bytes} bytes")
+    if (content := contents[RECEIPT_FILE]) is None:
         return None
-    if (text := _plain_content(path, MAX_RECEIPT_BYTES)) is None:
-        raise RecordError(
-            f"{RECEIPT_FILE}: expected a plain file of at most {MAX_RECEIPT_BYTES} bytes"
-        )
-    return from_json(Receipt, text, RECEIPT_FILE)
+    signed_by = keys.signer(content, contents[SIGNATURE_FILE])  # of the very bytes that are read
+    return Held(from_json(Receipt, content, RECEIPT_FILE), signed_by)
 
 
 def entry(receipts: Path, submission: str, receipt: Receipt) -> bytes | None:

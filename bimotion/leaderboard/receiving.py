@@ -16,6 +16,7 @@ from bimotion.leaderboard.admission import BASELINES, RESERVED, is_reserved
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.receipt import Receipt
 from bimotion.leaderboard.reproduction import Reproduction
+from bimotion.leaderboard.signature import BoardKeys
 from bimotion.leaderboard.verify import Verdict
 from bimotion.results import predictions, record
 from bimotion.results.record import PREDICTIONS_FILE, RESULT_FILE, Result
@@ -30,9 +31,11 @@ def receive(
     practice: bool = False,
     baseline: bool = False,
     organisation_proof: str | None = None,
+    keys: BoardKeys | None = None,
 ) -> list[Verdict]:
     """Verify submissions and write receipts of those that are sound. A name that can be mistaken
-    for another entry's is refused.
+    for another entry's is refused. On a board with keys nothing is written, or withdrawn, without
+    one to sign with: anybody can check a submission so.
 
     Args:
         submissions: their folder.
@@ -44,6 +47,8 @@ def receive(
             bimotion/...
         organisation_proof: how the receiver knows that who sent the one submission belongs to its
             organisation (organisations.py); None: not known.
+        keys: of the board (`receipt.keys_for`), with one to sign with; None: those that lie beside
+            the submissions, and none to sign with.
 
     Raises:
         SettingError: for receipts inside the submissions, and where `baseline` or
@@ -55,6 +60,7 @@ def receive(
         AnswerKey.of_corpora(CorpusSource.of("/corpora")))
     """
     folder = receipt.folder_for(submissions, receipts)
+    board_keys = receipt.keys_for(submissions) if keys is None else keys
     if baseline and len(names) != 1:
         raise SettingError(
             f"a baseline is verified by itself: expected one submission, found {len(names)}"
@@ -69,16 +75,26 @@ def receive(
         zip(names, verify.verify_all(paths, answer_key, practice=practice), strict=True)
     )
     for name, verdict in verdicts.items():
-        if verdict.ok and (reason := _why_reserved(folder, name, verdict, baseline)):
+        if verdict.ok and (reason := _why_reserved(folder, name, verdict, baseline, board_keys)):
             verdict.problems.append(reason)
     sound = [name for name, verdict in verdicts.items() if verdict.ok]
-    for name, reason in _why_mistaken(submissions, folder, sound).items():
+    for name, reason in _why_mistaken(submissions, folder, sound, board_keys).items():
         verdicts[name].problems.append(reason)
+    may_write = board_keys.why_unsigned is None
     for name, verdict in verdicts.items():
-        if verdict.ok:
-            _write(submissions / name, folder, name, verdict, practice, organisation_proof)
+        if verdict.ok and (entry := _entry(submissions / name, verdict)) and may_write:
+            receipt.write(
+                folder,
+                name,
+                verdict.hashes,
+                practice=practice,
+                baseline=is_reserved(verdict.submission.organisation),
+                organisation_proof=organisation_proof,
+                entry=entry,
+                keys=board_keys,
+            )
         # a keeper's wrong corpora say nothing against what was verified before
-        if not verdict.ok and not verdict.is_unchecked:
+        if not verdict.ok and not verdict.is_unchecked and may_write:
             receipt.withdraw(folder, name)
     return list(verdicts.values())
 
@@ -88,6 +104,7 @@ class Received:
     """A submission whose receipt holds for its files."""
 
     receipts: Path
+    keys: BoardKeys
     receipt: Receipt
     result: Result
     """As submitted."""
@@ -98,35 +115,46 @@ class Received:
         """Add the receiver's own run to the receipt.
 
         Raises:
-            SettingError: where the receipt was withdrawn, or speaks of other files, since.
+            SettingError: where the receipt was withdrawn, or speaks of other files, since; and on
+                a board with keys without one to sign with.
+            RecordError: where it breaks its schema, or no key signed it, since.
         """
+        if self.keys.why_unsigned is not None:
+            raise SettingError(self.keys.why_unsigned)
         # a run may take days
-        there = receipt.load(self.receipts, self.receipt.submission)
+        there = receipt.load(self.receipts, self.receipt.submission, self.keys)
         if there is None or there.sha256 != self.receipt.sha256:
             raise SettingError(
                 f"{self.receipt.submission}: expected the receipt that it had before the run, "
                 f"found {'none' if there is None else 'one of other files'}: verify it, and run "
                 "this again (what was run is kept)"
             )
-        receipt.save(self.receipts, replace(there, reproduction=reproduction))
+        receipt.save(self.receipts, replace(there, reproduction=reproduction), self.keys)
 
 
-def received(submissions: Path, name: str, receipts: Path | None = None) -> Received:
+def received(
+    submissions: Path,
+    name: str,
+    receipts: Path | None = None,
+    keys: BoardKeys | None = None,
+) -> Received:
     """A submission that was received.
 
     Args:
         submissions: folder of submissions.
         name: `<organisation>__<model>/<run key>` below it.
-        receipts: as of `receive`.
+        receipts: as of `receive`, like the next.
+        keys: of the board.
 
     Raises:
         SettingError: where no receipt holds for it.
-        RecordError: where its receipt breaks its schema.
+        RecordError: where its receipt breaks its schema, or is not signed.
     """
     folder, path = receipt.folder_for(submissions, receipts), submissions / name
+    board_keys = receipt.keys_for(submissions) if keys is None else keys
     if not path.is_dir():
         raise SettingError(f"{path}: expected the folder of a submission, found none")
-    held, hashes = receipt.load(folder, name), receipt.digests(path)
+    held, hashes = receipt.load(folder, name, board_keys), receipt.digests(path)
     reason = "no receipt" if held is None else held.why_not(name, hashes, practice=True)
     if reason is not None:
         raise SettingError(
@@ -134,17 +162,19 @@ def received(submissions: Path, name: str, receipts: Path | None = None) -> Rece
             "leaderboard verify` first"
         )
     table = predictions.read(path / PREDICTIONS_FILE).to_pandas()
-    return Received(folder, held, record.load(path / RESULT_FILE), table)
+    return Received(folder, board_keys, held, record.load(path / RESULT_FILE), table)
 
 
-def _why_reserved(receipts: Path, name: str, verdict: Verdict, baseline: bool) -> str | None:
+def _why_reserved(
+    receipts: Path, name: str, verdict: Verdict, baseline: bool, keys: BoardKeys
+) -> str | None:
     model = verdict.result.model.name
     if not is_reserved(verdict.submission.organisation):
         expected = f"model: expected a baseline ({', '.join(BASELINES)}), found {model}"
         return expected if baseline else None
     if model not in BASELINES:
         return f"model: {RESERVED}/* is reserved for {', '.join(BASELINES)}; found {model}"
-    if baseline or _is_baseline(receipts, name, verdict):
+    if baseline or _is_baseline(receipts, name, verdict, keys):
         return None
     return (
         f"model: {RESERVED}/* is reserved for baselines that the receiver made: if you made "
@@ -152,22 +182,26 @@ def _why_reserved(receipts: Path, name: str, verdict: Verdict, baseline: bool) -
     )
 
 
-def _is_baseline(receipts: Path, name: str, verdict: Verdict) -> bool:
+def _is_baseline(receipts: Path, name: str, verdict: Verdict, keys: BoardKeys) -> bool:
     """Return whether the receiver has said so before, of these very files."""
-    earlier = receipt.earlier(receipts, name)
+    earlier = receipt.earlier(receipts, name, keys)
     if earlier is None or not earlier.baseline:
         return False
     return earlier.why_not(name, verdict.hashes, practice=True) is None
 
 
-def _why_mistaken(submissions: Path, receipts: Path, names: Sequence[str]) -> dict[str, str]:
+def _why_mistaken(
+    submissions: Path, receipts: Path, names: Sequence[str], keys: BoardKeys
+) -> dict[str, str]:
     """Submission -> why its name is refused: another that has a receipt looks like it, or another
     that is verified with it."""
     new = {name.partition("/")[0] for name in names}
     earlier = {
         path.parents[1].name
         for path in receipts.glob(f"*/*/{receipt.RECEIPT_FILE}")
-        if (submissions / path.parent.relative_to(receipts)).is_dir()
+        if (submissions / (name := path.parent.relative_to(receipts).as_posix())).is_dir()
+        # one that nobody signed keeps no honest name out
+        and (not keys or receipt.earlier(receipts, name, keys) is not None)
     }
     reasons = {}
     for model, similar in lookalikes.mistaken(new | earlier).items():
@@ -179,26 +213,10 @@ def _why_mistaken(submissions: Path, receipts: Path, names: Sequence[str]) -> di
     return {name: reasons[model] for name in names if (model := name.partition("/")[0]) in reasons}
 
 
-def _write(
-    path: Path,
-    receipts: Path,
-    name: str,
-    verdict: Verdict,
-    practice: bool,
-    organisation_proof: str | None,
-) -> None:
-    """Write the receipt; what cannot stand on a board is a problem of the verdict."""
+def _entry(folder: Path, verdict: Verdict) -> bytes | None:
+    """The content of entry.npz; what cannot stand on a board is a problem of the verdict."""
     try:
-        entry = entry_cache.prepare(path, verdict.result)
+        return entry_cache.prepare(folder, verdict.result)
     except RecordError as error:
         verdict.problems.append(printable(str(error)))
-        return
-    receipt.write(
-        receipts,
-        name,
-        verdict.hashes,
-        practice=practice,
-        baseline=is_reserved(verdict.submission.organisation),
-        organisation_proof=organisation_proof,
-        entry=entry,
-    )
+        return None

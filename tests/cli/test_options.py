@@ -157,8 +157,8 @@ def test_version_completion_and_environment_variables(main):
     assert code == 0
     assert "--install-completion" in shown
     texts = [path.read_text(encoding="utf-8") for path in PAGE.parents[1].glob("bimotion/**/*.py")]
-    used = {name for text in texts for name in re.findall(r"BIMOTION_[A-Z]+", text)}
+    used = {name for text in texts for name in re.findall(r"BIMOTION_[A-Z_]+", text)}
     used -= {"BIMOTION_CELLS"}  # a constant of Python
-    assert used == {"BIMOTION_CACHE", "BIMOTION_CORPORA"}
+    assert used == {"BIMOTION_CACHE", "BIMOTION_CORPORA", "BIMOTION_SIGNING_KEY"}
     page = PAGE.read_text(encoding="utf-8")
     assert all(name in shown and name in page for name in used)

@@ -28,6 +28,7 @@ class Clone:
             {f"{folder}/org__model/aaaaaaaaaaaa/{name}": "old" for name in FILES}
             | {
                 f"{folder}/../receipts/org__model/aaaaaaaaaaaa/receipt.json": "{}",
+                f"{folder}/../keys/anna.pub": "ssh-ed25519 AAAA",
                 "bimotion/code.py": "",
                 "README.md": "",
             }
@@ -203,16 +204,16 @@ def from_elsewhere(clone):
 
 
 RECEIPTS = "leaderboard/receipts"
+ANOTHERS = f"{RECEIPTS}/org__model/aaaaaaaaaaaa"
 HOSTILE = {  # what is done beside the new submission -> what is said of it
     "its own receipt": (changed(f"{RECEIPTS}/lab__new/0123456789ab/receipt.json"), NOTHING_ELSE),
-    "another's receipt": (
-        changed(f"{RECEIPTS}/org__model/aaaaaaaaaaaa/receipt.json"),
-        NOTHING_ELSE,
-    ),
-    "another's receipt removed": (
-        removed(f"{RECEIPTS}/org__model/aaaaaaaaaaaa/receipt.json"),
-        NOTHING_ELSE,
-    ),
+    "another's receipt": (changed(f"{ANOTHERS}/receipt.json"), NOTHING_ELSE),
+    "another's receipt removed": (removed(f"{ANOTHERS}/receipt.json"), NOTHING_ELSE),
+    "another's signature": (changed(f"{ANOTHERS}/receipt.json.sig"), NOTHING_ELSE),
+    "a key of its own": (changed("leaderboard/keys/eve.pub"), NOTHING_ELSE),
+    "a maintainer's key": (changed("leaderboard/keys/anna.pub"), NOTHING_ELSE),
+    "a maintainer's key removed": (removed("leaderboard/keys/anna.pub"), NOTHING_ELSE),
+    "a key among submissions": (changed(f"{FOLDER}/keys/eve.pub"), NOTHING_ELSE),
     "another's entry": (
         changed(f"{FOLDER}/org__model/aaaaaaaaaaaa/result.json"),
         "expected a new file, found it changed",

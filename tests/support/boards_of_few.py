@@ -1,4 +1,4 @@
-"""What tests of exports ask of the board of few submissions (tests/leaderboard/conftest.py)."""
+"""Questions of the tests of exports to the board of few submissions (leaderboard/conftest.py)."""
 
 CELLS = ("eng_eld", "eng_adu", "zho_eld", "zho_adu")
 HOSTILE = r"=cmd|' /C calc'!A0 <b>&[x](javascript:1)`_*\{}~^%$#"

@@ -94,11 +94,11 @@ def verify(folder: Path, **options) -> None:
     )
 
 
-def reproduce(folder: Path, **changes) -> None:
+def reproduce(folder: Path, *, keys=receipt.NO_KEYS, **changes) -> None:
     """Add to the receipt that the receiver ran a submission again and found the same; `changes`:
     other fields of its Reproduction."""
     receipts = receipt.folder_for(folder.parents[1])
-    held = receipt.load(receipts, name_of(folder))
+    held = receipt.load(receipts, name_of(folder), keys)
     fields = {
         "reproduced": True,
         "reason": None,
@@ -118,7 +118,7 @@ def reproduce(folder: Path, **changes) -> None:
         "finished": "2026-01-01T00:00:00+00:00",
     }
     made = Reproduction(**fields | changes)
-    receipt.save(receipts, dataclasses.replace(held, reproduction=made))
+    receipt.save(receipts, dataclasses.replace(held, reproduction=made), keys)
 
 
 def name_of(folder: Path) -> str:

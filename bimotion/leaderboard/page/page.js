@@ -500,7 +500,7 @@ function stated(entry) {
   return [
     facts([
       ["Trainings", entry.n_trainings], ["Seeds", entry.seeds.join(", ")], ["Clips", entry.data_fingerprint], ["Calibration error", calibrations(entry)],
-      ["Run again by the keeper", reproduction(entry)], ...(isReproduced ? used : []), ["Organisation", entry.flags.organisation_proof ?? "unproved"],
+      ["Run again by the keeper", reproduction(entry)], ["Receipt signed by", entry.signed_by ?? (entry.flags.status === "claimed" ? null : "nobody")], ...(isReproduced ? used : []), ["Organisation", entry.flags.organisation_proof ?? "unproved"],
       ["Known training data", training && `${training.data_sets.join(", ")} (${training.source})`],
     ]),
     h("h2", {}, "Stated by the submitter"),
@@ -597,6 +597,10 @@ function furnish() {
     ["speakers", "A number that rests on few speakers says little, however many clips there are. “+ unknown”: clips whose speaker is not published."], ["†", "The ages of some speakers of this cell are assumed."]];
   $("#legend dl").append(...Object.entries(RESERVATIONS).flatMap(([one, meaning]) => [h("dt", {}, one), h("dd", {}, `Behind a score: ${meaning}.`)]), ...Object.keys(FLAGS).flatMap((kind) => [h("dt", {}, h("span", { class: `mark ${FLAGS[kind][1]}` }, FLAGS[kind][0])), h("dd", {}, FLAGS[kind][2])]),
     ...tie.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
+  const keys = Object.entries(board.keys).map(([name, fingerprint]) => `${name} (${fingerprint})`);
+  $("#receipts").textContent = keys.length
+    ? `Receipts of this board are signed. Only what one of these keys signed counts as more than claimed: ${keys.join(", ")}.`
+    : "Receipts of this board are not signed: that an entry is more than claimed, whoever can write to its folder can say.";
   $("#excluded").hidden = !board.excluded.length;
   $("#excluded summary").textContent = `${board.excluded.length} submission${board.excluded.length === 1 ? "" : "s"} not on the board, and why`;
   $("#excluded ul").append(...board.excluded.map((one) => h("li", {}, `${one.id}: ${one.reason}`)));
