@@ -169,7 +169,7 @@ class BoardKeys:
         if not self:
             raise RecordError(
                 "its receipt is signed, and the board has no key to check it by: put its "
-                f"maintainers' public keys into {self.folder}/"
+                f"maintainers' public keys into {self.folder.name}/"
             )
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

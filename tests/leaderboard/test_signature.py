@@ -81,7 +81,10 @@ def test_keys_lie_beside_the_submissions_or_where_they_are_named(signed, root, h
     # the last key was taken away: nothing falls back to "not signed"
     entry = only(root)
     assert (entry.flags.status, entry.signed_by) == ("claimed", None)
-    assert "the board has no key to check it by" in entry.flags.status_reason
+    assert (
+        "no key to check it by: put its maintainers' public keys into keys/"
+        in entry.flags.status_reason
+    )
     for folder, reason in (
         (root / "keys", "outside of the submissions"),
         (tmp_path / "none", "expected public keys, NAME.pub, found none"),
