@@ -32,10 +32,14 @@ def human_tables(runs: Sequence[Run]) -> list[Table]:
     return list(tables.values())
 
 
-def append_human_rows(table: Table, rows: Sequence[HumanAgreement]) -> None:
-    """Give a table of cells and their mean its rows of human raters, and the note to them."""
+def append_human_rows(
+    table: Table, rows: Sequence[HumanAgreement], *, synthetic: bool = False
+) -> None:
+    """Give a table of cells and their mean its rows of human raters, and the note to them;
+    `synthetic`: nobody heard these clips, and the rows say so."""
     if human := human_rows(rows):
-        table.rows += [[*row, "-"] for row in human]
+        mark = "SYNTHETIC " if synthetic else ""
+        table.rows += [[f"{mark}{name}", *texts, "-"] for name, *texts in human]
         table.notes.append(HUMAN_NOTE)
 
 

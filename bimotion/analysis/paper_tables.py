@@ -110,7 +110,7 @@ def _paper_table(result, method: str) -> Table:
         table.rows = [row for pair in pairs for row in pair] if of_distance else table.rows + beside
     table.notes.append(_asked(result))
     if not of_distance:
-        append_human_rows(table, result.human)
+        append_human_rows(table, result.human, synthetic=result.data.synthetic)
     table.notes += notes
     untrained = sorted(
         f"{score.transfer} -> {score.test}/{score.corpus}: {', '.join(score.untrained)}"

@@ -116,7 +116,8 @@ def why_not_compared(runs: Sequence[Run]) -> str | None:
                 names = [fact.name for fact in (value, other_value)]
                 is_same = names[0] == names[1]
                 differing = f"two versions of {names[0]}" if is_same else " and ".join(names)
-                return f"{pair}: expected the same {name}, found {differing}"
+                how = "evaluate both with the same --split-rule, --folds and --schema"
+                return f"{pair}: expected the same {name}, found {differing}: {how}"
     if not (shared := _shared(runs)):
         return f"cannot compare {', '.join(run.name for run in runs)}: they share no setting"
     for setting in shared:

@@ -1,6 +1,7 @@
 """Finished runs in a few sentences that a person can read aloud: what was run, the four cells, the
 age result, what cannot be separated, and what to do next."""
 
+import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from bimotion.analysis import ages
 from bimotion.analysis.runs import Run, questions, shared_settings
+from bimotion.data.rules import DEFAULT_RULE, n_folds
 from bimotion.data.source import CorpusSource
 from bimotion.errors import printable, some
 from bimotion.io.tables import p_value, points
@@ -22,12 +24,13 @@ from bimotion.results.reservations import (
 from bimotion.results.statistics import from_predictions
 from bimotion.results.statistics.ages import AgeResult
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known
+from bimotion.results.statistics.from_predictions import Headline
 from bimotion.results.statistics.gaps import Gap, gaps
 from bimotion.results.statistics.interval import Interval
 from bimotion.results.statistics.paired import compare
 from bimotion.results.statistics.ranks import SEPARATE_BELOW
 
-COLUMNS, MAX_LINES = 100, 12
+COLUMNS, MAX_LINES = 100, 14
 SENTENCE_LINES = 3
 """Of any sentence but the last, which is never cut."""
 TRACKS = {
@@ -45,17 +48,31 @@ RESERVED = {
 }
 """Mark of a number -> why little is left of it; that there is one seed stands in the first
 sentence."""
+USUAL = {
+    "split-rule": DEFAULT_RULE,
+    "folds": n_folds(DEFAULT_RULE),
+    "schema": "valence",
+    "protocol": "all",
+}
+"""Option of `evaluate` -> its value where it is not given."""
 SHOWN = 3
 """Things of one kind that are named; of more, how many there are."""
 
 
-def summary(runs: Sequence[Run], folders: Sequence[Path], source: CorpusSource) -> str:
+def summary(
+    runs: Sequence[Run],
+    folders: Sequence[Path],
+    source: CorpusSource,
+    *,
+    is_compared: bool = False,
+) -> str:
     """Runs in at most MAX_LINES lines of COLUMNS columns; a sentence that has no room is left out.
 
     Args:
         runs: At least one.
         folders: Of the runs, for what to do next.
         source: Where tables of speakers' ages are looked for.
+        is_compared: The tables of `bimotion compare` stand above.
 
     Example::
 
@@ -63,9 +80,11 @@ def summary(runs: Sequence[Run], folders: Sequence[Path], source: CorpusSource) 
         print(summary(runs.load([folder]), [folder], CorpusSource()))
     """
     if len(runs) == 1:
-        sentences, last = _of_one(runs[0], source), f"Next: {_next(runs[0], folders[0])}"
+        sentences, last = _of_one(runs[0], source), f"Next: {_next(runs[0], folders[0], source)}"
     else:
-        sentences, last = _of_several(runs, source), f"Next: bimotion compare {_common(folders)}"
+        sentences = _of_several(runs, source)
+        words = f"report {folders[0]}" if is_compared else f"compare {_common(folders)}"
+        last = f"Next: bimotion {words}{_corpora(source)}"
     closing, lines = _wrapped(last), []
     for wrapped in (_wrapped(sentence, SENTENCE_LINES) for sentence in sentences):
         if len(lines) + len(wrapped) + len(closing) <= MAX_LINES:
@@ -90,8 +109,9 @@ def _of_one(run: Run, source: CorpusSource) -> list[str]:
     if run.result.protocol.name == "leakage":
         return [*sentences, "The table above says what known voices or words are worth."]
     headlines = _headlines(run)
-    sentences += [_cells_of_one(run, headlines), *_crossing(headlines)]
-    return [*sentences, _age(run, source), _not_separated(run, headlines)]
+    estimates = {setting: headline.estimate for setting, headline in headlines.items()}
+    sentences += [_cells_of_one(run, headlines), *_crossing(estimates)]
+    return [*sentences, _age(run, source), _not_separated(run, estimates)]
 
 
 def _of_several(runs: Sequence[Run], source: CorpusSource) -> list[str]:
@@ -112,12 +132,10 @@ def _of_several(runs: Sequence[Run], source: CorpusSource) -> list[str]:
     return [*sentences, *held[:1], _ages(runs[:SHOWN], source), *held[1:]]
 
 
-def _headlines(run: Run) -> dict[Setting, Estimate]:
-    return {
-        setting: from_predictions.headline(run.predictions, setting, run.schema)
-        for setting in run.settings
-        if setting.leak is None
-    }
+def _headlines(run: Run) -> dict[Setting, Headline]:
+    settings = [setting for setting in run.settings if setting.leak is None]
+    tables = dict(from_predictions.tables_by_seed(run.predictions, settings))
+    return from_predictions.headlines(tables, run.schema)
 
 
 def _asked(run: Run) -> str:
@@ -152,7 +170,7 @@ def _warnings(run: Run) -> list[str]:
     return [f"No benchmark scores: {'; '.join(reasons)}."] if reasons else []
 
 
-def _cells_of_one(run: Run, headlines: dict[Setting, Estimate]) -> str:
+def _cells_of_one(run: Run, headlines: dict[Setting, Headline]) -> str:
     is_trained = run.result.track != "zero-shot"
     trained = ", trained in the tested cell" if is_trained else ""
     return f"Weighted F1{trained}: {_cells(run, headlines, _score)}."
@@ -160,7 +178,7 @@ def _cells_of_one(run: Run, headlines: dict[Setting, Estimate]) -> str:
 
 def _cells(
     run: Run,
-    headlines: dict[Setting, Estimate],
+    headlines: dict[Setting, Headline],
     text: Callable[[Interval, str], str],
 ) -> str:
     """The four cells, or those that were tested where none of them was, and their mean."""
@@ -170,12 +188,13 @@ def _cells(
         cells = list(own)
     shown = {cell: headlines[own[cell]] for cell in cells if cell in own}
     texts = {
-        cell: text(estimate.interval(), marked.get(own[cell].id, ""))
-        for cell, estimate in shown.items()
+        cell: text(headline.interval, marked.get(own[cell].id, ""))
+        for cell, headline in shown.items()
     }
     words = [f"{cell} {texts.get(cell, 'not run')}" for cell in cells]
     if len(shown) == len(cells) > 1:
-        words.append(f"mean {text(combined(mean_known, *shown.values()).interval(), '')}")
+        mean = combined(mean_known, *(headline.estimate for headline in shown.values()))
+        words.append(f"mean {text(mean.interval(), '')}")
     return ", ".join(words) or "no cell was tested that was trained"
 
 
@@ -291,16 +310,42 @@ def _pair(first: Run, second: Run) -> str:
     return f"{names[0]} and {names[1]} {alike}{f'; {better}' if apart else ''}."
 
 
-def _next(run: Run, folder: Path) -> str:
+def _next(run: Run, folder: Path, source: CorpusSource) -> str:
     """The commands that come after one run."""
-    result, words = run.result, [f"bimotion report {folder}"]
+    result, words = run.result, [f"bimotion report {folder}{_corpora(source)}"]
     if not (result.data.synthetic or result.data.complete):
         words.append("bimotion data list, for the missing corpora")
     elif result.is_seeded and len(result.seeds) == 1:
         words.append("more seeds, on which these numbers depend")
     elif result.track != "zero-shot" and result.model.name not in UNHEARD:
-        words.append("a baseline beside it, --model bimotion/prosody, and bimotion compare")
+        baseline = f"bimotion evaluate --model bimotion/prosody{_asked_so(run, source)}"
+        words.append(f"a baseline beside it, {baseline}, and bimotion compare")
     return "; ".join(words)
+
+
+def _corpora(source: CorpusSource) -> str:
+    """The option that names the folder of the corpora, where one was given."""
+    return "" if source.root is None else f" --corpora {shlex.quote(str(source.root))}"
+
+
+def _asked_so(run: Run, source: CorpusSource) -> str:
+    """The options that ask another model the same of the same clips."""
+    result = run.result
+    given = {
+        "split-rule": result.split.rule,
+        "folds": result.split.folds,
+        "schema": result.schema.name,
+        "protocol": result.protocol.name,
+        "cells": ",".join(result.protocol.cells or ()) or None,
+        "limit": result.limit,
+    }
+    options = [
+        f" --{name} {value}"
+        for name, value in given.items()
+        if value is not None and value != USUAL.get(name)
+    ]
+    missing = "" if result.data.complete or result.data.synthetic else " --allow-missing"
+    return "".join([_corpora(source), missing, *options])
 
 
 def _common(folders: Sequence[Path]) -> str:

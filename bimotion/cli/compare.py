@@ -25,6 +25,7 @@ def compare(
     from bimotion.analysis.groups import group_tables
     from bimotion.analysis.human import human_tables
     from bimotion.analysis.leakage import leakage_table
+    from bimotion.analysis.summary import summary
 
     runs = finished.load(folders, progress().say)
     tables, questions = [], finished.questions(runs)
@@ -44,3 +45,5 @@ def compare(
         show_json(tables)
     else:
         show(*tables)
+        if len(runs) > 1:
+            print(f"\n{summary(runs, folders, source, is_compared=True)}")

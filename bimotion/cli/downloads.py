@@ -34,6 +34,8 @@ def check_links(names: Iterable[str] | None, mirrors: Iterable[str]) -> None:
     """Print which addresses are alive; exit code 1 where one is not."""
     asked = links.check(names or CORPORA, Mirrors.of(mirrors), progress())
     show(links.as_table(asked))
+    if asked and all(link.is_unreached for link in asked):
+        note("no host was reached: this machine seems offline, so nothing is known of the links")
     if any(link.problem for link in asked):
         raise typer.Exit(1)
 

@@ -67,15 +67,17 @@ def select(
             f"expected clips of {', '.join(cells)}, found none that can be used: "
             f"{summary(left_out or made.findings) or 'no clip of ' + ', '.join(source.corpora)}"
         )
-    _warn(made, left_out)
+    _warn(made, left_out, rows)
     return Selection(made, split, source.corpora, rows)
 
 
-def _warn(made: manifest.Manifest, left_out: list[Finding]) -> None:
-    """Log what is left out, a line a corpus."""
+def _warn(made: manifest.Manifest, left_out: list[Finding], rows: pd.DataFrame) -> None:
+    """Log what is left out, a line a corpus, and how many clips are used."""
+    n_used = rows["corpus"].value_counts()
     for finding in left_out:
         if finding.kind == "malformed":
             log.warning("%s: left out: %s", finding.corpus, finding.detail)
     for name in made.corpora:
         if mine := [finding for finding in left_out if finding.corpus == name]:
-            log.warning("%s: left out: %s", name, summary(mine))
+            used = f"{n_used[name]} clips used, " if name in n_used else ""
+            log.warning("%s: %sleft out: %s", name, used, summary(mine))

@@ -51,15 +51,12 @@ from bimotion.results.reservations import joined, reservations
 from bimotion.results.statistics import copies, shared_errors
 from bimotion.results.statistics.ages import AgeResult, age_results
 from bimotion.results.statistics.calibration import expected_calibration_error
-from bimotion.results.statistics.counts import FORMS
 from bimotion.results.statistics.estimate import (
     Estimate,
     combined,
     mean_known,
-    over_seeds,
-    pooled_likeness,
 )
-from bimotion.results.statistics.from_predictions import MEAN, by_seed, tables_by_seed
+from bimotion.results.statistics.from_predictions import headlines, tables_by_seed
 from bimotion.results.statistics.gaps import gaps
 from bimotion.results.statistics.interval import Interval
 
@@ -180,8 +177,7 @@ def _cell_scores(
     schema: LabelSchema,
 ) -> tuple[list[CellScore], dict[Setting, Estimate]]:
     """A row a setting, and its score with what each clip adds to it; `tables`: one a seed."""
-    means: dict[Setting, Estimate] = {}
-    by_corpus, spreads, rows = {}, [], []
+    rows = []
     untrained = {
         SettingId.of(row): row.untrained
         for row in result.scores
@@ -190,25 +186,18 @@ def _cell_scores(
     for setting in settings:
         if setting not in tables:
             raise RecordError(f"no predictions of {setting.training_set} on {setting.test}")
-        of_seeds = by_seed(tables[setting], schema, form=FORMS[METRIC][0])
-        mean = over_seeds(result.seeds, [estimates[MEAN, METRIC] for estimates in of_seeds])
-        means[setting] = mean
-        by_corpus[setting] = {
-            name: _mean([estimates[name, METRIC].estimate for estimates in of_seeds])
-            for name in sorted(set().union(*(part["corpus"].unique() for part in tables[setting])))
+    known = headlines({setting: tables[setting] for setting in settings}, schema, METRIC)
+    for setting, headline in known.items():
+        by_corpus = {
+            name: _mean([one.estimate for one in of_seeds])
+            for name, of_seeds in headline.of_corpora.items()
         }
-        spreads += [
-            estimates[name, METRIC].spread for name in by_corpus[setting] for estimates in of_seeds
-        ]
-    likeness = pooled_likeness(spreads)
-    for setting, mean in means.items():
-        interval = mean.spread.with_likeness(likeness).interval()
-        row = _cell_score(setting, tables[setting], by_corpus[setting], interval, schema)
+        row = _cell_score(setting, tables[setting], by_corpus, headline.interval, schema)
         names = untrained.get(setting.id, ())
         rows.append(
             dataclasses.replace(row, untrained=[name for name in schema.classes if name in names])
         )
-    return rows, means
+    return rows, {setting: headline.estimate for setting, headline in known.items()}
 
 
 def _as_recorded(rows: list[CellScore], result: Result, settings: list[Setting]) -> list[CellScore]:

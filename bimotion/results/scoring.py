@@ -62,13 +62,11 @@ def scores(
                 metric = numbered(row.metric, schema)
                 spread = estimates[row.corpus or row.pooling, metric].spread
                 rows.append((row, metric, spread))
-    of_corpora = defaultdict(list)
-    for row, metric, spread in rows:
-        if row.corpus:
-            of_corpora[metric].append(spread)
-    likeness = {metric: pooled_likeness(spreads) for metric, spreads in of_corpora.items()}
+    likeness = likeness_of(
+        (row.corpus or row.pooling, metric, spread) for row, metric, spread in rows
+    )
     intervals = [
-        spread.with_likeness(_carried(likeness, metric)).interval() for _, metric, spread in rows
+        spread.with_likeness(carried(likeness, metric)).interval() for _, metric, spread in rows
     ]
     reason = OF_THIS_CHECKPOINT if is_seeded else None
     return [
@@ -77,7 +75,20 @@ def scores(
     ]
 
 
-def _carried(likeness: dict[str, Likeness], metric: str) -> Likeness:
+def likeness_of(spreads: Iterable[tuple[str, str, Spread]]) -> dict[str, Likeness]:
+    """Metric -> the likeness of one speaker's clips over all corpora of a run.
+
+    Args:
+        spreads: (corpus, or `mean`, or `pooled`; metric; its spread), of all settings and seeds.
+    """
+    of_corpora = defaultdict(list)
+    for where, metric, spread in spreads:
+        if where not in (from_predictions.MEAN, from_predictions.POOLED):
+            of_corpora[metric].append(spread)
+    return {metric: pooled_likeness(known) for metric, known in of_corpora.items()}
+
+
+def carried(likeness: dict[str, Likeness], metric: str) -> Likeness:
     """The likeness in a metric; that in weighted F1 where no corpus of known speakers has it."""
     own = likeness.get(metric, Likeness())
     return own if own.is_seen else likeness.get("weighted_f1", own)

@@ -11,6 +11,7 @@ from bimotion.analysis.ages import age_table
 from bimotion.analysis.runs import Run, load
 from bimotion.analysis.summary import COLUMNS, MAX_LINES, summary
 from bimotion.data.source import CorpusSource
+from bimotion.protocol.cells import BIMOTION_CELLS
 from bimotion.results.record import AdaptUsed
 from tests.support.reports import CREMA_D, CROSS_AGE, IN_GROUP, made
 
@@ -44,7 +45,8 @@ def test_numbers_by_hand(tmp_path):
     assert "Cannot be separated (95 % intervals): 1 of 1 comparisons" in text
     assert "such as eng_adu or its own clips as training for eng_eld." in text
     assert "No benchmark scores" not in text
-    assert "Next: bimotion report runs/model/key; a baseline beside it" in text
+    assert "Next: bimotion report runs/model/key --corpora " in text
+    assert "; a baseline beside it, bimotion evaluate --model bimotion/prosody --corpora" in text
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,33 @@ def test_many_results_and_long_paths_stay_short(tmp_path):
     folders = [Path("results") / f"org__{n}" / ("k" * 12) for n in range(9)]
     text = said_of(runs, tmp_path, folders)
     assert "6 more stand in the tables above." in text
-    assert text.endswith("Next: bimotion compare results/*/*/")
+    assert "Next: bimotion compare results/*/*/ --corpora" in text
+
+
+def test_intervals_are_those_of_the_record(folders, synth_root):
+    [run] = load([folders()])
+    text = " ".join(summary([run], [RUNS], CorpusSource.of(synth_root)).split())
+    recorded = [
+        score
+        for score in run.result.scores
+        if (score.transfer, score.metric, score.pooling) == ("in-group", "weighted_f1", "mean")
+        and score.test in map(str, BIMOTION_CELLS)
+    ]
+    assert len(recorded) == len(BIMOTION_CELLS)
+    for score in recorded:
+        ends = f"{100 * score.low:.0f} to {100 * score.high:.0f}"
+        assert f"{score.test} {100 * score.value:.1f} ({ends}" in text
+
+
+def test_what_comes_next_asks_a_baseline_the_same(folders, synth_root):
+    [run] = load([folders()])
+    few = changed(run, limit=5, split=replace(run.result.split, rule="folds", folds=1))
+    few = changed(few, model=replace(run.result.model, name="org/model"))
+    text = " ".join(summary([few], [RUNS], CorpusSource.of(synth_root)).split())
+    assert f"bimotion report {RUNS} --corpora {synth_root}" in text
+    words = f"--model bimotion/prosody --corpora {synth_root} --folds 1"
+    assert words in text.replace(f" --schema {run.result.schema.name}", "")
+    assert "--limit 5" in text
 
 
 def test_the_age_result_is_that_of_compare(folders, synth_root):

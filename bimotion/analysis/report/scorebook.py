@@ -12,10 +12,11 @@ from bimotion.protocol import cells
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results.record import Score
 from bimotion.results.reservations import joined, reservations
-from bimotion.results.scoring import numbered, setting_scores
+from bimotion.results.scoring import carried, likeness_of, numbered, setting_scores
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known, over_seeds
 from bimotion.results.statistics.from_predictions import MEAN, by_setting
 from bimotion.results.statistics.interval import Interval
+from bimotion.results.statistics.spread import Likeness
 
 Row = tuple[str, str]
 """(corpus, or `mean`, or `pooled`; metric)."""
@@ -87,11 +88,12 @@ def scorebook(run: Run) -> Scorebook:
         book.score(book.settings[0]).value
     """
     tables = dict(list(run.predictions.groupby(["train", "cell", "seed"])))
-    rows, headlines, doubtful = {}, {}, []
-    for setting, recorded in _recorded(run).items():
+    all_recorded = _recorded(run)
+    estimates: dict[Setting, list[dict[Row, Estimate]]] = {}
+    headlines, doubtful = {}, []
+    for setting, recorded in all_recorded.items():
         train, cell, name = setting.training_set, str(setting.test), name_of(setting)
         of_seeds = {seed: tables.get((train, cell, seed)) for seed in run.result.seeds}
-        estimates: list[dict[Row, Estimate]] = []
         if missing := [str(seed) for seed, table in of_seeds.items() if table is None]:
             doubtful.append(f"{name}: no predictions of seed {', '.join(missing)}")
         else:
@@ -101,15 +103,41 @@ def scorebook(run: Run) -> Scorebook:
                 for row in dict.fromkeys([*recorded, *again])
                 if not _agree([score.value for score in recorded.get(row, [])], again.get(row, []))
             ]
-            estimates = next(by_setting(run.predictions, [setting], run.schema, ranked=True))
-            of_seed = [known[MEAN, METRIC] for known in estimates]
+            estimates[setting] = next(
+                by_setting(run.predictions, [setting], run.schema, ranked=True)
+            )
+            of_seed = [known[MEAN, METRIC] for known in estimates[setting]]
             headlines[setting] = over_seeds(run.result.seeds, of_seed)
-        rows[setting] = {}
-        for row, scores in recorded.items():
-            row_key = (row[0], numbered(row[1], run.schema))
-            known = [of_seed[row_key] for of_seed in estimates if row_key in of_seed]
-            rows[setting][row] = _average(scores, known)
+    rows = _averages(run, all_recorded, estimates)
     return Scorebook(rows, headlines, doubtful, reservations(run.result))
+
+
+def _averages(
+    run: Run,
+    recorded: dict[Setting, dict[Row, list[Score]]],
+    estimates: dict[Setting, list[dict[Row, Estimate]]],
+) -> dict[Setting, dict[Row, Score]]:
+    """The mean of each row over seeds."""
+    known: dict[tuple[Setting, Row], list[Estimate]] = {}
+    for setting, rows in recorded.items():
+        for where, metric in rows:
+            key = (where, numbered(metric, run.schema))
+            of_seeds = [each[key] for each in estimates.get(setting, ()) if key in each]
+            known[setting, (where, metric)] = of_seeds
+    likeness = likeness_of(
+        (where, numbered(metric, run.schema), estimate.spread)
+        for (_, (where, metric)), of_seeds in known.items()
+        for estimate in of_seeds
+    )
+    return {
+        setting: {
+            row: _average(
+                scores, known[setting, row], carried(likeness, numbered(row[1], run.schema))
+            )
+            for row, scores in rows.items()
+        }
+        for setting, rows in recorded.items()
+    }
 
 
 def _scored_again(
@@ -142,13 +170,15 @@ def _recorded(run: Run) -> dict[Setting, dict[Row, list[Score]]]:
     return recorded
 
 
-def _average(scores: list[Score], estimates: list[Estimate]) -> Score:
+def _average(scores: list[Score], estimates: list[Estimate], likeness: Likeness) -> Score:
+    """The mean over seeds; `likeness`: in the whole run, as for the record of one seed."""
     if len(scores) == 1:
         return scores[0]
     known = [score.value for score in scores if score.value is not None]
     changes = {"low": None, "high": None, "standard_error": None, "reason": "no predictions"}
     if estimates:
-        interval = over_seeds([score.seed for score in scores], estimates).interval()
+        mean = over_seeds([score.seed for score in scores], estimates)
+        interval = mean.spread.with_likeness(likeness).interval()
         changes = {name: getattr(interval, name) for name in changes}
     return replace(scores[0], value=sum(known) / len(known) if known else None, **changes)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bimotion.corpora import corpus_named
 from bimotion.corpora.card import Card
 from bimotion.data.download.plan import Mirrors, samples_of
-from bimotion.data.download.remote import ask, shown
+from bimotion.data.download.remote import UNREACHED, ask, shown
 from bimotion.io.progress import Progress
 from bimotion.io.tables import Table
 
@@ -24,6 +24,11 @@ class Link:
     """As the corpus's list says; None: it does not."""
     problem: str | None = None
     """What is wrong with it; None: nothing."""
+
+    @property
+    def is_unreached(self) -> bool:
+        """No host answered, which says nothing of the address where this machine is offline."""
+        return self.problem is not None and self.problem.startswith(UNREACHED)
 
 
 def check(names: Iterable[str], mirrors: Mirrors, progress: Progress) -> list[Link]:
@@ -53,7 +58,9 @@ def as_table(links: list[Link]) -> Table:
     """One line an address."""
     table = Table("Sources, asked for headers only", ["corpus", "state", "bytes", "address"])
     for link in links:
-        state = "alive" if link.problem is None else f"dead: {link.problem}"
+        state = "alive" if link.problem is None else link.problem
+        if link.problem and not link.is_unreached:
+            state = f"dead: {link.problem}"
         n_bytes = "" if link.n_bytes is None else str(link.n_bytes)
         table.rows.append([link.corpus, state, n_bytes, shown(link.address)])
     return table

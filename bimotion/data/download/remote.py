@@ -22,6 +22,8 @@ from huggingface_hub.utils import get_session
 from bimotion.errors import DownloadError, SettingError, printable
 from bimotion.io.files import storing
 
+UNREACHED = "not reached"
+"""How a problem begins where no host answered."""
 TIMEOUT_S = 30.0  # without a byte
 CHUNK_BYTES = 256 * 1024
 HEADERS = {"Accept-Encoding": "identity"}  # packed on the way, a file could not be gone on with
@@ -121,7 +123,7 @@ def ask(address: str) -> tuple[str | None, int | None]:
                 return _answer(response)
         return _answer(response)
     except _TROUBLE as error:
-        return _reason(error), None
+        return f"{UNREACHED}: {_reason(error)}", None
 
 
 def _answer(response: Any) -> tuple[str | None, int | None]:

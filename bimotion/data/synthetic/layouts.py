@@ -304,7 +304,8 @@ def write(
 ) -> int:
     """Make synthetic corpora in a folder that does not exist yet, is empty or was made by this.
 
-    Nothing half-written stays behind.
+    Nothing half-written stays behind. A folder that holds just these corpora already is left as it
+    is.
 
     Returns:
         The number of clips.
@@ -323,14 +324,40 @@ def write(
     clips = plan(scale, seed, corpora)
     facts = {"synthetic": True, "made_by": "bimotion data synth", "version": NUMBERS_VERSION}
     facts |= {"scale": scale, "seed": seed, "note": "not speech of people"}
+    if _is_whole(root, clips, facts):
+        return len(clips)
     with files.folder_written(root) as temporary:
         lay(temporary, clips, seed, progress)
+        facts |= {"n_files": _n_files(temporary)}
         for folder in (temporary, *(path for path in temporary.iterdir() if path.is_dir())):
             mark = json.dumps(facts, indent=1) + "\n"
             (folder / SYNTHETIC_MARK).write_text(mark, encoding="utf-8")
         if root.exists():
             files.remove_folder(root)
     return len(clips)
+
+
+def _is_whole(root: Path, clips: Sequence[Clip], facts: dict[str, object]) -> bool:
+    """Return whether a folder holds just these clips, by their names, and their text files, as
+    this version makes them."""
+    paths = [root / path_of(clip) for clip in clips]
+    folders = {root / path.relative_to(root).parts[0] for path in paths}
+    if not root.is_dir() or {path for path in root.iterdir() if path.is_dir()} != folders:
+        return False
+    marks = [folder / SYNTHETIC_MARK for folder in (root, *folders)]
+    facts = facts | {"n_files": _n_files(root)}
+    return all(_facts_of(mark) == facts for mark in marks) and all(map(Path.is_file, paths))
+
+
+def _n_files(root: Path) -> int:
+    return sum(path.is_file() and path.name != SYNTHETIC_MARK for path in root.rglob("*"))
+
+
+def _facts_of(mark: Path) -> object:
+    try:
+        return json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _is_ours(path: Path) -> bool:

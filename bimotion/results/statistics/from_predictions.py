@@ -5,7 +5,8 @@ Each carries what every clip adds to it (estimate.py); intervals and tests follo
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,14 @@ from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
 from bimotion.results.statistics import label_ranking
 from bimotion.results.statistics.counts import FORMS, Counts, metric_gradients
-from bimotion.results.statistics.estimate import Estimate, combined, mean_known, over_seeds
+from bimotion.results.statistics.estimate import (
+    Estimate,
+    combined,
+    mean_known,
+    over_seeds,
+    pooled_likeness,
+)
+from bimotion.results.statistics.interval import Interval
 
 MEAN, POOLED = "mean", "pooled"
 
@@ -81,6 +89,36 @@ def headline(
         raise UnknownName("metric", metric, known)
     of_seeds = by_seed(tables, schema, form=FORMS[metric][0])
     return mean_over_seeds(tables, [estimates[MEAN, metric] for estimates in of_seeds])
+
+
+class Headline(NamedTuple):
+    """The metric of a setting: mean over the cell's corpora and over seeds."""
+
+    estimate: Estimate
+    interval: Interval
+    """As a record has it: with the likeness of the clips of one speaker in the whole run."""
+    of_corpora: dict[str, list[Estimate]]
+    """Corpus -> its own estimate, one a seed."""
+
+
+def headlines(
+    tables: Mapping[Setting, list[pd.DataFrame]],
+    schema: LabelSchema,
+    metric: str = "weighted_f1",
+) -> dict[Setting, Headline]:
+    """The headline of every setting of a run; `tables`: of `tables_by_seed`."""
+    means, by_corpus, spreads = {}, {}, []
+    for setting, of_seeds in tables.items():
+        known = by_seed(of_seeds, schema, form=FORMS[metric][0])
+        means[setting] = mean_over_seeds(of_seeds, [each[MEAN, metric] for each in known])
+        names = sorted(set().union(*(table["corpus"].unique() for table in of_seeds)))
+        by_corpus[setting] = {name: [each[name, metric] for each in known] for name in names}
+        spreads += [one.spread for name in names for one in by_corpus[setting][name]]
+    likeness = pooled_likeness(spreads)
+    return {
+        setting: Headline(mean, mean.spread.with_likeness(likeness).interval(), by_corpus[setting])
+        for setting, mean in means.items()
+    }
 
 
 def rows_of(predictions: pd.DataFrame, setting: Setting) -> pd.DataFrame:

@@ -256,6 +256,14 @@ def test_check_asks_for_headers_only_and_counts_the_dead(urdu, publish, download
     assert hosts.asked("") == []
 
 
+def test_a_machine_that_reaches_no_host_calls_no_link_dead(download):
+    code, output, errors = download("urdu", "--check", "--mirror", "http://127.0.0.1:9")
+    assert code == 1
+    assert "| not reached: " in output
+    assert "dead" not in output
+    assert "no host was reached: this machine seems offline" in errors
+
+
 def test_pinned_addresses_of_crema_d():
     from bimotion.data.download.plan import Mirrors, files_of
 
