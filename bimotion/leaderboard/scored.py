@@ -189,7 +189,7 @@ def _cell_scores(
     known = headlines({setting: tables[setting] for setting in settings}, schema, METRIC)
     for setting, headline in known.items():
         by_corpus = {
-            name: _mean([one.estimate for one in of_seeds])
+            name: _mean([estimate.estimate for estimate in of_seeds])
             for name, of_seeds in headline.of_corpora.items()
         }
         row = _cell_score(setting, tables[setting], by_corpus, headline.interval, schema)

@@ -35,8 +35,8 @@ def entries(tmp_path):
 def excluded(tmp_path):
     """Submission -> why it is no entry."""
     return lambda: {
-        one.id.partition("/")[0]: one.reason
-        for one in board.build(tmp_path / "submissions").excluded
+        outcome.id.partition("/")[0]: outcome.reason
+        for outcome in board.build(tmp_path / "submissions").excluded
     }
 
 

@@ -344,9 +344,9 @@ def _is_whole(root: Path, clips: Sequence[Clip], facts: dict[str, object]) -> bo
     folders = {root / path.relative_to(root).parts[0] for path in paths}
     if not root.is_dir() or {path for path in root.iterdir() if path.is_dir()} != folders:
         return False
-    marks = [folder / SYNTHETIC_MARK for folder in (root, *folders)]
+    marked = [folder / SYNTHETIC_MARK for folder in (root, *folders)]
     facts = facts | {"n_files": _n_files(root)}
-    return all(_facts_of(mark) == facts for mark in marks) and all(map(Path.is_file, paths))
+    return all(_facts_of(mark) == facts for mark in marked) and all(map(Path.is_file, paths))
 
 
 def _n_files(root: Path) -> int:

@@ -113,7 +113,7 @@ def headlines(
         means[setting] = mean_over_seeds(of_seeds, [each[MEAN, metric] for each in known])
         names = sorted(set().union(*(table["corpus"].unique() for table in of_seeds)))
         by_corpus[setting] = {name: [each[name, metric] for each in known] for name in names}
-        spreads += [one.spread for name in names for one in by_corpus[setting][name]]
+        spreads += [estimate.spread for name in names for estimate in by_corpus[setting][name]]
     likeness = pooled_likeness(spreads)
     return {
         setting: Headline(mean, mean.spread.with_likeness(likeness).interval(), by_corpus[setting])
