@@ -2,9 +2,9 @@
 
 import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ from bimotion.cli.terminal import note, progress
 from bimotion.errors import SettingError, printable, some
 
 if TYPE_CHECKING:
+    from bimotion.leaderboard.answer_key import AnswerKey
     from bimotion.leaderboard.board import Board
 
 app = typer.Typer(
@@ -84,12 +85,54 @@ class Vouched:
         return answer.proof
 
 
+@dataclass(frozen=True)
+class Terms:
+    """The terms of the host of a hidden test."""
+
+    panel: ClassVar = "Of a hidden test"
+
+    max_per_month: Annotated[
+        int | None,
+        option("Recomputations of a submitter in a month. (default: 3)", min=1, max=1000),
+    ] = None
+    percent: Annotated[
+        int | None,
+        option("Tell scores in steps of so many percent. (default: 1)", "--round", min=1, max=10),
+    ] = None
+    submitter: Annotated[
+        str | None,
+        option("Account that sent it, as you know it. (default: --author)", metavar="NAME"),
+    ] = None
+
+    def of(self, key: "AnswerKey", receipts: Path | None, author: str | None) -> "AnswerKey":
+        """The answer key under these terms, if it is one of a hidden test; `author`: who sent the
+        submission, where no submitter is named."""
+        if key.hidden is None:
+            names = {"max_per_month": "--max-per-month", "percent": "--round"}
+            given = [names.get(name, "--submitter") for name, value in vars(self).items() if value]
+            if given:
+                raise SettingError(
+                    f"{', '.join(given)}: expected with the answer key of a hidden test only "
+                    "(bimotion labels export --hidden)"
+                )
+            return key
+        if receipts is None:
+            raise SettingError(
+                "--receipts: expected a private folder, for receipts of a hidden test tell of "
+                "labels (entry.npz); found none"
+            )
+        return replace(
+            key, hidden=key.hidden.under(**vars(self) | {"submitter": self.submitter or author})
+        )
+
+
 @app.command()
 @spread
 def verify(
     path: Annotated[Path, argument("PATH", "One submission, or a folder of them.")],
     corpora: options.Chosen,
     vouched: Vouched,
+    terms: Terms,
     labels: Annotated[
         Path | None, option("From `bimotion labels export`, instead of corpora.", metavar="FILE")
     ] = None,
@@ -121,6 +164,7 @@ def verify(
     else:
         source = corpora.source(allow_missing=practice)
         key = AnswerKey.of_corpora(source, progress=progress())
+    key = terms.of(key, receipts.receipts, vouched.author)
     identities = ["/".join(names[-2:]) for names in parts]
     verdicts = receiving.receive(
         root,

@@ -9,7 +9,7 @@ import typer
 import bimotion.cli.options as options
 from bimotion.cli.options import argument, option, spread
 from bimotion.cli.terminal import note, progress
-from bimotion.errors import printable
+from bimotion.errors import SettingError, printable
 
 labels = typer.Typer(help="Reference labels, for verification without audio.", no_args_is_help=True)
 SUBMISSIONS = Path("leaderboard/submissions")
@@ -37,6 +37,10 @@ def submit(
     output: Annotated[
         Path, option("Without --to: folder of submissions.", "--output", "-o")
     ] = SUBMISSIONS,
+    without_labels: Annotated[
+        bool,
+        option("Predictions only: for a hidden test, or where a licence keeps labels unpublished."),
+    ] = False,
     practice: options.Practice = False,
     dry_run: Annotated[bool, option("List what would be sent, and stop.")] = False,
 ) -> None:
@@ -50,8 +54,9 @@ def submit(
         "trained_on": declared,
         "organisation": organisation,
         "practice": practice,
+        "labels": not without_labels,
     }
-    _note_reservations(folder, organisation, declared)
+    _note_reservations(folder, organisation, declared, without_labels)
     with tempfile.TemporaryDirectory() as temporary:
         if dry_run:
             content = submission.prepare(folder, **statement)
@@ -67,7 +72,10 @@ def submit(
 
 
 def _note_reservations(
-    folder: Path, organisation: str | None, trained_on: list[str] | None
+    folder: Path,
+    organisation: str | None,
+    trained_on: list[str] | None,
+    without_labels: bool,
 ) -> None:
     """Say what the submitter should know of the name, the statement and of licences, before
     anything is sent."""
@@ -84,11 +92,18 @@ def _note_reservations(
     full_name = name if "/" in name else f"{organisation}/{name}"
     for line in known_training.notes(full_name, trained_on):
         note(f"note: {printable(line)}")
-    if closed := admission.restricted(result):
+    closed = admission.restricted(result)
+    if without_labels:
+        note(
+            "note: without labels and scores: whoever has the answer key computes them; the "
+            "predictions may be published"
+        )
+    elif closed:
         note(
             "note: the predictions hold reference marks of test clips of "
             f"{', '.join(closed)}, whose licences let nobody publish labels: send them only "
-            "where everybody who can read them has these corpora, such as a private repository"
+            "where everybody who can read them has these corpora, such as a private repository; "
+            "or send predictions only, by --without-labels"
         )
 
 
@@ -97,13 +112,28 @@ def _note_reservations(
 def export_labels(
     file: Annotated[Path, argument("FILE", "New file, e.g. labels.json.gz.")],
     corpora: options.Chosen,
+    hidden: Annotated[
+        bool, option("The private answer key of a hidden test: labels of all corpora.")
+    ] = False,
+    given_out: Annotated[
+        Path | None,
+        option("With --hidden: the corpora as participants have them.", metavar="ROOT"),
+    ] = None,
 ) -> None:
     """Write ids, labels and parts (speakers hashed) of complete corpora; labels only where their
-    licence allows it."""
+    licence allows it, or for a hidden test."""
+    from bimotion.data.source import CorpusSource
     from bimotion.leaderboard import labels_file
     from bimotion.leaderboard.answer_key import AnswerKey
 
+    if given_out is not None and not hidden:
+        raise SettingError("--given-out: expected with --hidden only")
     key = AnswerKey.of_corpora(corpora.source(), progress=progress())
+    if hidden:
+        source = CorpusSource.of(given_out, key.corpora)
+        given = key if given_out is None else AnswerKey.of_corpora(source, progress=progress())
+        key = given.hiding(key)
+        note(f"{labels_file.NOTICE}; `labels export` without --hidden makes what others may have")
     print(labels_file.export(key, file))
     if withheld := labels_file.withheld(key):
         print(f"without labels, which their licences keep: {', '.join(withheld)}")

@@ -86,9 +86,9 @@ def require_writable(folder: Path) -> None:
 
 
 @contextmanager
-def written(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target`, which takes its name only if the block ends well. Raises
-    StorageError.
+def written(target: Path, *, private: bool = False) -> Iterator[Path]:
+    """A temporary path beside `target`, which takes its name only if the block ends well;
+    `private`: that only its owner can read. Raises StorageError.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -99,7 +99,8 @@ def written(target: Path) -> Iterator[Path]:
     """
     with storing(target), _temporary(target) as temporary:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        if not private:  # mkstemp makes files that only their owner can read
+            temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
 
 

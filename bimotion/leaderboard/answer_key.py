@@ -22,9 +22,10 @@ from bimotion.data import manifest, splits
 from bimotion.data.folds import EVERY, part_in
 from bimotion.data.rules import RULES, n_folds
 from bimotion.data.source import CorpusSource
-from bimotion.errors import CorpusError, SettingError
+from bimotion.errors import CorpusError, SettingError, some
 from bimotion.io.progress import Progress
 from bimotion.io.records import Record
+from bimotion.leaderboard.hidden_test import HiddenTest
 from bimotion.protocol.labels import SCHEMAS, LabelSchema
 
 _OTHERWISE = "An answer key is of whole corpora: name those (--only)"
@@ -65,6 +66,9 @@ class AnswerKey:
     """Made of synthetic or incomplete corpora."""
     utterances: pd.DataFrame | None = field(default=None, compare=False, repr=False)
     """Rows of the manifest, where the corpora are at hand."""
+    hidden: HiddenTest | None = field(default=None, compare=False, repr=False)
+    """The labels that count, where submissions must hold none; `table` has those that participants
+    were given. None: no labels are held back."""
 
     @classmethod
     def of_corpora(cls, source: CorpusSource, *, progress: Progress | None = None) -> "AnswerKey":
@@ -129,6 +133,25 @@ class AnswerKey:
     def votes(self) -> dict[str, Votes | None]:
         """Clip -> the choices of its raters; of no clip where this is of a labels file."""
         return {} if self.utterances is None else dict(self.utterances["votes"])
+
+    def hiding(self, true: "AnswerKey") -> "AnswerKey":
+        """The answer key of a hidden test: this one, of the corpora as participants have them, with
+        the labels of another that knows them.
+
+        Raises:
+            SettingError: where the two differ in anything but labels.
+        """
+        ours, theirs = (key.table.drop(columns="emotions") for key in (self, true))
+        if not ours.equals(theirs):
+            both = ours.index.intersection(theirs.index)
+            differing = ours.index.symmetric_difference(theirs.index).union(
+                both[(ours.loc[both].fillna("") != theirs.loc[both].fillna("")).any(axis=1)]
+            )
+            raise SettingError(
+                "expected the corpora that were given out to differ from the true ones in labels "
+                f"only, found other clips, speakers, cells or parts: {some(differing)}"
+            )
+        return dataclasses.replace(self, hidden=HiddenTest(true.table["emotions"]))
 
     def only(self, corpora: Iterable[str]) -> "AnswerKey":
         """The same of some of its corpora."""

@@ -254,6 +254,9 @@ class Entry(Record):
     """Recall over age within corpora; of CREMA-D only where its table of actors was at hand."""
     oddities: list[Oddity] = field(default_factory=list)
     """What looks odd, whether or not it is; never a reason for a rank."""
+    steps_percent: int | None = field(default=None)
+    """Of a hidden test: scores of cells and their mean are rounded to steps of so many percent, and
+    there are no others, differences or age results; null: to the digit."""
     reproduction: Reproduction | None = field(default=None)
     """The receiver's own run of it, whether or not it agrees; null: none was made."""
     signed_by: str | None = field(default=None)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from bimotion.data.source import CorpusSource
 from bimotion.data.speaker_facts import tables_hash
@@ -26,6 +27,7 @@ from bimotion.io.records import Record, from_json
 from bimotion.io.versions import CACHE_VERSION
 from bimotion.leaderboard import contamination, oddities, receipt, scored
 from bimotion.leaderboard.entry import BASE, METRIC, CellScore, Entry
+from bimotion.leaderboard.hidden_test import HiddenTest
 from bimotion.leaderboard.known_training import facts_hash
 from bimotion.leaderboard.scored import DIGITS, ScoredSubmission
 from bimotion.protocol.cells import BIMOTION_CELLS
@@ -38,6 +40,10 @@ from bimotion.results.statistics.shared_errors import MAX_CLIPS, Errors
 
 ERROR_TYPES = {"wrong": np.int8, "references": np.uint8}
 """Arrays of Errors."""
+
+AS_VERIFIED = "as verified"
+"""In place of the hash of the ages of speakers: without labels, nobody but who verified it can
+compute it again."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class _Ranked(Record):
 @dataclass(frozen=True)
 class _Facts(Record):
     """All of a ScoredSubmission but its arrays; `key`: of the submission's files and our rules;
-    `ages`: speaker_facts.tables_hash, without which CREMA-D has no age result."""
+    `ages`: speaker_facts.tables_hash, without which CREMA-D has no age result, or AS_VERIFIED."""
 
     key: str
     ages: str
@@ -65,7 +71,13 @@ class _Facts(Record):
     human: list[HumanAgreement]
 
 
-def prepare(folder: Path, result: Result) -> bytes:
+def prepare(
+    folder: Path,
+    result: Result,
+    *,
+    rows: pd.DataFrame | None = None,
+    hidden: HiddenTest | None = None,
+) -> bytes:
     """Make the content of entry.npz, for `receipt.write`, of a submission that was found sound;
     about 0.1 s for four cells.
 
@@ -73,6 +85,8 @@ def prepare(folder: Path, result: Result) -> bytes:
         folder: of the submission.
         result: with the scores that were computed (`Verdict.result`), which the entry must show,
             and with the agreement of human raters.
+        rows: predictions with the labels of the answer key, where the submission holds none.
+        hidden: the hidden test that it is one of: its numbers are kept as they may be told.
 
     Raises:
         RecordError: where it cannot stand on a board.
@@ -83,7 +97,8 @@ def prepare(folder: Path, result: Result) -> bytes:
         receipt.write(receipts, "lab__model/0123456789ab", verdict.hashes, entry=entry)
     """
     hashes = receipt.digests(folder)
-    computed = compute(folder, hashes)._replace(human=tuple(result.human))
+    verified = None if rows is None else (result, rows)
+    computed = compute(folder, hashes, verified)._replace(human=tuple(result.human))
     for row in computed.entry.scores:
         setting = f"{row.transfer} {row.method} {'+'.join(row.train)} -> {row.test}"
         verified = result.headline(row.transfer, row.method, row.test, METRIC, tuple(row.train))
@@ -93,25 +108,34 @@ def prepare(folder: Path, result: Result) -> bytes:
             raise RecordError(
                 f"{setting}: verified as {verified}, but a board would show {row.value}"
             )
-    return _packed(computed, hashes)
+    if hidden is not None:
+        computed = hidden.rounded(computed)
+    return _packed(computed, hashes, tables_hash(CorpusSource()) if rows is None else AS_VERIFIED)
 
 
-def compute(folder: Path, hashes: Mapping[str, str]) -> ScoredSubmission:
+def compute(
+    folder: Path,
+    hashes: Mapping[str, str],
+    verified: tuple[Result, pd.DataFrame] | None = None,
+) -> ScoredSubmission:
     """Compute the entry of a submission with files of these hashes, and keep it in the cache.
 
-    It is without human raters, of whom only a receipt tells. Raises RecordError where it cannot
-    stand on a board.
+    It is without human raters, of whom only a receipt tells. With `verified`, what a submission
+    without labels has become by the answer key, only its receipt keeps it: no cache tells of
+    labels. Raises RecordError where it cannot stand on a board.
     """
     try:
-        computed = scored.score(folder, "/".join(folder.absolute().parts[-2:]))
+        computed = scored.score(folder, "/".join(folder.absolute().parts[-2:]), verified)
     # a stranger's file can break anything; whatever it is, the other submissions still stand
     except Exception as error:
         reason = str(error).replace(f"{folder}/", "")
         if not isinstance(error, RecordError):
             reason = f"cannot be scored: {type(error).__name__}: {reason:.200}"
         raise RecordError(reason) from None
-    with files.written(_path(hashes)) as temporary:
-        temporary.write_bytes(_packed(computed, hashes))
+    if verified is None:
+        content = _packed(computed, hashes, tables_hash(CorpusSource()))
+        with files.written(_path(hashes)) as temporary:
+            temporary.write_bytes(content)
     return computed
 
 
@@ -125,7 +149,9 @@ def load(hashes: Mapping[str, str], vouched: bytes | None) -> ScoredSubmission |
         kept = None
     received = None if vouched is None else _unpacked(vouched, hashes)
     known, ages = [facts for facts in (kept, received) if facts], tables_hash(CorpusSource())
-    current = next((submitted for of, submitted in known if ages in ("", of)), None)
+    current = next(
+        (submitted for of, submitted in known if ages in ("", of) or of == AS_VERIFIED), None
+    )
     return current and current._replace(human=received[1].human if received else ())
 
 
@@ -141,7 +167,7 @@ def _path(hashes: Mapping[str, str]) -> Path:
     return files.cache_dir() / "board" / f"{_key(hashes)}.npz"
 
 
-def _packed(computed: ScoredSubmission, hashes: Mapping[str, str]) -> bytes:
+def _packed(computed: ScoredSubmission, hashes: Mapping[str, str], ages: str) -> bytes:
     entry, estimate, sketch, errors, human = computed
     arrays, ranked = {"buckets": sketch.buckets}, None
     for name in ("wrong", "references"):
@@ -156,7 +182,7 @@ def _packed(computed: ScoredSubmission, hashes: Mapping[str, str]) -> bytes:
         )
     facts = _Facts(
         key=_key(hashes),
-        ages=tables_hash(CorpusSource()),
+        ages=ages,
         entry=entry,
         ranked=ranked,
         tests=sketch.tests,

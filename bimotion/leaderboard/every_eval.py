@@ -35,10 +35,12 @@ from bimotion.leaderboard.every_eval_clips import (
 )
 from bimotion.leaderboard.receiving import Received
 from bimotion.leaderboard.signature import BoardKeys
+from bimotion.results.predictions import LABELS
 from bimotion.results.reservations import MEANINGS
 
 MAX_FOLDER_NAME = 100
 WITHHELD = "the licences of all its corpora let nobody publish labels"
+WITHOUT_LABELS = "its predictions hold no labels"
 NOT_VERIFIED = "only claimed: its predictions were not verified"
 _RESERVED_NAMES = {"CON", "PRN", "AUX", "NUL", "DATA"} | {
     f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10)
@@ -116,6 +118,8 @@ def write(
 
 
 def _with_clips(made: Written, entry: Entry, submission: Received) -> Written:
+    if LABELS not in submission.predictions:
+        return replace(made, reason=WITHOUT_LABELS)
     target = _clips_path(made.record)
     n_lines, left_out = write_clips(entry, submission, target)
     if not n_lines:

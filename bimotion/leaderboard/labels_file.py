@@ -4,13 +4,16 @@ It names no speaker (hashes, so that clips of one speaker still go together; pse
 a list of speakers can make them) and gives labels only where the corpus's licence lets them be
 passed on. For the other corpora it holds what the rosters publish anyway (ids, parts), and of every
 test part one hash over ids and labels: wrong labels are found out, none are told.
+
+The answer key of a hidden test has labels of all corpora, those that participants were given and
+the true ones: it is private, says so of itself, and is written so that only its owner can read it.
 """
 
 import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pandas as pd
 from pydantic import TypeAdapter
@@ -23,6 +26,7 @@ from bimotion.io import files
 from bimotion.io.records import Record, from_json
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.leaderboard.answer_key import AnswerKey, Assignment, fingerprint_key, in_fold
+from bimotion.leaderboard.hidden_test import NOTICE, HiddenTest
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import SCHEMAS, check_emotions
@@ -39,6 +43,7 @@ COLUMNS = (
     *(f"{kind}_{rule}" for rule in RULES for kind in ("cell", "part")),
     "fold",
 )
+HIDDEN_COLUMN = "true_emotions"
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,16 @@ class _Clips(Record):
 
     labels: bool
     """Whether emotions are given."""
-    columns: dict[Literal[*COLUMNS], str]
-    """Name -> values joined by line breaks, an empty one for None."""
+    columns: dict[Literal[*COLUMNS, HIDDEN_COLUMN], str]
+    """Name -> values joined by line breaks, an empty one for None; HIDDEN_COLUMN in the answer key
+    of a hidden test only."""
 
 
 @dataclass(frozen=True)
 class _LabelsFile(Record):
     """An AnswerKey as JSON; its fields are those of AnswerKey."""
+
+    added: ClassVar = frozenset({"hidden"})
 
     reference_version: Literal[2]
     split_version: str
@@ -62,10 +70,15 @@ class _LabelsFile(Record):
     corpora: dict[str, _Clips]
     deals: dict[str, Assignment]
     fingerprints: dict[str, str]
+    hidden: Literal[NOTICE] | None = None
+    """Of a hidden test; None, and not written, of any other answer key."""
 
 
 def withheld(answer_key: AnswerKey) -> list[str]:
-    """Corpora that `export` leaves without labels."""
+    """Corpora that `export` leaves without labels; none of a hidden test, which stays with its
+    host."""
+    if answer_key.hidden is not None:
+        return []
     return [
         name
         for name in answer_key.corpora
@@ -76,7 +89,7 @@ def withheld(answer_key: AnswerKey) -> list[str]:
 def export(answer_key: AnswerKey, path: Path) -> Path:
     """Write the labels file, the same bytes for the same corpora; return its path.
 
-    It has the data fingerprints of whole protocols only.
+    It has the data fingerprints of whole protocols only, and, of a hidden test, of single cells.
 
     Raises:
         SettingError: for synthetic or incomplete corpora.
@@ -98,18 +111,22 @@ def export(answer_key: AnswerKey, path: Path) -> Path:
         corpora={corpus: _clips_of(answer_key, corpus) for corpus in answer_key.corpora},
         deals=dict(sorted(answer_key.assignments.items())),
         fingerprints=dict(sorted(_fingerprints(answer_key).items())),
+        hidden=None if answer_key.hidden is None else NOTICE,
     )
-    text = TypeAdapter(_LabelsFile).dump_json(content, indent=1, by_alias=True)
-    with files.written(path) as temporary:
+    text = TypeAdapter(_LabelsFile).dump_json(content, indent=1, by_alias=True, exclude_none=True)
+    with files.written(path, private=answer_key.hidden is not None) as temporary:
         temporary.write_bytes(gzip.compress(text + b"\n", mtime=0))
     return path
 
 
 def _fingerprints(answer_key: AnswerKey) -> dict[str, str]:
-    """Those of every protocol whose corpora are all there."""
-    fingerprints = {}
-    for name in protocol.PROTOCOLS:
-        settings = protocol.settings(name)
+    """Those of every protocol whose corpora are all there, and of every cell in which a hidden test
+    may be held."""
+    fingerprints, asked = {}, [protocol.settings(name) for name in protocol.PROTOCOLS]
+    if answer_key.hidden is not None:
+        tested = {setting.test for setting in protocol.settings("in-group")}
+        asked += [protocol.settings("in-group", [cell]) for cell in sorted(tested)]
+    for settings in asked:
         cells = {cell for setting in settings for cell in (*setting.train, setting.test)}
         corpora = corpora_of(settings)
         for rule in RULES if set(corpora) <= set(answer_key.corpora) else ():
@@ -124,7 +141,11 @@ def _clips_of(answer_key: AnswerKey, corpus: str) -> _Clips:
     labels = corpus not in withheld(answer_key)
     if not labels:
         rows["emotions"] = None
-    columns = {name: "\n".join(value or "" for value in rows[name]) for name in COLUMNS}
+    names = COLUMNS
+    if answer_key.hidden is not None:
+        rows[HIDDEN_COLUMN] = answer_key.hidden.emotions.reindex(rows["id"]).to_numpy()
+        names = (*COLUMNS, HIDDEN_COLUMN)
+    columns = {name: "\n".join(value or "" for value in rows[name]) for name in names}
     return _Clips(labels=labels, columns=columns)
 
 
@@ -167,7 +188,8 @@ def _checked(content: _LabelsFile) -> AnswerKey:
             f"expected split and schema versions {ours}, found {theirs}: export it again with "
             "this bimotion"
         )
-    tables = [_table(corpus, clips) for corpus, clips in content.corpora.items()]
+    names = COLUMNS if content.hidden is None else (*COLUMNS, HIDDEN_COLUMN)
+    tables = [_table(corpus, clips, names) for corpus, clips in content.corpora.items()]
     table = pd.concat(tables) if tables else pd.DataFrame()
     if table.empty or not table.index.is_unique:
         raise RecordError(
@@ -181,22 +203,28 @@ def _checked(content: _LabelsFile) -> AnswerKey:
         Cell.parse(cell)
         if unknown := set(assignment.trained) - set(SCHEMAS[schema].classes):
             raise UnknownName("class", min(unknown)[:80], SCHEMAS[schema].classes)
+    table, hidden = table.sort_index(), None
+    table.index = table.index.astype(object)  # as in AnswerKey.of_corpora
+    if content.hidden is not None:
+        hidden = HiddenTest(table.pop(HIDDEN_COLUMN))
     return AnswerKey(
-        table=table.sort_index(),
+        table=table,
         assignments=content.deals,
         fingerprints=content.fingerprints,
         manifest=content.manifest,
         practice=False,
+        hidden=hidden,
     )
 
 
-def _table(corpus: str, clips: _Clips) -> pd.DataFrame:
+def _table(corpus: str, clips: _Clips, names: tuple[str, ...]) -> pd.DataFrame:
     where = f"labels.corpora.{corpus}"
     if corpus not in CORPORA:
         raise UnknownName("corpus", corpus[:80], CORPORA)
-    if missing := set(COLUMNS) - set(clips.columns):
+    if other := set(names) ^ set(clips.columns):
         raise RecordError(
-            f"{where}.columns: expected {', '.join(COLUMNS)}, missing: {', '.join(sorted(missing))}"
+            f"{where}.columns: expected {', '.join(names)}, missing or too many: "
+            f"{', '.join(sorted(other))}"
         )
     lengths = [values.count("\n") + 1 for values in clips.columns.values()]
     if max(lengths) > MAX_CLIPS or len(set(lengths)) > 1:
@@ -204,9 +232,7 @@ def _table(corpus: str, clips: _Clips) -> pd.DataFrame:
             f"{where}.columns: expected as many values in each, at most {MAX_CLIPS}; found "
             f"{lengths}"
         )
-    columns = {
-        name: [value or None for value in clips.columns[name].split("\n")] for name in COLUMNS
-    }
+    columns = {name: [value or None for value in clips.columns[name].split("\n")] for name in names}
     for clip in columns["id"]:
         if clip is None or not clip.startswith(f"{corpus}/"):
             raise RecordError(
@@ -219,10 +245,11 @@ def _table(corpus: str, clips: _Clips) -> pd.DataFrame:
             raise UnknownName("part", unknown[0][:80], PARTS)
     if unknown := sorted(set(columns["fold"]) - {None, *map(str, range(N_FOLDS))}):
         raise RecordError(f"{where}.columns.fold: expected 0 to 4, found {unknown[0][:80]!r}")
-    if not clips.labels and any(columns["emotions"]):
+    labels = [name for name in ("emotions", HIDDEN_COLUMN) if name in columns]
+    if not clips.labels and any(any(columns[name]) for name in labels):
         raise RecordError(f"{where}: expected no emotions where labels is false")
-    if clips.labels:
-        columns["emotions"] = [value or "" for value in columns["emotions"]]
-        for value in sorted(set(columns["emotions"])):
-            check_emotions(name for name in value.split("+") if name)
+    for name in labels if clips.labels else ():
+        columns[name] = [value or "" for value in columns[name]]
+        for value in sorted(set(columns[name])):
+            check_emotions(emotion for emotion in value.split("+") if emotion)
     return pd.DataFrame(columns | {"corpus": corpus}, dtype=object).set_index("id")

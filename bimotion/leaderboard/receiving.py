@@ -11,7 +11,14 @@ from pathlib import Path
 import pandas as pd
 
 from bimotion.errors import RecordError, SettingError, printable
-from bimotion.leaderboard import entry_cache, lookalikes, receipt, verify
+from bimotion.leaderboard import (
+    entry_cache,
+    lookalikes,
+    receipt,
+    recomputations,
+    unlabelled,
+    verify,
+)
 from bimotion.leaderboard.admission import BASELINES, RESERVED, is_reserved
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.receipt import Receipt
@@ -20,6 +27,11 @@ from bimotion.leaderboard.signature import BoardKeys
 from bimotion.leaderboard.verify import Verdict
 from bimotion.results import predictions, record
 from bimotion.results.record import PREDICTIONS_FILE, RESULT_FILE, Result
+
+LET_LABELS_BE_READ = (
+    "the predictions hold no labels; entry.npz beside the receipt lets who has both work them out: "
+    "publish it only where labels may be"
+)
 
 
 def receive(
@@ -82,7 +94,8 @@ def receive(
         verdicts[name].problems.append(reason)
     may_write = board_keys.why_unsigned is None
     for name, verdict in verdicts.items():
-        if verdict.ok and (entry := _entry(submissions / name, verdict)) and may_write:
+        entry = _entry(submissions / name, folder, verdict, answer_key) if verdict.ok else None
+        if entry and may_write:
             receipt.write(
                 folder,
                 name,
@@ -213,10 +226,40 @@ def _why_mistaken(
     return {name: reasons[model] for name in names if (model := name.partition("/")[0]) in reasons}
 
 
-def _entry(folder: Path, verdict: Verdict) -> bytes | None:
+def _entry(folder: Path, receipts: Path, verdict: Verdict, answer_key: AnswerKey) -> bytes | None:
     """The content of entry.npz; what cannot stand on a board is a problem of the verdict."""
     try:
-        return entry_cache.prepare(folder, verdict.result)
+        return _computed(folder, receipts, verdict, answer_key)
     except RecordError as error:
         verdict.problems.append(printable(str(error)))
         return None
+
+
+def _computed(folder: Path, receipts: Path, verdict: Verdict, answer_key: AnswerKey) -> bytes:
+    """The content of entry.npz. Of a hidden test it is counted before anybody hears of it.
+
+    Raises:
+        RecordError: where it cannot stand on a board, or its submitter has used up a month.
+    """
+    if verdict.has_labels:
+        return entry_cache.prepare(folder, verdict.result)
+    rows, hidden = unlabelled.scored(folder, verdict.result, answer_key), answer_key.hidden
+    try:
+        entry = entry_cache.prepare(folder, verdict.result, rows=rows, hidden=hidden)
+    except RecordError:
+        if hidden is None:
+            raise
+        # its reason may quote a score to the last digit
+        raise RecordError("it cannot stand on a board; why not, a hidden test cannot say") from None
+    if hidden is None:
+        verdict.warnings.append(LET_LABELS_BE_READ)
+        return entry
+    statement = verdict.submission
+    names = filter(None, (statement.organisation, statement.contact, hidden.submitter))
+    if reason := recomputations.why_not_counted(
+        receipts, verdict.hashes, names, hidden.max_per_month
+    ):
+        raise RecordError(reason)
+    shown = entry_cache.load(verdict.hashes, entry)
+    verdict.warnings.append(hidden.feedback(shown.entry))
+    return entry

@@ -82,13 +82,13 @@ class ScoredSubmission(NamedTuple):
     """Human raters on its test clips, where the receiver verified it with their votes."""
 
 
-def score(folder: Path, identity: str) -> ScoredSubmission:
-    """Compute the entry of a submission, not yet verified or ranked.
-
-    Raises:
-        RecordError: for what cannot stand on a board; other errors where predictions are malformed.
-    """
-    result, table = rescoring.read(folder, agreeing=False)
+def score(
+    folder: Path, identity: str, verified: tuple[Result, pd.DataFrame] | None = None
+) -> ScoredSubmission:
+    """Compute the entry of a submission, not yet verified or ranked; `verified`: its result and
+    predictions, with labels that it does not hold. Raises RecordError for what cannot stand on a
+    board; other errors where predictions are malformed."""
+    result, table = verified or rescoring.read(folder, agreeing=False)
     _require_sound(result, table)
     schema, settings = rescoring.schema_of(result), rescoring.settings_of(result)
     tables = dict(tables_by_seed(table, settings))

@@ -33,6 +33,8 @@ from bimotion.results.run_folder import RunFolder
 SUBMISSION_FILE = "submission.json"
 FILES = (PREDICTIONS_FILE, RESULT_FILE, SUBMISSION_FILE)
 MAX_SUBMISSION_BYTES = 1024 * 1024
+OF_LABELS = ("scores", "human", "duplicates")
+"""Lists of a result that are made from labels: empty in a submission without labels."""
 MAX_NAMES = 1000
 MAX_TEXT = 200
 
@@ -80,6 +82,7 @@ def prepare(
     trained_on: Sequence[str] | None,
     organisation: str | None = None,
     practice: bool = False,
+    labels: bool = True,
 ) -> dict[str, bytes]:
     """Make all that `pack` would write; nothing is written.
 
@@ -89,6 +92,8 @@ def prepare(
         trained_on: what the model was trained on before; None: not declared.
         organisation: of a model whose name has none.
         practice: also take a result that is synthetic or incomplete.
+        labels: with the labels of the test clips; else predictions only, and a result without what
+            was made from labels: whoever has the answer key computes it.
 
     Returns:
         Path below the folder of submissions -> content.
@@ -109,8 +114,10 @@ def prepare(
             f"{result_dir}: the run is being done again and is not finished: run `bimotion "
             "evaluate` to its end"
         )
+    if not labels:
+        result = dataclasses.replace(result, **{name: [] for name in OF_LABELS})
     table = io.BytesIO()
-    predictions.write(result_dir / PREDICTIONS_FILE, table)
+    predictions.write(result_dir / PREDICTIONS_FILE, table, labels=labels)
     content = {PREDICTIONS_FILE: table.getvalue(), RESULT_FILE: result.to_json().encode()}
     names = None if trained_on is None else list(dict.fromkeys(map(str.strip, trained_on)))
     statement = Submission(

@@ -36,6 +36,9 @@ SHAPE = pa.schema(
 """Columns of scoring.py, in this order; only `speaker` may be null."""
 OLD_SHAPE = SHAPE.remove(SHAPE.get_field_index("fold"))
 """Those of numbers version 1, without folds."""
+LABELS = "reference"
+WITHOUT_LABELS = SHAPE.remove(SHAPE.get_field_index(LABELS))
+"""Those of a submission without labels: whoever has the answer key fills them in."""
 MAX_BYTES = 512 * 1024 * 1024
 MAX_FOOTER_BYTES = 16 * 1024 * 1024
 MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
@@ -54,16 +57,20 @@ def save(rows: "pandas.DataFrame", target: Path | BinaryIO) -> None:
     _save(pa.Table.from_pandas(rows, SHAPE, preserve_index=False), target)
 
 
-def write(source: Path, target: BinaryIO) -> None:
+def write(source: Path, target: BinaryIO, *, labels: bool = True) -> None:
     """Predictions of a run written anew as `save` writes them: its columns and rows, and nothing
     else. Raises RecordError.
 
-    `source` is the user's own file: text may be of any kind of text, and a column without any value
-    of type null.
+    Args:
+        source: the user's own file: text may be of any kind of text, and a column without any value
+            of type null.
+        target: what is written to.
+        labels: with the labels of the clips; else in WITHOUT_LABELS.
     """
+    shape = SHAPE if labels else WITHOUT_LABELS
     try:
         table = with_fold(pq.read_table(source))
-        table = table.select(SHAPE.names).cast(SHAPE)
+        table = table.select(shape.names).cast(shape)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RecordError(f"{source}: expected predictions in Parquet, found: {error}") from None
     _save(table, target)
@@ -77,13 +84,18 @@ def with_fold(table: pa.Table) -> pa.Table:
     return table.add_column(SHAPE.get_field_index("fold"), SHAPE.field("fold"), zeros)
 
 
+def has_labels(table: pa.Table) -> bool:
+    """Return whether predictions hold the labels of their clips."""
+    return LABELS in table.column_names
+
+
 def _save(table: pa.Table, target: Path | BinaryIO) -> None:
     pq.write_table(table.replace_schema_metadata(None), target, compression="zstd")
 
 
 def read(path: Path) -> pa.Table:
-    """Predictions of a file in SHAPE: no nulls but in `speaker`, short valid texts, no list beyond
-    MAX_CLASSES.
+    """Predictions of a file in SHAPE, or WITHOUT_LABELS: no nulls but in `speaker`, short valid
+    texts, no list beyond MAX_CLASSES.
 
     Raises RecordError. Memory is bounded for files that do not lie: `inspect` strangers' files
     first.
@@ -100,7 +112,7 @@ def read(path: Path) -> pa.Table:
         except (OSError, ValueError, pa.ArrowException) as error:
             raise RecordError(f"cannot be read as Parquet: {error}") from None
     table = with_fold(table)
-    for name in SHAPE.names:
+    for name in table.column_names:
         _check_column(name, table[name])
     return table
 
@@ -129,7 +141,8 @@ def _check_footer(opened: pq.ParquetFile) -> None:
     """Raise RecordError for other columns, and for more rows, groups or unpacked bytes than any run
     has."""
     facts, columns = opened.metadata, opened.schema_arrow.remove_metadata()
-    if not any(columns.equals(shape, check_metadata=False) for shape in (SHAPE, OLD_SHAPE)):
+    shapes = (SHAPE, OLD_SHAPE, WITHOUT_LABELS)
+    if not any(columns.equals(shape, check_metadata=False) for shape in shapes):
         wrong = sorted(set(columns.names) ^ set(SHAPE.names)) or [
             f"{name}: {columns.field(name).type}"
             for name in columns.names

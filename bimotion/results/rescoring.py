@@ -19,8 +19,13 @@ from bimotion.protocol.cells import Cell
 from bimotion.protocol.labels import LabelSchema, schema_named, scored_schema
 from bimotion.protocol.settings import Setting, SettingId
 from bimotion.results import record, scoring
-from bimotion.results.predictions import SHAPE, with_fold
+from bimotion.results.predictions import LABELS, SHAPE, with_fold
 from bimotion.results.record import Result
+
+WITHOUT_LABELS = (
+    "predictions without labels, which only an answer key can score: verify it again (`bimotion "
+    "leaderboard verify`)"
+)
 
 
 def rescore(folder: Path) -> tuple[Result, Result]:
@@ -115,7 +120,10 @@ def read(
     try:
         columns = pq.ParquetFile(path).read()
         columns = columns if result.split.folds else with_fold(columns)
-        if missing := [name for name in SHAPE.names if columns.column_names.count(name) != 1]:
+        missing = [name for name in SHAPE.names if columns.column_names.count(name) != 1]
+        if missing == [LABELS]:
+            raise RecordError(f"{path}: {WITHOUT_LABELS}")
+        if missing:
             raise RecordError(
                 f"{path}: expected the columns {', '.join(SHAPE.names)}; missing: "
                 f"{', '.join(missing)}"

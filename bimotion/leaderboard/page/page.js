@@ -500,7 +500,9 @@ function stated(entry) {
   return [
     facts([
       ["Trainings", entry.n_trainings], ["Seeds", entry.seeds.join(", ")], ["Clips", entry.data_fingerprint], ["Calibration error", calibrations(entry)],
-      ["Run again by the keeper", reproduction(entry)], ["Receipt signed by", entry.signed_by ?? (entry.flags.status === "claimed" ? null : "nobody")], ...(isReproduced ? used : []), ["Organisation", entry.flags.organisation_proof ?? "unproved"],
+      ["Run again by the keeper", reproduction(entry)], ["Receipt signed by", entry.signed_by ?? (entry.flags.status === "claimed" ? null : "nobody")],
+      ["Hidden test", entry.steps_percent && `only the host has the labels; numbers are in steps of ${entry.steps_percent} %`],
+      ...(isReproduced ? used : []), ["Organisation", entry.flags.organisation_proof ?? "unproved"],
       ["Known training data", training && `${training.data_sets.join(", ")} (${training.source})`],
     ]),
     h("h2", {}, "Stated by the submitter"),
@@ -526,9 +528,9 @@ function detail(entry) {
     h("ul", { class: "notes" }, flagsOf(entry).map(([kind, more]) => h("li", {}, h("span", { class: `mark ${FLAGS[kind][1]}`, "aria-hidden": "true" }, FLAGS[kind][0]), h("span", {}, `${FLAGS[kind][2]} ${more ?? ""}`)))),
     entry.oddities.length > 0 && [h("h2", {}, "What looks odd"), region("What looks odd", oddTable(entry.oddities))],
     ...stated(entry),
-    h("h2", {}, "Age, within corpora"), entry.ages.length ? region("Age within corpora", ageTable(entry.ages)) : h("p", {}, "No training set was tested on both age groups of a corpus whose ages are known."),
+    h("h2", {}, "Age, within corpora"), entry.ages.length ? region("Age within corpora", ageTable(entry.ages)) : h("p", {}, entry.steps_percent ? "A hidden test tells none." : "No training set was tested on both age groups of a corpus whose ages are known."),
     h("h2", {}, "Train × test"), region("Train by test matrix", matrix(entry)),
-    h("h2", {}, "Differences between cells"), entry.gaps.length ? region("Differences between cells", gapTable(entry.gaps.filter(between))) : h("p", {}, "Too few cells to compare."),
+    h("h2", {}, "Differences between cells"), entry.gaps.length ? region("Differences between cells", gapTable(entry.gaps.filter(between))) : h("p", {}, entry.steps_percent ? "A hidden test tells none." : "Too few cells to compare."),
     entry.gaps.some((gap) => !between(gap)) && h("details", {}, h("summary", {}, "What transfer keeps of each in-group score"), region("Transfer ratios", gapTable(entry.gaps.filter((gap) => !between(gap))))),
     h("h2", {}, "Every number"), region("All settings", settingTable(entry)),
   ].flat().filter(Boolean));

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bimotion.errors import BimotionError, printable
-from bimotion.leaderboard import admission, known_training, receipt, submission
+from bimotion.leaderboard import admission, known_training, receipt, submission, unlabelled
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.submission import SUBMISSION_FILE, Submission
 from bimotion.leaderboard.verify.predictions import row_problems
@@ -32,7 +32,7 @@ from bimotion.leaderboard.verify.record import (
 from bimotion.results import predictions, rescoring, scoring
 from bimotion.results import record as results
 from bimotion.results.human import human_agreement
-from bimotion.results.record import PREDICTIONS_FILE, RESULT_FILE, Result
+from bimotion.results.record import PREDICTIONS_FILE, RESULT_FILE, Result, Score
 
 MAX_LINE = 500
 MAX_LINES = 50
@@ -55,6 +55,8 @@ class Verdict:
     """None where it cannot be read."""
     hashes: dict[str, str] = field(default_factory=dict)
     """File -> SHA-256 of what was verified."""
+    has_labels: bool = True
+    """The predictions hold labels; otherwise they were filled in from the answer key."""
 
     @property
     def ok(self) -> bool:
@@ -187,30 +189,58 @@ def _prediction_problems(
         return
     result = verdict.result
     answer_key = answer_key.only([name for name in result.data.corpora if has_clips(result, name)])
-    settings = rescoring.settings_of(result)
+    settings, schema = rescoring.settings_of(result), rescoring.schema_of(result)
     table = predictions.read(path / PREDICTIONS_FILE)
-    problems = list(row_problems(table, result, settings, answer_key))
-    for line in problems:
-        yield f"{PREDICTIONS_FILE}: {line}"
+    verdict.has_labels = predictions.has_labels(table)
+    problems = list(_label_problems(verdict, answer_key))
+    if not verdict.has_labels and not problems:
+        table = unlabelled.filled(table, schema, answer_key)
+    if not problems:
+        lines = row_problems(table, result, settings, answer_key)
+        problems = [f"{PREDICTIONS_FILE}: {line}" for line in lines]
+    yield from problems
     if problems:
         return
-    schema, is_seeded = rescoring.schema_of(result), result.is_seeded
-    rows = table.to_pandas()
-    scores = scoring.scores(rows, settings, schema, is_seeded=is_seeded)
-    lines = []
-    if scores != result.scores:  # line by line only where some differ: thousands of rows
-        computed, submitted = (
-            [dataclasses.asdict(score) for score in listed] for listed in (scores, result.scores)
-        )
-        lines = list(differences(computed, submitted, f"{RESULT_FILE}: scores"))
-    yield from lines[:MAX_SHOWN_SCORES]
-    if len(lines) > MAX_SHOWN_SCORES:
-        yield f"{RESULT_FILE}: scores: {len(lines) - MAX_SHOWN_SCORES} more differ"
+    rows = unlabelled.with_true_labels(table, schema, answer_key).to_pandas()
+    scores = scoring.scores(rows, settings, schema, is_seeded=result.is_seeded)
+    if verdict.has_labels:
+        yield from _score_problems(scores, result.scores)
     clips = rows.drop_duplicates("id")
     clips = clips.assign(votes=clips["id"].map(answer_key.votes).astype(object))
     human = human_agreement(clips, np.stack(clips["reference"].to_numpy()), schema)
     verdict.result = dataclasses.replace(result, scores=scores, human=human)
     verdict.warnings += _warnings(verdict.submission, result, answer_key)
+
+
+def _label_problems(verdict: Verdict, answer_key: AnswerKey) -> Iterator[str]:
+    """Labels where there must be none; and none where they cannot be filled in."""
+    if not verdict.has_labels:
+        yield from (f"{RESULT_FILE}: {line}" for line in unlabelled.problems(verdict.result))
+        if withheld := answer_key.unlabelled:
+            yield (
+                f"{RESULT_FILE}: {UNCHECKED}: the answer key has no labels of "
+                f"{', '.join(withheld)}, and the predictions hold none: verify with the corpora"
+            )
+    # held against the true ones, they would be told one by one
+    elif answer_key.hidden is not None:
+        yield (
+            f"{PREDICTIONS_FILE}: expected no labels, as a hidden test takes predictions, found "
+            "some: `bimotion submit --without-labels`"
+        )
+    if answer_key.hidden is not None and (
+        reason := unlabelled.why_not_hidden(verdict.result, answer_key)
+    ):
+        yield f"{RESULT_FILE}: {reason}"
+
+
+def _score_problems(computed: list[Score], submitted: list[Score]) -> Iterator[str]:
+    if computed == submitted:  # line by line only where some differ: thousands of rows
+        return
+    rows = ([dataclasses.asdict(score) for score in listed] for listed in (computed, submitted))
+    lines = list(differences(*rows, f"{RESULT_FILE}: scores"))
+    yield from lines[:MAX_SHOWN_SCORES]
+    if len(lines) > MAX_SHOWN_SCORES:
+        yield f"{RESULT_FILE}: scores: {len(lines) - MAX_SHOWN_SCORES} more differ"
 
 
 def _warnings(statement: Submission, result: Result, answer_key: AnswerKey) -> Iterator[str]:
