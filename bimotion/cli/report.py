@@ -32,6 +32,8 @@ def report(
     from bimotion.analysis.runs import load
     from bimotion.io import files
 
+    for target in filter(None, (output, figures)):  # before minutes are spent on it
+        files.require_writable(target)
     [run] = load([folder])
     content, target = reporting.report_of(run, folder, corpora.source()), output or folder
     texts = {"report.html": page(content)} if form != "markdown" else {}

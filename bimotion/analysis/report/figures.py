@@ -1,16 +1,23 @@
 """The pictures and tables of a report as files, for papers and slides."""
 
 import re
-from collections.abc import Iterable, Iterator
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bimotion.analysis.report.charts import heat
 from bimotion.analysis.report.document import Grid, Report, Section
+from bimotion.errors import printable
 from bimotion.io import drawing, files
-from bimotion.io.drawing import Drawing
+from bimotion.io.drawing import Drawing, Text
 from bimotion.io.progress import Progress
 
 MAX_NAME = 90
+STAMP_PX, LINE_PX = 11, 16
+"""Size and distance of the lines of a stamp."""
+LETTER_WIDTH = 0.65
+"""Of a letter, in sizes: wider than most, so that a line fits in."""
 
 
 def drawings_of(report: Report) -> list[Drawing]:
@@ -33,14 +40,32 @@ def save(report: Report, folder: Path, progress: Progress) -> list[Path]:
 
         figures.save(reporting.report_of(run, folder), folder / "figures", default_progress())
     """
-    pictures, paths = drawings_of(report), []
+    pictures = [_stamped(picture, report.stamps) for picture in drawings_of(report)]
+    warnings, paths = "".join(f"% {printable(stamp)}\n" for stamp in report.stamps), []
     for picture in progress.track(pictures, len(pictures), "drawing", "pictures"):
         paths += _draw(picture, folder)
     for section in report.sections:
         for name, grid in _named(section):
             if grid.rows and section.name != "provenance":
-                paths.append(_write(folder / f"{name}.tex", grid.table().latex()))
+                text = warnings + grid.table().latex()
+                paths.append(_write(folder / f"{name}.tex", text))
     return paths
+
+
+def _stamped(picture: Drawing, stamps: Sequence[str]) -> Drawing:
+    """A picture with the stamps of its report below: it travels without the page."""
+    if not stamps:
+        return picture
+    n_letters = int(picture.width / (LETTER_WIDTH * STAMP_PX))
+    lines = [line for stamp in stamps for line in textwrap.wrap(stamp, n_letters)]
+    height = picture.height + LINE_PX * len(lines)
+    texts = [
+        Text(0, picture.height + LINE_PX * (number + 0.8), line, px=STAMP_PX, bold=True)
+        for number, line in enumerate(lines)
+    ]
+    description = f"{picture.description} {' '.join(stamps)}"
+    parts = (*picture.parts, *texts)
+    return replace(picture, height=height, parts=parts, description=description)
 
 
 def _draw(picture: Drawing, folder: Path) -> list[Path]:

@@ -178,6 +178,18 @@ def test_the_command_writes_pictures_and_tables(tmp_path, folders, synth_root, m
     assert b"\\toprule" in files[f"{stem}.tex"]
     n_pictures = sum(name.endswith(".svg") for name in files)
     assert f"{n_pictures} svg, {n_pictures} png, {n_pictures} pdf" in shown
+    for name, content in files.items():  # away from the page, each says what it is of
+        if name.endswith((".svg", ".tex")):
+            assert b"SYNTHETIC" in content, name
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path, folders, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    for option in ("--figures", "--output"):
+        words = ["report", folders(protocol="in-group", cells=["zho_eld"])]
+        code, shown, errors = run_main(monkeypatch, [*words, option, tmp_path / "file"])
+        assert (code, shown) == (2, "")
+        assert "expected a folder for results that can be written" in errors
 
 
 def test_files_are_the_same_bytes_again_and_svg_needs_no_matplotlib(tmp_path, monkeypatch, by_hand):
