@@ -66,21 +66,30 @@ class Vouched:
         bool, option("You know that the one submission comes from its organisation.")
     ] = False
 
-    def organisation_proof(self, identities: list[str]) -> str | None:
-        """The proof of the organisation for the receipt; None: unproved."""
-        from bimotion.leaderboard import organisations
-
-        if sum((self.baseline, self.author is not None, self.organisation_proved)) > 1:
+    def check(self, n_submissions: int) -> None:
+        """Raise SettingError for more than one word, and for a word on several submissions."""
+        options = {
+            "--baseline": self.baseline,
+            "--author": self.author is not None,
+            "--organisation-proved": self.organisation_proved,
+        }
+        given = [name for name, is_given in options.items() if is_given]
+        if len(given) > 1:
             raise SettingError(
                 "expected one of --baseline, --author and --organisation-proved, found several"
             )
+        if given and n_submissions != 1:
+            raise SettingError(f"{given[0]}: expected one submission, found {n_submissions}")
+
+    def organisation_proof(self, identity: str) -> str | None:
+        """The proof of the organisation for the receipt, as `receiving.receive` takes it."""
+        from bimotion.leaderboard import organisations
+
         if self.organisation_proved:
             return organisations.BY_RECEIVER
         if self.author is None:
             return None
-        if len(identities) != 1:
-            raise SettingError(f"--author: expected one submission, found {len(identities)}")
-        answer = organisations.membership(self.author, identities[0].partition("__")[0])
+        answer = organisations.membership(self.author, identity.partition("__")[0])
         note(f"organisation: {answer.line}")
         return answer.proof
 
@@ -153,6 +162,7 @@ def verify(
     folders = [path] if is_single else submission.folders(path)
     if not folders:
         raise SettingError(f"{path}: expected submissions, <org>__<model>/<run key>/, found none")
+    vouched.check(len(folders))
     if not practice and all(map(admission.is_for_practice, folders)):
         raise SettingError(f"{path}: {admission.PRACTICE}")
     # no `.` or `..` names one
@@ -172,7 +182,7 @@ def verify(
         key,
         practice=practice,
         baseline=vouched.baseline,
-        organisation_proof=vouched.organisation_proof(identities),
+        organisation_proof=vouched.organisation_proof(identities[0]),
         **receiver,
     )
     for folder, verdict in zip(folders, verdicts, strict=True):

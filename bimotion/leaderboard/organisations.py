@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bimotion.errors import HubError, printable
 from bimotion.leaderboard.lookalikes import is_plain
-from bimotion.leaderboard.receipt import Receipt
+from bimotion.leaderboard.receipt import NO_PROOF, Receipt
 
 BY_RECEIVER = "the keeper of this board says so"
 BY_BASELINE = "the keeper of this board made the run"
@@ -20,7 +20,8 @@ class Membership(NamedTuple):
     """The answer of the Hub about an author and an organisation."""
 
     proof: str | None
-    """Why the author may send for it, as receipts hold it; None: unproved."""
+    """Why the author may send for it, as receipts hold it; NO_PROOF: the Hub says no; None: the Hub
+    could not be asked."""
     line: str
     """The same, or why there is none, in a line."""
 
@@ -36,16 +37,16 @@ def membership(author: str, organisation: str) -> Membership:
 
         membership("alice", "lab").line        # "alice is a member of lab on the Hub"
     """
-    from bimotion.data.huggingface import client
+    from bimotion.data.huggingface import membership as on_hub
 
     try:
-        is_member = client.is_member(author, organisation)
+        is_member = on_hub.is_member(author, organisation)
     except HubError as error:
         reason = printable(str(error))
         return Membership(None, f"{organisation} is unproved: the Hub could not be asked: {reason}")
     if not is_member:
         return Membership(
-            None,
+            NO_PROOF,
             f"{organisation} is unproved: {author} is not among its members that the Hub shows",
         )
     if author.casefold() == organisation.casefold():

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -243,8 +244,11 @@ def _bounded_answer(process: subprocess.Popen, given: bytes) -> bytes:
     timer.start()
     try:
         with process:
-            process.stdin.write(given)
-            process.stdin.close()
+            # git may have ended already, such as at its bound of memory
+            with suppress(BrokenPipeError):
+                process.stdin.write(given)
+            with suppress(BrokenPipeError):
+                process.stdin.close()
             listed = process.stdout.read(MAX_LISTED_BYTES + 1)
             if len(listed) > MAX_LISTED_BYTES:
                 process.kill()

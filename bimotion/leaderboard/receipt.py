@@ -45,6 +45,8 @@ MAX_SUBMITTED_BYTES = {  # file of a submission -> largest size accepted
 }
 OF_RECEIVERS = (RECEIPT_FILE, SIGNATURE_FILE, ENTRY_FILE, "verified.json", "derived.npz")
 """The last two: where earlier versions kept them."""
+NO_PROOF = ""
+"""In place of a proof of the organisation: one of before is withdrawn."""
 NO_KEYS = BoardKeys(Path(KEYS_FOLDER), {})
 
 
@@ -183,12 +185,14 @@ def write(
     keys: BoardKeys = NO_KEYS,
 ) -> None:
     """Write a receipt for files of these hashes; `entry`: content of entry.npz. A reproduction and
-    a proof of the organisation that an earlier receipt has of the same files stay, if that receipt
-    counts with `keys`."""
+    (but for NO_PROOF) a proof of the organisation that an earlier receipt has of the same files
+    stay, if that receipt counts with `keys`."""
     folder = receipts / submission
     before = earlier(receipts, submission, keys)
     if before is not None and before.why_not(submission, hashes, practice=True) is not None:
         before = None
+    if organisation_proof is None and before is not None:
+        organisation_proof = before.organisation_proof
     if entry is not None:
         with files.written(folder / ENTRY_FILE) as temporary:
             temporary.write_bytes(entry)
@@ -199,7 +203,7 @@ def write(
         practice=practice,
         baseline=baseline,
         reproduction=before and before.reproduction,
-        organisation_proof=organisation_proof or (before and before.organisation_proof),
+        organisation_proof=organisation_proof or None,
     )
     save(receipts, receipt, keys)
 

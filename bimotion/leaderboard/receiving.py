@@ -58,7 +58,8 @@ def receive(
         baseline: the one submission is a baseline that the receiver made; no other may be called
             bimotion/...
         organisation_proof: how the receiver knows that who sent the one submission belongs to its
-            organisation (organisations.py); None: not known.
+            organisation (organisations.py); receipt.NO_PROOF: it does not, so a proof of before is
+            withdrawn; None: not known.
         keys: of the board (`receipt.keys_for`), with one to sign with; None: those that lie beside
             the submissions, and none to sign with.
 
@@ -255,7 +256,9 @@ def _computed(folder: Path, receipts: Path, verdict: Verdict, answer_key: Answer
         verdict.warnings.append(LET_LABELS_BE_READ)
         return entry
     statement = verdict.submission
-    names = filter(None, (statement.organisation, statement.contact, hidden.submitter))
+    names = {"organisation": statement.organisation, "contact": statement.contact}
+    if hidden.submitter:  # else anybody could use up the number of whoever they name
+        names = {"account": hidden.submitter}
     if reason := recomputations.why_not_counted(
         receipts, verdict.hashes, names, hidden.max_per_month
     ):

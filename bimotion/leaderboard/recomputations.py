@@ -3,15 +3,16 @@
 <receipts>/recomputations.json   Ledger: each set of files that was recomputed, once
 
 What is counted is what tells of the labels: a submission that is refused before any label is looked
-at costs nothing, and the same files verified again tell nothing new. A submitter is an
-organisation, a contact and, where the host knows it, an account, each in plain letters
-(lookalikes.py): one of them that has used up its number is enough.
+at costs nothing, and the same files verified again tell nothing new. A submitter is the account
+that the host knows; where it knows none, an organisation and a contact, and one of them that has
+used up its number is enough. Each is counted in plain letters (lookalikes.py) and by its kind: a
+contact `alice` is not the account `alice`.
 """
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +39,7 @@ class Recomputation(Record):
     month: Month
     """In which, UTC."""
     submitters: list[_Digest]
-    """SHA-256 of each name of the submitter in plain letters: the ledger names nobody."""
+    """SHA-256 of `<kind>:<name in plain letters>` of each name: the ledger names nobody."""
     files: _Digest
     """Hash of the submission's files."""
 
@@ -72,7 +73,7 @@ class Ledger(Record):
 
 
 def why_not_counted(
-    receipts: Path, hashes: Mapping[str, str], names: Iterable[str], max_per_month: int
+    receipts: Path, hashes: Mapping[str, str], names: Mapping[str, str | None], max_per_month: int
 ) -> str | None:
     """Count a recomputation, before anybody is told of it; or say why it may not be made.
 
@@ -82,7 +83,7 @@ def why_not_counted(
     Args:
         receipts: the host's folder of receipts.
         hashes: file -> SHA-256 of the submission: what was counted before is not counted again.
-        names: of the submitter.
+        names: kind (account, organisation, contact) -> name of the submitter; None: not known.
         max_per_month: recomputations of a submitter in a month.
 
     Raises:
@@ -94,7 +95,11 @@ def why_not_counted(
         last = max((made.month for made in ledger.recomputations), default="")
         asked = Recomputation(
             month=max(datetime.now(UTC).strftime("%Y-%m"), last),
-            submitters=sorted({_hash(lookalikes.skeleton(name.strip())) for name in names}),
+            submitters=sorted(
+                _hash(f"{kind}:{lookalikes.skeleton(name.strip())}")
+                for kind, name in names.items()
+                if name
+            ),
             files=_hash(json.dumps(dict(hashes), sort_keys=True)),
         )
         if any(made.files == asked.files for made in ledger.recomputations):

@@ -17,7 +17,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,22 +122,26 @@ class BoardKeys:
     @classmethod
     def of_folder(cls, folder: Path) -> "BoardKeys":
         """The keys of all files NAME.pub in a folder; none where it is missing or holds none.
+        Hidden files and a README may lie beside them.
 
         Raises:
-            SettingError: for a file that is no Ed25519 key of OpenSSH: passed over it would leave a
-                board that seems signed by fewer, or by nobody.
+            SettingError: for any other file, and for one that is no Ed25519 key of OpenSSH: passed
+                over it would leave a board that seems signed by fewer, or by nobody.
         """
-        paths = sorted(folder.glob("*.pub"))
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        paths = [path for path in entries if path.name.endswith(".pub")]
+        names = {path.name for path in paths}
+        for path in entries:
+            if path.name not in names and not _may_lie_beside(path, names):
+                raise SettingError(
+                    f"{printable(str(path))}: expected public keys only, NAME.pub, found another "
+                    "file. If it is a public key, name it NAME.pub; else take it away. If it is a "
+                    "private one, whoever could read it can sign: make another"
+                )
         if len(paths) > MAX_KEYS:
             raise SettingError(f"{folder}: expected at most {MAX_KEYS} keys, found {len(paths)}")
         by_name: dict[str, bytes] = {}
         for path in paths:
-            if os.path.lexists(path.with_suffix("")):
-                raise SettingError(
-                    f"{path.with_suffix('')}: expected public keys only, *.pub, found a file that "
-                    "may be the private one: whoever can read it can sign; take it away, and make "
-                    "another key if anybody could"
-                )
             public, name = _public_key(path), path.name.removesuffix(".pub")
             if public in by_name.values():
                 raise SettingError(f"{path}: expected each key once, found it by another name too")
@@ -240,6 +244,12 @@ def _private_content(path: Path) -> bytes:
             f"{stat.S_IMODE(status.st_mode):04o}: chmod 600 it"
         )
     return content
+
+
+def _may_lie_beside(path: Path, keys: Collection[str]) -> bool:
+    """Tell what may lie beside public keys, but not under the name of a private half."""
+    is_known = path.name.startswith(".") or path.name in ("README", "README.md")
+    return is_known and f"{path.name}.pub" not in keys
 
 
 def _public_key(path: Path) -> bytes:

@@ -281,10 +281,21 @@ def test_a_submitter_has_so_many_a_month_under_whatever_name(evaluated_there, ke
     assert take(key, sent(run, into, "three/g"), max_per_month=1)[0].ok
 
 
+def test_nobody_uses_up_the_number_of_another(evaluated_there, key, take, tmp_path):
+    run, into = evaluated_there(False, **PAPER), tmp_path / "submissions"
+    terms = {"max_per_month": 1}
+    stranger = sent(run, into, "facebook/a", contact="alice")
+    assert take(key, stranger, submitter="eve", **terms)[0].ok
+    assert take(key, sent(run, into, "facebook/b"), submitter="alice", **terms)[0].ok
+    assert take(key, sent(run, into, "alice/c", contact="facebook"), **terms)[0].ok
+    assert not take(key, sent(run, into, "lab/d"), submitter="EVE", **terms)[0].ok
+    assert counted(tmp_path) == 3
+
+
 def test_two_at_once_are_counted_one_by_one(tmp_path):
     def count(number):
         hashes = {"result.json": str(number)}
-        return recomputations.why_not_counted(tmp_path, hashes, ["lab"], 5)
+        return recomputations.why_not_counted(tmp_path, hashes, {"organisation": "lab"}, 5)
 
     with ThreadPoolExecutor(8) as pool:
         reasons = list(pool.map(count, range(16)))
@@ -296,7 +307,7 @@ def ledger(path, *months):
     """A ledger in which `lab` has one recomputation in each of some months."""
     for number, month in enumerate(months):
         hashes = {"result.json": f"{month} {number}"}
-        assert recomputations.why_not_counted(path, hashes, ["lab"], 1000) is None
+        assert recomputations.why_not_counted(path, hashes, {"organisation": "lab"}, 1000) is None
     file = path / recomputations.LEDGER_FILE
     content = json.loads(file.read_text())
     for made, month in zip(content["recomputations"], months, strict=True):
@@ -308,11 +319,15 @@ def ledger(path, *months):
 def test_another_month_begins_anew_and_a_clock_moved_back_does_not(tmp_path):
     hashes = {"result.json": "new"}
     ledger(tmp_path / "a", "2020-01", "2020-01", "2020-02")
-    assert recomputations.why_not_counted(tmp_path / "a", hashes, ["lab"], 1) is None
+    assert (
+        recomputations.why_not_counted(tmp_path / "a", hashes, {"organisation": "lab"}, 1) is None
+    )
     ledger(tmp_path / "b", "2999-11", "2999-12")  # this machine's clock says less
-    reason = recomputations.why_not_counted(tmp_path / "b", hashes, ["1ab"], 1)
+    reason = recomputations.why_not_counted(tmp_path / "b", hashes, {"organisation": "1ab"}, 1)
     assert reason.endswith("found 1 in 2999-12: the next can be made from 3000-01-01 (UTC) on")
-    assert recomputations.why_not_counted(tmp_path / "b", hashes, ["org"], 1) is None
+    assert (
+        recomputations.why_not_counted(tmp_path / "b", hashes, {"organisation": "org"}, 1) is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -329,7 +344,7 @@ def test_a_damaged_ledger_is_never_an_empty_one(damage, tmp_path):
     file = ledger(tmp_path, "2020-01")
     file.write_text(text := damage(file.read_text()))
     with pytest.raises(RecordError, match="nothing is recomputed until it is whole again"):
-        recomputations.why_not_counted(tmp_path, {"result.json": "new"}, ["lab"], 9)
+        recomputations.why_not_counted(tmp_path, {"result.json": "new"}, {"organisation": "lab"}, 9)
     assert file.read_text() == text
 
 

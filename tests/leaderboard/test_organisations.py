@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from bimotion.data.huggingface.client import MAX_MEMBER_PAGES
+from bimotion.data.huggingface.membership import MAX_ANSWER_BYTES, MAX_PAGES
 from bimotion.errors import SettingError
-from bimotion.leaderboard import board, export, organisations, receipt, receiving
+from bimotion.leaderboard import board, export, hub_results, organisations, receipt, receiving
 from tests.support import hub_client, hub_server, submissions
 from tests.support.command_line import bimotion_process
 from tests.support.drafts import Draft, received
@@ -57,9 +57,17 @@ def test_members_and_own_names_are_proved(hub, ask):
     assert len(hub.asked("GET", "/members")) == 3  # the last page names her
 
 
+def test_an_address_that_ends_in_a_slash_is_the_same(hub, tmp_path):
+    client = hub_client.Client(hub, tmp_path, HF_ENDPOINT=f"{hub.url}/")
+    answer = client.call(MODULE, "membership", "alice", "facebook")
+    client.close()
+    assert answer[0] == "alice is a member of facebook on the Hub"
+    assert {path[:5] for _, path, _ in hub.requests} == {"/api/"}
+
+
 def test_strangers_and_unknown_accounts_are_not(hub, ask):
     line = f"{UNPROVED}eve is not among its members that the Hub shows"
-    assert ask("eve", "facebook") == [None, line]
+    assert ask("eve", "facebook") == [receipt.NO_PROOF, line]
     assert ask("nobody", "facebook") == [
         None,
         f"{ASKED}no user nobody on the Hub",
@@ -69,7 +77,12 @@ def test_strangers_and_unknown_accounts_are_not(hub, ask):
 
 FAILURES = {
     "a failing Hub": ({"status": 500}, "the Hub answers 500 (no): try again later"),
-    "a hidden list": ({"status": 403}, "no permission"),
+    "a hidden list": ({"status": 403}, "the Hub hides what it knows of organisation facebook from"),
+    "no login": (
+        {"status": 401},
+        "expected to be logged in to ask the Hub about organisation facebook, found a token "
+        "that it does not know: unset HF_TOKEN, or run `hf auth login`",
+    ),
     "a line that is cut": ({}, "the connection to the Hub broke"),
 }
 
@@ -92,6 +105,7 @@ ODD = {
     "members without names": (MEMBERS, [{"user": None}], "expected 'user'"),
     "members of no list": (MEMBERS, 7, "expected a list"),
     "a text": (MEMBERS, "eve", "expected a list"),
+    "endless members": (MEMBERS, ["x" * MAX_ANSWER_BYTES], f"at most {MAX_ANSWER_BYTES} bytes"),
 }
 
 
@@ -113,7 +127,7 @@ def test_no_other_server_sees_the_token_and_pages_end(hub, ask):
         assert other.requests == []
     link = {"link": f'<{hub.url}{MEMBERS}?cursor=1>; rel="next"'}
     hub.accounts.instead[MEMBERS] = ([], link)
-    assert f"at most {MAX_MEMBER_PAGES} pages" in ask("eve", "facebook")[1]
+    assert f"at most {MAX_PAGES} pages" in ask("eve", "facebook")[1]
 
 
 @pytest.mark.parametrize("name", ["", "../api", "a/b", "évе", "a b", "a?x=1", "x" * 97, "a..b"])
@@ -158,7 +172,7 @@ def test_a_stranger_under_an_organisation_is_marked(run, known, tmp_path):
     (entry,) = built.entries
     assert (entry.flags.status, entry.flags.organisation_proof) == ("recomputed", None)
     assert "organisation unproved" in export.export(built, "markdown")
-    assert "organisation unproved" in export.eval_results(entry, "org/bimotion")
+    assert "organisation unproved" in hub_results.eval_results(entry, "org/bimotion")
 
 
 def test_a_proof_holds_for_the_files_that_it_was_given_for(run, known, tmp_path):
@@ -172,6 +186,18 @@ def test_a_proof_holds_for_the_files_that_it_was_given_for(run, known, tmp_path)
     path.write_text(path.read_text().replace("me@lab.example", "eve@x.example"))
     assert shown(root) is None
     assert received(folder, known, baseline=False)[1].organisation_proof is None
+
+
+def test_a_clear_no_withdraws_a_proof(run, known, tmp_path):
+    folder = sent(run, tmp_path / "submissions")
+
+    def proof(given):
+        return received(folder, known, baseline=False, organisation_proof=given)[1]
+
+    assert proof(organisations.BY_RECEIVER).organisation_proof == organisations.BY_RECEIVER
+    assert proof(None).organisation_proof == organisations.BY_RECEIVER
+    assert proof(receipt.NO_PROOF).organisation_proof is None
+    assert proof(None).organisation_proof is None
 
 
 def test_no_submission_and_no_receipt_says_more_than_it_may(run, known, tmp_path):
@@ -219,6 +245,12 @@ def test_verify_asks_the_hub(hub, run, whole_tree, tmp_path):
     done = verified(hub, folder, whole_tree, "--author", "alice")
     assert done.returncode == 0
     assert shown(tmp_path / "submissions") == "alice is a member of facebook on the Hub"
+    hub.failures.append(hub_server.Failure("GET", "/members", status=403))
+    assert verified(hub, folder, whole_tree, "--author", "eve").returncode == 0
+    assert shown(tmp_path / "submissions") == "alice is a member of facebook on the Hub"
+    hub.failures.clear()
+    assert verified(hub, folder, whole_tree, "--author", "eve").returncode == 0
+    assert shown(tmp_path / "submissions") is None  # the Hub has said no: the proof is withdrawn
 
 
 def test_verify_takes_one_word_about_one_submission(hub, folder, whole_tree):
@@ -226,8 +258,13 @@ def test_verify_takes_one_word_about_one_submission(hub, folder, whole_tree):
     (tiny,) = (folder / "org__tiny").iterdir()
     done = verified(hub, tiny, whole_tree, *several)
     assert (done.returncode, "found several" in done.stderr) == (2, True)
-    done = verified(hub, folder, whole_tree, "--author", "eve")
-    assert (done.returncode, "--author: expected one submission, found" in done.stderr) == (2, True)
+    there_is_none = folder / "no-such-corpora"  # they are refused before it is looked at
+    for words in (("--author", "eve"), ("--baseline",), ("--organisation-proved",)):
+        done = verified(hub, folder, there_is_none, *words)
+        message = f"{words[0]}: expected one submission, found"
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+    done = verified(hub, tiny, there_is_none, "--baseline", "--author", "eve")
+    assert (done.returncode, "found several" in done.stderr) == (2, True), done.stderr
     assert hub.requests == []
 
 

@@ -355,6 +355,22 @@ PUBLIC = {
     "huge": (lambda folder: (folder / "x.pub").write_bytes(b"x" * 5000), "at most 4096 bytes"),
     "a link": (lambda folder: (folder / "x.pub").symlink_to("anna.pub"), "x.pub: expected a pub"),
     "a folder": (lambda folder: (folder / "x.pub").mkdir(), "x.pub: expected a public key"),
+    "capitals": (
+        lambda folder: (folder / "anna.pub").rename(folder / "anna.PUB"),
+        "anna.PUB: expected public keys only, NAME.pub, found another file",
+    ),
+    "an ending more": (
+        lambda folder: (folder / "anna.pub").rename(folder / "anna.pub.txt"),
+        "anna.pub.txt: expected public keys only",
+    ),
+    "private of another name": (
+        lambda folder: keys.write(folder / "x").rename(folder / "id_ed25519"),
+        "id_ed25519: expected public keys only",
+    ),
+    "private as README": (
+        lambda folder: keys.write(folder / "README"),
+        "README: expected public keys only",
+    ),
     "twice": (_twice, "bert.pub: expected each key once"),
     "a name of other letters": (
         lambda folder: (folder / "anna.pub").rename(folder / "\u0430nna.pub"),
@@ -365,6 +381,12 @@ PUBLIC = {
         "expected at most 100 keys",
     ),
 }
+
+
+def test_a_readme_and_hidden_files_may_lie_beside_keys(signed, root, home):
+    for name in ("README", "README.md", ".gitkeep", ".gitattributes"):
+        (home / "keys" / name).write_text("x")
+    assert list(board.build(root).keys) == ["anna"]
 
 
 @pytest.mark.parametrize("name", list(PUBLIC))

@@ -43,7 +43,7 @@ def received(folder, known):
 
 
 def members(content):
-    """What entry.npz holds, but for the key of the files that it is of."""
+    """The content of entry.npz, but for the key of the files that it is of."""
     with np.load(io.BytesIO(content)) as archive:
         arrays = {name: archive[name].tobytes() for name in archive}
     facts = json.loads(arrays.pop("facts"))

@@ -1,7 +1,6 @@
 """The files that a download of a corpus needs, and their addresses: from its card, the lists of
 published files, and what hosts list at the time."""
 
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from bimotion.corpora import CORPORA, sources
 from bimotion.corpora.card import Card
 from bimotion.data import published
 from bimotion.data.download.remote import RemoteFile, ask, client, read_json, shown
+from bimotion.data.huggingface.endpoint import hub_endpoint
 from bimotion.errors import DownloadError, SettingError, some
 
 MAX_LISTING_BYTES = 64 * 1024**2  # of a Dataverse; TESS's has about three
@@ -77,7 +77,7 @@ def _is_address(text: str) -> bool:
 def _hosts() -> list[str]:
     """Every host that an address of a corpus names: what is written for another one stands for
     nothing."""
-    addresses = [_hub()]
+    addresses = [hub_endpoint()]
     for card in (corpus.card for corpus in CORPORA.values()):
         addresses.append(card.url)
         for source in card.sources:
@@ -87,11 +87,6 @@ def _hosts() -> list[str]:
                 case sources.Dataverse():
                     addresses.append(source.server)
     return sorted({urlsplit(address).netloc.lower() for address in addresses} - {""})
-
-
-def _hub() -> str:
-    """The address of the Hugging Face Hub, as its own client takes it."""
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 @dataclass(frozen=True)
@@ -160,7 +155,7 @@ def samples_of(card: Card, mirrors: Mirrors) -> Iterator[RemoteFile]:
             case sources.Dataverse():
                 yield RemoteFile("", (listing_address(source),), None, None, max_bytes=0)
             case sources.HubDataset():
-                resolved = f"{_hub()}/datasets/{source.repository}/resolve/main/"
+                resolved = f"{hub_endpoint()}/datasets/{source.repository}/resolve/main/"
                 for name in source.files:
                     yield RemoteFile(name, (resolved + name,), None, None, source.max_bytes)
 

@@ -1,5 +1,5 @@
-"""The only talker to the Hugging Face Hub: a folder becomes a dataset repository, or a pull
-request; what a repository has is listed.
+"""The only talker to the Hugging Face Hub, but for questions about accounts (membership.py): a
+folder becomes a dataset repository, or a pull request; what a repository has is listed.
 
 A dataset goes file by file (`preupload_lfs_files`: Xet where it is installed, else LFS; both know
 content that they have), and one commit names all of them at the end: readers see the old state or
@@ -24,7 +24,6 @@ from huggingface_hub import (
     DatasetCard,
     Discussion,
     HfApi,
-    constants,
     errors,
     get_token,
     hf_hub_url,
@@ -32,14 +31,10 @@ from huggingface_hub import (
 )
 from huggingface_hub.hf_api import RepoFile
 
+from bimotion.data.huggingface.endpoint import hub_endpoint
 from bimotion.errors import BimotionError, HubError, SettingError
 from bimotion.io.files import digest
 from bimotion.io.progress import Progress, default_progress
-
-MAX_MEMBER_PAGES = 200
-"""Of the list of an organisation's members, which the Hub gives in pages."""
-_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-"""Name of a user or an organisation: no other character gets into an address."""
 
 
 class PublishedFile(NamedTuple):
@@ -61,7 +56,7 @@ def signed_in(repo: str) -> str:
 
         signed_in("org/name")        # before hours of work that end in an upload
     """
-    with _plain_errors(repo):
+    with plain_errors(repo):
         return _api(repo).whoami()["name"]
 
 
@@ -97,7 +92,7 @@ def upload(
         upload(Path("copy"), "org/name", private=True, replaces=["*.parquet"])
     """
     files, progress = _files(folder), progress or default_progress()
-    with _plain_errors(repo) as sending:
+    with plain_errors(repo) as sending:
         api = _api(repo)
         api.whoami()
         _ensure_repository(api, repo, private)
@@ -129,7 +124,7 @@ def published(repo: str, names: Iterable[str]) -> tuple[str, dict[str, Published
 
         commit, files = published("org/name", ["data.tar.bz2"])
     """
-    with _plain_errors(repo, "nothing was downloaded"):
+    with plain_errors(repo, "nothing was downloaded"):
         api, names = _api(repo), list(names)
         commit = str(api.dataset_info(repo).sha)
         listed = api.get_paths_info(repo, names, revision=commit, repo_type="dataset")
@@ -172,7 +167,7 @@ def pull_request(folder: Path, repo: str, path_in_repo: str, title: str) -> str:
     if target.is_absolute() or ".." in target.parts or not target.parts:
         raise SettingError(f"expected a path inside {repo}, found {path_in_repo!r}")
     files = {f"{target}/{path}": file for path, file in _files(folder).items()}
-    with _plain_errors(repo):
+    with plain_errors(repo):
         api = _api(repo)
         mine = _open_pull_request(api, repo, title, api.whoami()["name"])
         on_hub = _listed(api, repo, mine and mine.git_reference, str(target))
@@ -191,67 +186,10 @@ def pull_request(folder: Path, repo: str, path_in_repo: str, title: str) -> str:
         return f"{api.endpoint}/datasets/{repo}/discussions/{mine.num}"
 
 
-def is_member(user: str, organisation: str) -> bool:
-    """Ask the Hub whether an account belongs to an organisation: its own name counts, else what its
-    page says, else the organisation's list of members. Who hides there is seen only with the token
-    of a member.
-
-    Raises:
-        HubError: No such user or organisation, or the Hub could not be asked.
-
-    Example::
-
-        is_member("alice", "lab")
-    """
-    for name in (user, organisation):
-        if not _ACCOUNT.fullmatch(name) or ".." in name:
-            raise HubError(f"expected the name of an account of the Hub, found {name!a:.80}")
-    with _plain_errors(organisation, "it was not asked to the end"):
-        page = next(_pages(f"users/{user}/overview", f"user {user}"))
-        if _name(page, "user") != user.casefold():
-            raise HubError(f"the Hub answered about {page.get('user')!a:.80}, not about {user}")
-        own = {user.casefold(), *_names(page.get("orgs") or [], "name")}
-        if organisation.casefold() in own:
-            return True
-        pages = _pages(f"organizations/{organisation}/members", f"organisation {organisation}")
-        return any(user.casefold() in _names(members, "user") for members in pages)
-
-
-def _pages(path: str, what: str) -> Iterator[Any]:
-    """The answers of the Hub under /api, page by page; the token goes to no other address."""
-    endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
-    address, n_pages = f"{endpoint}/api/{path}", 0
-    while address:
-        if (n_pages := n_pages + 1) > MAX_MEMBER_PAGES:
-            raise HubError(f"expected at most {MAX_MEMBER_PAGES} pages of {what}, found more")
-        if not address.startswith(f"{endpoint}/api/"):
-            raise HubError(f"expected pages of {what} at {endpoint}, found the next one elsewhere")
-        answer = utils.get_session().get(address, headers=utils.build_hf_headers(), timeout=60)
-        if answer.status_code == 404:
-            raise HubError(f"no {what} on the Hub")
-        utils.hf_raise_for_status(answer)
-        yield answer.json()
-        address = answer.links.get("next", {}).get("url")
-
-
-def _names(entries: Any, field: str) -> list[str]:
-    if not isinstance(entries, list):
-        raise HubError(f"expected a list in an answer of the Hub, found {entries!a:.80}")
-    return [_name(entry, field) for entry in entries]
-
-
-def _name(entry: Any, field: str) -> str:
-    """A name in an answer of the Hub, as it is compared."""
-    name = entry.get(field) if isinstance(entry, dict) else None
-    if not isinstance(name, str):
-        raise HubError(f"expected {field!r} in an answer of the Hub, found {entry!a:.80}")
-    return name.casefold()
-
-
 def _api(repo: str) -> HfApi:
     if not re.fullmatch(r"[^/\s]+/[^/\s]+", repo):
         raise HubError(f"expected a dataset repository as org/name, found {repo!r}")
-    return HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    return HfApi(endpoint=hub_endpoint())
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -329,7 +267,7 @@ class _Sending:
 
 
 @contextmanager
-def _plain_errors(repo: str, sending: object = None) -> Iterator[Any]:
+def plain_errors(repo: str, sending: object = None) -> Iterator[Any]:
     """Turn every failure of the client inside the block into one line of HubError, with the state
     of the work at its end (default: a new _Sending); its own bars and log lines are kept away."""
     sending = _Sending() if sending is None else sending
