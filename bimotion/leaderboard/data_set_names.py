@@ -51,11 +51,11 @@ class NameTable:
 
     def readings(self, name: str) -> Iterator[tuple[str, ...]]:
         """The meaning of each known name within a text; longer ones first, each word read once."""
-        words = _words(name)
-        while words:
-            meant, n_words = self._reading(words[: self._longest])
+        words, start = _words(name), 0
+        while start < len(words):
+            meant, n_words = self._reading(words[start : start + self._longest])
             yield from meant
-            words = words[n_words:]
+            start += n_words
 
     def _reading(self, words: list[str]) -> tuple[list[tuple[str, ...]], int]:
         """The meaning of the first words, and how many words say so."""

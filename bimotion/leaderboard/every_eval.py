@@ -208,7 +208,9 @@ def _flags(entry: Entry) -> dict:
     applying = {name: value for name, value in flags.items() if value not in (None, False, [], {})}
     organisation = {"organisation_proof": "unproved"}  # where nothing is said of it
     signed_by = {"receipt_signed_by": entry.signed_by or "nobody"}
-    return {"entry": entry.id, "run_key": entry.key} | signed_by | organisation | applying
+    odd = {"looks_odd": [f"{oddity.kind}: {oddity.explanation}" for oddity in entry.oddities]}
+    facts = {"entry": entry.id, "run_key": entry.key} | signed_by | organisation | applying
+    return facts | odd if entry.oddities else facts
 
 
 def _result(entry: Entry, name: str, score: Number | CellScore) -> dict:

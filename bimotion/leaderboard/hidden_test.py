@@ -14,10 +14,10 @@ import pandas as pd
 
 from bimotion.errors import SettingError
 from bimotion.io.bounds import whole_number
+from bimotion.leaderboard.entry import BASE, Entry
 from bimotion.results.statistics.shared_errors import RIGHT
 
 if TYPE_CHECKING:
-    from bimotion.leaderboard.entry import Entry
     from bimotion.leaderboard.scored import ScoredSubmission
 
 MAX_PER_MONTH = 3
@@ -66,17 +66,19 @@ class HiddenTest:
         )
 
     def rounded(self, computed: "ScoredSubmission") -> "ScoredSubmission":
-        """A submission as the board may show it: scores of cells and their mean, with intervals, in
-        steps, and ranked by what is shown.
+        """A submission as the board may show it: the scores of the cells by which models are ranked
+        and their mean, with intervals, in steps, and ranked by what is shown.
 
-        Nothing else of it: each number more is one that a single clip can move over a step, and a
-        corpus's own score moves further than its cell's. Nor marks of what looks odd, which count
-        right and wrong decisions.
+        Nothing else of it: the predictions of each training set are free, so each transfer would
+        tell one more score of the same clips. Each number more is one that a single clip can move
+        over a step, and a corpus's own score moves further than its cell's. Nor marks of what looks
+        odd, which count right and wrong decisions.
         """
         entry, ranked, errors = computed.entry, computed.ranked, computed.errors
         headline = {
             name: dataclasses.replace(number, standard_error=None)
             for name, number in entry.headline.items()
+            if name in BASE
         }
         rows = [
             dataclasses.replace(
@@ -86,6 +88,7 @@ class HiddenTest:
                 standard_error=None,
             )
             for row in entry.scores
+            if f"{row.transfer}/{row.method}" in BASE
         ]
         entry = dataclasses.replace(
             entry,
@@ -105,7 +108,7 @@ class HiddenTest:
         )
         return computed._replace(entry=entry, ranked=ranked, errors=errors)
 
-    def feedback(self, entry: "Entry") -> str:
+    def feedback(self, entry: Entry) -> str:
         """The line that whoever sent a submission may read, of its entry in steps."""
         numbers = {f"mean of cells ({name})": each for name, each in entry.headline.items()}
         numbers |= {

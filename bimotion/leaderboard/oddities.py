@@ -187,12 +187,13 @@ def _leading(entries: Mapping[str, Entry], known: Mapping[str, Estimate]) -> dic
     compared.sort(key=lambda identity: (-known[identity].estimate, identity))
     for identity, entry in entries.items():
         rivals = [other for other in compared if not _is_of_model(entry, entries[other])]
-        n_models = len({_model(entries[other]) for other in rivals})
+        n_models = len({entries[other].full_name.casefold() for other in rivals})
         if identity not in known or n_models < MIN_OTHER_MODELS:
             continue
         own, best = known[identity], known[rivals[0]]
         figure = lead(own.estimate, best.estimate)
-        if figure < MIN_LEAD or combined(np.subtract, own, best).spread.p_value() > BEYOND_DOUBT:
+        p = combined(np.subtract, own, best).spread.p_value()
+        if not (figure >= MIN_LEAD and p <= BEYOND_DOUBT):  # nor where either is undefined
             continue
         explanation = (
             f"{100 * own.estimate:.1f}, and the best of {n_models} other models, "
@@ -207,7 +208,8 @@ def _repeated(entries: Mapping[str, Entry]) -> dict[str, Oddity]:
     """Entries of one class of which the model has many."""
     runs: dict[tuple, list[str]] = {}
     for identity, entry in entries.items():
-        runs.setdefault(_model(entry), []).append(identity)
+        if entry.flags.is_recomputed:  # nobody is marked by what a stranger claims
+            runs.setdefault(_model(entry), []).append(identity)
     odd = {}
     for identities in runs.values():
         if len(identities) < MIN_RUNS or entries[identities[0]].flags.baseline:

@@ -235,6 +235,10 @@ def declared(folder: Path) -> list[str] | None:
         return None
     if odd := [name for name in names if not lookalikes.is_plain(name)]:
         raise RecordError(f"{where}: expected printable names, found {odd[0]!a:.80}")
+    if long := [name for name in names if len(name) > MAX_TEXT]:
+        raise RecordError(
+            f"{where}: expected names of at most {MAX_TEXT} characters, found {long[0]!a:.80}..."
+        )
     if sum(map(len, names)) > MAX_NAMES * MAX_TEXT:
         raise RecordError(f"{where}: expected at most {MAX_NAMES} names, found more")
     return names

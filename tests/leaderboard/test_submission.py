@@ -172,6 +172,15 @@ def test_texts_are_one_short_line(field, value, message, run):
         submission.prepare(run, **{"contact": None, "trained_on": None, field: value})
 
 
+def test_names_of_a_claimed_statement_are_bounded_one_by_one(run, tmp_path):
+    content = submission.prepare(run, **DECLARED)
+    path = tmp_path / "submission.json"
+    statement = json.loads(content[next(name for name in content if path.name in name)])
+    path.write_text(json.dumps(statement | {"trained_on": ["a " * 50_000]}))
+    with pytest.raises(RecordError, match="trained_on: expected names of at most 200 characters"):
+        submission.declared(tmp_path)
+
+
 def test_a_model_has_one_organisation(run, tmp_path):
     own = copied(run, tmp_path / "run", model=ModelUsed("Loudness", "1"))
     with pytest.raises(SettingError, match="model Loudness names no organisation: say whose it is"):

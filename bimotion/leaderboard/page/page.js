@@ -480,7 +480,8 @@ function oddTable(oddities) {
 function reproduction({ reproduction: made }) {
   if (!made) return null;
   const sets = `${made.training_sets.length} of ${made.n_training_sets} training sets` + (known(made.draw) ? `, drawn by seed ${made.draw}` : "");
-  return `${made.reproduced ? "reproduced" : "not reproduced"}: ${sets}; ${made.n_predictions} predictions, ${(100 * made.same_decisions).toFixed(2)} % of the decisions the same, probabilities differ by ${made.mean_difference.toPrecision(2)} on average and ${made.largest_difference.toPrecision(2)} at most; on ${made.device}, ${made.finished.slice(0, 10)}`;
+  return `${made.reproduced ? "reproduced" : "not reproduced"}: ${sets}; ${made.n_predictions} predictions, ${(100 * made.same_decisions).toFixed(2)} % of the decisions the same, probabilities differ by ${made.mean_difference.toPrecision(2)} on average and ${made.largest_difference.toPrecision(2)} at most; on ${made.device}, ${made.finished.slice(0, 10)}` +
+    (made.model_differs.length ? `; the keeper's model differs: ${made.model_differs.join("; ")}` : "");
 }
 
 /** What is said of a rank on an entry's own page. */
@@ -495,7 +496,7 @@ function place({ ranking, recomputed_ranking: other, flags, reproduction: made }
 /** What is known of an entry, then what only its submitter states; weights and options are known once the keeper has run it again. */
 function stated(entry) {
   const used = [["Weights", weights(entry)], ["Options", Object.entries(entry.options).map(([name, value]) => `${name} ${value}`).join(", ")]];
-  const isReproduced = entry.flags.status === "reproduced";
+  const isReproduced = entry.flags.status === "reproduced" && !entry.reproduction?.model_differs.length;
   const training = entry.known_training;
   return [
     facts([

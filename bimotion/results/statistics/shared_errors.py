@@ -102,10 +102,12 @@ def sharing(
         is_asked: whether a pair (in the order of `entries`) is of interest.
     """
     names, errors = list(entries), list(entries.values())
-    rows: dict[str, list[tuple[int, int]]] = {}
+    rows: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for number, entry in enumerate(errors):
         for row, test in enumerate(entry.tests):
-            rows.setdefault(test, []).append((number, row))
+            # a stranger's ids may be written so that their hash is that of fewer clips
+            key = (test, len(entry.wrong[row]))
+            rows.setdefault(key, []).append((number, row))
     pairs = []
     for start in range(0, len(names), BLOCK):
         same, chance, most = _counts(errors, rows, start)
@@ -123,7 +125,7 @@ def sharing(
 
 
 def _counts(
-    entries: list[Errors], rows: dict[str, list[tuple[int, int]]], start: int
+    entries: list[Errors], rows: dict[tuple[str, int], list[tuple[int, int]]], start: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Same wrong decisions, those by chance and the most possible, of BLOCK entries (rows) with all
     (columns)."""
