@@ -158,7 +158,9 @@ def _why_not(change: Change, folder: str) -> str | None:
     """The reason that a change is no new file of a submission."""
     path = PurePosixPath(change.path)
     is_below = str(path).startswith(f"{folder}/") and ".." not in path.parts
-    if not is_below or len(path.relative_to(folder).parts) != 3:
+    # git lists `a/./b` as it stands in a tree, which nobody could check out
+    is_plain = str(path) == change.path
+    if not is_plain or not is_below or len(path.relative_to(folder).parts) != 3:
         return f"expected files of a new submission, {folder}/ORG__MODEL/RUN-KEY/, only"
     if change.kind != "A":
         kinds = {"M": "changed", "D": "removed", "T": "of another type now"}

@@ -102,11 +102,15 @@ def ranked(scored: dict[str, ScoredSubmission]) -> tuple[list[Entry], list[Ranki
 
 
 def _same_predictions(scored: dict[str, ScoredSubmission]) -> dict[str, list[str]]:
-    """Entry -> other names under which its predictions stand, sorted, the first of them."""
+    """Entry -> other names under which its predictions stand, sorted, the first of them. Only
+    recomputed entries count as others: nobody is marked, and no copy hidden, by what is claimed."""
     names = {identity: submitted.entry.full_name for identity, submitted in scored.items()}
+    known = {name for name, each in scored.items() if each.entry.flags.is_recomputed}
     alike = copies.alike({identity: submitted.sketch for identity, submitted in scored.items()})
     return {
-        identity: sorted({names[other] for other in copied} - {names[identity]})[:MAX_SAME]
+        identity: sorted({names[other] for other in known & set(copied)} - {names[identity]})[
+            :MAX_SAME
+        ]
         for identity, copied in alike.items()
     }
 

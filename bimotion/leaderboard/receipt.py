@@ -212,12 +212,16 @@ def save(receipts: Path, receipt: Receipt, keys: BoardKeys = NO_KEYS) -> None:
     """Write receipt.json alone, and its signature; an earlier signature never stays."""
     content = (json.dumps(dataclasses.asdict(receipt), indent=1) + "\n").encode()
     folder = receipts / receipt.submission
-    (folder / SIGNATURE_FILE).unlink(missing_ok=True)
-    with files.written(folder / RECEIPT_FILE) as temporary:
-        temporary.write_bytes(content)
-    if keys.signing is not None:
-        with files.written(folder / SIGNATURE_FILE) as temporary:
-            temporary.write_bytes(keys.signing.signature(content))
+    if keys.signing is None:
+        (folder / SIGNATURE_FILE).unlink(missing_ok=True)
+        with files.written(folder / RECEIPT_FILE) as temporary:
+            temporary.write_bytes(content)
+        return
+    # whatever breaks off before both are written leaves both as they were
+    with files.written(folder / SIGNATURE_FILE) as temporary:
+        temporary.write_bytes(keys.signing.signature(content))
+        with files.written(folder / RECEIPT_FILE) as receipt_file:
+            receipt_file.write_bytes(content)
 
 
 def earlier(receipts: Path, submission: str, keys: BoardKeys = NO_KEYS) -> Receipt | None:

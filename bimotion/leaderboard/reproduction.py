@@ -5,7 +5,7 @@ the receiver makes again from the model do.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
@@ -18,12 +18,15 @@ from bimotion.leaderboard import admission
 from bimotion.protocol.labels import LabelSchema, scored_schema
 from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import Provenance, Result
+from bimotion.results.statistics.paired import holm
 
 MAX_DRAW = 2**32 - 1
 MAX_LINES, MAX_SHOWN = 20, 200
 """Fields of a model that are told, and characters of each."""
 SIGNIFICANT = 0.001
-"""Of the sign test: honest runs fail it once in so many times at most."""
+"""Of a sign test: honest runs fail it once in so many times at most."""
+UNTRAINED = "nothing"
+"""How the name of the training set of a zero-shot model begins (protocol/settings.py)."""
 _ROW = ["train", "seed", "fold", "id"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -113,6 +116,9 @@ class Agreement:
     same_decisions: float
     right_there_only: int
     right_here_only: int
+    ranked: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """(Test cell, corpus) -> the last two, of the predictions by which a model is ranked: trained
+    in the cell that is tested, or on nothing."""
 
     @classmethod
     def of(cls, there: pd.DataFrame, here: pd.DataFrame, schema: LabelSchema) -> "Agreement":
@@ -135,20 +141,36 @@ class Agreement:
         )
         apart = (there_decided != here_decided).any(axis=1)
         n_wrong = [(side != reference).sum(axis=1) for side in (there_decided, here_decided)]
+        better_there, better_here = n_wrong[0] < n_wrong[1], n_wrong[1] < n_wrong[0]
+        is_own = (rows["train"] == rows["cell"]) | rows["train"].str.startswith(UNTRAINED)
+        is_ranked = is_own.to_numpy()
+        by_corpus = rows[is_ranked].groupby(["cell", "corpus"]).indices
+        numbers = np.flatnonzero(is_ranked)
         return cls(
             n_predictions=len(gap),
             largest_difference=float(gap.max()),
             mean_difference=float(gap.mean()),
             same_decisions=float(1 - apart.mean()),
-            right_there_only=int((n_wrong[0] < n_wrong[1]).sum()),
-            right_here_only=int((n_wrong[1] < n_wrong[0]).sum()),
+            right_there_only=int(better_there.sum()),
+            right_here_only=int(better_here.sum()),
+            ranked={
+                name: tuple(int(side[numbers[at]].sum()) for side in (better_there, better_here))
+                for name, at in by_corpus.items()
+            },
         )
+
+    @property
+    def facts(self) -> dict[str, float | int]:
+        """Its fields of Reproduction."""
+        return {name: value for name, value in vars(self).items() if name != "ranked"}
 
     def why_not(self, tolerance: Tolerance) -> str | None:
         """Say why these are not predictions of one run made twice; None: they may be.
 
-        Beside the tolerance a sign test: where decisions differ by rounding, either run is right
-        about as often; where some were made from the labels, the submission is.
+        Beside the tolerance sign tests: where decisions differ by rounding, either run is right
+        about as often; where some were made from the labels, the submission is. Of all predictions,
+        of those that rank, and of these corpus by corpus (Holm-corrected): whoever makes good in
+        one place what is spoilt in another is as often right in all.
         """
         reasons = []
         # neither holds of what is no number
@@ -162,18 +184,33 @@ class Agreement:
                 f"{self.same_decisions:.1%} of the decisions are the same, tolerance "
                 f"{tolerance.same_decisions:.1%}"
             )
-        if self._p() < SIGNIFICANT:
-            reasons.append(
-                f"of the decisions that differ {self.right_there_only} are right in the submission "
-                f"alone and {self.right_here_only} here alone (sign test, p {self._p():.1g})"
-            )
+        reasons += self._better_there()
         return "; ".join(reasons) or None
 
-    def _p(self) -> float:
-        from scipy.stats import binomtest
+    def _better_there(self) -> list[str]:
+        """The reasons of the sign tests: the first that tells."""
+        ranked = tuple(map(sum, zip(*self.ranked.values(), strict=True))) or (0, 0)
+        tests = {
+            "decisions": (self.right_there_only, self.right_here_only),
+            "decisions by which it is ranked": ranked,
+        }
+        p_values = {name: _sign_p(*counts) for name, counts in tests.items()}
+        corpora = {f"decisions on {'/'.join(name)}": self.ranked[name] for name in self.ranked}
+        corrected = holm([_sign_p(*counts) for counts in corpora.values()])
+        p_values |= dict(zip(corpora, corrected, strict=True))
+        return [
+            f"of the {name} that differ {there} are right in the submission only and {here} here "
+            f"only (sign test, p {p_values[name]:.1g})"
+            for name, (there, here) in (tests | corpora).items()
+            if p_values[name] < SIGNIFICANT
+        ][:1]
 
-        n = self.right_there_only + self.right_here_only
-        return binomtest(self.right_there_only, n, alternative="greater").pvalue if n else 1.0
+
+def _sign_p(there: int, here: int) -> float:
+    from scipy.stats import binomtest
+
+    n = there + here
+    return binomtest(there, n, alternative="greater").pvalue if n else 1.0
 
 
 def tolerance(result: Result, device: str) -> Tolerance:
@@ -223,12 +260,12 @@ def reproduction_of(
         reason=reason,
         training_sets=list(training_sets),
         model_differs=differing,
-        is_public=is_public and admission.why_no_commit(result) is None,
+        is_public=is_public and "/" in result.model.name and not admission.why_no_commit(result),
         device=made.device,
         versions=made.versions,
         finished=made.finished,
         **facts,
-        **vars(agreement),
+        **agreement.facts,
     )
 
 

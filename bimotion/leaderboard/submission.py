@@ -239,8 +239,8 @@ def declared(folder: Path) -> list[str] | None:
         raise RecordError(
             f"{where}: expected names of at most {MAX_TEXT} characters, found {long[0]!a:.80}..."
         )
-    if sum(map(len, names)) > MAX_NAMES * MAX_TEXT:
-        raise RecordError(f"{where}: expected at most {MAX_NAMES} names, found more")
+    if len(names) > MAX_NAMES:
+        raise RecordError(f"{where}: expected at most {MAX_NAMES} names, found {len(names)}")
     return names
 
 

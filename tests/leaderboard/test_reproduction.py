@@ -31,7 +31,7 @@ VALENCE, EMOTION = schema_named("valence"), schema_named("emotion")
 def table(probabilities, reference, names=None):
     n = len(probabilities)
     rows = {"train": "eng_eld", "seed": 0, "fold": 0, "id": names or [f"a/{i}" for i in range(n)]}
-    rows |= {"corpus": "a", "speaker": "s"}
+    rows |= {"cell": "eng_eld", "corpus": "a", "speaker": "s"}
     return pd.DataFrame(rows).assign(
         probabilities=list(np.array(probabilities, np.float32)),
         reference=list(np.array(reference, np.int8)),
@@ -48,6 +48,7 @@ def test_agreement_by_hand():
         same_decisions=pytest.approx(1 / 3),
         right_there_only=1,
         right_here_only=1,
+        ranked={("eng_eld", "a"): (1, 1)},
     )
     with pytest.raises(SettingError, match="same clips, found 2 there and 3 here, of which 2 are"):
         Agreement.of(there.iloc[:2], here, VALENCE)
@@ -61,11 +62,32 @@ def test_decisions_are_those_that_are_scored():
     made = Agreement.of(table(there, [[-1, 0, 1]] * 12), here, VALENCE)
     assert (made.same_decisions, made.right_there_only, made.right_here_only) == (0, 12, 0)
     assert made.mean_difference < OTHER_DEVICE.mean_difference
-    assert "12 are right in the submission alone" in made.why_not(OTHER_DEVICE)
+    assert "12 are right in the submission only" in made.why_not(OTHER_DEVICE)
     own = [[1, 1, 0]] * 12
     here, there = table([[0.9, 0.49, 0.1]] * 12, own), table([[0.9, 0.51, 0.1]] * 12, own)
     made = Agreement.of(there, here, EMOTION)
     assert (made.same_decisions, made.right_there_only) == (0, 12)
+
+
+def test_what_is_made_good_elsewhere_does_not_hide_labels_where_models_are_ranked():
+    """Ten decisions right in the cell that ranks, ten wrong in a transfer or in a larger corpus."""
+    balanced = agreement(right_there_only=12, right_here_only=12)
+    assert balanced.why_not(OTHER_DEVICE) is None
+    in_group = {("eng_eld", "a"): (12, 0)}
+    reason = dataclasses.replace(balanced, ranked=in_group).why_not(OTHER_DEVICE)
+    assert reason.startswith("of the decisions by which it is ranked that differ 12 are right in")
+    in_small = {("eng_eld", "a"): (15, 0), ("eng_eld", "b"): (0, 15)}
+    reason = dataclasses.replace(balanced, ranked=in_small).why_not(OTHER_DEVICE)
+    assert reason.startswith("of the decisions on eng_eld/a that differ 15 are right in the")
+    honest = {("eng_eld", "a"): (3, 1), ("eng_eld", "b"): (9, 11)}
+    assert dataclasses.replace(balanced, ranked=honest).why_not(OTHER_DEVICE) is None
+
+
+def test_which_decisions_rank():
+    here, there = table([[0.1, 0.9]] * 4, [[1, 0]] * 4), table([[0.9, 0.1]] * 4, [[1, 0]] * 4)
+    for side in (here, there):
+        side["train"] = ["eng_eld", "eng_adu", "nothing", "nothing@a"]
+    assert Agreement.of(there, here, VALENCE).ranked == {("eng_eld", "a"): (3, 0)}
 
 
 def agreement(**changes):
@@ -94,7 +116,7 @@ def test_decisions_that_only_get_better_are_no_rounding(there, here):
     expected = binomtest(there, there + here, alternative="greater").pvalue < 0.001
     reason = agreement(right_there_only=there, right_here_only=here).why_not(TRAINED)
     assert (reason is not None) == expected
-    assert reason is None or f"{there} are right in the submission alone" in reason
+    assert reason is None or f"{there} are right in the submission only" in reason
 
 
 def test_a_draw_is_of_its_seed_and_of_one_set_at_least():
