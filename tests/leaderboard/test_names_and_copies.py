@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bimotion.leaderboard import board, receiving
+from bimotion.leaderboard.ranking import MAX_SAME
 from bimotion.results.scoring import OF_THIS_CHECKPOINT
 from tests.support.drafts import Draft, received
 
@@ -123,3 +124,15 @@ def test_no_spelling_hides_a_corpus(name, corpus, evaluated, known, tmp_path):
     assert verdict.problems == [f"{where}: expected ['{corpus}'], found []"]
     (entry,) = board.build(tmp_path / "submissions").entries
     assert entry.flags.contaminated == {"eng_adu": [corpus]}
+
+
+def test_copies_that_are_only_claimed_mark_nobody_and_hide_no_thief(run, known, tmp_path):
+    root = tmp_path / "submissions"
+    for model in ("honest/model", "thief/model"):
+        received(named(run, model).write(root), known, baseline=False)
+    for number in range(MAX_SAME + 1):
+        named(run, f"a{number}/m").write(root)
+    same = {entry.model: entry.flags.same_predictions for entry in board.build(root).entries}
+    assert same["honest/model"] == ["thief/model"]
+    assert same["thief/model"] == ["honest/model"]
+    assert same["a0/m"] == ["honest/model", "thief/model"]

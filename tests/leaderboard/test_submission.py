@@ -179,6 +179,9 @@ def test_names_of_a_claimed_statement_are_bounded_one_by_one(run, tmp_path):
     path.write_text(json.dumps(statement | {"trained_on": ["a " * 50_000]}))
     with pytest.raises(RecordError, match="trained_on: expected names of at most 200 characters"):
         submission.declared(tmp_path)
+    path.write_text(json.dumps(statement | {"trained_on": ["a"] * 1001}))
+    with pytest.raises(RecordError, match="trained_on: expected at most 1000 names, found 1001"):
+        submission.declared(tmp_path)
 
 
 def test_a_model_has_one_organisation(run, tmp_path):
