@@ -136,7 +136,7 @@ REFUSED = {
     "broken": (content("submission.json", "{"), "expected a submission.json in JSON"),
     "no names": (statement({"eng_eld": "tess"}), "trained_on: expected a valid string or a valid"),
     "numbers": (statement([1]), "trained_on: expected a valid string, found [1]"),
-    "beyond any": (statement("x" * 200_001), "at most 1000 names"),
+    "beyond any": (statement("x" * 200_001), "at most 200 characters"),
     # other files
     "another file": (with_statement(content("Result.json", "")), "only, found 'Result"),
     "a folder": (with_statement(lambda run: (run / "receipts").mkdir()), "only, found 'receipts'"),

@@ -104,9 +104,9 @@ def prepared(original, root, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("BIMOTION_CACHE", str(tmp_path_factory.mktemp("cache")))
     score, computed = scored.score, []
 
-    def counting(folder, identity):
+    def counting(folder, identity, verified=None):
         computed.append(identity)
-        return score(folder, identity)
+        return score(folder, identity, verified)
 
     monkeypatch.setattr(scored, "score", counting)
     return run, built, computed
