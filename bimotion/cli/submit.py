@@ -89,8 +89,7 @@ def _note_reservations(
             f"note: {admission.RESERVED}/* is reserved: only whoever keeps a board enters "
             "baselines there (bimotion leaderboard verify --baseline)"
         )
-    full_name = name if "/" in name else f"{organisation}/{name}"
-    for line in known_training.notes(full_name, trained_on):
+    for line in known_training.notes(admission.full_name(name, organisation), trained_on):
         note(f"note: {printable(line)}")
     closed = admission.restricted(result)
     if without_labels:

@@ -120,6 +120,15 @@ def _display_problems(result: Result) -> Iterator[str]:
         yield f"n_parameters: expected null or a number from 0 to {MAX_PARAMETERS}, found {n!r:.40}"
 
 
+def full_name(model: str, organisation: str | None) -> str:
+    """The name of a model with its organisation, which is given where its own name has none.
+
+    >>> full_name("lab/x", None), full_name("x", "lab"), full_name("x", None)
+    ('lab/x', 'lab/x', 'x')
+    """
+    return model if "/" in model or not organisation else f"{organisation}/{model}"
+
+
 def why_no_commit(result: Result) -> str | None:
     """Say why nobody can tell which weights of a model of the Hub a run had; None: its revision is
     a commit, it is a baseline, or a model whose name is no repository's.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bimotion.io.records import Record, Scalar
+from bimotion.leaderboard import admission
 from bimotion.leaderboard.known_training import KnownTraining
 from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.protocol.published import CELLS
@@ -298,6 +299,4 @@ class Entry(Record):
     def full_name(self) -> str:
         """The model's name with its organisation: that of the folder, where it has none."""
         organisation, _, named = self.id.partition("/")[0].partition("__")
-        if organisation and named and "/" not in self.model:
-            return f"{organisation}/{self.model}"
-        return self.model
+        return admission.full_name(self.model, organisation if named else None)

@@ -23,7 +23,7 @@ from pydantic import JsonValue
 from bimotion.errors import RecordError, SettingError
 from bimotion.io import files
 from bimotion.io.records import Record, from_json, read_bytes, read_record
-from bimotion.leaderboard import lookalikes
+from bimotion.leaderboard import admission, lookalikes
 from bimotion.leaderboard.admission import organisation_of, why_not_taken
 from bimotion.leaderboard.contamination import contamination
 from bimotion.results import predictions, record, rescoring
@@ -251,10 +251,10 @@ def full_name(folder: Path, result: Result) -> str:
     Raises:
         RecordError: for a statement that is not JSON.
     """
-    name, organisation = result.model.name, _stated(folder, "organisation")
-    if "/" in name or not isinstance(organisation, str):
-        return name
-    return f"{organisation}/{name}"
+    organisation = _stated(folder, "organisation")
+    return admission.full_name(
+        result.model.name, organisation if isinstance(organisation, str) else None
+    )
 
 
 def named(statement: Submission) -> str:
@@ -264,8 +264,7 @@ def named(statement: Submission) -> str:
 
         named(statement)        # "lab/model"
     """
-    name = statement.model.name
-    return name if "/" in name else f"{statement.organisation}/{name}"
+    return admission.full_name(statement.model.name, statement.organisation)
 
 
 def _stated(folder: Path, field: str) -> JsonValue:
