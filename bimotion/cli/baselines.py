@@ -44,7 +44,7 @@ def baselines(
     ]
     warn_once()
     # what no board takes is refused before anything is run
-    receiver = receipts.of_writers(submissions)
+    keeper = receipts.of_writers(submissions)
     key = AnswerKey.of_corpora(corpora.source(allow_missing=practice), progress=progress())
     n_refused, closed = 0, set()
     for result in run.evaluate_all(asked):
@@ -54,7 +54,7 @@ def baselines(
         )
         name = folder.relative_to(submissions).as_posix()
         [verdict] = receiving.receive(
-            submissions, [name], key, practice=practice, baseline=True, **receiver
+            submissions, [name], key, practice=practice, baseline=True, **keeper
         )
         print(f"{printable(str(folder))}: {'verified' if verdict.ok else 'REFUSED'}")
         for problem in verdict.problems:

@@ -49,7 +49,7 @@ class BoardOptions:
 
 @dataclass(frozen=True)
 class Vouched:
-    """The receiver's word on one submission: what it cannot say of itself."""
+    """The keeper's word on one submission: what it cannot say of itself."""
 
     baseline: Annotated[
         bool, option("The one submission is a baseline, bimotion/..., that you made yourself.")
@@ -86,7 +86,7 @@ class Vouched:
         from bimotion.leaderboard import organisations
 
         if self.organisation_proved:
-            return organisations.BY_RECEIVER
+            return organisations.BY_KEEPER
         if self.author is None:
             return None
         answer = organisations.membership(self.author, identity.partition("__")[0])
@@ -168,7 +168,7 @@ def verify(
     # no `.` or `..` names one
     parts = [Path(os.path.abspath(folder)).parts for folder in folders]
     root = Path(*parts[0][:-2]) if is_single else path
-    receiver = receipts.keywords(root)
+    keeper = receipts.keywords(root)
     if labels is not None:
         key = labels_file.load(labels)
     else:
@@ -183,13 +183,13 @@ def verify(
         practice=practice,
         baseline=vouched.baseline,
         organisation_proof=vouched.organisation_proof(identities[0]),
-        **receiver,
+        **keeper,
     )
     for folder, verdict in zip(folders, verdicts, strict=True):
         print(f"{printable(str(folder))}: {'verified' if verdict.ok else 'REFUSED'}")
         for line in (*verdict.problems, *(f"note: {warning}" for warning in verdict.warnings)):
             print(f"  {line}")
-    if checked_only := receiver["keys"].why_unsigned:
+    if checked_only := keeper["keys"].why_unsigned:
         note(f"only checked, no receipt written: {checked_only}")
     if n_refused := sum(not verdict.ok for verdict in verdicts):
         note(f"{n_refused} of {len(folders)} submissions refused")

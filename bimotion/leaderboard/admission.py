@@ -18,7 +18,7 @@ from bimotion.results.record import RESULT_FILE, Result
 MAX_SHOWN = 50_000
 MAX_PARAMETERS = 10**15
 RESERVED = "bimotion"
-"""Organisation of the baselines, which nobody but the receiver enters."""
+"""Organisation of the baselines, which nobody but the keeper enters."""
 BASELINES = ("bimotion/majority", "bimotion/prosody", "bimotion/random")
 """Models of this package: any speech model should beat them."""
 PRACTICE = "made with --practice: verify with --practice"

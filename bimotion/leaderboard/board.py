@@ -3,7 +3,7 @@ question.
 
 What one submission needs is computed once, when it is verified (entry_cache.py), so a board of a
 thousand is made anew in seconds when one arrives. Ranks hold within a class: the same track, split,
-schema, protocol, test cells and clips. Only what the receiver ran again is ranked, of models that
+schema, protocol, test cells and clips. Only what the keeper ran again is ranked, of models that
 anybody can have: nobody is pushed down by predictions that nobody else has made. A second ranking
 takes in the recomputed ones. Which are which is told by receipts outside of the submissions
 (receipt.py), by nothing that a submission brings.
@@ -214,7 +214,7 @@ class _Candidate:
     reproduction: Reproduction | None
     """Of a receipt that holds."""
     organisation_proof: str | None
-    """Of a receipt that holds, or that the receiver made the run."""
+    """Of a receipt that holds, or that the keeper made the run."""
     signed_by: str | None
     """Name of the key that signed a receipt that holds."""
 
@@ -368,7 +368,7 @@ def _why_for_practice(entry: Entry) -> str | None:
     if not entry.flags.baseline and any(map(admission.is_reserved, organisations)):
         why = "" if entry.flags.is_recomputed else f" ({entry.flags.status_reason})"
         return (
-            f"{admission.RESERVED}/* is reserved for baselines that the receiver verified as "
+            f"{admission.RESERVED}/* is reserved for baselines that the keeper verified as "
             f"such{why}"
         )
     return None

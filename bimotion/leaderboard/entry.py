@@ -112,8 +112,8 @@ class EntryFlags(Record):
     """The facts that a reader must know before believing a row."""
 
     status: Literal["claimed", "recomputed", "reproduced"]
-    """`claimed`: as it was sent; `recomputed`: the receiver computed its scores from predictions
-    and an answer key, and no file has changed since; `reproduced`: the receiver also ran it again,
+    """`claimed`: as it was sent; `recomputed`: the keeper computed its scores from predictions
+    and an answer key, and no file has changed since; `reproduced`: the keeper also ran it again,
     and the predictions agree, or made the run, a baseline."""
     status_reason: str | None
     """Why it is no more than that; null: reproduced."""
@@ -125,7 +125,7 @@ class EntryFlags(Record):
     """Data sets that it is known to have been trained on (`known_training`) and that are not
     declared: a contradiction where others are, else what fills the gap."""
     organisation_proof: str | None
-    """How the receiver knows that the submitter belongs to the organisation; null: unproved."""
+    """How the keeper knows that the submitter belongs to the organisation; null: unproved."""
     same_predictions: list[str]
     """Other names under which the same predictions stand (statistics/copies.py), the first few."""
     assumed_age: dict[str, list[str]]
@@ -137,13 +137,13 @@ class EntryFlags(Record):
     synthetic: bool
     """Made by `bimotion data synth`: on no board but one for practice."""
     baseline: bool
-    """The receiver made this run: any speech model should beat it."""
+    """The keeper made this run: any speech model should beat it."""
     few_seeds: str | None
     """Why its seeds are too few for a rank, else null."""
 
     @property
     def is_recomputed(self) -> bool:
-        """Its scores are the receiver's, whether or not it was run again."""
+        """Its scores are the keeper's, whether or not it was run again."""
         return self.status != "claimed"
 
 
@@ -165,7 +165,7 @@ class Oddity(Record):
 
 @dataclass(frozen=True)
 class HumanRow(Record):
-    """One human rater of a corpus beside the models, by the receiver's own copy of its votes."""
+    """One human rater of a corpus beside the models, by the keeper's own copy of its votes."""
 
     model: str
     """What it is, in place of a model's name."""
@@ -259,7 +259,7 @@ class Entry(Record):
     """Of a hidden test: scores of cells and their mean are rounded to steps of so many percent, and
     there are no others, differences or age results; null: to the digit."""
     reproduction: Reproduction | None = field(default=None)
-    """The receiver's own run of it, whether or not it agrees; null: none was made."""
+    """The keeper's own run of it, whether or not it agrees; null: none was made."""
     signed_by: str | None = field(default=None)
     """Name of the key, one of the board's `keys`, that signed its receipt; null: not signed, or
     only claimed."""
@@ -290,7 +290,7 @@ class Entry(Record):
 
     @property
     def is_reproduced_public(self) -> bool:
-        """The receiver ran it again, or made it, with a model that anybody can have: what is ranked
+        """The keeper ran it again, or made it, with a model that anybody can have: what is ranked
         by default."""
         is_public = self.reproduction is not None and self.reproduction.is_public
         return self.flags.status == "reproduced" and (self.flags.baseline or is_public)

@@ -3,7 +3,7 @@ of its predictions and its wrong decisions, under the hashes of the submission's
 
 It lies in the cache, so that a board of unverified runs is not computed again (0.1 s each, of four
 cells). When a submission is verified it is also put beside its receipt, as entry.npz, whose hash
-the receipt lists: no other machine need compute it. It is as much the receiver's word as that, and
+the receipt lists: no other machine need compute it. It is as much the keeper's word as that, and
 never taken from a submission.
 """
 

@@ -71,7 +71,7 @@ def not_declared(known: KnownTraining | None, declared: Sequence[str] | None) ->
 
 
 def notes(model: str, declared: Sequence[str] | None) -> list[str]:
-    """Lines for a submitter or a receiver about a statement: names that are not recognised, and
+    """Lines for a submitter or a keeper about a statement: names that are not recognised, and
     known data sets that are not declared.
 
     Args:

@@ -1,4 +1,4 @@
-"""A labels file: an answer key as JSON, gzip, for receivers who have no sound.
+"""A labels file: an answer key as JSON, gzip, for keepers who have no sound.
 
 It names no speaker (hashes, so that clips of one speaker still go together; pseudonyms, for who has
 a list of speakers can make them) and gives labels only where the corpus's licence lets them be

@@ -1,7 +1,7 @@
 """The organisation that a submission stands under: unproved unless its submitter belongs to it on
-the Hub, or the receiver says so.
+the Hub, or the keeper says so.
 
-The answer stands in the receipt (`organisation_proof`), like all that a receiver knows and a
+The answer stands in the receipt (`organisation_proof`), like all that a keeper knows and a
 submission cannot say of itself.
 """
 
@@ -11,7 +11,7 @@ from bimotion.errors import HubError, printable
 from bimotion.leaderboard.lookalikes import is_plain
 from bimotion.leaderboard.receipt import NO_PROOF, Receipt
 
-BY_RECEIVER = "the keeper of this board says so"
+BY_KEEPER = "the keeper of this board says so"
 BY_BASELINE = "the keeper of this board made the run"
 MAX_PROOF = 300
 

@@ -1,4 +1,4 @@
-"""The receiver's word on a submission: a receipt, kept outside of all submissions, that holds for
+"""The keeper's word on a submission: a receipt, kept outside of all submissions, that holds for
 the very files it lists.
 
 <receipts>/<organisation>__<model>/<run key>/
@@ -43,7 +43,7 @@ MAX_SUBMITTED_BYTES = {  # file of a submission -> largest size accepted
     record.PREDICTIONS_FILE: predictions.MAX_BYTES,
     SUBMISSION_FILE: MAX_SUBMISSION_BYTES,
 }
-OF_RECEIVERS = (RECEIPT_FILE, SIGNATURE_FILE, ENTRY_FILE, "verified.json", "derived.npz")
+OF_KEEPERS = (RECEIPT_FILE, SIGNATURE_FILE, ENTRY_FILE, "verified.json", "derived.npz")
 """The last two: where earlier versions kept them."""
 NO_PROOF = ""
 """In place of a proof of the organisation: one of before is withdrawn."""
@@ -66,11 +66,11 @@ class Receipt(Record):
     """Found sound as one of synthetic or incomplete corpora, or against such; no real board takes
     it."""
     baseline: bool
-    """The receiver made this run: the only kind that stands under the name of a baseline."""
+    """The keeper made this run: the only kind that stands under the name of a baseline."""
     reproduction: Reproduction | None = None
-    """The receiver's own run of the submission; null: none was made."""
+    """The keeper's own run of the submission; null: none was made."""
     organisation_proof: str | None = None
-    """How the receiver knows that the submitter belongs to the organisation; null: unproved."""
+    """How the keeper knows that the submitter belongs to the organisation; null: unproved."""
     receipt_version: Literal[1] = 1
     """Of this record."""
 
@@ -126,7 +126,7 @@ def keys_for(
     Args:
         submissions: their folder.
         keys: that of the keys.
-        signing: the receiver's private key, whose public half is one of these.
+        signing: the keeper's private key, whose public half is one of these.
 
     Raises:
         SettingError: as `folder_for`, for a file that is no key, and for another key to sign with.
@@ -146,7 +146,7 @@ def digests(folder: Path) -> dict[str, str]:
     """
     names = sorted(os.listdir(folder))
     is_submission = SUBMISSION_FILE in names
-    unexpected = set(names) - MAX_SUBMITTED_BYTES.keys() if is_submission else OF_RECEIVERS
+    unexpected = set(names) - MAX_SUBMITTED_BYTES.keys() if is_submission else OF_KEEPERS
     for name in names:
         if name in unexpected:
             raise RecordError(why_unexpected(name))
@@ -165,9 +165,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 def why_unexpected(name: str) -> str:
     """Say why a file must not lie in a submission."""
-    if name in OF_RECEIVERS:
+    if name in OF_KEEPERS:
         return (
-            f"{name}: receipts are the receiver's and lie outside of submissions; this one is "
+            f"{name}: receipts are the keeper's and lie outside of submissions; this one is "
             "not believed: remove it and run `bimotion leaderboard verify`"
         )
     return f"expected {', '.join(MAX_SUBMITTED_BYTES)} only, found {name!r:.100}"
@@ -226,7 +226,7 @@ def save(receipts: Path, receipt: Receipt, keys: BoardKeys = NO_KEYS) -> None:
 
 def earlier(receipts: Path, submission: str, keys: BoardKeys = NO_KEYS) -> Receipt | None:
     """The receipt that lies there; None for one that breaks its schema or that no key signed,
-    too: what a stranger slipped in is never taken over into one that the receiver signs."""
+    too: what a stranger slipped in is never taken over into one that the keeper signs."""
     try:
         return load(receipts, submission, keys)
     except RecordError:

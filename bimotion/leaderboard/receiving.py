@@ -1,4 +1,4 @@
-"""The receiver's side of a submission: verified, its name admitted, and a receipt written; or
+"""The keeper's side of a submission: verified, its name admitted, and a receipt written; or
 refused, and none left.
 
 Only where the answer key cannot check a submission, an earlier receipt stays: it holds for the very
@@ -55,9 +55,9 @@ def receive(
         answer_key: what they are held against.
         receipts: their folder; None: `receipts` beside that of the submissions.
         practice: as for `verify`.
-        baseline: the one submission is a baseline that the receiver made; no other may be called
+        baseline: the one submission is a baseline that the keeper made; no other may be called
             bimotion/...
-        organisation_proof: how the receiver knows that who sent the one submission belongs to its
+        organisation_proof: how the keeper knows that who sent the one submission belongs to its
             organisation (organisations.py); receipt.NO_PROOF: it does not, so a proof of before is
             withdrawn; None: not known.
         keys: of the board (`receipt.keys_for`), with one to sign with; None: those that lie beside
@@ -126,7 +126,7 @@ class Received:
     """Columns of results/predictions.py."""
 
     def reproduced(self, reproduction: Reproduction) -> None:
-        """Add the receiver's own run to the receipt.
+        """Add the keeper's own run to the receipt.
 
         Raises:
             SettingError: where the receipt was withdrawn, or speaks of other files, since; and on
@@ -191,13 +191,13 @@ def _why_reserved(
     if baseline or _is_baseline(receipts, name, verdict, keys):
         return None
     return (
-        f"model: {RESERVED}/* is reserved for baselines that the receiver made: if you made "
+        f"model: {RESERVED}/* is reserved for baselines that the keeper made: if you made "
         "this one, verify it with --baseline"
     )
 
 
 def _is_baseline(receipts: Path, name: str, verdict: Verdict, keys: BoardKeys) -> bool:
-    """Return whether the receiver has said so before, of these very files."""
+    """Return whether the keeper has said so before, of these very files."""
     earlier = receipt.earlier(receipts, name, keys)
     if earlier is None or not earlier.baseline:
         return False

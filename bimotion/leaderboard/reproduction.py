@@ -1,7 +1,7 @@
-"""A submission's predictions beside those of the same run made again by the receiver, clip by clip.
+"""A submission's predictions beside those of the same run made again by the keeper, clip by clip.
 
 Scores that follow from predictions say nothing of where the predictions come from; predictions that
-the receiver makes again from the model do.
+the keeper makes again from the model do.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ TRAINED = Tolerance(0.1, 0.85)
 
 @dataclass(frozen=True)
 class Reproduction(Record):
-    """The receiver's own run of a submission, or of a sample of its training sets."""
+    """The keeper's own run of a submission, or of a sample of its training sets."""
 
     reproduced: bool
     """The predictions agree."""
@@ -62,7 +62,7 @@ class Reproduction(Record):
     n_training_sets: Annotated[int, Field(ge=1)]
     """Of the submission."""
     draw: Annotated[int, Field(ge=0, le=MAX_DRAW)] | None
-    """Seed of the receiver's draw of training sets; null: all were run again."""
+    """Seed of the keeper's draw of training sets; null: all were run again."""
     n_predictions: Annotated[int, Field(ge=1)]
     """Compared: clips, each as often as a training set, fold and seed predicts it."""
     largest_difference: Share
@@ -73,7 +73,7 @@ class Reproduction(Record):
     """Share of the predictions with the same decision, as it is scored: the most probable class of
     those that the corpus annotates, or every label by itself."""
     right_there_only: Annotated[int, Field(ge=0)]
-    """Decisions that are right in the submission and wrong in the receiver's run (label by label:
+    """Decisions that are right in the submission and wrong in the keeper's run (label by label:
     that have fewer labels wrong)."""
     right_here_only: Annotated[int, Field(ge=0)]
     """The other way round."""
@@ -81,11 +81,11 @@ class Reproduction(Record):
     """The model was loaded by its public name at a commit, or is a baseline: anybody can do the
     same."""
     model_differs: list[str]
-    """Fields of the model's record that are other ones in the receiver's run, with both values."""
+    """Fields of the model's record that are other ones in the keeper's run, with both values."""
     device: str
-    """Of the receiver's run."""
+    """Of the keeper's run."""
     versions: dict[str, str]
-    """Package -> version in the receiver's run."""
+    """Package -> version in the keeper's run."""
     finished: str
     """When: ISO 8601, UTC."""
 
@@ -96,7 +96,7 @@ def drawn(names: Sequence[str], share: float, draw: int) -> list[str]:
     Args:
         names: all of a submission, each once.
         share: of them, above 0 and up to 1.
-        draw: seed of the draw, the receiver's: nobody can know beforehand which are drawn.
+        draw: seed of the draw, the keeper's: nobody can know beforehand which are drawn.
 
     >>> drawn(["eng_eld", "eng_adu", "zho_eld", "zho_adu"], 0.5, draw=1)
     ['eng_adu', 'zho_eld']
@@ -237,11 +237,11 @@ def reproduction_of(
     Args:
         result: The submitted record.
         submitted: The submitted predictions.
-        predictions: Those of the receiver, of some training sets.
+        predictions: Those of the keeper, of some training sets.
         training_sets: These.
         model_differs: As a field of Reproduction.
         is_public: The model was loaded by its name.
-        made: Of the receiver's run.
+        made: Of the keeper's run.
         **facts: Fields of Reproduction: n_training_sets, draw.
 
     Raises:

@@ -3,7 +3,7 @@
 A submission is a folder `<org>__<model>/<run key>/` with result.json and predictions.parquet, and,
 but for local results, submission.json. It is not ours, so no number in it is believed: result.json
 says what was run, predictions.parquet gives every score, and which of our corpora the statement
-names is worked out here. What the receiver says of it lies elsewhere (receipt.py).
+names is worked out here. What the keeper says of it lies elsewhere (receipt.py).
 """
 
 import dataclasses
@@ -79,7 +79,7 @@ class ScoredSubmission(NamedTuple):
     errors: shared_errors.Errors
     """Its wrong decisions."""
     human: tuple[HumanAgreement, ...] = ()
-    """Human raters on its test clips, where the receiver verified it with their votes."""
+    """Human raters on its test clips, where the keeper verified it with their votes."""
 
 
 def score(

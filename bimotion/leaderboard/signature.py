@@ -114,7 +114,7 @@ class BoardKeys:
     by_name: dict[str, bytes]
     """Name (of the file, without .pub) -> 32 bytes."""
     signing: SigningKey | None = None
-    """The receiver's private key, whose public half is one of these."""
+    """The keeper's private key, whose public half is one of these."""
 
     def __bool__(self) -> bool:
         return bool(self.by_name)

@@ -58,14 +58,14 @@ def test_what_only_a_keeper_writes_is_refused_in_a_submission(name, run, enter, 
     draft = named(run, "lab/cheat")
     draft.then.append(lambda folder: (folder / name).write_bytes(b"{}"))
     [problem] = enter(draft)
-    assert "receipts are the receiver's and lie outside of submissions" in problem
+    assert "receipts are the keeper's and lie outside of submissions" in problem
     assert problem.startswith(name)
     assert excluded()["lab__cheat"].startswith(name)
 
 
 def test_a_strangers_baseline_is_refused(run, enter, excluded):
     [problem] = enter(named(run, "bimotion/prosody"))
-    assert "bimotion/* is reserved for baselines that the receiver made" in problem
+    assert "bimotion/* is reserved for baselines that the keeper made" in problem
     assert "bimotion/* is reserved" in excluded()["bimotion__prosody"]
 
 

@@ -142,13 +142,13 @@ REFUSED = {
     "a folder": (with_statement(lambda run: (run / "receipts").mkdir()), "only, found 'receipts'"),
     "its own receipt": (
         lambda run: shutil.copy(submissions.receipt_of(run), run),
-        "receipt.json: receipts are the receiver's and lie outside of submissions; this one is not "
+        "receipt.json: receipts are the keeper's and lie outside of submissions; this one is not "
         "believed: remove it and run `bimotion leaderboard verify`",
     ),
 } | {
     f"its own {name}": (
         lambda run, name=name: (run / name).symlink_to("/etc/hostname"),
-        f"{name}: receipts are the receiver's",
+        f"{name}: receipts are the keeper's",
     )
     for name in ("verified.json", "derived.npz", "entry.npz")
 }
@@ -231,9 +231,9 @@ RESERVED_NAMES = [
 
 
 @pytest.mark.parametrize("name", RESERVED_NAMES)
-def test_a_reserved_name_stands_for_the_receivers_own_only(name, root, source):
+def test_a_reserved_name_stands_for_the_keepers_own_only(name, root, source):
     run = source.write(root, name, 0.3, 1, verified=False, protocol=ENGLISH_ELDERS)
-    reason = "bimotion/* is reserved for baselines that the receiver verified as such"
+    reason = "bimotion/* is reserved for baselines that the keeper verified as such"
     assert only(root) == f"{reason} (not verified)"
     submissions.verify(run, baseline=False)
     assert only(root) == reason

@@ -1,4 +1,4 @@
-"""Organisations: asked of a Hub on this machine, said by the receiver, else unproved."""
+"""Organisations: asked of a Hub on this machine, said by the keeper, else unproved."""
 
 import dataclasses
 import os
@@ -176,7 +176,7 @@ def test_a_stranger_under_an_organisation_is_marked(run, known, tmp_path):
 
 
 def test_a_proof_holds_for_the_files_that_it_was_given_for(run, known, tmp_path):
-    root, proof = tmp_path / "submissions", organisations.BY_RECEIVER
+    root, proof = tmp_path / "submissions", organisations.BY_KEEPER
     folder = sent(run, root)
     assert received(folder, known, baseline=False, organisation_proof=proof)[0].ok
     assert shown(root) == proof
@@ -194,8 +194,8 @@ def test_a_clear_no_withdraws_a_proof(run, known, tmp_path):
     def proof(given):
         return received(folder, known, baseline=False, organisation_proof=given)[1]
 
-    assert proof(organisations.BY_RECEIVER).organisation_proof == organisations.BY_RECEIVER
-    assert proof(None).organisation_proof == organisations.BY_RECEIVER
+    assert proof(organisations.BY_KEEPER).organisation_proof == organisations.BY_KEEPER
+    assert proof(None).organisation_proof == organisations.BY_KEEPER
     assert proof(receipt.NO_PROOF).organisation_proof is None
     assert proof(None).organisation_proof is None
 
@@ -210,7 +210,7 @@ def test_no_submission_and_no_receipt_says_more_than_it_may(run, known, tmp_path
         receiving.receive(root, [name, name], known, organisation_proof="x")
 
 
-def test_a_baseline_is_its_receivers(run, known, tmp_path):
+def test_a_baseline_is_its_keepers(run, known, tmp_path):
     folder = Draft(run).write(tmp_path / "submissions")
     assert received(folder, known)[0].ok
     assert shown(tmp_path / "submissions") == organisations.BY_BASELINE

@@ -57,7 +57,7 @@ def verify(synth_root):
 def test_submit_verify_build_and_export_by_the_commands(submissions, verify, tmp_path):
     refused = verify(submissions)
     assert refused.returncode == 1
-    assert refused.stdout.count("bimotion/* is reserved for baselines that the receiver made") == 2
+    assert refused.stdout.count("bimotion/* is reserved for baselines that the keeper made") == 2
     for folder in submissions.glob("bimotion__*/*"):
         own = verify(folder, "--baseline")
         assert own.returncode == 0, own.stdout + own.stderr

@@ -1,4 +1,4 @@
-"""Submissions run again by the receiver: comparison by hand, and submissions of real models, honest
+"""Submissions run again by the keeper: comparison by hand, and submissions of real models, honest
 and dishonest."""
 
 import dataclasses

@@ -193,7 +193,7 @@ FILES = {
 } | {
     f"its own {name}": (
         unsealed(lambda folder, name=name: (folder / name).symlink_to("/etc/hostname")),
-        f"{name}: receipts are the receiver's and lie outside of submissions",
+        f"{name}: receipts are the keeper's and lie outside of submissions",
     )
     for name in ("verified.json", "derived.npz", "receipt.json", "entry.npz")
 }

@@ -22,7 +22,7 @@ WITHHELD_NOTE = (
     "labels of esd, iemocap are held against a hash: their licences keep them out of the file"
 )
 RESERVED_NOTE = (
-    "model: bimotion/* is reserved for baselines that the receiver made: if you made this one, "
+    "model: bimotion/* is reserved for baselines that the keeper made: if you made this one, "
     "verify it with --baseline"
 )
 
@@ -104,7 +104,7 @@ def test_an_untouched_draft_is_verified_and_contaminated_cells_are_told(
     run, known, tmp_path, untouched, monkeypatch
 ):
     """Nothing is written, and no code runs: neither a pickle, nor modules that lie where the
-    receiver stands."""
+    keeper stands."""
     folder = Draft(run).write(tmp_path)
     for name in ("pyarrow", "json", "bimotion", "sitecustomize"):
         (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
@@ -178,7 +178,7 @@ def test_a_flipped_byte_of_any_file_makes_an_entry_unverified(sent, known, tmp_p
     assert (entry.flags.is_recomputed, entry.flags.baseline) == (True, True)
 
 
-def test_a_baseline_is_what_the_receiver_says_of_one_run(sent, known, tmp_path):
+def test_a_baseline_is_what_the_keeper_says_of_one_run(sent, known, tmp_path):
     verdict, held = received(sent, known, baseline=False)
     assert (verdict.ok, held, verdict.problems) == (False, None, [RESERVED_NOTE])
     assert received(sent, known)[1].baseline is True

@@ -85,7 +85,7 @@ class Source:
 
 
 def verify(folder: Path, **options) -> None:
-    """Write a receipt: that the receiver found a submission to be right; a baseline's where it is
+    """Write a receipt: that the keeper found a submission to be right; a baseline's where it is
     called so."""
     organisation, _, _ = folder.parent.name.partition("__")
     options = {"baseline": admission.is_reserved(organisation)} | options
@@ -95,7 +95,7 @@ def verify(folder: Path, **options) -> None:
 
 
 def reproduce(folder: Path, *, keys=receipt.NO_KEYS, **changes) -> None:
-    """Add to the receipt that the receiver ran a submission again and found the same; `changes`:
+    """Add to the receipt that the keeper ran a submission again and found the same; `changes`:
     other fields of its Reproduction."""
     receipts = receipt.folder_for(folder.parents[1])
     held = receipt.load(receipts, name_of(folder), keys)
@@ -147,7 +147,7 @@ MODELS = {  # name -> share of the truth that it knows, parameters
     "bimotion/majority": (0.01, None),
 }
 RUN_AGAIN = ("lab/large", "lab/large-twin", "lab/base", "org/tiny")
-"""By the receiver, who found the same predictions."""
+"""By the keeper, who found the same predictions."""
 STATEMENTS = {
     "lab/dirty": {
         "trained_on": ["IEMOCAP", "ESD"],
