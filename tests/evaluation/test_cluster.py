@@ -148,7 +148,7 @@ def test_what_is_on_disk_is_not_made_again(cluster, corpora, cache, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         ask("encoded", "trained", progress=BrokenOff())
-    assert len(list(output.glob("*/*/unfinished/*.part"))) == 1
+    assert len(list(output.glob("*/*/unfinished/[!.]*.part"))) == 1
     on_disk = {path: path.stat() for path in map(folder.joinpath, blocks(folder))}
     result, _ = ask("again", "left")
     assert calls["encoded"].n > 1 == calls["again"].n  # for its number of features
@@ -171,7 +171,7 @@ def test_a_training_whose_folder_is_in_use_waits_for_it_and_others_do_not(
     options = {"track": "finetune", "finetune": ONE_EPOCH, **ASKED}
     with pytest.raises(KeyboardInterrupt):
         evaluated(*asked, **options, progress=BrokenOff())
-    (part,) = tmp_path.glob("*/*/unfinished/*.part")
+    (part,) = tmp_path.glob("*/*/unfinished/[!.]*.part")
     folder = RunFolder(part.parents[1]).path / "checkpoints" / part.stem
     part.unlink()
     shutil.rmtree(folder / "best")
@@ -268,7 +268,7 @@ def test_a_killed_command_takes_its_cluster_with_it_and_any_engine_goes_on(
         "bimotion/prosody", corpora, output, "--only", ",".join(ONLY), "--engine", "ray"
     )
     before = {process.pid for process in psutil.process_iter()}
-    killed_at(output, "*/*/unfinished/*.part", command)
+    killed_at(output, "*/*/unfinished/[!.]*.part", command)
     left = [process for process in psutil.process_iter() if process.pid not in before]
     assert psutil.wait_procs([p for p in left if "raylet" in p.name()], timeout=600)[1] == []
     with caplog.at_level(logging.INFO, logger="bimotion"):
