@@ -6,6 +6,7 @@ from dataclasses import replace
 from bimotion.analysis import groups
 from bimotion.analysis.report.charts import calibration as curves
 from bimotion.analysis.report.document import Grid, Section
+from bimotion.analysis.report.scorebook import trained_on
 from bimotion.analysis.runs import Run
 from bimotion.io.drawing import Drawing
 from bimotion.protocol.settings import Setting
@@ -19,7 +20,7 @@ def calibration(run: Run) -> Section:
     text = (
         "How often the answer is right, against its probability: on the broken line it is right "
         "as often as it says, below it is too sure of itself. The area of a dot is the number of "
-        "clips."
+        "clips. A chart for each training set, first the one of the cell itself."
     )
     if len(run.result.seeds) > 1:
         text += " All seeds together in a curve, their mean as the error."
@@ -46,6 +47,18 @@ def _drawings(run: Run, errors: dict[str, str]) -> Iterable[Drawing]:
         }
         known = {name: bins for name, bins in of_sets.items() if bins}
         own = [s.training_set for s in settings if s.transfer in ("in-group", "zero-shot")]
-        if shown := [name for name in (*own, *known) if name in known][:1]:
-            error = errors[f"{shown[0]} -> {cell}"]
-            yield curves.drawing_of(f"calibration-{cell}", cell, shown[0], known, error)
+        shown = dict.fromkeys(name for name in (*own, *known) if name in known)
+        if shown:
+            names = {setting.training_set: curve_name(setting) for setting in settings}
+            of_sets = {names[key]: known[key] for key in shown}
+            errors_of = {names[key]: errors[f"{key} -> {cell}"] for key in shown}
+            yield curves.drawing_of(f"calibration-{cell}", cell, of_sets, errors_of)
+
+
+def curve_name(setting: Setting) -> str:
+    """The training set, and its corpora where these are not all, or its leak: no other curve
+    of a test cell has the same."""
+    name = setting.training_set if setting.leak else trained_on(setting)
+    if not setting.corpora or "@" in name:
+        return name
+    return f"{name} of {', '.join(setting.corpora)}"

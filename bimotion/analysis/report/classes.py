@@ -14,6 +14,10 @@ from bimotion.results.clip_predictions import test_set, with_class
 from bimotion.results.record import Score
 from bimotion.results.statistics.from_predictions import rows_of
 
+CONFUSION_KEY = (
+    "Row: what clips are; column: what they were taken for; share of the row in %, below it the "
+    "clips. Outlined: right."
+)
 METRICS_OF_LABELS = {"f1": "", "ap": ": AP, %", "auc": ": AUC, %"}
 """Metric -> what its table adds to the name of the test set."""
 
@@ -103,7 +107,10 @@ def _label_grids(run: Run, book: Scorebook) -> Iterable[Grid]:
             ]
             if names:
                 grid_title = f"{cell}, {corpus}{title}"
-                yield Grid(grid_title, [Value("trained on"), *head], rows, folded=bool(title))
+                shown = title.removeprefix(": ").removesuffix(", %") or "F1"
+                key = f"{shown} of each label in %; a row a training set"
+                head = [Value("trained on"), *head]
+                yield Grid(grid_title, head, rows, folded=bool(title), key=key)
 
 
 def trained_for(setting: Setting) -> Value:
@@ -151,4 +158,4 @@ def _confusion(run: Run, setting: Setting) -> Grid:
         rows.append([Value(name, f"{total} clips"), *cells])
     notes = (f"No test clip of {', '.join(absent)}.",) if absent else ()
     head = [Value("is, taken for"), *map(Value, columns)]
-    return Grid(name_of(setting), head, rows, notes, _is_folded(setting))
+    return Grid(name_of(setting), head, rows, notes, _is_folded(setting), CONFUSION_KEY)

@@ -95,6 +95,8 @@ class Grid:
     """Sentences below it."""
     folded: bool = False
     """Whether it is opened on demand."""
+    key: str = ""
+    """How a picture of it is read, which travels without the text of the page."""
     prose: bool = False
     """Whether its cells are texts to be read, not numbers to be compared."""
 

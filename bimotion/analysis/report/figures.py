@@ -1,68 +1,100 @@
 """The pictures and tables of a report as files, for papers and slides."""
 
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bimotion.analysis.report.charts import heat
+from bimotion.analysis.report.charts.axes import paragraphs, room_of
 from bimotion.analysis.report.document import Grid, Report, Section
 from bimotion.errors import printable
-from bimotion.io import drawing, files
-from bimotion.io.drawing import Drawing, Text
+from bimotion.io import drawing, files, html
+from bimotion.io.drawing import Drawing
 from bimotion.io.progress import Progress
 
 MAX_NAME = 90
-STAMP_PX, LINE_PX = 11, 16
-"""Size and distance of the lines of a stamp."""
-LETTER_WIDTH = 0.65
-"""Of a letter, in sizes: wider than most, so that a line fits in."""
+INDEX = "index.html"
 
 
-def drawings_of(report: Report) -> list[Drawing]:
-    """All pictures of a report: those that are drawn on its page, and its tables of colours, each
-    under a name of its own."""
-    pictures = []
+@dataclass(frozen=True)
+class Figure:
+    """A picture, a table, or both of the same numbers, which are files of one name."""
+
+    name: str
+    """Of its files, without suffix."""
+    title: str
+    """What it shows."""
+    picture: Drawing | None = None
+    """None: only a table."""
+    table: Grid | None = None
+    """None: only a picture."""
+
+
+def figures_of(report: Report) -> dict[str, list[Figure]]:
+    """Title of a section -> what is saved of it: what is drawn on its page, its tables of colours
+    as pictures, and its tables of numbers; sections of which nothing is saved are left out."""
+    saved = {}
     for section in report.sections:
-        pictures += section.drawings
-        pictures += [
-            heat.drawing_of(name, grid) for name, grid in _named(section) if grid.is_heated
+        figures = [
+            Figure(drawn.name, drawn.title, _stamped(drawn, report.stamps))
+            for drawn in section.drawings
         ]
-    return pictures
+        for name, grid in _named(section):
+            heated = heat.drawing_of(name, grid) if grid.is_heated else None
+            picture = heated and _stamped(heated, report.stamps)
+            table = grid if grid.rows and section.name != "provenance" else None
+            if picture or table:
+                figures.append(Figure(name, grid.title, picture, table))
+        if figures:
+            saved[section.title] = figures
+    return saved
 
 
 def save(report: Report, folder: Path, progress: Progress) -> list[Path]:
     """Write the pictures of a report as SVG, and where matplotlib is there as PNG and PDF, and its
-    tables of numbers as LaTeX; returns the paths.
+    tables of numbers as LaTeX, and a page that shows what is in each file; returns the paths.
 
     Example::
 
         figures.save(reporting.report_of(run, folder), folder / "figures", default_progress())
     """
-    pictures = [_stamped(picture, report.stamps) for picture in drawings_of(report)]
+    of_sections = figures_of(report)
+    figures = [figure for of_section in of_sections.values() for figure in of_section]
+    drawn = [figure.picture for figure in figures if figure.picture]
     warnings, paths = "".join(f"% {printable(stamp)}\n" for stamp in report.stamps), []
-    for picture in progress.track(pictures, len(pictures), "drawing", "pictures"):
+    for picture in progress.track(drawn, len(drawn), "drawing", "pictures"):
         paths += _draw(picture, folder)
-    for section in report.sections:
-        for name, grid in _named(section):
-            if grid.rows and section.name != "provenance":
-                text = warnings + grid.table().latex()
-                paths.append(_write(folder / f"{name}.tex", text))
-    return paths
+    for figure in figures:
+        if figure.table:
+            text = warnings + figure.table.table().latex()
+            paths.append(_write(folder / f"{figure.name}.tex", text))
+    page = _index(report, of_sections, paths)
+    return [*paths, _write(folder / INDEX, page)]
+
+
+def _index(report: Report, of_sections: dict[str, list[Figure]], paths: list[Path]) -> str:
+    """A page with every picture and the names of its files, section by section."""
+    suffixes: dict[str, list[str]] = {}
+    for path in paths:
+        suffixes.setdefault(path.stem, []).append(path.suffix.removeprefix("."))
+    return html.render(
+        __package__,
+        "figures.html",
+        style="\n".join([html.part("report.css", __package__), drawing.style()]),
+        report=report,
+        of_sections=of_sections,
+        suffixes=suffixes,
+        svg_of=drawing.svg,
+    )
 
 
 def _stamped(picture: Drawing, stamps: Sequence[str]) -> Drawing:
     """A picture with the stamps of its report below: it travels without the page."""
     if not stamps:
         return picture
-    n_letters = int(picture.width / (LETTER_WIDTH * STAMP_PX))
-    lines = [line for stamp in stamps for line in textwrap.wrap(stamp, n_letters)]
-    height = picture.height + LINE_PX * len(lines)
-    texts = [
-        Text(0, picture.height + LINE_PX * (number + 0.8), line, px=STAMP_PX, bold=True)
-        for number, line in enumerate(lines)
-    ]
+    texts = paragraphs(stamps, picture.height, picture.width, "ink", bold=True)
+    height = picture.height + room_of(texts)
     description = f"{picture.description} {' '.join(stamps)}"
     parts = (*picture.parts, *texts)
     return replace(picture, height=height, parts=parts, description=description)

@@ -29,6 +29,10 @@ TABLE_OF_METHOD = {
     "distance": "Table 5",
 }
 HEADLINE = "weighted F1, %"
+MATRIX_KEY = (
+    "Row: trained on; column: tested on; below a score its 95 % interval. Outlined: trained and "
+    "tested on the same cell."
+)
 
 
 def lead(book: Scorebook, result: Result) -> Value | None:
@@ -226,7 +230,8 @@ def _matrix(book: Scorebook, settings: Sequence[Setting], metric: str, title: st
         cells = [by_sets.get((name, test)) for test in tests]
         heats = [_heat(book, setting, metric) for setting in cells]
         rows.append([_training_set(trained), *heats])
-    return Grid(title, [Value("trained on"), *(Value(f"on {test}") for test in tests)], rows)
+    head = [Value("trained on"), *(Value(f"on {test}") for test in tests)]
+    return Grid(title, head, rows, key=MATRIX_KEY)
 
 
 def _training_set(setting: Setting) -> Value:

@@ -1,6 +1,7 @@
 """Pictures say what the tables say, in colours that everybody can tell apart, on page and paper."""
 
 import itertools
+import re
 import sys
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -10,12 +11,15 @@ import pandas as pd
 import pytest
 
 from bimotion.analysis.report import figures
+from bimotion.analysis.report.calibration import curve_name
 from bimotion.analysis.report.charts import calibration, speakers, transfers
 from bimotion.analysis.report.scorebook import scorebook
 from bimotion.errors import printable
 from bimotion.io import drawing
 from bimotion.io.drawing import Dot, Drawing, Line, Shape, Text
 from bimotion.io.progress import default_progress
+from bimotion.protocol.settings import PROTOCOLS
+from bimotion.results import reservations
 from bimotion.results.statistics.ages import AgeResult, Contrast
 from bimotion.results.statistics.calibration import CalibrationBin
 from tests.support.command_line import run_main
@@ -113,11 +117,34 @@ def test_bars_are_as_long_as_f1(by_hand):
 
 def test_a_curve_is_below_the_diagonal_where_a_model_is_too_sure():
     bins = [CalibrationBin(10, 0.5, 0.5), CalibrationBin(40, 0.9, 0.6)]
-    picture = calibration.drawing_of("c", "eng_eld", "eng_eld", {"eng_eld": bins}, "0.240")
+    picture = calibration.drawing_of("c", "eng_eld", {"eng_eld": bins}, {"eng_eld": "0.240"})
     first, second = parts_of(picture, Dot)
     assert second.radius == 2 * first.radius  # area by clips
     size = calibration.FIELD_PX
     assert (second.x - first.x, second.y - first.y) == pytest.approx((0.4 * size, -0.1 * size))
+
+
+def test_every_curve_of_calibration_stands_below_the_name_of_its_training_set():
+    bins = [CalibrationBin(10, 0.5, 0.5), CalibrationBin(40, 0.9, 0.6)]
+    names = [f"cell {number}" for number in range(10)]
+    errors = {name: f"0.{number}" for number, name in enumerate(names)}
+    picture = calibration.drawing_of("c", "eng_eld", dict.fromkeys(names, bins), errors)
+    curves = [line for line in parts_of(picture, Line) if line.width == 2]
+    texts = {part.words: part for part in parts_of(picture, Text)}
+    assert len(curves) == len(names)
+    for name, curve in zip(names, curves, strict=True):
+        assert 0 < curve.points[0][0] - texts[name].x < calibration.PITCH_PX
+        assert 0 < curve.points[0][1] - texts[name].y < calibration.PITCH_PX
+        assert texts[f"error {errors[name]}"].x == texts[name].x
+
+
+def test_curves_of_a_test_cell_have_names_of_their_own_in_every_protocol():
+    for protocol in PROTOCOLS.values():
+        names = {}
+        for setting in protocol:
+            sets = names.setdefault((setting.test, curve_name(setting)), set())
+            sets.add(setting.training_set)
+        assert all(len(sets) == 1 for sets in names.values())
 
 
 def test_the_slope_goes_through_the_mean_of_each_gender():
@@ -154,7 +181,8 @@ def test_svg_takes_any_text_and_says_what_it_shows():
 
 
 def test_every_picture_of_a_report_has_a_name_and_a_description_of_its_own(reported):
-    pictures = figures.drawings_of(reported("valence")[0])
+    saved = figures.figures_of(reported("valence")[0])
+    pictures = [figure.picture for part in saved.values() for figure in part if figure.picture]
     for facts in ("name", "description"):
         texts = [getattr(picture, facts) for picture in pictures]
         assert len(set(texts)) == len(texts)
@@ -162,6 +190,32 @@ def test_every_picture_of_a_report_has_a_name_and_a_description_of_its_own(repor
     assert {picture.name.partition("-")[0] for picture in pictures} == {
         *("age", "calibration", "confusion", "label", "labels", "transfer", "transfers"),
     }
+
+
+def test_every_mark_in_a_picture_is_explained_in_it(reported):
+    saved = figures.figures_of(reported("valence")[0])
+    pictures = [figure.picture for part in saved.values() for figure in part if figure.picture]
+    marked = 0
+    for picture in pictures:
+        shown = " ".join(words_of(picture))
+        for mark, meaning in reservations.MEANINGS.items():
+            if mark in shown:
+                marked += 1
+                assert f"{mark} {meaning}" in shown, picture.name
+    assert marked
+
+
+def test_the_index_has_every_file_and_every_picture(tmp_path, by_hand):
+    paths = figures.save(by_hand, tmp_path, default_progress())
+    page = (tmp_path / figures.INDEX).read_text(encoding="utf-8")
+    addresses = set(re.findall(r'href="([^"#:]+)"', page))
+    assert addresses == {path.name for path in tmp_path.iterdir()} - {figures.INDEX}
+    assert {path.name for path in paths} == addresses | {figures.INDEX}
+    assert page.count("<svg ") == sum(path.suffix == ".svg" for path in paths)
+    for section_title, saved in figures.figures_of(by_hand).items():
+        assert page.count(f"<h2>{section_title}</h2>") == 1
+        for figure in saved:
+            assert f'id="{figure.name}"' in page
 
 
 def test_the_command_writes_pictures_and_tables(tmp_path, folders, synth_root, monkeypatch):
@@ -176,6 +230,7 @@ def test_the_command_writes_pictures_and_tables(tmp_path, folders, synth_root, m
     assert files[f"{stem}.pdf"].startswith(b"%PDF")
     assert ElementTree.fromstring(files[f"{stem}.svg"]).get("width")
     assert b"\\toprule" in files[f"{stem}.tex"]
+    assert f"{tmp_path / 'figures' / figures.INDEX}: " in shown
     n_pictures = sum(name.endswith(".svg") for name in files)
     assert f"{n_pictures} svg, {n_pictures} png, {n_pictures} pdf" in shown
     for name, content in files.items():  # away from the page, each says what it is of
@@ -201,4 +256,4 @@ def test_files_are_the_same_bytes_again_and_svg_needs_no_matplotlib(tmp_path, mo
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     paths = figures.save(part, tmp_path / "third", default_progress())
-    assert {path.suffix for path in paths} == {".svg", ".tex"}
+    assert {path.suffix for path in paths} == {".svg", ".tex", ".html"}

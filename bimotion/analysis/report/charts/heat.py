@@ -3,7 +3,7 @@
 On the page it is a table, which a reader can hear, search and copy; here it is a picture of it.
 """
 
-from bimotion.analysis.report.charts.axes import SMALL_PX, shortened, width_of
+from bimotion.analysis.report.charts.axes import SMALL_PX, paragraphs, room_of, shortened, width_of
 from bimotion.analysis.report.document import Grid, Value
 from bimotion.io.drawing import Drawing, Part, Shape, Text, heat
 from bimotion.results.reservations import with_mark
@@ -33,7 +33,9 @@ def drawing_of(name: str, grid: Grid) -> Drawing:
             parts += _cell(left + column_number * column, y, column, value)
     width = max(left + column * (len(grid.head) - 1), width_of(grid.title, bold=True)) + GAP_PX
     spoken = "; ".join(f"{row[0].text}: {_in_words(grid, row)}" for row in grid.rows)
-    height = top + ROW_PX * len(grid.rows) + GAP_PX
+    bottom = top + ROW_PX * len(grid.rows) + GAP_PX
+    below = paragraphs((grid.key, *grid.notes), bottom, width)
+    parts, height = [*parts, *below], bottom + room_of(below)
     return Drawing(name, grid.title, f"{grid.title}. {spoken}", width, height, tuple(parts))
 
 

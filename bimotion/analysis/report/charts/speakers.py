@@ -12,6 +12,7 @@ LOOKS = {"f": "accent", "m": "second"}
 """Gender -> colour; women are dots, men are diamonds."""
 GENDERS = {"f": "women", "m": "men"}
 SIZE_PX = (310, 190)
+ELDERLY = f"elderly from {ELDERLY_FROM_YEARS} →"
 
 
 def drawing_of(name: str, result: AgeResult, speakers: pd.DataFrame) -> Drawing:
@@ -33,6 +34,7 @@ def drawing_of(name: str, result: AgeResult, speakers: pd.DataFrame) -> Drawing:
     parts += axes.x_ticks(ticks, list(map(str, ticks)), "age in years")
     border = axes.x(ELDERLY_FROM_YEARS)
     parts.append(Line(((border, axes.top), (border, axes.top + axes.height)), "muted", 1, True))
+    parts.append(Text(border - 4, axes.top + axes.height - 6, ELDERLY, "muted", "end", SMALL_PX))
     for gender, rows in speakers.groupby("gender"):
         for age, recall in zip(rows["age"], rows["recall"], strict=True):
             parts.append(_speaker(*axes.point(age, recall), gender))

@@ -5,13 +5,13 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bimotion.analysis.report.charts.axes import SMALL_PX, width_of
+from bimotion.analysis.report.charts.axes import SMALL_PX, paragraphs, room_of, width_of
 from bimotion.analysis.report.scorebook import Scorebook
 from bimotion.io.drawing import Drawing, Line, Part, Point, Shape, Text, heat
 from bimotion.io.tables import percent
 from bimotion.protocol.cells import AGE_GROUPS, LANGUAGES, Cell
 from bimotion.protocol.settings import Setting
-from bimotion.results.reservations import with_mark
+from bimotion.results.reservations import meanings, with_mark
 
 BOX_PX = (122, 64)
 GAP_PX, ROW_GAP_PX = {2: 140, 3: 92}, 104
@@ -26,7 +26,7 @@ PICTURES = {
 }
 """Name of a picture -> title, and languages from left to right; of the first, whatever is tested in
 them; of the second, what is tested in Cantonese."""
-NOTE = "In a cell: trained in it. Arrow: trained where it begins; the higher, the thicker."
+NOTE = "Weighted F1, %. In a box: trained in this cell. Arrow: trained where it begins."
 ADDED = "Dashed: added to the cell's own clips (Table 5)."
 
 
@@ -107,10 +107,11 @@ def _drawing(
     for cell, corner in corners.items():
         parts += _box(book, cell, corner, own.get(cell))
     width = max(2 + (len(languages) - 1) * pitch + BOX_PX[0], width_of(NOTE, SMALL_PX))
-    height = TOP_PX + 2 * BOX_PX[1] + ROW_GAP_PX + 4
-    if any(arrow.added for arrow in arrows):
-        height += 20
-        parts.append(Text(0, height - 4, ADDED, "muted", px=SMALL_PX))
+    bottom = TOP_PX + 2 * BOX_PX[1] + ROW_GAP_PX + 4
+    notes = [ADDED] if any(arrow.added for arrow in arrows) else []
+    notes += meanings(part.words for part in parts if isinstance(part, Text))
+    below = paragraphs(notes, bottom, width)
+    parts, height = [*parts, *below], bottom + room_of(below)
     spoken = _in_words(book, [own[cell] for cell in corners if cell in own], arrows)
     return Drawing(name, title, f"{title}, weighted F1 in %: {spoken}", width, height, tuple(parts))
 
