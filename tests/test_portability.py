@@ -85,4 +85,4 @@ def test_what_windows_does_not_have_stands_behind_a_check():
 def test_without_fork_verification_says_what_to_do_in_one_line(monkeypatch, tmp_path):
     monkeypatch.delattr(os, "fork")
     with pytest.raises(SettingError, match="run it on Linux or macOS, or in WSL"):
-        predictions.inspect([tmp_path / "predictions.parquet"])
+        predictions.inspect({tmp_path / "predictions.parquet": 1})

@@ -66,8 +66,8 @@ def call(function: str, arguments: Sequence[Any], limits: Limits) -> list[Ended]
 
     Example::
 
-        [ended] = sandbox.call("bimotion.results.predictions:refusal", ["predictions.parquet"],
-        Limits(1 << 30, 60))
+        [ended] = sandbox.call("bimotion.results.predictions:check",
+        [("predictions.parquet", 150_000)], Limits(1 << 30, 60))
     """
     if not arguments:
         return []

@@ -132,7 +132,9 @@ class AnswerKey:
     @property
     def votes(self) -> dict[str, Votes | None]:
         """Clip -> the choices of its raters; of no clip where this is of a labels file."""
-        return {} if self.utterances is None else dict(self.utterances["votes"])
+        if self.utterances is None:
+            return {}
+        return dict(zip(self.utterances["id"], self.utterances["votes"], strict=True))
 
     def hiding(self, true: "AnswerKey") -> "AnswerKey":
         """The answer key of a hidden test: this one, of the corpora as participants have them, with

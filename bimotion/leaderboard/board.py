@@ -35,9 +35,9 @@ from bimotion.leaderboard.ranking import RankingClass
 from bimotion.leaderboard.reproduction import Reproduction
 from bimotion.leaderboard.scored import ScoredSubmission
 from bimotion.leaderboard.signature import BoardKeys
-from bimotion.results import predictions
+from bimotion.results import predictions, record
 from bimotion.results.human import AGAINST
-from bimotion.results.record import PREDICTIONS_FILE
+from bimotion.results.record import PREDICTIONS_FILE, RESULT_FILE
 
 BOARD_VERSION = 6
 BOARD_FILE = "board.json"
@@ -302,17 +302,31 @@ def _kept(candidate: _Candidate | Excluded) -> ScoredSubmission | Excluded | Non
 
 def _computed(candidates: list[_Candidate]) -> list[ScoredSubmission | Excluded]:
     """The entries of some submissions, or why they are none."""
-    # nobody has checked these files
-    unchecked = [candidate for candidate in candidates if candidate.unverified is not None]
-    reasons = predictions.inspect([each.folder / PREDICTIONS_FILE for each in unchecked])
-    refused = {each.id: reason for each, reason in zip(unchecked, reasons, strict=True) if reason}
+    refused = _unreadable([each for each in candidates if each.unverified is not None])
     return [_entry(candidate, refused.get(candidate.id)) for candidate in candidates]
 
 
+def _unreadable(unchecked: list[_Candidate]) -> dict[str, str]:
+    """Submissions whose files nobody has checked, and cannot be read: id -> why."""
+    reasons, n_rows = {}, {}
+    for candidate in unchecked:
+        try:
+            result = record.load(candidate.folder / RESULT_FILE)
+        except RecordError as error:
+            reasons[candidate.id] = str(error)
+        else:
+            n_rows[candidate.folder / PREDICTIONS_FILE] = result.n_predictions
+    refused = predictions.inspect(n_rows)
+    ids = {candidate.folder / PREDICTIONS_FILE: candidate.id for candidate in unchecked}
+    return reasons | {
+        ids[path]: f"{PREDICTIONS_FILE}: {reason}" for path, reason in refused.items()
+    }
+
+
 def _entry(candidate: _Candidate, refused: str | None) -> ScoredSubmission | Excluded:
-    """The entry of one submission; `refused`: why its predictions cannot be read."""
+    """The entry of one submission; `refused`: why it cannot be read."""
     if refused is not None:
-        return _excluded(candidate.id, f"{PREDICTIONS_FILE}: {refused}")
+        return _excluded(candidate.id, refused)
     try:
         computed = entry_cache.compute(candidate.folder, candidate.hashes)
     except RecordError as error:

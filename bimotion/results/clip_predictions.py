@@ -13,6 +13,7 @@ arg-max even of zeros.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,7 @@ class ClipPredictions:
         missed = present.any(axis=1) & ~present[:, list(trained)].any(axis=1)
         return float(missed.mean())
 
-    @property
+    @cached_property
     def scored(self) -> list[int]:
         """Candidate classes with at least one clip: recall and F1 of others are undefined."""
         present = self.decisions[0].any(axis=0)
@@ -64,7 +65,7 @@ class ClipPredictions:
         """Classes present and predicted, each on its own; bool, both of shape (n, n_classes)."""
         return self.reference == 1, (self.probabilities > 0.5) & (self.reference != -1)
 
-    @property
+    @cached_property
     def decisions(self) -> tuple[np.ndarray, np.ndarray]:
         """Classes present and predicted as they are scored: each on its own where the corpus is
         scored label by label, else one a clip; bool, both of shape (n, n_classes)."""
@@ -146,7 +147,8 @@ def with_class(rows: pd.DataFrame, schema: LabelSchema) -> pd.DataFrame:
     are scored label by label, all."""
     if not (schema.exclusive or schema.single_form):
         return rows
-    return rows[(matrix(rows["reference"]) == 1).any(axis=1)]
+    has_class = (matrix(rows["reference"]) == 1).any(axis=1)
+    return rows if has_class.all() else rows[has_class]
 
 
 def label_by_label(

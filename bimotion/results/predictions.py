@@ -8,7 +8,7 @@ refused, and only what it could read is read here.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -43,7 +43,7 @@ MAX_BYTES = 512 * 1024 * 1024
 MAX_FOOTER_BYTES = 16 * 1024 * 1024
 MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
 MAX_ROWS = 2_000_000
-"""A seed of the whole protocol has about 60 000."""
+"""A seed of the whole protocol has about 150 000."""
 MAX_ROW_GROUPS = 1000
 MAX_CLASSES = 64
 MAX_TEXT_BYTES = 256
@@ -93,18 +93,22 @@ def _save(table: pa.Table, target: Path | BinaryIO) -> None:
     pq.write_table(table.replace_schema_metadata(None), target, compression="zstd")
 
 
-def read(path: Path) -> pa.Table:
+def read(path: Path, max_rows: int = MAX_ROWS) -> pa.Table:
     """Predictions of a file in SHAPE, or WITHOUT_LABELS: no nulls but in `speaker`, short valid
     texts, no list beyond MAX_CLASSES.
 
     Raises RecordError. Memory is bounded for files that do not lie: `inspect` strangers' files
     first.
+
+    Args:
+        path: of the file.
+        max_rows: that are read; with more it is refused unread.
     """
     with path.open("rb") as file:
         _check_ends(file)
         try:
             opened = pq.ParquetFile(file, memory_map=False, pre_buffer=False)
-            _check_footer(opened)
+            _check_footer(opened, max_rows)
             table = opened.read(use_threads=False).replace_schema_metadata(None)
             table.validate(full=True)  # invalid UTF-8, offsets that run backwards
         except MemoryError:  # Arrow's own is one of its exceptions too
@@ -137,7 +141,7 @@ def _check_ends(file: BinaryIO) -> None:
     _require(length <= largest, f"a footer of at most {largest} bytes", length)
 
 
-def _check_footer(opened: pq.ParquetFile) -> None:
+def _check_footer(opened: pq.ParquetFile, max_rows: int) -> None:
     """Raise RecordError for other columns, and for more rows, groups or unpacked bytes than any run
     has."""
     facts, columns = opened.metadata, opened.schema_arrow.remove_metadata()
@@ -153,7 +157,7 @@ def _check_footer(opened: pq.ParquetFile) -> None:
             f"{', '.join(wrong) or 'order'}"
         )
     n_rows, n_groups = facts.num_rows, facts.num_row_groups
-    _require(1 <= n_rows <= MAX_ROWS, f"1 to {MAX_ROWS} rows", n_rows)
+    _require(1 <= n_rows <= max_rows, f"1 to {max_rows} rows", n_rows)
     _require(1 <= n_groups <= MAX_ROW_GROUPS, f"1 to {MAX_ROW_GROUPS} row groups", n_groups)
     groups = [facts.row_group(number) for number in range(n_groups)]
     n_in_groups = sum(group.num_rows for group in groups)
@@ -196,21 +200,30 @@ def _check_column(name: str, column: pa.ChunkedArray) -> None:
         )
 
 
-def inspect(paths: Sequence[Path]) -> list[str | None]:
-    """The reason why each file cannot be read, None where it can: each is read in a process of
-    LIMITS of its own (see sandbox), for a file that takes over its reader could speak for others.
+def inspect(n_rows: Mapping[Path, int]) -> dict[Path, str]:
+    """The files that cannot be read, and why: each is read in a process of LIMITS of its own (see
+    sandbox), for a file that takes over its reader could speak for others.
+
+    Args:
+        n_rows: file -> the rows that its record says it has (Result.n_predictions): a small file
+            can hold millions, so one with more than twice as many is refused unread.
 
     Example::
 
-        [reason] = predictions.inspect([folder / "predictions.parquet"])
-        table = predictions.read(folder / "predictions.parquet") if reason is None else None
+        path = folder / "predictions.parquet"
+        refused = predictions.inspect({path: result.n_predictions})
+        table = None if path in refused else predictions.read(path)
     """
-    names = [os.fspath(path.absolute()) for path in paths]
-    ends = sandbox.call("bimotion.results.predictions:check", names, LIMITS)
-    return [ended.problem for ended in ends]
+    # a few too many are read, so that whoever compares them can name the clips
+    arguments = [
+        (os.fspath(path.absolute()), min(MAX_ROWS, max(1, 2 * n))) for path, n in n_rows.items()
+    ]
+    ends = sandbox.call("bimotion.results.predictions:check", arguments, LIMITS)
+    return {path: ended.problem for path, ended in zip(n_rows, ends, strict=True) if ended.problem}
 
 
-def check(path: str) -> None:
-    """Read predictions and forget them; raises what a reader may raise. Called in a process of its
-    own."""
-    read(Path(path))
+def check(argument: tuple[str, int]) -> None:
+    """Read predictions, of so many rows at most, and forget them; raises what a reader may raise.
+    Called in a process of its own."""
+    path, max_rows = argument
+    read(Path(path), max_rows)

@@ -280,6 +280,11 @@ class Result(Record):
         return self.spec.is_seeded
 
     @property
+    def n_predictions(self) -> int:
+        """Rows of its predictions: a test clip in every training that was tested on it."""
+        return sum(fit.n_test for fit in self.fits)
+
+    @property
     def title(self) -> str:
         """The model's name, its window if that is not its own and, where it is adapted, how."""
         title = self.model.title

@@ -155,12 +155,19 @@ def _values(
     table: pd.DataFrame, schema: LabelSchema, predictable: list[int]
 ) -> Iterator[tuple[ClipPredictions, str | None, dict[str, float | None], str | None]]:
     """Test set, pooling, values by metric, and note, in the order of the rows."""
-    for clips, metrics_of in metric_groups(table, schema):
+    groups = metric_groups(table, schema)
+    made: dict[int, list[ClipPredictions]] = {}  # most groups are of the same clips
+    for clips, metrics_of in groups:
         if clips.empty:
             continue
-        whole = test_set(clips, None, schema)
-        parts = [test_set(rows, corpus, schema) for corpus, rows in clips.groupby("corpus")]
-        missing = sorted(set(table["corpus"]) - {part.corpus for part in parts})
+        if id(clips) not in made:
+            of_corpora = clips.groupby("corpus")
+            made[id(clips)] = [
+                test_set(clips, None, schema),
+                *(test_set(rows, corpus, schema) for corpus, rows in of_corpora),
+            ]
+        whole, *parts = made[id(clips)]
+        missing = sorted(set(table["corpus"].unique()) - {part.corpus for part in parts})
         left_out = [f"{corpus}: left out, clips have several classes or none" for corpus in missing]
         notes = {part.corpus: _note(part, schema, predictable) for part in [whole, *parts]}
         noted = [f"{part.corpus}: {notes[part.corpus]}" for part in parts if notes[part.corpus]]
@@ -178,10 +185,12 @@ def metric_groups(table: pd.DataFrame, schema: LabelSchema) -> list[MetricGroup]
     """Clips of a test cell, and the metrics that are of them: weighted F1 of all, macro F1 of those
     that count in it, recall and accuracy of corpora with one class a clip, and each class."""
     marked = with_class(table, schema)
+    is_own = label_by_label(marked, schema)
+    one_label = marked[~is_own] if is_own.any() else marked
     return [
         (table, lambda part: part.headline_metrics(schema)),
         (marked, ClipPredictions.macro_f1),
-        (marked[~label_by_label(marked, schema)], ClipPredictions.one_label_metrics),
+        (one_label, ClipPredictions.one_label_metrics),
         (marked, lambda part: part.by_label(schema)),
     ]
 

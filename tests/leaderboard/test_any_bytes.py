@@ -1,5 +1,6 @@
 """Whatever the bytes of a submission are, there is a verdict, and none takes long."""
 
+import re
 import time
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from bimotion.errors import RecordError
 from bimotion.io import sandbox
-from bimotion.leaderboard import verify
+from bimotion.leaderboard import board, verify
 from bimotion.results import predictions
 from tests.support.bounded_process import LIMITS
 from tests.support.drafts import PREDICTIONS, RESULT, STATEMENT, Draft
@@ -81,8 +82,9 @@ def test_predictions_are_read_as_they_were_written(run, tmp_path):
     table = predictions.read(tmp_path / PREDICTIONS).to_pandas()
     ours = pd.read_parquet(run / PREDICTIONS)
     pd.testing.assert_frame_equal(table[ours.columns], ours, check_dtype=False)
-    assert predictions.inspect([tmp_path / PREDICTIONS] * 2) == [None, None]
-    assert predictions.inspect([]) == []
+    paths = {tmp_path / PREDICTIONS: len(ours), run / PREDICTIONS: len(ours)}
+    assert predictions.inspect(paths) == {}
+    assert predictions.inspect({}) == {}
 
 
 def test_a_reader_that_a_file_takes_over_speaks_for_that_file_only():
@@ -92,8 +94,8 @@ def test_a_reader_that_a_file_takes_over_speaks_for_that_file_only():
     assert len({end.value for end in ended}) == 3
 
 
-def test_more_rows_than_any_run_are_refused_unread(tmp_path):
-    n = predictions.MAX_ROWS + 1
+def save_rows(path, n):
+    """A Parquet file of a few kilobytes that has n rows."""
     word = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array(["x"]))
     offsets = pa.array(np.zeros(n + 1, np.int32))
     lists = [
@@ -104,9 +106,26 @@ def test_more_rows_than_any_run_are_refused_unread(tmp_path):
     numbers = [pa.array(np.zeros(n, kind)) for kind in (np.int64, np.int8)]
     columns = [*[word] * 5, *numbers, *lists]
     table = pa.table(columns, names=predictions.SHAPE.names)
-    pq.write_table(table, tmp_path / PREDICTIONS, store_schema=False)
+    pq.write_table(table, path, store_schema=False)
+
+
+def test_more_rows_than_any_run_are_refused_unread(tmp_path):
+    save_rows(tmp_path / PREDICTIONS, predictions.MAX_ROWS + 1)
     with pytest.raises(RecordError, match="expected 1 to 2000000 rows, found 2000001"):
         predictions.read(tmp_path / PREDICTIONS)
+
+
+def test_twice_the_rows_that_the_record_says_are_refused_unread(small, known, tmp_path):
+    """Whether it is verified, or only claimed on a board."""
+    folder = small.write(tmp_path / "submissions")
+    most = 2 * sum(fit["n_test"] for fit in small.result["fits"])
+    save_rows(folder / PREDICTIONS, predictions.MAX_ROWS)
+    assert (folder / PREDICTIONS).stat().st_size < 200_000
+    small.seal(folder)
+    expected = f"{PREDICTIONS}: expected 1 to {most} rows, found {predictions.MAX_ROWS}"
+    assert re.fullmatch(expected, *verify.verify(folder, known).problems)
+    [excluded] = board.build(tmp_path / "submissions").excluded
+    assert re.fullmatch(expected, excluded.reason)
 
 
 def test_what_unpacks_to_more_than_any_run_is_refused_unread(tmp_path):

@@ -98,10 +98,13 @@ def verify_all(
     for path, verdict in verdicts.items():
         _check(verdict, _file_problems, path, verdict)
         _check(verdict, _record_problems, path, verdict, answer_key, practice)
-    sound = [path for path, verdict in verdicts.items() if not verdict.problems]
-    reasons = predictions.inspect([path / PREDICTIONS_FILE for path in sound])
-    for path, reason in zip(sound, reasons, strict=True):
-        _check(verdicts[path], _prediction_problems, path, verdicts[path], answer_key, reason)
+    sound = {path: verdict for path, verdict in verdicts.items() if not verdict.problems}
+    refused = predictions.inspect(
+        {path / PREDICTIONS_FILE: verdict.result.n_predictions for path, verdict in sound.items()}
+    )
+    for path, verdict in sound.items():
+        reason = refused.get(path / PREDICTIONS_FILE)
+        _check(verdict, _prediction_problems, path, verdict, answer_key, reason)
     for verdict in verdicts.values():
         if verdict.problems:
             verdict.result = None

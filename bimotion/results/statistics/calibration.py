@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from bimotion.results.clip_predictions import ClipPredictions
+from bimotion.results.metrics import roc_auc
 
 N_BINS = 15
 
@@ -89,7 +89,7 @@ def confidence_ranking(parts: Iterable[ClipPredictions]) -> ConfidenceRanking | 
     for confidence, right in map(_confidences, parts):
         n_of, n_against = int(right.sum()), int((~right).sum())
         if n_of and n_against:
-            ordered += rankdata(confidence)[right].sum() - n_of * (n_of + 1) / 2
+            ordered += roc_auc(right, confidence) * n_of * n_against
             pairs += n_of * n_against
             n_right, n_wrong = n_right + n_of, n_wrong + n_against
     return ConfidenceRanking(float(ordered / pairs), n_right, n_wrong) if pairs else None
