@@ -219,14 +219,15 @@ def _against_the_published_list(
     """
     mine = listed[listed["corpus"] == name]
     conflicting = {finding.where for finding in findings if finding.kind == "conflict"}
+    ids = set(mine["id"].tolist())
     missing = set(mine.loc[mine["path"].isna(), "id"]) - conflicting
     published = rosters.load(name)
     n_more = corpus_named(name).card.n_utterances - len(mine)
     disagreeing = []
     if published is not None:
-        unlisted = sorted(set(mine["id"]) - set(published.index))
+        unlisted = sorted(ids.difference(published.index))
         disagreeing += [Finding("unlisted", name, clip) for clip in unlisted]
-        missing |= set(published.index) - set(mine["id"])
+        missing |= set(published.index) - ids
     elif n_more > 0 and not synthetic:
         detail = "not even in the corpus's own metadata"
         disagreeing.append(Finding("missing", name, f"{n_more} more", detail))

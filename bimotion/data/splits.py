@@ -168,10 +168,10 @@ def why_not_disjoint(corpus: str, rule: str) -> str | None:
 
 def true_cells(rows: pd.DataFrame) -> pd.Series:
     """Cell of each row by the speaker's age; None where the age is in no group. Index as given."""
-    ages = map(groups.age_group, rows["age_years"])
-    pairs = zip(rows["language"], ages, strict=True)
-    cells = [f"{language}_{age}" if age else None for language, age in pairs]
-    return pd.Series(cells, index=rows.index, dtype=object)
+    group_of = {age: groups.age_group(age) for age in rows["age_years"].unique()}
+    ages = rows["age_years"].map(group_of).astype(object)
+    cells = rows["language"].astype(object) + "_" + ages
+    return cells.where(ages.notna(), None)
 
 
 def paper_cells(rows: pd.DataFrame) -> pd.Series:
