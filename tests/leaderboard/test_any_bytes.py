@@ -116,7 +116,7 @@ def test_more_rows_than_any_run_are_refused_unread(tmp_path):
 
 
 def test_twice_the_rows_that_the_record_says_are_refused_unread(small, known, tmp_path):
-    """Whether it is verified, or only claimed on a board."""
+    """By whoever verifies it, and by a board on which it is only claimed."""
     folder = small.write(tmp_path / "submissions")
     most = 2 * sum(fit["n_test"] for fit in small.result["fits"])
     save_rows(folder / PREDICTIONS, predictions.MAX_ROWS)
