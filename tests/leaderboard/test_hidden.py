@@ -124,6 +124,11 @@ def test_the_whole_way_by_the_command_line(roots, main, monkeypatch, tmp_path):
     assert [round(number, 2) for number in numbers] == numbers
     assert {row["calibration_error"], *row["corpora"].values()} == {None}
     assert (entry["gaps"], entry["ages"], entry["steps_percent"]) == ([], [], 5)
+    folder = f"submissions/bimotion__random/{entry['key']}"
+    words = f"leaderboard reproduce {folder} --receipts private --corpora {given}"
+    code, shown, _ = main(words)
+    assert (code, f"{folder}: reproduced" in shown) == (0, True)
+    assert counted(tmp_path) == 1
     (tmp_path / "private/bimotion__random" / entry["key"] / "entry.npz").unlink()
     code, _, noted = main("leaderboard build submissions --receipts private -o site")
     assert "verify it again" in noted
