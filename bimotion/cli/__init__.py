@@ -17,6 +17,7 @@ from bimotion.cli.report import report
 from bimotion.cli.submit import labels, submit
 from bimotion.cli.terminal import note
 from bimotion.errors import BimotionError
+from bimotion.io.hub import hub_endpoint
 
 ENVIRONMENT = """Environment variables:
 
@@ -82,7 +83,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    pass
+    hub_endpoint()  # before the Hub's client is imported, which stops at one that is no address
 
 
 def main() -> None:

@@ -146,7 +146,7 @@ def _reason(error: ValidationError, name: str) -> str:
     if (n_faults := error.error_count()) > MAX_FAULTS:
         return f"expected {name}, found {n_faults} fields that are unexpected, missing or wrong"
     faults = error.errors(include_url=False)
-    fault = min(faults, key=lambda fault: not str(*fault["loc"][-1:]).endswith("_version"))
+    fault = min(faults, key=lambda fault: not str(*fault["loc"][-1:]).endswith("version"))
     steps, value = fault["loc"], fault["input"]
     if fault["type"] == "json_invalid":
         return f"expected a {name} in JSON, found: {fault['ctx']['error']}"

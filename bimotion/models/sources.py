@@ -6,9 +6,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from bimotion.errors import ModelError, some
+from bimotion.io.hub import hub_not_connected
 from bimotion.models import weight_files
 from bimotion.models.failures import first_sentence
 from bimotion.models.spec import ModelSpec
+
+FETCH = (
+    "Where there is a network, `hf download NAME --local-dir FOLDER` fetches a model: copy that "
+    "folder here and pass it as the model"
+)
 
 
 class Folder:
@@ -54,9 +60,12 @@ class Repository:
     def __init__(self, spec: ModelSpec):
         from huggingface_hub import errors, hf_hub_download
 
-        self.path, self.asked = spec.model, spec.revision
+        self.path, self.name, self.asked = spec.model, spec.model, spec.revision
+        self.is_cached_only = self._is_cached_only()
+        self._where = {"local_files_only": self.is_cached_only}
         try:
-            config = Path(hf_hub_download(spec.model, "config.json", revision=spec.revision))
+            asked = {"revision": spec.revision, **self._where}
+            config = Path(hf_hub_download(spec.model, "config.json", **asked))
         except Exception as error:
             reason, names = self._why(error), []
             if isinstance(error, errors.EntryNotFoundError):
@@ -67,6 +76,24 @@ class Repository:
                 reason = f"expected config.json of a model, found {kind}"
             raise ModelError(f"{spec.model}: {reason}") from error
         self.revision = config.parent.name
+        if self.is_cached_only:  # transformers asks the Hub for some files whatever it is told
+            self.path = str(config.parent)
+
+    def _is_cached_only(self) -> bool:
+        """Tell whether there is no network to the Hub, so that the cache is all there is. Raises
+        ModelError where it does not hold the model, SettingError where HF_ENDPOINT is no address.
+        """
+        from huggingface_hub import constants, try_to_load_from_cache
+
+        if constants.HF_HUB_OFFLINE or (reason := hub_not_connected()) is None:
+            return bool(constants.HF_HUB_OFFLINE)
+        held = try_to_load_from_cache(self.name, "config.json", revision=self.asked)
+        if isinstance(held, str):
+            return True
+        raise ModelError(
+            f"{self.name}: expected a folder, a model in the cache, or the Hub within reach; found "
+            f"no such folder, nothing in the cache, and no network to the Hub ({reason}). {FETCH}"
+        )
 
     @property
     def names(self) -> Iterator[str]:
@@ -74,7 +101,7 @@ class Repository:
         from huggingface_hub import list_repo_files
 
         with suppress(Exception):  # the message is right without them
-            yield from list_repo_files(self.path, revision=self.asked)
+            yield from list_repo_files(self.name, revision=self.asked)
 
     def fetch(self, name: str) -> Path | None:
         """A file, downloaded; None where the repository lacks it."""
@@ -85,16 +112,17 @@ class Repository:
         return self._answer(name, bool, dry_run=True) is not None
 
     def _answer(self, name: str, as_type: Callable, **options):
-        from huggingface_hub import constants, errors, hf_hub_download
+        from huggingface_hub import errors, hf_hub_download
 
         try:
-            return as_type(hf_hub_download(self.path, name, revision=self.revision, **options))
+            options |= {"revision": self.revision, **self._where}
+            return as_type(hf_hub_download(self.name, name, **options))
         except Exception as error:
             is_local = isinstance(error, errors.LocalEntryNotFoundError)
             is_missing = isinstance(error, errors.EntryNotFoundError) and not is_local
-            if is_missing or (is_local and constants.HF_HUB_OFFLINE):  # the cache is all there is
+            if is_missing or (is_local and self.is_cached_only):
                 return None
-            raise ModelError(f"{self.path}: {name}: {self._why(error)}") from error
+            raise ModelError(f"{self.name}: {name}: {self._why(error)}") from error
 
     def _why(self, error: Exception) -> str:
         """The reason why the Hub does not give a file, for a user."""
@@ -107,7 +135,7 @@ class Repository:
             "one: `hf auth login`)",
             errors.RevisionNotFoundError: f"no revision {self.asked!r} on the Hub",
             errors.LocalEntryNotFoundError: "no such folder, not in the cache, and no network to "
-            "the Hub (or HF_HUB_OFFLINE)",
+            f"the Hub (or HF_HUB_OFFLINE is set: unset it). {FETCH}",
             errors.EntryNotFoundError: "expected config.json of a model, which its repository on "
             "the Hub does not have",
         }

@@ -1,6 +1,7 @@
 """The hosts of corpora on this machine: one server that has files as `/<host>/<path>`, answers
 requests for parts, is a proxy, and can be told to fail."""
 
+import contextlib
 import re
 import socket
 import threading
@@ -21,6 +22,8 @@ class Fault:
     """Bytes of the body after which the line is cut."""
     stall: bool = False
     """After `cut_after` bytes nothing comes any more, in place of the cut."""
+    drips: bool = False
+    """After `cut_after` bytes one byte comes now and then, in place of the cut."""
     content: bytes | None = None
     """Other bytes than the file's."""
     ignores_range: bool = False
@@ -127,9 +130,17 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is None or fault.cut_after is None or fault.cut_after >= len(content):
             self.wfile.write(content)
             return
+        with contextlib.suppress(ConnectionError):  # the client gives a slow answer up
+            self._begin(content, fault)
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
+
+    def _begin(self, content: bytes, fault: Fault) -> None:
         self.wfile.write(content[: fault.cut_after])
         self.wfile.flush()
         while fault.stall:
             time.sleep(0.05)
-        self.connection.shutdown(socket.SHUT_RDWR)
-        self.close_connection = True
+        for number in range(fault.cut_after, len(content) * fault.drips):
+            time.sleep(0.02)
+            self.wfile.write(content[number : number + 1])
+            self.wfile.flush()

@@ -2,18 +2,25 @@
 came from."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from bimotion.corpora.card import Card
+from bimotion.errors import RecordError
 from bimotion.io import files
 from bimotion.io.records import Record, read_record
 
 FOLDER = ".bimotion-downloads"
 """Below a root; hidden, so no corpus."""
 MAX_BYTES = 1024 * 1024
+MEND = (
+    "it is broken, or of another version of BiMotion: use that version, or move the file away; "
+    "licences are then asked for again, and corpora that are complete stay as they are"
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class LaidOut(Record):
 class Ledger(Record):
     """Everything that a root records."""
 
-    version: int = 1
+    version: Literal[1] = 1
     licences: dict[str, Acceptance] = field(default_factory=dict)
     """Corpus -> its licence."""
     corpora: dict[str, list[LaidOut]] = field(default_factory=dict)
@@ -56,9 +63,15 @@ class Ledger(Record):
 
     @classmethod
     def of(cls, root: Path) -> "Ledger":
-        """The ledger of a root, empty where it has none; raises RecordError."""
+        """The ledger of a root, empty where it has none; raises RecordError where it is broken, or
+        of another version: it is never written over."""
         path = _path(root)
-        return read_record(cls, path, MAX_BYTES, "downloads") if path.exists() else cls()
+        if not os.path.lexists(path):
+            return cls()
+        try:
+            return read_record(cls, path, MAX_BYTES, "downloads")
+        except RecordError as error:
+            raise RecordError(f"{error}; {MEND}") from None
 
     def has_made(self, corpus: str, folder: str) -> bool:
         """Tell whether a folder below the root is a download of a corpus."""

@@ -11,8 +11,8 @@ from bimotion.corpora import CORPORA, sources
 from bimotion.corpora.card import Card
 from bimotion.data import published
 from bimotion.data.download.remote import RemoteFile, ask, client, read_json, shown
-from bimotion.data.huggingface.endpoint import hub_endpoint
 from bimotion.errors import DownloadError, SettingError, some
+from bimotion.io.hub import hub_endpoint, is_address
 
 MAX_LISTING_BYTES = 64 * 1024**2  # of a Dataverse; TESS's has about three
 
@@ -38,7 +38,7 @@ class Mirrors:
         for text in texts:
             match = re.fullmatch(r"(?:([\w.-]+)=)?(https?://[^\s?#]+)", text, re.IGNORECASE)
             host = ((match and match[1]) or "").lower()
-            if not match or not _is_address(match[2]) or host in stands_for:
+            if not match or not is_address(match[2]) or host in stands_for:
                 raise SettingError(
                     "--mirror: expected one http(s) address of a folder, or HOST=ADDRESS once a "
                     f"host, found {text!r:.80}"
@@ -63,15 +63,6 @@ class Mirrors:
         if self.root:
             return replace(file, addresses=(f"{self.root}/{corpus}/{quote(file.path)}",))
         return replace(file, addresses=tuple(map(self.address, file.addresses)))
-
-
-def _is_address(text: str) -> bool:
-    """Tell an address with a host, and a port that can be, from what only looks like one."""
-    try:
-        parts = urlsplit(text)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _hosts() -> list[str]:

@@ -9,8 +9,9 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,14 @@ from huggingface_hub.utils import get_session
 
 from bimotion.errors import DownloadError, SettingError, printable
 from bimotion.io.files import storing
+from bimotion.io.hub import not_connected
 
 UNREACHED = "not reached"
 """How a problem begins where no host answered."""
 TIMEOUT_S = 30.0  # without a byte
+MIN_BYTES_PER_S, PACE_S = 512.0, 60.0
+"""A host that sends less over so long is given up, as one that sends nothing: else a byte now and
+then would keep a download for ever."""
 CHUNK_BYTES = 256 * 1024
 HEADERS = {"Accept-Encoding": "identity"}  # packed on the way, a file could not be gone on with
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -33,6 +38,8 @@ MAX_FAILURES, MAX_REQUESTS = 4, 50  # of one file at one address: in a row, and 
 FIRST_WAIT_S, MAX_WAIT_S = 0.5, 60.0  # doubled after each failure
 # of the library below huggingface_hub, which names it by no other way; it is no HTTPError
 _InvalidURL = import_module(errors.HTTPError.__module__.partition(".")[0]).InvalidURL
+_answered: set[str] = set()
+"""Hosts that have answered this process."""
 _TROUBLE = (errors.HTTPError, errors.OfflineModeIsEnabled, ValueError, _InvalidURL)
 
 
@@ -74,6 +81,33 @@ class _Refused(Exception):
 
 class _Unreachable(_Refused):
     """An address of which nobody can tell whether it has the file."""
+
+
+class _TooSlow(Exception):
+    """The bytes of an answer come too slowly to end in good time."""
+
+
+@dataclass
+class _Pace:
+    """The speed at which an answer comes, from one window of time to the next."""
+
+    start: float = field(default_factory=time.monotonic)
+    n_bytes: int = 0
+    """Since the start of the window."""
+
+    def add(self, n_bytes: int) -> None:
+        """Count bytes that have come; raises _TooSlow at the end of a window that had too few."""
+        self.n_bytes += n_bytes
+        passed = time.monotonic() - self.start
+        if passed < PACE_S:
+            return
+        rate = self.n_bytes / passed
+        if rate < MIN_BYTES_PER_S:
+            raise _TooSlow(
+                f"expected at least {MIN_BYTES_PER_S:.0f} bytes a second, found {rate:.0f} over "
+                f"{passed:.0f} s"
+            )
+        self.start, self.n_bytes = time.monotonic(), 0
 
 
 def _digest(path: Path, algorithm: str) -> str:
@@ -143,14 +177,16 @@ def read_json(address: str, max_bytes: int) -> Any:
                 raise DownloadError(
                     f"{shown(address)}: expected an answer, found {_answer(response)[0]}"
                 )
-            for chunk in response.iter_bytes(CHUNK_BYTES):
+            pace = _Pace()
+            for chunk in response.iter_bytes():
                 content += chunk
+                pace.add(len(chunk))
                 if len(content) > max_bytes:
                     raise DownloadError(
                         f"{shown(address)}: expected at most {max_bytes} bytes, found more"
                     )
         return json.loads(bytes(content))
-    except (*_TROUBLE, RecursionError) as error:
+    except (*_TROUBLE, _TooSlow, RecursionError) as error:
         raise DownloadError(f"{shown(address)}: expected JSON, found: {_reason(error)}") from None
 
 
@@ -202,7 +238,10 @@ def fetch(
     problem = f"{file.path}: {'; '.join(problems)}"
     if is_known:
         return problem
-    raise DownloadError(f"{problem}; what has arrived is kept: the same command goes on from there")
+    raise DownloadError(
+        f"{problem}; name another source by --mirror, or try again later: what has arrived is "
+        "kept, and the same command goes on from there"
+    )
 
 
 def _receive_all(
@@ -221,16 +260,21 @@ def _receive_all(
         n_before = part.stat().st_size if part.exists() else 0
         if n_before == file.n_bytes:
             return False
-        wait_s, reason = 0.0, "ended early"
+        wait_s, reason, is_slow = 0.0, "ended early", False
         try:
             wait_s, reason = _receive(file, address, part, stop, count)
             if reason is None:
                 return n_before == 0
         except _TROUBLE as error:
             reason = _reason(error)
-            if isinstance(error, errors.OfflineModeIsEnabled):
+            # a host that has answered before is asked again: its name is right
+            is_away = not_connected(error) and urlsplit(address).netloc not in _answered
+            if is_away or isinstance(error, errors.OfflineModeIsEnabled):
                 break
-        n_failures = 0 if part.exists() and part.stat().st_size > n_before else n_failures + 1
+        except _TooSlow as error:
+            reason, is_slow = str(error), True
+        has_grown = part.exists() and part.stat().st_size > n_before
+        n_failures = 0 if has_grown and not is_slow else n_failures + 1
         if n_failures > MAX_FAILURES:
             break
         if stop.wait(min(max(wait_s, FIRST_WAIT_S * 2**n_failures), MAX_WAIT_S)):
@@ -250,6 +294,7 @@ def _receive(
     asked = HEADERS | ({"Range": f"bytes={n_done}-"} if n_done else {})
     with client().stream("GET", address, headers=asked, timeout=TIMEOUT_S) as response:
         status = response.status_code
+        _answered.add(urlsplit(address).netloc)
         if status in PASSING:
             wait = response.headers.get("retry-after", "")
             return float(wait) if re.fullmatch(r"\d{1,6}", wait) else 0.0, f"status {status}"
@@ -263,6 +308,7 @@ def _receive(
             part.unlink(missing_ok=True)
             return 0.0, "another part than the one asked for"
         with part.open("ab" if status == 206 else "wb", buffering=0) as stream:
+            pace = _Pace()
             for chunk in response.iter_bytes():  # as it comes: what has arrived is kept
                 if stop.is_set():
                     raise Stopped
@@ -271,6 +317,7 @@ def _receive(
                     raise _Refused(f"expected at most {file.max_bytes} bytes, found more")
                 stream.write(chunk)
                 count(len(chunk))
+                pace.add(len(chunk))
             is_whole = file.n_bytes is None or stream.tell() >= file.n_bytes
     return 0.0, None if is_whole else f"ended before its {file.n_bytes} bytes"
 
@@ -278,4 +325,6 @@ def _receive(
 def _reason(error: Exception) -> str:
     if isinstance(error, errors.OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set: unset it"
+    if why := not_connected(error):
+        return f"no connection, is this machine offline? ({why})"
     return printable(" ".join(str(error).split())[:200]) or type(error).__name__

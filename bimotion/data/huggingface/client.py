@@ -31,9 +31,9 @@ from huggingface_hub import (
 )
 from huggingface_hub.hf_api import RepoFile
 
-from bimotion.data.huggingface.endpoint import hub_endpoint
 from bimotion.errors import BimotionError, HubError, SettingError
 from bimotion.io.files import digest
+from bimotion.io.hub import hub_endpoint, not_connected
 from bimotion.io.progress import Progress, default_progress
 
 
@@ -314,6 +314,11 @@ def _reason(error: BaseException, repo: str) -> str:
             )
         case errors.HfHubHTTPError():
             return _refusal(known, repo)
+        case errors.HTTPError() if why := not_connected(known):
+            return (
+                f"expected the Hub ({hub_endpoint()}) to be within reach, found no connection to "
+                f"it ({why}): is this machine offline? Connect it, or name a mirror by HF_ENDPOINT"
+            )
         case errors.HTTPError():
             return f"the connection to the Hub broke ({type(known).__name__})"
     text = re.sub(r"\?\S+", "", " ".join(str(error).split()))

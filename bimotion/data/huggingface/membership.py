@@ -13,8 +13,8 @@ from typing import Any
 from huggingface_hub import get_token, utils
 
 from bimotion.data.huggingface.client import plain_errors
-from bimotion.data.huggingface.endpoint import hub_endpoint
 from bimotion.errors import HubError
+from bimotion.io.hub import hub_endpoint
 
 MAX_PAGES = 200
 """Of the list of an organisation's members, which the Hub gives in pages."""

@@ -8,6 +8,7 @@ import pytest
 from bimotion.data.download import ledger
 from bimotion.io import files
 from tests.support import tiny_corpora
+from tests.support.command_line import bimotion_process
 from tests.support.tiny_corpora import content_of
 
 MIRRORS = {
@@ -60,6 +61,54 @@ def test_an_environment_that_the_client_cannot_begin_with_is_named(bimotion, mon
         code, _, errors = bimotion("data", "download", *words, "--mirror", "github.com=http://a")
         assert code == 2
         assert errors.startswith("bimotion: expected proxies and certificates of the environment")
+
+
+@pytest.mark.parametrize("endpoint", ["http://lab:port", "http://[::1", "lab", "", "ftp://lab"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("data", "download", "yuemotion", "--yes"),
+        ("data", "download", "--check"),
+        ("evaluate", "--model", "org/name"),
+        ("check-model", "org/name"),
+    ],
+)
+def test_an_address_of_the_hub_that_cannot_be_is_one_line(monkeypatch, endpoint, words):
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    done = bimotion_process(*words)  # a new one: the Hub's client reads it as it is imported
+    assert (done.returncode, done.stdout) == (2, "")
+    expected = "bimotion: HF_ENDPOINT: expected the http(s) address of a Hub, such as "
+    assert done.stderr.startswith(expected)
+    assert f"found {endpoint!r}: mend it, or unset it" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+RECORDS = {
+    "of another version": b'{"version": 2, "licences": {}, "corpora": {}}',
+    "of a version with more": b'{"version": 7, "licences": {}, "corpora": {}, "more": 1}',
+    "of a version without a number": b'{"licences": {}, "corpora": {}}',
+    "cut": b'{"version": 1, "lic',
+    "empty": b"",
+    "no text": b"\xff\xfe\x00",
+    "no object": b"[]",
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_a_record_that_cannot_be_read_is_refused_and_stays(urdu, download, root, hosts, kind):
+    path = root / ledger.FOLDER / "downloads.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(RECORDS[kind])
+    code, _, errors = download("urdu")
+    assert code == 2
+    assert errors.startswith(f"bimotion: {path}: ")
+    assert "version of BiMotion: use that version, or move the file away" in errors
+    assert len(errors.splitlines()) == 1
+    assert path.read_bytes() == RECORDS[kind]
+    assert hosts.asked("") == []
+    path.unlink()
+    assert download("urdu")[0] == 0
 
 
 PAGE = b"<!DOCTYPE html><html>Sign in</html>"

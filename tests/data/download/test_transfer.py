@@ -14,6 +14,7 @@ from tests.support.corpus_hosts import Fault
 
 CONTENT = bytes(range(256)) * 400  # 102 400 bytes
 N_BYTES = len(CONTENT)
+AWAY = "http://127.0.0.1:1/"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -155,10 +156,67 @@ def test_a_host_that_lost_everything_is_not_asked_for_each_file(served, fetch):
 
 
 def test_a_host_that_is_away_stops_the_work_and_says_how_to_go_on(served, fetch):
-    away = "http://127.0.0.1:1/"
-    files = [RemoteFile("c.wav", (away,), 1, None, 1), remote_file(served)]
+    files = [RemoteFile("c.wav", (AWAY,), 1, None, 1), remote_file(served)]
     with pytest.raises(DownloadError, match=r"c\.wav: 127.0.0.1:1: .*the same command goes"):
         fetch(*files)
+
+
+@pytest.fixture
+def strict_pace(monkeypatch):
+    """Windows of 0.1 s, in which a host that drips sends 5 bytes."""
+    monkeypatch.setattr(module, "PACE_S", 0.1)
+    monkeypatch.setattr(module, "MIN_BYTES_PER_S", 10_000.0)
+    monkeypatch.setattr(module, "MAX_FAILURES", 1)
+
+
+def test_a_host_that_drips_is_given_up_and_the_same_call_goes_on(
+    served, fetch, tmp_path, strict_pace
+):
+    served.faults = [Fault("b.wav", cut_after=5000, drips=True)]
+    slow = r"expected at least 10000 bytes a second, found \d+ over .*the same command goes on"
+    with pytest.raises(DownloadError, match=slow):
+        fetch(remote_file(served))
+    assert len(served.asked("b.wav")) == 2
+    n_kept = (tmp_path / "parts/a/b.wav.part").stat().st_size
+    assert 10_000 < n_kept < N_BYTES
+    served.faults = []
+    assert fetch(remote_file(served)) == []
+    assert served.asked("b.wav")[-1][1] == f"bytes={n_kept}-"
+    assert (tmp_path / "laid/a/b.wav").read_bytes() == CONTENT
+
+
+def test_another_host_is_asked_where_one_drips(served, fetch, tmp_path, strict_pace):
+    served.add("two", {"a/b.wav": CONTENT})
+    served.faults = [Fault("one/a/b.wav", cut_after=5000, drips=True)]
+    assert fetch(remote_file(served, on=("one", "two"))) == []
+    assert (tmp_path / "laid/a/b.wav").read_bytes() == CONTENT
+
+
+def test_a_list_that_drips_is_given_up(hosts, strict_pace):
+    hosts.add("one", {"list": b"[" + b" " * 10_000 + b"]"})
+    hosts.faults = [Fault("list", cut_after=1, drips=True)]
+    with pytest.raises(DownloadError, match="expected at least 10000 bytes a second, found"):
+        read_json(f"{hosts.url}/one/list", 20_000)
+
+
+def test_a_host_that_was_never_reached_is_asked_once_and_one_that_was_again(tmp_path):
+    module._answered.clear()
+    waits = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout=None):
+            waits.append(timeout)
+            return False
+
+    part = RemoteFile("c.wav", (AWAY,), 1, None, 1)
+    for n_waits in (0, module.MAX_FAILURES):
+        message = r"c\.wav: 127.0.0.1:1: no connection, is this machine offline\? \("
+        with pytest.raises(DownloadError, match=message):
+            module.fetch(
+                part, *(tmp_path / "c.wav", tmp_path / "c.part"), Stop(), lambda n_bytes: None
+            )
+        assert len(waits) == n_waits
+        module._answered.add("127.0.0.1:1")
 
 
 def test_files_come_at_the_same_time_and_megabytes_are_counted(hosts, tmp_path):
