@@ -4,6 +4,7 @@ requests for parts, is a proxy, and can be told to fail."""
 import contextlib
 import re
 import socket
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -78,6 +79,11 @@ class Hosts:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # else the ninth connection at once waits for a second
+
+    def handle_error(self, request, client_address) -> None:
+        """Silent about clients that hang up, as they do on a host that drips."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
