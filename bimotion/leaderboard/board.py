@@ -357,6 +357,8 @@ def _received(
         reproduction=candidate.reproduction,
         signed_by=candidate.signed_by,
     )
+    if candidate.unverified is not None and (reason := _why_misnamed(entry)):
+        return _excluded(candidate.id, f"{reason} ({candidate.unverified})")
     if not practice and (reason := _why_for_practice(entry)):
         return Excluded(candidate.id, reason)
     return outcome._replace(entry=entry)
@@ -366,6 +368,16 @@ def _excluded(identity: str, reason: str) -> Excluded:
     """`reason`: it may quote a stranger's text of any length."""
     cut = reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]}..."
     return Excluded(printable(identity), printable(cut))
+
+
+def _why_misnamed(entry: Entry) -> str | None:
+    """Say that a record, which nobody has verified, names another model than its folder does; None:
+    the same."""
+    folder, model = entry.id.partition("/")[0], entry.model
+    named = folder.partition("__")[2]  # a model without an organisation has its folder's
+    if folder == record.model_folder(model) or (named == model and "/" not in model):
+        return None
+    return f"model: expected that of its folder, {folder}, found {model}"
 
 
 def _why_for_practice(entry: Entry) -> str | None:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from bimotion.corpora import CORPORA, corpora_with
-from bimotion.leaderboard.data_set_names import ENDINGS, NameTable
+from bimotion.leaderboard.data_set_names import BESIDE_NAMES, ENDINGS, NameTable
 from bimotion.protocol.settings import Setting
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -50,7 +50,7 @@ OTHERS = ("ASVP-ESD", "Keio-ESD", "MESD", "Mexican Emotional Speech Database")
 """Other corpora whose names hold one of ours."""
 DISTINCT = ("CREMA-D", "ElderReact", "EMO-DB", "IEMOCAP", "YueMotion")
 """Names that no other word holds: they are found anywhere in one (`myIEMOCAPv2`)."""
-NAMES = (ALIASES, CASED, COLLECTIONS, OTHERS, DISTINCT, ENDINGS)
+NAMES = (ALIASES, CASED, COLLECTIONS, OTHERS, DISTINCT, ENDINGS, BESIDE_NAMES)
 
 
 def _table() -> NameTable:
@@ -62,7 +62,8 @@ def _table() -> NameTable:
     return NameTable(written | dict.fromkeys(OTHERS, ()), DISTINCT)
 
 
-_TABLE = _table()
+TABLE = _table()
+"""Of our corpora, collections and OTHERS."""
 
 
 def corpora_meant(name: str) -> tuple[str, ...]:
@@ -78,7 +79,7 @@ def corpora_meant(name: str) -> tuple[str, ...]:
     """
     if (whole := unicodedata.normalize("NFKC", name).strip()) in CASED:
         return (CASED[whole],)
-    return tuple(sorted({corpus for meant in _TABLE.readings(name) for corpus in meant}))
+    return tuple(sorted({corpus for meant in TABLE.readings(name) for corpus in meant}))
 
 
 def is_corpus_name(name: str) -> bool:
@@ -88,7 +89,7 @@ def is_corpus_name(name: str) -> bool:
     >>> is_corpus_name("ASVP-ESD"), is_corpus_name("LibriSpeech")
     (True, False)
     """
-    return bool(corpora_meant(name)) or any(True for _ in _TABLE.readings(name))
+    return bool(corpora_meant(name)) or any(True for _ in TABLE.readings(name))
 
 
 def contamination(

@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
+from typing import NamedTuple
 
 from bimotion.leaderboard.lookalikes import folded
 
@@ -21,6 +22,23 @@ names begin other words."""
 _ENDING = re.compile(rf"s?$|v?\d|{ENDINGS}")
 _DRAWN_ALIKE = str.maketrans("01345i", "oleasl")
 """Digits and i as the letters that they stand for: IEM0CAP, T3SS."""
+BESIDE_NAMES = (
+    "and|or|of|the|from|for|in|on|with|without|only|part|parts|split|splits|subset|subsets"
+    "|train|training|trained|test|dev|validation|evaluation|clean|other|full|all|sample|version"
+    "|corpora|corpus|database|data|dataset|datasets|set|sets|audio|video|clip|clips|wav|wavs"
+    "|utterance|utterances|recording|recordings|sentence|sentences|label|labels|labelled"
+    "|unlabelled|labeled|unlabeled|class|classes|fold|folds|session|sessions|speaker|speakers"
+    "|emotion|emotions|emotional|speech|acted|scripted|improvised|english|mandarin|chinese"
+    "|cantonese|german|french|spanish|italian|urdu|persian|farsi|hindi|japanese|korean|multilingual"
+    "|en|zh|de|fr|es|it|ser|asr|db|hours|hour|adults|elders|release|edition|challenge|hf|hub"
+)
+"""Words that name no data set by themselves, in and beside names of data sets."""
+_SIZES = ("h", "l", "m", "s", "xl", "xs")
+"""Whole words: WenetSpeech-L, 960 h."""
+_BESIDE = re.compile(
+    "|".join(sorted(BESIDE_NAMES.split("|"), key=len, reverse=True))
+    + r"|v?\d+(?:hrs?|h|khz|hz|k|m|st|nd|rd|th)?"
+)
 _N_INDEXED = 2
 """First letters by which names are looked up; no name is shorter."""
 
@@ -51,14 +69,22 @@ class NameTable:
 
     def readings(self, name: str) -> Iterator[tuple[str, ...]]:
         """The meaning of each known name within a text; longer ones first, each word read once."""
-        words, start = _words(name), 0
-        while start < len(words):
-            meant, n_words = self._reading(words[start : start + self._longest])
-            yield from meant
-            start += n_words
+        for reading in self._readings(_words(name)):
+            yield from reading.meant
 
-    def _reading(self, words: list[str]) -> tuple[list[tuple[str, ...]], int]:
-        """The meaning of the first words, and how many words say so."""
+    def unread(self, name: str) -> list[str]:
+        """For each word of a text, what of it belongs to no known name: nothing, a part, or all."""
+        return [part for reading in self._readings(_words(name)) for part in reading.unread]
+
+    def _readings(self, words: list[str]) -> "Iterator[_Reading]":
+        start = 0
+        while start < len(words):
+            reading = self._reading(words[start : start + self._longest])
+            yield reading
+            start += len(reading.unread)
+
+    def _reading(self, words: list[str]) -> "_Reading":
+        """The meaning of the first words."""
         written = "".join(words)[: 2 * self._longest]
         drawn = written.translate(_DRAWN_ALIKE)
         for known in self._by_beginning.get(drawn[:_N_INDEXED], ()):
@@ -68,9 +94,44 @@ class NameTable:
                     end += len(words[n_words])
                     n_words += 1
                 if _ENDING.match(written[len(known) : end]):
-                    return [self._meanings[known]], n_words
-        first = words[0].translate(_DRAWN_ALIKE)
-        return [meant for known, meant in self._anywhere.items() if known in first], 1
+                    rest = "".join(words[:n_words])[len(known) :]
+                    return _Reading([self._meanings[known]], [""] * (n_words - 1) + [rest])
+        first, rest = words[0].translate(_DRAWN_ALIKE), words[0]
+        found = [known for known in self._anywhere if known in first]
+        for known in found:
+            start = rest.translate(_DRAWN_ALIKE).find(known)
+            rest = rest if start < 0 else f"{rest[:start]} {rest[start + len(known) :]}"
+        return _Reading([self._anywhere[known] for known in found], [rest])
+
+
+class _Reading(NamedTuple):
+    """The first words of a text as they are read."""
+
+    meant: list[tuple[str, ...]]
+    unread: list[str]
+    """For each of these words, what of it belongs to no known name."""
+
+
+def left_over(name: str, *tables: NameTable) -> str:
+    """The words of a text that belong to a name of none of the tables, in plain letters; but for
+    words that name nothing, and the owner of a repository (`owner/name`).
+
+    >>> left_over("my IEMOCAP (train) and secret set", NameTable({"IEMOCAP": ("iemocap",)}))
+    'my secret'
+    """
+    words, plain = _words(name), folded(name)
+    owner, slash, _ = plain.strip().partition("/")
+    n_owner = len(_words(owner)) if slash and not re.search(r"\s", owner) else 0
+    unread = zip(words, *(table.unread(name) for table in tables), strict=True)
+    return " ".join(
+        word
+        for number, (word, *parts) in enumerate(unread)
+        if number >= n_owner and all(map(_names_something, parts))
+    )
+
+
+def _names_something(text: str) -> bool:
+    return any(part not in _SIZES and _BESIDE.sub("", part) for part in text.split())
 
 
 def run_together(name: str) -> str:

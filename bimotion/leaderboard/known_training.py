@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from bimotion.io.records import Record
-from bimotion.leaderboard.contamination import corpora_meant, is_corpus_name
-from bimotion.leaderboard.data_set_names import NameTable, listed, rows
+from bimotion.leaderboard.contamination import TABLE, corpora_meant, is_corpus_name
+from bimotion.leaderboard.data_set_names import NameTable, left_over, listed, rows
 
 DATA_SETS_FILE, MODELS_FILE = "known_data_sets.tsv", "known_models.tsv"
 MAX_SHOWN = 1000
@@ -42,13 +42,16 @@ def known_training(model: str) -> KnownTraining | None:
 
 
 def not_recognised(names: Sequence[str]) -> list[str]:
-    """Those names that speak of none of our corpora and of no data set that is known here, up to
-    MAX_SHOWN characters; the last one says how many more.
+    """Those names that speak of none of our corpora and of no data set that is known here; and of a
+    name that speaks of one, the words that do not belong to it. Up to MAX_SHOWN characters; the
+    last one says how many more.
 
     >>> not_recognised(["LibriSpeech (960 h)", "IEM0CAP", "DreamVoices-9000"])
     ['DreamVoices-9000']
+    >>> not_recognised(["IEMOCAP and my secret set"])
+    ['my secret (beside what is known)']
     """
-    unknown = [name for name in names if not _data_sets_meant(name) and not is_corpus_name(name)]
+    unknown = [text for name in names if (text := _unknown(name))]
     shown, n_characters = [], 0
     for name in unknown:
         n_characters += len(name)
@@ -56,6 +59,14 @@ def not_recognised(names: Sequence[str]) -> list[str]:
             return [*shown, f"and {len(unknown) - len(shown)} more"]
         shown.append(name)
     return shown
+
+
+def _unknown(name: str) -> str | None:
+    """The whole of a name that nobody knows, or what is left of one beside a known part."""
+    if not _data_sets_meant(name) and not is_corpus_name(name):
+        return name
+    left = left_over(name, TABLE, _data_sets())
+    return f"{left} (beside what is known)" if left else None
 
 
 def not_declared(known: KnownTraining | None, declared: Sequence[str] | None) -> list[str]:

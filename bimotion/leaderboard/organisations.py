@@ -62,3 +62,9 @@ def proof_in(receipt: Receipt) -> str | None:
         return BY_BASELINE
     proof = receipt.organisation_proof
     return proof if proof and len(proof) <= MAX_PROOF and is_plain(proof) else None
+
+
+def is_by_keeper(proof: str | None) -> bool:
+    """Return whether it is the keeper who says it. Anybody can open an account on the Hub under a
+    name that looks like another's, so only this decides between two such names."""
+    return proof in (BY_KEEPER, BY_BASELINE)

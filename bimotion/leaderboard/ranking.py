@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from bimotion.errors import printable
 from bimotion.io.records import Record
-from bimotion.leaderboard import lookalikes, oddities
+from bimotion.leaderboard import lookalikes, oddities, organisations
 from bimotion.leaderboard.entry import Entry, Rank
 from bimotion.leaderboard.scored import MAX_NAME, ScoredSubmission
 from bimotion.results.statistics import copies
@@ -13,6 +13,7 @@ from bimotion.results.statistics.estimate import Estimate
 from bimotion.results.statistics.ranks import ranks
 
 MAX_SAME = 10
+_KNOWN = 2
 
 
 @dataclass(frozen=True)
@@ -45,23 +46,36 @@ class RankingClass(Record):
 
 
 def mistaken(entries: dict[str, Entry]) -> dict[str, str]:
-    """Entry -> why it cannot stand under its name beside the others: the spelling that is
-    recomputed stands, else none."""
+    """Entry -> why it cannot stand under its name beside the others: the spelling stands of which
+    the keeper says whose it is, else the one that is recomputed, else none."""
     reasons = {}
     for names in (
         {identity: identity.partition("/")[0] for identity in entries},
         {identity: entry.full_name for identity, entry in entries.items()},
     ):
-        known = {name for identity, name in names.items() if entries[identity].flags.is_recomputed}
+        strengths: dict[str, int] = {}
+        for identity, name in names.items():
+            strengths[name] = max(strengths.get(name, 0), _strength(entries[identity]))
         mistaken_for = lookalikes.mistaken(names.values())
         for identity, name in names.items():
             similar = mistaken_for.get(name, [])
-            if similar and not (name in known and known.isdisjoint(similar)):
+            if similar and strengths[name] <= max(strengths[other] for other in similar):
                 listed = ", ".join(similar)[:MAX_NAME]
+                is_known = strengths[name] < max(strengths[other] for other in similar) == _KNOWN
+                end = ", of which the keeper knows whose it is"
                 reasons[identity] = printable(
-                    f"its name, {name}, can be mistaken for {listed}: one of them must go"
+                    f"its name, {name}, can be mistaken for {listed}"
+                    f"{end if is_known else ': one of them must go'}"
                 )
     return reasons
+
+
+def _strength(entry: Entry) -> int:
+    """How well an entry holds its name beside one that looks alike: 0 claimed, 1 recomputed, _KNOWN
+    where the keeper also says whose it is."""
+    if not entry.flags.is_recomputed:
+        return 0
+    return _KNOWN if organisations.is_by_keeper(entry.flags.organisation_proof) else 1
 
 
 def again(entries: dict[str, Entry]) -> dict[str, str]:

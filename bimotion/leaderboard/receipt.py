@@ -43,6 +43,8 @@ MAX_SUBMITTED_BYTES = {  # file of a submission -> largest size accepted
     record.PREDICTIONS_FILE: predictions.MAX_BYTES,
     SUBMISSION_FILE: MAX_SUBMISSION_BYTES,
 }
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+"""How the text begins that git holds in place of a file of Git LFS."""
 OF_KEEPERS = (RECEIPT_FILE, SIGNATURE_FILE, ENTRY_FILE, "verified.json", "derived.npz")
 """The last two: where earlier versions kept them."""
 NO_PROOF = ""
@@ -159,6 +161,11 @@ def digests(folder: Path) -> dict[str, str]:
             raise RecordError(f"{name}: expected a plain file, found none or a link")
         if not 0 < (size := path.stat().st_size) <= max_bytes:
             raise RecordError(f"{name}: expected 1 to {max_bytes} bytes, found {size}")
+        with path.open("rb") as file:
+            if file.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise RecordError(
+                    f"{name}: expected the file, found a Git LFS pointer: fetch it (git lfs pull)"
+                )
         hashes[name] = files.digest(path)
     return hashes
 
@@ -186,7 +193,8 @@ def write(
 ) -> None:
     """Write a receipt for files of these hashes; `entry`: content of entry.npz. A reproduction and
     (but for NO_PROOF) a proof of the organisation that an earlier receipt has of the same files
-    stay, if that receipt counts with `keys`."""
+    stay, if that receipt counts with `keys`; and what was once sound on a real board is no less so
+    when it is verified again for practice."""
     folder = receipts / submission
     before = earlier(receipts, submission, keys)
     if before is not None and before.why_not(submission, hashes, practice=True) is not None:
@@ -200,7 +208,7 @@ def write(
         submission=submission,
         sha256=dict(hashes),
         entry_sha256=None if entry is None else hashlib.sha256(entry).hexdigest(),
-        practice=practice,
+        practice=practice and (before is None or before.practice),
         baseline=baseline,
         reproduction=before and before.reproduction,
         organisation_proof=organisation_proof or None,
@@ -231,6 +239,19 @@ def earlier(receipts: Path, submission: str, keys: BoardKeys = NO_KEYS) -> Recei
         return load(receipts, submission, keys)
     except RecordError:
         return None
+
+
+def why_withdrawn(receipts: Path, submission: str, hashes: Mapping[str, str]) -> str | None:
+    """Say why the receipt of a submission that is refused cannot come to hold again; None: it can,
+    whoever signed it: with these hashes, or (none) where they are not known."""
+    content = _plain_content(receipts / submission / RECEIPT_FILE, MAX_RECEIPT_BYTES)
+    if content is None:
+        return f"expected a plain file of at most {MAX_RECEIPT_BYTES} bytes"
+    try:
+        there = from_json(Receipt, content, RECEIPT_FILE)
+    except RecordError as error:
+        return str(error)
+    return there.why_not(submission, hashes or there.sha256, practice=True)
 
 
 def withdraw(receipts: Path, submission: str) -> None:

@@ -1,19 +1,25 @@
 """The keeper's side of a submission: verified, its name admitted, and a receipt written; or
-refused, and none left.
+refused.
 
-Only where the answer key cannot check a submission, an earlier receipt stays: it holds for the very
-files it lists."""
+An earlier receipt is withdrawn where the files are no longer those that it lists. Of the same files
+it stays, whatever refuses them today: it may hold a reproduction that took days, and what refuses
+them may be a setting.
+"""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from bimotion.errors import RecordError, SettingError, printable
+from bimotion.io import files
 from bimotion.leaderboard import (
     entry_cache,
     lookalikes,
+    organisations,
     receipt,
     recomputations,
     unlabelled,
@@ -32,6 +38,8 @@ LET_LABELS_BE_READ = (
     "the predictions hold no labels; entry.npz beside the receipt lets who has both work them out: "
     "publish it only where labels may be"
 )
+LOCK_FILE = ".receiving.lock"
+"""Beside the receipts: held by whoever changes one."""
 
 
 def receive(
@@ -87,30 +95,78 @@ def receive(
     verdicts = dict(
         zip(names, verify.verify_all(paths, answer_key, practice=practice), strict=True)
     )
+    is_proved = organisation_proof == organisations.BY_KEEPER
+    with _one_at_a_time(folder, verdicts, board_keys):
+        _admit(submissions, folder, verdicts, board_keys, baseline, is_proved)
+        for name, verdict in verdicts.items():
+            entry = _entry(submissions / name, folder, verdict, answer_key) if verdict.ok else None
+            if board_keys.why_unsigned is not None:
+                continue
+            if entry:
+                receipt.write(
+                    folder,
+                    name,
+                    verdict.hashes,
+                    practice=practice,
+                    baseline=is_reserved(verdict.submission.organisation),
+                    organisation_proof=organisation_proof,
+                    entry=entry,
+                    keys=board_keys,
+                )
+            else:
+                _withdraw_if_changed(folder, name, verdict)
+    return list(verdicts.values())
+
+
+@contextmanager
+def _one_at_a_time(
+    receipts: Path, verdicts: Mapping[str, Verdict], keys: BoardKeys
+) -> Iterator[None]:
+    """A lock on the receipts, where some may be written or withdrawn: of two names that look alike
+    and are verified at once, the second then finds the receipt of the first."""
+    is_changed = any(
+        verdict.ok or (receipts / name / receipt.RECEIPT_FILE).exists()
+        for name, verdict in verdicts.items()
+    )
+    if keys.why_unsigned is not None or not is_changed:
+        yield
+        return
+    with files.locked(receipts / LOCK_FILE):
+        yield
+
+
+def _admit(
+    submissions: Path,
+    receipts: Path,
+    verdicts: Mapping[str, Verdict],
+    keys: BoardKeys,
+    baseline: bool,
+    is_proved: bool,
+) -> None:
+    """Add to verdicts why names are not admitted."""
     for name, verdict in verdicts.items():
-        if verdict.ok and (reason := _why_reserved(folder, name, verdict, baseline, board_keys)):
+        if verdict.ok and (reason := _why_reserved(receipts, name, verdict, baseline, keys)):
             verdict.problems.append(reason)
     sound = [name for name, verdict in verdicts.items() if verdict.ok]
-    for name, reason in _why_mistaken(submissions, folder, sound, board_keys).items():
+    for name, reason in _why_mistaken(submissions, receipts, sound, keys, is_proved).items():
         verdicts[name].problems.append(reason)
-    may_write = board_keys.why_unsigned is None
-    for name, verdict in verdicts.items():
-        entry = _entry(submissions / name, folder, verdict, answer_key) if verdict.ok else None
-        if entry and may_write:
-            receipt.write(
-                folder,
-                name,
-                verdict.hashes,
-                practice=practice,
-                baseline=is_reserved(verdict.submission.organisation),
-                organisation_proof=organisation_proof,
-                entry=entry,
-                keys=board_keys,
-            )
-        # a keeper's wrong corpora say nothing against what was verified before
-        if not verdict.ok and not verdict.is_unchecked and may_write:
-            receipt.withdraw(folder, name)
-    return list(verdicts.values())
+
+
+def _withdraw_if_changed(receipts: Path, name: str, verdict: Verdict) -> None:
+    """Remove the receipt of a submission that is refused, if it lists other files; say what becomes
+    of it."""
+    where = receipts / name
+    if not os.path.lexists(where / receipt.RECEIPT_FILE):
+        receipt.withdraw(receipts, name)
+    elif reason := receipt.why_withdrawn(receipts, name, verdict.hashes):
+        receipt.withdraw(receipts, name)
+        verdict.warnings.append(f"its receipt was withdrawn: {reason}")
+    else:
+        same = "these are the files that it was written for"
+        why = same if verdict.hashes else "whether files have changed since cannot be told"
+        verdict.warnings.append(
+            f"its receipt stays, for {why}: to withdraw it, remove {printable(str(where))}"
+        )
 
 
 @dataclass(frozen=True)
@@ -135,15 +191,16 @@ class Received:
         """
         if self.keys.why_unsigned is not None:
             raise SettingError(self.keys.why_unsigned)
-        # a run may take days
-        there = receipt.load(self.receipts, self.receipt.submission, self.keys)
-        if there is None or there.sha256 != self.receipt.sha256:
-            raise SettingError(
-                f"{self.receipt.submission}: expected the receipt that it had before the run, "
-                f"found {'none' if there is None else 'one of other files'}: verify it, and run "
-                "this again (what was run is kept)"
-            )
-        receipt.save(self.receipts, replace(there, reproduction=reproduction), self.keys)
+        with files.locked(self.receipts / LOCK_FILE):
+            # a run may take days
+            there = receipt.load(self.receipts, self.receipt.submission, self.keys)
+            if there is None or there.sha256 != self.receipt.sha256:
+                raise SettingError(
+                    f"{self.receipt.submission}: expected the receipt that it had before the run, "
+                    f"found {'none' if there is None else 'one of other files'}: verify it, and "
+                    "run this again (what was run is kept)"
+                )
+            receipt.save(self.receipts, replace(there, reproduction=reproduction), self.keys)
 
 
 def received(
@@ -205,26 +262,57 @@ def _is_baseline(receipts: Path, name: str, verdict: Verdict, keys: BoardKeys) -
 
 
 def _why_mistaken(
-    submissions: Path, receipts: Path, names: Sequence[str], keys: BoardKeys
+    submissions: Path, receipts: Path, names: Sequence[str], keys: BoardKeys, is_proved: bool
 ) -> dict[str, str]:
     """Submission -> why its name is refused: another that has a receipt looks like it, or another
-    that is verified with it."""
+    that is verified with it. `is_proved`: the keeper says of the one submission whose it is, so
+    only a name of which the keeper says the same keeps it out."""
     new = {name.partition("/")[0] for name in names}
-    earlier = {
-        path.parents[1].name
-        for path in receipts.glob(f"*/*/{receipt.RECEIPT_FILE}")
-        if (submissions / (name := path.parent.relative_to(receipts).as_posix())).is_dir()
-        # one that nobody signed keeps no honest name out
-        and (not keys or receipt.earlier(receipts, name, keys) is not None)
-    }
+    earlier = _received_names(submissions, receipts, keys)
+    proved = {model for model, is_known in earlier.items() if is_known}
+    if is_proved:
+        proved |= new
     reasons = {}
-    for model, similar in lookalikes.mistaken(new | earlier).items():
+    for model, similar in lookalikes.mistaken(new | earlier.keys()).items():
         received = [other for other in similar if other in earlier]
-        if model in new and (received or model not in earlier):
-            why = "has a receipt" if received else "is verified at the same time: remove one"
-            listed = ", ".join(received or similar)[:200]
-            reasons[model] = f"name: {model} can be mistaken for {listed}, that {why}"
+        if model in proved:
+            received = [other for other in received if other in proved]
+        if model in new and (received or model not in earlier.keys() | proved):
+            reasons[model] = _mistaken_for(model, received, similar, proved)
     return {name: reasons[model] for name in names if (model := name.partition("/")[0]) in reasons}
+
+
+def _mistaken_for(
+    model: str, received: Sequence[str], similar: Sequence[str], proved: Collection[str]
+) -> str:
+    """Say which names keep one out, and what a keeper can do."""
+    listed = ", ".join(received or similar)[:200]
+    reason = f"name: {model} can be mistaken for {listed}, that "
+    if not received:
+        return f"{reason}is verified at the same time: remove one"
+    if model not in proved and proved.isdisjoint(received):
+        return (
+            f"{reason}has a receipt (if you know that this one is whose it says: "
+            "--organisation-proved, and it stands instead)"
+        )
+    return f"{reason}has a receipt"
+
+
+def _received_names(submissions: Path, receipts: Path, keys: BoardKeys) -> dict[str, bool]:
+    """<organisation>__<model> -> whether the keeper says whose it is; of all submissions that have
+    a receipt."""
+    names: dict[str, bool] = {}
+    for path in receipts.glob(f"*/*/{receipt.RECEIPT_FILE}"):
+        name = path.parent.relative_to(receipts).as_posix()
+        if not (submissions / name).is_dir():
+            continue
+        held = receipt.earlier(receipts, name, keys)
+        if keys and held is None:  # one that nobody signed keeps no honest name out
+            continue
+        model = name.partition("/")[0]
+        is_known = held is not None and organisations.is_by_keeper(organisations.proof_in(held))
+        names[model] = names.get(model, False) or is_known
+    return names
 
 
 def _entry(folder: Path, receipts: Path, verdict: Verdict, answer_key: AnswerKey) -> bytes | None:

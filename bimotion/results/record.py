@@ -366,8 +366,16 @@ def _require_known(transfer: str, method: str, cells: Iterable[str], metric: str
 
 def folder_of(output: str | os.PathLike, spec: RunSpec) -> Path:
     """The folder of the run of a spec below a folder of results."""
-    name = spec.model.name.strip("/").replace("/", "__").lstrip(".") or "model"
-    return Path(output) / name / spec.key
+    return Path(output) / model_folder(spec.model.name) / spec.key
+
+
+def model_folder(model: str) -> str:
+    """The name of the folder of a model's runs.
+
+    >>> model_folder("org/model")
+    'org__model'
+    """
+    return model.strip("/").replace("/", "__").lstrip(".") or "model"
 
 
 def load(path: Path) -> Result:

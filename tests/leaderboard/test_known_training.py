@@ -66,6 +66,25 @@ def test_what_is_no_data_set_is_not_recognised(name):
     assert not_recognised([name]) == [name]
 
 
+BESIDE = {  # a known name does not hide what stands beside it
+    "IEMOCAP and my secret set": "my secret",
+    "secret-set + iemocap": "secret",
+    "IEMOCAPandmysecretset": "iemocapandmysecretset",
+    "IEMOCAPdataofmysecretset": "iemocapdataofmysecretset",
+    "CREMA-D (train), DreamVoices-9000 and ESD": "dreamvoices",
+    "user/LibriSpeech-with-DreamVoices": "dreamvoices",
+    "LibriSpeech, dream/voices": "dream voices",
+    "IEMOCAP" + " data" * 50 + " secret": "secret",
+    "ＩＥＭＯＣＡＰ ａｎｄ ѕесrеt": "secret",
+    "ESD and others": "others",
+}
+
+
+@pytest.mark.parametrize(("name", "left"), BESIDE.items())
+def test_a_known_name_hides_nothing_beside_it(name, left):
+    assert not_recognised([name]) == [f"{left} (beside what is known)"]
+
+
 FULL_WIDTH = {letter: letter + 0xFEE0 for letter in range(0x21, 0x7F)}
 ALIKE = str.maketrans("aceopxyABCEHIKMOPTXY", "асеорхуАВСЕНІКМОРТХУ")
 STYLES = [str.upper, str.lower, str.swapcase, str.title]
@@ -91,7 +110,7 @@ def test_no_spelling_changes_what_a_name_means(name, styles, before, after):
 def test_any_names_give_a_bounded_list_of_them(names):
     shown = not_recognised(names)
     assert sum(map(len, shown)) <= known_training.MAX_SHOWN + 20
-    assert set(shown[:-1]) <= set(names)
+    assert all(name in names or "(beside what is known)" in name for name in shown[:-1])
 
 
 def test_many_unknown_names_are_cut_and_counted():
@@ -201,5 +220,6 @@ def test_hostile_statements_are_read_without_harm(alone, root, statement):
     result = dataclasses.replace(result, model=model)
     dataclasses.replace(result, key=result.spec.key).save(folder)
     (folder / "submission.json").write_text(json.dumps(statement))
+    folder.parent.rename(root / "org__hubert-large-superb-er")
     entry = only(root)
     assert (entry.known_training, entry.flags.status) == (None, "claimed")

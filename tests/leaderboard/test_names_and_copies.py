@@ -51,7 +51,8 @@ def test_names_that_look_alike_are_refused(run, known, tmp_path):
     names = [f"{folder.parent.name}/{folder.name}" for folder in folders]
     verdicts = receiving.receive(root, names, known)
     assert [verdict.ok for verdict in verdicts] == [True, False, False, False, True]
-    assert verdicts[1].problems == ["name: Lab__x1 can be mistaken for lab__x1, that has a receipt"]
+    [reason] = verdicts[1].problems
+    assert reason.startswith("name: Lab__x1 can be mistaken for lab__x1, that has a receipt")
     for folder in (folders[0], folders[-1]):
         folder.rename(tmp_path / folder.name)  # gone: its name is free again
     [new, both] = receiving.receive(root, names[1:3], known)
@@ -70,9 +71,36 @@ def test_a_renamed_submission_has_no_receipt(run, known, tmp_path):
     folder.parent.rename(root / "evil__x")
     # even if its receipt goes along
     (tmp_path / "receipts" / "lab__x").rename(tmp_path / "receipts" / "evil__x")
-    (entry,) = board.build(root).entries
-    assert (entry.flags.status, entry.ranking) == ("claimed", None)
-    assert entry.flags.status_reason == f"its receipt speaks of 'lab__x/{folder.name}'"
+    built = board.build(root)
+    assert built.entries == []
+    [excluded] = built.excluded
+    assert excluded.reason == (
+        "model: expected that of its folder, evil__x, found lab/x (its receipt speaks of "
+        f"'lab__x/{folder.name}')"
+    )
+
+
+@pytest.mark.parametrize("model", ["lab/famous", "lab/x2", "famous", "Lab/x", "lab//x", ""])
+def test_a_claim_stands_under_the_name_of_its_folder_only(model, run, tmp_path):
+    root = tmp_path / "submissions"
+    folder = named(run, model, "lab").write(tmp_path / "made")
+    folder.rename(make(root / "lab__x") / folder.name)
+    built = board.build(root, practice=True)
+    assert (len(built.entries), len(built.excluded)) == (0, 1)
+    if model:
+        expected = f"model: expected that of its folder, lab__x, found {model} (not verified)"
+        assert built.excluded[0].reason == expected
+
+
+def make(folder):
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_claim_whose_model_has_no_organisation_has_that_of_its_folder(run, tmp_path):
+    named(run, "x", "lab").write(tmp_path / "submissions")
+    (entry,) = board.build(tmp_path / "submissions").entries
+    assert (entry.full_name, entry.flags.status) == ("lab/x", "claimed")
 
 
 def _shaken(probabilities):

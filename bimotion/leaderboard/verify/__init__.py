@@ -63,12 +63,6 @@ class Verdict:
         """Every check was made and nothing is wrong."""
         return not self.problems and self.result is not None
 
-    @property
-    def is_unchecked(self) -> bool:
-        """Nothing is wrong, but the answer key lacks what it takes to check it."""
-        unchecked = f"{RESULT_FILE}: {UNCHECKED}"
-        return bool(self.problems) and all(line.startswith(unchecked) for line in self.problems)
-
 
 def verify(path: Path, answer_key: AnswerKey, *, practice: bool = False) -> Verdict:
     """Check one folder `<org>__<model>/<run key>`.

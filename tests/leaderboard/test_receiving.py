@@ -1,0 +1,147 @@
+"""Receipts that a keeper's slip leaves, names that look alike of which a keeper knows one, and two
+who verify at once."""
+
+import threading
+
+import pytest
+
+from bimotion.data.source import CorpusSource
+from bimotion.io import files
+from bimotion.leaderboard import board, organisations, receipt, receiving
+from bimotion.leaderboard.answer_key import AnswerKey
+from tests.leaderboard.test_names_and_copies import named
+from tests.support import keys, submissions
+from tests.support.drafts import Draft, received
+
+LFS = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 123456\n"
+
+
+@pytest.fixture
+def again(run, known, root):
+    """A submission that was verified and run again."""
+    folder = named(run, "lab/x1").write(root)
+    assert received(folder, known, baseline=False)[0].ok
+    submissions.reproduce(folder)
+    return folder
+
+
+def held_after(folder, answer_key, **options):
+    """The lines about a submission that is refused, and its receipt."""
+    [verdict] = receiving.receive(
+        folder.parents[1], [submissions.name_of(folder)], answer_key, **options
+    )
+    assert not verdict.ok
+    return verdict.warnings, receipt.earlier(
+        folder.parents[2] / "receipts", submissions.name_of(folder)
+    )
+
+
+def test_other_settings_withdraw_no_receipt(again, known, root, shared_corpora):
+    few = AnswerKey.of_corpora(CorpusSource.of(shared_corpora, allow_missing=True))
+    where = root.parent / "receipts" / submissions.name_of(again)
+    for answer_key, options in ((few, {"practice": True}), (known, {"baseline": True})):
+        lines, held = held_after(again, answer_key, **options)
+        assert lines[-1] == (
+            "its receipt stays, for these are the files that it was written for: to withdraw it, "
+            f"remove {where}"
+        )
+        assert held.reproduction is not None
+    assert board.build(root).entries[0].flags.status == "reproduced"
+
+
+def test_verified_for_practice_too_it_stays_on_the_real_board(again, known):
+    verdict, held = received(again, known, baseline=False, practice=True)
+    assert verdict.ok
+    assert (held.practice, held.reproduction is not None) == (False, True)
+
+
+def test_files_that_are_not_there_withdraw_no_receipt(again, known):
+    path = again / "predictions.parquet"
+    content = path.read_bytes()
+    for other in (LFS, None):
+        path.unlink()
+        if other is not None:
+            path.write_text(other)
+        lines, held = held_after(again, known)
+        assert "whether files have changed since cannot be told" in lines[0]
+        assert held is not None
+    path.write_bytes(content)
+    assert received(again, known, baseline=False)[1].reproduction is not None
+
+
+def test_a_pointer_of_git_lfs_is_called_so(again, known, root):
+    (again / "predictions.parquet").write_text(LFS)
+    message = "predictions.parquet: expected the file, found a Git LFS pointer: fetch it"
+    assert received(again, known, baseline=False)[0].problems[0].startswith(message)
+    assert board.build(root).excluded[0].reason.startswith(message)
+
+
+def test_other_files_withdraw_the_receipt(again, known):
+    path = again / "result.json"
+    path.write_text(path.read_text().replace("lab/x1", "lab/x2"))
+    lines, held = held_after(again, known)
+    assert lines == ["its receipt was withdrawn: changed since it was verified: result.json"]
+    assert held is None
+
+
+def test_another_key_beside_a_name_that_looks_alike_withdraws_nothing(again, run, known, root):
+    keys.sign(again, keys.key_of(root.parent, "anna"))
+    (root.parent / "keys" / "anna.pub").unlink()
+    bob = receipt.keys_for(root, signing=keys.key_of(root.parent, "bob"))
+    other = named(run, "1ab/x1").write(root)
+    names = list(map(submissions.name_of, (again, other)))
+    verdicts = receiving.receive(root, names, known, keys=bob)
+    assert not any(verdict.ok for verdict in verdicts)
+    assert submissions.receipt_of(again).exists()
+    # who looks at both and takes the other away signs what was found before
+    verdict = receiving.receive(root, names[:1], known, keys=bob)[0]
+    assert verdict.ok
+
+
+def test_what_the_keeper_knows_stands_beside_a_name_that_looks_alike(run, known, root):
+    first, second = (named(run, f"{name}/x1").write(root) for name in ("1ab", "lab"))
+    received(first, known, baseline=False)
+    for proof in (None, "lab is the submitter's own name on the Hub"):
+        verdict, held = received(second, known, baseline=False, organisation_proof=proof)
+        assert held is None
+        assert verdict.problems == [
+            "name: lab__x1 can be mistaken for 1ab__x1, that has a receipt (if you know that this "
+            "one is whose it says: --organisation-proved, and it stands instead)"
+        ]
+    by_keeper = {"baseline": False, "organisation_proof": organisations.BY_KEEPER}
+    assert received(second, known, **by_keeper)[0].ok
+    built = board.build(root)
+    assert [entry.model for entry in built.entries] == ["lab/x1"]
+    assert built.excluded[0].reason == (
+        "its name, 1ab/x1, can be mistaken for lab/x1, of which the keeper knows whose it is"
+    )
+    # the other's receipt stays, and neither takes the place again
+    assert submissions.receipt_of(first).exists()
+    for options in ({"baseline": False}, by_keeper):
+        verdict, held = received(first, known, **options)
+        assert verdict.problems == ["name: 1ab__x1 can be mistaken for lab__x1, that has a receipt"]
+        assert held is not None
+    assert received(second, known, baseline=False)[0].ok
+
+
+def test_two_who_verify_at_once_admit_one_name(run, known, root):
+    first, second = (named(run, f"{name}/x1").write(root) for name in ("lab", "1ab"))
+    verdicts = []
+
+    def verify():
+        verdicts.append(received(second, known, baseline=False)[0])
+
+    thread = threading.Thread(target=verify)
+    with files.locked(root.parent / "receipts" / receiving.LOCK_FILE):
+        thread.start()
+        thread.join(5)  # meanwhile it would be admitted
+        submissions.verify(first)
+    thread.join()
+    assert "can be mistaken for lab__x1, that has a receipt" in verdicts[0].problems[0]
+
+
+def test_who_only_checks_leaves_no_lock(run, known, root):
+    keys.key_of(root.parent, "anna")
+    folder = Draft(run).write(root)
+    receiving.receive(root, [submissions.name_of(folder)], known, baseline=True)
+    assert not (root.parent / "receipts").exists()
