@@ -349,7 +349,7 @@ def every_eval_ever(
         entries.submissions,
         output,
         receipts=entries.receipts,
-        keys=receipt.keys_for(entries.submissions, entries.keys),
+        keys=receipt.keys_for(entries.submissions, entries.keys, receipts=entries.receipts),
         clips=not scores_only,
     )
     for made in written:

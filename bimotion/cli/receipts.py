@@ -24,7 +24,8 @@ Receipts = Annotated[
 Keys = Annotated[
     Path | None,
     option(
-        "Folder of the maintainers' public keys, *.pub. (default: keys, beside the same)",
+        "Folder of the maintainers' public keys, *.pub. (default: keys, beside the folder of "
+        "submissions, wherever receipts lie)",
         "--keys",
         metavar="DIR",
     ),
@@ -52,7 +53,7 @@ class Receiving:
         SettingError."""
         from bimotion.leaderboard import receipt
 
-        keys = receipt.keys_for(submissions, self.keys, self._key())
+        keys = receipt.keys_for(submissions, self.keys, self._key(), self.receipts)
         return {"receipts": self.receipts, "keys": keys}
 
     def of_writers(self, submissions: Path) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def build(
         board = build(Path("leaderboard/submissions"))
         board.save(Path("site"))
     """
-    board_keys = receipt.keys_for(Path(submissions), keys)
+    board_keys = receipt.keys_for(Path(submissions), keys, receipts=receipts)
     outcomes = _outcomes(Path(submissions), receipts, board_keys, practice)
     excluded = [outcome for outcome in outcomes if isinstance(outcome, Excluded)]
     scored = {

@@ -120,7 +120,10 @@ def folder_for(
 
 
 def keys_for(
-    submissions: Path, keys: Path | None = None, signing: SigningKey | None = None
+    submissions: Path,
+    keys: Path | None = None,
+    signing: SigningKey | None = None,
+    receipts: Path | None = None,
 ) -> BoardKeys:
     """The public keys of the board of a folder of submissions: of the folder given, where one is
     expected, else of `keys` beside the submissions, where there may be none.
@@ -129,11 +132,21 @@ def keys_for(
         submissions: their folder.
         keys: that of the keys.
         signing: the keeper's private key, whose public half is one of these.
+        receipts: that of the receipts, where it lies elsewhere: other keys must not lie beside it.
 
     Raises:
-        SettingError: as `folder_for`, for a file that is no key, and for another key to sign with.
+        SettingError: as `folder_for`, for a file that is no key, for a folder without keys, and for
+            another key to sign with.
     """
-    board_keys = BoardKeys.of_folder(folder_for(submissions, keys, KEYS_FOLDER))
+    folder = folder_for(submissions, keys, KEYS_FOLDER)
+    if keys is None and receipts is not None:
+        other = Path(receipts).absolute().parent / KEYS_FOLDER
+        if os.path.lexists(other) and other.resolve() != folder.resolve():
+            raise SettingError(
+                f"{other}: expected the keys of a board beside its submissions, {folder}, found "
+                "some beside its receipts too: say which with --keys"
+            )
+    board_keys = BoardKeys.of_folder(folder)
     if keys is not None and not board_keys:
         raise SettingError(f"{keys}: expected public keys, NAME.pub, found none")
     return board_keys if signing is None else board_keys.with_signing(signing)

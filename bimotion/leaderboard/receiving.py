@@ -81,7 +81,7 @@ def receive(
         AnswerKey.of_corpora(CorpusSource.of("/corpora")))
     """
     folder = receipt.folder_for(submissions, receipts)
-    board_keys = receipt.keys_for(submissions) if keys is None else keys
+    board_keys = receipt.keys_for(submissions, receipts=receipts) if keys is None else keys
     if baseline and len(names) != 1:
         raise SettingError(
             f"a baseline is verified by itself: expected one submission, found {len(names)}"
@@ -222,7 +222,7 @@ def received(
         RecordError: where its receipt breaks its schema, or is not signed.
     """
     folder, path = receipt.folder_for(submissions, receipts), submissions / name
-    board_keys = receipt.keys_for(submissions) if keys is None else keys
+    board_keys = receipt.keys_for(submissions, receipts=receipts) if keys is None else keys
     if not path.is_dir():
         raise SettingError(f"{path}: expected the folder of a submission, found none")
     held, hashes = receipt.load(folder, name, board_keys), receipt.digests(path)

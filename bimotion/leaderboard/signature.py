@@ -121,12 +121,13 @@ class BoardKeys:
 
     @classmethod
     def of_folder(cls, folder: Path) -> "BoardKeys":
-        """The keys of all files NAME.pub in a folder; none where it is missing or holds none.
-        Hidden files and a README may lie beside them.
+        """The keys of all files NAME.pub in a folder; none where it is missing. Hidden files and a
+        README may lie beside them.
 
         Raises:
-            SettingError: for any other file, and for one that is no Ed25519 key of OpenSSH: passed
-                over it would leave a board that seems signed by fewer, or by nobody.
+            SettingError: for a folder without a key, for any other file, and for one that is no
+                Ed25519 key of OpenSSH: passed over it would leave a board that seems signed by
+                fewer, or by nobody.
         """
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
         paths = [path for path in entries if path.name.endswith(".pub")]
@@ -140,6 +141,11 @@ class BoardKeys:
                 )
         if len(paths) > MAX_KEYS:
             raise SettingError(f"{folder}: expected at most {MAX_KEYS} keys, found {len(paths)}")
+        if not paths and os.path.lexists(folder):
+            raise SettingError(
+                f"{folder}: expected public keys, NAME.pub, found none. A board that has lost its "
+                "keys is no unsigned one: put them back, or take the folder away too"
+            )
         by_name: dict[str, bytes] = {}
         for path in paths:
             public, name = _public_key(path), path.name.removesuffix(".pub")

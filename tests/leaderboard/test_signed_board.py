@@ -100,9 +100,40 @@ def test_another_key_than_the_boards_signs_nothing(home):
         assert "expected the private half of a key in" in done.stderr
         assert "found anna there and not SHA256:" in done.stderr
     (home.folder / "keys" / "anna.pub").unlink()
+    (home.folder / "keys").rmdir()
     done = home.verify("--sign", eve, code=2)
     assert "found no keys there" in done.stderr
     assert not home.receipt.exists()
+
+
+@pytest.mark.parametrize("left", [None, ".gitkeep", "README.md"])
+def test_a_board_that_lost_its_keys_is_no_unsigned_one(left, home):
+    (home.folder / "keys" / "anna.pub").unlink()
+    if left is not None:
+        (home.folder / "keys" / left).touch()
+    build = ["leaderboard", "build", "submissions", "--practice", "-o", "site"]
+    for done in (home.verify(code=2), bimotion(*build, cwd=home.folder)):
+        assert "keys: expected public keys, NAME.pub, found none. A board that" in done.stderr
+        assert done.returncode == 2
+    assert not home.receipt.exists()
+
+
+def test_keys_lie_beside_submissions_wherever_receipts_lie(home):
+    elsewhere = home.folder / "private board" / "receipts"
+    done = home.verify("--receipts", elsewhere)
+    assert "only checked, no receipt written" in done.stderr
+    home.verify("--receipts", elsewhere, *home.sign)
+    # other keys beside the receipts: which are meant?
+    shutil.copytree(home.folder / "keys", elsewhere.parent / "keys")
+    build = ["leaderboard", "build", "submissions", "--practice", "-o", "site"]
+    build += ["--receipts", elsewhere]
+    for done in (home.verify("--receipts", elsewhere, code=2), bimotion(*build, cwd=home.folder)):
+        assert "found some beside its receipts too: say which with --keys" in done.stderr
+        assert done.returncode == 2
+    build += ["--keys", elsewhere.parent / "keys"]
+    assert bimotion(*build, cwd=home.folder).returncode == 0
+    (entry,) = json.loads((home.folder / "site" / "board.json").read_text())["entries"]
+    assert entry["signed_by"] == "anna"
 
 
 def test_baselines_are_signed_before_anything_is_run(home):
