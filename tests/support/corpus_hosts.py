@@ -25,6 +25,8 @@ class Fault:
     """After `cut_after` bytes nothing comes any more, in place of the cut."""
     drips: bool = False
     """After `cut_after` bytes one byte comes now and then, in place of the cut."""
+    drips_headers: bool = False
+    """Before the body one byte comes now and then, without end."""
     content: bytes | None = None
     """Other bytes than the file's."""
     ignores_range: bool = False
@@ -38,6 +40,7 @@ class Hosts:
         self.files: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str, str]] = []
+        self.is_closed = False
         self.lock = threading.Lock()
         self.barrier: threading.Barrier | None = None  # for requests that come at the same time
 
@@ -50,6 +53,7 @@ class Hosts:
         return self
 
     def __exit__(self, *_) -> None:
+        self.is_closed = True
         self.server.shutdown()
         self.server.server_close()
 
@@ -110,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.hosts.files.get(path)
         if fault.status is not None or content is None:
             return self._answer(fault.status or 404, b"", fault.headers)
+        if fault.drips_headers:
+            return self._drip_headers()
         content = content if fault.content is None else fault.content
         status, headers = 200, {"Accept-Ranges": "bytes"}
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", part)
@@ -123,6 +129,15 @@ class _Handler(BaseHTTPRequestHandler):
         return self._answer(status, content, headers, fault)
 
     do_HEAD = do_GET
+
+    def _drip_headers(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        with contextlib.suppress(ConnectionError):  # the client gives it up
+            while not self.hosts.is_closed:
+                time.sleep(0.02)
+                self.wfile.write(b"x")
+                self.wfile.flush()
+        self.close_connection = True
 
     def _answer(
         self, status: int, content: bytes, headers: dict[str, str], fault: Fault | None = None

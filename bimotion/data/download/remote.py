@@ -7,10 +7,12 @@ comes from it.
 
 import hashlib
 import json
+import queue
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -133,6 +135,31 @@ def client() -> Any:
         ) from None
 
 
+@contextmanager
+def _answered_by(address: str, headers: dict[str, str], method: str = "GET") -> Iterator[Any]:
+    """The answer of an address, once its headers are there, redirects followed; raises _TooSlow
+    where they are not within TIMEOUT_S and PACE_S. The client has no such limit, only one for the
+    time without a byte: so a thread asks, which is left alone with a host that drips."""
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            asked = client().build_request(method, address, headers=headers, timeout=TIMEOUT_S)
+            answers.put(client().send(asked, stream=True))
+        except BaseException as error:
+            answers.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        answer = answers.get(timeout=TIMEOUT_S + PACE_S)
+    except queue.Empty:
+        raise _TooSlow(f"expected headers within {TIMEOUT_S + PACE_S:.0f} s, found none") from None
+    if isinstance(answer, BaseException):
+        raise answer
+    with closing(answer):
+        yield answer
+
+
 def shown(address: str) -> str:
     """An address as it may be printed and recorded, without user and password.
 
@@ -150,13 +177,13 @@ def ask(address: str) -> tuple[str | None, int | None]:
         What is wrong with it (None: nothing), and how many bytes it says that it has.
     """
     try:
-        response = client().head(address, headers=HEADERS, timeout=TIMEOUT_S)
-        if response.status_code in (403, 405, 501):  # signed addresses are signed for GET
-            part = HEADERS | {"Range": "bytes=0-0"}
-            with client().stream("GET", address, headers=part, timeout=TIMEOUT_S) as response:
+        with _answered_by(address, HEADERS, "HEAD") as response:
+            if response.status_code not in (403, 405, 501):
                 return _answer(response)
-        return _answer(response)
-    except _TROUBLE as error:
+        part = HEADERS | {"Range": "bytes=0-0"}  # signed addresses are signed for GET
+        with _answered_by(address, part) as response:
+            return _answer(response)
+    except (*_TROUBLE, _TooSlow) as error:
         return f"{UNREACHED}: {_reason(error)}", None
 
 
@@ -172,7 +199,7 @@ def read_json(address: str, max_bytes: int) -> Any:
     """The JSON at an address; raises DownloadError."""
     content = bytearray()
     try:
-        with client().stream("GET", address, headers=HEADERS, timeout=TIMEOUT_S) as response:
+        with _answered_by(address, HEADERS) as response:
             if response.status_code != 200:
                 raise DownloadError(
                     f"{shown(address)}: expected an answer, found {_answer(response)[0]}"
@@ -292,7 +319,7 @@ def _receive(
     """
     n_done = part.stat().st_size if part.exists() else 0
     asked = HEADERS | ({"Range": f"bytes={n_done}-"} if n_done else {})
-    with client().stream("GET", address, headers=asked, timeout=TIMEOUT_S) as response:
+    with _answered_by(address, asked) as response:
         status = response.status_code
         _answered.add(urlsplit(address).netloc)
         if status in PASSING:

@@ -1,6 +1,7 @@
 """Files fetched from hosts that fail in every way that hosts do."""
 
 import hashlib
+import re
 import threading
 
 import pytest
@@ -170,7 +171,7 @@ def strict_pace(monkeypatch):
 
 
 def test_a_host_that_drips_is_given_up_and_the_same_call_goes_on(
-    served, fetch, tmp_path, strict_pace
+    served, fetch, tmp_path, monkeypatch, strict_pace
 ):
     served.faults = [Fault("b.wav", cut_after=5000, drips=True)]
     slow = r"expected at least 10000 bytes a second, found \d+ over .*the same command goes on"
@@ -180,6 +181,7 @@ def test_a_host_that_drips_is_given_up_and_the_same_call_goes_on(
     n_kept = (tmp_path / "parts/a/b.wav.part").stat().st_size
     assert 10_000 < n_kept < N_BYTES
     served.faults = []
+    monkeypatch.setattr(module, "PACE_S", 60.0)
     assert fetch(remote_file(served)) == []
     assert served.asked("b.wav")[-1][1] == f"bytes={n_kept}-"
     assert (tmp_path / "laid/a/b.wav").read_bytes() == CONTENT
@@ -197,6 +199,20 @@ def test_a_list_that_drips_is_given_up(hosts, strict_pace):
     hosts.faults = [Fault("list", cut_after=1, drips=True)]
     with pytest.raises(DownloadError, match="expected at least 10000 bytes a second, found"):
         read_json(f"{hosts.url}/one/list", 20_000)
+
+
+def test_headers_that_drip_are_given_up(served, fetch, monkeypatch, strict_pace):
+    monkeypatch.setattr(module, "TIMEOUT_S", 0.2)  # more than between two bytes
+    served.faults = [Fault("b.wav", drips_headers=True)]
+    slow = r"expected headers within 0 s, found none"
+    assert re.search(slow, ask(f"{served.url}/one/a/b.wav")[0])
+    with pytest.raises(DownloadError, match=slow):
+        read_json(f"{served.url}/one/a/b.wav", 100)
+    with pytest.raises(DownloadError, match=f"{slow}.*the same command goes on from there"):
+        fetch(remote_file(served))
+    served.faults = []
+    monkeypatch.setattr(module, "TIMEOUT_S", 30.0)
+    assert fetch(remote_file(served)) == []
 
 
 def test_a_host_that_was_never_reached_is_asked_once_and_one_that_was_again(tmp_path):
