@@ -71,6 +71,38 @@ def _raised(letter: re.Match) -> str:
     return rf"\textsuperscript{{{unicodedata.normalize('NFKC', letter[0])}}}"
 
 
+_MARKUP = str.maketrans(
+    {letter: f"\\{letter}" for letter in "\\`*[]~!"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+)
+"""Character that Markdown reads as markup -> the same, shown as it is."""
+_LINKED = re.compile(
+    r"[@#$]|://|www\.|:[\w+-]+:|\b(?:gh-\d|mailto:|xmpp:|[0-9a-f]{7,40}\b)|(?<!\w)_|_(?!\w)",
+    re.IGNORECASE,
+)
+"""In a word that GitHub makes more of than its letters, whatever is escaped: a mention (@user), an
+issue (org/repo#1), a commit, an address, a formula, a picture (:tada:)."""
+
+
+def plain_markdown(text: str) -> str:
+    """A stranger's text in one line that Markdown, and GitHub with it, shows as it is: no markup,
+    no link, nobody who is mentioned. Words that GitHub would link stand as code.
+
+    >>> print(plain_markdown("a <b> [c](d) `e`"))
+    a &lt;b&gt; \\[c\\](d) \\`e\\`
+    >>> print(plain_markdown("by @user, org/repo#1 lab/model"))
+    by `@user,` `org/repo#1` lab/model
+    """
+    return " ".join(map(_plain_word, text.split()))
+
+
+def _plain_word(word: str) -> str:
+    if not _LINKED.search(word):
+        return word.translate(_MARKUP)
+    fence = "`" * (1 + max(map(len, re.findall("`+", word)), default=0))
+    pad = " " if "`" in (word[0], word[-1]) else ""
+    return f"{fence}{pad}{word}{pad}{fence}"
+
+
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(printable(cell).replace("|", "\\|") for cell in cells) + " |"
 

@@ -1,10 +1,7 @@
 """The board as a table in Markdown, LaTeX or CSV."""
 
-import html
-import re
-
 from bimotion.errors import UnknownName
-from bimotion.io.tables import Table, percent
+from bimotion.io.tables import Table, percent, plain_markdown
 from bimotion.leaderboard.board import Board
 from bimotion.leaderboard.entry import BASE, MEAN, Entry, HumanRow
 from bimotion.leaderboard.published_rows import PublishedRow
@@ -134,28 +131,20 @@ def _rank(row: dict) -> str:
 
 
 def _markdown(board: Board) -> str:
-    rows = [[_plain(cell) for cell in _cells(row)] for row in _rows(board)]
+    rows = [[plain_markdown(cell) for cell in _cells(row)] for row in _rows(board)]
     note = (
         "Ranks with 95 % intervals: among reproduced entries of public models of one track, split, "
         "schema, protocol and clips; in brackets: not ranked, the place among all recomputed "
         "entries. Weighted F1."
     )
-    notes = [note, _signed(board), *meanings(cell for row in rows for cell in row)]
+    signed = plain_markdown(_signed(board))
+    notes = [note, signed, *meanings(cell for row in rows for cell in row)]
     return Table("BiMotion leaderboard, %", HEADER, rows, notes).markdown() + "\n"
 
 
 def _signed(board: Board) -> str:
     """Say whether receipts are signed."""
     return f"Receipts signed by {', '.join(board.keys)}." if board.keys else "Receipts not signed."
-
-
-def _plain(name: str) -> str:
-    """A name that Markdown shows as it is: no markup, no link.
-
-    >>> _plain("<b>[a](x)")
-    '&lt;b&gt;\\\\[a\\\\](x)'
-    """
-    return re.sub(r"([\\`*\[\]~!])", r"\\\1", html.escape(name, quote=False))
 
 
 def _latex(board: Board) -> str:

@@ -103,8 +103,10 @@ def test_csv_is_read_back_with_intervals(built):
 def test_hostile_names_stay_names(built):
     hostile = replaced(built, dataclasses.replace(built.entries[0], model=HOSTILE))
     (line,) = [line for line in export.export(hostile, "markdown").splitlines() if "cmd" in line]
-    assert "<b>" not in line
-    assert r"\[x\]" in line
+    assert "<b>" not in re.sub("``.*?``", "", line)  # a word as code
+    marked = dataclasses.replace(built.entries[0], model="cmd <b>&[x](y)")
+    text = export.export(replaced(built, marked), "markdown")
+    assert r"| lab/cmd &lt;b&gt;&amp;\[x\](y) |" in text
     assert len(re.findall(r"(?<!\\)\|", line)) == 14
     (row,) = [line for line in export.export(hostile, "latex").splitlines() if "cmd" in line]
     assert len(re.findall(r"(?<!\\)&", row)) == 12
@@ -112,6 +114,26 @@ def test_hostile_names_stay_names(built):
     assert r"\textbackslash{}\{\}\textasciitilde{}\textasciicircum{}\%\$\#" in row
     first = next(csv.DictReader(io.StringIO(export.export(hostile, "csv"))))
     assert first["model"] == f"'{HOSTILE}"  # no spreadsheet takes it for a formula
+
+
+LINKED = """@octocat @org/team org/repo#1 #1 GH-1 octocat@0123abc 0123abcd4567 https://x.example
+www.x.example me@x.example mailto:x :tada: $x$ _x_ x_ `@octocat` x`#1 |@octocat"""
+
+
+@pytest.mark.parametrize("word", LINKED.split())
+def test_github_links_and_mentions_nothing_of_a_name(word, built):
+    """A word that it would link stands as code, in any column."""
+    entry = dataclasses.replace(built.entries[0], model=f"lab/{word}", not_recognised=[f"a {word}"])
+    others = [f"x {word}"]
+    flags = dataclasses.replace(entry.flags, same_predictions=others, not_declared=others)
+    entry = dataclasses.replace(entry, flags=flags)
+    keys = {"anna@lab": "SHA256:"}
+    text = export.export(dataclasses.replace(replaced(built, entry), keys=keys), "markdown")
+    (line,) = [line for line in text.splitlines() if line.startswith("| 1 (")][:1]
+    code = r"(?<![\\`])(`+)(?!`).*?(?<!`)\1(?!`)"
+    assert word.replace("|", "\\|") in line
+    assert word.strip("`|") not in re.sub(code, "", line)
+    assert "Receipts signed by `anna@lab.`" in text
 
 
 def test_an_unknown_format_is_refused_and_a_board_of_nothing_is_exported(built, tmp_path):

@@ -8,15 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bimotion.io.drawing import Drawing
-from bimotion.io.tables import Table
+from bimotion.io.tables import Table, plain_markdown
 from bimotion.results.record import Score
 from bimotion.results.reservations import with_mark
 from bimotion.results.statistics.interval import Interval
-
-_MARKUP = str.maketrans(
-    {"\\": "\\\\", "&": "&amp;", "<": "&lt;", "[": "\\[", "`": "\\`", "*": "\\*"}
-)
-"""Character that Markdown reads as markup -> the same, shown as it is."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +120,9 @@ class Grid:
     def markdown(self) -> str:
         """Its texts, as Markdown shows them."""
         plain = self.table()
-        rows = [[_plain(text) for text in row] for row in (plain.header, *plain.rows)]
-        notes = list(map(_plain, plain.notes))
-        return Table(_plain(plain.title), rows[0], rows[1:], notes).markdown()
+        rows = [[plain_markdown(text) for text in row] for row in (plain.header, *plain.rows)]
+        notes = list(map(plain_markdown, plain.notes))
+        return Table(plain_markdown(plain.title), rows[0], rows[1:], notes).markdown()
 
 
 @dataclass(frozen=True)
@@ -155,7 +150,10 @@ class Caveat:
 
     def markdown(self) -> str:
         """A list item, its numbers below it."""
-        items = [f"**{_plain(self.name)}.** {_plain(self.text)}", *map(_plain, self.numbers)]
+        items = [
+            f"**{plain_markdown(self.name)}.** {plain_markdown(self.text)}",
+            *map(plain_markdown, self.numbers),
+        ]
         return "- " + "\n  - ".join(items)
 
 
@@ -196,15 +194,18 @@ class Report:
 
     def markdown(self, folder: Path) -> str:
         """GitHub-flavoured Markdown; pictures are named relative to `folder`."""
-        blocks = [f"# {_plain(self.title)}", *(f"**{_plain(stamp)}**" for stamp in self.stamps)]
-        blocks += [_plain(text) for text in (self.asked, str(self.lead or "")) if text]
+        blocks = [
+            f"# {plain_markdown(self.title)}",
+            *(f"**{plain_markdown(stamp)}**" for stamp in self.stamps),
+        ]
+        blocks += [plain_markdown(text) for text in (self.asked, str(self.lead or "")) if text]
         for section in self.sections:
-            blocks += [f"## {section.title}", *map(_plain, section.text)]
+            blocks += [f"## {section.title}", *map(plain_markdown, section.text)]
             blocks += [caveat.markdown() for caveat in section.caveats]
             blocks += [grid.markdown() for grid in section.grids]
             for picture in section.pictures:
                 address = quote(Path(os.path.relpath(picture.path, folder)).as_posix())
-                blocks.append(f"![{_plain(picture.caption)}]({address})")
+                blocks.append(f"![{plain_markdown(picture.caption)}]({address})")
         return "\n\n".join(blocks) + "\n"
 
 
@@ -229,12 +230,3 @@ def in_words(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "-", True: "yes", False: "no"}[value]
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: in one line, without markup of its own.
-
-    >>> print(_plain("a <b>\\n[c](d) `e`"))
-    a &lt;b> \\[c](d) \\`e\\`
-    """
-    return " ".join(text.split()).translate(_MARKUP)
