@@ -214,7 +214,7 @@ def check_pr(
     baseline: Annotated[bool, option("Your own pull request: it may add a baseline.")] = False,
 ) -> None:
     """Check that a pull request adds one new submission and touches nothing else; exit code 1 where
-    it does not. No file of it is opened."""
+    it does not. No file of it is opened, but for pointers of Git LFS."""
     from bimotion.leaderboard import pull_request
 
     reasons = pull_request.problems(

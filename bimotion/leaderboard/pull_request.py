@@ -1,7 +1,8 @@
 """A pull request to a board's repository: one new submission, and nothing else.
 
-Looked at from outside, by git's own listing of both commits: no file of it is written to the disk
-or opened, and no code, filter or setting of it is run. What it brings is checked by
+Looked at from outside, by git's own listing of both commits: no file of it is written to the disk,
+none is opened (but for up to 1 KiB, which may be a pointer of Git LFS), and no code, filter or
+setting of it is run. What it brings is checked by
 `bimotion leaderboard verify` afterwards.
 
 A repository of a few KB can name millions of files (trees that hold one tree many times over): git
@@ -22,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from bimotion.errors import SettingError, printable
 from bimotion.leaderboard import lookalikes
 from bimotion.leaderboard.admission import RESERVED, is_reserved, organisation_of
-from bimotion.leaderboard.receipt import MAX_SUBMITTED_BYTES
+from bimotion.leaderboard.receipt import LFS_POINTER, MAX_SUBMITTED_BYTES
 from bimotion.leaderboard.submission import FILES
 
 FOLDER = "leaderboard/submissions"
@@ -30,8 +31,15 @@ FOLDER = "leaderboard/submissions"
 MAX_PATHS = 1000
 """Changed paths that are looked at: far more than the three that are right."""
 MAX_LINES = 20
+MAX_COMMITS = 100
+"""Of a request: all of them would stay in the history of the board."""
+MAX_COMMIT_BYTES = 2**16
+"""Of one commit: its message, and a line a parent."""
+MAX_POINTER_BYTES = 1024
+"""As Git LFS has it."""
 PLAIN_FILE = "100644"
 _RUN_KEY = re.compile("[0-9a-f]{12}")
+_POINTER_SIZE = re.compile(r"^size ([0-9]{1,15})$", re.MULTILINE)
 MAX_LISTED_BYTES = 4 * 1024 * 1024
 """Of git's answer to one question: far more than that of MAX_PATHS paths."""
 MAX_GIT_BYTES = 512 * 1024 * 1024
@@ -97,7 +105,25 @@ def _lines(repository: Path, base: str, head: str, folder: str, is_baseline: boo
             f"{head:.12}: expected a history that began in {base:.12}, found none (a shallow clone "
             "has not all of it: git fetch --unshallow)"
         )
+    if reason := _why_long_history(repository, base, head):
+        return [reason]
     return list(_problems(repository, base, common, head, folder, is_baseline))
+
+
+def _why_long_history(repository: Path, base: str, head: str) -> str | None:
+    """Say that a request brings more commits, or larger ones, than one submission needs."""
+    words = ("rev-list", f"--max-count={MAX_COMMITS + 1}", f"{base}..{head}")
+    commits = _git(repository, *words).split()
+    if len(commits) > MAX_COMMITS:
+        return f"expected at most {MAX_COMMITS} commits, found more: squash the commits"
+    sizes = _sizes(repository, commits, "commit")
+    largest = max(sizes, key=sizes.__getitem__, default=None)
+    if largest is not None and sizes[largest] > MAX_COMMIT_BYTES:
+        return (
+            f"commit {largest:.12}: expected at most {MAX_COMMIT_BYTES} bytes of message and "
+            f"parents, found {sizes[largest]}: squash the commits under a shorter message"
+        )
+    return None
 
 
 def submission_of(repository: Path, base: str, head: str, *, folder: str = FOLDER) -> str:
@@ -181,6 +207,9 @@ def _submission_problems(
     shown = _shown(submission)
     if missing := sorted(set(FILES) - set(files)):
         yield f"{shown}: expected {', '.join(FILES)}, missing {', '.join(missing)}"
+    for change in files.values():
+        if reason := _why_no_content(repository, base, change):
+            yield f"{_shown(change.path)}: {reason}"
     *above, named, run_key = submission.split("/")
     if not _RUN_KEY.fullmatch(run_key):
         yield f"{shown}: expected a run key, 12 of 0-9 and a-f, found {_shown(run_key)}"
@@ -197,6 +226,30 @@ def _submission_problems(
     there = set(_names(repository, base, "/".join(above)))
     if similar := lookalikes.mistaken({*there, named}).get(named):
         yield f"{shown}: its name can be mistaken for {', '.join(map(_shown, similar))}"
+
+
+def _why_no_content(repository: Path, base: str, change: Change) -> str | None:
+    """Say that a file is a pointer of Git LFS where the base keeps no such files, or one to a file
+    of a wrong size."""
+    if change.size > MAX_POINTER_BYTES:
+        return None
+    text = _git(repository, "cat-file", "blob", change.blob)
+    if not text.startswith(LFS_POINTER.decode()):
+        return None
+    words = ("cat-file", "blob", f"{base}:.gitattributes")
+    if "filter=lfs" not in _git(repository, *words, allowed=(0, 128)):
+        return (
+            "expected the file, found a Git LFS pointer: no file of this repository is kept in "
+            "Git LFS (.gitattributes), so commit the file itself"
+        )
+    size, max_bytes = (
+        _POINTER_SIZE.search(text),
+        MAX_SUBMITTED_BYTES[PurePosixPath(change.path).name],
+    )
+    if size is None or not 0 < int(size[1]) <= max_bytes:
+        found = "no size" if size is None else size[1]
+        return f"expected a Git LFS pointer to 1 to {max_bytes} bytes, found {found}"
+    return None
 
 
 def _shown(text: str) -> str:
@@ -281,12 +334,13 @@ def _changes(repository: Path, common: str, head: str) -> list[Change]:
     ]
 
 
-def _sizes(repository: Path, blobs: Collection[str]) -> dict[str, int]:
-    """Blob -> bytes, of those that are there: a submodule's commit need not be, nor one removed."""
-    asked = "".join(f"{blob}\n" for blob in set(blobs)).encode()
+def _sizes(repository: Path, objects: Collection[str], wanted: str = "blob") -> dict[str, int]:
+    """Object -> bytes, of those of a kind that are there: a submodule's commit need not be, nor a
+    blob that is removed."""
+    asked = "".join(f"{name}\n" for name in set(objects)).encode()
     words = ("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)")
     answers = [line.split(" ") for line in _git(repository, *words, given=asked).splitlines()]
-    return {blob: int(size) for blob, kind, *sizes in answers if kind == "blob" for size in sizes}
+    return {name: int(size) for name, kind, *sizes in answers if kind == wanted for size in sizes}
 
 
 def _names(repository: Path, commit: str, folder: str) -> list[str]:
