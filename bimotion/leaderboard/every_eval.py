@@ -46,6 +46,7 @@ _RESERVED_NAMES = {"CON", "PRN", "AUX", "NUL", "DATA"} | {
     f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10)
 }
 """That no folder of the datastore may have."""
+_UUID = "-".join("[0-9a-f]" * n for n in (8, 4, 4, 4, 12))
 _INTERVAL = (
     "95 %, Wilson's shape at the effective number of clips, t quantile (Satterthwaite), clustered "
     "by speaker"
@@ -79,7 +80,8 @@ def write(
     clips: bool = True,
     created: float | None = None,
 ) -> list[Written]:
-    """Write records of all entries that have a score; return what was written.
+    """Write records of all entries that have a score; return what was written. Records of an
+    earlier export go.
 
     Args:
         board: of these submissions.
@@ -114,6 +116,10 @@ def write(
         with files.written(made.record) as temporary:
             temporary.write_text(text, encoding="utf-8")
         written.append(made)
+    # of an earlier export: an entry that is gone must not be uploaded
+    kept = {path for made in written for path in (made.record, _clips_path(made.record))}
+    for ending in (".json", "_samples.jsonl"):
+        files.remove_others(output, kept, f"data/{COLLECTION}/*/*/{_UUID}{ending}")
     return written
 
 

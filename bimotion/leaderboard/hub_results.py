@@ -23,7 +23,7 @@ from bimotion.protocol.settings import TRACKS
 from bimotion.results.reservations import MEANINGS
 
 EVAL_RESULTS_FILE = ".eval_results/bimotion.yaml"
-EVAL_FILE = "eval.yaml"
+EVAL_FILE, MODEL_INDEX_FILE = "eval.yaml", "model-index.yaml"
 FRAMEWORK = "bimotion"
 """The Hub takes an eval.yaml only with a name of its own list (EVALUATION_FRAMEWORKS in
 huggingface.js, packages/tasks/src/eval.ts): ask there for this one before the first upload."""
@@ -140,7 +140,8 @@ def write_hub_results(
 ) -> list[Path]:
     """Write, for the Hub, eval.yaml of the dataset repository, and of every recomputed model that
     has a repository (and is not adapted) EVAL_RESULTS_FILE and model-index.yaml, in folders named
-    as the models are; return their paths. `revision` and `source` as of `eval_results`.
+    as the models are; return their paths. Such files of an earlier export go. `revision` and
+    `source` as of `eval_results`.
     """
     content = {output / EVAL_FILE: eval_tasks()}
     for entry in board.entries:
@@ -149,10 +150,13 @@ def write_hub_results(
             content[folder / EVAL_RESULTS_FILE] = eval_results(
                 entry, dataset, revision=revision, source=source
             )
-            content[folder / "model-index.yaml"] = model_index(entry, dataset)
+            content[folder / MODEL_INDEX_FILE] = model_index(entry, dataset)
     for path, text in content.items():
         with files.written(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
+    # of an earlier export: an entry that is gone, or no longer verified, must not be uploaded
+    for name in (EVAL_RESULTS_FILE, MODEL_INDEX_FILE):
+        files.remove_others(output, content, f"*__*/{'[0-9a-f]' * 12}/{name}")
     return list(content)
 
 
