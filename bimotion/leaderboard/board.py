@@ -313,7 +313,7 @@ def _unreadable(unchecked: list[_Candidate]) -> dict[str, str]:
         try:
             result = record.load(candidate.folder / RESULT_FILE)
         except RecordError as error:
-            reasons[candidate.id] = str(error)
+            reasons[candidate.id] = str(error).replace(f"{candidate.folder}/", "")
         else:
             n_rows[candidate.folder / PREDICTIONS_FILE] = result.n_predictions
     refused = predictions.inspect(n_rows)
