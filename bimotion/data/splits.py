@@ -129,20 +129,20 @@ def split(manifest: Manifest, rule: str = DEFAULT_RULE, seed: int = 0, fold: int
     known_name("split rule", rule, RULES)
     whole_number("split_seed", seed, 0, MAX_SEED)
     require_fold(rule, fold)
-    table = manifest.table.set_index("id")[["corpus"]].assign(cell=None, fold=None, only_part=None)
-    findings = []
+    reasons = {name: why_not_disjoint(name, rule) for name in manifest.corpora}
+    reasons = {name: reason for name, reason in reasons.items() if reason}
+    columns = ["cell", "fold", "only_part", "speaker_disjoint"]
+    tables, findings = [pd.DataFrame(columns=columns, dtype=object)], []
     for corpus, rows in manifest.table.groupby("corpus"):
         rows = rows.set_index("id")
         cells = paper_cells(rows) if rule == "paper" else true_cells(rows)
-        table.loc[rows.index, "cell"] = cells
-        assignment = _assignment(corpus, manifest, rule, seed).reindex(rows.index)
-        table.loc[rows.index, ["fold", "only_part"]] = assignment
+        assignment = _assignment(corpus, manifest, rule, seed).reindex(rows.index).astype(object)
+        of_corpus = assignment.assign(cell=cells, speaker_disjoint=corpus not in reasons)
+        tables.append(of_corpus[columns])
         ages = rows.loc[cells.isna(), "age_years"]
         findings += [Finding("no cell", corpus, clip, f"{age}") for clip, age in ages.items()]
-    reasons = {name: why_not_disjoint(name, rule) for name in manifest.corpora}
-    reasons = {name: reason for name, reason in reasons.items() if reason}
-    table["speaker_disjoint"] = ~table.pop("corpus").isin(reasons)
-    table = table.dropna().astype({"fold": np.int8}).sort_index()
+    table = pd.concat(tables[1:] or tables).dropna()
+    table = table.astype({"fold": np.int8, "speaker_disjoint": bool}).sort_index()
     parts = part_in(fold, table["fold"].to_numpy(), table["only_part"].to_numpy(str))
     table["part"] = pd.Series(parts, table.index, object).replace("", None)
     return Split(

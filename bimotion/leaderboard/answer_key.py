@@ -247,7 +247,7 @@ _FOLDS = {in_fold(rule, fold): (rule, fold) for rule in RULES for fold in range(
 
 def parts_in(table: pd.DataFrame, rule: str, fold: int) -> np.ndarray:
     """The part of each clip of an AnswerKey's table in a fold; "" for none."""
-    own = table[f"part_{rule}"].fillna("").to_numpy(str)
+    own = table[f"part_{rule}"].fillna("").to_numpy(object)
     if n_folds(rule) == 1:
         return own
     numbers = table["fold"].fillna(str(EVERY)).astype(np.int8).to_numpy()

@@ -70,11 +70,9 @@ def human_agreement(
         is_class = (reference[numbers] != -1).any(axis=0)
         classes = [name for name, is_own in zip(schema.classes, is_class, strict=True) if is_own]
         votes = [_classes_chosen(chosen, schema.mapping) for chosen in clips["votes"].iloc[numbers]]
-        labels = [
-            [schema.classes[number] for number in np.flatnonzero(known == 1)]
-            for known in reference[numbers]
-        ]
-        pairs = list(zip(votes, labels, strict=True))
+        known, label_of = np.unique(reference[numbers], axis=0, return_inverse=True)
+        labels = [[schema.classes[number] for number in np.flatnonzero(row == 1)] for row in known]
+        pairs = [(chosen, labels[at]) for chosen, at in zip(votes, label_of, strict=True)]
         of_label = [
             (against_label(chosen, label[0], tuple(classes)), len(chosen))
             for chosen, label in pairs
