@@ -132,7 +132,7 @@ def split(manifest: Manifest, rule: str = DEFAULT_RULE, seed: int = 0, fold: int
     reasons = {name: why_not_disjoint(name, rule) for name in manifest.corpora}
     reasons = {name: reason for name, reason in reasons.items() if reason}
     columns = ["cell", "fold", "only_part", "speaker_disjoint"]
-    tables, findings = [pd.DataFrame(columns=columns, dtype=object)], []
+    tables, findings = [], []
     for corpus, rows in manifest.table.groupby("corpus"):
         rows = rows.set_index("id")
         cells = paper_cells(rows) if rule == "paper" else true_cells(rows)
@@ -141,7 +141,9 @@ def split(manifest: Manifest, rule: str = DEFAULT_RULE, seed: int = 0, fold: int
         tables.append(of_corpus[columns])
         ages = rows.loc[cells.isna(), "age_years"]
         findings += [Finding("no cell", corpus, clip, f"{age}") for clip, age in ages.items()]
-    table = pd.concat(tables[1:] or tables).dropna()
+    if not tables:
+        tables = [pd.DataFrame(index=manifest.table.set_index("id").index, columns=columns)]
+    table = pd.concat(tables).dropna()
     table = table.astype({"fold": np.int8, "speaker_disjoint": bool}).sort_index()
     parts = part_in(fold, table["fold"].to_numpy(), table["only_part"].to_numpy(str))
     table["part"] = pd.Series(parts, table.index, object).replace("", None)

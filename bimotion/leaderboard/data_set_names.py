@@ -97,11 +97,11 @@ class NameTable:
                     rest = "".join(words[:n_words])[len(known) :]
                     return _Reading([self._meanings[known]], [""] * (n_words - 1) + [rest])
         first, rest = words[0].translate(_DRAWN_ALIKE), words[0]
-        found = [known for known in self._anywhere if known in first]
-        for known in found:
+        inside = [known for known in self._anywhere if known in first]
+        for known in inside:
             start = rest.translate(_DRAWN_ALIKE).find(known)
             rest = rest if start < 0 else f"{rest[:start]} {rest[start + len(known) :]}"
-        return _Reading([self._anywhere[known] for known in found], [rest])
+        return _Reading([self._anywhere[known] for known in inside], [rest])
 
 
 class _Reading(NamedTuple):

@@ -242,13 +242,11 @@ def _why_no_content(repository: Path, base: str, change: Change) -> str | None:
             "expected the file, found a Git LFS pointer: no file of this repository is kept in "
             "Git LFS (.gitattributes), so commit the file itself"
         )
-    size, max_bytes = (
-        _POINTER_SIZE.search(text),
-        MAX_SUBMITTED_BYTES[PurePosixPath(change.path).name],
-    )
-    if size is None or not 0 < int(size[1]) <= max_bytes:
-        found = "no size" if size is None else size[1]
-        return f"expected a Git LFS pointer to 1 to {max_bytes} bytes, found {found}"
+    stated = _POINTER_SIZE.search(text)
+    max_bytes = MAX_SUBMITTED_BYTES[PurePosixPath(change.path).name]
+    if stated is None or not 0 < int(stated[1]) <= max_bytes:
+        shown = "no size" if stated is None else stated[1]
+        return f"expected a Git LFS pointer to 1 to {max_bytes} bytes, found {shown}"
     return None
 
 

@@ -71,8 +71,8 @@ def mistaken(entries: dict[str, Entry]) -> dict[str, str]:
 
 
 def _strength(entry: Entry) -> int:
-    """How well an entry holds its name beside one that looks alike: 0 claimed, 1 recomputed, _KNOWN
-    where the keeper also says whose it is."""
+    """The strength by which an entry holds its name beside one that looks alike: 0 claimed, 1
+    recomputed, _KNOWN where the keeper also says whose it is."""
     if not entry.flags.is_recomputed:
         return 0
     return _KNOWN if organisations.is_by_keeper(entry.flags.organisation_proof) else 1

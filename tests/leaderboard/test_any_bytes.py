@@ -3,7 +3,6 @@
 import re
 import time
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +15,7 @@ from bimotion.io import sandbox
 from bimotion.leaderboard import board, verify
 from bimotion.results import predictions
 from tests.support.bounded_process import LIMITS
-from tests.support.drafts import PREDICTIONS, RESULT, STATEMENT, Draft
+from tests.support.drafts import PREDICTIONS, RESULT, STATEMENT, Draft, save_rows
 
 mutations = st.tuples(
     st.sampled_from([RESULT, PREDICTIONS, STATEMENT]),
@@ -94,23 +93,8 @@ def test_a_reader_that_a_file_takes_over_speaks_for_that_file_only():
     assert len({end.value for end in ended}) == 3
 
 
-def save_rows(path, n):
-    """A Parquet file of a few kilobytes that has n rows."""
-    word = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array(["x"]))
-    offsets = pa.array(np.zeros(n + 1, np.int32))
-    lists = [
-        pa.ListArray.from_arrays(offsets, pa.array([], field.type.value_type))
-        for field in predictions.SHAPE
-        if pa.types.is_list(field.type)
-    ]
-    numbers = [pa.array(np.zeros(n, kind)) for kind in (np.int64, np.int8)]
-    columns = [*[word] * 5, *numbers, *lists]
-    table = pa.table(columns, names=predictions.SHAPE.names)
-    pq.write_table(table, path, store_schema=False)
-
-
 def test_more_rows_than_any_run_are_refused_unread(tmp_path):
-    save_rows(tmp_path / PREDICTIONS, predictions.MAX_ROWS + 1)
+    save_rows(tmp_path / PREDICTIONS, predictions.MAX_ROWS + 1, "x")
     with pytest.raises(RecordError, match="expected 1 to 2000000 rows, found 2000001"):
         predictions.read(tmp_path / PREDICTIONS)
 
@@ -119,7 +103,7 @@ def test_twice_the_rows_that_the_record_says_are_refused_unread(small, known, tm
     """By whoever verifies it, and by a board on which it is only claimed."""
     folder = small.write(tmp_path / "submissions")
     most = 2 * sum(fit["n_test"] for fit in small.result["fits"])
-    save_rows(folder / PREDICTIONS, predictions.MAX_ROWS)
+    save_rows(folder / PREDICTIONS, predictions.MAX_ROWS, "x")
     assert (folder / PREDICTIONS).stat().st_size < 200_000
     small.seal(folder)
     expected = f"{PREDICTIONS}: expected 1 to {most} rows, found {predictions.MAX_ROWS}"

@@ -124,8 +124,8 @@ www.x.example me@x.example mailto:x :tada: $x$ _x_ x_ `@octocat` x`#1 |@octocat"
 def test_github_links_and_mentions_nothing_of_a_name(word, built):
     """A word that it would link stands as code, in any column."""
     entry = dataclasses.replace(built.entries[0], model=f"lab/{word}", not_recognised=[f"a {word}"])
-    others = [f"x {word}"]
-    flags = dataclasses.replace(entry.flags, same_predictions=others, not_declared=others)
+    names = [f"x {word}"]
+    flags = dataclasses.replace(entry.flags, same_predictions=names, not_declared=names)
     entry = dataclasses.replace(entry, flags=flags)
     keys = {"anna@lab": "SHA256:"}
     text = export.export(dataclasses.replace(replaced(built, entry), keys=keys), "markdown")

@@ -60,10 +60,10 @@ def test_a_pointer_of_git_lfs_is_called_so(clone):
 
 
 @pytest.mark.parametrize(
-    ("size", "found"), [(1000, None), (10**14, str(10**14)), (0, "0"), ("x", "no size")]
+    ("size", "expected"), [(1000, None), (10**14, str(10**14)), (0, "0"), ("x", "no size")]
 )
-def test_where_files_are_kept_in_git_lfs_the_size_of_the_file_counts(clone, size, found):
-    """As on the Hub, where every Parquet file is."""
+def test_where_files_are_kept_in_git_lfs_the_size_of_the_file_counts(clone, size, expected):
+    """On the Hub every Parquet file is one."""
     clone.git("stash", "-q", "-u")
     clone.git("checkout", "-q", "main")
     clone.write({".gitattributes": "*.parquet filter=lfs diff=lfs merge=lfs -text\n"})
@@ -74,8 +74,8 @@ def test_where_files_are_kept_in_git_lfs_the_size_of_the_file_counts(clone, size
     clone.write({PREDICTIONS: pointer(size)})
     clone.commit()
     lines = clone.problems()
-    if found is None:
+    if expected is None:
         assert lines == []
     else:
-        assert lines[0].endswith(f"bytes, found {found}")
+        assert lines[0].endswith(f"bytes, found {expected}")
         assert lines[0].startswith(f"{PREDICTIONS}: expected a Git LFS pointer to 1 to ")

@@ -20,6 +20,21 @@ from bimotion.results.record import Result
 RESULT, PREDICTIONS, STATEMENT = "result.json", "predictions.parquet", "submission.json"
 
 
+def save_rows(path, n_rows, text):
+    """Save a Parquet file of a few KB in the shape of predictions: one text in every row."""
+    word = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int32)), pa.array([text]))
+    offsets = pa.array(np.zeros(n_rows + 1, np.int32))
+    columns = [
+        word
+        if pa.types.is_string(field.type)
+        else pa.ListArray.from_arrays(offsets, pa.array([], field.type.value_type))
+        if pa.types.is_list(field.type)
+        else pa.array(np.zeros(n_rows), field.type)
+        for field in predictions.SHAPE
+    ]
+    pq.write_table(pa.table(columns, predictions.SHAPE.names), path, store_schema=False)
+
+
 @cache
 def _prepared(run):
     return submission.prepare(run, contact="me@lab.example", trained_on=["IEMOCAP", "CREMA-D"])
