@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
 from bimotion.adaptation.method import Clips, Source
@@ -45,6 +44,8 @@ class Mixture:
 
     def responsibilities(self, points: np.ndarray) -> np.ndarray:
         """Probability of each cluster, (n, n_classes), for points of that shape."""
+        from scipy.spatial.distance import cdist
+
         distances = cdist(points, self.centroids, "sqeuclidean")
         return softmax(np.log(self.shares) - distances / (2 * self.variance), axis=1)
 

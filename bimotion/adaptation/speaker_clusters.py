@@ -15,7 +15,6 @@ the source's posteriors.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from bimotion.adaptation.label_shift import Mixture, centred
 from bimotion.adaptation.method import Clips, Method, Predictor, Source
@@ -27,6 +26,8 @@ CLIPS_A_CLASS = 4
 
 def mixture(posteriors: np.ndarray) -> Mixture:
     """The mixture fitted to one speaker's posteriors, (n, n_classes)."""
+    from scipy.spatial.distance import cdist
+
     points, n_classes = centred(posteriors), posteriors.shape[1]
     weights = np.maximum(posteriors, 1e-12)
     # a class that the source hardly sees still begins with a centroid

@@ -60,8 +60,8 @@ class AnswerKey:
     """`corpus/rule/schema/cell` -> Assignment; a rule's fold behind it: `folds-3`."""
     fingerprints: dict[str, str]
     """`fingerprint_key` -> fingerprint of the data."""
-    manifest: str
-    """Fingerprint of all usable utterances that this was made of."""
+    manifest_of_file: str | None
+    """`manifest`, as a labels file says; None where the corpora are at hand."""
     practice: bool
     """Made of synthetic or incomplete corpora."""
     utterances: pd.DataFrame | None = field(default=None, compare=False, repr=False)
@@ -116,7 +116,12 @@ class AnswerKey:
             table[[f"cell_{rule}", f"part_{rule}"]] = split[["cell", "only_part"]]
             table["fold"] = split["fold"]  # of the last rule, folds
         assignments = _Assignments(table, utterances["age_source"].to_numpy(object))
-        return cls(table, assignments, {}, listed.fingerprint, practice, utterances)
+        return cls(table, assignments, {}, None, practice, utterances)
+
+    @cached_property
+    def manifest(self) -> str:
+        """Fingerprint of all usable utterances that this was made of."""
+        return self.manifest_of_file or manifest.fingerprint(self.utterances)
 
     @cached_property
     def corpora(self) -> list[str]:
@@ -213,9 +218,9 @@ class AnswerKey:
         of_cell = table[f"cell_{rule}"] == str(cell)
         of_cell = of_cell if corpora is None else of_cell & table["corpus"].isin(list(corpora))
         table = table[of_cell]
-        parts = [parts_in(table, rule, fold) == "test" for fold in range(folds or n_folds(rule))]
-        rows = table[np.any(parts, axis=0)]
-        folds_of = np.argmax(parts, axis=0)[np.any(parts, axis=0)]
+        tested = [parts == "test" for parts in parts_by_fold(table, rule)[:folds]]
+        rows = table[np.any(tested, axis=0)]
+        folds_of = np.argmax(tested, axis=0)[np.any(tested, axis=0)]
         clips = rows[["corpus", "speaker"]].assign(
             cell=str(cell), fold=folds_of, labels=_labels(rows, schema)
         )
@@ -245,13 +250,14 @@ def in_fold(rule: str, fold: int) -> str:
 _FOLDS = {in_fold(rule, fold): (rule, fold) for rule in RULES for fold in range(n_folds(rule))}
 
 
-def parts_in(table: pd.DataFrame, rule: str, fold: int) -> np.ndarray:
-    """The part of each clip of an AnswerKey's table in a fold; "" for none."""
-    own = table[f"part_{rule}"].fillna("").to_numpy(object)
+def parts_by_fold(table: pd.DataFrame, rule: str) -> list[np.ndarray]:
+    """The part of each clip of an AnswerKey's table, an array a fold; "" for none."""
+    own = table[f"part_{rule}"].fillna("").to_numpy(str)
     if n_folds(rule) == 1:
-        return own
+        return [own]
     numbers = table["fold"].fillna(str(EVERY)).astype(np.int8).to_numpy()
-    return np.where(table[f"cell_{rule}"].isna(), "", part_in(fold, numbers, own))
+    is_in_none = table[f"cell_{rule}"].isna().to_numpy()
+    return [np.where(is_in_none, "", part_in(fold, numbers, own)) for fold in range(n_folds(rule))]
 
 
 def fingerprint_key(
@@ -323,6 +329,7 @@ class _Assignments(Mapping):
     def __init__(self, table: pd.DataFrame, age_source: np.ndarray):
         self._table = table.assign(age_source=age_source)
         self._rows: dict[tuple[str, str], dict[tuple[str, str], pd.DataFrame]] = {}
+        self._parts: dict[tuple[str, str, str, str], list[np.ndarray]] = {}
         self._made: dict[str, Assignment] = {}
 
     def only(self, corpora: set[str]) -> Mapping[str, Assignment]:
@@ -356,7 +363,9 @@ class _Assignments(Mapping):
         if not rule or schema not in SCHEMAS:
             raise KeyError(key)
         rows = self._rows_of(rule, schema)[corpus, cell]
-        parts = pd.Series(parts_in(rows, rule, fold), rows.index)
+        if (rule, schema, corpus, cell) not in self._parts:
+            self._parts[rule, schema, corpus, cell] = parts_by_fold(rows, rule)
+        parts = pd.Series(self._parts[rule, schema, corpus, cell][fold], rows.index)
         return _assignment(rows, parts[parts != ""], SCHEMAS[schema])
 
     def _rows_of(self, rule: str, schema: str) -> dict[tuple[str, str], pd.DataFrame]:

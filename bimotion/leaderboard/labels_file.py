@@ -211,7 +211,7 @@ def _checked(content: _LabelsFile) -> AnswerKey:
         table=table,
         assignments=content.deals,
         fingerprints=content.fingerprints,
-        manifest=content.manifest,
+        manifest_of_file=content.manifest,
         practice=False,
         hidden=hidden,
     )

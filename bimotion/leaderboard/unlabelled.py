@@ -13,9 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from bimotion.corpora import CORPORA
-from bimotion.data.rules import n_folds
 from bimotion.errors import some
-from bimotion.leaderboard.answer_key import AnswerKey, parts_in
+from bimotion.leaderboard.answer_key import AnswerKey, parts_by_fold
 from bimotion.leaderboard.submission import OF_LABELS
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results import predictions, rescoring
@@ -75,8 +74,7 @@ def why_not_hidden(result: Result, answer_key: AnswerKey) -> str | None:
     true = answer_key.hidden.emotions.reindex(table.index)
     held_back = table[table["emotions"] != true]
     trained = set()
-    for fold in range(n_folds(rule)):
-        parts = parts_in(held_back, rule, fold)
+    for parts in parts_by_fold(held_back, rule):
         trained.update(held_back.index[np.isin(parts, ["train", "validation"])])
     if not trained:
         return None

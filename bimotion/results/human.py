@@ -72,7 +72,7 @@ def human_agreement(
         votes = [_classes_chosen(chosen, schema.mapping) for chosen in clips["votes"].iloc[numbers]]
         known, label_of = np.unique(reference[numbers], axis=0, return_inverse=True)
         labels = [[schema.classes[number] for number in np.flatnonzero(row == 1)] for row in known]
-        pairs = [(chosen, labels[at]) for chosen, at in zip(votes, label_of, strict=True)]
+        pairs = [(chosen, labels[at]) for chosen, at in zip(votes, label_of.ravel(), strict=True)]
         of_label = [
             (against_label(chosen, label[0], tuple(classes)), len(chosen))
             for chosen, label in pairs

@@ -156,7 +156,8 @@ def _values(
 ) -> Iterator[tuple[ClipPredictions, str | None, dict[str, float | None], str | None]]:
     """Test set, pooling, values by metric, and note, in the order of the rows."""
     groups = metric_groups(table, schema)
-    made: dict[int, list[ClipPredictions]] = {}  # most groups are of the same clips
+    # most groups are of one table of clips; the list keeps each, so no id is used again
+    made: dict[int, list[ClipPredictions]] = {}
     for clips, metrics_of in groups:
         if clips.empty:
             continue
