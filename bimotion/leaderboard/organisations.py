@@ -26,6 +26,15 @@ class Membership(NamedTuple):
     """The same, or why there is none, in a line."""
 
 
+class Beside(NamedTuple):
+    """A proof for the receipt, after an earlier one was looked at."""
+
+    proof: str | None
+    """As `Membership.proof`."""
+    line: str | None
+    """Why it is another than the one that was given, in a line; None: it is the same."""
+
+
 def membership(author: str, organisation: str) -> Membership:
     """Ask the Hub whether the author of a pull request belongs to an organisation.
 
@@ -54,6 +63,29 @@ def membership(author: str, organisation: str) -> Membership:
     else:
         proof = f"{author} is a member of {organisation} on the Hub"
     return Membership(proof, proof)
+
+
+def beside_word_of_keeper(given: str | None, earlier: str | None) -> Beside:
+    """The proof to write where the receipt of the same files may hold the keeper's own word: no
+    answer of the Hub replaces or withdraws it.
+
+    Args:
+        given: as of `receiving.receive`.
+        earlier: `organisation_proof` of the earlier receipt.
+
+    >>> beside_word_of_keeper("alice is a member of lab on the Hub", BY_KEEPER).proof == BY_KEEPER
+    True
+    >>> beside_word_of_keeper(NO_PROOF, "alice is a member of lab on the Hub")
+    Beside(proof='', line=None)
+    """
+    if earlier != BY_KEEPER or given in (None, BY_KEEPER):
+        return Beside(given, None)
+    answer = "does not name the account as a member" if given == NO_PROOF else f"says: {given}"
+    return Beside(
+        BY_KEEPER,
+        f"organisation: the Hub {answer}; your own word (--organisation-proved) stays in the "
+        "receipt: to withdraw it, remove the receipt's folder and verify again",
+    )
 
 
 def proof_in(receipt: Receipt) -> str | None:

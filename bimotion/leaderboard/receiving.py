@@ -66,8 +66,8 @@ def receive(
         baseline: the one submission is a baseline that the keeper made; no other may be called
             bimotion/...
         organisation_proof: how the keeper knows that who sent the one submission belongs to its
-            organisation (organisations.py); receipt.NO_PROOF: it does not, so a proof of before is
-            withdrawn; None: not known.
+            organisation (organisations.py); receipt.NO_PROOF: the Hub names no such member, so a
+            proof of before by the Hub is withdrawn; None: not known.
         keys: of the board (`receipt.keys_for`), with one to sign with; None: those that lie beside
             the submissions, and none to sign with.
 
@@ -103,13 +103,14 @@ def receive(
             if board_keys.why_unsigned is not None:
                 continue
             if entry:
+                proof = _proof(folder, name, verdict, organisation_proof, board_keys)
                 receipt.write(
                     folder,
                     name,
                     verdict.hashes,
                     practice=practice,
                     baseline=is_reserved(verdict.submission.organisation),
-                    organisation_proof=organisation_proof,
+                    organisation_proof=proof,
                     entry=entry,
                     keys=board_keys,
                 )
@@ -133,6 +134,20 @@ def _one_at_a_time(
         return
     with files.locked(receipts / LOCK_FILE):
         yield
+
+
+def _proof(
+    receipts: Path, name: str, verdict: Verdict, given: str | None, keys: BoardKeys
+) -> str | None:
+    """The proof of the organisation to write; a note of the verdict says where it is not the one
+    that was given."""
+    earlier = receipt.earlier(receipts, name, keys)
+    if earlier is None or earlier.why_not(name, verdict.hashes, practice=True) is not None:
+        return given
+    proof, line = organisations.beside_word_of_keeper(given, earlier.organisation_proof)
+    if line is not None:
+        verdict.warnings.append(printable(line))
+    return proof
 
 
 def _admit(

@@ -188,16 +188,34 @@ def test_a_proof_holds_for_the_files_that_it_was_given_for(run, known, tmp_path)
     assert received(folder, known, baseline=False)[1].organisation_proof is None
 
 
-def test_a_clear_no_withdraws_a_proof(run, known, tmp_path):
+MEMBER = "alice is a member of facebook on the Hub"
+
+
+def test_a_clear_no_withdraws_a_proof_by_the_hub(run, known, tmp_path):
     folder = sent(run, tmp_path / "submissions")
 
     def proof(given):
         return received(folder, known, baseline=False, organisation_proof=given)[1]
 
-    assert proof(organisations.BY_KEEPER).organisation_proof == organisations.BY_KEEPER
-    assert proof(None).organisation_proof == organisations.BY_KEEPER
+    assert proof(MEMBER).organisation_proof == MEMBER
+    assert proof(None).organisation_proof == MEMBER
     assert proof(receipt.NO_PROOF).organisation_proof is None
     assert proof(None).organisation_proof is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(MEMBER, f"says: {MEMBER}"), (receipt.NO_PROOF, "does not name the account as a member")],
+)
+def test_no_answer_of_the_hub_replaces_the_keepers_word(run, known, tmp_path, answer, said):
+    """Else a name that looks alike, which the keeper's word keeps out, would stand as strong."""
+    folder = sent(run, tmp_path / "submissions")
+    received(folder, known, baseline=False, organisation_proof=organisations.BY_KEEPER)
+    verdict, held = received(folder, known, baseline=False, organisation_proof=answer)
+    assert held.organisation_proof == organisations.BY_KEEPER
+    assert verdict.warnings[-1].startswith(f"organisation: the Hub {said}; your own word")
+    verdict, _ = received(folder, known, baseline=False, organisation_proof=organisations.BY_KEEPER)
+    assert not any(line.startswith("organisation:") for line in verdict.warnings)
 
 
 def test_no_submission_and_no_receipt_says_more_than_it_may(run, known, tmp_path):
