@@ -7,7 +7,7 @@ them may be a setting.
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +18,9 @@ from bimotion.errors import RecordError, SettingError, printable
 from bimotion.io import files
 from bimotion.leaderboard import (
     entry_cache,
-    lookalikes,
     organisations,
     receipt,
+    received_names,
     recomputations,
     unlabelled,
     verify,
@@ -97,7 +97,15 @@ def receive(
     )
     is_proved = organisation_proof == organisations.BY_KEEPER
     with _one_at_a_time(folder, verdicts, board_keys):
-        _admit(submissions, folder, verdicts, board_keys, baseline, is_proved)
+        _admit(
+            submissions,
+            folder,
+            verdicts,
+            board_keys,
+            practice=practice,
+            baseline=baseline,
+            is_proved=is_proved,
+        )
         for name, verdict in verdicts.items():
             entry = _entry(submissions / name, folder, verdict, answer_key) if verdict.ok else None
             if board_keys.why_unsigned is not None:
@@ -155,6 +163,8 @@ def _admit(
     receipts: Path,
     verdicts: Mapping[str, Verdict],
     keys: BoardKeys,
+    *,
+    practice: bool,
     baseline: bool,
     is_proved: bool,
 ) -> None:
@@ -162,8 +172,9 @@ def _admit(
     for name, verdict in verdicts.items():
         if verdict.ok and (reason := _why_reserved(receipts, name, verdict, baseline, keys)):
             verdict.problems.append(reason)
+    received = received_names.Folders(submissions, receipts, keys, practice=practice)
     sound = [name for name, verdict in verdicts.items() if verdict.ok]
-    for name, reason in _why_mistaken(submissions, receipts, sound, keys, is_proved).items():
+    for name, reason in received_names.why_mistaken(sound, received, is_proved).items():
         verdicts[name].problems.append(reason)
 
 
@@ -274,60 +285,6 @@ def _is_baseline(receipts: Path, name: str, verdict: Verdict, keys: BoardKeys) -
     if earlier is None or not earlier.baseline:
         return False
     return earlier.why_not(name, verdict.hashes, practice=True) is None
-
-
-def _why_mistaken(
-    submissions: Path, receipts: Path, names: Sequence[str], keys: BoardKeys, is_proved: bool
-) -> dict[str, str]:
-    """Submission -> why its name is refused: another that has a receipt looks like it, or another
-    that is verified with it. `is_proved`: the keeper says of the one submission whose it is, so
-    only a name of which the keeper says the same keeps it out."""
-    new = {name.partition("/")[0] for name in names}
-    earlier = _received_names(submissions, receipts, keys)
-    proved = {model for model, is_known in earlier.items() if is_known}
-    if is_proved:
-        proved |= new
-    reasons = {}
-    for model, similar in lookalikes.mistaken(new | earlier.keys()).items():
-        received = [other for other in similar if other in earlier]
-        if model in proved:
-            received = [other for other in received if other in proved]
-        if model in new and (received or model not in earlier.keys() | proved):
-            reasons[model] = _mistaken_for(model, received, similar, proved)
-    return {name: reasons[model] for name in names if (model := name.partition("/")[0]) in reasons}
-
-
-def _mistaken_for(
-    model: str, received: Sequence[str], similar: Sequence[str], proved: Collection[str]
-) -> str:
-    """Say which names keep one out, and what a keeper can do."""
-    listed = ", ".join(received or similar)[:200]
-    reason = f"name: {model} can be mistaken for {listed}, that "
-    if not received:
-        return f"{reason}is verified at the same time: remove one"
-    if model not in proved and proved.isdisjoint(received):
-        return (
-            f"{reason}has a receipt (if you know that this one is whose it says: "
-            "--organisation-proved, and it stands instead)"
-        )
-    return f"{reason}has a receipt"
-
-
-def _received_names(submissions: Path, receipts: Path, keys: BoardKeys) -> dict[str, bool]:
-    """<organisation>__<model> -> whether the keeper says whose it is; of all submissions that have
-    a receipt."""
-    names: dict[str, bool] = {}
-    for path in receipts.glob(f"*/*/{receipt.RECEIPT_FILE}"):
-        name = path.parent.relative_to(receipts).as_posix()
-        if not (submissions / name).is_dir():
-            continue
-        held = receipt.earlier(receipts, name, keys)
-        if keys and held is None:  # one that nobody signed keeps no honest name out
-            continue
-        model = name.partition("/")[0]
-        is_known = held is not None and organisations.is_by_keeper(organisations.proof_in(held))
-        names[model] = names.get(model, False) or is_known
-    return names
 
 
 def _entry(folder: Path, receipts: Path, verdict: Verdict, answer_key: AnswerKey) -> bytes | None:

@@ -124,6 +124,31 @@ def test_what_the_keeper_knows_stands_beside_a_name_that_looks_alike(run, known,
     assert received(second, known, baseline=False)[0].ok
 
 
+ALIKE = "name: 1ab__x1 can be mistaken for lab__x1, that has a receipt"
+
+
+def test_a_receipt_of_other_files_keeps_no_name_out(run, known, root):
+    first, second = (named(run, f"{name}/x1").write(root) for name in ("lab", "1ab"))
+    received(first, known, baseline=False)
+    verdict, _ = received(second, known, baseline=False)
+    assert verdict.problems[0].startswith(ALIKE)
+    path = first / "predictions.parquet"
+    content = path.read_bytes()
+    path.write_text(LFS)  # nobody knows whether it changed
+    verdict, _ = received(second, known, baseline=False)
+    assert verdict.problems[0].startswith(ALIKE)
+    path.write_bytes(content + b"x")
+    assert received(second, known, baseline=False)[0].ok
+
+
+def test_a_receipt_for_practice_keeps_a_name_out_for_practice_only(run, known, root):
+    first, second = (named(run, f"{name}/x1").write(root) for name in ("lab", "1ab"))
+    received(first, known, baseline=False, practice=True)
+    verdict, _ = received(second, known, baseline=False, practice=True)
+    assert verdict.problems[0].startswith(ALIKE)
+    assert received(second, known, baseline=False)[0].ok
+
+
 def test_two_who_verify_at_once_admit_one_name(run, known, root):
     first, second = (named(run, f"{name}/x1").write(root) for name in ("lab", "1ab"))
     verdicts = []
