@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bimotion.leaderboard import pull_request
+from bimotion.leaderboard import git, pull_request
 from bimotion.leaderboard.submission import FILES
 from tests.support.command_line import run_here as bimotion
 
@@ -358,7 +358,7 @@ def test_git_takes_no_more_memory_than_its_bound(clone):
     done = subprocess.run(
         [sys.executable, "-c", program, clone.root, head], capture_output=True, check=True
     )
-    assert int(done.stdout) <= pull_request.MAX_GIT_BYTES
+    assert int(done.stdout) <= git.MAX_GIT_BYTES
 
 
 def test_settings_of_the_clone_run_nothing(clone, tmp_path):

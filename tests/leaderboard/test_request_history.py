@@ -1,8 +1,12 @@
 """Pull requests of many or large commits, and pointers of Git LFS in place of files."""
 
+import subprocess
+
 import pytest
 
-from bimotion.leaderboard import pull_request
+from bimotion.leaderboard import request_history
+from bimotion.leaderboard.pull_request import FOLDER
+from bimotion.leaderboard.submission import FILES
 from tests.leaderboard.test_pull_request import NEW, Clone
 
 PREDICTIONS = f"{NEW}/predictions.parquet"
@@ -26,15 +30,15 @@ def with_empty_commits(clone, number):
 
 
 def test_a_few_commits_are_no_matter(clone):
-    with_empty_commits(clone, pull_request.MAX_COMMITS - 1)
+    with_empty_commits(clone, request_history.MAX_COMMITS - 1)
     assert clone.problems() == []
 
 
-@pytest.mark.parametrize("number", [pull_request.MAX_COMMITS, 20_000])
+@pytest.mark.parametrize("number", [request_history.MAX_COMMITS, 20_000])
 def test_thousands_of_empty_commits_are_refused(clone, number):
     with_empty_commits(clone, number)
     assert clone.problems() == [
-        f"expected at most {pull_request.MAX_COMMITS} commits, found more: squash the commits"
+        f"expected at most {request_history.MAX_COMMITS} commits, found more: squash the commits"
     ]
 
 
@@ -43,6 +47,55 @@ def test_a_commit_of_megabytes_is_refused(clone):
     clone.git("commit", "-q", "-F", "-", input=b"x" * 3_000_000)
     [line] = clone.problems()
     assert "expected at most 65536 bytes of message and parents, found 3000" in line
+
+
+def put_on_top(clone, root):
+    """A commit of that tree on top of the request."""
+    head = clone.git("commit-tree", root, "-p", "request", "-m", "more")
+    clone.git("update-ref", "refs/heads/request", head)
+
+
+def test_trees_that_name_only_the_empty_tree_are_refused(clone):
+    """No path tells of them, and all of them would stay in the history."""
+    clone.commit()
+    empty = clone.git("mktree", input=b"")
+    text = "".join(f"040000 tree {empty}\t{number:0200}\n" for number in range(5000))
+    large = clone.git("mktree", input=text.encode())
+    listed = clone.git("ls-tree", "request") + f"\n040000 tree {large}\tzz\n"
+    put_on_top(clone, clone.git("mktree", input=listed.encode()))
+    [line] = clone.problems()
+    assert line.endswith(
+        "0: expected files, found an empty folder, which no path tells of: commit files only"
+    )
+
+
+def test_trees_of_more_bytes_than_their_paths_need_are_refused(clone):
+    clone.commit()
+    done = subprocess.run(
+        ["git", "cat-file", "tree", "request^{tree}"], cwd=clone.root, check=True, capture_output=1
+    )
+    words = ("hash-object", "-w", "-t", "tree", "--literally", "--stdin")
+    put_on_top(clone, clone.git(*words, input=b"0" * 100_000 + done.stdout))
+    [line] = clone.problems()
+    assert "bytes of trees in the history, found 10" in line
+
+
+def test_each_commit_to_a_large_board_may_write_its_folder_anew(clone):
+    """That of the submissions of a board of 3000 models takes some 130 KB."""
+    clone.git("checkout", "-q", "main")
+    blob = clone.git("rev-parse", "main:README.md")
+    text = "".join(
+        f"100644 {blob}\t{FOLDER}/org__model{number}/aaaaaaaaaaaa/{name}\n"
+        for number in range(3000)
+        for name in FILES
+    )
+    clone.git("update-index", "--add", "--index-info", input=text.encode())
+    clone.git("commit", "-q", "-m", "large")
+    clone.git("checkout", "-q", "-B", "request")
+    for name in FILES:
+        clone.git("add", f"{NEW}/{name}")
+        clone.git("commit", "-q", "-m", name)
+    assert clone.problems() == []
 
 
 def pointer(size):
