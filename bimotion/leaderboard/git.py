@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Collection
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from bimotion.errors import SettingError, printable
 
@@ -22,6 +22,7 @@ MAX_GIT_BYTES = 512 * 1024 * 1024
 _GIT = ("git", "--no-replace-objects", "-c", "core.quotePath=false")
 # packs are mapped piece by piece: a large repository fits into the memory of a small one
 _GIT += ("-c", "core.packedGitWindowSize=16m", "-c", "core.packedGitLimit=128m")
+_GIT += ("-c", f"core.attributesFile={os.devnull}")
 _WAIT_S = 60
 
 
@@ -29,12 +30,20 @@ class TooMuch(Exception):
     """Git would have to list more than any submission has."""
 
 
-def ask(repository: Path, *words: str, allowed: tuple[int, ...] = (0,), given: bytes = b"") -> str:
+def ask(
+    repository: Path,
+    *words: str,
+    allowed: tuple[int, ...] = (0,),
+    given: bytes = b"",
+    index: Path | None = None,
+) -> str:
     """The output of a command of git that only reads objects, `given` on its standard input (less
-    than a pipe holds); raises SettingError, and TooMuch beyond the bounds."""
+    than a pipe holds), `index` in place of the repository's own; raises SettingError, and TooMuch
+    beyond the bounds."""
     # neither settings of the machine nor a variable that points elsewhere
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     kept |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    kept |= {"GIT_INDEX_FILE": str(index)} if index else {}
     pipe = subprocess.PIPE
     with tempfile.TemporaryFile() as errors:
         try:
@@ -105,6 +114,24 @@ def size_at(repository: Path, commit: str, path: str) -> int:
     """Bytes of what lies at a path of a commit, such as the tree of a folder; 0: nothing does."""
     answer = ask(repository, "cat-file", "-s", f"{commit}:{path}", allowed=(0, 128))
     return int(answer or 0)
+
+
+def attribute(repository: Path, commit: str, path: str, name: str) -> str:
+    """The value of an attribute of a path by the .gitattributes files of a commit; "unspecified":
+    none says it. Asked of an index of these files alone, for git before 2.40 takes no commit."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "index"
+        # paths are read from the top, whichever folder of the clone is given
+        top = (f"--git-dir={ask(repository, 'rev-parse', '--absolute-git-dir').strip()}",)
+        top += (f"--work-tree={folder}",)
+        for parent in PurePosixPath(path).parents:
+            rules = str(parent / ".gitattributes")
+            words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:{rules}")
+            if blob := ask(repository, *words, allowed=(0, 1)).strip():
+                words = ("update-index", "--add", "--cacheinfo", f"100644,{blob},{rules}")
+                ask(Path(folder), *top, *words, index=index)
+        words = (*top, "check-attr", "-z", "--cached", name, "--", path)
+        return ask(Path(folder), *words, index=index).split("\0")[2]
 
 
 def names(repository: Path, commit: str, folder: str) -> list[str]:

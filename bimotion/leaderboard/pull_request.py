@@ -206,18 +206,17 @@ def _submission_problems(
 
 
 def _why_no_content(repository: Path, base: str, change: Change) -> str | None:
-    """Say that a file is a pointer of Git LFS where the base keeps no such files, or one to a file
-    of a wrong size."""
+    """Say that a file is a pointer of Git LFS where the base keeps no file of this path there, or
+    one to a file of a wrong size."""
     if change.size > MAX_POINTER_BYTES:
         return None
     text = git.ask(repository, "cat-file", "blob", change.blob)
     if not text.startswith(LFS_POINTER.decode()):
         return None
-    words = ("cat-file", "blob", f"{base}:.gitattributes")
-    if "filter=lfs" not in git.ask(repository, *words, allowed=(0, 128)):
+    if git.attribute(repository, base, change.path, "filter") != "lfs":
         return (
-            "expected the file, found a Git LFS pointer: no file of this repository is kept in "
-            "Git LFS (.gitattributes), so commit the file itself"
+            "expected the file, found a Git LFS pointer: this repository does not keep this file "
+            "in Git LFS (.gitattributes), so commit the file itself"
         )
     stated = _POINTER_SIZE.search(text)
     max_bytes = MAX_SUBMITTED_BYTES[PurePosixPath(change.path).name]

@@ -103,12 +103,38 @@ def pointer(size):
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
 
 
-def test_a_pointer_of_git_lfs_is_called_so(clone):
+def with_attributes(clone, files):
+    """The base with other .gitattributes, and the request on top of it."""
+    clone.git("stash", "-q", "-u")
+    clone.git("checkout", "-q", "main")
+    clone.write(files)
+    clone.git("-c", "filter.lfs.clean=", "add", *files)
+    clone.git("commit", "-q", "-m", "lfs")
+    clone.git("checkout", "-q", "-B", "request")
+    clone.git("stash", "pop", "-q")
+
+
+LFS = "filter=lfs diff=lfs merge=lfs -text\n"
+OTHER_RULES = {  # .gitattributes of the base, none of which keeps predictions in Git LFS
+    "none": None,
+    "pictures": {".gitattributes": f"*.png {LFS}"},
+    "another folder": {".gitattributes": f"docs/*.parquet {LFS}"},
+    "taken back below": {
+        ".gitattributes": f"*.parquet {LFS}",
+        f"{FOLDER}/.gitattributes": "*.parquet !filter\n",
+    },
+}
+
+
+@pytest.mark.parametrize("name", OTHER_RULES)
+def test_a_pointer_of_git_lfs_is_called_so(clone, name):
+    if OTHER_RULES[name]:
+        with_attributes(clone, OTHER_RULES[name])
     clone.write({PREDICTIONS: pointer(1000)})
     clone.commit()
     assert clone.problems() == [
-        f"{PREDICTIONS}: expected the file, found a Git LFS pointer: no file of this repository is "
-        "kept in Git LFS (.gitattributes), so commit the file itself"
+        f"{PREDICTIONS}: expected the file, found a Git LFS pointer: this repository does not keep "
+        "this file in Git LFS (.gitattributes), so commit the file itself"
     ]
 
 
@@ -117,13 +143,7 @@ def test_a_pointer_of_git_lfs_is_called_so(clone):
 )
 def test_where_files_are_kept_in_git_lfs_the_size_of_the_file_counts(clone, size, expected):
     """On the Hub every Parquet file is one."""
-    clone.git("stash", "-q", "-u")
-    clone.git("checkout", "-q", "main")
-    clone.write({".gitattributes": "*.parquet filter=lfs diff=lfs merge=lfs -text\n"})
-    clone.git("-c", "filter.lfs.clean=", "add", ".gitattributes")
-    clone.git("commit", "-q", "-m", "lfs")
-    clone.git("checkout", "-q", "-B", "request")
-    clone.git("stash", "pop", "-q")
+    with_attributes(clone, {".gitattributes": f"*.parquet {LFS}"})
     clone.write({PREDICTIONS: pointer(size)})
     clone.commit()
     lines = clone.problems()
