@@ -325,7 +325,10 @@ def hub_results(
     from bimotion.leaderboard import hub_results as results
 
     board = BoardOptions(submissions, receipts, keys).board()
-    for path in results.write_hub_results(board, dataset, output, revision=revision, source=source):
+    paths = results.write_hub_results(
+        board, dataset, output, revision=revision, source=source, say=note
+    )
+    for path in paths:
         print(path)
     _note_excluded(board, submissions, has_practice=False)
 
@@ -351,6 +354,7 @@ def every_eval_ever(
         receipts=entries.receipts,
         keys=receipt.keys_for(entries.submissions, entries.keys, receipts=entries.receipts),
         clips=not scores_only,
+        say=note,
     )
     for made in written:
         print(made.record)

@@ -14,16 +14,17 @@ recognised, so it tells its label: corpora whose licences let nobody publish lab
 import dataclasses
 import hashlib
 import json
+import logging
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bimotion.corpora import CORPORA
 from bimotion.io import files
-from bimotion.leaderboard import receiving
+from bimotion.leaderboard import exported, receiving
 from bimotion.leaderboard.board import Board
 from bimotion.leaderboard.entry import MEAN, CellScore, Entry, Number
 from bimotion.leaderboard.every_eval_clips import (
@@ -38,6 +39,7 @@ from bimotion.leaderboard.signature import BoardKeys
 from bimotion.results.predictions import LABELS
 from bimotion.results.reservations import MEANINGS
 
+_log = logging.getLogger(__name__)
 MAX_FOLDER_NAME = 100
 WITHHELD = "the licences of all its corpora let nobody publish labels"
 WITHOUT_LABELS = "its predictions hold no labels"
@@ -79,9 +81,10 @@ def write(
     keys: BoardKeys | None = None,
     clips: bool = True,
     created: float | None = None,
+    say: Callable[[str], None] = _log.warning,
 ) -> list[Written]:
-    """Write records of all entries that have a score; return what was written. Records of an
-    earlier export go.
+    """Write records of all entries that have a score; return what was written. Records that an
+    earlier export of these submissions wrote there go; those of other boards stay (exported.py).
 
     Args:
         board: of these submissions.
@@ -91,6 +94,7 @@ def write(
         keys: of the board, as of `receiving.received`.
         clips: with a line a clip.
         created: Unix time that the records say they were made at; None: now.
+        say: hears how many files of an earlier export were removed.
 
     Raises:
         SettingError: where a submission has changed since the board was made.
@@ -117,9 +121,10 @@ def write(
             temporary.write_text(text, encoding="utf-8")
         written.append(made)
     # of an earlier export: an entry that is gone must not be uploaded
-    kept = {path for made in written for path in (made.record, _clips_path(made.record))}
-    for ending in (".json", "_samples.jsonl"):
-        files.remove_others(output, kept, f"data/{COLLECTION}/*/*/{_UUID}{ending}")
+    there = [path for made in written for path in (made.record, made.clips) if path is not None]
+    patterns = [f"data/{COLLECTION}/*/*/{_UUID}{end}" for end in (".json", "_samples.jsonl")]
+    board_name = f"every-eval-ever {submissions.resolve()}"
+    exported.replace_earlier(output, board_name, there, patterns, say)
     return written
 
 

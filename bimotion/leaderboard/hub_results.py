@@ -7,7 +7,9 @@ each cell.
 """
 
 import datetime
+import logging
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from bimotion.data import splits
 from bimotion.errors import SettingError
 from bimotion.io import files
 from bimotion.io.tables import percent
+from bimotion.leaderboard import exported
 from bimotion.leaderboard.board import Board
 from bimotion.leaderboard.entry import MEAN, CellScore, Entry, Number
 from bimotion.protocol import labels
@@ -22,6 +25,7 @@ from bimotion.protocol.published import CELLS
 from bimotion.protocol.settings import TRACKS
 from bimotion.results.reservations import MEANINGS
 
+_log = logging.getLogger(__name__)
 EVAL_RESULTS_FILE = ".eval_results/bimotion.yaml"
 EVAL_FILE, MODEL_INDEX_FILE = "eval.yaml", "model-index.yaml"
 FRAMEWORK = "bimotion"
@@ -137,11 +141,12 @@ def write_hub_results(
     *,
     revision: str | None = None,
     source: str | None = None,
+    say: Callable[[str], None] = _log.warning,
 ) -> list[Path]:
     """Write, for the Hub, eval.yaml of the dataset repository, and of every recomputed model that
     has a repository (and is not adapted) EVAL_RESULTS_FILE and model-index.yaml, in folders named
-    as the models are; return their paths. Such files of an earlier export go. `revision` and
-    `source` as of `eval_results`.
+    as the models are; return their paths. Such files that an earlier export for this dataset wrote
+    there go (exported.py), and `say` hears how many. `revision` and `source` as of `eval_results`.
     """
     content = {output / EVAL_FILE: eval_tasks()}
     for entry in board.entries:
@@ -155,8 +160,8 @@ def write_hub_results(
         with files.written(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     # of an earlier export: an entry that is gone, or no longer verified, must not be uploaded
-    for name in (EVAL_RESULTS_FILE, MODEL_INDEX_FILE):
-        files.remove_others(output, content, f"*__*/{'[0-9a-f]' * 12}/{name}")
+    patterns = [f"*__*/{'[0-9a-f]' * 12}/{name}" for name in (EVAL_RESULTS_FILE, MODEL_INDEX_FILE)]
+    exported.replace_earlier(output, f"hub-results {dataset}", content, patterns, say)
     return list(content)
 
 
