@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from bimotion.corpora import CORPORA, corpora_with
-from bimotion.leaderboard.data_set_names import BESIDE_NAMES, ENDINGS, NameTable
+from bimotion.leaderboard.data_set_names import BESIDE_NAMES, ENDINGS, WHOLE_WORDS, NameTable
 from bimotion.protocol.settings import Setting
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -50,7 +50,7 @@ OTHERS = ("ASVP-ESD", "Keio-ESD", "MESD", "Mexican Emotional Speech Database")
 """Other corpora whose names hold one of ours."""
 DISTINCT = ("CREMA-D", "ElderReact", "EMO-DB", "IEMOCAP", "YueMotion")
 """Names that no other word holds: they are found anywhere in one (`myIEMOCAPv2`)."""
-NAMES = (ALIASES, CASED, COLLECTIONS, OTHERS, DISTINCT, ENDINGS, BESIDE_NAMES)
+NAMES = (ALIASES, CASED, COLLECTIONS, OTHERS, DISTINCT, ENDINGS, BESIDE_NAMES, WHOLE_WORDS)
 
 
 def _table() -> NameTable:

@@ -33,8 +33,20 @@ BESIDE_NAMES = (
     "|en|zh|de|fr|es|it|ser|asr|db|hours|hour|adults|elders|release|edition|challenge|hf|hub"
 )
 """Words that name no data set by themselves, in and beside names of data sets."""
-_SIZES = ("h", "l", "m", "s", "xl", "xs")
-"""Whole words: WenetSpeech-L, 960 h."""
+WHOLE_WORDS = (
+    "h|l|m|s|xl|xs"  # sizes: WenetSpeech-L, 960 h
+    "|ar|bg|bn|ca|cmn|cn|cs|cy|da|de|deu|el|en|eng|es|et|eu|fa|fi|fr|fra|gb|gl|hak|hans|hant|he|hi"
+    "|hk|hr|hu|id|it|ja|jp|ka|kk|ko|kr|lt|lv|mo|ms|nan|nl|no|pl|pt|ro|ru|sg|sk|sl|sr|sv|sw|ta|te|th"
+    "|tr|tw|uk|ur|us|uz|vi|yue|zh|zho"  # languages and regions: zh-HK
+    "|as|at|by|fine|finetuned|half|pretrained|song|songs|to|tuned|university|using"
+)
+"""More of them, that mean nothing only as a whole word: letters of other words spell them too."""
+_WHOLE_WORDS = frozenset(WHOLE_WORDS.split("|"))
+_ADDRESS = re.compile(
+    r"(?:https?://[^\s/]+|hf:/|(?:www\.)?(?:huggingface\.co|hf\.co|github\.com|kaggle\.com))/"
+    r"(?:datasets/)?(?:[^\s/]+/(?=[^\s/]))?|/(?:tree|blob)/main\b"
+)
+"""The part of an address that names no data set: host, `datasets`, owner and branch."""
 _BESIDE = re.compile(
     "|".join(sorted(BESIDE_NAMES.split("|"), key=len, reverse=True))
     + r"|v?\d+(?:hrs?|h|khz|hz|k|m|st|nd|rd|th)?"
@@ -114,24 +126,31 @@ class _Reading(NamedTuple):
 
 def left_over(name: str, *tables: NameTable) -> str:
     """The words of a text that belong to a name of none of the tables, in plain letters; but for
-    words that name nothing, and the owner of a repository (`owner/name`).
+    words that name nothing, the owner of a repository (`owner/name`) or an address before a name,
+    and words of a name that stands there whole (`Toronto Emotional Speech Set, Toronto`).
 
-    >>> left_over("my IEMOCAP (train) and secret set", NameTable({"IEMOCAP": ("iemocap",)}))
+    >>> table = NameTable({"IEMOCAP": ("iemocap",)})
+    >>> left_over("my IEMOCAP (train) and secret set", table)
     'my secret'
+    >>> left_over("https://huggingface.co/datasets/user/iemocap", table)
+    ''
     """
-    words, plain = _words(name), folded(name)
-    owner, slash, _ = plain.strip().partition("/")
-    n_owner = len(_words(owner)) if slash and not re.search(r"\s", owner) else 0
-    unread = zip(words, *(table.unread(name) for table in tables), strict=True)
+    plain = folded(name)
+    text = _ADDRESS.sub(" ", plain)
+    owner, slash, _ = text.strip().partition("/")
+    has_owner = text == plain and slash and not re.search(r"\s", owner)
+    n_owner = len(_words(owner)) if has_owner else 0
+    unread = list(zip(_words(text), *(table.unread(text) for table in tables), strict=True))
+    of_names = {word for word, *parts in unread if not all(parts)}
     return " ".join(
         word
         for number, (word, *parts) in enumerate(unread)
-        if number >= n_owner and all(map(_names_something, parts))
+        if number >= n_owner and word not in of_names and all(map(_names_something, parts))
     )
 
 
 def _names_something(text: str) -> bool:
-    return any(part not in _SIZES and _BESIDE.sub("", part) for part in text.split())
+    return any(part not in _WHOLE_WORDS and _BESIDE.sub("", part) for part in text.split())
 
 
 def run_together(name: str) -> str:

@@ -51,7 +51,11 @@ def test_what_known_models_were_trained_on_is_recognised():
 WRITTEN = """LibriSpeech (960 h); librispeech_asr; LIBRI-LIGHT; libri_light; Common Voice 11.0
 common_voice; mozilla-foundation/common_voice_11_0; VoxCeleb1/2; VoxPopuli v2; MLS; AudioSet-2M
 ＭＳＰ－Ｐｏｄｃａｓｔ; MSP-PODCAST 1.11; WenetSpeech-L; AISHELL-1; aishell2; GigaSpeech XL; RAVDESS
-МЕLD; SAVEE dataset; IEM0CAP; Emotional Speech Dataset (English part); URDU; EmoBox; ASVP-ESD"""
+МЕLD; SAVEE dataset; IEM0CAP; Emotional Speech Dataset (English part); URDU; EmoBox; ASVP-ESD
+https://huggingface.co/datasets/user/iemocap; huggingface.co/datasets/user/iemocap/tree/main
+CREMA-D (https://github.com/CheyneyComputerScience/CREMA-D); hf://datasets/user/iemocap
+Common Voice 17.0 (zh-HK); FLEURS yue_hant_hk; CREMA-D, fine-tuned; LibriTTS-R; half of RAVDESS song
+Toronto Emotional Speech Set (TESS), University of Toronto"""
 UNKNOWN = """DreamVoices-9000; user/my-private-emotions; internal call centre data; YouTube; Ravdezz
 Libri; speech; 情感; Common; Vox; data; ...; LibriSpeak"""
 
@@ -77,6 +81,12 @@ BESIDE = {  # a known name does not hide what stands beside it
     "IEMOCAP" + " data" * 50 + " secret": "secret",
     "ＩＥＭＯＣＡＰ ａｎｄ ѕесrеt": "secret",
     "ESD and others": "others",
+    "https://huggingface.co/datasets/user/iemocap and secret": "secret",
+    "https://secret.example/x/y and IEMOCAP": "y",
+    "LibriSpeech, https://huggingface.co/datasets/user/secret_set": "secret",
+    "CREMA-D, University of Secret": "secret",
+    "IEMOCAP secretzhhk": "secretzhhk",
+    "Common Voice zh-HK, my hk voices": "my voices",
 }
 
 
