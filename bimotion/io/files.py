@@ -7,6 +7,7 @@ removes those that nobody holds.
 """
 
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -25,6 +26,7 @@ try:
 except ImportError:  # Windows has no such locks: there, leftovers stay
     fcntl = None
 
+_log = logging.getLogger(__name__)
 _MARK = ".bimotion-"
 _LEFTOVER = re.compile(rf"\..*{re.escape(_MARK)}[a-z0-9_]{{8}}(\.[^.]*)?", re.DOTALL)
 _MAX_NAME = 50
@@ -196,18 +198,23 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, in_use: str | None = None) -> Iterator[None]:
-    """A lock between processes, in a file that is made for it; waited for, or refused with the
-    message `in_use` where it is held. Raises StorageError, FolderInUse."""
+def locked(path: Path, *, in_use: str | None = None, waiting: str | None = None) -> Iterator[None]:
+    """A lock between processes, in a file that is made for it. Where it is held: refused with the
+    message `in_use`, or waited for, after a warning with the message `waiting`. Raises
+    StorageError, FolderInUse."""
     from filelock import FileLock, Timeout
 
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
         try:
-            lock = FileLock(path).acquire(timeout=-1 if in_use is None else 0)
+            held = lock.acquire(timeout=-1 if in_use is None and waiting is None else 0)
         except Timeout:
-            raise FolderInUse(in_use) from None
-    with lock:
+            if in_use is not None:
+                raise FolderInUse(in_use) from None
+            _log.warning(waiting)
+            held = lock.acquire()
+    with held:
         yield
 
 

@@ -6,9 +6,10 @@ it stays, whatever refuses them today: it may hold a reproduction that took days
 them may be a setting.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,8 +39,6 @@ LET_LABELS_BE_READ = (
     "the predictions hold no labels; entry.npz beside the receipt lets who has both work them out: "
     "publish it only where labels may be"
 )
-LOCK_FILE = ".receiving.lock"
-"""Beside the receipts: held by whoever changes one."""
 
 
 def receive(
@@ -140,8 +139,20 @@ def _one_at_a_time(
     if keys.why_unsigned is not None or not is_changed:
         yield
         return
-    with files.locked(receipts / LOCK_FILE):
+    with _locked(receipts):
         yield
+
+
+def lock_file(receipts: Path) -> Path:
+    """The file whose lock is held by whoever changes a receipt: in the cache, for the folder of
+    receipts may be part of a repository."""
+    address = hashlib.sha256(os.fsencode(receipts.resolve())).hexdigest()[:24]
+    return files.cache_dir() / "receiving" / f"{address}.lock"
+
+
+def _locked(receipts: Path) -> AbstractContextManager[None]:
+    waiting = f"{receipts}: waiting for another process that changes receipts there"
+    return files.locked(lock_file(receipts), waiting=waiting)
 
 
 def _proof(
@@ -217,7 +228,7 @@ class Received:
         """
         if self.keys.why_unsigned is not None:
             raise SettingError(self.keys.why_unsigned)
-        with files.locked(self.receipts / LOCK_FILE):
+        with _locked(self.receipts):
             # a run may take days
             there = receipt.load(self.receipts, self.receipt.submission, self.keys)
             if there is None or there.sha256 != self.receipt.sha256:

@@ -1,6 +1,7 @@
 """Receipts that a keeper's slip leaves, names that look alike of which a keeper knows one, and two
 who verify at once."""
 
+import logging
 import threading
 
 import pytest
@@ -151,18 +152,40 @@ def test_a_receipt_for_practice_keeps_a_name_out_for_practice_only(run, known, r
 
 def test_two_who_verify_at_once_admit_one_name(run, known, root):
     first, second = (named(run, f"{name}/x1").write(root) for name in ("lab", "1ab"))
-    verdicts = []
+    verdicts, waits_or_ended = [], threading.Event()
+
+    class Heard(logging.Handler):
+        def emit(self, record):
+            if "waiting for another process that changes receipts" in record.getMessage():
+                waits_or_ended.set()
 
     def verify():
-        verdicts.append(received(second, known, baseline=False)[0])
+        try:
+            verdicts.append(received(second, known, baseline=False)[0])
+        finally:
+            waits_or_ended.set()
 
+    handler, logger = Heard(), logging.getLogger(files.__name__)
+    logger.addHandler(handler)
     thread = threading.Thread(target=verify)
-    with files.locked(root.parent / "receipts" / receiving.LOCK_FILE):
-        thread.start()
-        thread.join(5)  # meanwhile it would be admitted
-        submissions.verify(first)
-    thread.join()
-    assert "can be mistaken for lab__x1, that has a receipt" in verdicts[0].problems[0]
+    try:
+        with files.locked(receiving.lock_file(root.parent / "receipts")):
+            thread.start()
+            waits_or_ended.wait()
+            assert verdicts == []  # it waits
+            submissions.verify(first)
+        thread.join()
+    finally:
+        logger.removeHandler(handler)
+    assert verdicts[0].problems[0].startswith(ALIKE)
+
+
+def test_no_lock_lies_among_receipts(run, known, root):
+    """A keeper's own repository would commit it."""
+    folder = Draft(run).write(root)
+    assert received(folder, known)[0].ok
+    left = {path.name for path in (root.parent / "receipts").rglob("*") if path.is_file()}
+    assert left == {receipt.RECEIPT_FILE, receipt.ENTRY_FILE}
 
 
 def test_who_only_checks_leaves_no_lock(run, known, root):
