@@ -40,6 +40,10 @@ LET_LABELS_BE_READ = (
     "publish it only where labels may be"
 )
 
+NOT_COUNTED = (
+    "only checked: scores of a hidden test are counted and told with a key to sign the receipt only"
+)
+
 
 def receive(
     submissions: Path,
@@ -106,7 +110,11 @@ def receive(
             is_proved=is_proved,
         )
         for name, verdict in verdicts.items():
-            entry = _entry(submissions / name, folder, verdict, answer_key) if verdict.ok else None
+            entry = None
+            if verdict.ok and (answer_key.hidden is None or board_keys.why_unsigned is None):
+                entry = _entry(submissions / name, folder, verdict, answer_key)
+            elif verdict.ok:
+                verdict.warnings.append(NOT_COUNTED)
             if board_keys.why_unsigned is not None:
                 continue
             if entry:

@@ -25,7 +25,7 @@ from bimotion.leaderboard import (
 )
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.results import predictions, rescoring, scoring
-from tests.support import hidden_tests
+from tests.support import hidden_tests, keys
 from tests.support.command_line import run_main
 from tests.support.drafts import PREDICTIONS
 from tests.support.hidden_tests import seen_otherwise, sent
@@ -181,6 +181,15 @@ def test_labels_are_refused_unread(evaluated_there, key, take, tmp_path):
         "predictions.parquet: expected no labels, as a hidden test takes predictions, found some: "
         "`bimotion submit --without-labels`"
     ]
+    assert counted(tmp_path) == 0
+
+
+def test_who_cannot_sign_counts_nothing_and_is_told_nothing(evaluated_there, key, take, tmp_path):
+    keys.key_of(tmp_path, "anna")
+    folder = sent(evaluated_there(False, **PAPER), tmp_path / "submissions", "lab/model")
+    [verdict] = take(key, folder)
+    assert (verdict.ok, verdict.warnings[-1]) == (True, receiving.NOT_COUNTED)
+    assert not any("weighted F1" in line for line in verdict.warnings)
     assert counted(tmp_path) == 0
 
 
