@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from bimotion.errors import printable
 from bimotion.io.records import Record
@@ -13,7 +14,16 @@ from bimotion.results.statistics.estimate import Estimate
 from bimotion.results.statistics.ranks import ranks
 
 MAX_SAME = 10
-_KNOWN = 2
+
+
+class _Strength(IntEnum):
+    """The strength by which an entry holds its name beside one that looks alike: the stronger one
+    stands."""
+
+    CLAIMED = 0
+    RECOMPUTED = 1
+    CONFIRMED = 2
+    """Recomputed, and the keeper says that it comes from its organisation."""
 
 
 @dataclass(frozen=True)
@@ -46,36 +56,37 @@ class RankingClass(Record):
 
 
 def mistaken(entries: dict[str, Entry]) -> dict[str, str]:
-    """Entry -> why it cannot stand under its name beside the others: the spelling stands of which
-    the keeper says whose it is, else the one that is recomputed, else none."""
+    """Entry -> why it cannot stand under its name beside the others. Of names that look alike the
+    one stands whose organisation the keeper confirmed, else the recomputed one, else none."""
     reasons = {}
     for names in (
         {identity: identity.partition("/")[0] for identity in entries},
         {identity: entry.full_name for identity, entry in entries.items()},
     ):
-        strengths: dict[str, int] = {}
+        strengths: dict[str, _Strength] = {}
         for identity, name in names.items():
-            strengths[name] = max(strengths.get(name, 0), _strength(entries[identity]))
+            strength = _strength(entries[identity])
+            strengths[name] = max(strengths.get(name, strength), strength)
         mistaken_for = lookalikes.mistaken(names.values())
         for identity, name in names.items():
             similar = mistaken_for.get(name, [])
-            if similar and strengths[name] <= max(strengths[other] for other in similar):
+            strongest = max((strengths[other] for other in similar), default=None)
+            if similar and strengths[name] <= strongest:
                 listed = ", ".join(similar)[:MAX_NAME]
-                is_known = strengths[name] < max(strengths[other] for other in similar) == _KNOWN
-                end = ", of which the keeper knows whose it is"
+                end = ": one of them must go"
+                if strengths[name] < strongest == _Strength.CONFIRMED:
+                    end = ", whose organisation the keeper confirmed"
                 reasons[identity] = printable(
-                    f"its name, {name}, can be mistaken for {listed}"
-                    f"{end if is_known else ': one of them must go'}"
+                    f"its name, {name}, can be mistaken for {listed}{end}"
                 )
     return reasons
 
 
-def _strength(entry: Entry) -> int:
-    """The strength by which an entry holds its name beside one that looks alike: 0 claimed, 1
-    recomputed, _KNOWN where the keeper also says whose it is."""
+def _strength(entry: Entry) -> _Strength:
     if not entry.flags.is_recomputed:
-        return 0
-    return _KNOWN if organisations.is_by_keeper(entry.flags.organisation_proof) else 1
+        return _Strength.CLAIMED
+    is_confirmed = organisations.is_by_keeper(entry.flags.organisation_proof)
+    return _Strength.CONFIRMED if is_confirmed else _Strength.RECOMPUTED
 
 
 def again(entries: dict[str, Entry]) -> dict[str, str]:

@@ -88,7 +88,7 @@ def _mistaken_for(
         return f"{reason}is verified at the same time: remove one"
     if model not in proved and proved.isdisjoint(received):
         return (
-            f"{reason}has a receipt (if you know that this one is whose it says: "
-            "--organisation-proved, and it stands instead)"
+            f"{reason}has a receipt. If you know that {model} comes from the organisation that it "
+            "names, verify it with --organisation-proved: then it stands instead"
         )
     return f"{reason}has a receipt"

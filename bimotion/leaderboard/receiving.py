@@ -85,15 +85,7 @@ def receive(
     """
     folder = receipt.folder_for(submissions, receipts)
     board_keys = receipt.keys_for(submissions, receipts=receipts) if keys is None else keys
-    if baseline and len(names) != 1:
-        raise SettingError(
-            f"a baseline is verified by itself: expected one submission, found {len(names)}"
-        )
-    if organisation_proof is not None and len(names) != 1:
-        raise SettingError(
-            "whose a submission is, is said of one by itself: expected one submission, found "
-            f"{len(names)}"
-        )
+    _require_one(names, baseline, organisation_proof)
     paths = [submissions / name for name in names]
     verdicts = dict(
         zip(names, verify.verify_all(paths, answer_key, practice=practice), strict=True)
@@ -115,9 +107,9 @@ def receive(
                 entry = _entry(submissions / name, folder, verdict, answer_key)
             elif verdict.ok:
                 verdict.warnings.append(NOT_COUNTED)
-            if board_keys.why_unsigned is not None:
-                continue
-            if entry:
+            if not verdict.ok:
+                _withdraw_if_changed(folder, name, verdict, board_keys)
+            elif board_keys.why_unsigned is None:
                 proof = _proof(folder, name, verdict, organisation_proof, board_keys)
                 receipt.write(
                     folder,
@@ -129,9 +121,15 @@ def receive(
                     entry=entry,
                     keys=board_keys,
                 )
-            else:
-                _withdraw_if_changed(folder, name, verdict)
     return list(verdicts.values())
+
+
+def _require_one(names: Sequence[str], baseline: bool, organisation_proof: str | None) -> None:
+    found = f"expected one submission, found {len(names)}"
+    if baseline and len(names) != 1:
+        raise SettingError(f"a baseline is verified by itself: {found}")
+    if organisation_proof is not None and len(names) != 1:
+        raise SettingError(f"whose a submission is, is said of one by itself: {found}")
 
 
 @contextmanager
@@ -197,21 +195,35 @@ def _admit(
         verdicts[name].problems.append(reason)
 
 
-def _withdraw_if_changed(receipts: Path, name: str, verdict: Verdict) -> None:
-    """Remove the receipt of a submission that is refused, if it lists other files; say what becomes
-    of it."""
+def _withdraw_if_changed(receipts: Path, name: str, verdict: Verdict, keys: BoardKeys) -> None:
+    """Remove the receipt of a submission that is refused, if it lists other files and the keeper
+    can sign; say what becomes of it."""
     where = receipts / name
-    if not os.path.lexists(where / receipt.RECEIPT_FILE):
+    is_there, is_keeper = os.path.lexists(where / receipt.RECEIPT_FILE), keys.why_unsigned is None
+    reason = receipt.why_withdrawn(receipts, name, verdict.hashes) if is_there else None
+    if is_keeper and (reason is not None or not is_there):
         receipt.withdraw(receipts, name)
-    elif reason := receipt.why_withdrawn(receipts, name, verdict.hashes):
-        receipt.withdraw(receipts, name)
+    if reason is not None and is_keeper:
         verdict.warnings.append(f"its receipt was withdrawn: {reason}")
-    else:
-        same = "these are the files that it was written for"
-        why = same if verdict.hashes else "whether files have changed since cannot be told"
-        verdict.warnings.append(
-            f"its receipt stays, for {why}: to withdraw it, remove {printable(str(where))}"
+    elif is_there and reason is None:
+        stays = _why_it_stays(verdict, receipt.earlier(receipts, name, keys) is not None)
+        verdict.warnings.append(f"{stays}, remove {printable(str(where))}")
+
+
+def _why_it_stays(verdict: Verdict, is_counted: bool) -> str:
+    """Say why a receipt stays, up to what a keeper can do; `is_counted`: on the board."""
+    if not verdict.hashes:
+        return (
+            "its receipt stays: the files cannot be read, so nobody knows whether they changed; "
+            "to withdraw it"
         )
+    same = "these are the files that it was written for"
+    if is_counted:
+        return (
+            f"its receipt stays and still counts on the board ({same}): to take the entry off the "
+            "board"
+        )
+    return f"its receipt stays ({same}): to withdraw it"
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,9 @@ def test_a_list_of_a_stranger_names_no_other_files(built, export, tmp_path):
     path = tmp_path / exported.LIST_FILE
     theirs = tmp_path / "README.md"
     theirs.write_text("mine")
-    outside = tmp_path.parent / f"{tmp_path.name}.md"
-    shutil.copy(theirs, outside)
-    more = f'"README.md", "../{outside.name}", "{outside}", '
+    elsewhere = tmp_path.parent / f"{tmp_path.name}.md"
+    shutil.copy(theirs, elsewhere)
+    more = f'"README.md", "../{elsewhere.name}", "{elsewhere}", '
     path.write_text(path.read_text().replace("[\n", f"[{more}\n"))
     export(dataclasses.replace(built, entries=[]))
-    assert theirs.read_text() == outside.read_text() == "mine"
+    assert theirs.read_text() == elsewhere.read_text() == "mine"

@@ -204,16 +204,16 @@ def test_a_clear_no_withdraws_a_proof_by_the_hub(run, known, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "words"),
     [(MEMBER, f"says: {MEMBER}"), (receipt.NO_PROOF, "does not name the account as a member")],
 )
-def test_no_answer_of_the_hub_replaces_the_keepers_word(run, known, tmp_path, answer, said):
+def test_no_answer_of_the_hub_replaces_the_keepers_word(run, known, tmp_path, answer, words):
     """Else a name that looks alike, which the keeper's word keeps out, would stand as strong."""
     folder = sent(run, tmp_path / "submissions")
     received(folder, known, baseline=False, organisation_proof=organisations.BY_KEEPER)
     verdict, held = received(folder, known, baseline=False, organisation_proof=answer)
     assert held.organisation_proof == organisations.BY_KEEPER
-    assert verdict.warnings[-1].startswith(f"organisation: the Hub {said}; your own word")
+    assert verdict.warnings[-1].startswith(f"organisation: the Hub {words}; your own word")
     verdict, _ = received(folder, known, baseline=False, organisation_proof=organisations.BY_KEEPER)
     assert not any(line.startswith("organisation:") for line in verdict.warnings)
 

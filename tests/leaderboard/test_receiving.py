@@ -43,11 +43,21 @@ def test_other_settings_withdraw_no_receipt(again, known, root, shared_corpora):
     for answer_key, options in ((few, {"practice": True}), (known, {"baseline": True})):
         lines, held = held_after(again, answer_key, **options)
         assert lines[-1] == (
-            "its receipt stays, for these are the files that it was written for: to withdraw it, "
-            f"remove {where}"
+            "its receipt stays and still counts on the board (these are the files that it was "
+            f"written for): to take the entry off the board, remove {where}"
         )
         assert held.reproduction is not None
     assert board.build(root).entries[0].flags.status == "reproduced"
+
+
+def test_who_only_checks_hears_that_a_receipt_still_counts(again, known, root):
+    keys.sign(again, keys.key_of(root.parent, "anna"))
+    lines, _ = held_after(again, known, baseline=True)
+    assert "still counts on the board" in lines[-1]
+    assert submissions.receipt_of(again).exists()
+    submissions.receipt_of(again).with_name("receipt.json.sig").unlink()
+    lines, _ = held_after(again, known, baseline=True)
+    assert lines[-1].startswith("its receipt stays (these are the files that it was written for): ")
 
 
 def test_verified_for_practice_too_it_stays_on_the_real_board(again, known):
@@ -64,7 +74,7 @@ def test_files_that_are_not_there_withdraw_no_receipt(again, known):
         if other is not None:
             path.write_text(other)
         lines, held = held_after(again, known)
-        assert "whether files have changed since cannot be told" in lines[0]
+        assert "the files cannot be read, so nobody knows whether they changed" in lines[0]
         assert held is not None
     path.write_bytes(content)
     assert received(again, known, baseline=False)[1].reproduction is not None
@@ -106,15 +116,16 @@ def test_what_the_keeper_knows_stands_beside_a_name_that_looks_alike(run, known,
         verdict, held = received(second, known, baseline=False, organisation_proof=proof)
         assert held is None
         assert verdict.problems == [
-            "name: lab__x1 can be mistaken for 1ab__x1, that has a receipt (if you know that this "
-            "one is whose it says: --organisation-proved, and it stands instead)"
+            "name: lab__x1 can be mistaken for 1ab__x1, that has a receipt. If you know that "
+            "lab__x1 comes from the organisation that it names, verify it with "
+            "--organisation-proved: then it stands instead"
         ]
     by_keeper = {"baseline": False, "organisation_proof": organisations.BY_KEEPER}
     assert received(second, known, **by_keeper)[0].ok
     built = board.build(root)
     assert [entry.model for entry in built.entries] == ["lab/x1"]
     assert built.excluded[0].reason == (
-        "its name, 1ab/x1, can be mistaken for lab/x1, of which the keeper knows whose it is"
+        "its name, 1ab/x1, can be mistaken for lab/x1, whose organisation the keeper confirmed"
     )
     # the other's receipt stays, and neither takes the place again
     assert submissions.receipt_of(first).exists()

@@ -81,7 +81,7 @@ def test_trees_of_more_bytes_than_their_paths_need_are_refused(clone):
 
 
 def test_each_commit_to_a_large_board_may_write_its_folder_anew(clone):
-    """That of the submissions of a board of 3000 models takes some 130 KB."""
+    """The tree of 3000 models' submissions takes some 130 KB."""
     clone.git("checkout", "-q", "main")
     blob = clone.git("rev-parse", "main:README.md")
     text = "".join(
