@@ -24,6 +24,8 @@ FOLDER = "leaderboard/submissions"
 """Of submissions, below the root of the repository."""
 MAX_PATHS = 1000
 """Changed paths that are looked at: far more than the three that are right."""
+MAX_PATH = 1000
+"""Characters: git is asked about a path, and no command takes one of 128 KiB."""
 MAX_LINES = 20
 MAX_POINTER_BYTES = 1024
 """As Git LFS has it."""
@@ -149,8 +151,8 @@ def _history_problems(
             f"the history ({len(replaced)} such): squash the commits"
         )
     n_commits = int(git.ask(repository, "rev-list", "--count", f"{base}..{head}"))
-    below = [PurePosixPath(path) for path in blobs if path.startswith(f"{folder}/")]
-    models = {path.parents[1] for path in below}
+    right = [change for change in changes if _why_not(change, folder) is None]
+    models = {PurePosixPath(change.path).parents[1] for change in right}
     above = {*PurePosixPath(f"{folder}/x").parents, *(models if len(models) == 1 else ())}
     folders = ["" if path == PurePosixPath() else str(path) for path in above]
     if reason := request_history.why_large_trees(repository, bases, n_commits, folders, brought):
@@ -159,6 +161,8 @@ def _history_problems(
 
 def _why_not(change: Change, folder: str) -> str | None:
     """The reason that a change is no new file of a submission."""
+    if len(change.path) > MAX_PATH:
+        return f"expected a path of at most {MAX_PATH} characters, found {len(change.path)}"
     path = PurePosixPath(change.path)
     is_below = str(path).startswith(f"{folder}/") and ".." not in path.parts
     # git lists `a/./b` as it stands in a tree, which nobody could check out

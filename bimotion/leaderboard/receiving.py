@@ -125,11 +125,11 @@ def receive(
 
 
 def _require_one(names: Sequence[str], baseline: bool, organisation_proof: str | None) -> None:
-    found = f"expected one submission, found {len(names)}"
+    reason = f"expected one submission, found {len(names)}"
     if baseline and len(names) != 1:
-        raise SettingError(f"a baseline is verified by itself: {found}")
+        raise SettingError(f"a baseline is verified by itself: {reason}")
     if organisation_proof is not None and len(names) != 1:
-        raise SettingError(f"whose a submission is, is said of one by itself: {found}")
+        raise SettingError(f"whose a submission is, is said of one by itself: {reason}")
 
 
 @contextmanager

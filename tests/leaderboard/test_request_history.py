@@ -80,6 +80,15 @@ def test_trees_of_more_bytes_than_their_paths_need_are_refused(clone):
     assert "bytes of trees in the history, found 10" in line
 
 
+def test_a_name_longer_than_a_command_takes_is_refused(clone):
+    clone.git("add", "-A")
+    blob = clone.git("rev-parse", "main:README.md")
+    text = f"100644 {blob}\t{FOLDER}/lab__{'x' * 200_000}/0123456789ab/result.json\n"
+    clone.git("update-index", "--add", "--index-info", input=text.encode())
+    clone.git("commit", "-q", "-m", "long")
+    assert any("expected a path of at most 1000 characters" in line for line in clone.problems())
+
+
 def test_each_commit_to_a_large_board_may_write_its_folder_anew(clone):
     """The tree of 3000 models' submissions takes some 130 KB."""
     clone.git("checkout", "-q", "main")
