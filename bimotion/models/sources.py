@@ -16,6 +16,11 @@ FETCH = (
     "folder here and pass it as the model"
 )
 
+ID = (
+    "NAME or ORG/NAME, each of 1 to 96 letters, digits, '-', '_' and '.', without '--' and '..', "
+    "and without '.git' at its end"
+)
+
 
 class Folder:
     """Files of a model in a folder. Raises ModelError where it holds none."""
@@ -152,4 +157,21 @@ def source_of(spec: ModelSpec) -> Folder | Repository:
             f"{spec.model!r}: expected a folder or an id on the Hugging Face Hub, found no such "
             "folder"
         )
+    if not _is_id(spec.model):  # before the cache or the Hub is asked, which stop at it
+        raise ModelError(
+            f"{spec.model!r:.200}: expected a folder or an id on the Hugging Face Hub, found no "
+            f"such folder, and no id: {ID}"
+        )
     return Repository(spec)
+
+
+def _is_id(name: str) -> bool:
+    """Tell an id that a model on the Hub can have."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True

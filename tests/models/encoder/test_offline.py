@@ -33,6 +33,17 @@ def test_a_model_that_is_not_in_the_cache_is_refused_without_one_retry(offline):
         assert "`hf download NAME --local-dir FOLDER`" in line
 
 
+@pytest.mark.parametrize("name", ["org/my model", "org/na--me", "org/name.git", "n" * 120])
+def test_what_is_no_id_is_one_line(offline, name):
+    for code, *command in ((1, "check-model"), (2, "evaluate", "--model")):
+        done = offline(*command, name)
+        assert (done.returncode, done.stdout) == (code, ""), done.stderr
+        [line] = done.stderr.splitlines()
+        expected = f"bimotion: {name!r}: expected a folder or an id on the Hugging Face Hub, found "
+        assert line.startswith(expected)
+        assert "no such folder, and no id: NAME or ORG/NAME" in line
+
+
 def test_a_model_in_the_cache_is_used_without_one_retry(offline, folder, tmp_path):
     repository = tmp_path / "hub" / "models--org--name"
     shutil.copytree(folder("hubert"), repository / "snapshots" / COMMIT)
