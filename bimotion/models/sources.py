@@ -1,6 +1,7 @@
 """The places where a model's files are: a folder, or a repository of the Hugging Face Hub at one
 commit."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,9 @@ from bimotion.models import weight_files
 from bimotion.models.failures import first_sentence
 from bimotion.models.spec import ModelSpec
 
+_log = logging.getLogger(__name__)
+_announced: set[tuple[str, str]] = set()
+"""Names and commits of models of which this process has said that they are from the cache."""
 FETCH = (
     "Where there is a network, `hf download NAME --local-dir FOLDER` fetches a model: copy that "
     "folder here and pass it as the model"
@@ -66,8 +70,9 @@ class Repository:
         from huggingface_hub import errors, hf_hub_download
 
         self.path, self.name, self.asked = spec.model, spec.model, spec.revision
-        self.is_cached_only = self._is_cached_only()
-        self._where = {"local_files_only": self.is_cached_only}
+        self.offline = self._offline()
+        """Why the cache is all there is; None: the Hub is asked."""
+        self._where = {"local_files_only": self.offline is not None}
         try:
             asked = {"revision": spec.revision, **self._where}
             config = Path(hf_hub_download(spec.model, "config.json", **asked))
@@ -81,24 +86,34 @@ class Repository:
                 reason = f"expected config.json of a model, found {kind}"
             raise ModelError(f"{spec.model}: {reason}") from error
         self.revision = config.parent.name
-        if self.is_cached_only:  # transformers asks the Hub for some files whatever it is told
+        if self.offline:  # transformers asks the Hub for some files whatever it is told
             self.path = str(config.parent)
 
-    def _is_cached_only(self) -> bool:
-        """Tell whether there is no network to the Hub, so that the cache is all there is. Raises
+    def _offline(self) -> str | None:
+        """Say why the cache is all there is: no network to the Hub, or no leave to ask it. Raises
         ModelError where it does not hold the model, SettingError where HF_ENDPOINT is no address.
         """
         from huggingface_hub import constants, try_to_load_from_cache
 
-        if constants.HF_HUB_OFFLINE or (reason := hub_not_connected()) is None:
-            return bool(constants.HF_HUB_OFFLINE)
+        if constants.HF_HUB_OFFLINE:
+            return "HF_HUB_OFFLINE is set: unset it"
+        if (reason := hub_not_connected()) is None:
+            return None
         held = try_to_load_from_cache(self.name, "config.json", revision=self.asked)
         if isinstance(held, str):
-            return True
+            self._tell(reason, Path(held).parent.name)
+            return reason
         raise ModelError(
             f"{self.name}: expected a folder, a model in the cache, or the Hub within reach; found "
             f"no such folder, nothing in the cache, and no network to the Hub ({reason}). {FETCH}"
         )
+
+    def _tell(self, reason: str, commit: str) -> None:
+        """Say once that the cache stands in for the Hub: it may hold an older commit."""
+        if (self.name, commit) not in _announced:
+            _announced.add((self.name, commit))
+            message = "%s: no network to the Hub (%s): taken from the cache, commit %s"
+            _log.warning(message, self.name, reason, commit)
 
     @property
     def names(self) -> Iterator[str]:
@@ -106,7 +121,10 @@ class Repository:
         from huggingface_hub import list_repo_files
 
         with suppress(Exception):  # the message is right without them
-            yield from list_repo_files(self.name, revision=self.asked)
+            if self.offline:
+                yield from sorted(path.name for path in Path(self.path).iterdir())
+            else:
+                yield from list_repo_files(self.name, revision=self.asked)
 
     def fetch(self, name: str) -> Path | None:
         """A file, downloaded; None where the repository lacks it."""
@@ -124,10 +142,23 @@ class Repository:
             return as_type(hf_hub_download(self.name, name, **options))
         except Exception as error:
             is_local = isinstance(error, errors.LocalEntryNotFoundError)
-            is_missing = isinstance(error, errors.EntryNotFoundError) and not is_local
-            if is_missing or (is_local and self.is_cached_only):
+            if isinstance(error, errors.EntryNotFoundError) and not is_local:
                 return None
-            raise ModelError(f"{self.name}: {name}: {self._why(error)}") from error
+            reason = self._why(error)
+            if is_local and self.offline:
+                if self._is_known_to_lack(name):
+                    return None
+                reason = f"not in the cache, and no network: {self.offline}. {FETCH}"
+            raise ModelError(f"{self.name}: {name}: {reason}") from error
+
+    def _is_known_to_lack(self, name: str) -> bool:
+        """Tell a file that the repository lacks from one that was never fetched into the cache. The
+        Hub's client marks the first where it has asked for it. `hf download` and a copied cache
+        have no marks: where settings and weights are there, all is."""
+        from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
+
+        known = try_to_load_from_cache(self.name, name, revision=self.revision)
+        return known is _CACHED_NO_EXIST or weight_files.is_complete(self.name, Path(self.path))
 
     def _why(self, error: Exception) -> str:
         """The reason why the Hub does not give a file, for a user."""

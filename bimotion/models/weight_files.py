@@ -98,9 +98,7 @@ def chosen(model: str, source: Source, *, require_safetensors: bool = False) -> 
     """
     if source.fetch(ADAPTER) is not None:
         raise ModelError(f"{model}: holds an adapter ({ADAPTER}), not a whole model: {MERGE}")
-    explicit = _explicit(model, source.fetch("config.json"))
-    candidates = {SAFETENSORS: explicit} if explicit else NAMES
-    for form, name in candidates.items():
+    for form, name in _candidates(model, source.fetch("config.json")).items():
         index_name = name if name.endswith(".index.json") else f"{name}.index.json"
         is_whole = name != index_name and source.has(name)
         index = None if is_whole else source.fetch(index_name)
@@ -129,6 +127,21 @@ def fetched(model: str, source: Source, choice: Choice) -> tuple[Path, ...]:
     return tuple(paths)
 
 
+def is_complete(model: str, folder: Path) -> bool:
+    """Tell a folder with the settings and the weights of an audio model, every shard of them.
+    Raises ModelError for an index that is broken."""
+    names = {path.name for path in folder.iterdir() if path.is_file()}
+    if not names & {"preprocessor_config.json", "processor_config.json"}:
+        return False
+    for name in _candidates(model, folder / "config.json").values():
+        index_name = name if name.endswith(".index.json") else f"{name}.index.json"
+        if name != index_name and name in names:
+            return True
+        if index_name in names and names.issuperset(_shards(model, folder / index_name)):
+            return True
+    return False
+
+
 def foreign(present: Iterable[str]) -> str:
     """The kind of a model's files, where they are not what can be loaded, and what to do."""
     present = sorted(present)
@@ -136,6 +149,12 @@ def foreign(present: Iterable[str]) -> str:
         if any(name.lower().endswith(end) for name in present):
             return advice
     return "none" + (f" among {some(present)}" if present else "")
+
+
+def _candidates(model: str, config: Path | None) -> dict[str, str]:
+    """The form of weights -> the file that may hold them, the first to be preferred."""
+    explicit = _explicit(model, config)
+    return {SAFETENSORS: explicit} if explicit else NAMES
 
 
 def _explicit(model: str, config: Path | None) -> str | None:
