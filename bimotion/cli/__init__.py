@@ -18,7 +18,7 @@ from bimotion.cli.report import report
 from bimotion.cli.submit import labels, submit
 from bimotion.cli.terminal import note
 from bimotion.errors import BimotionError
-from bimotion.io.hub import hub_endpoint
+from bimotion.io.hub import check_endpoint_at_import
 
 ENVIRONMENT = """Environment variables:
 
@@ -84,7 +84,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    hub_endpoint()  # before the Hub's client is imported, which stops at one that is no address
+    pass
 
 
 def main() -> None:
@@ -101,6 +101,7 @@ def main() -> None:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     # of each retry; what comes of them is one line of ours
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    check_endpoint_at_import()
     try:
         app()
     except BimotionError as error:

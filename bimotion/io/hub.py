@@ -1,7 +1,9 @@
 """The Hugging Face Hub as this machine sees it: its address, and whether it can be reached."""
 
 import os
+import sys
 from importlib import import_module
+from importlib.abc import MetaPathFinder
 from urllib.parse import urlsplit
 
 from bimotion.errors import SettingError, printable
@@ -12,19 +14,38 @@ CONNECT_S = 10.0
 
 def hub_endpoint() -> str:
     """The address of the Hub, or of what HF_ENDPOINT names in its place, without a slash at its
-    end. Raises SettingError where that is no address.
+    end; an empty one names nothing. Raises SettingError where that is no address.
 
     Example::
 
         f"{hub_endpoint()}/api/datasets/org/name"
     """
-    endpoint = os.environ.get("HF_ENDPOINT", DEFAULT).rstrip("/")
+    endpoint = (os.environ.get("HF_ENDPOINT") or DEFAULT).rstrip("/")
     if not is_address(endpoint):
         raise SettingError(
             f"HF_ENDPOINT: expected the http(s) address of a Hub, such as {DEFAULT}, found "
             f"{endpoint!r:.80}: mend it, or unset it"
         )
     return endpoint
+
+
+class _EndpointCheck(MetaPathFinder):
+    """Finds no module, but looks at HF_ENDPOINT before the Hub's client is imported."""
+
+    def find_spec(self, name, path=None, target=None) -> None:
+        """Raise SettingError where the client would stop with a traceback."""
+        if name == "huggingface_hub":
+            hub_endpoint()
+
+
+def check_endpoint_at_import() -> None:
+    """Have HF_ENDPOINT checked when the Hub's client is first imported, by whatever library: the
+    client stops at one that is no address. What never imports it is not kept from its work. An
+    empty HF_ENDPOINT is removed: the client takes it for an address."""
+    if not os.environ.get("HF_ENDPOINT"):
+        os.environ.pop("HF_ENDPOINT", None)
+    if not any(isinstance(finder, _EndpointCheck) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _EndpointCheck())
 
 
 def is_address(text: str) -> bool:

@@ -63,7 +63,7 @@ def test_an_environment_that_the_client_cannot_begin_with_is_named(bimotion, mon
         assert errors.startswith("bimotion: expected proxies and certificates of the environment")
 
 
-@pytest.mark.parametrize("endpoint", ["http://lab:port", "http://[::1", "lab", "", "ftp://lab"])
+@pytest.mark.parametrize("endpoint", ["http://lab:port", "http://[::1", "lab", "ftp://lab"])
 @pytest.mark.parametrize(
     "words",
     [
@@ -81,6 +81,26 @@ def test_an_address_of_the_hub_that_cannot_be_is_one_line(monkeypatch, endpoint,
     assert done.stderr.startswith(expected)
     assert f"found {endpoint!r}: mend it, or unset it" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("endpoint", ["http://lab:port", "http://[::1"])
+def test_what_needs_no_hub_is_not_kept_from_its_work(monkeypatch, tmp_path, endpoint):
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    for words in (("--help",), ("compare", "--help"), ("evaluate", "--help"), ("data", "list")):
+        done = bimotion_process(*words)
+        assert (done.returncode, done.stderr) == (0, ""), words
+    for words in (("data", "doctor", "--corpora"), ("compare",), ("report",)):
+        done = bimotion_process(*words, tmp_path)
+        assert done.returncode, words  # nothing lies there
+        assert "Traceback" not in done.stderr
+        assert str(tmp_path) in done.stdout + done.stderr
+        assert "HF_ENDPOINT" not in done.stderr
+
+
+def test_an_empty_address_of_the_hub_is_none(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "")
+    done = bimotion_process("check-model", "org/name")
+    assert done.stderr.startswith("bimotion: org/name: no such folder, not in the cache, and no ")
 
 
 RECORDS = {
