@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +32,12 @@ TIMEOUT_S = 30.0  # without a byte
 MIN_BYTES_PER_S, PACE_S = 512.0, 60.0
 """A host that sends less over so long is given up, as one that sends nothing: else a byte now and
 then would keep a download for ever."""
+HEADERS_S = TIMEOUT_S + PACE_S
+"""The longest wait for the headers of an answer, redirects followed."""
+STOP_SLICE_S = 0.2  # of that wait, after which it is asked whether to stop
+STOPPED_WITHIN_S = max(TIMEOUT_S, STOP_SLICE_S)
+"""The longest that an open connection goes on after the work is stopped: a body is waited for until
+its next bytes come."""
 CHUNK_BYTES = 256 * 1024
 HEADERS = {"Accept-Encoding": "identity"}  # packed on the way, a file could not be gone on with
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -136,10 +142,16 @@ def client() -> Any:
 
 
 @contextmanager
-def _answered_by(address: str, headers: dict[str, str], method: str = "GET") -> Iterator[Any]:
+def _answered_by(
+    address: str,
+    headers: dict[str, str],
+    method: str = "GET",
+    stop: threading.Event | None = None,
+) -> Iterator[Any]:
     """The answer of an address, once its headers are there, redirects followed; raises _TooSlow
-    where they are not within TIMEOUT_S and PACE_S. The client has no such limit, only one for the
-    time without a byte: so a thread asks, which is left alone with a host that drips."""
+    where they are not within HEADERS_S, Stopped soon after `stop` is set. The client has no such
+    limit, only one for the time without a byte: so a thread asks, which is left alone with a host
+    that drips."""
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def work() -> None:
@@ -150,14 +162,22 @@ def _answered_by(address: str, headers: dict[str, str], method: str = "GET") -> 
             answers.put(error)
 
     threading.Thread(target=work, daemon=True).start()
-    try:
-        answer = answers.get(timeout=TIMEOUT_S + PACE_S)
-    except queue.Empty:
-        raise _TooSlow(f"expected headers within {TIMEOUT_S + PACE_S:.0f} s, found none") from None
+    answer = _waited_for(answers, stop)
     if isinstance(answer, BaseException):
         raise answer
     with closing(answer):
         yield answer
+
+
+def _waited_for(answers: "queue.SimpleQueue[Any]", stop: threading.Event | None) -> Any:
+    """The first of some answers; raises _TooSlow, Stopped."""
+    end = time.monotonic() + HEADERS_S
+    while (left_s := end - time.monotonic()) > 0:
+        if stop is not None and stop.is_set():
+            raise Stopped
+        with suppress(queue.Empty):
+            return answers.get(timeout=min(left_s, STOP_SLICE_S))
+    raise _TooSlow(f"expected headers within {HEADERS_S:.0f} s, found none")
 
 
 def shown(address: str) -> str:
@@ -319,7 +339,7 @@ def _receive(
     """
     n_done = part.stat().st_size if part.exists() else 0
     asked = HEADERS | ({"Range": f"bytes={n_done}-"} if n_done else {})
-    with _answered_by(address, asked) as response:
+    with _answered_by(address, asked, stop=stop) as response:
         status = response.status_code
         _answered.add(urlsplit(address).netloc)
         if status in PASSING:

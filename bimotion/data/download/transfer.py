@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from bimotion.data.download.remote import TIMEOUT_S, RemoteFile, Stopped, fetch
+from bimotion.data.download.remote import STOPPED_WITHIN_S, RemoteFile, Stopped, fetch
 from bimotion.errors import DownloadError, some
 from bimotion.io.progress import Progress
 
 N_CONNECTIONS = 8
 MEGABYTE = 10**6
-STOPPING = f"stopping: open connections end within {TIMEOUT_S:.0f} s"
+STOPPING = f"stopping: open connections end within {STOPPED_WITHIN_S:.0f} s"
 MAX_PROBLEMS = 20  # of a host that has lost all files, not each is asked for
 
 

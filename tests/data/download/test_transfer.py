@@ -7,11 +7,12 @@ import threading
 import pytest
 
 from bimotion.data.download import remote as module
-from bimotion.data.download.remote import RemoteFile, ask, read_json
+from bimotion.data.download.remote import RemoteFile, Stopped, ask, read_json
 from bimotion.data.download.transfer import MAX_PROBLEMS, fetch_all
 from bimotion.errors import DownloadError
 from bimotion.io.progress import Progress
 from tests.support.corpus_hosts import Fault
+from tests.support.hub_client import wait_for
 
 CONTENT = bytes(range(256)) * 400  # 102 400 bytes
 N_BYTES = len(CONTENT)
@@ -213,6 +214,28 @@ def test_headers_that_drip_are_given_up(served, fetch, monkeypatch, strict_pace)
     served.faults = []
     monkeypatch.setattr(module, "TIMEOUT_S", 30.0)
     assert fetch(remote_file(served)) == []
+
+
+def test_headers_that_drip_are_not_waited_for_once_the_work_is_stopped(
+    served, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "MAX_FAILURES", 0)  # waited for to the end, it is a DownloadError
+    served.faults = [Fault("b.wav", drips_headers=True)]
+    stop, ended = threading.Event(), []
+
+    def work():
+        paths = (tmp_path / "b.wav", tmp_path / "b.part")
+        try:
+            module.fetch(remote_file(served), *paths, stop, lambda n_bytes: None)
+        except Exception as error:
+            ended.append(type(error))
+
+    fetching = threading.Thread(target=work)
+    fetching.start()
+    wait_for(lambda: served.asked("b.wav"))
+    stop.set()
+    fetching.join()
+    assert ended == [Stopped]
 
 
 def test_a_host_that_was_never_reached_is_asked_once_and_one_that_was_again(tmp_path):
