@@ -54,5 +54,5 @@ def _save_figures(content, folder: Path) -> None:
     if not drawing.can_paint():
         note(f"{MissingExtra('matplotlib', 'figures', 'PNG and PDF')}; SVG is written without it")
     paths = figures.save(content, folder, progress())
-    print(f"{folder / figures.INDEX}: shows what is in each file of {folder}")
+    print(f"{folder / figures.INDEX}: shows the pictures of this report, with their files")
     print(f"{folder}: {figures.by_suffix(paths)}")

@@ -14,7 +14,7 @@ from bimotion.io.drawing import Drawing
 from bimotion.io.progress import Progress
 
 MAX_NAME = 90
-INDEX = "index.html"
+INDEX = "figures.html"  # index.html may be the page of a board, or of a site
 
 
 @dataclass(frozen=True)

@@ -221,16 +221,20 @@ def test_the_index_has_every_file_and_every_picture(tmp_path, by_hand):
 def test_the_command_writes_pictures_and_tables(tmp_path, folders, synth_root, monkeypatch):
     pytest.importorskip("matplotlib")
     folder = folders(protocol="in-group", cells=["zho_eld"])
+    (tmp_path / "figures").mkdir()
+    board = tmp_path / "figures" / "index.html"
+    board.write_text("a board")
     words = ["report", folder, "--corpora", synth_root, "--output", tmp_path]
     code, shown, errors = run_main(monkeypatch, [*words, "--figures", tmp_path / "figures"])
     assert (code, errors) == (0, "")
+    assert board.read_text() == "a board"
     files = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
     stem = "confusion-in-group-zho_eld-zho_eld"
     assert files[f"{stem}.png"].startswith(b"\x89PNG")
     assert files[f"{stem}.pdf"].startswith(b"%PDF")
     assert ElementTree.fromstring(files[f"{stem}.svg"]).get("width")
     assert b"\\toprule" in files[f"{stem}.tex"]
-    assert f"{tmp_path / 'figures' / figures.INDEX}: " in shown
+    assert f"{tmp_path / 'figures' / figures.INDEX}: shows the pictures of this report" in shown
     n_pictures = sum(name.endswith(".svg") for name in files)
     assert f"{n_pictures} svg, {n_pictures} png, {n_pictures} pdf" in shown
     for name, content in files.items():  # away from the page, each says what it is of
