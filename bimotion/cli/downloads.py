@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import typer
 
@@ -15,7 +14,6 @@ from bimotion.data import download as downloading
 from bimotion.data import locate
 from bimotion.data.download import ledger, links
 from bimotion.data.download.plan import Mirrors
-from bimotion.data.download.remote import shown
 from bimotion.errors import (
     BimotionError,
     CorpusError,
@@ -25,6 +23,7 @@ from bimotion.errors import (
     LicenceError,
     SettingError,
 )
+from bimotion.io.addresses import host_of
 from bimotion.io.tables import Table
 
 Result = TypeVar("Result")
@@ -104,7 +103,7 @@ def _offer(plans: Collection[downloading.Plan], root: Path) -> Table:
     table = Table(f"To {root}", ["corpus", "licence", "files", "size", "from"])
     for plan in plans:
         files = plan.files.files if plan.files else ()
-        origins = [urlsplit(shown(file.addresses[0])).netloc for file in files[:1]]
+        origins = [host_of(file.addresses[0]) for file in files[:1]]
         sizes = downloading.megabytes(plan.files.n_bytes) if plan.files else ""
         origins += [path.name for path in plan.archives]
         row = [plan.corpus.name, plan.corpus.card.licence, str(len(files) or ""), sizes]

@@ -4,9 +4,9 @@ import os
 import sys
 from importlib import import_module
 from importlib.abc import MetaPathFinder
-from urllib.parse import urlsplit
 
 from bimotion.errors import SettingError, printable
+from bimotion.io.addresses import host_of, is_address, shown
 
 DEFAULT = "https://huggingface.co"
 CONNECT_S = 10.0
@@ -24,7 +24,7 @@ def hub_endpoint() -> str:
     if not is_address(endpoint):
         raise SettingError(
             f"HF_ENDPOINT: expected the http(s) address of a Hub, such as {DEFAULT}, found "
-            f"{endpoint!r:.80}: mend it, or unset it"
+            f"{shown(endpoint)!r:.80}: mend it, or unset it"
         )
     return endpoint
 
@@ -46,21 +46,6 @@ def check_endpoint_at_import() -> None:
         os.environ.pop("HF_ENDPOINT", None)
     if not any(isinstance(finder, _EndpointCheck) for finder in sys.meta_path):
         sys.meta_path.insert(0, _EndpointCheck())
-
-
-def is_address(text: str) -> bool:
-    """Tell an http(s) address with a host, and a port that can be, from what only looks like one.
-
-    >>> [is_address(text) for text in ("https://lab:8080/hub", "http://lab:port", "lab", "http://")]
-    [True, False, False, False]
-    """
-    try:
-        parts = urlsplit(text)
-        is_whole = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    is_plain = text.isprintable() and not any(letter in text for letter in " ?#")
-    return is_whole and is_plain and parts.scheme in ("http", "https")
 
 
 def not_connected(error: BaseException) -> str | None:
@@ -94,5 +79,5 @@ def hub_not_connected() -> str | None:
         get_session().head(endpoint, timeout=CONNECT_S, follow_redirects=False)
     except Exception as error:  # whatever else is wrong shows in the work itself
         reason = not_connected(error)
-        return reason and f"{urlsplit(endpoint).netloc.rpartition('@')[2]}: {reason}"
+        return reason and f"{host_of(endpoint)}: {reason}"
     return None

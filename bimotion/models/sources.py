@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bimotion.errors import ModelError, some
+from bimotion.io.addresses import without_passwords
 from bimotion.io.hub import hub_not_connected
 from bimotion.models import weight_files
 from bimotion.models.failures import first_sentence
@@ -176,7 +177,7 @@ class Repository:
             "the Hub does not have",
         }
         texts = (text for kind, text in reasons.items() if isinstance(error, kind))
-        return next(texts, None) or first_sentence(error)
+        return next(texts, None) or without_passwords(first_sentence(error))
 
 
 def source_of(spec: ModelSpec) -> Folder | Repository:

@@ -18,7 +18,7 @@ from bimotion.corpora.tree import Tree
 from bimotion.data import published, rosters
 from bimotion.data.download import ledger
 from bimotion.data.download.plan import FileList, Mirrors, files_of, published_at
-from bimotion.data.download.remote import RemoteFile, shown
+from bimotion.data.download.remote import RemoteFile
 from bimotion.data.download.transfer import fetch_all
 from bimotion.data.locate import locate
 from bimotion.data.source import CorpusSource
@@ -31,6 +31,7 @@ from bimotion.errors import (
     some,
 )
 from bimotion.io import files
+from bimotion.io.addresses import shown
 from bimotion.io.audio import POINTER
 from bimotion.io.progress import Progress
 

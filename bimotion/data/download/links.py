@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from bimotion.corpora import corpus_named
 from bimotion.corpora.card import Card
 from bimotion.data.download.plan import Mirrors, samples_of
-from bimotion.data.download.remote import UNREACHED, ask, shown
+from bimotion.data.download.remote import UNREACHED, ask
+from bimotion.io.addresses import shown
 from bimotion.io.progress import Progress
 from bimotion.io.tables import Table
 

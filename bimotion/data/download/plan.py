@@ -10,10 +10,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from bimotion.corpora import CORPORA, sources
 from bimotion.corpora.card import Card
 from bimotion.data import published
-from bimotion.data.download.remote import RemoteFile, ask, client, read_json, shown
+from bimotion.data.download.remote import RemoteFile, ask, client, read_json
 from bimotion.errors import DownloadError, SettingError, some
-from bimotion.io.hub import hub_endpoint, is_address
+from bimotion.io.addresses import host_of, is_address, shown
+from bimotion.io.hub import hub_endpoint
 
+_MIRROR = re.compile(r"(?:([\w.-]+(?::\d+)?)=)?(https?://[^\s?#]+)", re.IGNORECASE)
 MAX_LISTING_BYTES = 64 * 1024**2  # of a Dataverse; TESS's has about three
 
 
@@ -36,12 +38,12 @@ class Mirrors:
         """
         stands_for: dict[str, str] = {}
         for text in texts:
-            match = re.fullmatch(r"(?:([\w.-]+)=)?(https?://[^\s?#]+)", text, re.IGNORECASE)
+            match = _MIRROR.fullmatch(text)
             host = ((match and match[1]) or "").lower()
             if not match or not is_address(match[2]) or host in stands_for:
                 raise SettingError(
                     "--mirror: expected one http(s) address of a folder, or HOST=ADDRESS once a "
-                    f"host, found {text!r:.80}"
+                    f"host, found {shown(text)!r:.80}"
                 )
             if host and host not in _hosts():
                 raise SettingError(
@@ -55,7 +57,7 @@ class Mirrors:
     def address(self, address: str) -> str:
         """An address, or that of what stands for its host."""
         parts = urlsplit(address)
-        instead = self.hosts.get(parts.netloc)
+        instead = self.hosts.get(host_of(address))
         return address if instead is None else instead + urlunsplit(("", "", *parts[2:]))
 
     def of_file(self, corpus: str, file: RemoteFile) -> RemoteFile:
@@ -77,7 +79,7 @@ def _hosts() -> list[str]:
                     addresses += source.addresses
                 case sources.Dataverse():
                     addresses.append(source.server)
-    return sorted({urlsplit(address).netloc.lower() for address in addresses} - {""})
+    return sorted({host_of(address) for address in addresses} - {""})
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from huggingface_hub import errors
 from huggingface_hub.utils import get_session
 
 from bimotion.errors import DownloadError, SettingError, printable
+from bimotion.io.addresses import host_of, shown, without_passwords
 from bimotion.io.files import storing
 from bimotion.io.hub import not_connected
 
@@ -180,16 +181,6 @@ def _waited_for(answers: "queue.SimpleQueue[Any]", stop: threading.Event | None)
     raise _TooSlow(f"expected headers within {HEADERS_S:.0f} s, found none")
 
 
-def shown(address: str) -> str:
-    """An address as it may be printed and recorded, without user and password.
-
-    >>> shown("http://user:secret@lab:8080/corpora")
-    'http://lab:8080/corpora'
-    """
-    parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
 def ask(address: str) -> tuple[str | None, int | None]:
     """Ask an address for its headers only.
 
@@ -267,7 +258,7 @@ def fetch(
         for folder in (target.parent, part.parent):
             folder.mkdir(parents=True, exist_ok=True)
         for address in file.addresses:
-            host = urlsplit(shown(address)).netloc
+            host = host_of(address)
             for _ in range(2):  # the second time where pieces of the first may not belong together
                 try:
                     is_one_piece = _receive_all(file, address, part, stop, count)
@@ -374,4 +365,5 @@ def _reason(error: Exception) -> str:
         return "HF_HUB_OFFLINE is set: unset it"
     if why := not_connected(error):
         return f"no connection, is this machine offline? ({why})"
-    return printable(" ".join(str(error).split())[:200]) or type(error).__name__
+    text = without_passwords(" ".join(str(error).split()))
+    return printable(text[:200]) or type(error).__name__

@@ -32,6 +32,7 @@ from huggingface_hub import (
 from huggingface_hub.hf_api import RepoFile
 
 from bimotion.errors import BimotionError, HubError, SettingError
+from bimotion.io.addresses import shown, without_passwords
 from bimotion.io.files import digest
 from bimotion.io.hub import hub_endpoint, not_connected
 from bimotion.io.progress import Progress, default_progress
@@ -113,7 +114,7 @@ def upload(
         if changes := [*additions, *map(CommitOperationDelete, stale)]:
             message = "Upload by bimotion"
             api.create_commit(repo, changes, commit_message=message, repo_type="dataset")
-        return f"{api.endpoint}/datasets/{repo}"
+        return f"{shown(api.endpoint)}/datasets/{repo}"
 
 
 def published(repo: str, names: Iterable[str]) -> tuple[str, dict[str, PublishedFile]]:
@@ -177,13 +178,13 @@ def pull_request(folder: Path, repo: str, path_in_repo: str, title: str) -> str:
             if not _is_same(file, on_hub.get(path))
         ]
         if mine is None and not new:
-            return f"{api.endpoint}/datasets/{repo}/tree/main/{target}"
+            return f"{shown(api.endpoint)}/datasets/{repo}/tree/main/{target}"
         how = {"create_pr": True} if mine is None else {"revision": mine.git_reference}
         if new:
             commit = api.create_commit(repo, new, commit_message=title, repo_type="dataset", **how)
         if mine is None:
             return commit.pr_url
-        return f"{api.endpoint}/datasets/{repo}/discussions/{mine.num}"
+        return f"{shown(api.endpoint)}/datasets/{repo}/discussions/{mine.num}"
 
 
 def _api(repo: str) -> HfApi:
@@ -316,12 +317,13 @@ def _reason(error: BaseException, repo: str) -> str:
             return _refusal(known, repo)
         case errors.HTTPError() if why := not_connected(known):
             return (
-                f"expected the Hub ({hub_endpoint()}) to be within reach, found no connection to "
-                f"it ({why}): is this machine offline? Connect it, or name a mirror by HF_ENDPOINT"
+                f"expected the Hub ({shown(hub_endpoint())}) to be within reach, found no "
+                f"connection to it ({why}): is this machine offline? Connect it, or name a mirror "
+                "by HF_ENDPOINT"
             )
         case errors.HTTPError():
             return f"the connection to the Hub broke ({type(known).__name__})"
-    text = re.sub(r"\?\S+", "", " ".join(str(error).split()))
+    text = re.sub(r"\?\S+", "", without_passwords(" ".join(str(error).split())))
     return f"the Hub's client failed: {text or type(error).__name__}"
 
 

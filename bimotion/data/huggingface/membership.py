@@ -14,6 +14,7 @@ from huggingface_hub import get_token, utils
 
 from bimotion.data.huggingface.client import plain_errors
 from bimotion.errors import HubError
+from bimotion.io.addresses import shown
 from bimotion.io.hub import hub_endpoint
 
 MAX_PAGES = 200
@@ -59,7 +60,8 @@ def _pages(path: str, what: str) -> Iterator[Any]:
         if (n_pages := n_pages + 1) > MAX_PAGES:
             raise HubError(f"expected at most {MAX_PAGES} pages of {what}, found more")
         if not address.startswith(f"{endpoint}/api/"):
-            raise HubError(f"expected pages of {what} at {endpoint}, found the next one elsewhere")
+            where = f"at {shown(endpoint)}, found the next one elsewhere"
+            raise HubError(f"expected pages of {what} {where}")
         page, address = _page(address, what)
         yield page
 

@@ -6,7 +6,9 @@ import sys
 import pytest
 
 from bimotion.data.download import ledger
+from bimotion.data.download.plan import Mirrors
 from bimotion.io import files
+from bimotion.io.hub import hub_endpoint
 from tests.support import tiny_corpora
 from tests.support.command_line import bimotion_process
 from tests.support.tiny_corpora import content_of
@@ -43,6 +45,32 @@ def test_a_password_of_a_mirror_is_neither_printed_nor_recorded(urdu, bimotion, 
     assert laid.origins == [f"{hosts.url}/lab/urdu/{min(urdu)}"]
     code, output, _ = bimotion(*words, "--check")
     assert (code, "alive" in output, "secret" in output) == (0, True, False)
+
+
+SECRETS = {
+    "found a bad port": ("http://me:secret@lab:port", ("shemo",)),
+    "found a slash": ("http://me:sec/secret@lab", ("shemo",)),
+    "found a host without its scheme": ("me:secret@lab", ("shemo",)),
+    "found another host": ("http://me:secret@lab:8080", ("shemo", "--mirror", "a.com=http://b")),
+    "found nobody there": ("http://me:secret@127.0.0.1:9", ("yuemotion",)),
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_a_password_of_the_hubs_address_is_not_printed(bimotion, monkeypatch, kind):
+    endpoint, words = SECRETS[kind]
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    words = (*words, "--mirror", "github.com=http://127.0.0.1:9", "--yes")
+    code, output, errors = bimotion("data", "download", *words)
+    assert (code, "secret" in output + errors) == (2, False)
+    assert "lab" in errors or "(http://127.0.0.1:9)" in errors
+
+
+def test_a_mirror_stands_for_a_host_with_a_port(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://me:secret@lab:8080")
+    mirrors = Mirrors.of(["Lab:8080=http://cache/hub"])
+    address = f"{hub_endpoint()}/datasets/org/name"
+    assert mirrors.address(address) == "http://cache/hub/datasets/org/name"
 
 
 TROUBLED = {
