@@ -84,14 +84,14 @@ def test_submit_verify_build_and_export_by_the_commands(submissions, verify, tmp
     written = bimotion(*words)
     assert written.returncode == 0, written.stderr
     paths = [Path(line) for line in written.stdout.splitlines()]
-    assert sorted(paths) == sorted((tmp_path / "eee").rglob("*.json*"))
+    assert sorted(paths) == sorted((tmp_path / "eee/data").rglob("*.json*"))
     assert [path.suffix for path in paths] == [".json", ".jsonl"] * 3
     assert written.stderr.count("predictions left out: ") == 3
     for path in paths[::2]:
         source = json.loads(path.read_text("utf-8"))["source_metadata"]["additional_details"]
         assert source["synthetic"] == "true"
     assert "left out" not in bimotion(*words, "--scores-only").stderr
-    assert sorted((tmp_path / "eee").rglob("*.json*")) == sorted(paths[::2])
+    assert sorted((tmp_path / "eee/data").rglob("*.json*")) == sorted(paths[::2])
 
 
 def test_a_real_board_has_none_of_it(submissions, tmp_path):
