@@ -225,9 +225,10 @@ def _against_the_published_list(
     n_more = corpus_named(name).card.n_utterances - len(mine)
     disagreeing = []
     if published is not None:
-        unlisted = sorted(ids.difference(published.index))
+        known = set(published.index.tolist())
+        unlisted = sorted(ids - known)
         disagreeing += [Finding("unlisted", name, clip) for clip in unlisted]
-        missing |= set(published.index) - ids
+        missing |= known - ids
     elif n_more > 0 and not synthetic:
         detail = "not even in the corpus's own metadata"
         disagreeing.append(Finding("missing", name, f"{n_more} more", detail))

@@ -122,7 +122,7 @@ def setting_scores(
     setting: Setting, table: pd.DataFrame, schema: LabelSchema, seed: int
 ) -> list[Score]:
     """Rows of one setting and seed, without intervals; `table`: its predictions."""
-    trained = set().union(*{tuple(names) for names in table["trained"]})  # in any fold
+    trained = set().union(*set(map(tuple, table["trained"])))  # in any fold
     predictable = [number for number, name in enumerate(schema.classes) if name in trained]
     rows: list[Score] = []
     for part, pooling, values, note in _values(table, schema, predictable):
