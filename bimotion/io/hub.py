@@ -49,9 +49,9 @@ def check_endpoint_at_import() -> None:
 
 
 def not_connected(error: BaseException) -> str | None:
-    """Why there was no connection to a host at all: no network, no such name, nobody who answers,
-    or a proxy or certificate in between; None: there was one, or the error is of another kind.
-    """
+    """Say why there was no connection to a host at all: no network, no such name, nobody who
+    answers, or a proxy or certificate in between; None: there was one, or the error is of another
+    kind."""
     from huggingface_hub import errors
 
     http = import_module(errors.HTTPError.__module__.partition(".")[0])  # which it does not export
