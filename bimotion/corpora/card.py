@@ -14,7 +14,6 @@ from bimotion.errors import CorpusMalformed
 from bimotion.protocol.labels import check_emotions
 
 AGES_YEARS = (1, 110)
-SOUND_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"})
 
 
 @dataclass(frozen=True)
@@ -216,8 +215,8 @@ def contradicted(path: str, stated: Callable[[str], object], named: object) -> s
 
 def sounds(tree: Tree, grammar: re.Pattern[str]) -> Iterator[tuple[File, re.Match]]:
     """Sound files whose stem matches a corpus's file-name grammar, with the match."""
-    for file in tree.files:
-        if file.suffix in SOUND_SUFFIXES and (match := grammar.fullmatch(file.stem)):
+    for file in tree.sounds:
+        if match := grammar.fullmatch(file.stem):
             yield file, match
 
 

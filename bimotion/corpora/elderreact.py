@@ -16,7 +16,6 @@ import re
 from typing import NamedTuple
 
 from bimotion.corpora.card import (
-    SOUND_SUFFIXES,
     Card,
     Corpus,
     Reading,
@@ -25,7 +24,7 @@ from bimotion.corpora.card import (
     read_listed,
 )
 from bimotion.corpora.sources import GIGABYTE, Bounds, Files, Form, github
-from bimotion.corpora.tree import File, Tree
+from bimotion.corpora.tree import SOUND_SUFFIXES, File, Tree
 from bimotion.corpora.utterance import Finding, Utterance
 from bimotion.errors import CorpusMalformed
 from bimotion.io.audio import VIDEO_SUFFIXES

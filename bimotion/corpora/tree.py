@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from bimotion.errors import CorpusMalformed, some
 
+SOUND_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".mp3", ".ogg"})
 MAX_TEXT_BYTES = 8 * 1024 * 1024  # the largest table of any corpus here, CREMA-D's votes, has 4 MB
 MAX_LINES = 100_000
 MAX_LINE_LENGTH = 10_000
@@ -47,6 +48,11 @@ class Tree:
     def __init__(self, root: Path):
         self.root = root
         self.files: tuple[File, ...] = tuple(sorted(_scan(root)))
+
+    @cached_property
+    def sounds(self) -> tuple[File, ...]:
+        """Those that hold sound, by their suffix."""
+        return tuple(file for file in self.files if file.suffix in SOUND_SUFFIXES)
 
     @cached_property
     def signature(self) -> str:
@@ -152,32 +158,45 @@ class Tree:
 
 def _scan(root: Path) -> Iterator[File]:
     seen = {_identity(folder) for folder in root.resolve().parents}
-    for folder, subfolders, names in os.walk(root, onerror=_refuse, followlinks=True):
-        if _identity(folder) in seen:
-            subfolders.clear()
+    folders = [(os.fspath(root), "")]
+    while folders:
+        folder, prefix = folders.pop()
+        if (identity := _identity(folder)) in seen:
             continue
-        seen.add(_identity(folder))
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        prefix = (
-            "" if folder == os.fspath(root) else f"{Path(folder).relative_to(root).as_posix()}/"
-        )
-        for name in names:
+        seen.add(identity)
+        # os.walk asks of each file what it is, and we its size: a scan that asks once takes half
+        for entry in _entries(folder):
+            name = entry.name
+            if name.startswith("."):
+                continue
             try:
-                status = os.stat(os.path.join(folder, name))
+                status = entry.stat()
             except OSError:  # a link to nowhere or to itself: no file, so its clip will be missing
                 continue
-            if stat.S_ISREG(status.st_mode) and not name.startswith("."):
-                stem, suffix = os.path.splitext(name)
-                size, changed = status.st_size, status.st_mtime_ns
-                yield File(prefix + name, name, stem, suffix.lower(), size, changed)
+            if stat.S_ISDIR(status.st_mode):
+                folders.append((entry.path, f"{prefix}{name}/"))
+            elif stat.S_ISREG(status.st_mode):
+                stem, dot, suffix = name.rpartition(".")
+                yield File(
+                    path=prefix + name,
+                    name=name,
+                    stem=stem if dot else name,
+                    suffix=(dot + suffix).lower() if dot else "",
+                    n_bytes=status.st_size,
+                    mtime_ns=status.st_mtime_ns,
+                )
+
+
+def _entries(folder: str) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise CorpusMalformed(
+            f"{folder}: expected a folder that can be read, found: {error.strerror}"
+        ) from None
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:
     status = os.stat(folder)
     return status.st_dev, status.st_ino
-
-
-def _refuse(error: OSError) -> None:
-    raise CorpusMalformed(
-        f"{error.filename}: expected a folder that can be read, found: {error.strerror}"
-    )

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bimotion.corpora.card import SOUND_SUFFIXES, Corpus, Reading, Statements, checked_age
+from bimotion.corpora.card import Corpus, Reading, Statements, checked_age
 from bimotion.corpora.tree import Tree
 from bimotion.corpora.utterance import FIELDS, Finding, Utterance
 from bimotion.errors import AudioError, CorpusMalformed, some
@@ -164,8 +164,8 @@ def _unrecognised(corpus: Corpus, tree: Tree, reading: Reading) -> list[Finding]
     """Sound files that the reader neither used nor spoke of."""
     spoken_of = {utterance.path for utterance in reading.utterances}
     spoken_of |= {finding.where for finding in reading.findings}
-    sound = (file.path for file in tree.files if file.suffix in SOUND_SUFFIXES)
-    return [Finding("unrecognised", corpus.name, path) for path in sound if path not in spoken_of]
+    paths = (file.path for file in tree.sounds)
+    return [Finding("unrecognised", corpus.name, path) for path in paths if path not in spoken_of]
 
 
 def _check_listing(tree: Tree, reading: Reading) -> None:

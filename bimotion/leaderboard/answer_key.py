@@ -7,45 +7,32 @@ sound.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from typing import Annotated, Literal
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, NonNegativeInt
 
 from bimotion.corpora import CORPORA
-from bimotion.corpora.utterance import AGE_SOURCES, PARTS, Votes
-from bimotion.data import manifest, splits
-from bimotion.data.folds import EVERY, part_in
-from bimotion.data.rules import RULES, n_folds
+from bimotion.corpora.utterance import Votes
+from bimotion.data import manifest
 from bimotion.data.source import CorpusSource
-from bimotion.errors import CorpusError, SettingError, some
+from bimotion.errors import SettingError, some
 from bimotion.io.progress import Progress
-from bimotion.io.records import Record
+from bimotion.leaderboard.assignments import (
+    Assignment,
+    Assignments,
+    Splits,
+    in_fold,
+    labels_of,
+    parts_by_fold,
+)
 from bimotion.leaderboard.hidden_test import HiddenTest
-from bimotion.protocol.labels import SCHEMAS, LabelSchema
+from bimotion.protocol.labels import LabelSchema
 
 _OTHERWISE = "An answer key is of whole corpora: name those (--only)"
 _SALT = "bimotion-speaker-1"
-_SYMBOLS = np.frombuffer(b"-01", "S1")  # of the labels -1, 0, 1
-
-
-@dataclass(frozen=True)
-class Assignment(Record):
-    """Clips of one corpus and cell under a split rule (and fold) and schema: those that have a
-    class."""
-
-    n: dict[Literal[*PARTS], NonNegativeInt]
-    """Part -> clips."""
-    age_source: dict[Literal[*AGE_SOURCES], NonNegativeInt]
-    """How ages are known -> clips, of all folds."""
-    trained: list[str]
-    """Classes with a positive training clip."""
-    labels_hash: Annotated[str, Field(alias="marks")]
-    """Hash of the ids and labels of the test part, as the function of this name makes it."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +41,9 @@ class AnswerKey:
 
     table: pd.DataFrame
     """Index: id, sorted; columns corpus, speaker (hash, or None), emotions (joined by `+`; None:
-    not given), for every rule cell_<rule> and part_<rule> (None: in none; part_folds: the only one
-    that a clip may have, None: any), and fold (a text; None: tested in no fold)."""
+    not given)."""
+    splits: Splits
+    """Of the clips of the table."""
     assignments: Mapping[str, Assignment]
     """`corpus/rule/schema/cell` -> Assignment; a rule's fold behind it: `folds-3`."""
     fingerprints: dict[str, str]
@@ -110,13 +98,10 @@ class AnswerKey:
             index=utterances.index.astype(object),
             dtype=object,
         )
-        for rule in RULES:
-            split = _split(listed, rule, practice).reindex(table.index).astype(object)
-            split = split.where(split.notna() & (split != ""), None)
-            table[[f"cell_{rule}", f"part_{rule}"]] = split[["cell", "only_part"]]
-            table["fold"] = split["fold"]  # of the last rule, folds
-        assignments = _Assignments(table, utterances["age_source"].to_numpy(object))
-        return cls(table, assignments, {}, None, practice, utterances)
+        splits = Splits.of(listed, table.index, practice=practice)
+        age_source = utterances["age_source"].to_numpy(object)
+        assignments = Assignments(table.assign(age_source=age_source), splits)
+        return cls(table, splits, assignments, {}, None, practice, utterances)
 
     @cached_property
     def manifest(self) -> str:
@@ -148,7 +133,7 @@ class AnswerKey:
         Raises:
             SettingError: where the two differ in anything but labels.
         """
-        ours, theirs = (key.table.drop(columns="emotions") for key in (self, true))
+        ours, theirs = (key.with_splits().drop(columns="emotions") for key in (self, true))
         if not ours.equals(theirs):
             both = ours.index.intersection(theirs.index)
             differing = ours.index.symmetric_difference(theirs.index).union(
@@ -160,14 +145,32 @@ class AnswerKey:
             )
         return dataclasses.replace(self, hidden=HiddenTest(true.table["emotions"]))
 
+    def with_splits(self) -> pd.DataFrame:
+        """The table, and the split of its clips under every rule: cell_<rule>, part_<rule>, and the
+        fold of the one that has several."""
+        of_rules = {
+            f"{name}_{rule}": split[name]
+            for rule, split in self.splits.items()
+            for name in ("cell", "part")
+        }
+        return self.table.assign(**of_rules, fold=self.splits["folds"]["fold"])
+
     def only(self, corpora: Iterable[str]) -> "AnswerKey":
         """The same of some of its corpora."""
         names = set(corpora)
-        return dataclasses.replace(
-            self,
-            table=self.table[self.table["corpus"].isin(names)],
-            assignments=_of(self.assignments, names),
-        )
+        if names.issuperset(self.corpora):
+            return self
+        table = self.table[self.table["corpus"].isin(names)]
+        if isinstance(self.assignments, Assignments):
+            assignments = self.assignments.only(table.index)
+        else:
+            assignments = {
+                key: assignment
+                for key, assignment in self.assignments.items()
+                if key.partition("/")[0] in names
+            }
+        splits = self.splits.only(table.index)
+        return dataclasses.replace(self, table=table, splits=splits, assignments=assignments)
 
     def assigned_in(
         self,
@@ -214,15 +217,14 @@ class AnswerKey:
             withheld). Clips without a class are left out; where labels are withheld and not every
             clip need have one, all are there.
         """
-        table = self.table
-        of_cell = table[f"cell_{rule}"] == str(cell)
+        table, split = self.table, self.splits[rule]
+        of_cell = split["cell"] == str(cell)
         of_cell = of_cell if corpora is None else of_cell & table["corpus"].isin(list(corpora))
-        table = table[of_cell]
-        tested = [parts == "test" for parts in parts_by_fold(table, rule)[:folds]]
-        rows = table[np.any(tested, axis=0)]
+        tested = [parts == "test" for parts in parts_by_fold(split[of_cell], rule)[:folds]]
+        rows = table[of_cell][np.any(tested, axis=0)]
         folds_of = np.argmax(tested, axis=0)[np.any(tested, axis=0)]
         clips = rows[["corpus", "speaker"]].assign(
-            cell=str(cell), fold=folds_of, labels=_labels(rows, schema)
+            cell=str(cell), fold=folds_of, labels=labels_of(rows, schema)
         )
         kept = clips["labels"].notna() | rows["emotions"].isna()
         return clips.loc[kept, ["cell", "corpus", "speaker", "fold", "labels"]].astype(object)
@@ -235,29 +237,11 @@ class AnswerKey:
         cells, corpora = list(map(str, cells)), list(corpora)
         key = fingerprint_key(rule, schema, cells, corpora)
         if key not in self.fingerprints and self.utterances is not None:
-            is_used = self.table["corpus"].isin(corpora) & self.table[f"cell_{rule}"].isin(cells)
+            is_used = self.table["corpus"].isin(corpora) & self.splits[rule]["cell"].isin(cells)
             rows = self.table[is_used]
-            used = rows.index[[labels is not None for labels in _labels(rows, schema)]]
+            used = rows.index[[labels is not None for labels in labels_of(rows, schema)]]
             self.fingerprints[key] = manifest.fingerprint(self.utterances.loc[used])
         return self.fingerprints.get(key)
-
-
-def in_fold(rule: str, fold: int) -> str:
-    """The name of a rule's fold in a labels file: `paper`, `folds-3`."""
-    return f"{rule}-{fold}" if n_folds(rule) > 1 else rule
-
-
-_FOLDS = {in_fold(rule, fold): (rule, fold) for rule in RULES for fold in range(n_folds(rule))}
-
-
-def parts_by_fold(table: pd.DataFrame, rule: str) -> list[np.ndarray]:
-    """The part of each clip of an AnswerKey's table, an array a fold; "" for none."""
-    own = table[f"part_{rule}"].fillna("").to_numpy(str)
-    if n_folds(rule) == 1:
-        return [own]
-    numbers = table["fold"].fillna(str(EVERY)).astype(np.int8).to_numpy()
-    is_in_none = table[f"cell_{rule}"].isna().to_numpy()
-    return [np.where(is_in_none, "", part_in(fold, numbers, own)) for fold in range(n_folds(rule))]
 
 
 def fingerprint_key(
@@ -270,125 +254,3 @@ def fingerprint_key(
 def speaker_hash(speaker: str) -> str:
     """12 hex digits that stand for a speaker, the same in every labels file."""
     return hashlib.sha256(f"{_SALT}|{speaker}".encode()).hexdigest()[:12]
-
-
-def labels_text(reference: np.ndarray) -> list[str]:
-    """The labels of clips, int8 (n, n_classes), as texts.
-
-    >>> labels_text(np.array([[1, 0, -1]], np.int8))
-    ['10-']
-    """
-    symbols = np.ascontiguousarray(_SYMBOLS[np.asarray(reference, np.int64) + 1])
-    return symbols.view(f"S{symbols.shape[1]}").ravel().astype(str).tolist()
-
-
-def labels_hash(clips: Iterable[tuple[str, str]]) -> str:
-    """The hash of a test part: of its ids and labels, in any order."""
-    lines = (f"{name}\t{labels}\n" for name, labels in sorted(clips))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _split(listed: manifest.Manifest, rule: str, practice: bool) -> pd.DataFrame:
-    """Cell, only part and fold (a text) of each utterance; empty where, for practice, a corpus is
-    too incomplete for the rule."""
-    names = ["cell", "only_part", "fold"]
-    try:
-        table = splits.split(listed, rule).table
-    except CorpusError:
-        if not practice:
-            raise
-        return pd.DataFrame(columns=names, dtype=object)
-    return table.assign(fold=table["fold"].astype(str).replace(str(EVERY), ""))[names]
-
-
-def _labels(rows: pd.DataFrame, schema: LabelSchema) -> list[str | None]:
-    """Labels of clips (columns corpus, emotions) as text; None: no class under the schema, or
-    withheld."""
-
-    @cache
-    def labels(corpus: str, emotions: str | None) -> str | None:
-        names = None if emotions is None else [name for name in emotions.split("+") if name]
-        annotated = CORPORA[corpus].card.emotions
-        if names is None or schema.left_out(names, annotated) is not None:
-            return None
-        return labels_text(schema.reference(names, annotated)[None])[0]
-
-    return list(map(labels, rows["corpus"], rows["emotions"]))
-
-
-def _of(assignments: Mapping[str, Assignment], corpora: set[str]) -> Mapping[str, Assignment]:
-    if isinstance(assignments, _Assignments):
-        return assignments.only(corpora)
-    return {key: value for key, value in assignments.items() if key.partition("/")[0] in corpora}
-
-
-class _Assignments(Mapping):
-    """All assignments of an AnswerKey's table, each made when it is first asked for: one run asks
-    for those of one rule and schema."""
-
-    def __init__(self, table: pd.DataFrame, age_source: np.ndarray):
-        self._table = table.assign(age_source=age_source)
-        self._rows: dict[tuple[str, str], dict[tuple[str, str], pd.DataFrame]] = {}
-        self._parts: dict[tuple[str, str, str, str], list[np.ndarray]] = {}
-        self._made: dict[str, Assignment] = {}
-
-    def only(self, corpora: set[str]) -> Mapping[str, Assignment]:
-        """Those of some corpora; itself where these are all."""
-        is_of = self._table["corpus"].isin(corpora)
-        if is_of.all():
-            return self
-        rows = self._table[is_of]
-        return _Assignments(rows.drop(columns="age_source"), rows["age_source"].to_numpy())
-
-    def __getitem__(self, key: str) -> Assignment:
-        if key not in self._made:
-            self._made[key] = self._make(key)
-        return self._made[key]
-
-    def __iter__(self) -> Iterator[str]:
-        for rule in RULES:
-            for schema in SCHEMAS:
-                for corpus, cell in self._rows_of(rule, schema):
-                    for fold in range(n_folds(rule)):
-                        yield f"{corpus}/{in_fold(rule, fold)}/{schema}/{cell}"
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _make(self, key: str) -> Assignment:
-        corpus, _, rest = key.partition("/")
-        folded, _, rest = rest.partition("/")
-        schema, _, cell = rest.partition("/")
-        rule, fold = _FOLDS.get(folded, ("", 0))
-        if not rule or schema not in SCHEMAS:
-            raise KeyError(key)
-        rows = self._rows_of(rule, schema)[corpus, cell]
-        if (rule, schema, corpus, cell) not in self._parts:
-            self._parts[rule, schema, corpus, cell] = parts_by_fold(rows, rule)
-        parts = pd.Series(self._parts[rule, schema, corpus, cell][fold], rows.index)
-        return _assignment(rows, parts[parts != ""], SCHEMAS[schema])
-
-    def _rows_of(self, rule: str, schema: str) -> dict[tuple[str, str], pd.DataFrame]:
-        """Corpus and cell -> clips that have a class."""
-        if (rule, schema) not in self._rows:
-            columns = ["corpus", "age_source", "fold", f"cell_{rule}", f"part_{rule}"]
-            clips = self._table[columns].assign(labels=_labels(self._table, SCHEMAS[schema]))
-            clips = clips[clips[f"cell_{rule}"].notna() & clips["labels"].notna()]
-            self._rows[rule, schema] = dict(list(clips.groupby(["corpus", f"cell_{rule}"])))
-        return self._rows[rule, schema]
-
-
-def _assignment(rows: pd.DataFrame, parts: pd.Series, schema: LabelSchema) -> Assignment:
-    test = rows.loc[parts.index[parts == "test"]]
-    train = rows.loc[parts.index[parts == "train"], "labels"].unique()
-    n, age_source = (
-        {str(name): int(count) for name, count in names.value_counts().sort_index().items()}
-        for names in (parts, rows["age_source"])
-    )
-    trained = [
-        name
-        for index, name in enumerate(schema.classes)
-        if any(labels[index] == "1" for labels in train)
-    ]
-    test_hash = labels_hash(zip(test.index, test["labels"], strict=True))
-    return Assignment(n=n, age_source=age_source, trained=trained, labels_hash=test_hash)

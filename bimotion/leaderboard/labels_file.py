@@ -12,6 +12,7 @@ the true ones: it is private, says so of itself, and is written so that only its
 import gzip
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -25,7 +26,8 @@ from bimotion.errors import BimotionError, RecordError, SettingError, UnknownNam
 from bimotion.io import files
 from bimotion.io.records import Record, from_json
 from bimotion.io.versions import NUMBERS_VERSION
-from bimotion.leaderboard.answer_key import AnswerKey, Assignment, fingerprint_key, in_fold
+from bimotion.leaderboard.answer_key import AnswerKey, fingerprint_key
+from bimotion.leaderboard.assignments import Assignment, Splits, in_fold
 from bimotion.leaderboard.hidden_test import NOTICE, HiddenTest
 from bimotion.protocol import settings as protocol
 from bimotion.protocol.cells import Cell
@@ -137,7 +139,7 @@ def _fingerprints(answer_key: AnswerKey) -> dict[str, str]:
 
 
 def _clips_of(answer_key: AnswerKey, corpus: str) -> _Clips:
-    rows = answer_key.table[answer_key.table["corpus"] == corpus].reset_index(names="id")
+    rows = answer_key.only([corpus]).with_splits().reset_index(names="id")
     labels = corpus not in withheld(answer_key)
     if not labels:
         rows["emotions"] = None
@@ -208,13 +210,19 @@ def _checked(content: _LabelsFile) -> AnswerKey:
     if content.hidden is not None:
         hidden = HiddenTest(table.pop(HIDDEN_COLUMN))
     return AnswerKey(
-        table=table,
+        table=table[["corpus", "speaker", "emotions"]],
+        splits=Splits(partial(_split_of, table)),
         assignments=content.deals,
         fingerprints=content.fingerprints,
         manifest_of_file=content.manifest,
         practice=False,
         hidden=hidden,
     )
+
+
+def _split_of(table: pd.DataFrame, rule: str) -> pd.DataFrame:
+    names = {f"cell_{rule}": "cell", f"part_{rule}": "part", "fold": "fold"}
+    return table[list(names)].rename(columns=names)
 
 
 def _table(corpus: str, clips: _Clips, names: tuple[str, ...]) -> pd.DataFrame:

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from bimotion.corpora import CORPORA
 from bimotion.errors import some
-from bimotion.leaderboard.answer_key import AnswerKey, parts_by_fold
+from bimotion.leaderboard.answer_key import AnswerKey
+from bimotion.leaderboard.assignments import parts_by_fold
 from bimotion.leaderboard.submission import OF_LABELS
 from bimotion.protocol.labels import LabelSchema
 from bimotion.results import predictions, rescoring
@@ -72,7 +73,7 @@ def why_not_hidden(result: Result, answer_key: AnswerKey) -> str | None:
     back, on whatever was given out in their place; None: it can."""
     rule, table = result.split.rule, answer_key.table
     true = answer_key.hidden.emotions.reindex(table.index)
-    held_back = table[table["emotions"] != true]
+    held_back = answer_key.splits[rule][table["emotions"] != true]
     trained = set()
     for parts in parts_by_fold(held_back, rule):
         trained.update(held_back.index[np.isin(parts, ["train", "validation"])])

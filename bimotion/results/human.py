@@ -69,7 +69,9 @@ def human_agreement(
         numbers = np.flatnonzero(has_votes)[numbers]
         is_class = (reference[numbers] != -1).any(axis=0)
         classes = [name for name, is_own in zip(schema.classes, is_class, strict=True) if is_own]
-        votes = [_classes_chosen(chosen, schema.mapping) for chosen in clips["votes"].iloc[numbers]]
+        emotions = [tuple(map(tuple, chosen)) for chosen in clips["votes"].iloc[numbers]]
+        classes_of = {each: _classes_chosen(each, schema.mapping) for each in set(emotions)}
+        votes = [classes_of[each] for each in emotions]
         known, label_of = np.unique(reference[numbers], axis=0, return_inverse=True)
         labels = [[schema.classes[number] for number in np.flatnonzero(row == 1)] for row in known]
         pairs = [(chosen, labels[at]) for chosen, at in zip(votes, label_of.ravel(), strict=True)]

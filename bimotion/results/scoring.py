@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
@@ -122,7 +123,7 @@ def setting_scores(
     setting: Setting, table: pd.DataFrame, schema: LabelSchema, seed: int
 ) -> list[Score]:
     """Rows of one setting and seed, without intervals; `table`: its predictions."""
-    trained = set().union(*set(map(tuple, table["trained"])))  # in any fold
+    trained = set(np.concatenate(table["trained"].to_numpy()).tolist())  # in any fold
     predictable = [number for number, name in enumerate(schema.classes) if name in trained]
     rows: list[Score] = []
     for part, pooling, values, note in _values(table, schema, predictable):

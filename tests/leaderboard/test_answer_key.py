@@ -16,7 +16,8 @@ from bimotion.evaluation import plan as planning
 from bimotion.evaluation.task import TaskSpec
 from bimotion.io.progress import Progress
 from bimotion.leaderboard import labels_file
-from bimotion.leaderboard.answer_key import AnswerKey, labels_hash, labels_text, speaker_hash
+from bimotion.leaderboard.answer_key import AnswerKey, speaker_hash
+from bimotion.leaderboard.assignments import labels_hash, labels_text
 from bimotion.protocol.labels import SCHEMAS
 
 WITHHELD = ["emo_db", "esd", "iemocap", "shemo", "urdu"]

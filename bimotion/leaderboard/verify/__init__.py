@@ -10,6 +10,7 @@ import dataclasses
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -91,11 +92,16 @@ def verify_all(
     verdicts = {path: Verdict() for path in paths}
     for path, verdict in verdicts.items():
         _check(verdict, _file_problems, path, verdict)
-        _check(verdict, _record_problems, path, verdict, answer_key, practice)
+        _check(verdict, _statement_problems, path, verdict, practice)
     sound = {path: verdict for path, verdict in verdicts.items() if not verdict.problems}
-    refused = predictions.inspect(
-        {path / PREDICTIONS_FILE: verdict.result.n_predictions for path, verdict in sound.items()}
-    )
+    n_rows = {path / PREDICTIONS_FILE: sound[path].result.n_predictions for path in sound}
+    with ThreadPoolExecutor(1) as beside:  # it waits for a process of its own
+        inspected = beside.submit(predictions.inspect, n_rows)
+        for rule in {verdict.result.split.rule for verdict in sound.values()}:
+            _ = answer_key.splits[rule]  # what is wrong with our corpora is no submission's fault
+        for path, verdict in sound.items():
+            _check(verdict, _record_problems, path, verdict, answer_key, practice)
+    refused = inspected.result()
     for path, verdict in sound.items():
         reason = refused.get(path / PREDICTIONS_FILE)
         _check(verdict, _prediction_problems, path, verdict, answer_key, reason)
@@ -137,9 +143,8 @@ def _file_problems(path: Path, verdict: Verdict) -> Iterator[str]:
     verdict.hashes = receipt.digests(path)
 
 
-def _record_problems(
-    path: Path, verdict: Verdict, answer_key: AnswerKey, practice: bool
-) -> Iterator[str]:
+def _statement_problems(path: Path, verdict: Verdict, practice: bool) -> Iterator[str]:
+    """Records that cannot be read, or are none of a run that a board takes."""
     verdict.submission = statement = submission.load(path / SUBMISSION_FILE)
     hashes = {name: verdict.hashes[name] for name in (PREDICTIONS_FILE, RESULT_FILE)}
     if statement.fingerprints != hashes:
@@ -159,8 +164,16 @@ def _record_problems(
     if not problems and (reason := submission.why_malformed(statement)):
         problems.append(f"{SUBMISSION_FILE}: {reason}")
     yield from problems
-    if problems:
-        return
+    if not problems:
+        verdict.result = result
+
+
+def _record_problems(
+    path: Path, verdict: Verdict, answer_key: AnswerKey, practice: bool
+) -> Iterator[str]:
+    """Records that say other things than an honest run of the same spec does."""
+    statement, result = verdict.submission, verdict.result
+    hashes = {name: verdict.hashes[name] for name in (PREDICTIONS_FILE, RESULT_FILE)}
     settings = rescoring.settings_of(result)
     expected = expected_statement(statement, result, settings, hashes)
     for line in differences(expected, dataclasses.asdict(statement)):
@@ -175,7 +188,6 @@ def _record_problems(
         return
     for line in differences(expected, dataclasses.asdict(without_scores)):
         yield f"{RESULT_FILE}: {line}"
-    verdict.result = result
 
 
 def _prediction_problems(

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bimotion.errors import some
-from bimotion.leaderboard.answer_key import AnswerKey, labels_hash, labels_text, speaker_hash
+from bimotion.leaderboard.answer_key import AnswerKey, speaker_hash
+from bimotion.leaderboard.assignments import labels_hash, labels_text
 from bimotion.leaderboard.verify.record import assignments_in, short, training_sets
 from bimotion.protocol.labels import SCHEMAS, LabelSchema
 from bimotion.protocol.settings import Setting

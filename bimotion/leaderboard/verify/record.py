@@ -14,7 +14,8 @@ from bimotion.data import splits
 from bimotion.errors import RecordError
 from bimotion.io.versions import NUMBERS_VERSION
 from bimotion.leaderboard import admission, submission
-from bimotion.leaderboard.answer_key import AnswerKey, Assignment
+from bimotion.leaderboard.answer_key import AnswerKey
+from bimotion.leaderboard.assignments import Assignment
 from bimotion.leaderboard.contamination import contamination
 from bimotion.leaderboard.submission import Submission
 from bimotion.protocol import settings as protocol
