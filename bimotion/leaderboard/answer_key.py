@@ -119,12 +119,12 @@ class AnswerKey:
         """Corpora without labels here."""
         return sorted(self.table.loc[self.table["emotions"].isna(), "corpus"].unique())
 
-    @property
-    def votes(self) -> dict[str, Votes | None]:
-        """Clip -> the choices of its raters; of no clip where this is of a labels file."""
+    def votes(self, clips: pd.Index) -> list[Votes | None]:
+        """The choices of the raters of each clip; None where there are none, or this is of a labels
+        file."""
         if self.utterances is None:
-            return {}
-        return dict(zip(self.utterances["id"], self.utterances["votes"], strict=True))
+            return [None] * len(clips)
+        return self.utterances["votes"].loc[clips].tolist()
 
     def hiding(self, true: "AnswerKey") -> "AnswerKey":
         """The answer key of a hidden test: this one, of the corpora as participants have them, with

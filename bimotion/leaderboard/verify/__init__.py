@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from bimotion.errors import BimotionError, printable
 from bimotion.leaderboard import admission, known_training, receipt, submission, unlabelled
@@ -216,7 +217,7 @@ def _prediction_problems(
     if verdict.has_labels:
         yield from _score_problems(scores, result.scores)
     clips = rows.drop_duplicates("id")
-    clips = clips.assign(votes=clips["id"].map(answer_key.votes).astype(object))
+    clips = clips.assign(votes=pd.Series(answer_key.votes(clips["id"]), clips.index, object))
     human = human_agreement(clips, np.stack(clips["reference"].to_numpy()), schema)
     verdict.result = dataclasses.replace(result, scores=scores, human=human)
     verdict.warnings += _warnings(verdict.submission, result, answer_key)
