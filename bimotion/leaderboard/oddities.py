@@ -68,11 +68,11 @@ def confidence(
     settings that an entry is ranked by; counts are those of one seed."""
     n_seeds = max((len(of_seeds) for of_seeds in tables.values()), default=1)
     ranking = confidence_ranking(
-        test_set(rows, corpus, schema)
+        part
         for setting, of_seeds in tables.items()
         if f"{setting.transfer}/{setting.method}" in BASE
         for table in of_seeds
-        for corpus, rows in table.groupby("corpus")
+        for part in test_set(table, None, schema).by_corpus.values()
     )
     if ranking is None:
         return None

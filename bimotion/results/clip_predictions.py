@@ -12,7 +12,7 @@ arg-max even of zeros.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,14 +28,10 @@ class ClipPredictions:
 
     corpus: str | None
     """None: all of the cell."""
-    n_utterances: int
-    """Clips."""
-    n_speakers: int
-    """Known ones."""
-    n_speaker_unknown: int
-    """Clips of others."""
-    candidates: list[int]
-    """Numbers of the classes that some corpus annotates."""
+    corpora: pd.Categorical
+    """Names, shape (n,)."""
+    speakers: np.ndarray
+    """Numbers, shape (n,); -1: unknown."""
     targets: np.ndarray
     """Class numbers, shape (n,); -1: several or none, in a corpus that is scored label by label."""
     predictions: np.ndarray
@@ -46,6 +42,44 @@ class ClipPredictions:
     """As in the predictions table, shape (n, n_classes)."""
     label_by_label: np.ndarray
     """True for clips of a corpus that is scored label by label, shape (n,)."""
+
+    @property
+    def n_utterances(self) -> int:
+        """Clips."""
+        return len(self.targets)
+
+    @cached_property
+    def n_speakers(self) -> int:
+        """Known ones."""
+        return len(np.unique(self.speakers[self.speakers >= 0]))
+
+    @cached_property
+    def n_speaker_unknown(self) -> int:
+        """Clips of others."""
+        return int((self.speakers < 0).sum())
+
+    @cached_property
+    def candidates(self) -> list[int]:
+        """Numbers of the classes that some corpus annotates."""
+        return np.flatnonzero((self.reference != -1).any(axis=0)).tolist()
+
+    def some(self, chosen: np.ndarray, corpus: str | None = None) -> "ClipPredictions":
+        """Those of the chosen clips, bool, shape (n,): all of `corpus`, where it is named."""
+        if chosen.all():
+            return replace(self, corpus=corpus)
+        arrays = {field.name: getattr(self, field.name)[chosen] for field in fields(self)[1:]}
+        return ClipPredictions(corpus, **arrays)
+
+    @cached_property
+    def by_corpus(self) -> dict[str, "ClipPredictions"]:
+        """Corpus, in order of name -> the predictions for its clips."""
+        names = self.corpora.remove_unused_categories().categories
+        return {name: self.some(self.corpora == name, name) for name in names}
+
+    def with_class(self, schema: LabelSchema) -> "ClipPredictions":
+        """Those that all metrics but weighted F1 are of, as the function of this name."""
+        chosen = _has_class(self.reference, schema)
+        return self if chosen.all() else self.some(chosen)
 
     def out_of_label_space(self, trained: Iterable[int]) -> float:
         """Share of the clips none of whose positive classes was trained: no prediction of theirs
@@ -145,40 +179,40 @@ def matrix(lists: pd.Series) -> np.ndarray:
 def with_class(rows: pd.DataFrame, schema: LabelSchema) -> pd.DataFrame:
     """The rows that all metrics but weighted F1 are of: clips with a positive class; where corpora
     are scored label by label, all."""
-    if not (schema.exclusive or schema.single_form):
-        return rows
-    has_class = (matrix(rows["reference"]) == 1).any(axis=1)
-    return rows if has_class.all() else rows[has_class]
+    chosen = _has_class(matrix(rows["reference"]), schema)
+    return rows if chosen.all() else rows[chosen]
 
 
-def label_by_label(
-    rows: pd.DataFrame, schema: LabelSchema, reference: np.ndarray | None = None
-) -> np.ndarray:
-    """True for rows of a corpus that is scored label by label: in which some clip has several
-    labels or none; bool, shape (n,)."""
+def _has_class(reference: np.ndarray, schema: LabelSchema) -> np.ndarray:
     if schema.exclusive or schema.single_form:
-        return np.zeros(len(rows), bool)
-    reference = matrix(rows["reference"]) if reference is None else reference
+        return (reference == 1).any(axis=1)
+    return np.ones(len(reference), bool)
+
+
+def _label_by_label(
+    corpora: pd.Categorical, schema: LabelSchema, reference: np.ndarray
+) -> np.ndarray:
+    """True for clips of a corpus that is scored label by label: in which some clip has several
+    labels or none; bool, shape (n,)."""
     lacks_one = (reference == 1).sum(axis=1) != 1
-    if not lacks_one.any():
-        return lacks_one
-    return rows["corpus"].isin(rows["corpus"][lacks_one].unique()).to_numpy()
+    if schema.exclusive or schema.single_form or not lacks_one.any():
+        return np.zeros(len(reference), bool)
+    return corpora.isin(corpora[lacks_one].unique())
 
 
 def test_set(rows: pd.DataFrame, corpus: str | None, schema: LabelSchema) -> ClipPredictions:
     """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own
     candidates."""
     probabilities, reference = matrix(rows["probabilities"]), matrix(rows["reference"])
-    annotated, is_own = reference != -1, label_by_label(rows, schema, reference)
+    corpora = pd.Categorical(rows["corpus"])
+    annotated, is_own = reference != -1, _label_by_label(corpora, schema, reference)
     offered = np.where(annotated, probabilities, -1.0)
     is_silent = ~schema.single_form & (offered.max(axis=1) <= 0)
     lacks_one = is_own & ((reference == 1).sum(axis=1) != 1)
     return ClipPredictions(
         corpus=corpus,
-        n_utterances=len(rows),
-        n_speakers=int(rows["speaker"].nunique()),
-        n_speaker_unknown=int(rows["speaker"].isna().sum()),
-        candidates=np.flatnonzero(annotated.any(axis=0)).tolist(),
+        corpora=corpora,
+        speakers=pd.factorize(rows["speaker"])[0],
         targets=np.where(lacks_one, -1, np.where(annotated, reference, -1).argmax(axis=1)),
         predictions=np.where(is_silent, -1, offered.argmax(axis=1)),
         reference=reference,

@@ -82,9 +82,9 @@ def values(
         }
     )
     known = dict.fromkeys(METRICS)  # None where no clip counts
-    for clips, metrics_of in metric_groups(table, schema):
-        if not clips.empty:
-            known |= metrics_of(test_set(clips, "one", schema))
+    for clips, metrics_of in metric_groups(test_set(table, "one", schema), schema):
+        for part in clips.by_corpus.values():  # one, or none
+            known |= metrics_of(part)
     return known
 
 

@@ -21,12 +21,7 @@ import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
-from bimotion.results.clip_predictions import (
-    ClipPredictions,
-    label_by_label,
-    test_set,
-    with_class,
-)
+from bimotion.results.clip_predictions import ClipPredictions, test_set
 from bimotion.results.metrics import RANKING_METRICS
 from bimotion.results.score import Score
 from bimotion.results.statistics import from_predictions
@@ -34,7 +29,7 @@ from bimotion.results.statistics.estimate import pooled_likeness
 from bimotion.results.statistics.interval import Interval
 from bimotion.results.statistics.spread import Likeness, Spread
 
-MetricGroup = tuple[pd.DataFrame, Callable[[ClipPredictions], dict[str, float | None]]]
+MetricGroup = tuple[ClipPredictions, Callable[[ClipPredictions], dict[str, float | None]]]
 
 
 OF_THIS_CHECKPOINT = "of this checkpoint: another seed is not in the interval"
@@ -58,8 +53,9 @@ def scores(
     rows: list[tuple[Score, str, Spread]] = []
     for setting, tables in from_predictions.tables_by_seed(predictions, settings):
         for table in tables:
-            [estimates] = from_predictions.by_seed([table], schema, ranked=True)
-            for row in setting_scores(setting, table, schema, int(table["seed"].iloc[0])):
+            part, seed = test_set(table, None, schema), int(table["seed"].iloc[0])
+            estimates = from_predictions.estimates_of(table, part, schema, ranked=True)
+            for row in setting_scores(setting, part, trained_in(table), schema, seed):
                 metric = numbered(row.metric, schema)
                 spread = estimates[row.corpus or row.pooling, metric].spread
                 rows.append((row, metric, spread))
@@ -119,33 +115,52 @@ def _with_interval(row: Score, interval: Interval, also: str | None) -> Score:
     return replace(row, **rounded, **people, reason=reason)
 
 
+def trained_in(table: pd.DataFrame) -> set[str]:
+    """The classes that can be predicted, in any fold."""
+    return set(np.concatenate(table["trained"].to_numpy()).tolist())
+
+
 def setting_scores(
-    setting: Setting, table: pd.DataFrame, schema: LabelSchema, seed: int
+    setting: Setting,
+    clips: ClipPredictions,
+    trained: set[str],
+    schema: LabelSchema,
+    seed: int,
 ) -> list[Score]:
-    """Rows of one setting and seed, without intervals; `table`: its predictions."""
-    trained = set(np.concatenate(table["trained"].to_numpy()).tolist())  # in any fold
+    """Rows of one setting and seed, without intervals.
+
+    Args:
+        setting: that was run.
+        clips: its predictions.
+        trained: classes that can be predicted.
+        schema: its classes.
+        seed: of the run.
+    """
     predictable = [number for number, name in enumerate(schema.classes) if name in trained]
     rows: list[Score] = []
-    for part, pooling, values, note in _values(table, schema, predictable):
+    for part, pooling, values, note in _values(clips, schema, predictable):
         classes = [schema.classes[number] for number in part.scored]
+        of_part = {
+            "corpus": part.corpus,
+            "n_utterances": part.n_utterances,
+            "n_speakers": part.n_speakers,
+            "n_speaker_unknown": part.n_speaker_unknown,
+            "classes": classes,
+            "untrained": [name for name in classes if name not in trained],
+            "out_of_label_space": part.out_of_label_space(predictable),
+        }
         rows += [
             Score(
                 transfer=setting.transfer,
                 method=setting.method,
                 train=list(setting.train_names),
                 test=str(setting.test),
-                corpus=part.corpus,
                 pooling=pooling,
                 metric=metric,
                 value=value,
-                n_utterances=part.n_utterances,
-                n_speakers=part.n_speakers,
-                n_speaker_unknown=part.n_speaker_unknown,
-                classes=classes,
-                untrained=[name for name in classes if name not in trained],
-                out_of_label_space=part.out_of_label_space(predictable),
                 seed=seed,
                 note=note,
+                **of_part,
             )
             for metric, value in values.items()
         ]
@@ -153,23 +168,14 @@ def setting_scores(
 
 
 def _values(
-    table: pd.DataFrame, schema: LabelSchema, predictable: list[int]
+    clips: ClipPredictions, schema: LabelSchema, predictable: list[int]
 ) -> Iterator[tuple[ClipPredictions, str | None, dict[str, float | None], str | None]]:
     """Test set, pooling, values by metric, and note, in the order of the rows."""
-    groups = metric_groups(table, schema)
-    # most groups are of one table of clips; the list keeps each, so no id is used again
-    made: dict[int, list[ClipPredictions]] = {}
-    for clips, metrics_of in groups:
-        if clips.empty:
+    for whole, metrics_of in metric_groups(clips, schema):
+        if not whole.n_utterances:
             continue
-        if id(clips) not in made:
-            of_corpora = clips.groupby("corpus")
-            made[id(clips)] = [
-                test_set(clips, None, schema),
-                *(test_set(rows, corpus, schema) for corpus, rows in of_corpora),
-            ]
-        whole, *parts = made[id(clips)]
-        missing = sorted(set(table["corpus"].unique()) - {part.corpus for part in parts})
+        parts = list(whole.by_corpus.values())
+        missing = [name for name in clips.by_corpus if name not in whole.by_corpus]
         left_out = [f"{corpus}: left out, clips have several classes or none" for corpus in missing]
         notes = {part.corpus: _note(part, schema, predictable) for part in [whole, *parts]}
         noted = [f"{part.corpus}: {notes[part.corpus]}" for part in parts if notes[part.corpus]]
@@ -183,14 +189,14 @@ def _values(
             yield part, None, row, notes[part.corpus]
 
 
-def metric_groups(table: pd.DataFrame, schema: LabelSchema) -> list[MetricGroup]:
+def metric_groups(clips: ClipPredictions, schema: LabelSchema) -> list[MetricGroup]:
     """Clips of a test cell, and the metrics that are of them: weighted F1 of all, macro F1 of those
     that count in it, recall and accuracy of corpora with one class a clip, and each class."""
-    marked = with_class(table, schema)
-    is_own = label_by_label(marked, schema)
-    one_label = marked[~is_own] if is_own.any() else marked
+    marked = clips.with_class(schema)
+    is_own = marked.label_by_label
+    one_label = marked.some(~is_own) if is_own.any() else marked
     return [
-        (table, lambda part: part.headline_metrics(schema)),
+        (clips, lambda part: part.headline_metrics(schema)),
         (marked, ClipPredictions.macro_f1),
         (one_label, ClipPredictions.one_label_metrics),
         (marked, lambda part: part.by_label(schema)),

@@ -10,9 +10,16 @@ import pandas as pd
 from bimotion.analysis.runs import METRIC, Run
 from bimotion.protocol import cells
 from bimotion.protocol.settings import Setting, SettingId
+from bimotion.results.clip_predictions import test_set
 from bimotion.results.record import Score
 from bimotion.results.reservations import joined, reservations
-from bimotion.results.scoring import carried, likeness_of, numbered, setting_scores
+from bimotion.results.scoring import (
+    carried,
+    likeness_of,
+    numbered,
+    setting_scores,
+    trained_in,
+)
 from bimotion.results.statistics.estimate import Estimate, combined, mean_known, over_seeds
 from bimotion.results.statistics.from_predictions import MEAN, by_setting
 from bimotion.results.statistics.interval import Interval
@@ -146,7 +153,8 @@ def _scored_again(
     """Row -> a value a seed, from the predictions."""
     again = defaultdict(list)
     for seed, table in of_seeds.items():
-        for score in setting_scores(setting, table, run.schema, seed):
+        clips = test_set(table, None, run.schema)
+        for score in setting_scores(setting, clips, trained_in(table), run.schema, seed):
             again[score.corpus or score.pooling, score.metric].append(score.value)
     return again
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bimotion.protocol.labels import LabelSchema
-from bimotion.results.clip_predictions import ClipPredictions, test_set
+from bimotion.results.clip_predictions import ClipPredictions
 from bimotion.results.metrics import ONE_LABEL_METRICS
 from bimotion.results.statistics.latent import Latent, latent_speakers
 
@@ -125,10 +125,22 @@ class Counts:
         return int(n_known) + min(n_other, max(2, stratum.n_latent()))
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, schema: LabelSchema, form: str | None = None) -> "Counts":
-        """The counts of one training set, seed, cell and corpus, in one form; None: in all."""
+    def of(
+        cls,
+        rows: pd.DataFrame,
+        part: ClipPredictions,
+        schema: LabelSchema,
+        form: str | None = None,
+    ) -> "Counts":
+        """The counts of one training set, seed, cell and corpus, in one form; None: in all.
+
+        Args:
+            rows: of the corpus; columns id, cell, corpus, speaker.
+            part: their predictions.
+            schema: their classes.
+            form: one of those above.
+        """
         stratum, order = by_speaker(rows)
-        part = test_set(rows, None, schema)
         clips = {
             name: np.stack([true & predicted, predicted, true])[:, order]
             .transpose(0, 2, 1)
@@ -153,6 +165,11 @@ def _forms(
             yield name, tuple(classes & clips[:, None] for classes in decisions)
     if form in (None, "multi") and not schema.exclusive:
         yield "multi", part.multi_label
+
+
+def rows_in(table: pd.DataFrame, clips: ClipPredictions, corpus: str) -> pd.DataFrame:
+    """The rows of a corpus, as `Counts.of` takes them; `clips`: the predictions of the table."""
+    return table.loc[clips.corpora == corpus, ["id", "cell", "corpus", "speaker"]]
 
 
 def by_speaker(rows: pd.DataFrame) -> tuple[Stratum, np.ndarray]:

@@ -14,8 +14,9 @@ import pandas as pd
 from bimotion.errors import SettingError, UnknownName
 from bimotion.protocol.labels import LabelSchema
 from bimotion.protocol.settings import Setting
+from bimotion.results.clip_predictions import ClipPredictions, test_set
 from bimotion.results.statistics import label_ranking
-from bimotion.results.statistics.counts import FORMS, Counts, metric_gradients
+from bimotion.results.statistics.counts import FORMS, Counts, metric_gradients, rows_in
 from bimotion.results.statistics.estimate import (
     Estimate,
     combined,
@@ -51,10 +52,22 @@ def by_seed(
     """The statistics of one training set and cell, of a table a seed; `ranked`: those of labels
     that need no threshold, too (label_ranking.py); `form`: only those of it (counts.FORMS)."""
     return [
-        statistics_of(counts_of(table, schema, form))
-        | (label_ranking.of_labels(table, schema) if ranked else {})
+        estimates_of(table, test_set(table, None, schema), schema, ranked=ranked, form=form)
         for table in tables
     ]
+
+
+def estimates_of(
+    table: pd.DataFrame,
+    clips: ClipPredictions,
+    schema: LabelSchema,
+    *,
+    ranked: bool = False,
+    form: str | None = None,
+) -> dict[tuple[str, str], Estimate]:
+    """`by_seed` of one table; `clips`: its predictions."""
+    of_labels = label_ranking.of_labels(table, clips) if ranked else {}
+    return statistics_of(counts_of(table, clips, schema, form)) | of_labels
 
 
 def mean_over_seeds(tables: Iterable[pd.DataFrame], estimates: Sequence[Estimate]) -> Estimate:
@@ -131,9 +144,15 @@ def rows_of(predictions: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     return rows
 
 
-def counts_of(table: pd.DataFrame, schema: LabelSchema, form: str | None = None) -> list[Counts]:
-    """The counts of one training set, seed and cell: one for each corpus, by name."""
-    return [Counts.of(rows, schema, form) for _, rows in table.groupby("corpus")]
+def counts_of(
+    table: pd.DataFrame, clips: ClipPredictions, schema: LabelSchema, form: str | None = None
+) -> list[Counts]:
+    """The counts of one training set, seed and cell: one for each corpus, by name; `clips`: the
+    predictions of the table."""
+    return [
+        Counts.of(rows_in(table, clips, corpus), part, schema, form)
+        for corpus, part in clips.by_corpus.items()
+    ]
 
 
 def statistics_of(counts: Sequence[Counts]) -> dict[tuple[str, str], Estimate]:

@@ -4,27 +4,31 @@ of corpora that are scored label by label."""
 import numpy as np
 import pandas as pd
 
-from bimotion.protocol.labels import LabelSchema
-from bimotion.results.clip_predictions import label_by_label, test_set
+from bimotion.results.clip_predictions import ClipPredictions
 from bimotion.results.metrics import RANKING_METRICS, ranking
-from bimotion.results.statistics.counts import by_speaker
+from bimotion.results.statistics.counts import by_speaker, rows_in
 from bimotion.results.statistics.estimate import Estimate
 
 SETS_AT_ONCE = 1000
 """Test sets without a clip that are ranked at once: a block of them is what memory holds."""
 
 
-def of_labels(table: pd.DataFrame, schema: LabelSchema) -> dict[tuple[str, str], Estimate]:
+def of_labels(table: pd.DataFrame, clips: ClipPredictions) -> dict[tuple[str, str], Estimate]:
     """(corpus; `ap_<number>` or `auc_<number>`) -> statistic, of one training set, seed and cell.
-    What a clip adds is by how much the number falls without it (the jackknife)."""
+    What a clip adds is by how much the number falls without it (the jackknife).
+
+    Args:
+        table: predictions; columns id, cell, corpus, speaker.
+        clips: the same as arrays.
+    """
     estimates = {}
-    own = table[label_by_label(table, schema)]
-    for corpus, rows in own.groupby("corpus"):
-        stratum, order = by_speaker(rows)
-        part = test_set(rows, corpus, schema)
+    for corpus, part in clips.by_corpus.items():
+        if not part.label_by_label.any():
+            continue
+        stratum, order = by_speaker(rows_in(table, clips, corpus))
         for number in part.candidates:
             is_target, scores = part.reference[:, number] == 1, part.probabilities[:, number]
-            whole = ranking(is_target, scores, np.ones((1, len(rows))))
+            whole = ranking(is_target, scores, np.ones((1, part.n_utterances)))
             without = _without_each(is_target, scores)
             n_targets = int(is_target.sum())
             for name in RANKING_METRICS:

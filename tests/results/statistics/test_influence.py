@@ -16,9 +16,8 @@ from bimotion.results.statistics.from_predictions import (
     MEAN,
     POOLED,
     by_seed,
-    counts_of,
+    estimates_of,
     headline,
-    statistics_of,
 )
 
 CELLS = ("eng_eld", "eng_adu", "zho_eld")
@@ -29,10 +28,10 @@ SETTING = Setting("in-group", "inference", (Cell("eng", "eld"),), Cell("eng", "e
 def values_of(rows, schema):
     """Metric -> value of a test set as scoring.py computes it."""
     values = {}
-    for clips, metrics_of in metric_groups(rows, schema):
-        if not clips.empty:
-            [*corpora] = set(clips["corpus"])
-            part = scored_set(clips, corpora[0] if len(corpora) == 1 else None, schema)
+    for clips, metrics_of in metric_groups(scored_set(rows, None, schema), schema):
+        if clips.n_utterances:
+            corpora = list(clips.by_corpus.values())
+            part = corpora[0] if len(corpora) == 1 else clips
             values |= {numbered(name, schema): value for name, value in metrics_of(part).items()}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -81,7 +80,10 @@ def test_influence_is_what_more_of_the_same_clip_does(table):
     rows = table(cells={"eng_eld": {"crema_d": (40, 5, 6)}})
     rows = rows.sort_values(["speaker", "id"], ignore_index=True)
     often = pd.concat([rows] * times)
-    before, estimates = values_of(often, schema), statistics_of(counts_of(rows, schema))
+    before, estimates = (
+        values_of(often, schema),
+        estimates_of(rows, scored_set(rows, None, schema), schema),
+    )
     for number in range(0, len(rows), 7):
         after = values_of(pd.concat([often, rows.iloc[[number]]]), schema)
         for metric, value in after.items():
@@ -97,7 +99,7 @@ def test_standard_error_is_that_of_speakers_drawn_again(table):
         values_of(pd.concat([parts[number] for number in rng.integers(0, 30, 30)]), schema)
         for _ in range(150)
     ]
-    estimates = statistics_of(counts_of(rows, schema))
+    estimates = estimates_of(rows, scored_set(rows, None, schema), schema)
     for metric in metrics:
         expected = np.std([values[metric] for values in drawn], ddof=1) * np.sqrt(30 / 29)
         error = estimates["crema_d", metric].interval().standard_error

@@ -15,7 +15,8 @@ from scipy import stats
 from bimotion.protocol import settings
 from bimotion.protocol.labels import SCHEMAS
 from bimotion.protocol.settings import BASELINE
-from bimotion.results.scoring import numbered, scores, setting_scores
+from bimotion.results.clip_predictions import test_set as scored_set
+from bimotion.results.scoring import numbered, scores, setting_scores, trained_in
 from bimotion.results.statistics.from_predictions import by_setting, tables_by_seed
 
 EMOTION = SCHEMAS["emotion"]
@@ -208,7 +209,13 @@ def test_intervals_of_a_full_result_cost_a_few_times_its_scores(table):
     seconds = []
     for work in (
         lambda: [
-            setting_scores(setting, table_of_seed, EMOTION, 0)
+            setting_scores(
+                setting,
+                scored_set(table_of_seed, None, EMOTION),
+                trained_in(table_of_seed),
+                EMOTION,
+                0,
+            )
             for setting, tables in tables_by_seed(predictions, plan)
             for table_of_seed in tables
         ],
