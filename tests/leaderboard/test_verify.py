@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from bimotion.data.source import CorpusSource
-from bimotion.errors import SettingError
+from bimotion.errors import CorpusMalformed, SettingError
 from bimotion.evaluation import run as runner
 from bimotion.leaderboard import board, export, labels_file, receipt, receiving, submission, verify
 from bimotion.leaderboard.answer_key import AnswerKey
+from bimotion.leaderboard.assignments import Splits
 from bimotion.results import record
 from bimotion.results.record import FitRecord
 from tests.support.drafts import PREDICTIONS, RESULT, STATEMENT, Draft, received, swapped_label
@@ -49,6 +50,22 @@ def test_an_honest_submission_is_verified(run, known, tmp_path):
     assert verdict.hashes == {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()
     }
+
+
+def test_corpora_that_cannot_be_split_are_no_fault_of_a_submission(sent, known, true_manifest):
+    assert "yuemotion" in true_manifest.corpora
+    without_parts = dataclasses.replace(
+        true_manifest, listed=true_manifest.listed.assign(official_split=None)
+    )
+    for practice in (False, True):
+        splits = Splits.of(without_parts, known.table.index, practice=practice)
+        answer_key = dataclasses.replace(known, splits=splits)
+        if practice:
+            assert splits["paper"].isna().all(axis=None)
+            assert not verify.verify(sent, answer_key, practice=True).ok
+        else:
+            with pytest.raises(CorpusMalformed, match="yuemotion: expected an official part"):
+                verify.verify(sent, answer_key)
 
 
 @pytest.mark.parametrize(
