@@ -1,10 +1,14 @@
 """Roots that hold no corpus, two of one, or are a corpus themselves; links and odd names."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bimotion.corpora.tree import Tree
 from bimotion.data import manifest
 from bimotion.data.source import CorpusSource
 from bimotion.errors import CorpusAmbiguous, CorpusError, CorpusMalformed, CorpusNotFound
@@ -126,3 +130,29 @@ def test_folder_name_that_is_not_utf8(csed, index, plain):
     except CorpusMalformed as error:  # where the system takes no such name
         read, message = None, str(error)
     assert str(csed) in message if read is None else ids(read) == ids(plain["csed"])
+
+
+NAMES = st.text("aZ. _\u00e9\n", min_size=1, max_size=6).filter(lambda name: name.strip(".") != "")
+PATHS = st.lists(st.lists(NAMES, min_size=1, max_size=3), max_size=8)
+
+
+@given(PATHS)
+def test_a_tree_has_every_file_that_is_not_hidden(paths):
+    """Held against pathlib: every path, its name and suffix, and the size."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for number, parts in enumerate(paths):
+            path = root.joinpath(*parts)
+            if not any(parent.is_file() for parent in path.parents) and not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(bytes(number))
+        below = (path for path in root.rglob("*") if path.is_file())
+        expected = [
+            (path.relative_to(root).as_posix(), *os.path.splitext(path.name), path.stat().st_size)
+            for path in below
+            if not any(part.startswith(".") for part in path.relative_to(root).parts)
+        ]
+        found = [(file.path, file.stem, file.suffix, file.n_bytes) for file in Tree(root).files]
+        assert found == sorted(
+            (path, stem, suffix.lower(), size) for path, stem, suffix, size in expected
+        )
