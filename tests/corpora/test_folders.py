@@ -152,7 +152,7 @@ def test_a_tree_has_every_file_that_is_not_hidden(paths):
             for path in below
             if not any(part.startswith(".") for part in path.relative_to(root).parts)
         ]
-        found = [(file.path, file.stem, file.suffix, file.n_bytes) for file in Tree(root).files]
-        assert found == sorted(
+        listed = [(file.path, file.stem, file.suffix, file.n_bytes) for file in Tree(root).files]
+        assert listed == sorted(
             (path, stem, suffix.lower(), size) for path, stem, suffix, size in expected
         )
