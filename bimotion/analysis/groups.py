@@ -113,7 +113,7 @@ def calibration_table(run: Run) -> Table:
     for setting in run.settings:
         cell, trained = str(setting.test), predictions["train"] == setting.training_set
         rows = predictions[trained & (predictions["cell"] == cell)]
-        by_seed = [test_set(part, None, run.schema) for _, part in rows.groupby("seed")]
+        by_seed = [test_set(part, run.schema) for _, part in rows.groupby("seed")]
         errors = map(expected_calibration_error, by_seed)
         known = [error for error in errors if error is not None]
         mean, name = np.mean(known) if known else None, f"{setting.training_set} -> {setting.test}"

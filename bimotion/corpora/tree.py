@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import stat
+from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +39,10 @@ class Tree:
     folders are no part of it.
 
     Symbolic links are followed, each real folder once and never upwards, so that links to a shared
-    disk work and loops end.
+    disk work and loops end. A folder below the root keeps its own path, whatever links to it.
+
+    Raises:
+        CorpusMalformed: for a folder that cannot be read.
 
     >>> import tempfile
     >>> Tree(Path(tempfile.mkdtemp())).files
@@ -158,23 +162,24 @@ class Tree:
 
 def _scan(root: Path) -> Iterator[File]:
     seen = {_identity(folder) for folder in root.resolve().parents}
-    folders = [(os.fspath(root), "")]
-    while folders:
-        folder, prefix = folders.pop()
-        if (identity := _identity(folder)) in seen:
-            continue
-        seen.add(identity)
-        # os.walk asks of each file what it is, and we its size: a scan that asks once takes half
-        for entry in _entries(folder):
+    folders: list[tuple[str, str]] = [(os.fspath(root), "")]
+    links: deque[tuple[str, str]] = deque()
+    while folders or links:
+        # links last: a clip has the path of its own folder, on every file system
+        folder, prefix = folders.pop() if folders else links.popleft()
+        for entry in _entries(folder, seen):
             name = entry.name
             if name.startswith("."):
                 continue
             try:
+                # once: os.walk asks of each file what it is, and we of its size
                 status = entry.stat()
-            except OSError:  # a link to nowhere or to itself: no file, so its clip will be missing
-                continue
+            except OSError as error:
+                if entry.is_dir(follow_symlinks=False):
+                    raise _unreadable(entry.path, error) from None
+                continue  # a link to nowhere or to itself: no file, so its clip will be missing
             if stat.S_ISDIR(status.st_mode):
-                folders.append((entry.path, f"{prefix}{name}/"))
+                (links if entry.is_symlink() else folders).append((entry.path, f"{prefix}{name}/"))
             elif stat.S_ISREG(status.st_mode):
                 stem, dot, suffix = name.rpartition(".")
                 yield File(
@@ -187,14 +192,21 @@ def _scan(root: Path) -> Iterator[File]:
                 )
 
 
-def _entries(folder: str) -> list[os.DirEntry]:
+def _entries(folder: str, seen: set[tuple[int, int]]) -> list[os.DirEntry]:
+    """What lies in a folder, by name; nothing where it is among those seen, to which it is
+    added."""
     try:
+        if (identity := _identity(folder)) in seen:
+            return []
+        seen.add(identity)
         with os.scandir(folder) as entries:
-            return list(entries)
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise CorpusMalformed(
-            f"{folder}: expected a folder that can be read, found: {error.strerror}"
-        ) from None
+        raise _unreadable(folder, error) from None
+
+
+def _unreadable(folder: str, error: OSError) -> CorpusMalformed:
+    return CorpusMalformed(f"{folder}: expected a folder that can be read, found: {error.strerror}")
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:

@@ -11,8 +11,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,35 +73,77 @@ def call(function: str, arguments: Sequence[Any], limits: Limits) -> list[Ended]
     """
     if not arguments:
         return []
+    with ready(function) as called:
+        return called(arguments, limits)
+
+
+@contextmanager
+def ready(function: str) -> Iterator[Callable[[Sequence[Any], Limits], list[Ended]]]:
+    """`call` of a function, to be called once at most, whose interpreter starts now: for who has
+    something to do meanwhile. It ends with the context.
+
+    Example::
+
+        with sandbox.ready("bimotion.results.predictions:check") as called:
+            arguments = checked(records)
+            ends = called(arguments, Limits(1 << 30, 60))
+    """
     if not is_available():
-        raise SettingError(
-            "strangers' predictions are read in processes of bounded memory, which Windows "
-            "does not have: run it on Linux or macOS, or in WSL"
+        yield _refused
+        return
+    with _interpreter(function) as process:
+        try:
+            yield partial(_called, process)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
+
+
+def _refused(arguments: Sequence[Any], limits: Limits) -> list[Ended]:
+    if not arguments:
+        return []
+    raise SettingError(
+        "strangers' predictions are read in processes of bounded memory, which Windows does not "
+        "have: run it on Linux or macOS, or in WSL"
+    )
+
+
+def _called(
+    process: subprocess.Popen[str], arguments: Sequence[Any], limits: Limits
+) -> list[Ended]:
+    if not arguments:
+        return []
+    answers, said = process.communicate(json.dumps([list(arguments), asdict(limits)]))
+    if process.returncode:
+        raise RecordError(
+            f"a process to read files in does not start: {' '.join(said.split())[-200:]}"
         )
+    return [Ended(*ended) for ended in json.loads(answers)]
+
+
+def _interpreter(function: str) -> subprocess.Popen[str]:
     known = os.pathsep.join(filter(None, (os.fspath(_FOLDER), os.environ.get("PYTHONPATH"))))
     own = {"PYTHONPATH": known, "OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-    done = subprocess.run(
+    return subprocess.Popen(
         # -P: no module is taken from the folder we stand in
-        [sys.executable, "-P", "-m", "bimotion.io.sandbox"],
-        input=json.dumps([function, list(arguments), asdict(limits)]),
-        capture_output=True,
+        [sys.executable, "-P", "-m", "bimotion.io.sandbox", function],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        check=False,
         env=os.environ | own,
+        start_new_session=True,
     )
-    if done.returncode:
-        raise RecordError(
-            f"a process to read files in does not start: {' '.join(done.stderr.split())[-200:]}"
-        )
-    return [Ended(*ended) for ended in json.loads(done.stdout)]
 
 
 def main() -> None:
-    """Read from standard input, as JSON, what to call, and print what came of it."""
-    name, arguments, bounds = json.load(sys.stdin)
-    module, _, function = name.partition(":")
-    called, limits = getattr(importlib.import_module(module), function), Limits(**bounds)
+    """Import the function that the command line names, read from standard input, as JSON, what to
+    call it on, and print what came of it."""
+    module, _, function = sys.argv[1].partition(":")
+    called = getattr(importlib.import_module(module), function)
+    arguments, bounds = json.load(sys.stdin)
+    limits = Limits(**bounds)
     print(json.dumps([_in_a_process(called, argument, limits) for argument in arguments]))
 
 

@@ -161,15 +161,15 @@ class AnswerKey:
         if names.issuperset(self.corpora):
             return self
         table = self.table[self.table["corpus"].isin(names)]
+        splits = self.splits.only(table.index)
         if isinstance(self.assignments, Assignments):
-            assignments = self.assignments.only(table.index)
+            assignments = self.assignments.only(table.index, splits)
         else:
             assignments = {
                 key: assignment
                 for key, assignment in self.assignments.items()
                 if key.partition("/")[0] in names
             }
-        splits = self.splits.only(table.index)
         return dataclasses.replace(self, table=table, splits=splits, assignments=assignments)
 
     def assigned_in(

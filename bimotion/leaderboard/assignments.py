@@ -27,7 +27,7 @@ from bimotion.protocol.labels import SCHEMAS, LabelSchema
 _SYMBOLS = np.frombuffer(b"-01", "S1")  # of the labels -1, 0, 1
 COLUMNS = ["cell", "part", "fold"]
 """Of a split: cell and part (None: in none; of rule `folds` the only part that a clip may have,
-None: any), and the fold in which it is tested (a text; None: in none)."""
+None: any), and of rule `folds` the fold in which it is tested (a text; None: in none)."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ class Assignments(Mapping):
         self._parts: dict[tuple[str, str, str, str], list[np.ndarray]] = {}
         self._made: dict[str, Assignment] = {}
 
-    def only(self, ids: pd.Index) -> "Assignments":
-        """Those of some of the clips."""
-        return Assignments(self._table.loc[ids], self._splits.only(ids))
+    def only(self, ids: pd.Index, splits_of: Splits) -> "Assignments":
+        """Those of some of the clips; `splits_of`: them."""
+        return Assignments(self._table.loc[ids], splits_of)
 
     def __getitem__(self, key: str) -> Assignment:
         if key not in self._made:

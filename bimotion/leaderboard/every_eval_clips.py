@@ -84,7 +84,7 @@ def _lines(entry: Entry, cell: str, table: pd.DataFrame, schema: LabelSchema) ->
     """A line a prediction, by instance_level_eval.schema.json."""
     if table.empty:
         return
-    clips = test_set(table, None, schema)
+    clips = test_set(table, schema)
     names = np.array(schema.classes)
     common = {
         "schema_version": SCHEMA_VERSION,

@@ -72,7 +72,7 @@ def confidence(
         for setting, of_seeds in tables.items()
         if f"{setting.transfer}/{setting.method}" in BASE
         for table in of_seeds
-        for part in test_set(table, None, schema).by_corpus.values()
+        for part in test_set(table, schema).by_corpus.values()
     )
     if ranking is None:
         return None

@@ -136,8 +136,7 @@ class Agreement:
         rows, gap = sides[1].reset_index(), np.abs(theirs - ours)
         columns = (list(side["probabilities"]) for side in sides)
         (reference, there_decided), (_, here_decided) = (
-            test_set(rows.assign(probabilities=column), None, schema).decisions
-            for column in columns
+            test_set(rows.assign(probabilities=column), schema).decisions for column in columns
         )
         apart = (there_decided != here_decided).any(axis=1)
         n_wrong = [(side != reference).sum(axis=1) for side in (there_decided, here_decided)]

@@ -222,7 +222,7 @@ def _cell_score(
     schema: LabelSchema,
 ) -> CellScore:
     first_seed, parts = of_seeds[0], of_seeds if _kind(setting) in BASE else []
-    errors = [expected_calibration_error(test_set(part, None, schema)) for part in parts]
+    errors = [expected_calibration_error(test_set(part, schema)) for part in parts]
     return CellScore(
         transfer=setting.transfer,
         method=setting.method,

@@ -200,8 +200,8 @@ def _label_by_label(
     return corpora.isin(corpora[lacks_one].unique())
 
 
-def test_set(rows: pd.DataFrame, corpus: str | None, schema: LabelSchema) -> ClipPredictions:
-    """Predictions table of one cell (and corpus) as arrays. Rows of several corpora keep their own
+def test_set(rows: pd.DataFrame, schema: LabelSchema) -> ClipPredictions:
+    """Predictions table of one cell as arrays. Rows of several corpora keep their own
     candidates."""
     probabilities, reference = matrix(rows["probabilities"]), matrix(rows["reference"])
     corpora = pd.Categorical(rows["corpus"])
@@ -210,7 +210,7 @@ def test_set(rows: pd.DataFrame, corpus: str | None, schema: LabelSchema) -> Cli
     is_silent = ~schema.single_form & (offered.max(axis=1) <= 0)
     lacks_one = is_own & ((reference == 1).sum(axis=1) != 1)
     return ClipPredictions(
-        corpus=corpus,
+        corpus=None,
         corpora=corpora,
         speakers=pd.factorize(rows["speaker"])[0],
         targets=np.where(lacks_one, -1, np.where(annotated, reference, -1).argmax(axis=1)),

@@ -82,7 +82,7 @@ def values(
         }
     )
     known = dict.fromkeys(METRICS)  # None where no clip counts
-    for clips, metrics_of in metric_groups(test_set(table, "one", schema), schema):
+    for clips, metrics_of in metric_groups(test_set(table, schema), schema):
         for part in clips.by_corpus.values():  # one, or none
             known |= metrics_of(part)
     return known

@@ -8,7 +8,8 @@ refused, and only what it could read is read here.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -214,12 +215,27 @@ def inspect(n_rows: Mapping[Path, int]) -> dict[Path, str]:
         refused = predictions.inspect({path: result.n_predictions})
         table = None if path in refused else predictions.read(path)
     """
-    # a few too many are read, so that whoever compares them can name the clips
-    arguments = [
-        (os.fspath(path.absolute()), min(MAX_ROWS, max(1, 2 * n))) for path, n in n_rows.items()
-    ]
-    ends = sandbox.call("bimotion.results.predictions:check", arguments, LIMITS)
-    return {path: ended.problem for path, ended in zip(n_rows, ends, strict=True) if ended.problem}
+    if not n_rows:
+        return {}
+    with inspector() as inspected:
+        return inspected(n_rows)
+
+
+@contextmanager
+def inspector() -> Iterator[Callable[[Mapping[Path, int]], dict[Path, str]]]:
+    """`inspect`, to be called once at most, whose interpreter starts now."""
+    with sandbox.ready("bimotion.results.predictions:check") as called:
+
+        def inspected(n_rows: Mapping[Path, int]) -> dict[Path, str]:
+            # a few too many are read, so that whoever compares them can name the clips
+            arguments = [
+                (os.fspath(path.absolute()), min(MAX_ROWS, max(1, 2 * n)))
+                for path, n in n_rows.items()
+            ]
+            ends = zip(n_rows, called(arguments, LIMITS), strict=True)
+            return {path: ended.problem for path, ended in ends if ended.problem}
+
+        yield inspected
 
 
 def check(argument: tuple[str, int]) -> None:

@@ -53,7 +53,7 @@ def scores(
     rows: list[tuple[Score, str, Spread]] = []
     for setting, tables in from_predictions.tables_by_seed(predictions, settings):
         for table in tables:
-            part, seed = test_set(table, None, schema), int(table["seed"].iloc[0])
+            part, seed = test_set(table, schema), int(table["seed"].iloc[0])
             estimates = from_predictions.estimates_of(table, part, schema, ranked=True)
             for row in setting_scores(setting, part, trained_in(table), schema, seed):
                 metric = numbered(row.metric, schema)

@@ -132,6 +132,19 @@ def test_folder_name_that_is_not_utf8(csed, index, plain):
     assert str(csed) in message if read is None else ids(read) == ids(plain["csed"])
 
 
+@pytest.fixture
+def open_folder():
+    """A folder for a user without rights, as root has all of them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, user, nobody = Path(name), os.geteuid(), 65534
+        folder.chmod(0o777)
+        if user == 0:
+            os.seteuid(nobody)
+        yield folder
+        (folder / "outer").chmod(0o755)
+        os.seteuid(user)
+
+
 NAMES = st.text("aZ. _\u00e9\n", min_size=1, max_size=6).filter(lambda name: name.strip(".") != "")
 PATHS = st.lists(st.lists(NAMES, min_size=1, max_size=3), max_size=8)
 
@@ -156,3 +169,26 @@ def test_a_tree_has_every_file_that_is_not_hidden(paths):
         assert listed == sorted(
             (path, stem, suffix.lower(), size) for path, stem, suffix, size in expected
         )
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CorpusMalformed, match=r"lost: expected a folder .*, found: No such file"):
+        Tree(tmp_path / "lost")
+
+
+def test_a_folder_that_may_not_be_entered_is_named(open_folder):
+    """Its files would be missing clips, and nobody would know why."""
+    (open_folder / "outer" / "inner").mkdir(parents=True)
+    (open_folder / "outer" / "inner" / "clip.wav").touch()
+    (open_folder / "outer").chmod(0o444)
+    with pytest.raises(CorpusMalformed, match=r"inner: .* can be read, found: Permission denied"):
+        Tree(open_folder)
+
+
+@pytest.mark.parametrize("name", ["alpha", "zeta"])
+def test_a_folder_keeps_its_own_path_whatever_links_to_it(tmp_path, name):
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "real" / "deep" / "clip.wav").touch()
+    (tmp_path / name).symlink_to(tmp_path / "real")
+    (tmp_path / f"{name}-deep").symlink_to(tmp_path / "real" / "deep")
+    assert [file.path for file in Tree(tmp_path).files] == ["real/deep/clip.wav"]

@@ -1,6 +1,7 @@
 """Hostile twins are read in processes of bounded memory, and must end in one line."""
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,3 +32,12 @@ def taken_over(answers: str) -> int:
     its process."""
     os.write(1, answers.encode())
     return os.getpid()
+
+
+def slow(folder: str) -> None:
+    """A reader that tells its process in `started` and lives to write `ended` unless it is
+    stopped."""
+    (Path(folder) / "started.partial").write_text(str(os.getpid()), encoding="ascii")
+    (Path(folder) / "started.partial").rename(Path(folder) / "started")
+    time.sleep(20)
+    (Path(folder) / "ended").touch()

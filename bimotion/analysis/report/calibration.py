@@ -41,7 +41,7 @@ def _drawings(run: Run, errors: dict[str, str]) -> Iterable[Drawing]:
     for cell, settings in tests.items():
         of_sets = {
             setting.training_set: calibration_curve(
-                test_set(rows_of(run.predictions, setting), None, run.schema)
+                test_set(rows_of(run.predictions, setting), run.schema)
             )
             for setting in settings
         }

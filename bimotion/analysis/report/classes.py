@@ -132,7 +132,7 @@ def _clips_of_labels(run: Run, cell: str, corpus: str) -> dict[str, int]:
     rows = table[(table["cell"] == cell) & (table["corpus"] == corpus)].drop_duplicates("id")
     if (rows := with_class(rows, run.schema)).empty:
         return {}
-    totals = test_set(rows, corpus, run.schema).decisions[0].sum(axis=0).tolist()
+    totals = test_set(rows, run.schema).decisions[0].sum(axis=0).tolist()
     return dict(zip(run.schema.classes, totals, strict=True))
 
 
@@ -142,7 +142,7 @@ def _is_folded(setting: Setting) -> bool:
 
 def _confusion(run: Run, setting: Setting) -> Grid:
     by_seed = rows_of(run.predictions, setting).groupby("seed")
-    parts = [test_set(rows, None, run.schema) for _, rows in by_seed]
+    parts = [test_set(rows, run.schema) for _, rows in by_seed]
     counts = sum(part.confusion() for part in parts)
     classes = [run.schema.classes[label] for label in parts[0].candidates]
     columns = [*classes, "none"] if counts[:, -1].any() else classes

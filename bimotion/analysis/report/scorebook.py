@@ -153,7 +153,7 @@ def _scored_again(
     """Row -> a value a seed, from the predictions."""
     again = defaultdict(list)
     for seed, table in of_seeds.items():
-        clips = test_set(table, None, run.schema)
+        clips = test_set(table, run.schema)
         for score in setting_scores(setting, clips, trained_in(table), run.schema, seed):
             again[score.corpus or score.pooling, score.metric].append(score.value)
     return again

@@ -10,7 +10,6 @@ import dataclasses
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -94,15 +93,17 @@ def verify_all(
     for path, verdict in verdicts.items():
         _check(verdict, _file_problems, path, verdict)
         _check(verdict, _statement_problems, path, verdict, practice)
-    sound = {path: verdict for path, verdict in verdicts.items() if not verdict.problems}
-    n_rows = {path / PREDICTIONS_FILE: sound[path].result.n_predictions for path in sound}
-    with ThreadPoolExecutor(1) as beside:  # it waits for a process of its own
-        inspected = beside.submit(predictions.inspect, n_rows)
-        for rule in {verdict.result.split.rule for verdict in sound.values()}:
+    sound = _sound(verdicts)
+    # its interpreter starts while the records are checked
+    with predictions.inspector() as inspect:
+        for rule in sorted({verdict.result.split.rule for verdict in sound.values()}):
             _ = answer_key.splits[rule]  # what is wrong with our corpora is no submission's fault
         for path, verdict in sound.items():
             _check(verdict, _record_problems, path, verdict, answer_key, practice)
-    refused = inspected.result()
+        sound = _sound(sound)
+        refused = inspect(
+            {path / PREDICTIONS_FILE: sound[path].result.n_predictions for path in sound}
+        )
     for path, verdict in sound.items():
         reason = refused.get(path / PREDICTIONS_FILE)
         _check(verdict, _prediction_problems, path, verdict, answer_key, reason)
@@ -110,6 +111,11 @@ def verify_all(
         if verdict.problems:
             verdict.result = None
     return [verdicts[path] for path in paths]
+
+
+def _sound(verdicts: dict[Path, Verdict]) -> dict[Path, Verdict]:
+    """Those in which no check has found a problem yet."""
+    return {path: verdict for path, verdict in verdicts.items() if not verdict.problems}
 
 
 def _check(verdict: Verdict, check: Callable[..., Iterator[str]], *arguments: object) -> None:
@@ -217,7 +223,9 @@ def _prediction_problems(
     if verdict.has_labels:
         yield from _score_problems(scores, result.scores)
     clips = rows.drop_duplicates("id")
-    clips = clips.assign(votes=pd.Series(answer_key.votes(clips["id"]), clips.index, object))
+    clips = clips.assign(
+        votes=pd.Series(answer_key.votes(pd.Index(clips["id"])), clips.index, object)
+    )
     human = human_agreement(clips, np.stack(clips["reference"].to_numpy()), schema)
     verdict.result = dataclasses.replace(result, scores=scores, human=human)
     verdict.warnings += _warnings(verdict.submission, result, answer_key)

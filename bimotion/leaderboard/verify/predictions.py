@@ -136,6 +136,7 @@ def _clip_problems(
     ids = pd.Index(clips["id"])
     places = tests.index.get_indexer(ids)
     is_known = places >= 0
+    # a clip that no test part has is told once, below, however often it is there
     n_found = np.bincount(places[is_known], minlength=len(tests))
     for expected, wrong in (
         ("each clip once, found twice", tests.index[n_found > 1]),

@@ -144,7 +144,7 @@ def _order(train: str) -> tuple:
 def _clips(rows: pd.DataFrame, schema: LabelSchema) -> pd.DataFrame:
     """A row a clip: id, speaker, whether the speaker is elderly, class, and the share of seeds that
     were right."""
-    part = test_set(rows, None, schema)
+    part = test_set(rows, schema)
     table = rows[["id", "speaker"]].assign(
         is_elder=rows["cell"].str.endswith("eld"),
         target=part.targets,

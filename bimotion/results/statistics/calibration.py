@@ -40,7 +40,7 @@ def expected_calibration_error(part: ClipPredictions, bins: int = N_BINS) -> flo
     >>> rows = {"probabilities": [[0.8, 0.2], [0.8, 0.2]], "reference": [[1, 0], [0, 1]],
     ...     "speaker": [None, None], "corpus": ["tess", "tess"]}
     >>> table = pd.DataFrame(rows)
-    >>> round(expected_calibration_error(test_set(table, None, SCHEMAS["valence"])), 12)
+    >>> round(expected_calibration_error(test_set(table, SCHEMAS["valence"])), 12)
     0.3
     """
     numbers, confidence, right = _binned(part, bins)
@@ -82,7 +82,7 @@ def confidence_ranking(parts: Iterable[ClipPredictions]) -> ConfidenceRanking | 
     >>> from bimotion.results.clip_predictions import test_set
     >>> rows = {"probabilities": [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]],
     ...     "reference": [[1, 0], [1, 0], [0, 1]], "speaker": [None] * 3, "corpus": ["tess"] * 3}
-    >>> confidence_ranking([test_set(pd.DataFrame(rows), None, SCHEMAS["valence"])])
+    >>> confidence_ranking([test_set(pd.DataFrame(rows), SCHEMAS["valence"])])
     ConfidenceRanking(area=0.5, n_right=2, n_wrong=1)
     """
     ordered, pairs, n_right, n_wrong = 0.0, 0, 0, 0

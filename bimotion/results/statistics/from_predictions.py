@@ -52,7 +52,7 @@ def by_seed(
     """The statistics of one training set and cell, of a table a seed; `ranked`: those of labels
     that need no threshold, too (label_ranking.py); `form`: only those of it (counts.FORMS)."""
     return [
-        estimates_of(table, test_set(table, None, schema), schema, ranked=ranked, form=form)
+        estimates_of(table, test_set(table, schema), schema, ranked=ranked, form=form)
         for table in tables
     ]
 

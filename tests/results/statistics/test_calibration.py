@@ -17,7 +17,7 @@ def error(probabilities, reference, **how):
         "speaker": [None] * len(reference),
         "corpus": ["tess"] * len(reference),
     }
-    part = scored_set(pd.DataFrame(rows), None, SCHEMAS["emotion"])
+    part = scored_set(pd.DataFrame(rows), SCHEMAS["emotion"])
     return expected_calibration_error(part, **how)
 
 

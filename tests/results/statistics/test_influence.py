@@ -28,7 +28,7 @@ SETTING = Setting("in-group", "inference", (Cell("eng", "eld"),), Cell("eng", "e
 def values_of(rows, schema):
     """Metric -> value of a test set as scoring.py computes it."""
     values = {}
-    for clips, metrics_of in metric_groups(scored_set(rows, None, schema), schema):
+    for clips, metrics_of in metric_groups(scored_set(rows, schema), schema):
         if clips.n_utterances:
             corpora = list(clips.by_corpus.values())
             part = corpora[0] if len(corpora) == 1 else clips
@@ -82,7 +82,7 @@ def test_influence_is_what_more_of_the_same_clip_does(table):
     often = pd.concat([rows] * times)
     before, estimates = (
         values_of(often, schema),
-        estimates_of(rows, scored_set(rows, None, schema), schema),
+        estimates_of(rows, scored_set(rows, schema), schema),
     )
     for number in range(0, len(rows), 7):
         after = values_of(pd.concat([often, rows.iloc[[number]]]), schema)
@@ -99,7 +99,7 @@ def test_standard_error_is_that_of_speakers_drawn_again(table):
         values_of(pd.concat([parts[number] for number in rng.integers(0, 30, 30)]), schema)
         for _ in range(150)
     ]
-    estimates = estimates_of(rows, scored_set(rows, None, schema), schema)
+    estimates = estimates_of(rows, scored_set(rows, schema), schema)
     for metric in metrics:
         expected = np.std([values[metric] for values in drawn], ddof=1) * np.sqrt(30 / 29)
         error = estimates["crema_d", metric].interval().standard_error

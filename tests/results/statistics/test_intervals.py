@@ -211,7 +211,7 @@ def test_intervals_of_a_full_result_cost_a_few_times_its_scores(table):
         lambda: [
             setting_scores(
                 setting,
-                scored_set(table_of_seed, None, EMOTION),
+                scored_set(table_of_seed, EMOTION),
                 trained_in(table_of_seed),
                 EMOTION,
                 0,
