@@ -193,7 +193,7 @@ def _scan(root: Path) -> Iterator[File]:
 
 
 def _entries(folder: str, seen: set[tuple[int, int]]) -> list[os.DirEntry]:
-    """What lies in a folder, by name; nothing where it is among those seen, to which it is
+    """Entries of a folder, by name; none where it is among those seen, to which it is
     added."""
     try:
         if (identity := _identity(folder)) in seen:

@@ -113,10 +113,10 @@ def _called(
 ) -> list[Ended]:
     if not arguments:
         return []
-    answers, said = process.communicate(json.dumps([list(arguments), asdict(limits)]))
+    answers, errors = process.communicate(json.dumps([list(arguments), asdict(limits)]))
     if process.returncode:
         raise RecordError(
-            f"a process to read files in does not start: {' '.join(said.split())[-200:]}"
+            f"a process to read files in does not start: {' '.join(errors.split())[-200:]}"
         )
     return [Ended(*ended) for ended in json.loads(answers)]
 
