@@ -28,6 +28,16 @@ def interrupt_when(path):
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT interrupts, also where the suite runs in the background of a shell, which has it
+    ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_reader_too(tmp_path):
     started = tmp_path / "started"
     threading.Thread(target=interrupt_when, args=[started], daemon=True).start()
