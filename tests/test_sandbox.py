@@ -2,15 +2,21 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from bimotion.errors import RecordError
 from bimotion.io import sandbox
 from bimotion.io.sandbox import Ended
 from tests.support.bounded_process import LIMITS
+
+ROOT = Path(__file__).parents[1]
 
 
 def is_alive(process_id: int) -> bool:
@@ -61,3 +67,45 @@ def test_what_is_made_ready_is_called_as_ever():
         assert called([], LIMITS) == []
         assert called(["a/b", "c"], LIMITS) == [Ended("b", None), Ended("c", None)]
     assert sandbox.call("os.path:basename", ["a/b"], LIMITS) == [Ended("b", None)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_reader_ends_with_whoever_is_killed(tmp_path, number):
+    program = (
+        "from bimotion.io import sandbox; from tests.support.bounded_process import LIMITS; "
+        f"sandbox.call('tests.support.bounded_process:slow', [{os.fspath(tmp_path)!r}], LIMITS)"
+    )
+    # nobody ignores a signal of whom the shell that started us did
+    command = [sys.executable, "-c", f"import signal; signal.signal({number}, 0); {program}"]
+    command = command if number != signal.SIGKILL else [sys.executable, "-c", program]
+    asker = subprocess.Popen(command, cwd=ROOT)
+    started = tmp_path / "started"
+    while not started.exists() and asker.poll() is None:
+        time.sleep(0.05)
+    asker.send_signal(number)
+    assert asker.wait() == -number
+    reader = int(started.read_text(encoding="ascii"))
+    while is_alive(reader):
+        time.sleep(0.05)
+    assert not (tmp_path / "ended").exists()
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        ("print('hello')", None),
+        ("import os; os._exit(0)", "it ended with status 0"),
+        ("raise SystemExit('broken')", "SystemExit: broken"),
+    ],
+    ids=["prints", "ends at once", "breaks"],
+)
+def test_an_interpreter_that_starts_oddly(start, reason, tmp_path, monkeypatch):
+    """By a sitecustomize of the user's own; and PYTHONPATH is as the user has it."""
+    (tmp_path / "sitecustomize.py").write_text(start, encoding="ascii")
+    monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path))
+    if reason is None:
+        assert sandbox.call("os.path:basename", ["a/b"], LIMITS) == [Ended("b", None)]
+    else:
+        with pytest.raises(RecordError, match=f"does not start: {reason}"):
+            sandbox.call("os.path:basename", ["a/b"], LIMITS)

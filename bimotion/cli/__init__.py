@@ -108,6 +108,8 @@ def main() -> None:
         _refuse(error)
     except OSError as error:  # a full disk, a folder without permission, a file that vanished
         _refuse(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    except MemoryError:
+        _refuse("this machine has not enough free memory for it")
     except UnicodeEncodeError as error:  # Parquet, Arrow and HTML hold UTF-8 only
         _refuse(
             f"expected names that are UTF-8 text, found {error.object[:200]!r}: rename the file "

@@ -161,7 +161,7 @@ class Tree:
 
 
 def _scan(root: Path) -> Iterator[File]:
-    seen = {_identity(folder) for folder in root.resolve().parents}
+    seen = {_identity(folder) for folder in Path(os.path.realpath(root)).parents}
     folders: list[tuple[str, str]] = [(os.fspath(root), "")]
     links: deque[tuple[str, str]] = deque()
     while folders or links:

@@ -5,6 +5,7 @@ A file can say little and unpack to much (a Parquet footer lies about its pages)
 Parquet checks that before it takes the memory. So the system does.
 """
 
+import ctypes
 import importlib
 import json
 import os
@@ -21,6 +22,15 @@ from typing import Any
 from bimotion.errors import BimotionError, RecordError, SettingError
 
 _FOLDER = Path(__file__).parents[2]
+_PROGRAM = """\
+import sys
+folder = sys.argv.pop(1)
+if folder not in sys.path:
+    sys.path.append(folder)  # last: what lies beside an installed bimotion shadows nothing
+from bimotion.io.sandbox import main
+main()
+"""
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
 _ANSWER_BYTES = 4000
 """A pipe holds as much without a reader (POSIX: at least 4096)."""
 
@@ -114,19 +124,23 @@ def _called(
     if not arguments:
         return []
     answers, errors = process.communicate(json.dumps([list(arguments), asdict(limits)]))
-    if process.returncode:
-        raise RecordError(
-            f"a process to read files in does not start: {' '.join(errors.split())[-200:]}"
-        )
-    return [Ended(*ended) for ended in json.loads(answers)]
+    # ours is the last line: whatever is imported may print
+    *_, answer = answers.splitlines() or [""]
+    try:
+        ended = [Ended(*values) for values in json.loads(answer)]
+    except (ValueError, TypeError):
+        ended = []
+    if process.returncode or len(ended) != len(arguments):
+        *_, reason = errors.splitlines() or [f"it ended with status {process.returncode}"]
+        raise RecordError(f"a process to read files in does not start: {reason.strip():.200}")
+    return ended
 
 
 def _interpreter(function: str) -> subprocess.Popen[str]:
-    known = os.pathsep.join(filter(None, (os.fspath(_FOLDER), os.environ.get("PYTHONPATH"))))
-    own = {"PYTHONPATH": known, "OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    own = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
     return subprocess.Popen(
         # -P: no module is taken from the folder we stand in
-        [sys.executable, "-P", "-m", "bimotion.io.sandbox", function],
+        [sys.executable, "-P", "-c", _PROGRAM, os.fspath(_FOLDER), function],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -140,6 +154,7 @@ def _interpreter(function: str) -> subprocess.Popen[str]:
 def main() -> None:
     """Import the function that the command line names, read from standard input, as JSON, what to
     call it on, and print what came of it."""
+    _end_with_parent()
     module, _, function = sys.argv[1].partition(":")
     called = getattr(importlib.import_module(module), function)
     arguments, bounds = json.load(sys.stdin)
@@ -154,6 +169,7 @@ def _in_a_process(called: Callable, argument: Any, limits: Limits) -> tuple[Any,
         status = 1
         try:
             os.close(reader)
+            _end_with_parent()
             _bound(limits)
             answer = json.dumps(_ended(called, argument, limits)).encode()
             status = 0 if len(answer) <= _ANSWER_BYTES and os.write(writer, answer) else 1
@@ -179,14 +195,19 @@ def _ended(called: Callable, argument: Any, limits: Limits) -> tuple[Any, str | 
         return None, " ".join(f"cannot be read: {type(error).__name__}: {error}".split())[:400]
 
 
+def _end_with_parent() -> None:
+    """Have the system end this process with the one that started it, however that ends: Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _bound(limits: Limits) -> None:
     """Limit this process; limits that are lower already stay."""
     import resource
 
     bounds = {resource.RLIMIT_CPU: limits.cpu_s, resource.RLIMIT_CORE: 0}
     if sys.platform == "linux":
-        n_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        bounds[resource.RLIMIT_AS] = n_pages * resource.getpagesize() + limits.memory_bytes
+        bounds[resource.RLIMIT_AS] = _held_bytes() + limits.memory_bytes
     for kind, most in bounds.items():
         _, hard = resource.getrlimit(kind)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -197,5 +218,12 @@ def _bound(limits: Limits) -> None:
     os.dup2(nowhere, 2)  # what C++ says when it dies
 
 
-if __name__ == "__main__":
-    main()
+def _held_bytes() -> int:
+    """Memory that the libraries of this process hold."""
+    import resource
+
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+    except OSError:  # a chroot without /proc: more than any library here maps
+        return 4 << 30
+    return int(pages) * resource.getpagesize()

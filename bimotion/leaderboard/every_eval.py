@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import re
 import time
 import uuid
@@ -123,7 +124,7 @@ def write(
     # of an earlier export: an entry that is gone must not be uploaded
     there = [path for made in written for path in (made.record, made.clips) if path is not None]
     patterns = [f"data/{COLLECTION}/*/*/{_UUID}{end}" for end in (".json", "_samples.jsonl")]
-    board_name = f"every-eval-ever {submissions.resolve()}"
+    board_name = f"every-eval-ever {os.path.realpath(submissions)}"
     exported.replace_earlier(output, board_name, there, patterns, say)
     return written
 

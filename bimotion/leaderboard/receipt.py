@@ -109,7 +109,7 @@ def folder_for(
         SettingError: for a folder inside the submissions, and for a file.
     """
     folder = submissions.absolute().parent / name if receipts is None else Path(receipts)
-    if folder.resolve().is_relative_to(submissions.resolve()):
+    if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(submissions)):
         raise SettingError(
             f"{folder}: expected a folder for {name} outside of the submissions, found one in "
             f"{submissions}"
@@ -141,7 +141,7 @@ def keys_for(
     folder = folder_for(submissions, keys, KEYS_FOLDER)
     if keys is None and receipts is not None:
         other = Path(receipts).absolute().parent / KEYS_FOLDER
-        if os.path.lexists(other) and other.resolve() != folder.resolve():
+        if os.path.lexists(other) and os.path.realpath(other) != os.path.realpath(folder):
             raise SettingError(
                 f"{other}: expected the keys of a board beside its submissions, {folder}, found "
                 "some beside its receipts too: say which with --keys"

@@ -152,7 +152,7 @@ def _one_at_a_time(
 def lock_file(receipts: Path) -> Path:
     """The file whose lock is held by whoever changes a receipt: in the cache, for the folder of
     receipts may be part of a repository."""
-    address = hashlib.sha256(os.fsencode(receipts.resolve())).hexdigest()[:24]
+    address = hashlib.sha256(os.fsencode(os.path.realpath(receipts))).hexdigest()[:24]
     return files.cache_dir() / "receiving" / f"{address}.lock"
 
 

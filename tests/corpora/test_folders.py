@@ -172,8 +172,11 @@ def test_a_tree_has_every_file_that_is_not_hidden(paths):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(CorpusMalformed, match=r"lost: expected a folder .*, found: No such file"):
         Tree(tmp_path / "lost")
+    with pytest.raises(CorpusMalformed, match=r"loop: expected a folder .*, found: Too many level"):
+        Tree(tmp_path / "loop")
 
 
 def test_a_folder_that_may_not_be_entered_is_named(open_folder):

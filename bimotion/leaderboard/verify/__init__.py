@@ -130,6 +130,8 @@ def _check(verdict: Verdict, check: Callable[..., Iterator[str]], *arguments: ob
         lines.append(str(error))
     except (OSError, UnicodeError) as error:
         lines.append(f"cannot be read: {error}")
+    except MemoryError:
+        lines.append(f"{UNCHECKED}: this machine has not enough free memory")
     except Exception as error:  # one hostile folder must not keep the others from being verified
         lines.append(f"unexpected {type(error).__name__}: {error}")
     lines[:] = [
