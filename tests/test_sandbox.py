@@ -91,14 +91,26 @@ def test_a_reader_ends_with_whoever_is_killed(tmp_path, number):
     assert not (tmp_path / "ended").exists()
 
 
+WITHOUT_PROC = """
+from pathlib import Path
+real = Path.read_text
+def read_text(path, *arguments, **options):
+    if str(path).startswith("/proc"):
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+    return real(path, *arguments, **options)
+Path.read_text = read_text
+"""
+
+
 @pytest.mark.parametrize(
     ("start", "reason"),
     [
         ("print('hello')", None),
+        (WITHOUT_PROC, None),
         ("import os; os._exit(0)", "it ended with status 0"),
         ("raise SystemExit('broken')", "SystemExit: broken"),
     ],
-    ids=["prints", "ends at once", "breaks"],
+    ids=["prints", "without /proc", "ends at once", "breaks"],
 )
 def test_an_interpreter_that_starts_oddly(start, reason, tmp_path, monkeypatch):
     """By a sitecustomize of the user's own; and PYTHONPATH is as the user has it."""
@@ -109,3 +121,22 @@ def test_an_interpreter_that_starts_oddly(start, reason, tmp_path, monkeypatch):
     else:
         with pytest.raises(RecordError, match=f"does not start: {reason}"):
             sandbox.call("os.path:basename", ["a/b"], LIMITS)
+
+
+def test_what_lies_beside_the_package_shadows_no_module(tmp_path):
+    """An installed package lies among others, some of them old copies of Python's own."""
+    (tmp_path / "bimotion").symlink_to(ROOT / "bimotion")
+    (tmp_path / "stringprep.py").write_text("raise ImportError('an old copy')", encoding="ascii")
+    (tmp_path / "beside.py").write_text(
+        "import bimotion\ndef place(_): return bimotion.__file__", encoding="ascii"
+    )
+    program = (
+        f"import sys; sys.path.insert(0, {os.fspath(tmp_path)!r}); from bimotion.io import sandbox;"
+        "limits = sandbox.Limits(1 << 30, 60); "
+        "print(*sandbox.call('stringprep:map_table_b2', ['A'], limits)); "
+        "print(*sandbox.call('beside:place', [''], limits))"
+    )
+    command = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    ours = os.fspath(tmp_path / "bimotion" / "__init__.py")
+    assert done.stdout.splitlines() == [str(Ended("a", None)), str(Ended(ours, None))]

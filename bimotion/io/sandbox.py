@@ -24,12 +24,20 @@ from bimotion.errors import BimotionError, RecordError, SettingError
 _FOLDER = Path(__file__).parents[2]
 _PROGRAM = """\
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
+
 folder = sys.argv.pop(1)
 if folder not in sys.path:
-    sys.path.append(folder)  # last: what lies beside an installed bimotion shadows nothing
+    sys.path.append(folder)
+spec = spec_from_file_location("bimotion", f"{folder}/bimotion/__init__.py")
+sys.modules["bimotion"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["bimotion"])
 from bimotion.io.sandbox import main
+
 main()
 """
+"""The very bimotion that asks, but with its folder last on the path: what lies beside an installed
+one shadows no module of Python's own."""
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 _ANSWER_BYTES = 4000
 """A pipe holds as much without a reader (POSIX: at least 4096)."""

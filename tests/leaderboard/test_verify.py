@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,6 +15,7 @@ from bimotion.evaluation import run as runner
 from bimotion.leaderboard import board, export, labels_file, receipt, receiving, submission, verify
 from bimotion.leaderboard.answer_key import AnswerKey
 from bimotion.leaderboard.assignments import Splits
+from bimotion.leaderboard.verify import Verdict
 from bimotion.results import record
 from bimotion.results.record import FitRecord
 from tests.support.drafts import PREDICTIONS, RESULT, STATEMENT, Draft, received, swapped_label
@@ -290,3 +292,19 @@ def test_probabilities_of_exclusive_classes_sum_to_one(evaluated, known, tmp_pat
     draft.table["probabilities"] = [row / row.sum() for row in draft.table["probabilities"]]
     draft.rescored()
     assert verify.verify(draft.write(tmp_path / "b"), known).problems == []
+
+
+def test_a_machine_without_memory_says_so():
+    """Nothing is wrong with the submission; NumPy refuses an array that no machine can hold."""
+    verdict = Verdict()
+    verify._check(verdict, lambda: iter(np.zeros(1 << 50)))
+    assert verdict.problems == ["cannot be checked: this machine has not enough free memory"]
+
+
+def test_receipts_in_a_loop_of_links_are_one_line(sent, known, tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        receiving.receive(
+            sent.parents[1], ["/".join(sent.parts[-2:])], known, receipts=loop, baseline=True
+        )
